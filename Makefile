@@ -1,0 +1,42 @@
+# Everything a person or CI runs. Each target does all of its own set-up and is safe to repeat.
+PYTHON ?= python3
+PIP_INSTALL = -m pip install --disable-pip-version-check --quiet
+
+.PHONY: setup demo test lint format bench clean
+
+setup: .venv/.ready           ## everything a developer needs, all three backends
+
+.venv/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP_INSTALL) --editable '.[dev]'
+	touch $@
+
+.venv-demo/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/python $(PIP_INSTALL) --editable '.[demo]'
+	touch $@
+
+demo: .venv-demo/.ready       ## train the question's CNN, show its coin flips, write demo/
+	.venv-demo/bin/howsure demo
+
+test: .venv/.ready            ## framework-free tests once, the rest once per backend, then coverage
+	.venv/bin/python -m coverage erase
+	.venv/bin/python -m pytest --cov=howsure --cov-append --cov-report= --ignore=tests/keras
+	KERAS_BACKEND=tensorflow .venv/bin/python -m pytest --cov=howsure --cov-append --cov-report= tests/keras
+	KERAS_BACKEND=torch .venv/bin/python -m pytest --cov=howsure --cov-append --cov-report= tests/keras
+	KERAS_BACKEND=jax .venv/bin/python -m pytest --cov=howsure --cov-append --cov-report=term tests/keras
+
+lint: .venv/.ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/.ready
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: .venv/.ready           ## seconds per 1,000 rows beside plain predict and the textbook loop
+	.venv/bin/python -m benchmarks
+
+clean:
+	rm -rf .venv .venv-demo .mypy_cache .pytest_cache .ruff_cache .coverage demo *.egg-info

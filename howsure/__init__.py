@@ -1,0 +1,35 @@
+"""How sure is your neural network, row by row."""
+
+from howsure.assess import assess, predict_with_uncertainty
+from howsure.audit import Audit, audit
+from howsure.certainty import Certainty, Row
+from howsure.dropout.method import MCDropout
+from howsure.errors import (
+    DependencyError,
+    FileError,
+    HowsureError,
+    HowsureWarning,
+    InputError,
+    ModelError,
+)
+from howsure.verdict import Thresholds
+
+load = Certainty.load
+
+__all__ = [
+    "Audit",
+    "Certainty",
+    "DependencyError",
+    "FileError",
+    "HowsureError",
+    "HowsureWarning",
+    "InputError",
+    "MCDropout",
+    "ModelError",
+    "Row",
+    "Thresholds",
+    "assess",
+    "audit",
+    "load",
+    "predict_with_uncertainty",
+]

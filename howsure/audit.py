@@ -1,0 +1,123 @@
+"""What in a model is random, what stays fixed and why, and what a pass costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from howsure.models import framework_of
+
+
+@dataclass(frozen=True)
+class AuditedLayer:
+    """One call of one layer.
+
+    Attributes:
+        name: Path of the layer inside the model, for example `encoder/dropout`.
+        kind: Class of the layer.
+        random: What its passes draw, for example `drops 25 %`, or None where it is fixed.
+        note: Why it stays fixed although it could vary, or why it could not be switched; else None.
+        shape: Shape of its output for one row.
+        multiply_adds: Multiply-adds for one row.
+        repeated: Whether every pass computes it again; False where one computation serves all passes.
+    """
+
+    name: str
+    kind: str
+    random: str | None
+    note: str | None
+    shape: tuple[int, ...]
+    multiply_adds: int
+    repeated: bool
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What `howsure.audit` found in a model.
+
+    Attributes:
+        model: Name of the model.
+        backend: Keras backend it was examined on.
+        layers: Every layer call, in the order of execution.
+        passes_differ: Whether two different passes gave different outputs on a probe.
+        largest_difference: The largest absolute difference of an output between those passes.
+        warnings: What could not be switched, one sentence each.
+        advice: What to do where nothing is random, or None.
+    """
+
+    model: str
+    backend: str
+    layers: tuple[AuditedLayer, ...]
+    passes_differ: bool
+    largest_difference: float
+    warnings: tuple[str, ...]
+    advice: str | None
+
+    @property
+    def random_layers(self) -> tuple[AuditedLayer, ...]:
+        """The layers whose passes differ."""
+        return tuple(layer for layer in self.layers if layer.random is not None)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one plain prediction of one row."""
+        return sum(layer.multiply_adds for layer in self.layers)
+
+    @property
+    def multiply_adds_repeated(self) -> int:
+        """Of these, the part that each further pass costs."""
+        return sum(layer.multiply_adds for layer in self.layers if layer.repeated)
+
+    def __str__(self) -> str:
+        width = max([5, *(len(layer.name) for layer in self.layers)])
+        kinds = max([4, *(len(layer.kind) for layer in self.layers)])
+        lines = [f"Model '{self.model}' on {self.backend}", ""]
+        lines.append(f"{'layer':{width}}  {'kind':{kinds}}  {'multiply-adds':>13}  each pass")
+        for layer in self.layers:
+            what = layer.random or layer.note or ""
+            again = "yes" if layer.repeated else "no"
+            start = f"{layer.name:{width}}  {layer.kind:{kinds}}  {layer.multiply_adds:13,}"
+            lines.append(f"{start}  {again:9}  {what}".rstrip())
+        lines += ["", self.in_words]
+        lines += [f"Not switched on: {warning}" for warning in self.warnings]
+        if self.advice:
+            lines.append(self.advice)
+        return "\n".join(lines)
+
+    @property
+    def in_words(self) -> str:
+        """What the passes of this model vary in, and what they cost, in two sentences."""
+        names = ", ".join(f"'{layer.name}' ({layer.random})" for layer in self.random_layers)
+        if not names:
+            return "Nothing in this model is random: every pass would give the same numbers."
+        share = 100 * self.multiply_adds_repeated / max(1, self.multiply_adds)
+        differ = (
+            f"two passes over made-up rows differ by up to {self.largest_difference:.3g}"
+            if self.passes_differ
+            else "but two passes over made-up rows are the same"
+        )
+        return (
+            f"Random in every pass: {names}; {differ}. One plain prediction takes "
+            f"{self.multiply_adds:,} multiply-adds a row, of which each further pass repeats {share:.3g} %."
+        )
+
+
+def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False) -> Audit:
+    """Which layers become random and at what rate, which stay fixed and why, and what a pass costs.
+
+    Args:
+        model: A built Keras 3 model.
+        x: Rows as the model takes them, needed only for subclassed models that do not say what they
+            take; only their shape counts.
+        gaussian_noise: Whether `GaussianNoise` layers are to be random.
+
+    Returns:
+        An `Audit`; printed, it is a table in words.
+
+    Raises:
+        ModelError: Not a model, or one that has not been built.
+    """
+    framework_of(model)
+    from howsure.models.keras_audit import audit_keras
+
+    return audit_keras(model, x, gaussian_noise=gaussian_noise)

@@ -1,0 +1,475 @@
+"""`Certainty`, the frozen result of assessing N rows; everything downstream takes it and never a model."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from howsure import verdict as verdicts
+from howsure.errors import FileError, InputError
+from howsure.verdict import Thresholds
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_METADATA_KEY = b"howsure"
+_FORMAT = 1
+_REASON_IN_WORDS = {
+    verdicts.AMBIGUOUS: "The {kind} itself is ambiguous.",
+    verdicts.DISAGREEMENT: "The network does not know: its passes disagree.",
+    verdicts.TOO_FEW_PASSES: "Not settled: more passes are needed.",
+}
+
+
+def entropy_of(probabilities: Floats) -> Floats:
+    """Shannon entropy in nats over the last axis; 0 · log 0 counts as 0."""
+    positive = np.where(probabilities > 0, probabilities, 1.0)
+    return np.asarray(-np.sum(probabilities * np.log(positive), axis=-1))
+
+
+def percent(probability: float, mc_error: float) -> str:
+    """A probability in words, with the 95 % interval its passes allow: `51 ± 1 %`.
+
+    One decimal is shown where the interval is that narrow. `> 99.9 %` and `< 0.1 %` stand for what
+    would round to a whole.
+    """
+    value, margin = 100 * probability, 196 * mc_error
+    if value >= 99.95 and not margin >= 0.95:
+        return "> 99.9 %"
+    if value < 0.05 and not margin >= 0.95:
+        return "< 0.1 %"
+    decimals = 0 if margin >= 0.95 else 1
+    if not np.isfinite(margin):
+        return f"{value:.{decimals}f} %"
+    shown = f"{max(margin, 0.1):.{decimals}f}"
+    return f"{value:.{decimals}f} ± {shown} %"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a `Certainty`; printed, it is one sentence.
+
+    Attributes:
+        row: Number of the row in the input, from 0.
+        label: Most probable class, a number.
+        runner_up: The next class.
+        label_name: Name of `label`.
+        runner_up_name: Name of `runner_up`.
+        probabilities: (K,) predictive mean.
+        mc_error: (K,) standard error of `probabilities`.
+        entropy: Nats.
+        expected_entropy: Nats.
+        mutual_information: Nats.
+        verdict: `sure`, `leaning` or `coin flip`.
+        settled: Whether the passes suffice for that verdict.
+        passes: Passes spent on this row.
+        reason: Why it is not sure, or None.
+        kind: What a row is, `image` or `row`.
+        truth: The true class where labels were given, or None.
+    """
+
+    row: int
+    label: int
+    runner_up: int
+    label_name: str
+    runner_up_name: str
+    probabilities: Floats
+    mc_error: Floats
+    entropy: float
+    expected_entropy: float
+    mutual_information: float
+    verdict: str
+    settled: bool
+    passes: int
+    reason: str | None
+    kind: str
+    truth: int | None
+
+    @property
+    def probability(self) -> float:
+        """Probability of `label`."""
+        return float(self.probabilities[self.label])
+
+    def __str__(self) -> str:
+        top = percent(self.probability, float(self.mc_error[self.label]))
+        rival = 100 * self.probabilities[self.runner_up]
+        sentence = f"{top} '{self.label_name}'"
+        if self.verdict != verdicts.SURE:
+            sentence += f", or '{self.runner_up_name}' ({'< 1' if rival < 0.5 else f'{rival:.0f}'} %)"
+        sentence += f": {self.verdict}."
+        if self.reason is not None:
+            sentence += " " + _REASON_IN_WORDS[self.reason].format(kind=self.kind)
+        return sentence
+
+
+@dataclass(frozen=True, eq=False)
+class Certainty:
+    """What a model says about N rows, how certain that is, and why it is unsure.
+
+    All arrays are read-only. Entropies are in nats, class numbers and row numbers start at 0.
+
+    Attributes:
+        probabilities: (N, K) predictive mean over passes, in [0, 1], summing to 1 over K.
+        mc_error: (N, K) standard error of `probabilities` due to the finite number of passes, such
+            that ± 1.96 · mc_error covers 95 %.
+        expected_entropy: (N,) mean entropy of the passes, the aleatoric part.
+        passes: (N,) passes spent on each row.
+        class_names: K names.
+        row: (N,) number of each row in the input.
+        truth: (N,) true classes where labels were given, else None.
+        kind: What one row is, `image` or `row`; used in sentences.
+        thresholds: Where the verdicts lie.
+        method: Name and settings of the method that produced the passes.
+        seed: Seed of the passes.
+        plan: The plan the passes followed, or None.
+        version: Version of howsure that made this.
+    """
+
+    probabilities: Floats
+    mc_error: Floats
+    expected_entropy: Floats
+    passes: Integers
+    class_names: tuple[str, ...]
+    row: Integers
+    truth: Integers | None = None
+    kind: str = "row"
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    method: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    plan: Mapping[str, Any] | None = None
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("probabilities", "mc_error", "expected_entropy", "passes", "row", "truth"):
+            value = getattr(self, name)
+            if value is not None:
+                frozen = np.asarray(value).view()
+                frozen.flags.writeable = False
+                object.__setattr__(self, name, frozen)
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+
+    # --- what follows from the arrays ---------------------------------------------------------
+
+    @cached_property
+    def _top_two(self) -> tuple[Integers, Integers]:
+        return verdicts.top_two(self.probabilities)
+
+    @property
+    def label(self) -> Integers:
+        """(N,) the most probable class."""
+        return self._top_two[0]
+
+    @property
+    def runner_up(self) -> Integers:
+        """(N,) the second most probable class."""
+        return self._top_two[1]
+
+    @cached_property
+    def probability(self) -> Floats:
+        """(N,) probability of `label`."""
+        return verdicts.pick(self.probabilities, self.label)
+
+    @cached_property
+    def gap(self) -> Floats:
+        """(N,) probability of `label` minus that of `runner_up`; the smallest is the most undecided."""
+        return self.probability - verdicts.pick(self.probabilities, self.runner_up)
+
+    @cached_property
+    def entropy(self) -> Floats:
+        """(N,) nats, entropy of `probabilities`: the total uncertainty, in [0, log K]."""
+        return np.maximum(entropy_of(self.probabilities), self.expected_entropy)
+
+    @property
+    def mutual_information(self) -> Floats:
+        """(N,) nats, entropy − expected_entropy: how much the passes disagree (Houlsby et al. 2011)."""
+        return np.maximum(self.entropy - self.expected_entropy, 0.0)
+
+    @cached_property
+    def _judged(self) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
+        return verdicts.judge(self.probabilities, self.mc_error, self.thresholds)
+
+    @property
+    def verdict(self) -> NDArray[np.str_]:
+        """(N,) `sure`, `leaning` or `coin flip`."""
+        return self._judged[0]
+
+    @property
+    def settled(self) -> NDArray[np.bool_]:
+        """(N,) whether mc_error allows the verdict."""
+        return self._judged[1]
+
+    @cached_property
+    def reason(self) -> NDArray[np.object_]:
+        """(N,) why a row is not sure, or None."""
+        return verdicts.give_reason(
+            self.verdict, self.settled, self.expected_entropy, self.mutual_information
+        )
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self[index] for index in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | NDArray[Any]) -> Certainty: ...
+    def __getitem__(self, index: int | slice | Sequence[int] | NDArray[Any]) -> Row | Certainty:
+        """One row for a whole number, a smaller `Certainty` for a slice or an array of positions."""
+        if isinstance(index, (int, np.integer)):
+            return self._row(int(index))
+        return replace(
+            self,
+            probabilities=self.probabilities[index],
+            mc_error=self.mc_error[index],
+            expected_entropy=self.expected_entropy[index],
+            passes=self.passes[index],
+            row=self.row[index],
+            truth=None if self.truth is None else self.truth[index],
+        )
+
+    def _row(self, index: int) -> Row:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"Row {index} does not exist: there are {len(self)} rows, numbered from 0.")
+        label, runner_up = int(self.label[index]), int(self.runner_up[index])
+        return Row(
+            row=int(self.row[index]),
+            label=label,
+            runner_up=runner_up,
+            label_name=self.class_names[label],
+            runner_up_name=self.class_names[runner_up],
+            probabilities=self.probabilities[index],
+            mc_error=self.mc_error[index],
+            entropy=float(self.entropy[index]),
+            expected_entropy=float(self.expected_entropy[index]),
+            mutual_information=float(self.mutual_information[index]),
+            verdict=str(self.verdict[index]),
+            settled=bool(self.settled[index]),
+            passes=int(self.passes[index]),
+            reason=self.reason[index],
+            kind=self.kind,
+            truth=None if self.truth is None else int(self.truth[index]),
+        )
+
+    def most_undecided(self, count: int | None = None) -> Integers:
+        """Positions of the rows with the smallest gap between the two top probabilities, smallest first."""
+        return np.argsort(self.gap, kind="stable")[:count].astype(np.int64)
+
+    def coin_flips(self) -> Integers:
+        """Positions of the rows that are coin flips, the most undecided first."""
+        order = self.most_undecided()
+        return np.asarray(order[self.verdict[order] == verdicts.COIN_FLIP])
+
+    def with_truth(self, labels: ArrayLike) -> Certainty:
+        """The same with true classes beside it.
+
+        Args:
+            labels: (N,) class numbers in [0, K).
+
+        Raises:
+            InputError: Wrong length, not whole numbers, or out of range.
+        """
+        return replace(self, truth=check_labels(labels, len(self), self.probabilities.shape[-1]))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{np.sum(self.verdict == word)} {word}" for word in verdicts.VERDICTS)
+        return f"<Certainty of {len(self)} rows, {len(self.class_names)} classes: {counts}>"
+
+    # --- tables and files ---------------------------------------------------------------------
+
+    def to_arrow(self) -> pa.Table:
+        """One row per input row; settings as JSON in the schema's metadata under the key `howsure`."""
+        import pyarrow as pa
+
+        classes = self.probabilities.shape[-1]
+
+        def lists(values: Floats) -> pa.Array:
+            flat = pa.array(np.ascontiguousarray(values, dtype=np.float64).reshape(-1))
+            offsets = np.arange(len(self) + 1, dtype=np.int32) * classes
+            return pa.ListArray.from_arrays(pa.array(offsets), flat)
+
+        columns: dict[str, Any] = {
+            "row": pa.array(self.row, pa.int64()),
+            "label": pa.array(self.label, pa.int64()),
+            "runner_up": pa.array(self.runner_up, pa.int64()),
+            "probability": pa.array(self.probability, pa.float64()),
+            "probabilities": lists(self.probabilities),
+            "mc_error": lists(self.mc_error),
+            "entropy": pa.array(self.entropy, pa.float64()),
+            "expected_entropy": pa.array(self.expected_entropy, pa.float64()),
+            "mutual_information": pa.array(self.mutual_information, pa.float64()),
+            "verdict": pa.array(self.verdict.tolist(), pa.string()),
+            "settled": pa.array(self.settled, pa.bool_()),
+            "passes": pa.array(self.passes, pa.int64()),
+            "reason": pa.array(self.reason.tolist(), pa.string()),
+        }
+        if self.truth is not None:
+            columns["truth"] = pa.array(self.truth, pa.int64())
+        settings = {
+            "format": _FORMAT,
+            "class_names": list(self.class_names),
+            "kind": self.kind,
+            "thresholds": {"sure": self.thresholds.sure, "coin_flip": self.thresholds.coin_flip},
+            "method": dict(self.method),
+            "seed": self.seed,
+            "plan": None if self.plan is None else dict(self.plan),
+            "version": self.version,
+        }
+        return pa.table(columns).replace_schema_metadata({_METADATA_KEY: json.dumps(settings)})
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`to_arrow` as a pandas data frame."""
+        return self.to_arrow().to_pandas()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a Parquet file; an earlier file stays until the new one is complete.
+
+        Raises:
+            FileError: The file cannot be written, for example because the disk is full.
+        """
+        import pyarrow.parquet as pq
+
+        table = self.to_arrow()
+        write_whole(path, lambda temporary: pq.write_table(table, temporary))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Certainty:
+        """Read what `save` wrote.
+
+        Raises:
+            FileError: The file is missing, damaged, or not a saved `Certainty`.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(path)
+        except FileNotFoundError as error:
+            raise FileError("The file does not exist", received=os.fspath(path)) from error
+        except (pa.ArrowException, OSError) as error:
+            raise FileError(f"'{os.fspath(path)}' is not a readable Parquet file ({error})") from error
+        raw = (table.schema.metadata or {}).get(_METADATA_KEY)
+        if raw is None:
+            raise FileError(
+                f"'{os.fspath(path)}' is a Parquet file, but not a saved Certainty",
+                expected="a file written by `Certainty.save` or `howsure assess --out`",
+            )
+        settings = json.loads(raw)
+        classes = len(settings["class_names"])
+
+        def matrix(name: str) -> Floats:
+            flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            return np.asarray(flat, dtype=np.float64).reshape(-1, classes)
+
+        return cls(
+            probabilities=matrix("probabilities"),
+            mc_error=matrix("mc_error"),
+            expected_entropy=table["expected_entropy"].to_numpy(),
+            passes=table["passes"].to_numpy(),
+            class_names=tuple(settings["class_names"]),
+            row=table["row"].to_numpy(),
+            truth=table["truth"].to_numpy() if "truth" in table.column_names else None,
+            kind=settings["kind"],
+            thresholds=Thresholds(**settings["thresholds"]),
+            method=settings["method"],
+            seed=settings["seed"],
+            plan=settings["plan"],
+            version=settings["version"],
+        )
+
+
+def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it into place.
+
+    Args:
+        path: Where the finished file belongs.
+        write: Called with the name of the temporary file.
+
+    Raises:
+        FileError: The folder is missing, or writing failed; whatever was at `path` is still there.
+    """
+    target = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    except OSError as error:
+        raise FileError(f"Cannot write to '{target}' ({error.strerror or error})") from error
+    os.close(handle)
+    try:
+        write(temporary)
+        mode = 0o666 & ~_umask()
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise FileError(
+            f"Writing '{target}' failed ({error.strerror or error})",
+            mend="An earlier file of that name, if there was one, is unchanged",
+        ) from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
+    """True classes as (rows,) whole numbers in [0, classes), or an `InputError` that says what is wrong."""
+    given = np.asarray(labels)
+    if given.ndim == 2 and given.shape[1] == 1:
+        given = given[:, 0]
+    if given.shape != (rows,):
+        raise InputError(
+            "The labels do not fit the rows",
+            expected=f"{rows} labels, one class number per row",
+            received=f"an array of shape {given.shape}",
+        )
+    whole = given.astype(np.int64) if given.dtype.kind in "iuf" and np.all(np.isfinite(given)) else None
+    if whole is None or not np.array_equal(whole, given):
+        raise InputError(
+            "The labels are not class numbers",
+            expected=f"whole numbers from 0 to {classes - 1}",
+            received=f"dtype {given.dtype}, for example {given[:3].tolist()}",
+        )
+    wrong = np.flatnonzero((whole < 0) | (whole >= classes))
+    if len(wrong):
+        raise InputError(
+            f"{len(wrong)} labels are out of range, the first in row {wrong[0]}",
+            expected=f"class numbers from 0 to {classes - 1}, as the model has {classes} outputs",
+            received=int(whole[wrong[0]]),
+        )
+    return whole
+
+
+def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
+    """K names as given, or '0' … 'K−1'; an `InputError` for the wrong number or a name twice."""
+    if names is None:
+        return tuple(str(number) for number in range(classes))
+    given = tuple(str(name) for name in names)
+    if len(given) != classes:
+        raise InputError(
+            "The class names do not fit the model",
+            expected=f"{classes} names, one per output",
+            received=f"{len(given)}: {', '.join(given[:12])}",
+        )
+    twice = sorted({name for name in given if given.count(name) > 1})
+    if twice:
+        raise InputError("A class name occurs twice", expected="distinct names", received=", ".join(twice))
+    return given

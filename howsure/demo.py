@@ -1,0 +1,173 @@
+"""The demo: train the question's network on MNIST, assess the test digits, show the coin flips."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import howsure
+from howsure import datasets
+from howsure.report import write_report
+from howsure.terminal import duration, paragraph, progress, say, summary, truth_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from howsure.certainty import Certainty
+
+TRAINING_SECONDS = 120.0
+"""About one and a quarter epochs on two cores, which tells 98 to 99 % of the digits."""
+
+MOST_EPOCHS = 30
+"""The question's own; a fast computer stops here before the time is over."""
+
+SHOWN = 10
+_CARD_WIDTH = 40
+_INK = 0.35
+"""Share of the brightest pixel from which on a pixel is drawn."""
+
+
+def run(folder: Path, *, epochs: int | None, seed: int, console: Console) -> None:
+    """Train, assess, write `model.keras`, `certainty.parquet` and `report.html`, and say what came out.
+
+    Args:
+        folder: Where the files go; it exists.
+        epochs: How long to train; None stands for two minutes.
+        seed: Fixes the initial weights, the order of the images and the masks.
+        console: Where to print.
+
+    Raises:
+        FileError: MNIST cannot be had, or a file cannot be written.
+    """
+    from howsure.models import question
+
+    took: dict[str, float] = {}
+
+    say(console, "Getting MNIST …")
+    with _timed(took, "MNIST"):
+        digits = datasets.mnist()
+    say(console, f"  {digits.source}")
+
+    seconds = TRAINING_SECONDS if epochs is None else None
+    length = f"for {duration(seconds)}" if seconds is not None else f"for {epochs} epochs"
+    say(console, f"Training the question's network on {len(digits.x_train):,} digits {length} …")
+    model = question.build(seed)
+    last: list[question.Progress] = []
+    with _timed(took, "training"), progress(console, "Training") as report:
+
+        def on_batch(now: question.Progress) -> None:
+            last[:] = [now]
+            report(now.done, f"epoch {now.epochs:.2f}, {now.accuracy:.1%} right while training")
+
+        question.train(
+            model,
+            digits.x_train,
+            digits.y_train,
+            seconds=seconds,
+            epochs=MOST_EPOCHS if epochs is None else epochs,
+            seed=seed,
+            on_batch=on_batch,
+        )
+        question.save(model, folder / "model.keras")
+    say(console, f"  {last[0].epochs:.2f} epochs in {duration(last[0].seconds)}")
+
+    say(console, f"Assessing {len(digits.x_test):,} digits it has never seen …")
+    images = question.to_input(digits.x_test)
+    with _timed(took, "assessing"), progress(console, "Assessing") as report:
+        certainty = howsure.assess(
+            model,
+            images,
+            seed=seed,
+            class_names=[str(digit) for digit in range(10)],
+            progress=lambda done, total: report(done / total, f"{done:,} of {total:,} digits"),
+        ).with_truth(digits.y_test)
+    certainty.save(folder / "certainty.parquet")
+
+    with _timed(took, "report"):
+        write_report(
+            folder / "report.html",
+            certainty,
+            images,
+            audit=howsure.audit(model),
+            title="How sure is the question's network?",
+        )
+
+    show(certainty, digits.x_test, console)
+    say(console, "")
+    say(console, f"Report:  {folder / 'report.html'}")
+    say(console, f"Table:   {folder / 'certainty.parquet'}")
+    say(console, f"Model:   {folder / 'model.keras'}")
+    say(console, "Time:    " + ", ".join(f"{name} {duration(spent)}" for name, spent in took.items()))
+
+
+def show(certainty: Certainty, images: NDArray[np.uint8], console: Console) -> None:
+    """Print the most undecided digits beside what the model says of them, then the findings in words.
+
+    Args:
+        certainty: Of N digits.
+        images: (N, 28, 28), the digits.
+        console: Where; two cards stand side by side in 80 columns, three in 120.
+    """
+    positions = certainty.most_undecided(SHOWN).tolist()
+    drawings = [draw_digit(images[position]) for position in positions]
+    across = max(1, console.width // _CARD_WIDTH)
+    ink_width = max((len(line) for drawing in drawings for line in drawing.splitlines()), default=0)
+    text_width = console.width // across - ink_width - 4
+    grid = Table.grid(padding=(0, 2))
+    for _ in range(across):
+        grid.add_column(width=ink_width, no_wrap=True)
+        grid.add_column(width=text_width)
+    cells: list[Any] = []
+    for position, drawing in zip(positions, drawings, strict=True):
+        row = certainty[position]
+        text = Text(f"row {row.row}\n", style="dim")
+        text.append(f"{row}\n", style="not dim")
+        text.append(f"Truth: {truth_name(certainty, row)}", style="not dim bold")
+        cells += [Text(drawing + "\n"), text]
+    cells += [""] * (-len(cells) % (2 * across))
+    for start in range(0, len(cells), 2 * across):
+        grid.add_row(*cells[start : start + 2 * across])
+    say(console, "")
+    paragraph(console, f"The {len(positions)} digits it is most undecided about:")
+    say(console, "")
+    console.print(grid)
+    paragraph(console, summary(certainty))
+
+
+def draw_digit(image: NDArray[np.uint8]) -> str:
+    """A digit in block characters, two rows of pixels to a line, cut to its ink.
+
+    Args:
+        image: (H, W), ink is bright.
+
+    Returns:
+        Lines without trailing blanks; empty where there is no ink.
+
+    Example:
+        >>> print(draw_digit(np.array([[0, 9, 0], [9, 9, 9], [0, 9, 0]], dtype=np.uint8)))
+        ▄█▄
+         ▀
+    """
+    ink = (image > 0) & (image >= _INK * image.max(initial=0))
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        return ""
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    ink = np.pad(ink, ((0, len(ink) % 2), (0, 0)))
+    blocks = np.array([" ", "▀", "▄", "█"])[ink[::2] + 2 * ink[1::2]]
+    return "\n".join("".join(line).rstrip() for line in blocks)
+
+
+@contextmanager
+def _timed(took: dict[str, float], name: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    took[name] = time.monotonic() - start

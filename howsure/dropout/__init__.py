@@ -1,0 +1,1 @@
+"""MC dropout: masks, how they are grouped, and which passes a row gets. numpy only."""

@@ -1,0 +1,112 @@
+"""Masks: what one random layer draws for a group of passes, shared by all rows.
+
+A mask depends on (seed, group, number of the site) and on nothing else: not on the row, the batch
+size, the machine, or the names Keras happened to give the layers. So pass t is the same thinned
+network for every row, and a set of masks is a constant.
+
+Balanced masks keep every single pass an exact Bernoulli-dropout pass, but over a group of B passes
+each unit is dropped in exactly ⌊p·B⌋ or ⌈p·B⌉ of them, in a random order of its own. What a unit
+contributes on average is then the same in every group and cancels from the error of the mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+DROPOUT = "dropout"
+ALPHA_DROPOUT = "alpha dropout"
+GAUSSIAN_DROPOUT = "gaussian dropout"
+GAUSSIAN_NOISE = "gaussian noise"
+BERNOULLI_KINDS = (DROPOUT, ALPHA_DROPOUT)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One call of one random layer.
+
+    Attributes:
+        number: Its place among the random calls in the order of execution, from 0.
+        name: Path of the layer and, from the second call on, the number of the call: `encoder/drop#2`.
+        kind: `dropout`, `alpha dropout`, `gaussian dropout` or `gaussian noise`.
+        rate: Probability of dropping a unit in (0, 1]; for `gaussian noise` its standard deviation.
+        shape: Shape of the mask for one row, broadcast over axes of size 1.
+    """
+
+    number: int
+    name: str
+    kind: str
+    rate: float
+    shape: tuple[int, ...]
+
+    @property
+    def in_words(self) -> str:
+        """What this site does, for people: `drops 25 %`."""
+        if self.kind in BERNOULLI_KINDS:
+            return f"drops {100 * self.rate:.4g} %" + (" (alpha)" if self.kind == ALPHA_DROPOUT else "")
+        if self.kind == GAUSSIAN_DROPOUT:
+            return f"multiplies by noise of sd {np.sqrt(self.rate / (1 - self.rate)):.3g}"
+        return f"adds noise of sd {self.rate:.3g}"
+
+
+def draw(site: Site, *, seed: int, group: int, size: int) -> NDArray[np.bool_] | NDArray[np.float32]:
+    """Masks of one balanced group of passes.
+
+    Args:
+        site: The call they are for.
+        seed: Seed of the assessment, ≥ 0.
+        group: Number of the group, from 0; groups are independent of each other.
+        size: Passes in the group; 1 gives an independent pass.
+
+    Returns:
+        (size, *site.shape). Bernoulli kinds: True where a unit is kept, with probability 1 − rate
+        in every single pass. Gaussian kinds: the float32 factor (mean 1, variance p/(1−p)) or
+        summand (mean 0, sd `rate`), one draw from each of `size` equally probable strata in random
+        order, so that each is marginally normal.
+    """
+    random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, group, site.number])))
+    shape = (size, *site.shape)
+    if site.kind in BERNOULLI_KINDS:
+        return _kept(random, site.rate, shape)
+    return _stratified_normal(random, shape, *_mean_and_deviation(site))
+
+
+def _kept(random: np.random.Generator, rate: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Selection sampling (Knuth, TAOCP 2, 3.4.2): each unit's drops are a uniformly random subset."""
+    size, units = shape[0], shape[1:]
+    whole, part = whole_and_part(rate * size)
+    left = np.full(units, whole, dtype=np.int32)
+    if part:
+        left += random.random(units) < part
+    kept = np.empty(shape, dtype=np.bool_)
+    for index in range(size):
+        drop = random.random(units, dtype=np.float32) * np.float32(size - index) < left
+        left -= drop
+        kept[index] = ~drop
+    return kept
+
+
+def whole_and_part(count: float) -> tuple[int, float]:
+    """⌊count⌋ and the rest, with rounding error of `rate × size` taken for what it is."""
+    nearest = round(count)
+    if abs(count - nearest) < 1e-9 * max(1.0, count):
+        return nearest, 0.0
+    return int(np.floor(count)), float(count - np.floor(count))
+
+
+def _mean_and_deviation(site: Site) -> tuple[float, float]:
+    if site.kind == GAUSSIAN_DROPOUT:
+        return 1.0, float(np.sqrt(site.rate / (1 - site.rate)))
+    return 0.0, site.rate
+
+
+def _stratified_normal(
+    random: np.random.Generator, shape: tuple[int, ...], mean: float, deviation: float
+) -> NDArray[np.float32]:
+    strata = np.argsort(random.random(shape, dtype=np.float32), axis=0)
+    # Kept off 0 and 1, where the quantile is infinite.
+    quantile = (strata + np.clip(random.random(shape), 1e-12, 1 - 1e-12)) / shape[0]
+    return np.asarray(mean + deviation * ndtri(quantile), dtype=np.float32)

@@ -1,0 +1,118 @@
+"""Adapters: the only modules that import a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.data import InputSpec
+from howsure.dropout.masks import Site
+from howsure.errors import ModelError
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Unswitchable:
+    """A layer that is random in training and stays fixed here.
+
+    Attributes:
+        name: Its path.
+        what: What was found, in words.
+        refused: Whether leaving it fixed would be wrong (it calls itself a Dropout).
+    """
+
+    name: str
+    what: str
+    refused: bool
+
+
+@runtime_checkable
+class StochasticModel(Protocol):
+    """What a method that draws passes needs of a model: the capability `passes`.
+
+    Attributes:
+        name: For messages.
+        fixed_batch: The only number of rows it takes, or None for any.
+    """
+
+    name: str
+    fixed_batch: int | None
+
+    @property
+    def inputs(self) -> list[InputSpec]:
+        """What it takes."""
+        ...
+
+    @property
+    def layer_names(self) -> list[str]:
+        """Names of its layers, for messages."""
+        ...
+
+    @property
+    def rescales(self) -> bool:
+        """Whether it brings raw values into range itself (`Rescaling`, `Normalization`, …)."""
+        ...
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The random calls, in order."""
+        ...
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of its output for one row."""
+        ...
+
+    @property
+    def output_activation(self) -> str | None:
+        """`softmax`, `sigmoid`, `linear`, `log_softmax`, another name, or None where unknown."""
+        ...
+
+    def share(self, rows: Sequence[Array]) -> Any:
+        """Compute once what all passes over these rows have in common."""
+        ...
+
+    def passes(self, shared: Any, masks: Sequence[Array]) -> NDArray[np.float32]:
+        """(F, n, K) raw outputs of the F passes with these masks."""
+        ...
+
+    def largest_fold(self, rows: int) -> int:
+        """Passes that may run together on `rows` rows."""
+        ...
+
+    def unswitchable(self) -> list[Unswitchable]:
+        """What would be random in training and cannot be switched on."""
+        ...
+
+    def probe(self) -> float:
+        """Largest difference between two passes over made-up rows; 0 where nothing is random."""
+        ...
+
+
+def framework_of(model: Any) -> str:
+    """`keras` for Keras models, `howsure` for adapters given as they are; nothing is imported.
+
+    Raises:
+        ModelError: Anything else.
+    """
+    if isinstance(model, StochasticModel):
+        return "howsure"
+    roots = {cls.__module__.split(".")[0] for cls in type(model).__mro__}
+    if "keras" in roots:
+        return "keras"
+    mend = "Pass a keras.Model (Keras 3)"
+    if roots & {"tf_keras", "tensorflow"}:
+        mend = "Save it and load it with Keras 3, or rebuild it with `import keras`"
+    elif "torch" in roots:
+        mend = "Plain PyTorch modules are not supported yet; Keras models on the torch backend are"
+    raise ModelError(
+        "This is not a model howsure knows",
+        expected="a Keras 3 model",
+        received=f"{type(model).__module__}.{type(model).__qualname__}",
+        mend=mend,
+    )

@@ -1,0 +1,315 @@
+"""The Keras adapter: one piece of code for the JAX, TensorFlow and PyTorch backends.
+
+numpy in, numpy out. `KerasModel` examines a model without touching it and runs passes of it: what
+no random layer feeds runs once for a chunk of rows (`share`), the rest once per pass (`passes`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.backend import get_keras_mask, set_keras_mask
+from numpy.typing import NDArray
+
+from howsure.data import InputSpec, check_rows
+from howsure.dropout.masks import Site, draw
+from howsure.errors import ModelError
+from howsure.models import Unswitchable
+from howsure.models import keras_random as random_layers
+from howsure.models.keras_examine import examine, unswitchable
+from howsure.models.keras_files import load
+from howsure.models.keras_graph import Program, Slot, Value, flatten, graph_of, run
+
+Array = NDArray[Any]
+Tensor = Any
+
+__all__ = ["KerasModel", "adapt", "check_model", "input_specs", "load"]
+
+LARGEST_FOLD = 1 << 24
+"""Numbers a folded tensor may hold, 64 MiB in float32; bounds the passes that run together."""
+
+
+def input_specs(model: Any) -> list[InputSpec]:
+    """The inputs of a built model, in the order Keras flattens them.
+
+    Raises:
+        ModelError: The model has not been built, or does not say what it takes.
+    """
+    check_model(model)
+    graph = graph_of(model)
+    if graph is None and getattr(model, "inputs", None):
+        graph = model
+    if graph is not None:
+        names = _input_names(graph)
+        return [
+            InputSpec(name, tuple(tensor.shape[1:]), str(tensor.dtype))
+            for name, tensor in zip(names, graph.inputs, strict=True)
+        ]
+    shapes = model.get_build_config() or {}
+    shape = shapes.get("input_shape")
+    if shape is None:
+        raise ModelError(
+            f"Model '{model.name}' does not say what input it takes",
+            mend="Assess it in Python with the rows it takes: howsure.assess(model, x)",
+        )
+    if isinstance(shape, dict):
+        return [InputSpec(key, tuple(shape[key][1:]), "float32") for key in sorted(shape)]
+    if isinstance(shape[0], (list, tuple)):
+        return [InputSpec(f"input_{n}", tuple(one[1:]), "float32") for n, one in enumerate(shape)]
+    return [InputSpec("x", tuple(shape[1:]), "float32")]
+
+
+def _input_names(graph: Any) -> list[str]:
+    struct = graph._inputs_struct
+    if isinstance(struct, dict):
+        return sorted(struct)
+    return [tensor.name for tensor in graph.inputs]
+
+
+def check_model(model: Any) -> None:
+    """Raise a `ModelError` unless `model` is a Keras model that has its weights."""
+    if not isinstance(model, keras.Model):
+        raise ModelError(
+            "This is not a Keras model",
+            expected="a keras.Model: Sequential, Functional or subclassed",
+            received=f"{type(model).__module__}.{type(model).__name__}",
+        )
+    if not model.built:
+        raise ModelError(
+            f"Model '{model.name}' has not been built, so it has no weights",
+            expected="a trained model",
+            mend="Train it, or call it once on a batch of rows",
+        )
+
+
+def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list[Array], list[InputSpec]]:
+    """Examine a model and check the rows it is given.
+
+    Args:
+        model: A built Keras model.
+        x: Rows as `howsure.assess` takes them.
+        gaussian_noise: Whether `GaussianNoise` layers are random.
+
+    Returns:
+        The adapter, the checked rows in the order of the inputs, and the inputs.
+    """
+    check_model(model)
+    if graph_of(model) is not None or getattr(model, "inputs", None):
+        specs = input_specs(model)
+        structure: Any = model._inputs_struct if graph_of(model) is None else list(range(len(specs)))
+    else:
+        specs, structure = _specs_from_rows(x)
+    rows = check_rows(x, specs)
+    examined = [np.empty((0, *array.shape[1:]), spec.dtype) for array, spec in zip(rows, specs, strict=True)]
+    adapter = KerasModel(model, examined, structure, inputs=specs, gaussian_noise=gaussian_noise)
+    return adapter, rows, specs
+
+
+def _specs_from_rows(x: Any) -> tuple[list[InputSpec], Any]:
+    """What a subclassed model takes is known from the rows alone: any shape, several as list or dict."""
+
+    def spec(name: str, array: Any) -> InputSpec:
+        given = np.asarray(array)
+        dtype = keras.config.floatx() if given.dtype.kind == "f" else str(given.dtype)
+        return InputSpec(name, tuple(given.shape[1:]), dtype)
+
+    if isinstance(x, dict):
+        return [spec(key, x[key]) for key in sorted(x)], dict.fromkeys(x, 0)
+    if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
+        return [spec(f"input_{number}", part) for number, part in enumerate(x)], [0] * len(x)
+    return [spec("x", x)], 0
+
+
+class KerasModel:
+    """A Keras model, examined and ready to run passes. The model itself stays as it is.
+
+    Args:
+        model: A built Keras model.
+        rows: What it will be given, flattened in Keras's order; only shapes and types are used.
+        structure: How `rows` nest: one array, a list, or a dict.
+        inputs: The same in words.
+        gaussian_noise: Whether `GaussianNoise` layers are random.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        rows: Sequence[Array],
+        structure: Any,
+        *,
+        inputs: list[InputSpec],
+        gaussian_noise: bool,
+    ) -> None:
+        self.model = model
+        self.name = str(model.name)
+        self.backend = keras.backend.backend()
+        self.inputs = inputs
+        self.fixed_batch = _fixed_batch(model)
+        self._gaussian_noise = gaussian_noise
+        self._program: Program = flatten(model, structure)
+        self._rows = [_made_up(array, self.fixed_batch or 2) for array in rows]
+        self.examination = examine(model, self._program, self._rows, gaussian_noise=gaussian_noise)
+        self._crossing = self._find_crossing()
+        self._state = list(model.variables) if self.backend == "jax" else []
+        self._share = self._compile(self._run_shared)
+        self._pass = self._compile(self._run_passes)
+
+    # --- what it is ---------------------------------------------------------------------------
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The random calls in order."""
+        return self.examination.sites
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the model's output for one row."""
+        return self.examination.output_shape
+
+    @property
+    def output_activation(self) -> str | None:
+        """What the model ends in, read from its last layer."""
+        return self.examination.output_activation
+
+    @property
+    def layer_names(self) -> list[str]:
+        """Paths of all layers."""
+        return list(self.examination.names.values())
+
+    @property
+    def rescales(self) -> bool:
+        """Whether the model brings raw values into range itself, by a layer or by arithmetic."""
+        layers = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.BatchNormalization)
+        arithmetic = ("Divide", "TrueDivide", "Multiply", "Subtract")
+        return any(isinstance(layer, layers) for layer in self.examination.layers[:4]) or any(
+            type(step.operation).__name__ in arithmetic for step in self._program.steps[:4]
+        )
+
+    def unswitchable(self) -> list[Unswitchable]:
+        """What would be random in training and cannot be switched on."""
+        return unswitchable(self.model, self.examination)
+
+    def probe(self) -> float:
+        """Largest difference between two passes over made-up rows; 0 where nothing is random."""
+        masks = [[draw(site, seed=0, group=group, size=1) for site in self.sites] for group in (0, 1)]
+        shared = self.share(self._rows)
+        first, second = (self.passes(shared, one) for one in masks)
+        return float(np.max(np.abs(first - second)))
+
+    # --- running ------------------------------------------------------------------------------
+
+    def share(self, rows: Sequence[Array]) -> Any:
+        """Compute once what every pass over these rows shares.
+
+        Args:
+            rows: The inputs, flattened, each (n, …) in its input's type.
+
+        Returns:
+            Something for `passes`; tensors, not numpy.
+        """
+        with self._as_found():
+            return self._share(*(keras.ops.convert_to_tensor(array) for array in rows))
+
+    def passes(self, shared: Any, masks: Sequence[Array]) -> NDArray[np.float32]:
+        """Raw outputs of the passes with these masks.
+
+        Args:
+            shared: What `share` returned for n rows.
+            masks: For each site (F, *site.shape), see `howsure.dropout.masks.draw`.
+
+        Returns:
+            (F, n, …) with the model's output shape.
+        """
+        with self._as_found():
+            output = self._pass(shared, [keras.ops.convert_to_tensor(mask) for mask in masks])
+            values = np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
+        return values.reshape(masks[0].shape[0], -1, *values.shape[1:])
+
+    def largest_fold(self, rows: int) -> int:
+        """Passes that may run together on `rows` rows."""
+        if not self._program.foldable or self.fixed_batch is not None:
+            return 1
+        return max(1, LARGEST_FOLD // (rows * self.examination.largest_tensor))
+
+    def _find_crossing(self) -> list[Slot]:
+        """What the repeated steps read and the shared ones, or the inputs, provide."""
+        repeated = self.examination.repeated
+        made_later = {slot for step in repeated for slot in step.outputs}
+        read = [*(slot for step in repeated for slot in step.inputs()), *self._program.outputs]
+        return list(dict.fromkeys(slot for slot in read if slot not in made_later))
+
+    def _run_shared(self, *rows: Tensor) -> list[tuple[Tensor, Tensor | None]]:
+        values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
+        with self._switched(masks=[]):
+            run(self.examination.shared, values, lambda step: 1)
+        tensors = [values[slot].tensor for slot in self._crossing]
+        return [(tensor, get_keras_mask(tensor)) for tensor in tensors]
+
+    def _run_passes(self, shared: Sequence[tuple[Tensor, Tensor | None]], masks: Sequence[Tensor]) -> Tensor:
+        values: dict[Slot, Value] = {}
+        for slot, (tensor, mask) in zip(self._crossing, shared, strict=True):
+            if mask is not None:
+                set_keras_mask(tensor, mask)
+            values[slot] = Value(tensor)
+        width = masks[0].shape[0]
+        with self._switched(masks):
+            random_steps = self.examination.random_steps
+            run(self.examination.repeated, values, lambda step: width if step in random_steps else 1)
+        return values[self._program.outputs[0]].tensor
+
+    def _switched(self, masks: Sequence[Tensor]) -> contextlib.AbstractContextManager[None]:
+        draws = random_layers.Masked(self.sites, masks, self._gaussian_noise)
+        return random_layers.switched(draws, self.examination.own_calls)
+
+    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compile for fixed shapes; no update of a variable, seed or loss leaves the function."""
+
+        def without_effect(state: Sequence[Tensor], *args: Any) -> Any:
+            mapping = list(zip(self._state, state, strict=True))
+            with random_layers.quiet([self.model, *self.examination.layers], mapping):
+                return function(*args)
+
+        if self.backend == "jax":
+            import jax
+
+            jitted = jax.jit(without_effect)
+            return lambda *args: jitted([variable.value for variable in self._state], *args)
+        if self.backend == "tensorflow":
+            import tensorflow as tf
+
+            graph = tf.function(without_effect, autograph=False)
+            return lambda *args: graph([], *args)
+        return lambda *args: without_effect([], *args)
+
+    @contextlib.contextmanager
+    def _as_found(self) -> Iterator[None]:
+        """On torch: no gradients, and the modules' `training` flags as found."""
+        if self.backend != "torch":
+            yield
+            return
+        import torch
+
+        flags = [(module, module.training) for module in self.model.modules()]
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for module, flag in flags:
+                module.training = flag
+
+
+def _made_up(array: Array, rows: int) -> Array:
+    """Rows of the shape and type of `array`: normal numbers, or ones where they are whole."""
+    shape = (rows, *array.shape[1:])
+    if array.dtype.kind != "f":
+        return np.ones(shape, array.dtype)
+    return np.random.default_rng(0).normal(size=shape).astype(array.dtype)
+
+
+def _fixed_batch(model: Any) -> int | None:
+    sizes = {tensor.shape[0] for tensor in getattr(model, "inputs", None) or []} - {None}
+    return int(sizes.pop()) if sizes else None

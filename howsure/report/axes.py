@@ -1,0 +1,95 @@
+"""Axes of the report's figures: from a number to a position in per cent of the drawing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+_NINES = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A scale with its ticks.
+
+    Attributes:
+        place: From a value to its position in [0, 100]; what lies beyond an end is put at the end.
+        ticks: Positions in [0, 100] and their labels.
+        note: What a reader has to know about the scale, a sentence; empty where it is linear.
+    """
+
+    place: Callable[[float], float]
+    ticks: tuple[tuple[float, str], ...]
+    note: str = ""
+
+
+def _clipped(position: float) -> float:
+    return min(max(100 * position, 0.0), 100.0)
+
+
+def share_axis(low: float, high: float, note: str = "") -> Axis:
+    """A linear axis of shares from `low` to `high`, with ticks in per cent at a round step."""
+    step = next((step for step in _STEPS if (high - low) / step <= 5.01), 0.25)
+
+    def place(value: float) -> float:
+        return _clipped((value - low) / (high - low))
+
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    ticks = tuple((place(n * step), f"{100 * n * step:.3g}\u00a0%") for n in range(first, last + 1))
+    return Axis(place, ticks, note)
+
+
+def odds_axis(low: float, high: float) -> Axis:
+    """An axis of shares that is even in log-odds, so that 99 and 99.9 % lie as far apart as 90 and 99 %.
+
+    Args:
+        low: Lower end, one of 0.1, 0.5 or 0.9.
+        high: Upper end, one of 0.99, 0.999 or 0.9999.
+    """
+
+    def log_odds(value: float) -> float:
+        inside = min(max(value, low), high)
+        return math.log(inside / (1 - inside))
+
+    def place(value: float) -> float:
+        return _clipped((log_odds(value) - log_odds(low)) / (log_odds(high) - log_odds(low)))
+
+    return Axis(
+        place,
+        tuple((place(value), f"{100 * value:.6g}\u00a0%") for value in _NINES if low <= value <= high),
+        "Both axes are stretched towards 100\u00a0%, where most rows lie: each step up means about ten times "
+        "fewer errors. What lies beyond an end is drawn at the edge.",
+    )
+
+
+def count_axis(counts: list[int]) -> Axis:
+    """An axis of counts from 0, logarithmic where the largest dwarfs the others.
+
+    Args:
+        counts: All counts to be shown.
+    """
+    shown = sorted(count for count in counts if count > 0)
+    largest = shown[-1] if shown else 1
+    typical = shown[len(shown) // 2] if shown else 1
+    if largest > 50 and largest > 10 * typical:
+        span = math.log10(2 * largest)
+
+        def place_log(count: float) -> float:
+            return _clipped(math.log10(2 * count) / span) if count > 0 else 0.0
+
+        powers = [10**power for power in range(int(math.log10(largest)) + 1)]
+        return Axis(
+            place_log,
+            tuple((place_log(power), f"{power:,}") for power in powers),
+            "The scale of counts is logarithmic, so that a single row can still be seen beside thousands.",
+        )
+    magnitude = 10 ** math.floor(math.log10(largest))
+    step = next(s * magnitude for s in (0.2, 0.5, 1, 2) if largest / (s * magnitude) <= 5)
+    step = max(int(step), 1)
+
+    def place(count: float) -> float:
+        return _clipped(count / largest)
+
+    return Axis(place, tuple((place(n * step), f"{n * step:,}") for n in range(largest // step + 1)))

@@ -1,0 +1,170 @@
+"""One row of a `Certainty` as the report shows it, and which rows it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.certainty import Certainty, Row, percent
+from howsure.errors import InputError
+from howsure.report.images import Picture, Pixels, are_images, pictures
+from howsure.report.words import counted, rate
+from howsure.verdict import SURE
+
+_MOST_CLASSES = 5
+_LEAST_PROBABILITY = 0.01
+_MOST_VALUES = 6
+_MOST_COIN_FLIPS = 48
+_FEW_COIN_FLIPS = 10
+_FILLED_UP_TO = 12
+_MOST_MISTAKES = 12
+
+
+@dataclass(frozen=True)
+class ClassBar:
+    """One class of a card.
+
+    Attributes:
+        name: Name of the class.
+        number: Its probability in words, `51 ± 1 %`.
+        length: Probability in per cent.
+        low: Lower end of the 95 % interval in per cent, or None where the error is not known.
+        high: Upper end.
+        first: Whether it is the label.
+        true: Whether it is the true class.
+    """
+
+    name: str
+    number: str
+    length: float
+    low: float | None
+    high: float | None
+    first: bool
+    true: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """One row, ready to be shown.
+
+    Attributes:
+        row: The row.
+        sentence: The row in words.
+        bars: Its most probable classes, and the true one.
+        rest: What the other classes have together, or None where that is less than half a per cent.
+        picture: The row as an image, or None.
+        values: The row's first values, or None.
+        truth: Name of the true class, or None.
+        right: Whether the label is the true class.
+    """
+
+    row: Row
+    sentence: str
+    bars: tuple[ClassBar, ...]
+    rest: str | None
+    picture: Picture | None
+    values: str | None
+    truth: str | None
+    right: bool
+
+
+def check_rows(rows: Pixels | None, count: int) -> Pixels | None:
+    """`rows` as an array of `count` rows, or an `InputError`."""
+    if rows is None:
+        return None
+    given = np.asarray(rows)
+    if given.ndim == 0 or len(given) != count:
+        raise InputError(
+            "The rows do not fit the certainty",
+            expected=f"an array of {counted(count, 'row')}, in the order they were assessed",
+            received=f"an array of shape {given.shape}",
+        )
+    return given
+
+
+def coin_flip_positions(certainty: Certainty) -> tuple[NDArray[np.int64], str]:
+    """The rows for the gallery of coin flips, the most undecided first, and a sentence about the choice."""
+    flips, kind = certainty.coin_flips(), certainty.kind
+    if len(flips) > _MOST_COIN_FLIPS:
+        return flips[:_MOST_COIN_FLIPS], (
+            f"The {_MOST_COIN_FLIPS} most undecided of {len(flips):,} coin flips, the most undecided first."
+        )
+    if len(flips) >= _FEW_COIN_FLIPS:
+        return flips, f"All {len(flips)} coin flips, the most undecided first."
+    shown = certainty.most_undecided(_FILLED_UP_TO)
+    others = len(shown) - len(flips)
+    if not len(flips):
+        if len(shown) == 1:
+            return shown, f"There are no coin flips. The one {kind} is shown all the same."
+        return shown, f"There are no coin flips. These are the {counted(others, kind)} nearest to one."
+    said = "There is one coin flip" if len(flips) == 1 else f"There are {len(flips)} coin flips"
+    if not others:
+        return shown, f"{said}, the most undecided first." if len(flips) > 1 else f"{said}."
+    after = "the next most undecided is" if others == 1 else f"the {others} next most undecided are"
+    return shown, f"{said}; {after} shown after {'it' if len(flips) == 1 else 'them'}."
+
+
+def mistake_positions(certainty: Certainty) -> tuple[NDArray[np.int64], int]:
+    """The rows that are sure and wrong, the most certain first and at most 12, and how many there are."""
+    wrong = np.flatnonzero((certainty.verdict == SURE) & (certainty.label != certainty.truth))
+    order = np.argsort(-certainty.probability[wrong], kind="stable")
+    return wrong[order][:_MOST_MISTAKES], len(wrong)
+
+
+def cards(certainty: Certainty, rows: Pixels | None, positions: Sequence[int]) -> list[Card]:
+    """Cards for the rows at `positions`; with pictures where `rows` are images."""
+    if rows is not None and are_images(rows, certainty.kind):
+        shown: list[Picture | None] = list(pictures(rows, positions))
+    else:
+        shown = [None] * len(positions)
+    found = []
+    for position, picture in zip(positions, shown, strict=True):
+        values = None if rows is None or picture is not None else values_in_words(rows[position])
+        found.append(_card(certainty[int(position)], certainty.class_names, picture, values))
+    return found
+
+
+def _card(row: Row, names: tuple[str, ...], picture: Picture | None, values: str | None) -> Card:
+    order = np.argsort(-row.probabilities, kind="stable")[:_MOST_CLASSES]
+    worth = [
+        int(k) for place, k in enumerate(order) if place < 2 or row.probabilities[k] >= _LEAST_PROBABILITY
+    ]
+    if row.truth is not None and row.truth not in worth:
+        worth.append(row.truth)
+    rest = 1.0 - float(row.probabilities[worth].sum())
+    others = len(names) - len(worth)
+    return Card(
+        row=row,
+        sentence=str(row),
+        bars=tuple(_bar(row, names, k) for k in worth),
+        rest=f"{counted(others, 'other')} together {rate(rest, 0)}" if others and rest >= 0.005 else None,
+        picture=picture,
+        values=values,
+        truth=None if row.truth is None else names[row.truth],
+        right=row.truth == row.label,
+    )
+
+
+def _bar(row: Row, names: tuple[str, ...], k: int) -> ClassBar:
+    probability, error = float(row.probabilities[k]), float(row.mc_error[k])
+    known = np.isfinite(error) and error > 0
+    return ClassBar(
+        name=names[k],
+        number=percent(probability, error),
+        length=100 * probability,
+        low=max(100 * (probability - 1.96 * error), 0.0) if known else None,
+        high=min(100 * (probability + 1.96 * error), 100.0) if known else None,
+        first=k == row.label,
+        true=k == row.truth,
+    )
+
+
+def values_in_words(row: Pixels) -> str:
+    """The first six values of a row, and how many there are in all where there are more."""
+    flat = np.asarray(row).reshape(-1)
+    numbers = flat.dtype.kind in "iuf"
+    said = ", ".join(f"{value:.4g}" if numbers else str(value) for value in flat[:_MOST_VALUES])
+    return said if len(flat) <= _MOST_VALUES else f"{said}, … ({len(flat):,} in all)"

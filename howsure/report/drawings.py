@@ -1,0 +1,208 @@
+"""Figures in per cent of their own width and height, so that the page can stretch them and not their text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from howsure.certainty import Certainty
+from howsure.report.axes import Axis, count_axis, odds_axis, share_axis
+from howsure.report.figures import (
+    Proportion,
+    Reliability,
+    RiskCoverage,
+    histogram,
+    proportion,
+    reliability,
+    risk_coverage,
+)
+from howsure.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
+
+_MOST_POINTS = 400
+_COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of the histogram: left edge, width and height in per cent, its verdict and its count."""
+
+    verdict: str
+    left: float
+    width: float
+    height: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of the horizontal axis in which these verdicts, and no others, are possible."""
+
+    verdicts: tuple[str, ...]
+    left: float
+    right: float
+
+
+@dataclass(frozen=True)
+class HistogramDrawing:
+    """The histogram of certainty.
+
+    Attributes:
+        bars: What is drawn.
+        regions: Where the verdicts lie, from left to right.
+        across: Axis of top probability.
+        up: Axis of counts.
+        table: One line per bin that is not empty: its edges and the count of each verdict.
+    """
+
+    bars: tuple[Bar, ...]
+    regions: tuple[Region, ...]
+    across: Axis
+    up: Axis
+    table: tuple[tuple[float, float, tuple[int, ...]], ...]
+
+
+def draw_histogram(certainty: Certainty) -> HistogramDrawing:
+    """Lay out the histogram: bars of different verdicts stand side by side within a bin, never stacked."""
+    found = histogram(certainty.probability, certainty.verdict, len(certainty.class_names))
+    low = float(found.edges[0])
+    across, up = share_axis(low, 1.0), count_axis(found.counts.ravel().tolist())
+    bars, table = [], []
+    for index, counts in enumerate(found.counts.T):
+        left, right = across.place(found.edges[index]), across.place(found.edges[index + 1])
+        present = [number for number in reversed(range(len(VERDICTS))) if counts[number]]
+        for place, number in enumerate(present):
+            width = (right - left) / len(present)
+            count = int(counts[number])
+            bars.append(Bar(VERDICTS[number], left + place * width, width, up.place(count), count))
+        if present:
+            edges = float(found.edges[index]), float(found.edges[index + 1])
+            table.append((*edges, tuple(int(count) for count in counts)))
+    return HistogramDrawing(tuple(bars), _regions(certainty, across, low), across, up, tuple(table))
+
+
+def _regions(certainty: Certainty, across: Axis, low: float) -> tuple[Region, ...]:
+    thresholds = certainty.thresholds
+    # With a top probability above this, even a single rival that takes all the rest is too far behind.
+    no_coin_flips_above = max((1 + thresholds.coin_flip) / 2, low)
+    two_classes = len(certainty.class_names) == 2
+    first = (COIN_FLIP,) if two_classes else (COIN_FLIP, LEANING)
+    return (
+        Region(first, 0.0, across.place(no_coin_flips_above)),
+        Region((LEANING,), across.place(no_coin_flips_above), across.place(thresholds.sure)),
+        Region((SURE,), across.place(thresholds.sure), 100.0),
+    )
+
+
+@dataclass(frozen=True)
+class Point:
+    """One group of the reliability diagram, in per cent of the drawing and in numbers."""
+
+    across: float
+    up: float
+    low: float
+    high: float
+    claim: float
+    right: Proportion
+
+
+@dataclass(frozen=True)
+class ReliabilityDrawing:
+    """The reliability diagram; both axes are `axis`."""
+
+    points: tuple[Point, ...]
+    axis: Axis
+    found: Reliability
+    overall: Proportion
+
+
+def draw_reliability(certainty: Certainty) -> ReliabilityDrawing:
+    """Lay out the reliability diagram; in log-odds where most groups lie above 95 %."""
+    correct = certainty.label == certainty.truth
+    found = reliability(certainty.probability, correct)
+    lowest = min(float(found.confidence[0]), min(group.low for group in found.right))
+    if np.median(found.confidence) > 0.95:
+        low = next((end for end in (0.9, 0.5) if end <= lowest), 0.1)
+        high = float(np.quantile(found.confidence, 0.75))
+        axis = odds_axis(low, next((end for end in (0.99, 0.999) if end >= high), 0.9999))
+    else:
+        axis = share_axis(np.floor(10 * lowest) / 10 if lowest < 0.9 else 0.8, 1.0)
+    points = tuple(
+        Point(
+            axis.place(claim),
+            axis.place(right.share),
+            axis.place(right.low),
+            axis.place(right.high),
+            float(claim),
+            right,
+        )
+        for claim, right in zip(found.confidence, found.right, strict=True)
+    )
+    return ReliabilityDrawing(points, axis, found, proportion(int(correct.sum()), len(correct)))
+
+
+@dataclass(frozen=True)
+class RiskDrawing:
+    """The risk-coverage curve.
+
+    Attributes:
+        path: Path data in a square of 100 × 100.
+        across: Axis of the share kept.
+        up: Axis of the share wrong among those kept.
+        overall: Height of the share wrong among all rows.
+        sure: Place of the rows the model is sure of, (across, up), or None where it is sure of all or none.
+        curve: The numbers.
+        table: Least top probability and the wrong among the kept, at some shares kept.
+    """
+
+    path: str
+    across: Axis
+    up: Axis
+    overall: float
+    sure: tuple[float, float] | None
+    curve: RiskCoverage
+    table: tuple[tuple[float, float, Proportion], ...]
+
+
+def draw_risk_coverage(certainty: Certainty) -> RiskDrawing:
+    """Lay out the risk-coverage curve, with at most 400 of its points."""
+    curve = risk_coverage(certainty.probability, certainty.label == certainty.truth)
+    coverage, risk = curve.coverage, curve.risk
+    # The first few rows alone would set the scale: one wrong answer among them is a risk of a half.
+    top = float(max(risk[coverage >= min(0.1, coverage[-1])].max(), risk[-1]))
+    sure = int(np.sum(certainty.verdict == SURE))
+    end = int(np.searchsorted(curve.kept, sure))
+    begin = _first_share_shown(curve, float(coverage[end]))
+    note = f"The horizontal axis begins at {100 * begin:.0f}\u00a0%." if begin else ""
+    across, up = share_axis(begin, 1.0, note), share_axis(0.0, 1.1 * top if top else 0.05)
+    visible = np.flatnonzero(coverage >= begin)
+    chosen = visible[np.unique(np.linspace(0, len(visible) - 1, _MOST_POINTS).round().astype(np.int64))]
+    steps = [f"{across.place(coverage[i]):.2f} {100 - up.place(risk[i]):.2f}" for i in chosen]
+    return RiskDrawing(
+        path="M" + "L".join(steps),
+        across=across,
+        up=up,
+        overall=up.place(risk[-1]),
+        sure=(across.place(coverage[end]), up.place(risk[end])) if 0 < sure < len(certainty) else None,
+        curve=curve,
+        table=_risk_table(curve),
+    )
+
+
+def _first_share_shown(curve: RiskCoverage, sure: float) -> float:
+    """0, or a later share where nearly all mistakes are among the last rows, but before `sure`."""
+    rises = curve.coverage[np.flatnonzero(curve.risk > 0.1 * curve.risk[-1])]
+    first = min(float(rises[0]), sure) if len(rises) else 0.0
+    return next((begin for begin in (0.9, 0.8, 0.5) if begin < first), 0.0)
+
+
+def _risk_table(curve: RiskCoverage) -> tuple[tuple[float, float, Proportion], ...]:
+    chosen = dict.fromkeys(curve.at(wanted) for wanted in _COVERAGES)
+    return tuple(
+        (
+            float(curve.coverage[point]),
+            float(curve.least[point]),
+            proportion(int(curve.wrong[point]), int(curve.kept[point])),
+        )
+        for point in chosen
+    )

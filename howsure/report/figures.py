@@ -1,0 +1,191 @@
+"""The numbers behind the report's figures: pure functions on arrays, no drawing and no words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from howsure.verdict import VERDICTS
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_LEAST_ROWS_PER_BIN = 20
+_MOST_BINS = 10
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """A share that was counted, with its 95 % interval.
+
+    Attributes:
+        count: Rows that have the property.
+        total: Rows that were looked at; with 0 the share is NaN and the interval is [0, 1].
+        low: Lower end of the interval, in [0, 1].
+        high: Upper end of the interval, in [0, 1].
+    """
+
+    count: int
+    total: int
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        """`count` ÷ `total`, NaN where `total` is 0."""
+        return self.count / self.total if self.total else float("nan")
+
+
+def proportion(count: int, total: int) -> Proportion:
+    """`count` out of `total` with the Wilson score interval at 95 % (Wilson 1927).
+
+    With p = count ÷ total, n = total and z = 1.96, its ends are
+    (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) ÷ (1 + z²/n). It stays inside [0, 1] and is of use for
+    shares near 0 and 1, where most of a report's shares lie.
+
+    Example:
+        >>> found = proportion(9, 10)
+        >>> f"{found.share:.2f}, {found.low:.2f} to {found.high:.2f}"
+        '0.90, 0.60 to 0.98'
+    """
+    if total == 0:
+        return Proportion(0, 0, 0.0, 1.0)
+    interval = binomtest(count, total).proportion_ci(confidence_level=0.95, method="wilson")
+    return Proportion(count, total, float(interval.low), float(interval.high))
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Rows by top probability and verdict.
+
+    Attributes:
+        edges: (B + 1,) probabilities, multiples of 0.05, the last one 1.
+        counts: (3, B) rows per verdict, in the order of `howsure.verdict.VERDICTS`, and bin. A bin
+            holds its lower edge; the last also holds its upper one.
+    """
+
+    edges: Floats
+    counts: Integers
+
+
+def histogram(probability: Floats, verdict: NDArray[np.str_], classes: int) -> Histogram:
+    """Count rows in bins of top probability, 0.05 wide, apart by verdict.
+
+    Args:
+        probability: (N,) top probabilities, in [1/K, 1].
+        verdict: (N,) words.
+        classes: K; no top probability lies below 1/K, so neither does a bin.
+
+    Returns:
+        The counts, which sum to N; zero rows give zeros.
+    """
+    # Whole numbers ÷ 20 and not multiples of 0.05: 0.95 has to be the very number the verdicts use.
+    edges = np.arange(20 // classes, 21) / 20
+    positions = np.searchsorted(edges, probability, side="right") - 1
+    positions = np.clip(positions, 0, len(edges) - 2)
+    counts = [np.bincount(positions[verdict == word], minlength=len(edges) - 1) for word in VERDICTS]
+    return Histogram(edges, np.stack(counts).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What the model claims against how often it is right, in groups of like certainty.
+
+    Attributes:
+        confidence: (B,) mean top probability of each group, rising.
+        right: B shares of right rows with their intervals.
+    """
+
+    confidence: Floats
+    right: tuple[Proportion, ...]
+
+    @property
+    def agrees(self) -> NDArray[np.bool_]:
+        """(B,) whether the mean probability lies inside the interval of the share that is right."""
+        pairs = zip(self.confidence, self.right, strict=True)
+        return np.array([group.low <= claim <= group.high for claim, group in pairs], dtype=bool)
+
+
+def reliability(probability: Floats, correct: NDArray[np.bool_]) -> Reliability:
+    """Group rows by top probability into bins of equal size and see how often each is right.
+
+    Bins of equal size ("equal mass", Nguyen & O'Connor 2015) give every interval the same worth,
+    where bins of equal width leave most of them empty. Up to 10 bins of at least 20 rows. Rows of
+    exactly the same probability are never parted, so that the order of rows does not matter; there
+    may be fewer bins for it.
+
+    Args:
+        probability: (N,) top probabilities.
+        correct: (N,) whether the label is the true class.
+
+    Returns:
+        One group for fewer than 40 rows, none for zero rows.
+    """
+    rows = len(probability)
+    if rows == 0:
+        return Reliability(np.empty(0), ())
+    order = np.argsort(probability, kind="stable")
+    ordered, right = probability[order], correct[order]
+    bins = min(_MOST_BINS, max(1, rows // _LEAST_ROWS_PER_BIN))
+    wanted = np.round(np.arange(bins) * rows / bins).astype(np.int64)
+    starts = np.unique(np.searchsorted(ordered, ordered[wanted], side="left"))
+    stops = np.append(starts[1:], rows)
+    groups = [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
+    return Reliability(
+        np.array([ordered[group].mean() for group in groups]),
+        tuple(proportion(int(right[group].sum()), len(right[group])) for group in groups),
+    )
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """What is gained by setting the least certain rows aside.
+
+    Attributes:
+        kept: (P,) rows that are kept, rising; the last is N.
+        wrong: (P,) wrong rows among them.
+        least: (P,) the top probability from which rows are kept.
+    """
+
+    kept: Integers
+    wrong: Integers
+    least: Floats
+
+    @property
+    def coverage(self) -> Floats:
+        """(P,) share of rows kept, in (0, 1]."""
+        return np.asarray(self.kept / self.kept[-1]) if len(self.kept) else np.empty(0)
+
+    @property
+    def risk(self) -> Floats:
+        """(P,) share of wrong rows among those kept, in [0, 1]."""
+        return np.asarray(self.wrong / self.kept)
+
+    def at(self, coverage: float) -> int:
+        """Position of the point that keeps most rows without passing `coverage`; 0 if none does."""
+        most = coverage * self.kept[-1] + 1e-9
+        return max(int(np.searchsorted(self.kept, most, side="right")) - 1, 0)
+
+
+def risk_coverage(probability: Floats, correct: NDArray[np.bool_]) -> RiskCoverage:
+    """The risk-coverage curve of the top probability (El-Yaniv & Wiener 2010).
+
+    Rows are kept from the most certain down. There is a point for each probability that occurs:
+    rows of the same probability can only be kept or set aside together.
+
+    Args:
+        probability: (N,) top probabilities.
+        correct: (N,) whether the label is the true class.
+
+    Returns:
+        As many points as distinct probabilities; none for zero rows.
+    """
+    order = np.argsort(-probability, kind="stable")
+    ordered = probability[order]
+    last_of_its_kind = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
+    kept = np.flatnonzero(last_of_its_kind) + 1
+    wrong = np.cumsum(~correct[order])[kept - 1]
+    return RiskCoverage(kept.astype(np.int64), wrong.astype(np.int64), ordered[kept - 1])

@@ -1,0 +1,132 @@
+"""Rows as pictures: which arrays are images, their brightness, and PNG data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[Any]
+Floats = NDArray[np.float64]
+
+_CHANNELS = (1, 3, 4)
+_LONGEST_EDGES = (160, 112, 80, 56)
+_MOST_CHARACTERS = 1_900_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image, ready for an `img` element.
+
+    Attributes:
+        source: PNG as a data URI.
+        width: Pixels.
+        height: Pixels.
+        shrunk: Whether the original had more pixels; if not, each pixel is the row's own.
+    """
+
+    source: str
+    width: int
+    height: int
+    shrunk: bool
+
+
+def are_images(rows: Pixels, kind: str) -> bool:
+    """Whether rows can be shown as images.
+
+    Args:
+        rows: (N, H, W, C) with C of 1, 3 or 4 are images. (N, H, W) are where `kind` says so or H
+            equals W; else they may as well be sequences.
+        kind: What one row is, as `Certainty.kind` has it.
+    """
+    if rows.dtype.kind not in "buif" or 0 in rows.shape[1:]:
+        return False
+    if rows.ndim == 3:
+        return kind == "image" or rows.shape[1] == rows.shape[2]
+    return rows.ndim == 4 and rows.shape[-1] in _CHANNELS
+
+
+def black_and_white(rows: Pixels) -> tuple[Floats, Floats]:
+    """The values to be shown as black and as white, per channel.
+
+    Bytes, and numbers in [0, 1], [−1, 1] or [0, 255], keep their customary range. Anything else, such
+    as standardised pixels, runs from the 0.5th to the 99.5th percentile of each channel, or from least
+    to greatest where those are one number.
+
+    Args:
+        rows: (N, H, W, C) with N ≥ 1. An evenly spread sample of rows and pixels is looked at.
+
+    Returns:
+        Black (C,) and white (C,), white above black. Values that are not finite are ignored.
+    """
+    channels = rows.shape[-1]
+    if rows.dtype == np.uint8:
+        return np.zeros(channels), np.full(channels, 255.0)
+    stride = 1 + max(rows.shape[1:3]) // 256
+    sample = rows[:: 1 + len(rows) // 256, ::stride, ::stride].astype(np.float64).reshape(-1, channels)
+    finite = sample[np.isfinite(sample)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if low >= -1 and high <= 1:
+        return np.full(channels, 0.0 if low >= 0 else -1.0), np.ones(channels)
+    if low >= 0 and 16 < high <= 255:
+        return np.zeros(channels), np.full(channels, 255.0)
+    ends = [_ends(sample[np.isfinite(sample[:, channel]), channel]) for channel in range(channels)]
+    return np.array([black for black, _ in ends]), np.array([white for _, white in ends])
+
+
+def _ends(values: Floats) -> tuple[float, float]:
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values, [0.5, 99.5])
+    if high <= low:
+        low, high = values.min(), values.max()
+    return float(low), float(high) if high > low else float(low) + 1
+
+
+def pictures(rows: Pixels, positions: Sequence[int]) -> list[Picture]:
+    """Pictures of some rows, all of them together small enough for one page.
+
+    Args:
+        rows: (N, H, W) or (N, H, W, C), any range of values; brightness is the same for all rows.
+        positions: Which rows, in the order wanted.
+
+    Returns:
+        One picture per position. Where the originals are more than 160 pixels long, or together
+        would take more than 1.9 MB, they are shrunk. Pixels that are not a number are black.
+    """
+    if not len(positions):
+        return []
+    four = rows[..., None] if rows.ndim == 3 else rows
+    black, white = black_and_white(four)
+    if four.shape[-1] == 4:  # opacity is no matter of contrast
+        black[3], white[3] = 0.0, 255.0 if white[3] > 16 else 1.0
+    images = [_image(four[position], black, white) for position in positions]
+    found: list[Picture] = []
+    for longest in _LONGEST_EDGES:
+        found = [_picture(image, longest) for image in images]
+        if sum(len(picture.source) for picture in found) <= _MOST_CHARACTERS:
+            break
+    return found
+
+
+def _image(values: Pixels, black: Floats, white: Floats) -> Image.Image:
+    finite = np.nan_to_num(values.astype(np.float64), nan=-np.inf)
+    pixels = np.round(255 * np.clip((finite - black) / (white - black), 0, 1)).astype(np.uint8)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image.thumbnail((2 * _LONGEST_EDGES[0],) * 2, Image.Resampling.BOX)
+    return image
+
+
+def _picture(image: Image.Image, longest: int) -> Picture:
+    small = image.copy()
+    small.thumbnail((longest, longest), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    small.save(buffer, format="PNG", optimize=True)
+    source = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Picture(source, small.width, small.height, small.size != image.size)

@@ -1,0 +1,246 @@
+"""From a `Certainty` to one self-contained HTML page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.audit import Audit
+from howsure.certainty import Certainty, write_whole
+from howsure.report import words
+from howsure.report.cards import cards, check_rows, coin_flip_positions, mistake_positions
+from howsure.report.drawings import draw_histogram, draw_reliability, draw_risk_coverage
+from howsure.report.figures import Proportion, proportion
+from howsure.report.images import are_images
+from howsure.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
+
+_TITLE = "How sure is the model?"
+_SHOWN_AT_ONCE = 12
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    certainty: Certainty,
+    rows: NDArray[Any] | None = None,
+    *,
+    audit: Audit | None = None,
+    title: str = _TITLE,
+) -> None:
+    """Write the page that `render` makes; an earlier file stays until the new one is complete.
+
+    Args:
+        path: The HTML file.
+        certainty: What is reported.
+        rows: As for `render`.
+        audit: As for `render`.
+        title: As for `render`.
+
+    Raises:
+        InputError: `rows` has another length than `certainty`.
+        FileError: The file cannot be written.
+    """
+    page = render(certainty, rows, audit=audit, title=title)
+    write_whole(path, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
+
+
+def render(
+    certainty: Certainty,
+    rows: NDArray[Any] | None = None,
+    *,
+    audit: Audit | None = None,
+    title: str = _TITLE,
+) -> str:
+    """One HTML page about N rows: verdicts, coin flips, calibration, reasons, audit and passes.
+
+    The page holds its images, figures and styles and asks for nothing from outside.
+
+    Args:
+        certainty: What is reported; sections that need the true classes appear where it has them.
+        rows: The N rows that were assessed, in their order. (N, H, W, C) with C of 1, 3 or 4, and
+            (N, H, W) unless they look like sequences, are shown as images, anything else by its first
+            values; None shows row numbers alone.
+        audit: What in the model is random, or None to leave that section out.
+        title: Heading of the page.
+
+    Returns:
+        HTML, at most 3 MB. With zero rows it says so.
+
+    Raises:
+        InputError: `rows` has another length than `certainty`.
+    """
+    given = check_rows(rows, len(certainty))
+    context: dict[str, Any] = {
+        "title": title,
+        "certainty": certainty,
+        "kind": certainty.kind,
+        "kinds": f"{certainty.kind}s",
+        "audit": audit,
+        "lead": words.lead(certainty),
+        "method": _method(certainty.method),
+        "shown_at_once": _SHOWN_AT_ONCE,
+        "thresholds": certainty.thresholds,
+        "as_gallery": given is not None and are_images(given, certainty.kind),
+        "with_values": given is not None and not are_images(given, certainty.kind),
+    }
+    sections: dict[str, str] = {}
+    if len(certainty):
+        context |= {
+            "groups": _groups(certainty),
+            "settled": words.settled_in_words(certainty),
+            "histogram": draw_histogram(certainty),
+            "reasons": _reasons(certainty),
+            "passes": _passes(certainty),
+        }
+        positions, context["coin_flips_note"] = coin_flip_positions(certainty)
+        context["coin_flips"] = cards(certainty, given, positions.tolist())
+        sections["coin-flips"] = "Where it flips a coin"
+        if certainty.truth is not None:
+            context |= _with_truth(certainty, given)
+            sections["mistakes"] = "Sure and wrong"
+        sections["spread"] = "How certainty is spread"
+        if certainty.truth is not None and len(certainty) > 1:
+            sections["trust"] = "Can the percentages be trusted?"
+        sections["reasons"] = f"Why {certainty.kind}s are unsure"
+    if audit is not None:
+        sections["audit"] = "What is random in the model"
+    if len(certainty):
+        sections["passes"] = "Passes and their error"
+    sections["reading"] = "How to read this page"
+    context["sections"] = sections
+    return _environment().get_template("report.html.j2").render(context)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "counted": words.counted,
+        "interval": words.interval_of,
+        "place": lambda position: f"{position:.2f}%",
+        "points": words.points,
+        "rate": words.rate,
+        "share": words.share_of,
+        "thousands": lambda number: f"{number:,}",
+    }
+    environment.globals |= {"SURE": SURE, "LEANING": LEANING, "COIN_FLIP": COIN_FLIP, "VERDICTS": VERDICTS}
+    return environment
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one verdict.
+
+    Attributes:
+        verdict: The word.
+        count: Rows.
+        share: Share of all rows.
+        start: Where its part of the bar of all rows begins, in per cent.
+        right: How many of them are right, or None without truth.
+    """
+
+    verdict: str
+    count: int
+    share: float
+    start: float
+    right: Proportion | None
+
+
+def _groups(certainty: Certainty) -> list[Group]:
+    groups, before = [], 0
+    for word in VERDICTS:
+        members = certainty.verdict == word
+        count = int(members.sum())
+        right = None
+        if certainty.truth is not None:
+            right = proportion(int(np.sum(certainty.label[members] == certainty.truth[members])), count)
+        rows = len(certainty)
+        groups.append(Group(word, count, count / rows, 100 * before / rows, right))
+        before += count
+    return groups
+
+
+def _with_truth(certainty: Certainty, rows: NDArray[Any] | None) -> dict[str, Any]:
+    positions, mistakes = mistake_positions(certainty)
+    sure = int(np.sum(certainty.verdict == SURE))
+    reliability, risk = draw_reliability(certainty), draw_risk_coverage(certainty)
+    claim = float(certainty.probability.mean())
+    return {
+        "mistakes": cards(certainty, rows, positions.tolist()),
+        "mistakes_of_sure": proportion(mistakes, sure),
+        "overall": reliability.overall,
+        "reliability": reliability,
+        "reliability_words": words.reliability_in_words(
+            reliability.found, claim, reliability.overall, certainty.kind
+        ),
+        "risk": risk,
+        "risk_words": words.risk_in_words(risk.curve, certainty),
+    }
+
+
+@dataclass(frozen=True)
+class ReasonCount:
+    """How many rows of each verdict have a reason, what it means and what would help."""
+
+    reason: str
+    means: str
+    helps: str
+    count: int
+    share: float
+    of_verdict: dict[str, int]
+
+
+def _reasons(certainty: Certainty) -> list[ReasonCount]:
+    given = sum(int(np.sum(certainty.reason == reason)) for reason in REASONS)
+    found = []
+    for reason in REASONS:
+        members = certainty.reason == reason
+        means, helps = words.WHAT_A_REASON_MEANS[reason]
+        kinds = {"kind": certainty.kind, "kinds": f"{certainty.kind}s"}
+        count = int(members.sum())
+        of_verdict = {word: int(np.sum(members & (certainty.verdict == word))) for word in VERDICTS}
+        share = count / given if given else 0.0
+        found.append(
+            ReasonCount(reason, means.format(**kinds), helps.format(**kinds), count, share, of_verdict)
+        )
+    return found
+
+
+def _passes(certainty: Certainty) -> dict[str, Any]:
+    """Passes per row and, for the label's probability, the half-width 1.96 · mc_error of its interval."""
+    margin = 1.96 * np.take_along_axis(certainty.mc_error, certainty.label[:, None], axis=1)[:, 0]
+    known = margin[np.isfinite(margin)]
+    undecided = margin[(certainty.verdict != SURE) & np.isfinite(margin)]
+    return {
+        "least": int(certainty.passes.min()),
+        "median": float(np.median(certainty.passes)),
+        "most": int(certainty.passes.max()),
+        "margin": float(np.median(known)) if len(known) else None,
+        "margin_undecided": float(np.median(undecided)) if len(undecided) else None,
+        "margin_largest": float(known.max()) if len(known) else None,
+        "settled": int(certainty.settled.sum()),
+    }
+
+
+def _method(method: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+    """Name and settings of the method in words; settings that are None are left out."""
+    name = str(method.get("name", "not stated"))
+    settings = [
+        (key.replace("_", " "), {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))
+        for key, value in method.items()
+        if key != "name" and value is not None
+    ]
+    return name, settings

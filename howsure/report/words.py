@@ -1,0 +1,165 @@
+"""Numbers and findings of the report as plain sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from howsure import verdict as verdicts
+from howsure.report.figures import Proportion, Reliability, RiskCoverage
+
+if TYPE_CHECKING:
+    from howsure.certainty import Certainty
+
+UNIT = "\u00a0%"  # a no-break space, so that a number and its sign stay on one line
+
+WHAT_A_REASON_MEANS = {
+    verdicts.AMBIGUOUS: (
+        "The passes agree with each other that more than one class is likely.",
+        "A better {kind}, or a person who looks at it. More training data would change little.",
+    ),
+    verdicts.DISAGREEMENT: (
+        "The passes contradict each other: training has not pinned the answer down.",
+        "More training data like these {kinds}.",
+    ),
+    verdicts.TOO_FEW_PASSES: (
+        "A threshold lies within the error of the finite number of passes, so the verdict may still change.",
+        "More passes.",
+    ),
+}
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 image`, `2 images`, `10,000 images`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def rate(share: float, decimals: int = 1) -> str:
+    """A share in per cent; `0 %` and `100 %` are kept for shares that are exactly that."""
+    if share in (0.0, 1.0):
+        return f"{100 * share:.0f}{UNIT}"
+    smallest = 10.0**-decimals
+    if 100 * share < smallest / 2:
+        return f"< {smallest:.{decimals}f}{UNIT}"
+    if 100 * (1 - share) < smallest / 2:
+        return f"> {100 - smallest:.{decimals}f}{UNIT}"
+    return f"{100 * share:.{decimals}f}{UNIT}"
+
+
+def points(difference: float) -> str:
+    """A difference of two shares in percentage points, without its sign."""
+    value = abs(100 * difference)
+    decimals = 0 if value >= 10 else 1 if value >= 0.95 else 2
+    return f"{value:.{decimals}f}\u00a0points"
+
+
+def _decimals(found: Proportion) -> int:
+    """As many as the interval allows, or more, up to 3, where an end would else round to 0 or 100 %."""
+    width = found.high - found.low
+    decimals = 0 if width >= 0.1 else 1 if width >= 0.005 else 2
+    ends = [end for end in (found.low, found.high, found.share) if 0 < end < 1]
+    while decimals < 3 and not all(0 < round(100 * end, decimals) < 100 for end in ends):
+        decimals += 1
+    return decimals
+
+
+def share_of(found: Proportion) -> str:
+    """A counted share, with as many decimals as its interval allows; a dash for a share of nothing."""
+    return rate(found.share, _decimals(found)) if found.total else "–"
+
+
+def interval_of(found: Proportion) -> str:
+    """The 95 % interval of a counted share: `98.0 to 99.1 %`; a dash for a share of nothing."""
+    if not found.total:
+        return "–"
+    low, high = rate(found.low, _decimals(found)), rate(found.high, _decimals(found))
+    return f"{low.removesuffix(UNIT)} to {high}"
+
+
+def lead(certainty: Certainty) -> str:
+    """The page in one sentence: of how many rows the model is sure, and on how many it flips a coin."""
+    rows, kind = len(certainty), certainty.kind
+    sure = int(np.sum(certainty.verdict == verdicts.SURE))
+    flips = int(np.sum(certainty.verdict == verdicts.COIN_FLIP))
+    if rows == 0:
+        return f"There were no {kind}s to assess."
+    if rows == 1:
+        says = "is sure of" if sure else "is flipping a coin on" if flips else "leans one way on"
+        return f"The model {says} the one {kind} it was given."
+    if sure == rows:
+        return f"The model is sure of all {rows:,} {kind}s."
+    if flips == rows:
+        return f"On all {rows:,} {kind}s the model is flipping a coin."
+    on_flips = f"on {flips:,} it is flipping a coin" if flips else "on none is it flipping a coin"
+    return f"Of {counted(rows, kind)} the model is sure of {f'{sure:,}' if sure else 'none'}; {on_flips}."
+
+
+def settled_in_words(certainty: Certainty) -> str:
+    """Whether the passes suffice for every verdict, a sentence."""
+    rows = len(certainty)
+    open_rows = int(np.sum(~certainty.settled))
+    if not open_rows:
+        return "Every verdict is settled: none lies so near a threshold that more passes should change it."
+    return (
+        f"Not everything is settled: for {counted(open_rows, certainty.kind)} "
+        f"({rate(open_rows / rows)}) more passes could still change the verdict."
+    )
+
+
+def reliability_in_words(found: Reliability, claim: float, right: Proportion, kind: str) -> str:
+    """What the reliability diagram shows, in two sentences.
+
+    Args:
+        found: The groups.
+        claim: Mean top probability of all rows.
+        right: Share of all rows that are right.
+        kind: What a row is.
+    """
+    overall = (
+        f"Over all {counted(right.total, kind)} the model claims {rate(claim, max(_decimals(right), 1))}"
+    )
+    overall += f" on average and is right on {share_of(right)} ({interval_of(right)}): "
+    if right.low <= claim <= right.high:
+        overall += "no more of a difference than chance allows."
+    elif claim > right.high:
+        overall += f"it is too sure, by {points(claim - right.share)}."
+    else:
+        overall += f"it is more modest than it need be, by {points(claim - right.share)}."
+    pairs = list(zip(found.confidence.tolist(), found.right, strict=True))
+    above = sum(claim < group.low for claim, group in pairs)
+    below = sum(claim > group.high for claim, group in pairs)
+    if len(pairs) == 1:
+        return overall
+    if not above + below:
+        return f"{overall} All {len(pairs)} groups agree with the diagonal."
+    missed = [f"{below} below it (too sure)"] if below else []
+    missed += [f"{above} above it (too modest)"] if above else []
+    agree = len(pairs) - above - below
+    verb = "agrees" if agree == 1 else "agree"
+    said = f"Of {len(pairs)} groups {agree or 'none'} {verb} with the diagonal"
+    return f"{overall} {said}; {' and '.join(missed)}."
+
+
+def risk_in_words(curve: RiskCoverage, certainty: Certainty) -> str:
+    """What the risk-coverage curve shows, in two or three sentences."""
+    rows, mistakes = len(certainty), int(curve.wrong[-1])
+    kinds = f"{certainty.kind}s"
+    if mistakes == 0:
+        return f"Here no answer is wrong, so there is nothing to be gained by setting {kinds} aside."
+    said = f"Here {rate(mistakes / rows)} of all {kinds} are wrong."
+    sure = certainty.verdict == verdicts.SURE
+    if 0 < sure.sum() < rows:
+        wrong_and_sure = int(np.sum(sure & (certainty.label != certainty.truth)))
+        share = rate(wrong_and_sure / int(sure.sum())) if wrong_and_sure else "none"
+        verb = "are" if wrong_and_sure else "is"
+        said += f" Among the {rate(float(sure.mean()))} it is sure of, {share} {verb}."
+    point = curve.at(0.9)
+    aside = rows - int(curve.kept[point])
+    if 0 < aside < rows:
+        caught = mistakes - int(curve.wrong[point])
+        said += f" Setting the least certain {rate(aside / rows)} aside removes {caught:,} of the "
+        said += f"{counted(mistakes, 'mistake')}"
+        expected = aside / rows
+        said += ": certainty does not tell right from wrong here." if caught / mistakes <= expected else "."
+    return said

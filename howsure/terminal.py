@@ -1,0 +1,131 @@
+"""What the commands say: progress, findings in words, and the most undecided rows as a table."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from howsure import verdict as verdicts
+from howsure.certainty import Certainty, Row
+from howsure.report.words import counted, rate, settled_in_words
+
+SECONDS_BETWEEN_LINES = 10.0
+
+_PHRASES = {
+    verdicts.SURE: "is sure of",
+    verdicts.LEANING: "leans towards an answer on",
+    verdicts.COIN_FLIP: "is flipping a coin on",
+}
+
+Report = Callable[[float, str], None]
+"""Told the share that is done, in [0, 1], and what to say about it."""
+
+
+@contextmanager
+def progress(console: Console, task: str) -> Iterator[Report]:
+    """Show how far a task is: a bar on a terminal, elsewhere a line every ten seconds.
+
+    Args:
+        console: Where.
+        task: Its name, for example `Training`.
+    """
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        detail = TextColumn("{task.fields[detail]}", markup=False)
+        with Bar(*columns, detail, console=console, transient=True) as bar:
+            number = bar.add_task(task, total=1.0, detail="")
+            yield lambda done, said: bar.update(number, completed=done, detail=said)
+        return
+
+    last = time.monotonic()
+
+    def line(done: float, said: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            say(console, f"{task}: {done:.0%}, {said}")
+
+    yield line
+
+
+def say(console: Console, text: str) -> None:
+    """Print text as it is: brackets are no markup, numbers get no colours, and paths are not broken."""
+    console.print(Text(text), soft_wrap=True)
+
+
+def paragraph(console: Console, text: str) -> None:
+    """Print a paragraph, wrapped at the width of the terminal, but not between a number and its `%`."""
+    say(console, textwrap.fill(text, console.width, break_long_words=False, break_on_hyphens=False))
+
+
+def summary(certainty: Certainty) -> str:
+    """How many rows got which verdict, how often each verdict was right, and whether it is settled.
+
+    Example:
+        Of 1,000 images the model is sure of 930 (right on 929, 99.9 %), leans towards an answer on …
+    """
+    if not len(certainty):
+        return f"There were no {certainty.kind}s to assess."
+    parts = []
+    for verdict, phrase in _PHRASES.items():
+        chosen = certainty.verdict == verdict
+        count = int(np.sum(chosen))
+        said = f"{phrase} {f'{count:,}' if count else 'none'}"
+        if count and certainty.truth is not None:
+            right = int(np.sum(chosen & (certainty.label == certainty.truth)))
+            said += f" (right on {right:,}, {rate(right / count)})"
+        parts.append(said)
+    text = f"Of {counted(len(certainty), certainty.kind)} the model {parts[0]}, {parts[1]} and {parts[2]}. "
+    if certainty.truth is not None:
+        right = int(np.sum(certainty.label == certainty.truth))
+        text += f"Over all it is right on {rate(right / len(certainty), 2)}. "
+    return text + settled_in_words(certainty)
+
+
+def undecided_table(certainty: Certainty, count: int, names: Sequence[str] | None = None) -> Table:
+    """The most undecided rows: number, file, sentence with its reason, and the truth where it is known.
+
+    Args:
+        certainty: What is shown.
+        count: How many rows at the most.
+        names: N file names, where the rows came from files.
+    """
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("row", justify="right", no_wrap=True)
+    if names is not None:
+        table.add_column("file", overflow="fold", max_width=24)
+    table.add_column("what the model says", overflow="fold")
+    if certainty.truth is not None:
+        table.add_column("truth", overflow="fold")
+    for position in certainty.most_undecided(count).tolist():
+        row = certainty[position]
+        cells = [f"{row.row}", str(row)]
+        if names is not None:
+            cells.insert(1, names[position])
+        if row.truth is not None:
+            cells.append(truth_name(certainty, row))
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def truth_name(certainty: Certainty, row: Row) -> str:
+    """Name of the true class of a row that has one."""
+    return f"'{certainty.class_names[row.truth]}'" if row.truth is not None else "unknown"
+
+
+def duration(seconds: float) -> str:
+    """`0.3 s`, `12 s`, `2 min 5 s`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

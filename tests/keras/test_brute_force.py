@@ -1,0 +1,65 @@
+"""Every architecture against Keras's own dropout: 4,000 copies of each row, BatchNorm frozen."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import howsure
+
+from .networks import ARCHITECTURES, ROWS, build, rows_for
+
+PASSES = 4000
+
+
+def brute_force(model, x):
+    """(PASSES, ROWS, K): Keras draws a mask of its own for every copy of a row."""
+    frozen = [
+        layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    for layer in frozen:
+        layer.trainable = False
+    try:
+        repeated = keras.tree.map_structure(lambda array: np.repeat(array, PASSES, axis=0), x)
+        outputs = ops.convert_to_numpy(
+            model(keras.tree.map_structure(ops.convert_to_tensor, repeated), training=True)
+        )
+    finally:
+        for layer in frozen:
+            layer.trainable = True
+    return outputs.reshape(ROWS, PASSES, -1).transpose(1, 0, 2).astype(np.float64)
+
+
+def entropy(p):
+    return -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=-1)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_agrees_with_keras_own_dropout(name):
+    model = build(name)
+    x = rows_for(model)
+    expected = brute_force(model, x)
+    error = expected.std(axis=0) / np.sqrt(PASSES)
+    assert error.max() > 1e-4, "the network is too sure of itself to tell anything"
+    for balanced in (False, True):
+        method = howsure.MCDropout(passes=2000, balanced=balanced, gaussian_noise=name == "gaussian_noise")
+        certainty = howsure.assess(model, x, method=method, seed=1)
+        allowed = 4 * np.sqrt(error**2 + certainty.mc_error**2)
+        assert np.all(np.abs(certainty.probabilities - expected.mean(axis=0)) <= allowed)
+        spread = entropy(expected).std(axis=0) / np.sqrt(PASSES)
+        difference = certainty.expected_entropy - entropy(expected).mean(axis=0)
+        assert np.all(np.abs(difference) <= 4 * np.sqrt(3) * spread + 1e-6)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_variance_over_passes_is_that_of_keras(name):
+    model = build(name)
+    if name == "gaussian_noise":
+        pytest.skip("predict_with_uncertainty leaves noise off")
+    x = rows_for(model)
+    expected = brute_force(model, x)
+    mean, variance = howsure.predict_with_uncertainty(model, x, n_iter=2000, seed=2)
+    assert mean.shape == variance.shape == (ROWS, 3)
+    centred = (expected - expected.mean(axis=0)) ** 2
+    allowed = 4 * np.sqrt(3) * centred.std(axis=0) / np.sqrt(PASSES) + 1e-6
+    assert np.all(np.abs(variance - centred.mean(axis=0)) <= allowed)

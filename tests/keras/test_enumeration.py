@@ -1,0 +1,167 @@
+"""Networks with at most 12 dropout units: every thinned network is enumerated, the exact answer is known."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import howsure
+
+SEEDS = 12
+
+
+def weights(layer):
+    return [keras.ops.convert_to_numpy(weight).astype(np.float64) for weight in layer.weights]
+
+
+def affine(layer, x):
+    kernel, bias = weights(layer)
+    return x @ kernel + bias
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def two_layers():
+    dense = [layers.Dense(4, "relu"), layers.Dense(5, "relu"), layers.Dense(3, "softmax")]
+    model = keras.Sequential(
+        [keras.Input((3,)), dense[0], layers.Dropout(0.25), dense[1], layers.Dropout(0.4), dense[2]]
+    )
+
+    def forward(x, masks):
+        h = relu(affine(dense[0], x)) * masks[0]
+        return softmax(affine(dense[2], relu(affine(dense[1], h)) * masks[1]))
+
+    return model, forward, [(4, 0.25), (5, 0.4)]
+
+
+def spatial():
+    conv, dense = layers.Conv1D(5, 1, activation="relu"), layers.Dense(3, "softmax")
+    model = keras.Sequential(
+        [keras.Input((3, 1)), conv, layers.SpatialDropout1D(0.3), layers.GlobalAveragePooling1D(), dense]
+    )
+
+    def forward(x, masks):
+        kernel, bias = weights(conv)
+        return softmax(affine(dense, (relu(x @ kernel[0] + bias) * masks[0]).mean(axis=1)))
+
+    return model, forward, [(5, 0.3)]
+
+
+def nested():
+    dense = [layers.Dense(4, "relu"), layers.Dense(4, "tanh"), layers.Dense(3)]
+    inner = keras.Sequential([keras.Input((4,)), dense[1], layers.Dropout(0.5)])
+    x = keras.Input((3,))
+    model = keras.Model(x, dense[2](inner(layers.Dropout(0.2)(dense[0](x)))))
+
+    def forward(x, masks):
+        return softmax(
+            affine(dense[2], np.tanh(affine(dense[1], relu(affine(dense[0], x)) * masks[0])) * masks[1])
+        )
+
+    return model, forward, [(4, 0.2), (4, 0.5)]
+
+
+def skip():
+    dense = [layers.Dense(4, "relu"), layers.Dense(4, "relu"), layers.Dense(1, "sigmoid")]
+    x = keras.Input((3,))
+    a = dense[0](x)
+    b = dense[1](layers.Dropout(0.3)(a))
+    model = keras.Model(x, dense[2](layers.Dropout(0.1)(a + b)))
+
+    def forward(x, masks):
+        a = relu(affine(dense[0], x))
+        p = 1 / (1 + np.exp(-affine(dense[2], (a + relu(affine(dense[1], a * masks[0]))) * masks[1])))
+        return np.concatenate([1 - p, p], axis=-1)
+
+    return model, forward, [(4, 0.3), (4, 0.1)]
+
+
+NETWORKS = {function.__name__: function for function in (two_layers, spatial, nested, skip)}
+
+
+def entropy(p):
+    return -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=-1)
+
+
+def exact(forward, units, x):
+    """Predictive mean, its entropy, expected entropy: sums over all thinned networks."""
+    mean = expected = 0.0
+    for bits in itertools.product([0, 1], repeat=sum(count for count, _ in units)):
+        remaining, probability, masks = list(bits), 1.0, []
+        for count, rate in units:
+            kept, remaining = np.array(remaining[:count]), remaining[count:]
+            probability *= np.prod(np.where(kept, 1 - rate, rate))
+            masks.append(kept / (1 - rate))
+        p = forward(x.astype(np.float64), masks)
+        mean, expected = mean + probability * p, expected + probability * entropy(p)
+    return mean, entropy(mean), expected
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_agrees_with_enumeration(name, balanced, random):
+    model, forward, units = NETWORKS[name]()
+    for weight in model.weights:
+        weight.assign(random.normal(0, 0.9, weight.shape))
+    x = random.normal(size=(6, *model.input_shape[1:])).astype("float32")
+    mean, total, expected = exact(forward, units, x)
+    method = howsure.MCDropout(passes=400, balanced=balanced)
+    runs = [howsure.assess(model, x, method=method, seed=seed) for seed in range(SEEDS)]
+
+    def agrees(estimates, truth, bias=0.0):
+        estimates = np.array(estimates)
+        error = estimates.std(axis=0, ddof=1) / np.sqrt(SEEDS)
+        # Student's t with 11 degrees of freedom: 5.5 is what 4 is for a normal variable.
+        return np.all(np.abs(estimates.mean(axis=0) - truth) <= 5.5 * error + bias + 1e-6)
+
+    assert agrees([run.probabilities for run in runs], mean)
+    assert agrees([run.expected_entropy for run in runs], expected)
+    # The entropy of a mean of T passes is too small by about Σ se² / 2p (delta method).
+    bias = np.sum(np.mean([run.mc_error for run in runs], axis=0) ** 2 / (2 * mean), axis=-1)
+    assert agrees([run.entropy for run in runs], total, bias)
+    assert agrees([run.mutual_information for run in runs], total - expected, bias)
+
+    off = np.array([np.abs(run.probabilities - mean) for run in runs])
+    reported = np.array([run.mc_error for run in runs])
+    assert 0.88 <= np.mean(off <= 1.96 * reported) <= 1.0
+    assert np.sqrt(np.mean(off**2)) <= 1.3 * np.sqrt(np.mean(reported**2))
+
+
+@pytest.mark.parametrize("name", ["two_layers", "nested"])
+def test_adaptive_passes_agree_with_enumeration(name, random):
+    model, forward, units = NETWORKS[name]()
+    for weight in model.weights:
+        weight.assign(random.normal(0, 0.9, weight.shape))
+    x = random.normal(size=(6, *model.input_shape[1:])).astype("float32")
+    mean, _, _ = exact(forward, units, x)
+    runs = [
+        howsure.assess(model, x, method=howsure.MCDropout(target_error=0.005, max_passes=2000), seed=seed)
+        for seed in range(SEEDS)
+    ]
+    off = np.array([np.abs(run.probabilities - mean) for run in runs])
+    reported = np.array([run.mc_error for run in runs])
+    assert 0.88 <= np.mean(off <= 1.96 * reported) <= 1.0
+
+
+def test_balance_pays(random):
+    """On a network of ordinary width the error of balanced passes is less than half the textbook's."""
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(64, "relu"), layers.Dropout(0.25), layers.Dense(3, "softmax")]
+    )
+    x = random.normal(size=(6, 3)).astype("float32")
+    reference = howsure.assess(model, x, method=howsure.MCDropout(passes=20_000), seed=99).probabilities
+    rmse = {}
+    for balanced in (True, False):
+        method = howsure.MCDropout(passes=64, balanced=balanced)
+        runs = [howsure.assess(model, x, method=method, seed=seed).probabilities for seed in range(SEEDS)]
+        rmse[balanced] = np.sqrt(np.mean((np.array(runs) - reference) ** 2))
+    assert rmse[True] < 0.5 * rmse[False]

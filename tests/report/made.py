@@ -1,0 +1,100 @@
+"""Certainties made from known numbers, for the tests of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+
+from howsure.certainty import Certainty
+
+VOID = {"meta", "link", "img", "br", "input", "hr"}
+DRAWN = {"rect", "line", "circle", "path", "use"}
+
+
+def make_certainty(
+    rows: int, classes: int = 10, *, truth: bool = True, seed: int = 0, **fields: Any
+) -> Certainty:
+    """Dirichlet rows from nearly one-hot to nearly flat, with truth drawn from the probabilities."""
+    random = np.random.default_rng(seed)
+    sharpness = 10 ** random.uniform(0, 1.5, rows)
+    alpha = np.full((rows, classes), 0.05)
+    alpha[np.arange(rows), random.integers(classes, size=rows)] = sharpness
+    draws = random.standard_gamma(alpha) + 1e-12
+    probabilities = draws / draws.sum(axis=1, keepdims=True)
+    positive = -np.sum(probabilities * np.log(probabilities), axis=1)
+    drawn = (random.random((rows, 1)) > np.cumsum(probabilities, axis=1)).sum(axis=1)
+    settings: dict[str, Any] = {
+        "probabilities": probabilities,
+        "mc_error": 0.01 * probabilities * (1 - probabilities),
+        "expected_entropy": positive * random.uniform(0.2, 1.0, rows),
+        "passes": random.integers(64, 257, size=rows),
+        "class_names": tuple(str(k) for k in range(classes)),
+        "row": np.arange(rows),
+        "truth": np.minimum(drawn, classes - 1) if truth else None,
+        "kind": "image",
+        "method": {"name": "MC dropout", "balanced": True},
+        "seed": 7,
+        "version": "0.1.0",
+    }
+    return Certainty(**(settings | fields))
+
+
+def certainty_of(probabilities: list[list[float]], **fields: Any) -> Certainty:
+    """A certainty with exactly these probabilities and no error."""
+    given = np.array(probabilities, dtype=float).reshape(len(probabilities), -1)
+    rows = len(given)
+    settings: dict[str, Any] = {
+        "probabilities": given,
+        "mc_error": np.zeros_like(given),
+        "expected_entropy": np.zeros(rows),
+        "passes": np.full(rows, 100),
+        "class_names": tuple(str(k) for k in range(given.shape[1])),
+        "row": np.arange(rows),
+    }
+    return Certainty(**(settings | fields))
+
+
+class Page(HTMLParser):
+    """A parsed page: its elements, and an assertion that every tag is closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.parents: list[tuple[str, ...]] = []
+        self.text: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self._open, f"never closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.parents.append(tuple(self._open))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in DRAWN, f"<{tag}/> closes itself only in SVG"
+        self.elements.append((tag, dict(attrs)))
+        self.parents.append(tuple(self._open))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open, f"</{tag}> closes nothing"
+        assert self._open[-1] == tag, f"</{tag}> inside {self._open}"
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self._open or self._open[-1] != "style":
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        """All text with white space, no-break spaces too, made single spaces."""
+        return " ".join("".join(self.text).replace("\u00a0", " ").split())
+
+    def all(self, tag: str) -> Iterator[dict[str, str | None]]:
+        """Attributes of every element of that name."""
+        return (attributes for name, attributes in self.elements if name == tag)

@@ -1,0 +1,56 @@
+"""Pages of every sort that the tests of the report look at."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.audit import Audit, AuditedLayer
+from howsure.report import render
+from tests.report.made import certainty_of, make_certainty
+
+AUDIT = Audit(
+    model="digits <b>",
+    backend="jax",
+    layers=(
+        AuditedLayer("conv2d", "Conv2D", None, None, (22, 22, 128), 300, False),
+        AuditedLayer("dropout", "Dropout", "drops 20 %", None, (22, 22, 128), 0, True),
+        AuditedLayer("norm", "BatchNormalization", None, "keeps its statistics", (64,), 0, True),
+        AuditedLayer("dense", "Dense", None, None, (10,), 100, True),
+    ),
+    passes_differ=True,
+    largest_difference=0.4321,
+    warnings=("The layer 'lambda' could not be switched.",),
+    advice="Add a Dropout layer.",
+)
+
+
+def images(rows: int, side: int = 28) -> NDArray[Any]:
+    return np.random.default_rng(0).integers(256, size=(rows, side, side), dtype=np.uint8)
+
+
+def many() -> dict[str, str]:
+    """One page of every sort, by name."""
+    certainty = make_certainty(400)
+    return {
+        "images": render(certainty, images(400), audit=AUDIT),
+        "colour": render(certainty, np.random.default_rng(0).normal(size=(400, 9, 7, 3))),
+        "features": render(dataclasses.replace(certainty, kind="row"), np.ones((400, 13))),
+        "texts": render(certainty, np.full((400, 1), "<b>text</b>")),
+        "numbers alone": render(certainty),
+        "no truth": render(make_certainty(400, truth=False), images(400)),
+        "two classes": render(make_certainty(400, 2)),
+        "a thousand classes": render(make_certainty(50, 1_000)),
+        "one row": render(certainty[5:6], images(1)),
+        "one row without truth": render(make_certainty(1, truth=False)),
+        "zero rows": render(certainty[:0], images(0), audit=AUDIT),
+        "all sure": render(certainty_of([[0.99, 0.01]] * 30, truth=np.zeros(30, dtype=int))),
+        "all coin flips": render(certainty_of([[0.51, 0.49]] * 3, truth=np.ones(3, dtype=int))),
+        "error not known": render(dataclasses.replace(certainty, mc_error=np.full((400, 10), np.nan))),
+    }
+
+
+PAGES = many()

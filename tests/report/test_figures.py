@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from howsure.report.figures import histogram, proportion, reliability, risk_coverage
+from howsure.verdict import VERDICTS
+from tests.report.made import make_certainty
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    z = 1.959963984540054
+    share = count / total
+    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / (1 + z**2 / total)
+    return middle - half, middle + half
+
+
+@pytest.mark.parametrize(
+    ("count", "total"), [(0, 1), (1, 1), (0, 40), (37, 40), (9_740, 9_741), (500, 1_000)]
+)
+def test_the_interval_is_wilsons(count: int, total: int) -> None:
+    found = proportion(count, total)
+    low, high = wilson(count, total)
+    assert (found.low, found.high) == pytest.approx((max(low, 0), min(high, 1)), abs=1e-9)
+    assert found.share == count / total
+
+
+def test_a_share_of_nothing_is_unknown() -> None:
+    found = proportion(0, 0)
+    assert math.isnan(found.share)
+    assert (found.low, found.high) == (0, 1)
+
+
+def test_the_histogram_counts_each_row_once_where_it_belongs() -> None:
+    certainty = make_certainty(3_000)
+    found = histogram(certainty.probability, certainty.verdict, 10)
+    assert found.counts.sum() == 3_000
+    for number, word in enumerate(VERDICTS):
+        top = certainty.probability[certainty.verdict == word]
+        for index in range(found.counts.shape[1]):
+            low, high = found.edges[index], found.edges[index + 1]
+            inside = (top >= low) & ((top < high) | (high == 1))
+            assert found.counts[number, index] == inside.sum()
+
+
+def test_the_histogram_puts_a_threshold_in_the_bin_it_begins_and_certainty_in_the_last() -> None:
+    top = np.array([0.5, 0.95, np.nextafter(0.95, 0), 1.0, 1.0 + 1e-16])
+    found = histogram(top, np.array(["leaning", "sure", "leaning", "sure", "sure"]), 2)
+    np.testing.assert_allclose(found.edges, np.linspace(0.5, 1, 11))
+    assert found.counts[0].tolist() == [0] * 9 + [3]
+    assert found.counts[1].tolist() == [1] + [0] * 7 + [1, 0]
+
+
+@pytest.mark.parametrize(("classes", "first"), [(2, 0.5), (3, 0.3), (10, 0.1), (1_000, 0.0)])
+def test_the_histogram_begins_where_a_top_probability_can_be(classes: int, first: float) -> None:
+    found = histogram(np.array([1 / classes]), np.array(["coin flip"]), classes)
+    assert found.edges[0] == pytest.approx(first)
+    assert found.counts[2, 0] + found.counts[2, 1] == 1
+
+
+def test_reliability_bins_are_equal_and_hold_what_a_plain_loop_says() -> None:
+    certainty = make_certainty(1_000)
+    correct = certainty.label == certainty.truth
+    found = reliability(certainty.probability, correct)
+    pairs = sorted(zip(certainty.probability.tolist(), correct.tolist(), strict=True))
+    assert len(found.right) == 10
+    for number, group in enumerate(found.right):
+        members = pairs[100 * number : 100 * number + 100]
+        assert group.total == 100
+        assert group.count == sum(right for _, right in members)
+        assert found.confidence[number] == pytest.approx(sum(top for top, _ in members) / 100)
+        assert (group.low, group.high) == pytest.approx(wilson(group.count, 100), abs=1e-9)
+        assert found.agrees[number] == (group.low <= found.confidence[number] <= group.high)
+
+
+def test_reliability_never_parts_equal_probabilities_and_ignores_the_order_of_rows() -> None:
+    random = np.random.default_rng(3)
+    top = np.repeat([0.4, 0.6, 1.0], [30, 50, 400])
+    correct = random.random(480) < top
+    found = reliability(top, correct)
+    np.testing.assert_allclose(found.confidence, [0.4, 0.6, 1.0])
+    assert [group.total for group in found.right] == [30, 50, 400]
+    order = random.permutation(480)
+    again = reliability(top[order], correct[order])
+    assert again.right == found.right
+
+
+@pytest.mark.parametrize(("rows", "groups"), [(0, 0), (1, 1), (39, 1), (40, 2), (10_000, 10)])
+def test_reliability_has_as_many_groups_as_rows_allow(rows: int, groups: int) -> None:
+    top = np.linspace(0.3, 0.9, rows)
+    found = reliability(top, np.ones(rows, dtype=bool))
+    assert len(found.right) == len(found.confidence) == groups
+    assert sum(group.total for group in found.right) == rows
+
+
+def test_well_calibrated_claims_agree_with_the_diagonal() -> None:
+    certainty = make_certainty(4_000, seed=5)
+    found = reliability(certainty.probability, certainty.label == certainty.truth)
+    # Truth is drawn from the probabilities: each of 10 intervals holds its claim with about 95 %.
+    assert found.agrees.sum() >= 7
+
+
+def test_the_risk_coverage_curve_is_what_keeping_rows_one_threshold_at_a_time_gives() -> None:
+    certainty = make_certainty(300)
+    top = np.round(certainty.probability, 2)  # with ties
+    correct = certainty.label == certainty.truth
+    found = risk_coverage(top, correct)
+    thresholds = sorted(set(top.tolist()), reverse=True)
+    assert found.least.tolist() == thresholds
+    for number, threshold in enumerate(thresholds):
+        kept = [right for value, right in zip(top, correct, strict=True) if value >= threshold]
+        assert found.kept[number] == len(kept)
+        assert found.coverage[number] == pytest.approx(len(kept) / 300)
+        assert found.risk[number] == pytest.approx(kept.count(False) / len(kept))
+    assert found.coverage[-1] == 1
+
+
+def test_the_risk_coverage_curve_ignores_the_order_of_rows() -> None:
+    certainty = make_certainty(200)
+    top, correct = np.round(certainty.probability, 1), certainty.label == certainty.truth
+    order = np.random.default_rng(1).permutation(200)
+    first, second = risk_coverage(top, correct), risk_coverage(top[order], correct[order])
+    assert first.kept.tolist() == second.kept.tolist()
+    assert first.wrong.tolist() == second.wrong.tolist()
+
+
+def test_a_point_of_the_curve_never_keeps_more_than_was_asked() -> None:
+    found = risk_coverage(np.arange(10, 0, -1) / 10, np.ones(10, dtype=bool))
+    assert [int(found.kept[found.at(share)]) for share in (1, 0.9, 0.85, 0.3, 0.01)] == [10, 9, 8, 3, 1]
+
+
+def test_curves_of_zero_rows_are_empty() -> None:
+    found = risk_coverage(np.empty(0), np.empty(0, dtype=bool))
+    assert len(found.kept) == len(found.coverage) == len(found.risk) == 0

