@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --disable-pip-version-check --quiet
 
-.PHONY: setup demo test lint format bench clean
+.PHONY: setup demo test lint format bench validate clean
 
 setup: .venv/.ready           ## everything a developer needs, all three backends
 
@@ -37,6 +37,9 @@ format: .venv/.ready
 
 bench: .venv/.ready           ## seconds per 1,000 rows beside plain predict and the textbook loop
 	.venv/bin/python -m benchmarks
+
+validate: .venv/.ready        ## slow: are the error bars honest? writes docs/coverage.md
+	KERAS_BACKEND=tensorflow .venv/bin/python -m validation
 
 clean:
 	rm -rf .venv .venv-demo .mypy_cache .pytest_cache .ruff_cache .coverage demo *.egg-info

@@ -1,9 +1,10 @@
 """How sure is your neural network, row by row."""
 
-from howsure.assess import assess, predict_with_uncertainty
+from howsure.assess import assess, plan, predict_with_uncertainty
 from howsure.audit import Audit, audit
 from howsure.certainty import Certainty, Row
 from howsure.dropout.method import MCDropout
+from howsure.dropout.plan import Plan
 from howsure.errors import (
     DependencyError,
     FileError,
@@ -26,10 +27,12 @@ __all__ = [
     "InputError",
     "MCDropout",
     "ModelError",
+    "Plan",
     "Row",
     "Thresholds",
     "assess",
     "audit",
     "load",
+    "plan",
     "predict_with_uncertainty",
 ]

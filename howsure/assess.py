@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from numpy.typing import NDArray
 from howsure.certainty import Certainty, check_class_names
 from howsure.data import InputSpec, check_rows, row_kind
 from howsure.dropout.method import MCDropout
+from howsure.dropout.pilot import make_plan
+from howsure.dropout.plan import Plan, as_settings
+from howsure.dropout.rounds import Run, draw_passes
 from howsure.errors import HowsureWarning, InputError, ModelError
 from howsure.models import StochasticModel, framework_of
-from howsure.outputs import read_outputs, to_probabilities
+from howsure.outputs import LOGITS, read_outputs, to_probabilities
 from howsure.verdict import Thresholds
 
 Array = NDArray[Any]
@@ -43,8 +47,9 @@ def assess(
 ) -> Certainty:
     """Say for each row what the model predicts, how certain that is, and why it is unsure.
 
-    The model is left exactly as found, also after an exception. Same seed, same row: same numbers,
-    whatever the batch size, row order or neighbours.
+    The model is left exactly as found, also after an exception. Same plan, same seed, same row: same
+    numbers, whatever the batch size, row order or neighbours. Without a plan one is made from the rows
+    given (see `plan`); `MCDropout(passes=T)` needs none.
 
     Args:
         model: A trained Keras 3 model whose output is a distribution over K classes (softmax, one
@@ -71,55 +76,66 @@ def assess(
         51 ± 1 % '8', or '6' (46 %): coin flip. The image itself is ambiguous.
     """
     method = MCDropout() if method is None else method
-    thresholds = Thresholds() if thresholds is None else thresholds
-    check_whole(seed, "seed", least=0)
-    check_whole(batch_size, "batch_size", least=1)
-    adapter, rows, specs = prepare(model, x, method)
-    output_kind = read_outputs(outputs, adapter.output_activation, adapter.output_shape, adapter.name)
-    classes = max(2, adapter.output_shape[-1])
-    names = check_class_names(class_names, classes)
-
-    total = len(rows[0])
+    run, specs = _prepare_run(model, x, method, seed, batch_size, outputs, thresholds)
+    names = check_class_names(class_names, run.shape[-1])
+    total = len(run.numbers)
     done = 0
 
     def finished(count: int) -> None:
         nonlocal done
         done += count
-        if progress is not None:
+        if progress is not None and count:
             progress(done, total)
 
-    def to_sum_up(raw: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-        return to_probabilities(raw, output_kind, adapter.name, numbers)
-
-    blocks = [
-        method.assess_block(
-            adapter,
-            block,
-            numbers,
-            seed=seed,
-            batch_size=batch_size,
-            convert=to_sum_up,
-            shape=(classes,),
-            thresholds=thresholds,
-            progress=finished,
-        )
-        for numbers, block in _blocks(rows, specs)
-    ]
-    if total and not any(summary.variance.any() for summary in blocks):
-        _check_that_passes_differ(adapter)
+    chosen = make_plan(method, run) if method.plan is None else method.plan
+    blocks = [draw_passes(method, chosen, block, finished) for block in _blocks(run)]
+    if total and not any(block.variance.any() for block in blocks):
+        _check_that_passes_differ(run.model)
+    classes = run.shape[-1]
     return Certainty(
-        probabilities=_joined([summary.probabilities for summary in blocks], (0, classes)),
-        mc_error=_joined([summary.mc_error for summary in blocks], (0, classes)),
-        expected_entropy=_joined([summary.expected_entropy for summary in blocks], (0,)),
-        passes=_joined([summary.passes for summary in blocks], (0,)).astype(np.int64),
+        probabilities=_joined([block.probabilities for block in blocks], (0, classes)),
+        mc_error=_joined([block.mc_error for block in blocks], (0, classes)),
+        expected_entropy=_joined([block.expected_entropy for block in blocks], (0,)),
+        passes=_joined([block.passes for block in blocks], (0,)).astype(np.int64),
         class_names=names,
         row=np.arange(total),
         kind=row_kind(specs),
-        thresholds=thresholds,
+        thresholds=run.thresholds,
         method=method.settings,
-        seed=int(seed),
+        seed=run.seed,
+        plan=as_settings(chosen) or None,
         version=importlib.metadata.version("howsure"),
     )
+
+
+def plan(
+    model: Any,
+    x: Any,
+    method: MCDropout | None = None,
+    *,
+    seed: int = 0,
+    batch_size: int = 256,
+    outputs: str | None = None,
+) -> Plan:
+    """Decide from a pilot how many masks each random layer gets, once and for all rows to come.
+
+    `assess` makes a plan from the rows it is given. With `MCDropout(plan=plan)` it uses this one: then
+    a row's numbers depend on nothing but the row, the plan and the seed, and a single row costs no pilot.
+
+    Args:
+        model: A trained Keras 3 model, as `assess` takes it.
+        x: (N, …) rows like those to come; some 500 suffice, and their order does not matter.
+        method: How passes will be drawn.
+        seed: Seed of the pilot's masks, ≥ 0.
+        batch_size: Rows that run together.
+        outputs: As in `assess`.
+
+    Returns:
+        A frozen `Plan`; an empty one where splitting does not pay, or `method` asks for flat passes.
+    """
+    method = MCDropout() if method is None else method
+    run, _ = _prepare_run(model, x, method, seed, batch_size, outputs, thresholds=None)
+    return make_plan(method, run)
 
 
 def predict_with_uncertainty(
@@ -141,28 +157,62 @@ def predict_with_uncertainty(
         mean (N, K) and variance (N, K) of the model's output over the passes (divided by n_iter, as
         `numpy.var` does), whatever that output is: probabilities or logits are not converted.
     """
+    check_whole(n_iter, "n_iter", least=2)
     method = MCDropout(passes=n_iter, balanced=False)
     check_whole(seed, "seed", least=0)
     check_whole(batch_size, "batch_size", least=1)
     adapter, rows, specs = prepare(model, x, method)
-    blocks = [
-        method.assess_block(
-            adapter,
-            block,
-            numbers,
-            seed=seed,
-            batch_size=batch_size,
-            convert=lambda raw, _: raw,
-            shape=adapter.output_shape,
-            thresholds=Thresholds(),
-            progress=lambda count: None,
-        )
-        for numbers, block in _blocks(rows, specs)
-    ]
+    run = Run(
+        adapter,
+        _cast(rows, specs),
+        np.arange(len(rows[0])),
+        lambda raw, _: raw,
+        adapter.output_shape,
+        seed,
+        batch_size,
+        Thresholds(),
+    )
+    blocks = [draw_passes(method, Plan(), block, lambda count: None) for block in _blocks(run)]
     empty = (0, *adapter.output_shape)
     return _joined([block.probabilities for block in blocks], empty), _joined(
         [block.variance for block in blocks], empty
     )
+
+
+def _prepare_run(
+    model: Any,
+    x: Any,
+    method: MCDropout,
+    seed: int,
+    batch_size: int,
+    outputs: str | None,
+    thresholds: Thresholds | None,
+) -> tuple[Run, list[InputSpec]]:
+    """All arguments checked, and everything that drawing passes needs."""
+    check_whole(seed, "seed", least=0)
+    check_whole(batch_size, "batch_size", least=1)
+    _check_type(method, MCDropout, "method", "howsure.MCDropout(…)")
+    if thresholds is not None:
+        _check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
+    adapter, rows, specs = prepare(model, x, method)
+    kind = read_outputs(outputs, adapter.output_activation, adapter.output_shape, adapter.name)
+    if outputs is None and kind == LOGITS:
+        _check_logits(adapter)
+
+    def convert(raw: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        return to_probabilities(raw, kind, adapter.name, numbers)
+
+    run = Run(
+        model=adapter,
+        rows=_cast(rows, specs),
+        numbers=np.arange(len(rows[0])),
+        convert=convert,
+        shape=(max(2, adapter.output_shape[-1]),),
+        seed=int(seed),
+        batch_size=int(batch_size),
+        thresholds=Thresholds() if thresholds is None else thresholds,
+    )
+    return run, specs
 
 
 def prepare(model: Any, x: Any, method: MCDropout) -> tuple[StochasticModel, list[Array], list[InputSpec]]:
@@ -194,8 +244,9 @@ def _check_random(adapter: StochasticModel) -> None:
     if refused:
         raise ModelError(
             f"Layer '{refused[0].name}' cannot be done right: {refused[0].what}",
-            expected="a Dropout subclass that draws only through super().call",
-            mend="Let its call end in super().call(inputs, training=True) instead of drawing itself",
+            expected="layers that leave the drawing to Keras's random layers",
+            mend="In a subclass of Dropout draw through super().call(inputs, training=True); elsewhere use a "
+            "Dropout layer",
         )
     left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in unswitchable)
     if not adapter.sites:
@@ -211,6 +262,24 @@ def _check_random(adapter: StochasticModel) -> None:
         warnings.warn(
             f"Part of what is random in model '{adapter.name}' cannot be switched on yet and stays off, so "
             f"its uncertainty may be understated: {left_fixed}.",
+            HowsureWarning,
+            stacklevel=4,
+        )
+
+
+def _check_logits(adapter: StochasticModel) -> None:
+    """A linear output may be logits or a regression; the loss tells, or the reader is told."""
+    say_so = "If it puts out logits, say so: outputs='logits'"
+    if adapter.trained_for == "regression":
+        raise ModelError(
+            f"Model '{adapter.name}' was trained for regression, not to tell classes apart",
+            expected="a model with a softmax, sigmoid or logits output",
+            mend=f"Regression is not supported yet. {say_so}",
+        )
+    if adapter.output_shape == (1,) and adapter.trained_for is None:
+        warnings.warn(
+            f"The one linear output of model '{adapter.name}' is read as the logit of the second of two "
+            f"classes. {say_so}; if it is a regression, these numbers mean nothing.",
             HowsureWarning,
             stacklevel=4,
         )
@@ -243,18 +312,33 @@ def _check_that_passes_differ(adapter: StochasticModel) -> None:
         )
 
 
-def _blocks(
-    rows: Sequence[Array], specs: Sequence[InputSpec]
-) -> Iterator[tuple[NDArray[np.int64], list[Array]]]:
-    """Numbers of the rows of a block and the rows, cast to what the inputs take, a block at a time."""
-    for start in range(0, len(rows[0]), BLOCK):
-        parts = zip(rows, specs, strict=True)
-        block = [np.asarray(array[start : start + BLOCK]).astype(spec.dtype) for array, spec in parts]
-        yield np.arange(start, start + len(block[0])), block
+class _CastRows:
+    """Rows that are cast to what the input takes only when they are looked at."""
+
+    def __init__(self, array: Array, dtype: str) -> None:
+        self._array, self._dtype = array, dtype
+
+    def __getitem__(self, positions: Any) -> Array:
+        return np.asarray(self._array[positions]).astype(self._dtype)
+
+
+def _cast(rows: Sequence[Array], specs: Sequence[InputSpec]) -> list[_CastRows]:
+    return [_CastRows(array, spec.dtype) for array, spec in zip(rows, specs, strict=True)]
+
+
+def _blocks(run: Run) -> Iterator[Run]:
+    """The same with `BLOCK` rows at a time, whose running sums fit in memory."""
+    for start in range(0, len(run.numbers), BLOCK):
+        yield replace(run, numbers=run.numbers[start : start + BLOCK])
 
 
 def _joined(parts: Sequence[NDArray[Any]], empty: tuple[int, ...]) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.zeros(empty)
+
+
+def _check_type(value: object, wanted: type, name: str, example: str) -> None:
+    if not isinstance(value, wanted):
+        raise InputError(f"`{name}` cannot be used", expected=example, received=repr(value))
 
 
 def check_whole(value: object, name: str, *, least: int) -> None:

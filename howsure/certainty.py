@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure import verdict as verdicts
+from howsure.data import in_rows
 from howsure.errors import FileError, InputError
 from howsure.verdict import Thresholds
 
@@ -37,7 +38,7 @@ _REASON_IN_WORDS = {
 def entropy_of(probabilities: Floats) -> Floats:
     """Shannon entropy in nats over the last axis; 0 · log 0 counts as 0."""
     positive = np.where(probabilities > 0, probabilities, 1.0)
-    return np.asarray(-np.sum(probabilities * np.log(positive), axis=-1))
+    return np.asarray(0.0 - np.sum(probabilities * np.log(positive), axis=-1))  # 0.0 −: no negative zero
 
 
 def percent(probability: float, mc_error: float) -> str:
@@ -156,16 +157,19 @@ class Certainty:
         for name in ("probabilities", "mc_error", "expected_entropy", "passes", "row", "truth"):
             value = getattr(self, name)
             if value is not None:
-                frozen = np.asarray(value).view()
-                frozen.flags.writeable = False
-                object.__setattr__(self, name, frozen)
+                object.__setattr__(self, name, _read_only(value))
         object.__setattr__(self, "class_names", tuple(self.class_names))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Through the constructor, so that copies from other processes are read-only as well.
+        return type(self), tuple(getattr(self, each.name) for each in fields(self))
 
     # --- what follows from the arrays ---------------------------------------------------------
 
     @cached_property
     def _top_two(self) -> tuple[Integers, Integers]:
-        return verdicts.top_two(self.probabilities)
+        label, runner_up = verdicts.top_two(self.probabilities)
+        return _read_only(label), _read_only(runner_up)
 
     @property
     def label(self) -> Integers:
@@ -180,26 +184,27 @@ class Certainty:
     @cached_property
     def probability(self) -> Floats:
         """(N,) probability of `label`."""
-        return verdicts.pick(self.probabilities, self.label)
+        return _read_only(verdicts.pick(self.probabilities, self.label))
 
     @cached_property
     def gap(self) -> Floats:
         """(N,) probability of `label` minus that of `runner_up`; the smallest is the most undecided."""
-        return self.probability - verdicts.pick(self.probabilities, self.runner_up)
+        return _read_only(self.probability - verdicts.pick(self.probabilities, self.runner_up))
 
     @cached_property
     def entropy(self) -> Floats:
         """(N,) nats, entropy of `probabilities`: the total uncertainty, in [0, log K]."""
-        return np.maximum(entropy_of(self.probabilities), self.expected_entropy)
+        return _read_only(np.maximum(entropy_of(self.probabilities), self.expected_entropy))
 
-    @property
+    @cached_property
     def mutual_information(self) -> Floats:
         """(N,) nats, entropy − expected_entropy: how much the passes disagree (Houlsby et al. 2011)."""
-        return np.maximum(self.entropy - self.expected_entropy, 0.0)
+        return _read_only(np.maximum(self.entropy - self.expected_entropy, 0.0))
 
     @cached_property
     def _judged(self) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
-        return verdicts.judge(self.probabilities, self.mc_error, self.thresholds)
+        verdict, settled = verdicts.judge(self.probabilities, self.mc_error, self.thresholds)
+        return _read_only(verdict), _read_only(settled)
 
     @property
     def verdict(self) -> NDArray[np.str_]:
@@ -214,8 +219,8 @@ class Certainty:
     @cached_property
     def reason(self) -> NDArray[np.object_]:
         """(N,) why a row is not sure, or None."""
-        return verdicts.give_reason(
-            self.verdict, self.settled, self.expected_entropy, self.mutual_information
+        return _read_only(
+            verdicts.give_reason(self.verdict, self.settled, self.expected_entropy, self.mutual_information)
         )
 
     # --- rows ---------------------------------------------------------------------------------
@@ -234,6 +239,8 @@ class Certainty:
         """One row for a whole number, a smaller `Certainty` for a slice or an array of positions."""
         if isinstance(index, (int, np.integer)):
             return self._row(int(index))
+        if isinstance(index, tuple):
+            index = list(index)  # numpy would take it for one index per axis
         return replace(
             self,
             probabilities=self.probabilities[index],
@@ -370,28 +377,52 @@ class Certainty:
                 f"'{os.fspath(path)}' is a Parquet file, but not a saved Certainty",
                 expected="a file written by `Certainty.save` or `howsure assess --out`",
             )
-        settings = json.loads(raw)
-        classes = len(settings["class_names"])
+        try:
+            settings = json.loads(raw)
+            if settings["format"] == _FORMAT:
+                return cls(**_fields_from(table, settings))
+            raise FileError(
+                f"'{os.fspath(path)}' is in a format that this version of howsure does not know",
+                expected=f"format {_FORMAT}",
+                received=f"{settings['format']}, written by howsure {settings['version']}",
+                mend="Update howsure",
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileError(
+                f"'{os.fspath(path)}' is not a complete saved Certainty ({type(error).__name__}: {error})",
+                mend="It is damaged, or was changed by something other than howsure",
+            ) from error
 
-        def matrix(name: str) -> Floats:
-            flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            return np.asarray(flat, dtype=np.float64).reshape(-1, classes)
 
-        return cls(
-            probabilities=matrix("probabilities"),
-            mc_error=matrix("mc_error"),
-            expected_entropy=table["expected_entropy"].to_numpy(),
-            passes=table["passes"].to_numpy(),
-            class_names=tuple(settings["class_names"]),
-            row=table["row"].to_numpy(),
-            truth=table["truth"].to_numpy() if "truth" in table.column_names else None,
-            kind=settings["kind"],
-            thresholds=Thresholds(**settings["thresholds"]),
-            method=settings["method"],
-            seed=settings["seed"],
-            plan=settings["plan"],
-            version=settings["version"],
-        )
+def _fields_from(table: pa.Table, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the `Certainty` whose table and settings these are."""
+    classes = len(settings["class_names"])
+
+    def matrix(name: str) -> Floats:
+        flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return np.asarray(flat, dtype=np.float64).reshape(table.num_rows, classes)
+
+    return {
+        "probabilities": matrix("probabilities"),
+        "mc_error": matrix("mc_error"),
+        "expected_entropy": table["expected_entropy"].to_numpy(),
+        "passes": table["passes"].to_numpy(),
+        "class_names": tuple(settings["class_names"]),
+        "row": table["row"].to_numpy(),
+        "truth": table["truth"].to_numpy() if "truth" in table.column_names else None,
+        "kind": settings["kind"],
+        "thresholds": Thresholds(**settings["thresholds"]),
+        "method": settings["method"],
+        "seed": settings["seed"],
+        "plan": settings["plan"],
+        "version": settings["version"],
+    }
+
+
+def _read_only(array: ArrayLike) -> NDArray[Any]:
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) -> None:
@@ -441,7 +472,10 @@ def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
             expected=f"{rows} labels, one class number per row",
             received=f"an array of shape {given.shape}",
         )
-    whole = given.astype(np.int64) if given.dtype.kind in "iuf" and np.all(np.isfinite(given)) else None
+    whole = None
+    if given.dtype.kind in "iuf" and np.all(np.isfinite(given)):
+        with np.errstate(invalid="ignore"):  # too large for a whole number, and so unequal below
+            whole = given.astype(np.int64)
     if whole is None or not np.array_equal(whole, given):
         raise InputError(
             "The labels are not class numbers",
@@ -451,7 +485,7 @@ def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
     wrong = np.flatnonzero((whole < 0) | (whole >= classes))
     if len(wrong):
         raise InputError(
-            f"{len(wrong)} labels are out of range, the first in row {wrong[0]}",
+            f"Labels are out of range {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"class numbers from 0 to {classes - 1}, as the model has {classes} outputs",
             received=int(whole[wrong[0]]),
         )
@@ -462,6 +496,12 @@ def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, .
     """K names as given, or '0' … 'K−1'; an `InputError` for the wrong number or a name twice."""
     if names is None:
         return tuple(str(number) for number in range(classes))
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+        raise InputError(
+            "The class names are " + ("one text" if isinstance(names, (str, bytes)) else "no list"),
+            expected=f"a list of {classes} names",
+            received=repr(names),
+        )
     given = tuple(str(name) for name in names)
     if len(given) != classes:
         raise InputError(

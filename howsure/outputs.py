@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.data import counted, in_rows
 from howsure.errors import InputError, ModelError
 
 PROBABILITIES = "probabilities"
@@ -60,7 +61,7 @@ def read_outputs(declared: str | None, activation: str | None, shape: tuple[int,
     raise ModelError(
         f"Model '{model}' does not end in a distribution over classes",
         expected="softmax, one sigmoid, or linear (logits) in its last layer",
-        received=f"{found}, {classes} outputs",
+        received=f"{found}, {counted(classes, 'output')}",
         mend=mend,
     )
 
@@ -85,8 +86,7 @@ def to_probabilities(raw: NDArray[np.float32], outputs: str, model: str, rows: N
     bad = ~np.isfinite(values).all(axis=(0, 2))
     if bad.any():
         raise ModelError(
-            f"Model '{model}' put out NaN or infinity for {bad.sum()} rows, the first of them row "
-            f"{rows[np.argmax(bad)]}",
+            f"Model '{model}' put out NaN or infinity {in_rows(int(bad.sum()), rows[bad][:5].tolist())}",
             mend="Check the model's weights and the range of these rows",
         )
     one = values.shape[-1] == 1
@@ -99,15 +99,15 @@ def to_probabilities(raw: NDArray[np.float32], outputs: str, model: str, rows: N
         values = np.concatenate([1 - values, values], axis=-1)
     total = values.sum(axis=-1)
     # Half precision sums to 1 within 0.002.
-    wrong = (np.abs(total - 1) > 0.005).any(axis=0) | ((values < -1e-6) | (values > 1 + 1e-3)).any(
-        axis=(0, 2)
-    )
+    wrong = (np.abs(total - 1) > 0.005) | ((values < -1e-6) | (values > 1 + 1e-3)).any(axis=-1)
     if wrong.any():
-        row = int(np.argmax(wrong))
+        row = int(np.argmax(wrong.any(axis=0)))
+        one_pass = int(np.argmax(wrong[:, row]))
         raise ModelError(
             f"The output of model '{model}' is not a distribution over classes, first in row {rows[row]}",
             expected="numbers from 0 to 1 that add up to 1",
-            received=np.array2string(values[0, row, :6], precision=4) + f", sum {total[0, row]:.4g}",
+            received=np.array2string(values[one_pass, row, :6], precision=4)
+            + f", sum {total[one_pass, row]:.4g}",
             mend="If the model ends in logits, say so: outputs='logits'",
         )
     values = np.clip(values, 0.0, None)

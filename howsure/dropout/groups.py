@@ -29,10 +29,11 @@ def widening(groups: ArrayLike) -> NDArray[np.float64]:
     Args:
         groups: Number of replicates, ≥ 2; below, NaN.
     """
-    degrees, place = np.unique(np.asarray(groups) - 1, return_inverse=True)
+    given = np.asarray(groups)
+    degrees, place = np.unique(given - 1, return_inverse=True)
     with np.errstate(invalid="ignore"):
         quantile = stats.t.ppf(0.975, np.where(degrees > 0, degrees, np.nan))
-    return np.asarray(quantile / stats.norm.ppf(0.975))[place]
+    return np.asarray(quantile / stats.norm.ppf(0.975))[place].reshape(given.shape)
 
 
 def remaining_variance(site: Site, size: int) -> float:

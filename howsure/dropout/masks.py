@@ -1,6 +1,6 @@
 """Masks: what one random layer draws for a group of passes, shared by all rows.
 
-A mask depends on (seed, group, number of the site) and on nothing else: not on the row, the batch
+A mask depends on (seed, stage, group, number of the site) and on nothing else: not on the row, the batch
 size, the machine, or the names Keras happened to give the layers. So pass t is the same thinned
 network for every row, and a set of masks is a constant.
 
@@ -52,7 +52,9 @@ class Site:
         return f"adds noise of sd {self.rate:.3g}"
 
 
-def draw(site: Site, *, seed: int, group: int, size: int) -> NDArray[np.bool_] | NDArray[np.float32]:
+def draw(
+    site: Site, *, seed: int, group: int, size: int, stage: int = 0
+) -> NDArray[np.bool_] | NDArray[np.float32]:
     """Masks of one balanced group of passes.
 
     Args:
@@ -60,6 +62,7 @@ def draw(site: Site, *, seed: int, group: int, size: int) -> NDArray[np.bool_] |
         seed: Seed of the assessment, ≥ 0.
         group: Number of the group, from 0; groups are independent of each other.
         size: Passes in the group; 1 gives an independent pass.
+        stage: What the group is for, ≥ 0; stages are independent of each other.
 
     Returns:
         (size, *site.shape). Bernoulli kinds: True where a unit is kept, with probability 1 − rate
@@ -67,7 +70,9 @@ def draw(site: Site, *, seed: int, group: int, size: int) -> NDArray[np.bool_] |
         summand (mean 0, sd `rate`), one draw from each of `size` equally probable strata in random
         order, so that each is marginally normal.
     """
-    random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, group, site.number])))
+    random = np.random.Generator(
+        np.random.Philox(np.random.SeedSequence(seed, spawn_key=(stage, group, site.number)))
+    )
     shape = (size, *site.shape)
     if site.kind in BERNOULLI_KINDS:
         return _kept(random, site.rate, shape)

@@ -49,6 +49,11 @@ class StochasticModel(Protocol):
         ...
 
     @property
+    def trained_for(self) -> str | None:
+        """`regression` or `classes`, where the loss it was trained with tells, or None."""
+        ...
+
+    @property
     def layer_names(self) -> list[str]:
         """Names of its layers, for messages."""
         ...
@@ -61,6 +66,21 @@ class StochasticModel(Protocol):
     @property
     def sites(self) -> tuple[Site, ...]:
         """The random calls, in order."""
+        ...
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """For each site the number of its level, from 1 in the order of execution."""
+        ...
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """Share of a plain prediction's cost in what runs at each level, 0 (shared) to the last."""
+        ...
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers in the largest tensor for one row at each level, 0 to the last."""
         ...
 
     @property
@@ -78,11 +98,17 @@ class StochasticModel(Protocol):
         ...
 
     def passes(self, shared: Any, masks: Sequence[Array]) -> NDArray[np.float32]:
-        """(F, n, K) raw outputs of the F passes with these masks."""
+        """Raw outputs (W, n, …) of passes with these masks.
+
+        Args:
+            shared: What `share` returned for n rows.
+            masks: For each site (W_l, *site.shape), where W_l is the number of passes told apart at
+                the site's level l; W_l divides W_{l+1}, and W is that of the last level.
+        """
         ...
 
-    def largest_fold(self, rows: int) -> int:
-        """Passes that may run together on `rows` rows."""
+    def largest_fold(self) -> int | None:
+        """Numbers a folded tensor may hold, or None where passes must run one at a time."""
         ...
 
     def unswitchable(self) -> list[Unswitchable]:

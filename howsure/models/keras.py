@@ -7,6 +7,7 @@ no random layer feeds runs once for a chunk of rows (`share`), the rest once per
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,9 +21,10 @@ from howsure.dropout.masks import Site, draw
 from howsure.errors import ModelError
 from howsure.models import Unswitchable
 from howsure.models import keras_random as random_layers
+from howsure.models.keras_costs import counted_calls, multiply_adds
 from howsure.models.keras_examine import examine, unswitchable
 from howsure.models.keras_files import load
-from howsure.models.keras_graph import Program, Slot, Value, flatten, graph_of, run
+from howsure.models.keras_graph import Program, Slot, Value, flatten, graph_of, run, widen
 
 Array = NDArray[Any]
 Tensor = Any
@@ -31,6 +33,23 @@ __all__ = ["KerasModel", "adapt", "check_model", "input_specs", "load"]
 
 LARGEST_FOLD = 1 << 24
 """Numbers a folded tensor may hold, 64 MiB in float32; bounds the passes that run together."""
+
+REGRESSION_LOSSES = (
+    *(
+        "mse",
+        "mean_squared_error",
+        "mae",
+        "mean_absolute_error",
+        "huber",
+        "huber_loss",
+        "log_cosh",
+        "logcosh",
+    ),
+    *("mape", "mean_absolute_percentage_error", "msle", "mean_squared_logarithmic_error", "poisson"),
+)
+
+ELEMENTWISE = 8
+"""What reading, masking and writing one number costs, in multiply-adds."""
 
 
 def input_specs(model: Any) -> list[InputSpec]:
@@ -166,6 +185,26 @@ class KerasModel:
         return self.examination.sites
 
     @property
+    def levels(self) -> tuple[int, ...]:
+        """For each site the number of its level, from 1."""
+        return self.examination.levels
+
+    @functools.cached_property
+    def costs(self) -> tuple[float, ...]:
+        """Share of a plain prediction's cost at each level: multiply-adds, and `ELEMENTWISE` a number."""
+        found = self.examination
+        costs = np.zeros(len(found.sizes))
+        for call in counted_calls(found.calls):
+            level = found.level_of[id(call.step)]
+            costs[level] += multiply_adds(call) + ELEMENTWISE * int(np.prod(call.shape))
+        return tuple(float(cost) for cost in costs / max(1.0, costs.sum()))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers in the largest tensor for one row at each level."""
+        return self.examination.sizes
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the model's output for one row."""
         return self.examination.output_shape
@@ -174,6 +213,17 @@ class KerasModel:
     def output_activation(self) -> str | None:
         """What the model ends in, read from its last layer."""
         return self.examination.output_activation
+
+    @property
+    def trained_for(self) -> str | None:
+        """`regression` or `classes`, told from the loss the model was compiled with, or None."""
+        loss = getattr(self.model, "loss", None) if getattr(self.model, "compiled", False) else None
+        name = (
+            loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
+        ).lower()
+        if name in REGRESSION_LOSSES:
+            return "regression"
+        return "classes" if "crossentropy" in name else None
 
     @property
     def layer_names(self) -> list[str]:
@@ -219,21 +269,22 @@ class KerasModel:
 
         Args:
             shared: What `share` returned for n rows.
-            masks: For each site (F, *site.shape), see `howsure.dropout.masks.draw`.
+            masks: For each site (W_l, *site.shape), where W_l passes are told apart at its level l;
+                W_l divides W_{l+1}. See `howsure.dropout.masks.draw`.
 
         Returns:
-            (F, n, …) with the model's output shape.
+            (W, n, …) with W that of the last level and the model's output shape.
         """
         with self._as_found():
             output = self._pass(shared, [keras.ops.convert_to_tensor(mask) for mask in masks])
             values = np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
-        return values.reshape(masks[0].shape[0], -1, *values.shape[1:])
+        return values.reshape(masks[-1].shape[0], -1, *values.shape[1:])
 
-    def largest_fold(self, rows: int) -> int:
-        """Passes that may run together on `rows` rows."""
+    def largest_fold(self) -> int | None:
+        """Numbers a folded tensor may hold, or None where passes must run one at a time."""
         if not self._program.foldable or self.fixed_batch is not None:
-            return 1
-        return max(1, LARGEST_FOLD // (rows * self.examination.largest_tensor))
+            return None
+        return LARGEST_FOLD
 
     def _find_crossing(self) -> list[Slot]:
         """What the repeated steps read and the shared ones, or the inputs, provide."""
@@ -255,11 +306,13 @@ class KerasModel:
             if mask is not None:
                 set_keras_mask(tensor, mask)
             values[slot] = Value(tensor)
-        width = masks[0].shape[0]
+        width_of = {
+            id(self.examination.random_steps[level - 1]): mask.shape[0]
+            for level, mask in zip(self.levels, masks, strict=True)
+        }
         with self._switched(masks):
-            random_steps = self.examination.random_steps
-            run(self.examination.repeated, values, lambda step: width if step in random_steps else 1)
-        return values[self._program.outputs[0]].tensor
+            run(self.examination.repeated, values, lambda step: width_of.get(id(step), 1))
+        return widen(values[self._program.outputs[0]], masks[-1].shape[0])
 
     def _switched(self, masks: Sequence[Tensor]) -> contextlib.AbstractContextManager[None]:
         draws = random_layers.Masked(self.sites, masks, self._gaussian_noise)
@@ -279,10 +332,7 @@ class KerasModel:
             jitted = jax.jit(without_effect)
             return lambda *args: jitted([variable.value for variable in self._state], *args)
         if self.backend == "tensorflow":
-            import tensorflow as tf
-
-            graph = tf.function(without_effect, autograph=False)
-            return lambda *args: graph([], *args)
+            return _concrete(lambda *args: without_effect([], *args))
         return lambda *args: without_effect([], *args)
 
     @contextlib.contextmanager
@@ -300,6 +350,26 @@ class KerasModel:
         finally:
             for module, flag in flags:
                 module.training = flag
+
+
+def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
+    """One TensorFlow graph for each combination of shapes.
+
+    `tf.function` would do the same, and warn that it was traced again for every new chunk shape.
+    """
+    import tensorflow as tf
+
+    graphs: dict[Any, Callable[..., Any]] = {}
+
+    def call(*args: Any) -> Any:
+        shapes = tuple(
+            (tuple(tensor.shape), tensor.dtype) for tensor in keras.tree.flatten(args) if tensor is not None
+        )
+        if shapes not in graphs:
+            graphs[shapes] = tf.function(function, autograph=False).get_concrete_function(*args)
+        return graphs[shapes](*args)
+
+    return call
 
 
 def _made_up(array: Array, rows: int) -> Array:

@@ -11,6 +11,7 @@ from howsure.audit import Audit, AuditedLayer
 from howsure.dropout.masks import GAUSSIAN_NOISE
 from howsure.models import keras_random as random_layers
 from howsure.models.keras import KerasModel, adapt, input_specs
+from howsure.models.keras_costs import counted_calls, holds_layers, multiply_adds
 from howsure.models.keras_examine import LayerCall
 
 Layer = Any
@@ -26,20 +27,26 @@ def audit_keras(model: Any, x: Any, *, gaussian_noise: bool) -> Audit:
     adapter, _, _ = adapt(model, x, gaussian_noise=gaussian_noise)
     sites = {site.name: site for site in adapter.sites}
     unswitchable = adapter.unswitchable()
-    notes = {found.name: f"stays fixed: {found.what}" for found in unswitchable}
+    notes = {
+        found.name: f"{'cannot be done right' if found.refused else 'stays fixed'}: {found.what}"
+        for found in unswitchable
+    }
     seen: dict[str, int] = {}
     layers = []
-    for call in adapter.examination.calls:
-        if _holds_layers(call.layer):
-            if call.name in notes:
+    calls = adapter.examination.calls
+    counted = {id(call) for call in counted_calls(calls)}
+    for call in calls:
+        if id(call) not in counted and call.name not in sites:
+            if holds_layers(call.layer) and call.name in notes:
                 layers.append(_audited(adapter, call, call.name, None, notes[call.name], cost=0))
             continue
         seen[call.name] = seen.get(call.name, 0) + 1
         name = call.name if seen[call.name] == 1 else f"{call.name}#{seen[call.name]}"
         site = sites.get(name)
         random = site.in_words if site is not None else None
-        note = None if random else notes.get(call.name) or _why_fixed(call.layer)
-        layers.append(_audited(adapter, call, name, random, note, cost=multiply_adds(call)))
+        note = None if random else _note(notes, call.name) or _why_fixed(call.layer)
+        cost = multiply_adds(call) if id(call) in counted else 0
+        layers.append(_audited(adapter, call, name, random, note, cost=cost))
     difference = adapter.probe() if adapter.sites else 0.0
     return Audit(
         model=adapter.name,
@@ -50,6 +57,11 @@ def audit_keras(model: Any, x: Any, *, gaussian_noise: bool) -> Audit:
         warnings=tuple(f"'{found.name}': {found.what}" for found in unswitchable),
         advice=None if difference > 0 else _advice(adapter),
     )
+
+
+def _note(notes: dict[str, str], name: str) -> str | None:
+    """The note about a layer, or about something inside it."""
+    return next((note for key, note in notes.items() if f"{key}/".startswith(f"{name}/")), None)
 
 
 def _made_up_rows(model: Any) -> Any:
@@ -75,10 +87,6 @@ def _audited(
     )
 
 
-def _holds_layers(layer: Layer) -> bool:
-    return bool(list(layer._flatten_layers(include_self=False, recursive=False)))
-
-
 def _why_fixed(layer: Layer) -> str | None:
     kind = random_layers.kind_of(layer)
     if kind is not None and random_layers.rate_of(layer) == 0:
@@ -94,21 +102,6 @@ def _why_fixed(layer: Layer) -> str | None:
     if random_layers.is_augmentation(layer):
         return "stays fixed: augments the data in training only"
     return None
-
-
-def multiply_adds(call: LayerCall) -> int:
-    """Multiply-adds of one call for one row: every weight matrix or kernel, once per output position.
-
-    Exact for dense, convolution and recurrent kernels; biases, activations, pooling and
-    normalisation are not counted, nor are products of two activations (attention scores).
-    """
-    if isinstance(call.layer, keras.layers.Embedding):
-        return 0
-    kernels = sum(int(np.prod(weight.shape)) for weight in call.layer.weights if len(weight.shape) > 1)
-    shape = call.shape
-    if "Conv" in type(call.layer).__name__ and getattr(call.layer, "data_format", "") == "channels_first":
-        shape = (*shape[1:], shape[0])
-    return kernels * int(np.prod(shape[:-1], dtype=np.int64))
 
 
 def _advice(adapter: KerasModel) -> str:

@@ -29,12 +29,14 @@ class LayerCall:
     Attributes:
         layer: The layer.
         name: Its path inside the model.
+        input_shape: Shape of its first input for one row.
         shape: Shape of its (first) output for one row.
         step: The step of the program it belongs to.
     """
 
     layer: Layer
     name: str
+    input_shape: tuple[int, ...]
     shape: tuple[int, ...]
     step: Step
 
@@ -55,7 +57,9 @@ class Examination:
         output_activation: `softmax`, `sigmoid`, `linear`, another name, or None if it is not a layer's.
         shared: The steps that no random layer feeds.
         repeated: The steps that every pass computes anew.
-        largest_tensor: Numbers in the largest tensor for one row behind the first random layer.
+        levels: For each site the number of its level: random steps in the order of execution, from 1.
+        level_of: Level of every step, by identity: the last random step it depends on, 0 for none.
+        sizes: Numbers in the largest tensor for one row at each level.
     """
 
     names: dict[int, str]
@@ -69,7 +73,9 @@ class Examination:
     output_activation: str | None
     shared: tuple[Step, ...]
     repeated: tuple[Step, ...]
-    largest_tensor: int
+    levels: tuple[int, ...]
+    level_of: dict[int, int]
+    sizes: tuple[int, ...]
 
 
 def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noise: bool) -> Examination:
@@ -92,6 +98,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
     own_calls = tuple(layer for layer in layers if random_layers.has_own_call(layer))
     recording = random_layers.Recording(names, gaussian_noise)
     random_steps: list[Step] = []
+    levels: list[int] = []
     calls: list[LayerCall] = []
     arguments: dict[int, Any] = {}
     sizes: dict[Slot, int] = {}
@@ -107,14 +114,20 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
                 first = keras.tree.flatten(outputs)[0]
                 makers.append((first, layer))
                 if id(layer) in names:
-                    calls.append(LayerCall(layer, names[id(layer)], tuple(first.shape[1:]), step))
-                if not _is_keras(layer) or layer in own_calls:
+                    given = _row_shape(args, kwargs)
+                    calls.append(LayerCall(layer, names[id(layer)], given, tuple(first.shape[1:]), step))
+                if (
+                    not is_keras(type(layer))
+                    or layer in own_calls
+                    or random_layers.runs_code_of_a_user(layer)
+                ):
                     arguments.setdefault(id(layer), _symbolic(args, kwargs))
 
             with _watching([*layers, model], after):
                 run([step], values, lambda step: 1)
             if len(recording.sites) > known:
                 random_steps.append(step)
+                levels.extend([len(random_steps)] * (len(recording.sites) - known))
         output = values[program.outputs[0]].tensor
         # The innermost layer returned it first.
         maker = next((layer for tensor, layer in makers if tensor is output), None)
@@ -128,9 +141,13 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
         random_layers.switched(recording, own_calls),
     ):
         _trace(examined, rows)
-    shared, repeated = _divide(program, random_steps)
-    behind = [sizes[slot] for step in repeated for slot in (*step.inputs(), *step.outputs)]
-    inside = [int(np.prod(call.shape)) for call in calls if call.step in repeated]
+    level_of = _levels(program, random_steps)
+    largest = [1] * (len(random_steps) + 1)
+    for step in program.steps:
+        level = level_of[id(step)]
+        seen = [sizes[slot] for slot in (*step.inputs(), *step.outputs)]
+        seen.extend(int(np.prod(call.shape)) for call in calls if call.step is step)
+        largest[level] = max([largest[level], *seen])
     return Examination(
         names=names,
         layers=layers,
@@ -141,9 +158,11 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
         arguments=arguments,
         output_shape=noted["shape"],
         output_activation=noted["activation"],
-        shared=shared,
-        repeated=repeated,
-        largest_tensor=max([1, *behind, *inside]),
+        shared=tuple(step for step in program.steps if level_of[id(step)] == 0),
+        repeated=tuple(step for step in program.steps if level_of[id(step)] > 0),
+        levels=tuple(levels),
+        level_of=level_of,
+        sizes=tuple(largest),
     )
 
 
@@ -162,37 +181,45 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
         below = "" if layer is model else f"{names[id(layer)]}/"
         explained = any(other.name.startswith(below) for other in found)
         arguments = examination.arguments.get(id(layer))
-        if explained or arguments is None or not random_layers.draws_of_its_own(layer, arguments):
+        if explained or arguments is None:
+            continue
+        if not random_layers.draws_of_its_own(layer, arguments, training=True):
             continue
         what = f"{type(layer).__name__} draws random numbers inside its call"
-        refused = random_layers.kind_of(layer) is not None
+        always = random_layers.draws_of_its_own(layer, arguments, training=False)
+        if always:
+            what += ", also when predicting, and no seed of howsure's reaches them; use a Dropout layer there"
+        refused = always or random_layers.kind_of(layer) is not None
         found.append(Unswitchable(names.get(id(layer), str(model.name)), what, refused))
     return found
 
 
-def _divide(program: Program, random_steps: Sequence[Step]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """The steps all passes share, and those that depend on a random one."""
-    shared: list[Step] = []
-    repeated: list[Step] = []
-    varying: set[Slot] = set()
+def _levels(program: Program, random_steps: Sequence[Step]) -> dict[int, int]:
+    """Level of every step, by identity."""
+    level_of: dict[int, int] = {}
+    of_slot: dict[Slot, int] = {}
+    number_of = {id(step): number for number, step in enumerate(random_steps, start=1)}
     for step in program.steps:
-        if step in random_steps or varying.intersection(step.inputs()):
-            varying.update(step.outputs)
-            repeated.append(step)
-        else:
-            shared.append(step)
-    return tuple(shared), tuple(repeated)
+        reached = [number_of.get(id(step), 0), *(of_slot.get(slot, 0) for slot in step.inputs())]
+        level_of[id(step)] = max(reached)
+        of_slot.update(dict.fromkeys(step.outputs, max(reached)))
+    return level_of
 
 
 def _activation(maker: Layer | None, program: Program) -> str | None:
     """What the model ends in, read from the layer or operation that made its output."""
     if maker is None:
         last = next(step.operation for step in program.steps if program.outputs[0] in step.outputs)
-        return None if isinstance(last, keras.layers.Layer) else type(last).__name__.lower()
+        if isinstance(last, keras.layers.Layer):
+            return None
+        name = {"LogSoftmax": "log_softmax"}.get(type(last).__name__, type(last).__name__.lower())
+        over_classes = getattr(last, "axis", -1) in (-1, 1)
+        return name if over_classes else f"{name} over another axis"
     if isinstance(maker, keras.layers.Softmax):
         return "softmax" if maker.axis in (-1, 1) else "softmax over another axis"
     activation = getattr(maker, "activation", None)
-    if activation is None:
+    written_in = next(cls for cls in type(maker).__mro__ if "call" in vars(cls))
+    if activation is None or not is_keras(written_in):  # a user's call may do more than its activation
         return f"a {type(maker).__name__} layer"
     known = {
         keras.activations.softmax: "softmax",
@@ -242,9 +269,16 @@ def _paths(model: Any) -> dict[int, str]:
     return paths
 
 
-def _is_keras(layer: Layer) -> bool:
-    """Whether the class is Keras's own."""
-    return type(layer).__module__.startswith("keras.")
+def _row_shape(args: Any, kwargs: Any) -> tuple[int, ...]:
+    """Shape of the first tensor among the arguments of a call, for one row."""
+    tensors = (item for item in keras.tree.flatten((args, kwargs)) if keras.ops.is_tensor(item))
+    first = next(tensors, None)
+    return () if first is None else tuple(first.shape[1:])
+
+
+def is_keras(layer_class: type) -> bool:
+    """Whether a class is Keras's own."""
+    return layer_class.__module__.startswith("keras.")
 
 
 @contextlib.contextmanager

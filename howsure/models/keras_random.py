@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
@@ -52,6 +53,9 @@ class Draws(Protocol):
 
 _active: ContextVar[Draws | None] = ContextVar("howsure_draws", default=None)
 
+_one_at_a_time = threading.RLock()
+"""What is changed for a while is shared by all threads: classes, and the layers of a model."""
+
 
 def kind_of(layer: Layer) -> str | None:
     """Kind of a random layer, or None for any other layer."""
@@ -72,25 +76,28 @@ def has_own_call(layer: Layer) -> bool:
 def switched(draws: Draws, own_calls: Sequence[Layer] = ()) -> Iterator[None]:
     """Let Keras's random layers ask `draws`, in this thread; everything is restored on exit.
 
+    Other threads go on with Keras's own dropout; those that want to switch it too wait.
+
     Args:
         draws: What the layers do.
         own_calls: Random layers with a `call` of their own; they are told `training=True`, so that
             they get as far as `super().call`, and nothing but them.
     """
-    token = _active.set(draws)
-    originals: dict[Any, Any] = {cls: vars(cls)["call"] for cls in _SWITCHED}
-    try:
-        for cls, original in originals.items():
-            cls.call = _asking(original)
-        for layer in own_calls:
-            layer.__dict__["call"] = _in_training(layer.call)
-        yield
-    finally:
-        for layer in own_calls:
-            layer.__dict__.pop("call", None)
-        for cls, original in originals.items():
-            cls.call = original
-        _active.reset(token)
+    with _one_at_a_time:
+        token = _active.set(draws)
+        originals: dict[Any, Any] = {cls: vars(cls)["call"] for cls in _SWITCHED}
+        try:
+            for cls, original in originals.items():
+                cls.call = _asking(original)
+            for layer in own_calls:
+                layer.__dict__["call"] = _in_training(layer.call)
+            yield
+        finally:
+            for layer in own_calls:
+                layer.__dict__.pop("call", None)
+            for cls, original in originals.items():
+                cls.call = original
+            _active.reset(token)
 
 
 @contextlib.contextmanager
@@ -101,15 +108,16 @@ def quiet(layers: Sequence[Layer], mapping: Sequence[tuple[Any, Tensor]] = ()) -
         layers: Every layer of the model and the model itself.
         mapping: Values that variables have inside, as (variable, tensor).
     """
-    losses = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
-    try:
-        with keras.StatelessScope(state_mapping=list(mapping)):
-            yield
-    finally:
-        for layer, values, ids in losses:
-            layer._losses[:] = values
-            layer._loss_ids.clear()
-            layer._loss_ids.update(ids)
+    with _one_at_a_time:
+        losses = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
+        try:
+            with keras.StatelessScope(state_mapping=list(mapping)):
+                yield
+        finally:
+            for layer, values, ids in losses:
+                layer._losses[:] = values
+                layer._loss_ids.clear()
+                layer._loss_ids.update(ids)
 
 
 def _asking(original: Any) -> Any:
@@ -156,14 +164,23 @@ def mask_shape(layer: Layer, inputs: Tensor) -> tuple[int, ...]:
         if given is None:
             return units
         if len(given) != len(units) + 1 or given[0] not in (None, 1):
-            raise ModelError(
-                f"Layer '{layer.name}' has a noise_shape that howsure cannot follow",
-                expected=f"{len(units) + 1} entries, the first None or 1, as masks are shared by all rows",
-                received=tuple(given),
+            raise _not_from_keras(
+                ModelError(
+                    f"Layer '{layer.name}' has a noise_shape that howsure cannot follow",
+                    expected=f"{len(units) + 1} entries, the first None or 1, as masks are shared by "
+                    "all rows",
+                    received=tuple(given),
+                )
             )
     return tuple(
         unit if wanted is None else int(wanted) for wanted, unit in zip(given[1:], units, strict=True)
     )
+
+
+def _not_from_keras(error: ModelError) -> ModelError:
+    """`error`, so marked that Keras does not rewrite its message on the way out of a layer's call."""
+    error.__dict__["_keras_call_info_injected"] = True
+    return error
 
 
 class Recording:
@@ -181,9 +198,17 @@ class Recording:
             path = self._names.get(id(layer), layer.name)
             self._calls[path] += 1
             name = path if self._calls[path] == 1 else f"{path}#{self._calls[path]}"
-            kind = kind_of(layer)
+            kind, rate = kind_of(layer), rate_of(layer)
             assert kind is not None
-            self.sites.append(Site(len(self.sites), name, kind, rate_of(layer), mask_shape(layer, inputs)))
+            if rate == 1 and kind in (ALPHA_DROPOUT, GAUSSIAN_DROPOUT):
+                raise _not_from_keras(
+                    ModelError(
+                        f"The {type(layer).__name__} layer '{path}' has rate 1, where its noise is infinite",
+                        expected="a rate below 1",
+                        received=rate,
+                    )
+                )
+            self.sites.append(Site(len(self.sites), name, kind, rate, mask_shape(layer, inputs)))
         return inputs
 
 
@@ -209,11 +234,13 @@ class Masked:
             return inputs
         site = self._sites[self._next] if self._next < len(self._sites) else None
         if site is None or site.kind != kind_of(layer) or site.shape != mask_shape(layer, inputs):
-            raise ModelError(
-                f"The random layer '{layer.name}' was called differently than before",
-                expected="the same calls in every pass, on tensors whose first axis is the rows"
-                + ("" if site is None else f" ({site.name}: {site.shape})"),
-                received=f"a tensor of shape {tuple(inputs.shape)}",
+            raise _not_from_keras(
+                ModelError(
+                    f"The random layer '{layer.name}' was called differently than before",
+                    expected="the same calls in every pass, on tensors whose first axis is the rows"
+                    + ("" if site is None else f" ({site.name}: {site.shape})"),
+                    received=f"a tensor of shape {tuple(inputs.shape)}",
+                )
             )
         mask = self._masks[self._next]
         self._next += 1
@@ -263,15 +290,26 @@ def is_augmentation(layer: Layer) -> bool:
     )
 
 
-def draws_of_its_own(layer: Layer, arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> bool:
+def runs_code_of_a_user(layer: Layer) -> bool:
+    """Whether one of Keras's own layers does what a function or module of somebody else's says."""
+    wrappers = ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer")
+    if isinstance(layer, tuple(getattr(keras.layers, name) for name in wrappers)):
+        return True
+    activation = getattr(layer, "activation", None)
+    return inspect.isfunction(activation) and not activation.__module__.startswith("keras.")
+
+
+def draws_of_its_own(
+    layer: Layer, arguments: tuple[tuple[Any, ...], dict[str, Any]], *, training: bool
+) -> bool:
     """Whether a user's layer draws random numbers that no switched layer draws for it.
 
-    It is called twice in training mode, Keras's random layers doing nothing, on the same made-up
-    inputs; no state leaves the call. Different outputs come from a draw of its own.
+    It is called twice, Keras's random layers doing nothing, on the same made-up inputs; no state
+    leaves the call. Different outputs come from a draw of its own.
     """
     args, kwargs = keras.tree.map_structure(_made_up, arguments)
     if getattr(layer, "_call_has_training_arg", False):
-        kwargs["training"] = True
+        kwargs["training"] = training
     with switched(_Identity()), keras.StatelessScope():
         first, second = layer(*args, **kwargs), layer(*args, **kwargs)
     pairs = zip(keras.tree.flatten(first), keras.tree.flatten(second), strict=True)

@@ -1,6 +1,7 @@
 """Networks with at most 12 dropout units: every thinned network is enumerated, the exact answer is known."""
 
 import itertools
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from keras import layers
 
 import howsure
+from howsure.dropout.masks import DROPOUT, Site
+from howsure.dropout.plan import Plan, design_of
 
 SEEDS = 12
 
@@ -106,6 +109,20 @@ def exact(forward, units, x):
     return mean, entropy(mean), expected
 
 
+def agrees(estimates, truth, bias=0.0):
+    """Whether the mean over seeds is the truth, within the seeds' own standard error."""
+    estimates = np.array(estimates)
+    error = estimates.std(axis=0, ddof=1) / np.sqrt(len(estimates))
+    # Student's t with 11 degrees of freedom: 5.5 is what 4 is for a normal variable.
+    return np.all(np.abs(estimates.mean(axis=0) - truth) <= 5.5 * error + bias + 1e-6)
+
+
+def covers(runs, mean):
+    """Whether ± 1.96 reported errors cover 95 %, within 4 standard errors; a seed's rows share its masks."""
+    share = np.array([np.mean(np.abs(run.probabilities - mean) <= 1.96 * run.mc_error) for run in runs])
+    return share.mean() + 4 * share.std(ddof=1) / np.sqrt(len(share)) >= 0.95
+
+
 @pytest.mark.parametrize("balanced", [True, False])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_agrees_with_enumeration(name, balanced, random):
@@ -117,12 +134,6 @@ def test_agrees_with_enumeration(name, balanced, random):
     method = howsure.MCDropout(passes=400, balanced=balanced)
     runs = [howsure.assess(model, x, method=method, seed=seed) for seed in range(SEEDS)]
 
-    def agrees(estimates, truth, bias=0.0):
-        estimates = np.array(estimates)
-        error = estimates.std(axis=0, ddof=1) / np.sqrt(SEEDS)
-        # Student's t with 11 degrees of freedom: 5.5 is what 4 is for a normal variable.
-        return np.all(np.abs(estimates.mean(axis=0) - truth) <= 5.5 * error + bias + 1e-6)
-
     assert agrees([run.probabilities for run in runs], mean)
     assert agrees([run.expected_entropy for run in runs], expected)
     # The entropy of a mean of T passes is too small by about Σ se² / 2p (delta method).
@@ -130,10 +141,7 @@ def test_agrees_with_enumeration(name, balanced, random):
     assert agrees([run.entropy for run in runs], total, bias)
     assert agrees([run.mutual_information for run in runs], total - expected, bias)
 
-    off = np.array([np.abs(run.probabilities - mean) for run in runs])
-    reported = np.array([run.mc_error for run in runs])
-    assert 0.88 <= np.mean(off <= 1.96 * reported) <= 1.0
-    assert np.sqrt(np.mean(off**2)) <= 1.3 * np.sqrt(np.mean(reported**2))
+    assert covers(runs, mean)
 
 
 @pytest.mark.parametrize("name", ["two_layers", "nested"])
@@ -147,9 +155,51 @@ def test_adaptive_passes_agree_with_enumeration(name, random):
         howsure.assess(model, x, method=howsure.MCDropout(target_error=0.005, max_passes=2000), seed=seed)
         for seed in range(SEEDS)
     ]
-    off = np.array([np.abs(run.probabilities - mean) for run in runs])
-    reported = np.array([run.mc_error for run in runs])
-    assert 0.88 <= np.mean(off <= 1.96 * reported) <= 1.0
+    assert covers(runs, mean)
+
+
+@pytest.mark.parametrize("name", ["two_layers", "nested", "skip"])
+def test_split_passes_agree_with_enumeration(name, random):
+    """Many late masks for each early one, in a first round alone and in further rounds."""
+    model, forward, units = NETWORKS[name]()
+    for weight in model.weights:
+        weight.assign(random.normal(0, 0.9, weight.shape))
+    x = random.normal(size=(6, *model.input_shape[1:])).astype("float32")
+    mean, total, expected = exact(forward, units, x)
+    sites = [Site(number, str(number), DROPOUT, rate, (count,)) for number, (count, rate) in enumerate(units)]
+    designs = [design_of(widths, sites, (1, 2), (0.1, 0.8, 0.1)) for widths in ((10, 160), (20, 160))]
+    pilot = [replace(design, constant=0.0) for design in designs]
+    plan = measure_constants(model, x, pilot)
+    for target, rounds in ((0.4, 0), (1e-4, 3)):
+        method = howsure.MCDropout(target_error=target, max_passes=160 + 160 * 3, plan=plan)
+        thresholds = howsure.Thresholds(sure=1, coin_flip=0)
+        runs = [
+            howsure.assess(model, x, method=method, seed=seed, thresholds=thresholds) for seed in range(SEEDS)
+        ]
+        assert all(np.all(run.passes >= 160 + 160 * rounds) for run in runs)
+        assert agrees([run.probabilities for run in runs], mean)
+        assert agrees([run.expected_entropy for run in runs], expected)
+        bias = np.sum(np.mean([run.mc_error for run in runs], axis=0) ** 2 / mean, axis=-1)
+        assert agrees([run.entropy for run in runs], total, bias)
+        assert covers(runs, mean)
+
+
+def measure_constants(model, x, designs):
+    """A plan whose constants come from other seeds than the test's, on the test's own rows."""
+    further = designs[1]
+    measured = []
+    for design in designs:
+        method = howsure.MCDropout(target_error=0.4, plan=Plan(design, further))
+        thresholds = howsure.Thresholds(sure=1, coin_flip=0)
+        runs = [
+            howsure.assess(model, x, method=method, seed=1000 + seed, thresholds=thresholds)
+            for seed in range(SEEDS)
+        ]
+        means = np.array([run.probabilities for run in runs])
+        p = means.mean(axis=0)
+        constant = np.sum(means.var(axis=0, ddof=1)) / np.sum((p * (1 - p)) ** design.power)
+        measured.append(replace(design, constant=float(constant)))
+    return Plan(*measured)
 
 
 def test_balance_pays(random):

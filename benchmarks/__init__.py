@@ -1,0 +1,1 @@
+"""Measurements, run alone on an idle machine by `make bench`."""

@@ -1,0 +1,90 @@
+"""Runs the Python in README.md and docs/ as tests.
+
+A `python` block runs, in the order of the page and in the page's own namespace. A `text` block right
+after it is what it prints: its words must be the same, its numbers nearly so, as networks trained on
+another version or machine differ a little. Blocks in another language, or in none, are not run.
+"""
+
+import contextlib
+import importlib.util
+import io
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sybil import Example, Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser
+
+BACKENDS = ("tensorflow", "jax", "torch")
+INSTALLED = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+
+# Before anything imports Keras.
+if INSTALLED:
+    os.environ.setdefault("KERAS_BACKEND", INSTALLED[0])
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+PAGE = Path(__file__).parent / "docs" / "from-the-question.md"
+PRINTED_ON = "tensorflow"
+"""The backend whose numbers the pages show; on the others only the words are compared."""
+
+_NUMBER = re.compile(r"(?<![\w'.])\d+(?:[.,]\d+)*")
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def run_python(example: Example) -> None:
+    """Run a block and keep what it prints for the `text` block after it."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        PythonEvaluator()(example)
+    example.namespace["_printed"] = printed.getvalue()
+
+
+def compare_output(example: Example) -> None:
+    """Compare a `text` block with what the block before it printed."""
+    printed, shown = example.namespace.pop("_printed", "").strip(), example.parsed.strip()
+    assert words(printed) == words(shown), f"\nthe page shows\n{shown}\nbut it prints\n{printed}"
+    if os.environ["KERAS_BACKEND"] == PRINTED_ON:
+        pairs = zip(numbers(printed), numbers(shown), strict=True)
+        assert all(is_near(*pair) for pair in pairs), f"\nthe page shows\n{shown}\nbut it prints\n{printed}"
+
+
+def words(text: str) -> str:
+    """A text with every number replaced by `#` and every run of blanks by one."""
+    return " ".join(_NUMBER.sub("#", text).split())
+
+
+def numbers(text: str) -> list[str]:
+    """The numbers in a text; `'8'` in quotes is a name."""
+    return [number.replace(",", "") for number in _NUMBER.findall(text)]
+
+
+def is_near(printed: str, shown: str) -> bool:
+    """Whether a number is within 40 % of the one shown, or 0.05, or 2 where that is whole."""
+    allowed = max(0.4 * float(shown), 0.05 if "." in shown else 2.0)
+    return abs(float(printed) - float(shown)) <= allowed
+
+
+def need_backend(namespace: dict[str, Any]) -> None:
+    """Skip the page where Keras cannot run."""
+    if not INSTALLED or importlib.util.find_spec("keras") is None:
+        pytest.skip("Keras with a backend is not installed")
+
+
+def lend_model(namespace: dict[str, Any]) -> None:
+    """Give the README the `model` and the rows `x` of the first blocks of docs/from-the-question.md."""
+    need_backend(namespace)
+    made: dict[str, Any] = {}
+    for block in _BLOCK.findall(PAGE.read_text(encoding="utf-8"))[:2]:
+        exec(block, made)
+    namespace.update(model=made["model"], x=made["fading"])
+
+
+PARSERS = [CodeBlockParser("python", run_python), CodeBlockParser("text", compare_output)]
+
+pytest_collect_file = (
+    Sybil(PARSERS, patterns=["docs/*.md", "docs/decisions/*.md"], setup=need_backend)
+    + Sybil(PARSERS, filenames=["README.md"], excludes=["docs/**/README.md"], setup=lend_model)
+).pytest()

@@ -1,0 +1,300 @@
+"""Drawing passes in rounds: a first one for all rows, further ones for those that need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.dropout.groups import group_sizes
+from howsure.dropout.masks import Site, draw
+from howsure.dropout.method import MCDropout
+from howsure.dropout.plan import Design, Plan
+from howsure.dropout.tree import Estimate, masks_of, sum_up
+from howsure.models import Array, StochasticModel
+from howsure.summary import ERROR_FLOOR, Summary
+from howsure.verdict import Thresholds
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+FIRST_ROUND = 20
+"""Flat passes every row gets before it is asked whether it needs more: five groups of four, or the like."""
+
+DEFAULT_MAX_PASSES = 400
+
+MOST_ROUNDS = 10
+"""Further rounds a row gets at most where late layers are split and `max_passes` is not given."""
+
+ROUND_STAGE = 1
+"""Stage of the masks of the first split round; flat passes are stage 0, the pilot's are far above."""
+
+PROGRESS_ROWS = 1024
+"""Rows between two reports of progress."""
+
+KEPT_MASKS = 1 << 28
+"""Bytes of masks kept for the next chunk of rows instead of being drawn again."""
+
+
+class Rows(Protocol):
+    """Rows of one input."""
+
+    def __getitem__(self, numbers: Any) -> Array:
+        """Rows (n, …) with these numbers (n,), in the type of the input."""
+        ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model, rows and how to read its outputs: what drawing passes needs.
+
+    Attributes:
+        model: The examined model.
+        rows: Its inputs, flattened; each gives rows (n, …) in the input's type for their numbers (n,).
+        numbers: (N,) numbers of the rows to assess.
+        convert: From the raw outputs (W, n, …) of W passes over the rows with numbers (n,) to what
+            is to be summed up, (W, n, *shape).
+        shape: Shape of that for one row and pass.
+        seed: Seed of the masks.
+        batch_size: Rows that run together.
+        thresholds: Where the verdicts lie.
+        kept: Masks of the designs run so far, by stage, while they are small.
+    """
+
+    model: StochasticModel
+    rows: Sequence[Rows]
+    numbers: Integers
+    convert: Callable[[NDArray[np.float32], Integers], NDArray[np.floating]]
+    shape: tuple[int, ...]
+    seed: int
+    batch_size: int
+    thresholds: Thresholds
+    kept: dict[int, list[Array]] = field(default_factory=dict)
+
+    def masks(self, design: Design, stage: int) -> list[Array]:
+        """The masks of one run of a design; each stage belongs to one design."""
+        if stage in self.kept:
+            return self.kept[stage]
+        masks = masks_of(design, self.model.sites, self.model.levels, seed=self.seed, stage=stage)
+        if sum(mask.nbytes for mask in masks) <= KEPT_MASKS // 16:
+            self.kept[stage] = masks
+        return masks
+
+    def chunks(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, Any]]:
+        """Positions of a chunk of rows, and what all passes over them share (padded with the last row)."""
+        fixed = self.model.fixed_batch
+        size = fixed or min(self.batch_size, rows_per_call)
+        for start in range(0, len(positions), size):
+            chunk = positions[start : start + size]
+            wanted = fixed or min(size, _padded(len(chunk)))
+            padded = np.concatenate([chunk, np.full(wanted - len(chunk), chunk[-1])])
+            yield chunk, self.model.share([rows[self.numbers[padded]] for rows in self.rows])
+
+    def passes(self, chunk: Integers, shared: Any, masks: Sequence[Array]) -> NDArray[np.floating]:
+        """(W, n, *shape) of the passes with these masks over a chunk of rows."""
+        raw = self.model.passes(shared, masks)[:, : len(chunk)]
+        return self.convert(raw, self.numbers[chunk])
+
+
+def _padded(rows: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16 …: few shapes, so that little is compiled anew."""
+    power = 1 << (rows - 1).bit_length()
+    return power * 3 // 4 if 4 * rows <= 3 * power and power >= 4 else power
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What the passes over a block of rows say.
+
+    Attributes:
+        probabilities: (N, …, K) predictive mean.
+        mc_error: (N, …, K) its standard error.
+        expected_entropy: (N, …) nats.
+        variance: (N, …, K) variance over the passes of the last round.
+        passes: (N,) passes spent on each row.
+    """
+
+    probabilities: Floats
+    mc_error: Floats
+    expected_entropy: Floats
+    variance: Floats
+    passes: Integers
+
+
+def draw_passes(method: MCDropout, plan: Plan, run: Run, progress: Callable[[int], None]) -> Passes:
+    """Draw the passes of a block of rows, as many as the method and the plan say.
+
+    Args:
+        method: What was asked for.
+        plan: How; empty for flat passes.
+        run: On what.
+        progress: Called with the number of rows that have just been finished.
+    """
+    if method.passes is not None or plan.first is None or plan.further is None:
+        return _flat(method, run, progress)
+    return _split(method, plan.first, plan.further, run, progress)
+
+
+def estimate_rows(design: Design, run: Run, positions: Integers, *, stage: int) -> Estimate:
+    """One run of a design over the rows at `positions`."""
+    masks = run.masks(design, stage)
+    parts = [
+        sum_up(np.asarray(run.passes(chunk, shared, masks), dtype=np.float64), design)
+        for chunk, shared in run.chunks(positions, _rows_per_call(run.model, design.widths))
+    ]
+    return Estimate(
+        *(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Estimate))
+    )
+
+
+def _rows_per_call(model: StochasticModel, widths: Sequence[int]) -> int:
+    """Rows that may run together in passes of these widths: a power of two."""
+    fold = model.largest_fold()
+    if fold is None:
+        return 1
+    largest = max(width * size for width, size in zip((1, *widths), model.sizes, strict=True))
+    return 1 << (max(1, fold // largest).bit_length() - 1)
+
+
+def _split(
+    method: MCDropout, first: Design, further: Design, run: Run, progress: Callable[[int], None]
+) -> Passes:
+    total = len(run.numbers)
+    mean = np.zeros((total, *run.shape))
+    error, variance = np.zeros_like(mean), np.zeros_like(mean)
+    entropy = np.zeros(mean.shape[:-1])
+    enough = np.zeros(total, dtype=np.bool_)
+    spent = np.full(total, first.passes)
+    for start in range(0, total, PROGRESS_ROWS):
+        at = np.arange(start, min(start + PROGRESS_ROWS, total))
+        estimate = estimate_rows(first, run, at, stage=ROUND_STAGE)
+        mean[at], entropy[at], variance[at] = estimate.mean, estimate.entropy, estimate.variance
+        error[at] = _floored(np.sqrt(estimate.late_variance + first.early_variance(estimate.mean)))
+        enough[at] = method.is_enough(mean[at], error[at], run.thresholds)
+        progress(int(enough[at].sum()))
+    going_on = np.flatnonzero(~enough)
+
+    # A further round is dearer and better than the first, which is dropped where there is one:
+    # weighting by precision would give it next to nothing.
+    sums = {"mean": np.zeros_like(mean), "late": np.zeros_like(mean), "entropy": np.zeros_like(entropy)}
+    most = method.max_passes or first.passes + MOST_ROUNDS * further.passes
+    rounds = 0
+    while len(going_on) and first.passes + (rounds + 1) * further.passes <= most:
+        rounds += 1
+        estimate = estimate_rows(further, run, going_on, stage=ROUND_STAGE + rounds)
+        sums["mean"][going_on] += estimate.mean
+        sums["late"][going_on] += estimate.late_variance
+        sums["entropy"][going_on] += estimate.entropy
+        mean[going_on] = sums["mean"][going_on] / rounds
+        entropy[going_on] = sums["entropy"][going_on] / rounds
+        variance[going_on] = estimate.variance
+        spent[going_on] += further.passes
+        early = further.early_variance(mean[going_on]) / rounds
+        error[going_on] = _floored(np.sqrt(sums["late"][going_on] / rounds**2 + early))
+        enough = method.is_enough(mean[going_on], error[going_on], run.thresholds)
+        progress(int(enough.sum()))
+        going_on = going_on[~enough]
+    progress(len(going_on))
+    return Passes(mean, error, entropy, variance, spent)
+
+
+def _floored(error: Floats) -> Floats:
+    return np.maximum(error, ERROR_FLOOR)
+
+
+def _flat_rounds(method: MCDropout, sites: Sequence[Site]) -> Iterator[tuple[int, ...]]:
+    """Sizes of the groups of each round; a row takes part only while it needs passes."""
+    if method.passes is not None:
+        yield group_sizes(sites, method.passes, balanced=method.balanced)
+        return
+    most = DEFAULT_MAX_PASSES if method.max_passes is None else method.max_passes
+    sizes = group_sizes(sites, min(FIRST_ROUND, most), balanced=method.balanced)
+    done = 0
+    while sizes:
+        yield sizes
+        done += sum(sizes)
+        again = min(done, most - done) // sizes[-1]
+        sizes = (sizes[-1],) * again
+
+
+def _flat(method: MCDropout, run: Run, progress: Callable[[int], None]) -> Passes:
+    model = run.model
+    summary = Summary((len(run.numbers), *run.shape))
+    going_on = np.arange(len(run.numbers))
+    first_group = 0
+    for sizes in _flat_rounds(method, model.sites):
+        masks = _Masks(model.sites, run.seed, first_group, sizes)
+        for chunk, shared in run.chunks(going_on, run.batch_size):
+            together = passes_per_call(model, len(chunk))
+            for bunch in _bunches(sizes, together):
+                values = in_parts(run, chunk, shared, masks.of_groups(bunch), together)
+                for group in np.split(values, np.cumsum([sizes[g] for g in bunch])[:-1]):
+                    summary.add(group, chunk)
+            if method.passes is not None:
+                progress(len(chunk))
+        if method.passes is not None:
+            going_on = going_on[:0]
+            break
+        first_group += len(sizes)
+        enough = method.is_enough(summary.probabilities, summary.mc_error, run.thresholds)
+        still = going_on[~enough[going_on]]
+        progress(len(going_on) - len(still))
+        going_on = still
+        if not len(going_on):
+            break
+    progress(len(going_on))
+    return Passes(
+        summary.probabilities, summary.mc_error, summary.expected_entropy, summary.variance, summary.passes
+    )
+
+
+def passes_per_call(model: StochasticModel, rows: int) -> int:
+    """Flat passes that may run together on `rows` rows."""
+    fold = model.largest_fold()
+    return 1 if fold is None else max(1, fold // (rows * max(model.sizes[1:])))
+
+
+def in_parts(
+    run: Run, chunk: Integers, shared: Any, masks: Sequence[Array], together: int
+) -> NDArray[np.floating]:
+    """All passes with these masks, as many at a time as may run together."""
+    parts = -(-len(masks[0]) // min(len(masks[0]), together))
+    slices = zip(*(np.array_split(mask, parts) for mask in masks), strict=True)
+    return np.concatenate([run.passes(chunk, shared, list(part)) for part in slices])
+
+
+class _Masks:
+    """Masks of the groups of one round; kept where they are small, drawn again where they are not."""
+
+    def __init__(self, sites: Sequence[Site], seed: int, first: int, sizes: Sequence[int]) -> None:
+        self._sites, self._seed, self._first, self._sizes = sites, seed, first, sizes
+        units = sum(int(np.prod(site.shape)) for site in sites)
+        self._keep = units * sum(sizes) * 4 <= KEPT_MASKS
+        self._kept: dict[int, list[Array]] = {}
+
+    def of_groups(self, groups: Sequence[int]) -> list[Array]:
+        """For each site the masks of these groups, one after the other."""
+        return [np.concatenate(parts) for parts in zip(*map(self._of_group, groups), strict=True)]
+
+    def _of_group(self, group: int) -> list[Array]:
+        if group in self._kept:
+            return self._kept[group]
+        size, number = self._sizes[group], self._first + group
+        masks: list[Array] = [draw(site, seed=self._seed, group=number, size=size) for site in self._sites]
+        if self._keep:
+            self._kept[group] = masks
+        return masks
+
+
+def _bunches(sizes: Sequence[int], fold: int) -> Iterator[list[int]]:
+    """Consecutive groups that fit into `fold` passes together, at least one at a time."""
+    bunch: list[int] = []
+    for group, size in enumerate(sizes):
+        if bunch and sum(sizes[g] for g in bunch) + size > fold:
+            yield bunch
+            bunch = []
+        bunch.append(group)
+    yield bunch

@@ -1,0 +1,462 @@
+"""What cannot be assessed gets one message that names the row, layer or argument; the model stays."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import howsure
+
+from . import networks
+
+METHOD = howsure.MCDropout(passes=4)
+
+
+def sequential(*middle, shape=(4,), outputs=3, end="softmax", name="net"):
+    return keras.Sequential(
+        [keras.Input(shape, name="features"), *middle, layers.Dense(outputs, end, name="out")], name=name
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    return sequential(
+        layers.Dense(5, "relu", name="hidden"), layers.BatchNormalization(), layers.Dropout(0.5)
+    )
+
+
+@pytest.fixture(scope="module")
+def images():
+    return sequential(layers.Flatten(), layers.Dropout(0.5), shape=(6, 6, 1))
+
+
+def rows(count=6, *shape):
+    return np.random.default_rng(0).normal(size=(count, *(shape or (4,)))).astype("float32")
+
+
+def state(model):
+    every = [model, *model._flatten_layers(include_self=False)]
+    return (
+        [ops.convert_to_numpy(variable).tobytes() for variable in model.variables],
+        [(layer.trainable, len(layer.losses), sorted(vars(layer))) for layer in every],
+        [vars(cls)["call"] for cls in (layers.Dropout, layers.AlphaDropout, layers.GaussianNoise)],
+        [module.training for module in model.modules()] if keras.backend.backend() == "torch" else [],
+    )
+
+
+def refuse(model, x, error, *messages, **arguments):
+    """`assess` raises one line with all of these in it and leaves the model as it was."""
+    before = state(model)
+    with pytest.raises(error) as raised:
+        howsure.assess(model, x, **{"method": METHOD, **arguments})
+    said = str(raised.value)
+    assert type(raised.value) is error
+    assert len(said.splitlines()) == 1
+    for message in messages:
+        assert message in said
+    assert state(model) == before
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_rows_with_nan_and_infinity_are_named(model, value):
+    x = rows()
+    x[3, 1] = value
+    refuse(
+        model, x, howsure.InputError, "hold NaN or infinite values, in row 3", f"Received: {value} in row 3"
+    )
+    x[[0, 5], 2] = value
+    refuse(model, x, howsure.InputError, "in 3 rows: 0, 3, 5")
+
+
+@pytest.mark.parametrize(
+    ("x", "messages"),
+    [
+        (rows()[0], ["a single row without a batch axis", "(N, 4)", "(4,)", "`x[None]`"]),
+        (
+            rows(6, 5),
+            ["do not have the shape the model takes", "(N, 4)", "Received: an array of shape (6, 5)"],
+        ),
+        (rows(6, 2, 2), ["(N, 4)", "(6, 2, 2)", "reshape(-1, 4)"]),
+        (3.5, ["are not an array"]),
+        (None, ["Received: "]),
+        ("rows.npy", ["are not an array", "the text 'rows.npy'", "numpy.load"]),
+        ([[1.0, 2, 3, 4], [1.0, 2]], ["differ in shape: row 0 has shape (4,), row 1 has (2,)"]),
+        (np.full((2, 4), "a"), ["are text", "<U1"]),
+        (np.array([[{}] * 4]), ["are Python objects", "array of object"]),
+        (rows().astype(complex), ["are complex numbers"]),
+        (np.full((2, 4), np.datetime64("2020-01-01")), ["datetime64"]),
+        (np.full((2, 4), 1e300), ["too large for float32", "in 2 rows: 0, 1"]),
+        (
+            {"wrong": rows()},
+            ["names of the arrays", "Expected: arrays named 'features'", "Received: 'wrong'"],
+        ),
+        ([rows(), rows()], ["do not have the shape"]),
+        (np.ma.masked_array(rows(), rows() > 1), ["masked"]),
+    ],
+)
+def test_rows_that_do_not_fit(model, x, messages):
+    refuse(model, x, howsure.InputError, *messages)
+
+
+def test_images_with_the_channels_in_front(images):
+    refuse(
+        images,
+        rows(2, 1, 6, 6),
+        howsure.InputError,
+        "(N, 6, 6, 1)",
+        "(2, 1, 6, 6)",
+        "numpy.moveaxis(x, 1, -1)",
+    )
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float16, np.float64])
+def test_other_numbers_are_taken_for_what_they_are(model, kind):
+    x = (rows() > 0).astype(kind)
+    same = howsure.assess(model, x.astype("float32"), method=METHOD).probabilities
+    np.testing.assert_allclose(howsure.assess(model, x, method=METHOD).probabilities, same, atol=1e-6)
+
+
+def test_several_inputs_of_different_lengths():
+    a, b = keras.Input((4,), name="a"), keras.Input((2,), name="b")
+    both = layers.Concatenate()([layers.Dropout(0.3)(a), b])
+    two = keras.Model([a, b], layers.Dense(3, "softmax")(both))
+    refuse(
+        two,
+        [rows(6), rows(5, 2)],
+        howsure.InputError,
+        "differ in their number of rows",
+        "'a' has 6, 'b' has 5",
+    )
+    refuse(two, rows(6), howsure.InputError, "The model has 2 inputs", "'a', 'b'")
+    refuse(two, [rows(6)], howsure.InputError, "The model has 2 inputs", "1 value")
+    refuse(two, {"a": rows(6)}, howsure.InputError, "arrays named 'a', 'b'", "Received: 'a'")
+
+
+def test_tokens():
+    words = keras.Sequential(
+        [
+            keras.Input((3,), dtype="int32"),
+            layers.Embedding(9, 4),
+            layers.Dropout(0.3),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+    refuse(words, np.full((2, 3), 1.5), howsure.InputError, "hold fractions, in 2 rows: 0, 1", "int32")
+    refuse(words, np.full((2, 3), 2**40), howsure.InputError, "out of range for int32")
+    as_floats = howsure.assess(words, np.full((2, 3), 5.0), method=METHOD)
+    as_numbers = howsure.assess(words, np.full((2, 3), 5), method=METHOD)
+    np.testing.assert_array_equal(as_floats.probabilities, as_numbers.probabilities)
+
+
+@pytest.mark.parametrize("x", [np.zeros((0, 4), "float32"), [], np.zeros((0,))])
+@pytest.mark.parametrize("method", [None, METHOD])
+def test_no_rows(model, x, method):
+    certainty = howsure.assess(model, x, method=method, class_names=["a", "b", "c"])
+    assert len(certainty) == 0
+    assert certainty.probabilities.shape == certainty.mc_error.shape == (0, 3)
+    assert certainty.passes.shape == certainty.entropy.shape == (0,)
+    assert certainty.coin_flips().tolist() == []
+    mean, variance = howsure.predict_with_uncertainty(model, x)
+    assert mean.shape == variance.shape == (0, 3)
+
+
+def test_no_rows_of_a_single_sigmoid():
+    model = sequential(layers.Dropout(0.5), outputs=1, end="sigmoid")
+    certainty = howsure.assess(model, np.zeros((0, 4)), class_names=["no", "yes"])
+    assert certainty.probabilities.shape == (0, 2)
+
+
+@pytest.mark.parametrize("method", [None, METHOD])
+def test_one_row(model, method):
+    one = howsure.assess(model, rows()[2:3], method=method)
+    assert len(one) == 1
+    assert one.row.tolist() == [0]
+    assert f"'{one[0].label_name}'" in str(one[0])
+    if method is METHOD:  # the same passes for all rows, so the same numbers as among others
+        among_others = howsure.assess(model, rows(), method=method).probabilities[2:3]
+        np.testing.assert_allclose(one.probabilities, among_others, atol=1e-6)
+
+
+def test_raw_pixels_are_said_aloud(images):
+    pixels = np.full((2, 6, 6, 1), 200, np.uint8)
+    pixels[0] = 3
+    with pytest.warns(
+        howsure.HowsureWarning, match="'features' are uint8, from 3 to 200, and nothing.*divide them by 255"
+    ):
+        howsure.assess(images, pixels, method=METHOD)
+    howsure.assess(images, (pixels > 100).astype(np.uint8), method=METHOD)  # 0 and 1: no warning
+    howsure.assess(images, pixels / 255, method=METHOD)
+    rescaling = sequential(layers.Rescaling(1 / 255), layers.Flatten(), layers.Dropout(0.5), shape=(6, 6, 1))
+    howsure.assess(rescaling, pixels, method=METHOD)
+    for more in (layers.Normalization(mean=100.0, variance=1e4), layers.BatchNormalization()):
+        howsure.assess(
+            sequential(more, layers.Flatten(), layers.Dropout(0.5), shape=(6, 6, 1)), pixels, method=METHOD
+        )
+    x = keras.Input((6, 6, 1))
+    divided = keras.Model(x, layers.Dense(3, "softmax")(layers.Dropout(0.5)(layers.Flatten()(x / 255.0))))
+    howsure.assess(divided, pixels, method=METHOD)
+
+
+# --- arguments --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (
+            {"class_names": ["a", "b"]},
+            ["class names do not fit", "3 names, one per output", "Received: 2: a, b"],
+        ),
+        ({"class_names": ["a"] * 4}, ["Received: 4: a, a, a, a"]),
+        ({"class_names": ["a", "b", "a"]}, ["A class name occurs twice", "Received: a"]),
+        ({"class_names": "abc"}, ["a list of 3 names", "Received: 'abc'"]),
+        ({"seed": -1}, ["`seed` cannot be used", "a whole number of at least 0", "Received: -1"]),
+        ({"seed": 1.5}, ["`seed`", "Received: 1.5"]),
+        ({"seed": None}, ["`seed`", "Received: None"]),
+        ({"seed": True}, ["`seed`", "Received: True"]),
+        ({"seed": "1"}, ["`seed`", "Received: '1'"]),
+        ({"batch_size": 0}, ["`batch_size` cannot be used", "a whole number of at least 1", "Received: 0"]),
+        ({"batch_size": 2.0}, ["`batch_size`", "Received: 2.0"]),
+        ({"outputs": "softmax"}, ["`outputs` is unknown", "'probabilities', 'logits' or None", "'softmax'"]),
+    ],
+)
+def test_arguments_that_cannot_be_used(model, arguments, messages):
+    refuse(model, rows(), howsure.InputError, *messages, **arguments)
+
+
+@pytest.mark.parametrize("name", ["passes", "max_passes"])
+@pytest.mark.parametrize("value", [0, 1, -3, 2.5, True, "10", np.nan, 4.0])
+def test_numbers_of_passes_that_cannot_be_used(name, value):
+    with pytest.raises(howsure.InputError) as raised:
+        howsure.MCDropout(**{name: value})
+    assert f"`{name}` cannot be used. Expected: a whole number of at least 2" in str(raised.value)
+    assert f"Received: {value!r}." in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -0.01, 0.5, 3, np.nan, np.inf])
+def test_target_error_out_of_range(value):
+    with pytest.raises(
+        howsure.InputError, match=r"`target_error` is out of range.*above 0 and below 0.5.*Received: "
+    ):
+        howsure.MCDropout(target_error=value)
+
+
+@pytest.mark.parametrize("more", [{"target_error": 0.01}, {"max_passes": 100}])
+def test_passes_together_with_what_they_make_void(more):
+    with pytest.raises(
+        howsure.InputError, match=r"`passes` gives every row the same number.*Give either `passes`, or"
+    ):
+        howsure.MCDropout(passes=10, **more)
+
+
+@pytest.mark.parametrize("value", [0, 1, -3, 2.5, True])
+def test_number_of_iterations(model, value):
+    with pytest.raises(howsure.InputError, match=f"a whole number of at least 2.*Received: {value}"):
+        howsure.predict_with_uncertainty(model, rows(), n_iter=value)
+
+
+def test_numbers_of_numpy_are_numbers(model):
+    arguments = {
+        "seed": np.int64(3),
+        "batch_size": np.int32(4),
+        "method": howsure.MCDropout(passes=np.int64(4)),
+    }
+    found = howsure.assess(model, rows(), **arguments).probabilities
+    expected = howsure.assess(model, rows(), seed=3, batch_size=4, method=METHOD).probabilities
+    np.testing.assert_array_equal(found, expected)
+
+
+# --- models without random layers -------------------------------------------------------------
+
+
+def test_a_model_without_random_layers_names_its_layers_and_what_else_there_is():
+    plain = sequential(layers.Dense(5, "relu", name="hidden"), name="plain")
+    refuse(
+        plain,
+        rows(),
+        howsure.ModelError,
+        "Model 'plain' has no random layer that can be switched on, so all its passes would be the same.",
+        "Expected: Dropout (rate above 0)",
+        "Received: layers hidden, out.",
+        "plain softmax of model.predict",
+        "several networks trained from different seeds",
+    )
+
+
+@pytest.mark.parametrize("cls", [layers.Dropout, layers.AlphaDropout, layers.GaussianDropout])
+def test_rate_0_everywhere(cls):
+    model = sequential(cls(0.0, name="never"))
+    refuse(model, rows(), howsure.ModelError, "no random layer that can be switched on", "layers never, out")
+    assert howsure.audit(model).layers[0].note == "stays fixed: its rate is 0"
+
+
+def test_rate_1():
+    everything = sequential(layers.Dropout(1.0, name="all"))
+    refuse(everything, rows(), howsure.ModelError, "All passes of model 'net' are the same", "'all'")
+    for cls in (layers.AlphaDropout, layers.GaussianDropout):
+        model = sequential(cls(1.0, name="all"))
+        said = [f"The {cls.__name__} layer 'all' has rate 1", "Expected: a rate below 1", "Received: 1.0"]
+        refuse(model, rows(), howsure.ModelError, *said)
+
+
+def test_noise_shape_that_names_rows():
+    model = sequential(layers.Dropout(0.5, noise_shape=(2, 4), name="odd"))
+    refuse(
+        model,
+        rows(2),
+        howsure.ModelError,
+        "'odd' has a noise_shape",
+        "the first None or 1",
+        "Received: (2, 4)",
+    )
+
+
+# --- outputs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outputs", "end", "messages"),
+    [
+        (1, "relu", ["does not end in a distribution", "Received: 'relu', 1 output.", "outputs='logits'"]),
+        (3, "relu", ["Received: 'relu', 3 outputs"]),
+        (5, "sigmoid", ["'sigmoid', 5 outputs", "multi-label", "not supported yet"]),
+        (1, "softmax", ["A softmax over one output is always 1", "use a sigmoid, or two outputs"]),
+        (2, "tanh", ["'tanh', 2 outputs"]),
+        (2, "softplus", ["'softplus', 2 outputs"]),
+    ],
+)
+# Keras itself warns of a softmax over one output.
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+def test_outputs_that_are_no_distribution(outputs, end, messages):
+    model = sequential(layers.Dropout(0.5), outputs=outputs, end=end)
+    refuse(model, rows(), howsure.ModelError, *messages)
+
+
+def test_logits_declared_to_be_probabilities(model):
+    logits = sequential(layers.Dropout(0.5), end=None)
+    said = ["'net' is not a distribution over classes, first in row 0", "outputs='logits'"]
+    refuse(logits, rows() * 100, howsure.ModelError, *said, outputs="probabilities")
+
+
+@pytest.mark.parametrize("cls", [layers.Dropout, layers.ReLU])
+def test_a_layer_behind_the_softmax(cls):
+    model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), layers.Dense(3, "softmax"), cls(0.5)])
+    refuse(model, rows(), howsure.ModelError, "distribution over classes")
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (6, 6, 2)])
+def test_a_distribution_for_every_position(shape):
+    model = sequential(layers.Dropout(0.5), shape=shape)
+    received = f"Received: (rows, {', '.join(map(str, (*shape[:-1], 3)))})"
+    refuse(model, rows(2, *shape), howsure.ModelError, "not one distribution over classes per row", received)
+
+
+def test_several_outputs():
+    x = keras.Input((4,))
+    y = layers.Dropout(0.5)(x)
+    two = keras.Model(x, [layers.Dense(3, "softmax")(y), layers.Dense(2, "softmax")(y)], name="two")
+    said = ["Model 'two' has 2 outputs", "keras.Model(model.inputs, model.outputs[0])"]
+    refuse(two, rows(), howsure.ModelError, *said)
+    howsure.assess(keras.Model(two.inputs, two.outputs[0]), rows(), method=METHOD)  # the advice works
+    with pytest.raises(howsure.ModelError, match="has 2 outputs"):
+        howsure.audit(two)
+
+
+def test_nan_in_the_weights_names_the_rows():
+    broken = sequential(layers.Dropout(0.5))
+    broken.layers[-1].bias.assign([0, np.nan, 0])
+    refuse(broken, rows(2), howsure.ModelError, "Model 'net' put out NaN or infinity in 2 rows: 0, 1")
+
+
+# --- models -----------------------------------------------------------------------------------
+
+
+class Whole(keras.Model):
+    def __init__(self):
+        super().__init__(name="whole")
+        self.drop, self.out = layers.Dropout(0.5), layers.Dense(3, "softmax")
+
+    def call(self, inputs):
+        return self.out(self.drop(inputs))
+
+
+@pytest.mark.parametrize(
+    "make", [Whole, lambda: keras.Sequential([layers.Dropout(0.5), layers.Dense(3, "softmax")], name="whole")]
+)
+def test_a_model_that_has_not_been_built(make):
+    message = "Model 'whole' has not been built, so it has no weights. Expected: a trained model"
+    model = make()
+    for use in (lambda: howsure.assess(model, rows()), lambda: howsure.audit(model)):
+        with pytest.raises(howsure.ModelError) as raised:
+            use()
+        assert message in str(raised.value)
+    assert not model.built
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (lambda: layers.Dense(3), r"not a Keras model.*Received: keras\..*Dense"),
+        (lambda: keras.Input((4,)), "not a Keras model"),
+        (lambda: Whole, "not a model howsure knows"),
+        (lambda: keras.optimizers.Adam(), "not a Keras model"),
+        (lambda: "model.keras", "not a model howsure knows.*Received: builtins.str"),
+        (lambda: None, "not a model howsure knows.*Received: builtins.NoneType"),
+    ],
+)
+def test_what_is_no_model(thing, message):
+    for use in (lambda: howsure.assess(thing(), rows()), lambda: howsure.audit(thing())):
+        with pytest.raises(howsure.ModelError, match=message):
+            use()
+
+
+def test_model_and_rows_the_wrong_way_round(model):
+    with pytest.raises(howsure.ModelError, match=r"not a model howsure knows.*Received: numpy\.ndarray"):
+        howsure.assess(rows(), model)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "dropout"}, r"`method` cannot be used\. Expected: howsure\.MCDropout"),
+        ({"thresholds": (0.9, 0.1)}, r"`thresholds` cannot be used\. Expected: howsure\.Thresholds"),
+    ],
+)
+def test_wrong_kinds_of_arguments(arguments, message):
+    model = networks.build("sequential")
+    with pytest.raises(howsure.InputError, match=message):
+        howsure.assess(model, networks.rows_for(model), **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"target_error": "small"}, {"balanced": "no"}, {"gaussian_noise": 1}, {"plan": {}}]
+)
+def test_wrong_kinds_of_settings(arguments):
+    with pytest.raises(howsure.InputError, match=f"`{next(iter(arguments))}`"):
+        howsure.MCDropout(**arguments)
+
+
+def one_linear_output(loss=None):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.3), keras.layers.Dense(1)])
+    if loss is not None:
+        model.compile(loss=loss)
+    return model
+
+
+@pytest.mark.parametrize("loss", ["mse", "mean_absolute_error", keras.losses.Huber()])
+def test_a_regression_is_refused_where_its_loss_tells(loss):
+    with pytest.raises(howsure.ModelError, match="was trained for regression"):
+        howsure.assess(one_linear_output(loss), np.ones((3, 4), "float32"))
+
+
+def test_one_linear_output_is_said_to_be_read_as_a_logit():
+    x = np.ones((3, 4), "float32")
+    with pytest.warns(howsure.HowsureWarning, match="read as the logit of the second of two classes"):
+        read = howsure.assess(one_linear_output(), x)
+    assert read.probabilities.shape == (3, 2)
+    howsure.assess(one_linear_output(), x, outputs="logits")
+    howsure.assess(one_linear_output(keras.losses.BinaryCrossentropy(from_logits=True)), x)

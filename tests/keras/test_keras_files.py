@@ -1,0 +1,349 @@
+"""Opening model files, and the audit of what is in them."""
+
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import howsure
+from howsure.models.keras_files import load
+
+from .networks import Block, build
+
+
+def network(*middle, shape=(4,), name="net"):
+    return keras.Sequential(
+        [keras.Input(shape), *middle, layers.Dropout(0.3), layers.Flatten(), layers.Dense(3, "softmax")],
+        name=name,
+    )
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = network(layers.Dense(5, "relu"))
+    model.save(tmp_path / "model.keras")
+    return tmp_path / "model.keras"
+
+
+# --- loading ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5", ".hdf5"])
+def test_a_saved_model_gives_the_same_answers(tmp_path, ending):
+    model = network(layers.Dense(5, "relu"), layers.BatchNormalization())
+    path = tmp_path / f"model{ending}"
+    model.save(path)
+    x = np.random.default_rng(0).normal(size=(4, 4)).astype("float32")
+    method = howsure.MCDropout(passes=6)
+    expected = howsure.assess(model, x, method=method).probabilities
+    for given in (path, str(path)):
+        found = howsure.assess(load(given), x, method=method).probabilities
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_missing(tmp_path):
+    with pytest.raises(howsure.FileError, match=r"The model file does not exist.*Received: .*nowhere\.keras"):
+        load(tmp_path / "nowhere.keras")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.pt", "model", "saved_model.pb"])
+def test_another_kind_of_file(tmp_path, name):
+    (tmp_path / name).write_bytes(b"whatever")
+    with pytest.raises(
+        howsure.FileError, match=r"is not a Keras model file.*a \.keras file, or a legacy \.h5"
+    ):
+        load(tmp_path / name)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.99])
+def test_truncated(saved, share):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(
+        howsure.FileError, match=r"not a readable \.keras file.*no zip archive, or is truncated"
+    ):
+        load(saved)
+
+
+def test_damaged_in_the_middle(saved):
+    """The directory at the end is whole, the weights are not."""
+    with zipfile.ZipFile(saved) as archive:
+        weights = archive.getinfo("model.weights.h5")
+    content = bytearray(saved.read_bytes())
+    start = weights.header_offset + 200
+    content[start : start + 2000] = bytes(2000)
+    saved.write_bytes(content)
+    with pytest.raises(howsure.FileError, match=r"model\.keras' could not be read as a Keras model \("):
+        load(saved)
+
+
+@pytest.mark.parametrize("content", [{"a.txt": "hello"}, {"config.json": "{}"}, {"config.json": "not json"}])
+def test_a_zip_archive_that_is_no_model(tmp_path, content):
+    path = tmp_path / "other.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in content.items():
+            archive.writestr(name, text)
+    with pytest.raises(howsure.FileError, match=r"other\.keras' could not be read as a Keras model \("):
+        load(path)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".hdf5"])
+def test_random_bytes(tmp_path, ending):
+    path = tmp_path / f"noise{ending}"
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+    with pytest.raises(howsure.FileError, match=r"could not be read as a Keras model \(OSError"):
+        load(path)
+
+
+def test_weights_alone_are_no_model(tmp_path):
+    network().save_weights(tmp_path / "net.weights.h5")
+    with pytest.raises(howsure.FileError, match=r"net\.weights\.h5' could not be read as a Keras model"):
+        load(tmp_path / "net.weights.h5")
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_folder(tmp_path, ending):
+    folder = tmp_path / f"folder{ending}"
+    folder.mkdir()
+    with pytest.raises(howsure.FileError, match=r"could not be read as a Keras model|not a readable"):
+        load(folder)
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_code_in_a_file_runs_only_when_allowed(tmp_path, ending):
+    path = tmp_path / f"code{ending}"
+    network(layers.Lambda(lambda x: 2 * x, output_shape=(4,))).save(path)
+    with pytest.raises(
+        howsure.ModelError, match=r"wants to run code of its own.*was not opened.*--allow-code"
+    ):
+        load(path)
+    assert load(path, allow_code=True).count_params() == 15
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_class_that_is_not_known(tmp_path, ending):
+    class LambdaRank(layers.Layer):  # the name is a trap: it is no Lambda layer
+        def call(self, inputs):
+            return inputs
+
+    path = tmp_path / f"custom{ending}"
+    network(LambdaRank()).save(path)
+    with pytest.raises(
+        howsure.ModelError, match=r"needs '.*LambdaRank', which is not known here\. Import its"
+    ):
+        load(path)
+
+
+def test_a_registered_class_is_known(tmp_path):
+    network(Block()).save(tmp_path / "block.keras")
+    assert len(howsure.audit(load(tmp_path / "block.keras")).random_layers) == 2
+
+
+# --- the audit: costs by hand -----------------------------------------------------------------
+
+COSTS = {
+    "dense": (lambda: layers.Dense(6), (4,), 4 * 6),
+    "dense on a sequence": (lambda: layers.Dense(5), (3, 4), 3 * 4 * 5),
+    "conv1d": (lambda: layers.Conv1D(5, 3), (10, 2), 8 * 5 * 3 * 2),
+    "conv1d dilated": (lambda: layers.Conv1D(5, 3, dilation_rate=2), (10, 2), 6 * 5 * 3 * 2),
+    "conv2d": (lambda: layers.Conv2D(4, (3, 2), strides=2), (8, 9, 3), (3 * 4) * 4 * (3 * 2 * 3)),
+    "conv2d same": (lambda: layers.Conv2D(4, 3, padding="same"), (5, 5, 2), 25 * 4 * (9 * 2)),
+    "conv3d": (lambda: layers.Conv3D(2, 2), (3, 3, 3, 4), 8 * 2 * (8 * 4)),
+    "depthwise": (lambda: layers.DepthwiseConv2D(3, depth_multiplier=2), (8, 8, 3), 36 * (3 * 2) * 9),
+    "separable": (lambda: layers.SeparableConv2D(4, 3), (6, 6, 3), 16 * (9 * 3 + 3 * 4)),
+    "transposed": (lambda: layers.Conv2DTranspose(2, 3, strides=2), (4, 4, 3), 16 * (9 * 3 * 2)),
+    "lstm": (lambda: layers.LSTM(4), (7, 3), 7 * 4 * (3 * 4 + 4 * 4)),
+    "lstm sequences": (lambda: layers.LSTM(4, return_sequences=True), (7, 3), 7 * 4 * (3 * 4 + 4 * 4)),
+    "gru": (lambda: layers.GRU(4), (7, 3), 7 * 3 * (3 * 4 + 4 * 4)),
+    "simple": (lambda: layers.SimpleRNN(4), (7, 3), 7 * (3 * 4 + 4 * 4)),
+    "bidirectional": (lambda: layers.Bidirectional(layers.GRU(4)), (7, 3), 2 * 7 * 3 * (3 * 4 + 4 * 4)),
+    "einsum": (lambda: layers.EinsumDense("abc,cde->abde", (4, 2, 3), bias_axes="de"), (4, 6), 4 * 6 * 6),
+    "embedding": (lambda: layers.Embedding(9, 4), (5,), 0),
+    "norms": (lambda: layers.LayerNormalization(axis=(1, 2)), (4, 6), 0),
+    "batch norm": (layers.BatchNormalization, (4,), 0),
+    "prelu": (layers.PReLU, (4, 6), 0),
+    "pooling": (layers.MaxPooling2D, (4, 4, 3), 0),
+}
+
+
+@pytest.fixture(scope="module")
+def costs():
+    """The audit of one network with a branch for each of them."""
+    inputs, ends = [], []
+    for number, (name, (make, shape, _)) in enumerate(COSTS.items()):
+        inputs.append(keras.Input(shape, name=f"in_{number}", dtype="int32" if name == "embedding" else None))
+        layer = make()
+        layer.name = name.replace(" ", "_")
+        ends.append(layers.Flatten()(layer(inputs[-1])))
+    everything = layers.Dropout(0.3, name="drop")(layers.Concatenate()(ends))
+    return howsure.audit(keras.Model(inputs, layers.Dense(3, "softmax", name="last")(everything)))
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_multiply_adds_by_hand(name, costs):
+    path = name.replace(" ", "_")
+    found = [layer for layer in costs.layers if f"{layer.name}/".startswith(f"{path}/")]
+    assert found
+    assert sum(layer.multiply_adds for layer in found) == COSTS[name][2]
+    assert not any(layer.repeated for layer in found)
+
+
+def test_multiply_adds_add_up(costs):
+    last = costs.layers[-1].multiply_adds
+    assert last == 3 * costs.layers[-2].shape[0]
+    assert costs.multiply_adds == last + sum(expected for _, _, expected in COSTS.values())
+    assert costs.multiply_adds_repeated == last
+
+
+def test_multiply_adds_of_attention():
+    x = keras.Input((4, 6))
+    y = layers.MultiHeadAttention(2, 3, dropout=0.2)(x, x)
+    audit = howsure.audit(keras.Model(x, layers.Dense(3, "softmax")(layers.GlobalAveragePooling1D()(y))))
+    assert audit.multiply_adds == 4 * (4 * 6 * 6) + 6 * 3  # query, key, value, output; the last layer
+
+
+class Matrix(layers.Layer):
+    def build(self, shape):
+        self.of_any_name = self.add_weight(shape=(shape[-1], 5))
+
+    def call(self, inputs):
+        return ops.matmul(inputs, self.of_any_name)
+
+
+def test_multiply_adds_of_a_users_layer():
+    audit = howsure.audit(network(Matrix(), shape=(3, 4)))
+    assert audit.layers[0].multiply_adds == 3 * 4 * 5
+
+
+# --- the audit: what it says ------------------------------------------------------------------
+
+
+@pytest.fixture
+def digits():
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            layers.Conv2D(4, 3, activation="relu", name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.Dropout(0.25, name="drop"),
+            layers.Flatten(name="flat"),
+            layers.Dense(5, activation="relu", name="dense"),
+            layers.GaussianNoise(0.1, name="noise"),
+            layers.Dropout(0.0, name="none"),
+            layers.Dense(3, activation="softmax", name="out"),
+        ],
+        name="digits",
+    )
+
+
+def test_what_no_random_layer_feeds_is_not_repeated(digits):
+    audit = howsure.audit(digits)
+    assert [layer.name for layer in audit.layers if not layer.repeated] == ["conv", "norm"]
+    assert audit.multiply_adds == 16 * 9 * 4 + 64 * 5 + 5 * 3
+    assert audit.multiply_adds_repeated == 64 * 5 + 5 * 3
+    assert audit.passes_differ
+    assert audit.advice is None
+    assert audit.warnings == ()
+
+
+def test_a_branch_beside_the_random_layer_is_not_repeated():
+    x = keras.Input((4,))
+    random = layers.Dropout(0.5)(x)
+    beside = layers.Dense(7, name="beside")(x)
+    both = layers.Concatenate(name="both")([random, beside])
+    audit = howsure.audit(keras.Model(x, layers.Dense(3, "softmax", name="out")(both)))
+    assert {layer.name: layer.repeated for layer in audit.layers}["beside"] is False
+    assert audit.multiply_adds_repeated == 11 * 3
+
+
+def test_printed_audit(digits):
+    audit = howsure.audit(digits)
+    backend = keras.backend.backend()
+    assert str(audit) == (
+        f"Model 'digits' on {backend}\n"
+        "\n"
+        "layer  kind                multiply-adds  each pass\n"
+        "conv   Conv2D                        576  no\n"
+        "norm   BatchNormalization              0  no         stays fixed: uses the mean and variance "
+        "learned in training, not those of the batch\n"
+        "drop   Dropout                         0  yes        drops 25 %\n"
+        "flat   Flatten                         0  yes\n"
+        "dense  Dense                         320  yes\n"
+        "noise  GaussianNoise                   0  yes        stays fixed: noise stands for the data, not "
+        "for the network; ask for it with gaussian_noise=True\n"
+        "none   Dropout                         0  yes        stays fixed: its rate is 0\n"
+        "out    Dense                          15  yes\n"
+        "\n"
+        f"Random in every pass: 'drop' (drops 25 %); two passes over made-up rows differ by up to "
+        f"{audit.largest_difference:.3g}. One plain prediction takes 911 multiply-adds a row, of which each "
+        "further pass repeats 36.8 %."
+    )
+
+
+def test_gaussian_noise_in_the_audit(digits):
+    random = howsure.audit(digits, gaussian_noise=True).random_layers
+    assert [(layer.name, layer.random) for layer in random] == [
+        ("drop", "drops 25 %"),
+        ("noise", "adds noise of sd 0.1"),
+    ]
+
+
+def test_a_model_without_random_layers_has_an_audit_with_advice():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")], name="plain")
+    audit = howsure.audit(model)
+    assert audit.random_layers == ()
+    assert not audit.passes_differ
+    assert "Nothing in this model is random" in str(audit)
+    assert "train a network with Dropout" in str(audit)
+
+
+def test_what_cannot_be_switched_is_in_the_audit():
+    audit = howsure.audit(network(layers.LSTM(4, dropout=0.2, name="rec"), shape=(7, 3)))
+    (row,) = [layer for layer in audit.layers if layer.name.startswith("rec")]
+    assert row.note == "stays fixed: LSTM with dropout 0.2 inside its call"
+    assert audit.warnings == ("'rec': LSTM with dropout 0.2 inside its call",)
+    assert "Not switched on: 'rec': LSTM with dropout 0.2" in str(audit)
+
+
+@pytest.mark.parametrize("make", [lambda: layers.GRU(4), lambda: layers.RNN(layers.GRUCell(4), unroll=True)])
+def test_a_recurrent_layer_is_one_row(make):
+    assert [layer.kind for layer in howsure.audit(network(make(), shape=(7, 3))).layers] == [
+        type(make()).__name__,
+        "Dropout",
+        "Flatten",
+        "Dense",
+    ]
+
+
+def test_every_call_of_a_shared_layer_has_a_row():
+    names = [layer.name for layer in howsure.audit(build("shared_layer")).layers]
+    drop = next(name for name in names if "dropout" in name)
+    assert {drop, f"{drop}#2"} <= set(names)
+
+
+def test_rows_are_needed_only_by_what_does_not_say_what_it_takes():
+    assert howsure.audit(
+        network(layers.Conv1D(2, 3), layers.GlobalAveragePooling1D(), shape=(None, 2))
+    ).passes_differ
+
+    class Silent(keras.Model):
+        def __init__(self):
+            super().__init__(name="silent")
+            self.drop, self.out = layers.Dropout(0.5), layers.Dense(3, "softmax")
+
+        def call(self, a, b=None):
+            return self.out(self.drop(a))
+
+        def get_build_config(self):
+            return None
+
+    model = Silent()
+    x = np.zeros((2, 4), "float32")
+    model(x)
+    with pytest.raises(
+        howsure.ModelError, match=r"'silent' does not say what input it takes.*assess\(model, x\)"
+    ):
+        howsure.audit(model)
+    assert len(howsure.audit(model, x).random_layers) == 1

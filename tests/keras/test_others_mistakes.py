@@ -1,0 +1,576 @@
+"""What other implementations of MC dropout get wrong: a test for each."""
+
+import sys
+import threading
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import howsure
+
+from .networks import Block, build, rows_for
+
+METHOD = howsure.MCDropout(passes=8)
+BACKEND = keras.backend.backend()
+
+
+def rows(count=5, *shape, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, *(shape or (4,)))).astype("float32")
+
+
+def assess(model, x, **arguments):
+    return howsure.assess(model, x, **{"method": METHOD, **arguments})
+
+
+def sequential(*middle, shape=(4,), outputs=3, name="net"):
+    return keras.Sequential([keras.Input(shape), *middle, layers.Dense(outputs, "softmax")], name=name)
+
+
+def same(a, b):
+    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=3e-6)
+    np.testing.assert_allclose(a.mc_error, b.mc_error, atol=3e-6)
+    np.testing.assert_allclose(a.expected_entropy, b.expected_entropy, atol=1e-5)
+
+
+def take_weights(model, other):
+    for to, source in zip(model.weights, other.weights, strict=True):
+        to.assign(ops.convert_to_numpy(source))
+
+
+# --- training=True on the whole model ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("baked_in", [False, True])
+def test_batch_norm_uses_what_it_learned_and_learns_nothing(baked_in):
+    norm = layers.BatchNormalization(epsilon=0.001)
+    x_in = keras.Input((60,))
+    normed = norm(x_in, training=True) if baked_in else norm(x_in)
+    model = keras.Model(x_in, layers.Dropout(0.5)(normed))
+    mean, variance = rows(1, 60, seed=1)[0], np.linspace(0.5, 3, 60, dtype="float32")
+    norm.moving_mean.assign(mean)
+    norm.moving_variance.assign(variance)
+    x = rows(4, 60) * 50  # a batch with statistics of its own
+    found, _ = howsure.predict_with_uncertainty(model, x, n_iter=2)
+    ratio = found / ((x - mean) / np.sqrt(variance + 0.001))
+    # Kept in none, one or both of two passes, and then doubled.
+    assert np.all(np.min(np.abs(ratio[..., None] - [0, 1, 2]), axis=-1) < 1e-3)
+    assert set(np.round(ratio).astype(int).flat) == {0, 1, 2}
+    np.testing.assert_array_equal(ops.convert_to_numpy(norm.moving_mean), mean)
+    np.testing.assert_array_equal(ops.convert_to_numpy(norm.moving_variance), variance)
+
+
+def test_augmentation_stays_off():
+    x = rows(4, 6, 6, 1)
+    plain = sequential(layers.Flatten(), layers.Dropout(0.4), shape=(6, 6, 1))
+    augmented = sequential(
+        layers.RandomFlip(),
+        layers.RandomRotation(0.3),
+        layers.Flatten(),
+        layers.Dropout(0.4),
+        shape=(6, 6, 1),
+    )
+    augmented.layers[-1].set_weights(plain.layers[-1].get_weights())
+    same(assess(augmented, x), assess(plain, x))
+    notes = {layer.kind: layer.note for layer in howsure.audit(augmented).layers}
+    assert "augments the data in training only" in notes["RandomFlip"]
+    assert "augments the data in training only" in notes["RandomRotation"]
+
+
+def test_gaussian_noise_stays_off_unless_asked_for():
+    plain = sequential(layers.Dropout(0.4))
+    noisy = sequential(layers.GaussianNoise(0.8), layers.Dropout(0.4))
+    take_weights(noisy, plain)
+    same(assess(noisy, rows()), assess(plain, rows()))
+    asked = assess(noisy, rows(), method=howsure.MCDropout(passes=8, gaussian_noise=True))
+    assert np.abs(asked.probabilities - assess(plain, rows()).probabilities).max() > 0.01
+    only_noise = sequential(layers.GaussianNoise(0.8))
+    with pytest.raises(howsure.ModelError, match="has no random layer that can be switched on"):
+        assess(only_noise, rows())
+    assert (
+        assess(only_noise, rows(), method=howsure.MCDropout(passes=8, gaussian_noise=True)).mc_error.max() > 0
+    )
+
+
+# --- dropout that is off, hidden or missed ----------------------------------------------------
+
+
+def test_spread_is_never_zero_where_there_is_dropout():
+    certainty = assess(sequential(layers.Dropout(0.5)), rows())
+    assert np.all(certainty.mutual_information > 0)
+    assert np.all(certainty.mc_error > 0.001)
+
+
+def test_dropout_that_never_reaches_the_output_is_an_error_that_names_it():
+    x = keras.Input((4,))
+    lost = layers.Dropout(0.5, name="lost")(x) * 0.0
+    model = keras.Model(x, layers.Dense(3, "softmax")(x + lost), name="net")
+    with pytest.raises(
+        howsure.ModelError,
+        match=r"All passes of model 'net' are the same, although it has random layers.*'lost'",
+    ):
+        assess(model, rows())
+    audit = howsure.audit(model)
+    assert not audit.passes_differ
+    assert audit.largest_difference == 0
+    assert "the same" in str(audit)
+    assert "never reaches the output" in audit.advice
+
+
+def test_rows_that_silence_the_dropout_are_not_the_models_fault():
+    """All passes over zeros are the same, and rightly so."""
+    model = sequential(layers.Dropout(0.5))
+    certainty = assess(model, np.zeros((3, 4), "float32"))
+    np.testing.assert_allclose(certainty.mutual_information, 0, atol=1e-12)
+
+
+def test_dropout_is_found_at_any_depth():
+    inner = keras.Sequential([keras.Input((4,)), layers.Dropout(0.1, name="deep")], name="inner")
+    y = keras.Input((4,))
+    middle = keras.Model(y, Block(name="block")(layers.Dropout(0.2, name="half")(inner(y))), name="middle")
+    model = sequential(middle, layers.Dropout(0.3, name="top"))
+    found = {layer.name: layer.random for layer in howsure.audit(model).random_layers}
+    drop = next(name for name in found if name.startswith("middle/block/"))
+    assert found == {
+        "middle/inner/deep": "drops 10 %",
+        "middle/half": "drops 20 %",
+        drop: "drops 30 %",
+        "top": "drops 30 %",
+    }
+
+
+@pytest.mark.parametrize("where", ["layer", "nested model"])
+def test_dropout_called_with_training_true_changes_nothing(where):
+    """The popular trick: `Dropout(0.5)(x, training=True)`."""
+
+    def network(**call):
+        x = keras.Input((4,))
+        y = layers.BatchNormalization()(layers.Dense(6, "relu")(x))
+        if where == "layer":
+            y = layers.Dropout(0.5)(y, **call)
+        else:
+            y = keras.Sequential([keras.Input((6,)), layers.Dropout(0.5), layers.BatchNormalization()])(
+                y, **call
+            )
+        return keras.Model(x, layers.Dense(3, "softmax")(y))
+
+    plain, trick = network(), network(training=True)
+    take_weights(trick, plain)
+    same(assess(trick, rows()), assess(plain, rows()))
+
+
+class OwnDraw(layers.Dropout):
+    """A Dropout that drops by itself."""
+
+    def call(self, inputs, training=False):
+        if training:
+            keep = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator) > self.rate
+            return inputs * ops.cast(keep, inputs.dtype)
+        return inputs
+
+
+@pytest.mark.parametrize("others", [[], [layers.Dropout]])
+def test_a_subclass_of_dropout_that_draws_by_itself_is_refused(others):
+    model = sequential(OwnDraw(0.5, name="mine"), *[cls(0.2) for cls in others])
+    with pytest.raises(
+        howsure.ModelError, match=r"'mine' cannot be done right: OwnDraw draws.*super\(\)\.call"
+    ):
+        assess(model, rows())
+
+
+def backend_uniform(shape, seeds):
+    if BACKEND == "jax":
+        import jax
+
+        return jax.random.uniform(seeds.next(), shape)
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.random.uniform(shape)
+    import torch
+
+    return torch.rand(tuple(shape))
+
+
+class Functional(layers.Layer):
+    """Functional dropout inside a layer's call, with Keras's function or the backend's own."""
+
+    def __init__(self, own=False, **kwargs):
+        super().__init__(**kwargs)
+        self.seeds = keras.random.SeedGenerator(1)
+        self.own = own
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        if self.own:
+            return inputs * ops.cast(backend_uniform(ops.shape(inputs), self.seeds) > 0.5, inputs.dtype)
+        return keras.random.dropout(inputs, 0.5, seed=self.seeds)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("holder", ["model", "layer of a nested model"])
+def test_functional_dropout_is_said_aloud(own, holder):
+    hidden = Functional(own, name="hidden")
+    part = hidden
+    if holder != "model":
+        part = keras.Sequential([keras.Input((4,)), hidden], name="inner")
+    said = r"'(inner/)?hidden': Functional draws random numbers inside its call"
+    with pytest.raises(howsure.ModelError, match=f"no random layer that can be switched on.*{said}"):
+        assess(sequential(part), rows())
+    model = sequential(part, layers.Dropout(0.3))
+    with pytest.warns(
+        howsure.HowsureWarning, match=f"model 'net' cannot be switched on.*understated.*{said}"
+    ):
+        certainty = assess(model, rows())
+    plain = sequential(layers.Dropout(0.3))
+    take_weights(plain, model.layers[-1])
+    same(certainty, assess(plain, rows()))
+
+
+class DrawsInItsCall(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seeds = keras.random.SeedGenerator(1)
+        self.out = layers.Dense(3, "softmax")
+
+    def call(self, inputs, training=False):
+        return self.out(keras.random.dropout(inputs, 0.5, seed=self.seeds) if training else inputs)
+
+
+def test_functional_dropout_in_the_call_of_a_subclassed_model_is_said_aloud():
+    model = DrawsInItsCall(name="whole")
+    model(rows())
+    with pytest.raises(
+        howsure.ModelError, match="'whole': DrawsInItsCall draws random numbers inside its call"
+    ):
+        assess(model, rows())
+
+
+class DrawsAlways(layers.Layer):
+    """The other popular trick, functional: no layer, no `training`, noise in every call."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seeds = keras.random.SeedGenerator(1)
+
+    def call(self, inputs):
+        return keras.random.dropout(inputs, 0.5, seed=self.seeds)
+
+
+SEEDS = keras.random.SeedGenerator(1)
+ALWAYS = {
+    "layer": lambda: DrawsAlways(name="noisy"),
+    "Lambda": lambda: layers.Lambda(
+        lambda x: keras.random.dropout(x, 0.5, seed=SEEDS), output_shape=(4,), name="noisy"
+    ),
+    "Activation": lambda: layers.Activation(lambda x: keras.random.dropout(x, 0.5, seed=SEEDS), name="noisy"),
+}
+
+
+@pytest.mark.parametrize("others", [[], [0.3]])
+@pytest.mark.parametrize("name", ALWAYS)
+def test_dropout_that_never_stops_is_refused_as_no_seed_reaches_it(name, others):
+    """Its numbers would depend on what ran before, on the batch and on the rows beside."""
+    model = sequential(ALWAYS[name](), *map(layers.Dropout, others))
+    with pytest.raises(
+        howsure.ModelError, match=r"'noisy' .*draws random numbers inside its call, also when predict"
+    ):
+        assess(model, rows())
+    assert "use a Dropout layer there" in str(howsure.audit(model))
+
+
+def test_a_lambda_layer_that_draws_nothing_is_fine():
+    plain = sequential(layers.Dropout(0.3))
+    model = sequential(
+        layers.Lambda(lambda x: 1.0 * x, output_shape=(4,)),
+        layers.Activation(lambda x: x),
+        layers.Dropout(0.3),
+    )
+    take_weights(model, plain)
+    same(assess(model, rows()), assess(plain, rows()))
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="modules of PyTorch run on the torch backend")
+def test_dropout_inside_a_wrapped_torch_module_is_said_aloud():
+    import torch
+
+    def wrapped():
+        return layers.TorchModuleWrapper(torch.nn.Dropout(0.5), name="wrapped")
+
+    said = "'wrapped': TorchModuleWrapper draws random numbers inside its call"
+    with pytest.raises(howsure.ModelError, match=said):
+        assess(sequential(wrapped()), rows())
+    with pytest.warns(howsure.HowsureWarning, match=said):
+        assess(sequential(wrapped(), layers.Dropout(0.3)), rows())
+
+
+RECURRENT = {
+    "LSTM": (lambda: layers.LSTM(3, dropout=0.2, name="rec"), "'rec': LSTM with dropout 0.2"),
+    "recurrent": (
+        lambda: layers.LSTM(3, dropout=0.2, recurrent_dropout=0.3, name="rec"),
+        "'rec': LSTM with dropout 0.2 and recurrent_dropout 0.3",
+    ),
+    "GRU": (
+        lambda: layers.GRU(3, recurrent_dropout=0.3, name="rec"),
+        "'rec': GRU with recurrent_dropout 0.3",
+    ),
+    "cell": (
+        lambda: layers.RNN(layers.LSTMCell(3, dropout=0.2), name="rec"),
+        "'rec/.*': LSTMCell with dropout 0.2",
+    ),
+    "Bidirectional": (
+        lambda: layers.Bidirectional(layers.LSTM(3, dropout=0.2), name="rec"),
+        "'rec/forward.*': LSTM with dropout 0.2",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_dropout_is_said_aloud(name):
+    make, said = RECURRENT[name]
+    x = rows(3, 5, 4)
+    with pytest.raises(howsure.ModelError, match=f"no random layer that can be switched on.*{said}"):
+        assess(sequential(make(), shape=(5, 4)), x)
+    with pytest.warns(howsure.HowsureWarning, match=f"cannot be switched on.*understated.*{said}"):
+        certainty = assess(sequential(make(), layers.Dropout(0.3), shape=(5, 4)), x)
+    assert np.all(certainty.mutual_information > 0)
+
+
+def attention_network(layer, *, dropout):
+    x = keras.Input((4, 6))
+    y = layers.GlobalAveragePooling1D()(layer(x))
+    return keras.Model(x, layers.Dense(3, "softmax")(layers.Dropout(0.3)(y) if dropout else y), name="net")
+
+
+@pytest.mark.parametrize("cls", [layers.Attention, layers.AdditiveAttention])
+def test_dropout_inside_attention_is_said_aloud(cls):
+    said = f"'look': {cls.__name__} with dropout 0.4 inside its call"
+
+    def look(x):
+        return cls(dropout=0.4, name="look")([x, x])
+
+    with pytest.raises(howsure.ModelError, match=said):
+        assess(attention_network(look, dropout=False), rows(3, 4, 6))
+    with pytest.warns(howsure.HowsureWarning, match=said):
+        assess(attention_network(look, dropout=True), rows(3, 4, 6))
+
+
+@pytest.mark.parametrize("cls", [layers.MultiHeadAttention, layers.GroupQueryAttention])
+def test_dropout_inside_multi_head_attention_is_switched(cls):
+    heads = (2, 3) if cls is layers.MultiHeadAttention else (3, 2, 1)
+    model = attention_network(lambda x: cls(*heads, dropout=0.4, name="look")(x, x), dropout=False)
+    (random,) = howsure.audit(model).random_layers
+    assert random.name.startswith("look/")
+    assert random.random == "drops 40 %"
+    assert np.all(assess(model, rows(3, 4, 6)).mutual_information > 0)
+
+
+def test_rate_0_is_no_randomness():
+    plain = sequential(layers.Dropout(0.4))
+    more = sequential(layers.Dropout(0.0), layers.GaussianDropout(0.0), layers.Dropout(0.4))
+    take_weights(more, plain)
+    same(assess(more, rows()), assess(plain, rows()))
+    notes = [layer.note for layer in howsure.audit(more).layers if layer.random is None]
+    assert notes.count("stays fixed: its rate is 0") == 2
+
+
+# --- what the mean is a mean of ---------------------------------------------------------------
+
+
+def test_probabilities_are_averaged_and_neither_logits_nor_votes():
+    """One unit, kept in 3 of 4 passes: these lean to 0 by a hair, the fourth is sure of 1."""
+    last = layers.Dense(2)
+    model = keras.Sequential([keras.Input((1,)), layers.Dropout(0.25), last])
+    last.set_weights([np.array([[20.04 * 0.75, 0.0]]), np.array([0.0, 20.0])])
+    certainty = assess(model, np.ones((1, 1), "float32"), method=howsure.MCDropout(passes=40))
+    kept = 1 / (1 + np.exp(-0.04))
+    assert certainty.probabilities[0] == pytest.approx([0.75 * kept, 1 - 0.75 * kept], abs=1e-5)
+    assert certainty.label[0] == 1, "three of four passes vote for 0"
+    assert certainty.probabilities[0, 1] < 0.7, "the softmax of the mean logits is 0.99"
+
+
+def test_logits_that_look_like_probabilities_are_logits():
+    last = layers.Dense(2)
+    model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), last])
+    last.set_weights([np.full((4, 2), 1e-4), np.array([0.3, 0.7])])
+    p = assess(model, rows()).probabilities
+    np.testing.assert_allclose(p[:, 1], 1 / (1 + np.exp(-0.4)), atol=1e-3)
+    declared = assess(model, rows(), outputs="probabilities").probabilities
+    np.testing.assert_allclose(declared[:, 1], 0.7, atol=1e-3)
+
+
+class SoftmaxInItsCall(layers.Dense):
+    """Its `activation` says linear, its call says softmax."""
+
+    def call(self, inputs):
+        return ops.softmax(super().call(inputs))
+
+
+def test_the_activation_of_a_users_layer_is_not_taken_for_what_its_call_does():
+    model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.4), SoftmaxInItsCall(3)])
+    plain = sequential(layers.Dropout(0.4))
+    take_weights(model, plain)
+    with pytest.raises(howsure.ModelError, match=r"a SoftmaxInItsCall layer.*outputs='probabilities'"):
+        assess(model, rows())
+    same(assess(model, rows(), outputs="probabilities"), assess(plain, rows()))
+
+
+@pytest.mark.parametrize("end", ["activation", "layer", "operation", "log operation", "dense"])
+def test_a_softmax_is_recognised_in_whatever_form(end):
+    x = keras.Input((4,))
+    y = layers.Dense(3, activation="softmax" if end == "dense" else None)(layers.Dropout(0.4)(x))
+    last = {
+        "activation": layers.Activation("softmax"),
+        "layer": layers.Softmax(),
+        "operation": ops.softmax,
+        "log operation": ops.log_softmax,
+    }
+    model = keras.Model(x, y if end == "dense" else last[end](y))
+    plain = sequential(layers.Dropout(0.4))
+    take_weights(plain, model)
+    same(assess(model, rows()), assess(plain, rows()))
+
+
+@pytest.mark.parametrize("over_rows", [lambda y: layers.Softmax(axis=0)(y), lambda y: ops.softmax(y, axis=0)])
+def test_a_softmax_over_the_rows_is_no_distribution_over_classes(over_rows):
+    x = keras.Input((4,))
+    model = keras.Model(x, over_rows(layers.Dense(3)(layers.Dropout(0.4)(x))))
+    with pytest.raises(howsure.ModelError, match="'softmax over another axis', 3 outputs"):
+        assess(model, rows())
+
+
+def test_a_row_says_what_else_it_could_be():
+    model = sequential(layers.Dropout(0.5))
+    certainty = assess(model, rows(), class_names=["six", "eight", "nine"])
+    undecided = certainty[certainty.most_undecided(1)[0]]
+    assert f"'{undecided.label_name}'" in str(undecided)
+    assert f"'{undecided.runner_up_name}'" in str(undecided)
+
+
+# --- seeds ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bare():
+    """A network whose output is its mask."""
+    return keras.Sequential([keras.Input((4000,)), layers.Dropout(0.5)])
+
+
+def test_adjacent_seeds_do_not_repeat_masks(bare):
+    x = np.ones((1, 4000), "float32")
+    means = [howsure.predict_with_uncertainty(bare, x, n_iter=2, seed=seed)[0][0] for seed in range(5)]
+    correlations = np.corrcoef(means)[~np.eye(5, dtype=bool)]
+    assert np.all(np.abs(correlations) < 5 / np.sqrt(4000))
+
+
+def test_passes_are_independent_of_each_other_and_the_same_for_every_row(bare):
+    mean, variance = howsure.predict_with_uncertainty(bare, np.ones((7, 4000), "float32"), n_iter=2)
+    assert np.all(mean == mean[0])
+    assert np.all(variance == variance[0])
+    # Two fair coins: 0, 1 or 2 heads with frequencies 1/4, 1/2, 1/4.
+    frequency = np.bincount(mean[0].round().astype(int), minlength=3) / 4000
+    assert np.all(np.abs(frequency - [0.25, 0.5, 0.25]) < 5 * np.sqrt(0.25 / 4000))
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_neither_batches_nor_what_ran_before_nor_the_layers_own_seed_matter(seed):
+    model = sequential(layers.Dense(6, "relu"), layers.Dropout(0.5, seed=seed))
+    x = rows(9)
+    before = assess(model, x)
+    model(x, training=True)
+    keras.utils.set_random_seed(99)
+    for batch_size in (1, 4, 256):
+        same(assess(model, x, batch_size=batch_size), before)
+
+
+def test_threads_do_not_disturb_each_other():
+    """As in a server: the same model and another, at the same time, while a third predicts with Keras."""
+    models = [sequential(layers.Dense(9, "relu"), layers.Dropout(rate)) for rate in (0.5, 0.2)]
+    x = rows()
+    expected = [assess(model, x) for model in models]
+    plain = ops.convert_to_numpy(models[0](x))
+    originals = [vars(cls)["call"] for cls in (layers.Dropout, layers.GaussianNoise)]
+    faults = []
+
+    def work(number):
+        try:
+            for _ in range(4):
+                if number == 4:
+                    np.testing.assert_allclose(ops.convert_to_numpy(models[0](x)), plain, atol=1e-6)
+                else:
+                    same(assess(models[number % 2], x), expected[number % 2])
+        except Exception as fault:
+            faults.append(fault)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert faults == []
+    assert [vars(cls)["call"] for cls in (layers.Dropout, layers.GaussianNoise)] == originals
+
+
+# --- models out of the ordinary that are handled right ----------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+def test_half_precision(policy):
+    def network(dtype):
+        return keras.Sequential(
+            [
+                keras.Input((4,)),
+                layers.Dense(16, "relu", dtype=dtype),
+                layers.BatchNormalization(dtype=dtype),
+                layers.Dropout(0.25, dtype=dtype),
+                layers.Dense(3, "softmax", dtype=dtype),
+            ]
+        )
+
+    half, single = network(policy), network("float32")
+    take_weights(half, single)
+    try:
+        half(rows())
+    except (NotImplementedError, RuntimeError) as error:
+        pytest.skip(f"{policy} does not run here: {error}")
+    certainty = assess(half, rows())
+    np.testing.assert_allclose(certainty.probabilities.sum(axis=-1), 1, atol=1e-12)
+    np.testing.assert_allclose(certainty.probabilities, assess(single, rows()).probabilities, atol=0.02)
+    assert np.all(certainty.mutual_information > 0)
+
+
+@pytest.mark.parametrize("count", [1, 8, 20])
+def test_fixed_batch_size(count):
+    fixed = keras.Sequential(
+        [
+            keras.Input((4,), batch_size=8),
+            layers.Dense(6, "relu"),
+            layers.Dropout(0.5),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+    free = sequential(layers.Dense(6, "relu"), layers.Dropout(0.5))
+    take_weights(free, fixed)
+    same(assess(fixed, rows(count)), assess(free, rows(count)))
+
+
+def test_masks_of_keras_are_carried_along():
+    """What stands for padding has no say, through dropout and pooling."""
+    model = build("masked_embedding")
+    x = rows_for(model)
+    before = assess(model, x)
+    table = next(layer for layer in model.layers if isinstance(layer, layers.Embedding))
+    values = ops.convert_to_numpy(table.embeddings).copy()
+    values[0] += 100
+    table.embeddings.assign(values)
+    same(assess(model, x), before)
+    values[1] += 1
+    table.embeddings.assign(values)
+    assert np.abs(assess(model, x).probabilities - before.probabilities).max() > 0.01

@@ -1,0 +1,122 @@
+"""A network whose late dropout is cheap: the plan splits it, and the numbers hold."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import howsure
+
+from . import networks
+
+SEEDS = 8
+
+
+def build(seed=5):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 1)),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.Dropout(0.2),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.25),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    random = np.random.default_rng(seed)
+    for weight in model.weights:
+        fan_in = np.prod(weight.shape[:-1]) if len(weight.shape) > 1 else 100
+        weight.assign(random.normal(0, 2.2 / np.sqrt(fan_in), weight.shape))
+    return model, random.normal(size=(60, 12, 12, 1)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return build()
+
+
+@pytest.fixture(scope="module")
+def plan(network):
+    return howsure.plan(*network)
+
+
+def same(a, b):
+    np.testing.assert_array_equal(a.passes, b.passes)
+    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=3e-6)
+    np.testing.assert_allclose(a.mc_error, b.mc_error, atol=3e-6)
+
+
+def test_the_late_dropout_is_split(plan):
+    assert plan.first.widths == (1, 64)
+    assert plan.further.widths == (5, 160)
+    assert plan.first.cost < 1.1
+
+
+def test_the_plan_does_not_depend_on_the_order_of_rows_or_on_copies(network, plan):
+    model, x = network
+    for rows in (x[::-1], np.concatenate([x, x[:7]])):
+        other = howsure.plan(model, rows)
+        assert other.first.widths == plan.first.widths
+        assert other.first.constant == pytest.approx(plan.first.constant, rel=1e-4)
+        assert other.further.constant == pytest.approx(plan.further.constant, rel=1e-4)
+
+
+def test_given_a_plan_a_row_alone_gets_the_same_numbers(network, plan):
+    model, x = network
+    method = howsure.MCDropout(plan=plan, target_error=0.005)
+    whole = howsure.assess(model, x, method=method)
+    assert len(set(whole.passes)) > 1
+    for row in (0, 17, 59):
+        same(whole[row : row + 1], howsure.assess(model, x[row : row + 1], method=method))
+    order = np.random.default_rng(0).permutation(len(x))
+    same(whole[order], howsure.assess(model, x[order], method=method, batch_size=7))
+
+
+def test_split_passes_agree_with_flat_ones_within_their_errors(network, plan):
+    model, x = network
+    x = x[:25]
+    reference = howsure.assess(model, x, method=howsure.MCDropout(passes=6000), seed=77)
+    assert reference.mc_error.max() < 0.0025
+    for target in (0.02, 0.006):
+        covered, entropy = [], []
+        for seed in range(SEEDS):
+            method = howsure.MCDropout(target_error=target, plan=howsure.plan(model, x, seed=seed))
+            run = howsure.assess(model, x, method=method, seed=seed)
+            off = np.abs(run.probabilities - reference.probabilities)
+            covered.append(np.mean(off <= 1.96 * np.hypot(run.mc_error, reference.mc_error)))
+            entropy.append(np.mean(run.expected_entropy - reference.expected_entropy))
+        # Rows share masks, so a seed is one observation.
+        assert np.mean(covered) + 4 * np.std(covered, ddof=1) / np.sqrt(SEEDS) >= 0.95
+        assert np.mean(covered) >= 0.88
+        assert abs(np.mean(entropy)) <= 5 * np.std(entropy, ddof=1) / np.sqrt(SEEDS) + 1e-4
+
+
+def test_max_passes_is_never_exceeded_and_target_error_reached_where_it_is_not(network):
+    model, x = network
+    method = howsure.MCDropout(target_error=0.004, max_passes=400)
+    certainty = howsure.assess(model, x, method=method)
+    assert certainty.passes.max() <= 400
+    stopped_early = certainty.passes < certainty.passes.max()
+    assert np.all(certainty.mc_error[stopped_early] <= 0.004)
+    assert np.all(certainty.settled[stopped_early])
+    assert certainty.plan["first"]["widths"] == (1, 16)
+
+
+def test_the_plan_is_saved_with_the_result(network, plan, tmp_path):
+    model, x = network
+    howsure.assess(model, x, method=howsure.MCDropout(plan=plan)).save(tmp_path / "c.parquet")
+    saved = howsure.load(tmp_path / "c.parquet").plan
+    assert saved["further"]["widths"] == list(plan.further.widths)
+    assert saved["further"]["constant"] == plan.further.constant
+
+
+def test_where_no_layer_is_cheap_the_plan_is_flat():
+    model = networks.build("sequential")
+    assert howsure.plan(model, networks.rows_for(model)) == howsure.Plan()
+
+
+def test_few_passes_and_independent_ones_are_flat(network):
+    for method in (howsure.MCDropout(max_passes=100), howsure.MCDropout(balanced=False)):
+        assert howsure.plan(*network, method) == howsure.Plan()

@@ -1,0 +1,120 @@
+"""The pages name things that exist: links, options, make targets, fields; and every public name is on one."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer.main
+
+import howsure
+from howsure.cli import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = typer.main.get_command(app).commands
+
+
+def relative(page):
+    return str(page.relative_to(ROOT))
+
+
+def without_blocks(text):
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page):
+    """The anchors GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ +(.+)$", without_blocks(page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def shell_lines(text):
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+def commands_in(text):
+    """What follows `howsure` on the command lines and in the sentences of a page."""
+    lines = shell_lines(text) + re.findall(r"`(howsure (?!\.)[a-z][^`]*)`", text)
+    return [line.removeprefix("howsure ").split() for line in lines if line.startswith("howsure ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(page.read_text(encoding="utf-8"))):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{target} does not exist"
+        assert ROOT in linked.parents, f"{target} leads out of the project"
+        assert not anchor or anchor in anchors(linked), f"{target}: no such heading"
+
+
+@pytest.mark.parametrize("name", howsure.__all__)
+def test_every_public_name_is_on_a_page(name):
+    text = " ".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert re.search(rf"\b{name}\b", text)
+
+
+def test_every_command_is_in_the_readme_and_every_one_there_exists():
+    assert {words[0] for words in commands_in(README)} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_options_of_commands_exist(page):
+    for name, *arguments in commands_in(page.read_text(encoding="utf-8")):
+        known = {option for parameter in COMMANDS[name].params for option in parameter.opts} | {"--help"}
+        assert {word for word in arguments if word.startswith("--")} <= known
+
+
+def test_options_in_sentences_exist():
+    known = {
+        option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts
+    }
+    assert set(re.findall(r"`(--[a-z-]+)`", README)) <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_make_targets_exist(page):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    text = page.read_text(encoding="utf-8")
+    named = [
+        line for line in shell_lines(text) + re.findall(r"`([^`\n]+)`", text) if line.startswith("make ")
+    ]
+    assert {line.split()[1] for line in named} <= targets
+
+
+def test_the_fields_in_the_readme_are_those_of_a_certainty():
+    table = README.split("| field |")[1].split("\n\n")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines()[1:]]
+    fields = re.findall(r"`(\w+)`", " ".join(first_cells))
+    one_row = howsure.Certainty(
+        probabilities=np.array([[0.9, 0.1]]),
+        mc_error=np.array([[0.01, 0.01]]),
+        expected_entropy=np.array([0.3]),
+        passes=np.array([20]),
+        class_names=("8", "6"),
+        row=np.array([0]),
+    )
+    assert len(fields) > 10
+    assert [name for name in fields if not hasattr(one_row, name)] == []
+
+
+def test_the_extras_in_the_readme_exist():
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for extra in re.findall(r"(?:howsure|\.)\[(\w+)\]", README):
+        assert re.search(rf"^{extra} = \[", pyproject, re.MULTILINE)
+
+
+def test_paths_named_in_contributing_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:howsure|tests|docs)/[\w/]*(?:\.\w+)?)`", text):
+        assert (ROOT / path).exists(), path

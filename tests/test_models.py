@@ -1,0 +1,78 @@
+"""Which framework a model is of, told from its class alone."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.models import framework_of
+
+
+def instance(module, name="Model", bases=()):
+    return type(name, bases, {"__module__": module})()
+
+
+class KerasModel:
+    __module__ = "keras.src.models.model"
+
+
+class TorchModule:
+    __module__ = "torch.nn.modules.module"
+
+
+def test_keras_is_known_by_any_of_its_bases():
+    assert framework_of(instance("keras.src.models.sequential")) == "keras"
+    assert framework_of(instance("my_project.networks", "Mine", (KerasModel,))) == "keras"
+
+
+def test_keras_on_torch_is_keras():
+    assert framework_of(instance("__main__", "Mine", (KerasModel, TorchModule))) == "keras"
+
+
+@pytest.mark.parametrize(
+    ("model", "received", "mend"),
+    [
+        (TorchModule(), "torch.nn.modules.module.TorchModule", "Plain PyTorch modules are not supported yet"),
+        (instance("mine", "Net", (TorchModule,)), "mine.Net", "Plain PyTorch modules are not supported yet"),
+        (instance("tf_keras.src.engine"), "tf_keras.src.engine.Model", "load it with Keras 3"),
+        (instance("tensorflow.python.keras"), "tensorflow.python.keras.Model", "load it with Keras 3"),
+        (instance("sklearn.ensemble", "Forest"), "sklearn.ensemble.Forest", "Pass a keras.Model"),
+        (instance("kerastuner", "Tuner"), "kerastuner.Tuner", "Pass a keras.Model"),
+        (lambda x: x, "builtins.function", "Pass a keras.Model"),
+        (np.zeros(3), "numpy.ndarray", "Pass a keras.Model"),
+        ("model.keras", "builtins.str", "Pass a keras.Model"),
+        (None, "builtins.NoneType", "Pass a keras.Model"),
+    ],
+)
+def test_anything_else_is_refused(model, received, mend):
+    for use in (framework_of, howsure.audit, lambda model: howsure.assess(model, np.zeros((2, 3)))):
+        with pytest.raises(howsure.ModelError) as raised:
+            use(model)
+        said = str(raised.value)
+        assert "This is not a model howsure knows. Expected: a Keras 3 model." in said
+        assert f"Received: {received}." in said
+        assert mend in said
+
+
+class Classifier:
+    """As in scikit-learn: it predicts, and knows nothing of passes."""
+
+    classes_ = np.arange(3)
+
+    def fit(self, x, y):
+        return self
+
+    def predict_proba(self, x):
+        return np.full((len(x), 3), 1 / 3)
+
+
+def test_a_classifier_of_scikit_learn_is_refused():
+    with pytest.raises(howsure.ModelError, match=r"Received: .*Classifier\."):
+        howsure.assess(Classifier(), np.zeros((2, 3)))
+
+
+def test_looking_at_a_model_imports_nothing():
+    before = set(sys.modules)
+    framework_of(instance("keras.src.models.sequential"))
+    assert set(sys.modules) == before
