@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.certainty import Certainty, check_class_names
+from howsure.certainty import Certainty
 from howsure.data import InputSpec, check_rows, row_kind
 from howsure.dropout.method import MCDropout
 from howsure.dropout.pilot import make_plan
 from howsure.dropout.plan import Plan, as_settings
 from howsure.dropout.rounds import Run, draw_passes
 from howsure.errors import HowsureWarning, InputError, ModelError
+from howsure.labels import check_class_names
 from howsure.models import StochasticModel, framework_of
 from howsure.outputs import LOGITS, read_outputs, to_probabilities
 from howsure.verdict import Thresholds

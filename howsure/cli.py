@@ -23,10 +23,11 @@ import typer
 from rich.console import Console
 
 import howsure
-from howsure.certainty import check_labels
+from howsure.certainty import Certainty
 from howsure.data import Array, Rows, counted
 from howsure.errors import DependencyError, FileError, HowsureError, HowsureWarning, InputError
 from howsure.files import read_class_names, read_labels, read_rows
+from howsure.labels import check_labels
 from howsure.report import write_report
 from howsure.terminal import paragraph, progress, say, summary, undecided_table
 
@@ -146,7 +147,7 @@ def assess_command(
             )
         if truth is not None:
             certainty = certainty.with_truth(truth)
-        certainty.save(out)
+        _save(certainty, out)
         if report is not None:
             pictures = rows.x if isinstance(rows.x, np.ndarray) else None
             write_report(report, certainty, pictures, audit=howsure.audit(network))
@@ -234,6 +235,23 @@ def _check_writable(folder: Path) -> None:
     except OSError as error:
         raise FileError(
             f"Nothing can be written in the folder '{folder}' ({error.strerror or error})"
+        ) from error
+
+
+def _save(certainty: Certainty, out: Path) -> None:
+    """Write the table; where that fails, keep it in the folder for temporary files and say so."""
+    try:
+        certainty.save(out)
+    except FileError as error:
+        with tempfile.NamedTemporaryFile(prefix=f"{out.stem}.", suffix=out.suffix, delete=False) as kept:
+            pass
+        try:
+            certainty.save(kept.name)
+        except FileError:
+            Path(kept.name).unlink(missing_ok=True)
+            raise error from None
+        raise FileError(
+            error.what, mend=f"{error.mend}. What was computed is not lost: it is in '{kept.name}'"
         ) from error
 
 

@@ -328,6 +328,31 @@ def test_a_fault_elsewhere_passes_through(model_file, data_file, tmp_path, monke
         run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
 
 
+def test_a_full_disk_loses_nothing(model_file, data_file, tmp_path, monkeypatch):
+    """The earlier table stays, and the new one is kept where there is room."""
+    out, room = tmp_path / "full" / "o.parquet", tmp_path / "room"
+    for folder in (out.parent, room):
+        folder.mkdir()
+    out.write_bytes(b"earlier")
+    monkeypatch.setattr("tempfile.tempdir", str(room))
+    save = howsure.Certainty.save
+
+    def no_room_there(certainty, path):
+        if os.path.dirname(path) == str(out.parent):
+            raise howsure.FileError(
+                f"Writing '{path}' failed (No space left on device)", mend="It is unchanged"
+            )
+        save(certainty, path)
+
+    monkeypatch.setattr(howsure.Certainty, "save", no_room_there)
+    done = run("assess", model_file, data_file, "--out", out)
+    assert done.exit_code == 2
+    assert out.read_bytes() == b"earlier"
+    (kept,) = room.iterdir()
+    assert f"What was computed is not lost: it is in '{kept}'" in done.stderr
+    assert len(howsure.load(kept)) == 30
+
+
 # --- audit and demo ---------------------------------------------------------------------------
 
 
