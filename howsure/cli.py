@@ -99,7 +99,7 @@ def assess_command(
         float | None,
         typer.Option(help="Or passes until every probability is known so well (0.01 unless given)."),
     ] = None,
-    max_passes: Annotated[int | None, typer.Option(help="But at most so many (400 unless given).")] = None,
+    max_passes: Annotated[int | None, typer.Option(help="But at most so many.")] = None,
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 256,
     outputs: Annotated[

@@ -19,7 +19,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 CANDIDATES = 512
-"""Rows among which the pilot looks for uncertain ones."""
+"""Rows among which the pilot looks for uncertain ones, or a quarter of all where that is less."""
+
+LEAST_CANDIDATES = 64
 
 PILOT_ROWS = 20
 
@@ -61,11 +63,11 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
     if widths is None:
         return Plan()
     first, further = (design_of(each, model.sites, model.levels, model.costs) for each in widths)
-    sample = _sample(run, CANDIDATES)
+    sample = _sample(run, min(CANDIDATES, max(LEAST_CANDIDATES, len(run.numbers) // 4)))
     probabilities = estimate_rows(first, run, sample, stage=PILOT_STAGE).mean
     two = np.partition(probabilities, -2, axis=-1)[..., -2:]
     gap = two[..., 1] - two[..., 0]
-    rows = np.sort(sample[np.argsort(gap, kind="stable")[:PILOT_ROWS]])
+    rows = sample[np.argsort(gap, kind="stable")[:PILOT_ROWS]]
 
     designs = []
     for number, design in enumerate((first, further)):

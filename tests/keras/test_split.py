@@ -63,6 +63,12 @@ def test_the_plan_does_not_depend_on_the_order_of_rows_or_on_copies(network, pla
         assert other.further.constant == pytest.approx(plan.further.constant, rel=1e-4)
 
 
+def test_without_a_plan_the_order_of_rows_does_not_matter_either(network):
+    model, x = network
+    order = np.random.default_rng(1).permutation(len(x))
+    same(howsure.assess(model, x)[order], howsure.assess(model, x[order]))
+
+
 def test_given_a_plan_a_row_alone_gets_the_same_numbers(network, plan):
     model, x = network
     method = howsure.MCDropout(plan=plan, target_error=0.005)
