@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
+import webbrowser
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +40,8 @@ _INK = 0.35
 
 def run(folder: Path, *, epochs: int | None, seed: int, console: Console) -> None:
     """Train, assess, write `model.keras`, `certainty.parquet` and `report.html`, and say what came out.
+
+    The report opens in a browser where there are a terminal and a screen.
 
     Args:
         folder: Where the files go; it exists.
@@ -106,6 +111,15 @@ def run(folder: Path, *, epochs: int | None, seed: int, console: Console) -> Non
     say(console, f"Table:   {folder / 'certainty.parquet'}")
     say(console, f"Model:   {folder / 'model.keras'}")
     say(console, "Time:    " + ", ".join(f"{name} {duration(spent)}" for name, spent in took.items()))
+    if console.is_terminal and has_screen():
+        webbrowser.open((folder / "report.html").resolve().as_uri())
+
+
+def has_screen() -> bool:
+    """Whether a browser would open in a window, and not in this terminal or nowhere."""
+    return sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
 
 
 def show(certainty: Certainty, images: NDArray[np.uint8], console: Console) -> None:

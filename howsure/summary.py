@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 
 ERROR_FLOOR = 0.0005
 """Least error ever reported. Where nearly all passes agree, their distribution is so skewed that the
-spread of the few seen says nothing; a floor of 0.0005 restores 95 % coverage there (docs/method.md)."""
+spread of the few seen says nothing. Whether it suffices, docs/coverage.md says for random rows."""
 
 
 class Summary:

@@ -79,6 +79,18 @@ def test_fewer_digits_than_are_shown():
     assert "The 3 digits it is most undecided about" in console.file.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("settings", "screen"), [({}, False), ({"DISPLAY": ":0"}, True), ({"WAYLAND_DISPLAY": "w"}, True)]
+)
+def test_a_browser_opens_only_where_there_is_a_screen(settings, screen, monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert demo.has_screen() is screen
+
+
 def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
     keras = pytest.importorskip("keras", reason="Keras is not installed")
     x_train, y_train = strokes(300)

@@ -17,7 +17,7 @@ from scipy import stats
 from howsure.dropout.masks import BERNOULLI_KINDS, Site, whole_and_part
 
 SECOND_ORDER = 0.04
-"""Share of the variance that no balance removes: 2-4 % on a CNN with 5-pass groups (docs/method.md)."""
+"""Share of the variance taken to be beyond what balance removes; only used to choose sizes of groups."""
 
 LARGEST_GROUP = 64
 """Passes in a group, about; more would balance hardly better and leave fewer replicates."""
