@@ -102,12 +102,6 @@ class Reliability:
     confidence: Floats
     right: tuple[Proportion, ...]
 
-    @property
-    def agrees(self) -> NDArray[np.bool_]:
-        """(B,) whether the mean probability lies inside the interval of the share that is right."""
-        pairs = zip(self.confidence, self.right, strict=True)
-        return np.array([group.low <= claim <= group.high for claim, group in pairs], dtype=bool)
-
 
 def reliability(probability: Floats, correct: NDArray[np.bool_]) -> Reliability:
     """Group rows by top probability into bins of equal size and see how often each is right.
