@@ -20,8 +20,8 @@ from howsure.certainty import Certainty
 from howsure.data import InputSpec, check_rows, row_kind
 from howsure.dropout.method import MCDropout
 from howsure.dropout.pilot import make_plan
-from howsure.dropout.plan import Plan, as_settings
-from howsure.dropout.rounds import Run, draw_passes
+from howsure.dropout.plan import Plan
+from howsure.dropout.rounds import Run, draw_passes, in_precision
 from howsure.errors import HowsureWarning, InputError, ModelError
 from howsure.labels import check_class_names
 from howsure.models import StochasticModel, framework_of
@@ -89,22 +89,28 @@ def assess(
             progress(done, total)
 
     chosen = make_plan(method, run) if method.plan is None else method.plan
+    run = in_precision(run, chosen)
     blocks = [draw_passes(method, chosen, block, finished) for block in _blocks(run)]
     if total and not any(block.variance.any() for block in blocks):
         _check_that_passes_differ(run.model)
     classes = run.shape[-1]
+    entropies = _joined([block.entropies_error for block in blocks], (0, 3))
     return Certainty(
         probabilities=_joined([block.probabilities for block in blocks], (0, classes)),
         mc_error=_joined([block.mc_error for block in blocks], (0, classes)),
         expected_entropy=_joined([block.expected_entropy for block in blocks], (0,)),
         passes=_joined([block.passes for block in blocks], (0,)).astype(np.int64),
+        entropy_correction=_joined([block.entropy_correction for block in blocks], (0,)),
+        entropy_error=entropies[:, 0],
+        expected_entropy_error=entropies[:, 1],
+        mutual_information_error=entropies[:, 2],
         class_names=names,
         row=np.arange(total),
         kind=row_kind(specs),
         thresholds=run.thresholds,
         method=method.settings,
         seed=run.seed,
-        plan=as_settings(chosen) or None,
+        plan=chosen.settings or None,
         version=importlib.metadata.version("howsure"),
     )
 

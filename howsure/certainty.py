@@ -27,7 +27,14 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _METADATA_KEY = b"howsure"
-_FORMAT = 1
+_FORMAT = 2
+_NOT_GIVEN: Any = None
+_WHERE_NOT_GIVEN = {
+    "entropy_correction": 0.0,
+    "entropy_error": np.nan,
+    "expected_entropy_error": np.nan,
+    "mutual_information_error": np.nan,
+}
 _REASON_IN_WORDS = {
     verdicts.AMBIGUOUS: "The {kind} itself is ambiguous.",
     verdicts.DISAGREEMENT: "The network does not know: its passes disagree.",
@@ -72,8 +79,11 @@ class Row:
         probabilities: (K,) predictive mean.
         mc_error: (K,) standard error of `probabilities`.
         entropy: Nats.
+        entropy_error: Standard error of `entropy`, nats; NaN where unknown.
         expected_entropy: Nats.
+        expected_entropy_error: Standard error of `expected_entropy`, nats; NaN where unknown.
         mutual_information: Nats.
+        mutual_information_error: Standard error of `mutual_information`, nats; NaN where unknown.
         verdict: `sure`, `leaning` or `coin flip`.
         settled: Whether the passes suffice for that verdict.
         passes: Passes spent on this row.
@@ -90,8 +100,11 @@ class Row:
     probabilities: Floats
     mc_error: Floats
     entropy: float
+    entropy_error: float
     expected_entropy: float
+    expected_entropy_error: float
     mutual_information: float
+    mutual_information_error: float
     verdict: str
     settled: bool
     passes: int
@@ -131,6 +144,12 @@ class Certainty:
         class_names: K names.
         row: (N,) number of each row in the input.
         truth: (N,) true classes where labels were given, else None.
+        entropy_correction: (N,) what the entropy of a mean over finitely many passes lacks, at least 0. By
+            the delta method, Σ se² / 2p over the classes, se the standard error of p. 0 where not given.
+        entropy_error: (N,) standard error of `entropy` due to the finite number of passes, such that
+            ± 1.96 · entropy_error covers 95 %. NaN where unknown, and where not given.
+        expected_entropy_error: (N,) the same of `expected_entropy`.
+        mutual_information_error: (N,) the same of `mutual_information`.
         kind: What one row is, `image` or `row`; used in sentences.
         thresholds: Where the verdicts lie.
         method: Name and settings of the method that produced the passes.
@@ -146,6 +165,11 @@ class Certainty:
     class_names: tuple[str, ...]
     row: Integers
     truth: Integers | None = None
+    # Not None once `__post_init__` is through: whoever reads these finds arrays.
+    entropy_correction: Floats = _NOT_GIVEN
+    entropy_error: Floats = _NOT_GIVEN
+    expected_entropy_error: Floats = _NOT_GIVEN
+    mutual_information_error: Floats = _NOT_GIVEN
     kind: str = "row"
     thresholds: Thresholds = field(default_factory=Thresholds)
     method: Mapping[str, Any] = field(default_factory=dict)
@@ -158,6 +182,10 @@ class Certainty:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _read_only(value))
+        for name, number in _WHERE_NOT_GIVEN.items():
+            value = getattr(self, name)
+            filled = np.full(len(self), number) if value is None else value
+            object.__setattr__(self, name, _read_only(filled))
         object.__setattr__(self, "class_names", tuple(self.class_names))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -193,8 +221,13 @@ class Certainty:
 
     @cached_property
     def entropy(self) -> Floats:
-        """(N,) nats, entropy of `probabilities`: the total uncertainty, in [0, log K]."""
-        return _read_only(np.maximum(entropy_of(self.probabilities), self.expected_entropy))
+        """(N,) nats, entropy of `probabilities` plus `entropy_correction`: the total uncertainty.
+
+        At least `expected_entropy`, and at most log K.
+        """
+        corrected = entropy_of(self.probabilities) + self.entropy_correction
+        at_most = np.log(self.probabilities.shape[-1])
+        return _read_only(np.maximum(np.minimum(corrected, at_most), self.expected_entropy))
 
     @cached_property
     def mutual_information(self) -> Floats:
@@ -249,6 +282,10 @@ class Certainty:
             passes=self.passes[index],
             row=self.row[index],
             truth=None if self.truth is None else self.truth[index],
+            entropy_correction=self.entropy_correction[index],
+            entropy_error=self.entropy_error[index],
+            expected_entropy_error=self.expected_entropy_error[index],
+            mutual_information_error=self.mutual_information_error[index],
         )
 
     def _row(self, index: int) -> Row:
@@ -264,8 +301,11 @@ class Certainty:
             probabilities=self.probabilities[index],
             mc_error=self.mc_error[index],
             entropy=float(self.entropy[index]),
+            entropy_error=float(self.entropy_error[index]),
             expected_entropy=float(self.expected_entropy[index]),
+            expected_entropy_error=float(self.expected_entropy_error[index]),
             mutual_information=float(self.mutual_information[index]),
+            mutual_information_error=float(self.mutual_information_error[index]),
             verdict=str(self.verdict[index]),
             settled=bool(self.settled[index]),
             passes=int(self.passes[index]),
@@ -319,8 +359,12 @@ class Certainty:
             "probabilities": lists(self.probabilities),
             "mc_error": lists(self.mc_error),
             "entropy": pa.array(self.entropy, pa.float64()),
+            "entropy_error": pa.array(self.entropy_error, pa.float64()),
             "expected_entropy": pa.array(self.expected_entropy, pa.float64()),
+            "expected_entropy_error": pa.array(self.expected_entropy_error, pa.float64()),
             "mutual_information": pa.array(self.mutual_information, pa.float64()),
+            "mutual_information_error": pa.array(self.mutual_information_error, pa.float64()),
+            "entropy_correction": pa.array(self.entropy_correction, pa.float64()),
             "verdict": pa.array(self.verdict.tolist(), pa.string()),
             "settled": pa.array(self.settled, pa.bool_()),
             "passes": pa.array(self.passes, pa.int64()),
@@ -385,7 +429,7 @@ class Certainty:
                 f"'{os.fspath(path)}' is in a format that this version of howsure does not know",
                 expected=f"format {_FORMAT}",
                 received=f"{settings['format']}, written by howsure {settings['version']}",
-                mend="Update howsure",
+                mend="Assess the rows again" if settings["format"] < _FORMAT else "Update howsure",
             )
         except (KeyError, TypeError, ValueError) as error:
             raise FileError(
@@ -410,6 +454,7 @@ def _fields_from(table: pa.Table, settings: Mapping[str, Any]) -> dict[str, Any]
         "class_names": tuple(settings["class_names"]),
         "row": table["row"].to_numpy(),
         "truth": table["truth"].to_numpy() if "truth" in table.column_names else None,
+        **{name: table[name].to_numpy() for name in _WHERE_NOT_GIVEN},
         "kind": settings["kind"],
         "thresholds": Thresholds(**settings["thresholds"]),
         "method": settings["method"],

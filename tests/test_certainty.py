@@ -16,7 +16,9 @@ import howsure
 from howsure import Certainty, FileError, Thresholds
 from howsure.certainty import entropy_of, percent, write_whole
 
-ARRAYS = ("probabilities", "mc_error", "expected_entropy", "passes", "row", "truth")
+ERRORS = ("entropy_error", "expected_entropy_error", "mutual_information_error")
+OPTIONAL = ("entropy_correction", *ERRORS)
+ARRAYS = ("probabilities", "mc_error", "expected_entropy", "passes", "row", "truth", *OPTIONAL)
 DERIVED = (
     "label",
     "runner_up",
@@ -52,8 +54,15 @@ def random_one(rows=50, classes=5, **arguments):
         "expected_entropy": random.uniform(0, 1, rows) * entropy_of(p),
         "passes": random.integers(2, 400, rows),
         "truth": random.integers(0, classes, rows),
+        **{name: random.uniform(0, 0.02, rows) for name in ERRORS},
     }
     return make(p, **{**more, **arguments})
+
+
+def corrected(correction, probabilities=((0.6, 0.4), (0.9, 0.1)), share=0.5):
+    """A Certainty whose entropies are corrected, and the same without."""
+    plain = make(probabilities, share=share)
+    return dataclasses.replace(plain, entropy_correction=np.array(correction)), plain
 
 
 @pytest.fixture
@@ -130,6 +139,66 @@ def test_rounding_cannot_make_mutual_information_negative():
     assert c.mutual_information[0] == 0
 
 
+def test_the_correction_raises_entropy_and_mutual_information_by_that_much():
+    plus, plain = corrected([0.01, 0.05])
+    np.testing.assert_allclose(plus.entropy - plain.entropy, [0.01, 0.05], rtol=1e-12)
+    np.testing.assert_allclose(plus.mutual_information - plain.mutual_information, [0.01, 0.05], rtol=1e-12)
+    np.testing.assert_array_equal(plus.expected_entropy, plain.expected_entropy)
+    np.testing.assert_array_equal(plus.probabilities, plain.probabilities)
+
+
+def test_the_correction_makes_up_for_what_a_mean_over_few_passes_lacks():
+    """The plug-in entropy of a mean over 20 independent passes is too small; corrected, it is unbiased."""
+    random = np.random.default_rng(1)
+    truth, concentration, passes, rows = np.array([0.5, 0.3, 0.2]), 10, 20, 20_000
+    draws = random.dirichlet(concentration * truth, size=(passes, rows))
+    mean, variance = draws.mean(axis=0), draws.var(axis=0, ddof=1) / passes
+    c = make(mean, share=0, entropy_correction=np.sum(variance / (2 * mean), axis=-1))
+    standard_error = c.entropy.std(ddof=1) / np.sqrt(rows)
+    assert abs(c.entropy.mean() - stats.entropy(truth)) < 4 * standard_error
+    assert stats.entropy(truth) - entropy_of(mean).mean() > 20 * standard_error
+
+
+def test_entropy_is_corrected_up_to_that_of_ignorance():
+    plus, _ = corrected([0.7, 0.01], share=0.1)
+    assert plus.entropy[0] == np.log(2)
+    assert plus.entropy[1] < np.log(2)
+
+
+def test_corrected_entropy_is_not_below_expected_entropy():
+    p = np.array([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5]])
+    expected = entropy_of(p) + np.array([0.03, 0.03, 0.1])  # the last above log K, as only rounding could
+    c = make(p, expected_entropy=expected, entropy_correction=np.array([0.01, 0.05, 1.0]))
+    np.testing.assert_allclose(c.entropy, [expected[0], entropy_of(p)[1] + 0.05, expected[2]], rtol=1e-12)
+    np.testing.assert_allclose(c.mutual_information, [0, 0.02, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("classes", [2, 3, 1000])
+def test_bounds_hold_whatever_the_correction(seed, classes):
+    random = np.random.default_rng(seed)
+    p = random.dirichlet(np.full(classes, random.uniform(0.05, 5)), size=200)
+    correction = random.exponential(10.0 ** random.uniform(-6, 1, 200))
+    c = make(p, share=random.uniform(0, 1, 200), entropy_correction=correction)
+    assert np.all(c.mutual_information >= 0)
+    assert np.all(c.mutual_information <= c.entropy)
+    assert np.all(c.expected_entropy <= c.entropy)
+    assert np.all(entropy_of(p) <= c.entropy + 1e-12)
+    assert np.all(c.entropy <= np.log(classes) + 1e-12)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7])
+def test_correction_and_errors_that_are_not_given(rows):
+    c = make(np.full((rows, 4), 0.25), share=0.5)
+    np.testing.assert_array_equal(c.entropy_correction, np.zeros(rows))
+    for name in ERRORS:
+        np.testing.assert_array_equal(getattr(c, name), np.full(rows, np.nan))
+    for name in OPTIONAL:
+        assert getattr(c, name).dtype == np.float64
+        assert not getattr(c, name).flags.writeable
+    np.testing.assert_allclose(c.entropy, np.full(rows, np.log(4)))
+
+
 def test_thresholds_decide(digits):
     strict = dataclasses.replace(digits, thresholds=Thresholds(sure=0.99, coin_flip=0.6))
     assert strict.verdict.tolist() == ["leaning", "coin flip", "coin flip", "leaning", "coin flip"]
@@ -154,6 +223,22 @@ def test_index_with_a_number(digits):
         assert row.entropy == digits.entropy[1]
         assert row.mutual_information == digits.mutual_information[1]
         assert not row.probabilities.flags.writeable
+
+
+def test_errors_of_the_entropies_of_a_row(digits):
+    c = random_one()
+    for name in ("entropy", "expected_entropy", "mutual_information"):
+        assert getattr(c[3], f"{name}_error") == getattr(c, f"{name}_error")[3]
+        assert np.isnan(getattr(digits[3], f"{name}_error"))
+
+
+def test_correction_and_errors_are_those_of_the_rows_taken():
+    c = random_one(entropy_correction=np.linspace(0, 0.05, 50))
+    for index in (slice(40, 10, -3), np.array([3, 0, 3]), c.gap < 0.3, []):
+        part = c[index]
+        for name in (*OPTIONAL, "entropy", "mutual_information"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(c, name)[index])
+            assert not getattr(part, name).flags.writeable
 
 
 @pytest.mark.parametrize("index", [5, -6, 10**9])
@@ -335,8 +420,10 @@ def test_percent(probability, mc_error, text):
 # --- tables -----------------------------------------------------------------------------------
 
 COLUMNS = [
-    "row", "label", "runner_up", "probability", "probabilities", "mc_error", "entropy", "expected_entropy",
-    "mutual_information", "verdict", "settled", "passes", "reason",
+    "row", "label", "runner_up", "probability", "probabilities", "mc_error",
+    "entropy", "entropy_error", "expected_entropy", "expected_entropy_error",
+    "mutual_information", "mutual_information_error", "entropy_correction",
+    "verdict", "settled", "passes", "reason",
 ]  # fmt: skip
 
 
@@ -345,10 +432,10 @@ def test_columns_of_the_table(digits):
     assert table.column_names == COLUMNS
     assert digits.with_truth([0] * 5).to_arrow().column_names == [*COLUMNS, "truth"]
     for name in COLUMNS:
-        values = table[name].to_pylist()
-        assert values == getattr(digits, name).tolist(), name
+        np.testing.assert_equal(table[name].to_pylist(), getattr(digits, name).tolist(), name)
     assert table.schema.field("probabilities").type == pa.list_(pa.float64())
     assert [len(values) for values in table["mc_error"].to_pylist()] == [3] * 5
+    assert {table.schema.field(name).type for name in OPTIONAL} == {pa.float64()}
     assert table.schema.field("row").type == pa.int64()
     assert table.schema.field("settled").type == pa.bool_()
     assert table.schema.field("reason").type == pa.string()
@@ -389,7 +476,7 @@ def test_to_pandas(digits):
 
 
 def same(a, b):
-    for name in ("probabilities", "mc_error", "expected_entropy", "passes", "row", *DERIVED):
+    for name in ("probabilities", "mc_error", "expected_entropy", "passes", "row", *OPTIONAL, *DERIVED):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     assert (a.truth is None) == (b.truth is None)
     if a.truth is not None:
@@ -413,6 +500,7 @@ def test_save_and_load(tmp_path, rows, classes, with_truth):
         thresholds=Thresholds(0.9, 0.3),
         kind="image",
         version="0.1.0",
+        entropy_correction=np.linspace(0, 0.05, rows),
         **({} if with_truth else {"truth": None}),
     )
     path = tmp_path / "c.parquet"
@@ -431,6 +519,8 @@ def test_nan_errors_survive(tmp_path):
     make([[0.6, 0.4]], mc_error=np.nan).save(tmp_path / "c.parquet")
     loaded = howsure.load(tmp_path / "c.parquet")
     assert np.isnan(loaded.mc_error).all()
+    assert np.isnan([getattr(loaded, name) for name in ERRORS]).all()
+    assert loaded.entropy_correction.tolist() == [0]
     assert not loaded.settled.any()
 
 
@@ -445,7 +535,7 @@ def test_folder_names_do_not_become_columns(tmp_path, digits):
 def test_loaded_arrays_are_read_only(tmp_path, digits):
     digits.save(tmp_path / "c.parquet")
     loaded = howsure.load(tmp_path / "c.parquet")
-    for name in ("probabilities", "mc_error", "passes", "row"):
+    for name in ("probabilities", "mc_error", "passes", "row", *OPTIONAL):
         assert not getattr(loaded, name).flags.writeable
 
 
@@ -503,6 +593,7 @@ def rewrite(path, change):
     "change",
     [
         lambda table, settings: (table.drop_columns(["mc_error"]), json.dumps(settings)),
+        lambda table, settings: (table.drop_columns(["entropy_error"]), json.dumps(settings)),
         lambda table, settings: (table, json.dumps(settings)[:-30]),
         lambda table, settings: (table, "[]"),
         lambda table, settings: (table, json.dumps({**settings, "class_names": ["a", "b"]})),
@@ -514,6 +605,7 @@ def rewrite(path, change):
     ],
     ids=[
         "column missing",
+        "new column missing",
         "metadata cut",
         "metadata of another kind",
         "classes",
@@ -533,7 +625,24 @@ def test_load_of_a_later_format(tmp_path, digits):
     path = tmp_path / "c.parquet"
     digits.save(path)
     rewrite(path, lambda table, settings: (table, json.dumps({**settings, "format": 99, "version": "9.0"})))
-    with pytest.raises(FileError, match=r"c.parquet' .*format.*Received: 99.*9\.0"):
+    with pytest.raises(FileError, match=r"c.parquet' .*format.*Received: 99.*9\.0\. Update howsure\."):
+        howsure.load(path)
+
+
+def test_load_of_an_earlier_format(tmp_path, digits):
+    path = tmp_path / "c.parquet"
+    digits.save(path)
+    rewrite(
+        path,
+        lambda table, settings: (
+            table.drop_columns(list(OPTIONAL)),
+            json.dumps({**settings, "format": 1, "version": "0.0.9"}),
+        ),
+    )
+    with pytest.raises(
+        FileError,
+        match=r"c.parquet' .*Expected: format 2\. Received: 1,.*0\.0\.9\. Assess the rows again\.",
+    ):
         howsure.load(path)
 
 

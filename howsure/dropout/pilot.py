@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,16 @@ from numpy.typing import NDArray
 from howsure.dropout.groups import group_sizes
 from howsure.dropout.masks import draw
 from howsure.dropout.method import MCDropout
-from howsure.dropout.plan import LATE_PASSES, Plan, design_of, split_widths
-from howsure.dropout.rounds import FIRST_ROUND, Run, estimate_rows, in_parts, passes_per_call
-from howsure.dropout.tree import measure_constant
+from howsure.dropout.plan import BFLOAT16, FLOAT32, Design, Plan, best_ratios, cell_ratios, design_of
+from howsure.dropout.rounds import (
+    FIRST_ROUND,
+    Run,
+    estimate_rows,
+    in_parts,
+    passes_per_call,
+    rows_per_call,
+)
+from howsure.dropout.tree import measure_early_errors, measure_shares, sum_up
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -23,30 +31,37 @@ CANDIDATES = 512
 
 LEAST_CANDIDATES = 64
 
-PILOT_ROWS = 20
+PILOT_ROWS = 32
 
-LEAST_LATE_PASSES = 8
-"""Fewer late masks could not tell their own error."""
+HARDEST = 16
+"""Rows of the pilot that are the most undecided; the others stand apart, down to nearly certain ones."""
 
-REPLICATES = 8
-"""Independent replicates of each design in the pilot."""
+REPLICATES = 6
+"""Independent groups of cells in the pilot."""
 
 PILOT_STAGE = 1_000_000
 """Stage of the pilot's masks, out of the way of all rounds."""
+
+LATE_ENOUGH = 0.2
+"""Share of the variance in the last branching from which on splitting pays without a comparison."""
+
+GOOD_ENOUGH = 1 / 10
+"""Share of the target error that reduced precision may add at most."""
 
 
 def make_plan(method: MCDropout, run: Run) -> Plan:
     """Decide from a pilot whether splitting pays, and how large the early levels' error is.
 
-    The pilot takes `PILOT_ROWS` rows, the most undecided of a sample that depends on what is in the
-    rows, not on their order, and runs `REPLICATES` of each design on them.
+    The pilot takes `PILOT_ROWS` rows, from the most undecided to nearly certain ones, of a sample
+    that depends on what is in the rows, not on their order, and runs `REPLICATES` groups of cells on
+    them.
 
     Args:
         method: What was asked for.
         run: On all rows; few of them are used.
 
     Returns:
-        A plan with measured constants, or an empty one where flat passes are as good.
+        A plan with measured errors, or an empty one where flat passes are as good.
     """
     model = run.model
     if (
@@ -56,32 +71,74 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
         or not len(run.numbers)
     ):
         return Plan()
-    most = method.max_passes
-    # So that a first and some four further rounds of 5 × 5 or 5 × 2 early masks fit in.
-    late = LATE_PASSES if most is None else min(LATE_PASSES, most // 25)
-    widths = split_widths(model.sites, model.levels, model.costs, late) if late >= LEAST_LATE_PASSES else None
-    if widths is None:
+    shape = (model.sites, model.levels, model.costs)
+    ratios = cell_ratios(*shape, method.max_passes)
+    if ratios is None:
         return Plan()
-    first, further = (design_of(each, model.sites, model.levels, model.costs) for each in widths)
-    sample = _sample(run, min(CANDIDATES, max(LEAST_CANDIDATES, len(run.numbers) // 4)))
-    probabilities = estimate_rows(first, run, sample, stage=PILOT_STAGE).mean
-    two = np.partition(probabilities, -2, axis=-1)[..., -2:]
-    gap = two[..., 1] - two[..., 0]
-    rows = sample[np.argsort(gap, kind="stable")[:PILOT_ROWS]]
+    design = design_of(ratios, *shape)
+    run, precision, rows = _look_for_rows(method, run, design)
 
-    designs = []
-    for number, design in enumerate((first, further)):
-        stages = [PILOT_STAGE + 1 + number * REPLICATES + index for index in range(REPLICATES)]
-        estimates = [estimate_rows(design, run, rows, stage=stage) for stage in stages]
-        designs.append(replace(design, constant=measure_constant(estimates, design.power)))
-        if number == 1:
-            split_variance = np.mean(np.var([estimate.mean for estimate in estimates], axis=0, ddof=1))
-    size = group_sizes(model.sites, FIRST_ROUND)[-1]
-    groups = [_flat_group(run, rows, size, PILOT_STAGE + index) for index in range(REPLICATES)]
-    flat_variance = np.mean(np.var(groups, axis=0, ddof=1))
-    if split_variance * further.cost > flat_variance * size * sum(model.costs[1:]):
+    cells = _passes(design, run, rows, stage=PILOT_STAGE + 1)
+    shares = measure_shares(cells, design)
+    groups = [cells]
+    better = best_ratios(design, shares, *shape, method.max_passes)
+    if better is not None and better != design.ratios:
+        design, groups = design_of(better, *shape), []
+    for number in range(len(groups), REPLICATES):
+        groups.append(_passes(design, run, rows, stage=PILOT_STAGE + 2 + number))
+    estimates = [[sum_up(passes, design) for passes in cells] for cells in groups]
+    means = [np.mean([cell.mean for cell in group], axis=0) for group in estimates]
+    late = sum(shares[design.branchings[-1] - 1 :])
+    if late < LATE_ENOUGH and _flat_is_as_good(run, rows, design, means):
         return Plan()
-    return Plan(*designs)
+    one, group = measure_early_errors(estimates)
+    return Plan(replace(design, one=one, group=group), shares, precision)
+
+
+def _look_for_rows(method: MCDropout, run: Run, design: Design) -> tuple[Run, str, Integers]:
+    """The run in the precision that is best here, which that is, and the pilot's rows."""
+    sample = _sample(run, min(CANDIDATES, max(LEAST_CANDIDATES, len(run.numbers) // 4)))
+    reduced = run.model.reduced()
+    precision = FLOAT32
+    if reduced is None:
+        probabilities = estimate_rows(design, run, sample, PILOT_STAGE, [0]).mean
+    else:
+        faster = replace(run, model=reduced)
+        probabilities = estimate_rows(design, faster, sample, PILOT_STAGE, [0]).mean
+        rows = _choose(sample, probabilities)
+        exact = estimate_rows(design, run, rows, PILOT_STAGE, [0]).mean
+        near = estimate_rows(design, faster, rows, PILOT_STAGE, [0]).mean
+        if np.sqrt(np.mean((near - exact)[:HARDEST] ** 2)) <= GOOD_ENOUGH * method.target:
+            run, precision = faster, BFLOAT16
+    return run, precision, _choose(sample, probabilities)
+
+
+def _choose(sample: Integers, probabilities: Floats) -> Integers:
+    """`HARDEST` most undecided rows, and others whose gap grows evenly in rank to twice as many again."""
+    two = np.partition(probabilities, -2, axis=-1)[..., -2:]
+    order = np.argsort(two[..., 1] - two[..., 0], kind="stable")
+    rest = order[HARDEST : HARDEST + 3 * (PILOT_ROWS - HARDEST) : 3]
+    return np.asarray(sample[np.concatenate([order[:HARDEST], rest])])
+
+
+def _passes(design: Design, run: Run, rows: Integers, stage: int) -> list[Floats]:
+    """(W, n, K) all passes of every cell of one group."""
+    cells: list[list[Floats]] = [[] for _ in range(design.cells)]
+    for chunk, shared in run.chunks(rows, rows_per_call(run.model, design.widths)):
+        for passes, masks in zip(cells, run.masks(design, stage), strict=True):
+            passes.append(np.asarray(run.passes(chunk, shared, masks), dtype=np.float64))
+    return [np.concatenate(passes, axis=1) for passes in cells]
+
+
+def _flat_is_as_good(run: Run, rows: Integers, design: Design, means: Sequence[Floats]) -> bool:
+    """Whether flat balanced groups have no larger variance at equal cost."""
+    split_variance = np.mean(np.var(means, axis=0, ddof=1))
+    shared = run.model.costs[0]
+    cost = shared + design.cells * (design.cost - shared)
+    size = group_sizes(run.model.sites, FIRST_ROUND)[-1]
+    groups = [_flat_group(run, rows, size, PILOT_STAGE + index) for index in range(len(means))]
+    flat_variance = np.mean(np.var(groups, axis=0, ddof=1))
+    return bool(split_variance * cost > flat_variance * (shared + size * sum(run.model.costs[1:])))
 
 
 def _sample(run: Run, count: int) -> Integers:

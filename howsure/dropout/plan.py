@@ -1,10 +1,11 @@
 """The plan: how many masks at which level, so that a requested error costs least.
 
-A pass is a path through a tree: W₁ masks at the first random level, n₂ at the next for each of them,
-and so on. Where the late levels are cheap and bring most of the variance (a CNN's last dropout), many
-late masks for each early one give the precision of as many passes for the price of few (splitting).
-A pilot on some uncertain rows measures whether that pays and how large the error is that the early
-masks leave; both are kept in the plan, so that a row alone gets the same numbers as among others.
+Where the late levels are cheap and bring most of the variance (a CNN's last dropout), many late masks
+for each early one give the precision of as many passes for the price of few (splitting). A cell is
+one run through the dear levels with many late masks; a group of cells is balanced in the early masks,
+so that their first-order part cancels. A pilot on some uncertain rows measures what each level brings,
+whether splitting pays and how large the error is that the early masks leave; all of it is kept in the
+plan, so that a row alone gets the same numbers as among others.
 """
 
 from __future__ import annotations
@@ -22,122 +23,261 @@ from howsure.dropout.masks import BERNOULLI_KINDS, Site, whole_and_part
 
 Floats = NDArray[np.float64]
 
-LATE_PASSES = 64
-"""Late masks of one early mask in the first round, if `max_passes` allows; half as many in further ones."""
-
 CHEAP = 1 / 500
-"""Largest share of a plain prediction's cost at which a level counts as cheap enough for splitting."""
+"""Largest share of a plain prediction that a pass through the last levels may cost, to be split."""
 
 MIDDLING = 0.1
-"""The same for a level that gets a few masks more."""
+"""The same for the branching before it."""
+
+SPARE = 0.05
+"""Share of a plain prediction that a round may spend on balancing the first masks within it."""
+
+SPARE_IN_THE_MIDDLE = 0.3
+"""The same for the branching between the first and the last."""
+
+LATE_PASSES = 80
+"""Passes of a cell, about."""
+
+MOST_LATE = 64
+"""Late masks for each early one at most."""
+
+LEAST_LATE = 8
+"""Fewer late masks could not tell their own error."""
+
+MOST_EARLY = 20
+"""Masks at one early branching at most."""
 
 LARGEST_EARLY_GROUP = 10
 """Early masks in a balanced group; more would make a round too dear."""
 
+FLOAT32 = "float32"
+BFLOAT16 = "bfloat16"
+
+
+@dataclass(frozen=True)
+class EarlyError:
+    """What the levels before the last branching leave in the square of an error, pooled in a pilot.
+
+    For a probability p it is quadratic · (p(1−p))² + linear · p(1−p); for other means over passes it
+    is a share of the variance over the passes.
+
+    Attributes:
+        quadratic: See above, ≥ 0; large where there is one early mask.
+        linear: See above, ≥ 0.
+        probability: The share for probabilities; used for the entropy's correction, not for their error.
+        entropy: The share for the entropy.
+        expected_entropy: The share for the expected entropy.
+        mutual_information: The share for the mutual information.
+    """
+
+    quadratic: float = math.nan
+    linear: float = math.nan
+    probability: float = math.nan
+    entropy: float = math.nan
+    expected_entropy: float = math.nan
+    mutual_information: float = math.nan
+
+    def of_probabilities(self, probabilities: Floats) -> Floats:
+        """(…, K) squared error that the early levels leave in `probabilities` (…, K)."""
+        spread = probabilities * (1 - probabilities)
+        return np.asarray(self.quadratic * spread**2 + self.linear * spread)
+
+    @property
+    def of_entropies(self) -> Floats:
+        """(3,) the shares for entropy, expected entropy and mutual information."""
+        return np.array([self.entropy, self.expected_entropy, self.mutual_information])
+
 
 @dataclass(frozen=True)
 class Design:
-    """A tree of masks, balanced at each branching.
+    """Cells, each a tree of masks, that are balanced against each other in groups.
+
+    In a cell there is one mask at each level before the first branching; over a group of cells these
+    masks are balanced. The masks of a branching are balanced in themselves.
 
     Attributes:
-        widths: Passes told apart at each level, W₁ | W₂ | … | W.
+        widths: Passes told apart at each level of a cell, W₁ | W₂ | … | W.
         late: Sizes of the balanced groups into which the masks of the last branching fall.
-        cost: In plain predictions.
-        constant: c of the error that the levels before the last branching leave, c · (p(1−p))^power.
-        power: 1 where the early masks are balanced, 2 where there is only one.
+        cells: Cells in a group.
+        cost: Of one cell in plain predictions; of a group it is `cells` times that, less what all share.
+        one: What the levels before the last branching leave in the error of one cell.
+        group: The same of the mean over a group.
     """
 
     widths: tuple[int, ...]
     late: tuple[int, ...]
+    cells: int
     cost: float
-    constant: float
-    power: int
+    one: EarlyError = EarlyError()
+    group: EarlyError = EarlyError()
 
     @property
     def passes(self) -> int:
-        """Thinned networks in it."""
+        """Thinned networks in a cell."""
         return self.widths[-1]
 
-    def early_variance(self, probabilities: Floats) -> Floats:
-        """(…, K) squared error that the early levels leave, from the plan's constant."""
-        return np.asarray(self.constant * (probabilities * (1 - probabilities)) ** self.power)
+    @property
+    def ratios(self) -> tuple[int, ...]:
+        """Masks at each level for each mask at the level before."""
+        before = (1, *self.widths[:-1])
+        return tuple(width // each for width, each in zip(self.widths, before, strict=True))
+
+    @property
+    def branchings(self) -> tuple[int, ...]:
+        """The levels with more masks than the one before, from 1."""
+        return tuple(level for level, ratio in enumerate(self.ratios, start=1) if ratio > 1)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which passes rows get: a first round for all, further rounds for those that need them.
+    """Which passes rows get: one cell of a design for all, whole groups for rows that need more.
 
     Attributes:
-        first: The first round, or None where splitting does not pay: then every row gets flat
-            balanced groups, which need no plan.
-        further: Each further round, or None likewise.
+        design: The design, or None where splitting does not pay: then every row gets flat balanced
+            groups.
+        shares: Share of the predictive variance of the pilot's rows that each level brings: the
+            first, and those where a cell branches. Empty where that was not measured.
+        precision: `float32`, or `bfloat16` where the pilot found the heavy layers of the passes to be
+            as good in it and the machine is faster.
     """
 
-    first: Design | None = None
-    further: Design | None = None
+    design: Design | None = None
+    shares: tuple[float, ...] = ()
+    precision: str = FLOAT32
+
+    def __str__(self) -> str:
+        if self.design is None:
+            return "Every pass runs through all random layers: flat balanced groups."
+        masks = " × ".join(map(str, self.design.ratios))
+        shares = " : ".join(f"{100 * share:.0f} %" for share in self.shares)
+        return (
+            f"{masks} masks at the random layers, one after the other, at the cost of {self.design.cost:.2f} "
+            f"plain predictions, for every row; {self.design.cells} times that, balanced against each other, "
+            f"for rows that need more. Of the variance these layers bring {shares}. Heavy layers of the "
+            f"passes run in {self.precision}."
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The plan as plain numbers, as it is saved with a result; empty for flat passes."""
+        return {} if self.design is None else asdict(self)
 
 
-def split_widths(
-    sites: Sequence[Site], levels: Sequence[int], costs: Sequence[float], late: int = LATE_PASSES
-) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Widths of the first and of the further rounds, or None where no level is cheap enough.
+def cell_ratios(
+    sites: Sequence[Site], levels: Sequence[int], costs: Sequence[float], most: int | None = None
+) -> tuple[int, ...] | None:
+    """Masks at each level of a cell for each mask at the level before, from costs alone.
+
+    A cell branches at the first level from which on almost nothing is left to compute (`CHEAP`); before
+    that at the first one from which on little is (`MIDDLING`); and at the first of all where a balanced
+    group of its masks costs next to nothing (`SPARE`).
 
     Args:
         sites: The random calls.
         levels: Level of each, from 1.
         costs: Share of a plain prediction's cost at each level, 0 (shared) to the last.
-        late: Late masks for each early one in the first round, ≥ 8.
+        most: Passes a row may get in all, or None for no limit.
 
     Returns:
-        The widths per level. First round: one mask at the first level, a balanced group at the first
-        level from which on little is left to compute, `late` at the first level from which on
-        almost nothing is. Further rounds: a balanced group, two, half as many.
+        The ratios, or None where no level is cheap enough or `most` is too low.
     """
     count = len(costs) - 1
     left = [sum(costs[level:]) for level in range(count + 1)]
-    cheap = next((level for level in range(2, count + 1) if left[level] <= CHEAP), None)
-    if cheap is None:
+    late = next((level for level in range(1, count + 1) if left[level] <= CHEAP), None)
+    if late is None:
         return None
-    middle = next((level for level in range(2, cheap) if left[level] <= MIDDLING), None)
-    early_sites = [site for site, level in zip(sites, levels, strict=True) if level < (middle or cheap)]
-    middle_sites = [
-        site for site, level in zip(sites, levels, strict=True) if (middle or cheap) <= level < cheap
-    ]
-    early = balanced_size(early_sites, LARGEST_EARLY_GROUP)
-    first, further = [1] * count, [1] * count
-    further[0] = early
-    if middle is not None:
-        first[middle - 1] = balanced_size(middle_sites, LARGEST_EARLY_GROUP)
-        further[middle - 1] = 2
-    first[cheap - 1], further[cheap - 1] = late, late // 2
-    return tuple(np.cumprod(first).tolist()), tuple(np.cumprod(further).tolist())
+    middle = next((level for level in range(2, late) if left[level] <= MIDDLING), late)
+    ratios = [1] * count
+    if late > 1:
+        size = balanced_size(_between(1, middle, sites, levels))
+        spare = min(MOST_EARLY, int(SPARE / sum(costs[1:middle])))
+        ratios[0] = spare // size * size or 1
+    if middle < late:
+        size = balanced_size(_between(middle, late, sites, levels))
+        ratios[middle - 1] = size if ratios[0] * size * sum(costs[middle:late]) <= SPARE_IN_THE_MIDDLE else 1
+    return _with_late(ratios, late, sites, levels, most)
 
 
-def balanced_size(sites: Sequence[Site], largest: int) -> int:
+def best_ratios(
+    design: Design,
+    shares: Sequence[float],
+    sites: Sequence[Site],
+    levels: Sequence[int],
+    costs: Sequence[float],
+    most: int | None = None,
+) -> tuple[int, ...] | None:
+    """Ratios for the least product of variance and cost, in whole balanced groups.
+
+    Classical optimal splitting: n at a branching is √(variance it brings ÷ cost up to the next
+    branching), over the same for the one before. Only a branching between the first masks and the late
+    ones is changed.
+
+    Args:
+        design: What was tried.
+        shares: Share of the variance that each level brings in it.
+        sites: The random calls.
+        levels: Level of each, from 1.
+        costs: As in `cell_ratios`.
+        most: As in `cell_ratios`.
+    """
+    *_, late = design.branchings
+    middle = next((level for level in design.branchings if 1 < level < late), None)
+    if middle is None:
+        return design.ratios
+    early = sum(shares[: middle - 1]) / sum(costs[1:middle])
+    brought = sum(shares[middle - 1 : late - 1]) / sum(costs[middle:late])
+    size = balanced_size(_between(middle, late, sites, levels))
+    wanted = round(math.sqrt(brought / max(early, 1e-12)) / size)
+    ratios = list(design.ratios)
+    ratios[middle - 1] = min(MOST_EARLY // size, wanted) * size or 1
+    return _with_late(ratios, late, sites, levels, most)
+
+
+def _between(first: int, end: int, sites: Sequence[Site], levels: Sequence[int]) -> list[Site]:
+    """The random calls at the levels from `first` to before `end`."""
+    return [site for site, level in zip(sites, levels, strict=True) if first <= level < end]
+
+
+def _with_late(
+    ratios: list[int], late: int, sites: Sequence[Site], levels: Sequence[int], most: int | None
+) -> tuple[int, ...] | None:
+    """The ratios with as many late masks as make about `LATE_PASSES`, or None if `most` forbids."""
+    ratios[late - 1] = 1
+    early = math.prod(ratios)
+    masks = min(MOST_LATE, max(LEAST_LATE, LATE_PASSES // early))
+    if most is not None:
+        masks = min(masks, most // (early * _cells(ratios, late, sites, levels)))
+    if masks < LEAST_LATE:
+        return None
+    ratios[late - 1] = masks
+    return tuple(ratios)
+
+
+def _cells(ratios: Sequence[int], late: int, sites: Sequence[Site], levels: Sequence[int]) -> int:
+    """Cells that balance the masks before the first branching of a cell."""
+    branching = next((level for level, ratio in enumerate(ratios, start=1) if ratio > 1), late)
+    before = _between(1, branching, sites, levels)
+    return balanced_size(before) if before else 1
+
+
+def balanced_size(sites: Sequence[Site]) -> int:
     """The smallest group in which every site drops a whole number of times, or the best there is."""
     rates = [site.rate for site in sites if site.kind in BERNOULLI_KINDS and site.rate < 1]
     if not rates:
-        return largest
+        return LARGEST_EARLY_GROUP
     uneven = {
         size: sum(part * (1 - part) for part in (whole_and_part(rate * size)[1] for rate in rates))
-        for size in range(2, largest + 1)
+        for size in range(2, LARGEST_EARLY_GROUP + 1)
     }
     return min(uneven, key=lambda size: (round(uneven[size] / size, 9), size))
 
 
 def design_of(
-    widths: tuple[int, ...], sites: Sequence[Site], levels: Sequence[int], costs: Sequence[float]
+    ratios: tuple[int, ...], sites: Sequence[Site], levels: Sequence[int], costs: Sequence[float]
 ) -> Design:
-    """The design with these widths; its constant is still to be measured."""
-    before = (1, *widths)
-    branching = max(level for level in range(1, len(widths) + 1) if widths[level - 1] > before[level - 1])
-    late_sites = [site for site, level in zip(sites, levels, strict=True) if level >= branching]
-    late = group_sizes(late_sites, widths[-1] // before[branching - 1])
+    """The design with these ratios; what its early levels leave is still to be measured."""
+    widths = tuple(np.cumprod(ratios).tolist())
+    late = max(level for level, ratio in enumerate(ratios, start=1) if ratio > 1)
+    groups = group_sizes(_between(late, len(ratios) + 1, sites, levels), ratios[late - 1])
     cost = costs[0] + sum(width * cost for width, cost in zip(widths, costs[1:], strict=True))
-    return Design(widths, late, cost, constant=math.nan, power=1 if widths[0] > 1 else 2)
-
-
-def as_settings(plan: Plan) -> dict[str, Any]:
-    """A plan as plain numbers, as it is saved with a result."""
-    designs = {"first": plan.first, "further": plan.further}
-    return {name: asdict(design) for name, design in designs.items() if design is not None}
+    return Design(widths, groups, _cells(ratios, late, sites, levels), cost)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from howsure.dropout.groups import group_sizes
 from howsure.dropout.masks import Site, draw
 from howsure.dropout.method import MCDropout
-from howsure.dropout.plan import Design, Plan
-from howsure.dropout.tree import Estimate, masks_of, sum_up
+from howsure.dropout.plan import FLOAT32, Design, Plan
+from howsure.dropout.tree import Estimate, added_up, masks_of, sum_up
 from howsure.models import Array, StochasticModel
-from howsure.summary import ERROR_FLOOR, Summary
+from howsure.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, Summary, entropy_correction
 from howsure.verdict import Thresholds
 
 Floats = NDArray[np.float64]
@@ -26,11 +26,11 @@ FIRST_ROUND = 20
 
 DEFAULT_MAX_PASSES = 400
 
-MOST_ROUNDS = 10
-"""Further rounds a row gets at most where late layers are split and `max_passes` is not given."""
+MOST_GROUPS = 6
+"""Groups of cells a row gets at most where late layers are split and `max_passes` is not given."""
 
 ROUND_STAGE = 1
-"""Stage of the masks of the first split round; flat passes are stage 0, the pilot's are far above."""
+"""Stage of the masks of the first group of cells; flat passes are stage 0, the pilot's are far above."""
 
 PROGRESS_ROWS = 1024
 """Rows between two reports of progress."""
@@ -72,14 +72,14 @@ class Run:
     seed: int
     batch_size: int
     thresholds: Thresholds
-    kept: dict[int, list[Array]] = field(default_factory=dict)
+    kept: dict[int, list[list[Array]]] = field(default_factory=dict)
 
-    def masks(self, design: Design, stage: int) -> list[Array]:
-        """The masks of one run of a design; each stage belongs to one design."""
+    def masks(self, design: Design, stage: int) -> list[list[Array]]:
+        """The masks of each cell of one group; each stage belongs to one design."""
         if stage in self.kept:
             return self.kept[stage]
         masks = masks_of(design, self.model.sites, self.model.levels, seed=self.seed, stage=stage)
-        if sum(mask.nbytes for mask in masks) <= KEPT_MASKS // 16:
+        if sum(mask.nbytes for cell in masks for mask in cell) <= KEPT_MASKS // 16:
             self.kept[stage] = masks
         return masks
 
@@ -89,7 +89,8 @@ class Run:
         size = fixed or min(self.batch_size, rows_per_call)
         for start in range(0, len(positions), size):
             chunk = positions[start : start + size]
-            wanted = fixed or min(size, _padded(len(chunk)))
+            # A few rows more cost less than compiling for one more shape.
+            wanted = size if fixed or len(positions) > size else _padded(len(chunk))
             padded = np.concatenate([chunk, np.full(wanted - len(chunk), chunk[-1])])
             yield chunk, self.model.share([rows[self.numbers[padded]] for rows in self.rows])
 
@@ -97,6 +98,12 @@ class Run:
         """(W, n, *shape) of the passes with these masks over a chunk of rows."""
         raw = self.model.passes(shared, masks)[:, : len(chunk)]
         return self.convert(raw, self.numbers[chunk])
+
+
+def in_precision(run: Run, plan: Plan) -> Run:
+    """The run in the precision of a plan, or in float32 where the machine has no gain from less."""
+    reduced = run.model.reduced() if plan.precision != FLOAT32 else None
+    return run if reduced is None else replace(run, model=reduced)
 
 
 def _padded(rows: int) -> int:
@@ -113,6 +120,9 @@ class Passes:
         probabilities: (N, …, K) predictive mean.
         mc_error: (N, …, K) its standard error.
         expected_entropy: (N, …) nats.
+        entropies_error: (N, …, 3) nats, standard errors of entropy, expected entropy and mutual
+            information.
+        entropy_correction: (N, …) nats, what the entropy of a mean of so few passes lacks.
         variance: (N, …, K) variance over the passes of the last round.
         passes: (N,) passes spent on each row.
     """
@@ -120,6 +130,8 @@ class Passes:
     probabilities: Floats
     mc_error: Floats
     expected_entropy: Floats
+    entropies_error: Floats
+    entropy_correction: Floats
     variance: Floats
     passes: Integers
 
@@ -133,24 +145,27 @@ def draw_passes(method: MCDropout, plan: Plan, run: Run, progress: Callable[[int
         run: On what.
         progress: Called with the number of rows that have just been finished.
     """
-    if method.passes is not None or plan.first is None or plan.further is None:
+    if method.passes is not None or plan.design is None:
         return _flat(method, run, progress)
-    return _split(method, plan.first, plan.further, run, progress)
+    return _split(method, plan.design, run, progress)
 
 
-def estimate_rows(design: Design, run: Run, positions: Integers, *, stage: int) -> Estimate:
-    """One run of a design over the rows at `positions`."""
+def estimate_rows(
+    design: Design, run: Run, positions: Integers, stage: int, cells: Sequence[int]
+) -> Estimate:
+    """Sums of what some cells of a group say about the rows at `positions`."""
     masks = run.masks(design, stage)
-    parts = [
-        sum_up(np.asarray(run.passes(chunk, shared, masks), dtype=np.float64), design)
-        for chunk, shared in run.chunks(positions, _rows_per_call(run.model, design.widths))
-    ]
-    return Estimate(
-        *(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Estimate))
-    )
+    parts = []
+    for chunk, shared in run.chunks(positions, rows_per_call(run.model, design.widths)):
+        of_cells = [
+            sum_up(np.asarray(run.passes(chunk, shared, masks[cell]), dtype=np.float64), design)
+            for cell in cells
+        ]
+        parts.append(added_up(of_cells, lambda arrays: np.sum(arrays, axis=0)))
+    return added_up(parts, np.concatenate)
 
 
-def _rows_per_call(model: StochasticModel, widths: Sequence[int]) -> int:
+def rows_per_call(model: StochasticModel, widths: Sequence[int]) -> int:
     """Rows that may run together in passes of these widths: a power of two."""
     fold = model.largest_fold()
     if fold is None:
@@ -159,50 +174,75 @@ def _rows_per_call(model: StochasticModel, widths: Sequence[int]) -> int:
     return 1 << (max(1, fold // largest).bit_length() - 1)
 
 
-def _split(
-    method: MCDropout, first: Design, further: Design, run: Run, progress: Callable[[int], None]
-) -> Passes:
+class _Sums:
+    """Sums over the cells that rows have had, and what follows from them.
+
+    Args:
+        total: Number of rows.
+        classes: Number of classes.
+    """
+
+    def __init__(self, total: int, classes: int) -> None:
+        of_probabilities, of_entropies = (total, classes), (total, 3)
+        self._sums = Estimate(
+            *(np.zeros(of_probabilities) for _ in range(3)), *(np.zeros(of_entropies) for _ in range(3))
+        )
+
+    def add(self, estimate: Estimate, rows: Integers) -> None:
+        """Take in the sums over some more cells of these rows."""
+        for item in fields(Estimate):
+            getattr(self._sums, item.name)[rows] += getattr(estimate, item.name)
+
+    def after(self, cells: int, design: Design, rows: Integers) -> Passes:
+        """What rows say that have had so many cells: one, or whole groups."""
+        mean, late, variance, entropies, entropies_late, entropies_variance = (
+            getattr(self._sums, item.name)[rows] / cells for item in fields(Estimate)
+        )
+        early, groups = (design.one, 1) if cells < design.cells else (design.group, cells // design.cells)
+        squared = late / cells + early.of_probabilities(mean) / groups
+        of_entropies = entropies_late / cells + early.of_entropies * entropies_variance / groups
+        spread = late / cells + early.probability * variance / groups
+        return Passes(
+            probabilities=mean,
+            mc_error=np.maximum(np.sqrt(squared), ERROR_FLOOR),
+            expected_entropy=entropies[:, 1],
+            entropies_error=np.maximum(np.sqrt(of_entropies), ENTROPY_ERROR_FLOOR),
+            entropy_correction=entropy_correction(mean, spread),
+            variance=variance,
+            passes=np.full(len(rows), cells * design.passes),
+        )
+
+
+def _split(method: MCDropout, design: Design, run: Run, progress: Callable[[int], None]) -> Passes:
     total = len(run.numbers)
-    mean = np.zeros((total, *run.shape))
-    error, variance = np.zeros_like(mean), np.zeros_like(mean)
-    entropy = np.zeros(mean.shape[:-1])
-    enough = np.zeros(total, dtype=np.bool_)
-    spent = np.full(total, first.passes)
+    sums = _Sums(total, run.shape[-1])
+    going_on = np.arange(total)
     for start in range(0, total, PROGRESS_ROWS):
-        at = np.arange(start, min(start + PROGRESS_ROWS, total))
-        estimate = estimate_rows(first, run, at, stage=ROUND_STAGE)
-        mean[at], entropy[at], variance[at] = estimate.mean, estimate.entropy, estimate.variance
-        error[at] = _floored(np.sqrt(estimate.late_variance + first.early_variance(estimate.mean)))
-        enough[at] = method.is_enough(mean[at], error[at], run.thresholds)
-        progress(int(enough[at].sum()))
-    going_on = np.flatnonzero(~enough)
+        at = going_on[start : start + PROGRESS_ROWS]
+        sums.add(estimate_rows(design, run, at, ROUND_STAGE, [0]), at)
+        now = sums.after(1, design, at)
+        progress(int(method.is_enough(now.probabilities, now.mc_error, run.thresholds).sum()))
+    result = sums.after(1, design, going_on)
 
-    # A further round is dearer and better than the first, which is dropped where there is one:
-    # weighting by precision would give it next to nothing.
-    sums = {"mean": np.zeros_like(mean), "late": np.zeros_like(mean), "entropy": np.zeros_like(entropy)}
-    most = method.max_passes or first.passes + MOST_ROUNDS * further.passes
-    rounds = 0
-    while len(going_on) and first.passes + (rounds + 1) * further.passes <= most:
-        rounds += 1
-        estimate = estimate_rows(further, run, going_on, stage=ROUND_STAGE + rounds)
-        sums["mean"][going_on] += estimate.mean
-        sums["late"][going_on] += estimate.late_variance
-        sums["entropy"][going_on] += estimate.entropy
-        mean[going_on] = sums["mean"][going_on] / rounds
-        entropy[going_on] = sums["entropy"][going_on] / rounds
-        variance[going_on] = estimate.variance
-        spent[going_on] += further.passes
-        early = further.early_variance(mean[going_on]) / rounds
-        error[going_on] = _floored(np.sqrt(sums["late"][going_on] / rounds**2 + early))
-        enough = method.is_enough(mean[going_on], error[going_on], run.thresholds)
-        progress(int(enough.sum()))
+    most = design.cells * MOST_GROUPS if method.max_passes is None else method.max_passes // design.passes
+    had, stage = 1, ROUND_STAGE
+    enough = method.is_enough(result.probabilities, result.mc_error, run.thresholds)
+    while True:
         going_on = going_on[~enough]
+        # The first cell is one of a group: the others complete it.
+        cells = range(had % design.cells, design.cells)
+        if not len(going_on) or had + len(cells) > most:
+            break
+        stage += had % design.cells == 0
+        sums.add(estimate_rows(design, run, going_on, stage, cells), going_on)
+        had += len(cells)
+        now = sums.after(had, design, going_on)
+        for item in fields(Passes):
+            getattr(result, item.name)[going_on] = getattr(now, item.name)
+        enough = method.is_enough(now.probabilities, now.mc_error, run.thresholds)
+        progress(int(enough.sum()))
     progress(len(going_on))
-    return Passes(mean, error, entropy, variance, spent)
-
-
-def _floored(error: Floats) -> Floats:
-    return np.maximum(error, ERROR_FLOOR)
+    return result
 
 
 def _flat_rounds(method: MCDropout, sites: Sequence[Site]) -> Iterator[tuple[int, ...]]:
@@ -247,7 +287,13 @@ def _flat(method: MCDropout, run: Run, progress: Callable[[int], None]) -> Passe
             break
     progress(len(going_on))
     return Passes(
-        summary.probabilities, summary.mc_error, summary.expected_entropy, summary.variance, summary.passes
+        probabilities=summary.probabilities,
+        mc_error=summary.mc_error,
+        expected_entropy=summary.expected_entropy,
+        entropies_error=summary.entropies_error,
+        entropy_correction=summary.entropy_correction,
+        variance=summary.variance,
+        passes=summary.passes,
     )
 
 

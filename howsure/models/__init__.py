@@ -111,6 +111,10 @@ class StochasticModel(Protocol):
         """Numbers a folded tensor may hold, or None where passes must run one at a time."""
         ...
 
+    def reduced(self) -> StochasticModel | None:
+        """The same with the passes' heavy layers in less precision, or None where that is not faster."""
+        ...
+
     def unswitchable(self) -> list[Unswitchable]:
         """What would be random in training and cannot be switched on."""
         ...

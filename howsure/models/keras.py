@@ -7,6 +7,7 @@ no random layer feeds runs once for a chunk of rows (`share`), the rest once per
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -24,7 +25,8 @@ from howsure.models import keras_random as random_layers
 from howsure.models.keras_costs import counted_calls, multiply_adds
 from howsure.models.keras_examine import examine, unswitchable
 from howsure.models.keras_files import load
-from howsure.models.keras_graph import Program, Slot, Value, flatten, graph_of, run, widen
+from howsure.models.keras_graph import Program, Slot, Step, Value, flatten, graph_of, run, widen
+from howsure.models.keras_precision import bfloat16_is_faster, in_bfloat16, reducible_steps
 
 Array = NDArray[Any]
 Tensor = Any
@@ -174,6 +176,7 @@ class KerasModel:
         self.examination = examine(model, self._program, self._rows, gaussian_noise=gaussian_noise)
         self._crossing = self._find_crossing()
         self._state = list(model.variables) if self.backend == "jax" else []
+        self._in_bfloat16: frozenset[int] = frozenset()
         self._share = self._compile(self._run_shared)
         self._pass = self._compile(self._run_passes)
 
@@ -286,6 +289,21 @@ class KerasModel:
             return None
         return LARGEST_FOLD
 
+    @functools.cached_property
+    def _reduced(self) -> KerasModel | None:
+        heavy = reducible_steps(self.examination)
+        if not heavy or not bfloat16_is_faster():
+            return None
+        reduced = copy.copy(self)
+        reduced._in_bfloat16 = frozenset(map(id, heavy))
+        reduced._share = reduced._compile(reduced._run_shared)
+        reduced._pass = reduced._compile(reduced._run_passes)
+        return reduced
+
+    def reduced(self) -> KerasModel | None:
+        """The same with the heavy layers of the passes in bfloat16, or None where that is not faster."""
+        return self._reduced
+
     def _find_crossing(self) -> list[Slot]:
         """What the repeated steps read and the shared ones, or the inputs, provide."""
         repeated = self.examination.repeated
@@ -295,8 +313,9 @@ class KerasModel:
 
     def _run_shared(self, *rows: Tensor) -> list[tuple[Tensor, Tensor | None]]:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
-        with self._switched(masks=[]):
-            run(self.examination.shared, values, lambda step: 1)
+        draws = random_layers.Masked(self.sites, [], self._gaussian_noise)
+        with random_layers.switched(draws, self.examination.own_calls):
+            run(self.examination.shared, values, lambda step: 1, lambda step, width: self._precision_of(step))
         tensors = [values[slot].tensor for slot in self._crossing]
         return [(tensor, get_keras_mask(tensor)) for tensor in tensors]
 
@@ -310,13 +329,20 @@ class KerasModel:
             id(self.examination.random_steps[level - 1]): mask.shape[0]
             for level, mask in zip(self.levels, masks, strict=True)
         }
-        with self._switched(masks):
-            run(self.examination.repeated, values, lambda step: width_of.get(id(step), 1))
+        draws = random_layers.Masked(self.sites, masks, self._gaussian_noise)
+
+        @contextlib.contextmanager
+        def around(step: Step, width: int) -> Iterator[None]:
+            draws.width = width if random_layers.widens_itself(step.operation) else None
+            with self._precision_of(step):
+                yield
+
+        with random_layers.switched(draws, self.examination.own_calls):
+            run(self.examination.repeated, values, lambda step: width_of.get(id(step), 1), around)
         return widen(values[self._program.outputs[0]], masks[-1].shape[0])
 
-    def _switched(self, masks: Sequence[Tensor]) -> contextlib.AbstractContextManager[None]:
-        draws = random_layers.Masked(self.sites, masks, self._gaussian_noise)
-        return random_layers.switched(draws, self.examination.own_calls)
+    def _precision_of(self, step: Step) -> contextlib.AbstractContextManager[None]:
+        return in_bfloat16(step) if id(step) in self._in_bfloat16 else contextlib.nullcontext()
 
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Compile for fixed shapes; no update of a variable, seed or loss leaves the function."""

@@ -9,6 +9,7 @@ first axis. What no random layer feeds has width 1 and is computed once for all 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ import keras
 from keras import ops
 from keras.src.backend import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
+
+from howsure.models.keras_random import widens_itself
 
 Tensor = Any
 
@@ -168,7 +171,7 @@ def run(
     steps: Sequence[Step],
     values: dict[Slot, Value],
     width_of: Callable[[Step], int],
-    before: Callable[[Step], None] = lambda step: None,
+    around: Callable[[Step, int], AbstractContextManager[object]] = lambda step, width: nullcontext(),
 ) -> None:
     """Run steps on `values`, adding the results to it.
 
@@ -176,20 +179,23 @@ def run(
         steps: In order.
         values: What is known; every step's inputs must be there when its turn comes.
         width_of: Least width of a step, above 1 for steps that hold random layers.
-        before: Called before each step.
+        around: What a step runs in, given how many passes its inputs hold. A random layer that is a
+            step of its own gets its input as it is and widens it itself.
     """
     for step in steps:
-        width = max([width_of(step), *(values[slot].width for slot in step.inputs())])
+        given = max([1, *(values[slot].width for slot in step.inputs())])
+        width = max(width_of(step), given)
+        filled = given if widens_itself(step.operation) else width
 
-        def fill(item: Any, width: int = width) -> Any:
-            return widen(values[item], width) if isinstance(item, Slot) else item
+        def fill(item: Any, filled: int = filled) -> Any:
+            return widen(values[item], filled) if isinstance(item, Slot) else item
 
         args = keras.tree.map_structure(fill, step.args)
         kwargs = dict(keras.tree.map_structure(fill, step.kwargs))
         if getattr(step.operation, "_call_has_training_arg", False):
             kwargs["training"] = False
-        before(step)
-        results = keras.tree.flatten(step.operation(*args, **kwargs))
+        with around(step, filled):
+            results = keras.tree.flatten(step.operation(*args, **kwargs))
         values.update(
             {slot: Value(tensor, width) for slot, tensor in zip(step.outputs, results, strict=True)}
         )

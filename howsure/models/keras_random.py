@@ -144,6 +144,11 @@ def _in_training(bound: Any) -> Any:
     return call
 
 
+def widens_itself(operation: Any) -> bool:
+    """Whether an operation is one of Keras's own random layers and nothing more."""
+    return kind_of(operation) is not None and not has_own_call(operation)
+
+
 def is_random(layer: Layer, gaussian_noise: bool) -> bool:
     """Whether a layer's passes differ: a random layer with a rate above 0; noise only when asked for."""
     kind = kind_of(layer)
@@ -215,10 +220,14 @@ class Recording:
 class Masked:
     """Draws that apply given masks, one after the other, to passes folded into the batch axis.
 
+    Attributes:
+        width: Passes folded into what the next layer gets: as many as its mask has, or a divisor of
+            that; each is then repeated.
+
     Args:
         sites: The calls to come, as recorded.
         masks: For each site (W, *site.shape) as `howsure.dropout.masks.draw` makes them, where W
-            passes are folded, pass-major, into the first axis of what the layer gets.
+            passes are folded, pass-major, into the first axis of what the layer returns.
         gaussian_noise: Whether `GaussianNoise` is random.
     """
 
@@ -227,6 +236,7 @@ class Masked:
         self._masks = masks
         self._gaussian_noise = gaussian_noise
         self._next = 0
+        self.width: int | None = None
 
     def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
         """Apply the next mask."""
@@ -244,14 +254,21 @@ class Masked:
             )
         mask = self._masks[self._next]
         self._next += 1
-        folded = ops.reshape(inputs, (mask.shape[0], -1, *inputs.shape[1:]))
-        outputs = _transform(site, folded, ops.expand_dims(ops.cast(mask, inputs.dtype), 1))
-        return ops.reshape(outputs, (-1, *inputs.shape[1:]))
+        units = inputs.shape[1:]
+        width = self.width or mask.shape[0]
+        folded = ops.reshape(inputs, (width, 1, -1, *units))
+        outputs = _transform(site, folded, ops.reshape(mask, (width, -1, 1, *mask.shape[1:])))
+        return ops.reshape(outputs, (-1, *units))
 
 
 def _transform(site: Site, inputs: Tensor, mask: Tensor) -> Tensor:
+    """`inputs` (W', 1, n, …) under masks (W', r, 1, …), as (W', r, n, …)."""
+    dtype = inputs.dtype
     if site.kind == DROPOUT:
-        return inputs * mask * (0.0 if site.rate == 1 else 1 / (1 - site.rate))
+        # In float32 and before the passes are told apart: cheap there, and no rounding of the scale.
+        scaled = ops.cast(inputs, "float32") * (0.0 if site.rate == 1 else 1 / (1 - site.rate))
+        return ops.cast(scaled, dtype) * ops.cast(mask, dtype)
+    mask = ops.cast(mask, dtype)
     if site.kind == GAUSSIAN_DROPOUT:
         return inputs * mask
     if site.kind == GAUSSIAN_NOISE:

@@ -1,5 +1,7 @@
 """A network whose late dropout is cheap: the plan splits it, and the numbers hold."""
 
+from dataclasses import asdict
+
 import keras
 import numpy as np
 import pytest
@@ -49,18 +51,21 @@ def same(a, b):
 
 
 def test_the_late_dropout_is_split(plan):
-    assert plan.first.widths == (1, 64)
-    assert plan.further.widths == (5, 160)
-    assert plan.first.cost < 1.1
+    assert plan.design.widths == (1, 64)
+    assert plan.design.cells == 5
+    assert plan.design.cost < 1.1
 
 
 def test_the_plan_does_not_depend_on_the_order_of_rows_or_on_copies(network, plan):
     model, x = network
     for rows in (x[::-1], np.concatenate([x, x[:7]])):
         other = howsure.plan(model, rows)
-        assert other.first.widths == plan.first.widths
-        assert other.first.constant == pytest.approx(plan.first.constant, rel=1e-4)
-        assert other.further.constant == pytest.approx(plan.further.constant, rel=1e-4)
+        assert other.design.widths == plan.design.widths
+        for errors, same_errors in (
+            (other.design.one, plan.design.one),
+            (other.design.group, plan.design.group),
+        ):
+            assert asdict(errors) == pytest.approx(asdict(same_errors), rel=1e-3, abs=1e-7)
 
 
 def test_without_a_plan_the_order_of_rows_does_not_matter_either(network):
@@ -107,15 +112,16 @@ def test_max_passes_is_never_exceeded_and_target_error_reached_where_it_is_not(n
     stopped_early = certainty.passes < certainty.passes.max()
     assert np.all(certainty.mc_error[stopped_early] <= 0.004)
     assert np.all(certainty.settled[stopped_early])
-    assert certainty.plan["first"]["widths"] == (1, 16)
+    assert certainty.plan["design"]["widths"] == (1, 64)
 
 
 def test_the_plan_is_saved_with_the_result(network, plan, tmp_path):
     model, x = network
     howsure.assess(model, x, method=howsure.MCDropout(plan=plan)).save(tmp_path / "c.parquet")
     saved = howsure.load(tmp_path / "c.parquet").plan
-    assert saved["further"]["widths"] == list(plan.further.widths)
-    assert saved["further"]["constant"] == plan.further.constant
+    assert saved["design"]["widths"] == list(plan.design.widths)
+    assert saved["design"]["group"]["linear"] == plan.design.group.linear
+    assert saved["precision"] == "float32"
 
 
 def test_where_no_layer_is_cheap_the_plan_is_flat():
@@ -124,5 +130,5 @@ def test_where_no_layer_is_cheap_the_plan_is_flat():
 
 
 def test_few_passes_and_independent_ones_are_flat(network):
-    for method in (howsure.MCDropout(max_passes=100), howsure.MCDropout(balanced=False)):
+    for method in (howsure.MCDropout(max_passes=39), howsure.MCDropout(balanced=False)):
         assert howsure.plan(*network, method) == howsure.Plan()
