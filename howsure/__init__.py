@@ -1,6 +1,6 @@
 """How sure is your neural network, row by row."""
 
-from howsure.assess import assess, plan, predict_with_uncertainty
+from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.certainty import Certainty, Row
 from howsure.dropout.method import MCDropout
@@ -35,4 +35,5 @@ __all__ = [
     "load",
     "plan",
     "predict_with_uncertainty",
+    "stream",
 ]

@@ -76,11 +76,74 @@ def assess(
         >>> print(certainty[certainty.coin_flips()[0]])     # doctest: +SKIP
         51 ± 1 % '8', or '6' (46 %): coin flip. The image itself is ambiguous.
     """
+    blocks = stream(
+        model,
+        x,
+        method=method,
+        seed=seed,
+        batch_size=batch_size,
+        outputs=outputs,
+        class_names=class_names,
+        thresholds=thresholds,
+        progress=progress,
+    )
+    return Certainty.joined(list(blocks))
+
+
+def stream(
+    model: Any,
+    x: Any,
+    *,
+    method: MCDropout | None = None,
+    seed: int = 0,
+    batch_size: int = 256,
+    outputs: str | None = None,
+    class_names: Sequence[str] | None = None,
+    thresholds: Thresholds | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Certainty]:
+    """As `assess`, but block by block, for more rows than results fit in memory.
+
+    Give `x` as a memory-mapped array (`numpy.load(path, mmap_mode="r")`), and memory does not grow with
+    the number of rows. The plan is made once, from all rows, before the first block.
+
+    Args:
+        model: See `assess`, as for all arguments.
+        x: (N, …) rows.
+        method: How passes are drawn.
+        seed: Seed of the masks.
+        batch_size: Rows that run together.
+        outputs: `logits` or `probabilities`.
+        class_names: K names.
+        thresholds: Where `sure` and `coin flip` lie.
+        progress: Called with (rows done, rows in all).
+
+    Returns:
+        An iterator over `Certainty` objects of up to `BLOCK` rows each, in order, their `row` counting
+        through; one of none for zero rows. `Certainty.joined` makes one of several.
+
+    Raises:
+        InputError: As in `assess`, before the first block is asked for.
+        ModelError: Likewise, but for a model all whose passes are the same, which only a block can show.
+
+    Example:
+        >>> for number, block in enumerate(howsure.stream(model, x)):  # doctest: +SKIP
+        ...     block.save(f"certainty-{number:04}.parquet")
+    """
     method = MCDropout() if method is None else method
     run, specs = _prepare_run(model, x, method, seed, batch_size, outputs, thresholds)
     names = check_class_names(class_names, run.shape[-1])
-    total = len(run.numbers)
-    done = 0
+    return _blocks_of(run, method, names, row_kind(specs), progress)
+
+
+def _blocks_of(
+    run: Run,
+    method: MCDropout,
+    class_names: tuple[str, ...],
+    kind: str,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[Certainty]:
+    total, done = len(run.numbers), 0
 
     def finished(count: int) -> None:
         nonlocal done
@@ -90,29 +153,29 @@ def assess(
 
     chosen = make_plan(method, run) if method.plan is None else method.plan
     run = in_precision(run, chosen)
-    blocks = [draw_passes(method, chosen, block, finished) for block in _blocks(run)]
-    if total and not any(block.variance.any() for block in blocks):
-        _check_that_passes_differ(run.model)
-    classes = run.shape[-1]
-    entropies = _joined([block.entropies_error for block in blocks], (0, 3))
-    return Certainty(
-        probabilities=_joined([block.probabilities for block in blocks], (0, classes)),
-        mc_error=_joined([block.mc_error for block in blocks], (0, classes)),
-        expected_entropy=_joined([block.expected_entropy for block in blocks], (0,)),
-        passes=_joined([block.passes for block in blocks], (0,)).astype(np.int64),
-        entropy_correction=_joined([block.entropy_correction for block in blocks], (0,)),
-        entropy_error=entropies[:, 0],
-        expected_entropy_error=entropies[:, 1],
-        mutual_information_error=entropies[:, 2],
-        class_names=names,
-        row=np.arange(total),
-        kind=row_kind(specs),
-        thresholds=run.thresholds,
-        method=method.settings,
-        seed=run.seed,
-        plan=chosen.settings or None,
-        version=importlib.metadata.version("howsure"),
-    )
+    for block in _blocks(run):
+        passes = draw_passes(method, chosen, block, finished)
+        if len(block.numbers) and not passes.variance.any():
+            _check_that_passes_differ(run.model)
+        entropy_error, expected_entropy_error, mutual_information_error = passes.entropies_error.T
+        yield Certainty(
+            probabilities=passes.probabilities,
+            mc_error=passes.mc_error,
+            expected_entropy=passes.expected_entropy,
+            passes=passes.passes,
+            class_names=class_names,
+            row=block.numbers,
+            entropy_correction=passes.entropy_correction,
+            entropy_error=entropy_error,
+            expected_entropy_error=expected_entropy_error,
+            mutual_information_error=mutual_information_error,
+            kind=kind,
+            thresholds=run.thresholds,
+            method=method.settings,
+            seed=run.seed,
+            plan=chosen.settings or None,
+            version=importlib.metadata.version("howsure"),
+        )
 
 
 def plan(
@@ -180,10 +243,8 @@ def predict_with_uncertainty(
         Thresholds(),
     )
     blocks = [draw_passes(method, Plan(), block, lambda count: None) for block in _blocks(run)]
-    empty = (0, *adapter.output_shape)
-    return _joined([block.probabilities for block in blocks], empty), _joined(
-        [block.variance for block in blocks], empty
-    )
+    mean = np.concatenate([block.probabilities for block in blocks])
+    return mean, np.concatenate([block.variance for block in blocks])
 
 
 def _prepare_run(
@@ -334,13 +395,9 @@ def _cast(rows: Sequence[Array], specs: Sequence[InputSpec]) -> list[_CastRows]:
 
 
 def _blocks(run: Run) -> Iterator[Run]:
-    """The same with `BLOCK` rows at a time, whose running sums fit in memory."""
-    for start in range(0, len(run.numbers), BLOCK):
+    """The same with `BLOCK` rows at a time, whose running sums fit in memory; one of none for no rows."""
+    for start in range(0, max(1, len(run.numbers)), BLOCK):
         yield replace(run, numbers=run.numbers[start : start + BLOCK])
-
-
-def _joined(parts: Sequence[NDArray[Any]], empty: tuple[int, ...]) -> NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(empty)
 
 
 def _check_type(value: object, wanted: type, name: str, example: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure import verdict as verdicts
-from howsure.errors import FileError
+from howsure.errors import FileError, InputError
 from howsure.labels import check_labels
 from howsure.verdict import Thresholds
 
@@ -35,6 +35,10 @@ _WHERE_NOT_GIVEN = {
     "expected_entropy_error": np.nan,
     "mutual_information_error": np.nan,
 }
+_ARRAYS = (
+    *("probabilities", "mc_error", "expected_entropy", "passes", "row", "truth", "entropy_correction"),
+    *("entropy_error", "expected_entropy_error", "mutual_information_error"),
+)
 _REASON_IN_WORDS = {
     verdicts.AMBIGUOUS: "The {kind} itself is ambiguous.",
     verdicts.DISAGREEMENT: "The network does not know: its passes disagree.",
@@ -178,15 +182,17 @@ class Certainty:
     version: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("probabilities", "mc_error", "expected_entropy", "passes", "row", "truth"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, _read_only(value))
         for name, number in _WHERE_NOT_GIVEN.items():
-            value = getattr(self, name)
-            filled = np.full(len(self), number) if value is None else value
-            object.__setattr__(self, name, _read_only(filled))
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(len(self), number))
+        for name, array in self._arrays.items():
+            object.__setattr__(self, name, _read_only(array))
         object.__setattr__(self, "class_names", tuple(self.class_names))
+
+    @property
+    def _arrays(self) -> dict[str, Any]:
+        """What there is one of for every row, by name."""
+        return {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, so that copies from other processes are read-only as well.
@@ -274,19 +280,7 @@ class Certainty:
             return self._row(int(index))
         if isinstance(index, tuple):
             index = list(index)  # numpy would take it for one index per axis
-        return replace(
-            self,
-            probabilities=self.probabilities[index],
-            mc_error=self.mc_error[index],
-            expected_entropy=self.expected_entropy[index],
-            passes=self.passes[index],
-            row=self.row[index],
-            truth=None if self.truth is None else self.truth[index],
-            entropy_correction=self.entropy_correction[index],
-            entropy_error=self.entropy_error[index],
-            expected_entropy_error=self.expected_entropy_error[index],
-            mutual_information_error=self.mutual_information_error[index],
-        )
+        return replace(self, **{name: array[index] for name, array in self._arrays.items()})
 
     def _row(self, index: int) -> Row:
         if not -len(self) <= index < len(self):
@@ -322,6 +316,29 @@ class Certainty:
         """Positions of the rows that are coin flips, the most undecided first."""
         order = self.most_undecided()
         return np.asarray(order[self.verdict[order] == verdicts.COIN_FLIP])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Certainty]) -> Certainty:
+        """One `Certainty` of several that belong together, such as the blocks of `howsure.stream`.
+
+        Args:
+            parts: At least one; settings are those of the first.
+
+        Raises:
+            InputError: None at all, or parts that differ in their classes or in whether they have truth.
+        """
+        if len({(part.class_names, part.truth is None) for part in parts}) != 1:
+            raise InputError(
+                "These parts cannot be joined",
+                expected="one `Certainty` or more, of the same classes, all with truth or all without",
+                received=f"{len(parts)} of {len({part.class_names for part in parts})} sets of classes",
+            )
+        if len(parts) == 1:
+            return parts[0]
+        arrays: dict[str, Any] = {
+            name: np.concatenate([part._arrays[name] for part in parts]) for name in parts[0]._arrays
+        }
+        return replace(parts[0], **arrays)
 
     def with_truth(self, labels: ArrayLike) -> Certainty:
         """The same with true classes beside it.

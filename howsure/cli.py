@@ -134,8 +134,9 @@ def assess_command(
         rows = _read_rows(data, network, skip_unreadable)
         truth = given_labels if given_labels is not None else _labels_in(rows, names)
         _check_truth(truth, rows, network)
-        with progress(errors, "Assessing") as shown:
-            certainty = howsure.assess(
+        blocks: list[Certainty] = []
+        with _kept_when_interrupted(blocks, out), progress(errors, "Assessing") as shown:
+            blocks += howsure.stream(
                 network,
                 _divided(rows.x, divide_by),
                 method=method,
@@ -145,6 +146,7 @@ def assess_command(
                 class_names=names if names is not None else rows.class_names,
                 progress=lambda done, total: shown(done / max(1, total), f"{done:,} of {total:,} rows"),
             )
+        certainty = Certainty.joined(blocks)
         if truth is not None:
             certainty = certainty.with_truth(truth)
         _save(certainty, out)
@@ -236,6 +238,20 @@ def _check_writable(folder: Path) -> None:
         raise FileError(
             f"Nothing can be written in the folder '{folder}' ({error.strerror or error})"
         ) from error
+
+
+@contextlib.contextmanager
+def _kept_when_interrupted(blocks: list[Certainty], out: Path) -> Iterator[None]:
+    """On Ctrl-C write the rows that are done beside `out`, and say so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if blocks:
+            part = out.with_name(f"{out.stem}.part{out.suffix}")
+            certainty = Certainty.joined(blocks)
+            certainty.save(part)
+            say(Console(stderr=True), f"kept: the first {len(certainty):,} rows, in '{part}'")
+        raise
 
 
 def _save(certainty: Certainty, out: Path) -> None:

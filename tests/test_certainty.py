@@ -734,3 +734,16 @@ def test_with_truth():
     certainty = make(np.full((3, 3), 1 / 3)).with_truth([0, 2, 1])
     assert certainty.truth.tolist() == [0, 2, 1]
     assert certainty[1].truth == 2
+
+
+def test_parts_are_joined_and_only_parts_that_belong_together():
+    c = random_one()
+    joined = Certainty.joined([c[:3], c[3:4], c[4:]])
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(joined, name), getattr(c, name))
+    assert joined.class_names == c.class_names
+    without_truth = random_one(truth=None)
+    others = dataclasses.replace(c, class_names=tuple("vwxyz"))
+    for parts in ([], [c, without_truth], [c, others]):
+        with pytest.raises(howsure.InputError, match="cannot be joined"):
+            Certainty.joined(parts)

@@ -312,18 +312,33 @@ def test_an_interruption_ends_with_130_and_one_line(model_file, data_file, tmp_p
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(howsure, "assess", interrupt)
+    monkeypatch.setattr(howsure, "stream", interrupt)
     done = run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
     assert done.exit_code == 130
     assert done.stderr == "interrupted\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.npz"]
 
 
+def test_an_interruption_keeps_the_rows_that_are_done(model_file, data_file, tmp_path, monkeypatch):
+    whole = howsure.stream
+
+    def one_block(*args, **kwargs):
+        yield next(whole(*args, **kwargs))[:2]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(howsure, "stream", one_block)
+    done = run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
+    assert done.exit_code == 130
+    assert "kept: the first 2 rows" in done.stderr
+    assert len(howsure.load(tmp_path / "o.part.parquet")) == 2
+    assert not (tmp_path / "o.parquet").exists()
+
+
 def test_a_fault_elsewhere_passes_through(model_file, data_file, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise ZeroDivisionError("in the user's layer")
 
-    monkeypatch.setattr(howsure, "assess", fail)
+    monkeypatch.setattr(howsure, "stream", fail)
     with pytest.raises(ZeroDivisionError, match="in the user's layer"):
         run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
 

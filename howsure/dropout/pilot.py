@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from howsure.dropout.method import MCDropout
 from howsure.dropout.plan import BFLOAT16, FLOAT32, Design, Plan, best_ratios, cell_ratios, design_of
 from howsure.dropout.rounds import (
     FIRST_ROUND,
+    PROGRESS_ROWS,
     Run,
     estimate_rows,
     in_parts,
@@ -143,14 +144,17 @@ def _flat_is_as_good(run: Run, rows: Integers, design: Design, means: Sequence[F
 
 def _sample(run: Run, count: int) -> Integers:
     """Positions of `count` rows chosen by their content, so that neither order nor copies matter."""
-    total = len(run.numbers)
-    digests: dict[bytes, int] = {}
-    for position in range(total):
-        content = hashlib.blake2b(digest_size=8)
+    checksums = np.zeros(len(run.numbers), dtype=np.uint32)
+    for start in range(0, len(checksums), PROGRESS_ROWS):
+        part = slice(start, start + PROGRESS_ROWS)
         for rows in run.rows:
-            content.update(np.ascontiguousarray(rows[run.numbers[position]]).tobytes())
-        digests.setdefault(content.digest(), position)
-    return np.array([position for _, position in sorted(digests.items())[:count]])
+            contents = map(bytes, np.ascontiguousarray(rows[run.numbers[part]]))
+            checksums[part] = [
+                zlib.crc32(content, before)
+                for content, before in zip(contents, checksums[part].tolist(), strict=True)
+            ]
+    _, positions = np.unique(checksums, return_index=True)
+    return np.asarray(positions[:count])
 
 
 def _flat_group(run: Run, positions: Integers, size: int, group: int) -> Floats:

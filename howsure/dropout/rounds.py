@@ -33,7 +33,7 @@ ROUND_STAGE = 1
 """Stage of the masks of the first group of cells; flat passes are stage 0, the pilot's are far above."""
 
 PROGRESS_ROWS = 1024
-"""Rows between two reports of progress."""
+"""Rows that are looked at between two reports of progress."""
 
 KEPT_MASKS = 1 << 28
 """Bytes of masks kept for the next chunk of rows instead of being drawn again."""
@@ -107,9 +107,8 @@ def in_precision(run: Run, plan: Plan) -> Run:
 
 
 def _padded(rows: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16 …: few shapes, so that little is compiled anew."""
-    power = 1 << (rows - 1).bit_length()
-    return power * 3 // 4 if 4 * rows <= 3 * power and power >= 4 else power
+    """The next power of two: few shapes, so that little is compiled anew."""
+    return 1 << (rows - 1).bit_length()
 
 
 @dataclass(frozen=True)

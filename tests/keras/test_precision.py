@@ -1,0 +1,128 @@
+"""Heavy layers in bfloat16: near the numbers of float32, the model as found, and only where it pays."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import howsure
+from howsure.models import keras as adapters
+from howsure.models.keras import KerasModel, adapt
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A convolution of 1.2 million multiply-adds between two dropouts."""
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 1)),
+            layers.Conv2D(32, 3, activation="relu", name="light"),
+            layers.Dropout(0.2),
+            layers.Conv2D(64, 3, activation="relu", name="heavy"),
+            layers.MaxPooling2D(8),
+            layers.Flatten(),
+            layers.Dropout(0.25),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    return model, np.random.default_rng(0).normal(size=(80, 12, 12, 1)).astype("float32")
+
+
+@pytest.fixture
+def faster(monkeypatch):
+    monkeypatch.setattr(adapters, "bfloat16_is_faster", lambda: True)
+
+
+def policies(model):
+    return [(layer.name, layer.dtype_policy.name) for layer in model.layers]
+
+
+def test_heavy_layers_run_in_bfloat16_and_the_numbers_are_near(network, faster):
+    model, x = network
+    before = policies(model)
+    plan = howsure.plan(model, x)
+    assert plan.precision == "bfloat16"
+    near = howsure.assess(model, x, method=howsure.MCDropout(plan=plan))
+    assert policies(model) == before
+    exact = howsure.assess(
+        model, x, method=howsure.MCDropout(plan=howsure.Plan(plan.design, plan.shares, "float32"))
+    )
+    both = near.passes == exact.passes
+    off = np.abs(near.probabilities - exact.probabilities)[both]
+    assert both.mean() > 0.9
+    assert 0 < off.max() < 0.004
+    assert np.sqrt(np.mean(off**2)) < 0.001
+    np.testing.assert_allclose(near.probabilities.sum(axis=-1), 1, atol=1e-5)
+
+
+def test_what_is_reduced_are_the_heavy_layer_and_what_only_it_reads(network, faster):
+    model, x = network
+    adapter, _, _ = adapt(model, x, gaussian_noise=False)
+    reduced = adapter.reduced()
+    names = {step.name for step in adapter._program.steps if id(step) in reduced._in_bfloat16}
+    assert names == {model.layers[1].name, "heavy"}
+
+
+def test_no_precision_is_lost_where_the_processor_gains_nothing(network, monkeypatch):
+    model, x = network
+    monkeypatch.setattr(adapters, "bfloat16_is_faster", lambda: False)
+    assert howsure.plan(model, x).precision == "float32"
+
+
+def test_the_pilot_keeps_float32_where_bfloat16_is_too_far_off(network, faster, monkeypatch):
+    model, x = network
+    passes = KerasModel.passes
+
+    def far_off(self, shared, masks):
+        values = passes(self, shared, masks)
+        return values[..., ::-1] if self._in_bfloat16 else values
+
+    monkeypatch.setattr(KerasModel, "passes", far_off)
+    assert howsure.plan(model, x).precision == "float32"
+
+
+def test_a_fixed_number_of_passes_is_always_float32(network, faster):
+    model, x = network
+    method = howsure.MCDropout(passes=20)
+    many = howsure.assess(model, x, method=method)
+    adapter, _, _ = adapt(model, x, gaussian_noise=False)
+    np.testing.assert_array_equal(many.probabilities, howsure.assess(adapter, x, method=method).probabilities)
+    assert many.plan is None
+
+
+def test_policies_are_restored_after_an_exception(network, faster, monkeypatch):
+    model, x = network
+    before = policies(model)
+    adapter, rows, _ = adapt(model, x, gaussian_noise=False)
+    reduced = adapter.reduced()
+    shared = reduced.share([rows[0][:2]])
+
+    def fail(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(layers.Conv2D, "convolution_op", fail)
+    with pytest.raises(ZeroDivisionError):
+        reduced.passes(shared, [np.ones((1, *site.shape), dtype=bool) for site in adapter.sites])
+    assert policies(model) == before
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
+def test_a_model_of_less_precision_of_its_own_works(policy):
+    if policy == "mixed_float16" and keras.backend.backend() == "torch":
+        pytest.skip("PyTorch has no convolution in float16 on processors")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(8, 3, activation="relu", dtype=policy),
+            layers.Dropout(0.3, dtype=policy),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax", dtype=policy),
+        ]
+    )
+    x = np.random.default_rng(0).normal(size=(12, 8, 8, 1)).astype("float32")
+    certainty = howsure.assess(model, x, method=howsure.MCDropout(passes=200))
+    mean, variance = howsure.predict_with_uncertainty(model, x, n_iter=200)
+    np.testing.assert_allclose(certainty.probabilities.sum(axis=-1), 1, atol=1e-6)
+    assert np.all(np.abs(certainty.probabilities - mean) < 6 * np.sqrt(variance / 200) + 0.01)
