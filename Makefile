@@ -35,11 +35,19 @@ format: .venv/.ready
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: .venv/.ready           ## seconds per 1,000 rows beside plain predict and the textbook loop
+# A peer that cannot be installed does not stop the others; the benchmarks say that it is missing.
+.venv-peers/.ready:
+	$(PYTHON) -m venv .venv-peers
+	-.venv-peers/bin/python $(PIP_INSTALL) 'torch-uncertainty[cpu]'
+	-.venv-peers/bin/python $(PIP_INSTALL) baal
+	-.venv-peers/bin/python $(PIP_INSTALL) pytorch-ood
+	touch $@
+
+bench: .venv/.ready .venv-peers/.ready    ## slow: what certainty costs, writes docs/performance.md
 	.venv/bin/python -m benchmarks
 
 validate: .venv/.ready        ## slow: are the error bars honest? writes docs/coverage.md
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation
 
 clean:
-	rm -rf .venv .venv-demo .mypy_cache .pytest_cache .ruff_cache .coverage demo *.egg-info
+	rm -rf .venv .venv-demo .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage demo *.egg-info

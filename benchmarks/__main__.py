@@ -1,169 +1,143 @@
-"""What certainty costs on the question's CNN: plain predict, the textbook loop, and assess, per backend.
+"""What certainty costs: every figure to docs/performance.json, the tables to docs/performance.md.
 
-    python -m benchmarks            all three backends, one after the other, table to docs/performance.md
-    python -m benchmarks --one      the backend in KERAS_BACKEND, as JSON on the last line
+    python -m benchmarks                              everything, half an hour or more on two cores
+    python -m benchmarks speed                        one kind: network, speed, memory, errors, growth, peers
+    python -m benchmarks speed question tensorflow    one measurement; the others stay as they were
 
-All figures are wall time on this machine in one run; the ratios are what to look at.
+Measurements run one after the other, each in a process of its own. Figures from another machine are
+dropped. Peers need the environment that `make bench` sets up.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from benchmarks.page import page
+from howsure.datasets import cache_folder
 
-import howsure
-from howsure import datasets
+ROOT = Path(__file__).parent.parent
+FIGURES = ROOT / "docs" / "performance.json"
+PAGE = ROOT / "docs" / "performance.md"
+PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
 BACKENDS = ("tensorflow", "jax", "torch")
-ROWS = 1000
-HARD = 150
-TRAINING_SECONDS = 60
-LOOP_PASSES = 10
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+OTHERS = ("transfer", "residual", "transformer", "mlp")
+PEERS = (
+    "plain",
+    "torch-uncertainty",
+    "torch-uncertainty-loop",
+    "baal",
+    "baal-loop",
+    "baal-cached",
+    "pytorch-ood",
+)
+PACKAGES = ("howsure", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "numpy")
 
 
-def fastest(function: Callable[[], object], repeats: int = 3) -> float:
-    """Seconds of the fastest of some runs, after one that compiles."""
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def measurements() -> list[tuple[str, ...]]:
+    """All of them, each as the words that select it."""
+    everywhere = [("question", backend) for backend in BACKENDS]
+    on_tensorflow = [(name, "tensorflow") for name in OTHERS]
+    on_torch = [(name, "torch") for name in OTHERS if name != "transfer"]  # takes ten minutes there
+    return [
+        *(("network", name) for name in ("question", *OTHERS, "stream")),
+        *(("speed", *pair) for pair in (*everywhere, *on_tensorflow, *on_torch)),
+        *(
+            ("memory", *pair, what)
+            for pair in (*everywhere, *on_tensorflow)
+            for what in ("predict", "loop", "assess")
+        ),
+        *(("errors", name) for name in ("question", *OTHERS)),
+        *(("growth", "stream", "rows", str(10**power)) for power in (3, 4, 5, 6)),
+        *(("growth", "stream", "passes", str(passes)) for passes in (20, 200, 2000)),
+        *(("peers", "question", peer) for peer in PEERS),
+    ]
 
 
-def one(model_file: Path) -> dict[str, float]:
-    """Time one backend."""
-    import keras
-
-    model = keras.models.load_model(model_file)
-    x = datasets.mnist().x_test[:ROWS, ..., None].astype("float32") / 255
-
-    def textbook() -> None:
-        for _ in range(LOOP_PASSES):
-            for start in range(0, ROWS, 128):
-                keras.ops.convert_to_numpy(model(x[start : start + 128], training=True))
-
-    plain = min(
-        fastest(lambda size=size: model.predict(x, batch_size=size, verbose=0)) for size in (32, 128, 256)
-    )
-    loop = fastest(textbook, repeats=1) * 100 / LOOP_PASSES
-    assess = fastest(lambda: howsure.assess(model, x))
-    flat = fastest(lambda: howsure.assess(model, x, method=howsure.MCDropout(passes=20)), repeats=1)
-    return {"plain": plain, "loop of 100": loop, "assess": assess, "20 flat passes": flat}
+def selected(words: list[str]) -> list[tuple[str, ...]]:
+    """The measurements with all these words, after the networks they need."""
+    chosen = [each for each in measurements() if set(words) <= set(each)]
+    if not chosen:
+        known = sorted({word for each in measurements() for word in each})
+        sys.exit(f"No measurement has all of these words: {' '.join(words)}. Known are {', '.join(known)}.")
+    networks = [each for each in measurements() if each[0] == "network" and any(each[1] in c for c in chosen)]
+    return networks + [each for each in chosen if each not in networks]
 
 
-def errors(model_file: Path) -> dict[str, float]:
-    """RMSE of the predictive mean on the least certain rows, against a long reference."""
-    import keras
+def measure(words: tuple[str, ...]) -> dict[str, Any]:
+    """The figures of one measurement, or the last line of what went wrong."""
+    backend = next((word for word in words if word in BACKENDS), "tensorflow")
+    if words[0] == "peers":
+        weights = cache_folder() / "benchmarks" / "question.npz"
+        command = [str(PEERS_PYTHON), "-m", "benchmarks.peers", str(weights), words[-1]]
+    else:
+        command = [sys.executable, "-m", "benchmarks.measure", *words]
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    except FileNotFoundError:
+        return {"error": f"{command[0]} is not there; `make bench` sets it up"}
+    if done.returncode != 0:
+        said = done.stderr.strip() or f"ended with code {done.returncode} and no word"
+        print(said, file=sys.stderr)
+        return {"error": said.splitlines()[-1]}
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
-    model = keras.models.load_model(model_file)
-    x = datasets.mnist().x_test[:, ..., None].astype("float32") / 255
-    top = np.sort(model.predict(x, batch_size=128, verbose=0), axis=1)
-    x = x[np.argsort(top[:, -1] - top[:, -2])[:HARD]]
-    long = howsure.MCDropout(target_error=0.0006, max_passes=60_000)
-    reference = howsure.assess(model, x, method=long, seed=1234)
-    runs = [howsure.assess(model, x, seed=seed) for seed in range(10)]
-    off = np.array([run.probabilities - reference.probabilities for run in runs])
-    _, variance = howsure.predict_with_uncertainty(model, x, n_iter=200)
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
-        "reference error": float(np.sqrt(np.mean(reference.mc_error**2))),
-        "assess": float(np.sqrt(np.mean(off**2))),
-        "reported": float(np.sqrt(np.mean([run.mc_error**2 for run in runs]))),
-        "loop of 100": float(np.sqrt(np.mean(variance) / 100)),
-        "passes of equal error": float(np.mean(variance) / np.mean(off**2)),
+        "processor": names[0] if names else platform.machine(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
     }
 
 
-def train(model_file: Path) -> None:
-    """The network all backends time, trained for a minute."""
-    from howsure.models import question
-
-    digits = datasets.mnist()
-    model = question.build(0)
-    question.train(
-        model,
-        digits.x_train,
-        digits.y_train,
-        seconds=TRAINING_SECONDS,
-        epochs=None,
-        seed=0,
-        on_batch=lambda _: None,
-    )
-    question.save(model, model_file)
-
-
-def child(task: str, model_file: Path, backend: str) -> dict[str, float]:
-    """Run one task in a process with its own backend."""
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "benchmarks", task, str(model_file)]
-    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
+def versions() -> dict[str, str]:
+    """Of Python and of what is installed among `PACKAGES`."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def main() -> None:
-    """Train once, time every backend, write the page."""
-    with tempfile.TemporaryDirectory() as folder:
-        model_file = Path(folder) / "model.keras"
-        print(f"training for {TRAINING_SECONDS} s …", flush=True)
-        child("--train", model_file, "tensorflow")
-        print("error on the least certain rows …", flush=True)
-        error = child("--errors", model_file, "tensorflow")
-        print(json.dumps(error), flush=True)
-        times = {}
-        for backend in BACKENDS:
-            print(f"timing {backend} …", flush=True)
-            times[backend] = child("--one", model_file, backend)
-            print(json.dumps(times[backend]), flush=True)
-    PAGE.write_text(page(times, error))
-    print(f"written: {PAGE}")
-
-
-def page(times: dict[str, dict[str, float]], error: dict[str, float]) -> str:
-    """The table in Markdown."""
-    lines = [
-        "# What certainty costs",
-        "",
-        f"Printed by `make bench`: the question's CNN, {ROWS:,} MNIST test images, {os.cpu_count()} cores "
-        f"of {platform.machine()}, Python {platform.python_version()}. Wall time, the fastest of three "
-        "calls (`assess` compiles anew in every call, and that is counted); `x` is the ratio to one plain "
-        "`predict` of the same backend, compiled before, at the fastest of the batch sizes 32, 128 and 256. "
-        f"The loop is `model(x, training=True)` a hundred times, timed on {LOOP_PASSES} of them.",
-        "",
-        "| backend | plain predict, s per 1,000 rows | textbook loop, 100 passes | `assess`, default | "
-        "20 flat balanced passes |",
-        "|---|---|---|---|---|",
-    ]
-    for backend, each in times.items():
-        cells = [f"{each['plain'] * 1000 / ROWS:.2f}"]
-        for name in ("loop of 100", "assess", "20 flat passes"):
-            cells.append(f"{each[name] * 1000 / ROWS:.1f} ({each[name] / each['plain']:.1f} x)")
-        lines.append(f"| {backend} | " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        f"Root mean squared error of the predictive mean on the {HARD} least certain of the 10,000 test "
-        f"images (reference known to {error['reference error']:.1g}): textbook loop of 100 passes "
-        f"{error['loop of 100']:.4f}, `assess` with default settings {error['assess']:.4f} (it reports "
-        f"{error['reported']:.4f}), the error of {error['passes of equal error']:.0f} textbook passes.",
-        "",
-    ]
-    return "\n".join(lines)
+    """Run what was asked for, keeping figures and page after each measurement."""
+    kept: dict[str, Any] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    figures = kept.get("figures", {}) if kept.get("machine") == machine() else {}
+    chosen = selected(sys.argv[1:])
+    failed = []
+    for number, words in enumerate(chosen, start=1):
+        name = " ".join(words)
+        print(f"[{number}/{len(chosen)}] {name} … ", end="", flush=True)
+        start = time.monotonic()
+        figures[name] = measure(words)
+        print(f"{time.monotonic() - start:.0f} s: {json.dumps(figures[name])}", flush=True)
+        if "error" in figures[name] and words[0] != "peers":
+            failed.append(name)
+        figures = {key: figures[key] for key in map(" ".join, measurements()) if key in figures}
+        all_of_it = {"machine": machine(), "versions": versions(), "figures": figures}
+        FIGURES.write_text(json.dumps(all_of_it, indent=2) + "\n")
+        PAGE.write_text(page(all_of_it))
+    print(f"written: {FIGURES} and {PAGE}")
+    if failed:
+        sys.exit(f"Failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
-    tasks = {"--one": one, "--errors": errors, "--train": train}
-    if len(sys.argv) == 3 and sys.argv[1] in tasks:
-        print(json.dumps(tasks[sys.argv[1]](Path(sys.argv[2]))))
-    else:
-        main()
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from howsure.dropout.plan import Plan
 from howsure.models import framework_of
 
 
@@ -43,6 +44,7 @@ class Audit:
         largest_difference: The largest absolute difference of an output between those passes.
         warnings: What could not be switched, one sentence each.
         advice: What to do where nothing is random, or None.
+        plan: What the plan says that was given, in words, or None.
     """
 
     model: str
@@ -52,6 +54,7 @@ class Audit:
     largest_difference: float
     warnings: tuple[str, ...]
     advice: str | None
+    plan: str | None = None
 
     @property
     def random_layers(self) -> tuple[AuditedLayer, ...]:
@@ -79,6 +82,8 @@ class Audit:
             start = f"{layer.name:{width}}  {layer.kind:{kinds}}  {layer.multiply_adds:13,}"
             lines.append(f"{start}  {again:9}  {what}".rstrip())
         lines += ["", self.in_words]
+        if self.plan is not None:
+            lines.append(f"The plan: {self.plan}")
         lines += [f"Not switched on: {warning}" for warning in self.warnings]
         if self.advice:
             lines.append(self.advice)
@@ -102,7 +107,7 @@ class Audit:
         )
 
 
-def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False) -> Audit:
+def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan | None = None) -> Audit:
     """Which layers become random and at what rate, which stay fixed and why, and what a pass costs.
 
     Args:
@@ -110,6 +115,7 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False) -> Audit:
         x: Rows as the model takes them, needed only for subclassed models that do not say what they
             take; only their shape counts.
         gaussian_noise: Whether `GaussianNoise` layers are to be random.
+        plan: What `howsure.plan` made for this model, to be told in words.
 
     Returns:
         An `Audit`; printed, it is a table in words.
@@ -120,4 +126,4 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False) -> Audit:
     framework_of(model)
     from howsure.models.keras_audit import audit_keras
 
-    return audit_keras(model, x, gaussian_noise=gaussian_noise)
+    return audit_keras(model, x, gaussian_noise=gaussian_noise, plan=plan)

@@ -53,6 +53,9 @@ class Outputs(StrEnum):
 
 Model = Annotated[Path, typer.Argument(help="A Keras model: .keras, or legacy .h5.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same passes.")]
+DivideBy = Annotated[
+    float | None, typer.Option(help="Divide the rows by this first, for example 255 for images.")
+]
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", help="Let the model file run code of its own; only if you trust it.")
 ]
@@ -77,11 +80,26 @@ def demo_command(
 
 
 @app.command("audit")
-def audit_command(model: Model, allow_code: AllowCode = False) -> None:
-    """Say what in a model is random, what stays fixed, and what a pass costs."""
+def audit_command(
+    model: Model,
+    data: Annotated[
+        Path | None, typer.Option(help="Rows from which to plan how many masks each layer gets.")
+    ] = None,
+    divide_by: DivideBy = None,
+    allow_code: AllowCode = False,
+) -> None:
+    """Say what in a model is random, what stays fixed, what a pass costs, and how passes are planned."""
     with _plain_words():
+        _check_divisor(divide_by)
         _check_exists(model, "model")
-        say(Console(), str(howsure.audit(_load_model(model, allow_code))))
+        if data is not None:
+            _check_exists(data, "data")
+        network = _load_model(model, allow_code)
+        plan = None
+        if data is not None:
+            rows = _read_rows(data, network, skip_unreadable=False)
+            plan = howsure.plan(network, _divided(rows.x, divide_by))
+        say(Console(), str(howsure.audit(network, plan=plan)))
 
 
 @app.command("assess")
@@ -105,9 +123,7 @@ def assess_command(
     outputs: Annotated[
         Outputs | None, typer.Option(help="What the model gives, where its last layer does not say.")
     ] = None,
-    divide_by: Annotated[
-        float | None, typer.Option(help="Divide the rows by this first, for example 255 for images.")
-    ] = None,
+    divide_by: DivideBy = None,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, and say which.")
     ] = False,

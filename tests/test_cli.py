@@ -302,6 +302,13 @@ def test_wrong_use_ends_with_2(model_file, data_file, tmp_path):
     assert run("guess").exit_code == 2
 
 
+def test_audit_with_rows_tells_the_plan(model_file, data_file):
+    done = run("audit", model_file, "--data", data_file)
+    assert done.exit_code == 0
+    assert "The plan:" in done.stdout
+    assert run("audit", model_file, "--data", "nowhere.npz").exit_code == 2
+
+
 def test_brackets_in_a_message_are_no_markup(tmp_path):
     done = run("audit", tmp_path / "[bold]a[/x].keras")
     assert done.exit_code == 2

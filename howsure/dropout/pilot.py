@@ -9,35 +9,42 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.dropout.groups import group_sizes
-from howsure.dropout.masks import draw
 from howsure.dropout.method import MCDropout
-from howsure.dropout.plan import BFLOAT16, FLOAT32, Design, Plan, best_ratios, cell_ratios, design_of
+from howsure.dropout.plan import (
+    BFLOAT16,
+    FLOAT32,
+    Design,
+    Plan,
+    best_ratios,
+    cell_ratios,
+    design_of,
+    flat_design,
+)
 from howsure.dropout.rounds import (
-    FIRST_ROUND,
     PROGRESS_ROWS,
     Run,
     estimate_rows,
-    in_parts,
-    passes_per_call,
     rows_per_call,
 )
-from howsure.dropout.tree import measure_early_errors, measure_shares, sum_up
+from howsure.dropout.tree import Estimate, measure_early_errors, measure_shares, sum_up
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-CANDIDATES = 512
+CANDIDATES = 256
 """Rows among which the pilot looks for uncertain ones, or a quarter of all where that is less."""
 
 LEAST_CANDIDATES = 64
 
-PILOT_ROWS = 32
+PILOT_ROWS = 20
 
-HARDEST = 16
-"""Rows of the pilot that are the most undecided; the others stand apart, down to nearly certain ones."""
+HARDEST = 12
+"""Rows of the pilot that are the most undecided."""
 
-REPLICATES = 6
+SHARE_OF_CANDIDATES = 0.75
+"""How far down the candidates, in order of certainty, the pilot's rows reach."""
+
+REPLICATES = 10
 """Independent groups of cells in the pilot."""
 
 PILOT_STAGE = 1_000_000
@@ -45,6 +52,9 @@ PILOT_STAGE = 1_000_000
 
 LATE_ENOUGH = 0.2
 """Share of the variance in the last branching from which on splitting pays without a comparison."""
+
+EARLY_ENOUGH = 0.2
+"""Share of the variance before the first branching of a cell from which on one cell says too little."""
 
 GOOD_ENOUGH = 1 / 10
 """Share of the target error that reduced precision may add at most."""
@@ -62,7 +72,7 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
         run: On all rows; few of them are used.
 
     Returns:
-        A plan with measured errors, or an empty one where flat passes are as good.
+        A plan with measured errors; an empty one where none can be measured or needed.
     """
     model = run.model
     if (
@@ -73,10 +83,11 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
     ):
         return Plan()
     shape = (model.sites, model.levels, model.costs)
+    flat = flat_design(*shape, method.max_passes)
     ratios = cell_ratios(*shape, method.max_passes)
-    if ratios is None:
+    design = flat if ratios is None else design_of(ratios, *shape)
+    if design is None:
         return Plan()
-    design = design_of(ratios, *shape)
     run, precision, rows = _look_for_rows(method, run, design)
 
     cells = _passes(design, run, rows, stage=PILOT_STAGE + 1)
@@ -85,15 +96,26 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
     better = best_ratios(design, shares, *shape, method.max_passes)
     if better is not None and better != design.ratios:
         design, groups = design_of(better, *shape), []
-    for number in range(len(groups), REPLICATES):
-        groups.append(_passes(design, run, rows, stage=PILOT_STAGE + 2 + number))
+    groups += _groups(design, run, rows, REPLICATES - len(groups), PILOT_STAGE + 2)
     estimates = [[sum_up(passes, design) for passes in cells] for cells in groups]
-    means = [np.mean([cell.mean for cell in group], axis=0) for group in estimates]
-    late = sum(shares[design.branchings[-1] - 1 :])
-    if late < LATE_ENOUGH and _flat_is_as_good(run, rows, design, means):
-        return Plan()
+    if flat is not None and not design.is_flat and sum(shares[design.branchings[-1] - 1 :]) < LATE_ENOUGH:
+        others = [
+            [sum_up(passes, flat) for passes in cells]
+            for cells in _groups(flat, run, rows, REPLICATES, PILOT_STAGE + 2 + REPLICATES)
+        ]
+        if _product(flat, others, model.costs[0]) <= _product(design, estimates, model.costs[0]):
+            design, estimates = flat, others
     one, group = measure_early_errors(estimates)
-    return Plan(replace(design, one=one, group=group), shares, precision)
+    early = 1 - sum(shares[design.branchings[0] - 1 :])
+    first = design.cells if early > EARLY_ENOUGH else 1
+    design = replace(design, first=first, one=one, group=group)
+    return Plan(design, () if design.is_flat else shares, precision)
+
+
+def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float) -> float:
+    """Variance of the mean over a group, times the cost of a group."""
+    means = [np.mean([cell.mean for cell in group], axis=0) for group in groups]
+    return float(np.mean(np.var(means, axis=0, ddof=1)) * (shared + design.cells * (design.cost - shared)))
 
 
 def _look_for_rows(method: MCDropout, run: Run, design: Design) -> tuple[Run, str, Integers]:
@@ -115,31 +137,28 @@ def _look_for_rows(method: MCDropout, run: Run, design: Design) -> tuple[Run, st
 
 
 def _choose(sample: Integers, probabilities: Floats) -> Integers:
-    """`HARDEST` most undecided rows, and others whose gap grows evenly in rank to twice as many again."""
+    """The `HARDEST` most undecided rows, and others at geometric distances down to nearly certain ones."""
     two = np.partition(probabilities, -2, axis=-1)[..., -2:]
     order = np.argsort(two[..., 1] - two[..., 0], kind="stable")
-    rest = order[HARDEST : HARDEST + 3 * (PILOT_ROWS - HARDEST) : 3]
-    return np.asarray(sample[np.concatenate([order[:HARDEST], rest])])
+    farthest = max(HARDEST + 1, SHARE_OF_CANDIDATES * len(order))
+    others = np.geomspace(HARDEST, farthest, PILOT_ROWS - HARDEST, endpoint=False).astype(np.int64)
+    ranks = np.unique(np.concatenate([np.arange(HARDEST), others]))
+    return np.asarray(sample[order[ranks[ranks < len(order)]]])
 
 
 def _passes(design: Design, run: Run, rows: Integers, stage: int) -> list[Floats]:
     """(W, n, K) all passes of every cell of one group."""
     cells: list[list[Floats]] = [[] for _ in range(design.cells)]
     for chunk, shared in run.chunks(rows, rows_per_call(run.model, design.widths)):
-        for passes, masks in zip(cells, run.masks(design, stage), strict=True):
-            passes.append(np.asarray(run.passes(chunk, shared, masks), dtype=np.float64))
-    return [np.concatenate(passes, axis=1) for passes in cells]
+        passes = run.cells(design, stage, range(design.cells), chunk, shared)
+        for of_cell, each in zip(cells, passes, strict=True):
+            of_cell.append(np.asarray(each, dtype=np.float64))
+    return [np.concatenate(of_cell, axis=1) for of_cell in cells]
 
 
-def _flat_is_as_good(run: Run, rows: Integers, design: Design, means: Sequence[Floats]) -> bool:
-    """Whether flat balanced groups have no larger variance at equal cost."""
-    split_variance = np.mean(np.var(means, axis=0, ddof=1))
-    shared = run.model.costs[0]
-    cost = shared + design.cells * (design.cost - shared)
-    size = group_sizes(run.model.sites, FIRST_ROUND)[-1]
-    groups = [_flat_group(run, rows, size, PILOT_STAGE + index) for index in range(len(means))]
-    flat_variance = np.mean(np.var(groups, axis=0, ddof=1))
-    return bool(split_variance * cost > flat_variance * (shared + size * sum(run.model.costs[1:])))
+def _groups(design: Design, run: Run, rows: Integers, count: int, stage: int) -> list[list[Floats]]:
+    """All passes of `count` groups."""
+    return [_passes(design, run, rows, stage + number) for number in range(count)]
 
 
 def _sample(run: Run, count: int) -> Integers:
@@ -155,14 +174,3 @@ def _sample(run: Run, count: int) -> Integers:
             ]
     _, positions = np.unique(checksums, return_index=True)
     return np.asarray(positions[:count])
-
-
-def _flat_group(run: Run, positions: Integers, size: int, group: int) -> Floats:
-    """(n, *shape) mean of one balanced group, for the pilot."""
-    masks = [draw(site, seed=run.seed, group=group, size=size) for site in run.model.sites]
-    together = passes_per_call(run.model, len(positions))
-    parts = [
-        in_parts(run, chunk, shared, masks, together).mean(axis=0)
-        for chunk, shared in run.chunks(positions, run.batch_size)
-    ]
-    return np.asarray(np.concatenate(parts), dtype=np.float64)

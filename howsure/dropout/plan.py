@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,12 @@ MOST_EARLY = 20
 LARGEST_EARLY_GROUP = 10
 """Early masks in a balanced group; more would make a round too dear."""
 
+LARGEST_FLAT_GROUP = 20
+"""Passes in a balanced group where all layers get as many masks."""
+
+FIRST_FLAT = 20
+"""Flat passes that every row gets, about, in whole balanced groups."""
+
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
 
@@ -82,6 +88,11 @@ class EarlyError:
         spread = probabilities * (1 - probabilities)
         return np.asarray(self.quadratic * spread**2 + self.linear * spread)
 
+    def mixed(self, share: float, other: EarlyError, share_of_other: float) -> EarlyError:
+        """This times a share, plus another times its share."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return EarlyError(*(share * mine + share_of_other * its for mine, its in pairs))
+
     @property
     def of_entropies(self) -> Floats:
         """(3,) the shares for entropy, expected entropy and mutual information."""
@@ -99,6 +110,7 @@ class Design:
         widths: Passes told apart at each level of a cell, W₁ | W₂ | … | W.
         late: Sizes of the balanced groups into which the masks of the last branching fall.
         cells: Cells in a group.
+        first: Cells every row gets: one, or a group where the early levels bring much of the variance.
         cost: Of one cell in plain predictions; of a group it is `cells` times that, less what all share.
         one: What the levels before the last branching leave in the error of one cell.
         group: The same of the mean over a group.
@@ -107,9 +119,21 @@ class Design:
     widths: tuple[int, ...]
     late: tuple[int, ...]
     cells: int
+    first: int
     cost: float
     one: EarlyError = EarlyError()
     group: EarlyError = EarlyError()
+
+    def early_error(self, cells: int) -> EarlyError:
+        """What early levels leave in the mean over some cells of a group.
+
+        The cells of a group are exchangeable, so the variances of one, V₁, and of the mean over all E, V,
+        give that of the mean over k: V₁ (E − k) / ((E − 1) k) + V E (k − 1) / ((E − 1) k).
+        """
+        if cells == self.cells:
+            return self.group
+        others = (self.cells - 1) * cells
+        return self.one.mixed((self.cells - cells) / others, self.group, self.cells * (cells - 1) / others)
 
     @property
     def passes(self) -> int:
@@ -123,6 +147,11 @@ class Design:
         return tuple(width // each for width, each in zip(self.widths, before, strict=True))
 
     @property
+    def is_flat(self) -> bool:
+        """Whether every pass has masks of its own at all layers."""
+        return self.widths[0] == self.passes
+
+    @property
     def branchings(self) -> tuple[int, ...]:
         """The levels with more masks than the one before, from 1."""
         return tuple(level for level, ratio in enumerate(self.ratios, start=1) if ratio > 1)
@@ -133,8 +162,8 @@ class Plan:
     """Which passes rows get: one cell of a design for all, whole groups for rows that need more.
 
     Attributes:
-        design: The design, or None where splitting does not pay: then every row gets flat balanced
-            groups.
+        design: The design; None where passes must run one at a time or are to be independent, and then
+            every row gets flat groups and tells its error from their spread.
         shares: Share of the predictive variance of the pilot's rows that each level brings: the
             first, and those where a cell branches. Empty where that was not measured.
         precision: `float32`, or `bfloat16` where the pilot found the heavy layers of the passes to be
@@ -145,16 +174,32 @@ class Plan:
     shares: tuple[float, ...] = ()
     precision: str = FLOAT32
 
-    def __str__(self) -> str:
+    def in_words(self, sites: Sequence[Site], levels: Sequence[int]) -> str:
+        """What it says, with the names of the random calls.
+
+        Args:
+            sites: The random calls of the model it was made for.
+            levels: Level of each, from 1.
+        """
         if self.design is None:
-            return "Every pass runs through all random layers: flat balanced groups."
-        masks = " × ".join(map(str, self.design.ratios))
-        shares = " : ".join(f"{100 * share:.0f} %" for share in self.shares)
+            return "every pass runs through all random layers."
+        design, names = self.design, {level: site.name for level, site in zip(levels, sites, strict=True)}
+        price = f"{design.passes} passes for the price of {design.cost:.2f} plain predictions"
+        balanced = f"{design.cells} times as many, with masks that balance each other"
+        precision = f"Heavy layers run in {self.precision}."
+        if design.is_flat:
+            return (
+                f"{price}: each runs through all random layers, in balanced groups of "
+                f"{design.late[0]}. Rows that need more get as many again. {precision}"
+            )
+        first, *more = design.ratios
+        masks = [f"{first} mask{'s' * (first > 1)} at '{names[1]}'"]
+        for level, ratio in enumerate(more, start=2):
+            masks.append(f"{ratio} for each of these at '{names[level]}'")
+        brought = [f"{100 * share:.0f} % at '{names[level]}'" for level, share in enumerate(self.shares, 1)]
         return (
-            f"{masks} masks at the random layers, one after the other, at the cost of {self.design.cost:.2f} "
-            f"plain predictions, for every row; {self.design.cells} times that, balanced against each other, "
-            f"for rows that need more. Of the variance these layers bring {shares}. Heavy layers of the "
-            f"passes run in {self.precision}."
+            f"{price}: {', '.join(masks)}. {'Rows that need more' if design.first == 1 else 'All rows'} get "
+            f"{balanced}. The variance arises where masks branch: {', '.join(brought)}. {precision}"
         )
 
     @property
@@ -260,14 +305,14 @@ def _cells(ratios: Sequence[int], late: int, sites: Sequence[Site], levels: Sequ
     return balanced_size(before) if before else 1
 
 
-def balanced_size(sites: Sequence[Site]) -> int:
+def balanced_size(sites: Sequence[Site], largest: int = LARGEST_EARLY_GROUP) -> int:
     """The smallest group in which every site drops a whole number of times, or the best there is."""
     rates = [site.rate for site in sites if site.kind in BERNOULLI_KINDS and site.rate < 1]
     if not rates:
         return LARGEST_EARLY_GROUP
     uneven = {
         size: sum(part * (1 - part) for part in (whole_and_part(rate * size)[1] for rate in rates))
-        for size in range(2, LARGEST_EARLY_GROUP + 1)
+        for size in range(2, largest + 1)
     }
     return min(uneven, key=lambda size: (round(uneven[size] / size, 9), size))
 
@@ -280,4 +325,19 @@ def design_of(
     late = max(level for level, ratio in enumerate(ratios, start=1) if ratio > 1)
     groups = group_sizes(_between(late, len(ratios) + 1, sites, levels), ratios[late - 1])
     cost = costs[0] + sum(width * cost for width, cost in zip(widths, costs[1:], strict=True))
-    return Design(widths, groups, _cells(ratios, late, sites, levels), cost)
+    return Design(widths, groups, _cells(ratios, late, sites, levels), 1, cost)
+
+
+def flat_design(
+    sites: Sequence[Site], levels: Sequence[int], costs: Sequence[float], most: int | None = None
+) -> Design | None:
+    """Balanced groups of passes with masks of their own at all layers; None if `most` allows not even one."""
+    size = balanced_size(sites, LARGEST_FLAT_GROUP)
+    groups = max(1, FIRST_FLAT // size)
+    if most is not None:
+        groups = min(groups, most // size)
+    if not groups:
+        return None
+    passes = size * groups
+    cost = costs[0] + passes * sum(costs[1:])
+    return Design((passes,) * max(levels), (size,) * groups, 1, 1, cost)

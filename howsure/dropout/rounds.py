@@ -22,11 +22,11 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 FIRST_ROUND = 20
-"""Flat passes every row gets before it is asked whether it needs more: five groups of four, or the like."""
+"""Flat passes every row gets before it is asked whether it needs more, where there is no plan."""
 
 DEFAULT_MAX_PASSES = 400
 
-MOST_GROUPS = 6
+MOST_GROUPS = 4
 """Groups of cells a row gets at most where late layers are split and `max_passes` is not given."""
 
 ROUND_STAGE = 1
@@ -89,10 +89,20 @@ class Run:
         size = fixed or min(self.batch_size, rows_per_call)
         for start in range(0, len(positions), size):
             chunk = positions[start : start + size]
-            # A few rows more cost less than compiling for one more shape.
-            wanted = size if fixed or len(positions) > size else _padded(len(chunk))
+            wanted = fixed or min(size, _padded(len(chunk)))
             padded = np.concatenate([chunk, np.full(wanted - len(chunk), chunk[-1])])
             yield chunk, self.model.share([rows[self.numbers[padded]] for rows in self.rows])
+
+    def cells(
+        self, design: Design, stage: int, cells: Sequence[int], chunk: Integers, shared: Any
+    ) -> list[NDArray[np.floating]]:
+        """For each of these cells of a group (W, n, *shape) of its passes over a chunk of rows."""
+        masks = [self.masks(design, stage)[cell] for cell in cells]
+        if len(cells) * _padded(len(chunk)) > rows_per_call(self.model, design.widths):
+            return [self.passes(chunk, shared, of_cell) for of_cell in masks]
+        # Few rows: all cells at once, as one tree that branches at the first level too.
+        together = [np.concatenate(of_site) for of_site in zip(*masks, strict=True)]
+        return np.split(self.passes(chunk, shared, together), len(cells))
 
     def passes(self, chunk: Integers, shared: Any, masks: Sequence[Array]) -> NDArray[np.floating]:
         """(W, n, *shape) of the passes with these masks over a chunk of rows."""
@@ -107,8 +117,9 @@ def in_precision(run: Run, plan: Plan) -> Run:
 
 
 def _padded(rows: int) -> int:
-    """The next power of two: few shapes, so that little is compiled anew."""
-    return 1 << (rows - 1).bit_length()
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16 …: few shapes, so that little is compiled anew."""
+    power = 1 << (rows - 1).bit_length()
+    return power * 3 // 4 if 4 * rows <= 3 * power and power >= 4 else power
 
 
 @dataclass(frozen=True)
@@ -153,13 +164,10 @@ def estimate_rows(
     design: Design, run: Run, positions: Integers, stage: int, cells: Sequence[int]
 ) -> Estimate:
     """Sums of what some cells of a group say about the rows at `positions`."""
-    masks = run.masks(design, stage)
     parts = []
     for chunk, shared in run.chunks(positions, rows_per_call(run.model, design.widths)):
-        of_cells = [
-            sum_up(np.asarray(run.passes(chunk, shared, masks[cell]), dtype=np.float64), design)
-            for cell in cells
-        ]
+        passes = run.cells(design, stage, cells, chunk, shared)
+        of_cells = [sum_up(np.asarray(each, dtype=np.float64), design) for each in passes]
         parts.append(added_up(of_cells, lambda arrays: np.sum(arrays, axis=0)))
     return added_up(parts, np.concatenate)
 
@@ -193,11 +201,11 @@ class _Sums:
             getattr(self._sums, item.name)[rows] += getattr(estimate, item.name)
 
     def after(self, cells: int, design: Design, rows: Integers) -> Passes:
-        """What rows say that have had so many cells: one, or whole groups."""
+        """What rows say that have had so many cells: some of a group, or whole groups."""
         mean, late, variance, entropies, entropies_late, entropies_variance = (
             getattr(self._sums, item.name)[rows] / cells for item in fields(Estimate)
         )
-        early, groups = (design.one, 1) if cells < design.cells else (design.group, cells // design.cells)
+        early, groups = design.early_error(min(cells, design.cells)), max(1, cells // design.cells)
         squared = late / cells + early.of_probabilities(mean) / groups
         of_entropies = entropies_late / cells + early.of_entropies * entropies_variance / groups
         spread = late / cells + early.probability * variance / groups
@@ -218,21 +226,24 @@ def _split(method: MCDropout, design: Design, run: Run, progress: Callable[[int]
     going_on = np.arange(total)
     for start in range(0, total, PROGRESS_ROWS):
         at = going_on[start : start + PROGRESS_ROWS]
-        sums.add(estimate_rows(design, run, at, ROUND_STAGE, [0]), at)
-        now = sums.after(1, design, at)
+        sums.add(estimate_rows(design, run, at, ROUND_STAGE, range(design.first)), at)
+        now = sums.after(design.first, design, at)
         progress(int(method.is_enough(now.probabilities, now.mc_error, run.thresholds).sum()))
-    result = sums.after(1, design, going_on)
+    result = sums.after(design.first, design, going_on)
 
-    most = design.cells * MOST_GROUPS if method.max_passes is None else method.max_passes // design.passes
-    had, stage = 1, ROUND_STAGE
+    most = design.cells * MOST_GROUPS
+    if method.max_passes is not None or design.is_flat:
+        most = (method.max_passes or DEFAULT_MAX_PASSES) // design.passes
+    had, stage = design.first, ROUND_STAGE
     enough = method.is_enough(result.probabilities, result.mc_error, run.thresholds)
     while True:
         going_on = going_on[~enough]
-        # The first cell is one of a group: the others complete it.
-        cells = range(had % design.cells, design.cells)
+        # The first cell is one of a group: half of the others join it, then the rest, then whole groups.
+        start = had % design.cells
+        cells = range(start, design.cells // 2 + 1 if had == 1 < design.cells else design.cells)
         if not len(going_on) or had + len(cells) > most:
             break
-        stage += had % design.cells == 0
+        stage += start == 0
         sums.add(estimate_rows(design, run, going_on, stage, cells), going_on)
         had += len(cells)
         now = sums.after(had, design, going_on)

@@ -11,11 +11,17 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from howsure.certainty import entropy_of
+from howsure.dropout.groups import widening
 from howsure.dropout.masks import Site, draw
 from howsure.dropout.plan import Design, EarlyError
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+
+
+LEAST_LINEAR = 1 / 100
+"""b is at least this times a in the error of early levels: nearly certain rows, on which b shows, are too
+skewed for a pilot to tell. Whether it suffices, docs/coverage.md says for random rows."""
 
 
 @dataclass
@@ -91,8 +97,8 @@ def sum_up(passes: Floats, design: Design) -> Estimate:
         passes: (W, n, K) probabilities.
         design: What they follow.
     """
-    mean, late, variance = _mean_and_late_variance(passes, design.late)
-    return Estimate(mean, late, variance, *_mean_and_late_variance(entropies_of(passes, mean), design.late))
+    mean, late, variance = _mean_and_late_variance(passes, design)
+    return Estimate(mean, late, variance, *_mean_and_late_variance(entropies_of(passes, mean), design))
 
 
 def entropies_of(passes: Floats, mean: Floats) -> Floats:
@@ -111,8 +117,15 @@ def entropies_of(passes: Floats, mean: Floats) -> Floats:
     return np.stack([total, own, total - own], axis=-1)
 
 
-def _mean_and_late_variance(values: Floats, late: Sequence[int]) -> tuple[Floats, Floats, Floats]:
-    """(n, C) mean, squared error the last branching leaves, and variance, of values (W, n, C)."""
+def _mean_and_late_variance(values: Floats, design: Design) -> tuple[Floats, Floats, Floats]:
+    """(n, C) mean, squared error the last branching leaves, and variance, of values (W, n, C).
+
+    Where all layers branch together, all of the error is pooled in the pilot: few groups of a row's
+    own would tell too little of it.
+    """
+    if design.is_flat:
+        return values.mean(axis=0), np.zeros(values.shape[1:]), values.var(axis=0)
+    late = design.late
     cells = len(values) // sum(late)
     grouped = values.reshape(cells, -1, *values.shape[1:])
     of_cell = grouped.mean(axis=1)
@@ -134,35 +147,36 @@ def measure_early_errors(replicates: Sequence[Sequence[Estimate]]) -> tuple[Earl
             every cell.
 
     Returns:
-        For one cell, and for the mean over a group.
+        For one cell, and for the mean over a group, widened by t/1.96 squared. As the rows share masks, R
+        groups of n rows have between R − 1 and n (R − 1) degrees of freedom; 2 (R − 1) is used.
     """
+    widened = float(widening(2 * len(replicates) - 1)) ** 2
 
     def gathered(name: str) -> Floats:
         return np.asarray([[getattr(cell, name) for cell in group] for group in replicates])
 
     means, entropies = gathered("mean"), gathered("entropies")
     late, entropies_late = (
-        gathered("late_variance").mean((0, 1)),
-        gathered("entropies_late_variance").mean((0, 1)),
+        gathered(name).mean(axis=(0, 1)) for name in ("late_variance", "entropies_late_variance")
     )
     variance, entropies_variance = (
-        gathered("variance").mean((0, 1)),
-        gathered("entropies_variance").mean((0, 1)),
+        gathered(name).mean(axis=(0, 1)) for name in ("variance", "entropies_variance")
     )
     cells = means.shape[1]
+    total, expected = entropy_of(means.mean(axis=1)), entropies[..., 1].mean(axis=1)
+    of_groups = np.stack([total, expected, total - expected], axis=-1)
 
     def early_error(of_means: Floats, of_entropies: Floats) -> EarlyError:
-        quadratic, linear = _two_terms(means.mean((0, 1)), of_means)
+        quadratic, linear = _two_terms(means.mean(axis=(0, 1)), of_means)
         probability = _share(of_means.reshape(-1, 1), variance.reshape(-1, 1))[0]
-        return EarlyError(
-            quadratic, linear, float(probability), *_share(of_entropies, entropies_variance).tolist()
-        )
+        shares = widened * _share(of_entropies, entropies_variance)
+        return EarlyError(widened * quadratic, widened * linear, float(probability), *shares.tolist())
 
     return (
         early_error(_variance_of_one(means) - late, _variance_of_one(entropies) - entropies_late),
         early_error(
             means.mean(axis=1).var(axis=0, ddof=1) - late / cells,
-            entropies.mean(axis=1).var(axis=0, ddof=1) - entropies_late / cells,
+            of_groups.var(axis=0, ddof=1) - entropies_late / cells,
         ),
     )
 
@@ -184,9 +198,9 @@ def _two_terms(p: Floats, left: Floats) -> tuple[float, float]:
     two = p >= np.partition(p, -2, axis=-1)[..., -2, None]
     spread = np.maximum((p * (1 - p))[two], 1e-9)
     # `left` grows about as spread^1.5, between the two terms; so relative errors weigh alike.
-    terms = np.stack([spread**2, spread], axis=-1) / spread[:, None] ** 1.5
-    (quadratic, linear), _ = nnls(terms, left[two] / spread**1.5)
-    return float(quadratic), float(linear)
+    terms = np.stack([spread**2 + LEAST_LINEAR * spread, spread], axis=-1) / spread[:, None] ** 1.5
+    (quadratic, more), _ = nnls(terms, left[two] / spread**1.5)
+    return float(quadratic), float(LEAST_LINEAR * quadratic + more)
 
 
 def _share(part: Floats, whole: Floats) -> Floats:

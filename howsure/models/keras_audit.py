@@ -9,6 +9,7 @@ import numpy as np
 
 from howsure.audit import Audit, AuditedLayer
 from howsure.dropout.masks import GAUSSIAN_NOISE
+from howsure.dropout.plan import Plan
 from howsure.models import keras_random as random_layers
 from howsure.models.keras import KerasModel, adapt, input_specs
 from howsure.models.keras_costs import counted_calls, holds_layers, multiply_adds
@@ -20,7 +21,7 @@ ANY_SIZE = 16
 """Stands for an axis of any size when a model is examined without rows."""
 
 
-def audit_keras(model: Any, x: Any, *, gaussian_noise: bool) -> Audit:
+def audit_keras(model: Any, x: Any, *, gaussian_noise: bool, plan: Plan | None) -> Audit:
     """See `howsure.audit`."""
     if x is None:
         x = _made_up_rows(model)
@@ -56,6 +57,7 @@ def audit_keras(model: Any, x: Any, *, gaussian_noise: bool) -> Audit:
         largest_difference=difference,
         warnings=tuple(f"'{found.name}': {found.what}" for found in unswitchable),
         advice=None if difference > 0 else _advice(adapter),
+        plan=None if plan is None else plan.in_words(adapter.sites, adapter.levels),
     )
 
 

@@ -265,9 +265,11 @@ def _transform(site: Site, inputs: Tensor, mask: Tensor) -> Tensor:
     """`inputs` (W', 1, n, …) under masks (W', r, 1, …), as (W', r, n, …)."""
     dtype = inputs.dtype
     if site.kind == DROPOUT:
-        # In float32 and before the passes are told apart: cheap there, and no rounding of the scale.
-        scaled = ops.cast(inputs, "float32") * (0.0 if site.rate == 1 else 1 / (1 - site.rate))
-        return ops.cast(scaled, dtype) * ops.cast(mask, dtype)
+        scale = 0.0 if site.rate == 1 else 1 / (1 - site.rate)
+        if keras.backend.standardize_dtype(dtype) in ("float32", "float64") or _is_exact(scale, dtype):
+            return inputs * (ops.cast(mask, dtype) * scale)
+        # The scale's own rounding error would be in all numbers alike; so it is applied in float32.
+        return ops.cast(ops.cast(inputs, "float32") * scale, dtype) * ops.cast(mask, dtype)
     mask = ops.cast(mask, dtype)
     if site.kind == GAUSSIAN_DROPOUT:
         return inputs * mask
@@ -277,6 +279,14 @@ def _transform(site: Site, inputs: Tensor, mask: Tensor) -> Tensor:
     alpha = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
     scale = ((1 - site.rate) * (1 + site.rate * alpha**2)) ** -0.5
     return scale * (inputs * mask + alpha * (1 - mask)) - scale * alpha * site.rate
+
+
+def _is_exact(scale: float, dtype: Any) -> bool:
+    """Whether a number has an exact counterpart in a type of 16 bits, told from bfloat16, the coarser."""
+    return (
+        keras.backend.standardize_dtype(dtype) == "bfloat16"
+        and not np.float32(scale).view(np.uint32) & 0xFFFF
+    )
 
 
 class _Identity:

@@ -1,6 +1,6 @@
 """A network whose late dropout is cheap: the plan splits it, and the numbers hold."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 import howsure
+from howsure.dropout.plan import Design, EarlyError
 
 from . import networks
 
@@ -126,9 +127,38 @@ def test_the_plan_is_saved_with_the_result(network, plan, tmp_path):
 
 def test_where_no_layer_is_cheap_the_plan_is_flat():
     model = networks.build("sequential")
-    assert howsure.plan(model, networks.rows_for(model)) == howsure.Plan()
+    plan = howsure.plan(model, networks.rows_for(model))
+    assert plan.design.is_flat
+    text = str(howsure.audit(model, plan=plan))
+    assert f"in balanced groups of {plan.design.late[0]}" in text
 
 
 def test_few_passes_and_independent_ones_are_flat(network):
-    for method in (howsure.MCDropout(max_passes=39), howsure.MCDropout(balanced=False)):
+    assert howsure.plan(*network, howsure.MCDropout(max_passes=39)).design.is_flat
+    for method in (howsure.MCDropout(max_passes=10), howsure.MCDropout(balanced=False)):
         assert howsure.plan(*network, method) == howsure.Plan()
+
+
+def test_the_audit_tells_the_plan(network, plan):
+    model, _ = network
+    names = [layer.name for layer in model.layers if isinstance(layer, layers.Dropout)]
+    text = str(howsure.audit(model, plan=plan))
+    assert f"1 mask at '{names[0]}', 64 for each of these at '{names[1]}'" in text
+    assert "float32" in text
+    assert "through all random layers" in str(howsure.audit(model, plan=howsure.Plan()))
+    assert "plan" not in str(howsure.audit(model))
+
+
+def test_some_cells_of_a_group_have_the_error_that_exchangeability_gives():
+    """Drawing k of E values without replacement, whose mean over all E varies a little too."""
+    random = np.random.default_rng(0)
+    groups = random.normal(size=(40_000, 1)) * 0.1 + random.permuted(
+        np.tile([-2.0, -0.5, 0.0, 0.5, 2.0], (40_000, 1)), axis=1
+    )
+    one, whole = EarlyError(1.0, 0, 0, 0, 0, 0), EarlyError(1.0, 0, 0, 0, 0, 0)
+    one = replace(one, quadratic=groups[:, 0].var())
+    whole = replace(whole, quadratic=groups.mean(axis=1).var())
+    design = Design((1, 8), (4, 4), 5, 1, 1.0, one, whole)
+    for cells in range(1, 6):
+        expected = groups[:, :cells].mean(axis=1).var()
+        assert design.early_error(cells).quadratic == pytest.approx(expected, rel=0.05)

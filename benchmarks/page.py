@@ -1,0 +1,272 @@
+"""From the figures to the tables of docs/performance.md; measurements that are missing leave no line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Figures = Mapping[str, Any]
+
+NETWORKS = {
+    "question": "the question's CNN: 7×7×128, 3×3×64, dense 64; dropout .2, .2, .25",
+    "transfer": "ResNet50V2 at 64×64×3 with random weights, untrained; dropout .5 and .3 in the trained head",
+    "residual": "residual CNN of three blocks; BatchNorm, spatial dropout .1 in each, dropout .3 in the head",
+    "transformer": "encoder of two blocks of width 64 on 28 lines; dropout .1 everywhere, in attention too",
+    "mlp": "784–512–512–10; dropout .2 on the input, .5 after each hidden layer",
+    "stream": "16–32–32–10 on made rows; dropout .1, to see how time and memory grow",
+}
+BATCH_SIZES = (32, 128, 256)
+PEERS = {
+    "torch-uncertainty": "`mc_dropout(…)`, all passes in one batch (default)",
+    "torch-uncertainty-loop": "`mc_dropout(…, on_batch=False)`",
+    "baal": "`ModelWrapper.predict_on_batch`, all passes in one batch (default)",
+    "baal-loop": "the same with `replicate_in_memory=False`",
+    "baal-cached": "the same with `replicate_in_memory=False` and its cache, `MCCachingModule`",
+    "pytorch-ood": "`MCD(…).predict`",
+}
+
+
+def page(results: Figures) -> str:
+    """The whole page in Markdown."""
+    figures = results["figures"]
+    machine, versions = results["machine"], results["versions"]
+    parts = [
+        "# What certainty costs",
+        "Printed by `make bench`, each measurement in a process of its own and nothing beside it: "
+        f"{machine['cores']} cores of {machine['processor']}, "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ". Every figure is in [performance.json](performance.json).",
+        *_networks(figures),
+        *_speed(figures),
+        *_errors(figures),
+        *_flat(figures),
+        *_memory(figures),
+        *_peers(figures),
+        *_growth(figures),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _networks(figures: Figures) -> list[str]:
+    rows = [
+        (
+            f"`{name}`",
+            what,
+            f"{found['parameters']:,}",
+            f"{found['epochs']} epochs, {found['training_seconds']:.0f} s",
+            f"{100 * found['accuracy']:.1f} %",
+        )
+        for name, what in NETWORKS.items()
+        if (found := _found(figures, "network", name))
+    ]
+    return _section(
+        "The networks",
+        "Five on MNIST, and one on ten overlapping clusters. Trained once, on tensorflow, and kept.",
+        ("network", "what it is", "parameters", "training", "right on test rows"),
+        rows,
+    )
+
+
+def _speed(figures: Figures) -> list[str]:
+    rows = []
+    for name, backend, found in _named(figures, "speed"):
+        plain = min(found[f"predict_{size}"] for size in BATCH_SIZES)
+
+        def beside(seconds: float, plain: float = plain) -> str:
+            return f"{_number(seconds)} ({_number(seconds / plain)} x)"
+
+        rows.append(
+            (
+                f"`{name}`, {backend}",
+                f"{found['rows']:,}",
+                _number(found["predict_32"]),
+                _number(plain),
+                beside(found["loop_of_100"]),
+                beside(found["assess_first"]),
+                beside(found["assess"]),
+                beside(found["assess_with_plan"]),
+            )
+        )
+    return _section(
+        "Time",
+        "Seconds; in brackets the ratio to the fastest plain `predict` of the same backend. Plain `predict` "
+        "is compiled before, and taken at its default batch size and at the fastest of 32, 128 and 256. "
+        "`assess` has its default settings: the first call in a process, and the fastest of three later "
+        "ones, which take turns with `predict`; then the same with a ready plan. The textbook loop is "
+        "`model(batch, training=True)` on batches of 128, a hundred times: the fastest of three passes over "
+        "512 rows, scaled up. It switches BatchNorm too, which makes its answers wrong for `transfer` and "
+        "`residual`.",
+        (
+            "network, backend",
+            "rows",
+            "`predict`, default",
+            "`predict`, fastest",
+            "textbook loop, 100 passes",
+            "`assess`, first call",
+            "`assess`, later calls",
+            "`assess`, ready plan",
+        ),
+        rows,
+    )
+
+
+def _errors(figures: Figures) -> list[str]:
+    rows = [
+        (
+            f"`{name}`",
+            f"{found['assess']:.4f}",
+            f"{found['assess_reports']:.4f}",
+            f"{found['loop_of_100']:.4f}",
+            f"{found['loop_passes_of_equal_error']:,.0f}",
+            f"{found['assess_passes']:,.0f}",
+            f"{found['reference_passes']:,} ({found['reference_reports']:.4f})",
+        )
+        for name, found in _named(figures, "errors")
+    ]
+    return _section(
+        "Error",
+        "Root mean squared error of the predictive mean on the 150 least certain test rows (by the gap in "
+        "plain `predict`), against a long reference. `assess` with default settings, ten seeds with a plan "
+        "each; the textbook loop from the variance of 200 independent passes, divided by 100. Passes that "
+        "share their early masks are counted as they are.",
+        (
+            "network",
+            "`assess`",
+            "as it reports",
+            "loop of 100",
+            "loop passes of equal error",
+            "passes of `assess`, mean",
+            "reference: passes (its own error)",
+        ),
+        rows,
+    )
+
+
+def _flat(figures: Figures) -> list[str]:
+    found_in = [(name, found) for name, found in _named(figures, "errors") if "flat" in found]
+    if not found_in:
+        return []
+    counts = list(found_in[0][1]["flat"])
+    rows = []
+    for name, found in found_in:
+        needed = found["flat_passes_of_equal_error"]
+        told = ("outside", "–") if needed is None else (f"{needed:.0f}", f"{100 / needed:.1f} x")
+        errors = (f"{found['flat'][count]:.4f}" for count in counts)
+        rows.append((f"`{name}`", f"{found['loop_of_100']:.4f}", *errors, *told))
+    return _section(
+        "What balance alone saves",
+        "The same error for a fixed number of balanced passes, `MCDropout(passes=T)`, ten seeds, and how "
+        "many of them are as exact as 100 independent ones, on straight lines between the logarithms.",
+        ("network", "100 independent", *(f"T = {count}" for count in counts), "as exact as 100", "saved"),
+        rows,
+    )
+
+
+def _memory(figures: Figures) -> list[str]:
+    pairs = dict.fromkeys((name, backend) for name, backend, _, _ in _named(figures, "memory"))
+    rows = []
+    for name, backend in pairs:
+        names = (f"memory {name} {backend} {what}" for what in ("predict", "loop", "assess"))
+        each = [figures.get(measured, {}) for measured in names]
+        before = [found["before"] for found in each if "before" in found]
+        peaks = (f"{found['peak']:,.0f}" if "peak" in found else "–" for found in each)
+        rows.append((f"`{name}`, {backend}", f"{min(before):,.0f}", *peaks))
+    return _section(
+        "Memory",
+        "Most memory held, in MiB, each in a process of its own: before anything is predicted (framework, "
+        "network and rows), then at most in plain `predict`, in the loop on 512 rows, and in `assess`.",
+        ("network, backend", "before", "`predict`", "textbook loop", "`assess`"),
+        rows,
+    )
+
+
+def _peers(figures: Figures) -> list[str]:
+    plain = _found(figures, "peers", "question", "plain")
+    if plain is None:
+        return []
+    one_pass = plain["seconds"] / plain["passes"] / plain["rows"]
+    ours = {
+        backend: found["assess"] / found["rows"]
+        for name, backend, found in _named(figures, "speed")
+        if name == "question" and backend in ("tensorflow", "torch")
+    }
+    rows = []
+    for name, how in PEERS.items():
+        found = figures.get(f"peers question {name}", {"error": "not measured"})
+        if "error" in found:
+            rows.append((name, how, f"did not run: {found['error']}", *[""] * (2 + len(ours))))
+            continue
+        seconds = found["seconds"] / found["rows"]
+        ratios = (f"{seconds / each:,.0f} x" for each in (one_pass, *ours.values()))
+        rows.append((found["package"], how, f"{seconds * 10_000:,.0f}", *ratios, f"{found['peak']:,.0f}"))
+    return _section(
+        "Peers",
+        "The question's CNN rebuilt in plain PyTorch with the same weights (equal to Keras within "
+        f"{plain['difference_to_keras']:.0g}), {plain['passes']} passes, timed on {plain['rows']} rows and "
+        f"scaled up. One plain forward pass over 10,000 rows takes {one_pass * 10_000:.2f} s there. All draw "
+        "independent passes, so their error is that of the loop of 100 above.",
+        (
+            "peer",
+            "how",
+            "s per 10,000 rows",
+            "beside its plain pass",
+            *(f"beside `assess`, {backend}" for backend in ours),
+            "MiB at most",
+        ),
+        rows,
+    )
+
+
+def _growth(figures: Figures) -> list[str]:
+    parts = []
+    for along, text in (
+        ("rows", "`howsure.stream`, default settings, rows of a memory-mapped file, one call in a process:"),
+        ("passes", "The same on 1,000 rows with a fixed number of passes:"),
+    ):
+        rows = [
+            (
+                f"{int(count):,}",
+                _number(found["stream"]),
+                _number(found["predict_256"]),
+                f"{found['before']:,.0f}",
+                f"{found['peak']:,.0f}",
+            )
+            for _, kind, count, found in _named(figures, "growth")
+            if kind == along
+        ]
+        parts += _table(text, (along, "`stream`, s", "`predict`, s", "MiB before", "MiB at most"), rows)
+    return ["## Growth", *parts] if parts else []
+
+
+# --- what all tables share ------------------------------------------------------------------------
+
+
+def _found(figures: Figures, *words: str) -> Figures | None:
+    """One measurement, if it is there and went well."""
+    found = figures.get(" ".join(words))
+    return None if found is None or "error" in found else found
+
+
+def _named(figures: Figures, kind: str) -> Iterable[tuple[Any, ...]]:
+    """The words after the first, then the figures, of each measurement of a kind that went well."""
+    for name, found in figures.items():
+        first, *words = name.split()
+        if first == kind and "error" not in found:
+            yield (*words, found)
+
+
+def _number(value: float) -> str:
+    """Three digits, as far as they matter."""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def _section(title: str, text: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    table = _table(text, head, rows)
+    return [f"## {title}", *table] if table else []
+
+
+def _table(text: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [head, ["---"] * len(head), *rows]
+    return [text, "\n".join(f"| {' | '.join(line)} |" for line in lines)]
