@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ from howsure.dropout.tree import Estimate, measure_early_errors, measure_shares,
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Chunks = Sequence[tuple[Integers, Any]]
+"""Positions of rows that run together, and what all passes over them share."""
 
 CANDIDATES = 256
 """Rows among which the pilot looks for uncertain ones, or a quarter of all where that is less."""
@@ -89,19 +92,21 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
     if design is None:
         return Plan()
     run, precision, rows = _look_for_rows(method, run, design)
+    widest = [max(pair) for pair in zip(design.widths, (flat or design).widths, strict=True)]
+    chunks = list(run.chunks(rows, rows_per_call(model, widest)))
 
-    cells = _passes(design, run, rows, stage=PILOT_STAGE + 1)
+    cells = _passes(design, run, chunks, stage=PILOT_STAGE + 1)
     shares = measure_shares(cells, design)
     groups = [cells]
     better = best_ratios(design, shares, *shape, method.max_passes)
     if better is not None and better != design.ratios:
         design, groups = design_of(better, *shape), []
-    groups += _groups(design, run, rows, REPLICATES - len(groups), PILOT_STAGE + 2)
+    groups += _groups(design, run, chunks, REPLICATES - len(groups), PILOT_STAGE + 2)
     estimates = [[sum_up(passes, design) for passes in cells] for cells in groups]
     if flat is not None and not design.is_flat and sum(shares[design.branchings[-1] - 1 :]) < LATE_ENOUGH:
         others = [
             [sum_up(passes, flat) for passes in cells]
-            for cells in _groups(flat, run, rows, REPLICATES, PILOT_STAGE + 2 + REPLICATES)
+            for cells in _groups(flat, run, chunks, REPLICATES, PILOT_STAGE + 2 + REPLICATES)
         ]
         if _product(flat, others, model.costs[0]) <= _product(design, estimates, model.costs[0]):
             design, estimates = flat, others
@@ -146,19 +151,19 @@ def _choose(sample: Integers, probabilities: Floats) -> Integers:
     return np.asarray(sample[order[ranks[ranks < len(order)]]])
 
 
-def _passes(design: Design, run: Run, rows: Integers, stage: int) -> list[Floats]:
+def _passes(design: Design, run: Run, chunks: Chunks, stage: int) -> list[Floats]:
     """(W, n, K) all passes of every cell of one group."""
     cells: list[list[Floats]] = [[] for _ in range(design.cells)]
-    for chunk, shared in run.chunks(rows, rows_per_call(run.model, design.widths)):
+    for chunk, shared in chunks:
         passes = run.cells(design, stage, range(design.cells), chunk, shared)
         for of_cell, each in zip(cells, passes, strict=True):
             of_cell.append(np.asarray(each, dtype=np.float64))
     return [np.concatenate(of_cell, axis=1) for of_cell in cells]
 
 
-def _groups(design: Design, run: Run, rows: Integers, count: int, stage: int) -> list[list[Floats]]:
+def _groups(design: Design, run: Run, chunks: Chunks, count: int, stage: int) -> list[list[Floats]]:
     """All passes of `count` groups."""
-    return [_passes(design, run, rows, stage + number) for number in range(count)]
+    return [_passes(design, run, chunks, stage + number) for number in range(count)]
 
 
 def _sample(run: Run, count: int) -> Integers:

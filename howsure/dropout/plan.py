@@ -294,7 +294,8 @@ def _with_late(
         masks = min(masks, most // (early * _cells(ratios, late, sites, levels)))
     if masks < LEAST_LATE:
         return None
-    ratios[late - 1] = masks
+    size = balanced_size(_between(late, len(ratios) + 1, sites, levels), LARGEST_FLAT_GROUP)
+    ratios[late - 1] = masks // size * size if masks >= 2 * size else masks
     return tuple(ratios)
 
 

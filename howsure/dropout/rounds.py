@@ -222,11 +222,54 @@ class _Sums:
 
 def _split(method: MCDropout, design: Design, run: Run, progress: Callable[[int], None]) -> Passes:
     total = len(run.numbers)
-    sums = _Sums(total, run.shape[-1])
-    going_on = np.arange(total)
-    for start in range(0, total, PROGRESS_ROWS):
+    shared = run.model.costs[0]
+    if design.cells * (design.cost - shared) >= shared or not total:
+        return _in_rounds(method, design, run, np.arange(total), _anew(design, run), progress)
+    # What all passes share is most of the work: it is kept, chunk by chunk, until all its rows are done.
+    size = run.model.fixed_batch or min(run.batch_size, rows_per_call(run.model, design.widths))
+    blocks = []
+    for start in range(0, total, size):
+        rows = np.arange(start, min(start + size, total))
+        blocks.append(_in_rounds(method, design, run, rows, _kept(design, run, rows), progress))
+    names = [item.name for item in fields(Passes)]
+    return Passes(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
+
+
+EstimateOf = Callable[[Integers, int, Sequence[int]], Estimate]
+"""What some cells of the group of a stage say about the rows at some positions."""
+
+
+def _anew(design: Design, run: Run) -> EstimateOf:
+    return lambda rows, stage, cells: estimate_rows(design, run, rows, stage, cells)
+
+
+def _kept(design: Design, run: Run, rows: Integers) -> EstimateOf:
+    """For the rows of one chunk, without computing again what its passes share."""
+    ((chunk, shared),) = run.chunks(rows, rows_per_call(run.model, design.widths))
+
+    def estimate(some: Integers, stage: int, cells: Sequence[int]) -> Estimate:
+        passes = run.cells(design, stage, cells, chunk, shared)
+        wanted = np.searchsorted(chunk, some)
+        of_cells = [sum_up(np.asarray(each[:, wanted], dtype=np.float64), design) for each in passes]
+        return added_up(of_cells, lambda arrays: np.sum(arrays, axis=0))
+
+    return estimate
+
+
+def _in_rounds(
+    method: MCDropout,
+    design: Design,
+    run: Run,
+    positions: Integers,
+    estimate: EstimateOf,
+    progress: Callable[[int], None],
+) -> Passes:
+    """The rows at `positions`, each with as many cells as it needs."""
+    sums = _Sums(len(positions), run.shape[-1])
+    going_on = np.arange(len(positions))
+    for start in range(0, len(positions), PROGRESS_ROWS):
         at = going_on[start : start + PROGRESS_ROWS]
-        sums.add(estimate_rows(design, run, at, ROUND_STAGE, range(design.first)), at)
+        sums.add(estimate(positions[at], ROUND_STAGE, range(design.first)), at)
         now = sums.after(design.first, design, at)
         progress(int(method.is_enough(now.probabilities, now.mc_error, run.thresholds).sum()))
     result = sums.after(design.first, design, going_on)
@@ -244,7 +287,7 @@ def _split(method: MCDropout, design: Design, run: Run, progress: Callable[[int]
         if not len(going_on) or had + len(cells) > most:
             break
         stage += start == 0
-        sums.add(estimate_rows(design, run, going_on, stage, cells), going_on)
+        sums.add(estimate(positions[going_on], stage, cells), going_on)
         had += len(cells)
         now = sums.after(had, design, going_on)
         for item in fields(Passes):

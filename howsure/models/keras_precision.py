@@ -30,7 +30,7 @@ _BETWEEN = (
 
 
 def reducible_steps(examination: Examination) -> list[Step]:
-    """The heavy layers, and light ones whose results only those read.
+    """The heavy layers that every pass computes anew, and layers whose results only such ones read.
 
     Heavy are dense and convolution layers in float32 of `HEAVY` multiply-adds. Not the last layer with
     weights: what it puts out is nearly the answer, and keeps its digits.
@@ -41,16 +41,20 @@ def reducible_steps(examination: Examination) -> list[Step]:
         for call in weighted[:-1]
         if call.step.operation is call.layer and type(call.layer) in _HEAVY and multiply_adds(call) >= HEAVY
     }
+    repeated_heavy = heavy & {id(step) for step in examination.repeated}
     found: list[Step] = []
     readers: dict[Slot, list[Step]] = {}
     for step in reversed((*examination.shared, *examination.repeated)):
         reading = [reader for slot in step.outputs for reader in readers.get(slot, [])]
-        between = type(step.operation) in _BETWEEN and reading and all(reader in found for reader in reading)
-        if (id(step) in heavy or between) and step.operation.dtype_policy == keras.DTypePolicy("float32"):
+        for_these = bool(reading) and all(reader in found for reader in reading)
+        reducible = id(step) in repeated_heavy or (
+            for_these and (id(step) in heavy or type(step.operation) in _BETWEEN)
+        )
+        if reducible and step.operation.dtype_policy == keras.DTypePolicy("float32"):
             found.append(step)
         for slot in step.inputs():
             readers.setdefault(slot, []).append(step)
-    return found if heavy else []
+    return found if repeated_heavy else []
 
 
 @contextlib.contextmanager

@@ -225,7 +225,7 @@ def test_a_plan_from_a_pilot_agrees_with_enumeration(random):
     for target in (0.4, 0.02):
         method = howsure.MCDropout(target_error=target, max_passes=2000)
         made = [howsure.assess(adapter, x, method=method, seed=seed) for seed in range(SEEDS)]
-        assert made[0].plan["design"]["widths"] == (1, 64)
+        assert made[0].plan["design"]["widths"] == (1, 60)
         assert agrees([run.probabilities for run in made], mean)
         assert agrees([run.expected_entropy for run in made], expected)
     assert covers(made, "probabilities", mean)
