@@ -201,7 +201,7 @@ def plan(
         outputs: As in `assess`.
 
     Returns:
-        A frozen `Plan`; an empty one where splitting does not pay, or `method` asks for flat passes.
+        A frozen `Plan`; an empty one where `method` asks for a fixed number of passes or independent ones.
     """
     method = MCDropout() if method is None else method
     run, _ = _prepare_run(model, x, method, seed, batch_size, outputs, thresholds=None)
