@@ -214,7 +214,10 @@ def test_split_passes_agree_with_enumeration(name, ratios, random):
 
 
 def test_a_plan_from_a_pilot_agrees_with_enumeration(random):
-    """What the pilot pools holds on all rows, though a mask of four units has few values."""
+    """What the pilot pools holds for the probabilities of all rows.
+
+    Not for the entropies' errors: a mask of four units has too few values (docs/decisions/0005).
+    """
     model, forward, units = two_layers()
     for weight in model.weights:
         weight.assign(random.normal(0, 0.9, weight.shape))
