@@ -1,7 +1,8 @@
 """What certainty costs: every figure to docs/performance.json, the tables to docs/performance.md.
 
     python -m benchmarks                              everything, half an hour or more on two cores
-    python -m benchmarks speed                        one kind: network, speed, memory, errors, growth, peers
+    python -m benchmarks speed                        one kind, of: network, speed, profile, memory, errors,
+                                                      growth, peers
     python -m benchmarks speed question tensorflow    one measurement; the others stay as they were
 
 Measurements run one after the other, each in a process of its own. Figures from another machine are
@@ -50,6 +51,7 @@ def measurements() -> list[tuple[str, ...]]:
     return [
         *(("network", name) for name in ("question", *OTHERS, "stream")),
         *(("speed", *pair) for pair in (*everywhere, *on_tensorflow, *on_torch)),
+        *(("profile", *pair) for pair in everywhere),
         *(
             ("memory", *pair, what)
             for pair in (*everywhere, *on_tensorflow)

@@ -7,12 +7,15 @@ The figures are printed as JSON on the last line. `python -m benchmarks` runs th
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import resource
+import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +26,13 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks.networks import NETWORKS, folder, load, train
+from howsure.dropout import rounds
+from howsure.models.keras import KerasModel
 
 Array = NDArray[Any]
 Figures = dict[str, Any]
 
-REPEATS = 3
+REPEATS = 5
 BATCH_SIZES = (32, 128, 256)
 
 LOOP_ROWS = 512
@@ -45,6 +50,11 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 
 FLAT = ("residual", "transformer", "mlp")
 """Networks whose random layers are everywhere, where passes are balanced and not split."""
+
+PEAK_SIZE = 4096
+"""Rows and columns of the matrices whose product stands for the machine's peak."""
+
+PEAK_ROWS = 128
 
 FLAT_PASSES = (10, 20, 40, 60, 100)
 GROWTH_ROWS = 1_000
@@ -91,7 +101,7 @@ def network(name: str) -> Figures:
 
 
 def speed(name: str, backend: str) -> Figures:
-    """Seconds of plain predict, assess and the textbook loop, the first two in turn."""
+    """Seconds of plain predict, assess and the textbook loop, medians, the first two in turn."""
     model = load(name)
     x = test_rows(name)[: NETWORKS[name].rows]
     first = seconds(lambda: howsure.assess(model, x))
@@ -109,11 +119,11 @@ def speed(name: str, backend: str) -> Figures:
 
     some = x[:LOOP_ROWS]
     textbook_pass(model, some)
-    a_pass = min(seconds(lambda: textbook_pass(model, some)) for _ in range(REPEATS))
+    a_pass = statistics.median(seconds(lambda: textbook_pass(model, some)) for _ in range(REPEATS))
     return {
         "rows": len(x),
         "assess_first": first,
-        **{called: min(each) for called, each in times.items()},
+        **{called: statistics.median(each) for called, each in times.items()},
         "loop_of_100": a_pass * 100 * len(x) / len(some),
         "all": times,
     }
@@ -190,6 +200,85 @@ def passes_for(error: float, errors_of: dict[str, float]) -> float | None:
     return float(np.exp(np.interp(wanted, falling, passes[::-1])))
 
 
+@contextlib.contextmanager
+def clocked(owner: Any, name: str, spent: dict[str, float], called: str) -> Iterator[None]:
+    """Add up the seconds in a function while this lasts."""
+    original = getattr(owner, name)
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return original(*args, **kwargs)
+        finally:
+            spent[called] = spent.get(called, 0.0) + time.perf_counter() - start
+
+    setattr(owner, name, timed)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def profile(name: str, backend: str) -> Figures:
+    """Where the time of a later call goes, and how near to the machine's peak the convolutions run."""
+    model = load(name)
+    x = test_rows(name)[: NETWORKS[name].rows]
+    howsure.assess(model, x)
+    spent: dict[str, float] = {}
+    with contextlib.ExitStack() as stack:
+        for owner, function, called in (
+            (importlib.import_module("howsure.assess"), "make_plan", "plan"),
+            (KerasModel, "share", "shared layers"),
+            (KerasModel, "passes", "passes"),
+            (rounds.Run, "masks", "masks"),
+            (importlib.import_module("howsure.assess"), "to_probabilities", "checks"),
+            (rounds, "sum_up", "sums"),
+        ):
+            stack.enter_context(clocked(owner, function, spent, called))
+        whole = seconds(lambda: howsure.assess(model, x))
+    plain = seconds(lambda: model.predict(x, batch_size=128, verbose=0))
+    return {"rows": len(x), "assess": whole, "predict_128": plain, "spent": spent, **peaks(model)}
+
+
+def peaks(model: keras.Model) -> Figures:
+    """GFLOP/s of a large matrix product and of the convolutions, in two types."""
+    products: dict[str, float] = {}
+    convolutions: dict[str, float] = {}
+    for dtype, policy in (("float32", "float32"), ("bfloat16", "mixed_bfloat16")):
+        square = keras.ops.ones((PEAK_SIZE, PEAK_SIZE), dtype)
+        product = compiled(lambda square=square: keras.ops.matmul(square, square))
+        products[dtype] = 2 * PEAK_SIZE**3 / fastest(product) / 1e9
+        for layer in model.layers:
+            if not isinstance(layer, keras.layers.Conv2D):
+                continue
+            like = keras.layers.Conv2D.from_config({**layer.get_config(), "dtype": policy})
+            rows = keras.ops.ones((PEAK_ROWS, *layer.input.shape[1:]), dtype)
+            work = 2 * int(np.prod(like(rows).shape)) * int(np.prod(like.kernel.shape[:-1]))
+            convolution = compiled(lambda like=like, rows=rows: like(rows))
+            convolutions[f"{layer.name} {dtype}"] = work / fastest(convolution) / 1e9
+    return {"products": products, "convolutions": convolutions}
+
+
+def compiled(function: Callable[[], Any]) -> Callable[[], object]:
+    """A function as the backend compiles it, whose result has been waited for."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        function = tf.function(function, autograph=False)
+    elif backend == "jax":
+        import jax
+
+        function = jax.jit(function)
+    return lambda: keras.ops.convert_to_numpy(function()[:1, :1])
+
+
+def fastest(call: Callable[[], object]) -> float:
+    """Seconds of the fastest of twenty calls."""
+    call()
+    return min(seconds(call) for _ in range(20))
+
+
 def growth(name: str, along: str, count: str) -> Figures:
     """Time and memory of one call, on ever more rows of a file or with ever more passes.
 
@@ -208,7 +297,10 @@ def growth(name: str, along: str, count: str) -> Figures:
     return {"before": before, "peak": peak, "stream": spent, "predict_256": plain}
 
 
-TASKS = {"network": network, "speed": speed, "memory": memory, "errors": errors, "growth": growth}
+TASKS = {
+    **{"network": network, "speed": speed, "memory": memory, "errors": errors},
+    **{"growth": growth, "profile": profile},
+}
 
 if __name__ == "__main__":
     task, *words = sys.argv[1:]

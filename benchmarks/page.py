@@ -16,6 +16,13 @@ NETWORKS = {
     "stream": "16–32–32–10 on made rows; dropout .1, to see how time and memory grow",
 }
 BATCH_SIZES = (32, 128, 256)
+PARTS = {
+    "shared layers": "layers that all passes share",
+    "passes": "layers of the passes",
+    "masks": "drawing masks",
+    "checks": "checking outputs",
+    "sums": "summing up",
+}
 PEERS = {
     "torch-uncertainty": "`mc_dropout(…)`, all passes in one batch (default)",
     "torch-uncertainty-loop": "`mc_dropout(…, on_batch=False)`",
@@ -38,6 +45,7 @@ def page(results: Figures) -> str:
         + ". Every figure is in [performance.json](performance.json).",
         *_networks(figures),
         *_speed(figures),
+        *_profile(figures),
         *_errors(figures),
         *_flat(figures),
         *_memory(figures),
@@ -72,8 +80,8 @@ def _speed(figures: Figures) -> list[str]:
     for name, backend, found in _named(figures, "speed"):
         plain = min(found[f"predict_{size}"] for size in BATCH_SIZES)
 
-        def beside(seconds: float, plain: float = plain) -> str:
-            return f"{_number(seconds)} ({_number(seconds / plain)} x)"
+        def beside(seconds: float, default: float = found["predict_32"]) -> str:
+            return f"{_number(seconds)} ({_number(seconds / default)} x)"
 
         rows.append(
             (
@@ -89,11 +97,13 @@ def _speed(figures: Figures) -> list[str]:
         )
     return _section(
         "Time",
-        "Seconds; in brackets the ratio to the fastest plain `predict` of the same backend. Plain `predict` "
-        "is compiled before, and taken at its default batch size and at the fastest of 32, 128 and 256. "
-        "`assess` has its default settings: the first call in a process, and the fastest of three later "
-        "ones, which take turns with `predict`; then the same with a ready plan. The textbook loop is "
-        "`model(batch, training=True)` on batches of 128, a hundred times: the fastest of three passes over "
+        "Seconds; in brackets the ratio to plain `predict` of the same backend at its default batch size. "
+        "Plain `predict` is compiled before, and taken at the default and at the fastest of 32, 128 and 256. "
+        "`assess` has its default settings: the first call in a process, then the median of five later "
+        "ones, which take turns with `predict`; then the same with a ready plan. All are medians of five, "
+        "but the first call. With TensorFlow the times of `predict` cluster at 5.1 and 10.3 s, whatever the "
+        "batch size, next to shorter ones; each single time is in the JSON. The textbook loop is "
+        "`model(batch, training=True)` on batches of 128, a hundred times: the median of five passes over "
         "512 rows, scaled up. It switches BatchNorm too, which makes its answers wrong for `transfer` and "
         "`residual`.",
         (
@@ -108,6 +118,38 @@ def _speed(figures: Figures) -> list[str]:
         ),
         rows,
     )
+
+
+def _profile(figures: Figures) -> list[str]:
+    rows, reached = [], []
+    for name, backend, found in _named(figures, "profile"):
+        spent, whole = found["spent"], found["assess"]
+        parts = [spent[part] for part in PARTS]
+        cells = (
+            f"{_number(seconds)} ({100 * seconds / whole:.0f} %)"
+            for seconds in (*parts, whole - sum(parts), spent["plan"])
+        )
+        rows.append((f"`{name}`, {backend}", _number(whole), *cells))
+        for layer, speed in found["convolutions"].items():
+            peak = found["products"][layer.rpartition(" ")[2]]
+            reached.append(
+                (f"`{name}`, {backend}", layer, f"{speed:.0f}", f"{peak:.0f}", f"{100 * speed / peak:.0f} %")
+            )
+    return [
+        *_section(
+            "Where the time goes",
+            "Seconds of one later call of `assess`. All columns but the last add up to the whole; the last "
+            "says how much of it is spent on the plan, by the pilot.",
+            ("network, backend", "`assess`", *PARTS.values(), "all else", "of all this, for the plan"),
+            rows,
+        ),
+        *_table(
+            "GFLOP/s: each convolution alone on 128 rows, beside a product of two 4096 × 4096 matrices, "
+            "which stands for the machine's peak in that type:",
+            ("network, backend", "layer and type", "reached", "peak", "share"),
+            reached,
+        ),
+    ]
 
 
 def _errors(figures: Figures) -> list[str]:

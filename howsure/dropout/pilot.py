@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.dropout.early import REPLICATES
 from howsure.dropout.method import MCDropout
 from howsure.dropout.plan import (
     BFLOAT16,
@@ -35,7 +36,10 @@ Chunks = Sequence[tuple[Integers, Any]]
 """Positions of rows that run together, and what all passes over them share."""
 
 CANDIDATES = 256
-"""Rows among which the pilot looks for uncertain ones, or a quarter of all where that is less."""
+"""Rows among which the pilot looks for uncertain ones, or a share of all where that is less."""
+
+SHARE_OF_ROWS, SHARE_OF_DEAR_ROWS = 1 / 4, 1 / 32
+"""That share; the second where what all passes share is most of a cell's work."""
 
 LEAST_CANDIDATES = 64
 
@@ -46,9 +50,6 @@ HARDEST = 12
 
 SHARE_OF_CANDIDATES = 0.75
 """How far down the candidates, in order of certainty, the pilot's rows reach."""
-
-REPLICATES = 10
-"""Independent groups of cells in the pilot."""
 
 PILOT_STAGE = 1_000_000
 """Stage of the pilot's masks, out of the way of all rounds."""
@@ -91,22 +92,32 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
     design = flat if ratios is None else design_of(ratios, *shape)
     if design is None:
         return Plan()
-    run, precision, rows = _look_for_rows(method, run, design)
     widest = [max(pair) for pair in zip(design.widths, (flat or design).widths, strict=True)]
-    chunks = list(run.chunks(rows, rows_per_call(model, widest)))
+    dear = model.costs[0] > design.cost / 2
+    of_rows = int((SHARE_OF_DEAR_ROWS if dear else SHARE_OF_ROWS) * len(run.numbers))
+    sample = _sample(run, min(CANDIDATES, max(LEAST_CANDIDATES, of_rows)))
+    if dear:
+        # What all passes share is computed once for the whole sample.
+        whole = list(run.chunks(sample, rows_per_call(model, widest)))
+        rows = _choose(sample, np.mean(_passes(run, whole, design, PILOT_STAGE)[0], axis=0))
+        chunks = [run.some_of(chunk, shared, rows) for chunk, shared in whole if np.isin(chunk, rows).any()]
+        precision = FLOAT32
+    else:
+        run, precision, rows = _look_for_rows(method, run, design, sample)
+        chunks = list(run.chunks(rows, rows_per_call(model, widest)))
 
-    cells = _passes(design, run, chunks, stage=PILOT_STAGE + 1)
+    cells = _passes(run, chunks, design, PILOT_STAGE + 1)
     shares = measure_shares(cells, design)
     groups = [cells]
     better = best_ratios(design, shares, *shape, method.max_passes)
     if better is not None and better != design.ratios:
         design, groups = design_of(better, *shape), []
-    groups += _groups(design, run, chunks, REPLICATES - len(groups), PILOT_STAGE + 2)
+    groups += _groups(run, chunks, design, REPLICATES - len(groups), PILOT_STAGE + 2)
     estimates = [[sum_up(passes, design) for passes in cells] for cells in groups]
     if flat is not None and not design.is_flat and sum(shares[design.branchings[-1] - 1 :]) < LATE_ENOUGH:
         others = [
             [sum_up(passes, flat) for passes in cells]
-            for cells in _groups(flat, run, chunks, REPLICATES, PILOT_STAGE + 2 + REPLICATES)
+            for cells in _groups(run, chunks, flat, REPLICATES, PILOT_STAGE + 2 + REPLICATES)
         ]
         if _product(flat, others, model.costs[0]) <= _product(design, estimates, model.costs[0]):
             design, estimates = flat, others
@@ -123,9 +134,10 @@ def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float
     return float(np.mean(np.var(means, axis=0, ddof=1)) * (shared + design.cells * (design.cost - shared)))
 
 
-def _look_for_rows(method: MCDropout, run: Run, design: Design) -> tuple[Run, str, Integers]:
+def _look_for_rows(
+    method: MCDropout, run: Run, design: Design, sample: Integers
+) -> tuple[Run, str, Integers]:
     """The run in the precision that is best here, which that is, and the pilot's rows."""
-    sample = _sample(run, min(CANDIDATES, max(LEAST_CANDIDATES, len(run.numbers) // 4)))
     reduced = run.model.reduced()
     precision = FLOAT32
     if reduced is None:
@@ -151,7 +163,7 @@ def _choose(sample: Integers, probabilities: Floats) -> Integers:
     return np.asarray(sample[order[ranks[ranks < len(order)]]])
 
 
-def _passes(design: Design, run: Run, chunks: Chunks, stage: int) -> list[Floats]:
+def _passes(run: Run, chunks: Chunks, design: Design, stage: int) -> list[Floats]:
     """(W, n, K) all passes of every cell of one group."""
     cells: list[list[Floats]] = [[] for _ in range(design.cells)]
     for chunk, shared in chunks:
@@ -161,9 +173,9 @@ def _passes(design: Design, run: Run, chunks: Chunks, stage: int) -> list[Floats
     return [np.concatenate(of_cell, axis=1) for of_cell in cells]
 
 
-def _groups(design: Design, run: Run, chunks: Chunks, count: int, stage: int) -> list[list[Floats]]:
+def _groups(run: Run, chunks: Chunks, design: Design, count: int, stage: int) -> list[list[Floats]]:
     """All passes of `count` groups."""
-    return [_passes(design, run, chunks, stage + number) for number in range(count)]
+    return [_passes(run, chunks, design, stage + number) for number in range(count)]
 
 
 def _sample(run: Run, count: int) -> Integers:

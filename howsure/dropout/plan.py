@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from howsure.dropout.early import UNMEASURED, EarlyError
 from howsure.dropout.groups import group_sizes
 from howsure.dropout.masks import BERNOULLI_KINDS, Site, whole_and_part
-
-Floats = NDArray[np.float64]
 
 CHEAP = 1 / 500
 """Largest share of a plain prediction that a pass through the last levels may cost, to be split."""
@@ -61,45 +59,6 @@ BFLOAT16 = "bfloat16"
 
 
 @dataclass(frozen=True)
-class EarlyError:
-    """What the levels before the last branching leave in the square of an error, pooled in a pilot.
-
-    For a probability p it is quadratic · (p(1−p))² + linear · p(1−p); for other means over passes it
-    is a share of the variance over the passes.
-
-    Attributes:
-        quadratic: See above, ≥ 0; large where there is one early mask.
-        linear: See above, ≥ 0.
-        probability: The share for probabilities; used for the entropy's correction, not for their error.
-        entropy: The share for the entropy.
-        expected_entropy: The share for the expected entropy.
-        mutual_information: The share for the mutual information.
-    """
-
-    quadratic: float = math.nan
-    linear: float = math.nan
-    probability: float = math.nan
-    entropy: float = math.nan
-    expected_entropy: float = math.nan
-    mutual_information: float = math.nan
-
-    def of_probabilities(self, probabilities: Floats) -> Floats:
-        """(…, K) squared error that the early levels leave in `probabilities` (…, K)."""
-        spread = probabilities * (1 - probabilities)
-        return np.asarray(self.quadratic * spread**2 + self.linear * spread)
-
-    def mixed(self, share: float, other: EarlyError, share_of_other: float) -> EarlyError:
-        """This times a share, plus another times its share."""
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return EarlyError(*(share * mine + share_of_other * its for mine, its in pairs))
-
-    @property
-    def of_entropies(self) -> Floats:
-        """(3,) the shares for entropy, expected entropy and mutual information."""
-        return np.array([self.entropy, self.expected_entropy, self.mutual_information])
-
-
-@dataclass(frozen=True)
 class Design:
     """Cells, each a tree of masks, that are balanced against each other in groups.
 
@@ -121,19 +80,8 @@ class Design:
     cells: int
     first: int
     cost: float
-    one: EarlyError = EarlyError()
-    group: EarlyError = EarlyError()
-
-    def early_error(self, cells: int) -> EarlyError:
-        """What early levels leave in the mean over some cells of a group.
-
-        The cells of a group are exchangeable, so the variances of one, V₁, and of the mean over all E, V,
-        give that of the mean over k: V₁ (E − k) / ((E − 1) k) + V E (k − 1) / ((E − 1) k).
-        """
-        if cells == self.cells:
-            return self.group
-        others = (self.cells - 1) * cells
-        return self.one.mixed((self.cells - cells) / others, self.group, self.cells * (cells - 1) / others)
+    one: EarlyError = UNMEASURED
+    group: EarlyError = UNMEASURED
 
     @property
     def passes(self) -> int:

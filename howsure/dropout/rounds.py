@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.dropout.early import WIDENED
 from howsure.dropout.groups import group_sizes
 from howsure.dropout.masks import Site, draw
 from howsure.dropout.method import MCDropout
 from howsure.dropout.plan import FLOAT32, Design, Plan
-from howsure.dropout.tree import Estimate, added_up, masks_of, sum_up
+from howsure.dropout.tree import Estimate, added_up, masks_of, spread_of, sum_up
 from howsure.models import Array, StochasticModel
 from howsure.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, Summary, entropy_correction
 from howsure.verdict import Thresholds
@@ -26,7 +27,7 @@ FIRST_ROUND = 20
 
 DEFAULT_MAX_PASSES = 400
 
-MOST_GROUPS = 4
+MOST_GROUPS = 3
 """Groups of cells a row gets at most where late layers are split and `max_passes` is not given."""
 
 ROUND_STAGE = 1
@@ -92,6 +93,12 @@ class Run:
             wanted = fixed or min(size, _padded(len(chunk)))
             padded = np.concatenate([chunk, np.full(wanted - len(chunk), chunk[-1])])
             yield chunk, self.model.share([rows[self.numbers[padded]] for rows in self.rows])
+
+    def some_of(self, chunk: Integers, shared: Any, positions: Integers) -> tuple[Integers, Any]:
+        """Those rows of a chunk that are at `positions`, and what all passes over them share."""
+        found = np.flatnonzero(np.isin(chunk, positions))
+        padded = np.concatenate([found, np.full(_padded(len(found)) - len(found), found[-1])])
+        return chunk[found], self.model.share_of(shared, padded)
 
     def cells(
         self, design: Design, stage: int, cells: Sequence[int], chunk: Integers, shared: Any
@@ -190,9 +197,8 @@ class _Sums:
     """
 
     def __init__(self, total: int, classes: int) -> None:
-        of_probabilities, of_entropies = (total, classes), (total, 3)
         self._sums = Estimate(
-            *(np.zeros(of_probabilities) for _ in range(3)), *(np.zeros(of_entropies) for _ in range(3))
+            *(np.zeros((total, classes)) for _ in range(4)), *(np.zeros((total, 3)) for _ in range(4))
         )
 
     def add(self, estimate: Estimate, rows: Integers) -> None:
@@ -201,20 +207,38 @@ class _Sums:
             getattr(self._sums, item.name)[rows] += getattr(estimate, item.name)
 
     def after(self, cells: int, design: Design, rows: Integers) -> Passes:
-        """What rows say that have had so many cells: some of a group, or whole groups."""
+        """What rows say that have had so many cells: one, or whole groups."""
+        sums = {item.name: getattr(self._sums, item.name)[rows] for item in fields(Estimate)}
         mean, late, variance, entropies, entropies_late, entropies_variance = (
-            getattr(self._sums, item.name)[rows] / cells for item in fields(Estimate)
+            sums[name] / cells
+            for name in (
+                *("mean", "late_variance", "variance"),
+                *("entropies", "entropies_late_variance", "entropies_variance"),
+            )
         )
-        early, groups = design.early_error(min(cells, design.cells)), max(1, cells // design.cells)
-        squared = late / cells + early.of_probabilities(mean) / groups
-        of_entropies = entropies_late / cells + early.of_entropies * entropies_variance / groups
-        spread = late / cells + early.probability * variance / groups
+        groups = max(1, cells // design.cells)
+        spread = spread_of(
+            np.concatenate([sums["squares"], sums["entropies_squares"]], axis=-1),
+            np.concatenate([mean, entropies], axis=-1),
+            cells,
+            groups,
+        )
+        classes = mean.shape[1]
+        error = design.one if cells < design.cells else design.group
+        of_row = (mean, variance, spread[:, :classes], cells - groups)
+        early = error.of_probabilities(*of_row) / groups
+        own = error.of_own_variance(*of_row) / groups
+        early_of_entropies = (
+            error.of_entropies(mean, entropies_variance, spread[:, classes:], cells - groups) / groups
+        )
+        squared = late / cells + WIDENED * early
+        of_entropies = entropies_late / cells + WIDENED * early_of_entropies
         return Passes(
             probabilities=mean,
             mc_error=np.maximum(np.sqrt(squared), ERROR_FLOOR),
             expected_entropy=entropies[:, 1],
             entropies_error=np.maximum(np.sqrt(of_entropies), ENTROPY_ERROR_FLOOR),
-            entropy_correction=entropy_correction(mean, spread),
+            entropy_correction=entropy_correction(mean, late / cells + own),
             variance=variance,
             passes=np.full(len(rows), cells * design.passes),
         )
@@ -248,8 +272,10 @@ def _kept(design: Design, run: Run, rows: Integers) -> EstimateOf:
     ((chunk, shared),) = run.chunks(rows, rows_per_call(run.model, design.widths))
 
     def estimate(some: Integers, stage: int, cells: Sequence[int]) -> Estimate:
-        passes = run.cells(design, stage, cells, chunk, shared)
-        wanted = np.searchsorted(chunk, some)
+        few = run.model.fixed_batch is None and len(some) <= len(chunk) // 2
+        these, of_these = run.some_of(chunk, shared, some) if few else (chunk, shared)
+        passes = run.cells(design, stage, cells, these, of_these)
+        wanted = np.searchsorted(these, some)
         of_cells = [sum_up(np.asarray(each[:, wanted], dtype=np.float64), design) for each in passes]
         return added_up(of_cells, lambda arrays: np.sum(arrays, axis=0))
 
@@ -281,9 +307,10 @@ def _in_rounds(
     enough = method.is_enough(result.probabilities, result.mc_error, run.thresholds)
     while True:
         going_on = going_on[~enough]
-        # The first cell is one of a group: half of the others join it, then the rest, then whole groups.
+        # The first cell is one of a group: the others join it, then whole groups follow. To stop in between
+        # would favour rows whose few early masks happen to agree.
         start = had % design.cells
-        cells = range(start, design.cells // 2 + 1 if had == 1 < design.cells else design.cells)
+        cells = range(start, design.cells)
         if not len(going_on) or had + len(cells) > most:
             break
         stage += start == 0

@@ -8,20 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from howsure.certainty import entropy_of
-from howsure.dropout.groups import widening
+from howsure.dropout.early import EarlyError, fit_early_error
 from howsure.dropout.masks import Site, draw
-from howsure.dropout.plan import Design, EarlyError
+from howsure.dropout.plan import Design
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-
-
-LEAST_LINEAR = 1 / 100
-"""b is at least this times a in the error of early levels: nearly certain rows, on which b shows, are too
-skewed for a pilot to tell. Whether it suffices, docs/coverage.md says for random rows."""
 
 
 @dataclass
@@ -30,17 +24,21 @@ class Estimate:
 
     Attributes:
         mean: (n, K) mean of all passes.
+        squares: (n, K) square of `mean`, so that sums over cells tell their spread.
         late_variance: (n, K) squared error of `mean` that the last branching leaves.
         variance: (n, K) variance over all passes.
         entropies: (n, 3) nats, entropy of `mean`, mean entropy of the passes, and their difference.
+        entropies_squares: (n, 3) their squares.
         entropies_late_variance: (n, 3) squared error of `entropies` that the last branching leaves.
         entropies_variance: (n, 3) variance over all passes of what each is the mean of.
     """
 
     mean: Floats
+    squares: Floats
     late_variance: Floats
     variance: Floats
     entropies: Floats
+    entropies_squares: Floats
     entropies_late_variance: Floats
     entropies_variance: Floats
 
@@ -98,7 +96,8 @@ def sum_up(passes: Floats, design: Design) -> Estimate:
         design: What they follow.
     """
     mean, late, variance = _mean_and_late_variance(passes, design)
-    return Estimate(mean, late, variance, *_mean_and_late_variance(entropies_of(passes, mean), design))
+    entropies, *of_entropies = _mean_and_late_variance(entropies_of(passes, mean), design)
+    return Estimate(mean, mean**2, late, variance, entropies, entropies**2, *of_entropies)
 
 
 def entropies_of(passes: Floats, mean: Floats) -> Floats:
@@ -140,45 +139,53 @@ def _mean_and_late_variance(values: Floats, design: Design) -> tuple[Floats, Flo
 
 
 def measure_early_errors(replicates: Sequence[Sequence[Estimate]]) -> tuple[EarlyError, EarlyError]:
-    """What early levels leave in one cell and in a group, pooled over rows.
+    """What early levels leave in one cell and in the mean over a group, from a pilot.
 
     Args:
-        replicates: Independent groups of cells on the same uncertain rows, and in each the estimate of
-            every cell.
-
-    Returns:
-        For one cell, and for the mean over a group, widened by t/1.96 squared. As the rows share masks, R
-        groups of n rows have between R − 1 and n (R − 1) degrees of freedom; 2 (R − 1) is used.
+        replicates: Independent groups of cells on the same rows, and in each the estimate of every cell.
     """
-    widened = float(widening(2 * len(replicates) - 1)) ** 2
 
     def gathered(name: str) -> Floats:
         return np.asarray([[getattr(cell, name) for cell in group] for group in replicates])
 
+    def both(name: str) -> Floats:
+        parts = (gathered(name), gathered(f"entropies_{name}"))
+        return np.concatenate([part.mean(axis=(0, 1)) for part in parts], axis=-1)
+
     means, entropies = gathered("mean"), gathered("entropies")
-    late, entropies_late = (
-        gathered(name).mean(axis=(0, 1)) for name in ("late_variance", "entropies_late_variance")
-    )
-    variance, entropies_variance = (
-        gathered(name).mean(axis=(0, 1)) for name in ("variance", "entropies_variance")
-    )
     cells = means.shape[1]
+    of_cells = np.concatenate([means, entropies], axis=-1)
     total, expected = entropy_of(means.mean(axis=1)), entropies[..., 1].mean(axis=1)
-    of_groups = np.stack([total, expected, total - expected], axis=-1)
-
-    def early_error(of_means: Floats, of_entropies: Floats) -> EarlyError:
-        quadratic, linear = _two_terms(means.mean(axis=(0, 1)), of_means)
-        probability = _share(of_means.reshape(-1, 1), variance.reshape(-1, 1))[0]
-        shares = widened * _share(of_entropies, entropies_variance)
-        return EarlyError(widened * quadratic, widened * linear, float(probability), *shares.tolist())
-
-    return (
-        early_error(_variance_of_one(means) - late, _variance_of_one(entropies) - entropies_late),
-        early_error(
-            means.mean(axis=1).var(axis=0, ddof=1) - late / cells,
-            of_groups.var(axis=0, ddof=1) - entropies_late / cells,
-        ),
+    of_groups = np.concatenate(
+        [means.mean(axis=1), np.stack([total, expected, total - expected], axis=-1)], axis=-1
     )
+    late, variance = both("late_variance"), both("variance")
+    squares = np.sum(of_cells**2, axis=1)
+    spread = spread_of(squares, of_cells.mean(axis=1), cells, groups=1).mean(axis=0)
+    mean = means.mean(axis=(0, 1))
+    return (
+        fit_early_error(mean, _variance_of_one(of_cells) - late, variance, np.zeros_like(spread)),
+        fit_early_error(mean, of_groups.var(axis=0, ddof=1) - late / cells, variance, spread),
+    )
+
+
+def spread_of(squares: Floats, mean: Floats, cells: int, groups: int) -> Floats:
+    """Variance over cells, within their groups, of K probabilities and three entropies (…, K + 3).
+
+    The mutual information of a cell knows nothing of other cells, so the sum of the spreads of entropy and
+    expected entropy stands in its place.
+
+    Args:
+        squares: Sum of squares over the cells.
+        mean: Mean over them.
+        cells: How many.
+        groups: Of how many groups.
+    """
+    if cells == groups:
+        return np.zeros_like(mean)
+    spread = np.maximum(squares - cells * mean**2, 0) / (cells - groups)
+    spread[..., -1] = spread[..., -3] + spread[..., -2]
+    return np.asarray(spread)
 
 
 def _variance_of_one(values: Floats) -> Floats:
@@ -191,21 +198,6 @@ def _variance_of_one(values: Floats) -> Floats:
     if values.shape[1] == 1:
         return np.asarray(of_groups)
     return np.asarray(values.var(axis=(0, 1)) + of_groups / len(values))
-
-
-def _two_terms(p: Floats, left: Floats) -> tuple[float, float]:
-    """The a, b ≥ 0 of a (p(1−p))² + b p(1−p) that fit `left` best, over the rows' two top classes."""
-    two = p >= np.partition(p, -2, axis=-1)[..., -2, None]
-    spread = np.maximum((p * (1 - p))[two], 1e-9)
-    # `left` grows about as spread^1.5, between the two terms; so relative errors weigh alike.
-    terms = np.stack([spread**2 + LEAST_LINEAR * spread, spread], axis=-1) / spread[:, None] ** 1.5
-    (quadratic, more), _ = nnls(terms, left[two] / spread**1.5)
-    return float(quadratic), float(LEAST_LINEAR * quadratic + more)
-
-
-def _share(part: Floats, whole: Floats) -> Floats:
-    """(C,) Σ part / Σ whole over the rows (n, C), at least 0."""
-    return np.asarray(np.maximum(part.sum(axis=0), 0.0) / np.maximum(whole.sum(axis=0), 1e-300))
 
 
 def measure_shares(passes: Sequence[Floats], design: Design) -> tuple[float, ...]:

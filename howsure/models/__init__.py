@@ -97,6 +97,15 @@ class StochasticModel(Protocol):
         """Compute once what all passes over these rows have in common."""
         ...
 
+    def share_of(self, shared: Any, rows: Array) -> Any:
+        """What passes over some of the rows have in common, without computing it again.
+
+        Args:
+            shared: What `share` returned for n rows.
+            rows: Positions among these n; a row may come several times.
+        """
+        ...
+
     def passes(self, shared: Any, masks: Sequence[Array]) -> NDArray[np.float32]:
         """Raw outputs (W, n, …) of passes with these masks.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from howsure.models.keras_costs import counted_calls, multiply_adds
 from howsure.models.keras_examine import examine, unswitchable
 from howsure.models.keras_files import load
 from howsure.models.keras_graph import Program, Slot, Step, Value, flatten, graph_of, run, widen
+from howsure.models.keras_kept import forget, keep, kept
 from howsure.models.keras_precision import bfloat16_is_faster, in_bfloat16, reducible_steps
 
 Array = NDArray[Any]
@@ -35,6 +37,9 @@ __all__ = ["KerasModel", "adapt", "check_model", "input_specs", "load"]
 
 LARGEST_FOLD = 1 << 24
 """Numbers a folded tensor may hold, 64 MiB in float32; bounds the passes that run together."""
+
+KEPT_GRAPHS = 64
+"""Graphs of different shapes that are kept with TensorFlow; the one that was not used for longest goes."""
 
 REGRESSION_LOSSES = (
     *(
@@ -125,8 +130,16 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
     else:
         specs, structure = _specs_from_rows(x)
     rows = check_rows(x, specs)
-    examined = [np.empty((0, *array.shape[1:]), spec.dtype) for array, spec in zip(rows, specs, strict=True)]
-    adapter = KerasModel(model, examined, structure, inputs=specs, gaussian_noise=gaussian_noise)
+    program = flatten(model, structure)
+    settings = (specs, gaussian_noise, _fixed_batch(model))
+    adapter: KerasModel | None = kept(model, program, settings)
+    if adapter is None:
+        examined = [np.empty((0, *a.shape[1:]), spec.dtype) for a, spec in zip(rows, specs, strict=True)]
+        adapter = KerasModel(model, program, examined, inputs=specs, gaussian_noise=gaussian_noise)
+        if adapter.examination.arguments:  # code of a user's, which may change
+            forget(model)
+        else:
+            keep(model, program, settings, adapter)
     return adapter, rows, specs
 
 
@@ -150,8 +163,8 @@ class KerasModel:
 
     Args:
         model: A built Keras model.
+        program: Its steps.
         rows: What it will be given, flattened in Keras's order; only shapes and types are used.
-        structure: How `rows` nest: one array, a list, or a dict.
         inputs: The same in words.
         gaussian_noise: Whether `GaussianNoise` layers are random.
     """
@@ -159,8 +172,8 @@ class KerasModel:
     def __init__(
         self,
         model: Any,
+        program: Program,
         rows: Sequence[Array],
-        structure: Any,
         *,
         inputs: list[InputSpec],
         gaussian_noise: bool,
@@ -171,7 +184,7 @@ class KerasModel:
         self.inputs = inputs
         self.fixed_batch = _fixed_batch(model)
         self._gaussian_noise = gaussian_noise
-        self._program: Program = flatten(model, structure)
+        self._program = program
         self._rows = [_made_up(array, self.fixed_batch or 2) for array in rows]
         self.examination = examine(model, self._program, self._rows, gaussian_noise=gaussian_noise)
         self._crossing = self._find_crossing()
@@ -266,6 +279,23 @@ class KerasModel:
         """
         with self._as_found():
             return self._share(*(keras.ops.convert_to_tensor(array) for array in rows))
+
+    def share_of(self, shared: Any, rows: Array) -> Any:
+        """What passes over some of the rows share.
+
+        Args:
+            shared: What `share` returned for n rows.
+            rows: Positions among these n; a row may come several times.
+
+        Returns:
+            Something for `passes`.
+        """
+        with self._as_found():
+
+            def some(tensor: Tensor) -> Tensor:
+                return None if tensor is None else keras.ops.take(tensor, rows, axis=0)
+
+            return [(some(tensor), some(mask)) for tensor, mask in shared]
 
     def passes(self, shared: Any, masks: Sequence[Array]) -> NDArray[np.float32]:
         """Raw outputs of the passes with these masks.
@@ -385,7 +415,7 @@ def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     import tensorflow as tf
 
-    graphs: dict[Any, Callable[..., Any]] = {}
+    graphs: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
 
     def call(*args: Any) -> Any:
         shapes = tuple(
@@ -393,6 +423,9 @@ def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
         )
         if shapes not in graphs:
             graphs[shapes] = tf.function(function, autograph=False).get_concrete_function(*args)
+        graphs.move_to_end(shapes)
+        if len(graphs) > KEPT_GRAPHS:
+            graphs.popitem(last=False)
         return graphs[shapes](*args)
 
     return call

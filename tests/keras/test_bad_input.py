@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 import howsure
+from howsure.models.keras_kept import ATTRIBUTE
 
 from . import networks
 
@@ -35,10 +36,11 @@ def rows(count=6, *shape):
 
 
 def state(model):
+    """Everything but what was compiled and is kept."""
     every = [model, *model._flatten_layers(include_self=False)]
     return (
         [ops.convert_to_numpy(variable).tobytes() for variable in model.variables],
-        [(layer.trainable, len(layer.losses), sorted(vars(layer))) for layer in every],
+        [(layer.trainable, len(layer.losses), sorted(set(vars(layer)) - {ATTRIBUTE})) for layer in every],
         [vars(cls)["call"] for cls in (layers.Dropout, layers.AlphaDropout, layers.GaussianNoise)],
         [module.training for module in model.modules()] if keras.backend.backend() == "torch" else [],
     )

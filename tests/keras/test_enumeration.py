@@ -1,5 +1,6 @@
 """Networks with at most 12 dropout units: every thinned network is enumerated, the exact answer is known."""
 
+import importlib
 import itertools
 from dataclasses import replace
 
@@ -9,10 +10,15 @@ import pytest
 from keras import layers
 
 import howsure
+from howsure.dropout.early import REPLICATES
 from howsure.dropout.masks import DROPOUT, Site
-from howsure.dropout.plan import EarlyError, Plan, design_of
+from howsure.dropout.plan import Plan, design_of
+from howsure.dropout.rounds import estimate_rows
+from howsure.dropout.tree import measure_early_errors
 from howsure.models.keras import adapt
 from howsure.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
+
+_prepare_run = importlib.import_module("howsure.assess")._prepare_run
 
 SEEDS = 12
 
@@ -90,7 +96,20 @@ def skip():
     return model, forward, [(4, 0.3), (4, 0.1)]
 
 
-NETWORKS = {function.__name__: function for function in (two_layers, spatial, nested, skip)}
+def wider():
+    dense = [layers.Dense(6, "relu"), layers.Dense(6, "relu"), layers.Dense(3, "softmax")]
+    model = keras.Sequential(
+        [keras.Input((3,)), dense[0], layers.Dropout(0.25), dense[1], layers.Dropout(0.4), dense[2]]
+    )
+
+    def forward(x, masks):
+        h = relu(affine(dense[0], x)) * masks[0]
+        return softmax(affine(dense[2], relu(affine(dense[1], h)) * masks[1]))
+
+    return model, forward, [(6, 0.25), (6, 0.4)]
+
+
+NETWORKS = {function.__name__: function for function in (two_layers, spatial, nested, skip, wider)}
 
 
 def entropy(p):
@@ -119,9 +138,9 @@ def agrees(estimates, truth, bias=0.0):
     return np.all(np.abs(estimates.mean(axis=0) - truth) <= 5.5 * error + bias + 1e-6)
 
 
-def covers(runs, name, truth):
+def covers(runs, name, truth, most=2.0):
     """Whether ± 1.96 reported errors cover 95 %, within 4 standard errors (a seed's rows share its masks),
-    and are at most twice the true ones."""
+    and are at most `most` times the true ones."""
     error = "mc_error" if name == "probabilities" else f"{name}_error"
     off = np.array([np.abs(getattr(run, name) - truth) for run in runs])
     reported = np.array([getattr(run, error) for run in runs])
@@ -129,19 +148,24 @@ def covers(runs, name, truth):
     not_too_small = share.mean() + 4 * share.std(ddof=1) / np.sqrt(len(share)) >= 0.95
     # Errors that are far too large would cover as well; where it is the least there is, it may be.
     told = reported > (ERROR_FLOOR if name == "probabilities" else ENTROPY_ERROR_FLOOR)
-    return not_too_small and np.sum(reported[told] ** 2) <= 4 * np.sum(off[told] ** 2)
+    return not_too_small and np.sum(reported[told] ** 2) <= most**2 * np.sum(off[told] ** 2)
 
 
-def check(runs, mean, total, expected, tolerance=0.0):
-    """Means over seeds are right, the entropy's small-sample bias is corrected, and the errors are honest."""
+def check(runs, mean, total, expected, share_of_error=0.0, most=2.0):
+    """Means over seeds are right, the entropy's small-sample bias is corrected, and the errors are honest.
+
+    The correction is of second order; what is left may be `share_of_error` of the reported error. `most` is
+    how many times too large the error of the mutual information may be.
+    """
     assert agrees([run.probabilities for run in runs], mean)
     assert agrees([run.expected_entropy for run in runs], expected)
+    tolerance = share_of_error * np.sqrt(np.mean([run.entropy_error**2 for run in runs], axis=0))
     assert agrees([run.entropy for run in runs], total, tolerance)
     assert agrees([run.mutual_information for run in runs], total - expected, tolerance)
     assert covers(runs, "probabilities", mean)
     assert covers(runs, "entropy", total)
     assert covers(runs, "expected_entropy", expected)
-    assert covers(runs, "mutual_information", total - expected)
+    assert covers(runs, "mutual_information", total - expected, most)
 
 
 @pytest.mark.parametrize("balanced", [True, False])
@@ -173,65 +197,58 @@ def test_adaptive_passes_agree_with_enumeration(name, random):
 
 
 @pytest.mark.parametrize("ratios", [(1, 16), (10, 16)])
-@pytest.mark.parametrize("name", ["two_layers", "nested", "skip"])
+@pytest.mark.parametrize("name", ["two_layers", "nested", "skip", "wider"])
 def test_split_passes_agree_with_enumeration(name, ratios, random):
     """Many late masks for each early one, in one cell alone and in whole groups of cells."""
     model, forward, units = NETWORKS[name]()
     for weight in model.weights:
         weight.assign(random.normal(0, 0.9, weight.shape))
     x = random.normal(size=(6, *model.input_shape[1:])).astype("float32")
-    mean, _, expected = exact(forward, units, x)
     sites = [Site(number, str(number), DROPOUT, rate, (count,)) for number, (count, rate) in enumerate(units)]
     design = design_of(ratios, sites, (1, 2), (0.1, 0.8, 0.1))
     thresholds = howsure.Thresholds(sure=1, coin_flip=0)  # every verdict is settled
-
-    def runs(design, cells, first_seed=0):
-        target = 0.4 if cells == 1 else 1e-9
-        method = howsure.MCDropout(
-            target_error=target, max_passes=cells * design.passes, plan=Plan(design, (0.5, 0.5))
-        )
-        made = [
-            howsure.assess(model, x, method=method, seed=first_seed + seed, thresholds=thresholds)
-            for seed in range(SEEDS)
-        ]
-        assert all(np.all(run.passes == cells * design.passes) for run in made)
-        return made
-
-    def measured(cells):
-        """What early levels leave, from other seeds than the test's, on the test's own rows."""
-        nothing = replace(design, one=EarlyError(0, 0, 0, 0, 0, 0), group=EarlyError(0, 0, 0, 0, 0, 0))
-        made = runs(nothing, cells, first_seed=1000)
-        p = np.array([run.probabilities for run in made])
-        linear = p.var(axis=0, ddof=1).sum() / np.sum(p.mean(axis=0) * (1 - p.mean(axis=0)))
-        return EarlyError(0, float(linear), float("nan"), 0, 0, 0)
-
-    honest = replace(design, one=measured(1), group=measured(design.cells))
+    run, _ = _prepare_run(model, x, howsure.MCDropout(), 0, 256, None, thresholds)
+    # What early levels leave, from other masks than the test's, on the test's own rows.
+    groups = [
+        [estimate_rows(design, run, np.arange(len(x)), 1000 + number, [cell]) for cell in range(design.cells)]
+        for number in range(REPLICATES)
+    ]
+    one, group = measure_early_errors(groups)
+    plan = Plan(replace(design, one=one, group=group), (0.5, 0.5))
     for cells in {1, design.cells, 3 * design.cells}:
-        made = runs(honest, cells)
-        assert agrees([run.probabilities for run in made], mean)
-        assert agrees([run.expected_entropy for run in made], expected)
-        assert covers(made, "probabilities", mean)
+        method = howsure.MCDropout(
+            target_error=0.4 if cells == 1 else 1e-9, max_passes=cells * design.passes, plan=plan
+        )
+        runs = [
+            howsure.assess(model, x, method=method, seed=seed, thresholds=thresholds) for seed in range(SEEDS)
+        ]
+        assert all(np.all(run.passes == cells * design.passes) for run in runs)
+        mean, total, expected = exact(forward, units, x)
+        if cells < design.cells:
+            # One mask of a few units moves an entropy beyond what a second-order correction can follow.
+            assert agrees([run.probabilities for run in runs], mean)
+            assert agrees([run.expected_entropy for run in runs], expected)
+            assert covers(runs, "probabilities", mean)
+        else:
+            # Balance of a few units may cancel nearly all of the mutual information's error.
+            check(runs, mean, total, expected, share_of_error=0.25, most=6)
 
 
-def test_a_plan_from_a_pilot_agrees_with_enumeration(random):
-    """What the pilot pools holds for the probabilities of all rows.
-
-    Not for the entropies' errors: a mask of four units has too few values (docs/decisions/0005).
-    """
-    model, forward, units = two_layers()
+@pytest.mark.parametrize("name", ["wider", "nested"])
+def test_a_plan_from_a_pilot_agrees_with_enumeration(name, random):
+    """One cell or whole groups, as each row needs, with the errors that the pilot pools."""
+    model, forward, units = NETWORKS[name]()
     for weight in model.weights:
         weight.assign(random.normal(0, 0.9, weight.shape))
     x = random.normal(size=(40, 3)).astype("float32")
-    mean, _, expected = exact(forward, units, x)
     adapter, _, _ = adapt(model, x, gaussian_noise=False)
     adapter.costs = (0.4, 0.599, 0.001)  # as if what follows the last dropout cost nothing
-    for target in (0.4, 0.02):
-        method = howsure.MCDropout(target_error=target, max_passes=2000)
-        made = [howsure.assess(adapter, x, method=method, seed=seed) for seed in range(SEEDS)]
-        assert made[0].plan["design"]["widths"] == (1, 60)
-        assert agrees([run.probabilities for run in made], mean)
-        assert agrees([run.expected_entropy for run in made], expected)
-    assert covers(made, "probabilities", mean)
+    method = howsure.MCDropout(target_error=0.02, max_passes=2000)
+    runs = [howsure.assess(adapter, x, method=method, seed=seed) for seed in range(SEEDS)]
+    first, second = runs[0].plan["design"]["widths"]
+    assert first == 1 < second
+    assert len(set(runs[0].passes)) > 1
+    check(runs, *exact(forward, units, x), share_of_error=0.25)
 
 
 def test_balance_pays(random):

@@ -10,7 +10,7 @@ from howsure.models import keras as adapters
 from howsure.models.keras import KerasModel, adapt
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def network():
     """A convolution of 1.2 million multiply-adds between two dropouts."""
     keras.utils.set_random_seed(3)

@@ -1,6 +1,6 @@
 """A network whose late dropout is cheap: the plan splits it, and the numbers hold."""
 
-from dataclasses import asdict, replace
+from dataclasses import astuple
 
 import keras
 import numpy as np
@@ -8,7 +8,6 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.dropout.plan import Design, EarlyError
 
 from . import networks
 
@@ -66,7 +65,8 @@ def test_the_plan_does_not_depend_on_the_order_of_rows_or_on_copies(network, pla
             (other.design.one, plan.design.one),
             (other.design.group, plan.design.group),
         ):
-            assert asdict(errors) == pytest.approx(asdict(same_errors), rel=1e-3, abs=1e-7)
+            for constants, same_constants in zip(astuple(errors), astuple(same_errors), strict=True):
+                assert np.array(constants) == pytest.approx(np.array(same_constants), rel=1e-3, abs=1e-7)
 
 
 def test_without_a_plan_the_order_of_rows_does_not_matter_either(network):
@@ -77,7 +77,7 @@ def test_without_a_plan_the_order_of_rows_does_not_matter_either(network):
 
 def test_given_a_plan_a_row_alone_gets_the_same_numbers(network, plan):
     model, x = network
-    method = howsure.MCDropout(plan=plan, target_error=0.005)
+    method = howsure.MCDropout(plan=plan, target_error=0.01)
     whole = howsure.assess(model, x, method=method)
     assert len(set(whole.passes)) > 1
     for row in (0, 17, 59):
@@ -121,7 +121,7 @@ def test_the_plan_is_saved_with_the_result(network, plan, tmp_path):
     howsure.assess(model, x, method=howsure.MCDropout(plan=plan)).save(tmp_path / "c.parquet")
     saved = howsure.load(tmp_path / "c.parquet").plan
     assert saved["design"]["widths"] == list(plan.design.widths)
-    assert saved["design"]["group"]["linear"] == plan.design.group.linear
+    assert saved["design"]["group"]["nearly_certain"] == list(plan.design.group.nearly_certain)
     assert saved["precision"] == "float32"
 
 
@@ -147,18 +147,3 @@ def test_the_audit_tells_the_plan(network, plan):
     assert "float32" in text
     assert "through all random layers" in str(howsure.audit(model, plan=howsure.Plan()))
     assert "plan" not in str(howsure.audit(model))
-
-
-def test_some_cells_of_a_group_have_the_error_that_exchangeability_gives():
-    """Drawing k of E values without replacement, whose mean over all E varies a little too."""
-    random = np.random.default_rng(0)
-    groups = random.normal(size=(40_000, 1)) * 0.1 + random.permuted(
-        np.tile([-2.0, -0.5, 0.0, 0.5, 2.0], (40_000, 1)), axis=1
-    )
-    one, whole = EarlyError(1.0, 0, 0, 0, 0, 0), EarlyError(1.0, 0, 0, 0, 0, 0)
-    one = replace(one, quadratic=groups[:, 0].var())
-    whole = replace(whole, quadratic=groups.mean(axis=1).var())
-    design = Design((1, 8), (4, 4), 5, 1, 1.0, one, whole)
-    for cells in range(1, 6):
-        expected = groups[:, :cells].mean(axis=1).var()
-        assert design.early_error(cells).quadratic == pytest.approx(expected, rel=0.05)

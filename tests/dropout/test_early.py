@@ -1,0 +1,48 @@
+"""The error that early masks leave: constants from a pilot, applied to rows it has not seen."""
+
+import numpy as np
+import pytest
+
+from howsure.dropout.early import NONE, UNMEASURED, EarlyError, fit_early_error
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)
+
+
+def rows(random, count):
+    """Random rows of two classes, and a spread of their cells."""
+    p = random.uniform(0.02, 0.98, size=count)
+    mean = np.stack([p, 1 - p], axis=-1)
+    spread = np.repeat((p * (1 - p))[:, None] * random.uniform(0.2, 1, size=(count, 1)), 5, axis=1)
+    return mean, spread
+
+
+def test_the_constants_are_found_again(random):
+    mean, spread = rows(random, 400)
+    undecided = 2 * np.sqrt(mean[:, :1] * mean[:, 1:])
+    left = (0.05 * (1 - undecided) + 0.01 * undecided) * spread
+    found = fit_early_error(mean, left, 3 * spread, spread)
+    assert np.array(found.of_spread) == pytest.approx(np.array([[0.05, 0.01]] * 4), rel=1e-6)
+    assert np.array(found.of_variance) == pytest.approx(np.array([[0.05, 0.01]] * 4) / 3, rel=1e-6)
+    for freedom in (0, 4, 100):
+        told = found.of_entropies(mean, 3 * spread[:, 2:], spread[:, 2:], freedom)
+        assert told == pytest.approx(left[:, 2:], rel=1e-6)
+        told = found.of_own_variance(mean, 3 * spread[:, :2], spread[:, :2], freedom)
+        assert told == pytest.approx(left[:, :2], rel=1e-6)
+
+
+def test_undecided_rows_go_by_what_they_tell_and_nearly_certain_ones_by_what_is_usual():
+    error = EarlyError((0.0, 0.2), ((0.0, 0.1),) * 4, (NONE,) * 4)
+    variance = np.array([[0.04, 0.04], [0.0, 0.0]])
+    half, certain = np.full((2, 2), 0.5), np.array([[1.0, 0.0], [1.0, 0.0]])
+    told = error.of_probabilities(half, variance, np.zeros_like(half), 0)
+    assert told == pytest.approx(0.1 * variance)
+    told = error.of_probabilities(certain, variance, np.zeros_like(half), 0)
+    assert told == pytest.approx(np.full((2, 2), 0.2 * 0.0005))
+
+
+def test_what_was_not_measured_is_not_nothing():
+    half = np.full((1, 2), 0.5)
+    assert np.isnan(UNMEASURED.of_probabilities(half, half, half, 0)).all()
