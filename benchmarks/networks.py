@@ -1,4 +1,4 @@
-"""The five networks that are measured, and a small one to see how time and memory grow.
+"""The five networks that are measured, a small one to see how time and memory grow, and two more.
 
 Each is trained once, on tensorflow, and kept in howsure's cache folder; delete the file to train it anew.
 
@@ -8,6 +8,10 @@ Each is trained once, on tensorflow, and kept in howsure's cache folder; delete 
     transformer   a small transformer encoder with dropout everywhere, also in its attention
     mlp           two hidden layers, dropout .2 on the input and .5 after each
     stream        a tiny MLP on 16 numbers a row, made for a million rows
+    classic       Keras's own example for MNIST: dropout only behind the convolutions
+    everywhere    a CNN with dropout behind every layer
+
+The last two only check error bars, and are not timed.
 """
 
 from __future__ import annotations
@@ -215,6 +219,45 @@ def build_stream(seed: int) -> keras.Model:
     )
 
 
+def build_classic(seed: int) -> keras.Model:
+    """As on keras.io, with one dropout more, which is there in its older version."""
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ],
+        name="classic",
+    )
+
+
+def build_everywhere(seed: int) -> keras.Model:
+    """Two convolutions and a dense layer; dropout .1, .25 and .4."""
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(24, 5, strides=2, activation="relu"),
+            layers.Dropout(0.1),
+            layers.Conv2D(48, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(96, activation="relu"),
+            layers.Dropout(0.4),
+            layers.Dense(10, activation="softmax"),
+        ],
+        name="everywhere",
+    )
+
+
 # --- training -------------------------------------------------------------------------------------
 
 
@@ -267,6 +310,8 @@ NETWORKS = {
     "residual": Network(build_residual, images, fit, epochs=4, rows=2_000, reference=10_000),
     "transformer": Network(build_transformer, lines, fit, epochs=3, rows=2_000, reference=10_000),
     "mlp": Network(build_mlp, pixels, fit, epochs=8, rows=2_000, reference=10_000),
+    "classic": Network(build_classic, images, fit, epochs=2, rows=2_000, reference=20_000),
+    "everywhere": Network(build_everywhere, images, fit, epochs=3, rows=2_000, reference=20_000),
     "stream": Network(build_stream, clusters, fit_stream, epochs=5, rows=2_000, reference=10_000),
 }
 

@@ -268,7 +268,7 @@ def _prepare_run(
         _check_logits(adapter)
 
     def convert(raw: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-        return to_probabilities(raw, kind, adapter.name, numbers)
+        return to_probabilities(raw, kind, adapter.name, numbers, adapter.output_dtype)
 
     run = Run(
         model=adapter,

@@ -11,6 +11,12 @@ from howsure.errors import InputError, ModelError
 PROBABILITIES = "probabilities"
 LOGITS = "logits"
 
+SUM_OFF = 0.005
+"""How far the sum of probabilities may be from 1, for rounding and no more."""
+
+SUMS_OFF = {"bfloat16": 0.015}
+"""The same where outputs are coarser: bfloat16 keeps three digits, its sums were off by up to 0.008."""
+
 Floats = NDArray[np.float64]
 
 
@@ -66,7 +72,9 @@ def read_outputs(declared: str | None, activation: str | None, shape: tuple[int,
     )
 
 
-def to_probabilities(raw: NDArray[np.float32], outputs: str, model: str, rows: NDArray[np.int64]) -> Floats:
+def to_probabilities(
+    raw: NDArray[np.float32], outputs: str, model: str, rows: NDArray[np.int64], dtype: str = "float32"
+) -> Floats:
     """Raw outputs as probabilities, in double precision; each pass by itself, so means come after.
 
     Args:
@@ -74,6 +82,7 @@ def to_probabilities(raw: NDArray[np.float32], outputs: str, model: str, rows: N
         outputs: `probabilities` or `logits`.
         model: Its name, for messages.
         rows: (n,) numbers of the rows, for messages.
+        dtype: What the model computes its outputs in; says how far off 1 their sum may be.
 
     Returns:
         (F, n, K), or (F, n, 2) = [1 − p, p] for K = 1; rounding of the model's precision is taken
@@ -82,13 +91,16 @@ def to_probabilities(raw: NDArray[np.float32], outputs: str, model: str, rows: N
     Raises:
         ModelError: NaN or infinity came out, or what was declared probabilities is none.
     """
-    values = raw.astype(np.float64)
-    bad = ~np.isfinite(values).all(axis=(0, 2))
+    # Sums and extremes of all numbers cost little; what is wrong, and where, is looked for only then.
+    with np.errstate(invalid="ignore"):
+        total = raw.sum(axis=-1, dtype=np.float64)
+    bad = ~np.isfinite(total).all(axis=0)
     if bad.any():
         raise ModelError(
             f"Model '{model}' put out NaN or infinity {in_rows(int(bad.sum()), rows[bad][:5].tolist())}",
             mend="Check the model's weights and the range of these rows",
         )
+    values = raw.astype(np.float64)
     one = values.shape[-1] == 1
     if outputs == LOGITS:
         if one:
@@ -97,9 +109,12 @@ def to_probabilities(raw: NDArray[np.float32], outputs: str, model: str, rows: N
         return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
     if one:
         values = np.concatenate([1 - values, values], axis=-1)
-    total = values.sum(axis=-1)
-    # bfloat16 keeps three digits, so its sums are off by up to 0.008.
-    wrong = (np.abs(total - 1) > 0.015) | ((values < -1e-6) | (values > 1 + 1e-3)).any(axis=-1)
+        total = np.ones_like(total)
+    lowest, highest = raw.min(initial=0), raw.max(initial=0)
+    most = SUMS_OFF.get(dtype, SUM_OFF)
+    wrong = np.abs(total - 1) > most
+    if lowest < -1e-6 or highest > 1 + 1e-3:
+        wrong |= ((values < -1e-6) | (values > 1 + 1e-3)).any(axis=-1)
     if wrong.any():
         row = int(np.argmax(wrong.any(axis=0)))
         one_pass = int(np.argmax(wrong[:, row]))
@@ -107,8 +122,9 @@ def to_probabilities(raw: NDArray[np.float32], outputs: str, model: str, rows: N
             f"The output of model '{model}' is not a distribution over classes, first in row {rows[row]}",
             expected="numbers from 0 to 1 that add up to 1",
             received=np.array2string(values[one_pass, row, :6], precision=4)
-            + f", sum {total[one_pass, row]:.4g}",
+            + f", sum {values[one_pass, row].sum():.4g}",
             mend="If the model ends in logits, say so: outputs='logits'",
         )
-    values = np.clip(values, 0.0, None)
+    if lowest < 0 or one:
+        values = np.clip(values, 0.0, None)
     return np.asarray(values / values.sum(axis=-1, keepdims=True))

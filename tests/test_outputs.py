@@ -155,3 +155,15 @@ def test_a_hair_below_zero_is_zero():
 def test_no_rows():
     assert convert(np.zeros((3, 0, 4)), LOGITS, rows=np.arange(0)).shape == (3, 0, 4)
     assert convert(np.zeros((3, 0, 1)), rows=np.arange(0)).shape == (3, 0, 2)
+
+
+@pytest.mark.parametrize(("off", "fine"), [(0.004, True), (0.008, False)])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_sums_are_near_1_and_in_bfloat16_less_so(off, fine, sign):
+    raw = np.array([[[0.6, 0.4 + sign * off]]], dtype=np.float32)
+    if fine:
+        assert to_probabilities(raw, PROBABILITIES, "net", ROWS).sum() == pytest.approx(1)
+    else:
+        with pytest.raises(ModelError, match="is not a distribution"):
+            to_probabilities(raw, PROBABILITIES, "net", ROWS)
+        to_probabilities(raw, PROBABILITIES, "net", ROWS, "bfloat16")

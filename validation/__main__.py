@@ -1,4 +1,4 @@
-"""Are the error bars honest? Coverage on four networks, written to docs/coverage.md.
+"""Are the error bars honest? Coverage on six networks, written to docs/coverage.md.
 
     python -m validation                   all networks, to docs/coverage.json and docs/coverage.md
     python -m validation question          one network; the others stay as they were
@@ -23,8 +23,11 @@ from benchmarks import networks
 from howsure.verdict import judge
 
 SEEDS = 30
-ROWS = {"question": 150, "residual": 150, "transformer": 50, "mlp": 150}
+ROWS = {"question": 150, "residual": 150, "transformer": 50, "mlp": 150, "classic": 150, "everywhere": 150}
 """Of each kind; fewer where a pass is dear and nothing of it is shared."""
+
+UNSEEN = ("classic", "everywhere")
+"""Networks that were not there when anything was chosen."""
 
 LEAST_CERTAIN = 0.05
 LONG, LONG_FLAT = 20_000, 10_000
@@ -159,8 +162,9 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "prediction is least certain of, with TensorFlow. *Ratio* is the true root mean squared error over "
         "the reported one (1 is honest, above 1 too optimistic), *cover* the share of rows and seeds with "
         "|estimate − reference| ≤ 1.96 · error, *bias* the mean of estimate − reference. The networks are "
-        "those of "
-        "[performance.md](performance.md).",
+        "those of [performance.md](performance.md), which constants were chosen on "
+        "([decision 6](decisions/0006-an-error-from-the-row-and-the-pilot.md)), and two that had no part in "
+        f"any choice: {' and '.join(UNSEEN)}.",
     ]
     for name, network in found.items():
         reference = network["reference"]

@@ -89,6 +89,11 @@ class StochasticModel(Protocol):
         ...
 
     @property
+    def output_dtype(self) -> str:
+        """Type of number in which the model computes its output."""
+        ...
+
+    @property
     def output_activation(self) -> str | None:
         """`softmax`, `sigmoid`, `linear`, `log_softmax`, another name, or None where unknown."""
         ...

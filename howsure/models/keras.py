@@ -226,6 +226,11 @@ class KerasModel:
         return self.examination.output_shape
 
     @property
+    def output_dtype(self) -> str:
+        """Type of number in which the model computes its output."""
+        return self.examination.output_dtype
+
+    @property
     def output_activation(self) -> str | None:
         """What the model ends in, read from its last layer."""
         return self.examination.output_activation

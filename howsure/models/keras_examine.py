@@ -54,6 +54,7 @@ class Examination:
         calls: Every layer call in order.
         arguments: For the user's own layers, what they were called with, as `KerasTensor`s.
         output_shape: Shape of the model's output for one row.
+        output_dtype: Type of its numbers.
         output_activation: `softmax`, `sigmoid`, `linear`, another name, or None if it is not a layer's.
         shared: The steps that no random layer feeds.
         repeated: The steps that every pass computes anew.
@@ -70,6 +71,7 @@ class Examination:
     calls: tuple[LayerCall, ...]
     arguments: dict[int, Any]
     output_shape: tuple[int, ...]
+    output_dtype: str
     output_activation: str | None
     shared: tuple[Step, ...]
     repeated: tuple[Step, ...]
@@ -133,6 +135,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
         maker = next((layer for tensor, layer in makers if tensor is output), None)
         noted["activation"] = _activation(maker, program)
         noted["shape"] = tuple(output.shape[1:])
+        noted["dtype"] = keras.backend.standardize_dtype(output.dtype)
         sizes.update({slot: _size(value.tensor) for slot, value in values.items()})
         return output
 
@@ -157,6 +160,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
         calls=tuple(calls),
         arguments=arguments,
         output_shape=noted["shape"],
+        output_dtype=noted["dtype"],
         output_activation=noted["activation"],
         shared=tuple(step for step in program.steps if level_of[id(step)] == 0),
         repeated=tuple(step for step in program.steps if level_of[id(step)] > 0),
