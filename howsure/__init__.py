@@ -13,6 +13,7 @@ from howsure.errors import (
     InputError,
     ModelError,
 )
+from howsure.evaluate import Evaluation, Score, evaluate
 from howsure.verdict import Thresholds
 
 load = Certainty.load
@@ -21,6 +22,7 @@ __all__ = [
     "Audit",
     "Certainty",
     "DependencyError",
+    "Evaluation",
     "FileError",
     "HowsureError",
     "HowsureWarning",
@@ -29,9 +31,11 @@ __all__ = [
     "ModelError",
     "Plan",
     "Row",
+    "Score",
     "Thresholds",
     "assess",
     "audit",
+    "evaluate",
     "load",
     "plan",
     "predict_with_uncertainty",
