@@ -95,6 +95,12 @@ def textbook_pass(model: keras.Model, x: Array) -> Array:
     return np.concatenate([keras.ops.convert_to_numpy(model(batch, training=True)) for batch in batches])
 
 
+def predict_by_batches(model: keras.Model, x: Array) -> Array:
+    """A plain prediction without the pipeline that `predict` puts before it."""
+    starts = range(0, len(x), LOOP_BATCH)
+    return np.concatenate([model.predict_on_batch(x[start : start + LOOP_BATCH]) for start in starts])
+
+
 def network(name: str) -> Figures:
     """Train a network if it is not there, and say what it is."""
     return train(name)
@@ -110,6 +116,8 @@ def speed(name: str, backend: str) -> Figures:
     for size in BATCH_SIZES:
         calls[f"predict_{size}"] = lambda size=size: model.predict(x, batch_size=size, verbose=0)
         model.predict(x[: size + len(x) % size], batch_size=size, verbose=0)  # compiles both shapes
+    calls["by_batches"] = lambda: predict_by_batches(model, x)
+    predict_by_batches(model, x[: LOOP_BATCH + len(x) % LOOP_BATCH])
     calls["assess"] = lambda: howsure.assess(model, x)
     calls["assess_with_plan"] = lambda: howsure.assess(model, x, method=planned)
     times: dict[str, list[float]] = {called: [] for called in calls}

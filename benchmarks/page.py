@@ -93,16 +93,19 @@ def _speed(figures: Figures) -> list[str]:
                 beside(found["assess_first"]),
                 beside(found["assess"]),
                 beside(found["assess_with_plan"]),
+                _number(found["by_batches"]) if "by_batches" in found else "–",
+                f"{_number(found['assess'] / found['by_batches'])} x" if "by_batches" in found else "–",
             )
         )
     return _section(
         "Time",
         "Seconds; in brackets the ratio to plain `predict` of the same backend at its default batch size. "
-        "Plain `predict` is compiled before, and taken at the default and at the fastest of 32, 128 and 256. "
-        "`assess` has its default settings: the first call in a process, then the median of five later "
+        "Plain `predict` is compiled before, and taken at the default and at the fastest of 32, 128 and "
+        "256. `assess` has its default settings: the first call in a process, then the median of five later "
         "ones, which take turns with `predict`; then the same with a ready plan. All are medians of five, "
-        "but the first call. With TensorFlow the times of `predict` cluster at 5.1 and 10.3 s, whatever the "
-        "batch size, next to shorter ones; each single time is in the JSON. The textbook loop is "
+        "but the first call. With TensorFlow `predict` often waits at its end, so that its times cluster at "
+        "5.1 and 10.3 s whatever the batch size; `predict_on_batch` over batches of 128 has no such "
+        "pipeline and is the stricter yardstick. Each single time is in the JSON. The textbook loop is "
         "`model(batch, training=True)` on batches of 128, a hundred times: the median of five passes over "
         "512 rows, scaled up. It switches BatchNorm too, which makes its answers wrong for `transfer` and "
         "`residual`.",
@@ -115,6 +118,8 @@ def _speed(figures: Figures) -> list[str]:
             "`assess`, first call",
             "`assess`, later calls",
             "`assess`, ready plan",
+            "`predict_on_batch`",
+            "`assess`, later, beside it",
         ),
         rows,
     )
