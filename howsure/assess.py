@@ -48,9 +48,10 @@ def assess(
 ) -> Certainty:
     """Say for each row what the model predicts, how certain that is, and why it is unsure.
 
-    The model is left exactly as found, also after an exception. Same plan, same seed, same row: same
-    numbers, whatever the batch size, row order or neighbours. Without a plan one is made from the rows
-    given (see `plan`); `MCDropout(passes=T)` needs none.
+    The model is left exactly as found, also after an exception; what was compiled for it stays with it,
+    for the next call. Same plan, same seed, same row: same numbers, whatever the batch size, row order or
+    neighbours. Without a plan one is made from the rows given (see `plan`); `MCDropout(passes=T)` needs
+    none.
 
     Args:
         model: A trained Keras 3 model whose output is a distribution over K classes (softmax, one
