@@ -1,5 +1,6 @@
 """Networks with at most 12 dropout units: every thinned network is enumerated, the exact answer is known."""
 
+import functools
 import importlib
 import itertools
 from dataclasses import replace
@@ -41,8 +42,8 @@ def softmax(x):
     return e / e.sum(-1, keepdims=True)
 
 
-def two_layers():
-    dense = [layers.Dense(4, "relu"), layers.Dense(5, "relu"), layers.Dense(3, "softmax")]
+def two_layers(first=4, second=5):
+    dense = [layers.Dense(first, "relu"), layers.Dense(second, "relu"), layers.Dense(3, "softmax")]
     model = keras.Sequential(
         [keras.Input((3,)), dense[0], layers.Dropout(0.25), dense[1], layers.Dropout(0.4), dense[2]]
     )
@@ -51,7 +52,7 @@ def two_layers():
         h = relu(affine(dense[0], x)) * masks[0]
         return softmax(affine(dense[2], relu(affine(dense[1], h)) * masks[1]))
 
-    return model, forward, [(4, 0.25), (5, 0.4)]
+    return model, forward, [(first, 0.25), (second, 0.4)]
 
 
 def spatial():
@@ -96,20 +97,8 @@ def skip():
     return model, forward, [(4, 0.3), (4, 0.1)]
 
 
-def wider():
-    dense = [layers.Dense(6, "relu"), layers.Dense(6, "relu"), layers.Dense(3, "softmax")]
-    model = keras.Sequential(
-        [keras.Input((3,)), dense[0], layers.Dropout(0.25), dense[1], layers.Dropout(0.4), dense[2]]
-    )
-
-    def forward(x, masks):
-        h = relu(affine(dense[0], x)) * masks[0]
-        return softmax(affine(dense[2], relu(affine(dense[1], h)) * masks[1]))
-
-    return model, forward, [(6, 0.25), (6, 0.4)]
-
-
-NETWORKS = {function.__name__: function for function in (two_layers, spatial, nested, skip, wider)}
+NETWORKS = {function.__name__: function for function in (two_layers, spatial, nested, skip)}
+NETWORKS["wider"] = functools.partial(two_layers, 6, 6)
 
 
 def entropy(p):
