@@ -69,7 +69,7 @@ class Evaluation:
     """How good the probabilities of some rows are.
 
     Intervals are over rows: how far the score of other rows like these may be. The error of the finite
-    number of passes is not in them; for scores of thousands of rows it is small beside them.
+    number of passes, which rows share, is not in them.
 
     Attributes:
         rows: How many.

@@ -30,7 +30,7 @@ class MCDropout:
             cuts the error of the mean two- to fourfold; False gives the textbook's independent passes.
         target_error: Largest standard error of a probability that is good enough, in (0, 0.5);
             None stands for 0.01. Not together with `passes`.
-        max_passes: Where a row stops at the latest, ≥ 2; None stands for 400, or for four balanced
+        max_passes: Where a row stops at the latest, ≥ 2; None stands for 400, or for three balanced
             groups where late layers get more masks than early ones. Not together with `passes`.
         gaussian_noise: Whether `GaussianNoise` layers are random too. They usually stand for noise
             in the data, not for doubt about the network.
