@@ -60,10 +60,12 @@ class EarlyError:
     of_variance: tuple[Ends, ...]
     of_spread: tuple[Ends, ...]
 
-    def of_probabilities(
+    def of_own_variance(
         self, probabilities: Floats, variance: Floats, spread: Floats, freedom: int
     ) -> Floats:
-        """(…, K) squared error that the early levels leave in probabilities.
+        """(…, K) squared error that the early levels leave in probabilities, from what a row tells alone.
+
+        Also right for sums over many classes that are nearly 0.
 
         Args:
             probabilities: (…, K).
@@ -71,18 +73,20 @@ class EarlyError:
             spread: (…, K) variance over cells, of those of one group.
             freedom: Its degrees of freedom, 0 for one cell.
         """
-        undecided = _undecided(probabilities)
-        own = self.of_own_variance(probabilities, variance, spread, freedom)
-        certain = _nearly_certain(probabilities) @ self.nearly_certain
-        return np.asarray(undecided * own + (1 - undecided) * certain)
-
-    def of_own_variance(
-        self, probabilities: Floats, variance: Floats, spread: Floats, freedom: int
-    ) -> Floats:
-        """(…, K) the same from what a row tells alone, for sums over many classes that are nearly 0."""
         undecided = _undecided(probabilities)[..., None]
         own = self._own(slice(0, 1), undecided, variance[..., None], spread[..., None], freedom)
         return np.asarray(own[..., 0])
+
+    def of_probabilities(self, probabilities: Floats, own: Floats) -> Floats:
+        """(…, K) the same, with what is usual where a probability is nearly certain.
+
+        Args:
+            probabilities: (…, K).
+            own: (…, K) what `of_own_variance` gave.
+        """
+        undecided = _undecided(probabilities)
+        certain = _nearly_certain(probabilities) @ self.nearly_certain
+        return np.asarray(undecided * own + (1 - undecided) * certain)
 
     def of_entropies(self, probabilities: Floats, variance: Floats, spread: Floats, freedom: int) -> Floats:
         """(…, 3) the same for entropy, expected entropy and mutual information.
@@ -91,7 +95,7 @@ class EarlyError:
             probabilities: (…, K).
             variance: (…, 3) over passes.
             spread: (…, 3) over cells; for the mutual information the sum of the other two.
-            freedom: As in `of_probabilities`.
+            freedom: As in `of_own_variance`.
         """
         undecided = _undecided(probabilities.max(axis=-1, keepdims=True))
         return self._own(slice(1, 4), undecided, variance, spread, freedom)

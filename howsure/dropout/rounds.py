@@ -225,9 +225,8 @@ class _Sums:
         )
         classes = mean.shape[1]
         error = design.one if cells < design.cells else design.group
-        of_row = (mean, variance, spread[:, :classes], cells - groups)
-        early = error.of_probabilities(*of_row) / groups
-        own = error.of_own_variance(*of_row) / groups
+        own = error.of_own_variance(mean, variance, spread[:, :classes], cells - groups)
+        early = error.of_probabilities(mean, own) / groups
         early_of_entropies = (
             error.of_entropies(mean, entropies_variance, spread[:, classes:], cells - groups) / groups
         )
@@ -238,7 +237,7 @@ class _Sums:
             mc_error=np.maximum(np.sqrt(squared), ERROR_FLOOR),
             expected_entropy=entropies[:, 1],
             entropies_error=np.maximum(np.sqrt(of_entropies), ENTROPY_ERROR_FLOOR),
-            entropy_correction=entropy_correction(mean, late / cells + own),
+            entropy_correction=entropy_correction(mean, late / cells + own / groups),
             variance=variance,
             passes=np.full(len(rows), cells * design.passes),
         )

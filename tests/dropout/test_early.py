@@ -37,12 +37,13 @@ def test_undecided_rows_go_by_what_they_tell_and_nearly_certain_ones_by_what_is_
     error = EarlyError((0.0, 0.2), ((0.0, 0.1),) * 4, (NONE,) * 4)
     variance = np.array([[0.04, 0.04], [0.0, 0.0]])
     half, certain = np.full((2, 2), 0.5), np.array([[1.0, 0.0], [1.0, 0.0]])
-    told = error.of_probabilities(half, variance, np.zeros_like(half), 0)
-    assert told == pytest.approx(0.1 * variance)
-    told = error.of_probabilities(certain, variance, np.zeros_like(half), 0)
+    own = error.of_own_variance(half, variance, np.zeros_like(half), 0)
+    assert error.of_probabilities(half, own) == pytest.approx(0.1 * variance)
+    told = error.of_probabilities(certain, variance)
     assert told == pytest.approx(np.full((2, 2), 0.2 * 0.0005))
 
 
 def test_what_was_not_measured_is_not_nothing():
     half = np.full((1, 2), 0.5)
-    assert np.isnan(UNMEASURED.of_probabilities(half, half, half, 0)).all()
+    assert np.isnan(UNMEASURED.of_own_variance(half, half, half, 0)).all()
+    assert np.isnan(UNMEASURED.of_probabilities(half, half)).all()
