@@ -38,12 +38,13 @@ Chunks = Sequence[tuple[Integers, Any]]
 CANDIDATES = 256
 """Rows among which the pilot looks for uncertain ones, or a share of all where that is less."""
 
-SHARE_OF_ROWS, SHARE_OF_DEAR_ROWS = 1 / 4, 1 / 32
-"""That share; the second where what all passes share is most of a cell's work."""
-
-LEAST_CANDIDATES = 64
-
 PILOT_ROWS = 20
+
+SHARE_OF_ROWS, LEAST_CANDIDATES = 1 / 4, 64
+"""That share, and how many at least."""
+
+SHARE_OF_DEAR_ROWS, LEAST_DEAR_CANDIDATES = 1 / 50, 2 * PILOT_ROWS
+"""The same where what all passes share is most of a cell's work."""
 
 HARDEST = 12
 """Rows of the pilot that are the most undecided."""
@@ -94,8 +95,8 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
         return Plan()
     widest = [max(pair) for pair in zip(design.widths, (flat or design).widths, strict=True)]
     dear = model.costs[0] > design.cost / 2
-    of_rows = int((SHARE_OF_DEAR_ROWS if dear else SHARE_OF_ROWS) * len(run.numbers))
-    sample = _sample(run, min(CANDIDATES, max(LEAST_CANDIDATES, of_rows)))
+    share, least = (SHARE_OF_DEAR_ROWS, LEAST_DEAR_CANDIDATES) if dear else (SHARE_OF_ROWS, LEAST_CANDIDATES)
+    sample = _sample(run, min(CANDIDATES, max(least, int(share * len(run.numbers)))))
     if dear:
         # What all passes share is computed once for the whole sample.
         whole = list(run.chunks(sample, rows_per_call(model, widest)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
@@ -63,6 +64,7 @@ class Run:
         batch_size: Rows that run together.
         thresholds: Where the verdicts lie.
         kept: Masks of the designs run so far, by stage, while they are small.
+        prepared: Those of the cells run last, by stage and cell, as the model takes them.
     """
 
     model: StochasticModel
@@ -74,6 +76,7 @@ class Run:
     batch_size: int
     thresholds: Thresholds
     kept: dict[int, list[list[Array]]] = field(default_factory=dict)
+    prepared: OrderedDict[tuple[int, int], Any] = field(default_factory=OrderedDict)
 
     def masks(self, design: Design, stage: int) -> list[list[Array]]:
         """The masks of each cell of one group; each stage belongs to one design."""
@@ -84,15 +87,20 @@ class Run:
             self.kept[stage] = masks
         return masks
 
-    def chunks(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, Any]]:
-        """Positions of a chunk of rows, and what all passes over them share (padded with the last row)."""
+    def batches(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, list[Array]]]:
+        """Positions of rows that run together, and the rows of each input (padded with the last row)."""
         fixed = self.model.fixed_batch
         size = fixed or min(self.batch_size, rows_per_call)
         for start in range(0, len(positions), size):
             chunk = positions[start : start + size]
             wanted = fixed or min(size, _padded(len(chunk)))
             padded = np.concatenate([chunk, np.full(wanted - len(chunk), chunk[-1])])
-            yield chunk, self.model.share([rows[self.numbers[padded]] for rows in self.rows])
+            yield chunk, [rows[self.numbers[padded]] for rows in self.rows]
+
+    def chunks(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, Any]]:
+        """Positions of a chunk of rows, and what all passes over them share."""
+        for chunk, inputs in self.batches(positions, rows_per_call):
+            yield chunk, self.model.share(inputs)
 
     def some_of(self, chunk: Integers, shared: Any, positions: Integers) -> tuple[Integers, Any]:
         """Those rows of a chunk that are at `positions`, and what all passes over them share."""
@@ -104,17 +112,30 @@ class Run:
         self, design: Design, stage: int, cells: Sequence[int], chunk: Integers, shared: Any
     ) -> list[NDArray[np.floating]]:
         """For each of these cells of a group (W, n, *shape) of its passes over a chunk of rows."""
-        masks = [self.masks(design, stage)[cell] for cell in cells]
-        if len(cells) * _padded(len(chunk)) > rows_per_call(self.model, design.widths):
-            return [self.passes(chunk, shared, of_cell) for of_cell in masks]
+        most = rows_per_call(self.model, design.widths)
+        if len(cells) == 1 or len(cells) * _padded(len(chunk)) > most:
+            return [self.prepared_passes(chunk, shared, self._of_cell(design, stage, at)) for at in cells]
         # Few rows: all cells at once, as one tree that branches at the first level too.
+        masks = [self.masks(design, stage)[cell] for cell in cells]
         together = [np.concatenate(of_site) for of_site in zip(*masks, strict=True)]
         return np.split(self.passes(chunk, shared, together), len(cells))
 
+    def _of_cell(self, design: Design, stage: int, cell: int) -> Any:
+        """The masks of a cell as the model takes them, kept for the chunks to come."""
+        if (stage, cell) not in self.prepared:
+            masks = self.masks(design, stage)[cell]
+            self.prepared[stage, cell] = self.model.prepare(masks, len(self.numbers))
+        if len(self.prepared) > design.cells:
+            self.prepared.popitem(last=False)
+        return self.prepared[stage, cell]
+
     def passes(self, chunk: Integers, shared: Any, masks: Sequence[Array]) -> NDArray[np.floating]:
         """(W, n, *shape) of the passes with these masks over a chunk of rows."""
-        raw = self.model.passes(shared, masks)[:, : len(chunk)]
-        return self.convert(raw, self.numbers[chunk])
+        return self.prepared_passes(chunk, shared, self.model.prepare(masks, len(chunk)))
+
+    def prepared_passes(self, chunk: Integers, shared: Any, prepared: Any) -> NDArray[np.floating]:
+        """(W, n, *shape) of the passes with masks that `prepare` of the model returned."""
+        return self.convert(self.model.passes(shared, prepared)[:, : len(chunk)], self.numbers[chunk])
 
 
 def in_precision(run: Run, plan: Plan) -> Run:

@@ -98,6 +98,10 @@ class StochasticModel(Protocol):
         """`softmax`, `sigmoid`, `linear`, `log_softmax`, another name, or None where unknown."""
         ...
 
+    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+        """Raw outputs (n, …) of the plain prediction, with nothing random, for the inputs (n, …)."""
+        ...
+
     def share(self, rows: Sequence[Array]) -> Any:
         """Compute once what all passes over these rows have in common."""
         ...
@@ -111,13 +115,22 @@ class StochasticModel(Protocol):
         """
         ...
 
-    def passes(self, shared: Any, masks: Sequence[Array]) -> NDArray[np.float32]:
-        """Raw outputs (W, n, …) of passes with these masks.
+    def prepare(self, masks: Sequence[Array], rows: int) -> Any:
+        """What passes with these masks need, for as many chunks of rows as there are.
+
+        Args:
+            masks: For each site (W_l, *site.shape), where W_l is the number of passes told apart at
+                the site's level l; W_l divides W_{l+1}, and W is that of the last level.
+            rows: How many rows will run with them, about.
+        """
+        ...
+
+    def passes(self, shared: Any, prepared: Any) -> NDArray[np.float32]:
+        """Raw outputs (W, n, …) of passes with some masks.
 
         Args:
             shared: What `share` returned for n rows.
-            masks: For each site (W_l, *site.shape), where W_l is the number of passes told apart at
-                the site's level l; W_l divides W_{l+1}, and W is that of the last level.
+            prepared: What `prepare` returned for the masks.
         """
         ...
 

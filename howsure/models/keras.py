@@ -11,7 +11,7 @@ import copy
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -29,6 +29,7 @@ from howsure.models.keras_files import load
 from howsure.models.keras_graph import Program, Slot, Step, Value, flatten, graph_of, run, widen
 from howsure.models.keras_kept import forget, keep, kept
 from howsure.models.keras_precision import bfloat16_is_faster, in_bfloat16, reducible_steps
+from howsure.models.keras_thinned import MANY_ROWS, Dropped, thinned_dense_layers
 
 Array = NDArray[Any]
 Tensor = Any
@@ -158,6 +159,20 @@ def _specs_from_rows(x: Any) -> tuple[list[InputSpec], Any]:
     return [spec("x", x)], 0
 
 
+class Prepared(NamedTuple):
+    """Masks as passes take them.
+
+    Attributes:
+        width: Passes.
+        masks: For each site its masks, or None where `dropped` stands for them.
+        dropped: For each site what its masks drop, or None.
+    """
+
+    width: int
+    masks: list[Tensor | None]
+    dropped: list[Dropped | None]
+
+
 class KerasModel:
     """A Keras model, examined and ready to run passes. The model itself stays as it is.
 
@@ -188,10 +203,12 @@ class KerasModel:
         self._rows = [_made_up(array, self.fixed_batch or 2) for array in rows]
         self.examination = examine(model, self._program, self._rows, gaussian_noise=gaussian_noise)
         self._crossing = self._find_crossing()
+        self._thinned = thinned_dense_layers(program, self.examination)
         self._state = list(model.variables) if self.backend == "jax" else []
         self._in_bfloat16: frozenset[int] = frozenset()
         self._share = self._compile(self._run_shared)
         self._pass = self._compile(self._run_passes)
+        self._plain = self._compile(self._run_plain)
 
     # --- what it is ---------------------------------------------------------------------------
 
@@ -268,10 +285,23 @@ class KerasModel:
         """Largest difference between two passes over made-up rows; 0 where nothing is random."""
         masks = [[draw(site, seed=0, group=group, size=1) for site in self.sites] for group in (0, 1)]
         shared = self.share(self._rows)
-        first, second = (self.passes(shared, one) for one in masks)
+        first, second = (self.passes(shared, self.prepare(one, len(self._rows))) for one in masks)
         return float(np.max(np.abs(first - second)))
 
     # --- running ------------------------------------------------------------------------------
+
+    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+        """Raw outputs of the plain prediction, with nothing random.
+
+        Args:
+            rows: The inputs, flattened, each (n, …) in its input's type.
+
+        Returns:
+            (n, …) with the model's output shape.
+        """
+        with self._as_found():
+            output = self._plain(*(keras.ops.convert_to_tensor(array) for array in rows))
+            return np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
 
     def share(self, rows: Sequence[Array]) -> Any:
         """Compute once what every pass over these rows shares.
@@ -302,21 +332,46 @@ class KerasModel:
 
             return [(some(tensor), some(mask)) for tensor, mask in shared]
 
-    def passes(self, shared: Any, masks: Sequence[Array]) -> NDArray[np.float32]:
-        """Raw outputs of the passes with these masks.
+    def prepare(self, masks: Sequence[Array], rows: int) -> Prepared:
+        """What passes with these masks need, for as many chunks of rows as there are.
+
+        Args:
+            masks: For each site (W_l, *site.shape), where W_l passes are told apart at its level l;
+                W_l divides W_{l+1}. See `howsure.dropout.masks.draw`.
+            rows: How many rows will run with them.
+        """
+        with self._as_found():
+            dropped = [
+                self._dropped(number, masks) if rows >= MANY_ROWS else None for number in range(len(masks))
+            ]
+            kept = [
+                None if units is not None else keras.ops.convert_to_tensor(mask)
+                for mask, units in zip(masks, dropped, strict=True)
+            ]
+        return Prepared(len(masks[-1]), kept, dropped)
+
+    def passes(self, shared: Any, prepared: Prepared) -> NDArray[np.float32]:
+        """Raw outputs of the passes with some masks.
 
         Args:
             shared: What `share` returned for n rows.
-            masks: For each site (W_l, *site.shape), where W_l passes are told apart at its level l;
-                W_l divides W_{l+1}. See `howsure.dropout.masks.draw`.
+            prepared: What `prepare` returned for the masks.
 
         Returns:
             (W, n, …) with W that of the last level and the model's output shape.
         """
         with self._as_found():
-            output = self._pass(shared, [keras.ops.convert_to_tensor(mask) for mask in masks])
+            output = self._pass(shared, prepared.masks, prepared.dropped)
             values = np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
-        return values.reshape(masks[-1].shape[0], -1, *values.shape[1:])
+        return values.reshape(prepared.width, -1, *values.shape[1:])
+
+    def _dropped(self, number: int, masks: Sequence[Array]) -> Dropped | None:
+        """What the masks of a site drop, where that serves the dense layer behind it better; or None."""
+        if number not in self._thinned:
+            return None
+        layers = self._thinned[number]
+        before = (len(mask) for mask, level in zip(masks, self.levels, strict=True) if level == layers.before)
+        return layers.dropped(masks[number], max(before, default=1))
 
     def largest_fold(self) -> int | None:
         """Numbers a folded tensor may hold, or None where passes must run one at a time."""
@@ -326,7 +381,7 @@ class KerasModel:
 
     @functools.cached_property
     def _reduced(self) -> KerasModel | None:
-        heavy = reducible_steps(self.examination)
+        heavy = reducible_steps(self.examination, [layers.dense for layers in self._thinned.values()])
         if not heavy or not bfloat16_is_faster():
             return None
         reduced = copy.copy(self)
@@ -346,6 +401,11 @@ class KerasModel:
         read = [*(slot for step in repeated for slot in step.inputs()), *self._program.outputs]
         return list(dict.fromkeys(slot for slot in read if slot not in made_later))
 
+    def _run_plain(self, *rows: Tensor) -> Tensor:
+        values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
+        run(self._program.steps, values, lambda step: 1)
+        return values[self._program.outputs[0]].tensor
+
     def _run_shared(self, *rows: Tensor) -> list[tuple[Tensor, Tensor | None]]:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
         draws = random_layers.Masked(self.sites, [], self._gaussian_noise)
@@ -354,17 +414,30 @@ class KerasModel:
         tensors = [values[slot].tensor for slot in self._crossing]
         return [(tensor, get_keras_mask(tensor)) for tensor in tensors]
 
-    def _run_passes(self, shared: Sequence[tuple[Tensor, Tensor | None]], masks: Sequence[Tensor]) -> Tensor:
+    def _run_passes(
+        self,
+        shared: Sequence[tuple[Tensor, Tensor | None]],
+        masks: Sequence[Tensor | None],
+        dropped: Sequence[Dropped | None],
+    ) -> Tensor:
         values: dict[Slot, Value] = {}
         for slot, (tensor, mask) in zip(self._crossing, shared, strict=True):
             if mask is not None:
                 set_keras_mask(tensor, mask)
             values[slot] = Value(tensor)
-        width_of = {
-            id(self.examination.random_steps[level - 1]): mask.shape[0]
-            for level, mask in zip(self.levels, masks, strict=True)
-        }
-        draws = random_layers.Masked(self.sites, masks, self._gaussian_noise)
+        width_of: dict[int, int] = {}
+        instead: dict[int, Callable[..., Tensor]] = {}
+        applied: dict[Site, Tensor] = {}
+        for site, level, mask, missing in zip(self.sites, self.levels, masks, dropped, strict=True):
+            if mask is not None:
+                applied[site] = mask
+                width_of[id(self.examination.random_steps[level - 1])] = mask.shape[0]
+            elif missing is not None:
+                layers = self._thinned[site.number]
+                width_of[id(layers.dense)] = missing.units.shape[0] * missing.units.shape[1]
+                instead |= {id(step): lambda inputs: inputs for step in (layers.dropout, *layers.between)}
+                instead[id(layers.dense)] = functools.partial(layers, dropped=missing)
+        draws = random_layers.Masked(list(applied), list(applied.values()), self._gaussian_noise)
 
         @contextlib.contextmanager
         def around(step: Step, width: int) -> Iterator[None]:
@@ -373,8 +446,9 @@ class KerasModel:
                 yield
 
         with random_layers.switched(draws, self.examination.own_calls):
-            run(self.examination.repeated, values, lambda step: width_of.get(id(step), 1), around)
-        return widen(values[self._program.outputs[0]], masks[-1].shape[0])
+            run(self.examination.repeated, values, lambda step: width_of.get(id(step), 1), around, instead)
+        output = values[self._program.outputs[0]]
+        return widen(output, max(output.width, *width_of.values()))
 
     def _precision_of(self, step: Step) -> contextlib.AbstractContextManager[None]:
         return in_bfloat16(step) if id(step) in self._in_bfloat16 else contextlib.nullcontext()

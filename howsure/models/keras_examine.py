@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.backend import get_keras_mask
 from numpy.typing import NDArray
 
 from howsure.dropout.masks import Site
@@ -61,6 +62,7 @@ class Examination:
         levels: For each site the number of its level: random steps in the order of execution, from 1.
         level_of: Level of every step, by identity: the last random step it depends on, 0 for none.
         sizes: Numbers in the largest tensor for one row at each level.
+        masked: The values with a Keras mask, which says which time steps count.
     """
 
     names: dict[int, str]
@@ -78,6 +80,7 @@ class Examination:
     levels: tuple[int, ...]
     level_of: dict[int, int]
     sizes: tuple[int, ...]
+    masked: frozenset[Slot]
 
 
 def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noise: bool) -> Examination:
@@ -104,6 +107,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
     calls: list[LayerCall] = []
     arguments: dict[int, Any] = {}
     sizes: dict[Slot, int] = {}
+    masked: set[Slot] = set()
     noted: dict[str, Any] = {}
 
     def examined(*tensors: Tensor) -> Tensor:
@@ -137,6 +141,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
         noted["shape"] = tuple(output.shape[1:])
         noted["dtype"] = keras.backend.standardize_dtype(output.dtype)
         sizes.update({slot: _size(value.tensor) for slot, value in values.items()})
+        masked.update(slot for slot, value in values.items() if get_keras_mask(value.tensor) is not None)
         return output
 
     with (
@@ -167,6 +172,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
         levels=tuple(levels),
         level_of=level_of,
         sizes=tuple(largest),
+        masked=frozenset(masked),
     )
 
 

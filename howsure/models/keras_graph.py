@@ -8,9 +8,10 @@ first axis. What no random layer feeds has width 1 and is computed once for all 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -172,6 +173,7 @@ def run(
     values: dict[Slot, Value],
     width_of: Callable[[Step], int],
     around: Callable[[Step, int], AbstractContextManager[object]] = lambda step, width: nullcontext(),
+    instead: Mapping[int, Callable[..., Tensor]] = MappingProxyType({}),
 ) -> None:
     """Run steps on `values`, adding the results to it.
 
@@ -181,21 +183,27 @@ def run(
         width_of: Least width of a step, above 1 for steps that hold random layers.
         around: What a step runs in, given how many passes its inputs hold. A random layer that is a
             step of its own gets its input as it is and widens it itself.
+        instead: By identity of a step, what is called in the place of its operation, with nothing but its
+            tensors as they are; it returns one of the width that `width_of` tells.
     """
     for step in steps:
         given = max([1, *(values[slot].width for slot in step.inputs())])
         width = max(width_of(step), given)
-        filled = given if widens_itself(step.operation) else width
+        if id(step) in instead:
+            tensors = [widen(values[slot], given) for slot in step.inputs()]
+            results = [instead[id(step)](*tensors)]
+        else:
+            filled = given if widens_itself(step.operation) else width
 
-        def fill(item: Any, filled: int = filled) -> Any:
-            return widen(values[item], filled) if isinstance(item, Slot) else item
+            def fill(item: Any, filled: int = filled) -> Any:
+                return widen(values[item], filled) if isinstance(item, Slot) else item
 
-        args = keras.tree.map_structure(fill, step.args)
-        kwargs = dict(keras.tree.map_structure(fill, step.kwargs))
-        if getattr(step.operation, "_call_has_training_arg", False):
-            kwargs["training"] = False
-        with around(step, filled):
-            results = keras.tree.flatten(step.operation(*args, **kwargs))
+            args = keras.tree.map_structure(fill, step.args)
+            kwargs = dict(keras.tree.map_structure(fill, step.kwargs))
+            if getattr(step.operation, "_call_has_training_arg", False):
+                kwargs["training"] = False
+            with around(step, filled):
+                results = keras.tree.flatten(step.operation(*args, **kwargs))
         values.update(
             {slot: Value(tensor, width) for slot, tensor in zip(step.outputs, results, strict=True)}
         )

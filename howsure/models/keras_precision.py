@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import keras
@@ -29,17 +29,24 @@ _BETWEEN = (
 )
 
 
-def reducible_steps(examination: Examination) -> list[Step]:
+def reducible_steps(examination: Examination, but: Collection[Step]) -> list[Step]:
     """The heavy layers that every pass computes anew, and layers whose results only such ones read.
 
     Heavy are dense and convolution layers in float32 of `HEAVY` multiply-adds. Not the last layer with
     weights: what it puts out is nearly the answer, and keeps its digits.
+
+    Args:
+        examination: Of the model.
+        but: Steps that stay as they are.
     """
     weighted = [call for call in counted_calls(examination.calls) if multiply_adds(call)]
     heavy = {
         id(call.step)
         for call in weighted[:-1]
-        if call.step.operation is call.layer and type(call.layer) in _HEAVY and multiply_adds(call) >= HEAVY
+        if call.step.operation is call.layer
+        and type(call.layer) in _HEAVY
+        and multiply_adds(call) >= HEAVY
+        and call.step not in but
     }
     repeated_heavy = heavy & {id(step) for step in examination.repeated}
     found: list[Step] = []

@@ -104,8 +104,9 @@ def test_policies_are_restored_after_an_exception(network, faster, monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr(layers.Conv2D, "convolution_op", fail)
+    prepared = reduced.prepare([np.ones((1, *site.shape), dtype=bool) for site in adapter.sites], rows=2)
     with pytest.raises(ZeroDivisionError):
-        reduced.passes(shared, [np.ones((1, *site.shape), dtype=bool) for site in adapter.sites])
+        reduced.passes(shared, prepared)
     assert policies(model) == before
 
 

@@ -1,0 +1,161 @@
+"""Dense layers that are thinned by what is dropped give what they give mask by mask."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import howsure
+from howsure.dropout.masks import draw
+from howsure.models import keras_thinned
+from howsure.models.keras import adapt
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="not done on JAX, where it is slower"
+)
+
+ROWS = 5
+
+
+@pytest.fixture(autouse=True)
+def always_worthwhile(monkeypatch):
+    monkeypatch.setattr(keras_thinned, "WORTHWHILE", 1)
+    monkeypatch.setattr("howsure.models.keras.MANY_ROWS", 1)
+
+
+def network(*middle, shape=(4, 4, 3), activation="relu", last=0.25):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(shape)
+    hidden = inputs
+    for layer in middle:
+        hidden = layer(hidden)
+    hidden = layers.Dense(7, activation=activation, bias_initializer="normal", name="thinned")(hidden)
+    hidden = layers.Dropout(last)(hidden)
+    return keras.Model(inputs, layers.Dense(3, activation="softmax", dtype="float32")(hidden))
+
+
+def adapted(model):
+    x = np.random.default_rng(1).normal(size=(ROWS, *model.input_shape[1:])).astype("float32")
+    adapter, rows, _ = adapt(model, x, gaussian_noise=False)
+    return adapter, rows
+
+
+def masks_of(adapter, widths, size):
+    """Masks in balanced groups of `size` for each width; one mask where the width is 1."""
+    return [
+        np.concatenate([draw(site, seed=0, group=group, size=size) for group in range(-(-width // size))])[
+            :width
+        ]
+        for site, width in zip(adapter.sites, widths, strict=True)
+    ]
+
+
+def both_ways(adapter, rows, masks):
+    shared = adapter.share(rows)
+    prepared = adapter.prepare(masks, rows=ROWS)
+    one_by_one = adapter.prepare(masks, rows=0)
+    assert all(dropped is None for dropped in one_by_one.dropped)
+    thinned = [number for number, dropped in enumerate(prepared.dropped) if dropped is not None]
+    return adapter.passes(shared, prepared), adapter.passes(shared, one_by_one), thinned
+
+
+IN_FRONT = {
+    "dropout, flatten": lambda: [layers.Dropout(0.2), layers.Flatten()],
+    "flatten, dropout": lambda: [layers.Flatten(), layers.Dropout(0.2)],
+    "reshaped": lambda: [layers.Dropout(0.2), layers.Reshape((8, 6)), layers.Flatten()],
+    "spatial": lambda: [layers.SpatialDropout2D(0.2), layers.Flatten()],
+    "noise shape": lambda: [layers.Dropout(0.2, noise_shape=(None, 4, 1, 3)), layers.Flatten()],
+    "two of five": lambda: [layers.Dropout(0.4), layers.Flatten()],
+}
+
+
+@pytest.mark.parametrize("in_front", IN_FRONT)
+@pytest.mark.parametrize("activation", ["relu", None])
+def test_the_same_as_mask_by_mask(in_front, activation):
+    adapter, rows = adapted(network(*IN_FRONT[in_front](), activation=activation))
+    new, old, thinned = both_ways(adapter, rows, masks_of(adapter, (5, 20), 5))
+    assert thinned == [0]
+    assert old.std(axis=0).max() > 0.01
+    np.testing.assert_allclose(new, old, atol=2e-6)
+
+
+def test_where_passes_come_in_that_differ_already():
+    model = network(layers.Dropout(0.2), layers.Conv2D(4, 2), layers.Dropout(0.5), layers.Flatten())
+    adapter, rows = adapted(model)
+    for widths, size in [((5, 10, 40), 2), ((1, 4, 4), 4), ((10, 20, 20), 2)]:
+        masks = masks_of(adapter, widths, size)
+        new, old, thinned = both_ways(adapter, rows, masks)
+        assert 1 in thinned
+        assert new.shape == (widths[-1], ROWS, 3)
+        np.testing.assert_allclose(new, old, atol=2e-6)
+
+
+def test_several_layers_and_the_last_one():
+    model = network(layers.Flatten(), layers.Dropout(0.5), last=0.5)
+    adapter, rows = adapted(model)
+    for widths, expected in [((2, 4), [0, 1]), ((2, 2), [0]), ((1, 6), [1])]:
+        new, old, thinned = both_ways(adapter, rows, masks_of(adapter, widths, 2))
+        assert thinned == expected
+        np.testing.assert_allclose(new, old, atol=2e-6)
+
+
+def test_a_linear_layer_in_plain_numpy():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), layers.Dropout(0.2), layers.Dense(4, activation="softmax")])
+    adapter, rows = adapted(model)
+    masks = masks_of(adapter, (5,), 5)
+    new, _, thinned = both_ways(adapter, rows, masks)
+    kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in model.layers[-1].weights)
+    logits = (rows[0] * masks[0][:, None] / 0.8) @ kernel + bias
+    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    assert thinned == [0]
+    np.testing.assert_allclose(new, expected, atol=1e-6)
+
+
+def not_thinned():
+    yield "masks that do not balance", network(layers.Dropout(0.2), layers.Flatten()), (5, 5), 1
+    yield "most units dropped", network(layers.Dropout(0.8), layers.Flatten()), (5, 5), 5
+    yield "one mask", network(layers.Dropout(0.2), layers.Flatten()), (1, 4), 5
+    yield "something in between", network(layers.Dropout(0.2), layers.ReLU(), layers.Flatten()), (5, 5), 5
+    yield "alpha dropout", network(layers.AlphaDropout(0.2), layers.Flatten()), (5, 5), 5
+    yield "axes that stay", network(layers.Dropout(0.2), layers.Dense(2), layers.Flatten()), (5, 5), 5
+    channels_first = layers.Flatten(data_format="channels_first")
+    yield "turned around", network(layers.Dropout(0.2), channels_first), (5, 5), 5
+    masking = [layers.Masking(), layers.Dropout(0.2)]
+    yield "time steps that do not count", network(*masking, shape=(6,)), (5, 5), 5
+    half = keras.Sequential([keras.Input((6,)), layers.Dropout(0.2), layers.Dense(4, dtype="mixed_bfloat16")])
+    yield "in half precision", network(half, shape=(6,)), (5, 5), 5
+    inputs = keras.Input((6,))
+    hidden = layers.Dropout(0.2)(inputs)
+    hidden = layers.Concatenate()([layers.Dense(3)(hidden), hidden])
+    outputs = layers.Softmax()(layers.Dropout(0.2)(hidden))
+    yield "another reader", keras.Model(inputs, outputs), (5, 5), 5
+    inputs = keras.Input((6,))
+    hidden = layers.Dropout(0.2)(inputs)
+    outputs = [layers.Softmax()(hidden), layers.Dense(3)(hidden)]
+    yield "an output", keras.Model(inputs, outputs[0]), (5,), 5
+
+
+@pytest.mark.parametrize("case", range(11))
+def test_where_it_would_be_wrong_or_useless_it_is_left(case):
+    what, model, widths, size = list(not_thinned())[case]
+    adapter, rows = adapted(model)
+    new, old, thinned = both_ways(adapter, rows, masks_of(adapter, widths, size))
+    assert 0 not in thinned, what
+    np.testing.assert_allclose(new, old, atol=2e-6)
+
+
+def test_masks_that_drop_many_more_units_than_on_average_are_left(monkeypatch):
+    monkeypatch.setattr(keras_thinned, "DEVIATIONS", -1)
+    adapter, rows = adapted(network(layers.Dropout(0.2), layers.Flatten()))
+    assert both_ways(adapter, rows, masks_of(adapter, (5, 5), 5))[2] == []
+
+
+def test_assessing_gives_the_same_numbers(monkeypatch):
+    model = network(layers.Dropout(0.2), layers.Flatten(), shape=(8, 8, 3))
+    x = np.random.default_rng(1).normal(size=(70, 8, 8, 3)).astype("float32")
+    thinned = howsure.assess(model, x)
+    monkeypatch.setattr("howsure.models.keras.MANY_ROWS", 1000)
+    plain = howsure.assess(model, x)
+    np.testing.assert_allclose(thinned.probabilities, plain.probabilities, atol=3e-6)
+    np.testing.assert_array_equal(thinned.passes, plain.passes)
