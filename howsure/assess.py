@@ -24,11 +24,18 @@ from howsure.dropout.plan import Plan
 from howsure.dropout.rounds import Run, draw_passes, in_precision
 from howsure.errors import HowsureWarning, InputError, ModelError
 from howsure.labels import check_class_names
+from howsure.methods.augmentation import Augmentation
+from howsure.methods.ensemble import Ensemble, combined
+from howsure.methods.laplace import LastLayerLaplace
+from howsure.methods.softmax import Softmax, predict_rows
 from howsure.models import StochasticModel, framework_of
 from howsure.outputs import LOGITS, read_outputs, to_probabilities
 from howsure.verdict import Thresholds
 
 Array = NDArray[Any]
+Several = Ensemble | Augmentation
+Single = MCDropout | Softmax | LastLayerLaplace
+Method = Single | Several
 
 BLOCK = 8192
 """Rows whose running sums are held at a time; bounds memory, whatever the number of rows."""
@@ -38,7 +45,7 @@ def assess(
     model: Any,
     x: Any,
     *,
-    method: MCDropout | None = None,
+    method: Method | None = None,
     seed: int = 0,
     batch_size: int = 256,
     outputs: str | None = None,
@@ -57,7 +64,9 @@ def assess(
         model: A trained Keras 3 model whose output is a distribution over K classes (softmax, one
             sigmoid, or logits).
         x: (N, …) rows as the model takes them; a list or dict of arrays for several inputs.
-        method: How passes are drawn; None stands for `MCDropout()`, as many as the rows need.
+        method: What produces the passes: `MCDropout()`, which None stands for and which draws as many as
+            the rows need; `Softmax()`, the plain prediction; `Ensemble([…])`, `Augmentation([…])`, or what
+            `LastLayerLaplace.fit` made.
         seed: Seed of the masks, a whole number ≥ 0.
         batch_size: Rows that run together, ≥ 1; changes speed and memory, not the result.
         outputs: `logits` or `probabilities`; None reads it from the last layer.
@@ -70,7 +79,8 @@ def assess(
 
     Raises:
         InputError: Rows or arguments that cannot be used; names the rows.
-        ModelError: Nothing in the model is random, or its output is no distribution over classes.
+        ModelError: Its output is no distribution over classes, or, with `MCDropout`, nothing in the model
+            is random.
 
     Example:
         >>> certainty = howsure.assess(model, x)            # doctest: +SKIP
@@ -95,7 +105,7 @@ def stream(
     model: Any,
     x: Any,
     *,
-    method: MCDropout | None = None,
+    method: Method | None = None,
     seed: int = 0,
     batch_size: int = 256,
     outputs: str | None = None,
@@ -132,14 +142,70 @@ def stream(
         ...     block.save(f"certainty-{number:04}.parquet")
     """
     method = MCDropout() if method is None else method
-    run, specs = _prepare_run(model, x, method, seed, batch_size, outputs, thresholds)
+    _check_type(
+        method,
+        Method,
+        "method",
+        "howsure.MCDropout(), Softmax(), Ensemble([…]), Augmentation([…]) or LastLayerLaplace",
+    )
+    each = method.each if isinstance(method, Several) else method
+    members = method.members(model, x) if isinstance(method, Several) else [(model, x)]
+    prepared = [
+        _prepare_run(member, rows, each, seed, batch_size, outputs, thresholds) for member, rows in members
+    ]
+    runs = [run for run, _ in prepared]
+    run, specs = prepared[0]
+    _check_members(runs)
     names = check_class_names(class_names, run.shape[-1])
-    return _blocks_of(run, method, names, row_kind(specs), progress)
+    if isinstance(method, Several):
+        return _blocks_of_several(runs, method, names, row_kind(specs), progress)
+    return _blocks_of(run, each, names, row_kind(specs), progress)
+
+
+def _check_members(runs: Sequence[Run]) -> None:
+    """All members tell the same number of classes apart, of the same rows, or an error that says so."""
+    for run in runs:
+        if len(run.numbers) != len(runs[0].numbers):
+            raise InputError(
+                "A change of rows changes how many they are",
+                expected=f"{len(runs[0].numbers)} rows, as there were",
+                received=len(run.numbers),
+            )
+        if run.shape != runs[0].shape:
+            raise ModelError(
+                f"Model '{run.model.name}' is no member of an ensemble with '{runs[0].model.name}'",
+                expected=f"an output of {runs[0].shape[-1]} classes",
+                received=f"one of {run.shape[-1]}",
+            )
+
+
+def _blocks_of_several(
+    runs: Sequence[Run],
+    method: Several,
+    class_names: tuple[str, ...],
+    kind: str,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[Certainty]:
+    done = [0] * len(runs)
+
+    def of_member(number: int) -> Callable[[int, int], None]:
+        def finished(rows: int, total: int) -> None:
+            done[number] = rows
+            if progress is not None:
+                progress(sum(done) // len(done), total)
+
+        return finished
+
+    streams = [
+        _blocks_of(run, method.each, class_names, kind, of_member(number)) for number, run in enumerate(runs)
+    ]
+    for blocks in zip(*streams, strict=True):
+        yield combined(blocks, method.settings)
 
 
 def _blocks_of(
     run: Run,
-    method: MCDropout,
+    method: Single,
     class_names: tuple[str, ...],
     kind: str,
     progress: Callable[[int, int], None] | None,
@@ -152,12 +218,21 @@ def _blocks_of(
         if progress is not None and count:
             progress(done, total)
 
-    chosen = make_plan(method, run) if method.plan is None else method.plan
-    run = in_precision(run, chosen)
+    chosen = Plan()
+    if isinstance(method, MCDropout):
+        chosen = make_plan(method, run) if method.plan is None else method.plan
+        run = in_precision(run, chosen)
     for block in _blocks(run):
-        passes = draw_passes(method, chosen, block, finished)
-        if len(block.numbers) and not passes.variance.any():
-            _check_that_passes_differ(run.model)
+        if isinstance(method, MCDropout):
+            passes = draw_passes(method, chosen, block, finished)
+            if len(block.numbers) and not passes.variance.any():
+                _check_that_passes_differ(run.model)
+        elif isinstance(method, Softmax):
+            passes = predict_rows(block, finished)
+        else:
+            inputs = [rows[block.numbers] for rows in block.rows]
+            passes = method.summed_up(run.model.features(inputs, run.batch_size), run.seed)
+            finished(len(block.numbers))
         entropy_error, expected_entropy_error, mutual_information_error = passes.entropies_error.T
         yield Certainty(
             probabilities=passes.probabilities,
@@ -205,6 +280,7 @@ def plan(
         A frozen `Plan`; an empty one where `method` asks for a fixed number of passes or independent ones.
     """
     method = MCDropout() if method is None else method
+    _check_type(method, MCDropout, "method", "howsure.MCDropout(…)")
     run, _ = _prepare_run(model, x, method, seed, batch_size, outputs, thresholds=None)
     return make_plan(method, run)
 
@@ -251,7 +327,7 @@ def predict_with_uncertainty(
 def _prepare_run(
     model: Any,
     x: Any,
-    method: MCDropout,
+    method: Single,
     seed: int,
     batch_size: int,
     outputs: str | None,
@@ -260,7 +336,6 @@ def _prepare_run(
     """All arguments checked, and everything that drawing passes needs."""
     check_whole(seed, "seed", least=0)
     check_whole(batch_size, "batch_size", least=1)
-    _check_type(method, MCDropout, "method", "howsure.MCDropout(…)")
     if thresholds is not None:
         _check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
     adapter, rows, specs = prepare(model, x, method)
@@ -284,7 +359,7 @@ def _prepare_run(
     return run, specs
 
 
-def prepare(model: Any, x: Any, method: MCDropout) -> tuple[StochasticModel, list[Array], list[InputSpec]]:
+def prepare(model: Any, x: Any, method: Single) -> tuple[StochasticModel, list[Array], list[InputSpec]]:
     """Examine a model and check rows; says aloud what in the model stays fixed though it should vary.
 
     Returns:
@@ -297,12 +372,14 @@ def prepare(model: Any, x: Any, method: MCDropout) -> tuple[StochasticModel, lis
     if framework_of(model) == "keras":
         from howsure.models.keras import adapt
 
-        adapter, rows, specs = adapt(model, x, gaussian_noise=method.gaussian_noise)
+        noise = isinstance(method, MCDropout) and method.gaussian_noise
+        adapter, rows, specs = adapt(model, x, gaussian_noise=noise)
     else:
         specs = model.inputs
         adapter, rows = model, check_rows(x, specs)
-    _check_random(adapter)
-    if adapter.sites and not adapter.rescales:
+    if isinstance(method, MCDropout):
+        _check_random(adapter)
+    if not adapter.rescales:
         _warn_of_raw_images(rows, specs)
     return adapter, rows, specs
 
@@ -324,8 +401,8 @@ def _check_random(adapter: StochasticModel) -> None:
             "the same" + (f", and what is random in it is out of reach ({left_fixed})" if left_fixed else ""),
             expected="Dropout (rate above 0), SpatialDropout, AlphaDropout or GaussianDropout",
             received=f"layers {', '.join(adapter.layer_names) or 'none'}",
-            mend="What needs no random layer: the plain softmax of model.predict, or the mean of several "
-            "networks trained from different seeds. To use dropout, train a network that has it",
+            mend="What needs no random layer: method=howsure.Softmax(), or howsure.Ensemble([…]) of networks "
+            "trained from different seeds. To use dropout, train a network that has it",
         )
     if left_fixed:
         warnings.warn(
@@ -401,7 +478,7 @@ def _blocks(run: Run) -> Iterator[Run]:
         yield replace(run, numbers=run.numbers[start : start + BLOCK])
 
 
-def _check_type(value: object, wanted: type, name: str, example: str) -> None:
+def _check_type(value: object, wanted: Any, name: str, example: str) -> None:
     if not isinstance(value, wanted):
         raise InputError(f"`{name}` cannot be used", expected=example, received=repr(value))
 

@@ -37,12 +37,13 @@ _WHERE_NOT_GIVEN = {
 }
 _ARRAYS = (
     *("probabilities", "mc_error", "expected_entropy", "passes", "row", "truth", "entropy_correction"),
-    *("entropy_error", "expected_entropy_error", "mutual_information_error"),
+    *("entropy_error", "expected_entropy_error", "mutual_information_error", "familiarity"),
 )
 _REASON_IN_WORDS = {
     verdicts.AMBIGUOUS: "The {kind} itself is ambiguous.",
     verdicts.DISAGREEMENT: "The network does not know: its passes disagree.",
     verdicts.TOO_FEW_PASSES: "Not settled: more passes are needed.",
+    verdicts.UNFAMILIAR: "The {kind} is unlike what the model has learned, so the percentage says little.",
 }
 
 
@@ -56,7 +57,7 @@ def percent(probability: float, mc_error: float) -> str:
     """A probability in words, with the 95 % interval its passes allow: `51 ± 1 %`.
 
     One decimal is shown where the interval is that narrow. `> 99.9 %` and `< 0.1 %` stand for what
-    would round to a whole.
+    would round to a whole. No interval is shown where it is unknown, or 0 as for a plain prediction.
     """
     value, margin = 100 * probability, 196 * mc_error
     if value >= 99.95 and not margin >= 0.95:
@@ -64,7 +65,7 @@ def percent(probability: float, mc_error: float) -> str:
     if value < 0.05 and not margin >= 0.95:
         return "< 0.1 %"
     decimals = 0 if margin >= 0.95 else 1
-    if not np.isfinite(margin):
+    if not np.isfinite(margin) or margin == 0:
         return f"{value:.{decimals}f} %"
     shown = f"{max(margin, 0.1):.{decimals}f}"
     return f"{value:.{decimals}f} ± {shown} %"
@@ -154,6 +155,9 @@ class Certainty:
             ± 1.96 · entropy_error covers 95 %. NaN where unknown, and where not given.
         expected_entropy_error: (N,) the same of `expected_entropy`.
         mutual_information_error: (N,) the same of `mutual_information`.
+        familiarity: (N,) where it was measured, how many of the rows held out for it are no more familiar, a
+            share in (0, 1]; else None. See `with_familiarity`.
+        unfamiliar_share: A row is unfamiliar where its familiarity is at most this.
         kind: What one row is, `image` or `row`; used in sentences.
         thresholds: Where the verdicts lie.
         method: Name and settings of the method that produced the passes.
@@ -174,6 +178,8 @@ class Certainty:
     entropy_error: Floats = _NOT_GIVEN
     expected_entropy_error: Floats = _NOT_GIVEN
     mutual_information_error: Floats = _NOT_GIVEN
+    familiarity: Floats | None = None
+    unfamiliar_share: float = 0.01
     kind: str = "row"
     thresholds: Thresholds = field(default_factory=Thresholds)
     method: Mapping[str, Any] = field(default_factory=dict)
@@ -257,10 +263,24 @@ class Certainty:
 
     @cached_property
     def reason(self) -> NDArray[np.object_]:
-        """(N,) why a row is not sure, or None."""
-        return _read_only(
-            verdicts.give_reason(self.verdict, self.settled, self.expected_entropy, self.mutual_information)
+        """(N,) why a row should not be trusted, or None.
+
+        `unfamiliar` comes before all others, and for sure rows too: a certain answer about a strange row is
+        the dangerous one. The others are for rows that are not sure; a single pass cannot tell which.
+        """
+        reason = verdicts.give_reason(
+            self.verdict, self.settled, self.expected_entropy, self.mutual_information
         )
+        reason[self.passes == 1] = None
+        reason[self.unfamiliar] = verdicts.UNFAMILIAR
+        return _read_only(reason)
+
+    @property
+    def unfamiliar(self) -> NDArray[np.bool_]:
+        """(N,) whether a row is unlike what the model has learned; never where that was not measured."""
+        if self.familiarity is None:
+            return np.zeros(len(self), dtype=bool)
+        return np.asarray(self.familiarity <= self.unfamiliar_share)
 
     # --- rows ---------------------------------------------------------------------------------
 
@@ -327,10 +347,11 @@ class Certainty:
         Raises:
             InputError: None at all, or parts that differ in their classes or in whether they have truth.
         """
-        if len({(part.class_names, part.truth is None) for part in parts}) != 1:
+        if len({(part.class_names, part.truth is None, part.familiarity is None) for part in parts}) != 1:
             raise InputError(
                 "These parts cannot be joined",
-                expected="one `Certainty` or more, of the same classes, all with truth or all without",
+                expected="one `Certainty` or more, of the same classes, all with truth or familiarity or all "
+                "without",
                 received=f"{len(parts)} of {len({part.class_names for part in parts})} sets of classes",
             )
         if len(parts) == 1:
@@ -350,6 +371,33 @@ class Certainty:
             InputError: Wrong length, not whole numbers, or out of range.
         """
         return replace(self, truth=check_labels(labels, len(self), self.probabilities.shape[-1]))
+
+    def with_familiarity(self, familiarity: ArrayLike, share: float = 0.01) -> Certainty:
+        """The same with how familiar each row is, from which `unfamiliar` and the reason follow.
+
+        Args:
+            familiarity: (N,) shares in (0, 1], as `howsure.familiarity(…).percentile(…)` gives them.
+            share: Largest share of a row that is unfamiliar.
+
+        Raises:
+            InputError: Wrong length, or no shares.
+
+        Example:
+            >>> known = howsure.familiarity(train, labels, held_out)                      # doctest: +SKIP
+            >>> percentile = known.percentile(howsure.features_of(model, x))              # doctest: +SKIP
+            >>> certainty = certainty.with_familiarity(percentile, share=known.share)     # doctest: +SKIP
+        """
+        given = np.asarray(familiarity, dtype=np.float64)
+        if given.shape != (len(self),) or not np.all((given > 0) & (given <= 1)):
+            raise InputError(
+                "This is not how familiar these rows are",
+                expected=f"{len(self)} shares above 0, at most 1, one per row",
+                received=f"an array of shape {given.shape}"
+                + (f", from {given.min():.3g} to {given.max():.3g}" if given.size else ""),
+            )
+        if not 0 < share < 1:
+            raise InputError("`share` is out of range", expected="between 0 and 1", received=share)
+        return replace(self, familiarity=given, unfamiliar_share=float(share))
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{np.sum(self.verdict == word)} {word}" for word in verdicts.VERDICTS)
@@ -387,12 +435,15 @@ class Certainty:
             "passes": pa.array(self.passes, pa.int64()),
             "reason": pa.array(self.reason.tolist(), pa.string()),
         }
+        if self.familiarity is not None:
+            columns["familiarity"] = pa.array(self.familiarity, pa.float64())
         if self.truth is not None:
             columns["truth"] = pa.array(self.truth, pa.int64())
         settings = {
             "format": _FORMAT,
             "class_names": list(self.class_names),
             "kind": self.kind,
+            "unfamiliar_share": self.unfamiliar_share,
             "thresholds": {"sure": self.thresholds.sure, "coin_flip": self.thresholds.coin_flip},
             "method": dict(self.method),
             "seed": self.seed,
@@ -472,6 +523,8 @@ def _fields_from(table: pa.Table, settings: Mapping[str, Any]) -> dict[str, Any]
         "row": table["row"].to_numpy(),
         "truth": table["truth"].to_numpy() if "truth" in table.column_names else None,
         **{name: table[name].to_numpy() for name in _WHERE_NOT_GIVEN},
+        "familiarity": table["familiarity"].to_numpy() if "familiarity" in table.column_names else None,
+        "unfamiliar_share": settings.get("unfamiliar_share", 0.01),
         "kind": settings["kind"],
         "thresholds": Thresholds(**settings["thresholds"]),
         "method": settings["method"],

@@ -24,12 +24,14 @@ from rich.console import Console
 
 import howsure
 from howsure.certainty import Certainty
+from howsure.compare import default_methods, with_ensemble
 from howsure.data import Array, Rows, counted
 from howsure.errors import DependencyError, FileError, HowsureError, HowsureWarning, InputError
 from howsure.files import read_class_names, read_labels, read_rows
 from howsure.labels import check_labels
-from howsure.report import write_report
-from howsure.terminal import paragraph, progress, say, summary, undecided_table
+from howsure.report import write_comparison, write_report
+from howsure.report.findings import findings, lead
+from howsure.terminal import comparison_table, paragraph, progress, say, summary, undecided_table
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 
@@ -68,6 +70,9 @@ def demo_command(
         int | None,
         typer.Option(min=1, help="Train so long instead of two minutes; the question's own is 30."),
     ] = None,
+    ensemble: Annotated[
+        int, typer.Option(min=1, help="Train so many networks, and compare their ensemble too.")
+    ] = 1,
     seed: Seed = 0,
 ) -> None:
     """Train a digit classifier with dropout on MNIST and show for which digits it flips a coin."""
@@ -76,7 +81,7 @@ def demo_command(
         _load_keras()
         from howsure import demo
 
-        demo.run(folder, epochs=epochs, seed=seed, console=Console())
+        demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=Console())
 
 
 @app.command("audit")
@@ -183,6 +188,96 @@ def assess_command(
             for line in rows.left_out:
                 say(errors, f"  {line}")
             raise typer.Exit(LEFT_OUT)
+
+
+@app.command("compare")
+def compare_command(
+    model: Model,
+    data: Annotated[
+        Path, typer.Argument(help="Rows with known classes: .npz, .npy, .csv, .parquet, or class folders.")
+    ],
+    labels: Annotated[Path | None, typer.Option(help="True classes, .npy or .csv.")] = None,
+    member: Annotated[
+        list[Path] | None,
+        typer.Option(help="One more model, trained from another seed; together they are an ensemble."),
+    ] = None,
+    outside: Annotated[
+        list[Path] | None, typer.Option(help="Rows of no class of the model's, to see who notices them.")
+    ] = None,
+    shifts: Annotated[
+        bool, typer.Option(help="Whether images are also turned, moved, made noisy and blurred.")
+    ] = True,
+    report: Annotated[Path | None, typer.Option(help="Page to write, .html.")] = None,
+    class_names: Annotated[
+        str | None, typer.Option(help="Names in the order of the model's outputs: a,b,c or a file.")
+    ] = None,
+    seed: Seed = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 256,
+    outputs: Annotated[
+        Outputs | None, typer.Option(help="What the model gives, where its last layer does not say.")
+    ] = None,
+    divide_by: DivideBy = None,
+    allow_code: AllowCode = False,
+) -> None:
+    """Say which method has the truest percentages here, by how much, whether the rows can tell, and why."""
+    errors, console = Console(stderr=True), Console()
+    members, strangers = list(member or []), list(outside or [])
+    with _plain_words():
+        _check_divisor(divide_by)
+        for path, what in [
+            (model, "model"),
+            (data, "data"),
+            *((path, "model") for path in members),
+            *((path, "data") for path in strangers),
+            *([(labels, "file of labels")] if labels is not None else []),
+        ]:
+            _check_exists(path, what)
+        if report is not None:
+            _check_output(report, ".html", [model, data, *members, *strangers, *([labels] if labels else [])])
+        names = None if class_names is None else read_class_names(class_names)
+        given_labels = None if labels is None else read_labels(labels)
+
+        network = _load_model(model, allow_code)
+        rows = _read_rows(data, network, skip_unreadable=False)
+        truth = given_labels if given_labels is not None else _labels_in(rows, names)
+        if truth is None:
+            raise InputError(
+                "There is nothing to compare by",
+                expected="true classes: --labels, an array or column named y, or a folder for each class",
+                received="rows alone",
+            )
+        _check_truth(truth, rows, network)
+        methods = default_methods(network, rows.x)
+        if members:
+            methods = with_ensemble(methods, [_load_model(path, allow_code) for path in members])
+        with progress(errors, "Comparing") as shown:
+            comparison = howsure.compare(
+                network,
+                _divided(rows.x, divide_by),
+                truth,
+                methods=methods,
+                shifts=None if shifts else {},
+                outside={
+                    path.name: _divided(_read_rows(path, network, skip_unreadable=False).x, divide_by)
+                    for path in strangers
+                },
+                seed=seed,
+                batch_size=batch_size,
+                outputs=None if outputs is None else outputs.value,
+                class_names=names if names is not None else rows.class_names,
+                progress=lambda done, total: shown(done / max(1, total), f"{done:,} of {total:,} rows"),
+            )
+        if report is not None:
+            write_comparison(report, comparison)
+
+        paragraph(console, lead(comparison))
+        say(console, "")
+        console.print(comparison_table(comparison))
+        for finding in findings(comparison):
+            say(console, f"\n{finding.question}")
+            paragraph(console, finding.answer)
+        if report is not None:
+            say(console, f"\nReport:  {report}")
 
 
 def main() -> None:

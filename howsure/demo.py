@@ -18,7 +18,9 @@ from rich.text import Text
 
 import howsure
 from howsure import datasets
-from howsure.report import write_report
+from howsure.compare import default_methods, with_ensemble
+from howsure.report import write_comparison, write_report
+from howsure.report.findings import lead
 from howsure.terminal import duration, paragraph, progress, say, summary, truth_name
 
 if TYPE_CHECKING:
@@ -32,20 +34,24 @@ TRAINING_SECONDS = 120.0
 MOST_EPOCHS = 30
 """The question's own; a fast computer stops here before the time is over."""
 
+COMPARED = 2_000
+"""Test digits on which methods are compared."""
+
 SHOWN = 10
 _CARD_WIDTH = 40
 _INK = 0.35
 """Share of the brightest pixel from which on a pixel is drawn."""
 
 
-def run(folder: Path, *, epochs: int | None, seed: int, console: Console) -> None:
-    """Train, assess, write `model.keras`, `certainty.parquet` and `report.html`, and say what came out.
+def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: Console) -> None:
+    """Train, assess, compare, write model, table and two pages, and say what came out.
 
     The report opens in a browser where there are a terminal and a screen.
 
     Args:
         folder: Where the files go; it exists.
         epochs: How long to train; None stands for two minutes.
+        members: Networks to train; more than one are an ensemble, and compared as such.
         seed: Fixes the initial weights, the order of the images and the masks.
         console: Where to print.
 
@@ -64,6 +70,77 @@ def run(folder: Path, *, epochs: int | None, seed: int, console: Console) -> Non
     seconds = TRAINING_SECONDS if epochs is None else None
     length = f"for {duration(seconds)}" if seconds is not None else f"for {epochs} epochs"
     say(console, f"Training the question's network on {len(digits.x_train):,} digits {length} …")
+    models = []
+    for number in range(members):
+        if number:
+            say(console, f"Training member {number + 1} of {members} from another seed …")
+        name = "model.keras" if number == 0 else f"member-{number + 1}.keras"
+        models.append(_trained(digits, seconds, epochs, seed + number, folder / name, took, console))
+    model, *others = models
+
+    say(console, f"Assessing {len(digits.x_test):,} digits it has never seen …")
+    images = question.to_input(digits.x_test)
+    with _timed(took, "assessing"), progress(console, "Assessing") as report:
+        certainty = howsure.assess(
+            model,
+            images,
+            seed=seed,
+            class_names=[str(digit) for digit in range(10)],
+            progress=lambda done, total: report(done / total, f"{done:,} of {total:,} digits"),
+        ).with_truth(digits.y_test)
+    certainty.save(folder / "certainty.parquet")
+
+    methods = default_methods(model, images)
+    if others:
+        methods = with_ensemble(methods, others)
+    say(console, f"Comparing {', '.join(methods)} on {COMPARED:,} of them, also when something has changed …")
+    with _timed(took, "comparing"), progress(console, "Comparing") as report:
+        comparison = howsure.compare(
+            model,
+            images[:COMPARED],
+            digits.y_test[:COMPARED],
+            methods=methods,
+            seed=seed,
+            class_names=certainty.class_names,
+            progress=lambda done, total: report(done / total, f"{done:,} of {total:,} digits"),
+        )
+
+    with _timed(took, "report"):
+        write_comparison(folder / "comparison.html", comparison)
+        write_report(
+            folder / "report.html",
+            certainty,
+            images,
+            audit=howsure.audit(model),
+            comparison=comparison,
+            title="How sure is the question's network?",
+        )
+
+    show(certainty, digits.x_test, console)
+    say(console, "")
+    paragraph(console, lead(comparison))
+    say(console, "")
+    say(console, f"Report:  {folder / 'report.html'}")
+    say(console, f"Methods: {folder / 'comparison.html'}")
+    say(console, f"Table:   {folder / 'certainty.parquet'}")
+    say(console, f"Model:   {folder / 'model.keras'}")
+    say(console, "Time:    " + ", ".join(f"{name} {duration(spent)}" for name, spent in took.items()))
+    if console.is_terminal and has_screen():
+        webbrowser.open((folder / "report.html").resolve().as_uri())
+
+
+def _trained(
+    digits: datasets.Digits,
+    seconds: float | None,
+    epochs: int | None,
+    seed: int,
+    path: Path,
+    took: dict[str, float],
+    console: Console,
+) -> Any:
+    """The question's network, trained and saved."""
+    from howsure.models import question
+
     model = question.build(seed)
     last: list[question.Progress] = []
     with _timed(took, "training"), progress(console, "Training") as report:
@@ -81,38 +158,9 @@ def run(folder: Path, *, epochs: int | None, seed: int, console: Console) -> Non
             seed=seed,
             on_batch=on_batch,
         )
-        question.save(model, folder / "model.keras")
+        question.save(model, path)
     say(console, f"  {last[0].epochs:.2f} epochs in {duration(last[0].seconds)}")
-
-    say(console, f"Assessing {len(digits.x_test):,} digits it has never seen …")
-    images = question.to_input(digits.x_test)
-    with _timed(took, "assessing"), progress(console, "Assessing") as report:
-        certainty = howsure.assess(
-            model,
-            images,
-            seed=seed,
-            class_names=[str(digit) for digit in range(10)],
-            progress=lambda done, total: report(done / total, f"{done:,} of {total:,} digits"),
-        ).with_truth(digits.y_test)
-    certainty.save(folder / "certainty.parquet")
-
-    with _timed(took, "report"):
-        write_report(
-            folder / "report.html",
-            certainty,
-            images,
-            audit=howsure.audit(model),
-            title="How sure is the question's network?",
-        )
-
-    show(certainty, digits.x_test, console)
-    say(console, "")
-    say(console, f"Report:  {folder / 'report.html'}")
-    say(console, f"Table:   {folder / 'certainty.parquet'}")
-    say(console, f"Model:   {folder / 'model.keras'}")
-    say(console, "Time:    " + ", ".join(f"{name} {duration(spent)}" for name, spent in took.items()))
-    if console.is_terminal and has_screen():
-        webbrowser.open((folder / "report.html").resolve().as_uri())
+    return model
 
 
 def has_screen() -> bool:
@@ -184,4 +232,4 @@ def draw_digit(image: NDArray[np.uint8]) -> str:
 def _timed(took: dict[str, float], name: str) -> Iterator[None]:
     start = time.monotonic()
     yield
-    took[name] = time.monotonic() - start
+    took[name] = took.get(name, 0.0) + time.monotonic() - start

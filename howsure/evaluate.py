@@ -6,7 +6,7 @@ rows: groups of equal confidence are sorted once, and a replicate is a few produ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from howsure.certainty import Certainty
 from howsure.errors import InputError
-from howsure.labels import check_labels
+from howsure.trust.labelled import BELOW_CHANCE, check_certainty, truth_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -51,6 +51,8 @@ class Score:
     def __str__(self) -> str:
         if not np.isfinite(self.value):
             return "not defined"
+        if not np.isfinite(self.low + self.high):
+            return f"{self.value:.4g}"
         width = max(self.high - self.low, 1e-9)
         decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 6))
         value, low, high = (
@@ -90,6 +92,11 @@ class Evaluation:
         excess_aurc: aurc less that of a perfect ranking with as many mistakes (Geifman and others 2019).
         error_auroc: Area under the ROC curve of 1 − confidence, for telling mistakes from right answers.
         error_fpr95: Share of mistakes still accepted where 95 % of the right answers are.
+        outside_auroc: Area under the ROC curve of entropy, for telling rows from outside the distribution
+            (Hendrycks and Gimpel 2017; by entropy, Lakshminarayanan and others 2017); NaN without such rows.
+        outside_fpr95: Share of the rows from outside still accepted where 95 % of the others are.
+        outside_auroc_by_disagreement: As outside_auroc, of mutual information; 0.5 where passes cannot
+            disagree.
     """
 
     rows: int
@@ -105,6 +112,9 @@ class Evaluation:
     excess_aurc: Score
     error_auroc: Score
     error_fpr95: Score
+    outside_auroc: Score
+    outside_fpr95: Score
+    outside_auroc_by_disagreement: Score
     _found: _Found
 
     def minus(self, other: Evaluation) -> dict[str, Score]:
@@ -128,12 +138,13 @@ class Evaluation:
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows"]
+        width = 29 if len(self._found.outside) else 18
         for item in fields(self):
             score = getattr(self, item.name)
-            if isinstance(score, Score):
-                lines.append(f"{item.name.replace('_', ' '):<18} {score}")
+            if isinstance(score, Score) and (len(self._found.outside) or "outside" not in item.name):
+                lines.append(f"{item.name.replace('_', ' '):<{width}} {score}")
         if self.accuracy.high < 1 / self._found.classes:
-            lines.append("The accuracy is below chance: are the labels in the order of the model's outputs?")
+            lines.append(BELOW_CHANCE)
         return "\n".join(lines)
 
 
@@ -145,6 +156,7 @@ class _Found:
     replicates: Mapping[str, Floats]
     row: Integers
     truth: Integers
+    outside: Integers
     seed: int
     classes: int
 
@@ -153,15 +165,23 @@ class _Found:
             self.seed == other.seed
             and np.array_equal(self.row, other.row)
             and np.array_equal(self.truth, other.truth)
+            and np.array_equal(self.outside, other.outside)
         )
 
 
-def evaluate(certainty: Certainty, labels: ArrayLike | None = None, *, seed: int = 0) -> Evaluation:
+def evaluate(
+    certainty: Certainty,
+    labels: ArrayLike | None = None,
+    *,
+    outside: Certainty | None = None,
+    seed: int = 0,
+) -> Evaluation:
     """Score probabilities against true classes.
 
     Args:
         certainty: Of N ≥ 2 rows; of whatever method.
         labels: (N,) true classes; None takes `certainty.truth`.
+        outside: Rows of the same method and classes that are of no class: from outside the distribution.
         seed: Seed of the bootstrap; the same one for evaluations that are to be compared.
 
     Raises:
@@ -171,18 +191,36 @@ def evaluate(certainty: Certainty, labels: ArrayLike | None = None, *, seed: int
         >>> print(howsure.evaluate(certainty, labels))                             # doctest: +SKIP
         >>> howsure.evaluate(a, labels).minus(howsure.evaluate(b, labels))["nll"]  # doctest: +SKIP
     """
-    if labels is None:
-        labels = certainty.truth
-    if labels is None:
-        raise InputError("There is nothing to score against", expected="labels, one true class per row")
-    truth = check_labels(labels, len(certainty), certainty.probabilities.shape[-1])
+    truth = truth_of(certainty, labels)
     if len(truth) < 2:
         raise InputError("Too few rows to score", expected="at least 2", received=len(truth))
+    if outside is not None:
+        check_certainty(outside, certainty.class_names)
+        if not len(outside):
+            raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
     score = _scores_of(certainty, truth)
-    values = {name: float(value[0]) for name, value in score(np.ones((1, len(truth)))).items()}
-    parts = [score(counts) for counts in _resampled(len(truth), seed)]
+    score_outside = _scores_against(certainty, outside)
+    strangers = 1 if outside is None else len(outside)
+
+    def all_scores(counts: Floats, of_strangers: Floats) -> dict[str, Floats]:
+        return {**score(counts), **score_outside(counts, of_strangers)}
+
+    values = {
+        name: float(value[0])
+        for name, value in all_scores(np.ones((1, len(truth))), np.ones((1, strangers))).items()
+    }
+    drawn = zip(_resampled(len(truth), [seed]), _resampled(strangers, [seed, 1]), strict=True)
+    parts = [all_scores(*counts) for counts in drawn]
     replicates = {name: np.concatenate([part[name] for part in parts]) for name in values}
-    found = _Found(values, replicates, certainty.row, truth, seed, certainty.probabilities.shape[-1])
+    found = _Found(
+        values,
+        replicates,
+        certainty.row,
+        truth,
+        np.empty(0, dtype=np.int64) if outside is None else outside.row,
+        seed,
+        certainty.probabilities.shape[-1],
+    )
     scores = {name: _score(value, replicates[name], least=0.0) for name, value in values.items()}
     return Evaluation(rows=len(truth), **scores, _found=found)
 
@@ -199,7 +237,7 @@ def _score(value: float, replicates: Floats, least: float = -np.inf) -> Score:
     return Score(value, max(float(low), least), float(high))
 
 
-def _resampled(rows: int, seed: int) -> Iterator[Floats]:
+def _resampled(rows: int, seed: Sequence[int]) -> Iterator[Floats]:
     """(AT_ONCE, N) how often each row counts, `RESAMPLES` in all."""
     random = np.random.default_rng(seed)
     for _ in range(RESAMPLES // AT_ONCE):
@@ -238,6 +276,27 @@ def _scores_of(certainty: Certainty, truth: Integers) -> Callable[[Floats], dict
             "classwise_ece": np.mean([binned.calibration_error(counts) for binned in each_class], axis=0),
             **ranked.scores(counts),
         }
+
+    return score
+
+
+def _scores_against(
+    certainty: Certainty, outside: Certainty | None
+) -> Callable[[Floats, Floats], dict[str, Floats]]:
+    """From counts (B, N) of rows and (B, M) of rows from outside to the scores (B,) of telling them apart."""
+    names = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
+    if outside is None:
+        return lambda counts, _: {name: np.full(len(counts), np.nan) for name in names}
+    inside = np.repeat([1.0, 0.0], [len(certainty), len(outside)])
+    by_entropy, by_disagreement = (
+        _Ranked(-np.concatenate([getattr(certainty, of), getattr(outside, of)]), inside)
+        for of in ("entropy", "mutual_information")
+    )
+
+    def score(counts: Floats, of_strangers: Floats) -> dict[str, Floats]:
+        both = np.concatenate([counts, of_strangers], axis=1)
+        auroc, fpr95 = by_entropy.parted(both)
+        return dict(zip(names, (auroc, fpr95, by_disagreement.parted(both)[0]), strict=True))
 
     return score
 
@@ -295,11 +354,15 @@ class _Ranked:
         self._starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         self._right = right[self._order]
 
-    def scores(self, counts: Floats) -> dict[str, Floats]:
-        """(B,) what the ranking is worth."""
+    def _grouped(self, counts: Floats) -> tuple[Floats, Floats]:
+        """(B, groups) right and wrong answers in each group."""
         counts = counts[:, self._order]
         right = np.add.reduceat(counts * self._right, self._starts, axis=1)
-        wrong = np.add.reduceat(counts * (1 - self._right), self._starts, axis=1)
+        return right, np.add.reduceat(counts * (1 - self._right), self._starts, axis=1)
+
+    def parted(self, counts: Floats) -> tuple[Floats, Floats]:
+        """(B,) area under the ROC curve, and share of the wrong ones accepted with 95 % of the right ones."""
+        right, wrong = self._grouped(counts)
         rights, wrongs = right.sum(axis=1), wrong.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             # Of pairs of a right and a wrong answer those where the right one is more certain; equals half.
@@ -307,13 +370,19 @@ class _Ranked:
             auroc = np.sum(wrong * (right_before + right / 2), axis=1) / (rights * wrongs)
             accepted = np.argmax(np.cumsum(right, axis=1) >= 0.95 * rights[:, None], axis=1)
             still = np.cumsum(wrong, axis=1)[np.arange(len(wrong)), accepted] / wrongs
-        aurc = _area_under_risk(right, wrong)
         undefined = (rights == 0) | (wrongs == 0)
+        return np.where(undefined, np.nan, auroc), np.where(undefined, np.nan, still)
+
+    def scores(self, counts: Floats) -> dict[str, Floats]:
+        """(B,) what the ranking is worth."""
+        right, wrong = self._grouped(counts)
+        aurc = _area_under_risk(right, wrong)
+        auroc, fpr95 = self.parted(counts)
         return {
             "aurc": aurc,
-            "excess_aurc": aurc - _least_area(rights, wrongs),
-            "error_auroc": np.where(undefined, np.nan, auroc),
-            "error_fpr95": np.where(undefined, np.nan, still),
+            "excess_aurc": aurc - _least_area(right.sum(axis=1), wrong.sum(axis=1)),
+            "error_auroc": auroc,
+            "error_fpr95": fpr95,
         }
 
 

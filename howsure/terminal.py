@@ -17,6 +17,7 @@ from rich.text import Text
 
 from howsure import verdict as verdicts
 from howsure.certainty import Certainty, Row
+from howsure.compare import Comparison
 from howsure.report.words import counted, rate, settled_in_words
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -115,6 +116,26 @@ def undecided_table(certainty: Certainty, count: int, names: Sequence[str] | Non
         if row.truth is not None:
             cells.append(truth_name(certainty, row))
         table.add_row(*map(Text, cells))
+    return table
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Methods with their scores on the rows as they are, best of each in bold, and what they cost."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("method", overflow="fold")
+    columns = [("right", "accuracy"), ("NLL", "nll"), ("ECE", "ece"), ("AURC", "aurc")]
+    for heading, _ in columns:
+        table.add_column(heading, justify="right")
+    table.add_column("plain predictions", justify="right", overflow="fold")
+    best = {name: comparison.ranked(name).best for _, name in columns}
+    for method in comparison.methods:
+        cells = [Text(method)]
+        for _, name in columns:
+            value = comparison.score(method, name).value
+            text = rate(value, 2) if name == "accuracy" else f"{value:.4f}"
+            cells.append(Text(text, style="bold" if best[name] == method else ""))
+        cost = comparison.costs[method]
+        table.add_row(*cells, Text(f"{cost:.1f}" if np.isfinite(cost) else "–"))
     return table
 
 

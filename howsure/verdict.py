@@ -20,7 +20,8 @@ VERDICTS = (SURE, LEANING, COIN_FLIP)
 AMBIGUOUS = "ambiguous input"
 DISAGREEMENT = "network unsure"
 TOO_FEW_PASSES = "too few passes"
-REASONS = (AMBIGUOUS, DISAGREEMENT, TOO_FEW_PASSES)
+UNFAMILIAR = "unfamiliar"
+REASONS = (AMBIGUOUS, DISAGREEMENT, TOO_FEW_PASSES, UNFAMILIAR)
 
 Floats = NDArray[np.float64]
 
@@ -124,8 +125,8 @@ def give_reason(
         mutual_information: (...) nats; how much the passes disagree: the network does not know.
 
     Returns:
-        (...) of one of `REASONS` or None. The larger of the two parts of the entropy names the
-        reason; a verdict that is not settled is first of all short of passes.
+        (...) of one of `REASONS` but `UNFAMILIAR`, or None. The larger of the two parts of the entropy names
+        the reason; a verdict that is not settled is first of all short of passes.
     """
     reason = np.where(expected_entropy >= mutual_information, AMBIGUOUS, DISAGREEMENT).astype(object)
     reason[verdict == SURE] = None

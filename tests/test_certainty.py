@@ -399,7 +399,8 @@ def test_names_with_braces_and_quotes_are_kept():
     [
         (0.51, 0.005, "51 ± 1 %"),
         (0.514, 0.004, "51.4 ± 0.8 %"),
-        (0.514, 0.0, "51.4 ± 0.1 %"),  # never claimed to be exact
+        (0.514, 1e-6, "51.4 ± 0.1 %"),  # never claimed to be exact
+        (0.514, 0.0, "51.4 %"),  # a plain prediction, without such an error
         (0.5, 0.0204, "50 ± 4 %"),
         (0.5, 0.00484, "50.0 ± 0.9 %"),
         (0.5, 0.00485, "50 ± 1 %"),
@@ -744,6 +745,48 @@ def test_parts_are_joined_and_only_parts_that_belong_together():
     assert joined.class_names == c.class_names
     without_truth = random_one(truth=None)
     others = dataclasses.replace(c, class_names=tuple("vwxyz"))
-    for parts in ([], [c, without_truth], [c, others]):
+    familiar = c.with_familiarity(np.full(len(c), 0.5))
+    for parts in ([], [c, without_truth], [c, others], [c, familiar]):
         with pytest.raises(howsure.InputError, match="cannot be joined"):
             Certainty.joined(parts)
+
+
+# --- familiarity ------------------------------------------------------------------------------
+
+
+def test_an_unfamiliar_row_says_so_whatever_its_verdict():
+    c = make([[0.99, 0.01], [0.55, 0.45], [0.55, 0.45]], kind="image")
+    assert not c.unfamiliar.any()
+    measured = c.with_familiarity([0.01, 0.02, 0.5], share=0.02)
+    assert measured.unfamiliar.tolist() == [True, True, False]
+    assert measured.reason.tolist() == ["unfamiliar", "unfamiliar", c.reason[2]]
+    assert measured.verdict.tolist() == c.verdict.tolist()
+    assert str(measured[0]).endswith(
+        "sure. The image is unlike what the model has learned, so the percentage says little."
+    )
+    single = dataclasses.replace(measured, passes=np.ones(3, dtype=int))
+    assert single.reason.tolist() == ["unfamiliar", "unfamiliar", None]
+
+
+def test_familiarity_is_saved_joined_and_cut(tmp_path):
+    c = random_one()
+    measured = c.with_familiarity(np.linspace(0.001, 1, 50), share=0.1)
+    measured.save(tmp_path / "a.parquet")
+    again = Certainty.load(tmp_path / "a.parquet")
+    np.testing.assert_array_equal(again.familiarity, measured.familiarity)
+    assert again.unfamiliar_share == 0.1
+    assert again.reason.tolist() == measured.reason.tolist()
+    joined = Certainty.joined([measured[:20], measured[20:]])
+    np.testing.assert_array_equal(joined.unfamiliar, measured.unfamiliar)
+    c.save(tmp_path / "b.parquet")
+    assert Certainty.load(tmp_path / "b.parquet").familiarity is None
+    assert "familiarity" not in c.to_arrow().column_names
+
+
+@pytest.mark.parametrize("wrong", [[0.5], [0.5, 0.0, 0.5], [0.5, 1.1, 0.5], [0.5, np.nan, 0.5]])
+def test_what_is_no_familiarity_is_refused(wrong):
+    c = make([[0.99, 0.01], [0.55, 0.45], [0.55, 0.45]])
+    with pytest.raises(howsure.InputError, match="not how familiar these rows are"):
+        c.with_familiarity(wrong)
+    with pytest.raises(howsure.InputError, match="`share` is out of range"):
+        c.with_familiarity([0.5, 0.5, 0.5], share=1)

@@ -85,6 +85,54 @@ def flat(text):
     return " ".join(text.replace("\u00a0", " ").split())
 
 
+# --- compare ----------------------------------------------------------------------------------
+
+
+def test_compare_says_which_method_is_better(model_file, data_file, tmp_path):
+    report = tmp_path / "comparison.html"
+    np.save(tmp_path / "far.npy", np.full((9, 4), 5, dtype=np.float32))
+    done = run(
+        *("compare", model_file, data_file, "--member", model_file, "--outside", tmp_path / "far.npy"),
+        *("--report", report, "--class-names", ",".join(FLOWERS)),
+    )
+    assert done.exit_code == 0, done.stderr
+    said = flat(done.stdout)
+    for part in ("softmax", "MC dropout", "ensemble", "MC dropout of the ensemble", "NLL"):
+        assert part in said
+    assert "Whose percentages are truest?" in said
+    assert "Who notices 'far.npy'?" in said
+    assert f"Report:  {report}" in done.stdout
+    page = report.read_text(encoding="utf-8")
+    assert "<html" in page
+    assert "far.npy" in page
+    assert done.stderr == ""
+
+
+def test_compare_of_images_turns_them_unless_told_not_to(image_model_file, picture_folder):
+    arguments = ("compare", image_model_file, picture_folder, "--divide-by", 255)
+    assert "When something has changed" in run(*arguments).stdout
+    assert "When something has changed" not in run(*arguments, "--no-shifts").stdout
+
+
+def test_compare_needs_true_classes(model_file, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((5, 4), dtype=np.float32))
+    done = run("compare", model_file, tmp_path / "x.npy")
+    assert done.exit_code == 2
+    assert "error: There is nothing to compare by" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--member", "--outside", "--labels"])
+def test_compare_checks_every_path_before_the_model_is_loaded(
+    model_file, data_file, tmp_path, monkeypatch, option
+):
+    monkeypatch.setattr(cli, "_load_model", lambda *_: pytest.fail("loaded"))
+    done = run("compare", model_file, data_file, option, tmp_path / "missing")
+    assert done.exit_code == 2
+    assert "does not exist" in done.stderr
+    done = run("compare", model_file, data_file, "--report", tmp_path / "page.txt")
+    assert done.exit_code == 2
+
+
 # --- assess -----------------------------------------------------------------------------------
 
 
@@ -388,10 +436,11 @@ def test_demo_makes_its_folder_and_passes_the_options_on(tmp_path, monkeypatch):
     seen = {}
     monkeypatch.setattr(demo_module, "run", lambda folder, **more: seen.update(folder=folder, **more))
     folder = tmp_path / "new" / "demo"
-    done = run("demo", "--folder", folder, "--epochs", 3, "--seed", 7)
+    done = run("demo", "--folder", folder, "--epochs", 3, "--ensemble", 2, "--seed", 7)
     assert done.exit_code == 0, done.stderr
     assert folder.is_dir()
-    assert (seen["folder"], seen["epochs"], seen["seed"]) == (folder, 3, 7)
+    assert seen["folder"] == folder
+    assert (seen["epochs"], seen["members"], seen["seed"]) == (3, 2, 7)
 
 
 def test_demo_without_mnist_says_why(tmp_path, monkeypatch):

@@ -99,10 +99,12 @@ def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "mnist", lambda: digits)
     console = Console(file=io.StringIO(), width=80)
 
-    demo.run(tmp_path, epochs=1, seed=0, console=console)
+    demo.run(tmp_path, epochs=1, members=2, seed=0, console=console)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "certainty.parquet",
+        "comparison.html",
+        "member-2.keras",
         "model.keras",
         "report.html",
     ]
@@ -121,6 +123,11 @@ def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
         "Of 40 images",
         "training ",
         "assessing ",
+        "Comparing softmax, MC dropout, ensemble, MC dropout of the ensemble",
+        "comparing ",
     ):
         assert part in said
-    assert str(tmp_path / "report.html") in said.splitlines()[-4]
+    assert str(tmp_path / "report.html") in said.splitlines()[-5]
+    assert str(tmp_path / "comparison.html") in said.splitlines()[-4]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Which method is better here?" in page

@@ -102,6 +102,10 @@ class StochasticModel(Protocol):
         """Raw outputs (n, …) of the plain prediction, with nothing random, for the inputs (n, …)."""
         ...
 
+    def features(self, rows: Sequence[Array], batch_size: int) -> Any:
+        """What its last layer gets and puts out, `howsure.Features`, for the inputs (n, …)."""
+        ...
+
     def share(self, rows: Sequence[Array]) -> Any:
         """Compute once what all passes over these rows have in common."""
         ...

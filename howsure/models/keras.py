@@ -23,6 +23,7 @@ from howsure.dropout.masks import Site, draw
 from howsure.errors import ModelError
 from howsure.models import Unswitchable
 from howsure.models import keras_random as random_layers
+from howsure.models.features import Features
 from howsure.models.keras_costs import counted_calls, multiply_adds
 from howsure.models.keras_examine import examine, unswitchable
 from howsure.models.keras_files import load
@@ -302,6 +303,12 @@ class KerasModel:
         with self._as_found():
             output = self._plain(*(keras.ops.convert_to_tensor(array) for array in rows))
             return np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
+
+    def features(self, rows: Sequence[Array], batch_size: int) -> Features:
+        """What the last layer gets and puts out for the inputs (n, …), with nothing random."""
+        from howsure.models.keras_features import read_features
+
+        return read_features(self, rows, self.inputs, batch_size)
 
     def share(self, rows: Sequence[Array]) -> Any:
         """Compute once what every pass over these rows shares.

@@ -41,6 +41,26 @@ def share_axis(low: float, high: float, note: str = "") -> Axis:
     return Axis(place, ticks, note)
 
 
+def number_axis(low: float, high: float) -> Axis:
+    """A linear axis of numbers, with two to six ticks at a step of 1, 2 or 5 times a power of ten.
+
+    Args:
+        low: Lower end.
+        high: Upper end, above it.
+    """
+    least = (high - low) / 5
+    magnitude = 10.0 ** math.floor(math.log10(least))
+    step = next(s * magnitude for s in (1, 2, 5, 10) if s * magnitude >= least * (1 - 1e-9))
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+
+    def place(value: float) -> float:
+        return _clipped((value - low) / (high - low))
+
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    labels = {n: f"{n * step:.{decimals}f}".replace("-", "−") if n else "0" for n in range(first, last + 1)}
+    return Axis(place, tuple((place(n * step), label) for n, label in labels.items()))
+
+
 def odds_axis(low: float, high: float) -> Axis:
     """An axis of shares that is even in log-odds, so that 99 and 99.9 % lie as far apart as 90 and 99 %.
 

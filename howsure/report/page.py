@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.audit import Audit
 from howsure.certainty import Certainty, write_whole
+from howsure.compare import Comparison
 from howsure.report import words
 from howsure.report.cards import cards, check_rows, coin_flip_positions, mistake_positions
 from howsure.report.drawings import draw_histogram, draw_reliability, draw_risk_coverage
 from howsure.report.figures import Proportion, proportion
+from howsure.report.findings import findings, lead
 from howsure.report.images import are_images
-from howsure.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
+from howsure.report.templates import environment
+from howsure.verdict import REASONS, SURE, UNFAMILIAR, VERDICTS
 
 _TITLE = "How sure is the model?"
 _SHOWN_AT_ONCE = 12
@@ -32,6 +33,7 @@ def write_report(
     rows: NDArray[Any] | None = None,
     *,
     audit: Audit | None = None,
+    comparison: Comparison | None = None,
     title: str = _TITLE,
 ) -> None:
     """Write the page that `render` makes; an earlier file stays until the new one is complete.
@@ -41,13 +43,14 @@ def write_report(
         certainty: What is reported.
         rows: As for `render`.
         audit: As for `render`.
+        comparison: As for `render`.
         title: As for `render`.
 
     Raises:
         InputError: `rows` has another length than `certainty`.
         FileError: The file cannot be written.
     """
-    page = render(certainty, rows, audit=audit, title=title)
+    page = render(certainty, rows, audit=audit, comparison=comparison, title=title)
     write_whole(path, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
 
 
@@ -56,6 +59,7 @@ def render(
     rows: NDArray[Any] | None = None,
     *,
     audit: Audit | None = None,
+    comparison: Comparison | None = None,
     title: str = _TITLE,
 ) -> str:
     """One HTML page about N rows: verdicts, coin flips, calibration, reasons, audit and passes.
@@ -68,6 +72,7 @@ def render(
             (N, H, W) unless they look like sequences, are shown as images, anything else by its first
             values; None shows row numbers alone.
         audit: What in the model is random, or None to leave that section out.
+        comparison: Of methods, on rows like these, or None to leave that section out.
         title: Heading of the page.
 
     Returns:
@@ -83,6 +88,7 @@ def render(
         "kind": certainty.kind,
         "kinds": f"{certainty.kind}s",
         "audit": audit,
+        "compared": None if comparison is None else [lead(comparison), *findings(comparison)],
         "lead": words.lead(certainty),
         "method": _method(certainty.method),
         "shown_at_once": _SHOWN_AT_ONCE,
@@ -109,35 +115,15 @@ def render(
         if certainty.truth is not None and len(certainty) > 1:
             sections["trust"] = "Can the percentages be trusted?"
         sections["reasons"] = f"Why {certainty.kind}s are unsure"
+    if comparison is not None:
+        sections["methods"] = "Which method is better here?"
     if audit is not None:
         sections["audit"] = "What is random in the model"
     if len(certainty):
         sections["passes"] = "Passes and their error"
     sections["reading"] = "How to read this page"
     context["sections"] = sections
-    return _environment().get_template("report.html.j2").render(context)
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "counted": words.counted,
-        "interval": words.interval_of,
-        "place": lambda position: f"{position:.2f}%",
-        "points": words.points,
-        "rate": words.rate,
-        "share": words.share_of,
-        "thousands": lambda number: f"{number:,}",
-    }
-    environment.globals |= {"SURE": SURE, "LEANING": LEANING, "COIN_FLIP": COIN_FLIP, "VERDICTS": VERDICTS}
-    return environment
+    return environment().get_template("report.html.j2").render(context)
 
 
 @dataclass(frozen=True)
@@ -204,9 +190,10 @@ class ReasonCount:
 
 
 def _reasons(certainty: Certainty) -> list[ReasonCount]:
-    given = sum(int(np.sum(certainty.reason == reason)) for reason in REASONS)
+    asked = [reason for reason in REASONS if reason != UNFAMILIAR or certainty.familiarity is not None]
+    given = sum(int(np.sum(certainty.reason == reason)) for reason in asked)
     found = []
-    for reason in REASONS:
+    for reason in asked:
         members = certainty.reason == reason
         means, helps = words.WHAT_A_REASON_MEANS[reason]
         kinds = {"kind": certainty.kind, "kinds": f"{certainty.kind}s"}

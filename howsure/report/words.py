@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from howsure import verdict as verdicts
+from howsure.evaluate import Score
 from howsure.report.figures import Proportion, Reliability, RiskCoverage
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ WHAT_A_REASON_MEANS = {
     verdicts.TOO_FEW_PASSES: (
         "A threshold lies within the error of the finite number of passes, so the verdict may still change.",
         "More passes.",
+    ),
+    verdicts.UNFAMILIAR: (
+        "The {kind} is unlike what the model has learned, whatever percentage it gives.",
+        "A person who looks at it; training data like these {kinds}, if such will come again.",
     ),
 }
 
@@ -75,6 +80,27 @@ def interval_of(found: Proportion) -> str:
         return "–"
     low, high = rate(found.low, _decimals(found)), rate(found.high, _decimals(found))
     return f"{low.removesuffix(UNIT)} to {high}"
+
+
+def value_and_interval(score: Score, *, per_cent: bool = False) -> tuple[str, str]:
+    """A score, or a difference of two, as `0.0412` and `0.0371 to 0.0455`.
+
+    Args:
+        score: With as many decimals as its interval allows.
+        per_cent: Whether to multiply by 100.
+
+    Returns:
+        Value and interval. A dash for a value that is not defined; an empty interval where there is none, or
+        where resampled rows show no spread.
+    """
+    factor = 100 if per_cent else 1
+    value, low, high = (factor * number for number in (score.value, score.low, score.high))
+    if not np.isfinite(value):
+        return "–", ""
+    if not high > low:
+        return f"{value:.4g}".replace("-", "−"), ""
+    shown, interval = str(Score(value, low, high)).removesuffix(")").replace("-", "−").split(" (")
+    return shown, interval
 
 
 def lead(certainty: Certainty) -> str:

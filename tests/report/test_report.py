@@ -181,7 +181,9 @@ def test_findings_are_computed_and_not_fixed() -> None:
 
 
 def test_reasons_are_counted() -> None:
-    certainty = make_certainty(800)
+    unmeasured = make_certainty(800)
+    assert "Unfamiliar" not in Page(render(unmeasured)).words
+    certainty = unmeasured.with_familiarity(np.linspace(0.001, 1, 800), share=0.05)
     html = render(certainty)
     section = Page(html.split('aria-labelledby="reasons-heading">')[1].split("</section>")[0]).words
     for reason in REASONS:

@@ -1,0 +1,432 @@
+"""Digits with known answers: images whose p(digit | image) is known exactly, to hold an uncertainty against.
+
+MNIST ─► PCA ─► a Gaussian for each digit ─► blended with one that all share ─► drawn ─► back to pixels
+
+As each Gaussian is known, so is what Bayes' rule says of each image drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eigh, solve_triangular
+from scipy.optimize import brentq
+from scipy.special import softmax
+from scipy.stats import binomtest
+
+from howsure.certainty import Certainty, entropy_of
+from howsure.errors import InputError
+from howsure.evaluate import SMALLEST, Score
+from howsure.trust.labelled import check_certainty
+from howsure.verdict import COIN_FLIP, Thresholds, judge
+
+Floats = NDArray[np.float64]
+Images = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+DIGITS = 10
+SIDE = 28
+"""Height and width of an image, in pixels."""
+
+REGULARISED = 0.01
+"""Share of the overall covariance in that of each digit, so that none is singular."""
+
+DRAWS = 50_000
+"""Draws behind a Bayes error; at 5 %, its standard error is then about 0.05 points."""
+
+OFF_THE_PLANE = 1e-4
+"""How far a pixel may be from that of an image drawn here; 32-bit rounding moves it by 1e-6 or less."""
+
+
+@dataclass(frozen=True, eq=False)
+class KnownDigits:
+    """Images drawn from a known distribution, and the truth about each.
+
+    Pixels are brightness, about 0 to 1. Some lie outside, most by less than 0.1, and are left there: an image
+    that is clipped, or rounded to bytes, has another posterior.
+
+    Attributes:
+        x_train: (N, 28, 28) images to train on.
+        y_train: (N,) the digits they were drawn as.
+        p_train: (N, 10) p(digit | image), exact.
+        x_test: (M, 28, 28) images to judge a model by.
+        y_test: (M,) the digits they were drawn as.
+        p_test: (M, 10) p(digit | image), exact.
+        bayes_error: Share of mistakes of the best classifier there can be, measured on draws of its own.
+        standard_error: That of `bayes_error`.
+        ambiguity: Share of the variance that knows nothing of the digit, 0 to 1; it sets `bayes_error`.
+    """
+
+    x_train: Images
+    y_train: Integers
+    p_train: Floats
+    x_test: Images
+    y_test: Integers
+    p_test: Floats
+    bayes_error: float
+    standard_error: float
+    ambiguity: float
+    _gaussians: _Gaussians
+
+    @cached_property
+    def entropy(self) -> Floats:
+        """(M,) nats, entropy of `p_test`: the true aleatoric uncertainty, which no training removes."""
+        return entropy_of(self.p_test)
+
+    @cached_property
+    def coin_flips(self) -> NDArray[np.bool_]:
+        """(M,) whether the two largest of `p_test` differ by at most 0.20: what a `coin flip` truly is."""
+        return _are_coin_flips(self.p_test, Thresholds())
+
+    def posterior(self, images: ArrayLike) -> Floats:
+        """(N, 10) exact p(digit | image) of images (N, 28, 28) drawn here; of others it is not known.
+
+        Raises:
+            InputError: Images of another shape, of bytes, or not as they were drawn.
+        """
+        return self._gaussians.posterior_of_images(np.asarray(images))
+
+    def kl_from(self, probabilities: ArrayLike) -> Floats:
+        """How far a model is from the truth on `x_test`: KL(p ‖ q) = Σ p log(p/q) (Kullback, Leibler 1951).
+
+        Args:
+            probabilities: (M, 10) q, a model's. Below 2·10⁻¹⁶ they count as that, so that a digit that the
+                model rules out costs 36 nats at most.
+
+        Returns:
+            (M,) nats, 0 where the model says the truth.
+
+        Raises:
+            InputError: Not one distribution over the digits for each test image.
+        """
+        q = _check_probabilities(probabilities, self.p_test.shape)
+        crossed = -np.sum(self.p_test * np.log(np.maximum(q, SMALLEST)), axis=1)
+        return np.asarray(np.maximum(crossed - self.entropy, 0.0))
+
+
+def known_digits(
+    images: ArrayLike,
+    labels: ArrayLike,
+    *,
+    bayes_error: float = 0.05,
+    components: int = 30,
+    train: int,
+    test: int,
+    seed: int = 0,
+) -> KnownDigits:
+    """New digits like those given, with exact p(digit | image) and as much ambiguity as asked for.
+
+    In the space of the first D principal components, where all images together have mean 0 and variances Λ,
+    digit k has mean μ_k and covariance Σ_k. With ambiguity a, images of k are drawn from
+
+        N(√(1 − a) μ_k, (1 − a) Σ_k + a Λ),
+
+    and k comes as often as in `labels`; Bayes' rule then gives the posterior. A larger a adds noise that
+    knows nothing of the digit, so the Bayes error E[1 − max p(k | image)] can only rise (Blackwell 1951), up
+    to that of a guess. a is found by bracketing (Brent 1973), with the same random numbers for each a; the
+    error it comes to is measured with others.
+
+    Args:
+        images: (N, 28, 28) bytes, such as MNIST's.
+        labels: (N,) their digits, 0 to 9.
+        bayes_error: Share of mistakes of the best classifier there can be.
+        components: D. More allow smaller errors, but what is drawn then looks less like digits; with MNIST's,
+            30 allow an error of 1 %.
+        train: Number of images to train on.
+        test: Number of images to judge by, independent of the others.
+        seed: Seed of all draws.
+
+    Raises:
+        InputError: Images or labels that do not fit, a digit with no more images than components, numbers out
+            of range, or a Bayes error that these images cannot have.
+
+    Example:
+        >>> digits = known_digits(images, labels, train=60_000, test=10_000)  # doctest: +SKIP
+        >>> certainty = howsure.assess(model, digits.x_test)                  # doctest: +SKIP
+        >>> digits.kl_from(certainty.probabilities).mean()                    # doctest: +SKIP
+    """
+    pixels, numbers = _check_images(images, labels)
+    for name, value, least in (("components", components, 1), ("train", train, 1), ("test", test, 1)):
+        _check_whole(name, value, least)
+    _check_whole("seed", seed, 0)
+    counts = np.bincount(numbers, minlength=DIGITS)
+    if counts.min() <= components:
+        raise InputError(
+            "Some digits have too few images",
+            expected=f"more than {components} of each digit, for {components} components",
+            received=f"{counts.min()} of '{counts.argmin()}'",
+            mend="Give more images or fewer components",
+        )
+    fitted = _fit(pixels, numbers, components)
+    ambiguity = _ambiguity_for(bayes_error, fitted, seed)
+    gaussians = fitted.at(ambiguity)
+    reached, standard_error = _bayes_error(gaussians, [seed, 1])
+    y_train, z_train = gaussians.draw(train, [seed, 2])
+    y_test, z_test = gaussians.draw(test, [seed, 3])
+    return KnownDigits(
+        x_train=gaussians.images(z_train),
+        y_train=y_train,
+        p_train=gaussians.posterior(z_train),
+        x_test=gaussians.images(z_test),
+        y_test=y_test,
+        p_test=gaussians.posterior(z_test),
+        bayes_error=reached,
+        standard_error=standard_error,
+        ambiguity=ambiguity,
+        _gaussians=gaussians,
+    )
+
+
+def coin_flip_scores(truth: ArrayLike, certainty: Certainty) -> tuple[Score, Score]:
+    """Are the coin flips that a method finds true ones, and does it find all of them?
+
+    Args:
+        truth: (N, K) exact p(class | row), as `KnownDigits.p_test`; judged by the threshold of `certainty`.
+        certainty: Of the same N rows.
+
+    Returns:
+        Precision, the share of the rows called `coin flip` that are one, and recall, the share of the true
+        coin flips that are called so. Intervals are Wilson's at 95 % (1927). Of no rows: NaN, from 0 to 1.
+
+    Raises:
+        InputError: The truth is not one distribution for each row.
+    """
+    check_certainty(certainty)
+    true = _are_coin_flips(_check_probabilities(truth, certainty.probabilities.shape), certainty.thresholds)
+    called = certainty.verdict == COIN_FLIP
+    found = int(np.sum(true & called))
+    return _share(found, int(called.sum())), _share(found, int(true.sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class BlendedDigits:
+    """Images of two digits each. Which two is known; p(digit | image) is not.
+
+    Attributes:
+        x: (N, 28, 28) brightness, 0 to 1.
+        first: (N,) the digit with share `weight`.
+        second: (N,) another digit, with the rest.
+        weight: (N,) 0 to 1.
+    """
+
+    x: Images
+    first: Integers
+    second: Integers
+    weight: Floats
+
+
+def blended_digits(
+    images: ArrayLike, labels: ArrayLike, *, count: int, weights: Sequence[float] = (0.5,), seed: int = 0
+) -> BlendedDigits:
+    """Images that are ambiguous by construction: w a + (1 − w) b, of two images a and b of different digits.
+
+    There is no exact posterior: w is not the probability of the first digit.
+
+    Args:
+        images: (N, 28, 28) bytes.
+        labels: (N,) their digits, 0 to 9, at least two of them.
+        count: Number of images to make.
+        weights: w, each from 0 to 1; used in turn.
+        seed: Seed of the choice: a is any image, b any of another digit.
+
+    Raises:
+        InputError: Images, labels or numbers that do not fit, or only one digit.
+    """
+    pixels, numbers = _check_images(images, labels)
+    _check_whole("count", count, 1)
+    _check_whole("seed", seed, 0)
+    given = np.asarray(weights, dtype=np.float64)
+    if given.ndim != 1 or not given.size or not np.all((given >= 0) & (given <= 1)):
+        raise InputError("The weights are out of range", expected="from 0 to 1", received=repr(weights))
+    sizes = np.bincount(numbers, minlength=DIGITS)
+    if sizes.max() == len(numbers):
+        raise InputError("There is nothing to blend", expected="two digits or more", received=numbers[:1])
+    random = np.random.default_rng(seed)
+    order = np.argsort(numbers, kind="stable")
+    a = order[random.integers(0, len(order), size=count)]
+    first = numbers[a]
+    # In the order of digits, the images of all others follow the last one of the first, around the end.
+    steps = random.integers(0, len(order) - sizes[first])
+    b = order[(np.cumsum(sizes)[first] + steps) % len(order)]
+    weight = np.resize(given, count)
+    share = weight[:, None, None]
+    blend = (share * pixels[a] + (1 - share) * pixels[b]) / 255
+    return BlendedDigits(blend.astype(np.float32), first, numbers[b], weight)
+
+
+# --- the distribution -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Gaussians:
+    """One for each digit, in D principal components."""
+
+    center: Floats  # (784,) mean image
+    basis: Floats  # (784, D) orthonormal columns
+    variances: Floats  # (D,) of all images
+    prior: Floats  # (10,)
+    means: Floats  # (10, D)
+    covariances: Floats  # (10, D, D)
+
+    def at(self, ambiguity: float) -> _Gaussians:
+        """These, blended with the one of all images."""
+        kept = 1 - ambiguity
+        covariances = kept * self.covariances + ambiguity * np.diag(self.variances)
+        return replace(self, means=np.sqrt(kept) * self.means, covariances=covariances)
+
+    @cached_property
+    def _factors(self) -> Floats:
+        return np.asarray(np.linalg.cholesky(self.covariances))
+
+    def draw(self, count: int, seed: Sequence[int]) -> tuple[Integers, Floats]:
+        """Digits (N,) and coordinates (N, D)."""
+        random = np.random.default_rng(seed)
+        labels = random.choice(DIGITS, size=count, p=self.prior).astype(np.int64)
+        z = random.standard_normal((count, len(self.variances)))
+        for digit in range(DIGITS):
+            rows = labels == digit
+            z[rows] = self.means[digit] + z[rows] @ self._factors[digit].T
+        return labels, z
+
+    def posterior(self, z: Floats) -> Floats:
+        """(N, 10) of coordinates (N, D)."""
+        logs = np.empty((len(z), DIGITS))
+        for digit, factor in enumerate(self._factors):
+            whitener = solve_triangular(factor, np.eye(len(factor)), lower=True)
+            squares = np.sum(((z - self.means[digit]) @ whitener.T) ** 2, axis=1)
+            logs[:, digit] = np.log(self.prior[digit]) - np.sum(np.log(np.diag(factor))) - squares / 2
+        return np.asarray(softmax(logs, axis=1))
+
+    def images(self, z: Floats) -> Images:
+        """(N, 28, 28) of coordinates (N, D)."""
+        flat = np.empty((len(z), SIDE * SIDE), dtype=np.float32)
+        for rows in _blocks(len(z)):
+            flat[rows] = self.center + z[rows] @ self.basis.T
+        return flat.reshape(-1, SIDE, SIDE)
+
+    def posterior_of_images(self, images: NDArray[Any]) -> Floats:
+        if images.shape[1:] != (SIDE, SIDE) or images.dtype.kind != "f":
+            raise InputError(
+                "These images were not drawn here",
+                expected=f"floats of shape (N, {SIDE}, {SIDE})",
+                received=f"{images.dtype} of shape {images.shape}",
+            )
+        z = np.empty((len(images), len(self.variances)))
+        for rows in _blocks(len(images)):
+            centred = images[rows].reshape(-1, SIDE * SIDE) - self.center
+            z[rows] = centred @ self.basis
+            off = np.max(np.abs(centred - z[rows] @ self.basis.T))
+            if not off <= OFF_THE_PLANE:
+                raise InputError(
+                    "These images were not drawn here, or were changed since: their posterior is not known",
+                    expected=f"pixels within {OFF_THE_PLANE:g} of those of an image that can be drawn",
+                    received=f"{off:.2g} away",
+                    mend="Give them as they were drawn, neither clipped nor rounded nor scaled",
+                )
+        return self.posterior(z)
+
+
+def _fit(pixels: NDArray[np.uint8], labels: Integers, components: int) -> _Gaussians:
+    flat = pixels.reshape(-1, SIDE * SIDE)
+    center = flat.mean(axis=0) / 255
+    covariance = np.zeros((SIDE * SIDE, SIDE * SIDE))
+    for rows in _blocks(len(flat)):
+        centred = flat[rows] / 255 - center
+        covariance += centred.T @ centred / len(flat)
+    last = SIDE * SIDE - 1
+    variances, basis = eigh(covariance, subset_by_index=[max(last + 1 - components, 0), last])
+    variances, basis = variances[::-1], basis[:, ::-1]
+    ways = int(np.sum(variances > 1e-9 * variances[0]))
+    if ways < components:
+        raise InputError(
+            "The images differ in too few ways", expected=f"at most {ways} components", received=components
+        )
+    basis = basis * np.sign(basis[np.argmax(np.abs(basis), axis=0), np.arange(components)])
+    z = np.concatenate([(flat[rows] / 255 - center) @ basis for rows in _blocks(len(flat))])
+    each = [z[labels == digit] for digit in range(DIGITS)]
+    own = np.stack([np.cov(of_digit.T, bias=True).reshape(components, components) for of_digit in each])
+    return _Gaussians(
+        center=center,
+        basis=basis,
+        variances=variances,
+        prior=np.bincount(labels) / len(labels),
+        means=np.stack([of_digit.mean(axis=0) for of_digit in each]),
+        covariances=(1 - REGULARISED) * own + REGULARISED * np.diag(variances),
+    )
+
+
+def _bayes_error(gaussians: _Gaussians, seed: Sequence[int]) -> tuple[float, float]:
+    """Mean of 1 − max p over draws, and its standard error."""
+    doubt = 1 - gaussians.posterior(gaussians.draw(DRAWS, seed)[1]).max(axis=1)
+    return float(doubt.mean()), float(doubt.std(ddof=1) / np.sqrt(DRAWS))
+
+
+def _ambiguity_for(wanted: float, fitted: _Gaussians, seed: int) -> float:
+    least, most = _bayes_error(fitted, [seed, 0])[0], 1 - float(fitted.prior.max())
+    if not isinstance(wanted, (int, float, np.number)) or not least <= wanted < most:
+        raise InputError(
+            "These images cannot have that Bayes error",
+            expected=f"{least:.2g} or more, with {len(fitted.variances)} components, and below {most:.2g}",
+            received=repr(wanted),
+            mend="For a smaller one, allow more components",
+        )
+    return float(brentq(lambda a: _bayes_error(fitted.at(a), [seed, 0])[0] - wanted, 0.0, 1.0, xtol=1e-5))
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + 4096) for start in range(0, count, 4096))
+
+
+# --- checks -----------------------------------------------------------------------------------
+
+
+def _check_images(images: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.uint8], Integers]:
+    pixels, numbers = np.asarray(images), np.asarray(labels)
+    if pixels.shape[1:] != (SIDE, SIDE) or pixels.dtype != np.uint8 or not len(pixels):
+        raise InputError(
+            "The images do not fit",
+            expected=f"bytes (uint8) of shape (N, {SIDE}, {SIDE}), N at least 1",
+            received=f"{pixels.dtype} of shape {pixels.shape}",
+        )
+    fit = numbers.shape == (len(pixels),) and numbers.dtype.kind in "iu"
+    if not fit or numbers.min() < 0 or numbers.max() >= DIGITS:
+        raise InputError(
+            "The labels do not fit the images",
+            expected=f"{len(pixels)} whole numbers from 0 to {DIGITS - 1}",
+            received=f"{numbers.dtype} of shape {numbers.shape}, for example {numbers.ravel()[:3].tolist()}",
+        )
+    return pixels, numbers.astype(np.int64)
+
+
+def _check_whole(name: str, value: int, least: int) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise InputError(
+            f"{name} is out of range", expected=f"a whole number, at least {least}", received=repr(value)
+        )
+
+
+def _check_probabilities(given: ArrayLike, shape: tuple[int, ...]) -> Floats:
+    p = np.asarray(given, dtype=np.float64)
+    if p.shape != shape or not np.all(p >= 0) or not np.all(np.abs(p.sum(axis=-1) - 1) < 1e-3):
+        raise InputError(
+            "These are not the probabilities of the rows",
+            expected=f"shape {shape}, none negative, each row adding up to 1",
+            received=f"shape {p.shape}, for example {p.ravel()[:3].tolist()}",
+        )
+    return p
+
+
+def _are_coin_flips(truth: Floats, thresholds: Thresholds) -> NDArray[np.bool_]:
+    return np.asarray(judge(truth, np.zeros_like(truth), thresholds)[0] == COIN_FLIP)
+
+
+def _share(count: int, total: int) -> Score:
+    if total == 0:
+        return Score(np.nan, 0.0, 1.0)
+    interval = binomtest(count, total).proportion_ci(confidence_level=0.95, method="wilson")
+    return Score(count / total, float(interval.low), float(interval.high))

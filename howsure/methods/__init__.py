@@ -1,0 +1,1 @@
+"""Methods other than MC dropout: what else produces passes."""

@@ -1,0 +1,61 @@
+"""Test-time augmentation: the mean of what the network says of a row and of changed versions of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from howsure.dropout.method import MCDropout
+from howsure.errors import InputError
+from howsure.methods.softmax import Softmax
+from howsure.shifts import Shift
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Each row as it is, and after changes that should not change its class: a small turn, a small move.
+
+    Every version counts as one pass (Wang and others 2019): where they contradict each other, the answer
+    hangs on what should not matter. What a change does to the class is the user's to know; a 6 turned by
+    half a circle is a 9.
+
+    Args:
+        changes: At least one function from rows to as many, of the same shape, as in `howsure.shifts`.
+        each: How the network predicts each version: `Softmax()` or `MCDropout(…)`.
+
+    Raises:
+        InputError: No change, or something else in the place of `each`.
+
+    Example:
+        >>> from howsure import shifts                                                        # doctest: +SKIP
+        >>> howsure.assess(model, x, method=howsure.Augmentation([shifts.rotated(10), shifts.rotated(-10)]))
+    """
+
+    changes: Sequence[Shift]
+    each: Softmax | MCDropout = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
+
+    def __post_init__(self) -> None:
+        fine = isinstance(self.changes, (list, tuple)) and self.changes and all(map(callable, self.changes))
+        if not fine:
+            raise InputError(
+                "`changes` cannot be used",
+                expected="a list of at least one function, such as howsure.shifts.rotated(10)",
+                received=repr(self.changes),
+            )
+        if not isinstance(self.each, (Softmax, MCDropout)):
+            raise InputError(
+                "`each` cannot be used",
+                expected="howsure.Softmax() or howsure.MCDropout(…)",
+                received=repr(self.each),
+            )
+        object.__setattr__(self, "changes", tuple(self.changes))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Name and settings, as they are saved with a result."""
+        return {"name": "augmentation", "versions": 1 + len(self.changes), "each": self.each.settings}
+
+    def members(self, model: Any, x: Any) -> list[tuple[Any, Any]]:
+        """The model for each version of the rows."""
+        return [(model, x), *((model, change(x)) for change in self.changes)]

@@ -1,0 +1,299 @@
+"""Last-layer Laplace: how far the last layer's weights might be others, as far as the training rows tell.
+
+A network is trained as usual. Then the weights of its last layer get a normal distribution around their
+trained values, as wide as the curvature of the training loss allows (MacKay 1992; Daxberger and others 2021).
+Every pass draws these weights once; all before the last layer stays as it is.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import helmert
+from scipy.optimize import brentq
+from scipy.special import log_softmax, softmax
+
+from howsure.certainty import Certainty
+from howsure.dropout.rounds import Passes
+from howsure.errors import InputError
+from howsure.labels import check_class_names, check_labels
+from howsure.models.features import Features, features_of
+from howsure.summary import Summary
+
+Floats = NDArray[np.float64]
+
+DEFAULT_PASSES = 100
+
+AT_ONCE = 1 << 22
+"""Numbers in an array of intermediate results, 32 MiB; bounds memory."""
+
+LEAST_VALUE = 1e-10
+"""Share of the largest eigenvalue below which features do not tell the weights; float32 rounds to 1e-7."""
+
+LARGEST_RESIDUAL = 0.02
+"""Share of the logits' spread that a linear layer may leave unexplained; bfloat16 leaves 0.004 at most."""
+
+SKEWED = 7.8
+"""Errors of R pairs are widened by 1 + 7.8/R. What is left of a pair goes, at worst, with one squared normal
+number, and so skewed a mean lies outside ± 1.96 t-errors too often; by Hall (1992, section 2.3), so much."""
+
+
+@dataclass(frozen=True, eq=False)
+class Laplace:
+    """A normal distribution over the weights of a last layer, made by `fit_laplace`. Arrays are read-only.
+
+    Its covariance is (A ⊗ B + δ)⁻¹, kept for differences between classes: what all share changes nothing.
+
+    Attributes:
+        prior_precision: δ, one over the variance of a weight before any row is seen, > 0.
+        log_marginal_likelihood: log p(labels) nats, the weights integrated out; compares networks on the same
+            training rows, higher is better.
+        train_rows: N, rows it was fitted on.
+        bias: Whether the layer has one.
+        class_vectors: U (K, K − 1), eigenvectors of A; each adds up to 0.
+        input_vectors: V (D, D), eigenvectors of B; D is F, or F + 1 with a bias.
+        variances: (K − 1, D) of the weights in this basis, 1 / (a_i b_j + δ) with a, b the eigenvalues.
+    """
+
+    prior_precision: float
+    log_marginal_likelihood: float
+    train_rows: int
+    bias: bool
+    class_vectors: Floats = field(repr=False)
+    input_vectors: Floats = field(repr=False)
+    variances: Floats = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for array in (self.class_vectors, self.input_vectors, self.variances):
+            array.flags.writeable = False
+
+    def logit_covariance(self, features: Features) -> Floats:
+        """(N, K, K) covariance of each row's logits, less what all classes share; zero rows pass.
+
+        U diag_i(Σ_j variances_ij (V_jᵀφ)²) Uᵀ. `passes` does without these N · K² numbers.
+        """
+        rotated = self._rotated(features)
+        turned = self.class_vectors * (rotated**2 @ self.variances.T)[:, None]
+        return np.asarray(turned @ self.class_vectors.T)
+
+    def passes(self, features: Features, count: int, seed: int = 0) -> Floats:
+        """(S, N, K) probabilities of S passes; pass t is the same network for every row.
+
+        Passes 2i and 2i + 1 are a pair, drawn with Z and −Z, in which errors of first order cancel; pairs are
+        independent.
+
+        Args:
+            features: Of N rows, from the model that was fitted; zero rows pass.
+            count: S, even and ≥ 2.
+            seed: Seed of the weights, ≥ 0.
+
+        Raises:
+            InputError: No `Features`, or of another model; a count or seed that cannot be used.
+        """
+        _check_whole(count, "count", least=2, even=True)
+        drawn = np.empty((count, len(features), len(self.class_vectors)))
+        for pair, rows, values in self.pairs(features, count // 2, seed):
+            drawn[2 * pair : 2 * pair + 2, rows] = values
+        return drawn
+
+    def pairs(self, features: Features, count: int, seed: int) -> Iterator[tuple[int, slice, Floats]]:
+        """Number of a pair, some rows, and the (2, n, K) probabilities of these; see `passes`.
+
+        Weights are drawn as U (Z ∘ √variances) Vᵀ (Ritter and others 2018); instead of each draw the rows are
+        turned by V. Memory does not grow with `count`.
+        """
+        _check_whole(seed, "seed", least=0)
+        deviations = np.sqrt(self.variances)
+        for rows in _chunks(len(features), *self.variances.shape):
+            rotated, logits = self._rotated(features, rows), _of_classes(features.logits[rows])
+            for pair in range(count):
+                drawn = np.random.default_rng([seed, pair]).standard_normal(deviations.shape) * deviations
+                change = rotated @ drawn.T @ self.class_vectors.T
+                yield pair, rows, softmax(np.stack([logits + change, logits - change]), axis=-1)
+
+    def _rotated(self, features: Features, rows: slice = slice(None)) -> Floats:
+        """(n, D) inputs of the layer in the eigenbasis of B."""
+        _check_features(features, (len(self.input_vectors) - self.bias, len(self.class_vectors)))
+        return _inputs(features.features[rows], self.bias) @ self.input_vectors
+
+
+def fit_laplace(features: Features, labels: ArrayLike, *, bias: bool = True) -> Laplace:
+    """Learn from the training rows how far the last layer's weights might be others.
+
+    With inputs φ of the layer (the features, and 1 for the bias) and probabilities p of N training rows, the
+    curvature of the loss is taken to be A ⊗ B, A = Σ (diag p − p pᵀ) and B = Σ φ φᵀ / N: the generalised
+    Gauss-Newton matrix, here equal to Fisher's, with A and B averaged apart (Ritter and others 2018). All
+    weights W have the prior N(0, 1/δ), and δ makes the labels most probable (Daxberger and others 2021):
+
+        log p(y) ≈ Σ log p_y − ½ (δ |W|² + Σ_ij log(1 + a_i b_j / δ)), a and b being the eigenvalues.
+
+    W is solved from logits and features, less what all classes share. Labels count in the first term alone:
+    the curvature takes the probabilities, so a class may be missing among them.
+
+    Args:
+        features: Of all N rows the model was trained on; of fewer, weights seem less certain than they are.
+        labels: (N,) their true classes, in [0, K), or 0 and 1 for one sigmoid.
+        bias: Whether the last layer has one.
+
+    Raises:
+        InputError: No rows, labels that do not fit, logits that no linear layer makes of these features, or
+            that do not tell classes apart or are so large that the loss has no curvature.
+    """
+    _check_features(features)
+    rows, classes = len(features), max(2, features.logits.shape[1])
+    if not rows:
+        raise InputError("There are no training rows", expected="at least 1")
+    truth = check_labels(labels, rows, classes)
+    contrasts = helmert(classes).T  # (K, K − 1), orthonormal, each adding up to 0
+    width = features.features.shape[1] + bias
+    fisher, gram, cross = np.zeros((classes - 1,) * 2), np.zeros((width,) * 2), np.zeros((width, classes - 1))
+    squares = log_likelihood = 0.0
+    for chunk in _chunks(rows, classes, width):
+        inputs, logits = _inputs(features.features[chunk], bias), _of_classes(features.logits[chunk])
+        log_p, apart = log_softmax(logits, axis=1), (logits - logits[:, :1]) @ contrasts
+        p = np.exp(log_p)
+        fisher += contrasts.T @ (p.sum(axis=0)[:, None] * contrasts) - (p @ contrasts).T @ (p @ contrasts)
+        gram += inputs.T @ inputs / rows
+        cross += inputs.T @ apart / rows
+        squares += float(np.sum(apart**2)) / rows
+        log_likelihood += float(log_p[np.arange(len(log_p)), truth[chunk]].sum())
+    (a, within), (b, vectors) = np.linalg.eigh(fisher), np.linalg.eigh(gram)
+    norm = _squared_norm(b, vectors.T @ cross, squares)
+    curvature = np.outer(np.maximum(a, 0), np.maximum(b, 0))
+    precision = _most_probable_precision(curvature, norm)
+    evidence = log_likelihood - (precision * norm + float(np.sum(np.log1p(curvature / precision)))) / 2
+    basis = contrasts @ within, vectors
+    return Laplace(precision, evidence, rows, bool(bias), *basis, variances=1 / (curvature + precision))
+
+
+def _squared_norm(values: Floats, cross: Floats, squares: float) -> float:
+    """|W|² of the least weights that make the logits of the features, or an `InputError`.
+
+    From B's eigenvalues, mean products of inputs and logits (D, K − 1) in its basis, mean squared logits.
+    """
+    told = values > LEAST_VALUE * values.max()
+    weights = cross[told] / values[told, None]
+    explained = float(np.sum(weights * cross[told]))
+    if squares == 0 or not explained > 0:
+        raise InputError("The logits do not tell classes apart: they are equal", expected="a trained model")
+    if squares - explained > LARGEST_RESIDUAL**2 * squares:
+        raise InputError(
+            "The logits are not what a linear layer makes of these features",
+            received=f"{100 * (1 - explained / squares):.2g} % of their variance unexplained",
+            mend="Take what the last layer puts out before its activation, as in `predict`, and check `bias`",
+        )
+    return float(np.sum(weights**2))
+
+
+def _most_probable_precision(curvature: Floats, norm: float) -> float:
+    """The most probable δ, where δ · norm = Σ c / (c + δ) over the curvatures c.
+
+    With T = Σ c, it is at most √(T / norm), and at least the positive root of δ (δ + max c) = T / norm.
+    """
+    ratio, largest = float(curvature.sum()) / norm, float(curvature.max())
+    if not ratio > 0:
+        raise InputError("The loss has no curvature: all rows are predicted with a probability of exactly 1")
+    low, high = 2 * ratio / (largest + np.sqrt(largest**2 + 4 * ratio)), np.sqrt(ratio)
+    ends = np.log([low, high]) + [-1e-6, 1e-6]  # wider by rounding
+    root = brentq(lambda log: np.exp(log) * norm - np.sum(curvature / (curvature + np.exp(log))), *ends)
+    return float(np.exp(root))
+
+
+@dataclass(frozen=True, eq=False)
+class LastLayerLaplace:
+    """Passes through networks whose last layers differ, as far as the training rows leave them open.
+
+    It needs no random layer and no second training, and does not see what the layers before do not see.
+
+    Args:
+        posterior: What `fit_laplace` made.
+        passes: S, even and ≥ 4, as the error is told from how pairs differ.
+    """
+
+    posterior: Laplace
+    passes: int = DEFAULT_PASSES
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.posterior, Laplace):
+            raise InputError("`posterior` cannot be used", expected="what `fit_laplace` made")
+        _check_whole(self.passes, "passes", least=4, even=True)
+
+    @classmethod
+    def fit(
+        cls, model: Any, x: Any, labels: ArrayLike, *, bias: bool = True, passes: int = DEFAULT_PASSES
+    ) -> LastLayerLaplace:
+        """Fit to a model and its (N, …) training rows, for the cost of one plain prediction of these.
+
+        The model is a trained Keras 3 model that ends in a Dense layer with nothing but activations after it,
+        or a `ModelError` is raised. For the rest see `fit_laplace`.
+        """
+        return cls(fit_laplace(features_of(model, x), labels, bias=bias), passes)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Name and settings, as they are saved with a result."""
+        given = {"passes": int(self.passes), "prior_precision": self.posterior.prior_precision}
+        return {"name": "last-layer Laplace", **given, "train_rows": self.posterior.train_rows}
+
+    def summed_up(self, features: Features, seed: int = 0) -> Passes:
+        """What the passes over a block of rows say, each pair being a group of its own."""
+        summary = Summary((len(features), len(self.posterior.class_vectors)))
+        for _, rows, values in self.posterior.pairs(features, self.passes // 2, seed):
+            summary.add(values, rows)
+        found = Passes(**{item.name: getattr(summary, item.name) for item in fields(Passes)})
+        wider = 1 + 2 * SKEWED / self.passes
+        return replace(found, mc_error=wider * found.mc_error, entropies_error=wider * found.entropies_error)
+
+    def assess(self, features: Features, seed: int = 0) -> Certainty:
+        """A `Certainty` of N rows whose features are known; of none for zero rows."""
+        found = self.summed_up(features, seed)
+        names = [f"{name}_error" for name in ("entropy", "expected_entropy", "mutual_information")]
+        return Certainty(
+            *(found.probabilities, found.mc_error, found.expected_entropy, found.passes),
+            class_names=check_class_names(None, found.probabilities.shape[1]),
+            row=np.arange(len(features)),
+            entropy_correction=found.entropy_correction,
+            **dict(zip(names, found.entropies_error.T, strict=True)),
+            method=self.settings,
+            seed=int(seed),
+            version=importlib.metadata.version("howsure"),
+        )
+
+
+def _inputs(features: ArrayLike, bias: bool) -> Floats:
+    """(n, D) what the last layer multiplies: the features, and 1 for the bias."""
+    given = np.asarray(features, dtype=np.float64)
+    return np.concatenate([given, np.ones((len(given), 1))], axis=1) if bias else given
+
+
+def _of_classes(logits: ArrayLike) -> Floats:
+    """(n, K) logits in double precision; that of one sigmoid stands beside a 0."""
+    given = np.asarray(logits, dtype=np.float64)
+    return np.concatenate([np.zeros_like(given), given], axis=1) if given.shape[1] == 1 else given
+
+
+def _chunks(rows: int, *widths: int) -> Iterator[slice]:
+    size = max(1, AT_ONCE // max(widths))
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+
+def _check_features(features: object, wanted: tuple[int, int] | None = None) -> None:
+    """`Features`, with these numbers of features and classes if given, or an `InputError`."""
+    known = f"`Features` of {wanted[0]} features and {wanted[1]} classes" if wanted else "`Features`"
+    if not isinstance(features, Features):
+        raise InputError("These are no features of rows", expected=known, received=type(features).__name__)
+    found = features.features.shape[1], max(2, features.logits.shape[1])
+    if wanted not in (None, found):
+        raise InputError("These rows are of another model", expected=known, received=found)
+
+
+def _check_whole(value: Any, name: str, least: int, *, even: bool = False) -> None:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least or (even and value % 2):
+        expected = f"{'an even' if even else 'a whole'} number of at least {least}"
+        raise InputError(f"`{name}` cannot be used", expected=expected, received=repr(value))

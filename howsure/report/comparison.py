@@ -1,0 +1,245 @@
+"""From a `Comparison` to one self-contained HTML page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.certainty import write_whole
+from howsure.compare import AS_THEY_ARE, CALIBRATED, HIGHER_IS_BETTER, Comparison
+from howsure.dropout.method import MCDropout
+from howsure.methods.ensemble import Ensemble
+from howsure.methods.softmax import Softmax
+from howsure.report.axes import Axis, number_axis
+from howsure.report.findings import Finding, findings, lead, the
+from howsure.report.templates import environment
+from howsure.report.words import value_and_interval
+
+_TITLE = "Which method is better here?"
+
+SCORES = {
+    "accuracy": "Accuracy, %",
+    "nll": "NLL",
+    "brier": "Brier",
+    "ece": "ECE",
+    "aurc": "AURC",
+    "error_auroc": "Error AUROC",
+}
+"""Scores of the rows as they are, with their headings."""
+
+SHIFTED = {"nll": "NLL", "accuracy": "Accuracy, %"}
+OUTSIDE = {"outside_auroc": "AUROC", "outside_fpr95": "FPR95"}
+
+UNDEFINED = "–"
+TRUER, LESS_TRUE, CANNOT_TELL = "truer", "less true", "cannot tell"
+
+_MARGIN = 0.08
+_LONGEST_LABEL = 24
+
+
+def write_comparison(path: str | os.PathLike[str], comparison: Comparison, *, title: str = _TITLE) -> None:
+    """Write the page that `render_comparison` makes; an earlier file stays until the new one is complete.
+
+    Args:
+        path: The HTML file.
+        comparison: What is reported.
+        title: As for `render_comparison`.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
+    page = render_comparison(comparison, title=title)
+    write_whole(path, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
+
+
+def render_comparison(comparison: Comparison, *, title: str = _TITLE) -> str:
+    """One HTML page about methods on the same rows: which is better, by how much, whether the rows can tell.
+
+    The page holds its figures and styles and asks for nothing from outside.
+
+    Args:
+        comparison: Of one method or more.
+        title: Heading of the page.
+
+    Returns:
+        HTML. Scores that are not defined are dashes, and the page says why.
+    """
+    main, *others = findings(comparison)
+    shifted = comparison.sets[1:]
+    tables = {"scores": _table(comparison, [(name, AS_THEY_ARE) for name in SCORES])}
+    for name in SHIFTED if shifted else ():
+        tables[name] = _table(comparison, [(name, rows) for rows in comparison.sets])
+    if comparison.outside:
+        columns = [(name, rows) for rows in comparison.outside for name in OUTSIDE]
+        tables["outside"] = _table(comparison, columns)
+    cells = [cell for table in tables.values() for _, row in table for cell in row]
+    costs = {
+        method: f"{cost:.1f}" if np.isfinite(cost) else UNDEFINED for method, cost in comparison.costs.items()
+    }
+    first = next(iter(comparison.certainties.values()))
+    context: dict[str, Any] = {
+        "title": title,
+        "lead": lead(comparison),
+        "kind": comparison.kind,
+        "kinds": f"{comparison.kind}s",
+        "rows": len(comparison.truth),
+        "methods": comparison.methods,
+        "yardstick": the(comparison.methods[0]),
+        "shifted": shifted,
+        "outside": comparison.outside,
+        "main": main,
+        "others": others,
+        "drawing": draw_differences(comparison) if len(comparison.methods) > 1 else None,
+        "scores": SCORES,
+        "shift_scores": SHIFTED,
+        "outside_scores": OUTSIDE,
+        "higher": HIGHER_IS_BETTER,
+        "tables": tables,
+        "costs": costs,
+        "undefined": any(cell.value == UNDEFINED for cell in cells),
+        "without_interval": any(cell.value != UNDEFINED and not cell.interval for cell in cells),
+        "unknown_cost": UNDEFINED in costs.values(),
+        "marked": any(cell.best or cell.equal for cell in cells),
+        "kinds_of_method": _kinds_of_method(comparison),
+        "calibrated": any(method.endswith(CALIBRATED) for method in comparison.methods),
+        "version": first.version,
+        "seed": first.seed,
+        "words": {"truer": TRUER, "less_true": LESS_TRUE, "cannot_tell": CANNOT_TELL},
+    }
+    context["sections"] = _sections(main, others, comparison)
+    return environment().get_template("comparison.html.j2").render(context)
+
+
+def _sections(main: Finding, others: Sequence[Finding], comparison: Comparison) -> dict[str, str]:
+    sections = {"main": main.question}
+    if others:
+        sections["answers"] = "Other questions"
+    sections["scores"] = "All scores"
+    if len(comparison.sets) > 1:
+        sections["changed"] = f"Scores of changed {comparison.kind}s"
+    if comparison.outside:
+        sections["outside"] = "Scores beside strangers"
+    sections["reading"] = "How to read this page"
+    return sections
+
+
+def _kinds_of_method(comparison: Comparison) -> dict[str, list[str]]:
+    """Names of the methods that are not calibrated, by what stands behind them."""
+    found: dict[str, list[str]] = {}
+    for word, kind in (("softmax", Softmax), ("dropout", MCDropout), ("ensemble", Ensemble)):
+        for name, method in comparison.kinds.items():
+            if isinstance(method, kind) and not name.endswith(CALIBRATED):
+                found.setdefault(word, []).append(name)
+    return found
+
+
+# --- tables -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score in a table.
+
+    Attributes:
+        value: As text; a dash where it is not defined.
+        interval: As text; empty where there is none.
+        best: Whether no method has a better value.
+        equal: Whether it is not the best, but the rows cannot tell it from the best.
+    """
+
+    value: str
+    interval: str
+    best: bool
+    equal: bool
+
+
+def _table(comparison: Comparison, columns: Iterable[tuple[str, str]]) -> list[tuple[str, tuple[Cell, ...]]]:
+    """One line of cells for each method; columns are scores and sets of rows."""
+    found = [_column(comparison, name, rows) for name, rows in columns]
+    return [(method, tuple(column[method] for column in found)) for method in comparison.methods]
+
+
+def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
+    scores = {method: comparison.score(method, name, rows) for method in comparison.methods}
+    ranking = comparison.ranked(name, rows)
+    values = {score.value for score in scores.values() if np.isfinite(score.value)}
+    cells = {}
+    for method, score in scores.items():
+        tells = ranking.best is not None and len(values) > 1
+        best = tells and score.value == scores[str(ranking.best)].value
+        equal = tells and not best and method in ranking.tied
+        cells[method] = Cell(*value_and_interval(score, per_cent=name == "accuracy"), best, equal)
+    return cells
+
+
+# --- the drawing --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method in the drawing.
+
+    Attributes:
+        method: Its name.
+        verdict: `truer`, `less true`, or `cannot tell` where the interval holds 0.
+        value: Its NLL less that of the yardstick, as text.
+        interval: As text; empty where it has no width.
+        at: Place of the value, in per cent of the width.
+        low: Place of the lower end.
+        high: Place of the upper end.
+    """
+
+    method: str
+    verdict: str
+    value: str
+    interval: str
+    at: float
+    low: float
+    high: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the rows can tell this method from the yardstick."""
+        return self.verdict != CANNOT_TELL
+
+
+@dataclass(frozen=True)
+class DifferenceDrawing:
+    """Paired differences in NLL from the yardstick.
+
+    Attributes:
+        lines: One for each other method, that with the truest percentages first.
+        across: Axis of the differences, with 0 within.
+        zero: Place of 0, in per cent of the width.
+        label: What 0 means.
+    """
+
+    lines: tuple[Line, ...]
+    across: Axis
+    zero: float
+    label: str
+
+
+def draw_differences(comparison: Comparison) -> DifferenceDrawing:
+    """Lay out the differences in NLL from the yardstick, of the rows as they are."""
+    yardstick, *others = comparison.methods
+    gaps = {method: comparison.difference(method, yardstick, "nll") for method in others}
+    ends = [0.0, *(end for gap in gaps.values() for end in (gap.low, gap.high))]
+    span = (max(ends) - min(ends)) or 0.02
+    across = number_axis(min(ends) - _MARGIN * span, max(ends) + _MARGIN * span)
+    lines = []
+    for method in sorted(others, key=lambda method: gaps[method].value):
+        gap = gaps[method]
+        verdict = CANNOT_TELL
+        if gap.excludes_zero:
+            verdict = TRUER if gap.value < 0 else LESS_TRUE
+        places = (across.place(number) for number in (gap.value, gap.low, gap.high))
+        lines.append(Line(method, verdict, *value_and_interval(gap), *places))
+    name = the(yardstick)
+    short = name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
+    return DifferenceDrawing(tuple(lines), across, across.place(0.0), f"as good as {short}")

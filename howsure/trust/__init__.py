@@ -1,0 +1,1 @@
+"""From percentages to decisions: are they true, what to do with them. All of it takes a `Certainty`."""

