@@ -398,9 +398,7 @@ def test_a_clear_difference_is_named_with_its_sign() -> None:
     clear = of_true({"softmax": base, "MC dropout": base + 0.1}, costs={"softmax": 1.0, "MC dropout": 9.0})
     gap = clear.difference("MC dropout", "softmax", "nll")
     assert gap.high < 0
-    assert lead(clear).startswith(
-        "Take MC dropout: its percentages are truer than those of the softmax."
-    )
+    assert lead(clear).startswith("Take MC dropout: its percentages are truer than those of the softmax.")
     assert "its percentages are truer than those of" in lead(clear)
     said = answer(clear, NLL)
     assert said.startswith("MC dropout has the truest percentages: NLL ")
