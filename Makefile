@@ -58,6 +58,7 @@ bench: .venv/.ready .venv-peers/.ready    ## slow: what certainty costs, writes 
 validate: .venv/.ready        ## slow: are the error bars honest, which method is better? writes docs/coverage.md, methods.md
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.methods
+	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.known_digits
 
 clean:
 	rm -rf .venv .venv-demo .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage demo *.egg-info

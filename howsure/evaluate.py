@@ -51,7 +51,7 @@ class Score:
     def __str__(self) -> str:
         if not np.isfinite(self.value):
             return "not defined"
-        if not np.isfinite(self.low + self.high):
+        if not np.isfinite(self.low + self.high) or self.low == self.high:
             return f"{self.value:.4g}"
         width = max(self.high - self.low, 1e-9)
         decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 6))

@@ -81,6 +81,11 @@ def outside() -> dict[str, NDArray[np.float32]]:
 
 def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
     """docs/methods.md."""
+
+    def best(name: str) -> str:
+        first = min(comparison.methods, key=lambda method: comparison.score(method, name).value)
+        return f"{comparison.score(first, name).value:.4f} ({first})"
+
     lines = [
         "# Which method is better on MNIST",
         "",
@@ -105,8 +110,9 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
         lines.append(f"| {method} | {scores} | {comparison.costs[method]:.1f} |")
     lines += [
         "",
-        f"An ensemble of ten LeNets has NLL {PUBLISHED['nll']} and ECE {PUBLISHED['ece']} "
-        "(uncertainty-baselines).",
+        f"An ensemble of ten LeNets, right on 99.4 %, has NLL {PUBLISHED['nll']} and ECE {PUBLISHED['ece']} "
+        f"(uncertainty-baselines). The best here: NLL {best('nll')}, ECE {best('ece')}, from {trained} "
+        f"members that saw every digit {epochs} times.",
         "",
         "## Digits turned around",
         "",

@@ -299,4 +299,4 @@ def _upper(text: str) -> str:
 
 def _listed(names: Sequence[str], *, quoted: bool = True) -> str:
     given = [the(name) if quoted else name for name in names]
-    return given[0] if len(given) == 1 else f"{'; '.join(given[:-1])} and {given[-1]}"
+    return given[0] if len(given) == 1 else f"{', '.join(given[:-1])} and {given[-1]}"

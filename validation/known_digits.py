@@ -1,0 +1,115 @@
+"""Methods beside the exact truth, on digits with known answers; written to docs/known-digits-methods.md.
+
+    python -m validation.known_digits
+
+Draws digits whose probabilities are known from Gaussians fitted to MNIST (Bayes error 5 %), trains three
+small networks each on 1,000, 4,000 and 16,000 of them, and says for every method how far its percentages are
+from the truth, how many of its coin flips are true ones, how many true ones it finds, and how its two kinds
+of doubt change with more training rows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+import howsure
+from howsure.compare import CALIBRATED, with_ensemble
+from howsure.datasets import KnownDigits, coin_flip_scores, known_digits, mnist
+from howsure.evaluate import Score
+from howsure.models.members import train_members
+
+SIZES = (1_000, 4_000, 16_000)
+TEST = 4_000
+MEMBERS = 3
+EPOCHS = {1_000: 60, 4_000: 30, 16_000: 15}
+BAYES_ERROR = 0.05
+
+PAGE = Path(__file__).parent.parent / "docs" / "known-digits-methods.md"
+
+
+def build(seed: int) -> keras.Model:
+    """A small convolutional network with dropout in its head."""
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(16, 5, strides=2, activation="relu"),
+            layers.Conv2D(32, 3, strides=2, activation="relu"),
+            layers.Flatten(),
+            layers.Dropout(0.25),
+            layers.Dense(64, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def compare(digits: KnownDigits, size: int) -> tuple[howsure.Comparison, float]:
+    """Methods compared on all test digits, after training on `size` digits; and the best possible NLL."""
+    x, y = digits.x_train[:size, ..., None], digits.y_train[:size]
+
+    def fit(model: Any, seed: int) -> None:
+        model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+        model.fit(x, y, epochs=EPOCHS[size], batch_size=64, verbose=0)
+
+    first, *others = train_members(build, fit, MEMBERS)
+    methods = with_ensemble({"softmax": howsure.Softmax(), "MC dropout": howsure.MCDropout()}, others)
+    methods["last-layer Laplace"] = howsure.LastLayerLaplace.fit(first, x, y)
+    found = howsure.compare(first, digits.x_test[..., None], digits.y_test, methods=methods, shifts={})
+    return found, float(-np.mean(np.log(digits.p_test[np.arange(TEST), digits.y_test])))
+
+
+def mean(values: Any) -> str:
+    """A mean with its 95 % interval over rows."""
+    margin = 1.96 * np.std(values) / np.sqrt(len(values))
+    return str(
+        Score(float(np.mean(values)), float(np.mean(values) - margin), float(np.mean(values) + margin))
+    )
+
+
+def main() -> None:
+    """Draw, train, compare, write."""
+    data = mnist()
+    digits = known_digits(data.x_train, data.y_train, bayes_error=BAYES_ERROR, train=max(SIZES), test=TEST)
+    lines = [
+        "# Methods beside the exact truth",
+        "",
+        "`python -m validation.known_digits` draws [digits with known answers](known-digits.md) (Bayes error "
+        f"{100 * digits.bayes_error:.1f} %), trains {MEMBERS} small networks each on "
+        f"{', '.join(f'{n:,}' for n in SIZES)} of them, and writes this page. {TEST:,} test digits, of which "
+        f"{int(digits.coin_flips.sum()):,} are true coin flips; their mean true entropy is "
+        f"{digits.entropy.mean():.3f} nats. Intervals are 95 %, over digits.",
+    ]
+    for size in SIZES:
+        print(f"{size:,} training digits", flush=True)
+        comparison, least = compare(digits, size)
+        lines += [
+            "",
+            f"## {size:,} training digits",
+            "",
+            f"The best possible NLL is {least:.3f}.",
+            "",
+            "| method | KL from the truth, nats | coin flips that are true | true ones found | "
+            "expected entropy | mutual information | right |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for name in comparison.methods:
+            certainty = comparison.certainties[name]
+            precision, recall = coin_flip_scores(digits.p_test, certainty)
+            split = "–" if CALIBRATED in name else f"{certainty.mutual_information.mean():.3f}"
+            expected = "–" if CALIBRATED in name else f"{certainty.expected_entropy.mean():.3f}"
+            right = comparison.score(name, "accuracy").value
+            kl = mean(digits.kl_from(certainty.probabilities))
+            lines.append(
+                f"| {name} | {kl} | {precision} | {recall} | {expected} | {split} | {100 * right:.1f} % |"
+            )
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"written: {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
