@@ -110,7 +110,7 @@ def _advice(adapter: KerasModel) -> str:
     if adapter.sites:
         return "What these layers drop never reaches the output: look at what follows them."
     return (
-        "To learn how sure this model is without random layers, use the plain softmax of model.predict, "
-        "or the mean of several networks trained from different seeds; for MC dropout, train a network "
+        "What needs no random layer: howsure.assess(model, x, method=howsure.Softmax()), or "
+        "howsure.Ensemble([…]) of networks trained from different seeds; for MC dropout, train a network "
         "with Dropout."
     )

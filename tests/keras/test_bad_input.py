@@ -284,8 +284,8 @@ def test_a_model_without_random_layers_names_its_layers_and_what_else_there_is()
         "Model 'plain' has no random layer that can be switched on, so all its passes would be the same.",
         "Expected: Dropout (rate above 0)",
         "Received: layers hidden, out.",
-        "plain softmax of model.predict",
-        "several networks trained from different seeds",
+        "method=howsure.Softmax()",
+        "howsure.Ensemble([…]) of networks trained from different seeds",
     )
 
 
