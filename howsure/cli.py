@@ -291,13 +291,15 @@ def main() -> None:
 @contextlib.contextmanager
 def _plain_words() -> Iterator[None]:
     """Turn howsure's errors and warnings, and Ctrl-C, into one line on stderr and an exit code."""
-    errors = Console(stderr=True)
+    errors, said = Console(stderr=True), set()
     with warnings.catch_warnings():
         show_others = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, HowsureWarning):
-                say(errors, f"warning: {message}")
+                if str(message) not in said:  # `compare` assesses many times
+                    say(errors, f"warning: {message}")
+                said.add(str(message))
             else:
                 show_others(message, category, *place, **more)
 

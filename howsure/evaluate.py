@@ -36,7 +36,7 @@ SMALLEST = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Score:
-    """A score with its 95 % bootstrap interval over rows.
+    """A score with its 95 % interval over rows: from the bootstrap, where nothing else is said.
 
     Attributes:
         value: Of the rows as they are; NaN where it is not defined, as for a ranking without mistakes.

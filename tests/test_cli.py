@@ -274,6 +274,8 @@ def test_warnings_are_one_line_on_stderr(image_model_file, picture_folder, tmp_p
     (line,) = done.stderr.splitlines()
     assert line.startswith("warning: ")
     assert "--divide-by 255" in line
+    compared = run("compare", image_model_file, picture_folder)  # which assesses many times
+    assert sum("--divide-by 255" in each for each in compared.stderr.splitlines()) <= 5  # once for each set
 
 
 def test_no_rows(model_file, tmp_path):

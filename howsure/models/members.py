@@ -118,6 +118,7 @@ class _AtEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not
             self._collect(self.model)
 
     def _collect(self, model: Any) -> None:
+        """Take in the weights at the end of an epoch; each kind of collection does so in its own way."""
         raise NotImplementedError
 
     def _check_enough(self, collected: int, least: int) -> None:
