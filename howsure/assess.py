@@ -220,6 +220,8 @@ def _blocks_of(
 
     chosen = Plan()
     if isinstance(method, MCDropout):
+        if method.plan is not None:
+            method.plan.check_fits(run.model.sites, run.model.levels)
         chosen = make_plan(method, run) if method.plan is None else method.plan
         run = in_precision(run, chosen)
     for block in _blocks(run):

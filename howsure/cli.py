@@ -90,6 +90,9 @@ def audit_command(
     data: Annotated[
         Path | None, typer.Option(help="Rows from which to plan how many masks each layer gets.")
     ] = None,
+    save_plan: Annotated[
+        Path | None, typer.Option(help="Keep that plan, .json, for `assess --plan`; needs --data.")
+    ] = None,
     divide_by: DivideBy = None,
     allow_code: AllowCode = False,
 ) -> None:
@@ -99,11 +102,17 @@ def audit_command(
         _check_exists(model, "model")
         if data is not None:
             _check_exists(data, "data")
+        if save_plan is not None:
+            if data is None:
+                raise InputError("There are no rows to plan from", expected="--data with --save-plan")
+            _check_output(save_plan, ".json", [model, data])
         network = _load_model(model, allow_code)
         plan = None
         if data is not None:
             rows = _read_rows(data, network, skip_unreadable=False)
             plan = howsure.plan(network, _divided(rows.x, divide_by))
+        if plan is not None and save_plan is not None:
+            plan.save(save_plan)
         say(Console(), str(howsure.audit(network, plan=plan)))
 
 
@@ -123,6 +132,10 @@ def assess_command(
         typer.Option(help="Or passes until every probability is known so well (0.01 unless given)."),
     ] = None,
     max_passes: Annotated[int | None, typer.Option(help="But at most so many.")] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="Kept by `audit --save-plan`: a row's numbers then depend on no other row."),
+    ] = None,
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 256,
     outputs: Annotated[
@@ -137,7 +150,12 @@ def assess_command(
     """Say for each row what the model predicts, how certain that is, and why it is unsure."""
     errors, console = Console(stderr=True), Console()
     with _plain_words():
-        method = howsure.MCDropout(passes=passes, target_error=target_error, max_passes=max_passes)
+        method = howsure.MCDropout(
+            passes=passes,
+            target_error=target_error,
+            max_passes=max_passes,
+            plan=None if plan is None else howsure.Plan.load(plan),
+        )
         _check_divisor(divide_by)
         _check_exists(model, "model")
         _check_exists(data, "data")

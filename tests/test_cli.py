@@ -352,6 +352,32 @@ def test_wrong_use_ends_with_2(model_file, data_file, tmp_path):
     assert run("guess").exit_code == 2
 
 
+def test_a_kept_plan_makes_a_row_independent_of_its_neighbours(model_file, data_file, tmp_path):
+    plan = tmp_path / "plan.json"
+    assert run("audit", model_file, "--data", data_file, "--save-plan", plan).exit_code == 0
+    np.save(tmp_path / "few.npy", np.load(data_file)["x"][:3])
+    found = []
+    for rows in (data_file, tmp_path / "few.npy"):
+        out = tmp_path / f"{rows.stem}.parquet"
+        assert run("assess", model_file, rows, "--out", out, "--plan", plan).exit_code == 0
+        found.append(howsure.load(out))
+    many, few = found
+    np.testing.assert_allclose(many[:3].probabilities, few.probabilities, atol=3e-6)
+    np.testing.assert_array_equal(many[:3].passes, few.passes)
+    assert many.plan == few.plan
+
+
+def test_a_plan_that_cannot_be_kept_or_used_ends_with_an_error(model_file, data_file, tmp_path):
+    assert "rows to plan from" in run("audit", model_file, "--save-plan", tmp_path / "plan.json").stderr
+    wrong = run("audit", model_file, "--data", data_file, "--save-plan", tmp_path / "plan.txt")
+    assert wrong.exit_code == 2
+    assert "ends in .json" in wrong.stderr
+    out = tmp_path / "out.parquet"
+    missing = run("assess", model_file, data_file, "--out", out, "--plan", tmp_path / "none.json")
+    assert missing.exit_code == 2
+    assert "Cannot read the plan" in missing.stderr
+
+
 def test_audit_with_rows_tells_the_plan(model_file, data_file):
     done = run("audit", model_file, "--data", data_file)
     assert done.exit_code == 0

@@ -19,6 +19,7 @@ from howsure.dropout.plan import (
     Plan,
     best_ratios,
     cell_ratios,
+    described,
     design_of,
     flat_design,
 )
@@ -126,7 +127,8 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
     early = 1 - sum(shares[design.branchings[0] - 1 :])
     first = design.cells if early > EARLY_ENOUGH else 1
     design = replace(design, first=first, one=one, group=group)
-    return Plan(design, () if design.is_flat else shares, precision)
+    made_for = described(model.sites, model.levels)
+    return Plan(design, () if design.is_flat else shares, precision, made_for)
 
 
 def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float) -> float:

@@ -10,16 +10,21 @@ plan, so that a row alone gets the same numbers as among others.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from howsure.certainty import write_whole
 from howsure.dropout.early import UNMEASURED, EarlyError
 from howsure.dropout.groups import group_sizes
 from howsure.dropout.masks import BERNOULLI_KINDS, Site, whole_and_part
+from howsure.errors import FileError, InputError
 
 CHEAP = 1 / 500
 """Largest share of a plain prediction that a pass through the last levels may cost, to be split."""
@@ -56,6 +61,9 @@ FIRST_FLAT = 20
 
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
+
+FORMAT = 1
+"""Of a saved plan."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +124,13 @@ class Plan:
             first, and those where a cell branches. Empty where that was not measured.
         precision: `float32`, or `bfloat16` where the pilot found the heavy layers of the passes to be
             as good in it and the machine is faster.
+        made_for: The random calls of the model it was made for, in words; empty where any will do.
     """
 
     design: Design | None = None
     shares: tuple[float, ...] = ()
     precision: str = FLOAT32
+    made_for: tuple[str, ...] = ()
 
     def in_words(self, sites: Sequence[Site], levels: Sequence[int]) -> str:
         """What it says, with the names of the random calls.
@@ -154,6 +164,93 @@ class Plan:
     def settings(self) -> dict[str, Any]:
         """The plan as plain numbers, as it is saved with a result; empty for flat passes."""
         return {} if self.design is None else asdict(self)
+
+    def check_fits(self, sites: Sequence[Site], levels: Sequence[int]) -> None:
+        """Raise an `InputError` unless the plan was made for a model with these random calls."""
+        if self.made_for and self.made_for != described(sites, levels):
+            raise InputError(
+                "The plan was made for another model",
+                expected=f"one for {'; '.join(described(sites, levels)) or 'a model without random layers'}",
+                received=f"one for {'; '.join(self.made_for)}",
+                mend="Make one with howsure.plan(model, x)",
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a JSON file; an earlier file stays until the new one is complete.
+
+        Raises:
+            FileError: The file cannot be written.
+        """
+        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n"
+        write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """Read what `save` wrote.
+
+        Raises:
+            FileError: The file is missing, damaged, or not a saved plan.
+        """
+        try:
+            settings = json.loads(Path(path).read_text(encoding="utf-8"))
+            if settings["format"] == FORMAT:
+                return _plan_from(settings)
+            raise FileError(
+                f"'{os.fspath(path)}' is in a format that this version of howsure does not know",
+                expected=f"format {FORMAT}",
+                received=settings["format"],
+                mend="Make the plan again with howsure.plan(model, x)",
+            )
+        except OSError as error:
+            raise FileError(
+                f"Cannot read the plan '{os.fspath(path)}' ({error.strerror or error})"
+            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileError(
+                f"'{os.fspath(path)}' is not a saved plan ({type(error).__name__}: {error})",
+                expected="a file written by `Plan.save` or `howsure audit --save-plan`",
+            ) from error
+
+
+def described(sites: Sequence[Site], levels: Sequence[int]) -> tuple[str, ...]:
+    """The random calls of a model in words, but for their names, which may change from run to run."""
+    return tuple(
+        f"{site.in_words} of {' × '.join(map(str, site.shape))} at level {level}"
+        for site, level in zip(sites, levels, strict=True)
+    )
+
+
+def _plan_from(settings: Mapping[str, Any]) -> Plan:
+    """The plan whose `settings` these are, read from JSON."""
+
+    def ends(pair: Sequence[float]) -> tuple[float, float]:
+        first, second = pair
+        return float(first), float(second)
+
+    def error(constants: Mapping[str, Any]) -> EarlyError:
+        return EarlyError(
+            ends(constants["nearly_certain"]),
+            tuple(map(ends, constants["of_variance"])),
+            tuple(map(ends, constants["of_spread"])),
+        )
+
+    design = settings["design"]
+    if design is not None:
+        design = Design(
+            tuple(map(int, design["widths"])),
+            tuple(map(int, design["late"])),
+            int(design["cells"]),
+            int(design["first"]),
+            float(design["cost"]),
+            error(design["one"]),
+            error(design["group"]),
+        )
+    precision = settings["precision"]
+    if precision not in (FLOAT32, BFLOAT16):
+        raise ValueError(f"the precision '{precision}'")
+    return Plan(
+        design, tuple(map(float, settings["shares"])), precision, tuple(map(str, settings["made_for"]))
+    )
 
 
 def cell_ratios(

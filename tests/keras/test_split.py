@@ -133,6 +133,21 @@ def test_where_no_layer_is_cheap_the_plan_is_flat():
     assert f"in balanced groups of {plan.design.late[0]}" in text
 
 
+def test_a_saved_plan_gives_the_same_numbers(network, plan, tmp_path):
+    model, x = network
+    plan.save(tmp_path / "plan.json")
+    loaded = howsure.Plan.load(tmp_path / "plan.json")
+    assert loaded == plan
+    first, again = (howsure.assess(model, x, method=howsure.MCDropout(plan=each)) for each in (plan, loaded))
+    np.testing.assert_array_equal(first.probabilities, again.probabilities)
+
+
+def test_a_plan_of_another_model_is_refused(plan):
+    other = networks.sequential()
+    with pytest.raises(howsure.InputError, match="made for another model"):
+        howsure.assess(other, networks.rows_for(other), method=howsure.MCDropout(plan=plan))
+
+
 def test_few_passes_and_independent_ones_are_flat(network):
     assert howsure.plan(*network, howsure.MCDropout(max_passes=39)).design.is_flat
     for method in (howsure.MCDropout(max_passes=10), howsure.MCDropout(balanced=False)):
