@@ -293,7 +293,11 @@ def compare_command(
         console.print(comparison_table(comparison))
         for finding in findings(comparison):
             say(console, f"\n{finding.question}")
-            paragraph(console, finding.answer)
+            paragraph(console, finding.said)
+            for rows_like, said in finding.points:
+                paragraph(console, f"- {rows_like}: {said}")
+            if finding.note:
+                paragraph(console, finding.note)
         if report is not None:
             say(console, f"\nReport:  {report}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,25 @@ from numpy.typing import ArrayLike, NDArray
 from howsure.assess import Method, assess
 from howsure.audit import audit
 from howsure.certainty import Certainty
+from howsure.data import quoted
 from howsure.dropout.method import MCDropout
 from howsure.errors import InputError
-from howsure.evaluate import Evaluation, Score, evaluate
+from howsure.evaluate import (
+    OUTSIDE,
+    Evaluation,
+    OutsideEvaluation,
+    Score,
+    evaluate,
+    told_apart,
+    with_outside,
+)
 from howsure.labels import check_labels
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.softmax import Softmax
+from howsure.models.features import features_of
 from howsure.shifts import STANDARD, Shift
 from howsure.trust.calibrate import cross_calibrated
+from howsure.trust.familiarity import Familiarity
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +63,9 @@ class Comparison:
         certainties: What each method says of the rows as they are.
         truth: (N,) the true classes.
         kinds: What stands behind each name; a calibrated method has that of its method.
+        familiarities: Names of the scores of familiarity. They have costs, and answer one question alone: who
+            notices rows from outside.
+        familiar: What they are worth, by name and set from outside, paired with the methods.
     """
 
     methods: tuple[str, ...]
@@ -63,6 +77,8 @@ class Comparison:
     certainties: Mapping[str, Certainty]
     truth: NDArray[np.int64]
     kinds: Mapping[str, Method]
+    familiarities: tuple[str, ...] = ()
+    familiar: Mapping[tuple[str, str], OutsideEvaluation] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -70,21 +86,29 @@ class Comparison:
         return next(iter(self.certainties.values())).kind
 
     def score(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Score:
-        """One score, of an `Evaluation`'s attribute `name`; `rows` is a set, or one from outside."""
-        found = self.against if rows in self.outside else self.evaluations
-        score: Score = getattr(found[method, rows], name)
+        """One score, of an `Evaluation`'s attribute `name`; `rows` is a set, or one from outside.
+
+        A familiarity, in the place of a method, has `outside_auroc` and `outside_fpr95` alone.
+
+        Raises:
+            InputError: Another score of a familiarity.
+        """
+        score: Score = getattr(self._evaluation(method, name, rows), name)
         return score
 
     def difference(self, method: str, other: str, name: str, rows: str = AS_THEY_ARE) -> Score:
-        """Paired difference of one score, the first method less the other, over the same resampled rows."""
-        found = self.against if rows in self.outside else self.evaluations
-        return found[method, rows].minus(found[other, rows])[name]
+        """Paired difference of one score, the first method less the other, over the same resampled rows.
+
+        Raises:
+            InputError: As from `score`.
+        """
+        return self._evaluation(method, name, rows).minus(self._evaluation(other, name, rows))[name]
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
-        """Who is best in a score, and who cannot be told from it."""
+        """Who is best in a score, and who cannot be told from it; familiarities too, where they have it."""
         higher = name in HIGHER_IS_BETTER
-        values = {method: self.score(method, name, rows).value for method in self.methods}
-        defined = [method for method in self.methods if np.isfinite(values[method])]
+        values = {method: self.score(method, name, rows).value for method in self.rivals(name, rows)}
+        defined = [method for method in values if np.isfinite(values[method])]
         best = min(defined, key=lambda method: -values[method] if higher else values[method], default=None)
         tied = [
             method
@@ -93,6 +117,24 @@ class Comparison:
         ]
         return Ranking(name, rows, best, tuple(tied))
 
+    def rivals(self, name: str, rows: str = AS_THEY_ARE) -> tuple[str, ...]:
+        """The methods, then the familiarities where they have this score of these rows."""
+        return self.methods + (self.familiarities if name in OF_FAMILIARITY and rows in self.outside else ())
+
+    def _evaluation(self, method: str, name: str, rows: str) -> Evaluation | OutsideEvaluation:
+        if method in self.familiarities:
+            if method not in self.rivals(name, rows):
+                raise InputError(
+                    f"Familiarity '{method}' gives no percentages, and so has no such score",
+                    expected=f"{quoted(OF_FAMILIARITY)} of {quoted(self.outside)}",
+                    received=f"'{name}' of '{rows}'",
+                )
+            return self.familiar[method, rows]
+        return self.against[method, rows] if rows in self.outside else self.evaluations[method, rows]
+
+
+OF_FAMILIARITY = OUTSIDE[:2]
+"""Scores that a familiarity has, of rows from outside."""
 
 HIGHER_IS_BETTER = frozenset(
     {"accuracy", "brier_resolution", "error_auroc", "outside_auroc", "outside_auroc_by_disagreement"}
@@ -107,7 +149,7 @@ class Ranking:
     Attributes:
         name: The score.
         rows: The set of rows.
-        best: The method with the best value, or None where the score is not defined for any.
+        best: The method, or familiarity, with the best value, or None where the score is not defined for any.
         tied: The best one, and those whose paired difference from it may be chance, in order of methods.
     """
 
@@ -125,6 +167,7 @@ def compare(
     methods: Mapping[str, Method] | None = None,
     shifts: Mapping[str, Shift | Any] | None = None,
     outside: Mapping[str, Any] | None = None,
+    familiarity: Mapping[str, Familiarity] | None = None,
     calibrated: bool = True,
     seed: int = 0,
     batch_size: int = 256,
@@ -144,6 +187,8 @@ def compare(
             from `x`, or the rows themselves. None stands for `howsure.shifts.STANDARD` where the rows are
             images, and for none otherwise; {} for none.
         outside: By name, rows of no class of the model's.
+        familiarity: By name, what `howsure.familiarity` learnt from features of the model. How well it tells
+            rows from outside is compared with the entropy of each method.
         calibrated: Whether each method is also shown after temperature scaling. Every row is mended by a fit
             to others, in all its guises; needs 10 rows.
         seed: Of masks, folds and bootstrap.
@@ -157,7 +202,7 @@ def compare(
 
     Raises:
         InputError: Rows, labels or arguments that cannot be used.
-        ModelError: As from `assess`.
+        ModelError: As from `assess`, and with `familiarity` from `features_of`.
 
     Example:
         >>> comparison = howsure.compare(model, x, y, outside={"letters": letters})  # doctest: +SKIP
@@ -167,7 +212,8 @@ def compare(
     chosen = default_methods(model, x) if methods is None else dict(methods)
     if not chosen:
         raise InputError("There is no method to compare", expected="at least one, by name", received="none")
-    taken = [name for name in chosen if name.endswith(CALIBRATED)]
+    known = dict(familiarity or {})
+    taken = [name for name in (*chosen, *known) if name.endswith(CALIBRATED)]
     if taken:
         raise InputError(
             f"'{taken[0]}' is the name of a calibrated method", expected=f"names without '{CALIBRATED}'"
@@ -191,18 +237,19 @@ def compare(
             expected=f"{len(truth)} of them, in the same order",
             received=rows[wrong[0]],
         )
+    _check_familiarity(model, x, known, chosen, strangers)
     total, done = len(chosen) * sum(rows.values()), 0
+    if known:
+        total += rows[AS_THEY_ARE] + sum(rows[name] for name in strangers)
+
+    def passed(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
 
     def run(method: Method, given: Any) -> Certainty:
-        nonlocal done
         before = done
-
-        def report(of_these: int, _: int) -> None:
-            nonlocal done
-            done = before + of_these
-            if progress is not None:
-                progress(done, total)
-
         return assess(
             model,
             given,
@@ -211,7 +258,7 @@ def compare(
             batch_size=batch_size,
             outputs=outputs,
             class_names=class_names,
-            progress=report,
+            progress=lambda of_these, _: passed(before + of_these - done),
         )
 
     said: dict[str, dict[str, Certainty]] = {}
@@ -224,6 +271,8 @@ def compare(
             said[name][which] = run(method, given)
             if which in sets:
                 seconds[name] = min(seconds.get(name, np.inf), time.perf_counter() - start)
+    scores, of_scores = _familiar(model, {AS_THEY_ARE: x} | strangers, known, batch_size, passed)
+    seconds |= of_scores
     plain = seconds.get(next((name for name, each in chosen.items() if each == Softmax()), ""), np.nan)
     costs = {name: spent / plain for name, spent in seconds.items()}
     if calibrated and len(truth) >= 10:
@@ -234,22 +283,34 @@ def compare(
             )
             said[name + CALIBRATED] = dict(zip([*sets, *strangers], [*mended, *far], strict=True))
             costs[name + CALIBRATED] = costs[name]
+    evaluations = {
+        (name, which): evaluate(said[name][which], truth, seed=seed) for name in said for which in sets
+    }
+    against = {
+        (name, which): with_outside(
+            evaluations[name, AS_THEY_ARE], said[name][AS_THEY_ARE], said[name][which]
+        )
+        for name in said
+        for which in strangers
+    }
+    yardstick = next(iter(said))
+    familiar = {
+        (name, which): told_apart(against[yardstick, which], each[AS_THEY_ARE], each[which])
+        for name, each in scores.items()
+        for which in strangers
+    }
     return Comparison(
         methods=tuple(said),
         sets=tuple(sets),
         outside=tuple(strangers),
-        evaluations={
-            (name, which): evaluate(said[name][which], truth, seed=seed) for name in said for which in sets
-        },
-        against={
-            (name, which): evaluate(said[name][AS_THEY_ARE], truth, outside=said[name][which], seed=seed)
-            for name in said
-            for which in strangers
-        },
+        evaluations=evaluations,
+        against=against,
         costs=costs,
         certainties={name: found[AS_THEY_ARE] for name, found in said.items()},
         truth=truth,
         kinds={name: chosen[name.removesuffix(CALIBRATED)] for name in said},
+        familiarities=tuple(known),
+        familiar=familiar,
     )
 
 
@@ -285,3 +346,57 @@ def _length(x: Any) -> int:
     if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
         return len(x[0])
     return len(x)
+
+
+def _check_familiarity(
+    model: Any,
+    x: Any,
+    known: Mapping[str, Familiarity],
+    methods: Mapping[str, Method],
+    outside: Mapping[str, Any],
+) -> None:
+    """Raise before work begins what would else be raised after it."""
+    if not known:
+        return
+    if not outside:
+        raise InputError(
+            "Familiarity tells rows from outside, and there are none", expected="`outside`, by name"
+        )
+    for name, each in known.items():
+        if name in methods:
+            raise InputError(f"A method and a familiarity have the name '{name}'", expected="distinct names")
+        if not isinstance(each, Familiarity):
+            raise InputError(
+                f"The familiarity '{name}' cannot be used",
+                expected="what `howsure.familiarity` gives",
+                received=type(each).__name__,
+            )
+        each(features_of(model, _first(x, 1)))
+
+
+def _familiar(
+    model: Any,
+    sets: Mapping[str, Any],
+    known: Mapping[str, Familiarity],
+    batch_size: int,
+    passed: Callable[[int], None],
+) -> tuple[dict[str, dict[str, Floats]], dict[str, float]]:
+    """Scores of all rows by name and set, from features that are computed once, and the seconds of each.
+
+    The seconds are those for the rows as they are, features included, as if it were the only score.
+    """
+    scores: dict[str, dict[str, Floats]] = {name: {} for name in known}
+    seconds: dict[str, float] = {}
+    if not known:
+        return scores, seconds
+    features_of(model, _first(sets[AS_THEY_ARE], WARM_UP), batch_size)
+    for which, given in sets.items():
+        start = time.perf_counter()
+        features = features_of(model, given, batch_size)
+        spent = time.perf_counter() - start
+        for name, each in known.items():
+            start = time.perf_counter()
+            scores[name][which] = each(features)
+            seconds.setdefault(name, spent + time.perf_counter() - start)
+        passed(len(features))
+    return scores, seconds

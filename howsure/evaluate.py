@@ -7,7 +7,7 @@ rows: groups of equal confidence are sorted once, and a replicate is a few produ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,9 @@ AT_ONCE = 50
 
 BINS = 15
 """Bins of equal mass for calibration errors, as in the literature."""
+
+OUTSIDE = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
+"""Scores of telling rows from outside; what is no probability, such as familiarity, has the first two."""
 
 SMALLEST = float(np.finfo(np.float64).eps)
 """Probabilities below count as this in the NLL, as in scikit-learn, so that a row costs 36 nats at most."""
@@ -117,24 +120,13 @@ class Evaluation:
     outside_auroc_by_disagreement: Score
     _found: _Found
 
-    def minus(self, other: Evaluation) -> dict[str, Score]:
-        """Paired differences of all scores, this less the other, over the same resampled rows.
+    def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
+        """Paired differences of all scores that both have, this less the other, over the same resampled rows.
 
         Raises:
             InputError: The two are not of the same rows with the same labels, or of another seed.
         """
-        if not self._found.is_paired_with(other._found):
-            raise InputError(
-                "These evaluations cannot be compared row by row",
-                expected="the same rows in the same order, the same labels and the same seed",
-                received=f"{self.rows} and {other.rows} rows",
-            )
-        return {
-            name: _score(value - other._found.values[name], replicates - other._found.replicates[name])
-            for (name, value), replicates in zip(
-                self._found.values.items(), self._found.replicates.values(), strict=True
-            )
-        }
+        return self._found.minus(other._found)
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows"]
@@ -146,6 +138,24 @@ class Evaluation:
         if self.accuracy.high < 1 / self._found.classes:
             lines.append(BELOW_CHANCE)
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class OutsideEvaluation:
+    """How well a score that is no probability, such as familiarity, tells rows from outside the distribution.
+
+    Attributes:
+        outside_auroc: As in `Evaluation`, of the score in the place of entropy.
+        outside_fpr95: Likewise.
+    """
+
+    outside_auroc: Score
+    outside_fpr95: Score
+    _found: _Found
+
+    def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
+        """As of an `Evaluation`."""
+        return self._found.minus(other._found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +177,28 @@ class _Found:
             and np.array_equal(self.truth, other.truth)
             and np.array_equal(self.outside, other.outside)
         )
+
+    def groups(self, outside: int) -> tuple[tuple[int, Sequence[int]], tuple[int, Sequence[int]]]:
+        """Rows, and so many from outside, with the seeds of their counts."""
+        return (len(self.truth), [self.seed]), (outside, [self.seed, 1])
+
+    def scores(self) -> dict[str, Score]:
+        """All scores with their intervals."""
+        return {name: _score(value, self.replicates[name], least=0.0) for name, value in self.values.items()}
+
+    def minus(self, other: _Found) -> dict[str, Score]:
+        """See `Evaluation.minus`."""
+        if not self.is_paired_with(other):
+            raise InputError(
+                "These evaluations cannot be compared row by row",
+                expected="the same rows in the same order, the same labels and the same seed",
+                received=f"{len(self.truth)} and {len(other.truth)} rows",
+            )
+        return {
+            name: _score(value - other.values[name], self.replicates[name] - other.replicates[name])
+            for name, value in self.values.items()
+            if name in other.values
+        }
 
 
 def evaluate(
@@ -198,31 +230,71 @@ def evaluate(
         check_certainty(outside, certainty.class_names)
         if not len(outside):
             raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
-    score = _scores_of(certainty, truth)
-    score_outside = _scores_against(certainty, outside)
-    strangers = 1 if outside is None else len(outside)
-
-    def all_scores(counts: Floats, of_strangers: Floats) -> dict[str, Floats]:
-        return {**score(counts), **score_outside(counts, of_strangers)}
-
-    values = {
-        name: float(value[0])
-        for name, value in all_scores(np.ones((1, len(truth))), np.ones((1, strangers))).items()
-    }
-    drawn = zip(_resampled(len(truth), [seed]), _resampled(strangers, [seed, 1]), strict=True)
-    parts = [all_scores(*counts) for counts in drawn]
-    replicates = {name: np.concatenate([part[name] for part in parts]) for name in values}
+    values, replicates = _bootstrapped(_scores_of(certainty, truth), (len(truth), [seed]))
     found = _Found(
-        values,
-        replicates,
+        values | dict.fromkeys(OUTSIDE, np.nan),
+        replicates | dict.fromkeys(OUTSIDE, np.full(RESAMPLES, np.nan)),
         certainty.row,
         truth,
-        np.empty(0, dtype=np.int64) if outside is None else outside.row,
+        np.empty(0, dtype=np.int64),
         seed,
         certainty.probabilities.shape[-1],
     )
-    scores = {name: _score(value, replicates[name], least=0.0) for name, value in values.items()}
-    return Evaluation(rows=len(truth), **scores, _found=found)
+    alone = Evaluation(rows=len(truth), **found.scores(), _found=found)
+    return alone if outside is None else with_outside(alone, certainty, outside)
+
+
+def with_outside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> Evaluation:
+    """What `evaluate` gives with rows from outside, from what it gave without: no other score is made again.
+
+    Args:
+        evaluation: Of `certainty`.
+        certainty: Of N rows.
+        outside: As for `evaluate`, already checked.
+    """
+    values, replicates = _bootstrapped(
+        _scores_against(certainty, outside), *evaluation._found.groups(len(outside))
+    )
+    found = replace(
+        evaluation._found,
+        values={**evaluation._found.values, **values},
+        replicates={**evaluation._found.replicates, **replicates},
+        outside=outside.row,
+    )
+    return Evaluation(rows=evaluation.rows, **found.scores(), _found=found)
+
+
+def told_apart(evaluation: Evaluation, scores: Floats, of_outside: Floats) -> OutsideEvaluation:
+    """How well a score tells rows from outside, over the same resampled rows as an evaluation of both.
+
+    Args:
+        evaluation: Of N rows beside M from outside, in the same order.
+        scores: (N,) higher is more familiar.
+        of_outside: (M,) those of the rows from outside.
+    """
+    values, replicates = _bootstrapped(
+        _scores_by(scores, of_outside), *evaluation._found.groups(len(of_outside))
+    )
+    found = replace(evaluation._found, values=values, replicates=replicates)
+    return OutsideEvaluation(**found.scores(), _found=found)
+
+
+def _bootstrapped(
+    score: Callable[..., dict[str, Floats]], *groups: tuple[int, Sequence[int]]
+) -> tuple[dict[str, float], dict[str, Floats]]:
+    """Scores with every row once, and `RESAMPLES` replicates of them.
+
+    Args:
+        score: From counts (B, N) of the rows of each group to scores (B,).
+        groups: How many rows, and the seed of their counts.
+    """
+    once = score(*(np.ones((1, rows)) for rows, _ in groups))
+    drawn = zip(*(_resampled(*group) for group in groups), strict=True)
+    parts = [score(*counts) for counts in drawn]
+    return (
+        {name: float(value[0]) for name, value in once.items()},
+        {name: np.concatenate([part[name] for part in parts]) for name in once},
+    )
 
 
 def _score(value: float, replicates: Floats, least: float = -np.inf) -> Score:
@@ -281,24 +353,31 @@ def _scores_of(certainty: Certainty, truth: Integers) -> Callable[[Floats], dict
 
 
 def _scores_against(
-    certainty: Certainty, outside: Certainty | None
+    certainty: Certainty, outside: Certainty
 ) -> Callable[[Floats, Floats], dict[str, Floats]]:
     """From counts (B, N) of rows and (B, M) of rows from outside to the scores (B,) of telling them apart."""
-    names = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
-    if outside is None:
-        return lambda counts, _: {name: np.full(len(counts), np.nan) for name in names}
-    inside = np.repeat([1.0, 0.0], [len(certainty), len(outside)])
     by_entropy, by_disagreement = (
-        _Ranked(-np.concatenate([getattr(certainty, of), getattr(outside, of)]), inside)
-        for of in ("entropy", "mutual_information")
+        _ranked_by(-getattr(certainty, of), -getattr(outside, of)) for of in ("entropy", "mutual_information")
     )
 
-    def score(counts: Floats, of_strangers: Floats) -> dict[str, Floats]:
-        both = np.concatenate([counts, of_strangers], axis=1)
+    def score(counts: Floats, of_outside: Floats) -> dict[str, Floats]:
+        both = np.concatenate([counts, of_outside], axis=1)
         auroc, fpr95 = by_entropy.parted(both)
-        return dict(zip(names, (auroc, fpr95, by_disagreement.parted(both)[0]), strict=True))
+        return dict(zip(OUTSIDE, (auroc, fpr95, by_disagreement.parted(both)[0]), strict=True))
 
     return score
+
+
+def _scores_by(scores: Floats, of_outside: Floats) -> Callable[[Floats, Floats], dict[str, Floats]]:
+    """The same, without disagreement, of a score (N,) and (M,) that is higher within the distribution."""
+    ranked = _ranked_by(scores, of_outside)
+    return lambda *counts: dict(zip(OUTSIDE[:2], ranked.parted(np.concatenate(counts, axis=1)), strict=True))
+
+
+def _ranked_by(scores: Floats, of_outside: Floats) -> _Ranked:
+    """Rows and rows from outside by a score that is higher within the distribution."""
+    inside = np.repeat([1.0, 0.0], [len(scores), len(of_outside)])
+    return _Ranked(np.concatenate([scores, of_outside]), inside)
 
 
 class _Binned:

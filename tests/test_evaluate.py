@@ -8,11 +8,13 @@ from sklearn import metrics
 
 import howsure
 from howsure.errors import InputError
+from howsure.evaluate import OUTSIDE, Score, told_apart, with_outside
 
 NAMES = (
     *("accuracy", "nll", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
     *("ece", "classwise_ece", "aurc", "excess_aurc", "error_auroc", "error_fpr95"),
 )
+SCORES = (*NAMES, *OUTSIDE)
 
 
 def certainty_of(probabilities, row=None):
@@ -293,3 +295,58 @@ def test_rows_from_outside_have_to_be_some_and_of_the_same_classes():
         howsure.evaluate(certainty_of(p), labels, outside=certainty_of(draw(rows=9, classes=3)[0]))
     with pytest.raises(InputError, match="not an assessed set"):
         howsure.evaluate(certainty_of(p), labels, outside=p)
+
+
+def test_rows_from_outside_beside_an_evaluation_give_what_evaluate_gives():
+    p, labels = draw(rows=300)
+    inside = outside_of(p, seed=5)
+    for seed, strangers in ((0, 40), (7, 350)):
+        outside = outside_of(draw(rows=strangers, sharpness=1, seed=1)[0])
+        at_once = howsure.evaluate(inside, labels, outside=outside, seed=seed)
+        later = with_outside(howsure.evaluate(inside, labels, seed=seed), inside, outside)
+        for name in SCORES:
+            assert getattr(later, name) == getattr(at_once, name)
+        sharper = outside_of(sharpened(p, 2), seed=5)
+        other = howsure.evaluate(sharper, labels, outside=outside, seed=seed)
+        assert later.minus(other) == at_once.minus(other)
+        assert all(score == Score(0, 0, 0) for score in later.minus(at_once).values())
+
+
+def test_a_score_that_is_no_probability_is_resampled_with_the_rows():
+    """The intervals are those of a loop over the same draws with scikit-learn, pairs included."""
+    rows, strangers, seed = 30, 20, 3
+    p, labels = draw(rows=rows)
+    inside, outside = outside_of(p), outside_of(draw(rows=strangers, sharpness=1, seed=1)[0])
+    evaluation = howsure.evaluate(inside, labels, outside=outside, seed=seed)
+    random = np.random.default_rng(0)
+    near, far = np.round(random.normal(1, 1, rows), 1), np.round(random.normal(0, 1, strangers), 1)
+    told = told_apart(evaluation, near, far)
+    is_near = np.repeat([1, 0], [rows, strangers])
+    by_score, by_entropy = np.concatenate([near, far]), -np.concatenate([inside.entropy, outside.entropy])
+    draws = [np.random.default_rng([seed]), np.random.default_rng([seed, 1])]
+    pairs = []
+    for _ in range(20):
+        drawn = [each.integers(0, n, size=(50, n)) for each, n in zip(draws, (rows, strangers), strict=True)]
+        for i, j in zip(*drawn, strict=True):
+            chosen = np.concatenate([i, rows + j])
+            pairs.append(
+                [metrics.roc_auc_score(is_near[chosen], by[chosen]) for by in (by_score, by_entropy)]
+            )
+    pairs = np.array(pairs)
+    value = metrics.roc_auc_score(is_near, by_score)
+    ends = np.quantile(pairs[:, 0], [0.025, 0.975]) - pairs[:, 0].mean() + value
+    found = told.outside_auroc
+    assert (found.value, found.low, found.high) == pytest.approx((value, *ends))
+    fpr, tpr, _ = metrics.roc_curve(is_near, by_score, drop_intermediate=False)
+    assert told.outside_fpr95.value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+    gaps = pairs[:, 0] - pairs[:, 1]
+    gap = value - metrics.roc_auc_score(is_near, by_entropy)
+    ends = np.quantile(gaps, [0.025, 0.975]) - gaps.mean() + gap
+    difference = told.minus(evaluation)
+    assert set(difference) == set(OUTSIDE[:2])
+    found = difference["outside_auroc"]
+    assert (found.value, found.low, found.high) == pytest.approx((gap, *ends))
+    back = evaluation.minus(told)["outside_auroc"]
+    assert (back.value, back.low, back.high) == pytest.approx((-gap, -ends[1], -ends[0]))
+    with pytest.raises(InputError, match="row by row"):
+        told.minus(howsure.evaluate(inside, labels, outside=outside, seed=seed + 1))

@@ -132,9 +132,29 @@ def figures(
     off = np.array([(getattr(run, name) - getattr(reference, name))[where] for run in runs])
     reported = np.array([getattr(run, error)[where] for run in runs])
     true, said = np.sqrt(np.mean(off**2)), np.sqrt(np.mean(reported**2))
-    cover = np.mean(np.abs(off) <= 1.96 * reported)
-    found = {"true": true, "reported": said, "ratio": true / said, "cover": cover, "bias": off.mean()}
+    covered = np.abs(off) <= 1.96 * reported
+    found = {
+        "true": true,
+        "reported": said,
+        "ratio": true / said,
+        "cover": covered.mean(),
+        "cover error": error_of_share(covered),
+        "bias": off.mean(),
+    }
     return {key: float(value) for key, value in found.items()}
+
+
+def error_of_share(covered: NDArray[np.bool_]) -> float:
+    """Standard error of the mean of (S, R) over both seeds and rows, as other seeds and rows would have it.
+
+    Rows of one seed share masks and seeds share rows, so neither are S · R independent: the variances of the
+    means of seeds and of rows add up, less what both count (a two-way random effects model).
+    """
+    seeds, rows = covered.shape
+    of_seeds = covered.mean(axis=1).var(ddof=1) / seeds
+    of_rows = covered.mean(axis=0).var(ddof=1) / rows
+    both = covered.var() / covered.size
+    return float(np.sqrt(max(of_seeds + of_rows - both, both)))
 
 
 def verdicts_of(
@@ -161,7 +181,8 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         f"test images of MNIST and on random ones of the {100 * LEAST_CERTAIN:.0f} % that a plain "
         "prediction is least certain of, with TensorFlow. *Ratio* is the true root mean squared error over "
         "the reported one (1 is honest, above 1 too optimistic), *cover* the share of rows and seeds with "
-        "|estimate − reference| ≤ 1.96 · error, *bias* the mean of estimate − reference. The networks are "
+        "|estimate − reference| ≤ 1.96 · error (± the standard error of this share: rows of a seed share "
+        "masks), *bias* the mean of estimate − reference. The networks are "
         "those of [performance.md](performance.md), which constants were chosen on "
         "([decision 6](decisions/0006-an-error-from-the-row-and-the-pilot.md)), and two that had no part in "
         f"any choice: {' and '.join(UNSEEN)}.",
@@ -184,7 +205,8 @@ def page(found: dict[str, dict[str, Any]]) -> str:
             for what, each in of_kind.items():
                 lines.append(
                     f"| {kind} | {what} | {each['true']:.5f} | {each['reported']:.5f} | "
-                    f"{each['ratio']:.2f} | {100 * each['cover']:.1f} % | {each['bias']:+.5f} |"
+                    f"{each['ratio']:.2f} | {100 * each['cover']:.1f} ± {100 * each['cover error']:.1f} % | "
+                    f"{each['bias']:+.5f} |"
                 )
         lines += [
             "",

@@ -2,18 +2,17 @@
 
     python -m validation.methods [MEMBERS] [EPOCHS]
 
-Trains MEMBERS networks from different seeds for EPOCHS each (5 and 3 unless given; two cores need two
-minutes an epoch), keeps them in the cache folder, and compares the plain softmax, MC dropout, the ensemble,
-MC dropout of the ensemble, last-layer Laplace and the mean over small turns, calibrated and not, on the
-10,000 test digits as they are, turned by 15 to 90 degrees, and beside images of clothes and of letters, where
-these are to be had.
+Trains MEMBERS networks from different seeds for EPOCHS each (4 and 6 unless given; two cores need a minute an
+epoch), and snapshots and weights for SWAG from the first of them; compares the plain softmax, MC dropout, the
+ensemble, MC dropout of the ensemble, snapshots, SWAG, last-layer Laplace and the mean over small turns,
+calibrated and not, on the 10,000 test digits as they are, turned by 15 to 90 degrees, and beside images of
+clothes and of letters, where these are to be had.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,59 +23,55 @@ from numpy.typing import NDArray
 import howsure
 from benchmarks import networks
 from howsure import shifts
-from howsure.compare import with_ensemble
+from howsure.compare import OF_FAMILIARITY, with_ensemble
+from howsure.evaluate import OUTSIDE
 from howsure.models import question
 from howsure.report import write_comparison
 from howsure.report.findings import findings, lead
+from validation import members
 
-MEMBERS, EPOCHS = 5, 3
+MEMBERS, EPOCHS = 4, 6
 TURNS = (15, 30, 45, 60, 75, 90)
 
 DOCS = Path(__file__).parent.parent / "docs"
-STRANGERS = Path(__file__).parent.parent.parent / "shared" / "data"
-OUTSIDE = {"clothes (Fashion-MNIST)": "fashion_mnist_test.npz", "letters (notMNIST)": "notmnist_test.npz"}
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+STRANGERS = {"clothes (Fashion-MNIST)": "fashion_mnist_test.npz", "letters (notMNIST)": "notmnist_test.npz"}
 
 SCORES = (
     *("accuracy", "nll", "brier", "ece", "aurc", "error_auroc"),
     *("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement"),
 )
+CALIBRATED_HERE = ("softmax", "MC dropout", "ensemble")
+FAMILIARITIES, FAMILIAR_ROWS = ("density", "mahalanobis", "neighbours", "energy", "max_logit"), 10_000
+
+CALIBRATORS = ("temperature", "vector", "dirichlet", "isotonic")
+
 PUBLISHED = {"nll": 0.016, "ece": 0.005}
 """Of an ensemble of ten LeNets (uncertainty-baselines)."""
-
-
-def members(count: int, epochs: int) -> list[keras.Model]:
-    """Networks of the question from seeds 0, 1 …, trained unless they are kept already."""
-    data = networks.images()
-    found = []
-    for seed in range(count):
-        path = networks.folder() / f"member-{seed}-{epochs}.keras"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            model = question.build(seed)
-            start = time.perf_counter()
-            question.train(
-                model,
-                np.rint(255 * data.x_train[..., 0]).astype(np.uint8),
-                data.y_train,
-                seconds=None,
-                epochs=epochs,
-                seed=seed,
-                on_batch=lambda _: None,
-            )
-            question.save(model, path)
-            print(f"member {seed}: {time.perf_counter() - start:.0f} s", flush=True)
-        found.append(keras.models.load_model(path))
-    return found
 
 
 def outside() -> dict[str, NDArray[np.float32]]:
     """Images that are no digits, as the network takes them; none where the files are not there."""
     found = {}
-    for name, file in OUTSIDE.items():
-        if (STRANGERS / file).exists():
-            with np.load(STRANGERS / file) as arrays:
+    for name, file in STRANGERS.items():
+        if (SHARED / file).exists():
+            with np.load(SHARED / file) as arrays:
                 found[name] = question.to_input(arrays[next(iter(arrays))])
     return found
+
+
+def calibrators(comparison: howsure.Comparison) -> list[str]:
+    """A table: every calibrator on some methods, scored out of fold, as `calibrate` does."""
+    lines = [
+        "| method | calibrator | nll | less than before by | ece |",
+        "|---|---|---|---|---|",
+    ]
+    for method in CALIBRATED_HERE:
+        for name in CALIBRATORS:
+            fitted = howsure.calibrate(comparison.certainties[method], comparison.truth, method=name)
+            less = fitted.before.minus(fitted.after)["nll"]
+            lines.append(f"| {method} | {name} | {fitted.after.nll} | {less} | {fitted.after.ece} |")
+    return lines
 
 
 def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
@@ -98,7 +93,8 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
         "",
     ]
     for finding in findings(comparison):
-        lines += [f"- **{finding.question}** {finding.answer}"]
+        lines += [f"- **{finding.question}** {finding.said} {finding.note}".rstrip()]
+        lines += [f"    - {rows}: {said}" for rows, said in finding.points]
     lines += ["", "## All scores, digits as they are", ""]
     names = ("accuracy", "nll", "brier", "ece", "aurc", "error_auroc")
     lines.append(
@@ -112,7 +108,13 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
         "",
         f"An ensemble of ten LeNets, right on 99.4 %, has NLL {PUBLISHED['nll']} and ECE {PUBLISHED['ece']} "
         f"(uncertainty-baselines). The best here: NLL {best('nll')}, ECE {best('ece')}, from {trained} "
-        f"members that saw every digit {epochs} times.",
+        f"members that saw every digit {epochs} times, each time moved by up to {members.FARTHEST} pixels.",
+        "",
+        "## Every calibrator",
+        "",
+        "Fitted to four fifths of the digits and scored on the fifth that is left out, five times over:",
+        "",
+        *calibrators(comparison),
         "",
         "## Digits turned around",
         "",
@@ -132,20 +134,24 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
             "",
             "## Images that are no digits",
             "",
-            "AUROC of entropy, of mutual information, and FPR95 of entropy:",
+            "AUROC and FPR95 of entropy, then AUROC of mutual information; of familiarity AUROC and FPR95:",
             "",
         ]
-        lines.append("| method | " + " | ".join(comparison.outside) + " |")
-        lines.append("|---" * (len(comparison.outside) + 1) + "|")
-        for method in comparison.methods:
+        lines.append("| method | " + " | ".join(comparison.outside) + " | plain predictions |")
+        lines.append("|---" * (len(comparison.outside) + 2) + "|")
+        for method in comparison.rivals("outside_auroc", comparison.outside[0]):
+            familiar = method in comparison.familiarities
             cells = [
                 "; ".join(
                     str(comparison.score(method, name, rows))
-                    for name in ("outside_auroc", "outside_auroc_by_disagreement", "outside_fpr95")
+                    for name in OUTSIDE
+                    if not familiar or name in OF_FAMILIARITY
                 )
                 for rows in comparison.outside
             ]
-            lines.append(f"| {method} | {' | '.join(cells)} |")
+            cost = f"{comparison.costs[method]:.1f}"
+            name = f"familiarity by {method}" if familiar else method
+            lines.append(f"| {name} | {' | '.join(cells)} | {cost} |")
     return "\n".join(lines) + "\n"
 
 
@@ -159,26 +165,44 @@ def figures(comparison: howsure.Comparison) -> dict[str, Any]:
             for name, score in scores.items()
             if np.isfinite(score.value)
         }
+    for (name, rows), evaluation in comparison.familiar.items():
+        scores = {score: getattr(evaluation, score) for score in OF_FAMILIARITY}
+        found.setdefault(f"familiarity by {name}", {})[rows] = {
+            score: [each.value, each.low, each.high] for score, each in scores.items()
+        }
     return {"scores": found, "plain predictions": dict(comparison.costs)}
+
+
+def familiarities(model: keras.Model, data: networks.Data) -> dict[str, howsure.Familiarity]:
+    """Every score, fitted to training digits; its threshold is not used here, so no digits are held out."""
+    rows = slice(0, FAMILIAR_ROWS)
+    features = howsure.features_of(model, data.x_train[rows])
+    more = howsure.features_of(model, data.x_train[FAMILIAR_ROWS : FAMILIAR_ROWS + 200])
+    labels = data.y_train[rows]
+    return {name: howsure.familiarity(features, labels, more, score=name) for name in FAMILIARITIES}
 
 
 def main() -> None:
     """Train, compare, write."""
     count, epochs = (int(each) for each in (sys.argv[1:] + [str(MEMBERS), str(EPOCHS)][len(sys.argv[1:]) :]))
-    first, *others = members(count, epochs)
     data = networks.images()
+    first, *others = members.ensemble(data, count, epochs)
     methods = {
         **with_ensemble({"softmax": howsure.Softmax(), "MC dropout": howsure.MCDropout()}, others),
         "last-layer Laplace": howsure.LastLayerLaplace.fit(first, data.x_train, data.y_train),
+        "snapshot ensemble": howsure.Ensemble(members.snapshots(data, first, f"member-0-{epochs}")),
+        "SWAG": howsure.Ensemble(members.swag(data, first, f"member-0-{epochs}")),
         "augmentation": howsure.Augmentation([shifts.rotated(8), shifts.rotated(-8)]),
     }
+    strangers = outside()
     comparison = howsure.compare(
         first,
         data.x_test,
         data.y_test,
         methods=methods,
         shifts={f"turned by {turn}°": shifts.rotated(turn) for turn in TURNS},
-        outside=outside(),
+        outside=strangers,
+        familiarity=familiarities(first, data) if strangers else None,
         class_names=[str(digit) for digit in range(10)],
         progress=lambda done, total: print(f"{done:,} of {total:,} rows", end="\r", flush=True),
     )

@@ -106,8 +106,7 @@ def clone_with(model: Any, weights: Sequence[Array], build: Build | None, number
     """A model like this one with weights of its own, which knows its loss and is otherwise not compiled."""
     check_model(model)
     clone = _keras_clone(model) if build is None else built(build, number, [model])
-    if not clone.built:
-        clone.build_from_config(model.get_build_config())
+    ensure_built(clone, model.get_build_config())
     shapes, expected = ([tuple(v.shape) for v in clone.weights], [array.shape for array in weights])
     if shapes != expected:
         raise ModelError(
@@ -122,14 +121,26 @@ def clone_with(model: Any, weights: Sequence[Array], build: Build | None, number
         for layer, copied in zip(layers, clones, strict=True):
             if layer.trainable != copied.trainable:
                 copied.trainable = layer.trainable
-    for variable, value in zip(clone.weights, weights, strict=True):
-        variable.assign(value)
-    for layer in clones:
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # on most backends it computes with copies of its weights
+    assign_weights(clone, weights)
     if model.compiled and not clone.compiled and getattr(model, "loss", None) is not None:
         keras.Model.compile(clone, loss=model.loss)
     return clone
+
+
+def ensure_built(model: Any, build_config: dict[str, Any]) -> None:
+    """Give a model its weights, from what one like it says of how it was built."""
+    if not model.built:
+        model.build_from_config(build_config)
+        model.built = True  # Keras leaves that to whoever calls it
+
+
+def assign_weights(model: Any, weights: Sequence[Array]) -> None:
+    """Set all weights, in the order of `model.get_weights()`."""
+    for variable, value in zip(model.weights, weights, strict=True):
+        variable.assign(value)
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # on most backends it computes with copies of its weights
 
 
 def _keras_clone(model: Any) -> Any:

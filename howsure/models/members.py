@@ -5,71 +5,197 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import collections
+import contextlib
+import os
+import pickle
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.errors import InputError, ModelError
+from howsure.errors import HowsureError, InputError, ModelError
 from howsure.methods.swag import Moments, add_epoch, draw_weights
 from howsure.models.keras import check_model, input_specs
 from howsure.models.keras_clone import (
     Build,
+    assign_weights,
     batches_of,
     built,
     clone_with,
     compute_statistics,
+    ensure_built,
     with_statistics,
 )
 
 Array = NDArray[Any]
+Fit = Callable[[Any, int], object]
+
+_CONFIG = ("floatx", "epsilon", "image_data_format", "dtype_policy")
+"""What of keras.config a process that trains members takes over from this one."""
+
+_THREADS = (
+    "OMP_NUM_THREADS",  # PyTorch, and whatever else uses OpenMP
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "NPROC",  # JAX
+)
+"""Where frameworks look, as they are loaded, for the number of their threads."""
 
 
 def train_members(
     build: Build,
-    fit: Callable[[Any, int], object],
+    fit: Fit,
     count: int,
     *,
     seed: int = 0,
+    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Any]:
-    """Train the members of a deep ensemble (Lakshminarayanan and others 2017), one after the other.
+    """Train the members of a deep ensemble (Lakshminarayanan and others 2017).
 
     Member m has the seed s = seed + m: `keras.utils.set_random_seed(s)`, `build(s)`, `fit(model, s)`. It is
     therefore the same whatever `count` is. Keras's global seed stays that of the last member.
+
+    With `workers` > 1, members train in processes of their own, which start in some seconds with this one's
+    backend and keras.config and a share of the processor cores each; a limit of the user's, such as
+    OMP_NUM_THREADS in the environment, goes before the share. A GPU is not shared out: its memory has to be
+    enough for all. A member is then the same but for rounding, as sums over fewer threads may be in another
+    order, and a long training makes more of that.
+
+    Of a member only the weights come back, into what `build(s)` returns here. It is compiled only if `build`
+    compiles it, and whatever else `fit` changed, in the model or around it, is lost. Both functions are
+    pickled with all that they capture, so each process has a copy of the rows; they may be lambdas or come
+    from a notebook. What they raise arrives as it was, with a note that says which member it was, and the
+    others stop.
 
     Args:
         build: Takes a seed and returns a new keras.Model, not trained.
         fit: Takes that model and the seed, and trains it in place.
         count: Number of members, ≥ 1; 5 are usual.
         seed: Seed of the first member, ≥ 0.
+        workers: Number of processes that train, ≥ 1; with 1 members train one after the other in this one.
         progress: Called with (members trained, `count`) after each.
 
     Returns:
         `count` trained models with the same inputs and outputs, no two of them equal.
 
     Raises:
+        InputError: A number cannot be used, or `build` and `fit` have to be pickled and cannot be.
         ModelError: Two members share weights, are equal after training, or take or give other shapes; or
-            `build` returned no Keras model, or one that `fit` left without weights.
+            `build` returned no Keras model, or one that `fit` left without weights, or one that does not fit
+            those that came back.
     """
     _check_whole(count, "count", least=1)
     _check_whole(seed, "seed", least=0)
+    _check_whole(workers, "workers", least=1)
     members: list[Any] = []
-    for number in range(count):
-        keras.utils.set_random_seed(seed + number)
-        model = built(build, seed + number, members)
-        fit(model, seed + number)
-        check_model(model)
-        for earlier, member in enumerate(members):
-            _check_alike(
-                model, member, f"{number} (seed {seed + number})", f"{earlier} (seed {seed + earlier})"
-            )
-        members.append(model)
-        if progress is not None:
-            progress(len(members), count)
+    seeds = range(seed, seed + count)
+    if workers == 1:
+        trained = (_train(build, fit, one, members) for one in seeds)
+    else:
+        trained = _train_in_workers(build, fit, seeds, min(workers, count), members)
+    with contextlib.closing(trained):
+        for number, model in enumerate(trained):
+            for earlier, member in enumerate(members):
+                _check_alike(
+                    model, member, f"{number} (seed {seed + number})", f"{earlier} (seed {seed + earlier})"
+                )
+            members.append(model)
+            if progress is not None:
+                progress(len(members), count)
     return members
+
+
+def _train(build: Build, fit: Fit, seed: int, members: Sequence[Any]) -> Any:
+    keras.utils.set_random_seed(seed)
+    model = built(build, seed, members)
+    fit(model, seed)
+    check_model(model)
+    return model
+
+
+def _train_in_workers(
+    build: Build, fit: Fit, seeds: Sequence[int], workers: int, members: Sequence[Any]
+) -> Generator[Any, None, None]:
+    """The trained models in the order of their seeds, as `members` grows; closed, it stops the others."""
+    import loky
+
+    share = str(max(1, loky.cpu_count() // workers))
+    env = {name: os.environ.get(name, share) for name in _THREADS}
+    env["KERAS_BACKEND"] = keras.backend.backend()
+    config = {name: getattr(keras.config, name)() for name in _CONFIG}
+    pool = loky.ProcessPoolExecutor(workers, env=env)  # not loky's reusable one: `env` is set at the start
+    futures = collections.deque[Any]()
+    try:
+        for number, seed in enumerate(seeds):
+            futures.append(pool.submit(_train_as_worker, build, fit, number, seed, config))
+        for future in loky.as_completed(list(futures)):
+            future.result()  # raises what the member raised, even if earlier members still train
+            while futures and futures[0].done():
+                seed = seeds[len(members)]
+                yield _with_weights(build, seed, members, *futures.popleft().result())
+    except pickle.PicklingError as error:
+        raise InputError(
+            "`build` and `fit` cannot be sent to another process",
+            expected="functions that, with all they capture, can be pickled",
+            mend="Make what cannot be pickled inside these functions, or train with workers=1",
+        ) from error
+    finally:
+        pool.shutdown(kill_workers=bool(futures))
+
+
+def _train_as_worker(
+    build: Build, fit: Fit, number: int, seed: int, config: dict[str, Any]
+) -> tuple[dict[str, Any], list[Array]]:
+    """What `_with_weights` needs of the trained member."""
+    for name, value in config.items():
+        getattr(keras.config, f"set_{name}")(value)
+    try:
+        model = _train(build, fit, seed, [])
+        return model.get_build_config(), model.get_weights()
+    except Exception as error:
+        place = f"the training of member {number} (seed {seed}), in a process of its own"
+        if not _can_be_pickled(error):
+            raise HowsureError(
+                f"{type(error).__name__} in {place}: {error}", mend="To get it itself, train with workers=1"
+            ) from error
+        error.add_note(f"Raised in {place}.")
+        raise
+
+
+def _can_be_pickled(error: Exception) -> bool:
+    """Whether an exception gets to another process: not if its class has to be given more than a message."""
+    import cloudpickle
+
+    try:
+        cloudpickle.loads(cloudpickle.dumps(error))
+    except Exception:
+        return False
+    return True
+
+
+def _with_weights(
+    build: Build, seed: int, members: Sequence[Any], build_config: dict[str, Any], weights: list[Array]
+) -> Any:
+    """What `build` returns, with weights that were trained elsewhere."""
+    keras.utils.set_random_seed(seed)
+    model = built(build, seed, members)
+    ensure_built(model, build_config)
+    shapes, expected = [tuple(v.shape) for v in model.weights], [array.shape for array in weights]
+    if shapes != expected:
+        raise ModelError(
+            f"The model that `build({seed})` returned does not fit the weights that `fit` left",
+            expected=f"shapes {expected}",
+            received=f"shapes {shapes}",
+            mend="Let `build` make all layers and weights, or train with workers=1",
+        )
+    assign_weights(model, weights)
+    return model
 
 
 def _check_alike(model: Any, other: Any, name: str, other_name: str) -> None:

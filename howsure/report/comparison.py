@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,18 @@ from howsure.dropout.method import MCDropout
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.softmax import Softmax
 from howsure.report.axes import Axis, number_axis
-from howsure.report.findings import Finding, findings, lead, the
+from howsure.report.findings import (
+    Finding,
+    called,
+    factor_of,
+    findings,
+    in_numbers,
+    lead,
+    percent_more,
+    the,
+)
 from howsure.report.templates import environment
-from howsure.report.words import value_and_interval
+from howsure.report.words import UNIT, value_and_interval
 
 _TITLE = "Which method is better here?"
 
@@ -38,6 +47,7 @@ OUTSIDE = {"outside_auroc": "AUROC", "outside_fpr95": "FPR95"}
 UNDEFINED = "–"
 TRUER, LESS_TRUE, CANNOT_TELL = "truer", "less true", "cannot tell"
 
+_TIMES = "×\u00a0"
 _MARGIN = 0.08
 _LONGEST_LABEL = 24
 
@@ -106,6 +116,7 @@ def render_comparison(comparison: Comparison, *, title: str = _TITLE) -> str:
         "unknown_cost": UNDEFINED in costs.values(),
         "marked": any(cell.best or cell.equal for cell in cells),
         "kinds_of_method": _kinds_of_method(comparison),
+        "familiarities": [called(comparison, name) for name in comparison.familiarities],
         "calibrated": any(method.endswith(CALIBRATED) for method in comparison.methods),
         "version": first.version,
         "seed": first.seed,
@@ -159,13 +170,17 @@ class Cell:
 
 
 def _table(comparison: Comparison, columns: Iterable[tuple[str, str]]) -> list[tuple[str, tuple[Cell, ...]]]:
-    """One line of cells for each method; columns are scores and sets of rows."""
+    """One line of cells for each method, and each familiarity that has the scores.
+
+    Columns are scores and sets of rows.
+    """
     found = [_column(comparison, name, rows) for name, rows in columns]
-    return [(method, tuple(column[method] for column in found)) for method in comparison.methods]
+    names = {name: called(comparison, name) for name in comparison.familiarities}
+    return [(names.get(name, name), tuple(column[name] for column in found)) for name in found[0]]
 
 
 def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
-    scores = {method: comparison.score(method, name, rows) for method in comparison.methods}
+    scores = {method: comparison.score(method, name, rows) for method in comparison.rivals(name, rows)}
     ranking = comparison.ranked(name, rows)
     values = {score.value for score in scores.values() if np.isfinite(score.value)}
     cells = {}
@@ -187,7 +202,7 @@ class Line:
     Attributes:
         method: Its name.
         verdict: `truer`, `less true`, or `cannot tell` where the interval holds 0.
-        value: Its NLL less that of the yardstick, as text.
+        value: How much more it gives the true class than the yardstick, as text.
         interval: As text; empty where it has no width.
         at: Place of the value, in per cent of the width.
         low: Place of the lower end.
@@ -210,13 +225,13 @@ class Line:
 
 @dataclass(frozen=True)
 class DifferenceDrawing:
-    """Paired differences in NLL from the yardstick.
+    """How much more than the yardstick each method gives the true class, in the geometric mean.
 
     Attributes:
         lines: One for each other method, that with the truest percentages first.
-        across: Axis of the differences, with 0 within.
-        zero: Place of 0, in per cent of the width.
-        label: What 0 means.
+        across: Axis in per cent more, or of factors where one is 2 or more; the yardstick lies within.
+        zero: Place of the yardstick, in per cent of the width.
+        label: What that place means.
     """
 
     lines: tuple[Line, ...]
@@ -226,20 +241,29 @@ class DifferenceDrawing:
 
 
 def draw_differences(comparison: Comparison) -> DifferenceDrawing:
-    """Lay out the differences in NLL from the yardstick, of the rows as they are."""
+    """Lay out how much more than the yardstick methods give the true classes of the rows as they are."""
     yardstick, *others = comparison.methods
     gaps = {method: comparison.difference(method, yardstick, "nll") for method in others}
-    ends = [0.0, *(end for gap in gaps.values() for end in (gap.low, gap.high))]
+    factors = {method: factor_of(gap) for method, gap in gaps.items()}
+    as_factors = any(factor.value >= 2 for factor in factors.values())
+    shown = factors if as_factors else {method: percent_more(factor) for method, factor in factors.items()}
+    zero = 1.0 if as_factors else 0.0
+    ends = [zero, *(end for score in shown.values() for end in (score.low, score.high))]
     span = (max(ends) - min(ends)) or 0.02
     across = number_axis(min(ends) - _MARGIN * span, max(ends) + _MARGIN * span)
+    ticks = tuple((place, _TIMES + label if as_factors else label + UNIT) for place, label in across.ticks)
     lines = []
     for method in sorted(others, key=lambda method: gaps[method].value):
-        gap = gaps[method]
+        score = shown[method]
         verdict = CANNOT_TELL
-        if gap.excludes_zero:
-            verdict = TRUER if gap.value < 0 else LESS_TRUE
-        places = (across.place(number) for number in (gap.value, gap.low, gap.high))
-        lines.append(Line(method, verdict, *value_and_interval(gap), *places))
+        if gaps[method].excludes_zero:
+            verdict = TRUER if gaps[method].value < 0 else LESS_TRUE
+        value, interval = in_numbers(score, "" if as_factors else UNIT)
+        sign = _TIMES if as_factors else "+" if score.value > 0 else ""
+        places = (across.place(number) for number in (score.value, score.low, score.high))
+        lines.append(Line(method, verdict, sign + value, interval, *places))
     name = the(yardstick)
     short = name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
-    return DifferenceDrawing(tuple(lines), across, across.place(0.0), f"as good as {short}")
+    return DifferenceDrawing(
+        tuple(lines), replace(across, ticks=ticks), across.place(zero), f"as much as {short}"
+    )

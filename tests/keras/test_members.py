@@ -1,13 +1,19 @@
 """Members of an ensemble, beside weights recorded by hand and SWAG's closed form."""
 
+import multiprocessing
+import os
+import threading
+import time
+
 import keras
+import loky
 import numpy as np
 import pytest
 from keras import layers
 
 import howsure
 from howsure.methods.swag import Moments, add_epoch, draw_weights
-from howsure.models.members import Snapshots, Swag, train_members
+from howsure.models.members import Snapshots, Swag, _train_as_worker, _with_weights, train_members
 
 from . import networks
 
@@ -147,6 +153,111 @@ def test_members_that_are_no_ensemble_are_refused():
             train_members(small, fit, count)
     with pytest.raises(howsure.InputError, match="`seed` cannot be used"):
         train_members(small, fit, 2, seed=-1)
+    for workers in (0, -1, True, 2.0):
+        with pytest.raises(howsure.InputError, match="`workers` cannot be used"):
+            train_members(small, fit, 2, workers=workers)
+
+
+# --- trainings in processes of their own ----------------------------------------------------------
+
+
+def adapted():
+    """Of its weights, training leaves those of the first layer to `adapt`, and moves statistics."""
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Normalization(),
+            layers.Dense(5, "relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.3),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("network", [adapted, networks.Whole])
+def test_members_of_workers_are_those_trained_here(network):
+    def adapt_and_fit(model, seed):
+        for layer in model.layers:
+            if isinstance(layer, layers.Normalization):
+                layer.adapt(X)
+        fit(model)
+
+    seen = []
+    build = lambda seed: network()  # noqa: E731  # a lambda can be sent too
+    here = train_members(build, adapt_and_fit, 3, seed=4)
+    members = train_members(
+        build, adapt_and_fit, 3, seed=4, workers=2, progress=lambda *now: seen.append(now)
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert multiprocessing.active_children() == []
+    for member, expected in zip(members, here, strict=True):
+        for weights, same in zip(member.get_weights(), expected.get_weights(), strict=True):
+            np.testing.assert_allclose(weights, same, rtol=1e-5, atol=2e-6)  # rounding; Adam's steps are 0.05
+        np.testing.assert_allclose(outputs(member), outputs(expected), atol=2e-6)
+        assert expected.compiled
+        assert not member.compiled
+
+
+class Told(Exception):
+    """What a worker found."""
+
+
+def setting():
+    config = keras.config
+    return (
+        keras.backend.backend(), config.floatx(), config.epsilon(), config.image_data_format(),
+        config.dtype_policy().name, os.environ["OMP_NUM_THREADS"], os.environ["TF_NUM_INTRAOP_THREADS"],
+    )  # fmt: skip
+
+
+def test_a_worker_has_the_settings_and_what_it_raises_stops_the_others(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    before = [keras.config.epsilon(), keras.config.image_data_format(), keras.config.dtype_policy()]
+
+    def tell(model, seed):
+        if seed == 5:
+            raise Told(setting())
+        time.sleep(600)
+
+    try:
+        keras.config.set_epsilon(1e-5)
+        keras.config.set_image_data_format("channels_first")
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        with pytest.raises(Told) as caught:
+            train_members(small, tell, 3, seed=4, workers=2)
+    finally:
+        keras.config.set_epsilon(before[0])
+        keras.config.set_image_data_format(before[1])
+        keras.config.set_dtype_policy(before[2])
+    share = str(max(1, loky.cpu_count() // 2))
+    expected = keras.backend.backend(), "float32", 1e-5, "channels_first", "mixed_bfloat16", "3", share
+    assert caught.value.args == (expected,)
+    assert "member 1 (seed 5)" in caught.value.__notes__[0]
+    assert multiprocessing.active_children() == []
+
+
+class Particular(Exception):
+    """Pickle cannot make it anew."""
+
+    def __init__(self, row, *, why):
+        super().__init__(f"row {row}: {why}")
+
+
+def test_what_cannot_travel_between_processes_is_said():
+    lock = threading.Lock()
+    with pytest.raises(howsure.InputError, match="cannot be sent to another process"):
+        train_members(small, lambda model, seed: lock, 2, workers=2)
+    assert multiprocessing.active_children() == []
+
+    def particular(model, seed):
+        raise Particular(7, why="odd")
+
+    with pytest.raises(howsure.HowsureError, match=r"Particular in .* member 1 \(seed 5\).*row 7: odd"):
+        _train_as_worker(lambda seed: small(), particular, 1, 5, {})
+    with pytest.raises(howsure.ModelError, match=r"does not fit the weights that `fit` left.*\(9,\)"):
+        _with_weights(small, 5, [], {}, [np.zeros(9)])
 
 
 # --- snapshots and clones -------------------------------------------------------------------------
@@ -223,6 +334,15 @@ def test_a_model_that_cannot_be_cloned_needs_build():
         snapshots.members(model, build=lambda number: model)
     with pytest.raises(howsure.ModelError, match="other weights than those collected"):
         snapshots.members(small())
+
+
+def test_clones_of_a_subclassed_model_can_be_assessed():
+    model, snapshots = networks.Whole(), Snapshots(0)
+    fit(model, callbacks=[snapshots])
+    members = snapshots.members(model, build=lambda number: networks.Whole())
+    method = howsure.Softmax()
+    said, expected = (howsure.assess(each, X, method=method).probabilities for each in (members[-1], model))
+    np.testing.assert_allclose(said, expected, atol=2e-6)
 
 
 def test_snapshots_of_no_epoch_and_wrong_epochs_are_refused():

@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from howsure.assess import Method
 from howsure.certainty import Certainty, entropy_of
 from howsure.compare import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.dropout.method import MCDropout
 from howsure.errors import FileError
-from howsure.evaluate import Score, evaluate
+from howsure.evaluate import Score, evaluate, told_apart
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.softmax import Softmax
 from howsure.report import render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
-from howsure.report.findings import better, findings, lead, the
+from howsure.report.findings import better, findings, in_numbers, lead, the
 from howsure.report.words import value_and_interval
 from howsure.trust.calibrate import cross_calibrated
 from tests.report.made import Page
@@ -159,6 +160,24 @@ def of_true(methods: Mapping[str, Floats], **more: Any) -> Comparison:
     return compared(each, np.zeros(len(next(iter(methods.values()))), dtype=np.int64), **more)
 
 
+def with_familiarity(comparison: Comparison, near: float, name: str = "density") -> Comparison:
+    """The same with a familiarity that is normal, 0 on average for strangers and `near` for the others."""
+    random = np.random.default_rng(0)
+    familiar = {}
+    for rows in comparison.outside:
+        beside = comparison.against[comparison.methods[0], rows]
+        scores = random.normal(near, 1, size=len(comparison.truth))
+        familiar[name, rows] = told_apart(
+            beside, scores, random.normal(0, 1, size=beside._found.outside.size)
+        )
+    return dataclasses.replace(
+        comparison,
+        familiarities=(name,),
+        familiar=familiar,
+        costs={**comparison.costs, name: 1.1},
+    )
+
+
 HOSTILE = '<script>alert("1")</script> & <b>' + "long" * 30
 FULL = simulated(shifts={"noisy": 1.0, "noisier": 2.0}, outside=("letters",), kind="image")
 PERFECT = of_true({"softmax": np.linspace(0.7, 0.9, 40), "MC dropout": np.linspace(0.6, 0.95, 40)})
@@ -176,6 +195,7 @@ COMPARISONS = {
         shifts={HOSTILE + "4": 1.0},
         outside=(HOSTILE + "5",),
     ),
+    "familiarity": with_familiarity(FULL, near=2.0),
     "no plain softmax": dataclasses.replace(FULL, costs=dict.fromkeys(FULL.methods, np.nan)),
 }
 PAGES = {name: render_comparison(comparison) for name, comparison in COMPARISONS.items()}
@@ -195,6 +215,11 @@ def cells(html: str, label: str) -> dict[str, list[str]]:
         method, *values = (Page(cell).words for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL))
         found[method] = values
     return found
+
+
+def numbers(said: str) -> list[str]:
+    """The numbers in a sentence, with their signs."""
+    return re.findall(r"-?\d[\d,]*(?:\.\d+)?", said.replace("−", "-"))
 
 
 def text(score: Score, factor: float = 1) -> str:
@@ -285,6 +310,23 @@ def test_the_lead_and_all_answers_are_on_the_page(name: str) -> None:
         assert " ".join(sentence.split()) in words
 
 
+def test_what_has_changed_is_a_list_with_what_each_change_does() -> None:
+    found = next(each for each in findings(FULL) if each.question == "When something has changed")
+    assert [rows for rows, _ in found.points] == ["noisy", "noisier"]
+    for rows, said in found.points:
+        right = 100 * FULL.score("softmax", "accuracy", rows).value
+        first = min(better(FULL, "nll", rows), key=lambda method: FULL.score(method, "nll", rows).value)
+        gap = FULL.difference(first, "softmax", "nll", rows)
+        assert said.startswith(f"right on {right:.1f}\u00a0%; {the(first)} gives ")
+        times = "times as much" in said
+        more = [np.exp(-end) if times else 100 * (np.exp(-end) - 1) for end in (gap.value, gap.high, gap.low)]
+        assert times == (np.exp(-gap.value) >= 2)
+        assert [float(number) for number in numbers(said)[1:]] == pytest.approx(more, abs=0.5)
+    assert "<dt>Noisy:</dt>" in PAGES["full"]
+    ruined = of_true({"softmax": noisy(0.05, 0.1), "ensemble": noisy(0.45, 0.1)})
+    assert ", 9.00 times as much as the softmax (" in answer(ruined, NLL)
+
+
 def test_every_method_and_score_is_in_the_table_with_its_interval() -> None:
     found = cells(PAGES["full"], "All scores")
     assert tuple(found) == FULL.methods
@@ -341,17 +383,28 @@ def test_the_drawing_shows_the_paired_differences() -> None:
     )
     shown = re.findall(r'<span class="outcome">(.*?) <span class="aside">(.*?)</span>', page)
     zero = drawing.zero
-    scale = (drawing.lines[0].at - zero) / gaps[0].value  # per cent of the width per nat
+    scale = (drawing.lines[0].at - zero) / (np.exp(-gaps[0].value) - 1)  # per cent of the width per factor
     assert scale > 0
     for gap, line, ends, words in zip(gaps, drawing.lines, drawn, shown, strict=True):
-        places = [zero + scale * number for number in (gap.low, gap.high, gap.value)]
-        assert [float(end) for end in ends] == pytest.approx(places, abs=0.01)
-        assert words[1] == str(gap).replace("-", "−")
+        more = [np.exp(-number) - 1 for number in (gap.high, gap.low, gap.value)]
+        assert [float(end) for end in ends] == pytest.approx([zero + scale * end for end in more], abs=0.01)
+        value, low, high = (float(number) for number in numbers(words[1]))
+        assert [low, high, value] == pytest.approx([100 * end for end in more], abs=0.5)
+        assert ("+" in words[1]) == (gap.value < 0)
         expected = CANNOT_TELL if not gap.excludes_zero else TRUER if gap.value < 0 else LESS_TRUE
         assert words[0] == line.verdict == expected
     assert {line.verdict for line in drawing.lines} >= {TRUER, LESS_TRUE}
     assert page.count("forest-row is-clear") == sum(line.clear for line in drawing.lines)
-    assert "as good as the softmax" in Page(page).words
+    assert "as much as the softmax" in Page(page).words
+
+
+def test_the_drawing_counts_in_factors_where_one_is_large() -> None:
+    base = noisy(0.2, 0.3)
+    drawing = draw_differences(of_true({"softmax": base, "double": 2.5 * base, "less": 0.9 * base}))
+    assert [line.value for line in drawing.lines] == ["×\u00a02.5", "×\u00a00.9"]
+    assert all(label.startswith("×\u00a0") for _, label in drawing.across.ticks)
+    assert drawing.across.ticks[0][0] <= drawing.zero < drawing.lines[0].at
+    assert [line.verdict for line in drawing.lines] == [TRUER, LESS_TRUE]
 
 
 def test_one_method_has_no_drawing_and_says_so() -> None:
@@ -401,13 +454,22 @@ def test_a_clear_difference_is_named_with_its_sign() -> None:
     assert lead(clear).startswith("Take MC dropout: its percentages are truer than those of the softmax.")
     assert "its percentages are truer than those of" in lead(clear)
     said = answer(clear, NLL)
-    assert said.startswith("MC dropout has the truest percentages: NLL ")
-    assert f"a difference of {gap}".replace("-", "−") in said
+    mean, before, more = np.exp(np.log(base + 0.1).mean()), np.exp(np.log(base).mean()), np.exp(-gap.value)
+    assert more == pytest.approx(mean / before)
+    start = "MC dropout has the truest percentages: on average it gives the true class "
+    assert said.startswith(start)
+    value, low, high, *ratio = (float(number) for number in numbers(said.removeprefix(start)))
+    assert (value, ratio[0]) == pytest.approx((100 * mean, 100 * (more - 1)), abs=0.5)
+    assert low < value < high
+    assert ratio[1:3] == pytest.approx([100 * (np.exp(-end) - 1) for end in (gap.high, gap.low)], abs=0.5)
+    assert f"{ratio[0]:g}\u00a0% more than the softmax (" in said
+    nll = value_and_interval(clear.score("MC dropout", "nll"))[0]
+    assert f"In the words of the field that is NLL {nll}, a penalty" in said
     assert "may be" not in said
     assert "cannot tell" not in said
     worse = of_true({"softmax": base + 0.1, "MC dropout": base})
     assert lead(worse) == "Take the softmax: nothing else here has truer percentages by more than chance."
-    assert answer(worse, NLL).startswith("The softmax has the truest percentages: NLL ")
+    assert answer(worse, NLL).startswith("The softmax has the truest percentages: on average it gives")
     assert "may be as good" not in answer(worse, NLL)
 
 
@@ -415,10 +477,10 @@ def test_a_tie_says_that_the_rows_cannot_tell() -> None:
     tie = of_true({"softmax": noisy(0.7, 1.0), "MC dropout": noisy(0.7, 1.0, seed=1)})
     assert not tie.difference("softmax", "MC dropout", "nll").excludes_zero
     assert lead(tie).startswith("Take the softmax: nothing else")
-    assert answer(tie, NLL).startswith("400 rows cannot tell who is best: ")
+    assert answer(tie, NLL).startswith("400 rows cannot tell who is best. ")
     assert "each of the others may be as good" in answer(tie, NLL)
     same = COMPARISONS["the same twice"]
-    assert answer(same, NLL).startswith("50 rows cannot tell: all are equal, with NLL ")
+    assert answer(same, NLL).startswith("50 rows cannot tell: all are equal, and on average each gives ")
 
 
 def test_a_yardstick_that_may_be_as_good_is_said_to_be() -> None:
@@ -430,9 +492,9 @@ def test_a_yardstick_that_may_be_as_good_is_said_to_be() -> None:
     assert ranking.best == "MC dropout"
     assert ranking.tied == ("softmax", "MC dropout")
     said = answer(found, NLL)
-    assert said.startswith("MC dropout comes first: NLL ")
-    assert "But the softmax may be as good: " in said
-    assert "a difference of" not in said
+    assert said.startswith("MC dropout comes first: on average it gives the true class ")
+    assert "But the softmax may be as good, with " in said
+    assert "more than the softmax" not in said
     assert lead(found).startswith("Take the softmax: nothing else")
 
 
@@ -494,6 +556,58 @@ def test_an_ensemble_that_is_better_is_explained_and_one_that_is_not_is_not() ->
     assert "Why?" not in {found.question for found in findings(worse)}
 
 
+STRANGERS = "Who notices 'letters'?"
+
+
+def pair_with(comparison: Comparison, name: str) -> str:
+    """The share of pairs in which it finds the stranger, with its interval, as a sentence has it."""
+    score = comparison.score(name, "outside_auroc", "letters")
+    value, interval = in_numbers(Score(*(100 * end for end in (score.value, score.low, score.high))))
+    return f"{value} % ({interval} %)".replace("\u00a0", " ")
+
+
+def test_a_familiarity_that_notices_strangers_best_is_named_and_what_may_be_as_good_is_too() -> None:
+    found = with_familiarity(FULL, near=2.5)
+    assert found.ranked("outside_auroc", "letters").tied == ("density",)
+    said = answer(found, STRANGERS).replace("\u00a0", " ")
+    assert said == (
+        "Of a pair, one of 'letters' and one of the images here, familiarity by density finds the stranger "
+        f"less familiar in {pair_with(found, 'density')} of cases; a guess is right in half. The softmax "
+        f"finds the stranger more doubtful in {pair_with(found, 'softmax')}."
+    )
+    best = FULL.ranked("outside_auroc", "letters").best
+    value = FULL.score(str(best), "outside_auroc", "letters").value
+    near = with_familiarity(FULL, near=np.sqrt(2) * norm.ppf(value))  # of as good a normal score
+    tied = near.ranked("outside_auroc", "letters").tied
+    assert "density" in tied
+    assert len(tied) > 1
+    said = answer(near, STRANGERS)
+    for name in tied:
+        assert (f"amiliarity by {name}" if name == "density" else the(name)[1:]) in said
+    assert "may be as good" in said
+
+
+def test_a_familiarity_that_is_behind_is_said_to_be() -> None:
+    found = with_familiarity(FULL, near=0.0)
+    said = answer(found, STRANGERS).replace("\u00a0", " ")
+    its = pair_with(found, "density")
+    assert said.endswith(f"Familiarity by density finds the stranger less familiar in {its}.")
+    assert said.startswith(answer(FULL, STRANGERS).replace("\u00a0", " "))
+
+
+def test_a_familiarity_stands_with_the_strangers_alone() -> None:
+    found, page = COMPARISONS["familiarity"], PAGES["familiarity"]
+    assert "familiarity by density" not in cells(page, "All scores")
+    row = cells(page, "Scores beside strangers")["familiarity by density"]
+    for cell, name in zip(row, ("outside_auroc", "outside_fpr95"), strict=True):
+        assert cell == text(found.score("density", name, "letters"))
+    bold = re.search(r"familiarity by density</th><td[^>]*><strong>", page)
+    assert bool(bold) == (found.ranked("outside_auroc", "letters").best == "density")
+    assert "familiarity by density 1.1" in answer(found, "What does it cost?")
+    assert "1 score of familiarity" in Page(page).words
+    assert "amiliarity" not in Page(PAGES["full"]).words
+
+
 def test_costs_are_told_for_what_is_not_the_plain_softmax() -> None:
     said = answer(FULL, "What does it cost?")
     assert "MC dropout 13.2" in said
@@ -524,7 +638,7 @@ def test_no_sentence_claims_a_difference_whose_interval_holds_zero(rows: int, se
         said, ranking = answer(found, question), found.ranked(name)
         alone = ranking.tied == (ranking.best,)
         assert (" has the " in said.split(":")[0]) == alone
-        if "a difference of" in said:
+        if re.search("(more than|below|above|as much as) the softmax ", said):
             assert found.difference(str(ranking.best), yardstick, name).excludes_zero
         if "Better than" in said:
             for method in better(found, name):
@@ -533,9 +647,9 @@ def test_no_sentence_claims_a_difference_whose_interval_holds_zero(rows: int, se
             assert "cannot tell" in said
     shifted = answer(found, "When something has changed")
     truer = better(found, "nll", "noisy")
-    assert ("has truer percentages, by" in shifted) == bool(truer)
+    assert ("none gives more" in shifted) == (not truer)
     if truer:
-        assert by_its_name[shifted.split("; ")[1].split(" has truer")[0]] in truer
+        assert by_its_name[shifted.split("; ")[1].split(" gives ")[0]] in truer
 
 
 def test_methods_have_names_that_read_well() -> None:
@@ -556,6 +670,20 @@ def test_scores_are_written_as_they_print() -> None:
     assert value_and_interval(Score(1.0, 1.0, 1.0), per_cent=True) == ("100", "")
     assert value_and_interval(Score(0.5, np.nan, np.nan)) == ("0.5", "")
     assert value_and_interval(Score(np.nan, np.nan, np.nan)) == ("–", "")
+
+
+def test_numbers_in_sentences_have_as_many_decimals_as_their_interval_leaves_meaning() -> None:
+    def shown(value: float, low: float, high: float) -> tuple[str, str]:
+        found = in_numbers(Score(value, low, high), " %")
+        return found[0], found[1].replace("\u00a0", " ")
+
+    assert shown(97.798, 97.36, 98.23) == ("97.8 %", "97.4 to 98.2 %")
+    assert shown(12.34, 8.1, 16.9) == ("12 %", "8 to 17 %")
+    assert shown(-3.04, -3.8, -2.1) == ("−3.0 %", "−3.8 to −2.1 %")
+    assert shown(0.63, 0.004, 1.2) == ("0.630 %", "0.004 to 1.200 %")  # 0.0 would say that it holds 0
+    assert shown(99.96, 99.0, 100.0) == ("99.96 %", "99.00 to 100.00 %")
+    assert shown(50.0, 50.0, 50.0) == ("50 %", "")
+    assert shown(50.0, np.nan, np.nan) == ("50 %", "")
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 1), (-0.0004, 0.013), (-7, 0.3), (-0.01, 0.01), (0, 36)])
