@@ -24,6 +24,7 @@ from howsure.errors import ModelError
 from howsure.models import Unswitchable
 from howsure.models import keras_random as random_layers
 from howsure.models.features import Features
+from howsure.models.keras_convolutions import without_copies
 from howsure.models.keras_costs import counted_calls, multiply_adds
 from howsure.models.keras_examine import examine, unswitchable
 from howsure.models.keras_files import load
@@ -410,14 +411,14 @@ class KerasModel:
 
     def _run_plain(self, *rows: Tensor) -> Tensor:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
-        run(self._program.steps, values, lambda step: 1)
+        run(self._program.steps, values, lambda step: 1, lambda step, width: self._fast(step))
         return values[self._program.outputs[0]].tensor
 
     def _run_shared(self, *rows: Tensor) -> list[tuple[Tensor, Tensor | None]]:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
         draws = random_layers.Masked(self.sites, [], self._gaussian_noise)
         with random_layers.switched(draws, self.examination.own_calls):
-            run(self.examination.shared, values, lambda step: 1, lambda step, width: self._precision_of(step))
+            run(self.examination.shared, values, lambda step: 1, lambda step, width: self._fast(step))
         tensors = [values[slot].tensor for slot in self._crossing]
         return [(tensor, get_keras_mask(tensor)) for tensor in tensors]
 
@@ -449,7 +450,7 @@ class KerasModel:
         @contextlib.contextmanager
         def around(step: Step, width: int) -> Iterator[None]:
             draws.width = width if random_layers.widens_itself(step.operation) else None
-            with self._precision_of(step):
+            with self._fast(step):
                 yield
 
         with random_layers.switched(draws, self.examination.own_calls):
@@ -457,8 +458,15 @@ class KerasModel:
         output = values[self._program.outputs[0]]
         return widen(output, max(output.width, *width_of.values()))
 
-    def _precision_of(self, step: Step) -> contextlib.AbstractContextManager[None]:
-        return in_bfloat16(step) if id(step) in self._in_bfloat16 else contextlib.nullcontext()
+    @contextlib.contextmanager
+    def _fast(self, step: Step) -> Iterator[None]:
+        """What a step runs in, so that it takes no longer than need be."""
+        with contextlib.ExitStack() as stack:
+            if id(step) in self._in_bfloat16:
+                stack.enter_context(in_bfloat16(step))
+            if self.backend == "torch":
+                stack.enter_context(without_copies(step.operation))
+            yield
 
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Compile for fixed shapes; no update of a variable, seed or loss leaves the function."""
