@@ -251,8 +251,8 @@ class _Sums:
         early_of_entropies = (
             error.of_entropies(mean, entropies_variance, spread[:, classes:], cells - groups) / groups
         )
-        squared = late / cells + WIDENED * early
-        of_entropies = entropies_late / cells + WIDENED * early_of_entropies
+        squared = WIDENED * (late / cells + early)
+        of_entropies = WIDENED * (entropies_late / cells + early_of_entropies)
         return Passes(
             probabilities=mean,
             mc_error=np.maximum(np.sqrt(squared), ERROR_FLOOR),
