@@ -222,8 +222,15 @@ def compare_command(
     outside: Annotated[
         list[Path] | None, typer.Option(help="Rows of no class of the model's, to see who notices them.")
     ] = None,
+    shifted: Annotated[
+        list[Path] | None,
+        typer.Option(help="The same rows in the same order, as they come when something has changed."),
+    ] = None,
     shifts: Annotated[
-        bool, typer.Option(help="Whether images are also turned, moved, made noisy and blurred.")
+        bool,
+        typer.Option(
+            help="Whether images are also turned, moved, made noisy and blurred; not with --shifted."
+        ),
     ] = True,
     report: Annotated[Path | None, typer.Option(help="Page to write, .html.")] = None,
     class_names: Annotated[
@@ -239,19 +246,20 @@ def compare_command(
 ) -> None:
     """Say which method has the truest percentages here, by how much, whether the rows can tell, and why."""
     errors, console = Console(stderr=True), Console()
-    members, strangers = list(member or []), list(outside or [])
+    members, changed, strangers = list(member or []), list(shifted or []), list(outside or [])
     with _plain_words():
         _check_divisor(divide_by)
         for path, what in [
             (model, "model"),
             (data, "data"),
             *((path, "model") for path in members),
-            *((path, "data") for path in strangers),
+            *((path, "data") for path in (*changed, *strangers)),
             *([(labels, "file of labels")] if labels is not None else []),
         ]:
             _check_exists(path, what)
         if report is not None:
-            _check_output(report, ".html", [model, data, *members, *strangers, *([labels] if labels else [])])
+            taken = [model, data, *members, *changed, *strangers, *([labels] if labels else [])]
+            _check_output(report, ".html", taken)
         names = None if class_names is None else read_class_names(class_names)
         given_labels = None if labels is None else read_labels(labels)
 
@@ -268,17 +276,21 @@ def compare_command(
         methods = default_methods(network, rows.x)
         if members:
             methods = with_ensemble(methods, [_load_model(path, allow_code) for path in members])
+
+        def named(paths: Sequence[Path]) -> dict[str, Any]:
+            read = {path.name: _read_rows(path, network, skip_unreadable=False).x for path in paths}
+            if len(read) < len(paths):
+                raise InputError("Two files of rows have the same name", expected="names to tell them by")
+            return {name: _divided(x, divide_by) for name, x in read.items()}
+
         with progress(errors, "Comparing") as shown:
             comparison = howsure.compare(
                 network,
                 _divided(rows.x, divide_by),
                 truth,
                 methods=methods,
-                shifts=None if shifts else {},
-                outside={
-                    path.name: _divided(_read_rows(path, network, skip_unreadable=False).x, divide_by)
-                    for path in strangers
-                },
+                shifts=None if shifts and not changed else named(changed),
+                outside=named(strangers),
                 seed=seed,
                 batch_size=batch_size,
                 outputs=None if outputs is None else outputs.value,

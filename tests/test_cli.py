@@ -114,6 +114,28 @@ def test_compare_of_images_turns_them_unless_told_not_to(image_model_file, pictu
     assert "When something has changed" not in run(*arguments, "--no-shifts").stdout
 
 
+def test_compare_takes_rows_that_have_changed(model_file, data_file, tmp_path):
+    np.save(tmp_path / "later.npy", 3 * np.load(data_file)["x"])
+    done = run("compare", model_file, data_file, "--shifted", tmp_path / "later.npy")
+    assert done.exit_code == 0, done.stderr
+    assert "When something has changed" in done.stdout
+    assert "later.npy" in flat(done.stdout).lower()
+    np.save(tmp_path / "few.npy", np.load(data_file)["x"][:5])
+    done = run("compare", model_file, data_file, "--shifted", tmp_path / "few.npy")
+    assert done.exit_code == 2
+    assert "The rows 'few.npy' are not the same rows" in done.stderr
+
+
+def test_compare_refuses_two_files_of_one_name(model_file, data_file, tmp_path):
+    (tmp_path / "other").mkdir()
+    for folder in (tmp_path, tmp_path / "other"):
+        np.save(folder / "far.npy", np.full((9, 4), 5, dtype=np.float32))
+    outside = ("--outside", tmp_path / "far.npy", "--outside", tmp_path / "other" / "far.npy")
+    done = run("compare", model_file, data_file, *outside)
+    assert done.exit_code == 2
+    assert "Two files of rows have the same name" in done.stderr
+
+
 def test_compare_needs_true_classes(model_file, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((5, 4), dtype=np.float32))
     done = run("compare", model_file, tmp_path / "x.npy")
@@ -121,7 +143,7 @@ def test_compare_needs_true_classes(model_file, tmp_path):
     assert "error: There is nothing to compare by" in done.stderr
 
 
-@pytest.mark.parametrize("option", ["--member", "--outside", "--labels"])
+@pytest.mark.parametrize("option", ["--member", "--shifted", "--outside", "--labels"])
 def test_compare_checks_every_path_before_the_model_is_loaded(
     model_file, data_file, tmp_path, monkeypatch, option
 ):

@@ -23,8 +23,10 @@ from benchmarks import networks
 from howsure.verdict import judge
 
 SEEDS = 30
-ROWS = {"question": 150, "residual": 150, "transformer": 50, "mlp": 150, "classic": 150, "everywhere": 150}
-"""Of each kind; fewer where a pass is dear and nothing of it is shared."""
+ROWS = 150
+"""Of each kind."""
+
+NETWORKS = ("question", "residual", "transformer", "mlp", "classic", "everywhere")
 
 UNSEEN = ("classic", "everywhere")
 """Networks that were not there when anything was chosen."""
@@ -68,7 +70,7 @@ def compare(name: str) -> dict[str, Any]:
     networks.train(name)
     model, data = networks.load(name), networks.NETWORKS[name].data()
     plain = model.predict(data.x_test, batch_size=128, verbose=0)
-    rows = choose(plain, data.x_test, ROWS[name])
+    rows = choose(plain, data.x_test, ROWS)
     print(f"{name}: reference …", file=sys.stderr, flush=True)
     plan = howsure.plan(model, data.x_test, seed=999)
     design = plan.design
@@ -223,11 +225,11 @@ def page(found: dict[str, dict[str, Any]]) -> str:
 
 def main() -> None:
     """Look at the networks asked for, keeping figures and page after each."""
-    names = sys.argv[1:] or list(ROWS)
+    names = sys.argv[1:] or NETWORKS
     found = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     for name in names:
         found[name] = compare(name)
-        found = {each: found[each] for each in ROWS if each in found}
+        found = {each: found[each] for each in NETWORKS if each in found}
         FIGURES.write_text(json.dumps(found, indent=1) + "\n")
         PAGE.write_text(page(found))
     print(PAGE.read_text())

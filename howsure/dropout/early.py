@@ -25,8 +25,8 @@ REPLICATES = 10
 
 WIDENED = float(widening(2 * REPLICATES - 1)) ** 2
 """(t/1.96)², by which a squared error is widened. As the rows of a pilot share masks, R groups of n rows have
-between R − 1 and n (R − 1) degrees of freedom; 2 (R − 1) is used. They are those of the whole error, not of its
-early part alone: a pilot sees the whole and subtracts the late part from it."""
+between R − 1 and n (R − 1) degrees of freedom; 2 (R − 1) is used. They are those of the whole error, not of
+its early part alone: a pilot sees the whole and subtracts the late part from it."""
 
 LEAST_LINEAR = 1 / 100
 """b is at least this times a for nearly certain rows, which are too skewed for a pilot to tell b. Whether it
