@@ -110,11 +110,11 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
         f"An ensemble of ten LeNets, right on 99.4 %, has NLL {PUBLISHED['nll']} and ECE {PUBLISHED['ece']} "
         f"(uncertainty-baselines). The best here: NLL {best('nll')}, ECE {best('ece')}.",
         "",
-        f"The networks saw every digit {epochs} times, each time moved by up to {members.FARTHEST} pixels. The "
-        f"snapshot ensemble is the first of them and the ends of {members.CYCLES} further cycles of "
-        f"{members.CYCLE_EPOCHS} epochs each; SWAG is the first and {members.SWAG_MEMBERS} draws around what "
-        f"{members.SWAG_EPOCHS * members.SWAG_SHARE:g} more epochs passed. So these two were trained longer than "
-        "the softmax, and cost less to train than the ensemble.",
+        f"The networks saw every digit {epochs} times, each time moved by up to {members.FARTHEST} "
+        f"pixels. The snapshot ensemble is the first of them and the ends of {members.CYCLES} further "
+        f"cycles of {members.CYCLE_EPOCHS} epochs each; SWAG is the first and {members.SWAG_MEMBERS} "
+        f"draws around what {members.SWAG_EPOCHS * members.SWAG_SHARE:g} more epochs passed. So these "
+        "two were trained longer than the softmax, and cost less to train than the ensemble.",
         "",
         "## Calibrators",
         "",
