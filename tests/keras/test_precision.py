@@ -103,7 +103,7 @@ def test_policies_are_restored_after_an_exception(network, faster, monkeypatch):
     def fail(*_, **__):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(layers.Conv2D, "convolution_op", fail)
+    monkeypatch.setattr(layers.Conv2D, "call", fail)
     prepared = reduced.prepare([np.ones((1, *site.shape), dtype=bool) for site in adapter.sites], rows=2)
     with pytest.raises(ZeroDivisionError):
         reduced.passes(shared, prepared)
