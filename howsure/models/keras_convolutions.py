@@ -1,8 +1,8 @@
 """Convolutions on PyTorch without two copies of everything they get.
 
-Keras keeps the channels last, PyTorch counts them first. To hand images over, Keras (3.15, not yet 3.8) moves the
-channels of all numbers to the front, and then, as convolutions are faster so, to the back again. A view does
-without either.
+Keras keeps the channels last, PyTorch counts them first. To hand images over, Keras (3.15, not yet 3.8) moves
+the channels of all numbers to the front, and then, as convolutions are faster so, to the back again. A view
+does without either.
 """
 
 from __future__ import annotations
