@@ -114,7 +114,9 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
         f"pixels. The snapshot ensemble is the first of them and the ends of {members.CYCLES} further "
         f"cycles of {members.CYCLE_EPOCHS} epochs each; SWAG is the first and {members.SWAG_MEMBERS} "
         f"draws around what {members.SWAG_EPOCHS * members.SWAG_SHARE:g} more epochs passed. So these "
-        "two were trained longer than the softmax, and cost less to train than the ensemble.",
+        "two were trained longer than the softmax, and cost less to train than the ensemble. How these "
+        "networks were chosen and what this page can tell: "
+        "[decision 9](decisions/0009-the-networks-behind-the-comparison.md).",
         "",
         "## Calibrators",
         "",
