@@ -39,7 +39,8 @@ Chunks = Sequence[tuple[Integers, Any]]
 CANDIDATES = 256
 """Rows among which the pilot looks for uncertain ones, or a share of all where that is less."""
 
-PILOT_ROWS = 20
+PILOT_ROWS, FLAT_PILOT_ROWS = 20, 60
+"""Rows of the pilot, and where no layer is cheap to repeat: there it costs little beside the rest."""
 
 SHARE_OF_ROWS, LEAST_CANDIDATES = 1 / 4, 64
 """That share, and how many at least."""
@@ -69,9 +70,9 @@ GOOD_ENOUGH = 1 / 10
 def make_plan(method: MCDropout, run: Run) -> Plan:
     """Decide from a pilot whether splitting pays, and how large the early levels' error is.
 
-    The pilot takes `PILOT_ROWS` rows, from the most undecided to nearly certain ones, of a sample
-    that depends on what is in the rows, not on their order, and runs `REPLICATES` groups of cells on
-    them.
+    The pilot takes `PILOT_ROWS` or `FLAT_PILOT_ROWS` rows, from the most undecided to nearly certain
+    ones, of a sample that depends on what is in the rows, not on their order, and runs `REPLICATES`
+    groups of cells on them.
 
     Args:
         method: What was asked for.
@@ -97,15 +98,16 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
     widest = [max(pair) for pair in zip(design.widths, (flat or design).widths, strict=True)]
     dear = model.costs[0] > design.cost / 2
     share, least = (SHARE_OF_DEAR_ROWS, LEAST_DEAR_CANDIDATES) if dear else (SHARE_OF_ROWS, LEAST_CANDIDATES)
+    count = FLAT_PILOT_ROWS if design.is_flat else PILOT_ROWS
     sample = _sample(run, min(CANDIDATES, max(least, int(share * len(run.numbers)))))
     if dear:
         # What all passes share is computed once for the whole sample.
         whole = list(run.chunks(sample, rows_per_call(model, widest)))
-        rows = _choose(sample, np.mean(_passes(run, whole, design, PILOT_STAGE)[0], axis=0))
+        rows = _choose(sample, np.mean(_passes(run, whole, design, PILOT_STAGE)[0], axis=0), count)
         chunks = [run.some_of(chunk, shared, rows) for chunk, shared in whole if np.isin(chunk, rows).any()]
         precision = FLOAT32
     else:
-        run, precision, rows = _look_for_rows(method, run, design, sample)
+        run, precision, rows = _look_for_rows(method, run, design, sample, count)
         chunks = list(run.chunks(rows, rows_per_call(model, widest)))
 
     cells = _passes(run, chunks, design, PILOT_STAGE + 1)
@@ -138,7 +140,7 @@ def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float
 
 
 def _look_for_rows(
-    method: MCDropout, run: Run, design: Design, sample: Integers
+    method: MCDropout, run: Run, design: Design, sample: Integers, count: int
 ) -> tuple[Run, str, Integers]:
     """The run in the precision that is best here, which that is, and the pilot's rows."""
     reduced = run.model.reduced()
@@ -148,20 +150,20 @@ def _look_for_rows(
     else:
         faster = replace(run, model=reduced)
         probabilities = estimate_rows(design, faster, sample, PILOT_STAGE, [0]).mean
-        rows = _choose(sample, probabilities)
+        rows = _choose(sample, probabilities, count)
         exact = estimate_rows(design, run, rows, PILOT_STAGE, [0]).mean
         near = estimate_rows(design, faster, rows, PILOT_STAGE, [0]).mean
         if np.sqrt(np.mean((near - exact)[:HARDEST] ** 2)) <= GOOD_ENOUGH * method.target:
             run, precision = faster, BFLOAT16
-    return run, precision, _choose(sample, probabilities)
+    return run, precision, _choose(sample, probabilities, count)
 
 
-def _choose(sample: Integers, probabilities: Floats) -> Integers:
-    """The `HARDEST` most undecided rows, and others at geometric distances down to nearly certain ones."""
+def _choose(sample: Integers, probabilities: Floats, count: int) -> Integers:
+    """`count` rows: the `HARDEST` most undecided, others at geometric distances down to certain ones."""
     two = np.partition(probabilities, -2, axis=-1)[..., -2:]
     order = np.argsort(two[..., 1] - two[..., 0], kind="stable")
     farthest = max(HARDEST + 1, SHARE_OF_CANDIDATES * len(order))
-    others = np.geomspace(HARDEST, farthest, PILOT_ROWS - HARDEST, endpoint=False).astype(np.int64)
+    others = np.geomspace(HARDEST, farthest, count - HARDEST, endpoint=False).astype(np.int64)
     ranks = np.unique(np.concatenate([np.arange(HARDEST), others]))
     return np.asarray(sample[order[ranks[ranks < len(order)]]])
 

@@ -62,7 +62,7 @@ FIRST_FLAT = 20
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
 
-FORMAT = 1
+FORMAT = 2
 """Of a saved plan."""
 
 
@@ -229,7 +229,8 @@ def _plan_from(settings: Mapping[str, Any]) -> Plan:
 
     def error(constants: Mapping[str, Any]) -> EarlyError:
         return EarlyError(
-            ends(constants["nearly_certain"]),
+            ends(constants["usual_early"]),
+            ends(constants["usual_late"]),
             tuple(map(ends, constants["of_variance"])),
             tuple(map(ends, constants["of_spread"])),
         )

@@ -247,11 +247,10 @@ class _Sums:
         classes = mean.shape[1]
         error = design.one if cells < design.cells else design.group
         own = error.of_own_variance(mean, variance, spread[:, :classes], cells - groups)
-        early = error.of_probabilities(mean, own) / groups
+        squared = error.of_probabilities(mean, groups * late / cells, own) / groups
         early_of_entropies = (
             error.of_entropies(mean, entropies_variance, spread[:, classes:], cells - groups) / groups
         )
-        squared = WIDENED * (late / cells + early)
         of_entropies = WIDENED * (entropies_late / cells + early_of_entropies)
         return Passes(
             probabilities=mean,

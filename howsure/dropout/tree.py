@@ -139,7 +139,7 @@ def _mean_and_late_variance(values: Floats, design: Design) -> tuple[Floats, Flo
 
 
 def measure_early_errors(replicates: Sequence[Sequence[Estimate]]) -> tuple[EarlyError, EarlyError]:
-    """What early levels leave in one cell and in the mean over a group, from a pilot.
+    """Constants for the errors of one cell and of the mean over a group, from a pilot.
 
     Args:
         replicates: Independent groups of cells on the same rows, and in each the estimate of every cell.
@@ -164,8 +164,8 @@ def measure_early_errors(replicates: Sequence[Sequence[Estimate]]) -> tuple[Earl
     spread = spread_of(squares, of_cells.mean(axis=1), cells, groups=1).mean(axis=0)
     mean = means.mean(axis=(0, 1))
     return (
-        fit_early_error(mean, _variance_of_one(of_cells) - late, variance, np.zeros_like(spread)),
-        fit_early_error(mean, of_groups.var(axis=0, ddof=1) - late / cells, variance, spread),
+        fit_early_error(mean, _variance_of_one(of_cells), late, variance, np.zeros_like(spread)),
+        fit_early_error(mean, of_groups.var(axis=0, ddof=1), late / cells, variance, spread),
     )
 
 
