@@ -144,7 +144,7 @@ def fit_early_error(
     for column in range(classes, left.shape[1]):
         pairs.append((mean.max(axis=-1), left[:, column], variance[:, column], spread[:, column]))
     return EarlyError(
-        _fit_nearly_certain(mean[two], left[:, :classes][two]),
+        _fit_nearly_certain(*pairs[0][:2]),
         _fit_nearly_certain(mean[two], late[:, :classes][two]),
         tuple(_fit_ends(p, left, variance) for p, left, variance, _ in pairs),
         tuple(_fit_ends(p, left, spread) for p, left, _, spread in pairs),
