@@ -34,6 +34,11 @@ LEAST_CERTAIN = 0.05
 EDGES = (0.0, 0.9, 0.98, 0.995, 0.999, 1.0)
 """Of the parts by the probability of the top class."""
 
+TOP = "probability of the top class"
+ENTROPIES = ("entropy", "expected entropy", "mutual information")
+BY_PROBABILITY = (TOP, "entropy", "mutual information")
+"""What is looked at in these parts."""
+
 LONG, LONG_FLAT = 20_000, 10_000
 """Passes of the reference, about; flat ones are dearer and each tells more."""
 
@@ -101,7 +106,9 @@ def compare(name: str) -> dict[str, Any]:
         "plan": howsure.audit(model, plan=plans[0]).plan,
         "flat plans": sum(plan.design is None or plan.design.is_flat for plan in plans),
         "errors": errors,
-        "by probability": by_probability(runs, reference, rows.kinds["all"]),
+        "by probability": {
+            what: by_probability(runs, reference, what, rows.kinds["all"]) for what in BY_PROBABILITY
+        },
         "verdicts": verdicts,
     }
 
@@ -110,36 +117,49 @@ def errors_of(
     runs: list[howsure.Certainty], reference: howsure.Certainty, where: NDArray[np.bool_]
 ) -> dict[str, dict[str, float]]:
     """True and reported error, their ratio and the coverage, of each number."""
-    top = np.zeros(reference.probabilities.shape, dtype=bool)
-    np.put_along_axis(top, reference.label[:, None], True, axis=1)
     middle = (reference.probabilities > 0.01) & (reference.probabilities < 0.99)
     found = {
-        "probability of the top class": figures(
-            runs, reference, "probabilities", "mc_error", top & where[:, None]
-        ),
+        TOP: figures(runs, reference, "probabilities", "mc_error", top_of(reference) & where[:, None]),
         "probabilities in 0.01 to 0.99": figures(
             runs, reference, "probabilities", "mc_error", middle & where[:, None]
         ),
     }
-    for name in ("entropy", "expected_entropy", "mutual_information"):
-        found[name.replace("_", " ")] = figures(runs, reference, name, f"{name}_error", where)
+    for what in ENTROPIES:
+        found[what] = figures_of_entropy(runs, reference, what, where)
     return found
 
 
 def by_probability(
-    runs: list[howsure.Certainty], reference: howsure.Certainty, where: NDArray[np.bool_]
+    runs: list[howsure.Certainty], reference: howsure.Certainty, what: str, where: NDArray[np.bool_]
 ) -> list[dict[str, float]]:
-    """Errors of the probability of the top class, for parts of the rows from undecided to nearly certain."""
-    top = np.zeros(reference.probabilities.shape, dtype=bool)
-    np.put_along_axis(top, reference.label[:, None], True, axis=1)
+    """Errors of one number, for parts of the rows from undecided to nearly certain."""
+    top = top_of(reference)
     found = []
     for low, high in itertools.pairwise(EDGES):
-        within = (reference.probabilities > low) & (reference.probabilities <= high)
-        chosen = top & within & where[:, None]
-        if chosen.any():
-            scores = figures(runs, reference, "probabilities", "mc_error", chosen)
-            found.append({"low": low, "high": high, "rows": int(chosen.sum()), **scores})
+        within = top & (reference.probabilities > low) & (reference.probabilities <= high) & where[:, None]
+        rows = within.any(axis=1)
+        if rows.any():
+            if what == TOP:
+                scores = figures(runs, reference, "probabilities", "mc_error", within)
+            else:
+                scores = figures_of_entropy(runs, reference, what, rows)
+            found.append({"low": low, "high": high, "rows": int(rows.sum()), **scores})
     return found
+
+
+def top_of(reference: howsure.Certainty) -> NDArray[np.bool_]:
+    """(N, K) whether a class is a row's most probable one."""
+    top = np.zeros(reference.probabilities.shape, dtype=bool)
+    np.put_along_axis(top, reference.label[:, None], True, axis=1)
+    return top
+
+
+def figures_of_entropy(
+    runs: list[howsure.Certainty], reference: howsure.Certainty, what: str, where: NDArray[np.bool_]
+) -> dict[str, float]:
+    """`figures` of one of the three entropies."""
+    name = what.replace(" ", "_")
+    return figures(runs, reference, name, f"{name}_error", where)
 
 
 def figures(
@@ -149,12 +169,13 @@ def figures(
     error: str,
     where: NDArray[np.bool_],
 ) -> dict[str, float]:
-    """True and reported root mean squared error, coverage and bias over seeds."""
+    """Mean in the reference; true and reported root mean squared error, coverage and bias over seeds."""
     off = np.array([(getattr(run, name) - getattr(reference, name))[where] for run in runs])
     reported = np.array([getattr(run, error)[where] for run in runs])
     true, said = np.sqrt(np.mean(off**2)), np.sqrt(np.mean(reported**2))
     covered = np.abs(off) <= 1.96 * reported
     found = {
+        "mean": getattr(reference, name)[where].mean(),
         "true": true,
         "reported": said,
         "ratio": true / said,
@@ -235,15 +256,17 @@ def page(found: dict[str, dict[str, Any]]) -> str:
                 )
         lines += [
             "",
-            "| all rows, by the probability of the top class | rows | true error | reported | cover | bias |",
-            "|---|---|---|---|---|---|",
+            "| all rows, by the probability of the top class | rows | what | mean | true error | reported | "
+            "cover | bias |",
+            "|---|---|---|---|---|---|---|---|",
         ]
-        for each in network["by probability"]:
-            lines.append(
-                f"| {each['low']:g} to {each['high']:g} | {each['rows']} | {each['true']:.5f} | "
-                f"{each['reported']:.5f} | {100 * each['cover']:.1f} ± {100 * each['cover error']:.1f} % | "
-                f"{each['bias']:+.5f} |"
-            )
+        for what, parts in network["by probability"].items():
+            for each in parts:
+                lines.append(
+                    f"| {each['low']:g} to {each['high']:g} | {each['rows']} | {what} | {each['mean']:.4f} | "
+                    f"{each['true']:.5f} | {each['reported']:.5f} | "
+                    f"{100 * each['cover']:.1f} ± {100 * each['cover error']:.1f} % | {each['bias']:+.5f} |"
+                )
         lines += [
             "",
             "| rows | settled | of these, another verdict in the reference | passes, mean |",

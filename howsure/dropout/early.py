@@ -5,7 +5,7 @@ over rows, and a row applies them to what it does tell: the variance over its pa
 cells. Balance cancels the first-order part of the spread, and what is left of it depends on how near to
 certain a row is; so each constant has two ends, for rows that are certain and for undecided ones, with
 straight lines between them in w = 2√(p(1−p)). All variances of a nearly certain row are luck (most have seen
-none of the few passes that differ), those of its late masks too, so its whole error follows from p alone.
+none of the few passes that differ), those of its late masks too, so its whole errors follow from p alone.
 """
 
 from __future__ import annotations
@@ -43,81 +43,70 @@ NONE: Ends = (0.0, 0.0)
 
 @dataclass(frozen=True)
 class EarlyError:
-    """Constants for the squared error of a mean over passes, all ≥ 0.
+    """Constants for the squared errors of means over passes, all ≥ 0.
 
-    For the probability p of a class it is v · late + w · own, widened, plus (1 − v) · usual late + (1 −
-    w) · usual early, where v is w + w², at most 1, late is what the late masks leave as the row tells it,
-    and each usual one is a q² + b q with q = p(1−p) + `UNSEEN`. For the entropy, the expected entropy and
-    the mutual information it is late + own, widened, with the w of the top class. Own is what the early
-    masks leave: with f degrees of freedom in the spread of a row's cells and F = R − 1 (R is
-    `REPLICATES`), f/(f + F) · c · spread + F/(f + F) · d · variance. Each constant is fitted where it is
-    used: c and d to rows that count by w, a and b to rows that count by 1 − w.
+    Each error is v · late + w · own, widened, plus (1 − v) · usual late + (1 − w) · usual early, where v is
+    w + w², at most 1, and late is what the late masks leave as the row tells it. Own is what the early masks
+    leave: with f degrees of freedom in the spread of a row's cells and F = R − 1 (R is `REPLICATES`),
+    f/(f + F) · c · spread + F/(f + F) · d · variance. With q = p(1−p) + `UNSEEN`, each usual one is
+    a q² + b q for the probability p of a class. An entropy moves by about log q where a nearly certain p
+    moves by one, so for the entropy, the expected entropy and the mutual information it is log² q times
+    that, with the p and the w of the top class. Each constant is fitted where it is used: c and d to rows
+    that count by w, a and b to rows that count by 1 − w.
 
     Attributes:
-        usual_early: a and b of what early masks leave in nearly certain rows.
+        usual_early: a and b of what early masks leave in nearly certain rows, for probabilities, entropy,
+            expected entropy and mutual information.
         usual_late: The same for late masks.
-        of_variance: Ends of d for probabilities, entropy, expected entropy and mutual information.
+        of_variance: Ends of d likewise.
         of_spread: Ends of c likewise; not used where a row has one cell.
     """
 
-    usual_early: Ends
-    usual_late: Ends
+    usual_early: tuple[Ends, ...]
+    usual_late: tuple[Ends, ...]
     of_variance: tuple[Ends, ...]
     of_spread: tuple[Ends, ...]
 
-    def of_own_variance(
-        self, probabilities: Floats, variance: Floats, spread: Floats, freedom: int
-    ) -> Floats:
-        """(…, K) squared error that the early levels leave in probabilities, from what a row tells alone.
+    def own(self, probabilities: Floats, variance: Floats, spread: Floats, freedom: int) -> Floats:
+        """(…, K + 3) squared error that the early levels leave, from what a row tells alone.
 
-        Also right for sums over many classes that are nearly 0.
+        For probabilities also right in sums over many classes that are nearly 0.
 
         Args:
             probabilities: (…, K).
-            variance: (…, K) over passes.
-            spread: (…, K) variance over cells, of those of one group.
+            variance: (…, K + 3) over passes, of probabilities and entropies.
+            spread: (…, K + 3) variance over cells, of those of one group; for the mutual information the
+                sum of the other two entropies'.
             freedom: Its degrees of freedom, 0 for one cell.
         """
-        undecided = _undecided(probabilities)[..., None]
-        own = self._own(slice(0, 1), undecided, variance[..., None], spread[..., None], freedom)
-        return np.asarray(own[..., 0])
-
-    def of_probabilities(self, probabilities: Floats, late: Floats, own: Floats) -> Floats:
-        """(…, K) squared error of probabilities.
-
-        Args:
-            probabilities: (…, K).
-            late: (…, K) what the late masks leave.
-            own: (…, K) what `of_own_variance` gave.
-        """
-        w = _undecided(probabilities)
-        v = np.minimum(w + w**2, 1)
-        terms = _nearly_certain(probabilities)
-        usual = (1 - v) * (terms @ self.usual_late) + (1 - w) * (terms @ self.usual_early)
-        return np.asarray(WIDENED * (v * late + w * own) + usual)
-
-    def of_entropies(self, probabilities: Floats, variance: Floats, spread: Floats, freedom: int) -> Floats:
-        """(…, 3) squared error that the early levels leave in entropy, expected entropy, mutual information.
-
-        Args:
-            probabilities: (…, K).
-            variance: (…, 3) over passes.
-            spread: (…, 3) over cells; for the mutual information the sum of the other two.
-            freedom: As in `of_own_variance`.
-        """
-        undecided = _undecided(probabilities.max(axis=-1, keepdims=True))
-        return self._own(slice(1, 4), undecided, variance, spread, freedom)
-
-    def _own(self, which: slice, undecided: Floats, variance: Floats, spread: Floats, freedom: int) -> Floats:
+        undecided = _undecided(_goes_by(probabilities))[..., None]
+        ends = np.concatenate([1 - undecided, undecided], axis=-1)
         of_spread, of_variance = (
-            (1 - undecided) * ends[:, 0] + undecided * ends[:, 1]
-            for ends in (np.array(self.of_spread[which]), np.array(self.of_variance[which]))
+            np.sum(ends * _for_each(constants, probabilities), axis=-1)
+            for constants in (self.of_spread, self.of_variance)
         )
         share = freedom / (freedom + REPLICATES - 1)
         return np.asarray(share * of_spread * spread + (1 - share) * of_variance * variance)
 
+    def squared(self, probabilities: Floats, late: Floats, own: Floats) -> Floats:
+        """(…, K + 3) squared error of probabilities and entropies.
 
-UNMEASURED = EarlyError((np.nan, np.nan), (np.nan, np.nan), ((np.nan, np.nan),) * 4, ((np.nan, np.nan),) * 4)
+        Args:
+            probabilities: (…, K).
+            late: (…, K + 3) what the late masks leave.
+            own: (…, K + 3) what `own` gave.
+        """
+        p = _goes_by(probabilities)
+        w = _undecided(p)
+        v = np.minimum(w + w**2, 1)
+        usual_late, usual_early = (
+            np.sum(_nearly_certain(p) * _for_each(constants, probabilities), axis=-1)
+            for constants in (self.usual_late, self.usual_early)
+        )
+        return np.asarray(WIDENED * (v * late + w * own) + (1 - v) * usual_late + (1 - w) * usual_early)
+
+
+UNMEASURED = EarlyError(*[((np.nan, np.nan),) * 4] * 4)
 """Gives NaN, so that nobody takes it for no error."""
 
 
@@ -137,36 +126,50 @@ def fit_early_error(
         variance: (n, K + 3) over passes.
         spread: (n, K + 3) over the cells of a group; zeros where it has one.
     """
-    classes = mean.shape[1]
+    p = _goes_by(mean)
+    undecided, terms, left = _undecided(p), _nearly_certain(p), squared - late
     two = mean >= np.partition(mean, -2, axis=-1)[..., -2, None]
-    left = squared - late
-    pairs = [(mean[two], *(values[:, :classes][two] for values in (left, variance, spread)))]
-    for column in range(classes, left.shape[1]):
-        pairs.append((mean.max(axis=-1), left[:, column], variance[:, column], spread[:, column]))
+    fitted = np.zeros((4, *p.shape), dtype=bool)
+    fitted[0, :, :-3] = two
+    for number in (1, 2, 3):
+        fitted[number, :, number - 4] = True
     return EarlyError(
-        _fit_nearly_certain(*pairs[0][:2]),
-        _fit_nearly_certain(mean[two], late[:, :classes][two]),
-        tuple(_fit_ends(p, left, variance) for p, left, variance, _ in pairs),
-        tuple(_fit_ends(p, left, spread) for p, left, _, spread in pairs),
+        tuple(_fit_nearly_certain(undecided[of], terms[of], left[of]) for of in fitted),
+        tuple(_fit_nearly_certain(undecided[of], terms[of], late[of]) for of in fitted),
+        tuple(_fit_ends(undecided[of], left[of], variance[of]) for of in fitted),
+        tuple(_fit_ends(undecided[of], left[of], spread[of]) for of in fitted),
     )
 
 
-def _undecided(probabilities: Floats) -> Floats:
+def _goes_by(probabilities: Floats) -> Floats:
+    """(…, K + 3) the probability an error goes by: of the class, and for three entropies of the top class."""
+    top = probabilities.max(axis=-1, keepdims=True)
+    return np.concatenate([probabilities, top, top, top], axis=-1)
+
+
+def _for_each(constants: tuple[Ends, ...], probabilities: Floats) -> Floats:
+    """(K + 3, 2) constants for K probabilities and three entropies."""
+    return np.array([constants[0]] * probabilities.shape[-1] + list(constants[1:]))
+
+
+def _undecided(p: Floats) -> Floats:
     """w, from 0 where a probability is 0 or 1 to 1 where it is a half."""
-    return np.asarray(2 * np.sqrt(np.maximum(probabilities * (1 - probabilities), 0)))
+    return np.asarray(2 * np.sqrt(np.maximum(p * (1 - p), 0)))
 
 
-def _nearly_certain(probabilities: Floats) -> Floats:
-    """(…, 2) what a and b multiply."""
-    both = probabilities * (1 - probabilities) + UNSEEN
-    return np.stack([both**2, both], axis=-1)
+def _nearly_certain(p: Floats) -> Floats:
+    """(…, K + 3, 2) what a and b multiply."""
+    q = p * (1 - p) + UNSEEN
+    moved = np.ones_like(q)
+    moved[..., -3:] = np.log(q[..., -3:]) ** 2
+    return np.stack([moved * q**2, moved * q], axis=-1)
 
 
-def _fit_nearly_certain(p: Floats, squared: Floats) -> Ends:
+def _fit_nearly_certain(undecided: Floats, terms: Floats, squared: Floats) -> Ends:
     # Variances over few replicates are Gamma distributed: Fisher scoring for their likelihood, in which each
-    # counts by how far it goes by these constants. It starts from errors that grow as (p(1−p))^1.5.
-    terms, used = _nearly_certain(p), np.sqrt(1 - _undecided(p))
-    expected, constants = terms[:, 1] ** 1.5, NONE
+    # counts by how far it goes by these constants. It starts from errors that grow as q^1.5.
+    used = np.sqrt(1 - undecided)
+    expected, constants = np.sqrt(terms[:, 0] * terms[:, 1]), NONE
     for _ in range(SCORING_STEPS):
         weight = used / expected
         (quadratic, linear), _ = nnls(terms * weight[:, None], squared * weight)
@@ -177,10 +180,9 @@ def _fit_nearly_certain(p: Floats, squared: Floats) -> Ends:
     return constants
 
 
-def _fit_ends(p: Floats, left: Floats, own: Floats) -> Ends:
+def _fit_ends(undecided: Floats, left: Floats, own: Floats) -> Ends:
     if not own.any():
         return NONE
-    undecided = _undecided(p)
     weight = np.sqrt(undecided) / np.maximum(own, 1e-12)
     terms = np.stack([1 - undecided, undecided], axis=-1) * own[:, None]
     (certain, half), _ = nnls(terms * weight[:, None], left * weight)

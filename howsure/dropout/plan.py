@@ -14,7 +14,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ FIRST_FLAT = 20
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
 
-FORMAT = 2
+FORMAT = 3
 """Of a saved plan."""
 
 
@@ -228,12 +228,7 @@ def _plan_from(settings: Mapping[str, Any]) -> Plan:
         return float(first), float(second)
 
     def error(constants: Mapping[str, Any]) -> EarlyError:
-        return EarlyError(
-            ends(constants["usual_early"]),
-            ends(constants["usual_late"]),
-            tuple(map(ends, constants["of_variance"])),
-            tuple(map(ends, constants["of_spread"])),
-        )
+        return EarlyError(*(tuple(map(ends, constants[item.name])) for item in fields(EarlyError)))
 
     design = settings["design"]
     if design is not None:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.dropout.early import WIDENED
 from howsure.dropout.groups import group_sizes
 from howsure.dropout.masks import Site, draw
 from howsure.dropout.method import MCDropout
@@ -244,20 +243,18 @@ class _Sums:
             cells,
             groups,
         )
-        classes = mean.shape[1]
+        late_of_group = np.concatenate([late, entropies_late], axis=-1) * groups / cells
+        both_variances = np.concatenate([variance, entropies_variance], axis=-1)
         error = design.one if cells < design.cells else design.group
-        own = error.of_own_variance(mean, variance, spread[:, :classes], cells - groups)
-        squared = error.of_probabilities(mean, groups * late / cells, own) / groups
-        early_of_entropies = (
-            error.of_entropies(mean, entropies_variance, spread[:, classes:], cells - groups) / groups
-        )
-        of_entropies = WIDENED * (entropies_late / cells + early_of_entropies)
+        own = error.own(mean, both_variances, spread, cells - groups)
+        errors = np.sqrt(error.squared(mean, late_of_group, own) / groups)
+        classes = mean.shape[1]
         return Passes(
             probabilities=mean,
-            mc_error=np.maximum(np.sqrt(squared), ERROR_FLOOR),
+            mc_error=np.maximum(errors[:, :classes], ERROR_FLOOR),
             expected_entropy=entropies[:, 1],
-            entropies_error=np.maximum(np.sqrt(of_entropies), ENTROPY_ERROR_FLOOR),
-            entropy_correction=entropy_correction(mean, late / cells + own / groups),
+            entropies_error=np.maximum(errors[:, classes:], ENTROPY_ERROR_FLOOR),
+            entropy_correction=entropy_correction(mean, late / cells + own[:, :classes] / groups),
             variance=variance,
             passes=np.full(len(rows), cells * design.passes),
         )

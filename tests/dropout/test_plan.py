@@ -15,7 +15,7 @@ LEVELS = (1, 2)
 
 def made():
     design = design_of((1, 64), SITES, LEVELS, (0.1, 0.899, 0.001))
-    error = EarlyError((0.1, 0.2), (1e-300, 7.0), ((0.3, 0.4),) * 4, ((1 / 3, 1e-17),) * 4)
+    error = EarlyError(((0.1, 0.2),) * 4, ((1e-300, 7.0),) * 4, ((0.3, 0.4),) * 4, ((1 / 3, 1e-17),) * 4)
     design = dataclasses.replace(design, one=error, group=error)
     return Plan(design, (0.3, 0.7), BFLOAT16, described(SITES, LEVELS))
 
@@ -59,8 +59,8 @@ def test_the_refusal_names_both():
         ("", "not a saved plan"),
         ("[]", "not a saved plan"),
         ("{}", "not a saved plan"),
-        ('{"format": 1}', "format that this version"),
-        ('{"format": 2}', "not a saved plan"),
+        ('{"format": 2}', "format that this version"),
+        ('{"format": 3}', "not a saved plan"),
     ],
 )
 def test_a_file_that_is_no_plan_is_said_to_be_none(text, words, tmp_path):

@@ -121,7 +121,7 @@ def test_the_plan_is_saved_with_the_result(network, plan, tmp_path):
     howsure.assess(model, x, method=howsure.MCDropout(plan=plan)).save(tmp_path / "c.parquet")
     saved = howsure.load(tmp_path / "c.parquet").plan
     assert saved["design"]["widths"] == list(plan.design.widths)
-    assert saved["design"]["group"]["usual_early"] == list(plan.design.group.usual_early)
+    assert saved["design"]["group"]["usual_early"] == [list(ends) for ends in plan.design.group.usual_early]
     assert saved["precision"] == "float32"
 
 
