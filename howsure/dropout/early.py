@@ -79,14 +79,13 @@ class EarlyError:
                 sum of the other two entropies'.
             freedom: Its degrees of freedom, 0 for one cell.
         """
-        undecided = _undecided(_goes_by(probabilities))[..., None]
-        ends = np.concatenate([1 - undecided, undecided], axis=-1)
-        of_spread, of_variance = (
-            np.sum(ends * _for_each(constants, probabilities), axis=-1)
-            for constants in (self.of_spread, self.of_variance)
-        )
+        w = _undecided(_goes_by(probabilities))
+        of_spread, of_variance = _for_each(self.of_spread, w), _for_each(self.of_variance, w)
         share = freedom / (freedom + REPLICATES - 1)
-        return np.asarray(share * of_spread * spread + (1 - share) * of_variance * variance)
+        return np.asarray(
+            share * ((1 - w) * of_spread[:, 0] + w * of_spread[:, 1]) * spread
+            + (1 - share) * ((1 - w) * of_variance[:, 0] + w * of_variance[:, 1]) * variance
+        )
 
     def squared(self, probabilities: Floats, late: Floats, own: Floats) -> Floats:
         """(…, K + 3) squared error of probabilities and entropies.
@@ -99,10 +98,9 @@ class EarlyError:
         p = _goes_by(probabilities)
         w = _undecided(p)
         v = np.minimum(w + w**2, 1)
-        usual_late, usual_early = (
-            np.sum(_nearly_certain(p) * _for_each(constants, probabilities), axis=-1)
-            for constants in (self.usual_late, self.usual_early)
-        )
+        terms = _nearly_certain(p)
+        usual_late = np.sum(terms * _for_each(self.usual_late, p), axis=-1)
+        usual_early = np.sum(terms * _for_each(self.usual_early, p), axis=-1)
         return np.asarray(WIDENED * (v * late + w * own) + (1 - v) * usual_late + (1 - w) * usual_early)
 
 
@@ -147,9 +145,9 @@ def _goes_by(probabilities: Floats) -> Floats:
     return np.concatenate([probabilities, top, top, top], axis=-1)
 
 
-def _for_each(constants: tuple[Ends, ...], probabilities: Floats) -> Floats:
-    """(K + 3, 2) constants for K probabilities and three entropies."""
-    return np.array([constants[0]] * probabilities.shape[-1] + list(constants[1:]))
+def _for_each(constants: tuple[Ends, ...], numbers: Floats) -> Floats:
+    """(K + 3, 2) the constants of each of the numbers (…, K + 3), K probabilities and three entropies."""
+    return np.array([constants[0]] * (numbers.shape[-1] - 3) + list(constants[1:]))
 
 
 def _undecided(p: Floats) -> Floats:
