@@ -254,7 +254,7 @@ def peaks(model: keras.Model) -> Figures:
     convolutions: dict[str, float] = {}
     for dtype, policy in (("float32", "float32"), ("bfloat16", "mixed_bfloat16")):
         square = keras.ops.ones((PEAK_SIZE, PEAK_SIZE), dtype)
-        product = compiled(lambda square=square: keras.ops.matmul(square, square))
+        product = compiled(lambda numbers: keras.ops.matmul(numbers, numbers), square)
         products[dtype] = 2 * PEAK_SIZE**3 / fastest(product) / 1e9
         for layer in model.layers:
             if not isinstance(layer, keras.layers.Conv2D):
@@ -262,13 +262,16 @@ def peaks(model: keras.Model) -> Figures:
             like = keras.layers.Conv2D.from_config({**layer.get_config(), "dtype": policy})
             rows = keras.ops.ones((PEAK_ROWS, *layer.input.shape[1:]), dtype)
             work = 2 * int(np.prod(like(rows).shape)) * int(np.prod(like.kernel.shape[:-1]))
-            convolution = compiled(lambda like=like, rows=rows: like(rows))
+            convolution = compiled(lambda numbers, like=like: like(numbers), rows)
             convolutions[f"{layer.name} {dtype}"] = work / fastest(convolution) / 1e9
     return {"products": products, "convolutions": convolutions}
 
 
-def compiled(function: Callable[[], Any]) -> Callable[[], object]:
-    """A function as the backend compiles it, whose result has been waited for."""
+def compiled(function: Callable[[Any], Any], numbers: Any) -> Callable[[], object]:
+    """A function of some numbers as the backend compiles it, whose result has been waited for.
+
+    What a compiler knows beforehand it may compute beforehand, so the numbers are no part of the function.
+    """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -278,7 +281,7 @@ def compiled(function: Callable[[], Any]) -> Callable[[], object]:
         import jax
 
         function = jax.jit(function)
-    return lambda: keras.ops.convert_to_numpy(function()[:1, :1])
+    return lambda: keras.ops.convert_to_numpy(function(numbers)[:1, :1])
 
 
 def fastest(call: Callable[[], object]) -> float:
