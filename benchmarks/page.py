@@ -105,7 +105,8 @@ def _speed(figures: Figures) -> list[str]:
         "ones, which take turns with `predict`; then the same with a ready plan. All are medians of five, "
         "but the first call. With TensorFlow `predict` often waits at its end, so that its times cluster at "
         "5.1 and 10.3 s whatever the batch size; `predict_on_batch` over batches of 128 has no such "
-        "pipeline and is the stricter yardstick. Each single time is in the JSON. The textbook loop is "
+        "pipeline and is the stricter yardstick, and where `predict` says 5.1 or 10.3 s the only one. Each "
+        "single time is in the JSON. The textbook loop is "
         "`model(batch, training=True)` on batches of 128, a hundred times: the median of five passes over "
         "512 rows, scaled up. It switches BatchNorm too, which makes its answers wrong for `transfer` and "
         "`residual`.",
