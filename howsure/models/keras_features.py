@@ -20,8 +20,9 @@ Array = NDArray[Any]
 Tensor = Any
 
 ACTIVATION_LAYERS = (keras.layers.Activation, keras.layers.Softmax)
-ACTIVATION_OPERATIONS = ("Softmax", "LogSoftmax", "Sigmoid")
-"""What may follow the last layer with weights; operations by name, as Keras keeps their classes private."""
+ACTIVATION_OPERATIONS = ("Softmax", "LogSoftmax", "Sigmoid", "Cast")
+"""What may follow the last layer with weights; operations by name, as Keras keeps their classes private. In
+models of mixed precision Keras 3.8 casts in steps of their own."""
 
 _COMPILED = "_compiled_features"
 
@@ -143,7 +144,7 @@ def _last_weighted(program: Program, adapter: KerasModel) -> Step:
 
 
 def _is_activation(operation: Any) -> bool:
-    """Whether a step is one of Keras's own activations and nothing more."""
+    """Whether a step is one of Keras's own activations, or a cast, and nothing more."""
     if type(operation) in ACTIVATION_LAYERS:
         return True
     kind = type(operation)
