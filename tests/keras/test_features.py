@@ -131,6 +131,14 @@ def test_half_precision():
     np.testing.assert_allclose(softmax(found.logits), predicted(model, x), atol=0.01)
 
 
+def test_a_cast_before_the_last_activation():
+    x = keras.Input((4,))
+    dense = layers.Dense(3, dtype="mixed_bfloat16")
+    model = keras.Model(x, layers.Softmax()(keras.ops.cast(dense(x), "float32")))
+    x = rows_for(model)
+    np.testing.assert_allclose(softmax(features_of(model, x).logits), predicted(model, x), atol=0.01)
+
+
 # --- what must not matter ---------------------------------------------------------------------
 
 
