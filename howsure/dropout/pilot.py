@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from howsure.dropout.plan import (
     flat_design,
 )
 from howsure.dropout.rounds import (
-    PROGRESS_ROWS,
+    Chunk,
     Run,
     estimate_rows,
     rows_per_call,
@@ -33,9 +33,6 @@ from howsure.dropout.tree import Estimate, measure_early_errors, measure_shares,
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Chunks = Sequence[tuple[Integers, Any]]
-"""Positions of rows that run together, and what all passes over them share."""
-
 CANDIDATES = 256
 """Rows among which the pilot looks for uncertain ones, or a share of all where that is less."""
 
@@ -102,9 +99,10 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
     sample = _sample(run, min(CANDIDATES, max(least, int(share * len(run.numbers)))))
     if dear:
         # What all passes share is computed once for the whole sample.
-        whole = list(run.chunks(sample, rows_per_call(model, widest)))
-        rows = _choose(sample, np.mean(_passes(run, whole, design, PILOT_STAGE)[0], axis=0), count)
-        chunks = [run.some_of(chunk, shared, rows) for chunk, shared in whole if np.isin(chunk, rows).any()]
+        kept = run.keep(sample, rows_per_call(model, widest))
+        probabilities = _passes(run, list(kept(sample)), design, PILOT_STAGE)[0].mean(axis=0)
+        rows = _choose(sample, probabilities, count)
+        chunks = list(kept(rows))
         precision = FLOAT32
     else:
         run, precision, rows = _look_for_rows(method, run, design, sample, count)
@@ -143,17 +141,21 @@ def _look_for_rows(
     method: MCDropout, run: Run, design: Design, sample: Integers, count: int
 ) -> tuple[Run, str, Integers]:
     """The run in the precision that is best here, which that is, and the pilot's rows."""
+
+    def first_cell(run: Run, rows: Integers) -> Floats:
+        chunks = partial(run.chunks, rows_per_call=rows_per_call(run.model, design.widths))
+        return estimate_rows(design, run, rows, chunks, PILOT_STAGE, [0]).mean
+
     reduced = run.model.reduced()
     precision = FLOAT32
     if reduced is None:
-        probabilities = estimate_rows(design, run, sample, PILOT_STAGE, [0]).mean
+        probabilities = first_cell(run, sample)
     else:
         faster = replace(run, model=reduced)
-        probabilities = estimate_rows(design, faster, sample, PILOT_STAGE, [0]).mean
+        probabilities = first_cell(faster, sample)
         rows = _choose(sample, probabilities, count)
-        exact = estimate_rows(design, run, rows, PILOT_STAGE, [0]).mean
-        near = estimate_rows(design, faster, rows, PILOT_STAGE, [0]).mean
-        if np.sqrt(np.mean((near - exact)[:HARDEST] ** 2)) <= GOOD_ENOUGH * method.target:
+        off = first_cell(faster, rows) - first_cell(run, rows)
+        if np.sqrt(np.mean(off[:HARDEST] ** 2)) <= GOOD_ENOUGH * method.target:
             run, precision = faster, BFLOAT16
     return run, precision, _choose(sample, probabilities, count)
 
@@ -168,17 +170,18 @@ def _choose(sample: Integers, probabilities: Floats, count: int) -> Integers:
     return np.asarray(sample[order[ranks[ranks < len(order)]]])
 
 
-def _passes(run: Run, chunks: Chunks, design: Design, stage: int) -> list[Floats]:
+def _passes(run: Run, chunks: Sequence[Chunk], design: Design, stage: int) -> list[Floats]:
     """(W, n, K) all passes of every cell of one group."""
     cells: list[list[Floats]] = [[] for _ in range(design.cells)]
+    rows = sum(len(chunk) for chunk, _ in chunks)
     for chunk, shared in chunks:
-        passes = run.cells(design, stage, range(design.cells), chunk, shared)
+        passes = run.cells(design, stage, range(design.cells), chunk, shared, rows)
         for of_cell, each in zip(cells, passes, strict=True):
             of_cell.append(np.asarray(each, dtype=np.float64))
     return [np.concatenate(of_cell, axis=1) for of_cell in cells]
 
 
-def _groups(run: Run, chunks: Chunks, design: Design, count: int, stage: int) -> list[list[Floats]]:
+def _groups(run: Run, chunks: Sequence[Chunk], design: Design, count: int, stage: int) -> list[list[Floats]]:
     """All passes of `count` groups."""
     return [_passes(run, chunks, design, stage + number) for number in range(count)]
 
@@ -186,10 +189,10 @@ def _groups(run: Run, chunks: Chunks, design: Design, count: int, stage: int) ->
 def _sample(run: Run, count: int) -> Integers:
     """Positions of `count` rows chosen by their content, so that neither order nor copies matter."""
     checksums = np.zeros(len(run.numbers), dtype=np.uint32)
-    for start in range(0, len(checksums), PROGRESS_ROWS):
-        part = slice(start, start + PROGRESS_ROWS)
+    for start in range(0, len(checksums), CANDIDATES):
+        part = slice(start, start + CANDIDATES)
         for rows in run.rows:
-            contents = map(bytes, np.ascontiguousarray(rows[run.numbers[part]]))
+            contents = np.ascontiguousarray(rows[run.numbers[part]])
             checksums[part] = [
                 zlib.crc32(content, before)
                 for content, before in zip(contents, checksums[part].tolist(), strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,6 +39,17 @@ PROGRESS_ROWS = 1024
 
 KEPT_MASKS = 1 << 28
 """Bytes of masks kept for the next chunk of rows instead of being drawn again."""
+
+
+Chunk = tuple[Integers, Any]
+"""Positions of rows that run together, and what all passes over them share."""
+
+
+SHARED_FOLDS = 2
+"""Folded tensors whose numbers one of what all passes share may hold: in large chunks that runs faster."""
+
+KEPT_ROWS = 512
+"""Rows whose shared part is kept at once, at most; progress is reported when these are done."""
 
 
 class Rows(Protocol):
@@ -88,42 +100,54 @@ class Run:
 
     def batches(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, list[Array]]]:
         """Positions of rows that run together, and the rows of each input (padded with the last row)."""
+        for chunk, padded in self._padded(positions, rows_per_call):
+            yield chunk, [rows[self.numbers[padded]] for rows in self.rows]
+
+    def chunks(self, positions: Integers, rows_per_call: int) -> Iterator[Chunk]:
+        """Positions of rows that run together, and what all passes over them share."""
+        for chunk, inputs in self.batches(positions, rows_per_call):
+            yield chunk, self.model.share(inputs)
+
+    def keep(self, positions: Integers, rows_per_call: int) -> Callable[[Integers], Iterator[Chunk]]:
+        """Compute what all passes over some rows share, and keep it; returns `chunks` of any of them."""
+        at_once = SHARED_FOLDS * (self.model.largest_fold() or 1) // self.model.sizes[0]
+        shared = self.model.joined([of_chunk for _, of_chunk in self.chunks(positions, max(1, at_once))])
+        order = np.argsort(positions)
+
+        def chunks(some: Integers) -> Iterator[Chunk]:
+            for chunk, padded in self._padded(some, rows_per_call):
+                places = order[np.searchsorted(positions, padded, sorter=order)]
+                yield chunk, self.model.share_of(shared, places)
+
+        return chunks
+
+    def _padded(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, Integers]]:
+        """Positions of rows that run together, and the same filled up with the last to what really runs."""
         fixed = self.model.fixed_batch
         size = fixed or min(self.batch_size, rows_per_call)
         for start in range(0, len(positions), size):
             chunk = positions[start : start + size]
             wanted = fixed or min(size, _padded(len(chunk)))
-            padded = np.concatenate([chunk, np.full(wanted - len(chunk), chunk[-1])])
-            yield chunk, [rows[self.numbers[padded]] for rows in self.rows]
-
-    def chunks(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, Any]]:
-        """Positions of a chunk of rows, and what all passes over them share."""
-        for chunk, inputs in self.batches(positions, rows_per_call):
-            yield chunk, self.model.share(inputs)
-
-    def some_of(self, chunk: Integers, shared: Any, positions: Integers) -> tuple[Integers, Any]:
-        """Those rows of a chunk that are at `positions`, and what all passes over them share."""
-        found = np.flatnonzero(np.isin(chunk, positions))
-        padded = np.concatenate([found, np.full(_padded(len(found)) - len(found), found[-1])])
-        return chunk[found], self.model.share_of(shared, padded)
+            yield chunk, np.concatenate([chunk, np.full(wanted - len(chunk), chunk[-1])])
 
     def cells(
-        self, design: Design, stage: int, cells: Sequence[int], chunk: Integers, shared: Any
+        self, design: Design, stage: int, cells: Sequence[int], chunk: Integers, shared: Any, rows: int
     ) -> list[NDArray[np.floating]]:
-        """For each of these cells of a group (W, n, *shape) of its passes over a chunk of rows."""
+        """For each of these cells of a group (W, n, *shape) of its passes over a chunk of so many rows."""
         most = rows_per_call(self.model, design.widths)
         if len(cells) == 1 or len(cells) * _padded(len(chunk)) > most:
-            return [self.prepared_passes(chunk, shared, self._of_cell(design, stage, at)) for at in cells]
+            return [
+                self.prepared_passes(chunk, shared, self._of_cell(design, stage, at, rows)) for at in cells
+            ]
         # Few rows: all cells at once, as one tree that branches at the first level too.
         masks = [self.masks(design, stage)[cell] for cell in cells]
         together = [np.concatenate(of_site) for of_site in zip(*masks, strict=True)]
         return np.split(self.passes(chunk, shared, together), len(cells))
 
-    def _of_cell(self, design: Design, stage: int, cell: int) -> Any:
+    def _of_cell(self, design: Design, stage: int, cell: int, rows: int) -> Any:
         """The masks of a cell as the model takes them, kept for the chunks to come."""
         if (stage, cell) not in self.prepared:
-            masks = self.masks(design, stage)[cell]
-            self.prepared[stage, cell] = self.model.prepare(masks, len(self.numbers))
+            self.prepared[stage, cell] = self.model.prepare(self.masks(design, stage)[cell], rows)
         if len(self.prepared) > design.cells:
             self.prepared.popitem(last=False)
         return self.prepared[stage, cell]
@@ -188,12 +212,17 @@ def draw_passes(method: MCDropout, plan: Plan, run: Run, progress: Callable[[int
 
 
 def estimate_rows(
-    design: Design, run: Run, positions: Integers, stage: int, cells: Sequence[int]
+    design: Design,
+    run: Run,
+    rows: Integers,
+    chunks: Callable[[Integers], Iterator[Chunk]],
+    stage: int,
+    cells: Sequence[int],
 ) -> Estimate:
-    """Sums of what some cells of a group say about the rows at `positions`."""
+    """Sums of what some cells of a group say about some rows, which `chunks` brings."""
     parts = []
-    for chunk, shared in run.chunks(positions, rows_per_call(run.model, design.widths)):
-        passes = run.cells(design, stage, cells, chunk, shared)
+    for chunk, shared in chunks(rows):
+        passes = run.cells(design, stage, cells, chunk, shared, len(rows))
         of_cells = [sum_up(np.asarray(each, dtype=np.float64), design) for each in passes]
         parts.append(added_up(of_cells, lambda arrays: np.sum(arrays, axis=0)))
     return added_up(parts, np.concatenate)
@@ -261,41 +290,20 @@ class _Sums:
 
 
 def _split(method: MCDropout, design: Design, run: Run, progress: Callable[[int], None]) -> Passes:
-    total = len(run.numbers)
+    total, at_once = len(run.numbers), rows_per_call(run.model, design.widths)
     shared = run.model.costs[0]
     if design.cells * (design.cost - shared) >= shared or not total:
-        return _in_rounds(method, design, run, np.arange(total), _anew(design, run), progress)
-    # What all passes share is most of the work: it is kept, chunk by chunk, until all its rows are done.
-    size = run.model.fixed_batch or min(run.batch_size, rows_per_call(run.model, design.widths))
+        anew = partial(run.chunks, rows_per_call=at_once)
+        return _in_rounds(method, design, run, np.arange(total), anew, progress)
+    # What all passes share is most of the work: it is kept until all its rows are done.
+    fold = run.model.largest_fold()
+    size = KEPT_ROWS if fold is None else min(KEPT_ROWS, max(at_once, fold // run.model.shared_size))
     blocks = []
     for start in range(0, total, size):
         rows = np.arange(start, min(start + size, total))
-        blocks.append(_in_rounds(method, design, run, rows, _kept(design, run, rows), progress))
+        blocks.append(_in_rounds(method, design, run, rows, run.keep(rows, at_once), progress))
     names = [item.name for item in fields(Passes)]
     return Passes(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
-
-
-EstimateOf = Callable[[Integers, int, Sequence[int]], Estimate]
-"""What some cells of the group of a stage say about the rows at some positions."""
-
-
-def _anew(design: Design, run: Run) -> EstimateOf:
-    return lambda rows, stage, cells: estimate_rows(design, run, rows, stage, cells)
-
-
-def _kept(design: Design, run: Run, rows: Integers) -> EstimateOf:
-    """For the rows of one chunk, without computing again what its passes share."""
-    ((chunk, shared),) = run.chunks(rows, rows_per_call(run.model, design.widths))
-
-    def estimate(some: Integers, stage: int, cells: Sequence[int]) -> Estimate:
-        few = run.model.fixed_batch is None and len(some) <= len(chunk) // 2
-        these, of_these = run.some_of(chunk, shared, some) if few else (chunk, shared)
-        passes = run.cells(design, stage, cells, these, of_these)
-        wanted = np.searchsorted(these, some)
-        of_cells = [sum_up(np.asarray(each[:, wanted], dtype=np.float64), design) for each in passes]
-        return added_up(of_cells, lambda arrays: np.sum(arrays, axis=0))
-
-    return estimate
 
 
 def _in_rounds(
@@ -303,15 +311,16 @@ def _in_rounds(
     design: Design,
     run: Run,
     positions: Integers,
-    estimate: EstimateOf,
+    chunks: Callable[[Integers], Iterator[Chunk]],
     progress: Callable[[int], None],
 ) -> Passes:
-    """The rows at `positions`, each with as many cells as it needs."""
+    """The rows at `positions`, each with as many cells as it needs; `chunks` brings any of them."""
     sums = _Sums(len(positions), run.shape[-1])
     going_on = np.arange(len(positions))
     for start in range(0, len(positions), PROGRESS_ROWS):
         at = going_on[start : start + PROGRESS_ROWS]
-        sums.add(estimate(positions[at], ROUND_STAGE, range(design.first)), at)
+        cells = range(design.first)
+        sums.add(estimate_rows(design, run, positions[at], chunks, ROUND_STAGE, cells), at)
         now = sums.after(design.first, design, at)
         progress(int(method.is_enough(now.probabilities, now.mc_error, run.thresholds).sum()))
     result = sums.after(design.first, design, going_on)
@@ -330,7 +339,7 @@ def _in_rounds(
         if not len(going_on) or had + len(cells) > most:
             break
         stage += start == 0
-        sums.add(estimate(positions[going_on], stage, cells), going_on)
+        sums.add(estimate_rows(design, run, positions[going_on], chunks, stage, cells), going_on)
         had += len(cells)
         now = sums.after(had, design, going_on)
         for item in fields(Passes):

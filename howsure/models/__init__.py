@@ -119,6 +119,15 @@ class StochasticModel(Protocol):
         """
         ...
 
+    @property
+    def shared_size(self) -> int:
+        """Numbers in what `share` returns, for one row."""
+        ...
+
+    def joined(self, shares: Sequence[Any]) -> Any:
+        """What `share` returned for several chunks of rows, as for one chunk of all of them."""
+        ...
+
     def prepare(self, masks: Sequence[Array], rows: int) -> Any:
         """What passes with these masks need, for as many chunks of rows as there are.
 

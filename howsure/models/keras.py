@@ -31,7 +31,7 @@ from howsure.models.keras_files import load
 from howsure.models.keras_graph import Program, Slot, Step, Value, flatten, graph_of, run, widen
 from howsure.models.keras_kept import forget, keep, kept
 from howsure.models.keras_precision import bfloat16_is_faster, in_bfloat16, reducible_steps
-from howsure.models.keras_thinned import MANY_ROWS, Dropped, thinned_dense_layers
+from howsure.models.keras_thinned import Dropped, Folded, thinned_dense_layers
 
 Array = NDArray[Any]
 Tensor = Any
@@ -166,13 +166,13 @@ class Prepared(NamedTuple):
 
     Attributes:
         width: Passes.
-        masks: For each site its masks, or None where `dropped` stands for them.
-        dropped: For each site what its masks drop, or None.
+        masks: For each site its masks, or None where `kernels` stands for them.
+        kernels: For each site the kernel behind it as its masks need it, or None.
     """
 
     width: int
     masks: list[Tensor | None]
-    dropped: list[Dropped | None]
+    kernels: list[Dropped | Folded | None]
 
 
 class KerasModel:
@@ -340,6 +340,20 @@ class KerasModel:
 
             return [(some(tensor), some(mask)) for tensor, mask in shared]
 
+    @property
+    def shared_size(self) -> int:
+        """Numbers in what `share` returns, for one row."""
+        return sum(self.examination.sizes_of[slot] for slot in self._crossing)
+
+    def joined(self, shares: Sequence[Any]) -> Any:
+        """What `share` returned for several chunks of rows, as for one chunk of all of them."""
+        with self._as_found():
+
+            def one(parts: Sequence[Tensor]) -> Tensor:
+                return None if parts[0] is None else keras.ops.concatenate(parts, axis=0)
+
+            return [tuple(map(one, zip(*parts, strict=True))) for parts in zip(*shares, strict=True)]
+
     def prepare(self, masks: Sequence[Array], rows: int) -> Prepared:
         """What passes with these masks need, for as many chunks of rows as there are.
 
@@ -349,14 +363,12 @@ class KerasModel:
             rows: How many rows will run with them.
         """
         with self._as_found():
-            dropped = [
-                self._dropped(number, masks) if rows >= MANY_ROWS else None for number in range(len(masks))
-            ]
+            kernels = [self._kernel(number, masks, rows) for number in range(len(masks))]
             kept = [
-                None if units is not None else keras.ops.convert_to_tensor(mask)
-                for mask, units in zip(masks, dropped, strict=True)
+                None if kernel is not None else keras.ops.convert_to_tensor(mask)
+                for mask, kernel in zip(masks, kernels, strict=True)
             ]
-        return Prepared(len(masks[-1]), kept, dropped)
+        return Prepared(len(masks[-1]), kept, kernels)
 
     def passes(self, shared: Any, prepared: Prepared) -> NDArray[np.float32]:
         """Raw outputs of the passes with some masks.
@@ -369,17 +381,17 @@ class KerasModel:
             (W, n, …) with W that of the last level and the model's output shape.
         """
         with self._as_found():
-            output = self._pass(shared, prepared.masks, prepared.dropped)
+            output = self._pass(shared, prepared.masks, prepared.kernels)
             values = np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
         return values.reshape(prepared.width, -1, *values.shape[1:])
 
-    def _dropped(self, number: int, masks: Sequence[Array]) -> Dropped | None:
-        """What the masks of a site drop, where that serves the dense layer behind it better; or None."""
+    def _kernel(self, number: int, masks: Sequence[Array], rows: int) -> Dropped | Folded | None:
+        """The kernel behind a site as its masks need it, where that serves so many rows better; or None."""
         if number not in self._thinned:
             return None
         layers = self._thinned[number]
         before = (len(mask) for mask, level in zip(masks, self.levels, strict=True) if level == layers.before)
-        return layers.dropped(masks[number], max(before, default=1))
+        return layers.prepared(masks[number], max(before, default=1), rows)
 
     def largest_fold(self) -> int | None:
         """Numbers a folded tensor may hold, or None where passes must run one at a time."""
@@ -426,7 +438,7 @@ class KerasModel:
         self,
         shared: Sequence[tuple[Tensor, Tensor | None]],
         masks: Sequence[Tensor | None],
-        dropped: Sequence[Dropped | None],
+        kernels: Sequence[Dropped | Folded | None],
     ) -> Tensor:
         values: dict[Slot, Value] = {}
         for slot, (tensor, mask) in zip(self._crossing, shared, strict=True):
@@ -436,15 +448,15 @@ class KerasModel:
         width_of: dict[int, int] = {}
         instead: dict[int, Callable[..., Tensor]] = {}
         applied: dict[Site, Tensor] = {}
-        for site, level, mask, missing in zip(self.sites, self.levels, masks, dropped, strict=True):
+        for site, level, mask, kernel in zip(self.sites, self.levels, masks, kernels, strict=True):
             if mask is not None:
                 applied[site] = mask
                 width_of[id(self.examination.random_steps[level - 1])] = mask.shape[0]
-            elif missing is not None:
+            elif kernel is not None:
                 layers = self._thinned[site.number]
-                width_of[id(layers.dense)] = missing.units.shape[0] * missing.units.shape[1]
+                width_of[id(layers.dense)] = kernel.width
                 instead |= {id(step): lambda inputs: inputs for step in (layers.dropout, *layers.between)}
-                instead[id(layers.dense)] = functools.partial(layers, dropped=missing)
+                instead[id(layers.dense)] = functools.partial(layers, prepared=kernel)
         draws = random_layers.Masked(list(applied), list(applied.values()), self._gaussian_noise)
 
         @contextlib.contextmanager

@@ -62,6 +62,7 @@ class Examination:
         levels: For each site the number of its level: random steps in the order of execution, from 1.
         level_of: Level of every step, by identity: the last random step it depends on, 0 for none.
         sizes: Numbers in the largest tensor for one row at each level.
+        sizes_of: Numbers in every value for one row.
         masked: The values with a Keras mask, which says which time steps count.
     """
 
@@ -80,6 +81,7 @@ class Examination:
     levels: tuple[int, ...]
     level_of: dict[int, int]
     sizes: tuple[int, ...]
+    sizes_of: dict[Slot, int]
     masked: frozenset[Slot]
 
 
@@ -172,6 +174,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
         levels=tuple(levels),
         level_of=level_of,
         sizes=tuple(largest),
+        sizes_of=sizes,
         masked=frozenset(masked),
     )
 

@@ -1,9 +1,12 @@
-"""Dense layers behind a dropout layer, without a product of their own for every mask.
+"""Dense layers behind a dropout layer, without a thinned copy of their inputs for every mask.
 
-Over a balanced group of r masks of rate p each unit is dropped in exactly p·r of them. With d_t the product
-of the kernel K with what mask t drops, K x is therefore Σ d_t / (p·r), and what mask t keeps gives
-(K x − d_t) / (1 − p). The r products over dropped units cost as much as p·r over all units: one for the
-usual balanced group, in the place of r. Sums are in float32.
+A large kernel K is multiplied by what is dropped. Over a balanced group of r masks of rate p each unit is
+dropped in exactly p·r of them. With d_t the product of K with what mask t drops, K x is therefore
+Σ d_t / (p·r), and what mask t keeps gives (K x − d_t) / (1 − p). The r products over dropped units cost as
+much as p·r over all units: one for the usual balanced group, in the place of r.
+
+A kernel with few outputs takes the masks into itself, K m_t / (1 − p) for each, once for many rows: as many
+products, but their inputs stay as they are. Sums are in float32 both ways.
 """
 
 from __future__ import annotations
@@ -29,10 +32,16 @@ WORTHWHILE = 1_000_000
 """Numbers in a kernel from which on it is worth picking units."""
 
 MANY_ROWS = 32
-"""Rows from which on picking them out of the kernel pays."""
+"""Rows from which on it pays to prepare the kernel."""
+
+MANY_ROWS_PER_OUTPUT = 4
+"""Rows for each output from which on it pays to take the masks into the kernel."""
 
 LARGEST_COPY = 1 << 24
-"""Numbers of the kernel that may be picked out, each as often as its unit is dropped."""
+"""Numbers of the kernel that may be copied, picked out as often as their unit is dropped or for each mask."""
+
+LARGEST_COPY_OF_A_CELL = LARGEST_COPY // 4
+"""The same for each mask where several cells have copies of their own."""
 
 DEVIATIONS = 6
 """Standard deviations by which a mask may drop more units than on average."""
@@ -49,6 +58,26 @@ class Dropped(NamedTuple):
     units: Tensor
     weights: Tensor
 
+    @property
+    def width(self) -> int:
+        """Passes that come out."""
+        return int(self.units.shape[0] * self.units.shape[1])
+
+
+class Folded(NamedTuple):
+    """The kernel as masks leave it: for each of P folded passes r masks.
+
+    Attributes:
+        weights: (P, units, r, outputs) over 1 − p, 0 where a unit is dropped.
+    """
+
+    weights: Tensor
+
+    @property
+    def width(self) -> int:
+        """Passes that come out."""
+        return int(self.weights.shape[0] * self.weights.shape[2])
+
 
 @dataclass(frozen=True)
 class ThinnedDense:
@@ -59,6 +88,7 @@ class ThinnedDense:
         between: Steps between them that only give the numbers another shape.
         dense: The step of the second.
         rate: Probability of dropping a unit.
+        draws: Draws for the units of one row; fewer where several units share one.
         shape: Shape of the units for one row.
         before: Level of what the dropout layer gets, 0 for what all passes share.
     """
@@ -67,25 +97,49 @@ class ThinnedDense:
     between: tuple[Step, ...]
     dense: Step
     rate: float
+    draws: int
     shape: tuple[int, ...]
     before: int
 
-    def dropped(self, masks: Array, parents: int) -> Dropped | None:
-        """What each mask drops, if the masks are balanced and picking units pays.
+    def prepared(self, masks: Array, parents: int, rows: int) -> Dropped | Folded | None:
+        """The kernel as these masks need it, or None where to thin the inputs is as well.
 
         Args:
             masks: (W, …) True where a unit is kept.
             parents: Passes folded into what the dropout layer gets; each has W / `parents` masks.
+            rows: How many rows will run with them.
         """
-        count, of_each = int(np.prod(self.shape)), len(masks) // parents
-        times = round(self.rate * of_each)
-        picked = parents * times * count * self.dense.operation.units
-        if of_each == 1 or not 0 < times <= of_each / 2 or picked > LARGEST_COPY:
+        if rows < MANY_ROWS or len(masks) == parents:
             return None
-        dropped = ~np.broadcast_to(masks, (len(masks), *self.shape)).reshape(parents, of_each, count)
+        units = np.broadcast_to(masks, (len(masks), *self.shape)).reshape(parents, len(masks) // parents, -1)
+        if self.is_large:
+            return self._dropped(units)
+        outputs, most = self.dense.operation.units, LARGEST_COPY_OF_A_CELL if self.before else LARGEST_COPY
+        if rows < MANY_ROWS_PER_OUTPUT * outputs or units.size * outputs > most or self.rate == 1:
+            return None
+        kept = np.swapaxes(units, 1, 2)[..., None].astype(np.float32) / np.float32(1 - self.rate)
+        return Folded(ops.convert_to_tensor(kept) * ops.expand_dims(self.dense.operation.kernel, 1))
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the kernel is so large that what is dropped should be picked out of it."""
+        return int(np.prod(self.dense.operation.kernel.shape)) >= WORTHWHILE
+
+    def _dropped(self, kept: Array) -> Dropped | None:
+        """What masks (P, r, units) drop, if they are balanced and picking units pays.
+
+        Not on JAX: what XLA makes of picked units takes twice as long as all products (0.9 to 1.8 ms a row
+        of the question's CNN on 2 CPU cores).
+        """
+        _, of_each, count = kept.shape
+        times = round(self.rate * of_each)
+        picked = len(kept) * times * count * self.dense.operation.units
+        on_jax = keras.backend.backend() == "jax"
+        if on_jax or not 0 < times <= of_each / 2 or picked > LARGEST_COPY:
+            return None
+        dropped = ~kept
         counts = dropped.sum(axis=2, dtype=np.int32)
-        drawn = int(np.prod(masks.shape[1:]))  # fewer where several units share a draw
-        deviation = count * np.sqrt(self.rate * (1 - self.rate) / drawn)
+        deviation = count * np.sqrt(self.rate * (1 - self.rate) / self.draws)
         most = min(count, int(self.rate * count + DEVIATIONS * deviation) + 1)  # the same for all masks
         if (dropped.sum(axis=1, dtype=np.int32) != times).any() or counts.max() > most:
             return None
@@ -97,17 +151,25 @@ class ThinnedDense:
         weights = weights * ops.convert_to_tensor(there[..., None].astype(np.float32))
         return Dropped(ops.convert_to_tensor(units), weights)
 
-    def __call__(self, inputs: Tensor, dropped: Dropped) -> Tensor:
+    def __call__(self, inputs: Tensor, prepared: Dropped | Folded) -> Tensor:
         """What the dense layer makes of its thinned inputs.
 
         Args:
             inputs: (P × n, …), before they are thinned.
-            dropped: As from `dropped`.
+            prepared: As from `prepared`.
 
         Returns:
             (P × r × n, outputs), pass-major.
         """
         layer = self.dense.operation
+        if isinstance(prepared, Dropped):
+            products = self._of_dropped(inputs, prepared)
+        else:
+            products = self._of_folded(inputs, prepared)
+        result = ops.reshape(products, (-1, layer.units))
+        return layer.activation(result if layer.bias is None else result + layer.bias)
+
+    def _of_dropped(self, inputs: Tensor, dropped: Dropped) -> Tensor:
         parents, of_each, _ = dropped.units.shape
         flat = ops.reshape(inputs, (parents, -1, int(np.prod(self.shape))))
         outputs = []
@@ -115,8 +177,13 @@ class ThinnedDense:
             products = _products(flat[parent], dropped.units[parent], dropped.weights[parent])
             total = ops.sum(products, axis=0, keepdims=True) / round(self.rate * of_each)
             outputs.append((total - products) / (1 - self.rate))
-        result = ops.reshape(ops.concatenate(outputs), (-1, layer.units))
-        return layer.activation(result if layer.bias is None else result + layer.bias)
+        return ops.concatenate(outputs)
+
+    def _of_folded(self, inputs: Tensor, folded: Folded) -> Tensor:
+        parents, units, of_each, outputs = folded.weights.shape
+        flat = ops.cast(ops.reshape(inputs, (parents, -1, units)), "float32")
+        products = ops.matmul(flat, ops.reshape(folded.weights, (parents, units, of_each * outputs)))
+        return ops.transpose(ops.reshape(products, (parents, -1, of_each, outputs)), (0, 2, 1, 3))
 
 
 def _products(rows: Tensor, units: Tensor, weights: Tensor) -> Tensor:
@@ -135,13 +202,7 @@ def _products(rows: Tensor, units: Tensor, weights: Tensor) -> Tensor:
 
 
 def thinned_dense_layers(program: Program, examination: Examination) -> Mapping[int, ThinnedDense]:
-    """The pairs of a dropout layer and a large dense layer in a model, by number of the site.
-
-    None on JAX: what XLA makes of picked units takes twice as long as all products (0.9 to 1.8 ms a row of
-    the question's CNN on 2 CPU cores).
-    """
-    if keras.backend.backend() == "jax":
-        return {}
+    """The pairs of a dropout layer and the dense layer behind it in a model, by number of the site."""
     readers: dict[Slot, list[Step]] = {}
     for step in program.steps:
         for slot in step.inputs():
@@ -164,7 +225,13 @@ def thinned_dense_layers(program: Program, examination: Examination) -> Mapping[
         if reader is not None and _is_plain_dense(reader, called) and read not in examination.masked:
             shape = called[id(dropout)][0].input_shape
             found[site.number] = ThinnedDense(
-                dropout, tuple(between), reader, site.rate, shape, level_of.get(read, 0)
+                dropout,
+                tuple(between),
+                reader,
+                site.rate,
+                int(np.prod(site.shape)),
+                shape,
+                level_of.get(read, 0),
             )
     return found
 
@@ -185,10 +252,10 @@ def _keeps_order(step: Step, called: Mapping[int, list[LayerCall]]) -> bool:
 
 
 def _is_plain_dense(step: Step, called: Mapping[int, list[LayerCall]]) -> bool:
-    """Whether a step is a large dense layer in float32 of rows without further axes."""
+    """Whether a step is a dense layer in float32 of rows without further axes."""
     layer = step.operation
     if type(layer) is not keras.layers.Dense or layer.dtype_policy != keras.DTypePolicy("float32"):
         return False
     flat = len(called[id(step)][0].input_shape) == 1
     adapted = layer.lora_enabled or getattr(layer, "quantization_mode", None) is not None
-    return flat and not adapted and int(np.prod(layer.kernel.shape)) >= WORTHWHILE
+    return flat and not adapted

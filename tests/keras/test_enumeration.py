@@ -198,8 +198,9 @@ def test_split_passes_agree_with_enumeration(name, ratios, random):
     thresholds = howsure.Thresholds(sure=1, coin_flip=0)  # every verdict is settled
     run, _ = _prepare_run(model, x, howsure.MCDropout(), 0, 256, None, thresholds)
     # What early levels leave, from other masks than the test's, on the test's own rows.
+    rows, chunks = np.arange(len(x)), functools.partial(run.chunks, rows_per_call=len(x))
     groups = [
-        [estimate_rows(design, run, np.arange(len(x)), 1000 + number, [cell]) for cell in range(design.cells)]
+        [estimate_rows(design, run, rows, chunks, 1000 + number, [cell]) for cell in range(design.cells)]
         for number in range(REPLICATES)
     ]
     one, group = measure_early_errors(groups)

@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 import howsure
+from howsure.models.keras import KerasModel, adapt
 
 from . import networks
 
@@ -103,6 +104,91 @@ def test_split_passes_agree_with_flat_ones_within_their_errors(network, plan):
         assert np.mean(covered) + 4 * np.std(covered, ddof=1) / np.sqrt(SEEDS) >= 0.95
         assert np.mean(covered) >= 0.88
         assert abs(np.mean(entropy)) <= 5 * np.std(entropy, ddof=1) / np.sqrt(SEEDS) + 1e-4
+
+
+def build_with_a_head(batch_size=None):
+    """What all passes share is nearly all of the work; rows from undecided to certain."""
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3), batch_size=batch_size),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.5),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(random.normal(0, 0.3, weight.shape))
+    scale = np.geomspace(0.1, 5, 90)[:, None, None, None]
+    x = (scale * random.normal(size=(90, 8, 8, 3))).astype("float32")
+    return model, x, howsure.MCDropout(plan=howsure.plan(model, x) if batch_size is None else None)
+
+
+def test_what_all_passes_share_is_computed_once_and_kept_block_by_block(monkeypatch):
+    model, x, method = build_with_a_head()
+    assert method.plan.design.widths == (64,)
+    shared = []
+    share = KerasModel.share
+    monkeypatch.setattr(
+        KerasModel, "share", lambda self, rows: shared.append(len(rows[0])) or share(self, rows)
+    )
+    kept = howsure.assess(model, x, method=method)
+    assert len(set(kept.passes)) > 2
+    assert shared == [96]  # a shape of which there are few
+    shared.clear()
+    monkeypatch.setattr("howsure.dropout.rounds.KEPT_ROWS", 40)
+    same(howsure.assess(model, x, method=method, batch_size=16), kept)
+    assert shared == [16, 16, 8, 16, 16, 8, 12]
+    shared.clear()
+    monkeypatch.setattr(KerasModel, "costs", (0.0, 1.0))  # as if the passes were all of the work
+    same(howsure.assess(model, x, method=method), kept)
+    assert len(shared) > 2
+
+
+def test_blocks_of_rows_are_as_large_as_what_they_share_allows(monkeypatch):
+    model, x, method = build_with_a_head()
+    whole = howsure.assess(model, x, method=method)
+    kept = []
+    joined = KerasModel.joined
+    monkeypatch.setattr(
+        KerasModel,
+        "joined",
+        lambda self, shares: kept.append([len(of[0][0]) for of in shares]) or joined(self, shares),
+    )
+    # 1,152 numbers behind the first convolution; 32 before the dropout, for each of 64 passes.
+    monkeypatch.setattr("howsure.models.keras.LARGEST_FOLD", 32 * 64 * 2)
+    same(howsure.assess(model, x, method=method), whole)
+    assert kept == [[7] * 12 + [6]]  # 128 rows may be kept, 7 computed at once
+    kept.clear()
+    monkeypatch.setattr("howsure.models.keras.LARGEST_FOLD", 600)
+    same(howsure.assess(model, x, method=method), whole)
+    assert kept == [[1] * 18] * 5
+
+
+def test_a_plan_serves_a_model_of_a_fixed_batch_size_too():
+    model, x, method = build_with_a_head()
+    fixed, _, _ = build_with_a_head(batch_size=4)
+    same(howsure.assess(fixed, x, method=method), howsure.assess(model, x, method=method))
+
+
+def test_shares_of_chunks_are_joined_with_their_masks():
+    words = keras.Input((5,), dtype="int32")
+    hidden = layers.Embedding(7, 4, mask_zero=True)(words)
+    hidden = layers.GlobalAveragePooling1D()(layers.Dropout(0.5)(hidden))
+    model = keras.Model(words, layers.Dense(3, activation="softmax")(hidden))
+    x = np.random.default_rng(0).integers(0, 7, size=(6, 5)).astype("int32")
+    adapter, rows, _ = adapt(model, x, gaussian_noise=False)
+    whole = adapter.share(rows)
+    joined = adapter.joined([adapter.share([rows[0][:2]]), adapter.share([rows[0][2:]])])
+    assert any(mask is not None for _, mask in whole)
+    assert adapter.shared_size == sum(np.prod(tensor.shape[1:]) for tensor, _ in whole)
+    for pair, expected in zip(joined, whole, strict=True):
+        for one, other in zip(pair, expected, strict=True):
+            assert (one is None) == (other is None)
+            if one is not None:
+                np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (one, other)))
 
 
 def test_max_passes_is_never_exceeded_and_target_error_reached_where_it_is_not(network):

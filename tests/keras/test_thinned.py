@@ -1,4 +1,4 @@
-"""Dense layers that are thinned by what is dropped give what they give mask by mask."""
+"""Dense layers with prepared kernels give what they give mask by mask."""
 
 import keras
 import numpy as np
@@ -9,18 +9,22 @@ import howsure
 from howsure.dropout.masks import draw
 from howsure.models import keras_thinned
 from howsure.models.keras import adapt
-
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() == "jax", reason="not done on JAX, where it is slower"
-)
+from howsure.models.keras_thinned import Dropped, Folded
 
 ROWS = 5
 
+not_on_jax = pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="units are not picked on JAX, where it is slower"
+)
 
-@pytest.fixture(autouse=True)
-def always_worthwhile(monkeypatch):
-    monkeypatch.setattr(keras_thinned, "WORTHWHILE", 1)
-    monkeypatch.setattr("howsure.models.keras.MANY_ROWS", 1)
+
+@pytest.fixture(params=[pytest.param(Dropped, marks=not_on_jax), Folded])
+def kind(request, monkeypatch):
+    """How kernels are prepared, whatever their size and however few the rows."""
+    monkeypatch.setattr(keras_thinned, "WORTHWHILE", 1 if request.param is Dropped else 1_000_000)
+    monkeypatch.setattr(keras_thinned, "MANY_ROWS", 1)
+    monkeypatch.setattr(keras_thinned, "MANY_ROWS_PER_OUTPUT", 0)
+    return request.param
 
 
 def network(*middle, shape=(4, 4, 3), activation="relu", last=0.25):
@@ -50,12 +54,13 @@ def masks_of(adapter, widths, size):
     ]
 
 
-def both_ways(adapter, rows, masks):
+def both_ways(adapter, rows, masks, kind):
     shared = adapter.share(rows)
     prepared = adapter.prepare(masks, rows=ROWS)
     one_by_one = adapter.prepare(masks, rows=0)
-    assert all(dropped is None for dropped in one_by_one.dropped)
-    thinned = [number for number, dropped in enumerate(prepared.dropped) if dropped is not None]
+    assert all(kernel is None for kernel in one_by_one.kernels)
+    assert all(isinstance(kernel, (kind, type(None))) for kernel in prepared.kernels)
+    thinned = [number for number, kernel in enumerate(prepared.kernels) if kernel is not None]
     return adapter.passes(shared, prepared), adapter.passes(shared, one_by_one), thinned
 
 
@@ -71,40 +76,40 @@ IN_FRONT = {
 
 @pytest.mark.parametrize("in_front", IN_FRONT)
 @pytest.mark.parametrize("activation", ["relu", None])
-def test_the_same_as_mask_by_mask(in_front, activation):
+def test_the_same_as_mask_by_mask(in_front, activation, kind):
     adapter, rows = adapted(network(*IN_FRONT[in_front](), activation=activation))
-    new, old, thinned = both_ways(adapter, rows, masks_of(adapter, (5, 20), 5))
-    assert thinned == [0]
+    new, old, thinned = both_ways(adapter, rows, masks_of(adapter, (5, 20), 5), kind)
+    assert thinned == ([0] if kind is Dropped else [0, 1])
     assert old.std(axis=0).max() > 0.01
     np.testing.assert_allclose(new, old, atol=2e-6)
 
 
-def test_where_passes_come_in_that_differ_already():
+def test_where_passes_come_in_that_differ_already(kind):
     model = network(layers.Dropout(0.2), layers.Conv2D(4, 2), layers.Dropout(0.5), layers.Flatten())
     adapter, rows = adapted(model)
     for widths, size in [((5, 10, 40), 2), ((1, 4, 4), 4), ((10, 20, 20), 2)]:
         masks = masks_of(adapter, widths, size)
-        new, old, thinned = both_ways(adapter, rows, masks)
+        new, old, thinned = both_ways(adapter, rows, masks, kind)
         assert 1 in thinned
         assert new.shape == (widths[-1], ROWS, 3)
         np.testing.assert_allclose(new, old, atol=2e-6)
 
 
-def test_several_layers_and_the_last_one():
+def test_several_layers_and_the_last_one(kind):
     model = network(layers.Flatten(), layers.Dropout(0.5), last=0.5)
     adapter, rows = adapted(model)
     for widths, expected in [((2, 4), [0, 1]), ((2, 2), [0]), ((1, 6), [1])]:
-        new, old, thinned = both_ways(adapter, rows, masks_of(adapter, widths, 2))
+        new, old, thinned = both_ways(adapter, rows, masks_of(adapter, widths, 2), kind)
         assert thinned == expected
         np.testing.assert_allclose(new, old, atol=2e-6)
 
 
-def test_a_linear_layer_in_plain_numpy():
+def test_a_linear_layer_in_plain_numpy(kind):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((6,)), layers.Dropout(0.2), layers.Dense(4, activation="softmax")])
     adapter, rows = adapted(model)
     masks = masks_of(adapter, (5,), 5)
-    new, _, thinned = both_ways(adapter, rows, masks)
+    new, _, thinned = both_ways(adapter, rows, masks, kind)
     kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in model.layers[-1].weights)
     logits = (rows[0] * masks[0][:, None] / 0.8) @ kernel + bias
     expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
@@ -113,8 +118,6 @@ def test_a_linear_layer_in_plain_numpy():
 
 
 def not_thinned():
-    yield "masks that do not balance", network(layers.Dropout(0.2), layers.Flatten()), (5, 5), 1
-    yield "most units dropped", network(layers.Dropout(0.8), layers.Flatten()), (5, 5), 5
     yield "one mask", network(layers.Dropout(0.2), layers.Flatten()), (1, 4), 5
     yield "something in between", network(layers.Dropout(0.2), layers.ReLU(), layers.Flatten()), (5, 5), 5
     yield "alpha dropout", network(layers.AlphaDropout(0.2), layers.Flatten()), (5, 5), 5
@@ -136,26 +139,63 @@ def not_thinned():
     yield "an output", keras.Model(inputs, outputs[0]), (5,), 5
 
 
-@pytest.mark.parametrize("case", range(11))
-def test_where_it_would_be_wrong_or_useless_it_is_left(case):
+@pytest.mark.parametrize("case", range(9))
+def test_where_it_would_be_wrong_or_useless_it_is_left(case, kind):
     what, model, widths, size = list(not_thinned())[case]
     adapter, rows = adapted(model)
-    new, old, thinned = both_ways(adapter, rows, masks_of(adapter, widths, size))
+    new, old, thinned = both_ways(adapter, rows, masks_of(adapter, widths, size), kind)
     assert 0 not in thinned, what
     np.testing.assert_allclose(new, old, atol=2e-6)
 
 
-def test_masks_that_drop_many_more_units_than_on_average_are_left(monkeypatch):
-    monkeypatch.setattr(keras_thinned, "DEVIATIONS", -1)
-    adapter, rows = adapted(network(layers.Dropout(0.2), layers.Flatten()))
-    assert both_ways(adapter, rows, masks_of(adapter, (5, 5), 5))[2] == []
+@pytest.mark.parametrize(
+    ("what", "rate", "size", "deviations"),
+    [
+        ("masks that do not balance", 0.2, 1, 6),
+        ("most units dropped", 0.8, 5, 6),
+        ("many more units dropped than on average", 0.2, 5, -1),
+    ],
+)
+def test_where_picking_units_would_be_wrong_or_useless(what, rate, size, deviations, kind, monkeypatch):
+    monkeypatch.setattr(keras_thinned, "DEVIATIONS", deviations)
+    adapter, rows = adapted(network(layers.Dropout(rate), layers.Flatten()))
+    new, old, thinned = both_ways(adapter, rows, masks_of(adapter, (5, 5), size), kind)
+    assert thinned == ([] if kind is Dropped else [0]), what
+    np.testing.assert_allclose(new, old, atol=2e-6)
 
 
-def test_assessing_gives_the_same_numbers(monkeypatch):
+def test_masks_go_into_a_kernel_of_few_outputs_where_the_rows_are_many_and_the_copies_small(monkeypatch):
+    model = network(layers.Dropout(0.2), layers.Flatten())
+    adapter, _ = adapted(model)
+    masks = masks_of(adapter, (5, 20), 5)
+
+    def prepared(rows):
+        return [kernel is not None for kernel in adapter.prepare(masks, rows).kernels]
+
+    assert prepared(27) == [False, False]
+    assert prepared(32) == [True, True]  # 7 and 3 outputs
+    monkeypatch.setattr(keras_thinned, "MANY_ROWS_PER_OUTPUT", 5)
+    assert prepared(32) == [False, True]
+    monkeypatch.setattr(keras_thinned, "LARGEST_COPY_OF_A_CELL", 20 * 7 * 3 - 1)
+    assert prepared(35) == [True, False]
+    monkeypatch.setattr(keras_thinned, "LARGEST_COPY", 5 * 48 * 7 - 1)
+    assert prepared(35) == [False, False]
+
+
+def test_a_layer_that_drops_everything_is_left(kind):
+    model = network(layers.Dropout(0.2), layers.Flatten(), last=0.5)
+    model.layers[-2].rate = 1.0
+    adapter, rows = adapted(model)
+    new, old, thinned = both_ways(adapter, rows, masks_of(adapter, (5, 10), 5), kind)
+    assert thinned == [0]
+    np.testing.assert_allclose(new, old, atol=2e-6)
+
+
+def test_assessing_gives_the_same_numbers(kind, monkeypatch):
     model = network(layers.Dropout(0.2), layers.Flatten(), shape=(8, 8, 3))
     x = np.random.default_rng(1).normal(size=(70, 8, 8, 3)).astype("float32")
     thinned = howsure.assess(model, x)
-    monkeypatch.setattr("howsure.models.keras.MANY_ROWS", 1000)
+    monkeypatch.setattr(keras_thinned, "MANY_ROWS", 1000)
     plain = howsure.assess(model, x)
     np.testing.assert_allclose(thinned.probabilities, plain.probabilities, atol=3e-6)
     np.testing.assert_array_equal(thinned.passes, plain.passes)
