@@ -98,8 +98,10 @@ def make_plan(method: MCDropout, run: Run) -> Plan:
     count = FLAT_PILOT_ROWS if design.is_flat else PILOT_ROWS
     sample = _sample(run, min(CANDIDATES, max(least, int(share * len(run.numbers)))))
     if dear:
-        # What all passes share is computed once for the whole sample.
-        kept = run.keep(sample, rows_per_call(model, widest))
+        # What all passes share is computed once for the whole sample, and serves its rows later too.
+        shared = run.share(sample)
+        run.looked_at.append((run.numbers[sample], shared))
+        kept = run.chunks_of(sample, shared, rows_per_call(model, widest))
         probabilities = _passes(run, list(kept(sample)), design, PILOT_STAGE)[0].mean(axis=0)
         rows = _choose(sample, probabilities, count)
         chunks = list(kept(rows))

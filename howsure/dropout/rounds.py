@@ -44,6 +44,9 @@ KEPT_MASKS = 1 << 28
 Chunk = tuple[Integers, Any]
 """Positions of rows that run together, and what all passes over them share."""
 
+ChunksOf = Callable[[Integers], Iterator[Chunk]]
+"""Brings rows at some positions, chunk by chunk."""
+
 
 SHARED_FOLDS = 2
 """Folded tensors whose numbers one of what all passes share may hold: in large chunks that runs faster."""
@@ -76,6 +79,7 @@ class Run:
         thresholds: Where the verdicts lie.
         kept: Masks of the designs run so far, by stage, while they are small.
         prepared: Those of the cells run last, by stage and cell, as the model takes them.
+        looked_at: Numbers of rows a pilot looked at, and what all passes over them share where that is dear.
     """
 
     model: StochasticModel
@@ -88,6 +92,7 @@ class Run:
     thresholds: Thresholds
     kept: dict[int, list[list[Array]]] = field(default_factory=dict)
     prepared: OrderedDict[tuple[int, int], Any] = field(default_factory=OrderedDict)
+    looked_at: list[tuple[Integers, Any]] = field(default_factory=list)
 
     def masks(self, design: Design, stage: int) -> list[list[Array]]:
         """The masks of each cell of one group; each stage belongs to one design."""
@@ -108,16 +113,29 @@ class Run:
         for chunk, inputs in self.batches(positions, rows_per_call):
             yield chunk, self.model.share(inputs)
 
-    def keep(self, positions: Integers, rows_per_call: int) -> Callable[[Integers], Iterator[Chunk]]:
-        """Compute what all passes over some rows share, and keep it; returns `chunks` of any of them."""
+    def share(self, positions: Integers) -> Any:
+        """What all passes over some rows share, computed in large chunks."""
         at_once = SHARED_FOLDS * (self.model.largest_fold() or 1) // self.model.sizes[0]
-        shared = self.model.joined([of_chunk for _, of_chunk in self.chunks(positions, max(1, at_once))])
-        order = np.argsort(positions)
+        return self.model.joined([shared for _, shared in self.chunks(positions, max(1, at_once))])
 
-        def chunks(some: Integers) -> Iterator[Chunk]:
-            for chunk, padded in self._padded(some, rows_per_call):
-                places = order[np.searchsorted(positions, padded, sorter=order)]
-                yield chunk, self.model.share_of(shared, places)
+    def shared_blocks(self, size: int) -> Iterator[Chunk]:
+        """All rows, `size` at a time, and what all passes over them share; first what a pilot left."""
+        left = np.arange(len(self.numbers))
+        for numbers, shared in self.looked_at:
+            there = np.isin(self.numbers[left], numbers)
+            rows, left = left[there], left[~there]
+            if len(rows):
+                yield rows, self.model.share_of(shared, _places(numbers, self.numbers[rows]))
+        for start in range(0, len(left), size):
+            rows = left[start : start + size]
+            yield rows, self.share(rows)
+
+    def chunks_of(self, rows: Integers, shared: Any, rows_per_call: int) -> ChunksOf:
+        """`chunks` of any of some rows, given their positions and what all passes over them share."""
+
+        def chunks(positions: Integers) -> Iterator[Chunk]:
+            for chunk, padded in self._padded(positions, rows_per_call):
+                yield chunk, self.model.share_of(shared, _places(rows, padded))
 
         return chunks
 
@@ -173,6 +191,12 @@ def _padded(rows: int) -> int:
     return power * 3 // 4 if 4 * rows <= 3 * power and power >= 4 else power
 
 
+def _places(among: Integers, wanted: Integers) -> Integers:
+    """Where in `among`, which holds each number once, the wanted numbers are."""
+    order = np.argsort(among)
+    return np.asarray(order[np.searchsorted(among, wanted, sorter=order)])
+
+
 @dataclass(frozen=True)
 class Passes:
     """What the passes over a block of rows say.
@@ -215,7 +239,7 @@ def estimate_rows(
     design: Design,
     run: Run,
     rows: Integers,
-    chunks: Callable[[Integers], Iterator[Chunk]],
+    chunks: ChunksOf,
     stage: int,
     cells: Sequence[int],
 ) -> Estimate:
@@ -291,19 +315,20 @@ class _Sums:
 
 def _split(method: MCDropout, design: Design, run: Run, progress: Callable[[int], None]) -> Passes:
     total, at_once = len(run.numbers), rows_per_call(run.model, design.widths)
-    shared = run.model.costs[0]
-    if design.cells * (design.cost - shared) >= shared or not total:
+    of_all = run.model.costs[0]
+    if design.cells * (design.cost - of_all) >= of_all or not total:
         anew = partial(run.chunks, rows_per_call=at_once)
         return _in_rounds(method, design, run, np.arange(total), anew, progress)
-    # What all passes share is most of the work: it is kept until all its rows are done.
+    # What all passes share is most of the work: it is kept until its rows are done.
     fold = run.model.largest_fold()
     size = KEPT_ROWS if fold is None else min(KEPT_ROWS, max(at_once, fold // run.model.shared_size))
     blocks = []
-    for start in range(0, total, size):
-        rows = np.arange(start, min(start + size, total))
-        blocks.append(_in_rounds(method, design, run, rows, run.keep(rows, at_once), progress))
+    for rows, shared in run.shared_blocks(size):
+        chunks = run.chunks_of(rows, shared, at_once)
+        blocks.append((rows, _in_rounds(method, design, run, rows, chunks, progress)))
+    back = np.argsort(np.concatenate([rows for rows, _ in blocks]))
     names = [item.name for item in fields(Passes)]
-    return Passes(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
+    return Passes(*(np.concatenate([getattr(of, name) for _, of in blocks])[back] for name in names))
 
 
 def _in_rounds(
@@ -311,7 +336,7 @@ def _in_rounds(
     design: Design,
     run: Run,
     positions: Integers,
-    chunks: Callable[[Integers], Iterator[Chunk]],
+    chunks: ChunksOf,
     progress: Callable[[int], None],
 ) -> Passes:
     """The rows at `positions`, each with as many cells as it needs; `chunks` brings any of them."""

@@ -138,6 +138,9 @@ def test_what_all_passes_share_is_computed_once_and_kept_block_by_block(monkeypa
     assert len(set(kept.passes)) > 2
     assert shared == [96]  # a shape of which there are few
     shared.clear()
+    same(howsure.assess(model, x), kept)
+    assert shared == [48, 64]  # 40 rows of the pilot, and the others
+    shared.clear()
     monkeypatch.setattr("howsure.dropout.rounds.KEPT_ROWS", 40)
     same(howsure.assess(model, x, method=method, batch_size=16), kept)
     assert shared == [16, 16, 8, 16, 16, 8, 12]
