@@ -101,6 +101,20 @@ def predict_by_batches(model: keras.Model, x: Array) -> Array:
     return np.concatenate([model.predict_on_batch(x[start : start + LOOP_BATCH]) for start in starts])
 
 
+def predict_untuned(model: keras.Model, x: Array) -> Array:
+    """`predict` with TensorFlow, but for tf.data's autotuning.
+
+    Its thread sleeps 0.01 s, 0.02 s, 0.04 s and so on, and `predict` ends only when a sleep does: after 2.6,
+    5.1 or 10.2 s, also where all rows are done long before.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    rows = tf.data.Dataset.from_tensor_slices(x).batch(BATCH_SIZES[0]).with_options(options)
+    return np.asarray(model.predict(rows, verbose=0))
+
+
 def network(name: str) -> Figures:
     """Train a network if it is not there, and say what it is."""
     return train(name)
@@ -116,6 +130,8 @@ def speed(name: str, backend: str) -> Figures:
     for size in BATCH_SIZES:
         calls[f"predict_{size}"] = lambda size=size: model.predict(x, batch_size=size, verbose=0)
         model.predict(x[: size + len(x) % size], batch_size=size, verbose=0)  # compiles both shapes
+    if backend == "tensorflow":
+        calls["predict_untuned"] = lambda: predict_untuned(model, x)
     calls["by_batches"] = lambda: predict_by_batches(model, x)
     predict_by_batches(model, x[: LOOP_BATCH + len(x) % LOOP_BATCH])
     calls["assess"] = lambda: howsure.assess(model, x)

@@ -83,6 +83,11 @@ def _speed(figures: Figures) -> list[str]:
         def beside(seconds: float, default: float = found["predict_32"]) -> str:
             return f"{_number(seconds)} ({_number(seconds / default)} x)"
 
+        def yardstick(key: str, assess: float = found["assess"], found: Figures = found) -> tuple[str, str]:
+            if key not in found:
+                return "–", "–"
+            return _number(found[key]), f"{_number(assess / found[key])} x"
+
         rows.append(
             (
                 f"`{name}`, {backend}",
@@ -93,8 +98,8 @@ def _speed(figures: Figures) -> list[str]:
                 beside(found["assess_first"]),
                 beside(found["assess"]),
                 beside(found["assess_with_plan"]),
-                _number(found["by_batches"]) if "by_batches" in found else "–",
-                f"{_number(found['assess'] / found['by_batches'])} x" if "by_batches" in found else "–",
+                *yardstick("predict_untuned"),
+                *yardstick("by_batches"),
             )
         )
     return _section(
@@ -103,10 +108,11 @@ def _speed(figures: Figures) -> list[str]:
         "Plain `predict` is compiled before, and taken at the default and at the fastest of 32, 128 and "
         "256. `assess` has its default settings: the first call in a process, then the median of five later "
         "ones, which take turns with `predict`; then the same with a ready plan. All are medians of five, "
-        "but the first call. With TensorFlow `predict` often waits at its end, so that its times cluster at "
-        "5.1 and 10.3 s whatever the batch size; `predict_on_batch` over batches of 128 has no such "
-        "pipeline and is the stricter yardstick, and where `predict` says 5.1 or 10.3 s the only one. Each "
-        "single time is in the JSON. The textbook loop is "
+        "but the first call. With TensorFlow `predict` may wait at its end for tf.data's autotuning, whose "
+        "thread sleeps for twice as long each time, so that its times cluster at 5.1 and 10.3 s whatever the "
+        "batch size. Without autotuning (`predict` of a `tf.data.Dataset` of batches of 32 with that option "
+        "off) it says what the prediction takes; `predict_on_batch` over batches of 128 has no pipeline at "
+        "all. Each single time is in the JSON. The textbook loop is "
         "`model(batch, training=True)` on batches of 128, a hundred times: the median of five passes over "
         "512 rows, scaled up. It switches BatchNorm too, which makes its answers wrong for `transfer` and "
         "`residual`.",
@@ -119,8 +125,10 @@ def _speed(figures: Figures) -> list[str]:
             "`assess`, first call",
             "`assess`, later calls",
             "`assess`, ready plan",
-            "`predict_on_batch`",
+            "`predict`, not autotuned",
             "`assess`, later, beside it",
+            "`predict_on_batch`",
+            "`assess`, later, beside that",
         ),
         rows,
     )
