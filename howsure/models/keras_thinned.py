@@ -34,8 +34,8 @@ WORTHWHILE = 1_000_000
 MANY_ROWS = 32
 """Rows from which on it pays to prepare the kernel."""
 
-MANY_ROWS_PER_OUTPUT = 4
-"""Rows for each output from which on it pays to take the masks into the kernel."""
+FEW_OUTPUTS = 1 / 4
+"""Outputs for each input, and for each row, up to which it pays to take the masks into the kernel."""
 
 LARGEST_COPY = 1 << 24
 """Numbers of the kernel that may be copied, picked out as often as their unit is dropped or for each mask."""
@@ -114,8 +114,9 @@ class ThinnedDense:
         units = np.broadcast_to(masks, (len(masks), *self.shape)).reshape(parents, len(masks) // parents, -1)
         if self.is_large:
             return self._dropped(units)
-        outputs, most = self.dense.operation.units, LARGEST_COPY_OF_A_CELL if self.before else LARGEST_COPY
-        if rows < MANY_ROWS_PER_OUTPUT * outputs or units.size * outputs > most or self.rate == 1:
+        inputs, outputs = self.dense.operation.kernel.shape
+        most = LARGEST_COPY_OF_A_CELL if self.before else LARGEST_COPY
+        if outputs > FEW_OUTPUTS * min(inputs, rows) or units.size * outputs > most or self.rate == 1:
             return None
         kept = np.swapaxes(units, 1, 2)[..., None].astype(np.float32) / np.float32(1 - self.rate)
         return Folded(ops.convert_to_tensor(kept) * ops.expand_dims(self.dense.operation.kernel, 1))

@@ -23,7 +23,7 @@ def kind(request, monkeypatch):
     """How kernels are prepared, whatever their size and however few the rows."""
     monkeypatch.setattr(keras_thinned, "WORTHWHILE", 1 if request.param is Dropped else 1_000_000)
     monkeypatch.setattr(keras_thinned, "MANY_ROWS", 1)
-    monkeypatch.setattr(keras_thinned, "MANY_ROWS_PER_OUTPUT", 0)
+    monkeypatch.setattr(keras_thinned, "FEW_OUTPUTS", 100)
     return request.param
 
 
@@ -165,17 +165,19 @@ def test_where_picking_units_would_be_wrong_or_useless(what, rate, size, deviati
 
 
 def test_masks_go_into_a_kernel_of_few_outputs_where_the_rows_are_many_and_the_copies_small(monkeypatch):
-    model = network(layers.Dropout(0.2), layers.Flatten())
-    adapter, _ = adapted(model)
+    adapter, _ = adapted(network(layers.Dropout(0.2), layers.Flatten()))
     masks = masks_of(adapter, (5, 20), 5)
 
     def prepared(rows):
         return [kernel is not None for kernel in adapter.prepare(masks, rows).kernels]
 
     assert prepared(27) == [False, False]
-    assert prepared(32) == [True, True]  # 7 and 3 outputs
-    monkeypatch.setattr(keras_thinned, "MANY_ROWS_PER_OUTPUT", 5)
-    assert prepared(32) == [False, True]
+    assert prepared(32) == [True, False]  # 48 → 7 and 7 → 3
+    monkeypatch.setattr(keras_thinned, "FEW_OUTPUTS", 1 / 5)
+    assert prepared(32) == [False, False]
+    assert prepared(35) == [True, False]
+    monkeypatch.setattr(keras_thinned, "FEW_OUTPUTS", 1 / 2)
+    assert prepared(35) == [True, True]
     monkeypatch.setattr(keras_thinned, "LARGEST_COPY_OF_A_CELL", 20 * 7 * 3 - 1)
     assert prepared(35) == [True, False]
     monkeypatch.setattr(keras_thinned, "LARGEST_COPY", 5 * 48 * 7 - 1)
