@@ -104,8 +104,8 @@ def predict_by_batches(model: keras.Model, x: Array) -> Array:
 def predict_untuned(model: keras.Model, x: Array) -> Array:
     """`predict` with TensorFlow, but for tf.data's autotuning.
 
-    Its thread sleeps 0.01 s, 0.02 s, 0.04 s and so on, and `predict` often ends only when a sleep does: after 2.6,
-    5.1 or 10.2 s, also where all rows are done long before.
+    Its thread sleeps 0.01 s, 0.02 s, 0.04 s and so on, and `predict` often ends only when a sleep does: after
+    2.6, 5.1 or 10.2 s, also where all rows are done long before.
     """
     import tensorflow as tf
 
