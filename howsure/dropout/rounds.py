@@ -48,9 +48,6 @@ ChunksOf = Callable[[Integers], Iterator[Chunk]]
 """Brings rows at some positions, chunk by chunk."""
 
 
-SHARED_FOLDS = 2
-"""Folded tensors whose numbers one of what all passes share may hold: in large chunks that runs faster."""
-
 KEPT_ROWS = 512
 """Rows whose shared part is kept at once, at most; progress is reported when these are done."""
 
@@ -115,8 +112,8 @@ class Run:
 
     def share(self, positions: Integers) -> Any:
         """What all passes over some rows share, computed in large chunks."""
-        at_once = SHARED_FOLDS * (self.model.largest_fold() or 1) // self.model.sizes[0]
-        return self.model.joined([shared for _, shared in self.chunks(positions, max(1, at_once))])
+        at_once = max(1, self.model.largest_shared() // self.model.sizes[0])
+        return self.model.joined([shared for _, shared in self.chunks(positions, at_once)])
 
     def shared_blocks(self, size: int) -> Iterator[Chunk]:
         """All rows, `size` at a time, and what all passes over them share; first what a pilot left."""

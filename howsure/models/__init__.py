@@ -151,6 +151,10 @@ class StochasticModel(Protocol):
         """Numbers a folded tensor may hold, or None where passes must run one at a time."""
         ...
 
+    def largest_shared(self) -> int:
+        """Numbers that a tensor may hold in what all passes share."""
+        ...
+
     def reduced(self) -> StochasticModel | None:
         """The same with the passes' heavy layers in less precision, or None where that is not faster."""
         ...

@@ -41,6 +41,9 @@ __all__ = ["KerasModel", "adapt", "check_model", "input_specs", "load"]
 LARGEST_FOLD = 1 << 24
 """Numbers a folded tensor may hold, 64 MiB in float32; bounds the passes that run together."""
 
+SHARED_FOLDS = {"tensorflow": 2}
+"""How many times that a tensor of what all passes share may hold; 1 where that runs no faster."""
+
 KEPT_GRAPHS = 64
 """Graphs of different shapes that are kept with TensorFlow; the one that was not used for longest goes."""
 
@@ -398,6 +401,10 @@ class KerasModel:
         if not self._program.foldable or self.fixed_batch is not None:
             return None
         return LARGEST_FOLD
+
+    def largest_shared(self) -> int:
+        """Numbers that a tensor may hold in what all passes share."""
+        return SHARED_FOLDS.get(self.backend, 1) * (self.largest_fold() or 1)
 
     @functools.cached_property
     def _reduced(self) -> KerasModel | None:
