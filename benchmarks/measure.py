@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks.networks import NETWORKS, folder, load, train
-from howsure.dropout import rounds
-from howsure.models.keras import KerasModel
+from howsure.models.keras.model import KerasModel
+from howsure.sampling import rounds
 
 Array = NDArray[Any]
 Figures = dict[str, Any]

@@ -28,7 +28,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from howsure import datasets
-from howsure.models import question
+from howsure.demo import question
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

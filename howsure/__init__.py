@@ -2,10 +2,7 @@
 
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
-from howsure.certainty import Certainty, Row
-from howsure.compare import Comparison, compare
-from howsure.dropout.method import MCDropout
-from howsure.dropout.plan import Plan
+from howsure.compare.run import Comparison, compare
 from howsure.errors import (
     DependencyError,
     FileError,
@@ -14,18 +11,21 @@ from howsure.errors import (
     InputError,
     ModelError,
 )
-from howsure.evaluate import Evaluation, Score, evaluate
+from howsure.judge.abstain import Abstention, abstain
+from howsure.judge.calibrate import Calibrator, calibrate
+from howsure.judge.evaluate import Evaluation, Score, evaluate
+from howsure.judge.familiarity import Familiarity, familiarity
+from howsure.judge.handover import hand_over
+from howsure.judge.sets import PredictionSets, prediction_sets
 from howsure.methods.augmentation import Augmentation
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.laplace import LastLayerLaplace
+from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.models.features import Features, features_of
-from howsure.trust.abstain import Abstention, abstain
-from howsure.trust.calibrate import Calibrator, calibrate
-from howsure.trust.familiarity import Familiarity, familiarity
-from howsure.trust.handover import hand_over
-from howsure.trust.sets import PredictionSets, prediction_sets
-from howsure.verdict import Thresholds
+from howsure.results.certainty import Certainty, Row
+from howsure.results.verdict import Thresholds
+from howsure.sampling.plan import Plan
 
 load = Certainty.load
 

@@ -1,5 +1,5 @@
 """`python -m howsure`, the same as the command `howsure`."""
 
-from howsure.cli import main
+from howsure.cli.app import main
 
 main()

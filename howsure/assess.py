@@ -16,21 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.certainty import Certainty
-from howsure.data import InputSpec, check_rows, row_kind
-from howsure.dropout.method import MCDropout
-from howsure.dropout.pilot import make_plan
-from howsure.dropout.plan import Plan
-from howsure.dropout.rounds import Run, draw_passes, in_precision
+from howsure.data.labels import check_class_names
+from howsure.data.rows import InputSpec, check_rows, row_kind
 from howsure.errors import HowsureWarning, InputError, ModelError
-from howsure.labels import check_class_names
 from howsure.methods.augmentation import Augmentation
 from howsure.methods.ensemble import Ensemble, combined
 from howsure.methods.laplace import LastLayerLaplace
+from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax, predict_rows
 from howsure.models import StochasticModel, framework_of
-from howsure.outputs import LOGITS, read_outputs, to_probabilities
-from howsure.verdict import Thresholds
+from howsure.outcomes.outputs import LOGITS, read_outputs, to_probabilities
+from howsure.results.certainty import Certainty
+from howsure.results.verdict import Thresholds
+from howsure.sampling.pilot import make_plan
+from howsure.sampling.plan import Plan
+from howsure.sampling.rounds import Run, draw_passes, in_precision
 
 Array = NDArray[Any]
 Several = Ensemble | Augmentation
@@ -372,7 +372,7 @@ def prepare(model: Any, x: Any, method: Single) -> tuple[StochasticModel, list[A
         ModelError: Not a model, nothing random in it, or a random layer that cannot be done right.
     """
     if framework_of(model) == "keras":
-        from howsure.models.keras import adapt
+        from howsure.models.keras.model import adapt
 
         noise = isinstance(method, MCDropout) and method.gaussian_noise
         adapter, rows, specs = adapt(model, x, gaussian_noise=noise)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from howsure.dropout.plan import Plan
 from howsure.models import framework_of
+from howsure.sampling.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,6 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
         ModelError: Not a model, or one that has not been built.
     """
     framework_of(model)
-    from howsure.models.keras_audit import audit_keras
+    from howsure.models.keras.audit import audit_keras
 
     return audit_keras(model, x, gaussian_noise=gaussian_noise, plan=plan)

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.certainty import write_whole
 from howsure.errors import FileError, HowsureError, HowsureWarning
 from howsure.known_digits import BlendedDigits, KnownDigits, blended_digits, coin_flip_scores, known_digits
+from howsure.results.certainty import write_whole
 
 __all__ = [
     "BlendedDigits",
@@ -170,7 +170,7 @@ def _keep(arrays: dict[str, Bytes], path: Path) -> str:
 
 def _from_keras() -> dict[str, Bytes]:
     try:
-        from howsure.models import question
+        from howsure.demo import question
     except ImportError as error:
         raise FileError(f"Keras cannot be imported ({error})") from error
     return question.download_mnist()

@@ -19,11 +19,11 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 from scipy.stats import binomtest
 
-from howsure.certainty import Certainty, entropy_of
 from howsure.errors import InputError
-from howsure.evaluate import SMALLEST, Score
-from howsure.trust.labelled import check_certainty
-from howsure.verdict import COIN_FLIP, Thresholds, judge
+from howsure.judge.evaluate import SMALLEST, Score
+from howsure.judge.labelled import check_certainty
+from howsure.results.certainty import Certainty, entropy_of
+from howsure.results.verdict import COIN_FLIP, Thresholds, judge
 
 Floats = NDArray[np.float64]
 Images = NDArray[np.float32]

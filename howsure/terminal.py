@@ -15,10 +15,11 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from howsure import verdict as verdicts
-from howsure.certainty import Certainty, Row
-from howsure.compare import Comparison
-from howsure.report.words import counted, rate, settled_in_words
+from howsure.compare.run import Comparison
+from howsure.report.words import settled_in_words
+from howsure.results import verdict as verdicts
+from howsure.results.certainty import Certainty, Row
+from howsure.words import counted, rate
 
 SECONDS_BETWEEN_LINES = 10.0
 

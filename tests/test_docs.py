@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 import howsure
-from howsure.cli import app
+from howsure.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = [

@@ -11,32 +11,32 @@ import howsure
 FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras")
 WITHOUT_A_MODEL = (
     "howsure",
-    "howsure.certainty",
-    "howsure.verdict",
+    "howsure.results.certainty",
+    "howsure.results.verdict",
     "howsure.report",
-    "howsure.summary",
+    "howsure.sampling.summary",
     "howsure.errors",
-    "howsure.outputs",
-    "howsure.data",
-    "howsure.files",
-    "howsure.tables",
-    "howsure.images",
+    "howsure.outcomes.outputs",
+    "howsure.data.rows",
+    "howsure.data.files",
+    "howsure.data.tables",
+    "howsure.data.images",
     "howsure.audit",
     "howsure.models",
-    "howsure.dropout.masks",
-    "howsure.dropout.groups",
-    "howsure.dropout.method",
-    "howsure.compare",
+    "howsure.sampling.masks",
+    "howsure.sampling.balance",
+    "howsure.methods.mc_dropout",
+    "howsure.compare.run",
     "howsure.known_digits",
     "howsure.shifts",
     "howsure.methods.ensemble",
     "howsure.methods.laplace",
-    "howsure.trust.abstain",
-    "howsure.trust.calibrate",
-    "howsure.trust.familiarity",
-    "howsure.trust.handover",
-    "howsure.trust.sets",
-    "howsure.cli",
+    "howsure.judge.abstain",
+    "howsure.judge.calibrate",
+    "howsure.judge.familiarity",
+    "howsure.judge.handover",
+    "howsure.judge.sets",
+    "howsure.cli.app",
     "howsure.terminal",
 )
 
@@ -53,7 +53,7 @@ def test_all_of_it_loads_no_framework():
     assert loaded_after("import " + ", ".join(WITHOUT_A_MODEL)) == []
 
 
-@pytest.mark.parametrize("name", ["howsure", "howsure.certainty", "howsure.report"])
+@pytest.mark.parametrize("name", ["howsure", "howsure.results.certainty", "howsure.report"])
 def test_one_module_alone_loads_no_framework(name):
     assert loaded_after(f"import {name}") == []
 

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from howsure import terminal
-from howsure.certainty import Certainty
-from howsure.report.words import UNIT
+from howsure.results.certainty import Certainty
+from howsure.words import UNIT
 
 
 def made(probabilities, truth=None, **more):

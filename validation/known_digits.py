@@ -18,10 +18,10 @@ import numpy as np
 from keras import layers
 
 import howsure
-from howsure.compare import CALIBRATED, with_ensemble
+from howsure.compare.run import CALIBRATED, with_ensemble
 from howsure.datasets import KnownDigits, coin_flip_scores, known_digits, mnist
-from howsure.evaluate import Score
-from howsure.models.members import train_members
+from howsure.judge.evaluate import Score
+from howsure.training.members import train_members
 
 SIZES = (1_000, 4_000, 16_000)
 TEST = 4_000

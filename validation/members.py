@@ -17,9 +17,9 @@ from keras.optimizers import schedules
 from numpy.typing import NDArray
 
 from benchmarks import networks
-from howsure.models import question
-from howsure.models.keras_precision import bfloat16_is_faster
-from howsure.models.members import Snapshots, Swag, train_members
+from howsure.demo import question
+from howsure.models.keras.fast.precision import bfloat16_is_faster
+from howsure.training import Snapshots, Swag, train_members
 
 RATE = 1e-3
 BATCH_SIZE = 128

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 import howsure
 from benchmarks import networks
 from howsure import shifts
-from howsure.compare import OF_FAMILIARITY, with_ensemble
-from howsure.evaluate import OUTSIDE
-from howsure.models import question
+from howsure.compare.findings import findings, lead
+from howsure.compare.run import OF_FAMILIARITY, with_ensemble
+from howsure.demo import question
+from howsure.judge.evaluate import OUTSIDE
 from howsure.report import write_comparison
-from howsure.report.findings import findings, lead
 from validation import members
 
 MEMBERS, EPOCHS = 4, 6

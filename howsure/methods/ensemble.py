@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from howsure.certainty import Certainty, entropy_of
-from howsure.dropout.groups import widening
-from howsure.dropout.method import MCDropout
 from howsure.errors import InputError
+from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
-from howsure.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, entropy_correction
+from howsure.results.certainty import Certainty, entropy_of
+from howsure.sampling.balance import widening
+from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, entropy_correction
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from scipy.linalg import helmert
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
-from howsure.certainty import Certainty
-from howsure.dropout.rounds import Passes
+from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError
-from howsure.labels import check_class_names, check_labels
 from howsure.models.features import Features, features_of
-from howsure.summary import Summary
+from howsure.results.certainty import Certainty
+from howsure.sampling.rounds import Passes
+from howsure.sampling.summary import Summary
 
 Floats = NDArray[np.float64]
 

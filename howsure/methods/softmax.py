@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from howsure.certainty import entropy_of
-from howsure.dropout.rounds import Passes, Run
+from howsure.results.certainty import entropy_of
+from howsure.sampling.rounds import Passes, Run
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.data import InputSpec
-from howsure.dropout.masks import Site
+from howsure.data.rows import InputSpec
 from howsure.errors import ModelError
+from howsure.sampling.masks import Site
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.data import in_rows
+from howsure.data.rows import in_rows
 from howsure.errors import InputError, ModelError
 from howsure.models import framework_of
 
@@ -67,7 +67,7 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
             expected="the Keras 3 model itself",
             received=type(model).__name__,
         )
-    from howsure.models.keras_features import features
+    from howsure.models.keras.features import features
 
     return features(model, x, batch_size=batch_size)
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.certainty import Certainty, Row, percent
 from howsure.errors import InputError
 from howsure.report.images import Picture, Pixels, are_images, pictures
-from howsure.report.words import counted, rate
-from howsure.verdict import SURE
+from howsure.results.certainty import Certainty, Row, percent
+from howsure.results.verdict import SURE
+from howsure.words import counted, rate
 
 _MOST_CLASSES = 5
 _LEAST_PROBABILITY = 0.01

@@ -10,13 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.certainty import write_whole
-from howsure.compare import AS_THEY_ARE, CALIBRATED, HIGHER_IS_BETTER, Comparison
-from howsure.dropout.method import MCDropout
-from howsure.methods.ensemble import Ensemble
-from howsure.methods.softmax import Softmax
-from howsure.report.axes import Axis, number_axis
-from howsure.report.findings import (
+from howsure.compare.findings import (
     Finding,
     called,
     factor_of,
@@ -26,8 +20,14 @@ from howsure.report.findings import (
     percent_more,
     the,
 )
+from howsure.compare.run import AS_THEY_ARE, CALIBRATED, HIGHER_IS_BETTER, Comparison
+from howsure.methods.ensemble import Ensemble
+from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.softmax import Softmax
+from howsure.report.axes import Axis, number_axis
 from howsure.report.templates import environment
-from howsure.report.words import UNIT, value_and_interval
+from howsure.results.certainty import write_whole
+from howsure.words import UNIT, value_and_interval
 
 _TITLE = "Which method is better here?"
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from howsure.certainty import Certainty
 from howsure.report.axes import Axis, count_axis, odds_axis, share_axis
 from howsure.report.figures import (
     Proportion,
@@ -17,7 +16,8 @@ from howsure.report.figures import (
     reliability,
     risk_coverage,
 )
-from howsure.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
+from howsure.results.certainty import Certainty
+from howsure.results.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
 
 _MOST_POINTS = 400
 _COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)

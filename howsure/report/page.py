@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.audit import Audit
-from howsure.certainty import Certainty, write_whole
-from howsure.compare import Comparison
+from howsure.compare.findings import findings, lead
+from howsure.compare.run import Comparison
 from howsure.report import words
 from howsure.report.cards import cards, check_rows, coin_flip_positions, mistake_positions
 from howsure.report.drawings import draw_histogram, draw_reliability, draw_risk_coverage
 from howsure.report.figures import Proportion, proportion
-from howsure.report.findings import findings, lead
 from howsure.report.images import are_images
 from howsure.report.templates import environment
-from howsure.verdict import REASONS, SURE, UNFAMILIAR, VERDICTS
+from howsure.results.certainty import Certainty, write_whole
+from howsure.results.verdict import REASONS, SURE, UNFAMILIAR, VERDICTS
 
 _TITLE = "How sure is the model?"
 _SHOWN_AT_ONCE = 12

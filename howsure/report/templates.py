@@ -7,8 +7,9 @@ from pathlib import Path
 
 import jinja2
 
+from howsure import words as in_sentences
 from howsure.report import words
-from howsure.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
+from howsure.results.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
 
 
 @cache
@@ -22,11 +23,11 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     found.filters |= {
-        "counted": words.counted,
+        "counted": in_sentences.counted,
         "interval": words.interval_of,
         "place": lambda position: f"{position:.2f}%",
-        "points": words.points,
-        "rate": words.rate,
+        "points": in_sentences.points,
+        "rate": in_sentences.rate,
         "share": words.share_of,
         "thousands": lambda number: f"{number:,}",
     }

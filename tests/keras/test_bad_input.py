@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import howsure
-from howsure.models.keras_kept import ATTRIBUTE
+from howsure.models.keras.kept import ATTRIBUTE
 
 from . import networks
 

@@ -11,9 +11,9 @@ from scipy.special import log_softmax
 from sklearn import metrics
 
 import howsure
-from howsure.compare import AS_THEY_ARE, with_ensemble
-from howsure.evaluate import told_apart
-from howsure.trust.calibrate import _folds
+from howsure.compare.run import AS_THEY_ARE, with_ensemble
+from howsure.judge.calibrate import _folds
+from howsure.judge.evaluate import told_apart
 
 from . import networks
 
@@ -187,7 +187,7 @@ def familiar(images):
         for score in ("neighbours", "energy")
     }
     calls, seen = [], []
-    module = sys.modules["howsure.compare"]  # the package's attribute of that name is the function
+    module = sys.modules["howsure.compare.run"]  # the package's attribute of that name is the function
 
     def counted(model, x, *more):
         calls.append(len(x))

@@ -11,13 +11,13 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.dropout.early import REPLICATES
-from howsure.dropout.masks import DROPOUT, Site
-from howsure.dropout.plan import Plan, design_of
-from howsure.dropout.rounds import estimate_rows
-from howsure.dropout.tree import measure_early_errors
-from howsure.models.keras import adapt
-from howsure.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
+from howsure.models.keras.model import adapt
+from howsure.sampling.error import REPLICATES
+from howsure.sampling.estimate import measure_early_errors
+from howsure.sampling.masks import DROPOUT, Site
+from howsure.sampling.plan import Plan, design_of
+from howsure.sampling.rounds import estimate_rows
+from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
 
 _prepare_run = importlib.import_module("howsure.assess")._prepare_run
 

@@ -7,10 +7,10 @@ from keras import layers, ops
 
 import howsure
 from howsure.errors import InputError, ModelError
-from howsure.models import keras_features
+from howsure.judge.familiarity import familiarity
 from howsure.models.features import features_of
-from howsure.models.keras import adapt
-from howsure.trust.familiarity import familiarity
+from howsure.models.keras import features as keras_features
+from howsure.models.keras.model import adapt
 
 from .networks import ARCHITECTURES, build, rows_for
 from .test_invariances import same, snapshot

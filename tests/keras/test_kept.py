@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models import keras as adapter_of
+from howsure.models.keras import model as adapter_of
 
 from .networks import build, rows_for
 

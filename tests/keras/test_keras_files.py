@@ -8,7 +8,7 @@ import pytest
 from keras import layers, ops
 
 import howsure
-from howsure.models.keras_files import load
+from howsure.models.keras.files import load
 
 from .networks import Block, build
 

@@ -12,8 +12,8 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.methods.swag import Moments, add_epoch, draw_weights
-from howsure.models.members import Snapshots, Swag, _train_as_worker, _with_weights, train_members
+from howsure.training.members import Snapshots, Swag, _train_as_worker, _with_weights, train_members
+from howsure.training.swag import Moments, add_epoch, draw_weights
 
 from . import networks
 
@@ -425,7 +425,7 @@ def test_swag_members_have_the_weights_drawn_and_differ_and_reproduce():
 
 
 def test_statistics_of_members_are_plain_averages_over_batches(monkeypatch):
-    monkeypatch.setattr("howsure.models.keras_clone.BATCH_SIZE", 15)
+    monkeypatch.setattr("howsure.training.clone.BATCH_SIZE", 15)
     keras.utils.set_random_seed(0)
     model, swag = normalised(), Swag(start=1)
     fit(model, epochs=5, callbacks=[swag])

@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models import keras as adapters
-from howsure.models.keras import KerasModel, adapt
+from howsure.models.keras import model as adapters
+from howsure.models.keras.model import KerasModel, adapt
 
 
 @pytest.fixture

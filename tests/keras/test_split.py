@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.keras import KerasModel, adapt
+from howsure.models.keras.model import KerasModel, adapt
 
 from . import networks
 
@@ -141,7 +141,7 @@ def test_what_all_passes_share_is_computed_once_and_kept_block_by_block(monkeypa
     same(howsure.assess(model, x), kept)
     assert shared == [48, 64]  # 40 rows of the pilot, and the others
     shared.clear()
-    monkeypatch.setattr("howsure.dropout.rounds.KEPT_ROWS", 40)
+    monkeypatch.setattr("howsure.sampling.rounds.KEPT_ROWS", 40)
     same(howsure.assess(model, x, method=method, batch_size=16), kept)
     assert shared == [16, 16, 8, 16, 16, 8, 12]
     shared.clear()
@@ -161,12 +161,12 @@ def test_blocks_of_rows_are_as_large_as_what_they_share_allows(monkeypatch):
         lambda self, shares: kept.append([len(of[0][0]) for of in shares]) or joined(self, shares),
     )
     # 1,152 numbers behind the first convolution; 32 before the dropout, for each of 64 passes.
-    monkeypatch.setattr("howsure.models.keras.LARGEST_FOLD", 32 * 64 * 2)
+    monkeypatch.setattr("howsure.models.keras.model.LARGEST_FOLD", 32 * 64 * 2)
     same(howsure.assess(model, x, method=method), whole)
     # 128 rows may be kept; with TensorFlow twice as many numbers computed at once.
     assert kept == [[7] * 12 + [6] if keras.backend.backend() == "tensorflow" else [3] * 30]
     kept.clear()
-    monkeypatch.setattr("howsure.models.keras.LARGEST_FOLD", 600)
+    monkeypatch.setattr("howsure.models.keras.model.LARGEST_FOLD", 600)
     same(howsure.assess(model, x, method=method), whole)
     assert kept == [[1] * 18] * 5
 

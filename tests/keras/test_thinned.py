@@ -6,10 +6,10 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.dropout.masks import draw
-from howsure.models import keras_thinned
-from howsure.models.keras import adapt
-from howsure.models.keras_thinned import Dropped, Folded
+from howsure.models.keras.fast import kernels as keras_thinned
+from howsure.models.keras.fast.kernels import Dropped, Folded
+from howsure.models.keras.model import adapt
+from howsure.sampling.masks import draw
 
 ROWS = 5
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 import howsure
 from howsure.methods.ensemble import combined
-from howsure.summary import Summary
+from howsure.sampling.summary import Summary
 
 
 def member(probabilities, expected_entropy=None):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.certainty import Certainty
+from howsure.results.certainty import Certainty
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 DRAWN = {"rect", "line", "circle", "path", "use"}

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from howsure.assess import Method
-from howsure.certainty import Certainty, entropy_of
-from howsure.compare import AS_THEY_ARE, CALIBRATED, Comparison
-from howsure.dropout.method import MCDropout
+from howsure.compare.findings import better, findings, in_numbers, lead, the
+from howsure.compare.run import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.errors import FileError
-from howsure.evaluate import Score, evaluate, told_apart
+from howsure.judge.calibrate import cross_calibrated
+from howsure.judge.evaluate import Score, evaluate, told_apart
 from howsure.methods.ensemble import Ensemble
+from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.report import render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
-from howsure.report.findings import better, findings, in_numbers, lead, the
-from howsure.report.words import value_and_interval
-from howsure.trust.calibrate import cross_calibrated
+from howsure.results.certainty import Certainty, entropy_of
+from howsure.words import value_and_interval
 from tests.report.made import Page
 
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from howsure.report.figures import histogram, proportion, reliability, risk_coverage
-from howsure.verdict import VERDICTS
+from howsure.results.verdict import VERDICTS
 from tests.report.made import make_certainty
 
 

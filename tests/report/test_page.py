@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from howsure.report import render
-from howsure.report.words import UNIT
+from howsure.words import UNIT
 from tests.report.made import Page, make_certainty
 from tests.report.pages import AUDIT, PAGES, images
 

@@ -10,7 +10,7 @@ import pytest
 from howsure.errors import FileError, InputError
 from howsure.report import render, write_report
 from howsure.report.words import WHAT_A_REASON_MEANS
-from howsure.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS, Thresholds
+from howsure.results.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS, Thresholds
 from tests.report.made import Page, certainty_of, make_certainty
 from tests.report.pages import AUDIT, PAGES, images
 from tests.report.test_figures import wilson

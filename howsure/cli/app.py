@@ -1,0 +1,514 @@
+"""The command line: parse, call, print; no logic.
+
+Exit codes: 0 done, 1 done but something in the data was left out and said, 2 wrong use or wrong input,
+130 interrupted. Results go to stdout; progress, warnings and errors of `assess` and `audit` to stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+import howsure
+from howsure.compare.findings import findings, lead
+from howsure.compare.run import default_methods, with_ensemble
+from howsure.data.files import read_class_names, read_labels, read_rows
+from howsure.data.labels import check_labels
+from howsure.data.rows import Array, Rows, counted
+from howsure.errors import DependencyError, FileError, HowsureError, HowsureWarning, InputError
+from howsure.report import write_comparison, write_report
+from howsure.results.certainty import Certainty
+from howsure.terminal import comparison_table, paragraph, progress, say, summary, undecided_table
+
+LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
+
+_BACKENDS = ("tensorflow", "jax", "torch")
+_SHOWN = 10
+
+app = typer.Typer(
+    help="How sure is your neural network, row by row?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Outputs(StrEnum):
+    """What a model gives."""
+
+    logits = "logits"
+    probabilities = "probabilities"
+
+
+Model = Annotated[Path, typer.Argument(help="A Keras model: .keras, or legacy .h5.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same passes.")]
+DivideBy = Annotated[
+    float | None, typer.Option(help="Divide the rows by this first, for example 255 for images.")
+]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Let the model file run code of its own; only if you trust it.")
+]
+
+
+@app.command("demo")
+def demo_command(
+    folder: Annotated[Path, typer.Option(help="Where model, table and report go.")] = Path("demo"),
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train so long instead of two minutes; the question's own is 30."),
+    ] = None,
+    ensemble: Annotated[
+        int, typer.Option(min=1, help="Train so many networks, and compare their ensemble too.")
+    ] = 1,
+    seed: Seed = 0,
+) -> None:
+    """Train a digit classifier with dropout on MNIST and show for which digits it flips a coin."""
+    with _plain_words():
+        _check_folder(folder)
+        _load_keras()
+        from howsure.demo import run as demo
+
+        demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=Console())
+
+
+@app.command("audit")
+def audit_command(
+    model: Model,
+    data: Annotated[
+        Path | None, typer.Option(help="Rows from which to plan how many masks each layer gets.")
+    ] = None,
+    save_plan: Annotated[
+        Path | None, typer.Option(help="Keep that plan, .json, for `assess --plan`; needs --data.")
+    ] = None,
+    divide_by: DivideBy = None,
+    allow_code: AllowCode = False,
+) -> None:
+    """Say what in a model is random, what stays fixed, what a pass costs, and how passes are planned."""
+    with _plain_words():
+        _check_divisor(divide_by)
+        _check_exists(model, "model")
+        if data is not None:
+            _check_exists(data, "data")
+        if save_plan is not None:
+            if data is None:
+                raise InputError("There are no rows to plan from", expected="--data with --save-plan")
+            _check_output(save_plan, ".json", [model, data])
+        network = _load_model(model, allow_code)
+        plan = None
+        if data is not None:
+            rows = _read_rows(data, network, skip_unreadable=False)
+            plan = howsure.plan(network, _divided(rows.x, divide_by))
+        if plan is not None and save_plan is not None:
+            plan.save(save_plan)
+        say(Console(), str(howsure.audit(network, plan=plan)))
+
+
+@app.command("assess")
+def assess_command(
+    model: Model,
+    data: Annotated[Path, typer.Argument(help="Rows: .npz, .npy, .csv, .parquet, or a folder of images.")],
+    out: Annotated[Path, typer.Option(help="Table to write, .parquet.")],
+    report: Annotated[Path | None, typer.Option(help="Page to write, .html.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="True classes, .npy or .csv.")] = None,
+    class_names: Annotated[
+        str | None, typer.Option(help="Names in the order of the model's outputs: a,b,c or a file.")
+    ] = None,
+    passes: Annotated[int | None, typer.Option(help="The same number of passes for every row.")] = None,
+    target_error: Annotated[
+        float | None,
+        typer.Option(help="Or passes until every probability is known so well (0.01 unless given)."),
+    ] = None,
+    max_passes: Annotated[int | None, typer.Option(help="But at most so many.")] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="Kept by `audit --save-plan`: a row's numbers then depend on no other row."),
+    ] = None,
+    seed: Seed = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 256,
+    outputs: Annotated[
+        Outputs | None, typer.Option(help="What the model gives, where its last layer does not say.")
+    ] = None,
+    divide_by: DivideBy = None,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, and say which.")
+    ] = False,
+    allow_code: AllowCode = False,
+) -> None:
+    """Say for each row what the model predicts, how certain that is, and why it is unsure."""
+    errors, console = Console(stderr=True), Console()
+    with _plain_words():
+        method = howsure.MCDropout(
+            passes=passes,
+            target_error=target_error,
+            max_passes=max_passes,
+            plan=None if plan is None else howsure.Plan.load(plan),
+        )
+        _check_divisor(divide_by)
+        _check_exists(model, "model")
+        _check_exists(data, "data")
+        inputs = [model, data]
+        if labels is not None:
+            _check_exists(labels, "file of labels")
+            inputs.append(labels)
+        _check_output(out, ".parquet", inputs)
+        if report is not None:
+            _check_output(report, ".html", [*inputs, out])
+        names = None if class_names is None else read_class_names(class_names)
+        given_labels = None if labels is None else read_labels(labels)
+
+        network = _load_model(model, allow_code)
+        rows = _read_rows(data, network, skip_unreadable)
+        truth = given_labels if given_labels is not None else _labels_in(rows, names)
+        _check_truth(truth, rows, network)
+        blocks: list[Certainty] = []
+        with _kept_when_interrupted(blocks, out), progress(errors, "Assessing") as shown:
+            blocks += howsure.stream(
+                network,
+                _divided(rows.x, divide_by),
+                method=method,
+                seed=seed,
+                batch_size=batch_size,
+                outputs=None if outputs is None else outputs.value,
+                class_names=names if names is not None else rows.class_names,
+                progress=lambda done, total: shown(done / max(1, total), f"{done:,} of {total:,} rows"),
+            )
+        certainty = Certainty.joined(blocks)
+        if truth is not None:
+            certainty = certainty.with_truth(truth)
+        _save(certainty, out)
+        if report is not None:
+            pictures = rows.x if isinstance(rows.x, np.ndarray) else None
+            write_report(report, certainty, pictures, audit=howsure.audit(network))
+
+        paragraph(console, summary(certainty))
+        if len(certainty):
+            say(console, "\nThe most undecided:\n")
+            console.print(undecided_table(certainty, _SHOWN, rows.names))
+        say(console, f"\nTable:   {out}")
+        if report is not None:
+            say(console, f"Report:  {report}")
+        if rows.left_out:
+            count = counted(len(rows.left_out), "unreadable image")
+            say(errors, f"left out: {count}; the rows are numbered without them")
+            for line in rows.left_out:
+                say(errors, f"  {line}")
+            raise typer.Exit(LEFT_OUT)
+
+
+@app.command("compare")
+def compare_command(
+    model: Model,
+    data: Annotated[
+        Path, typer.Argument(help="Rows with known classes: .npz, .npy, .csv, .parquet, or class folders.")
+    ],
+    labels: Annotated[Path | None, typer.Option(help="True classes, .npy or .csv.")] = None,
+    member: Annotated[
+        list[Path] | None,
+        typer.Option(help="One more model, trained from another seed; together they are an ensemble."),
+    ] = None,
+    outside: Annotated[
+        list[Path] | None, typer.Option(help="Rows of no class of the model's, to see who notices them.")
+    ] = None,
+    shifted: Annotated[
+        list[Path] | None,
+        typer.Option(help="The same rows in the same order, as they come when something has changed."),
+    ] = None,
+    shifts: Annotated[
+        bool,
+        typer.Option(
+            help="Whether images are also turned, moved, made noisy and blurred; not with --shifted."
+        ),
+    ] = True,
+    report: Annotated[Path | None, typer.Option(help="Page to write, .html.")] = None,
+    class_names: Annotated[
+        str | None, typer.Option(help="Names in the order of the model's outputs: a,b,c or a file.")
+    ] = None,
+    seed: Seed = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 256,
+    outputs: Annotated[
+        Outputs | None, typer.Option(help="What the model gives, where its last layer does not say.")
+    ] = None,
+    divide_by: DivideBy = None,
+    allow_code: AllowCode = False,
+) -> None:
+    """Say which method has the truest percentages here, by how much, whether the rows can tell, and why."""
+    errors, console = Console(stderr=True), Console()
+    members, changed, strangers = list(member or []), list(shifted or []), list(outside or [])
+    with _plain_words():
+        _check_divisor(divide_by)
+        for path, what in [
+            (model, "model"),
+            (data, "data"),
+            *((path, "model") for path in members),
+            *((path, "data") for path in (*changed, *strangers)),
+            *([(labels, "file of labels")] if labels is not None else []),
+        ]:
+            _check_exists(path, what)
+        if report is not None:
+            taken = [model, data, *members, *changed, *strangers, *([labels] if labels else [])]
+            _check_output(report, ".html", taken)
+        names = None if class_names is None else read_class_names(class_names)
+        given_labels = None if labels is None else read_labels(labels)
+
+        network = _load_model(model, allow_code)
+        rows = _read_rows(data, network, skip_unreadable=False)
+        truth = given_labels if given_labels is not None else _labels_in(rows, names)
+        if truth is None:
+            raise InputError(
+                "There is nothing to compare by",
+                expected="true classes: --labels, an array or column named y, or a folder for each class",
+                received="rows alone",
+            )
+        _check_truth(truth, rows, network)
+        methods = default_methods(network, rows.x)
+        if members:
+            methods = with_ensemble(methods, [_load_model(path, allow_code) for path in members])
+
+        def named(paths: Sequence[Path]) -> dict[str, Any]:
+            read = {path.name: _read_rows(path, network, skip_unreadable=False).x for path in paths}
+            if len(read) < len(paths):
+                raise InputError("Two files of rows have the same name", expected="names to tell them by")
+            return {name: _divided(x, divide_by) for name, x in read.items()}
+
+        with progress(errors, "Comparing") as shown:
+            comparison = howsure.compare(
+                network,
+                _divided(rows.x, divide_by),
+                truth,
+                methods=methods,
+                shifts=None if shifts and not changed else named(changed),
+                outside=named(strangers),
+                seed=seed,
+                batch_size=batch_size,
+                outputs=None if outputs is None else outputs.value,
+                class_names=names if names is not None else rows.class_names,
+                progress=lambda done, total: shown(done / max(1, total), f"{done:,} of {total:,} rows"),
+            )
+        if report is not None:
+            write_comparison(report, comparison)
+
+        paragraph(console, lead(comparison))
+        say(console, "")
+        console.print(comparison_table(comparison))
+        for finding in findings(comparison):
+            say(console, f"\n{finding.question}")
+            paragraph(console, finding.said)
+            for rows_like, said in finding.points:
+                paragraph(console, f"- {rows_like}: {said}")
+            if finding.note:
+                paragraph(console, finding.note)
+        if report is not None:
+            say(console, f"\nReport:  {report}")
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # an old terminal shows '?' for what it cannot draw
+    app()
+
+
+@contextlib.contextmanager
+def _plain_words() -> Iterator[None]:
+    """Turn howsure's errors and warnings, and Ctrl-C, into one line on stderr and an exit code."""
+    errors, said = Console(stderr=True), set()
+    with warnings.catch_warnings():
+        show_others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, HowsureWarning):
+                if str(message) not in said:  # `compare` assesses many times
+                    say(errors, f"warning: {message}")
+                said.add(str(message))
+            else:
+                show_others(message, category, *place, **more)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", HowsureWarning)
+        try:
+            yield
+        except HowsureError as error:
+            say(errors, f"error: {error}")
+            raise typer.Exit(WRONG) from error
+        except KeyboardInterrupt as error:
+            say(errors, "interrupted")
+            raise typer.Exit(INTERRUPTED) from error
+
+
+# --- paths, before work begins ----------------------------------------------------------------
+
+
+def _check_exists(path: Path, what: str) -> None:
+    if not path.exists():
+        raise FileError(f"The {what} does not exist", received=path)
+
+
+def _check_output(path: Path, suffix: str, taken: Sequence[Path]) -> None:
+    """Raise unless a file can be written there that is none of those taken."""
+    if path.suffix.lower() != suffix:
+        raise InputError(f"'{path}' has the wrong ending", expected=f"a name that ends in {suffix}")
+    for other in taken:
+        if path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other)):
+            raise InputError(f"'{path}' would overwrite '{other}'", expected="another name for the output")
+    if path.is_dir():
+        raise FileError(f"'{path}' is a folder", expected="the name of a file to write")
+    _check_writable(path.parent)
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the folder if it is not there; raise unless files can be written in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"The folder '{folder}' cannot be made ({error.strerror or error})") from error
+    _check_writable(folder)
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise FileError(
+            f"Nothing can be written in the folder '{folder}' ({error.strerror or error})"
+        ) from error
+
+
+@contextlib.contextmanager
+def _kept_when_interrupted(blocks: list[Certainty], out: Path) -> Iterator[None]:
+    """On Ctrl-C write the rows that are done beside `out`, and say so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if blocks:
+            part = out.with_name(f"{out.stem}.part{out.suffix}")
+            certainty = Certainty.joined(blocks)
+            certainty.save(part)
+            say(Console(stderr=True), f"kept: the first {len(certainty):,} rows, in '{part}'")
+        raise
+
+
+def _save(certainty: Certainty, out: Path) -> None:
+    """Write the table; where that fails, keep it in the folder for temporary files and say so."""
+    try:
+        certainty.save(out)
+    except FileError as error:
+        with tempfile.NamedTemporaryFile(prefix=f"{out.stem}.", suffix=out.suffix, delete=False) as kept:
+            pass
+        try:
+            certainty.save(kept.name)
+        except FileError:
+            Path(kept.name).unlink(missing_ok=True)
+            raise error from None
+        raise FileError(
+            error.what, mend=f"{error.mend}. What was computed is not lost: it is in '{kept.name}'"
+        ) from error
+
+
+# --- rows and labels --------------------------------------------------------------------------
+
+
+def _check_divisor(divisor: float | None) -> None:
+    if divisor is not None and not (np.isfinite(divisor) and divisor != 0):
+        raise InputError("--divide-by cannot be used", expected="a number other than 0", received=divisor)
+
+
+def _divided(x: Array | dict[str, Array], divisor: float | None) -> Array | dict[str, Array]:
+    if divisor is None:
+        return x
+    if isinstance(x, dict):
+        return {name: np.divide(array, divisor, dtype=np.float32) for name, array in x.items()}
+    return np.divide(x, divisor, dtype=np.float32)
+
+
+def _labels_in(rows: Rows, names: Sequence[str] | None) -> Array | None:
+    """The labels found with the rows; those of class folders follow the class names, where given."""
+    if rows.labels is None or rows.class_names is None or names is None:
+        return rows.labels
+    unknown = [folder for folder in rows.class_names if folder not in names]
+    if unknown:
+        raise InputError(
+            f"The folder '{unknown[0]}' is not among the class names",
+            expected=f"folders named like the classes: {', '.join(names[:12])}",
+            mend="Rename the folders, or name the classes like them, in the order of the model's outputs",
+        )
+    return np.array([names.index(folder) for folder in rows.class_names])[rows.labels]
+
+
+def _check_truth(truth: Array | None, rows: Rows, network: Any) -> None:
+    """Raise for labels that do not fit now, rather than after the passes."""
+    shape = getattr(network, "output_shape", None)
+    if truth is not None and isinstance(shape, tuple) and isinstance(shape[-1], int):
+        x = next(iter(rows.x.values())) if isinstance(rows.x, dict) else rows.x
+        check_labels(truth, len(x), max(2, shape[-1]))
+
+
+# --- Keras ------------------------------------------------------------------------------------
+
+
+def _load_model(path: Path, allow_code: bool) -> Any:
+    _load_keras()
+    from howsure.models.keras.model import load
+
+    return load(path, allow_code=allow_code)
+
+
+def _read_rows(data: Path, network: Any, skip_unreadable: bool) -> Rows:
+    from howsure.models.keras.model import input_specs
+
+    return read_rows(data, input_specs(network), skip_unreadable=skip_unreadable)
+
+
+def _load_keras() -> None:
+    """Import Keras on the backend of KERAS_BACKEND, else on the first that is installed.
+
+    TensorFlow's notes about itself are silenced unless TF_CPP_MIN_LOG_LEVEL asks for them.
+    """
+    backend = os.environ.get("KERAS_BACKEND") or next(filter(_is_installed, _BACKENDS), None)
+    if backend is None or not _is_installed("keras") or (backend in _BACKENDS and not _is_installed(backend)):
+        missing = backend if backend is not None and _is_installed("keras") else "Keras with a backend"
+        raise DependencyError(
+            f"{missing} is not installed",
+            mend="Choose one: " + ", ".join(f"pip install 'howsure[{name}]'" for name in _BACKENDS),
+        )
+    os.environ["KERAS_BACKEND"] = backend
+    quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") not in ("0", "1")
+    if quiet:
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with _native_stderr_held() if quiet else contextlib.nullcontext():
+        import howsure.models.keras  # noqa: F401
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+@contextlib.contextmanager
+def _native_stderr_held() -> Iterator[None]:
+    """Hold back what C++ code writes to stderr, which no setting of TensorFlow's silences while it loads."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(terminal, held.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

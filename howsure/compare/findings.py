@@ -1,0 +1,423 @@
+"""A `Comparison` as sentences: which method is better here, by how much, whether the rows can tell, and why.
+
+Every sentence follows from paired intervals. Where these hold 0, no difference is claimed: a method "may be
+as good", or the rows "cannot tell".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from howsure.assess import Method
+from howsure.compare.run import AS_THEY_ARE, CALIBRATED, HIGHER_IS_BETTER, Comparison
+from howsure.judge.evaluate import Score
+from howsure.methods.ensemble import Ensemble
+from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.softmax import Softmax
+from howsure.words import UNIT, counted, rate, value_and_interval
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How the answer to a question is told.
+
+    Attributes:
+        question: A heading.
+        has: What the best method has.
+        does: What `it` does, with the `value` of its score.
+        beside: Where the value of the best lies, in points, from that of another.
+    """
+
+    question: str
+    has: str
+    does: str
+    beside: str = ""
+
+
+WORDINGS = {
+    "nll": Wording(
+        "Whose percentages are truest?",
+        "the truest percentages",
+        "on average {it} gives the true class {value}",
+    ),
+    "aurc": Wording(
+        "Who knows best when it is wrong?",
+        "the best order from certain to doubtful",
+        "averaged over how many {kind}s {it} answers, the most certain first, {value} of the answers are "
+        "wrong",
+        "below",
+    ),
+    "accuracy": Wording(
+        "Who is right most often?", "the most right answers", "{it} is right on {value}", "above"
+    ),
+}
+"""By score, in the order in which they matter."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An answer to one question.
+
+    Attributes:
+        question: A heading.
+        said: One sentence or a few.
+        points: Sets of rows, and what is to be said of each.
+        note: What the field calls it.
+    """
+
+    question: str
+    said: str
+    points: tuple[tuple[str, str], ...] = ()
+    note: str = ""
+
+    @property
+    def answer(self) -> str:
+        """All of it, in one paragraph."""
+        return _joined(self.said, *(f"{_upper(rows)}: {said}" for rows, said in self.points), self.note)
+
+
+def lead(comparison: Comparison) -> str:
+    """The comparison in one sentence.
+
+    The method it names is the cheapest of those that are truer than the yardstick by more than chance and may
+    be as good as the best.
+    """
+    yardstick = comparison.methods[0]
+    ranking = comparison.ranked("nll")
+    if len(comparison.methods) == 1:
+        return f"There is only {the(yardstick)}, so there is nothing to compare."
+    if ranking.best is None:
+        return "Nothing could be compared."
+    truer = better(comparison, "nll")
+    if not truer:
+        return f"Take {the(yardstick)}: nothing else here has truer percentages by more than chance."
+    among = [method for method in truer if method in ranking.tied] or truer
+    chosen = min(among, key=lambda method: comparison.costs[method])
+    return f"Take {the(chosen)}: its percentages are truer than those of {the(yardstick)}."
+
+
+def better(comparison: Comparison, name: str, rows: str = AS_THEY_ARE) -> list[str]:
+    """Methods whose score is better than that of the yardstick by more than chance, in order of methods."""
+    found = []
+    for method in comparison.methods[1:]:
+        gap = comparison.difference(method, comparison.methods[0], name, rows)
+        if gap.excludes_zero and (gap.value > 0) == (name in HIGHER_IS_BETTER):
+            found.append(method)
+    return found
+
+
+def findings(comparison: Comparison) -> list[Finding]:
+    """The answers, in the order in which they matter."""
+    found = [
+        Finding(wording.question, _ranked(comparison, name), note=_note(comparison, name))
+        for name, wording in WORDINGS.items()
+    ]
+    shifted = [name for name in comparison.sets if name != AS_THEY_ARE]
+    if shifted:
+        found.append(Finding("When something has changed", *_under_shift(comparison, shifted)))
+    found += [Finding(f"Who notices '{name}'?", _strangers(comparison, name)) for name in comparison.outside]
+    reasons = list(why(comparison))
+    if reasons:
+        found.append(Finding("Why?", " ".join(reasons)))
+    costs = _costs(comparison)
+    if costs:
+        found.append(Finding("What does it cost?", costs))
+    return found
+
+
+def why(comparison: Comparison) -> Iterator[str]:
+    """What explains the differences there are; nothing where there are none."""
+    yardstick = comparison.methods[0]
+    ensembles = [name for name, kind in comparison.kinds.items() if _averages_networks(kind)]
+    for name in comparison.methods:
+        if name.endswith(CALIBRATED):
+            base = name.removesuffix(CALIBRATED)
+            if base == yardstick:
+                yield from _why_calibrated(comparison, name, base)
+        elif name != yardstick:
+            kind = comparison.kinds[name]
+            if isinstance(kind, MCDropout):
+                yield from _why_dropout(comparison, name, yardstick)
+            elif name in ensembles[:1]:
+                yield from _why_ensemble(comparison, name, yardstick)
+
+
+def _averages_networks(kind: Method) -> bool:
+    return isinstance(kind, Ensemble) and isinstance(kind.each, Softmax)
+
+
+def _why_calibrated(comparison: Comparison, name: str, base: str) -> Iterator[str]:
+    nll = comparison.difference(name, base, "nll")
+    temperature = float(comparison.certainties[name].method["calibration"]["temperature"])
+    if not nll.excludes_zero:
+        yield (
+            f"What calibration changes in {the(base)} may be chance: these {comparison.kind}s show nothing "
+            f"that it mends (temperature {temperature:.2f}, where 1 changes nothing)."
+        )
+        return
+    if nll.value > 0:
+        yield f"Calibration made {the(base)} worse, as it does where there is nothing to mend."
+        return
+    claims = "lowers percentages that claimed too much" if temperature > 1 else "raises modest percentages"
+    yield (
+        f"Calibration {claims} (temperature {temperature:.2f}) and so mends how high they are. It is one "
+        "number for all rows, so it hardly changes their order: it cannot tell which answers are wrong."
+    )
+
+
+def _why_dropout(comparison: Comparison, name: str, yardstick: str) -> Iterator[str]:
+    claimed = float(np.mean(comparison.certainties[name].probability))
+    claimed_before = float(np.mean(comparison.certainties[yardstick].probability))
+    right = comparison.score(name, "accuracy")
+    modest = claimed < right.low and claimed < claimed_before
+    if modest:
+        yield (
+            f"{_upper(the(name))} is too modest: it claims {rate(claimed)} on average and is right on "
+            f"{rate(right.value)}, where {the(yardstick)} claims {rate(claimed_before)}. The mean over "
+            "thinned networks, each weaker than the whole, lowers percentages also where the whole network "
+            "is right."
+        )
+    order = comparison.difference(name, yardstick, "aurc")
+    if order.excludes_zero and order.value < 0:
+        yield (
+            f"{'But it' if modest else _upper(the(name))} orders {comparison.kind}s better: where "
+            "thinned networks contradict each other, the answer is more often wrong, and a single pass "
+            "cannot see that."
+        )
+
+
+def _why_ensemble(comparison: Comparison, name: str, yardstick: str) -> Iterator[str]:
+    nll = comparison.difference(name, yardstick, "nll")
+    accuracy = comparison.difference(name, yardstick, "accuracy")
+    if not (nll.excludes_zero and nll.value < 0):
+        return
+    also = " and is right more often" if accuracy.excludes_zero and accuracy.value > 0 else ""
+    yield (
+        f"{_upper(the(name))} has truer percentages{also}: its networks make different mistakes, which their "
+        "mean evens out."
+    )
+    thinned = [each for each in comparison.methods if isinstance(comparison.kinds[each], MCDropout)]
+    gaps = [comparison.difference(name, each, "nll") for each in thinned]
+    if gaps and all(gap.excludes_zero and gap.value < 0 for gap in gaps):
+        yield "Thinned versions of one network share most of its mistakes, so dropout sees less of that."
+
+
+def _ranked(comparison: Comparison, name: str) -> str:
+    ranking = comparison.ranked(name)
+    yardstick = comparison.methods[0]
+    rows = counted(len(comparison.truth), comparison.kind)
+    if ranking.best is None:
+        return f"That is not defined for these {rows}."
+    first, does = _upper(the(ranking.best)), _does(comparison, ranking.best, name)
+    if len(comparison.methods) == 1:
+        return f"There is only {the(yardstick)}: {does}."
+    if len({comparison.score(method, name).value for method in comparison.methods}) == 1:
+        each = _does(comparison, ranking.best, name, it="each")
+        return f"{_upper(rows)} cannot tell: all are equal, and {each}."
+    others = [the(method) for method in ranking.tied if method not in (ranking.best, yardstick)]
+    surely = better(comparison, name)
+    if len(ranking.tied) == len(comparison.methods):
+        said = (
+            f"{_upper(rows)} cannot tell who is best. {first} comes first: {does}. But each of the others "
+            "may be as good."
+        )
+        return _joined(said, _better_than(yardstick, surely))
+    said = f"{first} {'comes first' if len(ranking.tied) > 1 else f'has {WORDINGS[name].has}'}: {does}"
+    if ranking.best == yardstick:
+        return _joined(f"{said}.", _as_good(others))
+    if yardstick in ranking.tied:
+        its = _value(comparison, yardstick, name)
+        said += f". But {the(yardstick)} may be as good, with {its}{_so_may(others)}."
+        return _joined(said, _better_than(yardstick, surely))
+    gap = comparison.difference(ranking.best, yardstick, name)
+    said += f", {_gap(gap, name, the(yardstick))}."
+    return _joined(said, _as_good(others))
+
+
+def _does(comparison: Comparison, method: str, name: str, it: str = "it") -> str:
+    value = _value(comparison, method, name)
+    return WORDINGS[name].does.format(it=it, value=value, kind=comparison.kind)
+
+
+def _note(comparison: Comparison, name: str) -> str:
+    """What the NLL is, and what the average in the answer has to do with it; nothing for other scores."""
+    best = comparison.ranked(name).best
+    if name != "nll" or best is None:
+        return ""
+    nll, _ = value_and_interval(comparison.score(best, name))
+    return (
+        f"In the words of the field that is NLL {nll}, a penalty for each percentage that the true class did "
+        "not get: 0 is perfect, 0.69 a coin flip between two. The average is the geometric mean, e to the "
+        "power of −NLL."
+    )
+
+
+def _as_good(names: Sequence[str]) -> str:
+    return f"{_upper(_listed(names))} may be as good." if names else ""
+
+
+def _so_may(names: Sequence[str]) -> str:
+    return f", and so may {_listed(names)}" if names else ""
+
+
+def _better_than(yardstick: str, surely: Sequence[str]) -> str:
+    names = [the(name) for name in surely]
+    return f"Better than {the(yardstick)} by more than chance: {_listed(names)}." if names else ""
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _under_shift(comparison: Comparison, shifted: Sequence[str]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """A sentence, and one for each set of rows."""
+    yardstick = comparison.methods[0]
+    said, alone = f"How often {the(yardstick)} is still right", len(comparison.methods) == 1
+    if not alone:
+        said += (
+            f", and which method gives the true class most, of those that give it more than {the(yardstick)} "
+            "by more than chance"
+        )
+    points = []
+    for rows in shifted:
+        right = rate(comparison.score(yardstick, "accuracy", rows).value)
+        truer = better(comparison, "nll", rows)
+        more = "" if alone else "; none gives more by more than chance"
+        if truer:
+            first = min(truer, key=lambda method: comparison.score(method, "nll", rows).value)
+            gap = comparison.difference(first, yardstick, "nll", rows)
+            more = f"; {the(first)} gives {_gap(gap, 'nll')}"
+        points.append((rows, f"right on {right}{more}."))
+    return f"{said}.", tuple(points)
+
+
+def _strangers(comparison: Comparison, rows: str) -> str:
+    yardstick = comparison.methods[0]
+    ranking = comparison.ranked("outside_auroc", rows)
+    if ranking.best is None:
+        return "That is not defined."
+
+    def notices(name: str) -> str:
+        sees = "less familiar" if name in comparison.familiarities else "more doubtful"
+        share = _value(comparison, name, "outside_auroc", rows)
+        return f"{called(comparison, name)} finds the stranger {sees} in {share}"
+
+    pair = f"Of a pair, one of '{rows}' and one of the {comparison.kind}s here"
+    said = [f"{pair}, {notices(ranking.best)} of cases; a guess is right in half."]
+    others = [called(comparison, name) for name in ranking.tied if name not in (ranking.best, yardstick)]
+    if yardstick in ranking.tied and yardstick != ranking.best:
+        its = _value(comparison, yardstick, "outside_auroc", rows)
+        said.append(f"{_upper(the(yardstick))} may be as good, with {its}{_so_may(others)}.")
+    else:
+        said += [f"{_upper(notices(yardstick))}."] if yardstick != ranking.best else []
+        said.append(_as_good(others))
+    if comparison.familiarities and set(comparison.familiarities).isdisjoint(ranking.tied):
+        nearest = max(
+            comparison.familiarities, key=lambda name: comparison.score(name, "outside_auroc", rows).value
+        )
+        said.append(f"{_upper(notices(nearest))}.")
+    return _joined(*said)
+
+
+def _costs(comparison: Comparison) -> str:
+    """What methods cost; empty where there is only the plain softmax."""
+    calibrated = any(name.endswith(CALIBRATED) for name in comparison.methods)
+    free = "Calibration costs next to nothing." if calibrated else ""
+    shown = {
+        name: name
+        for name in comparison.methods
+        if not name.endswith(CALIBRATED) and comparison.kinds[name] != Softmax()
+    } | {name: called(comparison, name) for name in comparison.familiarities}
+    if not shown:
+        return free
+    if not all(np.isfinite(comparison.costs[name]) for name in shown):
+        return _joined("Not measured: costs are told in plain predictions, and none was made.", free)
+    costs = _listed([f"{told} {comparison.costs[name]:.1f}" for name, told in shown.items()])
+    rows = f"{len(comparison.truth):,} {comparison.kind}s"
+    unit = f"How many times as long as a plain prediction of all {rows} each takes, measured once, here"
+    return _joined(f"{unit}: {costs}.", free)
+
+
+# --- numbers in sentences -----------------------------------------------------------------------------
+
+
+def _value(comparison: Comparison, method: str, name: str, rows: str = AS_THEY_ARE) -> str:
+    """A score in per cent with its interval; of the NLL, the mean percentage of the true class."""
+    score = comparison.score(method, name, rows)
+    ends = (score.value, score.low, score.high)
+    if name == "nll":
+        ends = tuple(np.exp([-score.value, -score.high, -score.low]).tolist())
+    return _with_interval(*in_numbers(Score(*(100 * np.minimum(end, 1.0) for end in ends)), UNIT))
+
+
+def _gap(gap: Score, name: str, than: str = "") -> str:
+    """By how much the best is better than another, from the difference of their scores."""
+    if name == "nll":
+        factor = factor_of(gap)
+        if factor.value < 2:
+            value, interval = in_numbers(percent_more(factor), UNIT)
+            said, word = f"{value} more", "than"
+        else:
+            value, interval = in_numbers(factor)
+            said, word = f"{value} times as much", "as"
+        return _with_interval(_joined(said, f"{word} {than}" if than else ""), interval)
+    ends = sorted(100 * abs(end) for end in (gap.low, gap.high))
+    value, interval = in_numbers(Score(100 * abs(gap.value), *ends))
+    return _with_interval(f"{value}\u00a0points {WORDINGS[name].beside} {than}", interval)
+
+
+def factor_of(gap: Score) -> Score:
+    """How many times the probability of another a method gives the true class, from its NLL less the other's.
+
+    The geometric mean over rows: exp(−difference).
+    """
+    return Score(*np.exp([-gap.value, -gap.high, -gap.low]).tolist())
+
+
+def percent_more(factor: Score) -> Score:
+    """The same in per cent more, below 0 where it is less."""
+    return Score(*(100 * (end - 1) for end in (factor.value, factor.low, factor.high)))
+
+
+def in_numbers(score: Score, unit: str = "") -> tuple[str, str]:
+    """A number and its interval for a sentence: `97.8 %` and `97.3 to 98.2 %`, or an empty interval.
+
+    With as many decimals as make the interval three steps wide or more, and up to two more where something
+    would else be rounded to 0 or to 100.
+    """
+    ends = (score.value, score.low, score.high)
+    if not score.high - score.low > 1e-9 * max(abs(score.value), 1):
+        return f"{score.value:.4g}{unit}".replace("-", "−"), ""
+    decimals = max(0, math.ceil(-math.log10((score.high - score.low) / 3)))
+    for _ in range(2):
+        decimals += any(round(end, decimals) in (0, 100) and end not in (0, 100) for end in ends)
+    value, low, high = (f"{round(end, decimals) + 0.0:,.{decimals}f}".replace("-", "−") for end in ends)
+    return f"{value}{unit}", f"{low}\u00a0to\u00a0{high}{unit}"
+
+
+def _with_interval(value: str, interval: str) -> str:
+    return f"{value} ({interval})" if interval else value
+
+
+def the(name: str) -> str:
+    """A method in a sentence: `the softmax`, `the calibrated softmax`, `calibrated MC dropout`."""
+    bare = name.removesuffix(CALIBRATED)
+    calibrated = "calibrated " if bare != name else ""
+    return f"the {calibrated}{bare}" if bare[:1].islower() else f"{calibrated}{bare}"
+
+
+def called(comparison: Comparison, name: str) -> str:
+    """A method or a familiarity in a sentence."""
+    return f"familiarity by {name}" if name in comparison.familiarities else the(name)
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,402 @@
+"""Methods side by side on the same rows: which is better here, by how much, and whether the rows can tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from howsure.assess import Method, assess
+from howsure.audit import audit
+from howsure.data.labels import check_labels
+from howsure.data.rows import quoted
+from howsure.errors import InputError
+from howsure.judge.calibrate import cross_calibrated
+from howsure.judge.evaluate import (
+    OUTSIDE,
+    Evaluation,
+    OutsideEvaluation,
+    Score,
+    evaluate,
+    told_apart,
+    with_outside,
+)
+from howsure.judge.familiarity import Familiarity
+from howsure.methods.ensemble import Ensemble
+from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.softmax import Softmax
+from howsure.models.features import features_of
+from howsure.results.certainty import Certainty
+from howsure.shifts import STANDARD, Shift
+
+Floats = NDArray[np.float64]
+
+AS_THEY_ARE = "as they are"
+"""Name of the rows that nothing was done to."""
+
+SOFTMAX = "softmax"
+DROPOUT = "MC dropout"
+ENSEMBLE = "ensemble"
+CALIBRATED = ", calibrated"
+"""Added to the name of a method for the same after temperature scaling."""
+
+WARM_UP = 512
+"""Rows that every method gets before it is timed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What methods are worth on the same rows.
+
+    Attributes:
+        methods: Their names; the first is the yardstick, and of the others some are calibrated versions.
+        sets: Names of the sets of rows: as they are, then under each shift.
+        outside: Names of the sets of rows from outside the distribution.
+        evaluations: Scores by method and set.
+        against: Scores by method and set from outside: those of the rows as they are beside it.
+        costs: Time for the rows in plain predictions, the shortest over the sets, measured once, here; NaN
+            without the plain softmax among the methods. Calibration itself costs next to nothing.
+        certainties: What each method says of the rows as they are.
+        truth: (N,) the true classes.
+        kinds: What stands behind each name; a calibrated method has that of its method.
+        familiarities: Names of the scores of familiarity. They have costs, and answer one question alone: who
+            notices rows from outside.
+        familiar: What they are worth, by name and set from outside, paired with the methods.
+    """
+
+    methods: tuple[str, ...]
+    sets: tuple[str, ...]
+    outside: tuple[str, ...]
+    evaluations: Mapping[tuple[str, str], Evaluation]
+    against: Mapping[tuple[str, str], Evaluation]
+    costs: Mapping[str, float]
+    certainties: Mapping[str, Certainty]
+    truth: NDArray[np.int64]
+    kinds: Mapping[str, Method]
+    familiarities: tuple[str, ...] = ()
+    familiar: Mapping[tuple[str, str], OutsideEvaluation] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """What one row is, `image` or `row`."""
+        return next(iter(self.certainties.values())).kind
+
+    def score(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Score:
+        """One score, of an `Evaluation`'s attribute `name`; `rows` is a set, or one from outside.
+
+        A familiarity, in the place of a method, has `outside_auroc` and `outside_fpr95` alone.
+
+        Raises:
+            InputError: Another score of a familiarity.
+        """
+        score: Score = getattr(self._evaluation(method, name, rows), name)
+        return score
+
+    def difference(self, method: str, other: str, name: str, rows: str = AS_THEY_ARE) -> Score:
+        """Paired difference of one score, the first method less the other, over the same resampled rows.
+
+        Raises:
+            InputError: As from `score`.
+        """
+        return self._evaluation(method, name, rows).minus(self._evaluation(other, name, rows))[name]
+
+    def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
+        """Who is best in a score, and who cannot be told from it; familiarities too, where they have it."""
+        higher = name in HIGHER_IS_BETTER
+        values = {method: self.score(method, name, rows).value for method in self.rivals(name, rows)}
+        defined = [method for method in values if np.isfinite(values[method])]
+        best = min(defined, key=lambda method: -values[method] if higher else values[method], default=None)
+        tied = [
+            method
+            for method in defined
+            if method == best or not self.difference(method, str(best), name, rows).excludes_zero
+        ]
+        return Ranking(name, rows, best, tuple(tied))
+
+    def rivals(self, name: str, rows: str = AS_THEY_ARE) -> tuple[str, ...]:
+        """The methods, then the familiarities where they have this score of these rows."""
+        return self.methods + (self.familiarities if name in OF_FAMILIARITY and rows in self.outside else ())
+
+    def _evaluation(self, method: str, name: str, rows: str) -> Evaluation | OutsideEvaluation:
+        if method in self.familiarities:
+            if method not in self.rivals(name, rows):
+                raise InputError(
+                    f"Familiarity '{method}' gives no percentages, and so has no such score",
+                    expected=f"{quoted(OF_FAMILIARITY)} of {quoted(self.outside)}",
+                    received=f"'{name}' of '{rows}'",
+                )
+            return self.familiar[method, rows]
+        return self.against[method, rows] if rows in self.outside else self.evaluations[method, rows]
+
+
+OF_FAMILIARITY = OUTSIDE[:2]
+"""Scores that a familiarity has, of rows from outside."""
+
+HIGHER_IS_BETTER = frozenset(
+    {"accuracy", "brier_resolution", "error_auroc", "outside_auroc", "outside_auroc_by_disagreement"}
+)
+"""Scores of which more is better."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Who is best in one score.
+
+    Attributes:
+        name: The score.
+        rows: The set of rows.
+        best: The method, or familiarity, with the best value, or None where the score is not defined for any.
+        tied: The best one, and those whose paired difference from it may be chance, in order of methods.
+    """
+
+    name: str
+    rows: str
+    best: str | None
+    tied: tuple[str, ...]
+
+
+def compare(
+    model: Any,
+    x: Any,
+    labels: ArrayLike,
+    *,
+    methods: Mapping[str, Method] | None = None,
+    shifts: Mapping[str, Shift | Any] | None = None,
+    outside: Mapping[str, Any] | None = None,
+    familiarity: Mapping[str, Familiarity] | None = None,
+    calibrated: bool = True,
+    seed: int = 0,
+    batch_size: int = 256,
+    outputs: str | None = None,
+    class_names: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Comparison:
+    """Assess the same rows by several methods, and score them.
+
+    Args:
+        model: A trained model, as for `assess`.
+        x: (N, …) rows that it was not trained on.
+        labels: (N,) their true classes.
+        methods: By name; the first is the yardstick, best the plain softmax. None stands for that and, where
+            the model has dropout, `MCDropout()`.
+        shifts: By name, the same rows as they come when something has changed: a function that makes them
+            from `x`, or the rows themselves. None stands for `howsure.shifts.STANDARD` where the rows are
+            images, and for none otherwise; {} for none.
+        outside: By name, rows of no class of the model's.
+        familiarity: By name, what `howsure.familiarity` learnt from features of the model. How well it tells
+            rows from outside is compared with the entropy of each method.
+        calibrated: Whether each method is also shown after temperature scaling. Every row is mended by a fit
+            to others, in all its guises; needs 10 rows.
+        seed: Of masks, folds and bootstrap.
+        batch_size: As in `assess`.
+        outputs: As in `assess`.
+        class_names: As in `assess`.
+        progress: Called with (rows done, rows in all), over all methods and sets.
+
+    Returns:
+        A `Comparison`.
+
+    Raises:
+        InputError: Rows, labels or arguments that cannot be used.
+        ModelError: As from `assess`, and with `familiarity` from `features_of`.
+
+    Example:
+        >>> comparison = howsure.compare(model, x, y, outside={"letters": letters})  # doctest: +SKIP
+        >>> print(comparison.score("MC dropout", "nll"))                             # doctest: +SKIP
+    """
+    probe = assess(model, _first(x, 1), method=Softmax(), outputs=outputs, class_names=class_names)
+    chosen = default_methods(model, x) if methods is None else dict(methods)
+    if not chosen:
+        raise InputError("There is no method to compare", expected="at least one, by name", received="none")
+    known = dict(familiarity or {})
+    taken = [name for name in (*chosen, *known) if name.endswith(CALIBRATED)]
+    if taken:
+        raise InputError(
+            f"'{taken[0]}' is the name of a calibrated method", expected=f"names without '{CALIBRATED}'"
+        )
+    if shifts is None:
+        shifts = STANDARD if probe.kind == "image" and hasattr(x, "shape") else {}
+    sets = {AS_THEY_ARE: x} | {name: each(x) if callable(each) else each for name, each in shifts.items()}
+    strangers = dict(outside or {})
+    twice = set(sets) & set(strangers)
+    if twice:
+        raise InputError(f"Two sets of rows have the name '{twice.pop()}'", expected="distinct names")
+    rows = {name: _length(given) for name, given in (sets | strangers).items()}
+    empty = [name for name in strangers if not rows[name]]
+    if empty:
+        raise InputError(f"There are no rows from outside in '{empty[0]}'", expected="at least 1")
+    truth = check_labels(labels, rows[AS_THEY_ARE], probe.probabilities.shape[-1])
+    wrong = [name for name in sets if rows[name] != len(truth)]
+    if wrong:
+        raise InputError(
+            f"The rows '{wrong[0]}' are not the same rows",
+            expected=f"{len(truth)} of them, in the same order",
+            received=rows[wrong[0]],
+        )
+    _check_familiarity(model, x, known, chosen, strangers)
+    total, done = len(chosen) * sum(rows.values()), 0
+    if known:
+        total += rows[AS_THEY_ARE] + sum(rows[name] for name in strangers)
+
+    def passed(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    def run(method: Method, given: Any) -> Certainty:
+        before = done
+        return assess(
+            model,
+            given,
+            method=method,
+            seed=seed,
+            batch_size=batch_size,
+            outputs=outputs,
+            class_names=class_names,
+            progress=lambda of_these, _: passed(before + of_these - done),
+        )
+
+    said: dict[str, dict[str, Certainty]] = {}
+    seconds: dict[str, float] = {}
+    for name, method in chosen.items():
+        assess(model, _first(x, WARM_UP), method=method, seed=seed, batch_size=batch_size, outputs=outputs)
+        said[name] = {}
+        for which, given in (sets | strangers).items():
+            start = time.perf_counter()
+            said[name][which] = run(method, given)
+            if which in sets:
+                seconds[name] = min(seconds.get(name, np.inf), time.perf_counter() - start)
+    scores, of_scores = _familiar(model, {AS_THEY_ARE: x} | strangers, known, batch_size, passed)
+    seconds |= of_scores
+    plain = seconds.get(next((name for name, each in chosen.items() if each == Softmax()), ""), np.nan)
+    costs = {name: spent / plain for name, spent in seconds.items()}
+    if calibrated and len(truth) >= 10:
+        for name in list(said):
+            first, *others = (said[name][which] for which in sets)
+            mended, far = cross_calibrated(
+                first, truth, others, [said[name][which] for which in strangers], seed=seed
+            )
+            said[name + CALIBRATED] = dict(zip([*sets, *strangers], [*mended, *far], strict=True))
+            costs[name + CALIBRATED] = costs[name]
+    evaluations = {
+        (name, which): evaluate(said[name][which], truth, seed=seed) for name in said for which in sets
+    }
+    against = {
+        (name, which): with_outside(
+            evaluations[name, AS_THEY_ARE], said[name][AS_THEY_ARE], said[name][which]
+        )
+        for name in said
+        for which in strangers
+    }
+    yardstick = next(iter(said))
+    familiar = {
+        (name, which): told_apart(against[yardstick, which], each[AS_THEY_ARE], each[which])
+        for name, each in scores.items()
+        for which in strangers
+    }
+    return Comparison(
+        methods=tuple(said),
+        sets=tuple(sets),
+        outside=tuple(strangers),
+        evaluations=evaluations,
+        against=against,
+        costs=costs,
+        certainties={name: found[AS_THEY_ARE] for name, found in said.items()},
+        truth=truth,
+        kinds={name: chosen[name.removesuffix(CALIBRATED)] for name in said},
+        familiarities=tuple(known),
+        familiar=familiar,
+    )
+
+
+def default_methods(model: Any, x: Any) -> dict[str, Method]:
+    """The plain softmax and, where the model has dropout, MC dropout, by name."""
+    methods: dict[str, Method] = {SOFTMAX: Softmax()}
+    if audit(model, _first(x, 1)).random_layers:
+        methods[DROPOUT] = MCDropout()
+    return methods
+
+
+def with_ensemble(methods: Mapping[str, Method], others: Sequence[Any]) -> dict[str, Method]:
+    """The same methods, and the ensemble of the model with others, plain and under MC dropout."""
+    found: dict[str, Method] = {**methods, ENSEMBLE: Ensemble(others)}
+    for name, method in methods.items():
+        if isinstance(method, MCDropout):
+            found[f"{name} of the {ENSEMBLE}"] = Ensemble(others, each=method)
+    return found
+
+
+def _first(x: Any, count: int) -> Any:
+    """The first rows of whatever `assess` takes."""
+    if isinstance(x, dict):
+        return {key: value[:count] for key, value in x.items()}
+    if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
+        return [part[:count] for part in x]
+    return x[:count]
+
+
+def _length(x: Any) -> int:
+    if isinstance(x, dict):
+        return len(next(iter(x.values())))
+    if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
+        return len(x[0])
+    return len(x)
+
+
+def _check_familiarity(
+    model: Any,
+    x: Any,
+    known: Mapping[str, Familiarity],
+    methods: Mapping[str, Method],
+    outside: Mapping[str, Any],
+) -> None:
+    """Raise before work begins what would else be raised after it."""
+    if not known:
+        return
+    if not outside:
+        raise InputError(
+            "Familiarity tells rows from outside, and there are none", expected="`outside`, by name"
+        )
+    for name, each in known.items():
+        if name in methods:
+            raise InputError(f"A method and a familiarity have the name '{name}'", expected="distinct names")
+        if not isinstance(each, Familiarity):
+            raise InputError(
+                f"The familiarity '{name}' cannot be used",
+                expected="what `howsure.familiarity` gives",
+                received=type(each).__name__,
+            )
+        each(features_of(model, _first(x, 1)))
+
+
+def _familiar(
+    model: Any,
+    sets: Mapping[str, Any],
+    known: Mapping[str, Familiarity],
+    batch_size: int,
+    passed: Callable[[int], None],
+) -> tuple[dict[str, dict[str, Floats]], dict[str, float]]:
+    """Scores of all rows by name and set, from features that are computed once, and the seconds of each.
+
+    The seconds are those for the rows as they are, features included, as if it were the only score.
+    """
+    scores: dict[str, dict[str, Floats]] = {name: {} for name in known}
+    seconds: dict[str, float] = {}
+    if not known:
+        return scores, seconds
+    features_of(model, _first(sets[AS_THEY_ARE], WARM_UP), batch_size)
+    for which, given in sets.items():
+        start = time.perf_counter()
+        features = features_of(model, given, batch_size)
+        spent = time.perf_counter() - start
+        for name, each in known.items():
+            start = time.perf_counter()
+            scores[name][which] = each(features)
+            seconds.setdefault(name, spent + time.perf_counter() - start)
+        passed(len(features))
+    return scores, seconds

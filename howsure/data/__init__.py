@@ -1,0 +1,1 @@
+"""From files and arrays to checked rows and labels."""

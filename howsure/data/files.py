@@ -1,0 +1,275 @@
+"""Rows, labels and class names from files and folders, or one error that names the row, column or file."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from howsure.data import images, tables
+from howsure.data.rows import Array, InputSpec, Rows, check_rows, counted, damaged, quoted
+from howsure.errors import FileError, InputError
+
+_LABELS = "y"
+_ACCEPTED = "a .npz, .npy, .parquet or .csv file, an image, or a folder of images"
+
+
+def read_rows(
+    path: str | os.PathLike[str], inputs: Sequence[InputSpec], *, skip_unreadable: bool = False
+) -> Rows:
+    """The rows in a file or folder, checked against what the model takes.
+
+    | path | rows | labels |
+    |---|---|---|
+    | `.npz` | array `x`, or the only array; for several inputs the arrays named like them | array `y` |
+    | `.npy` | the array, memory-mapped | |
+    | `.csv`, `.parquet` | the columns in the order of the file, reshaped to the input's shape (C order); \
+for several inputs the columns named like them; a list column counts as many columns | column `y` |
+    | image or folder of images | sorted by name; grey, RGB or RGBA by the input's channels, 0 … 255, \
+never resized, first frame only | number of the class sub-folder, sorted by name |
+
+    A csv file whose first line holds only numbers has no header.
+
+    Args:
+        path: File or folder.
+        inputs: What the model takes.
+        skip_unreadable: Leave unreadable images out and list them instead of raising.
+
+    Returns:
+        Rows that `check_rows` accepts, uncast.
+
+    Raises:
+        FileError: Missing or damaged, or an unreadable image.
+        InputError: The content cannot be rows of this model.
+    """
+    source = Path(path)
+    suffix = source.suffix.lower()
+    _check_exists(source)
+    if source.is_dir() or suffix in images.SUFFIXES:
+        rows = images.read_images(source, inputs, skip_unreadable)
+    elif suffix == ".npz":
+        rows = _read_npz(source, inputs)
+    elif suffix == ".npy":
+        if len(inputs) > 1:
+            raise InputError(
+                f"'{source}' holds one array, but the model has {len(inputs)} inputs",
+                expected=f"a .npz file with arrays named {quoted([spec.name for spec in inputs])}",
+            )
+        rows = Rows(_open_npy(source))
+    elif suffix in (".csv", ".parquet"):
+        rows = tables.read_table(source, inputs)
+    else:
+        raise InputError(f"'{source}' is not a kind of file that holds rows", expected=_ACCEPTED)
+    return _checked(rows, source, inputs)
+
+
+def read_labels(path: str | os.PathLike[str]) -> Array:
+    """True classes, one per row, as found: (N,) from a `.npy` file or a `.csv` file.
+
+    A csv file has one column, or a column named `y`.
+
+    Raises:
+        FileError: Missing or damaged.
+        InputError: More than one value per row, an empty cell, or another kind of file.
+    """
+    source = Path(path)
+    _check_exists(source)
+    if source.suffix.lower() == ".npy":
+        return _check_one_per_row(np.asarray(_open_npy(source)), source)
+    if source.suffix.lower() != ".csv":
+        raise InputError(
+            f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
+        )
+    return _check_one_per_row(tables.read_label_column(source), source)
+
+
+def read_class_names(text: str) -> tuple[str, ...]:
+    """Class names, in the order of the model's outputs.
+
+    Args:
+        text: The names themselves, separated by commas, or the path of a file: `.txt` with one name a
+            line, `.json` with a list, `.csv` with one line or one column of names and no header.
+
+    Raises:
+        FileError: Missing, or not text.
+        InputError: Not a list of names.
+
+    Example:
+        >>> read_class_names("cat, dog")
+        ('cat', 'dog')
+    """
+    source = Path(text)
+    suffix = source.suffix.lower()
+    is_file = suffix in (".txt", ".json", ".csv") and ("," not in text or os.path.exists(text))
+    if not is_file and "," not in text:
+        raise InputError(
+            f"'{text}' is neither a list of class names nor a file of them",
+            expected="names separated by commas, or a .txt, .json or .csv file",
+        )
+    given = _names_in_file(source, suffix) if is_file else text.split(",")
+    names = [name.strip() for name in given]
+    where = f"'{source}'" if is_file else f"The list '{text}'"
+    if not names:
+        raise InputError(f"{where} holds no class names", expected="one name per class")
+    if "" in names:
+        raise InputError(
+            f"{where} has an empty name in place {names.index('') + 1}", expected="one name per class"
+        )
+    return tuple(names)
+
+
+def _names_in_file(source: Path, suffix: str) -> list[str]:
+    _check_exists(source)
+    if suffix == ".json":
+        return _names_in_json(source)
+    if suffix == ".txt":
+        return _read_text(source).rstrip().splitlines()
+    lines = [cells for _, cells in tables.read_lines(source) if cells]
+    if len(lines) > 1 and any(len(cells) > 1 for cells in lines):
+        raise InputError(
+            f"'{source}' holds more than class names",
+            expected="one line or one column of names",
+            received=f"{len(lines)} lines, the first of {counted(len(lines[0]), 'cell')}",
+        )
+    return [cell for cells in lines for cell in cells]
+
+
+def _read_text(source: Path) -> str:
+    try:
+        return source.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise FileError(f"'{source}' cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise FileError(f"'{source}' is not text in UTF-8", mend="Save it as UTF-8") from error
+
+
+def _names_in_json(source: Path) -> list[str]:
+    expected = 'a list of names, ["cat", "dog"]'
+    try:
+        names = json.loads(_read_text(source))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"'{source}' is not JSON: {error.msg} in line {error.lineno}", expected=expected
+        ) from error
+    if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
+        received = f"a list with {names!r:.60}" if isinstance(names, list) else f"{type(names).__name__}"
+        raise InputError(f"'{source}' is not a list of class names", expected=expected, received=received)
+    return [str(name) for name in names]
+
+
+# --- what all files have in common ----------------------------------------------------------------
+
+
+def _check_exists(source: Path) -> None:
+    try:
+        if not source.exists():
+            raise FileError("The file does not exist", received=str(source))
+        if source.is_dir():
+            next(source.iterdir(), None)
+        elif source.is_file():
+            source.open("rb").close()
+        else:
+            raise FileError(f"'{source}' is neither a file nor a folder", expected=_ACCEPTED)
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"'{source}' cannot be read ({error.strerror or error})") from error
+
+
+def _checked(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows:
+    try:
+        arrays = check_rows(rows.x, inputs)
+    except InputError as error:
+        raise InputError(
+            f"'{source}': {error.what[0].lower()}{error.what[1:]}",
+            expected=error.expected,
+            received=error.received,
+            mend=error.mend,
+        ) from error
+    labels = rows.labels
+    if labels is not None:
+        labels = _check_one_per_row(labels, source)
+        if len(labels) != len(arrays[0]):
+            raise InputError(
+                f"'{source}' has another number of labels than of rows",
+                expected=f"{len(arrays[0])} labels, one per row",
+                received=f"{len(labels)} in '{_LABELS}'",
+            )
+    x = arrays[0] if len(inputs) == 1 else {s.name: a for s, a in zip(inputs, arrays, strict=True)}
+    return Rows(x, labels, rows.class_names, rows.names, rows.left_out)
+
+
+def _check_one_per_row(labels: Array, source: Path) -> Array:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        one_hot = labels.ndim == 2
+        raise InputError(
+            f"The labels in '{source}' are not one value per row",
+            expected="an array of shape (N,)",
+            received=f"an array of shape {labels.shape}",
+            mend="From one-hot labels take `numpy.argmax(y, axis=1)`" if one_hot else None,
+        )
+    return labels
+
+
+# --- numpy files ----------------------------------------------------------------------------------
+
+
+def _pickled(source: Path, name: str = "The array") -> InputError:
+    return InputError(
+        f"{name} in '{source}' holds pickled Python objects, which are not loaded as they can run code",
+        expected="an array of numbers",
+        mend="Convert it to numbers before saving, for example with `x.astype('float32')`",
+    )
+
+
+def _open_npy(source: Path) -> Array:
+    try:
+        return np.lib.format.open_memmap(source, mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        if "Python objects" in str(error):
+            raise _pickled(source) from error
+        raise damaged(source, "npy", error) from error
+
+
+def _read_npz(source: Path, inputs: Sequence[InputSpec]) -> Rows:
+    if not zipfile.is_zipfile(source):
+        raise damaged(source, "npz", ValueError("not a zip archive, or the end is missing"))
+    with source.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
+        present = list(arrays.files)
+
+        def load(name: str) -> Array:
+            try:
+                return np.asarray(arrays[name])
+            except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+                if "allow_pickle" in str(error):
+                    raise _pickled(source, f"Array '{name}'") from error
+                raise damaged(source, "npz", error) from error
+
+        if len(inputs) > 1:
+            names = [spec.name for spec in inputs]
+            missing = [name for name in names if name not in present]
+            if missing:
+                raise InputError(
+                    f"'{source}' has no array {quoted(missing)}",
+                    expected=f"arrays named like the inputs, {quoted(names)}, and perhaps '{_LABELS}'",
+                    received=f"arrays {quoted(present)}",
+                )
+            x: Array | dict[str, Array] = {name: load(name) for name in names}
+        else:
+            names = ["x"] if "x" in present else [name for name in present if name != _LABELS]
+            if len(names) != 1:
+                raise InputError(
+                    f"'{source}' does not say which array holds the rows",
+                    expected=f"an array 'x', and perhaps '{_LABELS}', or only one array",
+                    received=f"arrays {quoted(present)}" if present else "no array",
+                    mend="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
+                )
+            x = load(names[0])
+        return Rows(x, load(_LABELS) if _LABELS in present and _LABELS not in names else None)

@@ -1,0 +1,202 @@
+"""An image, a folder of images, or a folder of class folders, as rows."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from howsure.data.rows import InputSpec, Rows, counted, quoted
+from howsure.errors import FileError, InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# What a person would call an image. One that Pillow cannot open is reported as unreadable, never passed over.
+SUFFIXES = frozenset(
+    [".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"]
+    + [".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"]
+)
+_MODES: dict[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
+# What Pillow's decoders raise on damaged files.
+_DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
+
+
+def read_images(source: Path, inputs: Sequence[InputSpec], skip_unreadable: bool) -> Rows:
+    """Images as an 8-bit array (N, height, width[, channels]), sorted by name.
+
+    Grey, RGB or RGBA by the number of channels of the input; values 0 … 255; never resized; of an
+    animation the first frame. Class sub-folders, sorted by name, give the labels. Hidden files, and
+    files that are no images, are passed over.
+
+    Args:
+        source: Image or folder.
+        inputs: What the model takes; one input with 1, 3 or 4 channels last, or none.
+        skip_unreadable: List unreadable images in `left_out` instead of raising.
+
+    Raises:
+        FileError: An unreadable image.
+        InputError: No images, images of a wrong size, or a model that does not take images.
+    """
+    mode, shape = _mode_and_shape(source, inputs)
+    files, class_names = _list(source)
+    root = source if source.is_dir() else source.parent
+    pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None = None
+    read: list[tuple[Path, int]] = []
+    left_out: list[str] = []
+    for file, label in files:
+        try:
+            image = _decode(file)
+        except FileError as error:
+            if not skip_unreadable:
+                raise
+            left_out.append(f"{file.relative_to(root).as_posix()}: {error.received}")
+            continue
+        row = np.asarray(_convert(image, mode, file))
+        _check_size(file, row.shape, shape, None if pixels is None else (read[0][0], pixels.shape[1:]))
+        row = row[..., np.newaxis] if len(shape) > row.ndim else row
+        if pixels is None:
+            pixels = np.empty((len(files), *row.shape), dtype=np.uint8)
+        pixels[len(read)] = row
+        read.append((file, label))
+    if pixels is None:
+        raise InputError(
+            f"No image in '{source}' can be read",
+            received=f"{counted(len(files), 'image')}, for example {left_out[0]}",
+        )
+    return Rows(
+        x=pixels[: len(read)],
+        labels=None if class_names is None else np.array([label for _, label in read], dtype=np.int64),
+        class_names=class_names,
+        names=tuple(file.relative_to(root).as_posix() for file, _ in read),
+        left_out=tuple(left_out),
+    )
+
+
+def _mode_and_shape(source: Path, inputs: Sequence[InputSpec]) -> tuple[str, tuple[int | None, ...]]:
+    shape = inputs[0].shape
+    if len(inputs) == 1 and len(shape) == 2:
+        return "L", shape
+    if len(inputs) == 1 and len(shape) == 3 and shape[-1] in _MODES:
+        return _MODES[shape[-1]], shape
+    received = f"{len(inputs)} inputs" if len(inputs) > 1 else f"an input of shape {shape}"
+    raise InputError(
+        f"'{source}' holds images, which this model does not take",
+        expected="a model with one input of shape (height, width) or (height, width, 1, 3 or 4)",
+        received=received,
+        mend="Give the rows as a .npz, .npy, .parquet or .csv file",
+    )
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(
+        (entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=lambda e: e.name
+    )
+
+
+def _images_in(folder: Path) -> list[Path]:
+    return [entry for entry in _visible(folder) if entry.suffix.lower() in SUFFIXES and entry.is_file()]
+
+
+def _list(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] | None]:
+    """The image files with their class number, and the class names if there are class folders."""
+    if source.is_file():
+        return [(source, 0)], None
+    top = _images_in(source)
+    folders = [entry for entry in _visible(source) if entry.is_dir()]
+    inside = [(file, label) for label, folder in enumerate(folders) for file in _images_in(folder)]
+    if top and inside:
+        raise InputError(
+            f"'{source}' holds images both directly and in sub-folders",
+            expected="images, or one sub-folder of images per class",
+            received=f"{counted(len(top), 'image')} beside {quoted([folder.name for folder in folders])}",
+        )
+    if top:
+        return [(file, 0) for file in top], None
+    deeper = [inner for folder in folders for inner in _visible(folder) if inner.is_dir()]
+    if deeper:
+        raise InputError(
+            f"'{source}' has folders within class folders",
+            expected="images, or one sub-folder of images per class",
+            received=f"'{deeper[0].relative_to(source).as_posix()}'",
+        )
+    if not inside:
+        raise InputError(
+            f"The folder '{source}' holds no images",
+            expected=f"files ending in {', '.join(sorted(SUFFIXES))}, or one sub-folder of them per class",
+        )
+    return inside, tuple(folder.name for folder in folders)
+
+
+def _decode(file: Path) -> Image.Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with file.open("rb") as handle:
+            image = Image.open(handle)
+            image.load()
+    except UnidentifiedImageError as error:
+        reason = "not an image Pillow knows" if file.stat().st_size else "the file is empty"
+        raise _unreadable(file, reason) from error
+    except (*_DECODING_ERRORS, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise _unreadable(file, reason) from error
+    return image
+
+
+def _unreadable(file: Path, reason: str) -> FileError:
+    return FileError(
+        f"'{file}' is not a readable image",
+        received=reason,
+        mend="To leave such images out give `--skip-unreadable`, in Python `skip_unreadable=True`",
+    )
+
+
+def _convert(image: Image.Image, mode: str, file: Path) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        raise InputError(
+            f"'{file}' has more than 8 bits per channel",
+            expected="8 bits per channel",
+            received=f"Pillow's mode {image.mode}",
+            mend="Convert the images to 8 bits, or give the rows as a .npz or .npy file",
+        )
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert(mode)
+
+
+def _check_size(
+    file: Path,
+    row: tuple[int, ...],
+    shape: tuple[int | None, ...],
+    first: tuple[Path, tuple[int, ...]] | None,
+) -> None:
+    height, width = row[:2]
+    if any(size is not None and size != got for size, got in zip(shape[:2], (height, width), strict=True)):
+        wanted = ["any" if size is None else str(size) for size in shape[:2]]
+        raise InputError(
+            f"'{file}' does not have the size the model takes",
+            expected=f"height × width {wanted[0]} × {wanted[1]}",
+            received=f"{height} × {width}",
+            mend="Resize the images the way it was done for training",
+        )
+    if first is not None and first[1][:2] != (height, width):
+        raise InputError(
+            f"'{file}' differs in size from '{first[0].name}'",
+            expected=f"the same size for all, height × width {first[1][0]} × {first[1][1]}",
+            received=f"{height} × {width}",
+            mend="Resize the images the way it was done for training",
+        )

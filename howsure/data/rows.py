@@ -1,0 +1,469 @@
+"""From whatever a caller holds to arrays a model accepts, or one `InputError` that says what is wrong.
+
+Values are looked at in chunks of rows and never changed, and nothing is copied: a memory-mapped file
+stays on disk, 8-bit images stay 8-bit. Casting to the model's dtype is left to whoever runs the model,
+a batch at a time. Files are read in `howsure.data.files`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.errors import FileError, InputError
+
+Array = NDArray[Any]
+
+_CHUNK_BYTES = 16 * 2**20
+_SHOWN = 5
+_LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
+_IMAGE_CHANNELS = (1, 3, 4)
+_LEAST_SIDE_OF_IMAGE = 8
+_CONVERT = "If they are numbers, convert them with `numpy.asarray(x, dtype='float32')`"
+_NOT_NUMBERS = {
+    "c": ("complex numbers", "Give real and imaginary parts, or the modulus, as in training"),
+    "O": ("Python objects", _CONVERT),
+    "S": ("text", _CONVERT),
+    "T": ("text", _CONVERT),
+    "U": ("text", _CONVERT),
+}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a model.
+
+    Attributes:
+        name: Its name in the model.
+        shape: Shape of one row, without the batch axis; None stands for any size.
+        dtype: What the model computes with: `float32`, `int32`, `bool`, `string`, …
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What was read.
+
+    Attributes:
+        x: The rows (N, …), or a dict of them by input name where the model has several inputs.
+        labels: (N,) the column, array or class folders' numbers, as found, or None.
+        class_names: Names of the class sub-folders, sorted, or None.
+        names: Names of the image files in the order of the rows, relative to the folder, or None.
+        left_out: Unreadable images that were skipped, each with the reason.
+    """
+
+    x: Array | dict[str, Array]
+    labels: Array | None = None
+    class_names: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
+    left_out: tuple[str, ...] = ()
+
+
+def row_kind(inputs: Sequence[InputSpec]) -> str:
+    """What one row is called in sentences: `image` or `row`.
+
+    An image is a single input of numbers with 1, 3 or 4 channels last, or a square of at least 8 × 8.
+    A rank-2 row that is not square is taken for a sequence.
+    """
+    if len(inputs) != 1 or inputs[0].dtype == "string":
+        return "row"
+    shape = inputs[0].shape
+    if len(shape) == 3:
+        return "image" if shape[-1] in _IMAGE_CHANNELS else "row"
+    if len(shape) == 2 and shape[0] is not None and shape[0] >= _LEAST_SIDE_OF_IMAGE:
+        return "image" if shape[0] == shape[1] else "row"
+    return "row"
+
+
+def check_rows(x: object, inputs: Sequence[InputSpec]) -> list[Array]:
+    """The rows as one array per input, in the order of `inputs`, ready for the model.
+
+    As in Keras's own `predict`, a missing last axis of size 1 is added and a superfluous one removed.
+    Whole numbers may be given for a float input, and floats for an integer input if all of them are
+    whole. The arrays keep their dtype and, where `x` is an array, share its memory.
+
+    Args:
+        x: N rows: an array (N, …) or anything numpy converts to one, such as a list, a tensor or a
+            data frame. For several inputs a list or tuple of them, or a dict by input name; a dict is
+            also accepted for one input. Zero rows pass.
+        inputs: What the model takes.
+
+    Returns:
+        One array (N, *shape) per input, uncast.
+
+    Raises:
+        InputError: Wrong number or names of inputs, shape, or dtype; different N; NaN or infinity;
+            numbers the input's dtype cannot hold.
+
+    Example:
+        >>> check_rows([[0, 1], [2, 3]], [InputSpec("x", (2, 1), "float32")])[0].shape
+        (2, 2, 1)
+    """
+    arrays = []
+    for value, spec in zip(_one_value_per_input(x, inputs), inputs, strict=True):
+        called = "The rows" if len(inputs) == 1 else f"The rows of input '{spec.name}'"
+        array = _check_kind(_as_array(value, spec, called), spec, called)
+        array = _fit(array, spec, called)
+        _check_values(array, spec, called)
+        arrays.append(array)
+    counts = {spec.name: len(array) for spec, array in zip(inputs, arrays, strict=True)}
+    if len(set(counts.values())) > 1:
+        raise InputError(
+            "The inputs differ in their number of rows",
+            expected="the same number of rows for every input",
+            received=", ".join(f"'{name}' has {count}" for name, count in counts.items()),
+        )
+    return arrays
+
+
+# --- which value belongs to which input -----------------------------------------------------------
+
+
+def _one_value_per_input(x: object, inputs: Sequence[InputSpec]) -> list[object]:
+    names = [spec.name for spec in inputs]
+    if isinstance(x, Mapping):
+        missing = [name for name in names if name not in x]
+        unknown = [str(name) for name in x if name not in names]
+        if missing or unknown:
+            raise InputError(
+                "The names of the arrays are not those of the model's inputs",
+                expected=f"arrays named {quoted(names)}",
+                received=quoted([str(name) for name in x]) or "an empty dict",
+            )
+        return [x[name] for name in names]
+    if len(names) == 1:
+        return [_unwrap(x, len(inputs[0].shape) + 1)]
+    expected = f"a dict or a list with one array for each of the inputs {quoted(names)}"
+    if not isinstance(x, (list, tuple)):
+        raise InputError(f"The model has {len(names)} inputs", expected=expected, received=_described(x))
+    if len(x) != len(names):
+        received = "1 value" if len(x) == 1 else f"{len(x)} values"
+        raise InputError(f"The model has {len(names)} inputs", expected=expected, received=received)
+    return list(x)
+
+
+def _unwrap(x: object, rank: int) -> object:
+    """`[array]` is that array where its rank is that of a batch, so that it cannot be one row in a list."""
+    if isinstance(x, (list, tuple)) and len(x) == 1 and len(getattr(x[0], "shape", ())) == rank:
+        return x[0]
+    return x
+
+
+# --- to an array of the right kind ----------------------------------------------------------------
+
+
+def _as_array(value: object, spec: InputSpec, called: str) -> Array:
+    if type(value) in (np.ndarray, np.memmap):
+        return np.asanyarray(value)
+    if np.ma.isMaskedArray(value):
+        masked = np.ma.getmaskarray(value)
+        if masked.any():
+            raise InputError(
+                f"{called} are a masked array with {np.count_nonzero(masked)} masked values",
+                expected="a value everywhere",
+                mend="Leave those rows out or fill them in with `x.filled(value)`",
+            )
+        return np.asarray(value)
+    if hasattr(value, "nnz") and hasattr(value, "toarray"):
+        raise InputError(
+            f"{called} are a sparse matrix",
+            expected="an ordinary array",
+            received=type(value).__name__,
+            mend="Convert it with `x.toarray()`",
+        )
+    if hasattr(value, "columns") and hasattr(value, "dtypes"):
+        return _from_data_frame(value, spec, called)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if isinstance(value, (list, tuple)):
+            raise InputError(
+                f"{called} differ in shape{_first_that_differs(value)}",
+                expected="the same shape for every row",
+                mend="Pad or cut them to one shape",
+            ) from error
+        raise InputError(
+            f"{called} cannot be converted to a numpy array ({error})",
+            expected="an array of numbers",
+            received=_described(value),
+        ) from error
+    if array.ndim == 0:
+        is_path = isinstance(value, (str, bytes)) or hasattr(value, "__fspath__")
+        raise InputError(
+            f"{called} are not an array",
+            expected=f"an array of shape {shown_shape(spec)}",
+            received=_described(value),
+            mend="Load the file first, for example with `numpy.load`"
+            if is_path
+            else "Collect them into one array first",
+        )
+    return array
+
+
+def _from_data_frame(frame: Any, spec: InputSpec, called: str) -> Array:
+    columns = {str(name): np.asarray(frame[name]) for name in frame.columns}
+    if spec.dtype != "string":
+        text = [name for name, column in columns.items() if column.dtype.kind not in "biuf"]
+        if text:
+            raise InputError(
+                f"{called} have {counted(len(text), 'column')} without numbers: {quoted(text)}",
+                expected="numbers in every column",
+                received=", ".join(sorted({str(frame.dtypes[i]) for i in _positions(frame, text)})),
+                mend="Encode them as in training, or leave them out",
+            )
+    array = np.asarray(frame)
+    if array.dtype.kind == "O" and spec.dtype != "string":  # numbers of pandas' own types, mixed
+        array = np.column_stack(list(columns.values()))
+    return array
+
+
+def _positions(frame: Any, names: Sequence[str]) -> list[Any]:
+    """What `frame.dtypes` is indexed with: the names in pandas, numbers in polars."""
+    if isinstance(frame.dtypes, list):
+        return [i for i, name in enumerate(frame.columns) if str(name) in names]
+    return [name for name in frame.columns if str(name) in names]
+
+
+def _first_that_differs(rows: Sequence[Any]) -> str:
+    shapes: list[tuple[int, ...]] = []
+    for number, row in enumerate(rows):
+        try:
+            shapes.append(np.shape(row))
+        except ValueError:
+            return f": row {number} is not rectangular"
+        if shapes[-1] != shapes[0]:
+            return f": row 0 has shape {shapes[0]}, row {number} has {shapes[-1]}"
+    return ""
+
+
+def _check_kind(array: Array, spec: InputSpec, called: str) -> Array:
+    kind = array.dtype.kind
+    if array.size == 0 and kind in "biufOUS":
+        return array
+    if spec.dtype == "string":
+        if kind not in "OUST":
+            raise InputError(
+                f"{called} are not text", expected="strings", received=f"an array of {array.dtype}"
+            )
+        return array
+    if kind in "biuf":
+        return array
+    word, mend = _NOT_NUMBERS.get(
+        kind, ("not numbers", "Convert them, for example with `x.astype('float32')`")
+    )
+    raise InputError(
+        f"{called} are {word}",
+        expected=f"numbers that fit {spec.dtype}",
+        received=f"an array of {array.dtype}",
+        mend=mend,
+    )
+
+
+# --- shapes ---------------------------------------------------------------------------------------
+
+
+def _fits(row: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    return len(row) == len(shape) and all(b is None or a == b for a, b in zip(row, shape, strict=True))
+
+
+def _fit(array: Array, spec: InputSpec, called: str) -> Array:
+    """The array with shape (N, *spec.shape), a view; the last axis is added or dropped where it is 1."""
+    shape = spec.shape
+    if array.shape == (0,):
+        return array.reshape((0, *(1 if size is None else size for size in shape)))
+    if array.ndim == len(shape) + 1 and _fits(array.shape[1:], shape):
+        return array
+    if _fits(array.shape, shape) and shape != (1,):
+        raise InputError(
+            f"{called} are a single row without a batch axis",
+            expected=f"an array of shape {shown_shape(spec)}",
+            received=f"an array of shape {array.shape}",
+            mend="For one row give `x[None]`",
+        )
+    if array.ndim == len(shape) and shape[-1] == 1 and _fits(array.shape[1:], shape[:-1]):
+        return array[..., np.newaxis]
+    if array.ndim == len(shape) + 2 and array.shape[-1] == 1 and _fits(array.shape[1:-1], shape):
+        return array[..., 0]
+    raise InputError(
+        f"{called} do not have the shape the model takes",
+        expected=f"an array of shape {shown_shape(spec)}",
+        received=f"an array of shape {array.shape}",
+        mend=_mend_for_shape(array, shape),
+    )
+
+
+def _mend_for_shape(array: Array, shape: tuple[int | None, ...]) -> str | None:
+    row = array.shape[1:]
+    if shape and shape[-1] == 1 and _fits(array.shape, shape[:-1]):
+        return "For one row give `x[None]`"
+    if len(shape) == 3 and len(row) == 3:
+        if _fits((*row[1:], row[0]), shape):
+            return "The channels come last in this model: give `numpy.moveaxis(x, 1, -1)`"
+        if _fits((row[-1], *row[:-1]), shape):
+            return "The channels come first in this model: give `numpy.moveaxis(x, -1, 1)`"
+    sizes = [size for size in shape if size is not None]
+    if len(sizes) == len(shape) and array.ndim > 1 and np.prod(row) == np.prod(sizes):
+        return f"If only the arrangement differs, give `numpy.asarray(x).reshape{(-1, *sizes)}`"
+    return None
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def _check_values(array: Array, spec: InputSpec, called: str) -> None:
+    if spec.dtype == "string":
+        if array.dtype.kind == "O":
+            _refuse(array, _not_text, called, "something that is not text", "strings")
+    elif spec.dtype == "bool" or spec.dtype.startswith(("int", "uint")):
+        _check_whole(array, spec, called)
+    else:
+        _check_finite(array, spec, called)
+
+
+def _check_finite(array: Array, spec: InputSpec, called: str) -> None:
+    """No NaN, no infinity, and nothing that becomes infinite in the input's dtype."""
+    limit = _LARGEST.get(spec.dtype, float(np.finfo(np.float64).max))
+    if array.dtype.kind == "f" and float(np.finfo(array.dtype).max) <= limit:
+        _refuse(array, _not_finite, called, "NaN or infinite values", "finite numbers")
+        return
+    if array.dtype.kind == "b" or (array.dtype.kind in "iu" and np.iinfo(array.dtype).max <= limit):
+        return
+
+    def unusable(chunk: Array) -> Array:
+        return np.asarray(~((chunk <= limit) & (chunk >= -limit)))
+
+    if _rows_where(array, unusable, first=1)[0]:
+        if array.dtype.kind == "f":
+            _refuse(array, _not_finite, called, "NaN or infinite values", "finite numbers")
+        _refuse(
+            array,
+            unusable,
+            called,
+            f"values too large for {spec.dtype}, which the model computes in",
+            f"numbers up to {limit:.4g} in size",
+        )
+
+
+def _check_whole(array: Array, spec: InputSpec, called: str) -> None:
+    """Whole numbers that the input's dtype can hold."""
+    if spec.dtype == "bool":
+        low, high = 0, 1
+    else:
+        low, high = int(np.iinfo(spec.dtype).min), int(np.iinfo(spec.dtype).max)
+    is_float = array.dtype.kind == "f"
+    if not is_float and np.can_cast(array.dtype, spec.dtype):
+        return
+
+    def out_of_range(chunk: Array) -> Array:
+        above = chunk >= float(high + 1) if is_float else chunk > high
+        return np.asarray((chunk < low) | above)
+
+    def unusable(chunk: Array) -> Array:
+        return np.asarray(out_of_range(chunk) | _not_whole(chunk))
+
+    if is_float and _rows_where(array, unusable, first=1)[0]:
+        _refuse(array, _not_finite, called, "NaN or infinite values", "whole numbers")
+        _refuse(array, _not_whole, called, "fractions", f"whole numbers, as the model takes {spec.dtype}")
+    _refuse(array, out_of_range, called, f"values out of range for {spec.dtype}", f"{low} to {high}")
+
+
+def _not_finite(chunk: Array) -> Array:
+    return np.asarray(~np.isfinite(chunk))
+
+
+def _not_whole(chunk: Array) -> Array:
+    return np.asarray(chunk != np.floor(chunk))
+
+
+def _not_text(chunk: Array) -> Array:
+    is_text = [isinstance(value, (str, bytes)) for value in chunk.reshape(-1)]
+    return ~np.array(is_text, dtype=bool).reshape(chunk.shape)
+
+
+def _chunks(array: Array) -> Iterator[tuple[int, Array]]:
+    step = max(1, _CHUNK_BYTES * len(array) // max(1, array.nbytes))
+    for start in range(0, len(array), step):
+        yield start, np.asarray(array[start : start + step])
+
+
+def _rows_where(
+    array: Array, bad: Callable[[Array], Array], first: int | None = None
+) -> tuple[int, list[int]]:
+    """Number of rows with a bad value, and the row numbers to show; stops after `first` of them."""
+    count, numbers = 0, list[int]()
+    for start, chunk in _chunks(array):
+        rows = np.flatnonzero(bad(chunk).reshape(len(chunk), -1).any(axis=1))
+        count += len(rows)
+        numbers += [start + int(row) for row in rows[: _SHOWN - len(numbers)]]
+        if first is not None and count >= first:
+            break
+    return count, numbers
+
+
+def _refuse(array: Array, bad: Callable[[Array], Array], called: str, what: str, expected: str) -> None:
+    count, numbers = _rows_where(array, bad)
+    if not count:
+        return
+    row = np.asarray(array[numbers[0] : numbers[0] + 1])
+    value = row[bad(row)][0]
+    raise InputError(
+        f"{called} hold {what}, {in_rows(count, numbers)}",
+        expected=expected,
+        received=f"{value} in row {numbers[0]}",
+        mend="Mend or leave out those rows",
+    )
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def in_rows(count: int, numbers: Sequence[int]) -> str:
+    """`in row 4`, or `in 7 rows: 1, 3, 4, 8, 9, …`; rows are numbered from 0."""
+    if count == 1:
+        return f"in row {numbers[0]}"
+    more = ", …" if count > len(numbers) else ""
+    return f"in {count} rows: {', '.join(map(str, numbers))}{more}"
+
+
+def counted(count: int, word: str) -> str:
+    """`1 column`, `3 columns`."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def quoted(names: Sequence[str], shown: int = 12) -> str:
+    """The names in quotes, separated by commas; after `shown` of them only how many more there are."""
+    listed = ", ".join(f"'{name}'" for name in names[:shown])
+    return listed + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+def shown_shape(spec: InputSpec) -> str:
+    """The shape of a batch in words: `(N, 28, 28, 1)`, with `any` where the size is free."""
+    sizes = ", ".join("any" if size is None else str(size) for size in spec.shape)
+    return f"(N, {sizes})" if sizes else "(N,)"
+
+
+def damaged(source: Path, kind: str, error: Exception) -> FileError:
+    """The error for a file whose content is not what its name says."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return FileError(
+        f"'{source}' is not a readable {kind} file ({reason.rstrip('.')})",
+        mend="It is damaged, cut short, or of another kind than its name says",
+    )
+
+
+def _described(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    if isinstance(value, (str, bytes)):
+        return f"the text {value!r}"
+    if isinstance(shape, tuple) and shape:
+        return f"one array of shape {shape}"
+    return f"a value of type {type(value).__name__}"

@@ -1,0 +1,196 @@
+"""Is this row like anything the model has learned? Scores of its features, with a promised false-alarm rate.
+
+A softmax names a class for every row, noise included. What the last layer gets tells more: rows like those
+the model was trained on lie where these lie. A fit learns where, and how familiar other rows usually are.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta
+
+from howsure.data.labels import check_labels
+from howsure.data.rows import quoted
+from howsure.errors import HowsureWarning, InputError
+from howsure.judge.familiarity_scores import FITS, SCORES, Fitted
+from howsure.judge.labelled import check_share
+from howsure.models.features import Features
+
+Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """How familiar rows are; called with `Features` of N rows, it gives (N,) scores, higher is more familiar.
+
+    Attributes:
+        score: `density`, `mahalanobis`, `neighbours`, `energy` or `max_logit`.
+        share: Of rows like the held-out ones at most this share is called unfamiliar, on average.
+        threshold: Least score of a row that is familiar.
+        train_rows: Training rows it was fitted on.
+        held_out: (M,) scores of the held-out rows, in order, the least familiar first.
+        width: F, the number of features.
+        outputs: K, the number of logits.
+    """
+
+    score: str
+    share: float
+    threshold: float
+    train_rows: int
+    held_out: Floats = field(repr=False)
+    width: int
+    outputs: int
+    _fitted: Fitted = field(repr=False)
+
+    def __call__(self, features: Features) -> Floats:
+        """(N,) scores: nats, a logit, or minus a distance, squared for `mahalanobis`; none for no rows.
+
+        Raises:
+            InputError: No `Features`, or of other numbers of features or logits than those of the fit.
+        """
+        _check_like(features, self.width, self.outputs)
+        return self._fitted(features)
+
+    def unfamiliar(self, features: Features) -> Booleans:
+        """(N,) whether a row is less familiar than all but a few held-out ones: `percentile` ≤ `share`.
+
+        Raises:
+            InputError: As when called.
+        """
+        return np.asarray(self(features) < self.threshold)
+
+    def percentile(self, features: Features) -> Floats:
+        """(N,) share of held-out rows that are no more familiar, the row itself among them, in (0, 1].
+
+        A conformal p-value, (1 + #{held-out scores ≤ score}) / (M + 1) (Vovk and others 2005): for a row like
+        the held-out ones it is at most α with a probability of at most α, for every α.
+
+        Raises:
+            InputError: As when called.
+        """
+        no_more = np.searchsorted(self.held_out, self(features), side="right")
+        return np.asarray((1 + no_more) / (len(self.held_out) + 1))
+
+    def in_words(self) -> str:
+        """What was learnt, from how many rows, and what is promised of it."""
+        rows = len(self.held_out)
+        rank = _rank(rows, self.share)
+        low, high = 100 * beta.ppf([0.025, 0.975], rank, rows + 1 - rank)
+        return (
+            f"Familiarity by '{self.score}', learnt from {self.train_rows:,} training rows. Of rows like the "
+            f"{rows:,} held-out ones at most {100 * self.share:g} % are called unfamiliar on average; with "
+            f"these held-out rows it may be {low:.2g} to {high:.2g} %." + self._fitted.note
+        )
+
+    def __str__(self) -> str:
+        return self.in_words()
+
+
+def familiarity(
+    train: Features, labels: ArrayLike, held_out: Features, *, score: str = "density", share: float = 0.01
+) -> Familiarity:
+    """Learn which rows are familiar to a model.
+
+    With features z, logits l, and means μ_k, covariances Σ_k and shares π_k of the training rows of class k:
+
+    - `density`: log Σ_k π_k N(z; μ_k, Σ_k) (DDU, Mukhoti and others 2023). Keeps K · F² numbers.
+    - `mahalanobis`: −min_k (z − μ_k)ᵀ Σ⁻¹ (z − μ_k), Σ being shared by all classes (Lee and others 2018).
+    - `neighbours`: minus the distance to the k-th nearest training row, all features having length 1 (those
+      that are all 0 stay so); k = 50, less with few rows (Sun and others 2022). Keeps all training rows.
+    - `energy`: log Σ_k exp l_k (Liu and others 2020). Training rows are checked and not used.
+    - `max_logit`: max_k l_k (Hendrycks and others 2022). Likewise.
+
+    Where a covariance has no Cholesky factor with all pivots above the rounding of the features, the same
+    variance, the jitter, is added to every feature: the smallest of 10⁻¹², 10⁻¹¹, … 1 of the mean variance
+    that will do. So features may be constant, and more than there are rows.
+
+    The threshold is the ⌊share · (M + 1)⌋-th smallest score of M held-out rows; a row below it is unfamiliar.
+    Of rows that are exchangeable with the held-out ones these are at most `share`, on average over draws of
+    the held-out ones (split conformal, Vovk and others 2005).
+
+    Args:
+        train: Of rows that the model was trained on; a few thousand do.
+        labels: (N,) their true classes, in [0, K), or 0 and 1 for one sigmoid; two rows or more of each class
+            for `density` and `mahalanobis`.
+        held_out: Of M rows like those to come that the model was not trained on; M ≥ 1 / share − 1, which is
+            99 for 0.01.
+        score: Which one; `density` needs the most rows.
+        share: In (0, 1).
+
+    Raises:
+        InputError: Arguments that cannot be used, too few rows, or features that do not vary.
+
+    Example:
+        >>> known = familiarity(train, labels, held_out, score="mahalanobis")  # doctest: +SKIP
+        >>> new_rows[known.unfamiliar(new)]                                    # doctest: +SKIP
+    """
+    if score not in SCORES:
+        raise InputError("The score is unknown", expected=quoted(SCORES), received=repr(score))
+    check_share("share", share)
+    _check_like(train)
+    width, outputs = train.features.shape[1], train.logits.shape[1]
+    _check_like(held_out, width, outputs)
+    if not len(train):
+        raise InputError("There are no training rows", expected="at least 1")
+    truth = check_labels(labels, len(train), max(2, outputs))
+    _check_enough(len(held_out), share)
+    _warn_of_training_rows(train, held_out)
+    fitted = FITS[score](train, truth, max(2, outputs))
+    scores = np.sort(fitted(held_out))
+    scores.flags.writeable = False
+    threshold = float(scores[_rank(len(scores), share) - 1])
+    return Familiarity(score, float(share), threshold, len(train), scores, width, outputs, fitted)
+
+
+def _rank(rows: int, share: float) -> int:
+    """⌊(M + 1) · share⌋; the rounding keeps 100 · 0.01 at 1."""
+    return math.floor(round((rows + 1) * share, 9))
+
+
+def _check_enough(rows: int, share: float) -> None:
+    least = math.ceil(round(1 / share - 1, 9))
+    if rows < least:
+        raise InputError(
+            f"Too few held-out rows to call at most {100 * share:g} % of such rows unfamiliar",
+            expected=f"at least {least:,}",
+            received=f"{rows:,}",
+            mend="Take more rows that the model was not trained on, or a larger share",
+        )
+
+
+def _check_like(features: Features, width: int | None = None, outputs: int | None = None) -> None:
+    """`Features`, with these numbers of features and logits where they are given, or an `InputError`."""
+    if not isinstance(features, Features):
+        raise InputError(
+            "These are not features of rows",
+            expected="`Features`, as `howsure.judge.familiarity.features_of` gives them",
+            received=type(features).__name__,
+        )
+    found = features.features.shape[1], features.logits.shape[1]
+    if width is not None and found != (width, outputs):
+        raise InputError(
+            "These rows have other features or logits than the training rows had",
+            expected=f"{width} features and {outputs} logits",
+            received=f"{found[0]} and {found[1]}",
+            mend="Take all of them from the same model",
+        )
+
+
+def _warn_of_training_rows(train: Features, held_out: Features) -> None:
+    """Say aloud where the held-out rows are training rows, as far as equal features show."""
+    known = {row.tobytes() for row in train.features}
+    count = sum(row.tobytes() in known for row in held_out.features)
+    if 2 * count > len(held_out):
+        warnings.warn(
+            HowsureWarning(
+                f"{count:,} of {len(held_out):,} held-out rows have the features of a training row: if the "
+                "model was trained on them, too many rows to come will be called unfamiliar"
+            ),
+            stacklevel=3,
+        )

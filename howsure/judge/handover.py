@@ -1,0 +1,152 @@
+"""Rows for a person to look at: a table (csv), or tasks for the annotation tool Label Studio (json)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from howsure.data.rows import in_rows
+from howsure.errors import InputError
+from howsure.judge.labelled import check_certainty
+from howsure.judge.sets import PredictionSets
+from howsure.results.certainty import Certainty, write_whole
+
+COLUMNS = (
+    *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "verdict", "reason"),
+    *("set", "truth"),
+)
+"""Columns of the table; `name`, `set` and `truth` only where they are known."""
+
+CHOICE = "choice"
+"""Name of the `Choices` in Label Studio's labelling interface that the suggested class goes into."""
+
+_DIGITS = 6
+
+
+def hand_over(
+    certainty: Certainty,
+    rows: ArrayLike,
+    path: str | os.PathLike[str],
+    *,
+    sets: PredictionSets | None = None,
+    names: Sequence[str] | None = None,
+) -> None:
+    """Write the rows that a person should look at.
+
+    `.csv` is a table with the columns `COLUMNS`, classes by name. `.json` is a list of Label Studio tasks:
+    `data` holds the same columns, with `name` under `image` for images and under `text` otherwise, and
+    `predictions` the class that is suggested, with its probability as score. The labelling interface that
+    fits has `<Image name="image" value="$image"/>` or `<Text name="text" value="$text"/>`, and `<Choices
+    name="choice" toName="image">` or `toName="text"`, with the class names.
+
+    Args:
+        certainty: Of N rows.
+        rows: Which to write: (N,) booleans, as an `Abstention` gives, or positions in `certainty`, as
+            `coin_flips` gives, written in that order. None at all makes a table without rows.
+        path: Ends in `.csv` or `.json`. An earlier file stays until the new one is complete.
+        sets: Adds the prediction set of each row.
+        names: (N,) where the person finds each row: a file, a URL, or the text itself.
+
+    Raises:
+        InputError: Rows or names that do not fit, another kind of file, or sets of other classes.
+        FileError: The file cannot be written.
+
+    Example:
+        >>> hand_over(certainty, abstention(certainty), "to-check.csv")  # doctest: +SKIP
+    """
+    check_certainty(certainty)
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".csv", ".json"):
+        raise InputError(
+            f"'{os.fspath(path)}' is not a kind of file that rows are handed over in",
+            expected="a .csv file, or .json for Label Studio",
+        )
+    chosen = _positions(rows, len(certainty))
+    if names is not None and (isinstance(names, str) or len(names) != len(certainty)):
+        raise InputError(
+            "The names do not fit the rows",
+            expected=f"{len(certainty)} names, one per row",
+            received="one text" if isinstance(names, str) else len(names),
+        )
+    lines = _lines(certainty[chosen], sets, None if names is None else [str(names[i]) for i in chosen])
+    known = {"name": names is not None, "set": sets is not None, "truth": certainty.truth is not None}
+    if suffix == ".csv":
+        columns = [column for column in COLUMNS if known.get(column, True)]
+        write_whole(path, lambda temporary: _write_csv(temporary, columns, lines))
+    else:
+        shown = "image" if certainty.kind == "image" else "text"
+        tasks = [_task(line, shown, f"howsure {certainty.version}".strip()) for line in lines]
+        text = json.dumps(tasks, indent=1)
+        write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+
+
+def _lines(
+    certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """One line per row, by column; what is not known is left out."""
+    in_sets = None if sets is None else sets.in_words(certainty)
+    lines = []
+    for position, row in enumerate(certainty):
+        line: dict[str, Any] = {
+            "row": row.row,
+            "label": row.label_name,
+            "probability": round(row.probability, _DIGITS),
+            "runner_up": row.runner_up_name,
+            "runner_up_probability": round(float(row.probabilities[row.runner_up]), _DIGITS),
+            "verdict": row.verdict,
+            "reason": row.reason,
+        }
+        if names is not None:
+            line["name"] = names[position]
+        if in_sets is not None:
+            line["set"] = in_sets[position]
+        if row.truth is not None:
+            line["truth"] = certainty.class_names[row.truth]
+        lines.append(line)
+    return lines
+
+
+def _task(line: dict[str, Any], shown: str, version: str) -> dict[str, Any]:
+    """A Label Studio task: what is shown, and the class that is suggested."""
+    data = {(shown if column == "name" else column): value for column, value in line.items()}
+    choice = {"from_name": CHOICE, "to_name": shown, "type": "choices", "value": {"choices": [line["label"]]}}
+    suggestion = {"model_version": version, "score": line["probability"], "result": [choice]}
+    return {"data": data, "predictions": [suggestion]}
+
+
+def _write_csv(temporary: str, columns: Sequence[str], lines: Sequence[dict[str, Any]]) -> None:
+    # Names of files that are not UTF-8 come as surrogates, and go back to the bytes they were.
+    with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
+        table = csv.DictWriter(handle, columns)
+        table.writeheader()
+        table.writerows(lines)
+
+
+def _positions(rows: ArrayLike, number: int) -> NDArray[np.int64]:
+    """Positions in the `Certainty`, of booleans or of positions."""
+    given = np.asarray(rows)
+    if given.dtype == bool and given.shape == (number,):
+        return np.flatnonzero(given).astype(np.int64)
+    if given.shape == (0,):
+        return np.empty(0, dtype=np.int64)
+    if given.ndim != 1 or given.dtype.kind not in "iu":
+        raise InputError(
+            "The rows to hand over are neither booleans nor positions",
+            expected=f"{number} booleans, one per row, or whole numbers from 0 to {number - 1}",
+            received=f"an array of {given.dtype} of shape {given.shape}",
+        )
+    wrong = np.flatnonzero((given < 0) | (given >= number))
+    if len(wrong):
+        raise InputError(
+            f"Rows to hand over do not exist, {in_rows(len(wrong), given[wrong[:5]].tolist())}",
+            expected=f"positions from 0 to {number - 1}",
+            received=int(given[wrong[0]]),
+        )
+    return given.astype(np.int64)

@@ -1,0 +1,63 @@
+"""A `Certainty` and true classes to learn from: the shared checks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
+
+from howsure.data.labels import check_labels
+from howsure.data.rows import quoted
+from howsure.errors import HowsureWarning, InputError
+from howsure.results.certainty import Certainty
+
+Integers = NDArray[np.int64]
+
+BELOW_CHANCE = "The accuracy is below chance: are the labels in the order of the model's outputs?"
+
+
+def check_certainty(certainty: Certainty, class_names: Sequence[str] | None = None) -> None:
+    """An `InputError` unless it is a `Certainty` of finite probabilities, and of these classes if given."""
+    if not isinstance(certainty, Certainty):
+        raise InputError(
+            "This is not an assessed set of rows",
+            expected="a `Certainty`, as `howsure.assess` gives it",
+            received=type(certainty).__name__,
+        )
+    if class_names is not None and certainty.class_names != tuple(class_names):
+        raise InputError(
+            "These rows have other classes than the labelled ones had",
+            expected=quoted(class_names),
+            received=quoted(certainty.class_names),
+        )
+    if not np.all(np.isfinite(certainty.probabilities)):
+        raise InputError("Some probabilities are not finite", expected="numbers from 0 to 1")
+
+
+def truth_of(certainty: Certainty, labels: ArrayLike | None) -> Integers:
+    """(N,) true classes of a `Certainty`, as given or as it has them, or an `InputError`."""
+    check_certainty(certainty)
+    if labels is None:
+        labels = certainty.truth
+    if labels is None:
+        raise InputError(
+            "The true classes are not known", expected="labels, one true class per row", received="none"
+        )
+    return check_labels(labels, len(certainty), certainty.probabilities.shape[-1])
+
+
+def warn_below_chance(certainty: Certainty, truth: Integers) -> None:
+    """Say aloud where labels are so often wrong that their order is suspicious."""
+    right = int(np.sum(certainty.label == truth))
+    classes = certainty.probabilities.shape[-1]
+    if len(truth) and binomtest(right, len(truth)).proportion_ci(0.95).high < 1 / classes:
+        warnings.warn(HowsureWarning(BELOW_CHANCE), stacklevel=3)
+
+
+def check_share(name: str, value: float) -> None:
+    """A number between 0 and 1, neither of them, or an `InputError`."""
+    if not isinstance(value, (int, float, np.number)) or not 0 < value < 1:
+        raise InputError(f"The {name} is out of range", expected="between 0 and 1", received=repr(value))

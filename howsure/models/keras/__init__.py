@@ -1,0 +1,6 @@
+"""The Keras adapter, for the JAX, TensorFlow and PyTorch backends."""
+
+from howsure.models.keras.files import load
+from howsure.models.keras.model import KerasModel, adapt, check_model, input_specs
+
+__all__ = ["KerasModel", "adapt", "check_model", "input_specs", "load"]

@@ -1,0 +1,105 @@
+"""Running heavy layers in bfloat16, where the machine is faster in it.
+
+bfloat16 keeps 8 bits of a number, products are added up in float32. For the sums of a convolution the
+rounding errors average out; how much is left in the probabilities, the pilot measures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import keras
+
+from howsure.models.keras.costs import counted_calls, multiply_adds
+from howsure.models.keras.examine import Examination
+from howsure.models.keras.graph import Slot, Step
+
+HEAVY = 1_000_000
+"""Multiply-adds per row from which on a layer is worth another precision."""
+
+_HEAVY = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
+
+_BETWEEN = (
+    *(keras.layers.Dropout, keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D),
+    *(keras.layers.SpatialDropout3D, keras.layers.Flatten, keras.layers.Reshape),
+    *(keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.MaxPooling3D),
+)
+
+
+def reducible_steps(examination: Examination, but: Collection[Step]) -> list[Step]:
+    """The heavy layers that every pass computes anew, and layers whose results only such ones read.
+
+    Heavy are dense and convolution layers in float32 of `HEAVY` multiply-adds. Not the last layer with
+    weights: what it puts out is nearly the answer, and keeps its digits.
+
+    Args:
+        examination: Of the model.
+        but: Steps that stay as they are.
+    """
+    weighted = [call for call in counted_calls(examination.calls) if multiply_adds(call)]
+    heavy = {
+        id(call.step)
+        for call in weighted[:-1]
+        if call.step.operation is call.layer
+        and type(call.layer) in _HEAVY
+        and multiply_adds(call) >= HEAVY
+        and call.step not in but
+    }
+    repeated_heavy = heavy & {id(step) for step in examination.repeated}
+    found: list[Step] = []
+    readers: dict[Slot, list[Step]] = {}
+    for step in reversed((*examination.shared, *examination.repeated)):
+        reading = [reader for slot in step.outputs for reader in readers.get(slot, [])]
+        for_these = bool(reading) and all(reader in found for reader in reading)
+        reducible = id(step) in repeated_heavy or (
+            for_these and (id(step) in heavy or type(step.operation) in _BETWEEN)
+        )
+        if reducible and step.operation.dtype_policy == keras.DTypePolicy("float32"):
+            found.append(step)
+        for slot in step.inputs():
+            readers.setdefault(slot, []).append(step)
+    return found if repeated_heavy else []
+
+
+@contextlib.contextmanager
+def in_bfloat16(step: Step) -> Iterator[None]:
+    """Let a step's layer compute in bfloat16 with its float32 weights, as in Keras's mixed precision."""
+    layer = step.operation
+    before = layer.dtype_policy
+    try:
+        layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
+        yield
+    finally:
+        layer.dtype_policy = before
+
+
+def bfloat16_is_faster() -> bool:
+    """Whether heavy layers run faster in bfloat16 here.
+
+    Told from the processor, not from a stopwatch, so that a row gets the same numbers in every run. The
+    measurement behind it is in docs/decisions/0005: 1.7 to 1.9 times as fast with TensorFlow and PyTorch
+    on a processor with AVX-512 BF16, no faster with JAX.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.config.list_physical_devices("GPU") and _multiplies_bfloat16()
+    if backend == "torch":
+        import torch
+
+        return not torch.cuda.is_available() and _multiplies_bfloat16()
+    return False
+
+
+@functools.cache
+def _multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for products in bfloat16, as Linux tells."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return False
+    return bool(flags & {"avx512_bf16", "amx_bf16"})

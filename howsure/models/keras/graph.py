@@ -1,0 +1,226 @@
+"""A Keras model as a flat list of steps, and running them on folded passes.
+
+Functional and Sequential models, nested at any depth, become one list of layer and operation calls
+in the order of execution. Anything else (a subclassed model, a layer that holds random layers) is
+one step that runs whole. A value carries its width: how many passes are folded, pass-major, into its
+first axis. What no random layer feeds has width 1 and is computed once for all passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import keras
+from keras import ops
+from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.models.functional import Functional
+
+from howsure.models.keras.switch import widens_itself
+
+Tensor = Any
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of a value among all values of a run."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of `width` passes: its first axis is width × rows, pass-major."""
+
+    tensor: Tensor
+    width: int = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of one layer or operation.
+
+    Attributes:
+        operation: What is called.
+        name: Its path inside the model.
+        args: Positional arguments with `Slot`s in the place of tensors.
+        kwargs: Keyword arguments, likewise.
+        outputs: Slots of the results.
+    """
+
+    operation: Any
+    name: str
+    args: Any
+    kwargs: Any
+    outputs: tuple[Slot, ...]
+
+    def inputs(self) -> tuple[Slot, ...]:
+        """The slots this step reads."""
+        found = keras.tree.flatten((self.args, self.kwargs))
+        return tuple(item for item in found if isinstance(item, Slot))
+
+
+@dataclass(frozen=True)
+class Program:
+    """The whole model: inputs, steps in order, outputs.
+
+    Attributes:
+        inputs: Slots of the model's inputs, flattened.
+        steps: The calls.
+        outputs: Slots of the model's outputs, flattened.
+        foldable: Whether every tensor has the rows, and any number of them, on its first axis.
+    """
+
+    inputs: tuple[Slot, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[Slot, ...]
+    foldable: bool
+
+
+def graph_of(operation: Any) -> Functional | None:
+    """The graph behind a model that is nothing but its graph, or None."""
+    if isinstance(operation, keras.Sequential):
+        untouched = type(operation).call is keras.Sequential.call
+        graph = getattr(operation, "_functional", None)
+        return graph if untouched and isinstance(graph, Functional) else None
+    if isinstance(operation, Functional) and type(operation).call is Functional.call:
+        return operation
+    return None
+
+
+def flatten(model: Any, structure: Any) -> Program:
+    """The program of a model.
+
+    Args:
+        model: A built Keras model.
+        structure: The model's input, with anything in the place of arrays; only its nesting counts.
+    """
+    builder = _Builder()
+    inputs = tuple(builder.new_slot() for _ in keras.tree.flatten(structure))
+    graph = graph_of(model)
+    if graph is None:
+        output = builder.new_slot()
+        step = Step(model, "", (keras.tree.pack_sequence_as(structure, list(inputs)),), {}, (output,))
+        return Program(inputs, (step,), (output,), foldable=True)
+    outputs = builder.inline(graph, inputs, prefix="")
+    return Program(inputs, tuple(builder.steps), outputs, builder.foldable)
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.foldable = True
+        self._count = 0
+
+    def new_slot(self) -> Slot:
+        self._count += 1
+        return Slot(self._count - 1)
+
+    def inline(self, graph: Functional, inputs: Sequence[Slot], prefix: str) -> tuple[Slot, ...]:
+        """Append the calls of `graph`, reading `inputs`; returns where its outputs are."""
+        slots = {id(tensor): slot for tensor, slot in zip(graph.inputs, inputs, strict=True)}
+        self._check(graph.inputs)
+
+        def to_slot(item: Any) -> Any:
+            return slots.get(id(item)) if isinstance(item, keras.KerasTensor) else item
+
+        for depth in sorted(graph._nodes_by_depth, reverse=True):
+            for node in graph._nodes_by_depth[depth]:
+                if node.is_input or not node.operation:
+                    continue
+                args, kwargs = node.arguments.convert(to_slot)
+                name = prefix + node.operation.name
+                outputs = self._inline_nested(node, args, kwargs, name)
+                if outputs is None:
+                    outputs = tuple(self.new_slot() for _ in node.outputs)
+                    self.steps.append(Step(node.operation, name, args, kwargs, outputs))
+                self._check(node.outputs)
+                slots.update({id(tensor): slot for tensor, slot in zip(node.outputs, outputs, strict=True)})
+        return tuple(slots[id(tensor)] for tensor in graph.outputs)
+
+    def _inline_nested(self, node: Any, args: Any, kwargs: Any, name: str) -> tuple[Slot, ...] | None:
+        graph = graph_of(node.operation)
+        if (
+            graph is None
+            or len(args) != 1
+            or any(v is not None for k, v in kwargs.items() if k != "training")
+        ):
+            return None
+        given, symbolic = args[0], node.arguments.args[0]
+        if isinstance(given, dict):
+            names = graph._inputs_struct if isinstance(graph._inputs_struct, dict) else None
+            if names is None or set(names) != set(given):
+                return None
+            given = [given[key] for key in sorted(names)]
+            symbolic = [symbolic[key] for key in sorted(names)]
+        flat, tensors = keras.tree.flatten(given), keras.tree.flatten(symbolic)
+        same = len(flat) == len(graph.inputs) and all(
+            isinstance(slot, Slot) and len(tensor.shape) == len(inner.shape) and tensor.dtype == inner.dtype
+            for slot, tensor, inner in zip(flat, tensors, graph.inputs, strict=False)
+        )
+        return self.inline(graph, flat, prefix=f"{name}/") if same else None
+
+    def _check(self, tensors: Sequence[Any]) -> None:
+        if any(len(tensor.shape) == 0 or tensor.shape[0] is not None for tensor in tensors):
+            self.foldable = False
+
+
+def run(
+    steps: Sequence[Step],
+    values: dict[Slot, Value],
+    width_of: Callable[[Step], int],
+    around: Callable[[Step, int], AbstractContextManager[object]] = lambda step, width: nullcontext(),
+    instead: Mapping[int, Callable[..., Tensor]] = MappingProxyType({}),
+) -> None:
+    """Run steps on `values`, adding the results to it.
+
+    Args:
+        steps: In order.
+        values: What is known; every step's inputs must be there when its turn comes.
+        width_of: Least width of a step, above 1 for steps that hold random layers.
+        around: What a step runs in, given how many passes its inputs hold. A random layer that is a
+            step of its own gets its input as it is and widens it itself.
+        instead: By identity of a step, what is called in the place of its operation, with nothing but its
+            tensors as they are; it returns one of the width that `width_of` tells.
+    """
+    for step in steps:
+        given = max([1, *(values[slot].width for slot in step.inputs())])
+        width = max(width_of(step), given)
+        if id(step) in instead:
+            tensors = [widen(values[slot], given) for slot in step.inputs()]
+            results = [instead[id(step)](*tensors)]
+        else:
+            filled = given if widens_itself(step.operation) else width
+
+            def fill(item: Any, filled: int = filled) -> Any:
+                return widen(values[item], filled) if isinstance(item, Slot) else item
+
+            args = keras.tree.map_structure(fill, step.args)
+            kwargs = dict(keras.tree.map_structure(fill, step.kwargs))
+            if getattr(step.operation, "_call_has_training_arg", False):
+                kwargs["training"] = False
+            with around(step, filled):
+                results = keras.tree.flatten(step.operation(*args, **kwargs))
+        values.update(
+            {slot: Value(tensor, width) for slot, tensor in zip(step.outputs, results, strict=True)}
+        )
+
+
+def widen(value: Value, width: int) -> Tensor:
+    """The tensor of `value` repeated to `width` passes, its Keras mask likewise."""
+    if width == value.width:
+        return value.tensor
+    widened = _repeat(value.tensor, value.width, width)
+    mask = get_keras_mask(value.tensor)
+    if mask is not None:
+        set_keras_mask(widened, _repeat(mask, value.width, width))
+    return widened
+
+
+def _repeat(tensor: Tensor, width: int, new_width: int) -> Tensor:
+    units = tensor.shape[1:]
+    folded = ops.reshape(tensor, (width, 1, -1, *units))
+    return ops.reshape(ops.repeat(folded, new_width // width, axis=1), (-1, *units))

@@ -1,0 +1,1 @@
+"""What the answer of a row is, and what is averaged over passes for it."""

@@ -1,0 +1,130 @@
+"""From what a model puts out to probabilities over classes; declared or read, never guessed from values."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.data.rows import counted, in_rows
+from howsure.errors import InputError, ModelError
+
+PROBABILITIES = "probabilities"
+LOGITS = "logits"
+
+SUM_OFF = 0.005
+"""How far the sum of probabilities may be from 1, for rounding and no more."""
+
+SUMS_OFF = {"bfloat16": 0.015}
+"""The same where outputs are coarser: bfloat16 keeps three digits, its sums were off by up to 0.008."""
+
+Floats = NDArray[np.float64]
+
+
+def read_outputs(declared: str | None, activation: str | None, shape: tuple[int, ...], model: str) -> str:
+    """Whether a model puts out probabilities or logits.
+
+    Args:
+        declared: `probabilities`, `logits`, or None to read it from the last layer.
+        activation: What the model ends in, as its adapter read it; None if it could not be read.
+        shape: Shape of the output for one row; (K,), where K = 1 stands for two classes.
+        model: Its name, for messages.
+
+    Returns:
+        `probabilities` or `logits`.
+
+    Raises:
+        InputError: `declared` is something else.
+        ModelError: The output is not a distribution over classes, or does not say what it is.
+    """
+    if declared not in (None, PROBABILITIES, LOGITS):
+        raise InputError(
+            "`outputs` is unknown", expected="'probabilities', 'logits' or None", received=repr(declared)
+        )
+    if len(shape) != 1 or shape[0] < 1:
+        raise ModelError(
+            f"The output of model '{model}' is not one distribution over classes per row",
+            expected="an output of shape (rows, classes)",
+            received=f"(rows, {', '.join(map(str, shape))})" if shape else "(rows)",
+        )
+    classes = shape[0]
+    if declared is not None:
+        return declared
+    if activation == "softmax" and classes > 1:
+        return PROBABILITIES
+    if activation == "sigmoid" and classes == 1:
+        return PROBABILITIES
+    if activation in ("linear", "log_softmax"):
+        return LOGITS
+    mend = (
+        "If you know better, say so: outputs='probabilities' if its rows add up to 1 (or it is the "
+        "probability of the second of two classes), outputs='logits' if a softmax or sigmoid is still due"
+    )
+    if activation == "sigmoid":
+        mend = "Independent yes/no outputs (multi-label) are not supported yet"
+    elif activation == "softmax":
+        mend = "A softmax over one output is always 1: use a sigmoid, or two outputs"
+    found = "something that is not a layer's activation" if activation is None else f"'{activation}'"
+    raise ModelError(
+        f"Model '{model}' does not end in a distribution over classes",
+        expected="softmax, one sigmoid, or linear (logits) in its last layer",
+        received=f"{found}, {counted(classes, 'output')}",
+        mend=mend,
+    )
+
+
+def to_probabilities(
+    raw: NDArray[np.float32], outputs: str, model: str, rows: NDArray[np.int64], dtype: str = "float32"
+) -> Floats:
+    """Raw outputs as probabilities, in double precision; each pass by itself, so means come after.
+
+    Args:
+        raw: (F, n, K) outputs of F passes.
+        outputs: `probabilities` or `logits`.
+        model: Its name, for messages.
+        rows: (n,) numbers of the rows, for messages.
+        dtype: What the model computes its outputs in; says how far off 1 their sum may be.
+
+    Returns:
+        (F, n, K), or (F, n, 2) = [1 − p, p] for K = 1; rounding of the model's precision is taken
+        out, so that they add up to 1 in double precision.
+
+    Raises:
+        ModelError: NaN or infinity came out, or what was declared probabilities is none.
+    """
+    # Sums and extremes of all numbers cost little; what is wrong, and where, is looked for only then.
+    with np.errstate(invalid="ignore"):
+        total = raw.sum(axis=-1, dtype=np.float64)
+    bad = ~np.isfinite(total).all(axis=0)
+    if bad.any():
+        raise ModelError(
+            f"Model '{model}' put out NaN or infinity {in_rows(int(bad.sum()), rows[bad][:5].tolist())}",
+            mend="Check the model's weights and the range of these rows",
+        )
+    values = raw.astype(np.float64)
+    one = values.shape[-1] == 1
+    if outputs == LOGITS:
+        if one:
+            values = np.concatenate([np.zeros_like(values), values], axis=-1)
+        shifted = np.exp(values - values.max(axis=-1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+    if one:
+        values = np.concatenate([1 - values, values], axis=-1)
+        total = np.ones_like(total)
+    lowest, highest = raw.min(initial=0), raw.max(initial=0)
+    most = SUMS_OFF.get(dtype, SUM_OFF)
+    wrong = np.abs(total - 1) > most
+    if lowest < -1e-6 or highest > 1 + 1e-3:
+        wrong |= ((values < -1e-6) | (values > 1 + 1e-3)).any(axis=-1)
+    if wrong.any():
+        row = int(np.argmax(wrong.any(axis=0)))
+        one_pass = int(np.argmax(wrong[:, row]))
+        raise ModelError(
+            f"The output of model '{model}' is not a distribution over classes, first in row {rows[row]}",
+            expected="numbers from 0 to 1 that add up to 1",
+            received=np.array2string(values[one_pass, row, :6], precision=4)
+            + f", sum {values[one_pass, row].sum():.4g}",
+            mend="If the model ends in logits, say so: outputs='logits'",
+        )
+    if lowest < 0 or one:
+        values = np.clip(values, 0.0, None)
+    return np.asarray(values / values.sum(axis=-1, keepdims=True))

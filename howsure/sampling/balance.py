@@ -1,0 +1,86 @@
+"""How passes are divided into balanced groups, so that the error of their mean can be told.
+
+One balanced group has no replicate and so no honest error; many small groups balance less. The
+division is the one whose reported variance is smallest: what balance leaves of it, times the
+widening that few groups need.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from howsure.sampling.masks import BERNOULLI_KINDS, Site, whole_and_part
+
+SECOND_ORDER = 0.04
+"""Share of the variance taken to be beyond what balance removes; only used to choose sizes of groups."""
+
+LARGEST_GROUP = 64
+"""Passes in a group, about; more would balance hardly better and leave fewer replicates."""
+
+
+def widening(groups: ArrayLike) -> NDArray[np.float64]:
+    """t/1.96: the factor that makes ± 1.96 standard errors from `groups` replicates cover 95 %.
+
+    Args:
+        groups: Number of replicates, ≥ 2; below, NaN.
+    """
+    given = np.asarray(groups)
+    degrees, place = np.unique(given - 1, return_inverse=True)
+    with np.errstate(invalid="ignore"):
+        quantile = stats.t.ppf(0.975, np.where(degrees > 0, degrees, np.nan))
+    return np.asarray(quantile / stats.norm.ppf(0.975))[place].reshape(given.shape)
+
+
+def remaining_variance(site: Site, size: int) -> float:
+    """Share of a site's first-order variance that a balanced group of `size` passes leaves.
+
+    1 for independent passes, 0 where rate × size is whole. With f the fractional part of p·B, the
+    number of drops varies by f(1−f) instead of B·p(1−p). For a normal draw it is the mean variance
+    within `size` equally probable strata.
+    """
+    if site.kind in BERNOULLI_KINDS:
+        if site.rate == 1:
+            return 0.0
+        part = whole_and_part(site.rate * size)[1]
+        return part * (1 - part) / (size * site.rate * (1 - site.rate))
+    edges = stats.norm.pdf(stats.norm.ppf(np.linspace(0, 1, size + 1)))
+    return float(1 - size * np.sum(np.diff(edges) ** 2))
+
+
+def variance_factor(sites: Sequence[Site], size: int) -> float:
+    """Variance of a mean over balanced groups of `size`, relative to as many independent passes."""
+    if size == 1:
+        return 1.0
+    first_order = float(np.mean([remaining_variance(site, size) for site in sites]))
+    return (1 - SECOND_ORDER) * first_order + SECOND_ORDER * size / (size - 1)
+
+
+def group_sizes(sites: Sequence[Site], passes: int, *, balanced: bool = True) -> tuple[int, ...]:
+    """Divide `passes` into at least two groups of nearly equal size.
+
+    Args:
+        sites: The random calls of the model.
+        passes: T ≥ 2.
+        balanced: False gives T independent passes.
+
+    Returns:
+        Sizes, adding up to `passes`.
+    """
+    if not balanced:
+        return (1,) * passes
+    factor = functools.cache(lambda size: variance_factor(sites, size))
+    best, best_cost = passes, np.inf
+    for target in range(1, min(LARGEST_GROUP, passes // 2) + 1):
+        groups = passes // target
+        size, larger = divmod(passes, groups)
+        mean = ((groups - larger) * factor(size) + larger * factor(size + 1)) / groups
+        cost = mean * float(widening(groups)) ** 2
+        if cost < best_cost:
+            best, best_cost = groups, cost
+    size, larger = divmod(passes, best)
+    return (size + 1,) * larger + (size,) * (best - larger)

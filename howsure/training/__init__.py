@@ -1,0 +1,5 @@
+"""Training members of an ensemble."""
+
+from howsure.training.members import Snapshots, Swag, train_members
+
+__all__ = ["Snapshots", "Swag", "train_members"]

@@ -1,0 +1,395 @@
+"""Members of an ensemble: trained from several seeds, or collected along one training.
+
+`howsure.assess(members[0], x, method=howsure.Ensemble(members[1:]))` takes whatever comes from here.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import pickle
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.errors import HowsureError, InputError, ModelError
+from howsure.models.keras.model import check_model, input_specs
+from howsure.training.clone import (
+    Build,
+    assign_weights,
+    batches_of,
+    built,
+    clone_with,
+    compute_statistics,
+    ensure_built,
+    with_statistics,
+)
+from howsure.training.swag import Moments, add_epoch, draw_weights
+
+Array = NDArray[Any]
+Fit = Callable[[Any, int], object]
+
+_CONFIG = ("floatx", "epsilon", "image_data_format", "dtype_policy")
+"""What of keras.config a process that trains members takes over from this one."""
+
+_THREADS = (
+    "OMP_NUM_THREADS",  # PyTorch, and whatever else uses OpenMP
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "NPROC",  # JAX
+)
+"""Where frameworks look, as they are loaded, for the number of their threads."""
+
+
+def train_members(
+    build: Build,
+    fit: Fit,
+    count: int,
+    *,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Any]:
+    """Train the members of a deep ensemble (Lakshminarayanan and others 2017).
+
+    Member m has the seed s = seed + m: `keras.utils.set_random_seed(s)`, `build(s)`, `fit(model, s)`. It is
+    therefore the same whatever `count` is. Keras's global seed stays that of the last member.
+
+    With `workers` > 1, members train in processes of their own, which start in some seconds with this one's
+    backend and keras.config and a share of the processor cores each; a limit of the user's, such as
+    OMP_NUM_THREADS in the environment, goes before the share. A GPU is not shared out: its memory has to be
+    enough for all. A member is then the same but for rounding, as sums over fewer threads may be in another
+    order, and a long training makes more of that.
+
+    Of a member only the weights come back, into what `build(s)` returns here. It is compiled only if `build`
+    compiles it, and whatever else `fit` changed, in the model or around it, is lost. Both functions are
+    pickled with all that they capture, so each process has a copy of the rows; they may be lambdas or come
+    from a notebook. What they raise arrives as it was, with a note that says which member it was, and the
+    others stop.
+
+    Args:
+        build: Takes a seed and returns a new keras.Model, not trained.
+        fit: Takes that model and the seed, and trains it in place.
+        count: Number of members, ≥ 1; 5 are usual.
+        seed: Seed of the first member, ≥ 0.
+        workers: Number of processes that train, ≥ 1; with 1 members train one after the other in this one.
+        progress: Called with (members trained, `count`) after each.
+
+    Returns:
+        `count` trained models with the same inputs and outputs, no two of them equal.
+
+    Raises:
+        InputError: A number cannot be used, or `build` and `fit` have to be pickled and cannot be.
+        ModelError: Two members share weights, are equal after training, or take or give other shapes; or
+            `build` returned no Keras model, or one that `fit` left without weights, or one that does not fit
+            those that came back.
+    """
+    _check_whole(count, "count", least=1)
+    _check_whole(seed, "seed", least=0)
+    _check_whole(workers, "workers", least=1)
+    members: list[Any] = []
+    seeds = range(seed, seed + count)
+    if workers == 1:
+        trained = (_train(build, fit, one, members) for one in seeds)
+    else:
+        trained = _train_in_workers(build, fit, seeds, min(workers, count), members)
+    with contextlib.closing(trained):
+        for number, model in enumerate(trained):
+            for earlier, member in enumerate(members):
+                _check_alike(
+                    model, member, f"{number} (seed {seed + number})", f"{earlier} (seed {seed + earlier})"
+                )
+            members.append(model)
+            if progress is not None:
+                progress(len(members), count)
+    return members
+
+
+def _train(build: Build, fit: Fit, seed: int, members: Sequence[Any]) -> Any:
+    keras.utils.set_random_seed(seed)
+    model = built(build, seed, members)
+    fit(model, seed)
+    check_model(model)
+    return model
+
+
+def _train_in_workers(
+    build: Build, fit: Fit, seeds: Sequence[int], workers: int, members: Sequence[Any]
+) -> Generator[Any, None, None]:
+    """The trained models in the order of their seeds, as `members` grows; closed, it stops the others."""
+    import loky
+
+    share = str(max(1, loky.cpu_count() // workers))
+    env = {name: os.environ.get(name, share) for name in _THREADS}
+    env["KERAS_BACKEND"] = keras.backend.backend()
+    config = {name: getattr(keras.config, name)() for name in _CONFIG}
+    pool = loky.ProcessPoolExecutor(workers, env=env)  # not loky's reusable one: `env` is set at the start
+    futures = collections.deque[Any]()
+    try:
+        for number, seed in enumerate(seeds):
+            futures.append(pool.submit(_train_as_worker, build, fit, number, seed, config))
+        for future in loky.as_completed(list(futures)):
+            future.result()  # raises what the member raised, even if earlier members still train
+            while futures and futures[0].done():
+                seed = seeds[len(members)]
+                yield _with_weights(build, seed, members, *futures.popleft().result())
+    except pickle.PicklingError as error:
+        raise InputError(
+            "`build` and `fit` cannot be sent to another process",
+            expected="functions that, with all they capture, can be pickled",
+            mend="Make what cannot be pickled inside these functions, or train with workers=1",
+        ) from error
+    finally:
+        pool.shutdown(kill_workers=bool(futures))
+
+
+def _train_as_worker(
+    build: Build, fit: Fit, number: int, seed: int, config: dict[str, Any]
+) -> tuple[dict[str, Any], list[Array]]:
+    """What `_with_weights` needs of the trained member."""
+    for name, value in config.items():
+        getattr(keras.config, f"set_{name}")(value)
+    try:
+        model = _train(build, fit, seed, [])
+        return model.get_build_config(), model.get_weights()
+    except Exception as error:
+        place = f"the training of member {number} (seed {seed}), in a process of its own"
+        if not _can_be_pickled(error):
+            raise HowsureError(
+                f"{type(error).__name__} in {place}: {error}", mend="To get it itself, train with workers=1"
+            ) from error
+        error.add_note(f"Raised in {place}.")
+        raise
+
+
+def _can_be_pickled(error: Exception) -> bool:
+    """Whether an exception gets to another process: not if its class has to be given more than a message."""
+    import cloudpickle
+
+    try:
+        cloudpickle.loads(cloudpickle.dumps(error))
+    except Exception:
+        return False
+    return True
+
+
+def _with_weights(
+    build: Build, seed: int, members: Sequence[Any], build_config: dict[str, Any], weights: list[Array]
+) -> Any:
+    """What `build` returns, with weights that were trained elsewhere."""
+    keras.utils.set_random_seed(seed)
+    model = built(build, seed, members)
+    ensure_built(model, build_config)
+    shapes, expected = [tuple(v.shape) for v in model.weights], [array.shape for array in weights]
+    if shapes != expected:
+        raise ModelError(
+            f"The model that `build({seed})` returned does not fit the weights that `fit` left",
+            expected=f"shapes {expected}",
+            received=f"shapes {shapes}",
+            mend="Let `build` make all layers and weights, or train with workers=1",
+        )
+    assign_weights(model, weights)
+    return model
+
+
+def _check_alike(model: Any, other: Any, name: str, other_name: str) -> None:
+    """Same shapes, and weights that differ, or a `ModelError`."""
+    received, expected = _shapes(model), _shapes(other)
+    if received != expected:
+        raise ModelError(
+            f"Member {name} does not fit member {other_name}",
+            expected=f"inputs {expected[0]} and outputs {expected[1]}",
+            received=f"inputs {received[0]} and outputs {received[1]}",
+            mend="`build` should return the same network for every seed",
+        )
+    weights, others = model.get_weights(), other.get_weights()
+    if len(weights) == len(others) and all(map(np.array_equal, weights, others)):
+        raise ModelError(
+            f"Members {other_name} and {name} are equal after training, so they cannot disagree",
+            expected="weights that differ between members",
+            mend="`build` or `fit` ignores its seed, for instance by fixing one of its own, or `fit` does "
+            "not train",
+        )
+
+
+def _shapes(model: Any) -> tuple[list[Any], list[Any]]:
+    inputs = [(spec.shape, spec.dtype) for spec in input_specs(model)]
+    outputs = getattr(model, "outputs", None)
+    if not outputs:
+        taken = keras.tree.map_shape_structure(keras.KerasTensor, model.get_build_config()["input_shape"])
+        outputs = keras.tree.flatten(model.compute_output_spec(taken))
+    return inputs, [tuple(output.shape[1:]) for output in outputs]
+
+
+class _AtEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
+    """Looks at the weights at the end of epochs start, start + every, …; a new `fit` starts over."""
+
+    def __init__(self, start: int, every: int) -> None:
+        super().__init__()
+        _check_whole(start, "start", least=0)
+        _check_whole(every, "every", least=1)
+        self.start, self.every = start, every
+        self._epochs = 0
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        """Called by Keras."""
+        self._epochs = epoch + 1
+        if epoch >= self.start and (epoch - self.start) % self.every == 0:
+            self._collect(self.model)
+
+    def _collect(self, model: Any) -> None:
+        """Take in the weights at the end of an epoch; each kind of collection does so in its own way."""
+        raise NotImplementedError
+
+    def _check_enough(self, collected: int, least: int) -> None:
+        if collected < least:
+            raise InputError(
+                f"Too few epochs were collected with start={self.start} and every={self.every}",
+                expected=f"at least {least}, so a training of at least "
+                f"{self.start + self.every * (least - 1) + 1} epochs",
+                received=f"{collected}, from a training of {self._epochs}",
+                mend="Pass it to fit(…, callbacks=[…]), train longer, or collect earlier",
+            )
+
+
+class Snapshots(_AtEpochs):
+    """Keeps the weights of some epochs of one training (Huang and others 2017).
+
+    For a cyclic learning rate, `start` and `every` are the ends of its cycles; for a constant one, the last
+    epochs. Weights are held in host memory, one copy an epoch. A new `fit` starts over.
+
+    Args:
+        start: First epoch that is kept, at its end; counted from 0, as Keras counts for callbacks.
+        every: Epochs from one that is kept to the next, ≥ 1.
+
+    Attributes:
+        weights: For each epoch kept the arrays of `model.get_weights()`.
+    """
+
+    def __init__(self, start: int, every: int = 1) -> None:
+        super().__init__(start, every)
+        self.weights: list[list[Array]] = []
+
+    def on_train_begin(self, logs: object = None) -> None:
+        """Called by Keras."""
+        self.weights = []
+
+    def _collect(self, model: Any) -> None:
+        self.weights.append(model.get_weights())
+
+    def members(self, model: Any, *, build: Build | None = None) -> list[Any]:
+        """One clone of the model for each epoch kept, in order; the model stays as it is.
+
+        Args:
+            model: The trained model, or one like it.
+            build: Takes a number and returns an untrained model like it; for models that Keras cannot clone.
+
+        Raises:
+            InputError: No epoch was kept.
+            ModelError: The model cannot be cloned, or has other weights than those kept.
+        """
+        self._check_enough(len(self.weights), 1)
+        return [clone_with(model, weights, build, number) for number, weights in enumerate(self.weights)]
+
+
+class Swag(_AtEpochs):
+    """Collects a normal distribution of weights along one training: SWAG (Maddox and others 2019).
+
+    Collect late in training, with a learning rate that stays large. Holds (rank + 5) · 4 bytes for each
+    weight in host memory. A new `fit` starts over.
+
+    Args:
+        start: First epoch that is collected, at its end; counted from 0, as Keras counts for callbacks.
+        every: Epochs from one that is collected to the next, ≥ 1.
+        rank: Number of last deviations that make the low-rank part, ≥ 2; 20 as in the paper.
+
+    Attributes:
+        moments: Of what was collected, or None.
+    """
+
+    def __init__(self, start: int, every: int = 1, rank: int = 20) -> None:
+        super().__init__(start, every)
+        _check_whole(rank, "rank", least=2)
+        self.rank = rank
+        self.moments: Moments | None = None
+        self._last: list[Array] = []
+        self._trainable: list[bool] = []
+
+    def on_train_begin(self, logs: object = None) -> None:
+        """Called by Keras."""
+        self.moments = None
+
+    def _collect(self, model: Any) -> None:
+        trained = {id(variable) for variable in model.trainable_weights}
+        self._trainable = [id(variable) in trained for variable in model.weights]
+        self._last = model.get_weights()
+        parts = [array.ravel() for array, is_in in zip(self._last, self._trainable, strict=True) if is_in]
+        if not parts:
+            raise ModelError(f"Model '{model.name}' has no trainable weights", expected="some to collect")
+        self.moments = add_epoch(self.moments, np.concatenate(parts), self.rank)
+
+    def members(
+        self,
+        model: Any,
+        count: int,
+        x: Any = None,
+        *,
+        scale: float = 1.0,
+        seed: int = 0,
+        build: Build | None = None,
+    ) -> list[Any]:
+        """Clones of the model with weights drawn by `draw_weights`; the model stays as it is.
+
+        Weights that are not trained are those of the last epoch collected. Statistics of BatchNormalization
+        that training would move are computed anew for each member: the plain average over batches of `x`,
+        run as in training.
+
+        Args:
+            model: The trained model, or one like it.
+            count: Number of members, ≥ 1.
+            x: (N, …) rows, N ≥ 2, the model was trained on; needed, and looked at, only with such
+                BatchNormalization. A few thousand are enough.
+            scale: Factor of the covariance, ≥ 0; 1 as in the paper.
+            seed: Seed of the draws and of dropout while statistics are computed, ≥ 0.
+            build: Takes a number and returns an untrained model like it; for models that Keras cannot clone.
+
+        Raises:
+            InputError: Fewer than two epochs were collected, or rows are missing or do not fit.
+            ModelError: The model cannot be cloned, or has other weights than those collected.
+        """
+        _check_whole(count, "count", least=1)
+        _check_whole(seed, "seed", least=0)
+        if not (isinstance(scale, (int, float)) and 0 <= scale < np.inf):
+            raise InputError(
+                "`scale` cannot be used", expected="a number of at least 0", received=repr(scale)
+            )
+        moments = self.moments
+        self._check_enough(0 if moments is None else moments.count, 2)
+        assert moments is not None  # for mypy; just checked
+        check_model(model)
+        batches = batches_of(model, x) if with_statistics(model) else []
+        members = []
+        for number, drawn in enumerate(draw_weights(moments, count, scale=scale, seed=seed)):
+            weights, position = list(self._last), 0
+            for index, (array, is_in) in enumerate(zip(self._last, self._trainable, strict=True)):
+                if is_in:
+                    part = drawn[position : position + array.size]
+                    weights[index] = part.reshape(array.shape).astype(array.dtype)
+                    position += array.size
+            members.append(clone_with(model, weights, build, number))
+            if batches:
+                compute_statistics(members[-1], batches, seed + number)
+        return members
+
+
+def _check_whole(value: object, name: str, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise InputError(
+            f"`{name}` cannot be used", expected=f"a whole number of at least {least}", received=repr(value)
+        )

@@ -1,0 +1,597 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+keras = pytest.importorskip("keras", reason="Keras is not installed")
+
+import howsure  # noqa: E402  # needs keras
+from howsure import datasets  # noqa: E402
+from howsure.cli import app as cli  # noqa: E402
+from howsure.demo import run as demo_module  # noqa: E402
+
+FLOWERS = ("rose", "tulip", "daisy")
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch):
+    """The backend of this test run, and no change to the environment left behind."""
+    monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(12, activation="relu"),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(3, activation="softmax"),
+        ],
+        name="flowers",
+    )
+    path = tmp_path_factory.mktemp("model") / "flowers.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def image_model_file(tmp_path_factory):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(3, activation="softmax"),
+        ],
+        name="pictures",
+    )
+    path = tmp_path_factory.mktemp("model") / "pictures.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture
+def data_file(tmp_path):
+    values = np.random.default_rng(0)
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=values.normal(size=(30, 4)).astype(np.float32), y=np.arange(30) % 3)
+    return path
+
+
+@pytest.fixture
+def picture_folder(tmp_path):
+    from PIL import Image
+
+    values = np.random.default_rng(0)
+    for name in FLOWERS:
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(2):
+            pixels = values.integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def flat(text):
+    return " ".join(text.replace("\u00a0", " ").split())
+
+
+# --- compare ----------------------------------------------------------------------------------
+
+
+def test_compare_says_which_method_is_better(model_file, data_file, tmp_path):
+    report = tmp_path / "comparison.html"
+    np.save(tmp_path / "far.npy", np.full((9, 4), 5, dtype=np.float32))
+    done = run(
+        *("compare", model_file, data_file, "--member", model_file, "--outside", tmp_path / "far.npy"),
+        *("--report", report, "--class-names", ",".join(FLOWERS)),
+    )
+    assert done.exit_code == 0, done.stderr
+    said = flat(done.stdout)
+    for part in ("softmax", "MC dropout", "ensemble", "MC dropout of the ensemble", "NLL"):
+        assert part in said
+    assert "Whose percentages are truest?" in said
+    assert "Who notices 'far.npy'?" in said
+    assert f"Report:  {report}" in done.stdout
+    page = report.read_text(encoding="utf-8")
+    assert "<html" in page
+    assert "far.npy" in page
+    assert done.stderr == ""
+
+
+def test_compare_of_images_turns_them_unless_told_not_to(image_model_file, picture_folder):
+    arguments = ("compare", image_model_file, picture_folder, "--divide-by", 255)
+    assert "When something has changed" in run(*arguments).stdout
+    assert "When something has changed" not in run(*arguments, "--no-shifts").stdout
+
+
+def test_compare_takes_rows_that_have_changed(model_file, data_file, tmp_path):
+    np.save(tmp_path / "later.npy", 3 * np.load(data_file)["x"])
+    done = run("compare", model_file, data_file, "--shifted", tmp_path / "later.npy")
+    assert done.exit_code == 0, done.stderr
+    assert "When something has changed" in done.stdout
+    assert "later.npy" in flat(done.stdout).lower()
+    np.save(tmp_path / "few.npy", np.load(data_file)["x"][:5])
+    done = run("compare", model_file, data_file, "--shifted", tmp_path / "few.npy")
+    assert done.exit_code == 2
+    assert "The rows 'few.npy' are not the same rows" in done.stderr
+
+
+def test_compare_refuses_two_files_of_one_name(model_file, data_file, tmp_path):
+    (tmp_path / "other").mkdir()
+    for folder in (tmp_path, tmp_path / "other"):
+        np.save(folder / "far.npy", np.full((9, 4), 5, dtype=np.float32))
+    outside = ("--outside", tmp_path / "far.npy", "--outside", tmp_path / "other" / "far.npy")
+    done = run("compare", model_file, data_file, *outside)
+    assert done.exit_code == 2
+    assert "Two files of rows have the same name" in done.stderr
+
+
+def test_compare_needs_true_classes(model_file, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((5, 4), dtype=np.float32))
+    done = run("compare", model_file, tmp_path / "x.npy")
+    assert done.exit_code == 2
+    assert "error: There is nothing to compare by" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--member", "--shifted", "--outside", "--labels"])
+def test_compare_checks_every_path_before_the_model_is_loaded(
+    model_file, data_file, tmp_path, monkeypatch, option
+):
+    monkeypatch.setattr(cli, "_load_model", lambda *_: pytest.fail("loaded"))
+    done = run("compare", model_file, data_file, option, tmp_path / "missing")
+    assert done.exit_code == 2
+    assert "does not exist" in done.stderr
+    done = run("compare", model_file, data_file, "--report", tmp_path / "page.txt")
+    assert done.exit_code == 2
+
+
+# --- assess -----------------------------------------------------------------------------------
+
+
+def test_assess_writes_the_table_and_the_report_and_says_what_came_out(model_file, data_file, tmp_path):
+    out, report = tmp_path / "out.parquet", tmp_path / "out.html"
+    done = run(
+        "assess", model_file, data_file, "--out", out, "--report", report, "--class-names", ",".join(FLOWERS)
+    )
+    assert done.exit_code == 0, done.stderr
+    certainty = howsure.load(out)
+    assert len(certainty) == 30
+    assert certainty.class_names == FLOWERS
+    assert certainty.truth.tolist() == [0, 1, 2] * 10
+    assert "<html" in report.read_text(encoding="utf-8")
+    assert "Of 30 rows the model is sure of" in flat(done.stdout)
+    assert "right on" in flat(done.stdout)
+    assert f"Table:   {out}" in done.stdout
+    assert f"Report:  {report}" in done.stdout
+    most = certainty[certainty.most_undecided(1)[0]]
+    assert str(most)[:20] in flat(done.stdout)
+    assert done.stderr == ""
+
+
+def test_assess_gives_what_the_library_gives(model_file, data_file, tmp_path):
+    out = tmp_path / "out.parquet"
+    assert run("assess", model_file, data_file, "--out", out, "--passes", 40, "--seed", 5).exit_code == 0
+    with np.load(data_file) as archive:
+        x = archive["x"]
+    model = keras.models.load_model(model_file)
+    expected = howsure.assess(model, x, method=howsure.MCDropout(passes=40), seed=5)
+    found = howsure.load(out)
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    np.testing.assert_array_equal(found.mc_error, expected.mc_error)
+    assert found.seed == 5
+    assert found.method == expected.method
+
+
+def test_target_error_and_most_passes_reach_the_method(model_file, data_file, tmp_path):
+    out = tmp_path / "out.parquet"
+    done = run("assess", model_file, data_file, "--out", out, "--target-error", 0.05, "--max-passes", 60)
+    assert done.exit_code == 0, done.stderr
+    method = howsure.load(out).method
+    assert (method["target_error"], method["max_passes"]) == (0.05, 60)
+
+
+def test_divide_by(model_file, data_file, tmp_path):
+    with np.load(data_file) as archive:
+        x = archive["x"]
+    np.save(tmp_path / "large.npy", x * 255)
+    for name, source, more in (("a", data_file, ()), ("b", tmp_path / "large.npy", ("--divide-by", 255))):
+        assert run("assess", model_file, source, "--out", tmp_path / f"{name}.parquet", *more).exit_code == 0
+    first, second = howsure.load(tmp_path / "a.parquet"), howsure.load(tmp_path / "b.parquet")
+    np.testing.assert_allclose(first.probabilities, second.probabilities, atol=1e-6)
+
+
+def test_labels_from_a_file_come_before_those_in_the_data(model_file, data_file, tmp_path):
+    np.save(tmp_path / "labels.npy", np.full(30, 2))
+    out = tmp_path / "out.parquet"
+    assert (
+        run("assess", model_file, data_file, "--out", out, "--labels", tmp_path / "labels.npy").exit_code == 0
+    )
+    assert set(howsure.load(out).truth) == {2}
+
+
+def test_without_labels_nothing_is_said_about_right_and_wrong(model_file, data_file, tmp_path):
+    with np.load(data_file) as archive:
+        np.save(tmp_path / "rows.npy", archive["x"])
+    out = tmp_path / "out.parquet"
+    done = run("assess", model_file, tmp_path / "rows.npy", "--out", out)
+    assert done.exit_code == 0
+    assert howsure.load(out).truth is None
+    assert "right on" not in flat(done.stdout)
+
+
+def test_labels_that_do_not_fit_are_refused_before_the_passes(model_file, data_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(howsure, "assess", lambda *_, **__: pytest.fail("work had begun"))
+    np.save(tmp_path / "labels.npy", np.full(30, 3))
+    done = run(
+        "assess", model_file, data_file, "--out", tmp_path / "o.parquet", "--labels", tmp_path / "labels.npy"
+    )
+    assert done.exit_code == 2
+    assert "out of range" in done.stderr
+
+
+def test_class_folders_give_names_truth_and_file_names(image_model_file, picture_folder, tmp_path):
+    out, report = tmp_path / "out.parquet", tmp_path / "out.html"
+    done = run(
+        "assess", image_model_file, picture_folder, "--out", out, "--report", report, "--divide-by", 255
+    )
+    assert done.exit_code == 0, done.stderr
+    certainty = howsure.load(out)
+    assert certainty.class_names == ("daisy", "rose", "tulip")
+    assert certainty.truth.tolist() == [0, 0, 1, 1, 2, 2]
+    assert certainty.kind == "image"
+    assert "tulip/1.png" in done.stdout
+
+
+def test_class_names_decide_which_folder_is_which_class(image_model_file, picture_folder, tmp_path):
+    out = tmp_path / "out.parquet"
+    names = ("--class-names", ",".join(FLOWERS))
+    done = run("assess", image_model_file, picture_folder, "--out", out, "--divide-by", 255, *names)
+    assert done.exit_code == 0, done.stderr
+    certainty = howsure.load(out)
+    assert certainty.class_names == FLOWERS
+    assert certainty.truth.tolist() == [2, 2, 0, 0, 1, 1]  # read as daisy, rose, tulip
+
+
+def test_a_folder_that_is_no_class_is_refused(image_model_file, picture_folder, tmp_path):
+    names = ("--class-names", "rose,tulip,lily")
+    done = run("assess", image_model_file, picture_folder, "--out", tmp_path / "o.parquet", *names)
+    assert done.exit_code == 2
+    assert "The folder 'daisy' is not among the class names" in done.stderr
+
+
+def test_what_is_left_out_is_said_and_the_exit_code_is_1(image_model_file, picture_folder, tmp_path):
+    (picture_folder / "rose" / "0.png").write_bytes(b"no image")
+    command = (
+        "assess",
+        image_model_file,
+        picture_folder,
+        "--out",
+        tmp_path / "o.parquet",
+        "--divide-by",
+        255,
+    )
+    refused = run(*command)
+    assert refused.exit_code == 2
+    assert not (tmp_path / "o.parquet").exists()
+    done = run(*command, "--skip-unreadable")
+    assert done.exit_code == 1
+    assert "left out: 1 unreadable image" in done.stderr
+    assert "0.png" in done.stderr
+    assert len(howsure.load(tmp_path / "o.parquet")) == 5
+
+
+def test_warnings_are_one_line_on_stderr(image_model_file, picture_folder, tmp_path):
+    done = run("assess", image_model_file, picture_folder, "--out", tmp_path / "o.parquet")
+    assert done.exit_code == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("warning: ")
+    assert "--divide-by 255" in line
+    compared = run("compare", image_model_file, picture_folder)  # which assesses many times
+    assert sum("--divide-by 255" in each for each in compared.stderr.splitlines()) <= 5  # once for each set
+
+
+def test_no_rows(model_file, tmp_path):
+    np.save(tmp_path / "none.npy", np.zeros((0, 4), np.float32))
+    out, report = tmp_path / "o.parquet", tmp_path / "o.html"
+    done = run("assess", model_file, tmp_path / "none.npy", "--out", out, "--report", report)
+    assert done.exit_code == 0, done.stderr
+    assert "There were no rows to assess." in done.stdout
+
+
+# --- refusals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"MODEL": "nowhere.keras"}, "The model does not exist. Received: nowhere.keras"),
+        ({"DATA": "nowhere.npz"}, "The data does not exist"),
+        ({"--labels": "nowhere.npy"}, "The file of labels does not exist"),
+        ({"--class-names": "nowhere.txt"}, "nowhere.txt"),
+        ({"--out": "o.csv"}, "wrong ending. Expected: a name that ends in .parquet"),
+        ({"--out": "taken.parquet"}, "is a folder"),
+        ({"--out": "nowhere/o.parquet"}, "Nothing can be written in the folder 'nowhere'"),
+        ({"--report": "o.pdf"}, "ends in .html"),
+        ({"--report": "nowhere/o.html"}, "Nothing can be written in the folder 'nowhere'"),
+        ({"DATA": "rows.parquet", "--out": "./rows.parquet"}, "would overwrite 'rows.parquet'"),
+        ({"--passes": "1"}, "at least 2"),
+        ({"--passes": "20", "--target-error": "0.01"}, "`passes`"),
+        ({"--divide-by": "0"}, "a number other than 0"),
+        ({"--divide-by": "nan"}, "a number other than 0"),
+    ],
+)
+def test_everything_is_checked_before_the_model_is_loaded(
+    model_file, data_file, tmp_path, monkeypatch, change, message
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_load_model", lambda *_: pytest.fail("the model was loaded"))
+    (tmp_path / "taken.parquet").mkdir()
+    (tmp_path / "rows.parquet").touch()
+    given = {"MODEL": model_file, "DATA": data_file, "--out": "o.parquet", **change}
+    arguments = [given.pop("MODEL"), given.pop("DATA"), *(part for pair in given.items() for part in pair)]
+    done = run("assess", *arguments)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_a_link_to_an_input_is_that_input(model_file, data_file, tmp_path):
+    (tmp_path / "link.parquet").symlink_to(data_file)
+    done = run("assess", model_file, data_file, "--out", tmp_path / "link.parquet")
+    assert done.exit_code == 2
+    assert "would overwrite" in done.stderr
+
+
+def test_the_report_may_not_be_the_table(model_file, data_file, tmp_path):
+    (tmp_path / "o.html").symlink_to(tmp_path / "o.parquet")
+    done = run(
+        "assess", model_file, data_file, "--out", tmp_path / "o.parquet", "--report", tmp_path / "o.html"
+    )
+    assert done.exit_code == 2
+    assert "would overwrite" in done.stderr
+
+
+def test_wrong_use_ends_with_2(model_file, data_file, tmp_path):
+    assert run("assess", model_file, data_file).exit_code == 2  # no --out
+    assert (
+        run("assess", model_file, data_file, "--out", tmp_path / "o.parquet", "--seed", "-1").exit_code == 2
+    )
+    assert (
+        run("assess", model_file, data_file, "--out", tmp_path / "o.parquet", "--outputs", "x").exit_code == 2
+    )
+    assert run("guess").exit_code == 2
+
+
+def test_a_kept_plan_makes_a_row_independent_of_its_neighbours(model_file, data_file, tmp_path):
+    plan = tmp_path / "plan.json"
+    assert run("audit", model_file, "--data", data_file, "--save-plan", plan).exit_code == 0
+    np.save(tmp_path / "few.npy", np.load(data_file)["x"][:3])
+    found = []
+    for rows in (data_file, tmp_path / "few.npy"):
+        out = tmp_path / f"{rows.stem}.parquet"
+        assert run("assess", model_file, rows, "--out", out, "--plan", plan).exit_code == 0
+        found.append(howsure.load(out))
+    many, few = found
+    np.testing.assert_allclose(many[:3].probabilities, few.probabilities, atol=3e-6)
+    np.testing.assert_array_equal(many[:3].passes, few.passes)
+    assert many.plan == few.plan
+
+
+def test_a_plan_that_cannot_be_kept_or_used_ends_with_an_error(model_file, data_file, tmp_path):
+    assert "rows to plan from" in run("audit", model_file, "--save-plan", tmp_path / "plan.json").stderr
+    wrong = run("audit", model_file, "--data", data_file, "--save-plan", tmp_path / "plan.txt")
+    assert wrong.exit_code == 2
+    assert "ends in .json" in wrong.stderr
+    out = tmp_path / "out.parquet"
+    missing = run("assess", model_file, data_file, "--out", out, "--plan", tmp_path / "none.json")
+    assert missing.exit_code == 2
+    assert "Cannot read the plan" in missing.stderr
+
+
+def test_audit_with_rows_tells_the_plan(model_file, data_file):
+    done = run("audit", model_file, "--data", data_file)
+    assert done.exit_code == 0
+    assert "The plan:" in done.stdout
+    assert run("audit", model_file, "--data", "nowhere.npz").exit_code == 2
+
+
+def test_brackets_in_a_message_are_no_markup(tmp_path):
+    done = run("audit", tmp_path / "[bold]a[/x].keras")
+    assert done.exit_code == 2
+    assert "[bold]a[/x].keras" in done.stderr
+
+
+def test_an_interruption_ends_with_130_and_one_line(model_file, data_file, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(howsure, "stream", interrupt)
+    done = run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
+    assert done.exit_code == 130
+    assert done.stderr == "interrupted\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.npz"]
+
+
+def test_an_interruption_keeps_the_rows_that_are_done(model_file, data_file, tmp_path, monkeypatch):
+    whole = howsure.stream
+
+    def one_block(*args, **kwargs):
+        yield next(whole(*args, **kwargs))[:2]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(howsure, "stream", one_block)
+    done = run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
+    assert done.exit_code == 130
+    assert "kept: the first 2 rows" in done.stderr
+    assert len(howsure.load(tmp_path / "o.part.parquet")) == 2
+    assert not (tmp_path / "o.parquet").exists()
+
+
+def test_a_fault_elsewhere_passes_through(model_file, data_file, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise ZeroDivisionError("in the user's layer")
+
+    monkeypatch.setattr(howsure, "stream", fail)
+    with pytest.raises(ZeroDivisionError, match="in the user's layer"):
+        run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
+
+
+def test_a_full_disk_loses_nothing(model_file, data_file, tmp_path, monkeypatch):
+    """The earlier table stays, and the new one is kept where there is room."""
+    out, room = tmp_path / "full" / "o.parquet", tmp_path / "room"
+    for folder in (out.parent, room):
+        folder.mkdir()
+    out.write_bytes(b"earlier")
+    monkeypatch.setattr("tempfile.tempdir", str(room))
+    save = howsure.Certainty.save
+
+    def no_room_there(certainty, path):
+        if os.path.dirname(path) == str(out.parent):
+            raise howsure.FileError(
+                f"Writing '{path}' failed (No space left on device)", mend="It is unchanged"
+            )
+        save(certainty, path)
+
+    monkeypatch.setattr(howsure.Certainty, "save", no_room_there)
+    done = run("assess", model_file, data_file, "--out", out)
+    assert done.exit_code == 2
+    assert out.read_bytes() == b"earlier"
+    (kept,) = room.iterdir()
+    assert f"What was computed is not lost: it is in '{kept}'" in done.stderr
+    assert len(howsure.load(kept)) == 30
+
+
+# --- audit and demo ---------------------------------------------------------------------------
+
+
+def test_audit_prints_what_the_library_says(model_file):
+    done = run("audit", model_file)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == f"{howsure.audit(keras.models.load_model(model_file))}\n"
+
+
+def test_demo_makes_its_folder_and_passes_the_options_on(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(demo_module, "run", lambda folder, **more: seen.update(folder=folder, **more))
+    folder = tmp_path / "new" / "demo"
+    done = run("demo", "--folder", folder, "--epochs", 3, "--ensemble", 2, "--seed", 7)
+    assert done.exit_code == 0, done.stderr
+    assert folder.is_dir()
+    assert seen["folder"] == folder
+    assert (seen["epochs"], seen["members"], seen["seed"]) == (3, 2, 7)
+
+
+def test_demo_without_mnist_says_why(tmp_path, monkeypatch):
+    def nothing():
+        raise howsure.FileError("MNIST could not be had")
+
+    monkeypatch.setattr(datasets, "mnist", nothing)
+    done = run("demo", "--folder", tmp_path)
+    assert done.exit_code == 2
+    assert "error: MNIST could not be had" in done.stderr
+
+
+def test_demo_in_a_place_that_is_a_file(tmp_path):
+    (tmp_path / "demo").touch()
+    done = run("demo", "--folder", tmp_path / "demo")
+    assert done.exit_code == 2
+    assert "cannot be made" in done.stderr
+
+
+# --- the backend ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("installed", "chosen"),
+    [
+        ({"keras", "tensorflow", "jax", "torch"}, "tensorflow"),
+        ({"keras", "jax", "torch"}, "jax"),
+        ({"keras", "torch"}, "torch"),
+    ],
+)
+def test_the_backend_is_the_first_that_is_installed(monkeypatch, installed, chosen):
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setattr(cli, "_is_installed", installed.__contains__)
+    cli._load_keras()
+    assert os.environ["KERAS_BACKEND"] == chosen
+
+
+@pytest.mark.parametrize(
+    ("asked", "installed", "missing"),
+    [
+        (None, {"keras"}, "Keras with a backend is not installed"),
+        (None, {"torch"}, "Keras with a backend is not installed"),
+        ("jax", {"keras", "torch"}, "jax is not installed"),
+    ],
+)
+def test_without_a_backend_the_extras_are_named(monkeypatch, model_file, asked, installed, missing):
+    if asked is None:
+        monkeypatch.delenv("KERAS_BACKEND")
+    else:
+        monkeypatch.setenv("KERAS_BACKEND", asked)
+    monkeypatch.setattr(cli, "_is_installed", installed.__contains__)
+    done = run("audit", model_file)
+    assert done.exit_code == 2
+    assert missing in done.stderr
+    assert "pip install 'howsure[tensorflow]'" in done.stderr
+
+
+# --- as a program -----------------------------------------------------------------------------
+
+
+def program(*arguments, **environment):
+    kept = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(
+        [sys.executable, "-m", "howsure", *map(str, arguments)],
+        capture_output=True,
+        env={**kept, **environment},
+    )
+
+
+def test_as_a_program_it_is_quiet(model_file, data_file, tmp_path):
+    done = program("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert "most undecided" in done.stdout.decode()
+
+
+def test_an_old_terminal_does_not_end_it(model_file, data_file, tmp_path):
+    done = program("assess", model_file, data_file, "--out", tmp_path / "o.parquet", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert b"most undecided" in done.stdout
+
+
+def test_as_a_program_a_missing_model_is_one_line(tmp_path):
+    done = program("audit", tmp_path / "nowhere.keras")
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert done.stderr.decode().splitlines() == [
+        f"error: The model does not exist. Received: {tmp_path / 'nowhere.keras'}."
+    ]
+
+
+def test_what_is_held_back_while_loading_is_shown_if_loading_fails(capfd):
+    def load(*, fail):
+        with cli._native_stderr_held():
+            os.write(2, b"the cause\n")
+            if fail:
+                raise ImportError
+
+    load(fail=False)
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ImportError):
+        load(fail=True)
+    assert capfd.readouterr().err == "the cause\n"

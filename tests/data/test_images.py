@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from howsure.data.files import read_rows
+from howsure.data.rows import InputSpec
+from howsure.errors import FileError, InputError
+
+GREY = [InputSpec("image", (8, 6, 1), "float32")]
+RGB = [InputSpec("image", (8, 6, 3), "float32")]
+RGBA = [InputSpec("image", (8, 6, 4), "float32")]
+FLAT = [InputSpec("x", (48,), "float32")]
+ANY = [InputSpec("image", (None, None, 1), "float32")]
+
+
+def refuse(path, inputs, error, *fragments, **options):
+    """Reading the path raises the error, and its message has all the fragments."""
+    with pytest.raises(error) as caught:
+        read_rows(path, inputs, **options)
+    for fragment in fragments:
+        assert fragment in str(caught.value), str(caught.value)
+
+
+def pixels(channels=0):
+    shape = (8, 6, channels) if channels else (8, 6)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def save(path, values=None, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels() if values is None else values).save(path, **options)
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "tif", "TIFF", "PNG", "pgm", "tga"])
+def test_lossless_formats_come_back_exactly(tmp_path, suffix):
+    save(tmp_path / f"one.{suffix}")
+    rows = read_rows(tmp_path, GREY)
+    assert rows.x.dtype == np.uint8
+    np.testing.assert_array_equal(rows.x[0, :, :, 0], pixels())
+    assert rows.names == (f"one.{suffix}",)
+    assert (rows.labels, rows.class_names, rows.left_out) == (None, None, ())
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "jpeg", "JPG", "webp"])
+def test_lossy_formats(tmp_path, suffix):
+    save(tmp_path / f"one.{suffix}", np.full((8, 6), 128, np.uint8), quality=95)
+    np.testing.assert_allclose(read_rows(tmp_path, GREY).x, 128, atol=2)
+
+
+@pytest.mark.parametrize(("inputs", "channels"), [(GREY, 1), (RGB, 3), (RGBA, 4)])
+@pytest.mark.parametrize("stored", [0, 3, 4])
+def test_channels_follow_the_model(tmp_path, inputs, channels, stored):
+    save(tmp_path / "one.png", pixels(stored))
+    rows = read_rows(tmp_path, inputs)
+    assert rows.x.shape == (1, 8, 6, channels)
+    if stored == channels:
+        np.testing.assert_array_equal(rows.x[0], pixels(stored))
+    if (stored, channels) == (0, 3):
+        np.testing.assert_array_equal(rows.x[0], np.repeat(pixels()[..., np.newaxis], 3, axis=-1))
+
+
+def test_an_input_without_channels_takes_grey(tmp_path):
+    save(tmp_path / "one.png", pixels(3))
+    assert read_rows(tmp_path, [InputSpec("image", (8, 6), "float32")]).x.shape == (1, 8, 6)
+
+
+def test_palettes_with_transparency(tmp_path):
+    palette = Image.fromarray(pixels(3)).quantize(16)
+    palette.save(tmp_path / "one.png", transparency=bytes(range(16)))
+    np.testing.assert_array_equal(read_rows(tmp_path, RGB).x[0], np.asarray(palette.convert("RGB")))
+
+
+def test_one_image_is_one_row(tmp_path):
+    save(tmp_path / "one.png")
+    rows = read_rows(tmp_path / "one.png", GREY)
+    assert rows.x.shape == (1, 8, 6, 1)
+    assert rows.names == ("one.png",)
+
+
+def test_rows_are_sorted_by_name_and_other_files_passed_over(tmp_path):
+    for value, name in enumerate(["b.png", "a.png", "c10.png", "c2.png"]):
+        save(tmp_path / name, np.full((8, 6), value, np.uint8))
+    for name in (".hidden.png", "notes.txt", ".DS_Store"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder.png").mkdir()
+    rows = read_rows(tmp_path, GREY)
+    assert rows.names == ("a.png", "b.png", "c10.png", "c2.png")
+    assert rows.x[:, 0, 0, 0].tolist() == [1, 0, 2, 3]
+
+
+def test_class_folders_give_labels(tmp_path):
+    for value, name in enumerate(["dog/2.png", "cat/1.png", "dog/1.png"]):
+        save(tmp_path / name, np.full((8, 6), value, np.uint8))
+    (tmp_path / "ape").mkdir()
+    (tmp_path / ".cache").mkdir()
+    rows = read_rows(tmp_path, GREY)
+    assert rows.class_names == ("ape", "cat", "dog")
+    assert rows.labels.tolist() == [1, 2, 2]
+    assert rows.names == ("cat/1.png", "dog/1.png", "dog/2.png")
+    assert rows.x[:, 0, 0, 0].tolist() == [1, 2, 0]
+
+
+def test_sizes_must_be_those_of_the_model(tmp_path):
+    save(tmp_path / "a.png")
+    save(tmp_path / "b.png", np.zeros((8, 7), np.uint8))
+    refuse(
+        tmp_path,
+        GREY,
+        InputError,
+        "b.png' does not have the size",
+        "height × width 8 × 6",
+        "Received: 8 × 7",
+        "Resize",
+    )
+    refuse(tmp_path, [InputSpec("x", (None, 6, 1), "float32")], InputError, "height × width any × 6")
+
+
+def test_a_free_size_is_the_same_for_all(tmp_path):
+    save(tmp_path / "a.png")
+    assert read_rows(tmp_path, ANY).x.shape == (1, 8, 6, 1)
+    save(tmp_path / "b.png", np.zeros((9, 6), np.uint8))
+    refuse(tmp_path, ANY, InputError, "b.png' differs in size from 'a.png'", "8 × 6", "Received: 9 × 6")
+
+
+def broken_images(folder):
+    """A folder with one image that can be read and four that cannot."""
+    save(folder / "cat" / "good.png")
+    save(folder / "cat" / "cut.png", np.random.default_rng(0).integers(0, 256, (8, 6), dtype=np.uint8))
+    content = (folder / "cat" / "cut.png").read_bytes()
+    (folder / "cat" / "cut.png").write_bytes(content[: len(content) // 2])
+    (folder / "cat" / "empty.jpg").write_bytes(b"")
+    (folder / "dog").mkdir()
+    (folder / "dog" / "phone.heic").write_bytes(b"ftypheic")
+    (folder / "dog" / "text.gif").write_text("hello")
+
+
+def test_an_unreadable_image_is_an_error_that_says_how_to_go_on(tmp_path):
+    broken_images(tmp_path)
+    refuse(tmp_path, GREY, FileError, "cut.png' is not a readable image", "Received: ", "`--skip-unreadable`")
+
+
+def test_unreadable_images_are_left_out_and_listed(tmp_path):
+    broken_images(tmp_path)
+    rows = read_rows(tmp_path, GREY, skip_unreadable=True)
+    assert rows.names == ("cat/good.png",)
+    assert rows.labels.tolist() == [0]
+    assert rows.class_names == ("cat", "dog")
+    assert [reason.split(":")[0] for reason in rows.left_out] == [
+        "cat/cut.png",
+        "cat/empty.jpg",
+        "dog/phone.heic",
+        "dog/text.gif",
+    ]
+    assert rows.left_out[1:] == (
+        "cat/empty.jpg: the file is empty",
+        "dog/phone.heic: not an image Pillow knows",
+        "dog/text.gif: not an image Pillow knows",
+    )
+
+
+def test_no_readable_image_at_all(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    refuse(
+        tmp_path,
+        GREY,
+        InputError,
+        "No image in",
+        "1 image, for example a.png: the file is empty",
+        skip_unreadable=True,
+    )
+
+
+def test_a_bomb_is_unreadable(tmp_path, monkeypatch):
+    save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    refuse(tmp_path, GREY, FileError, "a.png' is not a readable image", "decompression bomb")
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [("uint16", "I;16"), ("float32", "F")])
+def test_more_than_eight_bits_are_not_clipped(tmp_path, dtype, mode):
+    save(tmp_path / "deep.tif", np.full((8, 6), 1000, dtype=dtype))
+    refuse(tmp_path, GREY, InputError, "deep.tif' has more than 8 bits per channel", f"Pillow's mode {mode}")
+
+
+def test_folders_that_hold_no_rows(tmp_path):
+    refuse(tmp_path, GREY, InputError, "holds no images", ".jpg", "sub-folder")
+    (tmp_path / "notes.txt").write_text("")
+    (tmp_path / "cat").mkdir()
+    refuse(tmp_path, GREY, InputError, "holds no images")
+    save(tmp_path / "cat" / "kittens" / "a.png")
+    refuse(tmp_path, GREY, InputError, "folders within class folders", "'cat/kittens'")
+
+
+def test_images_beside_class_folders(tmp_path):
+    save(tmp_path / "a.png")
+    (tmp_path / "extra").mkdir()
+    assert read_rows(tmp_path, GREY).names == ("a.png",)
+    save(tmp_path / "extra" / "b.png")
+    refuse(tmp_path, GREY, InputError, "both directly and in sub-folders", "1 image beside 'extra'")
+
+
+def test_models_that_take_no_images(tmp_path):
+    save(tmp_path / "a.png")
+    refuse(tmp_path, FLAT, InputError, "which this model does not take", "an input of shape (48,)", ".npz")
+    refuse(tmp_path, GREY + RGB, InputError, "Received: 2 inputs")
+    refuse(tmp_path, [InputSpec("x", (3, 8, 6), "float32")], InputError, "an input of shape (3, 8, 6)")

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from howsure.data.files import read_rows
+from howsure.data.rows import InputSpec
+from howsure.errors import FileError, InputError
+
+FLAT = [InputSpec("x", (3,), "float32")]
+TWO = [InputSpec("a", (), "float32"), InputSpec("b", (2,), "float32")]
+TABLE = np.array([[1, 2, 3], [4, 5, 6]])
+
+
+def refuse(path, inputs, error, *fragments):
+    """Reading the path raises the error, and its message has all the fragments."""
+    with pytest.raises(error) as caught:
+        read_rows(path, inputs)
+    for fragment in fragments:
+        assert fragment in str(caught.value), str(caught.value)
+
+
+@pytest.fixture
+def csv(tmp_path):
+    def write(content):
+        path = tmp_path / "rows.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    def write(**columns):
+        pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+        return tmp_path / "rows.parquet"
+
+    return write
+
+
+# --- csv ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "1,2,3\n4,5,6\n",
+        "a,b,c\n1,2,3\n4,5,6",
+        "\ufeffa,b,c\r\n1,2,3\r\n\r\n4,5,6\r\n",
+        '"a","b","c"\n 1,"2",3.0\n4,5,6\n',
+    ],
+)
+def test_csv_with_and_without_header(csv, content):
+    rows = read_rows(csv(content), FLAT)
+    np.testing.assert_array_equal(rows.x, TABLE)
+    assert rows.labels is None
+
+
+def test_csv_survives_a_round_trip(csv):
+    x = np.random.default_rng(0).normal(size=(50, 6))
+    header = "p,q,y,r,s,t,u"
+    lines = [
+        ",".join([*map(repr, row[:2].tolist()), str(i % 3), *map(repr, row[2:].tolist())])
+        for i, row in enumerate(x)
+    ]
+    rows = read_rows(csv("\n".join([header, *lines])), [InputSpec("x", (3, 2, 1), "float32")])
+    np.testing.assert_array_equal(rows.x, x.reshape(50, 3, 2, 1))
+    np.testing.assert_array_equal(rows.labels, np.arange(50) % 3)
+
+
+def test_csv_lines_longer_than_a_block(csv):
+    x = np.random.default_rng(0).normal(size=(2, 80_000))
+    rows = read_rows(
+        csv("\n".join(",".join(map(repr, row)) for row in x.tolist())), [InputSpec("x", (None,), "float32")]
+    )
+    np.testing.assert_array_equal(rows.x, x)
+
+
+def test_csv_labels_may_be_text(csv):
+    assert read_rows(csv("a,b,c,y\n1,2,3,cat\n4,5,6,dog\n"), FLAT).labels.tolist() == ["cat", "dog"]
+
+
+def test_csv_columns_named_like_several_inputs(csv):
+    inputs = [InputSpec("height", (), "float32"), InputSpec("age", (1,), "int32")]
+    rows = read_rows(csv("id,age,height,y\n7,30,1.8,0\n8,40,1.7,1\n"), inputs)
+    assert rows.x["height"].tolist() == [1.8, 1.7]
+    assert rows.x["age"].tolist() == [[30], [40]]
+    assert rows.labels.tolist() == [0, 1]
+    refuse(
+        csv("age,weight\n1,2\n"),
+        inputs,
+        InputError,
+        "one column each for 'height'",
+        "Received: columns 'age', 'weight'",
+    )
+
+
+def test_csv_with_a_header_only_has_zero_rows(csv):
+    rows = read_rows(csv("a,b,c,y\n"), FLAT)
+    assert rows.x.shape == (0, 3)
+    assert len(rows.labels) == 0
+    refuse(csv("a,b\n"), FLAT, InputError, "2 numbers per row")
+
+
+def test_csv_for_one_free_size(csv):
+    content = csv("1,2,3,4\n5,6,7,8\n")
+    assert read_rows(content, [InputSpec("x", (None, 2), "float32")]).x.shape == (2, 2, 2)
+    refuse(
+        content, [InputSpec("x", (None, 3), "float32")], InputError, "4 numbers per row", "a multiple of 3"
+    )
+    refuse(
+        content,
+        [InputSpec("x", (None, None), "float32")],
+        InputError,
+        "cannot say how its columns form a row",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "fragments"),
+    [
+        ("", ["rows.csv' is empty"]),
+        ("\n\n", ["rows.csv' is empty"]),
+        ("a,b,c\n1,2,3\n\n4,5\n", ["Line 4 of", "has 2 cells", "Expected: 3, as in the first line"]),
+        ("1,2,3\n4,5,6,7\n", ["Line 2 of", "has 4 cells"]),
+        ("a,b,c\n1,2,3\n\n4,?,6\n", ["not numbers in column 'b', in line 4", "Received: '?'"]),
+        ("1,2,3\n4,5,x\nz,8,w\n7,8,9\n", ["in column '1', in line 3", "Received: 'z'"]),
+        ("a,b,c\n1,2,3\n,5,6\n7,8,9\n,1,1\n", ["empty cells in column 'a', in 2 lines: 3, 5"]),
+        ("a,b,c\n1,nan,3\n", ["empty cells in column 'b', in line 2"]),
+        ("a,b,c\n1,cat,2020-01-01\n", ["2 columns without numbers: 'b', 'c'", "date32[day], string", "'y'"]),
+        ("a;b;c\n1;2;3\n", ["not separated by commas", "semicolons"]),
+        ("a\tb\n1\t2\n", ["not separated by commas", "tabs"]),
+        (
+            "0,1,2\n5,6,7\n",
+            ["may be a header of column numbers or a row", "Received: 0, 1, 2", "header=False"],
+        ),
+        (",0,1\n0,6,7\n", ["may be a header of column numbers or a row"]),
+        ("a,b\n1,2\n", ["2 numbers per row", "Expected: 3, for rows of shape (3,)", "columns 'a', 'b'"]),
+        ("a,b,c,label\n1,2,3,0\n", ["4 numbers per row", "If one of them is the label, call it 'y'"]),
+        (",a,b,c\n0,1,2,3\n", ["4 numbers per row", "index of pandas"]),
+        ("y\n1\n", ["0 numbers per row", "Received: no columns"]),
+        ("a,b,c,y\n1,2,3,\n", ["empty cells in column 'y', in line 2"]),
+        ("a,b,c,y,y\n1,2,3,4,5\n", ["more than one column 'y'"]),
+        ("a,b,c\n1,inf,3\n", ["rows.csv': the rows hold NaN or infinite values, in row 0"]),
+    ],
+)
+def test_csv_that_cannot_be_rows(csv, content, fragments):
+    refuse(csv(content), FLAT, InputError, *fragments)
+
+
+def test_csv_that_is_not_text(csv):
+    refuse(csv(b"\xff\xfe1\x00,\x002\x00"), FLAT, FileError, "rows.csv' is not text in UTF-8")
+    refuse(csv(b"a,b,c\n1,\xff,3\n"), FLAT, FileError, "rows.csv' is not text in UTF-8")
+
+
+def test_a_gap_in_a_single_column(csv):
+    column = [InputSpec("x", (1,), "float32")]
+    assert read_rows(csv("a\n1\n2\n\n"), column).x.tolist() == [[1], [2]]
+    refuse(csv("a\n1\n\n\n2\n"), column, InputError, "Line 3 of", "is empty")
+
+
+def test_a_table_for_a_text_input(csv):
+    refuse(
+        csv("text\nhello\n"),
+        [InputSpec("text", (), "string")],
+        InputError,
+        "input 'text' takes text",
+        ".npz or .npy",
+    )
+
+
+# --- Parquet --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [pa.uint8(), pa.int64(), pa.float32(), pa.float64(), pa.decimal128(21, 2)])
+def test_parquet_columns(parquet, kind):
+    columns = {
+        name: pa.array(values.tolist(), pa.int64()).cast(kind, safe=False)
+        for name, values in zip("abc", TABLE.T, strict=True)
+    }
+    rows = read_rows(parquet(y=["u", "v"], **columns), FLAT)
+    np.testing.assert_array_equal(rows.x, TABLE)
+    assert rows.labels.tolist() == ["u", "v"]
+    if not pa.types.is_decimal(kind):
+        assert rows.x.dtype == kind.to_pandas_dtype()
+
+
+def test_parquet_truth_values(parquet):
+    assert read_rows(parquet(a=[True, False], b=[False, True], c=[True, True]), FLAT).x.tolist() == [
+        [1, 0, 1],
+        [0, 1, 1],
+    ]
+
+
+@pytest.mark.parametrize("make", [pa.list_, pa.large_list, lambda kind: pa.list_(kind, 3)])
+def test_parquet_lists(parquet, make):
+    rows = read_rows(parquet(x=pa.array(TABLE.tolist(), make(pa.float32()))), FLAT)
+    np.testing.assert_array_equal(rows.x, TABLE)
+    assert rows.x.dtype == np.float32
+
+
+def test_parquet_nested_lists_and_several_columns(parquet):
+    images = np.arange(24).reshape(2, 4, 3)
+    path = parquet(images=images.tolist(), more=[[24], [25]], last=[26, 27])
+    rows = read_rows(path, [InputSpec("x", (14,), "float32")])
+    np.testing.assert_array_equal(rows.x, np.column_stack([images.reshape(2, 12), [24, 25], [26, 27]]))
+
+
+def test_parquet_for_several_inputs(parquet):
+    rows = read_rows(parquet(b=[[1.0, 2.0], [3.0, 4.0]], a=[5, 6], y=[0, 1]), TWO)
+    assert rows.x["a"].tolist() == [5, 6]
+    assert rows.x["b"].tolist() == [[1, 2], [3, 4]]
+
+
+def test_parquet_without_rows(parquet):
+    assert read_rows(parquet(x=pa.array([], pa.list_(pa.float32()))), FLAT).x.shape == (0, 3)
+
+
+def test_parquet_of_several_row_groups(tmp_path):
+    x = np.random.default_rng(0).normal(size=(100, 3))
+    pq.write_table(pa.table({"x": pa.array(list(x))}), tmp_path / "x.parquet", row_group_size=7)
+    np.testing.assert_array_equal(read_rows(tmp_path / "x.parquet", FLAT).x, x)
+
+
+def test_parquet_index_of_pandas(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pandas.DataFrame(TABLE, columns=list("abc"), index=[5, 9]).to_parquet(tmp_path / "x.parquet")
+    refuse(tmp_path / "x.parquet", FLAT, InputError, "4 numbers per row", "index of pandas")
+
+
+@pytest.mark.parametrize(
+    ("columns", "fragments"),
+    [
+        (
+            {"x": [[1, 2, 3], [4, 5]]},
+            ["lists in column 'x'", "Expected: 3 values, as in row 0", "2 in row 1"],
+        ),
+        ({"x": [[[1], [2], [3]], [[4], [5, 6]]]}, ["lists in column 'x'", "in row 1"]),
+        ({"x": [[[1], [2], [3]], [[4], [5, 6], [7]]]}, ["lists in column 'x'", "2 in row 1"]),
+        ({"x": [[1, 2, 3], None]}, ["empty cells in column 'x', in row 1"]),
+        ({"x": [[1, 2, 3], [4, None, 6]]}, ["empty cells in column 'x', in row 1"]),
+        ({"a": [1, None], "b": [1, 2], "c": [1, 2]}, ["empty cells in column 'a', in row 1"]),
+        ({"a": [1.0, np.nan], "b": [1, 2], "c": [1, 2]}, ["the rows hold NaN or infinite values, in row 1"]),
+        ({"a": ["1", "2"], "b": [1, 2], "c": [1, 2]}, ["1 column without numbers: 'a'", "Received: string"]),
+        ({"x": [["1", "2", "3"]]}, ["1 column without numbers: 'x'", "list<"]),
+        ({"x": [{"p": 1}]}, ["1 column without numbers: 'x'", "struct<"]),
+        ({"x": [[1, 2, 3], [4, 5, 6]], "y": [[0, 1], [1, 0]]}, ["not one value per row", "numpy.argmax"]),
+        ({}, ["Received: no columns"]),
+    ],
+)
+def test_parquet_that_cannot_be_rows(parquet, columns, fragments):
+    refuse(parquet(**columns), FLAT, InputError, *fragments)
+
+
+def test_damaged_parquet(parquet):
+    path = parquet(a=list(range(1000)))
+    content = path.read_bytes()
+    for broken in (content[:-20], content[: len(content) // 2], b"", b"a,b\n1,2\n"):
+        path.write_bytes(broken)
+        refuse(path, FLAT, FileError, "rows.parquet' is not a readable Parquet file", "damaged")

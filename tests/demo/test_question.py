@@ -1,0 +1,93 @@
+import socket
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras", reason="Keras is not installed")
+
+from howsure.errors import FileError, InputError  # noqa: E402  # needs keras
+from howsure.demo import question  # noqa: E402
+
+
+@pytest.fixture
+def stripes():
+    """300 images of two kinds, told apart by where the ink is."""
+    labels = np.arange(300, dtype=np.uint8) % 2
+    images = np.random.default_rng(0).integers(0, 60, (300, 28, 28), dtype=np.uint8)
+    images[labels == 0, 5:9] = 250
+    images[labels == 1, 19:23] = 250
+    return images, labels
+
+
+def tick_seconds(monkeypatch):
+    """Let a second pass whenever the training looks at the clock."""
+    clock = iter(range(1000))
+    monkeypatch.setattr(question, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+
+
+def test_the_network_is_the_questions():
+    model = question.build()
+    kinds = [(type(layer).__name__, getattr(layer, "rate", None)) for layer in model.layers]
+    assert kinds == [
+        ("Conv2D", None),
+        ("Dropout", 0.20),
+        ("Conv2D", None),
+        ("Dropout", 0.20),
+        ("Flatten", None),
+        ("Dense", None),
+        ("Dropout", 0.25),
+        ("Dense", None),
+    ]
+    # 7·7·128 + 128, 3·3·128·64 + 64, 20·20·64·64 + 64, 64·10 + 10
+    assert model.count_params() == 6_400 + 73_792 + 1_638_464 + 650
+
+
+def test_the_seed_fixes_the_initial_weights():
+    first, again, other = (question.build(seed).get_weights()[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_epochs_are_counted_and_the_network_learns(stripes):
+    model, seen = question.build(), []
+    question.train(model, *stripes, seconds=None, epochs=2, seed=0, on_batch=seen.append)
+    assert [progress.images for progress in seen] == [100, 200, 300, 400, 500, 600]
+    assert [progress.epochs for progress in seen][-1] == 2
+    assert [round(progress.done, 3) for progress in seen] == [0.167, 0.333, 0.5, 0.667, 0.833, 1]
+    predicted = model.predict(question.to_input(stripes[0]), verbose=0).argmax(axis=1)
+    assert np.mean(predicted == stripes[1]) > 0.95
+
+
+def test_time_ends_the_training_in_the_middle_of_an_epoch(stripes, monkeypatch):
+    tick_seconds(monkeypatch)
+    seen = []
+    question.train(question.build(), *stripes, seconds=4, epochs=None, seed=0, on_batch=seen.append)
+    assert [progress.images for progress in seen] == [100, 200, 300, 400]
+    assert seen[-1].done == 1
+
+
+def test_whichever_of_time_and_epochs_is_over_first_ends_it(stripes, monkeypatch):
+    tick_seconds(monkeypatch)
+    seen = []
+    question.train(question.build(), *stripes, seconds=100, epochs=1, seed=0, on_batch=seen.append)
+    assert seen[-1].images == 300
+
+
+def test_a_training_without_an_end_is_refused(stripes):
+    with pytest.raises(InputError, match="no end"):
+        question.train(question.build(), *stripes, seconds=None, epochs=None, seed=0, on_batch=print)
+
+
+def test_a_failed_download_is_a_file_error_and_leaves_the_timeout_as_it_was(monkeypatch, capfd):
+    def fail():
+        print("Downloading data from somewhere")
+        assert socket.getdefaulttimeout() == question._NETWORK_SECONDS
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
+    before = socket.getdefaulttimeout()
+    with pytest.raises(FileError, match="URL fetch failure"):
+        question.download_mnist()
+    assert socket.getdefaulttimeout() == before
+    assert capfd.readouterr().out == ""

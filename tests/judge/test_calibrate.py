@@ -1,0 +1,606 @@
+"""Calibration agrees with scikit-learn and plain loops, knows its own error, and says what it cannot do."""
+
+import json
+import pickle
+from dataclasses import FrozenInstanceError, replace
+
+import numpy as np
+import pytest
+from scipy.optimize import check_grad, minimize_scalar
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+import howsure
+from howsure.errors import InputError
+from howsure.judge import calibrate as module
+from howsure.judge.calibrate import METHODS, Calibrator, calibrate
+from howsure.results.certainty import entropy_of
+
+TEMPERATURE = 1.8
+
+
+def certainty_of(p, mc_error=0.004):
+    rows, classes = p.shape
+    return howsure.Certainty(
+        probabilities=p,
+        mc_error=np.full(p.shape, mc_error),
+        expected_entropy=0.6 * entropy_of(p),
+        passes=np.full(rows, 50),
+        class_names=tuple("abcdefghijkl"[:classes]),
+        row=np.arange(rows),
+        method={"name": "MCDropout", "passes": 50},
+    )
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def draw(rows=400, classes=3, temperature=TEMPERATURE, seed=0):
+    """Probabilities, and labels drawn from what they are at this temperature."""
+    random = np.random.default_rng(seed)
+    logits = 3 * random.normal(size=(rows, classes))
+    below = np.cumsum(softmax(logits / temperature), axis=1)
+    return softmax(logits), np.sum(below[:, :-1] < random.random((rows, 1)), axis=1)
+
+
+def nll_of(q, labels):
+    return -np.mean(np.log(q[np.arange(len(q)), labels]))
+
+
+# --- agreement ----------------------------------------------------------------------------------------
+
+
+class Given(ClassifierMixin, BaseEstimator):
+    """A classifier whose features are its probabilities."""
+
+    def fit(self, x, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, x):
+        return x
+
+    def predict(self, x):
+        return self.classes_[x.argmax(axis=1)]
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_temperature_agrees_with_scikit_learn(classes):
+    pytest.importorskip("sklearn", minversion="1.8", reason="temperature scaling is new in scikit-learn 1.8")
+    from sklearn.frozen import FrozenEstimator
+
+    p, labels = draw(classes=classes)
+    theirs = CalibratedClassifierCV(FrozenEstimator(Given().fit(p, labels)), method="temperature")
+    theirs.fit(p, labels)
+    ours = calibrate(certainty_of(p), labels)(certainty_of(p))
+    np.testing.assert_allclose(ours.probabilities, theirs.predict_proba(p), atol=1e-5)
+
+
+def test_temperature_agrees_with_a_search_over_it():
+    p, labels = draw()
+    best = minimize_scalar(
+        lambda temperature: nll_of(softmax(np.log(p) / temperature), labels),
+        bounds=(0.1, 10),
+        method="bounded",
+    )
+    fitted = calibrate(certainty_of(p), labels).parameters["temperature"]
+    assert float(fitted) == pytest.approx(best.x, rel=1e-4)
+
+
+def test_temperature_on_probabilities_is_temperature_on_logits():
+    random = np.random.default_rng(3)
+    logits = 4 * random.normal(size=(300, 3)) + 5 * random.normal(size=(300, 1))
+    labels = random.integers(0, 3, 300)
+    temperature = float(calibrate(certainty_of(softmax(logits)), labels).parameters["temperature"])
+    mapped = module._mapped("temperature", {"temperature": np.array(temperature)}, softmax(logits))
+    np.testing.assert_allclose(mapped, softmax(logits / temperature), atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["temperature", "vector", "dirichlet"])
+def test_gradients_are_those_of_finite_differences(method):
+    p, labels = draw(rows=50, classes=4)
+    random = np.random.default_rng(1)
+    objective, start = module._objective(method, p, labels, random.exponential(size=50), 0.7)
+    point = start + 0.2 * random.normal(size=len(start))
+    error = check_grad(lambda theta: objective(theta)[0], lambda theta: objective(theta)[1], point)
+    assert error < 1e-5 * np.linalg.norm(objective(point)[1])
+
+
+def losses(method, parameters, p, labels):
+    """NLL plus penalty as the papers write them, in loops."""
+    weights, intercepts = parameters["weights"], parameters["intercepts"]
+    classes = len(intercepts)
+    matrix = np.diag(weights) if method == "vector" else weights
+    logits = np.array([[np.dot(matrix[k], np.log(row)) + intercepts[k] for k in range(classes)] for row in p])
+    loss = nll_of(softmax(logits), labels)
+    for k in range(classes) if method == "dirichlet" else []:
+        loss += parameters["strength"] * intercepts[k] ** 2 / classes
+        for j in range(classes):
+            if j != k:
+                loss += parameters["strength"] * weights[k, j] ** 2 / (classes * (classes - 1))
+    return loss
+
+
+@pytest.mark.parametrize("method", ["vector", "dirichlet"])
+def test_no_step_from_the_fit_makes_the_loss_smaller(method):
+    p, labels = draw()
+    strength, step = 0.3, 1e-4
+    parameters = {**module._fitted(method, strength, p, labels), "strength": strength}
+    slopes = []
+    for name in ("weights", "intercepts"):
+        for index in np.ndindex(parameters[name].shape):
+            up, down = parameters[name].copy(), parameters[name].copy()
+            up[index] += step
+            down[index] -= step
+            there, back = (losses(method, {**parameters, name: moved}, p, labels) for moved in (up, down))
+            slopes.append((there - back) / (2 * step))
+    assert np.abs(slopes).max() < 1e-5
+    # The loss is convex, so that is its least. What the penalty adds to the slopes is far above that bound.
+    if method == "dirichlet":
+        off_diagonal = parameters["weights"] - np.diag(np.diag(parameters["weights"]))
+        assert strength * np.abs(off_diagonal).max() / 3 > 1e-4
+        assert strength * np.abs(parameters["intercepts"]).max() * 2 / 3 > 1e-4
+
+
+def test_dirichlet_without_penalty_agrees_with_logistic_regression_on_logarithms():
+    p, labels = draw(rows=1000)
+    theirs = LogisticRegression(C=1e10, tol=1e-9, max_iter=5000).fit(np.log(p), labels)
+    parameters = module._fitted("dirichlet", 0.0, p, labels)
+    np.testing.assert_allclose(
+        module._mapped("dirichlet", parameters, p), theirs.predict_proba(np.log(p)), atol=1e-3
+    )
+
+
+def test_the_strength_is_that_of_the_least_cross_validated_loss():
+    p, labels = draw(rows=150)
+
+    def fit(strength):
+        return lambda *rows: module._fitted("dirichlet", strength, *rows)
+
+    held_out = [
+        nll_of(module._out_of_fold("dirichlet", 4, p, labels, fit(s)), labels) for s in module.STRENGTHS
+    ]
+    chosen = float(calibrate(certainty_of(p), labels, method="dirichlet", seed=4).parameters["strength"])
+    assert chosen == module.STRENGTHS[int(np.argmin(held_out))]
+
+
+@pytest.mark.parametrize("decimals", [None, 1])
+def test_isotonic_agrees_with_scikit_learn(decimals):
+    p, labels = draw()
+    if decimals is not None:  # many equals, and rows with exact 0 and 1
+        p = np.round(p, decimals)
+        p[:, -1] = np.round(np.abs(1 - p[:, :-1].sum(axis=1)), decimals)
+    other, _ = draw(seed=9)
+    lines = [(p[:, k], labels == k) for k in range(3)]
+    for weight in (None, np.random.default_rng(2).exponential(size=len(p))):
+        shares = np.stack(
+            [
+                IsotonicRegression(out_of_bounds="clip").fit(*line, sample_weight=weight).predict(other[:, k])
+                for k, line in enumerate(lines)
+            ],
+            axis=1,
+        )
+        parameters = module._fitted("isotonic", 0.0, p, labels, weight)
+        raised = [
+            np.interp(other[:, k], *pair) for k, pair in enumerate(zip(*parameters.values(), strict=True))
+        ]
+        inside = (shares > 1 / 800) & (shares < 1 - 1 / 800)
+        corner = np.abs(np.stack(raised, axis=1) - shares)
+        assert inside.mean() > 0.5
+        assert corner.max() <= 1 / 800 + 1e-12
+        assert np.median(corner[inside]) < 1e-12
+        mapped = module._mapped("isotonic", parameters, other)
+        np.testing.assert_allclose(mapped, np.transpose(raised) / np.sum(raised, axis=0)[:, None], atol=1e-12)
+
+
+def test_temperature_never_changes_a_label_and_isotonic_makes_ties():
+    p, labels = draw(rows=300)
+    p = np.concatenate([p, np.eye(3), [[0.5, 0.5, 0.0], [0.4, 0.2, 0.4]]])
+    labels = np.append(labels, [0, 1, 2, 0, 2])
+    for temperature in (1 / module.LIMIT, 0.5, 3.0, module.LIMIT):
+        mapped = module._mapped("temperature", {"temperature": np.array(temperature)}, p)
+        np.testing.assert_array_equal(certainty_of(mapped).label, certainty_of(p).label)
+    assert np.any(calibrate(certainty_of(p), labels, method="isotonic")(certainty_of(p)).gap == 0)
+
+
+def test_classes_and_rows_may_come_in_any_order():
+    p, labels = draw()
+    order, random = np.array([2, 0, 1]), np.random.default_rng(0)
+    rows = random.permutation(len(p))
+    for method in ("temperature", "vector"):
+        one = module._fitted(method, 0.0, p, labels)
+        other = module._fitted(method, 0.0, p[rows][:, order], np.argsort(order)[labels[rows]])
+        ours = module._mapped(method, one, p)[:, order]
+        np.testing.assert_allclose(module._mapped(method, other, p[:, order]), ours, atol=1e-5)
+
+
+# --- its own uncertainty ------------------------------------------------------------------------------
+
+
+def test_the_true_temperature_is_within_its_own_error():
+    distances = []
+    for seed in range(25):
+        p, labels = draw(seed=seed)
+        calibrator = calibrate(certainty_of(p), labels, seed=seed)
+        error = np.std([each["temperature"] for each in calibrator.replicas], ddof=1)
+        distances.append((float(calibrator.parameters["temperature"]) - TEMPERATURE) / error)
+    # Squares of standard normal numbers: mean 1, variance 2.
+    assert np.mean(np.square(distances)) == pytest.approx(1, abs=4 * np.sqrt(2 / 25))
+    assert np.mean(distances) == pytest.approx(0, abs=4 / 5)
+
+
+@pytest.mark.parametrize(
+    ("method", "data_sets"), [("temperature", 150), ("vector", 100), ("dirichlet", 30), ("isotonic", 30)]
+)
+def test_the_spread_is_that_of_fresh_data_sets(method, data_sets):
+    fresh = certainty_of(draw(rows=100, seed=999)[0])
+    scattered = [
+        module._mapped(method, module._chosen(method, seed, *draw(seed=seed)), fresh.probabilities)
+        for seed in range(100, 100 + data_sets)
+    ]
+    claimed = []
+    for seed in range(5):
+        p, labels = draw(seed=seed)
+        claimed.append(calibrate(certainty_of(p), labels, method=method).spread(fresh))
+    assert claimed[0].shape == fresh.probabilities.shape
+    ratio = np.sqrt(np.mean(np.square(claimed)) / np.mean(np.var(scattered, axis=0, ddof=1)))
+    # In logarithms: the scatter's own error, that of five data sets' spread, and of 50 replicas in each.
+    error = np.sqrt(1 / (2 * (data_sets - 1)) + 1 / (2 * 5 * 49) + 0.1**2 / 5)
+    assert abs(np.log(ratio)) < 4 * error
+
+
+def test_more_labelled_rows_spread_less():
+    fresh = certainty_of(draw(rows=50, seed=999)[0])
+    few, many = (
+        calibrate(certainty_of(draw(rows=rows)[0]), draw(rows=rows)[1]).spread(fresh) for rows in (200, 3200)
+    )
+    # A quarter, as errors go with the root of the rows; each known to 10 %.
+    assert np.log(np.mean(few) / np.mean(many)) == pytest.approx(np.log(4), abs=4 * np.sqrt(2) * 0.2)
+
+
+# --- what a map does to errors ------------------------------------------------------------------------
+
+
+def means_of_passes(classes, noise, rows=25, repetitions=400, passes=60):
+    """(N, repetitions, K) what repeated assessments of the same rows would give."""
+    random = np.random.default_rng(7)
+    found = []
+    for logits in 3 * random.normal(size=(rows, classes)):
+        drawn = logits + noise * random.normal(size=(repetitions * passes, classes))
+        found.append(softmax(drawn).reshape(repetitions, passes, classes).mean(axis=1))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0])
+@pytest.mark.parametrize("classes", [2, 4, 10])
+@pytest.mark.parametrize("method", ["temperature", "vector", "dirichlet"])
+def test_errors_are_those_of_repeated_assessments(method, classes, noise):
+    random = np.random.default_rng(2)
+    weights = {
+        "temperature": None,
+        "vector": random.uniform(0.4, 1.2, classes),
+        "dirichlet": 0.6 * np.eye(classes) + random.normal(0, 0.05, (classes, classes)),
+    }[method]
+    parameters = {
+        "temperature": np.array(1.7),
+        "weights": weights,
+        "intercepts": random.normal(0, 0.3, classes),
+    }
+    means = means_of_passes(classes, noise)
+    rows, repetitions, _ = means.shape
+
+    def change(p):
+        return module._mapped(method, parameters, p)
+
+    actual = change(means.reshape(-1, classes)).reshape(means.shape).std(axis=1, ddof=1)
+    claimed = module._propagated(change, means.mean(axis=1), means.std(axis=1, ddof=1))
+    # Together, and of each probability that passes move; 400 repetitions know an error to 3.5 %. What
+    # correlations between classes are not known leaves a tenth, and a quarter of a single one.
+    error = np.sqrt(1 / (2 * (repetitions - 1)))
+    ratio = np.sqrt(np.sum(claimed**2) / np.sum(actual**2))
+    assert abs(np.log(ratio)) < (0 if classes == 2 else 0.1) + 4 * error / np.sqrt(rows)
+    each = (claimed / actual)[actual > 1e-3]
+    assert len(each) > rows
+    assert np.all(np.abs(np.log(each)) < 0.25 + 4 * error)
+
+
+def test_errors_stay_as_they_were_where_nothing_changes():
+    p, _ = draw(rows=60, classes=4)
+    error = np.random.default_rng(0).uniform(0, 0.02, p.shape)
+    nothing = {"temperature": np.array(1.0)}
+    found = module._propagated(lambda some: module._mapped("temperature", nothing, some), p, error)
+    # Chords, not tangents: apart by a share as large as the errors, and by squares of a row's largest.
+    allowed = 0.04 * error + error.max(axis=1, keepdims=True) ** 2
+    assert np.all(np.abs(found - error) < allowed)
+    assert np.median(np.abs(found / error - 1)) < 0.001
+
+
+def test_errors_of_two_classes_are_equal_and_those_of_the_derivative():
+    p = np.array([[0.3, 0.7], [0.9, 0.1]])
+    parameters = {"temperature": np.array(2.0)}
+    error = np.full((2, 2), 1e-5)
+    found = module._propagated(lambda some: module._mapped("temperature", parameters, some), p, error)
+    q = module._mapped("temperature", parameters, p)
+    expected = (q.prod(axis=1) / (2 * p.prod(axis=1)))[:, None] * error
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_errors_near_zero_stay_within_what_the_probability_can_reach():
+    p = np.array([[1 - 1e-12, 1e-12]])
+    parameters = {"temperature": np.array(2.0)}
+    found = module._propagated(
+        lambda some: module._mapped("temperature", parameters, some), p, np.full((1, 2), 5e-4)
+    )
+    reached = module._mapped("temperature", parameters, np.array([[1 - 5e-4, 5e-4]]))[0, 1]
+    np.testing.assert_allclose(found, reached, rtol=0.05)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_blocks_of_rows_do_not_show_and_unknown_errors_stay_unknown(method, monkeypatch):
+    p, labels = draw(rows=120, classes=4)
+    calibrator, certainty = calibrate(certainty_of(p), labels, method=method), certainty_of(p)
+    whole = calibrator(certainty).mc_error
+    monkeypatch.setattr(module, "NUMBERS_AT_ONCE", 7 * 16)
+    np.testing.assert_array_equal(calibrator(certainty).mc_error, whole)
+    some = certainty.mc_error.copy()
+    some[3] = np.nan
+    found = calibrator(replace(certainty, mc_error=some)).mc_error
+    assert np.all(np.isnan(found[3]))
+    np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(whole, 3, axis=0))
+    none = calibrator(replace(certainty, mc_error=np.zeros_like(p))).mc_error
+    assert np.all(none == 0)
+
+
+# --- the calibrated certainty -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_always_holds(method, classes):
+    p, labels = draw(rows=200, classes=classes)
+    calibrator = calibrate(certainty_of(p), labels, method=method)
+    corners = np.concatenate([np.eye(classes), np.full((1, classes), 1 / classes), p])
+    certainty = replace(certainty_of(corners), entropy_correction=np.full(len(corners), 0.01))
+    mended = calibrator(certainty)
+    np.testing.assert_allclose(mended.probabilities.sum(axis=1), 1, atol=1e-12)
+    assert np.all((mended.probabilities >= 0) & (mended.probabilities <= 1))
+    assert np.all(np.isfinite(mended.mc_error) & (mended.mc_error >= 0))
+    assert np.all(mended.mutual_information >= 0)
+    assert np.all(mended.mutual_information <= mended.entropy)
+    assert np.all(mended.entropy <= np.log(classes))
+    assert np.all(calibrator.spread(certainty) >= 0)
+    nothing = calibrator(certainty[:0])
+    assert len(nothing) == 0
+    assert nothing.probabilities.shape == nothing.mc_error.shape == (0, classes)
+    assert calibrator.spread(certainty[:0]).shape == (0, classes)
+    one = calibrator(certainty[7:8])
+    np.testing.assert_allclose(one.probabilities[0], mended.probabilities[7], rtol=1e-12)
+
+
+def test_the_share_of_each_doubt_is_the_models():
+    p, labels = draw()
+    certainty = replace(certainty_of(p), entropy_correction=np.full(len(p), 0.002))
+    mended = calibrate(certainty, labels)(certainty)
+    free = mended.entropy < np.log(3) - 1e-9
+    assert free.mean() > 0.9
+    np.testing.assert_allclose(
+        (mended.mutual_information / mended.entropy)[free],
+        (certainty.mutual_information / certainty.entropy)[free],
+        atol=1e-12,
+    )
+    assert np.all(np.isnan(mended.entropy_error))
+    assert np.all(np.isnan(mended.expected_entropy_error) & np.isnan(mended.mutual_information_error))
+    # No doubt has no shares: what there is now counts as the input's.
+    sure = calibrate(certainty, labels)(certainty_of(np.eye(3)))
+    assert np.all(sure.mutual_information == 0)
+    assert np.all(sure.expected_entropy > 0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_settings_are_kept_and_the_calibration_is_written_down(method, tmp_path):
+    p, labels = draw(rows=200)
+    certainty = replace(
+        certainty_of(p),
+        row=np.arange(200) + 5,
+        truth=labels,
+        kind="image",
+        thresholds=howsure.Thresholds(sure=0.9),
+        seed=3,
+        plan={"masks": [1, 2]},
+        version="0.1.0",
+    )
+    calibrator = calibrate(certainty, labels, method=method)
+    mended = calibrator(certainty)
+    for name in ("kind", "thresholds", "seed", "plan", "version", "class_names"):
+        assert getattr(mended, name) == getattr(certainty, name)
+    np.testing.assert_array_equal(mended.row, certainty.row)
+    np.testing.assert_array_equal(mended.truth, labels)
+    np.testing.assert_array_equal(mended.passes, certainty.passes)
+    assert {name: mended.method[name] for name in certainty.method} == certainty.method
+    mended.save(tmp_path / "mended.parquet")
+    written = howsure.load(tmp_path / "mended.parquet").method["calibration"]
+    assert json.loads(json.dumps(mended.method["calibration"])) == written
+    assert (written.pop("method"), written.pop("rows")) == (method, 200)
+    read = {name: np.array(numbers) for name, numbers in written.items()}
+    np.testing.assert_array_equal(module._mapped(method, read, p), mended.probabilities)
+
+
+def test_a_calibrator_is_frozen_repeatable_and_can_be_sent():
+    p, labels = draw(rows=150)
+    for method in METHODS:
+        one, other = (calibrate(certainty_of(p), labels, method=method, seed=2) for _ in range(2))
+        assert str(one.after) == str(other.after)
+        fresh = certainty_of(draw(seed=8)[0])
+        sent = pickle.loads(pickle.dumps(other))
+        np.testing.assert_array_equal(one.spread(fresh), sent.spread(fresh))
+        np.testing.assert_array_equal(one(fresh).probabilities, sent(fresh).probabilities)
+        with pytest.raises(FrozenInstanceError):
+            one.method = "none"
+        for array in one.parameters.values():
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+
+
+# --- does it help, and what it says -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_too_high_percentages_are_mended(method):
+    p, labels = draw(rows=1500)
+    calibrator = calibrate(certainty_of(p), labels, method=method)
+    fresh, fresh_labels = draw(rows=4000, seed=77)
+    gained = howsure.evaluate(calibrator(certainty_of(fresh)), fresh_labels).minus(
+        howsure.evaluate(certainty_of(fresh), fresh_labels)
+    )
+    assert gained["nll"].high < 0
+    assert gained["ece"].high < 0
+    assert calibrator.helps == "better"
+    assert calibrator.differences["nll"].high < 0
+    assert calibrator.differences["nll"].value == pytest.approx(
+        calibrator.after.nll.value - calibrator.before.nll.value
+    )
+
+
+@pytest.mark.parametrize("method", ["temperature", "vector", "isotonic"])
+def test_scores_are_not_optimistic_where_nothing_is_to_be_gained(method):
+    claimed, learnt, actual, verdicts = [], [], [], []
+    fresh, fresh_labels = draw(rows=5000, temperature=1.0, seed=999)
+    for seed in range(40):
+        p, labels = draw(rows=60, temperature=1.0, seed=seed)
+        calibrator = calibrate(certainty_of(p), labels, method=method, seed=seed)
+        claimed.append(calibrator.differences["nll"].value)
+        learnt.append(nll_of(module._mapped(method, calibrator.parameters, p), labels) - nll_of(p, labels))
+        mapped = module._mapped(method, calibrator.parameters, fresh)
+        actual.append(nll_of(mapped, fresh_labels) - nll_of(fresh, fresh_labels))
+        verdicts.append(calibrator.helps)
+    error = np.std(claimed, ddof=1) / np.sqrt(40)
+    # Scores of the rows it was learnt from promise a gain; out of fold there is none, and there is none.
+    assert np.mean(learnt) < -2 * np.std(learnt, ddof=1) / np.sqrt(40)
+    assert np.mean(actual) > 0
+    assert np.mean(claimed) > np.mean(actual) - 4 * error
+    # One-sided 2.5 % of 40, and four standard errors.
+    assert verdicts.count("better") <= 1 + 4 * np.sqrt(40 * 0.025 * 0.975)
+
+
+def test_folds_hold_a_fifth_of_every_class():
+    labels = np.repeat([0, 1, 2], [50, 20, 10])
+    seen = []
+
+    def fit(p, truth):
+        seen.append(np.bincount(truth, minlength=3))
+        return {"temperature": np.array(2.0)}
+
+    p, _ = draw(rows=80)
+    held_out = module._out_of_fold("temperature", 0, p, labels, fit)
+    assert np.array(seen).tolist() == [[40, 16, 8]] * 5
+    np.testing.assert_allclose(held_out, softmax(np.log(p) / 2), atol=1e-12)
+
+
+def test_few_rows_and_rare_classes_are_said_aloud():
+    p, labels = draw(rows=60)
+    labels = np.where(labels == 2, 0, labels)
+    missing = calibrate(certainty_of(p), labels)
+    assert "There are 60 labelled rows; 'temperature' should have 100 or more." in missing.warnings
+    assert "No labelled row is of 'c'." in missing.warnings
+    labels[:2] = 2
+    rare = calibrate(certainty_of(p), labels, method="vector")
+    assert "Fewer than 5 labelled rows each are of 'c'." in rare.warnings
+    assert all(warning in rare.in_words() for warning in rare.warnings)
+    p, labels = draw(rows=500)
+    assert calibrate(certainty_of(p), labels).warnings == ()
+    dirichlet = calibrate(certainty_of(p[:100]), labels[:100], method="dirichlet")
+    assert "There are 100 labelled rows; 'dirichlet' should have 120 or more." in dirichlet.warnings
+
+
+def test_labels_in_the_wrong_order_and_fits_at_their_limit_are_said_aloud():
+    p, _ = draw(rows=200)
+    wrong = calibrate(certainty_of(p), p.argmin(axis=1))
+    assert any("below chance" in warning for warning in wrong.warnings)
+    assert any("ended at its limit" in warning for warning in wrong.warnings)
+    assert float(wrong.parameters["temperature"]) == pytest.approx(module.LIMIT)
+    for method in ("temperature", "vector"):
+        right = calibrate(certainty_of(p), p.argmax(axis=1), method=method)
+        assert any("ended at its limit" in warning for warning in right.warnings)
+        assert not any("below chance" in warning for warning in right.warnings)
+
+
+def test_a_calibration_that_makes_it_worse_says_so():
+    p, labels = draw(rows=500, classes=6, temperature=1.0)
+    calibrator = calibrate(certainty_of(p), labels, method="isotonic")
+    assert calibrator.differences["nll"].low > 0
+    assert calibrator.helps == "worse"
+    assert any("made rows worse" in warning for warning in calibrator.warnings)
+    assert "they became worse" in calibrator.in_words()
+    assert repr(calibrator) == "<Calibrator by isotonic from 500 rows, 6 classes: worse>"
+
+
+def test_the_verdict_follows_from_the_interval():
+    for seed in range(8):
+        p, labels = draw(rows=100, temperature=1.2, seed=seed)
+        calibrator = calibrate(certainty_of(p), labels, seed=seed)
+        nll = calibrator.differences["nll"]
+        expected = "cannot tell" if not nll.excludes_zero else "better" if nll.value < 0 else "worse"
+        assert calibrator.helps == expected
+
+
+def test_in_words():
+    p, labels = draw(rows=1000)
+    words = calibrate(certainty_of(p), labels).in_words()
+    assert "learnt from 1,000 rows with known answers" in words
+    assert "claimed too much, so its highest percentages are lowered" in words
+    assert "they became better" in words
+    assert "Whether the model was trained on these rows cannot be known" in words
+    assert "too little" in calibrate(certainty_of(p), draw(rows=1000, temperature=0.5)[1]).in_words()
+    assert "need no change" in calibrate(certainty_of(p), draw(rows=1000, temperature=1.0)[1]).in_words()
+
+
+# --- bad input ----------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_calibrated():
+    p, labels = draw(rows=50)
+    certainty = certainty_of(p)
+    with pytest.raises(InputError, match=r"does not exist.*temperature, vector, dirichlet, isotonic.*platt"):
+        calibrate(certainty, labels, method="platt")
+    with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
+        calibrate(p, labels)
+    with pytest.raises(InputError, match="labels do not fit"):
+        calibrate(certainty, labels[:-1])
+    with pytest.raises(InputError, match="out of range"):
+        calibrate(certainty, labels + 1)
+    with pytest.raises(InputError, match=r"Too few labelled rows.*at least 10.*Received: 9"):
+        calibrate(certainty[:9], labels[:9])
+    many, _ = draw(rows=11, classes=12)
+    with pytest.raises(InputError, match=r"Too few labelled rows.*at least 12.*Received: 11"):
+        calibrate(certainty_of(many), np.arange(11))
+    with pytest.raises(InputError, match="same probabilities"):
+        calibrate(certainty_of(np.tile([[0.2, 0.3, 0.5]], (50, 1))), labels)
+
+
+@pytest.mark.parametrize("method", ["vector", "dirichlet", "isotonic"])
+def test_classes_without_rows_need_the_temperature(method):
+    p, labels = draw(rows=50)
+    with pytest.raises(InputError, match=rf"cannot be calibrated by '{method}'.*none of 'b', 'c'"):
+        calibrate(certainty_of(p), np.zeros(50, dtype=int), method=method)
+    assert isinstance(calibrate(certainty_of(p), np.minimum(labels, 1)), Calibrator)
+
+
+def test_what_a_calibrator_refuses():
+    p, labels = draw(rows=50)
+    certainty = certainty_of(p)
+    calibrator = calibrate(certainty, labels)
+    for use in (calibrator, calibrator.spread):
+        with pytest.raises(InputError, match=r"other classes.*'a', 'b', 'c'.*'x', 'b', 'c'"):
+            use(replace(certainty, class_names=("x", "b", "c")))
+        with pytest.raises(InputError, match=r"other classes.*Received: 'a', 'b', 'c', 'd'"):
+            use(certainty_of(draw(classes=4)[0]))
+        with pytest.raises(InputError, match="not an assessed set"):
+            use(p)
+        with pytest.raises(InputError, match="calibrated already"):
+            use(calibrator(certainty))
+    with pytest.raises(InputError, match="calibrated already"):
+        calibrate(calibrator(certainty), labels)

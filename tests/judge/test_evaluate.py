@@ -1,0 +1,352 @@
+"""Scores agree with scikit-learn, torchmetrics and plain loops; intervals cover; bad input is said."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+import howsure
+from howsure.errors import InputError
+from howsure.judge.evaluate import OUTSIDE, Score, told_apart, with_outside
+
+NAMES = (
+    *("accuracy", "nll", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
+    *("ece", "classwise_ece", "aurc", "excess_aurc", "error_auroc", "error_fpr95"),
+)
+SCORES = (*NAMES, *OUTSIDE)
+
+
+def certainty_of(probabilities, row=None):
+    rows, classes = probabilities.shape
+    return howsure.Certainty(
+        probabilities=probabilities,
+        mc_error=np.full(probabilities.shape, 0.001),
+        expected_entropy=np.zeros(rows),
+        passes=np.full(rows, 20),
+        class_names=tuple(map(str, range(classes))),
+        row=np.arange(rows) if row is None else row,
+    )
+
+
+def draw(rows=600, classes=4, sharpness=2.0, seed=0):
+    """Probabilities and labels drawn from them: calibrated by construction."""
+    random = np.random.default_rng(seed)
+    logits = sharpness * random.normal(size=(rows, classes))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = np.array([random.choice(classes, p=each) for each in p])
+    return p, labels
+
+
+def sharpened(p, power):
+    p = p**power
+    return p / p.sum(axis=1, keepdims=True)
+
+
+# --- agreement --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("decimals", [None, 1])
+def test_agrees_with_scikit_learn(classes, decimals):
+    p, labels = draw(classes=classes)
+    if decimals is not None:  # many rows of equal confidence, and of 0 and 1
+        p = np.round(p, decimals)
+        p[:, -1] = 1 - p[:, :-1].sum(axis=1)
+    found = howsure.evaluate(certainty_of(p), labels)
+    predicted = certainty_of(p).label
+    assert found.accuracy.value == pytest.approx(metrics.accuracy_score(labels, predicted))
+    clipped = np.maximum(p, np.finfo(float).eps)
+    assert found.nll.value == pytest.approx(-np.mean(np.log(clipped[np.arange(len(p)), labels])))
+    if decimals is None:
+        assert found.nll.value == pytest.approx(metrics.log_loss(labels, p))
+    one_hot = np.eye(classes)[labels]
+    brier = sum(metrics.mean_squared_error(one_hot[:, k], p[:, k]) for k in range(classes))
+    assert found.brier.value == pytest.approx(brier)
+    wrong, confidence = predicted != labels, p.max(axis=1)
+    assert found.error_auroc.value == pytest.approx(metrics.roc_auc_score(wrong, -confidence))
+    fpr, tpr, _ = metrics.roc_curve(~wrong, confidence, drop_intermediate=False)
+    assert found.error_fpr95.value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+
+
+def test_agrees_with_torchmetrics():
+    torch = pytest.importorskip("torch")
+    classification = pytest.importorskip("torchmetrics.functional.classification")
+    p, labels = draw(rows=5000)
+    p = sharpened(p, 3)
+    found = howsure.evaluate(certainty_of(p), labels)
+    given = torch.tensor(p), torch.tensor(labels)
+    accuracy = classification.multiclass_accuracy(*given, num_classes=4, average="micro")
+    assert found.accuracy.value == pytest.approx(float(accuracy))
+    # Bins of equal width there and of equal mass here, and nothing taken off for chance there.
+    theirs = classification.multiclass_calibration_error(*given, num_classes=4, n_bins=15, norm="l1")
+    assert found.ece.value == pytest.approx(float(theirs), rel=0.05)
+
+
+def test_areas_agree_with_a_loop_over_random_orders_of_equals():
+    p = np.round(draw(rows=60)[0], 1)
+    p[:, -1] = 1 - p[:, :-1].sum(axis=1)
+    _, labels = draw(rows=60)
+    certainty = certainty_of(p)
+    right = certainty.label == labels
+    random, areas = np.random.default_rng(1), []
+    for _ in range(3000):
+        order = np.lexsort((random.random(60), -certainty.probability))
+        areas.append(np.mean(np.cumsum(~right[order]) / np.arange(1, 61)))
+    found = howsure.evaluate(certainty, labels)
+    assert found.aurc.value == pytest.approx(np.mean(areas), abs=4 * np.std(areas) / np.sqrt(3000))
+    best = np.mean(np.cumsum(np.sort(~right)) / np.arange(1, 61))
+    assert found.excess_aurc.value == pytest.approx(found.aurc.value - best)
+
+
+def test_the_parts_of_the_brier_score_add_up_where_bins_hold_one_value():
+    random = np.random.default_rng(0)
+    first = random.choice([0.1, 0.3, 0.6, 0.9], size=2000)
+    p = np.stack([first, 1 - first], axis=1)
+    labels = (random.random(2000) > first**1.5).astype(int)
+    found = howsure.evaluate(certainty_of(p), labels)
+    parts = found.brier_reliability.value - found.brier_resolution.value + found.brier_uncertainty.value
+    assert found.brier.value == pytest.approx(parts)
+    assert found.brier_reliability.value > 0.001
+
+
+# --- what the scores say ----------------------------------------------------------------------
+
+
+def test_the_calibration_error_agrees_with_a_loop_that_draws_again():
+    """Kumar and others' way: twice what was found, less what is found with every bin's share drawn anew."""
+    p, labels = draw(rows=1000)
+    certainty = certainty_of(sharpened(p, 1.3))
+    right, random = certainty.label == labels, np.random.default_rng(0)
+    bins = np.array_split(np.argsort(certainty.probability), 15)
+    once, again = [], []
+    for rows in bins:
+        claim, hit = certainty.probability[rows].mean(), right[rows].mean()
+        drawn = random.normal(hit, np.sqrt(hit * (1 - hit) / len(rows)), size=20_000)
+        once.append(len(rows) * abs(hit - claim) / 1000)
+        again.append(len(rows) * np.mean(np.abs(drawn - claim)) / 1000)
+    found = howsure.evaluate(certainty, labels).ece.value
+    assert found == pytest.approx(2 * sum(once) - sum(again), abs=0.002)
+    assert found < 0.95 * sum(once)
+
+
+def test_percentages_that_are_too_high_are_found():
+    p, labels = draw(rows=2000)
+    honest = howsure.evaluate(certainty_of(p), labels)
+    assert honest.ece.low < 0.015
+    too_sure = howsure.evaluate(certainty_of(sharpened(p, 3)), labels)
+    assert too_sure.ece.low > 0.05
+    assert too_sure.classwise_ece.low > 0.02
+
+
+def test_intervals_cover():
+    everybody, labels = draw(rows=40_000)
+    truth = howsure.evaluate(certainty_of(everybody), labels)
+    covered = {name: 0 for name in NAMES}
+    random = np.random.default_rng(3)
+    for seed in range(30):
+        some = random.choice(len(labels), 500, replace=False)
+        found = howsure.evaluate(certainty_of(everybody[some]), labels[some], seed=seed)
+        for name in NAMES:
+            score = getattr(found, name)
+            covered[name] += score.low <= getattr(truth, name).value <= score.high
+    for name in ("accuracy", "nll", "brier", "aurc", "error_auroc", "brier_uncertainty"):
+        assert covered[name] >= 30 * 0.95 - 4 * np.sqrt(30 * 0.95 * 0.05), name
+
+
+def test_differences_are_paired():
+    p, labels = draw(rows=2000)
+    a, b = (howsure.evaluate(certainty_of(sharpened(p, power)), labels) for power in (1.0, 1.2))
+    difference = a.minus(b)
+    assert set(NAMES) <= set(difference)
+    nll = difference["nll"]
+    assert nll.value == pytest.approx(a.nll.value - b.nll.value)
+    assert nll.excludes_zero
+    assert nll.high < 0
+    # Much narrower than the two intervals, as both are of the same rows.
+    assert nll.high - nll.low < 0.3 * (a.nll.high - a.nll.low)
+    assert not difference["accuracy"].excludes_zero
+
+
+def test_the_truth_kept_in_a_certainty_is_used():
+    p, labels = draw(rows=50)
+    certainty = certainty_of(p)
+    kept = howsure.evaluate(replace(certainty, truth=labels))
+    assert str(kept) == str(howsure.evaluate(certainty, labels))
+    assert "50 rows" in str(kept)
+
+
+# --- bad input and edges ----------------------------------------------------------------------
+
+
+def test_labels_in_the_wrong_order_are_said_aloud():
+    p, _ = draw(rows=400, classes=4)
+    labels = p.argmin(axis=1)
+    assert "below chance: are the labels in the order" in str(howsure.evaluate(certainty_of(p), labels))
+    assert "below chance" not in str(howsure.evaluate(certainty_of(p), p.argmax(axis=1)))
+
+
+def test_without_a_mistake_there_is_nothing_to_rank():
+    p, _ = draw(rows=100)
+    found = howsure.evaluate(certainty_of(p), p.argmax(axis=1))
+    assert found.accuracy.value == 1
+    assert found.aurc.value == 0
+    assert np.isnan(found.error_auroc.value)
+    assert "error auroc        not defined" in str(found)
+
+
+def test_constant_scores_and_certain_mistakes():
+    p = np.tile([[1.0, 0.0]], (40, 1))
+    labels = np.array([0, 1] * 20)
+    found = howsure.evaluate(certainty_of(p), labels)
+    assert found.error_auroc.value == 0.5
+    assert found.ece.value == pytest.approx(0.5, abs=0.02)
+    assert found.aurc.value == pytest.approx(0.5)
+    assert found.nll.value == pytest.approx(-np.log(np.finfo(float).eps) / 2)
+
+
+def test_what_cannot_be_scored():
+    p, labels = draw(rows=20)
+    with pytest.raises(InputError, match="true classes are not known"):
+        howsure.evaluate(certainty_of(p))
+    with pytest.raises(InputError, match="labels do not fit"):
+        howsure.evaluate(certainty_of(p), labels[:-1])
+    with pytest.raises(InputError, match="Too few rows to score"):
+        howsure.evaluate(certainty_of(p[:1]), labels[:1])
+    one = howsure.evaluate(certainty_of(p), labels)
+    for other in (
+        howsure.evaluate(certainty_of(p, row=np.arange(20)[::-1]), labels),
+        howsure.evaluate(certainty_of(p), labels, seed=1),
+        howsure.evaluate(certainty_of(p), (labels + 1) % 4),
+    ):
+        with pytest.raises(InputError, match="cannot be compared row by row"):
+            one.minus(other)
+
+
+# --- rows from outside ------------------------------------------------------------------------
+
+
+def outside_of(p, seed=0):
+    """Rows of the same classes, some part of whose entropy is disagreement."""
+    made = certainty_of(p)
+    share = np.random.default_rng(seed).uniform(size=len(p))
+    return replace(made, expected_entropy=share * made.entropy)
+
+
+def test_rows_from_outside_agree_with_scikit_learn():
+    p, labels = draw(rows=400, sharpness=4)
+    strangers = outside_of(draw(rows=150, sharpness=1, seed=1)[0])
+    inside = outside_of(p, seed=5)
+    found = howsure.evaluate(inside, labels, outside=strangers)
+    is_stranger = np.repeat([0, 1], [400, 150])
+    for name, of in (("outside_auroc", "entropy"), ("outside_auroc_by_disagreement", "mutual_information")):
+        scores = np.concatenate([getattr(inside, of), getattr(strangers, of)])
+        score = getattr(found, name)
+        assert score.value == pytest.approx(metrics.roc_auc_score(is_stranger, scores))
+        assert score.low < score.value < score.high
+    entropies = np.concatenate([inside.entropy, strangers.entropy])
+    fpr, tpr, _ = metrics.roc_curve(1 - is_stranger, -entropies, drop_intermediate=False)
+    assert found.outside_fpr95.value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+    assert "outside auroc" in str(found)
+
+
+def test_rows_from_outside_change_no_other_score():
+    p, labels = draw(rows=300)
+    alone = howsure.evaluate(certainty_of(p), labels)
+    beside = howsure.evaluate(certainty_of(p), labels, outside=outside_of(draw(rows=40, seed=1)[0]))
+    for name in NAMES:
+        assert getattr(alone, name) == getattr(beside, name)
+    assert np.isnan(alone.outside_auroc.value)
+    assert "outside" not in str(alone)
+
+
+def test_the_interval_of_the_outside_auroc_covers():
+    inside = []
+    for seed in range(60):
+        p, labels = draw(rows=150, classes=2, sharpness=3, seed=seed)
+        q = draw(rows=80, classes=2, sharpness=1, seed=1000 + seed)[0]
+        score = howsure.evaluate(certainty_of(p), labels, outside=outside_of(q)).outside_auroc
+        inside.append((score.low, score.high))
+    many, far = (draw(rows=40_000, classes=2, sharpness=s, seed=77)[0] for s in (3, 1))
+    is_stranger = np.repeat([0, 1], 40_000)
+    entropies = certainty_of(np.concatenate([many, far])).entropy
+    truth = metrics.roc_auc_score(is_stranger, entropies)
+    share = np.mean([low <= truth <= high for low, high in inside])
+    assert abs(share - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 60)
+
+
+def test_pairs_need_the_same_rows_from_outside():
+    p, labels = draw(rows=100)
+    near, far = (outside_of(draw(rows=30, sharpness=s, seed=1)[0]) for s in (1, 3))
+    one, other = (howsure.evaluate(certainty_of(p), labels, outside=each) for each in (near, far))
+    assert one.minus(other)["outside_auroc"].value > 0
+    with pytest.raises(InputError, match="row by row"):
+        one.minus(howsure.evaluate(certainty_of(p), labels))
+    fewer = howsure.evaluate(certainty_of(p), labels, outside=near[:20])
+    with pytest.raises(InputError, match="row by row"):
+        one.minus(fewer)
+
+
+def test_rows_from_outside_have_to_be_some_and_of_the_same_classes():
+    p, labels = draw(rows=100)
+    with pytest.raises(InputError, match="no rows from outside"):
+        howsure.evaluate(certainty_of(p), labels, outside=certainty_of(p[:0]))
+    with pytest.raises(InputError, match="other classes"):
+        howsure.evaluate(certainty_of(p), labels, outside=certainty_of(draw(rows=9, classes=3)[0]))
+    with pytest.raises(InputError, match="not an assessed set"):
+        howsure.evaluate(certainty_of(p), labels, outside=p)
+
+
+def test_rows_from_outside_beside_an_evaluation_give_what_evaluate_gives():
+    p, labels = draw(rows=300)
+    inside = outside_of(p, seed=5)
+    for seed, strangers in ((0, 40), (7, 350)):
+        outside = outside_of(draw(rows=strangers, sharpness=1, seed=1)[0])
+        at_once = howsure.evaluate(inside, labels, outside=outside, seed=seed)
+        later = with_outside(howsure.evaluate(inside, labels, seed=seed), inside, outside)
+        for name in SCORES:
+            assert getattr(later, name) == getattr(at_once, name)
+        sharper = outside_of(sharpened(p, 2), seed=5)
+        other = howsure.evaluate(sharper, labels, outside=outside, seed=seed)
+        assert later.minus(other) == at_once.minus(other)
+        assert all(score == Score(0, 0, 0) for score in later.minus(at_once).values())
+
+
+def test_a_score_that_is_no_probability_is_resampled_with_the_rows():
+    """The intervals are those of a loop over the same draws with scikit-learn, pairs included."""
+    rows, strangers, seed = 30, 20, 3
+    p, labels = draw(rows=rows)
+    inside, outside = outside_of(p), outside_of(draw(rows=strangers, sharpness=1, seed=1)[0])
+    evaluation = howsure.evaluate(inside, labels, outside=outside, seed=seed)
+    random = np.random.default_rng(0)
+    near, far = np.round(random.normal(1, 1, rows), 1), np.round(random.normal(0, 1, strangers), 1)
+    told = told_apart(evaluation, near, far)
+    is_near = np.repeat([1, 0], [rows, strangers])
+    by_score, by_entropy = np.concatenate([near, far]), -np.concatenate([inside.entropy, outside.entropy])
+    draws = [np.random.default_rng([seed]), np.random.default_rng([seed, 1])]
+    pairs = []
+    for _ in range(20):
+        drawn = [each.integers(0, n, size=(50, n)) for each, n in zip(draws, (rows, strangers), strict=True)]
+        for i, j in zip(*drawn, strict=True):
+            chosen = np.concatenate([i, rows + j])
+            pairs.append(
+                [metrics.roc_auc_score(is_near[chosen], by[chosen]) for by in (by_score, by_entropy)]
+            )
+    pairs = np.array(pairs)
+    value = metrics.roc_auc_score(is_near, by_score)
+    ends = np.quantile(pairs[:, 0], [0.025, 0.975]) - pairs[:, 0].mean() + value
+    found = told.outside_auroc
+    assert (found.value, found.low, found.high) == pytest.approx((value, *ends))
+    fpr, tpr, _ = metrics.roc_curve(is_near, by_score, drop_intermediate=False)
+    assert told.outside_fpr95.value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+    gaps = pairs[:, 0] - pairs[:, 1]
+    gap = value - metrics.roc_auc_score(is_near, by_entropy)
+    ends = np.quantile(gaps, [0.025, 0.975]) - gaps.mean() + gap
+    difference = told.minus(evaluation)
+    assert set(difference) == set(OUTSIDE[:2])
+    found = difference["outside_auroc"]
+    assert (found.value, found.low, found.high) == pytest.approx((gap, *ends))
+    back = evaluation.minus(told)["outside_auroc"]
+    assert (back.value, back.low, back.high) == pytest.approx((-gap, -ends[1], -ends[0]))
+    with pytest.raises(InputError, match="row by row"):
+        told.minus(howsure.evaluate(inside, labels, outside=outside, seed=seed + 1))

@@ -1,0 +1,156 @@
+"""The files hold the chosen rows, whole or not at all; what cannot be written is said."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+
+from howsure import Certainty
+from howsure.errors import FileError, InputError
+from howsure.judge.handover import COLUMNS, hand_over
+from howsure.judge.sets import prediction_sets
+
+FLIP = "coin flip"
+
+
+def made(kind="image", truth=None):
+    return Certainty(
+        probabilities=np.array([[0.97, 0.02, 0.01], [0.03, 0.46, 0.51], [0.2, 0.7, 0.1]]),
+        mc_error=np.full((3, 3), 0.001),
+        expected_entropy=np.array([0.01, 0.1, 0.8]),
+        passes=np.full(3, 20),
+        class_names=("größe, 0", "6", "8"),
+        row=np.array([10, 11, 12]),
+        truth=truth,
+        kind=kind,
+        version="1.2",
+    )
+
+
+def table(path):
+    with open(path, encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_the_table(tmp_path):
+    path = tmp_path / "rows.csv"
+    hand_over(made(), [False, True, True], path)
+    first, second = table(path)
+    assert first == {
+        "row": "11",
+        "label": "8",
+        "probability": "0.51",
+        "runner_up": "6",
+        "runner_up_probability": "0.46",
+        "verdict": FLIP,
+        "reason": "network unsure",
+    }
+    assert (second["row"], second["runner_up"], second["reason"]) == ("12", "größe, 0", "ambiguous input")
+
+
+def test_all_that_is_known_is_in_the_table(tmp_path):
+    path = tmp_path / "rows.csv"
+    random = np.random.default_rng(0)
+    labelled = made()[np.repeat([0, 1, 2], 20)]
+    fitted = prediction_sets(labelled, [random.choice(3, p=p) for p in labelled.probabilities])
+    names = ["a.png", "b.png", "c.png"]
+    certainty = made(truth=np.array([0, 2, 1]))
+    hand_over(certainty, np.array([2, 1]), path, sets=fitted, names=names)
+    lines = table(path)
+    assert tuple(lines[0]) == COLUMNS
+    assert [line["name"] for line in lines] == ["c.png", "b.png"]
+    assert [line["truth"] for line in lines] == ["6", "8"]
+    assert [line["set"] for line in lines] == fitted.in_words(certainty[[2, 1]])
+    assert lines[1]["set"].startswith("{8, 6")
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("image", "image"), ("row", "text")])
+def test_tasks_for_label_studio(tmp_path, kind, shown):
+    path = tmp_path / "tasks.JSON"
+    hand_over(made(kind), [0, 1], path, names=["https://a/0.png", "https://a/1.png", "https://a/2.png"])
+    tasks = json.loads(path.read_text(encoding="utf-8"))
+    assert len(tasks) == 2
+    assert tasks[1] == {
+        "data": {
+            shown: "https://a/1.png",
+            "row": 11,
+            "label": "8",
+            "probability": 0.51,
+            "runner_up": "6",
+            "runner_up_probability": 0.46,
+            "verdict": FLIP,
+            "reason": "network unsure",
+        },
+        "predictions": [
+            {
+                "model_version": "howsure 1.2",
+                "score": 0.51,
+                "result": [
+                    {
+                        "from_name": "choice",
+                        "to_name": shown,
+                        "type": "choices",
+                        "value": {"choices": ["8"]},
+                    }
+                ],
+            }
+        ],
+    }
+    assert tasks[0]["predictions"][0]["result"][0]["value"]["choices"] == ["größe, 0"]
+    assert tasks[0]["data"]["reason"] is None
+
+
+@pytest.mark.parametrize("nobody", [[], np.zeros(3, dtype=bool), np.array([], dtype=int)])
+def test_nothing_to_hand_over(tmp_path, nobody):
+    hand_over(made(), nobody, tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text(encoding="utf-8").startswith("row,label,probability,")
+    assert table(tmp_path / "rows.csv") == []
+    hand_over(made(), nobody, tmp_path / "rows.json")
+    assert json.loads((tmp_path / "rows.json").read_text(encoding="utf-8")) == []
+
+
+def test_names_of_files_that_are_not_text_come_back(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    hand_over(made(), [0], tmp_path / "rows.csv", names=[name, "b", "c"])
+    assert b"caf\xe9.png" in (tmp_path / "rows.csv").read_bytes()
+    hand_over(made(), [0], tmp_path / "rows.json", names=[name, "b", "c"])
+    assert json.loads((tmp_path / "rows.json").read_text())[0]["data"]["image"] == name
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_an_earlier_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"rows{suffix}"
+    path.write_text("earlier")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        with pytest.raises(FileError, match=r"No space left on device.*earlier file"):
+            hand_over(made(), [0], path)
+    assert path.read_text() == "earlier"
+    assert os.listdir(tmp_path) == [path.name]
+    hand_over(made(), [0], path)
+    assert path.read_text() != "earlier"
+
+
+def test_what_cannot_be_written(tmp_path):
+    path = tmp_path / "rows.csv"
+    with pytest.raises(FileError, match="Cannot write to"):
+        hand_over(made(), [0], tmp_path / "missing" / "rows.csv")
+    with pytest.raises(InputError, match=r"rows\.xlsx.*a \.csv file, or \.json for Label Studio"):
+        hand_over(made(), [0], tmp_path / "rows.xlsx")
+    with pytest.raises(InputError, match=r"a `Certainty`.*Received: ndarray"):
+        hand_over(np.eye(3), [0], path)
+    with pytest.raises(InputError, match=r"do not exist, in 2 rows: 3, -1.*Received: 3"):
+        hand_over(made(), [0, 3, -1], path)
+    for rows in ([True, False], [0.5], [[0]], 0, ["a"]):
+        with pytest.raises(InputError, match="neither booleans nor positions"):
+            hand_over(made(), rows, path)
+    for names in (["a"], "abc"):
+        with pytest.raises(InputError, match="names do not fit"):
+            hand_over(made(), [0], path, names=names)
+    assert not path.exists()

@@ -1,0 +1,792 @@
+import copy
+import dataclasses
+import errno
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+import howsure
+from howsure import Certainty, FileError, Thresholds
+from howsure.results.certainty import entropy_of, percent, write_whole
+
+ERRORS = ("entropy_error", "expected_entropy_error", "mutual_information_error")
+OPTIONAL = ("entropy_correction", *ERRORS)
+ARRAYS = ("probabilities", "mc_error", "expected_entropy", "passes", "row", "truth", *OPTIONAL)
+DERIVED = (
+    "label",
+    "runner_up",
+    "probability",
+    "gap",
+    "entropy",
+    "mutual_information",
+    "verdict",
+    "settled",
+    "reason",
+)
+
+
+def make(probabilities, mc_error=0.001, share=0.5, **arguments):
+    """A Certainty in which `share` of the entropy is expected entropy."""
+    p = np.array(probabilities, dtype=float)
+    settings = {
+        "probabilities": p,
+        "mc_error": mc_error if np.shape(mc_error) == p.shape else np.full(p.shape, mc_error),
+        "expected_entropy": share * entropy_of(p),
+        "passes": np.full(len(p), 20),
+        "class_names": [str(number) for number in range(p.shape[-1])],
+        "row": np.arange(len(p)),
+    }
+    return Certainty(**{**settings, **arguments})
+
+
+def random_one(rows=50, classes=5, **arguments):
+    random = np.random.default_rng(0)
+    p = random.dirichlet(np.full(classes, 0.5), size=rows)
+    more = {
+        "mc_error": random.uniform(0, 0.02, p.shape),
+        "expected_entropy": random.uniform(0, 1, rows) * entropy_of(p),
+        "passes": random.integers(2, 400, rows),
+        "truth": random.integers(0, classes, rows),
+        **{name: random.uniform(0, 0.02, rows) for name in ERRORS},
+    }
+    return make(p, **{**more, **arguments})
+
+
+def corrected(correction, probabilities=((0.6, 0.4), (0.9, 0.1)), share=0.5):
+    """A Certainty whose entropies are corrected, and the same without."""
+    plain = make(probabilities, share=share)
+    return dataclasses.replace(plain, entropy_correction=np.array(correction)), plain
+
+
+@pytest.fixture
+def digits():
+    """Sure, coin flip, leaning, sure and not settled, closer coin flip."""
+    return make(
+        [
+            [0.98, 0.01, 0.01],
+            [0.51, 0.46, 0.03],
+            [0.20, 0.70, 0.10],
+            [0.04, 0.00, 0.96],
+            [0.33, 0.33, 0.34],
+        ],
+        mc_error=np.array([0.001, 0.005, 0.001, 0.02, 0.001])[:, None],
+        class_names=["zero", "six", "eight"],
+        kind="image",
+        row=np.array([0, 1, 2, 3, 4]),
+    )
+
+
+# --- the arrays -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*ARRAYS, *DERIVED])
+def test_arrays_are_read_only(name):
+    array = getattr(random_one(), name)
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = array[1]
+
+
+def test_fields_are_frozen(digits):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        digits.probabilities = np.zeros((5, 3))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        digits[0].label = 2
+
+
+def test_what_the_caller_holds_stays_writable():
+    error = np.array([[0.1, 0.1]])
+    held = make([[0.5, 0.5]], truth=np.array([0]), mc_error=error)
+    error[0, 0] = 0.2
+    assert held.mc_error.shape == (1, 2)
+
+
+def test_what_follows_from_the_probabilities(digits):
+    assert digits.label.tolist() == [0, 0, 1, 2, 2]
+    assert digits.runner_up.tolist() == [1, 1, 0, 0, 0]
+    np.testing.assert_allclose(digits.probability, [0.98, 0.51, 0.7, 0.96, 0.34])
+    np.testing.assert_allclose(digits.gap, [0.97, 0.05, 0.5, 0.92, 0.01])
+    assert digits.verdict.tolist() == ["sure", "coin flip", "leaning", "sure", "coin flip"]
+    assert digits.settled.tolist() == [True, True, True, False, True]
+    assert digits.reason.tolist() == [None, *["ambiguous input"] * 2, "too few passes", "ambiguous input"]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 1000])
+def test_entropy_against_scipy_and_its_bounds(classes):
+    c = random_one(rows=60, classes=classes)
+    np.testing.assert_allclose(c.entropy, stats.entropy(c.probabilities, axis=-1), rtol=1e-10)
+    assert np.all(c.mutual_information >= 0)
+    assert np.all(c.mutual_information <= c.entropy)
+    assert np.all(c.entropy <= np.log(classes) + 1e-12)
+    np.testing.assert_allclose(c.mutual_information + c.expected_entropy, c.entropy, rtol=1e-12)
+
+
+def test_entropy_of_certainty_and_of_ignorance():
+    np.testing.assert_array_equal(entropy_of(np.array([[1.0, 0.0, 0.0]])), [0.0])
+    np.testing.assert_allclose(entropy_of(np.full((1, 7), 1 / 7)), np.log(7))
+    assert not np.signbit(entropy_of(np.array([1.0, 0.0])))
+
+
+def test_rounding_cannot_make_mutual_information_negative():
+    p = np.full((1, 3), 1 / 3)
+    c = make(p, expected_entropy=np.array([np.log(3) + 1e-12]))
+    assert c.mutual_information[0] == 0
+
+
+def test_the_correction_raises_entropy_and_mutual_information_by_that_much():
+    plus, plain = corrected([0.01, 0.05])
+    np.testing.assert_allclose(plus.entropy - plain.entropy, [0.01, 0.05], rtol=1e-12)
+    np.testing.assert_allclose(plus.mutual_information - plain.mutual_information, [0.01, 0.05], rtol=1e-12)
+    np.testing.assert_array_equal(plus.expected_entropy, plain.expected_entropy)
+    np.testing.assert_array_equal(plus.probabilities, plain.probabilities)
+
+
+def test_the_correction_makes_up_for_what_a_mean_over_few_passes_lacks():
+    """The plug-in entropy of a mean over 20 independent passes is too small; corrected, it is unbiased."""
+    random = np.random.default_rng(1)
+    truth, concentration, passes, rows = np.array([0.5, 0.3, 0.2]), 10, 20, 20_000
+    draws = random.dirichlet(concentration * truth, size=(passes, rows))
+    mean, variance = draws.mean(axis=0), draws.var(axis=0, ddof=1) / passes
+    c = make(mean, share=0, entropy_correction=np.sum(variance / (2 * mean), axis=-1))
+    standard_error = c.entropy.std(ddof=1) / np.sqrt(rows)
+    assert abs(c.entropy.mean() - stats.entropy(truth)) < 4 * standard_error
+    assert stats.entropy(truth) - entropy_of(mean).mean() > 20 * standard_error
+
+
+def test_entropy_is_corrected_up_to_that_of_ignorance():
+    plus, _ = corrected([0.7, 0.01], share=0.1)
+    assert plus.entropy[0] == np.log(2)
+    assert plus.entropy[1] < np.log(2)
+
+
+def test_corrected_entropy_is_not_below_expected_entropy():
+    p = np.array([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5]])
+    expected = entropy_of(p) + np.array([0.03, 0.03, 0.1])  # the last above log K, as only rounding could
+    c = make(p, expected_entropy=expected, entropy_correction=np.array([0.01, 0.05, 1.0]))
+    np.testing.assert_allclose(c.entropy, [expected[0], entropy_of(p)[1] + 0.05, expected[2]], rtol=1e-12)
+    np.testing.assert_allclose(c.mutual_information, [0, 0.02, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("classes", [2, 3, 1000])
+def test_bounds_hold_whatever_the_correction(seed, classes):
+    random = np.random.default_rng(seed)
+    p = random.dirichlet(np.full(classes, random.uniform(0.05, 5)), size=200)
+    correction = random.exponential(10.0 ** random.uniform(-6, 1, 200))
+    c = make(p, share=random.uniform(0, 1, 200), entropy_correction=correction)
+    assert np.all(c.mutual_information >= 0)
+    assert np.all(c.mutual_information <= c.entropy)
+    assert np.all(c.expected_entropy <= c.entropy)
+    assert np.all(entropy_of(p) <= c.entropy + 1e-12)
+    assert np.all(c.entropy <= np.log(classes) + 1e-12)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7])
+def test_correction_and_errors_that_are_not_given(rows):
+    c = make(np.full((rows, 4), 0.25), share=0.5)
+    np.testing.assert_array_equal(c.entropy_correction, np.zeros(rows))
+    for name in ERRORS:
+        np.testing.assert_array_equal(getattr(c, name), np.full(rows, np.nan))
+    for name in OPTIONAL:
+        assert getattr(c, name).dtype == np.float64
+        assert not getattr(c, name).flags.writeable
+    np.testing.assert_allclose(c.entropy, np.full(rows, np.log(4)))
+
+
+def test_thresholds_decide(digits):
+    strict = dataclasses.replace(digits, thresholds=Thresholds(sure=0.99, coin_flip=0.6))
+    assert strict.verdict.tolist() == ["leaning", "coin flip", "coin flip", "leaning", "coin flip"]
+
+
+# --- rows -------------------------------------------------------------------------------------
+
+
+def test_index_with_a_number(digits):
+    for index in (1, np.int64(1), -4):
+        row = digits[index]
+        assert (row.row, row.label, row.runner_up) == (1, 0, 1)
+        assert (row.label_name, row.runner_up_name) == ("zero", "six")
+        assert row.probability == 0.51
+        assert (row.verdict, row.settled, row.passes, row.kind, row.truth) == (
+            "coin flip",
+            True,
+            20,
+            "image",
+            None,
+        )
+        assert row.entropy == digits.entropy[1]
+        assert row.mutual_information == digits.mutual_information[1]
+        assert not row.probabilities.flags.writeable
+
+
+def test_errors_of_the_entropies_of_a_row(digits):
+    c = random_one()
+    for name in ("entropy", "expected_entropy", "mutual_information"):
+        assert getattr(c[3], f"{name}_error") == getattr(c, f"{name}_error")[3]
+        assert np.isnan(getattr(digits[3], f"{name}_error"))
+
+
+def test_correction_and_errors_are_those_of_the_rows_taken():
+    c = random_one(entropy_correction=np.linspace(0, 0.05, 50))
+    for index in (slice(40, 10, -3), np.array([3, 0, 3]), c.gap < 0.3, []):
+        part = c[index]
+        for name in (*OPTIONAL, "entropy", "mutual_information"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(c, name)[index])
+            assert not getattr(part, name).flags.writeable
+
+
+@pytest.mark.parametrize("index", [5, -6, 10**9])
+def test_index_out_of_range(digits, index):
+    with pytest.raises(IndexError, match=f"Row {index} does not exist: there are 5 rows, numbered from 0"):
+        digits[index]
+
+
+@pytest.mark.parametrize(
+    ("index", "rows"),
+    [
+        (slice(1, 3), [1, 2]),
+        (slice(None, None, -2), [4, 2, 0]),
+        (slice(9, 12), []),
+        (np.array([3, 0, 3]), [3, 0, 3]),
+        (np.array([True, False, False, True, False]), [0, 3]),
+        ([4, -1], [4, 4]),
+        ([], []),
+        ((1, 2), [1, 2]),
+        ((0, 1, 2, 0), [0, 1, 2, 0]),
+        (range(2), [0, 1]),
+    ],
+)
+def test_index_with_anything_else_gives_a_smaller_certainty(digits, index, rows):
+    labelled = digits.with_truth([0, 1, 1, 2, 0])
+    part = labelled[index]
+    assert isinstance(part, Certainty)
+    assert len(part) == len(rows)
+    assert part.row.tolist() == rows
+    assert part.truth.tolist() == [[0, 1, 1, 2, 0][row] for row in rows]
+    assert part.probabilities.shape == part.mc_error.shape == (len(rows), 3)
+    np.testing.assert_array_equal(part.label, labelled.label[rows])
+    assert (part.class_names, part.kind, part.thresholds) == (digits.class_names, "image", digits.thresholds)
+
+
+def test_row_numbers_of_a_part_are_those_of_the_input(digits):
+    part = digits[[4, 1]]
+    assert [row.row for row in part] == [4, 1]
+    assert part.coin_flips().tolist() == [0, 1]
+    assert part[0].row == 4
+
+
+def test_coin_flips_come_the_most_undecided_first_ties_in_the_order_of_rows():
+    c = make([[0.5, 0.5], [0.99, 0.01], [0.55, 0.45], [0.45, 0.55], [0.5, 0.5], [0.8, 0.2], [0.41, 0.59]])
+    assert c.coin_flips().tolist() == [0, 4, 2, 3, 6]
+    assert c.most_undecided().tolist() == [0, 4, 2, 3, 6, 5, 1]
+    assert c.most_undecided(2).tolist() == [0, 4]
+    assert c.most_undecided(0).tolist() == []
+    assert c.most_undecided(100).tolist() == [0, 4, 2, 3, 6, 5, 1]
+    assert make([[0.99, 0.01]]).coin_flips().tolist() == []
+
+
+def test_iteration_and_repr(digits):
+    assert [row.label for row in digits] == digits.label.tolist()
+    assert repr(digits) == "<Certainty of 5 rows, 3 classes: 2 sure, 1 leaning, 2 coin flip>"
+
+
+@pytest.mark.parametrize("classes", [2, 1000])
+def test_no_rows_and_one_row(classes):
+    none = make(np.zeros((0, classes)))
+    assert len(none) == 0
+    assert list(none) == []
+    for name in DERIVED:
+        assert getattr(none, name).shape == (0,)
+    assert none.coin_flips().tolist() == []
+    assert none.to_arrow().num_rows == 0
+    assert "0 rows" in repr(none)
+    with pytest.raises(IndexError, match="there are 0 rows"):
+        none[0]
+    one = random_one(rows=1, classes=classes)
+    assert str(one[0]) == str(one[-1])
+    assert one.to_arrow().num_rows == 1
+
+
+@pytest.mark.parametrize("travel", [lambda c: pickle.loads(pickle.dumps(c)), copy.copy, copy.deepcopy])
+def test_copies_are_the_same_and_read_only(digits, travel):
+    assert digits.verdict[0] == "sure"  # what follows from the arrays is there already
+    other = travel(digits.with_truth([0, 1, 1, 2, 0]))
+    same(other, digits.with_truth([0, 1, 1, 2, 0]))
+    assert str(other[1]) == str(digits[1])
+    for name in (*ARRAYS, *DERIVED):
+        assert not getattr(other, name).flags.writeable, name
+
+
+# --- sentences --------------------------------------------------------------------------------
+
+
+def sentence(probabilities, mc_error=0.001, share=0.5, **arguments):
+    return str(make([probabilities], mc_error, share, **arguments)[0])
+
+
+def test_sentence_of_the_design():
+    names = [str(number) for number in range(10)]
+    p = np.full(10, 0.03 / 8)
+    p[8], p[6] = 0.51, 0.46
+    text = sentence(p, mc_error=0.005, share=0.9, class_names=names, kind="image")
+    assert text == "51 ± 1 % '8', or '6' (46 %): coin flip. The image itself is ambiguous."
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "mc_error", "share", "kind", "text"),
+    [
+        ([0.982, 0.018], 0.002, 0.5, "row", "98.2 ± 0.4 % 'a': sure."),
+        ([0.9999, 0.0001], 0.0001, 0.5, "row", "> 99.9 % 'a': sure."),
+        (
+            [0.5, 0.5],
+            0.001,
+            0.9,
+            "row",
+            "50.0 ± 0.2 % 'a', or 'b' (50 %): coin flip. The row itself is ambiguous.",
+        ),
+        (
+            [0.3, 0.7],
+            0.01,
+            0.1,
+            "image",
+            "70 ± 2 % 'b', or 'a' (30 %): leaning. The network does not know: its passes disagree.",
+        ),
+        (
+            [0.96, 0.04],
+            0.02,
+            0.9,
+            "image",
+            "96 ± 4 % 'a': sure. Not settled: more passes are needed.",
+        ),
+        (
+            [0.6, 0.4],
+            0.05,
+            0.9,
+            "image",
+            "60 ± 10 % 'a', or 'b' (40 %): coin flip. Not settled: more passes are needed.",
+        ),
+        (
+            [0.6, 0.4],
+            np.nan,
+            0.9,
+            "row",
+            "60.0 % 'a', or 'b' (40 %): coin flip. Not settled: more passes are needed.",
+        ),
+    ],
+)
+def test_sentences(probabilities, mc_error, share, kind, text):
+    assert sentence(probabilities, mc_error, share, kind=kind, class_names=["a", "b"]) == text
+
+
+def test_sentence_with_an_unlikely_rival():
+    p = [0.94, *[0.003] * 20]
+    assert ", or '1' (< 1 %): leaning." in sentence(p)
+
+
+def test_names_with_braces_and_quotes_are_kept():
+    text = sentence([0.5, 0.5], share=0.9, class_names=["{kind}", "it's"])
+    assert text.startswith("50.0 ± 0.2 % '{kind}', or 'it's' (50 %)")
+
+
+@pytest.mark.parametrize(
+    ("probability", "mc_error", "text"),
+    [
+        (0.51, 0.005, "51 ± 1 %"),
+        (0.514, 0.004, "51.4 ± 0.8 %"),
+        (0.514, 1e-6, "51.4 ± 0.1 %"),  # never claimed to be exact
+        (0.514, 0.0, "51.4 %"),  # a plain prediction, without such an error
+        (0.5, 0.0204, "50 ± 4 %"),
+        (0.5, 0.00484, "50.0 ± 0.9 %"),
+        (0.5, 0.00485, "50 ± 1 %"),
+        (0.9996, 0.0005, "> 99.9 %"),
+        (1.0, 0.0, "> 99.9 %"),
+        (0.9994, 0.0005, "99.9 ± 0.1 %"),
+        (0.0004, 0.0005, "< 0.1 %"),
+        (0.0, 0.0, "< 0.1 %"),
+        (0.0006, 0.0005, "0.1 ± 0.1 %"),
+        (0.3, np.nan, "30.0 %"),
+        (1.0, np.nan, "> 99.9 %"),
+    ],
+)
+def test_percent(probability, mc_error, text):
+    assert percent(probability, mc_error) == text
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+COLUMNS = [
+    "row", "label", "runner_up", "probability", "probabilities", "mc_error",
+    "entropy", "entropy_error", "expected_entropy", "expected_entropy_error",
+    "mutual_information", "mutual_information_error", "entropy_correction",
+    "verdict", "settled", "passes", "reason",
+]  # fmt: skip
+
+
+def test_columns_of_the_table(digits):
+    table = digits.to_arrow()
+    assert table.column_names == COLUMNS
+    assert digits.with_truth([0] * 5).to_arrow().column_names == [*COLUMNS, "truth"]
+    for name in COLUMNS:
+        np.testing.assert_equal(table[name].to_pylist(), getattr(digits, name).tolist(), name)
+    assert table.schema.field("probabilities").type == pa.list_(pa.float64())
+    assert [len(values) for values in table["mc_error"].to_pylist()] == [3] * 5
+    assert {table.schema.field(name).type for name in OPTIONAL} == {pa.float64()}
+    assert table.schema.field("row").type == pa.int64()
+    assert table.schema.field("settled").type == pa.bool_()
+    assert table.schema.field("reason").type == pa.string()
+    assert table["reason"].null_count == 1
+
+
+def test_metadata_of_the_table():
+    c = random_one(
+        class_names=["a", "b", "c", "é", "\u00a0"],
+        method={"name": "MC dropout", "passes": 20},
+        plan={"groups": [4, 5]},
+        seed=7,
+        thresholds=Thresholds(0.9, 0.1),
+        version="0.1.0",
+        kind="image",
+    )
+    settings = json.loads(c.to_arrow().schema.metadata[b"howsure"])
+    assert settings["class_names"] == ["a", "b", "c", "é", "\u00a0"]
+    assert settings["method"] == {"name": "MC dropout", "passes": 20}
+    assert settings["plan"] == {"groups": [4, 5]}
+    assert settings["seed"] == 7
+    assert settings["thresholds"] == {"sure": 0.9, "coin_flip": 0.1}
+    assert settings["version"] == "0.1.0"
+    assert settings["kind"] == "image"
+
+
+def test_to_pandas(digits):
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = digits.with_truth([0, 1, 1, 2, 0]).to_pandas()
+    assert list(frame.columns) == [*COLUMNS, "truth"]
+    assert len(frame) == 5
+    assert frame["verdict"].tolist() == digits.verdict.tolist()
+    np.testing.assert_array_equal(np.stack(frame["probabilities"]), digits.probabilities)
+    assert len(make(np.zeros((0, 3))).to_pandas()) == 0
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def same(a, b):
+    for name in ("probabilities", "mc_error", "expected_entropy", "passes", "row", *OPTIONAL, *DERIVED):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    assert (a.truth is None) == (b.truth is None)
+    if a.truth is not None:
+        np.testing.assert_array_equal(a.truth, b.truth)
+    for name in ("class_names", "kind", "thresholds", "seed", "version"):
+        assert getattr(a, name) == getattr(b, name)
+    assert dict(a.method) == dict(b.method)
+    assert a.plan == b.plan
+
+
+@pytest.mark.parametrize("rows", [0, 1, 37])
+@pytest.mark.parametrize("classes", [2, 1000])
+@pytest.mark.parametrize("with_truth", [True, False])
+def test_save_and_load(tmp_path, rows, classes, with_truth):
+    c = random_one(
+        rows=rows,
+        classes=classes,
+        method={"name": "MC dropout", "passes": 12, "balanced": True},
+        plan={"a": [1, 2]},
+        seed=2**40,
+        thresholds=Thresholds(0.9, 0.3),
+        kind="image",
+        version="0.1.0",
+        entropy_correction=np.linspace(0, 0.05, rows),
+        **({} if with_truth else {"truth": None}),
+    )
+    path = tmp_path / "c.parquet"
+    c.save(path)
+    same(c, Certainty.load(path))
+    same(c, howsure.load(str(path)))
+    assert os.listdir(tmp_path) == ["c.parquet"]
+
+
+def test_a_part_is_saved_with_the_row_numbers_of_the_input(tmp_path, digits):
+    digits[digits.coin_flips()].save(tmp_path / "flips.parquet")
+    assert howsure.load(tmp_path / "flips.parquet").row.tolist() == [4, 1]
+
+
+def test_nan_errors_survive(tmp_path):
+    make([[0.6, 0.4]], mc_error=np.nan).save(tmp_path / "c.parquet")
+    loaded = howsure.load(tmp_path / "c.parquet")
+    assert np.isnan(loaded.mc_error).all()
+    assert np.isnan([getattr(loaded, name) for name in ERRORS]).all()
+    assert loaded.entropy_correction.tolist() == [0]
+    assert not loaded.settled.any()
+
+
+def test_folder_names_do_not_become_columns(tmp_path, digits):
+    """Parquet readers take folders like `truth=1` for columns."""
+    folder = tmp_path / "truth=1"
+    folder.mkdir()
+    digits.save(folder / "c.parquet")
+    same(digits, howsure.load(folder / "c.parquet"))
+
+
+def test_loaded_arrays_are_read_only(tmp_path, digits):
+    digits.save(tmp_path / "c.parquet")
+    loaded = howsure.load(tmp_path / "c.parquet")
+    for name in ("probabilities", "mc_error", "passes", "row", *OPTIONAL):
+        assert not getattr(loaded, name).flags.writeable
+
+
+def test_load_of_a_missing_file(tmp_path):
+    with pytest.raises(FileError, match=r"The file does not exist.*Received: .*nowhere\.parquet"):
+        howsure.load(tmp_path / "nowhere.parquet")
+
+
+def damage_nothing(path):
+    path.write_bytes(b"")
+
+
+def damage_random(path):
+    path.write_bytes(np.random.default_rng(0).bytes(2000))
+
+
+def damage_truncated(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def damage_middle(path):
+    content = bytearray(path.read_bytes())
+    content[4:400] = bytes(396)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [damage_nothing, damage_random, damage_truncated, damage_middle])
+def test_load_of_a_damaged_file(tmp_path, digits, damage):
+    path = tmp_path / "c.parquet"
+    digits.save(path)
+    damage(path)
+    with pytest.raises(FileError, match=r"'.*c\.parquet' is not a readable Parquet file"):
+        howsure.load(path)
+
+
+def test_load_of_another_parquet_file(tmp_path):
+    pq.write_table(pa.table({"a": [1, 2]}), tmp_path / "other.parquet")
+    with pytest.raises(FileError, match=r"is a Parquet file, but not a saved Certainty.*Certainty\.save"):
+        howsure.load(tmp_path / "other.parquet")
+
+
+def test_load_of_a_folder(tmp_path):
+    with pytest.raises(FileError, match=r"is not a readable Parquet file|not a saved Certainty"):
+        howsure.load(tmp_path)
+
+
+def rewrite(path, change):
+    table = pq.read_table(path)
+    settings = json.loads(table.schema.metadata[b"howsure"])
+    table, raw = change(table, settings)
+    pq.write_table(table.replace_schema_metadata({b"howsure": raw}), path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table, settings: (table.drop_columns(["mc_error"]), json.dumps(settings)),
+        lambda table, settings: (table.drop_columns(["entropy_error"]), json.dumps(settings)),
+        lambda table, settings: (table, json.dumps(settings)[:-30]),
+        lambda table, settings: (table, "[]"),
+        lambda table, settings: (table, json.dumps({**settings, "class_names": ["a", "b"]})),
+        lambda table, settings: (table, json.dumps({k: v for k, v in settings.items() if k != "thresholds"})),
+        lambda table, settings: (
+            table,
+            json.dumps({**settings, "thresholds": {"sure": 7.0, "coin_flip": 0.2}}),
+        ),
+    ],
+    ids=[
+        "column missing",
+        "new column missing",
+        "metadata cut",
+        "metadata of another kind",
+        "classes",
+        "key missing",
+        "thresholds",
+    ],
+)
+def test_load_of_a_table_that_was_tampered_with(tmp_path, digits, change):
+    path = tmp_path / "c.parquet"
+    digits.save(path)
+    rewrite(path, change)
+    with pytest.raises(FileError, match=r"c.parquet'.*saved Certainty"):
+        howsure.load(path)
+
+
+def test_load_of_a_later_format(tmp_path, digits):
+    path = tmp_path / "c.parquet"
+    digits.save(path)
+    rewrite(path, lambda table, settings: (table, json.dumps({**settings, "format": 99, "version": "9.0"})))
+    with pytest.raises(FileError, match=r"c.parquet' .*format.*Received: 99.*9\.0\. Update howsure\."):
+        howsure.load(path)
+
+
+def test_load_of_an_earlier_format(tmp_path, digits):
+    path = tmp_path / "c.parquet"
+    digits.save(path)
+    rewrite(
+        path,
+        lambda table, settings: (
+            table.drop_columns(list(OPTIONAL)),
+            json.dumps({**settings, "format": 1, "version": "0.0.9"}),
+        ),
+    )
+    with pytest.raises(
+        FileError,
+        match=r"c.parquet' .*Expected: format 2\. Received: 1,.*0\.0\.9\. Assess the rows again\.",
+    ):
+        howsure.load(path)
+
+
+# --- writing whole files ----------------------------------------------------------------------
+
+
+def test_write_whole_keeps_the_earlier_file_when_the_disk_is_full(tmp_path):
+    target = tmp_path / "out.txt"
+    target.write_text("earlier")
+
+    def full(temporary):
+        Path(temporary).write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(FileError, match=r"Writing '.*out.txt' failed \(No space left on device\).*unchanged"):
+        write_whole(target, full)
+    assert target.read_text() == "earlier"
+    assert os.listdir(tmp_path) == ["out.txt"]
+
+
+def test_save_keeps_the_earlier_file_when_the_disk_is_full(tmp_path, digits, monkeypatch):
+    path = tmp_path / "c.parquet"
+    digits.save(path)
+    before = path.read_bytes()
+
+    def full(table, temporary):
+        Path(temporary).write_bytes(b"PAR1")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(FileError, match="No space left on device"):
+        digits[:2].save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["c.parquet"]
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, ZeroDivisionError])
+def test_write_whole_leaves_nothing_behind_after_any_other_exception(tmp_path, fault):
+    target = tmp_path / "out.txt"
+    target.write_text("earlier")
+
+    def interrupted(temporary):
+        Path(temporary).write_text("half")
+        raise fault
+
+    with pytest.raises(fault):
+        write_whole(target, interrupted)
+    assert target.read_text() == "earlier"
+    assert os.listdir(tmp_path) == ["out.txt"]
+
+
+def test_write_whole_shows_nothing_before_it_is_complete(tmp_path):
+    seen = []
+
+    def write(temporary):
+        seen.append((tmp_path / "out.txt").exists())
+        assert Path(temporary).parent == tmp_path  # on the same disk, so that moving is atomic
+        Path(temporary).write_text("new")
+
+    write_whole(str(tmp_path / "out.txt"), write)
+    assert seen == [False]
+    assert (tmp_path / "out.txt").read_text() == "new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes of POSIX")
+def test_write_whole_gives_the_file_the_usual_mode(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "out.txt", lambda temporary: Path(temporary).write_text("new"))
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_write_whole_into_a_missing_folder(tmp_path):
+    with pytest.raises(FileError, match=r"Cannot write to '.*out\.txt'.*No such file or directory"):
+        write_whole(tmp_path / "nowhere" / "out.txt", lambda temporary: pytest.fail("written"))
+
+
+def test_write_whole_onto_a_folder(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileError, match=r"Writing '.*out' failed"):
+        write_whole(tmp_path / "out", lambda temporary: Path(temporary).write_text("new"))
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_with_truth():
+    certainty = make(np.full((3, 3), 1 / 3)).with_truth([0, 2, 1])
+    assert certainty.truth.tolist() == [0, 2, 1]
+    assert certainty[1].truth == 2
+
+
+def test_parts_are_joined_and_only_parts_that_belong_together():
+    c = random_one()
+    joined = Certainty.joined([c[:3], c[3:4], c[4:]])
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(joined, name), getattr(c, name))
+    assert joined.class_names == c.class_names
+    without_truth = random_one(truth=None)
+    others = dataclasses.replace(c, class_names=tuple("vwxyz"))
+    familiar = c.with_familiarity(np.full(len(c), 0.5))
+    for parts in ([], [c, without_truth], [c, others], [c, familiar]):
+        with pytest.raises(howsure.InputError, match="cannot be joined"):
+            Certainty.joined(parts)
+
+
+# --- familiarity ------------------------------------------------------------------------------
+
+
+def test_an_unfamiliar_row_says_so_whatever_its_verdict():
+    c = make([[0.99, 0.01], [0.55, 0.45], [0.55, 0.45]], kind="image")
+    assert not c.unfamiliar.any()
+    measured = c.with_familiarity([0.01, 0.02, 0.5], share=0.02)
+    assert measured.unfamiliar.tolist() == [True, True, False]
+    assert measured.reason.tolist() == ["unfamiliar", "unfamiliar", c.reason[2]]
+    assert measured.verdict.tolist() == c.verdict.tolist()
+    assert str(measured[0]).endswith(
+        "sure. The image is unlike what the model has learned, so the percentage says little."
+    )
+    single = dataclasses.replace(measured, passes=np.ones(3, dtype=int))
+    assert single.reason.tolist() == ["unfamiliar", "unfamiliar", None]
+
+
+def test_familiarity_is_saved_joined_and_cut(tmp_path):
+    c = random_one()
+    measured = c.with_familiarity(np.linspace(0.001, 1, 50), share=0.1)
+    measured.save(tmp_path / "a.parquet")
+    again = Certainty.load(tmp_path / "a.parquet")
+    np.testing.assert_array_equal(again.familiarity, measured.familiarity)
+    assert again.unfamiliar_share == 0.1
+    assert again.reason.tolist() == measured.reason.tolist()
+    joined = Certainty.joined([measured[:20], measured[20:]])
+    np.testing.assert_array_equal(joined.unfamiliar, measured.unfamiliar)
+    c.save(tmp_path / "b.parquet")
+    assert Certainty.load(tmp_path / "b.parquet").familiarity is None
+    assert "familiarity" not in c.to_arrow().column_names
+
+
+@pytest.mark.parametrize("wrong", [[0.5], [0.5, 0.0, 0.5], [0.5, 1.1, 0.5], [0.5, np.nan, 0.5]])
+def test_what_is_no_familiarity_is_refused(wrong):
+    c = make([[0.99, 0.01], [0.55, 0.45], [0.55, 0.45]])
+    with pytest.raises(howsure.InputError, match="not how familiar these rows are"):
+        c.with_familiarity(wrong)
+    with pytest.raises(howsure.InputError, match="`share` is out of range"):
+        c.with_familiarity([0.5, 0.5, 0.5], share=1)

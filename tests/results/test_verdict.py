@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+
+from howsure.errors import InputError
+from howsure.results.verdict import (
+    AMBIGUOUS,
+    COIN_FLIP,
+    DISAGREEMENT,
+    LEANING,
+    SURE,
+    TOO_FEW_PASSES,
+    Thresholds,
+    give_reason,
+    judge,
+    pick,
+    top_two,
+)
+
+
+def words(probabilities, mc_error=0.0, thresholds=None):
+    p = np.atleast_2d(np.asarray(probabilities, dtype=float))
+    return judge(p, np.broadcast_to(np.asarray(mc_error, dtype=float), p.shape), thresholds or Thresholds())
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "verdict"),
+    [
+        ([0.95, 0.05], SURE),  # exactly at the threshold
+        ([0.9499, 0.0501], LEANING),
+        ([0.99, 0.005, 0.005], SURE),
+        ([0.6, 0.4], COIN_FLIP),  # a gap of 0.2, up to rounding
+        ([0.61, 0.39], LEANING),
+        ([0.5, 0.5], COIN_FLIP),
+        ([0.55, 0.36, 0.09], COIN_FLIP),
+        ([0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], LEANING),  # unlikely, and yet far ahead
+        ([1.0, 0.0], SURE),
+    ],
+)
+def test_default_verdicts(probabilities, verdict):
+    assert words(probabilities)[0].tolist() == [verdict]
+
+
+def test_thresholds_are_arguments():
+    strict = Thresholds(sure=0.99, coin_flip=0.5)
+    assert words([[0.97, 0.03], [0.7, 0.3]], thresholds=strict)[0].tolist() == [LEANING, COIN_FLIP]
+    lax = Thresholds(sure=0.6, coin_flip=0.0)
+    assert words([[0.61, 0.39], [0.5, 0.5], [0.51, 0.49]], thresholds=lax)[0].tolist() == [
+        SURE,
+        COIN_FLIP,
+        LEANING,
+    ]
+
+
+@pytest.mark.parametrize("sure", [0.5, 0.4, 1.01, -1, np.nan])
+def test_threshold_for_sure_out_of_range(sure):
+    with pytest.raises(InputError, match=r"'sure' is out of range.*above 0.5, at most 1.*Received: "):
+        Thresholds(sure=sure, coin_flip=0.0)
+
+
+@pytest.mark.parametrize(
+    ("sure", "coin_flip"), [(0.95, -0.1), (0.95, 0.9), (0.95, 1.5), (0.6, 0.2), (1, np.nan)]
+)
+def test_threshold_for_coin_flip_out_of_range_or_overlapping(sure, coin_flip):
+    with pytest.raises(
+        InputError, match=r"'coin flip' is out of range.*no row is both 'sure' and 'coin flip'"
+    ):
+        Thresholds(sure=sure, coin_flip=coin_flip)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "mc_error", "settled"),
+    [
+        ([0.99, 0.01], 0.02, True),  # 0.99 − 1.96 · 0.02 = 0.9508
+        ([0.99, 0.01], 0.021, False),
+        ([0.90, 0.10], 0.025, True),  # 0.90 + 0.049 < 0.95
+        ([0.90, 0.10], 0.026, False),
+        ([0.55, 0.45], 0.025, True),  # 0.1 + 2 · 0.049 ≤ 0.2
+        ([0.55, 0.45], 0.026, False),
+        ([0.70, 0.30], 0.051, True),  # 0.4 − 2 · 0.1 > 0.2
+        ([0.70, 0.30], 0.052, False),
+        ([0.99, 0.01], np.nan, False),  # no error can be told, so nothing is settled
+        ([0.55, 0.45], np.nan, False),
+        ([0.80, 0.20], np.nan, False),
+    ],
+)
+def test_settled_where_no_threshold_is_within_the_margin(probabilities, mc_error, settled):
+    assert words(probabilities, mc_error)[1].tolist() == [settled]
+
+
+def test_settled_means_that_no_error_within_the_margin_changes_the_verdict():
+    random = np.random.default_rng(0)
+    p = random.dirichlet([0.3, 0.3, 0.3], size=400)
+    error = random.uniform(0, 0.05, size=(400, 1)) * np.ones(3)
+    verdict, settled = judge(p, error, Thresholds())
+    assert 50 < settled.sum() < 350
+    label, runner_up = top_two(p)
+    for factor in (-1, -0.5, 0.5, 1):  # the top gains what the runner-up loses
+        moved = p.copy()
+        step = 1.95 * factor * error[:, 0]
+        moved[np.arange(400), label] += step
+        moved[np.arange(400), runner_up] -= step
+        assert np.array_equal(judge(moved, error, Thresholds())[0][settled], verdict[settled])
+
+
+def test_top_two_breaks_ties_by_the_lower_class():
+    label, runner_up = top_two(
+        np.array([[0.25, 0.25, 0.25, 0.25], [0.1, 0.4, 0.1, 0.4], [0.0, 0.0, 1.0, 0.0]])
+    )
+    assert label.tolist() == [0, 1, 2]
+    assert runner_up.tolist() == [1, 3, 0]
+    label, runner_up = top_two(np.tile([0.0005, 0.0015], (1, 500)))
+    assert (label[0], runner_up[0]) == (1, 3)
+
+
+def test_more_axes_than_two():
+    p = np.random.default_rng(1).dirichlet(np.ones(5), size=(2, 3))
+    label, runner_up = top_two(p)
+    assert label.shape == runner_up.shape == (2, 3)
+    np.testing.assert_array_equal(pick(p, label), p.max(axis=-1))
+    verdict, settled = judge(p, np.zeros_like(p), Thresholds())
+    assert verdict.shape == settled.shape == (2, 3)
+    assert settled.all()
+
+
+def test_no_rows():
+    verdict, settled = judge(np.zeros((0, 3)), np.zeros((0, 3)), Thresholds())
+    assert verdict.shape == settled.shape == (0,)
+    assert give_reason(verdict, settled, np.zeros(0), np.zeros(0)).shape == (0,)
+
+
+def test_reasons():
+    verdict = np.array([SURE, SURE, LEANING, COIN_FLIP, COIN_FLIP, LEANING])
+    settled = np.array([True, False, True, True, False, True])
+    expected = np.array([0.01, 0.01, 0.1, 0.6, 0.6, 0.2])
+    mutual = np.array([0.5, 0.5, 0.3, 0.05, 0.05, 0.2])
+    assert give_reason(verdict, settled, expected, mutual).tolist() == [
+        None,
+        TOO_FEW_PASSES,
+        DISAGREEMENT,
+        AMBIGUOUS,
+        TOO_FEW_PASSES,
+        AMBIGUOUS,  # equal parts
+    ]

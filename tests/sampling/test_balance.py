@@ -1,0 +1,104 @@
+"""How passes are divided into groups, against simulation and tables of Student's t."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from howsure.sampling.balance import group_sizes, remaining_variance, variance_factor, widening
+from howsure.sampling.masks import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site, draw
+
+TABLES = {
+    "one rate": (0.25,),
+    "two rates": (0.2, 0.25),
+    "awkward rate": (0.37,),
+    "everything": (1.0,),
+}
+
+
+def sites(*rates, kind=DROPOUT):
+    return [Site(number, f"drop{number}", kind, rate, (4,)) for number, rate in enumerate(rates)]
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("passes", [2, 3, 5, 7, 10, 20, 63, 64, 65, 100, 131, 400, 1000])
+def test_sizes_add_up_in_at_least_two_groups_of_nearly_equal_size(name, passes):
+    sizes = group_sizes(sites(*TABLES[name]), passes)
+    assert sum(sizes) == passes
+    assert len(sizes) >= 2
+    assert min(sizes) >= 1
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("passes", [2, 3, 10, 101])
+def test_without_balance_every_pass_is_a_group(passes):
+    assert group_sizes(sites(0.25), passes, balanced=False) == (1,) * passes
+
+
+@pytest.mark.parametrize(("rate", "multiple"), [(0.5, 2), (0.25, 4), (0.2, 5), (0.1, 10)])
+@pytest.mark.parametrize("passes", [100, 400])
+def test_groups_are_such_that_rate_times_size_is_whole(rate, multiple, passes):
+    assert all(size % multiple == 0 for size in group_sizes(sites(rate), passes))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_more_passes_are_never_expected_to_be_worse(name):
+    """Expected error² of T passes, widening included, falls from T to 2T."""
+
+    def expected(passes):
+        sizes = group_sizes(sites(*TABLES[name]), passes)
+        factor = np.mean([variance_factor(sites(*TABLES[name]), size) for size in sizes])
+        return factor * widening(len(sizes)) ** 2 / passes
+
+    errors = [expected(passes) for passes in (10, 20, 40, 80, 160, 320)]
+    assert all(later < earlier for earlier, later in itertools.pairwise(errors))
+
+
+def test_one_pass_alone_has_no_balance():
+    assert variance_factor(sites(0.2, 0.5), 1) == 1.0
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 20])
+@pytest.mark.parametrize(
+    ("kind", "rate"),
+    [
+        (DROPOUT, 0.1), (DROPOUT, 0.25), (DROPOUT, 0.37), (DROPOUT, 0.5), (ALPHA_DROPOUT, 0.3),
+        (GAUSSIAN_DROPOUT, 0.3), (GAUSSIAN_NOISE, 0.4),
+    ],
+)  # fmt: skip
+def test_remaining_variance_against_masks(kind, rate, size):
+    """Var(mean of a group) relative to that of as many independent draws, over 40,000 units."""
+    site = Site(0, "drop", kind, rate, (40_000,))
+    means = draw(site, seed=5, group=0, size=size).mean(axis=0, dtype=np.float64)
+    one = {GAUSSIAN_DROPOUT: rate / (1 - rate), GAUSSIAN_NOISE: rate**2}.get(kind, rate * (1 - rate))
+    squares = (means - means.mean()) ** 2 / (one / size)
+    error = squares.std() / np.sqrt(len(squares))
+    assert abs(squares.mean() - remaining_variance(site, size)) <= 5 * error + 1e-9
+
+
+@pytest.mark.parametrize(("rate", "size"), [(0.5, 2), (0.25, 4), (0.3, 10), (0.29, 100), (1.0, 3)])
+def test_nothing_remains_where_rate_times_size_is_whole(rate, size):
+    assert remaining_variance(sites(rate)[0], size) == 0
+
+
+@pytest.mark.parametrize("kind", [DROPOUT, ALPHA_DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE])
+@pytest.mark.parametrize("size", range(1, 30))
+def test_remaining_variance_is_a_share(kind, size):
+    assert -1e-12 <= remaining_variance(sites(0.23, kind=kind)[0], size) <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("groups", "quantile"),
+    [(2, 12.706), (3, 4.303), (4, 3.182), (5, 2.776), (6, 2.571), (11, 2.228), (31, 2.042), (121, 1.980)],
+)  # printed tables of Student's t, two-sided 95 %
+def test_widening_against_printed_tables(groups, quantile):
+    assert float(widening(groups)) == pytest.approx(quantile / 1.95996, abs=3e-4 * quantile)
+
+
+def test_widening_of_many_at_once_and_of_too_few():
+    many = widening(np.array([5, 2, 5, 1, 0]))
+    assert many[0] == many[2] == float(widening(5))
+    assert many[1] == float(widening(2))
+    assert np.isnan(many[3:]).all()
+    assert np.all(np.diff(widening(np.arange(2, 200))) < 0)
+    assert float(widening(10**6)) == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,88 @@
+import dataclasses
+import json
+
+import pytest
+
+from howsure import InputError
+from howsure.errors import FileError
+from howsure.sampling.error import EarlyError
+from howsure.sampling.masks import Site
+from howsure.sampling.plan import BFLOAT16, Plan, described, design_of
+
+SITES = (Site(0, "a", "dropout", 0.2, (6, 6, 8)), Site(1, "b", "dropout", 0.25, (16,)))
+LEVELS = (1, 2)
+
+
+def made():
+    design = design_of((1, 64), SITES, LEVELS, (0.1, 0.899, 0.001))
+    error = EarlyError(((0.1, 0.2),) * 4, ((1e-300, 7.0),) * 4, ((0.3, 0.4),) * 4, ((1 / 3, 1e-17),) * 4)
+    design = dataclasses.replace(design, one=error, group=error)
+    return Plan(design, (0.3, 0.7), BFLOAT16, described(SITES, LEVELS))
+
+
+@pytest.mark.parametrize("plan", [made(), Plan()])
+def test_a_saved_plan_comes_back_equal(plan, tmp_path):
+    plan.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == plan
+
+
+def test_a_plan_fits_the_model_it_was_made_for_whatever_its_layers_are_called():
+    renamed = [dataclasses.replace(site, name=f"{site.name}_7") for site in SITES]
+    made().check_fits(renamed, LEVELS)
+    Plan().check_fits(SITES, LEVELS)
+
+
+@pytest.mark.parametrize(
+    ("sites", "levels"),
+    [
+        (SITES[:1], LEVELS[:1]),
+        (SITES, (1, 1)),
+        ((dataclasses.replace(SITES[0], rate=0.5), SITES[1]), LEVELS),
+        ((dataclasses.replace(SITES[0], shape=(6, 6, 4)), SITES[1]), LEVELS),
+        ((), ()),
+    ],
+)
+def test_a_plan_for_another_model_is_refused(sites, levels):
+    with pytest.raises(InputError, match="made for another model"):
+        made().check_fits(sites, levels)
+
+
+def test_the_refusal_names_both():
+    with pytest.raises(InputError) as caught:
+        made().check_fits(SITES[:1], LEVELS[:1])
+    assert "drops 20 % of 6 × 6 × 8 at level 1; drops 25 % of 16 at level 2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not a saved plan"),
+        ("[]", "not a saved plan"),
+        ("{}", "not a saved plan"),
+        ('{"format": 2}', "format that this version"),
+        ('{"format": 3}', "not a saved plan"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_said_to_be_none(text, words, tmp_path):
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(FileError, match=words):
+        Plan.load(tmp_path / "plan.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("design", {"widths": [1]}), ("precision", "float8"), ("shares", ["x"]), ("shares", 3)],
+)
+def test_a_damaged_plan_is_said_to_be_damaged(name, value, tmp_path):
+    made().save(tmp_path / "plan.json")
+    settings = json.loads((tmp_path / "plan.json").read_text())
+    (tmp_path / "plan.json").write_text(json.dumps({**settings, name: value}))
+    with pytest.raises(FileError, match="not a saved plan"):
+        Plan.load(tmp_path / "plan.json")
+
+
+def test_a_missing_file_and_a_missing_folder(tmp_path):
+    with pytest.raises(FileError, match="Cannot read the plan"):
+        Plan.load(tmp_path / "nowhere.json")
+    with pytest.raises(FileError, match="Cannot write"):
+        made().save(tmp_path / "nowhere" / "plan.json")
