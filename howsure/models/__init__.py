@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from howsure.data.rows import InputSpec
 from howsure.errors import ModelError
-from howsure.sampling.masks import Site
+from howsure.sites import Site
 
 Array = NDArray[Any]
 

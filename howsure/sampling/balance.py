@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from howsure.sampling.masks import BERNOULLI_KINDS, Site, whole_and_part
+from howsure.sampling.masks import whole_and_part
+from howsure.sites import BERNOULLI_KINDS, Site
 
 SECOND_ORDER = 0.04
 """Share of the variance taken to be beyond what balance removes; only used to choose sizes of groups."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from howsure.results.certainty import entropy_of
 from howsure.sampling.error import EarlyError, fit_early_error
-from howsure.sampling.masks import Site, draw
+from howsure.sampling.masks import draw
 from howsure.sampling.plan import Design
+from howsure.sites import Site
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

@@ -24,7 +24,8 @@ from howsure.errors import FileError, InputError
 from howsure.results.certainty import write_whole
 from howsure.sampling.balance import group_sizes
 from howsure.sampling.error import UNMEASURED, EarlyError
-from howsure.sampling.masks import BERNOULLI_KINDS, Site, whole_and_part
+from howsure.sampling.masks import whole_and_part
+from howsure.sites import BERNOULLI_KINDS, Site
 
 CHEAP = 1 / 500
 """Largest share of a plain prediction that a pass through the last levels may cost, to be split."""

@@ -16,9 +16,10 @@ from howsure.models import Array, StochasticModel
 from howsure.results.verdict import Thresholds
 from howsure.sampling.balance import group_sizes
 from howsure.sampling.estimate import Estimate, added_up, masks_of, spread_of, sum_up
-from howsure.sampling.masks import Site, draw
+from howsure.sampling.masks import draw
 from howsure.sampling.plan import FLOAT32, Design, Plan
 from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, Summary, entropy_correction
+from howsure.sites import Site
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -14,10 +14,10 @@ import howsure
 from howsure.models.keras.model import adapt
 from howsure.sampling.error import REPLICATES
 from howsure.sampling.estimate import measure_early_errors
-from howsure.sampling.masks import DROPOUT, Site
 from howsure.sampling.plan import Plan, design_of
 from howsure.sampling.rounds import estimate_rows
 from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
+from howsure.sites import DROPOUT, Site
 
 _prepare_run = importlib.import_module("howsure.assess")._prepare_run
 

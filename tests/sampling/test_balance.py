@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from howsure.sampling.balance import group_sizes, remaining_variance, variance_factor, widening
-from howsure.sampling.masks import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site, draw
+from howsure.sampling.masks import draw
+from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 
 TABLES = {
     "one rate": (0.25,),

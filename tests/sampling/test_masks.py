@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from howsure.sampling.masks import (
-    ALPHA_DROPOUT,
-    DROPOUT,
-    GAUSSIAN_DROPOUT,
-    GAUSSIAN_NOISE,
-    Site,
-    draw,
-    whole_and_part,
-)
+from howsure.sampling.masks import draw, whole_and_part
+from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 
 RATES = [0.1, 0.2, 0.25, 0.37, 0.5]
 SIZES = [1, 4, 5, 20]

@@ -6,8 +6,8 @@ import pytest
 from howsure import InputError
 from howsure.errors import FileError
 from howsure.sampling.error import EarlyError
-from howsure.sampling.masks import Site
 from howsure.sampling.plan import BFLOAT16, Plan, described, design_of
+from howsure.sites import Site
 
 SITES = (Site(0, "a", "dropout", 0.2, (6, 6, 8)), Site(1, "b", "dropout", 0.25, (16,)))
 LEVELS = (1, 2)

@@ -12,8 +12,8 @@ from howsure.models.keras import switch as random_layers
 from howsure.models.keras.costs import counted_calls, holds_layers, multiply_adds
 from howsure.models.keras.examine import LayerCall
 from howsure.models.keras.model import KerasModel, adapt, input_specs
-from howsure.sampling.masks import GAUSSIAN_NOISE
 from howsure.sampling.plan import Plan
+from howsure.sites import GAUSSIAN_NOISE
 
 Layer = Any
 

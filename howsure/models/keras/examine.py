@@ -16,7 +16,7 @@ from howsure.errors import ModelError
 from howsure.models import Unswitchable
 from howsure.models.keras import switch as random_layers
 from howsure.models.keras.graph import Program, Slot, Step, Value, graph_of, run
-from howsure.sampling.masks import Site
+from howsure.sites import Site
 
 Array = NDArray[Any]
 Tensor = Any

@@ -31,7 +31,8 @@ from howsure.models.keras.fast.precision import bfloat16_is_faster, in_bfloat16,
 from howsure.models.keras.files import load
 from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, graph_of, run, widen
 from howsure.models.keras.kept import forget, keep, kept
-from howsure.sampling.masks import Site, draw
+from howsure.sampling.masks import draw
+from howsure.sites import Site
 
 Array = NDArray[Any]
 Tensor = Any

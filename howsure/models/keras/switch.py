@@ -22,7 +22,7 @@ import numpy as np
 from keras import ops
 
 from howsure.errors import ModelError
-from howsure.sampling.masks import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
+from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 
 Tensor = Any
 Layer = Any

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from howsure.models.keras.examine import Examination, LayerCall
 from howsure.models.keras.graph import Program, Slot, Step
 from howsure.models.keras.switch import widens_itself
-from howsure.sampling.masks import DROPOUT
+from howsure.sites import DROPOUT
 
 Array = NDArray[Any]
 Tensor = Any

@@ -1,0 +1,207 @@
+"""The model seam: what an adapter gives of a model. Everything else in howsure sees models only through it.
+
+    Model            facts, and the plain prediction
+    ├── PassModel    passes with given masks
+    └── FeatureModel what its last layer gets and makes of it
+
+An adapter takes numpy and gives numpy; its tensors stay inside. `howsure/models/arrays.py` is the example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.data.rows import InputSpec
+from howsure.sites import Site
+
+Array = NDArray[Any]
+
+FLOAT32 = "float32"
+BFLOAT16 = "bfloat16"
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One call of one layer.
+
+    Attributes:
+        name: Path of the layer inside the model, for example `encoder/dropout`.
+        kind: Class of the layer.
+        random: What its passes draw, for example `drops 25 %`, or None where it is fixed.
+        note: Why it stays fixed although it could vary, or why it could not be switched; else None.
+        shape: Shape of its output for one row.
+        multiply_adds: Multiply-adds for one row.
+        repeated: Whether every pass computes it again; False where one computation serves all passes.
+    """
+
+    name: str
+    kind: str
+    random: str | None
+    note: str | None
+    shape: tuple[int, ...]
+    multiply_adds: int
+    repeated: bool
+
+
+@dataclass(frozen=True)
+class Unswitchable:
+    """A layer that is random in training and stays fixed here.
+
+    Attributes:
+        name: Its path.
+        what: What was found, in words.
+        refused: Whether leaving it fixed would be wrong.
+    """
+
+    name: str
+    what: str
+    refused: bool
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a model before it runs.
+
+    Attributes:
+        name: For messages.
+        framework: What it runs on, in words: `tensorflow`, `numpy`.
+        inputs: What it takes, in order.
+        output_shape: Shape of its output for one row.
+        output_dtype: Type of number in which it computes its output.
+        ending: What it ends in: `softmax`, `sigmoid`, `linear`, `log_softmax`, another name, or None where
+            that cannot be read.
+        trained_for: `classes`, `labels` (several per row) or `regression`, where the loss tells, or None.
+        rescales: Whether it brings raw values into range itself.
+        layers: Every layer call, in the order of execution.
+        unswitchable: What is random in training and cannot be switched on.
+    """
+
+    name: str
+    framework: str
+    inputs: tuple[InputSpec, ...]
+    output_shape: tuple[int, ...]
+    output_dtype: str
+    ending: str | None
+    trained_for: str | None
+    rescales: bool
+    layers: tuple[LayerInfo, ...]
+    unswitchable: tuple[Unswitchable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Level:
+    """What runs from one random step of a model to the next.
+
+    Attributes:
+        sites: The random calls at its start; none at the first level, which all passes share.
+        cost: Share of a plain prediction's cost, in [0, 1].
+        size: Numbers in its largest tensor for one row.
+    """
+
+    sites: tuple[Site, ...]
+    cost: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a model may run at once.
+
+    Attributes:
+        fixed_batch: The only number of rows it takes, or None for any.
+        fold: Numbers that a tensor may hold in which several passes lie one after the other on the axis of
+            the rows, or None where passes must run one at a time.
+        trunk: Numbers that a tensor may hold while a trunk is computed.
+        trunk_size: Numbers in a trunk for one row.
+        precisions: Types of number in which passes can run, the first unless a plan says otherwise.
+    """
+
+    fixed_batch: int | None
+    fold: int | None
+    trunk: int
+    trunk_size: int
+    precisions: tuple[str, ...] = (FLOAT32,)
+
+
+class Trunk(Protocol):
+    """What all passes over some rows share, computed once."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        ...
+
+    def take(self, positions: NDArray[np.int64]) -> Self:
+        """The trunk of the rows at these positions; a row may come several times."""
+        ...
+
+    def join(self, others: Sequence[Self]) -> Self:
+        """This trunk and others as one, in order."""
+        ...
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A model whose plain prediction can be computed."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known of it."""
+        ...
+
+    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+        """Raw outputs (n, …) with nothing random, for its inputs (n, …) in their types."""
+        ...
+
+
+@runtime_checkable
+class PassModel(Model, Protocol):
+    """A model whose random sites can be given masks."""
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Level 0, which all passes share, then one for each random step in the order of execution."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """How much may run at once."""
+        ...
+
+    def trunk(self, rows: Sequence[Array]) -> Any:
+        """What all passes over these rows share, a `Trunk`, for its inputs (n, …) in their types."""
+        ...
+
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], NDArray[np.float32]]:
+        """The thinned networks with these masks.
+
+        Args:
+            masks: For each site (W_l, *site.shape), as `howsure.sampling.masks.draw` makes them, where W_l
+                is the number of passes told apart at the site's level l. W_l divides W_{l+1}.
+            rows: How many rows will run through them, about; may be used to choose the fastest way.
+
+        Returns:
+            A function from a trunk of n rows to the raw outputs (W, n, …), W being that of the last level.
+        """
+        ...
+
+    def in_precision(self, precision: str) -> PassModel:
+        """The same with its heavy layers in another of `limits.precisions`."""
+        ...
+
+
+@runtime_checkable
+class FeatureModel(Model, Protocol):
+    """A model that ends in one linear layer, with nothing but activations after it."""
+
+    def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What the last layer gets (n, F), and what it makes of it before its activation (n, K).
+
+        Raises:
+            ModelError: The model ends otherwise.
+        """
+        ...
