@@ -5,31 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from howsure.models import framework_of
+from howsure.data.rows import made_up_rows
+from howsure.models.adapt import adapt, input_specs
+from howsure.models.protocol import LayerInfo, PassModel
 from howsure.sampling.plan import Plan
-
-
-@dataclass(frozen=True)
-class AuditedLayer:
-    """One call of one layer.
-
-    Attributes:
-        name: Path of the layer inside the model, for example `encoder/dropout`.
-        kind: Class of the layer.
-        random: What its passes draw, for example `drops 25 %`, or None where it is fixed.
-        note: Why it stays fixed although it could vary, or why it could not be switched; else None.
-        shape: Shape of its output for one row.
-        multiply_adds: Multiply-adds for one row.
-        repeated: Whether every pass computes it again; False where one computation serves all passes.
-    """
-
-    name: str
-    kind: str
-    random: str | None
-    note: str | None
-    shape: tuple[int, ...]
-    multiply_adds: int
-    repeated: bool
+from howsure.sampling.randomness import largest_difference, sites_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +18,7 @@ class Audit:
 
     Attributes:
         model: Name of the model.
-        backend: Keras backend it was examined on.
+        backend: What it was examined on: `tensorflow`, `numpy`.
         layers: Every layer call, in the order of execution.
         passes_differ: Whether two different passes gave different outputs on a probe.
         largest_difference: The largest absolute difference of an output between those passes.
@@ -49,7 +29,7 @@ class Audit:
 
     model: str
     backend: str
-    layers: tuple[AuditedLayer, ...]
+    layers: tuple[LayerInfo, ...]
     passes_differ: bool
     largest_difference: float
     warnings: tuple[str, ...]
@@ -57,7 +37,7 @@ class Audit:
     plan: str | None = None
 
     @property
-    def random_layers(self) -> tuple[AuditedLayer, ...]:
+    def random_layers(self) -> tuple[LayerInfo, ...]:
         """The layers whose passes differ."""
         return tuple(layer for layer in self.layers if layer.random is not None)
 
@@ -111,7 +91,7 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
     """Which layers become random and at what rate, which stay fixed and why, and what a pass costs.
 
     Args:
-        model: A built Keras 3 model.
+        model: A built model, as `assess` takes it.
         x: Rows as the model takes them, needed only for subclassed models that do not say what they
             take; only their shape counts.
         gaussian_noise: Whether `GaussianNoise` layers are to be random.
@@ -123,7 +103,35 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
     Raises:
         ModelError: Not a model, or one that has not been built.
     """
-    framework_of(model)
-    from howsure.models.keras.audit import audit_keras
+    if x is None:
+        x = _as_given(made_up_rows(input_specs(model)), model)
+    adapted, rows = adapt(model, x, gaussian_noise=gaussian_noise)
+    info = adapted.info
+    random = isinstance(adapted, PassModel) and bool(sites_of(adapted))
+    difference = largest_difference(adapted, rows) if isinstance(adapted, PassModel) else 0.0
+    return Audit(
+        model=info.name,
+        backend=info.framework,
+        layers=info.layers,
+        passes_differ=difference > 0,
+        largest_difference=difference,
+        warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
+        advice=None if difference > 0 else _advice(random),
+        plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
+    )
 
-    return audit_keras(model, x, gaussian_noise=gaussian_noise, plan=plan)
+
+def _as_given(rows: list[Any], model: Any) -> Any:
+    """Rows of each input as a caller gives them: one array, or a dict by name."""
+    names = [spec.name for spec in input_specs(model)]
+    return rows[0] if len(rows) == 1 else dict(zip(names, rows, strict=True))
+
+
+def _advice(random: bool) -> str:
+    if random:
+        return "What these layers drop never reaches the output: look at what follows them."
+    return (
+        "What needs no random layer: howsure.assess(model, x, method=howsure.Softmax()), or "
+        "howsure.Ensemble([…]) of networks trained from different seeds; for MC dropout, train a network "
+        "with Dropout."
+    )

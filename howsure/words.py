@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from howsure.judge.evaluate import Score
+from collections.abc import Sequence
 
 UNIT = "\u00a0%"  # a no-break space, so that a number and its sign stay on one line
 
@@ -33,22 +31,11 @@ def points(difference: float) -> str:
     return f"{value:.{decimals}f}\u00a0points"
 
 
-def value_and_interval(score: Score, *, per_cent: bool = False) -> tuple[str, str]:
-    """A score, or a difference of two, as `0.0412` and `0.0371 to 0.0455`.
+def upper(text: str) -> str:
+    """The same with a capital letter first."""
+    return text[:1].upper() + text[1:]
 
-    Args:
-        score: With as many decimals as its interval allows.
-        per_cent: Whether to multiply by 100.
 
-    Returns:
-        Value and interval. A dash for a value that is not defined; an empty interval where there is none, or
-        where resampled rows show no spread.
-    """
-    factor = 100 if per_cent else 1
-    value, low, high = (factor * number for number in (score.value, score.low, score.high))
-    if not np.isfinite(value):
-        return "–", ""
-    if not high > low:
-        return f"{value:.4g}".replace("-", "−"), ""
-    shown, interval = str(Score(value, low, high)).removesuffix(")").replace("-", "−").split(" (")
-    return shown, interval
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -7,9 +7,6 @@ Exit codes: 0 done, 1 done but something in the data was left out and said, 2 wr
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import logging
-import os
 import sys
 import tempfile
 import warnings
@@ -28,14 +25,15 @@ from howsure.compare.run import default_methods, with_ensemble
 from howsure.data.files import read_class_names, read_labels, read_rows
 from howsure.data.labels import check_labels
 from howsure.data.rows import Array, Rows, counted
-from howsure.errors import DependencyError, FileError, HowsureError, HowsureWarning, InputError
+from howsure.errors import FileError, HowsureError, HowsureWarning, InputError
+from howsure.models.adapt import input_specs, load
+from howsure.models.boot import load_keras
 from howsure.report import write_comparison, write_report
 from howsure.results.certainty import Certainty
 from howsure.terminal import comparison_table, paragraph, progress, say, summary, undecided_table
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 
-_BACKENDS = ("tensorflow", "jax", "torch")
 _SHOWN = 10
 
 app = typer.Typer(
@@ -78,7 +76,7 @@ def demo_command(
     """Train a digit classifier with dropout on MNIST and show for which digits it flips a coin."""
     with _plain_words():
         _check_folder(folder)
-        _load_keras()
+        load_keras()
         from howsure.demo import run as demo
 
         demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=Console())
@@ -456,59 +454,13 @@ def _check_truth(truth: Array | None, rows: Rows, network: Any) -> None:
         check_labels(truth, len(x), max(2, shape[-1]))
 
 
-# --- Keras ------------------------------------------------------------------------------------
+# --- models -----------------------------------------------------------------------------------
 
 
 def _load_model(path: Path, allow_code: bool) -> Any:
-    _load_keras()
-    from howsure.models.keras.model import load
-
+    load_keras()
     return load(path, allow_code=allow_code)
 
 
 def _read_rows(data: Path, network: Any, skip_unreadable: bool) -> Rows:
-    from howsure.models.keras.model import input_specs
-
     return read_rows(data, input_specs(network), skip_unreadable=skip_unreadable)
-
-
-def _load_keras() -> None:
-    """Import Keras on the backend of KERAS_BACKEND, else on the first that is installed.
-
-    TensorFlow's notes about itself are silenced unless TF_CPP_MIN_LOG_LEVEL asks for them.
-    """
-    backend = os.environ.get("KERAS_BACKEND") or next(filter(_is_installed, _BACKENDS), None)
-    if backend is None or not _is_installed("keras") or (backend in _BACKENDS and not _is_installed(backend)):
-        missing = backend if backend is not None and _is_installed("keras") else "Keras with a backend"
-        raise DependencyError(
-            f"{missing} is not installed",
-            mend="Choose one: " + ", ".join(f"pip install 'howsure[{name}]'" for name in _BACKENDS),
-        )
-    os.environ["KERAS_BACKEND"] = backend
-    quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") not in ("0", "1")
-    if quiet:
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with _native_stderr_held() if quiet else contextlib.nullcontext():
-        import howsure.models.keras  # noqa: F401
-
-
-def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
-
-
-@contextlib.contextmanager
-def _native_stderr_held() -> Iterator[None]:
-    """Hold back what C++ code writes to stderr, which no setting of TensorFlow's silences while it loads."""
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(terminal, held.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)

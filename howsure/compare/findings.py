@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from howsure.assess import Method
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, HIGHER_IS_BETTER, Comparison
 from howsure.judge.evaluate import Score
+from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
-from howsure.words import UNIT, counted, rate, value_and_interval
+from howsure.words import UNIT, counted, listed, rate, upper
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Finding:
     @property
     def answer(self) -> str:
         """All of it, in one paragraph."""
-        return _joined(self.said, *(f"{_upper(rows)}: {said}" for rows, said in self.points), self.note)
+        return _joined(self.said, *(f"{upper(rows)}: {said}" for rows, said in self.points), self.note)
 
 
 def lead(comparison: Comparison) -> str:
@@ -176,7 +177,7 @@ def _why_dropout(comparison: Comparison, name: str, yardstick: str) -> Iterator[
     modest = claimed < right.low and claimed < claimed_before
     if modest:
         yield (
-            f"{_upper(the(name))} is too modest: it claims {rate(claimed)} on average and is right on "
+            f"{upper(the(name))} is too modest: it claims {rate(claimed)} on average and is right on "
             f"{rate(right.value)}, where {the(yardstick)} claims {rate(claimed_before)}. The mean over "
             "thinned networks, each weaker than the whole, lowers percentages also where the whole network "
             "is right."
@@ -184,7 +185,7 @@ def _why_dropout(comparison: Comparison, name: str, yardstick: str) -> Iterator[
     order = comparison.difference(name, yardstick, "aurc")
     if order.excludes_zero and order.value < 0:
         yield (
-            f"{'But it' if modest else _upper(the(name))} orders {comparison.kind}s better: where "
+            f"{'But it' if modest else upper(the(name))} orders {comparison.kind}s better: where "
             "thinned networks contradict each other, the answer is more often wrong, and a single pass "
             "cannot see that."
         )
@@ -197,7 +198,7 @@ def _why_ensemble(comparison: Comparison, name: str, yardstick: str) -> Iterator
         return
     also = " and is right more often" if accuracy.excludes_zero and accuracy.value > 0 else ""
     yield (
-        f"{_upper(the(name))} has truer percentages{also}: its networks make different mistakes, which their "
+        f"{upper(the(name))} has truer percentages{also}: its networks make different mistakes, which their "
         "mean evens out."
     )
     thinned = [each for each in comparison.methods if isinstance(comparison.kinds[each], MCDropout)]
@@ -212,17 +213,17 @@ def _ranked(comparison: Comparison, name: str) -> str:
     rows = counted(len(comparison.truth), comparison.kind)
     if ranking.best is None:
         return f"That is not defined for these {rows}."
-    first, does = _upper(the(ranking.best)), _does(comparison, ranking.best, name)
+    first, does = upper(the(ranking.best)), _does(comparison, ranking.best, name)
     if len(comparison.methods) == 1:
         return f"There is only {the(yardstick)}: {does}."
     if len({comparison.score(method, name).value for method in comparison.methods}) == 1:
         each = _does(comparison, ranking.best, name, it="each")
-        return f"{_upper(rows)} cannot tell: all are equal, and {each}."
+        return f"{upper(rows)} cannot tell: all are equal, and {each}."
     others = [the(method) for method in ranking.tied if method not in (ranking.best, yardstick)]
     surely = better(comparison, name)
     if len(ranking.tied) == len(comparison.methods):
         said = (
-            f"{_upper(rows)} cannot tell who is best. {first} comes first: {does}. But each of the others "
+            f"{upper(rows)} cannot tell who is best. {first} comes first: {does}. But each of the others "
             "may be as good."
         )
         return _joined(said, _better_than(yardstick, surely))
@@ -257,16 +258,16 @@ def _note(comparison: Comparison, name: str) -> str:
 
 
 def _as_good(names: Sequence[str]) -> str:
-    return f"{_upper(_listed(names))} may be as good." if names else ""
+    return f"{upper(listed(names))} may be as good." if names else ""
 
 
 def _so_may(names: Sequence[str]) -> str:
-    return f", and so may {_listed(names)}" if names else ""
+    return f", and so may {listed(names)}" if names else ""
 
 
 def _better_than(yardstick: str, surely: Sequence[str]) -> str:
     names = [the(name) for name in surely]
-    return f"Better than {the(yardstick)} by more than chance: {_listed(names)}." if names else ""
+    return f"Better than {the(yardstick)} by more than chance: {listed(names)}." if names else ""
 
 
 def _joined(*sentences: str) -> str:
@@ -311,15 +312,15 @@ def _strangers(comparison: Comparison, rows: str) -> str:
     others = [called(comparison, name) for name in ranking.tied if name not in (ranking.best, yardstick)]
     if yardstick in ranking.tied and yardstick != ranking.best:
         its = _value(comparison, yardstick, "outside_auroc", rows)
-        said.append(f"{_upper(the(yardstick))} may be as good, with {its}{_so_may(others)}.")
+        said.append(f"{upper(the(yardstick))} may be as good, with {its}{_so_may(others)}.")
     else:
-        said += [f"{_upper(notices(yardstick))}."] if yardstick != ranking.best else []
+        said += [f"{upper(notices(yardstick))}."] if yardstick != ranking.best else []
         said.append(_as_good(others))
     if comparison.familiarities and set(comparison.familiarities).isdisjoint(ranking.tied):
         nearest = max(
             comparison.familiarities, key=lambda name: comparison.score(name, "outside_auroc", rows).value
         )
-        said.append(f"{_upper(notices(nearest))}.")
+        said.append(f"{upper(notices(nearest))}.")
     return _joined(*said)
 
 
@@ -336,7 +337,7 @@ def _costs(comparison: Comparison) -> str:
         return free
     if not all(np.isfinite(comparison.costs[name]) for name in shown):
         return _joined("Not measured: costs are told in plain predictions, and none was made.", free)
-    costs = _listed([f"{told} {comparison.costs[name]:.1f}" for name, told in shown.items()])
+    costs = listed([f"{told} {comparison.costs[name]:.1f}" for name, told in shown.items()])
     rows = f"{len(comparison.truth):,} {comparison.kind}s"
     unit = f"How many times as long as a plain prediction of all {rows} each takes, measured once, here"
     return _joined(f"{unit}: {costs}.", free)
@@ -413,11 +414,3 @@ def the(name: str) -> str:
 def called(comparison: Comparison, name: str) -> str:
     """A method or a familiarity in a sentence."""
     return f"familiarity by {name}" if name in comparison.familiarities else the(name)
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

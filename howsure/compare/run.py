@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.assess import Method, assess
+from howsure.assess import assess
 from howsure.audit import audit
 from howsure.data.labels import check_labels
 from howsure.data.rows import quoted
@@ -28,6 +28,7 @@ from howsure.judge.evaluate import (
 from howsure.judge.familiarity import Familiarity
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
 from howsure.models.features import features_of
 from howsure.results.certainty import Certainty

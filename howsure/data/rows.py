@@ -22,6 +22,9 @@ Array = NDArray[Any]
 _CHUNK_BYTES = 16 * 2**20
 _SHOWN = 5
 _LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
+ANY_SIZE = 16
+"""Stands for an axis of any size in made-up rows."""
+
 _IMAGE_CHANNELS = (1, 3, 4)
 _LEAST_SIDE_OF_IMAGE = 8
 _CONVERT = "If they are numbers, convert them with `numpy.asarray(x, dtype='float32')`"
@@ -126,6 +129,54 @@ def check_rows(x: object, inputs: Sequence[InputSpec]) -> list[Array]:
 
 
 # --- which value belongs to which input -----------------------------------------------------------
+
+
+class CastRows:
+    """Rows that are cast to what the input takes only when they are looked at.
+
+    Args:
+        array: (N, …), in memory or not.
+        dtype: What the input takes.
+    """
+
+    def __init__(self, array: Array, dtype: str) -> None:
+        self._array, self._dtype = array, dtype
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, …)."""
+        return self._array.shape
+
+    def __getitem__(self, positions: Any) -> Array:
+        return np.asarray(self._array[positions]).astype(self._dtype)
+
+
+def cast_rows(rows: Sequence[Array], inputs: Sequence[InputSpec]) -> list[CastRows]:
+    """Checked rows in the types of the inputs."""
+    return [CastRows(array, spec.dtype) for array, spec in zip(rows, inputs, strict=True)]
+
+
+def made_up_rows(
+    inputs: Sequence[InputSpec], like: Sequence[Any] | None = None, count: int = 2
+) -> list[Array]:
+    """Rows of the shapes and types of some inputs: normal numbers, or ones where they are whole.
+
+    Args:
+        inputs: What a model takes.
+        like: Rows of each input, whose shapes stand for axes of any size, or None.
+        count: How many.
+    """
+    random, rows = np.random.default_rng(0), []
+    for number, spec in enumerate(inputs):
+        sides = tuple(ANY_SIZE if side is None else side for side in spec.shape)
+        shape = (count, *(sides if like is None else like[number].shape[1:]))
+        whole = not spec.dtype.startswith(("float", "bfloat"))
+        made = np.ones(shape) if whole else random.normal(size=shape)
+        rows.append(made.astype(spec.dtype))
+    return rows
 
 
 def _one_value_per_input(x: object, inputs: Sequence[InputSpec]) -> list[object]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.members import begin_members
+from howsure.methods.protocol import Job, Needs, Passes, Standing
 from howsure.methods.softmax import Softmax
 from howsure.shifts import Shift
 
@@ -35,6 +37,8 @@ class Augmentation:
     changes: Sequence[Shift]
     each: Softmax | MCDropout = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
 
+    in_words = "The mean of what the network says of a row and of slightly changed versions of it."
+
     def __post_init__(self) -> None:
         fine = isinstance(self.changes, (list, tuple)) and self.changes and all(map(callable, self.changes))
         if not fine:
@@ -56,6 +60,16 @@ class Augmentation:
         """Name and settings, as they are saved with a result."""
         return {"name": "augmentation", "versions": 1 + len(self.changes), "each": self.each.settings}
 
-    def members(self, model: Any, x: Any) -> list[tuple[Any, Any]]:
-        """The model for each version of the rows."""
-        return [(model, x), *((model, change(x)) for change in self.changes)]
+    @property
+    def needs(self) -> Needs:
+        """What the prediction of each version needs."""
+        return self.each.needs
+
+    def begin(self, job: Job) -> Passes:
+        """Each version of the rows begins by itself."""
+        jobs = [job, *(job.again(self.each, change=change) for change in self.changes)]
+        return begin_members(jobs, self.each)
+
+    def why(self, standing: Standing) -> Iterator[str]:
+        """Nothing is explained yet."""
+        return iter(())

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.members import begin_members
+from howsure.methods.protocol import Job, Needs, Passes, Standing
 from howsure.methods.softmax import Softmax
-from howsure.results.certainty import Certainty, entropy_of
-from howsure.sampling.balance import widening
-from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, entropy_correction
+from howsure.words import upper
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,8 @@ class Ensemble:
     others: Sequence[Any]
     each: Softmax | MCDropout = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
 
+    in_words = "The mean of several networks that were trained from different starts."
+
     def __post_init__(self) -> None:
         if not isinstance(self.others, (list, tuple)) or not self.others:
             raise InputError(
@@ -57,43 +57,28 @@ class Ensemble:
         """Name and settings, as they are saved with a result."""
         return {"name": "ensemble", "members": 1 + len(self.others), "each": self.each.settings}
 
-    def members(self, model: Any, x: Any) -> list[tuple[Any, Any]]:
-        """Each model, and the rows it gets."""
-        return [(member, x) for member in (model, *self.others)]
+    @property
+    def needs(self) -> Needs:
+        """What each member needs."""
+        return self.each.needs
 
+    def begin(self, job: Job) -> Passes:
+        """Each model begins by itself."""
+        jobs = [job, *(job.again(self.each, model=model) for model in self.others)]
+        return begin_members(jobs, self.each)
 
-def combined(members: Sequence[Certainty], settings: Mapping[str, Any]) -> Certainty:
-    """What several members say together, from what each says about the same rows.
-
-    With p_m the probabilities and h_m the expected entropy of member m of M: the mean of p_m; entropy of
-    the mean; the mean of h_m as expected entropy; and as error of each mean √(Σ (v_m − v)² / (M (M − 1))) ·
-    t₀.₉₇₅(M − 1)/1.96, where v_m is p_m, −Σ p_m log p, h_m, or the difference of the last two.
-
-    Args:
-        members: M ≥ 2.
-        settings: Of the method, to be kept with the result.
-    """
-    p = np.stack([member.probabilities for member in members])
-    mean = p.mean(axis=0)
-    surprise = -np.log(np.maximum(mean, np.finfo(np.float32).tiny))
-    total = np.sum(p * surprise, axis=-1)
-    expected = np.stack([member.expected_entropy for member in members])
-    entropies = np.stack([total, expected, total - expected], axis=-1)
-    widened = float(widening(len(members)))
-    squared = p.var(axis=0, ddof=1) / len(members)
-    of_entropies = widened * np.sqrt(entropies.var(axis=0, ddof=1) / len(members))
-    entropy_error, expected_error, mutual_error = np.maximum(of_entropies, ENTROPY_ERROR_FLOOR).T
-    return replace(
-        members[0],
-        probabilities=mean,
-        mc_error=np.maximum(widened * np.sqrt(squared), ERROR_FLOOR),
-        # Not above the entropy of the mean, where rounding would have it so.
-        expected_entropy=np.minimum(expected.mean(axis=0), entropy_of(mean)),
-        passes=np.sum([member.passes for member in members], axis=0),
-        entropy_correction=entropy_correction(mean, squared),
-        entropy_error=entropy_error,
-        expected_entropy_error=expected_error,
-        mutual_information_error=mutual_error,
-        method=settings,
-        plan=None,
-    )
+    def why(self, standing: Standing) -> Iterator[str]:
+        """Whether it has truer percentages, and whether thinned networks have not."""
+        if not standing.first or self.each != Softmax():
+            return
+        nll, accuracy = standing.gap("nll"), standing.gap("accuracy")
+        if not (nll.excludes_zero and nll.value < 0):
+            return
+        also = " and is right more often" if accuracy.excludes_zero and accuracy.value > 0 else ""
+        yield (
+            f"{upper(standing.name)} has truer percentages{also}: its networks make different mistakes, "
+            "which their mean evens out."
+        )
+        gaps = standing.gaps_to(MCDropout)
+        if gaps and all(gap.excludes_zero and gap.value < 0 for gap in gaps):
+            yield "Thinned versions of one network share most of its mistakes, so dropout sees less of that."

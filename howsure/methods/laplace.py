@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,19 @@ from scipy.linalg import helmert
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
+from howsure.arguments import check_whole
 from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError
-from howsure.models.features import Features, features_of
+from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
+from howsure.models.features import Features, features_of, read_features
+from howsure.models.protocol import FeatureModel
+from howsure.outcomes.classes import Classes
+from howsure.outcomes.outcome import Estimates, Outcome, Told
+from howsure.outcomes.outputs import PROBABILITIES
 from howsure.results.certainty import Certainty
-from howsure.sampling.rounds import Passes
-from howsure.sampling.summary import Summary
+from howsure.results.verdict import Thresholds
+from howsure.sampling.estimate import Sums
+from howsure.statistics import widening
 
 Floats = NDArray[np.float64]
 
@@ -96,7 +103,7 @@ class Laplace:
         Raises:
             InputError: No `Features`, or of another model; a count or seed that cannot be used.
         """
-        _check_whole(count, "count", least=2, even=True)
+        check_whole(count, "count", least=2, even=True)
         drawn = np.empty((count, len(features), len(self.class_vectors)))
         for pair, rows, values in self.pairs(features, count // 2, seed):
             drawn[2 * pair : 2 * pair + 2, rows] = values
@@ -108,7 +115,7 @@ class Laplace:
         Weights are drawn as U (Z ∘ √variances) Vᵀ (Ritter and others 2018); instead of each draw the rows are
         turned by V. Memory does not grow with `count`.
         """
-        _check_whole(seed, "seed", least=0)
+        check_whole(seed, "seed", least=0)
         deviations = np.sqrt(self.variances)
         for rows in _chunks(len(features), *self.variances.shape):
             rotated, logits = self._rotated(features, rows), _of_classes(features.logits[rows])
@@ -222,7 +229,7 @@ class LastLayerLaplace:
     def __post_init__(self) -> None:
         if not isinstance(self.posterior, Laplace):
             raise InputError("`posterior` cannot be used", expected="what `fit_laplace` made")
-        _check_whole(self.passes, "passes", least=4, even=True)
+        check_whole(self.passes, "passes", least=4, even=True)
 
     @classmethod
     def fit(
@@ -241,28 +248,67 @@ class LastLayerLaplace:
         given = {"passes": int(self.passes), "prior_precision": self.posterior.prior_precision}
         return {"name": "last-layer Laplace", **given, "train_rows": self.posterior.train_rows}
 
-    def summed_up(self, features: Features, seed: int = 0) -> Passes:
-        """What the passes over a block of rows say, each pair being a group of its own."""
-        summary = Summary((len(features), len(self.posterior.class_vectors)))
-        for _, rows, values in self.posterior.pairs(features, self.passes // 2, seed):
-            summary.add(values, rows)
-        found = Passes(**{item.name: getattr(summary, item.name) for item in fields(Passes)})
-        wider = 1 + 2 * SKEWED / self.passes
-        return replace(found, mc_error=wider * found.mc_error, entropies_error=wider * found.entropies_error)
+    in_words = "The mean over networks whose last layers differ, as far as the training rows leave them open."
+
+    @property
+    def needs(self) -> Needs:
+        """Features of the last layer."""
+        return Needs(FeatureModel)
+
+    def begin(self, job: Job) -> Passes:
+        """Features are computed once for each block.
+
+        Raises:
+            InputError: The answer of a row is not one class.
+        """
+        if not isinstance(job.outcome, Classes):
+            raise InputError(
+                "Last-layer Laplace is for models that put each row into one class",
+                expected="a softmax, one sigmoid, or logits",
+                received=f"an output of {job.outcome.width} {job.outcome.name}",
+            )
+
+        def draw(numbers: Integers, progress: Progress) -> Estimates:
+            inputs = [rows[numbers] for rows in job.rows]
+            found = read_features(job.model, inputs, job.batch_size)
+            estimates = self._estimates(found, job.seed, job.outcome)
+            progress(len(numbers))
+            return estimates
+
+        return Passes(draw)
 
     def assess(self, features: Features, seed: int = 0) -> Certainty:
         """A `Certainty` of N rows whose features are known; of none for zero rows."""
-        found = self.summed_up(features, seed)
-        names = [f"{name}_error" for name in ("entropy", "expected_entropy", "mutual_information")]
-        return Certainty(
-            *(found.probabilities, found.mc_error, found.expected_entropy, found.passes),
-            class_names=check_class_names(None, found.probabilities.shape[1]),
-            row=np.arange(len(features)),
-            entropy_correction=found.entropy_correction,
-            **dict(zip(names, found.entropies_error.T, strict=True)),
-            method=self.settings,
-            seed=int(seed),
-            version=importlib.metadata.version("howsure"),
+        names = check_class_names(None, len(self.posterior.class_vectors))
+        outcome = Classes("", PROBABILITIES, "float64", names, Thresholds())
+        version = importlib.metadata.version("howsure")
+        told = Told(
+            np.arange(len(features)),
+            "row",
+            self.settings,
+            int(seed),
+            None,
+            version,
+        )
+        return outcome.result(self._estimates(features, seed, outcome), told)
+
+    def why(self, standing: Standing) -> Iterator[str]:
+        """Nothing is explained yet."""
+        return iter(())
+
+    def _estimates(self, features: Features, seed: int, outcome: Outcome) -> Estimates:
+        """What the passes over a block of rows say, each pair being a group of its own."""
+        sums, every = Sums(len(features), len(outcome.families)), np.arange(len(features))
+        for _, rows, values in self.posterior.pairs(features, self.passes // 2, seed):
+            sums.add_group(values, outcome, rows)
+        squared = sums.replicated_error(every)
+        error = np.sqrt(squared) * widening(sums.units)[:, None]
+        return Estimates(
+            sums.mean,
+            (1 + 2 * SKEWED / self.passes) * np.maximum(error, outcome.least_error),
+            squared,
+            sums.variance(every),
+            sums.passes,
         )
 
 
@@ -291,10 +337,3 @@ def _check_features(features: object, wanted: tuple[int, int] | None = None) -> 
     found = features.features.shape[1], max(2, features.logits.shape[1])
     if wanted not in (None, found):
         raise InputError("These rows are of another model", expected=known, received=found)
-
-
-def _check_whole(value: Any, name: str, least: int, *, even: bool = False) -> None:
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < least or (even and value % 2):
-        expected = f"{'an even' if even else 'a whole'} number of at least {least}"
-        raise InputError(f"`{name}` cannot be used", expected=expected, received=repr(value))

@@ -1,20 +1,30 @@
-"""Monte-Carlo dropout (Gal & Ghahramani 2016): what can be asked for, and when a row has enough passes."""
+"""Monte-Carlo dropout (Gal & Ghahramani 2016): what can be asked for, and how its passes begin."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure import tuning
 from howsure.errors import InputError
-from howsure.results.verdict import Thresholds, judge
+from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
+from howsure.models.protocol import FLOAT32, PassModel
+from howsure.outcomes.outcome import Estimates, Outcome
+from howsure.sampling.flat import Flat
+from howsure.sampling.pilot import Pilot, make_plan
 from howsure.sampling.plan import Plan
+from howsure.sampling.randomness import check_that_passes_differ
+from howsure.sampling.rounds import draw_cells, draw_rounds
+from howsure.sampling.run import Run
+from howsure.sampling.tree import Tree
+from howsure.words import rate, upper
 
 Floats = NDArray[np.float64]
-
-DEFAULT_TARGET_ERROR = 0.01
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,10 @@ class MCDropout:
     Raises:
         InputError: An argument out of range, or `passes` together with what it makes void.
     """
+
+    in_words = (
+        "The mean of many passes, each through the same network with some of its units left out by chance."
+    )
 
     passes: int | None = None
     balanced: bool = True
@@ -94,9 +108,95 @@ class MCDropout:
     @property
     def target(self) -> float:
         """The standard error that is good enough."""
-        return DEFAULT_TARGET_ERROR if self.target_error is None else self.target_error
+        return tuning.TARGET_ERROR if self.target_error is None else self.target_error
 
-    def is_enough(self, probabilities: Floats, error: Floats, thresholds: Thresholds) -> NDArray[np.bool_]:
-        """(n,) whether each row's probabilities are known well enough and its verdict is settled."""
-        _, settled = judge(probabilities, error, thresholds)
-        return np.asarray(np.all(error <= self.target, axis=-1) & settled)
+    @property
+    def needs(self) -> Needs:
+        """Passes with given masks."""
+        return Needs(PassModel, bool(self.gaussian_noise))
+
+    def begin(self, job: Job) -> Passes:
+        """Passes by a plan, which a pilot makes where none is given, or flat ones where there can be none.
+
+        Raises:
+            InputError: A plan for another model, or in a precision that this machine lacks.
+        """
+        pilot = self.pilot(job) if self.plan is None else Pilot(self.plan)
+        design, precision = pilot.plan.design, pilot.plan.precision
+        if self.plan is not None:
+            self.plan.check_fits(job.model.levels)
+        model = job.model if precision == FLOAT32 else _in_precision(job.model, precision)
+        flat = Flat(
+            model, job.seed, passes=self.passes, max_passes=self.max_passes, balanced=bool(self.balanced)
+        )
+        tree = None if design is None else Tree(design, model, job.seed)
+        enough = _Enough(job.outcome, self.target, exact=self.passes is not None)
+
+        def draw(numbers: Integers, progress: Progress) -> Estimates:
+            run = Run(model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
+            if tree is not None:
+                found = draw_cells(tree, run, pilot.kept, self.max_passes, enough, progress)
+            else:
+                chunks = partial(run.chunks, rows_per_call=flat.rows_per_call)
+                found = draw_rounds(
+                    flat, flat.rounds(), run, np.arange(len(numbers)), chunks, enough, progress
+                )
+            if len(numbers) and not found.variance[:, : job.outcome.width].any():
+                first = numbers[:1]
+                check_that_passes_differ(job.model, [rows[first] for rows in job.rows])
+            return found
+
+        return Passes(draw, pilot.plan.settings or None)
+
+    def pilot(self, job: Job, precision: str | None = None) -> Pilot:
+        """What a pilot on the rows of a job finds; an empty plan where passes are fixed or independent."""
+        if self.passes is not None or not self.balanced:
+            return Pilot()
+        run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
+        return make_plan(run, target_error=self.target, max_passes=self.max_passes, precision=precision)
+
+    def why(self, standing: Standing) -> Iterator[str]:
+        """Whether it is too modest, and whether it orders rows better."""
+        modest = standing.claimed < min(standing.right_at_least, standing.claimed_by_yardstick)
+        if modest:
+            yield (
+                f"{upper(standing.name)} is too modest: it claims {rate(standing.claimed)} on average and is "
+                f"right on {rate(standing.right)}, where {standing.yardstick} claims "
+                f"{rate(standing.claimed_by_yardstick)}. The mean over thinned networks, each weaker than "
+                "the whole, lowers percentages also where the whole network is right."
+            )
+        order = standing.gap("aurc")
+        if order.excludes_zero and order.value < 0:
+            yield (
+                f"{'But it' if modest else upper(standing.name)} orders {standing.kind}s better: where "
+                "thinned networks contradict each other, the answer is more often wrong, and a single pass "
+                "cannot see that."
+            )
+
+
+@dataclass(frozen=True)
+class _Enough:
+    """When rows need no more passes: after the first round where their number is given."""
+
+    outcome: Outcome
+    target: float
+    exact: bool
+
+    def __call__(self, mean: Floats, error: Floats) -> NDArray[np.bool_]:
+        if self.exact:
+            return np.ones(len(mean), dtype=bool)
+        return self.outcome.is_enough(mean, error, self.target)
+
+
+def _in_precision(model: PassModel, precision: str) -> PassModel:
+    """The model in the precision of a plan, or an `InputError`: its numbers would be others in another."""
+    if precision not in model.limits.precisions:
+        raise InputError(
+            f"The plan runs heavy layers in {precision}, which is no faster on this machine, so its numbers "
+            "cannot be had here",
+            expected=f"a plan in {' or '.join(model.limits.precisions)}",
+            received=precision,
+            mend="Make one that holds on every machine: howsure.plan(model, x, precision='float32'), or "
+            "howsure audit … --save-plan … --precision float32",
+        )
+    return model.in_precision(precision)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from howsure.results.certainty import entropy_of
-from howsure.sampling.rounds import Passes, Run
+from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
+from howsure.models.protocol import Model
+from howsure.outcomes.outcome import Estimates
+from howsure.sampling.run import Run
 
 
 @dataclass(frozen=True)
@@ -21,32 +23,34 @@ class Softmax:
     network that does not know. It needs no random layer.
     """
 
+    in_words = "The network’s plain prediction: one pass."
+
     @property
     def settings(self) -> dict[str, Any]:
         """Name, as it is saved with a result."""
         return {"name": "softmax"}
 
+    @property
+    def needs(self) -> Needs:
+        """A plain prediction."""
+        return Needs(Model)
 
-def predict_rows(run: Run, progress: Callable[[int], None]) -> Passes:
-    """The plain prediction of a block of rows.
+    def begin(self, job: Job) -> Passes:
+        """One pass over each row."""
 
-    Args:
-        run: On what.
-        progress: Called with the number of rows that have just been finished.
-    """
-    rows = len(run.numbers)
-    probabilities = np.zeros((rows, *run.shape))
-    for chunk, inputs in run.batches(np.arange(rows), run.batch_size):
-        raw = run.model.predict(inputs)[None, : len(chunk)]
-        probabilities[chunk] = run.convert(raw, run.numbers[chunk])[0]
-        progress(len(chunk))
-    exact = np.zeros_like(probabilities)
-    return Passes(
-        probabilities=probabilities,
-        mc_error=exact,
-        expected_entropy=entropy_of(probabilities),
-        entropies_error=np.zeros((rows, 3)),
-        entropy_correction=np.zeros(rows),
-        variance=exact,
-        passes=np.ones(rows, dtype=np.int64),
-    )
+        def draw(numbers: Integers, progress: Progress) -> Estimates:
+            run = Run(job.model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
+            mean = np.zeros((len(numbers), len(job.outcome.families)))
+            for chunk, inputs in run.batches(np.arange(len(numbers)), job.batch_size):
+                values = run.values(job.model.predict(inputs)[None], chunk)
+                derived = job.outcome.derived(values, values[0])
+                mean[chunk] = np.concatenate([values, derived], axis=-1)[0]
+                progress(len(chunk))
+            exact = np.zeros_like(mean)
+            return Estimates(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64))
+
+        return Passes(draw)
+
+    def why(self, standing: Standing) -> Iterator[str]:
+        """Nothing: it is what others are explained by."""
+        return iter(())

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.data.rows import in_rows
+from howsure.arguments import check_whole
+from howsure.data.rows import cast_rows, in_rows, made_up_rows
 from howsure.errors import InputError, ModelError
-from howsure.models import framework_of
+from howsure.models.adapt import adapt, capable
+from howsure.models.protocol import FeatureModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +64,39 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
         >>> known = familiarity(train, labels, held_out)                                   # doctest: +SKIP
         >>> strange = x[known.unfamiliar(features_of(model, x))]                           # doctest: +SKIP
     """
-    if framework_of(model) != "keras":
-        raise ModelError(
-            f"The adapter '{model.name}' does not give features",
-            expected="the Keras 3 model itself",
-            received=type(model).__name__,
-        )
-    from howsure.models.keras.features import features
+    check_whole(batch_size, "batch_size", least=1)
+    adapted, rows = adapt(model, x)
+    reader = capable(adapted, FeatureModel, "howsure.features_of")
+    return read_features(reader, cast_rows(rows, reader.info.inputs), int(batch_size))
 
-    return features(model, x, batch_size=batch_size)
+
+def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> Features:
+    """The same of a model behind the seam, and rows in the types of its inputs.
+
+    Args:
+        model: What gives features.
+        rows: Its inputs, each (N, …).
+        batch_size: Rows that run together.
+    """
+    count, fixed = len(rows[0]), model.info.fixed_batch
+    size, found = fixed or batch_size, []
+    for start in range(0, max(1, count), size):
+        positions = np.arange(start, min(start + size, count))
+        wanted = fixed or min(size, 1 << (max(1, len(positions)) - 1).bit_length())
+        last = positions[-1] if count else 0
+        filled = np.concatenate([positions, np.full(wanted - len(positions), last)])
+        inputs = [array[filled] for array in rows] if count else made_up_rows(model.info.inputs, rows, wanted)
+        found.append([part[: len(positions)] for part in model.features(inputs)])
+    features, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    for name, whole in (("features", features), ("logits", logits)):
+        bad = np.flatnonzero(~np.isfinite(whole).all(axis=1))
+        if len(bad):
+            raise ModelError(
+                f"The {name} of model '{model.info.name}' are NaN or infinite "
+                + in_rows(len(bad), bad[:5].tolist()),
+                mend="Check the model's weights and the range of these rows",
+            )
+    return Features(features, logits)
 
 
 def _checked(name: str, given: ArrayLike) -> NDArray[np.float32]:

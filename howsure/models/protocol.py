@@ -79,6 +79,7 @@ class ModelInfo:
         rescales: Whether it brings raw values into range itself.
         layers: Every layer call, in the order of execution.
         unswitchable: What is random in training and cannot be switched on.
+        fixed_batch: The only number of rows it takes at a time, or None for any.
     """
 
     name: str
@@ -91,6 +92,7 @@ class ModelInfo:
     rescales: bool
     layers: tuple[LayerInfo, ...]
     unswitchable: tuple[Unswitchable, ...] = ()
+    fixed_batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,6 @@ class Limits:
     """How much of a model may run at once.
 
     Attributes:
-        fixed_batch: The only number of rows it takes, or None for any.
         fold: Numbers that a tensor may hold in which several passes lie one after the other on the axis of
             the rows, or None where passes must run one at a time.
         trunk: Numbers that a tensor may hold while a trunk is computed.
@@ -121,7 +122,6 @@ class Limits:
         precisions: Types of number in which passes can run, the first unless a plan says otherwise.
     """
 
-    fixed_batch: int | None
     fold: int | None
     trunk: int
     trunk_size: int

@@ -1,1 +1,36 @@
-"""What the answer of a row is, and what is averaged over passes for it."""
+"""What the answer of a row is, and what is averaged over passes for it. One line in `OUTCOMES` adds one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from howsure.models.protocol import ModelInfo
+from howsure.outcomes.classes import Classes
+from howsure.outcomes.labels import Labels
+from howsure.outcomes.outcome import Outcome
+from howsure.results.verdict import Thresholds
+
+OUTCOMES = (Labels, Classes)
+"""The first that fits is taken; the last says what is wrong where none does."""
+
+
+def outcome_of(
+    info: ModelInfo, outputs: str | None, names: Sequence[str] | None, thresholds: Thresholds
+) -> Outcome:
+    """What the answer of a row is, declared or read from the model; never guessed from values.
+
+    Args:
+        info: Of the model.
+        outputs: What the caller declared, or None.
+        names: K names of the classes or labels, or None.
+        thresholds: Where the verdicts lie.
+
+    Raises:
+        InputError: Names that do not fit, or `outputs` is unknown.
+        ModelError: The output is none that howsure knows, or does not say what it is.
+    """
+    for kind in OUTCOMES:
+        found = kind.of(info, outputs, names, thresholds)
+        if found is not None:
+            return found
+    raise AssertionError("the last outcome raises where it does not fit")

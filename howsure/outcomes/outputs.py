@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.data.rows import counted, in_rows
-from howsure.errors import InputError, ModelError
+from howsure.errors import HowsureWarning, InputError, ModelError
+from howsure.models.protocol import ModelInfo
 
 PROBABILITIES = "probabilities"
 LOGITS = "logits"
@@ -20,14 +23,12 @@ SUMS_OFF = {"bfloat16": 0.015}
 Floats = NDArray[np.float64]
 
 
-def read_outputs(declared: str | None, activation: str | None, shape: tuple[int, ...], model: str) -> str:
-    """Whether a model puts out probabilities or logits.
+def read_outputs(declared: str | None, info: ModelInfo) -> str:
+    """Whether a model puts out probabilities or logits over classes.
 
     Args:
         declared: `probabilities`, `logits`, or None to read it from the last layer.
-        activation: What the model ends in, as its adapter read it; None if it could not be read.
-        shape: Shape of the output for one row; (K,), where K = 1 stands for two classes.
-        model: Its name, for messages.
+        info: Of the model; its output has shape (K,) for one row, where K = 1 stands for two classes.
 
     Returns:
         `probabilities` or `logits`.
@@ -38,38 +39,60 @@ def read_outputs(declared: str | None, activation: str | None, shape: tuple[int,
     """
     if declared not in (None, PROBABILITIES, LOGITS):
         raise InputError(
-            "`outputs` is unknown", expected="'probabilities', 'logits' or None", received=repr(declared)
+            "`outputs` is unknown",
+            expected="'probabilities' or 'logits' for one class per row, 'label-probabilities' or "
+            "'label-logits' for several labels per row, or None",
+            received=repr(declared),
         )
+    shape, ending = info.output_shape, info.ending
     if len(shape) != 1 or shape[0] < 1:
         raise ModelError(
-            f"The output of model '{model}' is not one distribution over classes per row",
+            f"The output of model '{info.name}' is not one distribution over classes per row",
             expected="an output of shape (rows, classes)",
             received=f"(rows, {', '.join(map(str, shape))})" if shape else "(rows)",
         )
     classes = shape[0]
     if declared is not None:
         return declared
-    if activation == "softmax" and classes > 1:
+    if ending == "softmax" and classes > 1:
         return PROBABILITIES
-    if activation == "sigmoid" and classes == 1:
+    if ending == "sigmoid" and classes == 1:
         return PROBABILITIES
-    if activation in ("linear", "log_softmax"):
+    if ending in ("linear", "log_softmax"):
+        _check_linear(info)
         return LOGITS
     mend = (
         "If you know better, say so: outputs='probabilities' if its rows add up to 1 (or it is the "
-        "probability of the second of two classes), outputs='logits' if a softmax or sigmoid is still due"
+        "probability of the second of two classes), outputs='logits' if a softmax or sigmoid is still due, "
+        "outputs='label-probabilities' if each is the probability of a label of its own"
     )
-    if activation == "sigmoid":
-        mend = "Independent yes/no outputs (multi-label) are not supported yet"
-    elif activation == "softmax":
+    if ending == "softmax":
         mend = "A softmax over one output is always 1: use a sigmoid, or two outputs"
-    found = "something that is not a layer's activation" if activation is None else f"'{activation}'"
+    found = "something that is not a layer's activation" if ending is None else f"'{ending}'"
     raise ModelError(
-        f"Model '{model}' does not end in a distribution over classes",
-        expected="softmax, one sigmoid, or linear (logits) in its last layer",
+        f"Model '{info.name}' does not end in a distribution over classes",
+        expected="softmax, sigmoids, or linear (logits) in its last layer",
         received=f"{found}, {counted(classes, 'output')}",
         mend=mend,
     )
+
+
+def _check_linear(info: ModelInfo) -> None:
+    """A linear output may be logits or a regression; the loss tells, or the reader is told."""
+    say_so = "If it puts out logits, say so: outputs='logits'"
+    if info.trained_for == "regression":
+        raise ModelError(
+            f"Model '{info.name}' was trained for regression, not to tell classes apart",
+            expected="a model with a softmax, sigmoid or logits output",
+            mend=f"Regression is not supported yet. {say_so}",
+        )
+    if info.output_shape == (1,) and info.trained_for is None:
+        warnings.warn(
+            f"The one linear output of model '{info.name}' is read as the logit of the second of two "
+            f"classes. {say_so}; if it is a regression, these numbers mean nothing.",
+            HowsureWarning,
+            stacklevel=6,
+        )
 
 
 def to_probabilities(

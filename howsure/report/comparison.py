@@ -21,13 +21,14 @@ from howsure.compare.findings import (
     the,
 )
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, HIGHER_IS_BETTER, Comparison
+from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.report.axes import Axis, number_axis
 from howsure.report.templates import environment
 from howsure.results.certainty import write_whole
-from howsure.words import UNIT, value_and_interval
+from howsure.words import UNIT
 
 _TITLE = "Which method is better here?"
 

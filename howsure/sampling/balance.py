@@ -11,30 +11,12 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from howsure import tuning
 from howsure.sampling.masks import whole_and_part
 from howsure.sites import BERNOULLI_KINDS, Site
-
-SECOND_ORDER = 0.04
-"""Share of the variance taken to be beyond what balance removes; only used to choose sizes of groups."""
-
-LARGEST_GROUP = 64
-"""Passes in a group, about; more would balance hardly better and leave fewer replicates."""
-
-
-def widening(groups: ArrayLike) -> NDArray[np.float64]:
-    """t/1.96: the factor that makes ± 1.96 standard errors from `groups` replicates cover 95 %.
-
-    Args:
-        groups: Number of replicates, ≥ 2; below, NaN.
-    """
-    given = np.asarray(groups)
-    degrees, place = np.unique(given - 1, return_inverse=True)
-    with np.errstate(invalid="ignore"):
-        quantile = stats.t.ppf(0.975, np.where(degrees > 0, degrees, np.nan))
-    return np.asarray(quantile / stats.norm.ppf(0.975))[place].reshape(given.shape)
+from howsure.statistics import widening
 
 
 def remaining_variance(site: Site, size: int) -> float:
@@ -58,7 +40,7 @@ def variance_factor(sites: Sequence[Site], size: int) -> float:
     if size == 1:
         return 1.0
     first_order = float(np.mean([remaining_variance(site, size) for site in sites]))
-    return (1 - SECOND_ORDER) * first_order + SECOND_ORDER * size / (size - 1)
+    return (1 - tuning.SECOND_ORDER) * first_order + tuning.SECOND_ORDER * size / (size - 1)
 
 
 def group_sizes(sites: Sequence[Site], passes: int, *, balanced: bool = True) -> tuple[int, ...]:
@@ -76,7 +58,7 @@ def group_sizes(sites: Sequence[Site], passes: int, *, balanced: bool = True) ->
         return (1,) * passes
     factor = functools.cache(lambda size: variance_factor(sites, size))
     best, best_cost = passes, np.inf
-    for target in range(1, min(LARGEST_GROUP, passes // 2) + 1):
+    for target in range(1, min(tuning.LARGEST_GROUP, passes // 2) + 1):
         groups = passes // target
         size, larger = divmod(passes, groups)
         mean = ((groups - larger) * factor(size) + larger * factor(size + 1)) / groups

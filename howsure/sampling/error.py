@@ -16,24 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from howsure.sampling.balance import widening
+from howsure import tuning
+from howsure.outcomes.outcome import Outcome
+from howsure.statistics import widening
 
 Floats = NDArray[np.float64]
-
-REPLICATES = 10
-"""Independent groups of cells in a pilot."""
-
-WIDENED = float(widening(2 * REPLICATES - 1)) ** 2
-"""(t/1.96)², by which a squared error is widened that goes by what a row tells. As the rows of a pilot share
-masks, R groups of n rows have between R − 1 and n (R − 1) degrees of freedom; 2 (R − 1) is used. They are
-those of the whole error, not of its early part alone: a pilot sees the whole and subtracts the late part."""
-
-UNSEEN = 0.0001
-"""Added to p(1−p) for nearly certain rows: one that happens to have seen none of the rare passes that differ
-cannot tell 1 from 0.9999, so it must not report the error of the former."""
-
-SCORING_STEPS = 20
-"""Of a fit; by then the constants hardly change."""
 
 Ends = tuple[float, float]
 """A constant for rows that are certain, and for undecided ones."""
@@ -67,44 +54,54 @@ class EarlyError:
     of_variance: tuple[Ends, ...]
     of_spread: tuple[Ends, ...]
 
-    def own(self, probabilities: Floats, variance: Floats, spread: Floats, freedom: int) -> Floats:
-        """(…, K + 3) squared error that the early levels leave, from what a row tells alone.
+    def own(self, mean: Floats, variance: Floats, spread: Floats, freedom: int, outcome: Outcome) -> Floats:
+        """(…, C) squared error that the early levels leave, from what a row tells alone.
 
         For probabilities also right in sums over many classes that are nearly 0.
 
         Args:
-            probabilities: (…, K).
-            variance: (…, K + 3) over passes, of probabilities and entropies.
-            spread: (…, K + 3) variance over cells, of those of one group; for the mutual information the
-                sum of the other two entropies'.
+            mean: (…, C) columns.
+            variance: (…, C) over passes.
+            spread: (…, C) variance over cells, of those of one group.
             freedom: Its degrees of freedom, 0 for one cell.
+            outcome: Whose columns they are.
         """
-        w = _undecided(_goes_by(probabilities))
-        of_spread, of_variance = _for_each(self.of_spread, w), _for_each(self.of_variance, w)
-        share = freedom / (freedom + REPLICATES - 1)
+        w = undecided(outcome.goes_by(mean))
+        of_spread, of_variance = _for_each(self.of_spread, outcome), _for_each(self.of_variance, outcome)
+        share = freedom / (freedom + tuning.REPLICATES - 1)
         return np.asarray(
             share * ((1 - w) * of_spread[:, 0] + w * of_spread[:, 1]) * spread
             + (1 - share) * ((1 - w) * of_variance[:, 0] + w * of_variance[:, 1]) * variance
         )
 
-    def squared(self, probabilities: Floats, late: Floats, own: Floats) -> Floats:
-        """(…, K + 3) squared error of probabilities and entropies.
+    def squared(self, mean: Floats, late: Floats, own: Floats, outcome: Outcome) -> Floats:
+        """(…, C) squared error of the columns.
 
         Args:
-            probabilities: (…, K).
-            late: (…, K + 3) what the late masks leave.
-            own: (…, K + 3) what `own` gave.
+            mean: (…, C) columns.
+            late: (…, C) what the late masks leave.
+            own: (…, C) what `own` gave.
+            outcome: Whose columns they are.
         """
-        p = _goes_by(probabilities)
-        w = _undecided(p)
+        w = undecided(outcome.goes_by(mean))
         v = np.minimum(w + w**2, 1)
-        terms = _nearly_certain(p)
-        usual_late = np.sum(terms * _for_each(self.usual_late, p), axis=-1)
-        usual_early = np.sum(terms * _for_each(self.usual_early, p), axis=-1)
-        return np.asarray(WIDENED * (v * late + w * own) + (1 - v) * usual_late + (1 - w) * usual_early)
+        terms = _nearly_certain(mean, outcome)
+        usual_late = np.sum(terms * _for_each(self.usual_late, outcome), axis=-1)
+        usual_early = np.sum(terms * _for_each(self.usual_early, outcome), axis=-1)
+        return np.asarray(widened() * (v * late + w * own) + (1 - v) * usual_late + (1 - w) * usual_early)
 
 
-UNMEASURED = EarlyError(*[((np.nan, np.nan),) * 4] * 4)
+def widened() -> float:
+    """(t/1.96)², by which a squared error is widened that goes by what a row tells.
+
+    As the rows of a pilot share masks, R groups of n rows have between R − 1 and n (R − 1) degrees of
+    freedom; 2 (R − 1) is used. They are those of the whole error, not of its early part alone: a pilot sees
+    the whole and subtracts the late part.
+    """
+    return float(widening(2 * tuning.REPLICATES - 1)) ** 2
+
+
+UNMEASURED = EarlyError(*[((np.nan, np.nan),)] * 4)
 """Gives NaN, so that nobody takes it for no error."""
 
 
@@ -114,61 +111,53 @@ def fit_early_error(
     late: Floats,
     variance: Floats,
     spread: Floats,
+    outcome: Outcome,
 ) -> EarlyError:
     """The constants that fit what a pilot saw best.
 
     Args:
-        mean: (n, K) probabilities.
-        squared: (n, K + 3) squared error of probabilities and entropies.
-        late: (n, K + 3) what the late masks leave of it.
-        variance: (n, K + 3) over passes.
-        spread: (n, K + 3) over the cells of a group; zeros where it has one.
+        mean: (n, C) columns.
+        squared: (n, C) their squared error.
+        late: (n, C) what the late masks leave of it.
+        variance: (n, C) over passes.
+        spread: (n, C) over the cells of a group; zeros where it has one.
+        outcome: Whose columns they are.
     """
-    p = _goes_by(mean)
-    undecided, terms, left = _undecided(p), _nearly_certain(p), squared - late
-    two = mean >= np.partition(mean, -2, axis=-1)[..., -2, None]
-    fitted = np.zeros((4, *p.shape), dtype=bool)
-    fitted[0, :, :-3] = two
-    for number in (1, 2, 3):
-        fitted[number, :, number - 4] = True
+    w, terms, left = undecided(outcome.goes_by(mean)), _nearly_certain(mean, outcome), squared - late
+    families, usable = np.array(outcome.families), outcome.fitted_on(mean)
+    fitted = [usable & (families == family) for family in range(max(outcome.families) + 1)]
     return EarlyError(
-        tuple(_fit_nearly_certain(undecided[of], terms[of], left[of]) for of in fitted),
-        tuple(_fit_nearly_certain(undecided[of], terms[of], late[of]) for of in fitted),
-        tuple(_fit_ends(undecided[of], left[of], variance[of]) for of in fitted),
-        tuple(_fit_ends(undecided[of], left[of], spread[of]) for of in fitted),
+        tuple(_fit_nearly_certain(w[of], terms[of], left[of]) for of in fitted),
+        tuple(_fit_nearly_certain(w[of], terms[of], late[of]) for of in fitted),
+        tuple(_fit_ends(w[of], left[of], variance[of]) for of in fitted),
+        tuple(_fit_ends(w[of], left[of], spread[of]) for of in fitted),
     )
 
 
-def _goes_by(probabilities: Floats) -> Floats:
-    """(…, K + 3) the probability an error goes by: of the class, and for three entropies of the top class."""
-    top = probabilities.max(axis=-1, keepdims=True)
-    return np.concatenate([probabilities, top, top, top], axis=-1)
+def _for_each(constants: tuple[Ends, ...], outcome: Outcome) -> Floats:
+    """(C, 2) the constants of each column; those of the first family where there are no others."""
+    return np.array([constants[min(family, len(constants) - 1)] for family in outcome.families])
 
 
-def _for_each(constants: tuple[Ends, ...], numbers: Floats) -> Floats:
-    """(K + 3, 2) the constants of each of the numbers (…, K + 3), K probabilities and three entropies."""
-    return np.array([constants[0]] * (numbers.shape[-1] - 3) + list(constants[1:]))
-
-
-def _undecided(p: Floats) -> Floats:
+def undecided(p: Floats) -> Floats:
     """w, from 0 where a probability is 0 or 1 to 1 where it is a half."""
     return np.asarray(2 * np.sqrt(np.maximum(p * (1 - p), 0)))
 
 
-def _nearly_certain(p: Floats) -> Floats:
-    """(…, K + 3, 2) what a and b multiply."""
-    q = p * (1 - p) + UNSEEN
-    moved = np.ones_like(q)
-    moved[..., -3:] = np.log(q[..., -3:]) ** 2
+def _nearly_certain(mean: Floats, outcome: Outcome) -> Floats:
+    """(…, C, 2) what a and b multiply."""
+    p = outcome.goes_by(mean)
+    q = p * (1 - p) + tuning.UNSEEN
+    moved = outcome.moves(q) ** 2
     return np.stack([moved * q**2, moved * q], axis=-1)
 
 
-def _fit_nearly_certain(undecided: Floats, terms: Floats, squared: Floats) -> Ends:
+def _fit_nearly_certain(w: Floats, terms: Floats, squared: Floats) -> Ends:
     # Variances over few replicates are Gamma distributed: Fisher scoring for their likelihood, in which each
     # counts by how far it goes by these constants. It starts from errors that grow as q^1.5.
-    used = np.sqrt(1 - undecided)
+    used = np.sqrt(1 - w)
     expected, constants = np.sqrt(terms[:, 0] * terms[:, 1]), NONE
-    for _ in range(SCORING_STEPS):
+    for _ in range(tuning.SCORING_STEPS):
         weight = used / expected
         (quadratic, linear), _ = nnls(terms * weight[:, None], squared * weight)
         constants = float(quadratic), float(linear)
@@ -178,10 +167,10 @@ def _fit_nearly_certain(undecided: Floats, terms: Floats, squared: Floats) -> En
     return constants
 
 
-def _fit_ends(undecided: Floats, left: Floats, own: Floats) -> Ends:
+def _fit_ends(w: Floats, left: Floats, own: Floats) -> Ends:
     if not own.any():
         return NONE
-    weight = np.sqrt(undecided) / np.maximum(own, 1e-12)
-    terms = np.stack([1 - undecided, undecided], axis=-1) * own[:, None]
+    weight = np.sqrt(w) / np.maximum(own, 1e-12)
+    terms = np.stack([1 - w, w], axis=-1) * own[:, None]
     (certain, half), _ = nnls(terms * weight[:, None], left * weight)
     return float(certain), float(half)

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.arguments import check_whole
 from howsure.errors import HowsureError, InputError, ModelError
 from howsure.models.keras.model import check_model, input_specs
 from howsure.training.clone import (
@@ -90,9 +91,9 @@ def train_members(
             `build` returned no Keras model, or one that `fit` left without weights, or one that does not fit
             those that came back.
     """
-    _check_whole(count, "count", least=1)
-    _check_whole(seed, "seed", least=0)
-    _check_whole(workers, "workers", least=1)
+    check_whole(count, "count", least=1)
+    check_whole(seed, "seed", least=0)
+    check_whole(workers, "workers", least=1)
     members: list[Any] = []
     seeds = range(seed, seed + count)
     if workers == 1:
@@ -232,8 +233,8 @@ class _AtEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not
 
     def __init__(self, start: int, every: int) -> None:
         super().__init__()
-        _check_whole(start, "start", least=0)
-        _check_whole(every, "every", least=1)
+        check_whole(start, "start", least=0)
+        check_whole(every, "every", least=1)
         self.start, self.every = start, every
         self._epochs = 0
 
@@ -315,7 +316,7 @@ class Swag(_AtEpochs):
 
     def __init__(self, start: int, every: int = 1, rank: int = 20) -> None:
         super().__init__(start, every)
-        _check_whole(rank, "rank", least=2)
+        check_whole(rank, "rank", least=2)
         self.rank = rank
         self.moments: Moments | None = None
         self._last: list[Array] = []
@@ -363,8 +364,8 @@ class Swag(_AtEpochs):
             InputError: Fewer than two epochs were collected, or rows are missing or do not fit.
             ModelError: The model cannot be cloned, or has other weights than those collected.
         """
-        _check_whole(count, "count", least=1)
-        _check_whole(seed, "seed", least=0)
+        check_whole(count, "count", least=1)
+        check_whole(seed, "seed", least=0)
         if not (isinstance(scale, (int, float)) and 0 <= scale < np.inf):
             raise InputError(
                 "`scale` cannot be used", expected="a number of at least 0", received=repr(scale)
@@ -386,10 +387,3 @@ class Swag(_AtEpochs):
             if batches:
                 compute_statistics(members[-1], batches, seed + number)
         return members
-
-
-def _check_whole(value: object, name: str, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InputError(
-            f"`{name}` cannot be used", expected=f"a whole number of at least {least}", received=repr(value)
-        )

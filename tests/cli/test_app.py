@@ -12,6 +12,7 @@ import howsure  # noqa: E402  # needs keras
 from howsure import datasets  # noqa: E402
 from howsure.cli import app as cli  # noqa: E402
 from howsure.demo import run as demo_module  # noqa: E402
+from howsure.models import boot  # noqa: E402
 
 FLOWERS = ("rose", "tulip", "daisy")
 
@@ -524,8 +525,8 @@ def test_demo_in_a_place_that_is_a_file(tmp_path):
 )
 def test_the_backend_is_the_first_that_is_installed(monkeypatch, installed, chosen):
     monkeypatch.delenv("KERAS_BACKEND")
-    monkeypatch.setattr(cli, "_is_installed", installed.__contains__)
-    cli._load_keras()
+    monkeypatch.setattr(boot, "_is_installed", installed.__contains__)
+    boot.load_keras()
     assert os.environ["KERAS_BACKEND"] == chosen
 
 
@@ -542,7 +543,7 @@ def test_without_a_backend_the_extras_are_named(monkeypatch, model_file, asked, 
         monkeypatch.delenv("KERAS_BACKEND")
     else:
         monkeypatch.setenv("KERAS_BACKEND", asked)
-    monkeypatch.setattr(cli, "_is_installed", installed.__contains__)
+    monkeypatch.setattr(boot, "_is_installed", installed.__contains__)
     done = run("audit", model_file)
     assert done.exit_code == 2
     assert missing in done.stderr
@@ -585,7 +586,7 @@ def test_as_a_program_a_missing_model_is_one_line(tmp_path):
 
 def test_what_is_held_back_while_loading_is_shown_if_loading_fails(capfd):
     def load(*, fail):
-        with cli._native_stderr_held():
+        with boot._native_stderr_held():
             os.write(2, b"the cause\n")
             if fail:
                 raise ImportError

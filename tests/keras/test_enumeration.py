@@ -1,7 +1,6 @@
 """Networks with at most 12 dropout units: every thinned network is enumerated, the exact answer is known."""
 
 import functools
-import importlib
 import itertools
 from dataclasses import replace
 
@@ -12,14 +11,17 @@ from keras import layers
 
 import howsure
 from howsure.models.keras.model import adapt
-from howsure.sampling.error import REPLICATES
-from howsure.sampling.estimate import measure_early_errors
-from howsure.sampling.plan import Plan, design_of
-from howsure.sampling.rounds import estimate_rows
-from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
+from howsure.models.protocol import Level
+from howsure.prepare import prepare
+from howsure.sampling.design import design_of
+from howsure.sampling.estimate import sum_up
+from howsure.sampling.measure import measure_early_errors
+from howsure.sampling.plan import Plan
+from howsure.sampling.run import Run
+from howsure.sampling.tree import Tree
 from howsure.sites import DROPOUT, Site
-
-_prepare_run = importlib.import_module("howsure.assess")._prepare_run
+from howsure.statistics import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
+from howsure.tuning import REPLICATES
 
 SEEDS = 12
 
@@ -194,16 +196,21 @@ def test_split_passes_agree_with_enumeration(name, ratios, random):
         weight.assign(random.normal(0, 0.9, weight.shape))
     x = random.normal(size=(6, *model.input_shape[1:])).astype("float32")
     sites = [Site(number, str(number), DROPOUT, rate, (count,)) for number, (count, rate) in enumerate(units)]
-    design = design_of(ratios, sites, (1, 2), (0.1, 0.8, 0.1))
+    levels = (Level((), 0.1, 1), Level((sites[0],), 0.8, 1), Level(tuple(sites[1:]), 0.1, 1))
+    design = design_of(ratios, levels)
     thresholds = howsure.Thresholds(sure=1, coin_flip=0)  # every verdict is settled
-    run, _ = _prepare_run(model, x, howsure.MCDropout(), 0, 256, None, thresholds)
+    job = prepare(model, x, howsure.MCDropout(), 0, 256, thresholds=thresholds)
+    run = Run(job.model, job.rows, np.arange(len(x)), job.outcome, 0, 256)
     # What early levels leave, from other masks than the test's, on the test's own rows.
-    rows, chunks = np.arange(len(x)), functools.partial(run.chunks, rows_per_call=len(x))
+    tree, ((chunk, trunk),) = Tree(design, job.model, 0), run.chunks(run.numbers, len(x))
     groups = [
-        [estimate_rows(design, run, rows, chunks, 1000 + number, [cell]) for cell in range(design.cells)]
+        [
+            sum_up(values, tree.late, job.outcome)
+            for values in tree.values((1000 + number, range(design.cells)), run, chunk, trunk, len(x))
+        ]
         for number in range(REPLICATES)
     ]
-    one, group = measure_early_errors(groups)
+    one, group = measure_early_errors(groups, job.outcome)
     plan = Plan(replace(design, one=one, group=group), (0.5, 0.5))
     for cells in {1, design.cells, 3 * design.cells}:
         method = howsure.MCDropout(
@@ -231,8 +238,10 @@ def test_a_plan_from_a_pilot_agrees_with_enumeration(name, random):
     for weight in model.weights:
         weight.assign(random.normal(0, 0.9, weight.shape))
     x = random.normal(size=(40, 3)).astype("float32")
-    adapter, _, _ = adapt(model, x, gaussian_noise=False)
-    adapter.costs = (0.4, 0.599, 0.001)  # as if what follows the last dropout cost nothing
+    adapter, _ = adapt(model, x, gaussian_noise=False)
+    # As if what follows the last dropout cost nothing.
+    costs = zip(adapter.levels, (0.4, 0.599, 0.001), strict=True)
+    vars(adapter)["levels"] = tuple(replace(level, cost=cost) for level, cost in costs)
     method = howsure.MCDropout(target_error=0.02, max_passes=2000)
     runs = [howsure.assess(adapter, x, method=method, seed=seed) for seed in range(SEEDS)]
     first, second = runs[0].plan["design"]["widths"]

@@ -273,7 +273,7 @@ def test_what_cannot_be_used():
         features_of(model, np.array([[0.0] * 4, [np.nan] * 4]))
     with pytest.raises(InputError, match="shape"):
         features_of(model, np.zeros((2, 7)))
-    adapter, _, _ = adapt(model, np.zeros((2, 4)), gaussian_noise=False)
+    adapter, _ = adapt(model, np.zeros((2, 4)), gaussian_noise=False)
     with pytest.raises(ModelError, match="does not give features"):
         features_of(adapter, np.zeros((2, 4)))
     model.layers[-1].set_weights([np.full(w.shape, np.nan) for w in model.layers[-1].get_weights()])

@@ -7,7 +7,8 @@ from keras import layers
 
 import howsure
 from howsure.models.keras import model as adapters
-from howsure.models.keras.model import KerasModel, adapt
+from howsure.models.keras.model import Thinned, adapt
+from howsure.sampling.randomness import sites_of
 
 
 @pytest.fixture
@@ -60,8 +61,8 @@ def test_heavy_layers_run_in_bfloat16_and_the_numbers_are_near(network, faster):
 
 def test_what_is_reduced_are_the_heavy_layer_and_what_only_it_reads(network, faster):
     model, x = network
-    adapter, _, _ = adapt(model, x, gaussian_noise=False)
-    reduced = adapter.reduced()
+    adapter, _ = adapt(model, x, gaussian_noise=False)
+    reduced = adapter.in_precision("bfloat16")
     names = {step.name for step in adapter._program.steps if id(step) in reduced._in_bfloat16}
     assert names == {model.layers[1].name, "heavy"}
 
@@ -74,13 +75,13 @@ def test_no_precision_is_lost_where_the_processor_gains_nothing(network, monkeyp
 
 def test_the_pilot_keeps_float32_where_bfloat16_is_too_far_off(network, faster, monkeypatch):
     model, x = network
-    passes = KerasModel.passes
+    passes = Thinned.__call__
 
-    def far_off(self, shared, masks):
-        values = passes(self, shared, masks)
-        return values[..., ::-1] if self._in_bfloat16 else values
+    def far_off(self, trunk):
+        values = passes(self, trunk)
+        return values[..., ::-1] if self.model._in_bfloat16 else values
 
-    monkeypatch.setattr(KerasModel, "passes", far_off)
+    monkeypatch.setattr(Thinned, "__call__", far_off)
     assert howsure.plan(model, x).precision == "float32"
 
 
@@ -88,7 +89,7 @@ def test_a_fixed_number_of_passes_is_always_float32(network, faster):
     model, x = network
     method = howsure.MCDropout(passes=20)
     many = howsure.assess(model, x, method=method)
-    adapter, _, _ = adapt(model, x, gaussian_noise=False)
+    adapter, _ = adapt(model, x, gaussian_noise=False)
     np.testing.assert_array_equal(many.probabilities, howsure.assess(adapter, x, method=method).probabilities)
     assert many.plan is None
 
@@ -96,17 +97,17 @@ def test_a_fixed_number_of_passes_is_always_float32(network, faster):
 def test_policies_are_restored_after_an_exception(network, faster, monkeypatch):
     model, x = network
     before = policies(model)
-    adapter, rows, _ = adapt(model, x, gaussian_noise=False)
-    reduced = adapter.reduced()
-    shared = reduced.share([rows[0][:2]])
+    adapter, rows = adapt(model, x, gaussian_noise=False)
+    reduced = adapter.in_precision("bfloat16")
+    trunk = reduced.trunk([rows[0][:2]])
 
     def fail(*_, **__):
         raise ZeroDivisionError
 
     monkeypatch.setattr(layers.Conv2D, "call", fail)
-    prepared = reduced.prepare([np.ones((1, *site.shape), dtype=bool) for site in adapter.sites], rows=2)
+    thinned = reduced.thin([np.ones((1, *site.shape), dtype=bool) for site in sites_of(adapter)], rows=2)
     with pytest.raises(ZeroDivisionError):
-        reduced.passes(shared, prepared)
+        thinned(trunk)
     assert policies(model) == before
 
 

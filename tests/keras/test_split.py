@@ -1,6 +1,6 @@
 """A network whose late dropout is cheap: the plan splits it, and the numbers hold."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import keras
 import numpy as np
@@ -8,7 +8,9 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.keras.model import KerasModel, adapt
+from howsure.models.keras.kept import forget
+from howsure.models.keras.model import KerasModel, KerasTrunk, adapt
+from howsure.models.protocol import Level
 
 from . import networks
 
@@ -130,9 +132,9 @@ def test_what_all_passes_share_is_computed_once_and_kept_block_by_block(monkeypa
     model, x, method = build_with_a_head()
     assert method.plan.design.widths == (64,)
     shared = []
-    share = KerasModel.share
+    share = KerasModel.trunk
     monkeypatch.setattr(
-        KerasModel, "share", lambda self, rows: shared.append(len(rows[0])) or share(self, rows)
+        KerasModel, "trunk", lambda self, rows: shared.append(len(rows[0])) or share(self, rows)
     )
     kept = howsure.assess(model, x, method=method)
     assert len(set(kept.passes)) > 2
@@ -141,11 +143,13 @@ def test_what_all_passes_share_is_computed_once_and_kept_block_by_block(monkeypa
     same(howsure.assess(model, x), kept)
     assert shared == [48, 64]  # 40 rows of the pilot, and the others
     shared.clear()
-    monkeypatch.setattr("howsure.sampling.rounds.KEPT_ROWS", 40)
+    monkeypatch.setattr("howsure.tuning.KEPT_ROWS", 40)
     same(howsure.assess(model, x, method=method, batch_size=16), kept)
     assert shared == [16, 16, 8, 16, 16, 8, 12]
     shared.clear()
-    monkeypatch.setattr(KerasModel, "costs", (0.0, 1.0))  # as if the passes were all of the work
+    dear = (Level((), 0.0, 1_152), replace(adapt(model, x, gaussian_noise=False)[0].levels[1], cost=1.0))
+    forget(model)
+    monkeypatch.setattr(KerasModel, "levels", dear)  # as if the passes were all of the work
     same(howsure.assess(model, x, method=method), kept)
     assert len(shared) > 2
 
@@ -154,19 +158,21 @@ def test_blocks_of_rows_are_as_large_as_what_they_share_allows(monkeypatch):
     model, x, method = build_with_a_head()
     whole = howsure.assess(model, x, method=method)
     kept = []
-    joined = KerasModel.joined
+    join = KerasTrunk.join
     monkeypatch.setattr(
-        KerasModel,
-        "joined",
-        lambda self, shares: kept.append([len(of[0][0]) for of in shares]) or joined(self, shares),
+        KerasTrunk,
+        "join",
+        lambda self, others: kept.append([len(trunk) for trunk in (self, *others)]) or join(self, others),
     )
     # 1,152 numbers behind the first convolution; 32 before the dropout, for each of 64 passes.
     monkeypatch.setattr("howsure.models.keras.model.LARGEST_FOLD", 32 * 64 * 2)
+    forget(model)
     same(howsure.assess(model, x, method=method), whole)
     # 128 rows may be kept; with TensorFlow twice as many numbers computed at once.
     assert kept == [[7] * 12 + [6] if keras.backend.backend() == "tensorflow" else [3] * 30]
     kept.clear()
     monkeypatch.setattr("howsure.models.keras.model.LARGEST_FOLD", 600)
+    forget(model)
     same(howsure.assess(model, x, method=method), whole)
     assert kept == [[1] * 18] * 5
 
@@ -183,12 +189,12 @@ def test_shares_of_chunks_are_joined_with_their_masks():
     hidden = layers.GlobalAveragePooling1D()(layers.Dropout(0.5)(hidden))
     model = keras.Model(words, layers.Dense(3, activation="softmax")(hidden))
     x = np.random.default_rng(0).integers(0, 7, size=(6, 5)).astype("int32")
-    adapter, rows, _ = adapt(model, x, gaussian_noise=False)
-    whole = adapter.share(rows)
-    joined = adapter.joined([adapter.share([rows[0][:2]]), adapter.share([rows[0][2:]])])
-    assert any(mask is not None for _, mask in whole)
-    assert adapter.shared_size == sum(np.prod(tensor.shape[1:]) for tensor, _ in whole)
-    for pair, expected in zip(joined, whole, strict=True):
+    adapter, rows = adapt(model, x, gaussian_noise=False)
+    whole = adapter.trunk(rows)
+    joined = adapter.trunk([rows[0][:2]]).join([adapter.trunk([rows[0][2:]])])
+    assert any(mask is not None for _, mask in whole.parts)
+    assert adapter.limits.trunk_size == sum(np.prod(tensor.shape[1:]) for tensor, _ in whole.parts)
+    for pair, expected in zip(joined.parts, whole.parts, strict=True):
         for one, other in zip(pair, expected, strict=True):
             assert (one is None) == (other is None)
             if one is not None:

@@ -10,6 +10,7 @@ from howsure.models.keras.fast import kernels as keras_thinned
 from howsure.models.keras.fast.kernels import Dropped, Folded
 from howsure.models.keras.model import adapt
 from howsure.sampling.masks import draw
+from howsure.sampling.randomness import sites_of
 
 ROWS = 5
 
@@ -40,7 +41,7 @@ def network(*middle, shape=(4, 4, 3), activation="relu", last=0.25):
 
 def adapted(model):
     x = np.random.default_rng(1).normal(size=(ROWS, *model.input_shape[1:])).astype("float32")
-    adapter, rows, _ = adapt(model, x, gaussian_noise=False)
+    adapter, rows = adapt(model, x, gaussian_noise=False)
     return adapter, rows
 
 
@@ -50,18 +51,18 @@ def masks_of(adapter, widths, size):
         np.concatenate([draw(site, seed=0, group=group, size=size) for group in range(-(-width // size))])[
             :width
         ]
-        for site, width in zip(adapter.sites, widths, strict=True)
+        for site, width in zip(sites_of(adapter), widths, strict=True)
     ]
 
 
 def both_ways(adapter, rows, masks, kind):
-    shared = adapter.share(rows)
-    prepared = adapter.prepare(masks, rows=ROWS)
-    one_by_one = adapter.prepare(masks, rows=0)
+    trunk = adapter.trunk(rows)
+    prepared = adapter.thin(masks, rows=ROWS)
+    one_by_one = adapter.thin(masks, rows=0)
     assert all(kernel is None for kernel in one_by_one.kernels)
     assert all(isinstance(kernel, (kind, type(None))) for kernel in prepared.kernels)
     thinned = [number for number, kernel in enumerate(prepared.kernels) if kernel is not None]
-    return adapter.passes(shared, prepared), adapter.passes(shared, one_by_one), thinned
+    return prepared(trunk), one_by_one(trunk), thinned
 
 
 IN_FRONT = {
@@ -169,7 +170,7 @@ def test_masks_go_into_a_kernel_of_few_outputs_where_the_rows_are_many_and_the_c
     masks = masks_of(adapter, (5, 20), 5)
 
     def prepared(rows):
-        return [kernel is not None for kernel in adapter.prepare(masks, rows).kernels]
+        return [kernel is not None for kernel in adapter.thin(masks, rows).kernels]
 
     assert prepared(27) == [False, False]
     assert prepared(32) == [True, False]  # 48 → 7 and 7 → 3

@@ -5,21 +5,29 @@ import pytest
 from scipy import stats
 
 import howsure
-from howsure.methods.ensemble import combined
-from howsure.sampling.summary import Summary
+from howsure.methods.members import combined as combined_estimates
+from howsure.outcomes.classes import Classes
+from howsure.outcomes.outcome import Estimates, Told
+from howsure.sampling.estimate import Sums
 
 
 def member(probabilities, expected_entropy=None):
-    rows, classes = probabilities.shape
+    rows = len(probabilities)
     own = -np.sum(probabilities * np.log(probabilities), axis=1)
-    return howsure.Certainty(
-        probabilities=probabilities,
-        mc_error=np.zeros_like(probabilities),
-        expected_entropy=own if expected_entropy is None else expected_entropy,
-        passes=np.ones(rows, dtype=int),
-        class_names=tuple(map(str, range(classes))),
-        row=np.arange(rows),
-    )
+    expected = own if expected_entropy is None else expected_entropy
+    columns = np.concatenate([probabilities, np.stack([own, expected, own - expected], axis=1)], axis=1)
+    nothing = np.zeros_like(columns)
+    return Estimates(columns, nothing, nothing, nothing, np.ones(rows, dtype=int))
+
+
+def outcome(classes):
+    return Classes("m", "probabilities", "float32", tuple(map(str, range(classes))), howsure.Thresholds())
+
+
+def combined(members):
+    of = outcome(members[0].mean.shape[1] - 3)
+    rows = np.arange(len(members[0]))
+    return of.result(combined_estimates(members, of), Told(rows, "row", METHOD, 0, None, ""))
 
 
 def draw(members=4, rows=6, classes=3, seed=0):
@@ -34,20 +42,22 @@ METHOD = howsure.Ensemble([object()]).settings
 
 def test_plain_members_count_as_independent_passes():
     p = draw()
-    found = combined([member(each) for each in p], METHOD)
-    summary = Summary(p.shape[1:])
+    found = combined([member(each) for each in p])
+    sums = Sums(6, 6)
     for each in p:
-        summary.add(each[None])
+        sums.add_group(each[None], outcome(3))
+    squared = sums.replicated_error()[:, :3]
+    widened = stats.t.ppf(0.975, 3) / stats.norm.ppf(0.975)
     np.testing.assert_allclose(found.probabilities, p.mean(axis=0))
-    np.testing.assert_allclose(found.mc_error, summary.mc_error)
-    np.testing.assert_allclose(found.expected_entropy, summary.expected_entropy)
-    np.testing.assert_allclose(found.entropy_correction, summary.entropy_correction)
+    np.testing.assert_allclose(found.mc_error, np.maximum(widened * np.sqrt(squared), 0.0005))
+    np.testing.assert_allclose(found.expected_entropy, sums.mean[:, 4])
+    np.testing.assert_allclose(found.entropy_correction, np.sum(squared / (2 * p.mean(axis=0)), axis=1))
     assert found.passes.tolist() == [4] * 6
 
 
 def test_the_error_is_that_of_a_mean_of_few():
     p = draw(members=3)
-    found = combined([member(each) for each in p], METHOD)
+    found = combined([member(each) for each in p])
     expected = stats.sem(p, axis=0) * stats.t.ppf(0.975, 2) / stats.norm.ppf(0.975)
     np.testing.assert_allclose(found.mc_error, np.maximum(expected, 0.0005))
 
@@ -59,7 +69,7 @@ def test_errors_cover_ensembles_of_very_many():
     inside = []
     for seed in range(200):
         p = 1 / (1 + np.exp(-0.2 * np.random.default_rng(seed).normal(size=(4, 40))))
-        found = combined([member(np.stack([1 - each, each], axis=1)) for each in p], METHOD)
+        found = combined([member(np.stack([1 - each, each], axis=1)) for each in p])
         inside.append(np.abs(found.probabilities[:, 1] - truth) <= 1.96 * found.mc_error[:, 1])
     assert abs(np.mean(inside) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 8000)
 
@@ -67,14 +77,14 @@ def test_errors_cover_ensembles_of_very_many():
 def test_members_with_passes_of_their_own_keep_their_expected_entropy():
     p = draw()
     inner = np.array([0.1, 0.2, 0.3, 0.1])[:, None] * np.ones((4, 6))
-    found = combined([member(*each) for each in zip(p, inner, strict=True)], METHOD)
+    found = combined([member(*each) for each in zip(p, inner, strict=True)])
     np.testing.assert_allclose(found.expected_entropy, 0.175)
     np.testing.assert_allclose(found.mutual_information, found.entropy - 0.175)
 
 
 def test_members_that_agree_have_no_mutual_information():
     p = draw(members=1)[0]
-    found = combined([member(p), member(p)], METHOD)
+    found = combined([member(p), member(p)])
     np.testing.assert_allclose(found.probabilities, p)
     np.testing.assert_allclose(found.mutual_information, 0, atol=1e-12)
     assert found.mc_error.max() == pytest.approx(0.0005)  # the floor

@@ -5,9 +5,14 @@ import pytest
 from scipy import special
 
 from howsure.errors import InputError, ModelError
+from howsure.models.protocol import ModelInfo
 from howsure.outcomes.outputs import LOGITS, PROBABILITIES, read_outputs, to_probabilities
 
 ROWS = np.arange(100, 103)
+
+
+def info(ending, shape, trained_for="classes"):
+    return ModelInfo("net", "numpy", (), shape, "float32", ending, trained_for, True, ())
 
 
 def convert(raw, outputs=PROBABILITIES, rows=ROWS):
@@ -29,7 +34,7 @@ def convert(raw, outputs=PROBABILITIES, rows=ROWS):
     ],
 )
 def test_read_from_the_last_layer(activation, classes, expected):
-    assert read_outputs(None, activation, (classes,), "net") == expected
+    assert read_outputs(None, info(activation, (classes,))) == expected
 
 
 @pytest.mark.parametrize(
@@ -43,23 +48,23 @@ def test_read_from_the_last_layer(activation, classes, expected):
         ("tanh", 2, "Received: 'tanh', 2 outputs"),
         (None, 3, "something that is not a layer's activation, 3 outputs.*If you know better, say so"),
         ("multiply", 3, "'multiply', 3 outputs"),
-        ("sigmoid", 5, "'sigmoid', 5 outputs.*multi-label.*not supported yet"),
+        ("sigmoid", 5, "'sigmoid', 5 outputs.*outputs='label-probabilities'"),
         ("softmax", 1, "A softmax over one output is always 1: use a sigmoid, or two outputs"),
     ],
 )
 def test_anything_else_is_refused_unless_declared(activation, classes, message):
     with pytest.raises(ModelError, match=message):
-        read_outputs(None, activation, (classes,), "net")
+        read_outputs(None, info(activation, (classes,)))
     for declared in (LOGITS, PROBABILITIES):
-        assert read_outputs(declared, activation, (classes,), "net") == declared
+        assert read_outputs(declared, info(activation, (classes,))) == declared
 
 
 @pytest.mark.parametrize("declared", ["softmax", "Logits", "", 1, True])
 def test_declared_something_unknown(declared):
     with pytest.raises(
-        InputError, match=r"`outputs` is unknown.*'probabilities', 'logits' or None.*Received: "
+        InputError, match=r"`outputs` is unknown.*'probabilities' or 'logits' for one class per row.*Received"
     ):
-        read_outputs(declared, "softmax", (3,), "net")
+        read_outputs(declared, info("softmax", (3,)))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def test_declared_something_unknown(declared):
 @pytest.mark.parametrize("declared", [None, LOGITS])
 def test_more_or_fewer_axes_than_rows_and_classes(shape, received, declared):
     with pytest.raises(ModelError, match=f"not one distribution over classes per row.*Received: {received}"):
-        read_outputs(declared, "softmax", shape, "net")
+        read_outputs(declared, info("softmax", shape))
 
 
 # --- converting -------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.audit import Audit, AuditedLayer
+from howsure.audit import Audit
+from howsure.models.protocol import LayerInfo
 from howsure.report import render
 from tests.report.made import certainty_of, make_certainty
 
@@ -16,10 +17,10 @@ AUDIT = Audit(
     model="digits <b>",
     backend="jax",
     layers=(
-        AuditedLayer("conv2d", "Conv2D", None, None, (22, 22, 128), 300, False),
-        AuditedLayer("dropout", "Dropout", "drops 20 %", None, (22, 22, 128), 0, True),
-        AuditedLayer("norm", "BatchNormalization", None, "keeps its statistics", (64,), 0, True),
-        AuditedLayer("dense", "Dense", None, None, (10,), 100, True),
+        LayerInfo("conv2d", "Conv2D", None, None, (22, 22, 128), 300, False),
+        LayerInfo("dropout", "Dropout", "drops 20 %", None, (22, 22, 128), 0, True),
+        LayerInfo("norm", "BatchNormalization", None, "keeps its statistics", (64,), 0, True),
+        LayerInfo("dense", "Dense", None, None, (10,), 100, True),
     ),
     passes_differ=True,
     largest_difference=0.4321,

@@ -20,6 +20,7 @@ from howsure.compare.run import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.errors import FileError
 from howsure.judge.calibrate import cross_calibrated
 from howsure.judge.evaluate import Score, evaluate, told_apart
+from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
@@ -27,7 +28,6 @@ from howsure.report import render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
 from howsure.results.certainty import Certainty, entropy_of
-from howsure.words import value_and_interval
 from tests.report.made import Page
 
 Floats = NDArray[np.float64]

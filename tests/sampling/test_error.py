@@ -3,7 +3,20 @@
 import numpy as np
 import pytest
 
-from howsure.sampling.error import NONE, UNMEASURED, WIDENED, EarlyError, fit_early_error
+import howsure
+from howsure.outcomes.classes import Classes
+from howsure.sampling.error import NONE, UNMEASURED, EarlyError, fit_early_error, widened
+
+WIDENED = widened()
+
+
+def outcome(classes=2):
+    return Classes("m", "probabilities", "float32", tuple(map(str, range(classes))), howsure.Thresholds())
+
+
+def columns(probabilities):
+    """With three entropies, whatever they are."""
+    return np.concatenate([probabilities, np.full((*probabilities.shape[:-1], 3), 0.3)], axis=-1)
 
 
 @pytest.fixture
@@ -24,11 +37,13 @@ def test_the_constants_are_found_again(random):
     undecided = 2 * np.sqrt(mean[:, :1] * mean[:, 1:])
     left = (0.05 * (1 - undecided) + 0.01 * undecided) * spread
     late = 0.3 * spread
-    found = fit_early_error(mean, left + late, late, 3 * spread, spread)
+    found = fit_early_error(columns(mean), left + late, late, 3 * spread, spread, outcome())
     assert np.array(found.of_spread) == pytest.approx(np.array([[0.05, 0.01]] * 4), rel=1e-6)
     assert np.array(found.of_variance) == pytest.approx(np.array([[0.05, 0.01]] * 4) / 3, rel=1e-6)
     for freedom in (0, 4, 100):
-        assert found.own(mean, 3 * spread, spread, freedom) == pytest.approx(left, rel=1e-6)
+        assert found.own(columns(mean), 3 * spread, spread, freedom, outcome()) == pytest.approx(
+            left, rel=1e-6
+        )
 
 
 def test_undecided_rows_go_by_what_they_tell_and_nearly_certain_ones_by_what_is_usual():
@@ -39,16 +54,18 @@ def test_undecided_rows_go_by_what_they_tell_and_nearly_certain_ones_by_what_is_
     error = EarlyError(*linear, ((0.0, 0.1),) * 4, (NONE,) * 4)
     variance = np.array([[0.04, 0.04, 0.2, 0.3, 0.4], [0.0] * 5])
     late = np.array([[0.01, 0.02, 0.03, 0.04, 0.05], [0.0] * 5])
-    half, certain = np.full((2, 2), 0.5), np.array([[1.0, 0.0], [1.0, 0.0]])
-    own = error.own(half, variance, np.zeros_like(variance), 0)
+    half, certain = columns(np.full((2, 2), 0.5)), columns(np.array([[1.0, 0.0], [1.0, 0.0]]))
+    own = error.own(half, variance, np.zeros_like(variance), 0, outcome())
     assert own == pytest.approx(0.1 * variance)
-    assert error.squared(half, late, own) == pytest.approx(WIDENED * (late + own))
+    assert error.squared(half, late, own, outcome()) == pytest.approx(WIDENED * (late + own))
     by_log = np.log(0.0001) ** 2
     usual = [0.5, 0.5, 0.07 * by_log, 0.09 * by_log, 0.11 * by_log]
-    assert error.squared(certain, late, own) == pytest.approx(np.array([usual, usual]) * 0.0001)
+    assert error.squared(certain, late, own, outcome()) == pytest.approx(np.array([usual, usual]) * 0.0001)
     # Late masks are believed from p = 0.89 on, w + w^2 = 1.
-    early = error.squared(np.full((2, 2), 0.8), 0 * late, own)
-    assert error.squared(np.full((2, 2), 0.8), late, own) - early == pytest.approx(WIDENED * late)
+    early = error.squared(columns(np.full((2, 2), 0.8)), 0 * late, own, outcome())
+    assert error.squared(columns(np.full((2, 2), 0.8)), late, own, outcome()) - early == pytest.approx(
+        WIDENED * late
+    )
 
 
 def test_each_of_three_classes_goes_by_itself_and_entropies_by_the_top_class():
@@ -56,7 +73,7 @@ def test_each_of_three_classes_goes_by_itself_and_entropies_by_the_top_class():
     p = np.array([[0.99, 0.01, 0.0]])
     q = np.array([0.0099, 0.0099, 0.0]) + 0.0001
     w = 2 * np.sqrt(p[0] * (1 - p[0]))
-    squared = error.squared(p, np.zeros((1, 6)), np.zeros((1, 6)))[0]
+    squared = error.squared(columns(p), np.zeros((1, 6)), np.zeros((1, 6)), outcome(3))[0]
     assert squared[:3] == pytest.approx((1 - w) * q)
     assert squared[3:] == pytest.approx([(1 - w[0]) * q[0] * np.log(0.01) ** 2] * 3)
 
@@ -70,8 +87,8 @@ def test_what_is_usual_for_nearly_certain_rows_is_found_through_the_noise_of_few
     squared = np.repeat((true * random.chisquare(9, size=len(p)) / 9)[:, None], 5, axis=1)
     squared[:, 2:] *= np.log(q[:, None]) ** 2
     nothing = np.zeros_like(squared)
-    early = fit_early_error(mean, squared, nothing, nothing, nothing)
-    late = fit_early_error(mean, squared, squared, nothing, nothing)
+    early = fit_early_error(columns(mean), squared, nothing, nothing, nothing, outcome())
+    late = fit_early_error(columns(mean), squared, squared, nothing, nothing, outcome())
     assert early.usual_early == late.usual_late
     assert np.array(early.usual_early) == pytest.approx(np.array([[quadratic, linear]] * 4), rel=0.02)
     assert early.usual_late == late.usual_early == (NONE,) * 4
@@ -79,11 +96,11 @@ def test_what_is_usual_for_nearly_certain_rows_is_found_through_the_noise_of_few
 
 def test_rows_that_never_differ_have_no_error():
     nothing = np.zeros((6, 5))
-    found = fit_early_error(np.full((6, 2), 0.5), nothing, nothing, nothing, nothing)
+    found = fit_early_error(columns(np.full((6, 2), 0.5)), nothing, nothing, nothing, nothing, outcome())
     assert found.usual_early == found.usual_late == (NONE,) * 4
 
 
 def test_what_was_not_measured_is_not_nothing():
-    half, of_all = np.full((1, 2), 0.5), np.full((1, 5), 0.5)
-    assert np.isnan(UNMEASURED.own(half, of_all, of_all, 0)).all()
-    assert np.isnan(UNMEASURED.squared(half, of_all, of_all)).all()
+    half, of_all = columns(np.full((1, 2), 0.5)), np.full((1, 5), 0.5)
+    assert np.isnan(UNMEASURED.own(half, of_all, of_all, 0, outcome())).all()
+    assert np.isnan(UNMEASURED.squared(half, of_all, of_all, outcome())).all()

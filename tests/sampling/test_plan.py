@@ -5,19 +5,21 @@ import pytest
 
 from howsure import InputError
 from howsure.errors import FileError
+from howsure.models.protocol import BFLOAT16, Level
+from howsure.sampling.design import design_of
 from howsure.sampling.error import EarlyError
-from howsure.sampling.plan import BFLOAT16, Plan, described, design_of
+from howsure.sampling.plan import Plan, described
 from howsure.sites import Site
 
 SITES = (Site(0, "a", "dropout", 0.2, (6, 6, 8)), Site(1, "b", "dropout", 0.25, (16,)))
-LEVELS = (1, 2)
+LEVELS = (Level((), 0.1, 1), Level(SITES[:1], 0.899, 1), Level(SITES[1:], 0.001, 1))
 
 
 def made():
-    design = design_of((1, 64), SITES, LEVELS, (0.1, 0.899, 0.001))
+    design = design_of((1, 64), LEVELS)
     error = EarlyError(((0.1, 0.2),) * 4, ((1e-300, 7.0),) * 4, ((0.3, 0.4),) * 4, ((1 / 3, 1e-17),) * 4)
     design = dataclasses.replace(design, one=error, group=error)
-    return Plan(design, (0.3, 0.7), BFLOAT16, described(SITES, LEVELS))
+    return Plan(design, (0.3, 0.7), BFLOAT16, described(LEVELS))
 
 
 @pytest.mark.parametrize("plan", [made(), Plan()])
@@ -27,29 +29,34 @@ def test_a_saved_plan_comes_back_equal(plan, tmp_path):
 
 
 def test_a_plan_fits_the_model_it_was_made_for_whatever_its_layers_are_called():
-    renamed = [dataclasses.replace(site, name=f"{site.name}_7") for site in SITES]
-    made().check_fits(renamed, LEVELS)
-    Plan().check_fits(SITES, LEVELS)
+    renamed = [
+        dataclasses.replace(
+            level, sites=tuple(dataclasses.replace(site, name=f"{site.name}_7") for site in level.sites)
+        )
+        for level in LEVELS
+    ]
+    made().check_fits(renamed)
+    Plan().check_fits(LEVELS)
 
 
 @pytest.mark.parametrize(
-    ("sites", "levels"),
+    "levels",
     [
-        (SITES[:1], LEVELS[:1]),
-        (SITES, (1, 1)),
-        ((dataclasses.replace(SITES[0], rate=0.5), SITES[1]), LEVELS),
-        ((dataclasses.replace(SITES[0], shape=(6, 6, 4)), SITES[1]), LEVELS),
-        ((), ()),
+        LEVELS[:2],
+        (LEVELS[0], Level(SITES, 0.9, 1)),
+        (LEVELS[0], Level((dataclasses.replace(SITES[0], rate=0.5),), 0.9, 1), LEVELS[2]),
+        (LEVELS[0], Level((dataclasses.replace(SITES[0], shape=(6, 6, 4)),), 0.9, 1), LEVELS[2]),
+        LEVELS[:1],
     ],
 )
-def test_a_plan_for_another_model_is_refused(sites, levels):
+def test_a_plan_for_another_model_is_refused(levels):
     with pytest.raises(InputError, match="made for another model"):
-        made().check_fits(sites, levels)
+        made().check_fits(levels)
 
 
 def test_the_refusal_names_both():
     with pytest.raises(InputError) as caught:
-        made().check_fits(SITES[:1], LEVELS[:1])
+        made().check_fits(LEVELS[:2])
     assert "drops 20 % of 6 × 6 × 8 at level 1; drops 25 % of 16 at level 2" in str(caught.value)
 
 

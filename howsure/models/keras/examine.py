@@ -13,9 +13,9 @@ from keras.src.backend import get_keras_mask
 from numpy.typing import NDArray
 
 from howsure.errors import ModelError
-from howsure.models import Unswitchable
 from howsure.models.keras import switch as random_layers
 from howsure.models.keras.graph import Program, Slot, Step, Value, graph_of, run
+from howsure.models.protocol import Unswitchable
 from howsure.sites import Site
 
 Array = NDArray[Any]

@@ -1,7 +1,7 @@
 """The Keras adapter: one piece of code for the JAX, TensorFlow and PyTorch backends.
 
-numpy in, numpy out. `KerasModel` examines a model without touching it and runs passes of it: what
-no random layer feeds runs once for a chunk of rows (`share`), the rest once per pass (`passes`).
+numpy in, numpy out. `KerasModel` examines a model without touching it and runs passes of it: what no random
+layer feeds runs once for a chunk of rows (`trunk`), the rest once per thinned network (`thin`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import copy
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,24 +22,21 @@ from numpy.typing import NDArray
 
 from howsure.data.rows import InputSpec, check_rows
 from howsure.errors import ModelError
-from howsure.models import Unswitchable
-from howsure.models.features import Features
 from howsure.models.keras import switch as random_layers
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.examine import examine, unswitchable
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.fast.precision import bfloat16_is_faster, in_bfloat16, reducible_steps
-from howsure.models.keras.files import load
+from howsure.models.keras.features import to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, graph_of, run, widen
 from howsure.models.keras.kept import forget, keep, kept
-from howsure.sampling.masks import draw
+from howsure.models.keras.layers import layer_infos
+from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
 from howsure.sites import Site
 
 Array = NDArray[Any]
 Tensor = Any
-
-__all__ = ["KerasModel", "adapt", "check_model", "input_specs", "load"]
 
 LARGEST_FOLD = 1 << 24
 """Numbers a folded tensor may hold, 64 MiB in float32; bounds the passes that run together."""
@@ -119,7 +118,7 @@ def check_model(model: Any) -> None:
         )
 
 
-def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list[Array], list[InputSpec]]:
+def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list[Array]]:
     """Examine a model and check the rows it is given.
 
     Args:
@@ -128,7 +127,7 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
         gaussian_noise: Whether `GaussianNoise` layers are random.
 
     Returns:
-        The adapter, the checked rows in the order of the inputs, and the inputs.
+        The adapter, and the checked rows in the order of the inputs.
     """
     check_model(model)
     if graph_of(model) is not None or getattr(model, "inputs", None):
@@ -147,7 +146,7 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
             forget(model)
         else:
             keep(model, program, settings, adapter)
-    return adapter, rows, specs
+    return adapter, rows
 
 
 def _specs_from_rows(x: Any) -> tuple[list[InputSpec], Any]:
@@ -165,18 +164,42 @@ def _specs_from_rows(x: Any) -> tuple[list[InputSpec], Any]:
     return [spec("x", x)], 0
 
 
-class Prepared(NamedTuple):
-    """Masks as passes take them.
+@dataclass(frozen=True, eq=False)
+class KerasTrunk:
+    """What all passes over some rows share: tensors, and their Keras masks.
 
     Attributes:
-        width: Passes.
-        masks: For each site its masks, or None where `kernels` stands for them.
-        kernels: For each site the kernel behind it as its masks need it, or None.
+        parts: Each (n, …), or None.
+        as_found: What tensors of the model are handled in.
     """
 
-    width: int
-    masks: list[Tensor | None]
-    kernels: list[Dropped | Folded | None]
+    parts: tuple[tuple[Tensor, Tensor | None], ...]
+    as_found: Callable[[], AbstractContextManager[None]]
+
+    def __len__(self) -> int:
+        return int(self.parts[0][0].shape[0])
+
+    def take(self, positions: NDArray[np.int64]) -> KerasTrunk:
+        """That of the rows at these positions."""
+
+        def some(tensor: Tensor) -> Tensor:
+            return None if tensor is None else keras.ops.take(tensor, positions, axis=0)
+
+        with self.as_found():
+            return replace(self, parts=tuple((some(tensor), some(mask)) for tensor, mask in self.parts))
+
+    def join(self, others: Sequence[KerasTrunk]) -> KerasTrunk:
+        """This one and others as one."""
+
+        def one(parts: Sequence[Tensor]) -> Tensor:
+            return None if parts[0] is None else keras.ops.concatenate(parts, axis=0)
+
+        with self.as_found():
+            parts = []
+            for pairs in zip(self.parts, *(other.parts for other in others), strict=True):
+                tensors, masks = zip(*pairs, strict=True)
+                parts.append((one(tensors), one(masks)))
+            return replace(self, parts=tuple(parts))
 
 
 class KerasModel:
@@ -203,96 +226,90 @@ class KerasModel:
         self.name = str(model.name)
         self.backend = keras.backend.backend()
         self.inputs = inputs
-        self.fixed_batch = _fixed_batch(model)
         self._gaussian_noise = gaussian_noise
         self._program = program
-        self._rows = [_made_up(array, self.fixed_batch or 2) for array in rows]
+        self._rows = [_made_up(array, _fixed_batch(model) or 2) for array in rows]
         self.examination = examine(model, self._program, self._rows, gaussian_noise=gaussian_noise)
         self._crossing = self._find_crossing()
         self._thinned = thinned_dense_layers(program, self.examination)
         self._state = list(model.variables) if self.backend == "jax" else []
         self._in_bfloat16: frozenset[int] = frozenset()
-        self._share = self._compile(self._run_shared)
-        self._pass = self._compile(self._run_passes)
+        self._shared = self._compile(self._run_shared)
+        self.run_passes = self._compile(self._run_passes)
         self._plain = self._compile(self._run_plain)
 
     # --- what it is ---------------------------------------------------------------------------
 
-    @property
-    def sites(self) -> tuple[Site, ...]:
-        """The random calls in order."""
-        return self.examination.sites
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """For each site the number of its level, from 1."""
-        return self.examination.levels
+    @functools.cached_property
+    def info(self) -> ModelInfo:
+        """What is known of it."""
+        found = self.examination
+        fixed = unswitchable(self.model, found)
+        return ModelInfo(
+            name=self.name,
+            framework=self.backend,
+            inputs=tuple(self.inputs),
+            output_shape=found.output_shape,
+            output_dtype=found.output_dtype,
+            ending=found.output_activation,
+            trained_for=self._trained_for(),
+            rescales=self._rescales(),
+            layers=layer_infos(found, fixed),
+            unswitchable=tuple(fixed),
+            fixed_batch=_fixed_batch(self.model),
+        )
 
     @functools.cached_property
-    def costs(self) -> tuple[float, ...]:
-        """Share of a plain prediction's cost at each level: multiply-adds, and `ELEMENTWISE` a number."""
+    def levels(self) -> tuple[Level, ...]:
+        """The shared level, then one for each random step."""
         found = self.examination
         costs = np.zeros(len(found.sizes))
         for call in counted_calls(found.calls):
             level = found.level_of[id(call.step)]
             costs[level] += multiply_adds(call) + ELEMENTWISE * int(np.prod(call.shape))
-        return tuple(float(cost) for cost in costs / max(1.0, costs.sum()))
+        of_level = [
+            tuple(site for site, level in zip(found.sites, found.levels, strict=True) if level == number)
+            for number in range(len(found.sizes))
+        ]
+        shares = costs / max(1.0, costs.sum())
+        return tuple(map(Level, of_level, shares.tolist(), found.sizes))
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Numbers in the largest tensor for one row at each level."""
-        return self.examination.sizes
+    @functools.cached_property
+    def limits(self) -> Limits:
+        """How much may run at once."""
+        foldable = self._program.foldable and _fixed_batch(self.model) is None
+        return Limits(
+            fold=LARGEST_FOLD if foldable else None,
+            trunk=SHARED_FOLDS.get(self.backend, 1) * (LARGEST_FOLD if foldable else 1),
+            trunk_size=sum(self.examination.sizes_of[slot] for slot in self._crossing),
+            precisions=(FLOAT32, BFLOAT16) if self._heavy and bfloat16_is_faster() else (FLOAT32,),
+        )
 
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Shape of the model's output for one row."""
-        return self.examination.output_shape
+    @functools.cached_property
+    def _heavy(self) -> frozenset[int]:
+        """The steps that may run in bfloat16, by identity."""
+        dense = [layers.dense for layers in self._thinned.values()]
+        return frozenset(map(id, reducible_steps(self.examination, dense)))
 
-    @property
-    def output_dtype(self) -> str:
-        """Type of number in which the model computes its output."""
-        return self.examination.output_dtype
-
-    @property
-    def output_activation(self) -> str | None:
-        """What the model ends in, read from its last layer."""
-        return self.examination.output_activation
-
-    @property
-    def trained_for(self) -> str | None:
-        """`regression` or `classes`, told from the loss the model was compiled with, or None."""
+    def _trained_for(self) -> str | None:
+        """`regression`, `classes` or `labels`, told from the loss the model was compiled with, or None."""
         loss = getattr(self.model, "loss", None) if getattr(self.model, "compiled", False) else None
         name = (
             loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
         ).lower()
         if name in REGRESSION_LOSSES:
             return "regression"
+        if "binary" in name and "crossentropy" in name and self.examination.output_shape != (1,):
+            return "labels"
         return "classes" if "crossentropy" in name else None
 
-    @property
-    def layer_names(self) -> list[str]:
-        """Paths of all layers."""
-        return list(self.examination.names.values())
-
-    @property
-    def rescales(self) -> bool:
+    def _rescales(self) -> bool:
         """Whether the model brings raw values into range itself, by a layer or by arithmetic."""
         layers = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.BatchNormalization)
         arithmetic = ("Divide", "TrueDivide", "Multiply", "Subtract")
         return any(isinstance(layer, layers) for layer in self.examination.layers[:4]) or any(
             type(step.operation).__name__ in arithmetic for step in self._program.steps[:4]
         )
-
-    def unswitchable(self) -> list[Unswitchable]:
-        """What would be random in training and cannot be switched on."""
-        return unswitchable(self.model, self.examination)
-
-    def probe(self) -> float:
-        """Largest difference between two passes over made-up rows; 0 where nothing is random."""
-        masks = [[draw(site, seed=0, group=group, size=1) for site in self.sites] for group in (0, 1)]
-        shared = self.share(self._rows)
-        first, second = (self.passes(shared, self.prepare(one, len(self._rows))) for one in masks)
-        return float(np.max(np.abs(first - second)))
 
     # --- running ------------------------------------------------------------------------------
 
@@ -305,122 +322,74 @@ class KerasModel:
         Returns:
             (n, …) with the model's output shape.
         """
-        with self._as_found():
+        with self.as_found():
             output = self._plain(*(keras.ops.convert_to_tensor(array) for array in rows))
             return np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
 
-    def features(self, rows: Sequence[Array], batch_size: int) -> Features:
+    def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What the last layer gets and puts out for the inputs (n, …), with nothing random."""
-        from howsure.models.keras.features import read_features
+        to_the_end = self._to_the_end
+        with self.as_found():
+            found = to_the_end(*map(keras.ops.convert_to_tensor, rows))
+            features, logits = (keras.ops.convert_to_numpy(tensor) for tensor in found)
+        return features, logits
 
-        return read_features(self, rows, self.inputs, batch_size)
+    @functools.cached_property
+    def _to_the_end(self) -> Callable[..., Any]:
+        return self._compile(to_last_layer(self._program, self.name, self.examination.output_shape))
 
-    def share(self, rows: Sequence[Array]) -> Any:
+    def trunk(self, rows: Sequence[Array]) -> KerasTrunk:
         """Compute once what every pass over these rows shares.
 
         Args:
             rows: The inputs, flattened, each (n, …) in its input's type.
-
-        Returns:
-            Something for `passes`; tensors, not numpy.
         """
-        with self._as_found():
-            return self._share(*(keras.ops.convert_to_tensor(array) for array in rows))
+        with self.as_found():
+            parts = self._shared(*(keras.ops.convert_to_tensor(array) for array in rows))
+        return KerasTrunk(tuple(parts), self.as_found)
 
-    def share_of(self, shared: Any, rows: Array) -> Any:
-        """What passes over some of the rows share.
-
-        Args:
-            shared: What `share` returned for n rows.
-            rows: Positions among these n; a row may come several times.
-
-        Returns:
-            Something for `passes`.
-        """
-        with self._as_found():
-
-            def some(tensor: Tensor) -> Tensor:
-                return None if tensor is None else keras.ops.take(tensor, rows, axis=0)
-
-            return [(some(tensor), some(mask)) for tensor, mask in shared]
-
-    @property
-    def shared_size(self) -> int:
-        """Numbers in what `share` returns, for one row."""
-        return sum(self.examination.sizes_of[slot] for slot in self._crossing)
-
-    def joined(self, shares: Sequence[Any]) -> Any:
-        """What `share` returned for several chunks of rows, as for one chunk of all of them."""
-        with self._as_found():
-
-            def one(parts: Sequence[Tensor]) -> Tensor:
-                return None if parts[0] is None else keras.ops.concatenate(parts, axis=0)
-
-            return [tuple(map(one, zip(*parts, strict=True))) for parts in zip(*shares, strict=True)]
-
-    def prepare(self, masks: Sequence[Array], rows: int) -> Prepared:
-        """What passes with these masks need, for as many chunks of rows as there are.
+    def thin(self, masks: Sequence[Array], rows: int) -> Thinned:
+        """The thinned networks with these masks.
 
         Args:
             masks: For each site (W_l, *site.shape), where W_l passes are told apart at its level l;
                 W_l divides W_{l+1}. See `howsure.sampling.masks.draw`.
-            rows: How many rows will run with them.
+            rows: How many rows will run through them.
+
+        Returns:
+            A function from a trunk of n rows to raw outputs (W, n, …).
         """
-        with self._as_found():
+        with self.as_found():
             kernels = [self._kernel(number, masks, rows) for number in range(len(masks))]
             kept = [
                 None if kernel is not None else keras.ops.convert_to_tensor(mask)
                 for mask, kernel in zip(masks, kernels, strict=True)
             ]
-        return Prepared(len(masks[-1]), kept, kernels)
-
-    def passes(self, shared: Any, prepared: Prepared) -> NDArray[np.float32]:
-        """Raw outputs of the passes with some masks.
-
-        Args:
-            shared: What `share` returned for n rows.
-            prepared: What `prepare` returned for the masks.
-
-        Returns:
-            (W, n, …) with W that of the last level and the model's output shape.
-        """
-        with self._as_found():
-            output = self._pass(shared, prepared.masks, prepared.kernels)
-            values = np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
-        return values.reshape(prepared.width, -1, *values.shape[1:])
+        return Thinned(self, len(masks[-1]), kept, kernels)
 
     def _kernel(self, number: int, masks: Sequence[Array], rows: int) -> Dropped | Folded | None:
         """The kernel behind a site as its masks need it, where that serves so many rows better; or None."""
         if number not in self._thinned:
             return None
         layers = self._thinned[number]
-        before = (len(mask) for mask, level in zip(masks, self.levels, strict=True) if level == layers.before)
+        before = (
+            len(mask)
+            for mask, level in zip(masks, self.examination.levels, strict=True)
+            if level == layers.before
+        )
         return layers.prepared(masks[number], max(before, default=1), rows)
 
-    def largest_fold(self) -> int | None:
-        """Numbers a folded tensor may hold, or None where passes must run one at a time."""
-        if not self._program.foldable or self.fixed_batch is not None:
-            return None
-        return LARGEST_FOLD
-
-    def largest_shared(self) -> int:
-        """Numbers that a tensor may hold in what all passes share."""
-        return SHARED_FOLDS.get(self.backend, 1) * (self.largest_fold() or 1)
+    def in_precision(self, precision: str) -> KerasModel:
+        """The same with the heavy layers of the passes in another precision."""
+        return self if precision == FLOAT32 else self._reduced
 
     @functools.cached_property
-    def _reduced(self) -> KerasModel | None:
-        heavy = reducible_steps(self.examination, [layers.dense for layers in self._thinned.values()])
-        if not heavy or not bfloat16_is_faster():
-            return None
+    def _reduced(self) -> KerasModel:
         reduced = copy.copy(self)
-        reduced._in_bfloat16 = frozenset(map(id, heavy))
-        reduced._share = reduced._compile(reduced._run_shared)
-        reduced._pass = reduced._compile(reduced._run_passes)
+        reduced._in_bfloat16 = self._heavy
+        reduced._shared = reduced._compile(reduced._run_shared)
+        reduced.run_passes = reduced._compile(reduced._run_passes)
         return reduced
-
-    def reduced(self) -> KerasModel | None:
-        """The same with the heavy layers of the passes in bfloat16, or None where that is not faster."""
-        return self._reduced
 
     def _find_crossing(self) -> list[Slot]:
         """What the repeated steps read and the shared ones, or the inputs, provide."""
@@ -436,7 +405,7 @@ class KerasModel:
 
     def _run_shared(self, *rows: Tensor) -> list[tuple[Tensor, Tensor | None]]:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
-        draws = random_layers.Masked(self.sites, [], self._gaussian_noise)
+        draws = random_layers.Masked(self.examination.sites, [], self._gaussian_noise)
         with random_layers.switched(draws, self.examination.own_calls):
             run(self.examination.shared, values, lambda step: 1, lambda step, width: self._fast(step))
         tensors = [values[slot].tensor for slot in self._crossing]
@@ -456,7 +425,9 @@ class KerasModel:
         width_of: dict[int, int] = {}
         instead: dict[int, Callable[..., Tensor]] = {}
         applied: dict[Site, Tensor] = {}
-        for site, level, mask, kernel in zip(self.sites, self.levels, masks, kernels, strict=True):
+        for site, level, mask, kernel in zip(
+            self.examination.sites, self.examination.levels, masks, kernels, strict=True
+        ):
             if mask is not None:
                 applied[site] = mask
                 width_of[id(self.examination.random_steps[level - 1])] = mask.shape[0]
@@ -506,7 +477,7 @@ class KerasModel:
         return lambda *args: without_effect([], *args)
 
     @contextlib.contextmanager
-    def _as_found(self) -> Iterator[None]:
+    def as_found(self) -> Iterator[None]:
         """On torch: no gradients, and the modules' `training` flags as found."""
         if self.backend != "torch":
             yield
@@ -556,3 +527,27 @@ def _made_up(array: Array, rows: int) -> Array:
 def _fixed_batch(model: Any) -> int | None:
     sizes = {tensor.shape[0] for tensor in getattr(model, "inputs", None) or []} - {None}
     return int(sizes.pop()) if sizes else None
+
+
+@dataclass(frozen=True, eq=False)
+class Thinned:
+    """The thinned networks with some masks.
+
+    Attributes:
+        model: Of which model.
+        width: Passes.
+        masks: For each site its masks, or None where `kernels` stands for them.
+        kernels: For each site the kernel behind it as its masks need it, or None.
+    """
+
+    model: KerasModel
+    width: int
+    masks: list[Tensor | None]
+    kernels: list[Dropped | Folded | None]
+
+    def __call__(self, trunk: KerasTrunk) -> NDArray[np.float32]:
+        """Raw outputs (W, n, …) over the n rows of a trunk."""
+        with self.model.as_found():
+            output = self.model.run_passes(list(trunk.parts), self.masks, self.kernels)
+            values = np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
+        return values.reshape(self.width, -1, *values.shape[1:])

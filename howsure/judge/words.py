@@ -1,0 +1,28 @@
+"""Scores in sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from howsure.judge.evaluate import Score
+
+
+def value_and_interval(score: Score, *, per_cent: bool = False) -> tuple[str, str]:
+    """A score, or a difference of two, as `0.0412` and `0.0371 to 0.0455`.
+
+    Args:
+        score: With as many decimals as its interval allows.
+        per_cent: Whether to multiply by 100.
+
+    Returns:
+        Value and interval. A dash for a value that is not defined; an empty interval where there is none, or
+        where resampled rows show no spread.
+    """
+    factor = 100 if per_cent else 1
+    value, low, high = (factor * number for number in (score.value, score.low, score.high))
+    if not np.isfinite(value):
+        return "–", ""
+    if not high > low:
+        return f"{value:.4g}".replace("-", "−"), ""
+    shown, interval = str(Score(value, low, high)).removesuffix(")").replace("-", "−").split(" (")
+    return shown, interval

@@ -1,0 +1,65 @@
+"""What several members say together: of an ensemble, or of changed versions of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from howsure.methods.protocol import Integers, Job, Method, Passes, Progress
+from howsure.outcomes.outcome import Estimates, Outcome
+from howsure.statistics import widening
+
+
+def begin_members(jobs: Sequence[Job], each: Method) -> Passes:
+    """Every member is drawn by `each`, block by block.
+
+    Args:
+        jobs: One for each member, of the same rows.
+        each: How a member predicts.
+    """
+    begun = [each.begin(job) for job in jobs]
+    outcome = jobs[0].outcome
+
+    def draw(numbers: Integers, progress: Progress) -> Estimates:
+        done, told = [0] * len(begun), 0
+
+        def of_member(member: int) -> Progress:
+            def finished(rows: int) -> None:
+                nonlocal told
+                done[member] += rows
+                now = sum(done) // len(done)
+                progress(now - told)
+                told = now
+
+            return finished
+
+        members = [passes.draw(numbers, of_member(number)) for number, passes in enumerate(begun)]
+        return combined(members, outcome)
+
+    return Passes(draw)
+
+
+def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
+    """What several members say together, from what each says about the same rows.
+
+    With p_m the probabilities and h_m the expected entropy of member m of M: the mean of p_m; entropy of
+    the mean; the mean of h_m as expected entropy; and as error of each mean √(Σ (v_m − v)² / (M (M − 1))) ·
+    t₀.₉₇₅(M − 1)/1.96, where v_m is p_m, −Σ p_m log p, h_m, or the difference of the last two.
+
+    Args:
+        members: M ≥ 2.
+        outcome: What they are estimates of.
+    """
+    own = np.stack([member.mean for member in members])
+    mean = own[..., : outcome.width].mean(axis=0)
+    columns = outcome.regrouped(own, mean)
+    squared = columns.var(axis=0, ddof=1) / len(members)
+    error = float(widening(len(members))) * np.sqrt(squared)
+    return Estimates(
+        columns.mean(axis=0),
+        np.maximum(error, outcome.least_error),
+        squared,
+        columns.var(axis=0),
+        np.sum([member.passes for member in members], axis=0),
+    )

@@ -1,0 +1,143 @@
+"""The method seam: what produces passes. Whoever runs one never asks which it is.
+
+    job ── begin ──> Passes ── draw, block by block ──> Estimates
+
+A method is a frozen dataclass that holds what was asked for, with the paper it follows in its docstring. It
+says what it needs of a model, and brings its own words for the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.outcomes.outcome import Estimates, Outcome
+from howsure.sampling.run import Rows
+
+Integers = NDArray[np.int64]
+Progress = Callable[[int], None]
+"""Called with the number of rows that have just been finished."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method needs of a model.
+
+    Attributes:
+        model: `Model`, `PassModel` or `FeatureModel`.
+        gaussian_noise: Whether layers that add noise are to be random too.
+    """
+
+    model: Any
+    gaussian_noise: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model, rows and what is wanted of them: what a method begins with.
+
+    Attributes:
+        model: The model, which has what the method needs.
+        rows: Its inputs, each giving rows (n, …) in the input's type for their numbers (n,).
+        total: N, number of rows.
+        outcome: What the answer of a row is.
+        seed: Seed of the passes.
+        batch_size: Rows that run together.
+        again: The same job for another method, with another model or with changed rows.
+    """
+
+    model: Any
+    rows: Sequence[Rows]
+    total: int
+    outcome: Outcome
+    seed: int
+    batch_size: int
+    again: Callable[..., Job]
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Passes that have been begun.
+
+    Attributes:
+        draw: From the numbers (n,) of a block of rows to what the passes over them say.
+        plan: The plan they follow, as it is saved with a result, or None.
+    """
+
+    draw: Callable[[Integers, Progress], Estimates]
+    plan: Mapping[str, Any] | None = None
+
+
+class Gap(Protocol):
+    """A difference of two scores with its interval."""
+
+    value: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether it is more than chance."""
+        ...
+
+
+class Standing(Protocol):
+    """How a method stands beside the yardstick on the same rows; what it explains itself by.
+
+    Attributes:
+        name: The method in a sentence: `MC dropout`.
+        yardstick: The yardstick in a sentence: `the softmax`.
+        kind: What one row is, `image` or `row`.
+        first: Whether it is the first of its kind in the comparison.
+        claimed: Mean top probability of the method.
+        claimed_by_yardstick: That of the yardstick.
+        right: Share of right answers.
+        right_at_least: Lower end of its interval.
+    """
+
+    name: str
+    yardstick: str
+    kind: str
+    first: bool
+    claimed: float
+    claimed_by_yardstick: float
+    right: float
+    right_at_least: float
+
+    def gap(self, score: str) -> Gap:
+        """The method's score less that of the yardstick."""
+        ...
+
+    def gaps_to(self, kind: type) -> Sequence[Gap]:
+        """The method's NLL less that of each compared method of a kind."""
+        ...
+
+
+@runtime_checkable
+class Method(Protocol):
+    """What produces passes."""
+
+    @property
+    def in_words(self) -> str:
+        """What it does, a sentence for the report."""
+        ...
+
+    @property
+    def needs(self) -> Needs:
+        """What it needs of a model."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Name and settings, as they are saved with a result."""
+        ...
+
+    def begin(self, job: Job) -> Passes:
+        """Prepare what all blocks share, such as a plan."""
+        ...
+
+    def why(self, standing: Standing) -> Iterator[str]:
+        """Sentences that explain how it stands beside the yardstick, if there is anything to explain."""
+        ...

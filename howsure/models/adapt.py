@@ -1,0 +1,150 @@
+"""From whatever a caller holds to a model behind the seam. One line in `ADAPTERS` adds a framework.
+
+An adapter's module has three functions: `adapt(model, x, gaussian_noise=…)` for a model and its rows,
+`input_specs(model)` for what a model takes, and `load(path, allow_code=…)` for its files.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.data.rows import InputSpec, check_rows
+from howsure.errors import FileError, HowsureWarning, ModelError
+from howsure.models.protocol import Array, FeatureModel, Model, PassModel
+
+ADAPTERS = {"keras": "howsure.models.keras"}
+"""By the package in which a model's class, or one it is made from, is defined: the adapter's module."""
+
+FILES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras"}
+"""By the ending of a model file: the framework."""
+
+_CAPABILITIES: dict[type, str] = {
+    Model: "a plain prediction",
+    PassModel: "passes with given masks",
+    FeatureModel: "the features of its last layer",
+}
+
+
+def adapt(model: Any, x: Any, *, gaussian_noise: bool = False) -> tuple[Model, list[Array]]:
+    """A model behind the seam, and its checked rows in the order of its inputs.
+
+    Args:
+        model: A model of a framework in `ADAPTERS`, or one that is behind the seam already.
+        x: (N, …) rows as the model takes them; a list or dict of arrays for several inputs.
+        gaussian_noise: Whether layers that add noise are random too.
+
+    Raises:
+        InputError: The rows do not fit.
+        ModelError: Not a model, or one that cannot be examined.
+    """
+    if isinstance(model, Model):
+        return model, check_rows(x, model.info.inputs)
+    adapted: tuple[Model, list[Array]] = _adapter_of(model).adapt(model, x, gaussian_noise=gaussian_noise)
+    return adapted
+
+
+def input_specs(model: Any) -> Sequence[InputSpec]:
+    """What a model takes, in order.
+
+    Raises:
+        ModelError: Not a model, or one that does not say it.
+    """
+    if isinstance(model, Model):
+        return model.info.inputs
+    specs: Sequence[InputSpec] = _adapter_of(model).input_specs(model)
+    return specs
+
+
+def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
+    """The model in a file, as its framework opens it.
+
+    Args:
+        path: The file.
+        allow_code: Whether a file that wants to run code may do so.
+
+    Raises:
+        FileError: Missing, damaged, or no model file.
+        ModelError: It wants to run code, or needs a class that is not known here.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise FileError("The model file does not exist", received=str(file))
+    framework = FILES.get(file.suffix)
+    if framework is None:
+        raise FileError(
+            f"'{file}' is not a model file that howsure knows", expected="a .keras file, or a legacy .h5 file"
+        )
+    return importlib.import_module(ADAPTERS[framework]).load(file, allow_code=allow_code)
+
+
+def capable(model: Model, wanted: Any, user: str) -> Any:
+    """The model, if it has what is wanted of it.
+
+    Args:
+        model: Behind the seam.
+        wanted: `Model`, `PassModel` or `FeatureModel`.
+        user: Who wants it, for the message.
+
+    Raises:
+        ModelError: It has not.
+    """
+    if not isinstance(model, wanted):
+        raise ModelError(
+            f"{user} needs {_CAPABILITIES[wanted]}, which the adapter of '{model.info.name}' does not give",
+            expected=f"a model with {_CAPABILITIES[wanted]}",
+            received=type(model).__name__,
+        )
+    return model
+
+
+def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
+    """Say aloud where bytes go into a model that seems to expect them rescaled."""
+    if model.info.rescales:
+        return
+    for array, spec in zip(rows, model.info.inputs, strict=True):
+        if not (array.dtype == np.uint8 and spec.dtype.startswith(("float", "bfloat")) and len(array)):
+            continue
+        seen = array[: min(len(array), 1024)]
+        if seen.max() > 1:
+            warnings.warn(
+                f"The rows of '{spec.name}' are uint8, from {seen.min()} to {seen.max()}, and nothing in the "
+                "model rescales them. If it was trained on values from 0 to 1, divide them by 255 first "
+                "(on the command line: --divide-by 255).",
+                HowsureWarning,
+                stacklevel=5,
+            )
+
+
+def _adapter_of(model: Any) -> Any:
+    """The module of the adapter for a model; the framework is there already, as the model is.
+
+    Raises:
+        ModelError: No adapter knows it.
+    """
+    roots = roots_of(model)
+    for framework, module in ADAPTERS.items():
+        if framework in roots:
+            return importlib.import_module(module)
+    mend = "Pass a keras.Model (Keras 3)"
+    if roots & {"tf_keras", "tensorflow"}:
+        mend = "Save it and load it with Keras 3, or rebuild it with `import keras`"
+    elif "torch" in roots:
+        mend = "Plain PyTorch modules are not supported yet; Keras models on the torch backend are"
+    raise ModelError(
+        "This is not a model howsure knows",
+        expected="a Keras 3 model, or one behind howsure.models.protocol",
+        received=f"{type(model).__module__}.{type(model).__qualname__}",
+        mend=mend,
+    )
+
+
+def roots_of(model: Any) -> set[str]:
+    """The packages in which a model's class, and those it is made from, are defined; nothing is imported."""
+    return {cls.__module__.split(".")[0] for cls in type(model).__mro__}

@@ -1,0 +1,128 @@
+"""One class per row: the answer is a distribution over K classes, the result a `Certainty`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.data.labels import check_class_names
+from howsure.models.protocol import ModelInfo
+from howsure.outcomes.distributions import SMALLEST, Distributions
+from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Told
+from howsure.outcomes.outputs import read_outputs, to_probabilities
+from howsure.results.certainty import Certainty
+from howsure.results.verdict import Thresholds, judge
+from howsure.statistics import entropy_correction, entropy_of
+
+
+@dataclass(frozen=True)
+class Classes(Distributions):
+    """Which one of K classes a row belongs to.
+
+    Args:
+        model: Name of the model, for messages.
+        outputs: `probabilities` or `logits`.
+        dtype: Type of number in which the model computes its output.
+        class_names: K names.
+        thresholds: Where the verdicts lie.
+    """
+
+    model: str
+    outputs: str
+    dtype: str
+    class_names: tuple[str, ...]
+    thresholds: Thresholds
+    name = "classes"
+
+    @classmethod
+    def of(
+        cls, info: ModelInfo, outputs: str | None, names: Sequence[str] | None, thresholds: Thresholds
+    ) -> Classes:
+        """The outcome of a model.
+
+        Args:
+            info: Of the model.
+            outputs: What the caller declared, or None.
+            names: K names, or None.
+            thresholds: Where the verdicts lie.
+
+        Raises:
+            InputError: Names that do not fit, or `outputs` is unknown.
+            ModelError: The output is not a distribution over classes, or does not say what it is.
+        """
+        kind = read_outputs(outputs, info)
+        class_names = check_class_names(names, max(2, info.output_shape[-1]))
+        return cls(info.name, kind, info.output_dtype, class_names, thresholds)
+
+    @property
+    def width(self) -> int:
+        """K."""
+        return len(self.class_names)
+
+    @property
+    def distributions(self) -> int:
+        """One."""
+        return 1
+
+    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+        """(W, n, K) probabilities."""
+        return to_probabilities(raw, self.outputs, self.model, rows, self.dtype)
+
+    def entropy(self, probabilities: Floats) -> Floats:
+        """(…, 1) nats."""
+        return entropy_of(probabilities)[..., None]
+
+    def cross_entropy(self, probabilities: Floats, reference: Floats) -> Floats:
+        """(…, 1) nats."""
+        surprise = -np.log(np.maximum(reference, SMALLEST))
+        return np.asarray(np.einsum("...k,...k->...", probabilities, surprise)[..., None])
+
+    def least_moved(self, probabilities: Floats) -> Floats:
+        """(…, 1) that of the top class."""
+        return np.asarray(probabilities.max(axis=-1, keepdims=True))
+
+    def fitted_on(self, mean: Floats) -> Booleans:
+        """(n, C) the two top classes and the entropies; others are nearly 0, and more than enough."""
+        p = mean[..., : self.width]
+        fitted = np.ones(mean.shape, dtype=bool)
+        fitted[..., : self.width] = p >= np.partition(p, -2, axis=-1)[..., -2, None]
+        return fitted
+
+    def doubt(self, values: Floats) -> Floats:
+        """(n,) gap between the two top probabilities."""
+        two = np.partition(values, -2, axis=-1)[..., -2:]
+        return np.asarray(two[..., 1] - two[..., 0])
+
+    def is_enough(self, mean: Floats, error: Floats, target_error: float) -> Booleans:
+        """(n,) whether every probability is known to `target_error` and the verdict is settled."""
+        p, mc_error = mean[:, : self.width], error[:, : self.width]
+        _, settled = judge(p, mc_error, self.thresholds)
+        return np.asarray(np.all(mc_error <= target_error, axis=-1) & settled)
+
+    def result(self, estimates: Estimates, told: Told) -> Certainty:
+        """A `Certainty` of N rows."""
+        probabilities, _, expected, _ = self.parts(estimates.mean)
+        mc_error, of_total, of_expected, of_mutual = self.parts(estimates.error)
+        squared, *_ = self.parts(estimates.squared_error)
+        return Certainty(
+            probabilities=probabilities,
+            mc_error=mc_error,
+            # Not above the entropy of the mean, where rounding would have it so.
+            expected_entropy=np.minimum(expected[:, 0], entropy_of(probabilities)),
+            passes=estimates.passes,
+            class_names=self.class_names,
+            row=told.row,
+            entropy_correction=entropy_correction(probabilities, squared),
+            entropy_error=of_total[:, 0],
+            expected_entropy_error=of_expected[:, 0],
+            mutual_information_error=of_mutual[:, 0],
+            kind=told.kind,
+            thresholds=self.thresholds,
+            method=told.method,
+            seed=told.seed,
+            plan=told.plan,
+            version=told.version,
+        )

@@ -1,0 +1,93 @@
+"""Columns of outcomes that are distributions: probabilities, and three entropies of each distribution.
+
+With K probabilities in D distributions a pass has C = K + 3 D columns:
+
+    p_1 … p_K │ −Σ p log(reference), D of them │ entropy of the pass, D │ their difference, D
+
+Where the reference is the mean, the mean of the second kind is the entropy of the mean (total uncertainty).
+That of the third is the expected entropy, that of the fourth the mutual information (Houlsby and others
+2011). So each of them has the error of a plain mean.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from howsure.outcomes.outcome import Floats, Outcome
+from howsure.statistics import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
+
+SMALLEST = np.finfo(np.float32).tiny
+"""Stands for a probability of 0 in a logarithm."""
+
+
+class Distributions(Outcome):
+    """Outcomes whose values are probabilities."""
+
+    @property
+    @abstractmethod
+    def distributions(self) -> int:
+        """D, how many distributions the K probabilities make."""
+
+    @abstractmethod
+    def entropy(self, probabilities: Floats) -> Floats:
+        """(…, D) nats, entropies of the distributions (…, K)."""
+
+    @abstractmethod
+    def cross_entropy(self, probabilities: Floats, reference: Floats) -> Floats:
+        """(…, D) nats, −Σ p log(reference) of distributions (…, K)."""
+
+    @abstractmethod
+    def least_moved(self, probabilities: Floats) -> Floats:
+        """(…, D) the probability that the entropies of a distribution go by."""
+
+    def derived(self, values: Floats, reference: Floats) -> Floats:
+        """(W, n, 3 D) what the three entropies are means of."""
+        total, own = self.cross_entropy(values, reference), self.entropy(values)
+        return np.concatenate([total, own, total - own], axis=-1)
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """(C,) 0 for probabilities, 1 to 3 for the entropies."""
+        of_entropies = (number for number in (1, 2, 3) for _ in range(self.distributions))
+        return (*(0 for _ in range(self.width)), *of_entropies)
+
+    @property
+    def least_error(self) -> tuple[float, ...]:
+        """(C,) the floors of probabilities and of entropies."""
+        return tuple(ENTROPY_ERROR_FLOOR if family else ERROR_FLOOR for family in self.families)
+
+    def goes_by(self, mean: Floats) -> Floats:
+        """(…, C) the class's own probability; for entropies that of `least_moved`."""
+        probabilities = mean[..., : self.width]
+        top = self.least_moved(probabilities)
+        return np.concatenate([probabilities, top, top, top], axis=-1)
+
+    def moves(self, q: Floats) -> Floats:
+        """(…, C) 1 for probabilities, and |log q| for entropies, which move by about so much."""
+        moved = np.ones_like(q)
+        moved[..., self.width :] = np.abs(np.log(q[..., self.width :]))
+        return moved
+
+    def regrouped(self, columns: Floats, mean: Floats) -> Floats:
+        """(…, C) with the total entropy, and the mutual information, seen from `mean`."""
+        probabilities, _, expected, _ = self.parts(columns)
+        total = self.cross_entropy(probabilities, mean)
+        return np.concatenate([probabilities, total, expected, total - expected], axis=-1)
+
+    def spread(self, spread: Floats) -> Floats:
+        """(…, C) with the sum of both entropies' spreads for the mutual information.
+
+        The mutual information of a cell knows nothing of other cells.
+        """
+        mended = spread.copy()
+        _, total, expected, mutual = self.parts(mended)
+        mutual[:] = total + expected
+        return mended
+
+    def parts(self, columns: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """(…, K), and three times (…, D): probabilities, total, expected entropy, mutual information."""
+        ends = self.width + self.distributions * np.arange(3)
+        first, second, third, fourth = np.split(columns, ends, axis=-1)
+        return first, second, third, fourth

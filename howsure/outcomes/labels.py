@@ -1,0 +1,162 @@
+"""Several labels per row: each of K labels has its own yes or no, the result is a `MultilabelCertainty`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from howsure.data.labels import check_class_names
+from howsure.data.rows import in_rows
+from howsure.errors import ModelError
+from howsure.models.protocol import ModelInfo
+from howsure.outcomes.distributions import SMALLEST, Distributions
+from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Told
+from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.verdict import Thresholds, judge
+from howsure.statistics import entropy_correction, entropy_of
+
+LABEL_PROBABILITIES = "label-probabilities"
+LABEL_LOGITS = "label-logits"
+
+
+@dataclass(frozen=True)
+class Labels(Distributions):
+    """Which of K labels a row has; none excludes another.
+
+    Args:
+        model: Name of the model, for messages.
+        outputs: `label-probabilities` or `label-logits`.
+        label_names: K names.
+        thresholds: Where the verdicts on each label lie.
+    """
+
+    model: str
+    outputs: str
+    label_names: tuple[str, ...]
+    thresholds: Thresholds
+    name = "labels"
+
+    @classmethod
+    def of(
+        cls, info: ModelInfo, outputs: str | None, names: Sequence[str] | None, thresholds: Thresholds
+    ) -> Labels | None:
+        """The outcome of a model, or None where its output is no yes or no for each of K labels.
+
+        Args:
+            info: Of the model.
+            outputs: What the caller declared, or None: K > 1 sigmoids, or as many linear outputs of a model
+                that was trained with binary cross-entropy, are read as labels.
+            names: K names, or None.
+            thresholds: Where the verdicts lie.
+
+        Raises:
+            InputError: Names that do not fit.
+            ModelError: Declared, but the output is not one number for each label.
+        """
+        several = len(info.output_shape) == 1 and info.output_shape[0] > 1
+        if outputs is None and several:
+            if info.ending == "sigmoid":
+                outputs = LABEL_PROBABILITIES
+            elif info.ending == "linear" and info.trained_for == "labels":
+                outputs = LABEL_LOGITS
+        if outputs not in (LABEL_PROBABILITIES, LABEL_LOGITS):
+            return None
+        if len(info.output_shape) != 1:
+            raise ModelError(
+                f"The output of model '{info.name}' is not one number per label",
+                expected="an output of shape (rows, labels)",
+                received=f"(rows, {', '.join(map(str, info.output_shape))})",
+            )
+        return cls(info.name, outputs, check_class_names(names, info.output_shape[0]), thresholds)
+
+    @property
+    def width(self) -> int:
+        """K."""
+        return len(self.label_names)
+
+    @property
+    def distributions(self) -> int:
+        """One for each label."""
+        return self.width
+
+    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+        """(W, n, K) probabilities that a row has each label."""
+        bad = ~np.isfinite(raw).all(axis=(0, 2))
+        if bad.any():
+            where = in_rows(int(bad.sum()), rows[bad][:5].tolist())
+            raise ModelError(
+                f"Model '{self.model}' put out NaN or infinity {where}",
+                mend="Check the model's weights and the range of these rows",
+            )
+        values = raw.astype(np.float64)
+        if self.outputs == LABEL_LOGITS:
+            return np.asarray(expit(values))
+        outside = (values < -1e-6) | (values > 1 + 1e-3)
+        if outside.any():
+            row = int(np.argmax(outside.any(axis=(0, 2))))
+            one_pass = int(np.argmax(outside[:, row].any(axis=-1)))
+            raise ModelError(
+                f"The outputs of model '{self.model}' are no probabilities, first in row {rows[row]}",
+                expected="numbers from 0 to 1, one for each label",
+                received=np.array2string(values[one_pass, row, :6], precision=4),
+                mend="If the model ends in logits, say so: outputs='label-logits'",
+            )
+        return np.clip(values, 0.0, 1.0)
+
+    def entropy(self, probabilities: Floats) -> Floats:
+        """(…, K) nats, of yes and no."""
+        return entropy_of(_both(probabilities))
+
+    def cross_entropy(self, probabilities: Floats, reference: Floats) -> Floats:
+        """(…, K) nats."""
+        surprise = -np.log(np.maximum(_both(reference), SMALLEST))
+        return np.asarray(np.sum(_both(probabilities) * surprise, axis=-1))
+
+    def least_moved(self, probabilities: Floats) -> Floats:
+        """(…, K) the label's own."""
+        return probabilities
+
+    def doubt(self, values: Floats) -> Floats:
+        """(n,) of the most undecided label, how far yes and no are apart."""
+        return np.asarray(np.min(np.abs(2 * values - 1), axis=-1))
+
+    def is_enough(self, mean: Floats, error: Floats, target_error: float) -> Booleans:
+        """(n,) whether every probability is known to `target_error` and every verdict is settled."""
+        p, mc_error = mean[:, : self.width], error[:, : self.width]
+        _, settled = judge(_both(p), np.stack([mc_error, mc_error], axis=-1), self.thresholds)
+        return np.asarray(np.all((mc_error <= target_error) & settled, axis=-1))
+
+    def result(self, estimates: Estimates, told: Told) -> MultilabelCertainty:
+        """A `MultilabelCertainty` of N rows."""
+        probabilities, _, expected, _ = self.parts(estimates.mean)
+        mc_error, of_total, of_expected, of_mutual = self.parts(estimates.error)
+        squared, *_ = self.parts(estimates.squared_error)
+        return MultilabelCertainty(
+            probabilities=probabilities,
+            mc_error=mc_error,
+            expected_entropy=np.minimum(expected, self.entropy(probabilities)),
+            passes=estimates.passes,
+            label_names=self.label_names,
+            row=told.row,
+            entropy_correction=entropy_correction(
+                _both(probabilities), np.stack([squared, squared], axis=-1)
+            ),
+            entropy_error=of_total,
+            expected_entropy_error=of_expected,
+            mutual_information_error=of_mutual,
+            kind=told.kind,
+            thresholds=self.thresholds,
+            method=told.method,
+            seed=told.seed,
+            plan=told.plan,
+            version=told.version,
+        )
+
+
+def _both(probabilities: Floats) -> Floats:
+    """(…, K, 2) the probabilities of no and yes."""
+    return np.stack([1 - probabilities, probabilities], axis=-1)

@@ -1,0 +1,165 @@
+"""The outcome seam: what the answer of a row is, and which numbers are averaged over passes for it.
+
+    raw outputs of W passes  (W, n, …)
+      │ values                          one pass at a time, so that means come after
+      ▼
+    values                   (W, n, K)   what a pass says of a row
+      │ derived                         more numbers of the same passes, seen from some mean
+      ▼
+    columns                  (W, n, C)   the values and what is derived from them; C = K + …
+      │ plain means over passes, and their errors: `howsure.sampling`
+      ▼
+    result                               one `Certainty` or its like
+
+The engine knows of an answer no more than this: every column's plain mean over passes is an estimate.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """What the passes over N rows say, in C columns.
+
+    Attributes:
+        mean: (N, C) mean over the passes.
+        error: (N, C) its standard error, such that ± 1.96 of it covers 95 %; NaN where unknown.
+        squared_error: (N, C) squared standard error as it is expected to be, not widened for intervals.
+        variance: (N, C) variance over the passes.
+        passes: (N,) passes spent on each row.
+    """
+
+    mean: Floats
+    error: Floats
+    squared_error: Floats
+    variance: Floats
+    passes: Integers
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a result tells of how it came about.
+
+    Attributes:
+        row: (N,) number of each row in the input.
+        kind: What one row is, `image` or `row`.
+        method: Name and settings of the method.
+        seed: Seed of the passes.
+        plan: The plan the passes followed, or None.
+        version: Version of howsure.
+    """
+
+    row: Integers
+    kind: str
+    method: Mapping[str, Any]
+    seed: int
+    plan: Mapping[str, Any] | None
+    version: str
+
+
+class Outcome(ABC):
+    """What the answer of a row is.
+
+    A subclass says at least `width`, `values`, `is_enough` and `result`. The rest has defaults that hold for
+    plain numbers, whose error goes by nothing but what the passes over a row show.
+    """
+
+    name: ClassVar[str]
+    """One word for it."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """K, how many values a pass has for a row."""
+
+    @abstractmethod
+    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+        """What is averaged over passes.
+
+        Args:
+            raw: (W, n, …) outputs of the model in W passes.
+            rows: (n,) numbers of the rows, for messages.
+
+        Returns:
+            (W, n, K) in double precision.
+        """
+
+    @abstractmethod
+    def is_enough(self, mean: Floats, error: Floats, target_error: float) -> Booleans:
+        """(n,) whether a row needs no more passes.
+
+        Args:
+            mean: (n, C) columns so far.
+            error: (n, C) their standard errors.
+            target_error: Largest standard error of a value that is good enough.
+        """
+
+    @abstractmethod
+    def result(self, estimates: Estimates, told: Told) -> Any:
+        """What `howsure.assess` returns for these rows."""
+
+    def derived(self, values: Floats, reference: Floats) -> Floats:
+        """(W, n, C − K) more numbers of each pass whose plain means are estimates.
+
+        Args:
+            values: (W, n, K).
+            reference: (n, K) a mean of the values that stands for the final one; what that changes is of
+                second order.
+        """
+        return np.zeros((*values.shape[:-1], 0))
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """(C,) for each column which constants of a plan its error follows, from 0."""
+        return (0,) * self.width
+
+    @property
+    def least_error(self) -> tuple[float, ...]:
+        """(C,) least error ever reported for a column."""
+        return (0.0,) * len(self.families)
+
+    def doubt(self, values: Floats) -> Floats:
+        """(n,) how undecided rows with these mean values (n, K) are: the smaller, the more undecided."""
+        return np.zeros(len(values))
+
+    def goes_by(self, mean: Floats) -> Floats:
+        """(…, C) the probability that the error of each column goes by.
+
+        A column whose probability is near 0 or 1 gets the usual error of such columns, and one at 0.5 that
+        which the passes over its row show.
+        """
+        return np.full(mean.shape, 0.5)
+
+    def moves(self, q: Floats) -> Floats:
+        """(…, C) how far a column moves where its probability p moves by one; q is about p (1 − p)."""
+        return np.ones_like(q)
+
+    def fitted_on(self, mean: Floats) -> Booleans:
+        """(n, C) the columns of rows with these means to which the constants of a plan are fitted."""
+        return np.ones(mean.shape, dtype=bool)
+
+    def regrouped(self, columns: Floats, mean: Floats) -> Floats:
+        """(…, C) the columns of a part of the passes, seen from the mean (…, K) of all values.
+
+        Only columns that depend on the reference of `derived` change.
+        """
+        return columns
+
+    def spread(self, spread: Floats) -> Floats:
+        """(…, C) variance of columns over cells, mended where a cell cannot know of the others."""
+        return spread

@@ -1,0 +1,41 @@
+"""Raw outputs as they are, for whoever wants means and variances and no verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
+
+
+@dataclass(frozen=True)
+class Raw(Outcome):
+    """The numbers a model puts out, whatever they mean.
+
+    Args:
+        shape: Shape of the output for one row.
+    """
+
+    shape: tuple[int, ...]
+    name = "raw"
+
+    @property
+    def width(self) -> int:
+        """How many numbers there are for a row."""
+        return math.prod(self.shape)
+
+    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+        """(W, n, K) the numbers, laid out one after the other."""
+        return raw.astype(np.float64).reshape(*raw.shape[:2], -1)
+
+    def is_enough(self, mean: Floats, error: Floats, target_error: float) -> Booleans:
+        """(n,) whether all errors are small enough."""
+        return np.asarray(np.all(error <= target_error, axis=-1))
+
+    def result(self, estimates: Estimates, told: Told) -> tuple[Floats, Floats]:
+        """Mean and variance over the passes, each (N, *shape)."""
+        shape = (len(estimates), *self.shape)
+        return estimates.mean.reshape(shape), estimates.variance.reshape(shape)

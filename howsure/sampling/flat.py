@@ -1,0 +1,131 @@
+"""Flat passes in balanced groups, each with masks of its own at all levels; their spread tells the error.
+
+round 1   group 1 │ group 2 │ …     exactly `passes` of them, or about `FIRST_FLAT`
+round 2   as many again, for rows that need more, until `max_passes`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure import tuning
+from howsure.models.protocol import Array, PassModel
+from howsure.outcomes.outcome import Estimates
+from howsure.sampling.balance import group_sizes
+from howsure.sampling.estimate import Sums
+from howsure.sampling.masks import draw
+from howsure.sampling.run import Run
+from howsure.statistics import widening
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups of one round.
+
+    Attributes:
+        first: Number of the first group.
+        sizes: Passes of each.
+    """
+
+    first: int
+    sizes: tuple[int, ...]
+
+
+class Flat:
+    """Balanced groups of flat passes, drawn for one model.
+
+    Args:
+        model: What they are passes of.
+        seed: Seed of the masks.
+        passes: T, exactly so many for every row, or None for as many as each needs.
+        max_passes: Where a row stops at the latest, or None.
+        balanced: False for independent passes.
+    """
+
+    rows_per_call = np.iinfo(np.int64).max
+    """Any number of rows runs together: passes do not have to."""
+
+    def __init__(
+        self, model: PassModel, seed: int, *, passes: int | None, max_passes: int | None, balanced: bool
+    ) -> None:
+        self._model, self._seed = model, seed
+        self._sites = [site for level in model.levels for site in level.sites]
+        self._passes, self._max_passes, self._balanced = passes, max_passes, balanced
+        self._kept: dict[int, list[Array]] = {}
+
+    def rounds(self) -> Iterator[Groups]:
+        """The groups of each round."""
+        most = tuning.MOST_FLAT if self._max_passes is None else self._max_passes
+        first = min(tuning.FIRST_FLAT, most) if self._passes is None else self._passes
+        sizes = group_sizes(self._sites, first, balanced=self._balanced)
+        done = groups = 0
+        while sizes:
+            self._kept.clear()
+            yield Groups(groups, sizes)
+            done, groups = done + sum(sizes), groups + len(sizes)
+            again = 0 if self._passes is not None else min(done, most - done) // sizes[-1]
+            sizes = (sizes[-1],) * again
+
+    def draw(
+        self, groups: Groups, run: Run, sums: Sums, at: Integers, chunk: Integers, trunk: Any, rows: int
+    ) -> None:
+        """Add some groups to the sums of rows; see `howsure.sampling.tree.Tree.draw`."""
+        fold = self._model.limits.fold
+        largest = max((level.size for level in self._model.levels[1:]), default=1)
+        together = 1 if fold is None else max(1, fold // (len(chunk) * largest))
+        for bunch in _bunches(groups.sizes, together):
+            masks = self._masks_of(groups, bunch)
+            parts = -(-len(masks[0]) // min(len(masks[0]), together))
+            slices = zip(*(np.array_split(mask, parts) for mask in masks), strict=True)
+            values = np.concatenate(
+                [run.values(self._model.thin(list(part), len(chunk))(trunk), chunk) for part in slices]
+            )
+            for group in np.split(values, np.cumsum([groups.sizes[number] for number in bunch])[:-1]):
+                sums.add_group(group, run.outcome, at)
+
+    def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
+        """What rows say, each by the spread of its groups."""
+        squared = sums.replicated_error(rows)
+        error = np.sqrt(squared) * widening(sums.units[rows])[:, None]
+        return Estimates(
+            sums.mean[rows],
+            np.maximum(error, run.outcome.least_error),
+            np.nan_to_num(squared),  # of one group nothing is known
+            sums.variance(rows),
+            sums.passes[rows],
+        )
+
+    def _masks_of(self, groups: Groups, numbers: Sequence[int]) -> list[Array]:
+        """For each site the masks of these groups, one after the other."""
+        of_groups = [self._of_group(groups, number) for number in numbers]
+        return [np.concatenate(parts) for parts in zip(*of_groups, strict=True)]
+
+    def _of_group(self, groups: Groups, number: int) -> list[Array]:
+        """For each site the masks of one group; kept where those of a round are small, else drawn again."""
+        if number in self._kept:
+            return self._kept[number]
+        group, size = groups.first + number, groups.sizes[number]
+        masks: list[Array] = [draw(site, seed=self._seed, group=group, size=size) for site in self._sites]
+        units = sum(int(np.prod(site.shape)) for site in self._sites)
+        if units * sum(groups.sizes) * 4 <= tuning.KEPT_MASKS:
+            self._kept[number] = masks
+        return masks
+
+
+def _bunches(sizes: Sequence[int], fold: int) -> Iterator[list[int]]:
+    """Consecutive groups that fit into `fold` passes together, at least one at a time."""
+    bunch: list[int] = []
+    for group, size in enumerate(sizes):
+        if bunch and sum(sizes[g] for g in bunch) + size > fold:
+            yield bunch
+            bunch = []
+        bunch.append(group)
+    yield bunch

@@ -1,0 +1,73 @@
+"""What a pilot measures: the share of the variance that each level brings, and the constants of the error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.outcomes.outcome import Outcome
+from howsure.sampling.error import EarlyError, fit_early_error
+from howsure.sampling.estimate import Estimate
+
+Floats = NDArray[np.float64]
+
+
+def measure_early_errors(
+    replicates: Sequence[Sequence[Estimate]], outcome: Outcome
+) -> tuple[EarlyError, EarlyError]:
+    """Constants for the errors of one cell and of the mean over a group, from a pilot.
+
+    Args:
+        replicates: Independent groups of cells on the same rows, and in each the estimate of every cell.
+        outcome: What they are estimates of.
+    """
+    of_cells = np.asarray([[cell.mean for cell in group] for group in replicates])
+    late = np.mean([[cell.late for cell in group] for group in replicates], axis=(0, 1))
+    variance = np.mean([[cell.variance for cell in group] for group in replicates], axis=(0, 1))
+    cells, means = of_cells.shape[1], of_cells.mean(axis=1)
+    of_groups = outcome.regrouped(means, means[..., : outcome.width])
+    spread = np.zeros_like(late)
+    if cells > 1:
+        spread = outcome.spread(of_cells.var(axis=1, ddof=1)).mean(axis=0)
+    mean = of_cells.mean(axis=(0, 1))
+    nothing = np.zeros_like(spread)
+    return (
+        fit_early_error(mean, _variance_of_one(of_cells), late, variance, nothing, outcome),
+        fit_early_error(mean, of_groups.var(axis=0, ddof=1), late / cells, variance, spread, outcome),
+    )
+
+
+def _variance_of_one(values: Floats) -> Floats:
+    """Variance of a single estimate, from R groups of S cells (R, S, n, C).
+
+    Cells of one group are balanced against each other, so their spread alone would be too large; around
+    the mean of all, which balance makes exact but for the spread of the groups, it is not.
+    """
+    of_groups = values.mean(axis=1).var(axis=0, ddof=1)
+    if values.shape[1] == 1:
+        return np.asarray(of_groups)
+    return np.asarray(values.var(axis=(0, 1)) + of_groups / len(values))
+
+
+def measure_shares(passes: Sequence[Floats], ratios: Sequence[int]) -> tuple[float, ...]:
+    """Share of the predictive variance that each level brings, pooled over rows and values.
+
+    Args:
+        passes: (W, n, K) of every cell of one group.
+        ratios: Masks at each level for each mask at the level before.
+
+    Returns:
+        For each level the share of its branching, and for the first level that of the cells.
+    """
+    means = np.asarray(passes).reshape(len(passes), *ratios, *passes[0].shape[1:])
+    brought = np.zeros(1 + len(ratios))
+    for axis in reversed(range(len(brought))):
+        # Balanced masks spread more among themselves than alone; dividing by their number, not by one
+        # less, makes up for it.
+        brought[axis] = means.var(axis=axis).mean()
+        means = means.mean(axis=axis)
+    brought[1] += brought[0]
+    total = max(brought[1:].sum(), 1e-300)
+    return tuple((brought[1:] / total).tolist())

@@ -1,0 +1,76 @@
+"""Whether passes of a model differ, seen by drawing two of them; and what to say where they do not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from howsure.data.rows import made_up_rows
+from howsure.errors import HowsureWarning, ModelError
+from howsure.models.protocol import Array, PassModel
+from howsure.sampling.masks import draw
+from howsure.sites import Site
+
+
+def sites_of(model: PassModel) -> tuple[Site, ...]:
+    """The random calls of a model, in order."""
+    return tuple(site for level in model.levels for site in level.sites)
+
+
+def largest_difference(model: PassModel, like: Sequence[Array] | None = None) -> float:
+    """Largest difference between two passes over made-up rows; 0 where nothing is random."""
+    sites = sites_of(model)
+    if not sites:
+        return 0.0
+    rows = made_up_rows(model.info.inputs, like, model.info.fixed_batch or 2)
+    trunk, count = model.trunk(rows), len(rows[0])
+    first, second = (
+        model.thin([draw(site, seed=0, group=group, size=1) for site in sites], count)(trunk)
+        for group in (0, 1)
+    )
+    return float(np.max(np.abs(first - second)))
+
+
+def check_that_passes_differ(model: PassModel, like: Sequence[Array]) -> None:
+    """Zero spread over all rows is a `ModelError`, unless the rows are to blame and not the model."""
+    if largest_difference(model, like) == 0:
+        raise ModelError(
+            f"All passes of model '{model.info.name}' are the same, although it has random layers",
+            expected="outputs that depend on what "
+            + ", ".join(f"'{site.name}'" for site in sites_of(model))
+            + " drops",
+            mend="howsure.audit(model) shows where the randomness is lost",
+        )
+
+
+def check_random(model: PassModel) -> None:
+    """Raise a `ModelError` unless something in a model can be made random; say what in it cannot."""
+    info = model.info
+    refused = [found for found in info.unswitchable if found.refused]
+    if refused:
+        raise ModelError(
+            f"Layer '{refused[0].name}' cannot be done right: {refused[0].what}",
+            expected="layers that leave the drawing to Keras's random layers",
+            mend="In a subclass of Dropout draw through super().call(inputs, training=True); elsewhere use a "
+            "Dropout layer",
+        )
+    left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in info.unswitchable)
+    if not sites_of(model):
+        names = ", ".join(dict.fromkeys(layer.name.partition("#")[0] for layer in info.layers))
+        raise ModelError(
+            f"Model '{info.name}' has no random layer that can be switched on, so all its passes would be "
+            "the same" + (f", and what is random in it is out of reach ({left_fixed})" if left_fixed else ""),
+            expected="Dropout (rate above 0), SpatialDropout, AlphaDropout or GaussianDropout",
+            received=f"layers {names or 'none'}",
+            mend="What needs no random layer: method=howsure.Softmax(), or howsure.Ensemble([…]) of networks "
+            "trained from different seeds. To use dropout, train a network that has it",
+        )
+    if left_fixed:
+        warnings.warn(
+            f"Part of what is random in model '{info.name}' cannot be switched on yet and stays off, so "
+            f"its uncertainty may be understated: {left_fixed}.",
+            HowsureWarning,
+            stacklevel=4,
+        )

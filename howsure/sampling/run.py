@@ -1,0 +1,106 @@
+"""A model, rows and an outcome: what drawing passes needs. Rows come in chunks, each with its trunk.
+
+block   rows whose sums are held at a time
+chunk   rows that run together: at most `batch_size`, and no more than a folded tensor may hold
+trunk   what all passes over a chunk share, computed once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.models.protocol import Array, PassModel
+from howsure.outcomes.outcome import Outcome
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+Chunk = tuple[Integers, Any]
+"""Positions of rows that run together, and the trunk of all passes over them."""
+
+ChunksOf = Callable[[Integers], Iterator[Chunk]]
+"""Brings rows at some positions, chunk by chunk."""
+
+
+class Rows(Protocol):
+    """Rows of one input."""
+
+    def __getitem__(self, numbers: Any) -> Array:
+        """Rows (n, …) with these numbers (n,), in the type of the input."""
+        ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """What drawing passes needs.
+
+    Attributes:
+        model: The model.
+        rows: Its inputs; each gives rows (n, …) in the input's type for their numbers (n,).
+        numbers: (N,) numbers of the rows at hand; positions count among these.
+        outcome: What the answer of a row is.
+        seed: Seed of the masks.
+        batch_size: Rows that run together at most.
+    """
+
+    model: PassModel
+    rows: Sequence[Rows]
+    numbers: Integers
+    outcome: Outcome
+    seed: int
+    batch_size: int
+
+    def values(self, raw: NDArray[np.float32], chunk: Integers) -> Floats:
+        """(W, n, K) values of raw outputs (W, n or more, …) of passes over a chunk, which may be padded."""
+        return self.outcome.values(raw[:, : len(chunk)], self.numbers[chunk])
+
+    def batches(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, list[Array]]]:
+        """Positions of rows that run together, and the rows of each input (padded with the last row)."""
+        for chunk, filled in self._filled_up(positions, rows_per_call):
+            yield chunk, [rows[self.numbers[filled]] for rows in self.rows]
+
+    def chunks(self, positions: Integers, rows_per_call: int) -> Iterator[Chunk]:
+        """Rows that run together, and their trunk, computed anew."""
+        for chunk, inputs in self.batches(positions, rows_per_call):
+            yield chunk, self.model.trunk(inputs)
+
+    def chunks_of(self, rows: Integers, trunk: Any, rows_per_call: int) -> ChunksOf:
+        """`chunks` of any of some rows, given their positions and their trunk."""
+
+        def chunks(positions: Integers) -> Iterator[Chunk]:
+            for chunk, filled in self._filled_up(positions, rows_per_call):
+                yield chunk, trunk.take(places(rows, filled))
+
+        return chunks
+
+    def trunk(self, positions: Integers) -> Any:
+        """The trunk of many rows, computed in large chunks."""
+        at_once = max(1, self.model.limits.trunk // self.model.levels[0].size)
+        first, *others = (trunk for _, trunk in self.chunks(positions, at_once))
+        return first.join(others)
+
+    def _filled_up(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, Integers]]:
+        """Positions of rows that run together, and the same filled up with the last to what really runs."""
+        fixed = self.model.info.fixed_batch
+        size = fixed or min(self.batch_size, rows_per_call)
+        for start in range(0, len(positions), size):
+            chunk = positions[start : start + size]
+            wanted = fixed or min(size, padded(len(chunk)))
+            yield chunk, np.concatenate([chunk, np.full(wanted - len(chunk), chunk[-1])])
+
+
+def padded(rows: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16 …: few shapes, so that little is compiled anew."""
+    power = 1 << (rows - 1).bit_length()
+    return power * 3 // 4 if 4 * rows <= 3 * power and power >= 4 else power
+
+
+def places(among: Integers, wanted: Integers) -> Integers:
+    """Where in `among`, which holds each number once, the wanted numbers are."""
+    order = np.argsort(among)
+    return np.asarray(order[np.searchsorted(among, wanted, sorter=order)])
