@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.data.rows import in_rows
+from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError, ModelError
 from howsure.models import framework_of
 
@@ -73,6 +73,7 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
 
 
 def _checked(name: str, given: ArrayLike) -> NDArray[np.float32]:
+    check_unmasked(given, f"The {name}")
     array = np.asarray(given)
     if array.ndim != 2 or array.shape[1] < 1 or array.dtype.kind not in "fiu":
         raise InputError(
