@@ -14,6 +14,7 @@ import numpy as np
 
 from howsure.assess import Method
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, HIGHER_IS_BETTER, Comparison
+from howsure.judge.calibrate import without_mistakes
 from howsure.judge.evaluate import Score
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
@@ -93,6 +94,12 @@ def lead(comparison: Comparison) -> str:
     if ranking.best is None:
         return "Nothing could be compared."
     truer = better(comparison, "nll")
+    truer = [method for method in truer if method not in comparison.unsupported]
+    if not truer and comparison.unsupported:
+        return (
+            f"Take {the(yardstick)}: nothing else here is known to have truer percentages. Calibration does "
+            f"not count. {without_mistakes(len(comparison.truth))}."
+        )
     if not truer:
         return f"Take {the(yardstick)}: nothing else here has truer percentages by more than chance."
     among = [method for method in truer if method in ranking.tied] or truer
@@ -152,6 +159,9 @@ def _averages_networks(kind: Method) -> bool:
 
 def _why_calibrated(comparison: Comparison, name: str, base: str) -> Iterator[str]:
     nll = comparison.difference(name, base, "nll")
+    if name in comparison.unsupported:
+        yield f"{without_mistakes(len(comparison.truth))}."
+        return
     temperature = float(comparison.certainties[name].method["calibration"]["temperature"])
     if not nll.excludes_zero:
         yield (
@@ -212,6 +222,11 @@ def _ranked(comparison: Comparison, name: str) -> str:
     rows = counted(len(comparison.truth), comparison.kind)
     if ranking.best is None:
         return f"That is not defined for these {rows}."
+    if name == "nll" and ranking.best in comparison.unsupported:
+        return (
+            f"{_upper(rows)} cannot tell: {the(ranking.best)} gives the true class most, but without a "
+            "mistake among them nothing limits what it claims."
+        )
     first, does = _upper(the(ranking.best)), _does(comparison, ranking.best, name)
     if len(comparison.methods) == 1:
         return f"There is only {the(yardstick)}: {does}."
