@@ -25,7 +25,8 @@ from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax, predict_rows
 from howsure.models import StochasticModel, framework_of
-from howsure.outcomes.outputs import LOGITS, read_outputs, to_probabilities
+from howsure.models.trained_for import check_trained_for
+from howsure.outcomes.outputs import read_outputs, to_probabilities
 from howsure.results.certainty import Certainty
 from howsure.results.verdict import Thresholds
 from howsure.sampling.pilot import make_plan
@@ -342,8 +343,8 @@ def _prepare_run(
         _check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
     adapter, rows, specs = prepare(model, x, method)
     kind = read_outputs(outputs, adapter.output_activation, adapter.output_shape, adapter.name)
-    if outputs is None and kind == LOGITS:
-        _check_logits(adapter)
+    if outputs is None:
+        check_trained_for(adapter, kind)
 
     def convert(raw: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
         return to_probabilities(raw, kind, adapter.name, numbers, adapter.output_dtype)
@@ -376,6 +377,8 @@ def prepare(model: Any, x: Any, method: Single) -> tuple[StochasticModel, list[A
 
         noise = isinstance(method, MCDropout) and method.gaussian_noise
         adapter, rows, specs = adapt(model, x, gaussian_noise=noise)
+        if not isinstance(method, MCDropout):
+            adapter.check_prediction()
     else:
         specs = model.inputs
         adapter, rows = model, check_rows(x, specs)
@@ -410,24 +413,6 @@ def _check_random(adapter: StochasticModel) -> None:
         warnings.warn(
             f"Part of what is random in model '{adapter.name}' cannot be switched on yet and stays off, so "
             f"its uncertainty may be understated: {left_fixed}.",
-            HowsureWarning,
-            stacklevel=4,
-        )
-
-
-def _check_logits(adapter: StochasticModel) -> None:
-    """A linear output may be logits or a regression; the loss tells, or the reader is told."""
-    say_so = "If it puts out logits, say so: outputs='logits'"
-    if adapter.trained_for == "regression":
-        raise ModelError(
-            f"Model '{adapter.name}' was trained for regression, not to tell classes apart",
-            expected="a model with a softmax, sigmoid or logits output",
-            mend=f"Regression is not supported yet. {say_so}",
-        )
-    if adapter.output_shape == (1,) and adapter.trained_for is None:
-        warnings.warn(
-            f"The one linear output of model '{adapter.name}' is read as the logit of the second of two "
-            f"classes. {say_so}; if it is a regression, these numbers mean nothing.",
             HowsureWarning,
             stacklevel=4,
         )

@@ -331,8 +331,17 @@ def compare(
 def default_methods(model: Any, x: Any) -> dict[str, Method]:
     """The plain softmax and, where the model has dropout, MC dropout, by name."""
     methods: dict[str, Method] = {SOFTMAX: Softmax()}
-    if audit(model, _first(x, 1)).random_layers:
+    found = audit(model, _first(x, 1))
+    if found.random_layers:
         methods[DROPOUT] = MCDropout()
+    elif found.warnings:
+        warnings.warn(
+            HowsureWarning(
+                f"Model '{found.model}' has dropout that cannot be switched on, so MC dropout is left out: "
+                f"{'; '.join(found.warnings)}."
+            ),
+            stacklevel=2,
+        )
     return methods
 
 

@@ -50,7 +50,10 @@ class StochasticModel(Protocol):
 
     @property
     def trained_for(self) -> str | None:
-        """`regression` or `classes`, where the loss it was trained with tells, or None."""
+        """What the loss it was trained with says the outputs are, or None where it does not tell.
+
+        `regression`, `several labels`, `margins`; `logits` or `probabilities` of classes; or `classes`.
+        """
         ...
 
     @property

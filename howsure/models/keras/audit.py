@@ -10,7 +10,7 @@ import numpy as np
 from howsure.audit import Audit, AuditedLayer
 from howsure.models.keras import switch as random_layers
 from howsure.models.keras.costs import counted_calls, holds_layers, multiply_adds
-from howsure.models.keras.examine import LayerCall
+from howsure.models.keras.examine import LayerCall, random_when_predicting
 from howsure.models.keras.model import KerasModel, adapt, input_specs
 from howsure.sampling.masks import GAUSSIAN_NOISE
 from howsure.sampling.plan import Plan
@@ -109,6 +109,8 @@ def _why_fixed(layer: Layer) -> str | None:
 def _advice(adapter: KerasModel) -> str:
     if adapter.sites:
         return "What these layers drop never reaches the output: look at what follows them."
+    if random_when_predicting(adapter.model, adapter.examination) is not None:
+        return "The plain prediction is random as well, so no method can be used: use a Dropout layer there."
     return (
         "What needs no random layer: howsure.assess(model, x, method=howsure.Softmax()), or "
         "howsure.Ensemble([…]) of networks trained from different seeds; for MC dropout, train a network "

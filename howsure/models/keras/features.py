@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from howsure.data.rows import InputSpec, in_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.features import Features
+from howsure.models.keras import switch as random_layers
 from howsure.models.keras.graph import Program, Step, Value, run
 from howsure.models.keras.model import KerasModel, adapt
 
@@ -44,7 +45,7 @@ def features(model: Any, x: Any, *, batch_size: int = 256) -> Features:
 
     Raises:
         InputError: Rows that do not fit the model, or the batch size.
-        ModelError: The model ends otherwise, or puts out NaN or infinity.
+        ModelError: The model ends otherwise, is random also when predicting, or puts out NaN or infinity.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         raise InputError(
@@ -53,6 +54,7 @@ def features(model: Any, x: Any, *, batch_size: int = 256) -> Features:
             received=repr(batch_size),
         )
     adapter, rows, specs = adapt(model, x, gaussian_noise=False)
+    adapter.check_prediction()
     return read_features(adapter, rows, specs, int(batch_size))
 
 
@@ -104,7 +106,8 @@ def _compiled(adapter: KerasModel) -> tuple[Callable[..., Any], tuple[int, int]]
 
         def to_the_end(*rows: Tensor) -> tuple[Tensor, Tensor]:
             values = {slot: Value(tensor) for slot, tensor in zip(program.inputs, rows, strict=True)}
-            run(before, values, lambda step: 1)
+            with random_layers.switched(random_layers.Still()):
+                run(before, values, lambda step: 1)
             reached = values[given].tensor
             kernel, bias = (_as_computed(layer, each) for each in (layer.kernel, layer.bias))
             logits = ops.matmul(ops.cast(reached, layer.compute_dtype), kernel)

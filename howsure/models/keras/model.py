@@ -24,13 +24,14 @@ from howsure.models import Unswitchable
 from howsure.models.features import Features
 from howsure.models.keras import switch as random_layers
 from howsure.models.keras.costs import counted_calls, multiply_adds
-from howsure.models.keras.examine import examine, unswitchable
+from howsure.models.keras.examine import examine, random_when_predicting, unswitchable
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.fast.precision import bfloat16_is_faster, in_bfloat16, reducible_steps
 from howsure.models.keras.files import load
 from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, graph_of, run, widen
 from howsure.models.keras.kept import forget, keep, kept
+from howsure.models.keras.losses import loss_of, trained_for
 from howsure.sampling.masks import Site, draw
 
 Array = NDArray[Any]
@@ -46,20 +47,6 @@ SHARED_FOLDS = {"tensorflow": 2}
 
 KEPT_GRAPHS = 64
 """Graphs of different shapes that are kept with TensorFlow; the one that was not used for longest goes."""
-
-REGRESSION_LOSSES = (
-    *(
-        "mse",
-        "mean_squared_error",
-        "mae",
-        "mean_absolute_error",
-        "huber",
-        "huber_loss",
-        "log_cosh",
-        "logcosh",
-    ),
-    *("mape", "mean_absolute_percentage_error", "msle", "mean_squared_logarithmic_error", "poisson"),
-)
 
 ELEMENTWISE = 8
 """What reading, masking and writing one number costs, in multiply-adds."""
@@ -259,14 +246,8 @@ class KerasModel:
 
     @property
     def trained_for(self) -> str | None:
-        """`regression` or `classes`, told from the loss the model was compiled with, or None."""
-        loss = getattr(self.model, "loss", None) if getattr(self.model, "compiled", False) else None
-        name = (
-            loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
-        ).lower()
-        if name in REGRESSION_LOSSES:
-            return "regression"
-        return "classes" if "crossentropy" in name else None
+        """What the loss says the outputs are, compiled or in the model's file; see `check_trained_for`."""
+        return trained_for(loss_of(self.model), self.output_activation, self.output_shape)
 
     @property
     def layer_names(self) -> list[str]:
@@ -284,7 +265,20 @@ class KerasModel:
 
     def unswitchable(self) -> list[Unswitchable]:
         """What would be random in training and cannot be switched on."""
-        return unswitchable(self.model, self.examination)
+        with self._as_found():
+            return unswitchable(self.model, self.examination, gaussian_noise=self._gaussian_noise)
+
+    def check_prediction(self) -> None:
+        """Raise a `ModelError` where a layer draws whatever `training` says, and no switch reaches it."""
+        with self._as_found():
+            name = random_when_predicting(self.model, self.examination)
+        if name is not None:
+            raise ModelError(
+                f"Layer '{name}' draws random numbers also when predicting, so model '{self.name}' has no "
+                "plain prediction",
+                expected="layers that leave the drawing to Keras's random layers, which can be switched off",
+                mend="Use a Dropout layer there, or draw only where `training` is true",
+            )
 
     def probe(self) -> float:
         """Largest difference between two passes over made-up rows; 0 where nothing is random."""
@@ -430,7 +424,8 @@ class KerasModel:
 
     def _run_plain(self, *rows: Tensor) -> Tensor:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
-        run(self._program.steps, values, lambda step: 1, lambda step, width: self._fast(step))
+        with random_layers.switched(random_layers.Still()):
+            run(self._program.steps, values, lambda step: 1, lambda step, width: self._fast(step))
         return values[self._program.outputs[0]].tensor
 
     def _run_shared(self, *rows: Tensor) -> list[tuple[Tensor, Tensor | None]]:
