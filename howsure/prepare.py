@@ -9,7 +9,7 @@ from howsure.arguments import check_type, check_whole
 from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method
-from howsure.models.adapt import adapt, capable, warn_of_raw_images
+from howsure.models.adapt import adapt, capable, check_prediction, warn_of_raw_images
 from howsure.models.protocol import PassModel
 from howsure.outcomes import outcome_of
 from howsure.outcomes.raw import Raw
@@ -63,6 +63,8 @@ def prepare(
     ready = capable(adapted, needs.model, type(method).__name__)
     if isinstance(ready, PassModel) and needs.model is PassModel:
         check_random(ready)
+    else:
+        check_prediction(ready)
     warn_of_raw_images(ready, rows)
     limits = Thresholds() if thresholds is None else thresholds
     outcome = Raw(ready.info.output_shape) if raw else outcome_of(ready.info, outputs, names, limits)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, HIGHER_IS_BETTER, Comparison
+from howsure.judge.calibrate import without_mistakes
 from howsure.judge.evaluate import Score
 from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
@@ -94,6 +95,12 @@ def lead(comparison: Comparison) -> str:
     if ranking.best is None:
         return "Nothing could be compared."
     truer = better(comparison, "nll")
+    truer = [method for method in truer if method not in comparison.unsupported]
+    if not truer and comparison.unsupported:
+        return (
+            f"Take {the(yardstick)}: nothing else here is known to have truer percentages. Calibration does "
+            f"not count. {without_mistakes(len(comparison.truth))}."
+        )
     if not truer:
         return f"Take {the(yardstick)}: nothing else here has truer percentages by more than chance."
     among = [method for method in truer if method in ranking.tied] or truer
@@ -153,6 +160,9 @@ def _averages_networks(kind: Method) -> bool:
 
 def _why_calibrated(comparison: Comparison, name: str, base: str) -> Iterator[str]:
     nll = comparison.difference(name, base, "nll")
+    if name in comparison.unsupported:
+        yield f"{without_mistakes(len(comparison.truth))}."
+        return
     temperature = float(comparison.certainties[name].method["calibration"]["temperature"])
     if not nll.excludes_zero:
         yield (
@@ -213,6 +223,11 @@ def _ranked(comparison: Comparison, name: str) -> str:
     rows = counted(len(comparison.truth), comparison.kind)
     if ranking.best is None:
         return f"That is not defined for these {rows}."
+    if name == "nll" and ranking.best in comparison.unsupported:
+        return (
+            f"{upper(rows)} cannot tell: {the(ranking.best)} gives the true class most, but without a "
+            "mistake among them nothing limits what it claims."
+        )
     first, does = upper(the(ranking.best)), _does(comparison, ranking.best, name)
     if len(comparison.methods) == 1:
         return f"There is only {the(yardstick)}: {does}."

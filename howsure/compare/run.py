@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +15,8 @@ from howsure.assess import assess
 from howsure.audit import audit
 from howsure.data.labels import check_labels
 from howsure.data.rows import quoted
-from howsure.errors import InputError
-from howsure.judge.calibrate import cross_calibrated
+from howsure.errors import HowsureWarning, InputError
+from howsure.judge.calibrate import cross_calibrated, without_mistakes
 from howsure.judge.evaluate import (
     OUTSIDE,
     Evaluation,
@@ -96,6 +97,15 @@ class Comparison:
         """
         score: Score = getattr(self._evaluation(method, name, rows), name)
         return score
+
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """Calibrated methods whose own rows contain no mistake: nothing limits what they claim."""
+        return tuple(
+            name
+            for name in self.methods
+            if name.endswith(CALIBRATED) and self.score(name.removesuffix(CALIBRATED), "accuracy").value == 1
+        )
 
     def difference(self, method: str, other: str, name: str, rows: str = AS_THEY_ARE) -> Score:
         """Paired difference of one score, the first method less the other, over the same resampled rows.
@@ -279,6 +289,10 @@ def compare(
     if calibrated and len(truth) >= 10:
         for name in list(said):
             first, *others = (said[name][which] for which in sets)
+            if np.array_equal(first.label, truth):
+                warnings.warn(
+                    HowsureWarning(f"Calibration of '{name}': {without_mistakes(len(truth))}."), stacklevel=2
+                )
             mended, far = cross_calibrated(
                 first, truth, others, [said[name][which] for which in strangers], seed=seed
             )
@@ -318,8 +332,17 @@ def compare(
 def default_methods(model: Any, x: Any) -> dict[str, Method]:
     """The plain softmax and, where the model has dropout, MC dropout, by name."""
     methods: dict[str, Method] = {SOFTMAX: Softmax()}
-    if audit(model, _first(x, 1)).random_layers:
+    found = audit(model, _first(x, 1))
+    if found.random_layers:
         methods[DROPOUT] = MCDropout()
+    elif found.warnings:
+        warnings.warn(
+            HowsureWarning(
+                f"Model '{found.model}' has dropout that cannot be switched on, so MC dropout is left out: "
+                f"{'; '.join(found.warnings)}."
+            ),
+            stacklevel=2,
+        )
     return methods
 
 

@@ -21,6 +21,11 @@ SUFFIXES = frozenset(
     [".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"]
     + [".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"]
 )
+# Decoders by Pillow's names, of the contents that these endings stand for. Pillow tells contents by their
+# first bytes, and not by the ending. Its other decoders are never reached: that of PostScript runs a program.
+FORMATS = frozenset(
+    ["AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP"]
+)
 _MODES: dict[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
 # What Pillow's decoders raise on damaged files.
 _DECODING_ERRORS = (
@@ -144,17 +149,33 @@ def _list(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] | None]
 def _decode(file: Path) -> Image.Image:
     from PIL import Image, UnidentifiedImageError
 
+    Image.init()
     try:
         with file.open("rb") as handle:
-            image = Image.open(handle)
+            image = Image.open(handle, formats=sorted(FORMATS & Image.OPEN.keys()))
             image.load()
     except UnidentifiedImageError as error:
+        other = _other_format(file)
         reason = "not an image Pillow knows" if file.stat().st_size else "the file is empty"
+        if other is not None:
+            reason = f"its content is {other}, which is not read"
         raise _unreadable(file, reason) from error
     except (*_DECODING_ERRORS, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise _unreadable(file, reason) from error
     return image
+
+
+def _other_format(file: Path) -> str | None:
+    """Pillow's name for content that is not among `FORMATS`, by its first bytes; nothing is decoded."""
+    from PIL import Image
+
+    with file.open("rb") as handle:
+        start = handle.read(16)
+    for name, (_, accept) in Image.OPEN.items():
+        if name not in FORMATS and accept is not None and accept(start) is True:
+            return {"EPS": "PostScript"}.get(name, name)
+    return None
 
 
 def _unreadable(file: Path, reason: str) -> FileError:

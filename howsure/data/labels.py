@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.data.rows import in_rows
+from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 
 Integers = NDArray[np.int64]
@@ -15,6 +16,7 @@ Integers = NDArray[np.int64]
 
 def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
     """True classes as (rows,) whole numbers in [0, classes), or an `InputError` that says what is wrong."""
+    check_unmasked(labels, "The labels")
     given = np.asarray(labels)
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
@@ -23,6 +25,14 @@ def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
             "The labels do not fit the rows",
             expected=f"{rows} labels, one class number per row",
             received=f"an array of shape {given.shape}",
+        )
+    unknown = _missing(given)
+    if len(unknown):
+        raise InputError(
+            f"Labels are missing {in_rows(len(unknown), unknown[:5].tolist())}",
+            expected=f"whole numbers from 0 to {classes - 1}",
+            received=repr(given[unknown[0]]),
+            mend="Leave those rows out",
         )
     whole = None
     if given.dtype.kind in "iuf" and np.all(np.isfinite(given)):
@@ -48,13 +58,14 @@ def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, .
     """K names as given, or '0' … 'K−1'; an `InputError` for the wrong number or a name twice."""
     if names is None:
         return tuple(str(number) for number in range(classes))
-    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+    listed = in_order(names, "The class names", f"a list of {classes} names")
+    if any(_is_missing(name) for name in listed):
         raise InputError(
-            "The class names are " + ("one text" if isinstance(names, (str, bytes)) else "no list"),
+            "A class has no name",
             expected=f"a list of {classes} names",
-            received=repr(names),
+            received=", ".join(map(repr, listed[:12])),
         )
-    given = tuple(str(name) for name in names)
+    given = tuple(str(name) for name in listed)
     if len(given) != classes:
         raise InputError(
             "The class names do not fit the model",
@@ -65,3 +76,47 @@ def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, .
     if twice:
         raise InputError("A class name occurs twice", expected="distinct names", received=", ".join(twice))
     return given
+
+
+def in_order(names: object, called: str, expected: str) -> list[Any]:
+    """Names as a list in their order, whatever index a series has, or an `InputError` where they have none.
+
+    Args:
+        names: A list, tuple, series, array of one axis, or anything else that gives one name after the other.
+        called: What they are, in words, for the message.
+        expected: What would do.
+    """
+    wrong, mend = None, None
+    if isinstance(names, (str, bytes)):
+        wrong = "one text"
+    elif isinstance(names, Mapping):
+        wrong = "a dict, of which a list would be its keys"
+        mend = "Give its values in the order of their numbers, `[names[k] for k in range(len(names))]`"
+    elif isinstance(names, Set):
+        wrong, mend = "a set, which has no order of its own", "Give a list in the order that is meant"
+    elif not isinstance(names, Iterable):
+        wrong = "no list"
+    elif getattr(names, "ndim", 1) != 1 or hasattr(names, "columns"):
+        wrong = f"a table of shape {getattr(names, 'shape', 'unknown')}"
+        mend = "Give one column of it"
+    if wrong is not None:
+        raise InputError(f"{called} are {wrong}", expected=expected, received=repr(names)[:200], mend=mend)
+    return list(names)  # type: ignore[call-overload,no-any-return]
+
+
+def _missing(labels: NDArray[Any]) -> Integers:
+    """Positions of labels that stand for no value."""
+    if labels.dtype.kind == "f":
+        return np.flatnonzero(np.isnan(labels))
+    return (
+        np.flatnonzero([_is_missing(label) for label in labels])
+        if labels.dtype.kind == "O"
+        else np.empty(0, np.int64)
+    )
+
+
+def _is_missing(value: object) -> bool:
+    """Whether something stands for no value: None, NaN, or the NA and NaT of pandas."""
+    if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))

@@ -215,15 +215,7 @@ def _unwrap(x: object, rank: int) -> object:
 def _as_array(value: object, spec: InputSpec, called: str) -> Array:
     if type(value) in (np.ndarray, np.memmap):
         return np.asanyarray(value)
-    if np.ma.isMaskedArray(value):
-        masked = np.ma.getmaskarray(value)
-        if masked.any():
-            raise InputError(
-                f"{called} are a masked array with {np.count_nonzero(masked)} masked values",
-                expected="a value everywhere",
-                mend="Leave those rows out or fill them in with `x.filled(value)`",
-            )
-        return np.asarray(value)
+    check_unmasked(value, called)
     if hasattr(value, "nnz") and hasattr(value, "toarray"):
         raise InputError(
             f"{called} are a sparse matrix",
@@ -258,6 +250,33 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
             else "Collect them into one array first",
         )
     return array
+
+
+def check_unmasked(value: object, called: str) -> None:
+    """Raise an `InputError` that names the rows where a masked array, or a list of them, has no value.
+
+    numpy would take what lies beneath the mask for a value.
+
+    Args:
+        value: Anything.
+        called: What it is, in words, for the message.
+    """
+    if np.ma.isMaskedArray(value):
+        masked = np.ma.getmaskarray(value)
+    elif isinstance(value, (list, tuple)) and any(np.ma.isMaskedArray(row) for row in value):
+        masked = np.array([bool(np.ma.getmaskarray(row).any()) for row in value])
+    else:
+        return
+    bad = np.flatnonzero(masked.reshape(len(masked), -1).any(axis=1)) if masked.ndim else np.array([0])
+    if masked.any():
+        raise InputError(
+            f"{called} are masked {in_rows(len(bad), bad[:_SHOWN].tolist())}",
+            expected="a value everywhere",
+            received=f"a masked array with {np.count_nonzero(masked)} masked values"
+            if np.ma.isMaskedArray(value)
+            else "a list with masked arrays in it",
+            mend="Leave those rows out, or fill them in with `x.filled(value)`",
+        )
 
 
 def _from_data_frame(frame: Any, spec: InputSpec, called: str) -> Array:

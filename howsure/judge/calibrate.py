@@ -5,6 +5,7 @@ In order: the maps, how each is fitted, what a map does to errors, the fitted `C
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import log_softmax, softmax
 
-from howsure.errors import InputError
+from howsure.errors import HowsureWarning, InputError
 from howsure.judge.evaluate import SMALLEST, Evaluation, Score, evaluate
 from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of
 from howsure.results.certainty import Certainty, entropy_of
@@ -259,7 +260,10 @@ class Calibrator:
 
     @property
     def helps(self) -> str:
-        """`better` or `worse` where the interval of the difference in NLL says so, else `cannot tell`."""
+        """`better` or `worse` where the interval of the difference in NLL says so, else `cannot tell`.
+
+        Rows without a mistake cannot tell, whatever the method.
+        """
         return _helps(self.before, self.after)
 
     def __call__(self, certainty: Certainty) -> Certainty:
@@ -326,6 +330,8 @@ class Calibrator:
         temperature = float(self.parameters["temperature"])
         margin = 1.96 * float(np.std([each["temperature"] for each in self.replicas], ddof=1))
         shown = f"(temperature {temperature:.2f} ± {margin:.2f}, where 1 changes nothing)"
+        if self.before.accuracy.value == 1:
+            return f"How far to change the model's percentages, these rows cannot say {shown}."
         if abs(temperature - 1) <= margin:
             return f"The model's percentages need no change that these rows could show {shown}."
         much, changed = ("much", "lowered") if temperature > 1 else ("little", "raised")
@@ -386,6 +392,9 @@ def calibrate(
     replicas = tuple(_fitted(method, strength, p, truth, each / each.mean()) for each in weights)
     held_out = _out_of_fold(method, seed, p, truth, partial(_chosen, method, seed))
     before = evaluate(certainty, truth, seed=seed)
+    without = np.array_equal(certainty.label, truth)
+    if without and method != "isotonic":
+        warnings.warn(HowsureWarning(f"{without_mistakes(len(p))}."), stacklevel=2)
     after = evaluate(replace(certainty, probabilities=held_out), truth, seed=seed)
     return Calibrator(
         method=method,
@@ -417,6 +426,20 @@ def _changed(certainty: Certainty, method: str, parameters: Parameters, rows: in
         expected_entropy_error=unknown,
         mutual_information_error=unknown,
         method={**certainty.method, "calibration": {"method": method, "rows": rows, **numbers}},
+    )
+
+
+def without_mistakes(rows: int) -> str:
+    """What a fit to so many labelled rows, none of them mistaken, is worth, in sentences.
+
+    After n right answers in n, Laplace's rule of succession gives the next the probability (n + 1) / (n + 2).
+    """
+    decimals = max(1, len(str(rows + 2)) - 2)  # few enough that it stays below 100
+    most = (rows + 1) * 10 ** (decimals + 2) // (rows + 2) / 10**decimals
+    return (
+        f"The {rows:,} labelled rows contain no mistake, so nothing in them limits how far calibration may "
+        f"raise percentages. So many rows support no percentage above about {most:.{decimals}f}\u00a0%, "
+        "and higher ones are not to be trusted"
     )
 
 
@@ -457,6 +480,8 @@ def cross_calibrated(
 
 
 def _helps(before: Evaluation, after: Evaluation) -> str:
+    if before.accuracy.value == 1:
+        return "cannot tell"
     nll = after.minus(before)["nll"]
     return "better" if nll.high < 0 else "worse" if nll.low > 0 else "cannot tell"
 
@@ -529,7 +554,9 @@ def _warnings(
             sentences.append(f"{text} {_listed(class_names[k] for k in np.flatnonzero(some))}.")
     if before.accuracy.high < 1 / classes:
         sentences.append(BELOW_CHANCE)
-    if _at_limit(method, parameters):
+    if before.accuracy.value == 1 and method != "isotonic":
+        sentences.append(f"{without_mistakes(rows)}.")
+    elif _at_limit(method, parameters):
         sentences.append(
             "The fit ended at its limit, as where every answer is right, or none is: "
             "these rows cannot say how far percentages should change."

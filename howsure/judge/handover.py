@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.data.rows import in_rows
+from howsure.data.labels import in_order
+from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty
 from howsure.judge.sets import PredictionSets
@@ -52,7 +53,8 @@ def hand_over(
             `coin_flips` gives, written in that order. None at all makes a table without rows.
         path: Ends in `.csv` or `.json`. An earlier file stays until the new one is complete.
         sets: Adds the prediction set of each row.
-        names: (N,) where the person finds each row: a file, a URL, or the text itself.
+        names: (N,) where the person finds each row: a file, a URL, or the text itself. By position, whatever
+            index a series has.
 
     Raises:
         InputError: Rows or names that do not fit, another kind of file, or sets of other classes.
@@ -69,12 +71,11 @@ def hand_over(
             expected="a .csv file, or .json for Label Studio",
         )
     chosen = _positions(rows, len(certainty))
-    if names is not None and (isinstance(names, str) or len(names) != len(certainty)):
-        raise InputError(
-            "The names do not fit the rows",
-            expected=f"{len(certainty)} names, one per row",
-            received="one text" if isinstance(names, str) else len(names),
-        )
+    if names is not None:
+        expected = f"{len(certainty)} names, one per row"
+        names = in_order(names, "The names of the rows", expected)
+        if len(names) != len(certainty):
+            raise InputError("The names do not fit the rows", expected=expected, received=len(names))
     lines = _lines(certainty[chosen], sets, None if names is None else [str(names[i]) for i in chosen])
     known = {"name": names is not None, "set": sets is not None, "truth": certainty.truth is not None}
     if suffix == ".csv":
@@ -131,6 +132,7 @@ def _write_csv(temporary: str, columns: Sequence[str], lines: Sequence[dict[str,
 
 def _positions(rows: ArrayLike, number: int) -> NDArray[np.int64]:
     """Positions in the `Certainty`, of booleans or of positions."""
+    check_unmasked(rows, "The rows to hand over")
     given = np.asarray(rows)
     if given.dtype == bool and given.shape == (number,):
         return np.flatnonzero(given).astype(np.int64)

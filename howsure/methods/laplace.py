@@ -23,10 +23,9 @@ from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.models.features import Features, features_of, read_features
-from howsure.models.protocol import FeatureModel
+from howsure.models.protocol import PROBABILITIES, FeatureModel
 from howsure.outcomes.classes import Classes
 from howsure.outcomes.outcome import Estimates, Outcome, Told
-from howsure.outcomes.outputs import PROBABILITIES
 from howsure.results.certainty import Certainty
 from howsure.results.verdict import Thresholds
 from howsure.sampling.estimate import Sums

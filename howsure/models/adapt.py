@@ -104,6 +104,17 @@ def capable(model: Model, wanted: Any, user: str) -> Any:
     return model
 
 
+def check_prediction(model: Model) -> None:
+    """Raise a `ModelError` where a layer draws also when predicting, and nothing can switch it off."""
+    if model.info.always_random is not None:
+        raise ModelError(
+            f"Layer '{model.info.always_random}' draws random numbers also when predicting, so model "
+            f"'{model.info.name}' has no plain prediction",
+            expected="layers that leave the drawing to Keras's random layers, which can be switched off",
+            mend="Use a Dropout layer there, or draw only where `training` is true",
+        )
+
+
 def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
     """Say aloud where bytes go into a model that seems to expect them rescaled."""
     if model.info.rescales:

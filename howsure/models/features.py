@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import check_whole
-from howsure.data.rows import cast_rows, in_rows, made_up_rows
+from howsure.data.rows import cast_rows, check_unmasked, in_rows, made_up_rows
 from howsure.errors import InputError, ModelError
-from howsure.models.adapt import adapt, capable
+from howsure.models.adapt import adapt, capable, check_prediction
 from howsure.models.protocol import FeatureModel
 
 
@@ -67,6 +67,7 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
     check_whole(batch_size, "batch_size", least=1)
     adapted, rows = adapt(model, x)
     reader = capable(adapted, FeatureModel, "howsure.features_of")
+    check_prediction(reader)
     return read_features(reader, cast_rows(rows, reader.info.inputs), int(batch_size))
 
 
@@ -100,6 +101,7 @@ def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> 
 
 
 def _checked(name: str, given: ArrayLike) -> NDArray[np.float32]:
+    check_unmasked(given, f"The {name}")
     array = np.asarray(given)
     if array.ndim != 2 or array.shape[1] < 1 or array.dtype.kind not in "fiu":
         raise InputError(

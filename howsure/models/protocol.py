@@ -21,6 +21,16 @@ from howsure.sites import Site
 
 Array = NDArray[Any]
 
+REGRESSION = "regression"
+CLASSES = "classes"
+SEVERAL_LABELS = "several labels"
+MARGINS = "margins"
+"""What a model may be trained for, as far as its loss tells."""
+
+PROBABILITIES = "probabilities"
+LOGITS = "logits"
+"""What its outputs may be, and what its loss may take them for."""
+
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
 
@@ -75,10 +85,13 @@ class ModelInfo:
         output_dtype: Type of number in which it computes its output.
         ending: What it ends in: `softmax`, `sigmoid`, `linear`, `log_softmax`, another name, or None where
             that cannot be read.
-        trained_for: `classes`, `labels` (several per row) or `regression`, where the loss tells, or None.
+        trained_for: `classes`, `several labels`, `margins` or `regression`, where the loss tells, or None.
+        loss_takes: `logits` or `probabilities`, what the loss took the outputs for, or None.
         rescales: Whether it brings raw values into range itself.
         layers: Every layer call, in the order of execution.
         unswitchable: What is random in training and cannot be switched on.
+        always_random: Path of a layer that draws also when predicting, so that there is no plain prediction;
+            None where all is still.
         fixed_batch: The only number of rows it takes at a time, or None for any.
     """
 
@@ -89,9 +102,11 @@ class ModelInfo:
     output_dtype: str
     ending: str | None
     trained_for: str | None
+    loss_takes: str | None
     rescales: bool
     layers: tuple[LayerInfo, ...]
     unswitchable: tuple[Unswitchable, ...] = ()
+    always_random: str | None = None
     fixed_batch: int | None = None
 
 

@@ -12,9 +12,10 @@ from scipy.special import expit
 from howsure.data.labels import check_class_names
 from howsure.data.rows import in_rows
 from howsure.errors import ModelError
-from howsure.models.protocol import ModelInfo
+from howsure.models.protocol import LOGITS, PROBABILITIES, SEVERAL_LABELS, ModelInfo
 from howsure.outcomes.distributions import SMALLEST, Distributions
 from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Told
+from howsure.outcomes.outputs import check_trained_for
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.verdict import Thresholds, judge
 from howsure.statistics import entropy_correction, entropy_of
@@ -61,8 +62,10 @@ class Labels(Distributions):
         if outputs is None and several:
             if info.ending == "sigmoid":
                 outputs = LABEL_PROBABILITIES
-            elif info.ending == "linear" and info.trained_for == "labels":
+                check_trained_for(info, PROBABILITIES)
+            elif info.ending == "linear" and info.trained_for == SEVERAL_LABELS:
                 outputs = LABEL_LOGITS
+                check_trained_for(info, LOGITS)
         if outputs not in (LABEL_PROBABILITIES, LABEL_LOGITS):
             return None
         if len(info.output_shape) != 1:

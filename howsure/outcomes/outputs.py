@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from howsure.data.rows import counted, in_rows
 from howsure.errors import HowsureWarning, InputError, ModelError
-from howsure.models.protocol import ModelInfo
+from howsure.models.protocol import LOGITS, MARGINS, PROBABILITIES, REGRESSION, ModelInfo
 
-PROBABILITIES = "probabilities"
-LOGITS = "logits"
+_SAY_SO = "If it puts out logits of classes, say so: outputs='logits' (on the command line: --outputs logits)"
 
 SUM_OFF = 0.005
 """How far the sum of probabilities may be from 1, for rounding and no more."""
@@ -54,12 +53,11 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
     classes = shape[0]
     if declared is not None:
         return declared
-    if ending == "softmax" and classes > 1:
-        return PROBABILITIES
-    if ending == "sigmoid" and classes == 1:
+    if (ending == "softmax" and classes > 1) or (ending == "sigmoid" and classes == 1):
+        check_trained_for(info, PROBABILITIES)
         return PROBABILITIES
     if ending in ("linear", "log_softmax"):
-        _check_linear(info)
+        check_trained_for(info, LOGITS)
         return LOGITS
     mend = (
         "If you know better, say so: outputs='probabilities' if its rows add up to 1 (or it is the "
@@ -77,22 +75,50 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
     )
 
 
-def _check_linear(info: ModelInfo) -> None:
-    """A linear output may be logits or a regression; the loss tells, or the reader is told."""
-    say_so = "If it puts out logits, say so: outputs='logits'"
-    if info.trained_for == "regression":
+def check_trained_for(info: ModelInfo, kind: str) -> None:
+    """Hold what the last layer is read as, where nobody has declared it, against what the loss says.
+
+    Args:
+        info: Of the model.
+        kind: `logits` or `probabilities`, as they were read.
+
+    Raises:
+        ModelError: Trained for regression.
+    """
+    model, one = f"Model '{info.name}'", info.output_shape == (1,)
+    if kind == LOGITS and info.trained_for == REGRESSION:
         raise ModelError(
-            f"Model '{info.name}' was trained for regression, not to tell classes apart",
+            f"{model} was trained for regression, not to tell classes apart",
             expected="a model with a softmax, sigmoid or logits output",
-            mend=f"Regression is not supported yet. {say_so}",
+            mend=f"Regression is not supported yet. {_SAY_SO}",
         )
-    if info.output_shape == (1,) and info.trained_for is None:
-        warnings.warn(
+    if kind == LOGITS and info.trained_for == MARGINS:
+        _say(
+            f"{model} was trained by a hinge loss, so its outputs are margins. They are read as logits all "
+            "the same: their order means something, the percentages do not."
+        )
+    elif kind == LOGITS and info.loss_takes == PROBABILITIES:
+        _say(
+            f"{model} ends in linear outputs, which are read as logits, but its loss took them for "
+            "probabilities (from_logits=False). Unless it was trained otherwise, its percentages mean "
+            f"nothing: train it with from_logits=True. {_SAY_SO}."
+        )
+    elif kind == LOGITS and one and info.trained_for is None:
+        _say(
             f"The one linear output of model '{info.name}' is read as the logit of the second of two "
-            f"classes. {say_so}; if it is a regression, these numbers mean nothing.",
-            HowsureWarning,
-            stacklevel=6,
+            f"classes. {_SAY_SO}; if it is a regression, these numbers mean nothing."
         )
+    elif kind == PROBABILITIES and info.loss_takes == LOGITS:
+        _say(
+            f"{model} ends in a {info.ending}, but its loss took its outputs for logits (from_logits=True). "
+            "Unless Keras noticed that in training, as it may on TensorFlow, the percentages are not those "
+            "that were trained. outputs='logits' reads the outputs as the loss did, outputs='probabilities' "
+            "as they are, without this warning."
+        )
+
+
+def _say(sentence: str) -> None:
+    warnings.warn(HowsureWarning(sentence), stacklevel=7)
 
 
 def to_probabilities(

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.data.labels import check_labels
+from howsure.data.labels import check_labels, in_order
+from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
 from howsure.results import verdict as verdicts
 from howsure.results.verdict import Thresholds
@@ -192,8 +193,10 @@ class Certainty:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, np.full(len(self), number))
         for name, array in self._arrays.items():
+            check_unmasked(array, f"The numbers of `{name}`")
             object.__setattr__(self, name, _read_only(array))
-        object.__setattr__(self, "class_names", tuple(self.class_names))
+        names = in_order(self.class_names, "The class names", "a list of names, one for each class")
+        object.__setattr__(self, "class_names", tuple(names))
 
     @property
     def _arrays(self) -> dict[str, Any]:
@@ -387,6 +390,7 @@ class Certainty:
             >>> percentile = known.percentile(howsure.features_of(model, x))              # doctest: +SKIP
             >>> certainty = certainty.with_familiarity(percentile, share=known.share)     # doctest: +SKIP
         """
+        check_unmasked(familiarity, "The familiarities")
         given = np.asarray(familiarity, dtype=np.float64)
         if given.shape != (len(self),) or not np.all((given > 0) & (given <= 1)):
             raise InputError(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from howsure.data.files import read_rows
 from howsure.data.rows import InputSpec
@@ -206,3 +206,33 @@ def test_models_that_take_no_images(tmp_path):
     refuse(tmp_path, FLAT, InputError, "which this model does not take", "an input of shape (48,)", ".npz")
     refuse(tmp_path, GREY + RGB, InputError, "Received: 2 inputs")
     refuse(tmp_path, [InputSpec("x", (3, 8, 6), "float32")], InputError, "an input of shape (3, 8, 6)")
+
+
+# --- contents of other kinds ----------------------------------------------------------------------
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 8\n%%EndComments\n0 0 6 8 rectfill\n%%EOF\n"
+
+
+def test_postscript_never_reaches_a_decoder(tmp_path, monkeypatch):
+    def decode(*args, **options):
+        pytest.fail("PostScript was decoded")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", decode)
+    (tmp_path / "one.jpg").write_bytes(POSTSCRIPT)
+    with Image.open(tmp_path / "one.jpg") as image:  # what Pillow would make of it
+        assert image.format == "EPS"
+    refuse(tmp_path, GREY, FileError, "one.jpg' is not a readable image", "its content is PostScript")
+
+
+@pytest.mark.parametrize("kind", ["PCX", "SGI"])
+def test_formats_that_are_not_claimed_are_not_read(tmp_path, kind):
+    save(tmp_path / "one.png", format=kind)
+    save(tmp_path / "two.png")
+    refuse(tmp_path, GREY, FileError, "one.png' is not a readable image")
+    rows = read_rows(tmp_path, GREY, skip_unreadable=True)
+    assert (rows.names, len(rows.left_out)) == (("two.png",), 1)
+
+
+def test_the_content_counts_and_not_the_ending(tmp_path):
+    save(tmp_path / "one.jpg", format="BMP")
+    np.testing.assert_array_equal(read_rows(tmp_path, GREY).x[0, :, :, 0], pixels())

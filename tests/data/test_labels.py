@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from howsure import InputError
@@ -13,6 +14,9 @@ from howsure.data.labels import check_class_names, check_labels
         np.array([0, 2, 1], dtype=np.uint8),
         np.array([[0], [2], [1]]),
         np.array([0.0, 2.0, 1.0], dtype=np.float32),
+        np.ma.masked_array([0, 2, 1], mask=False),
+        pd.Series([0, 2, 1], index=[2, 1, 0]),
+        pd.Series([0, 2, 1], dtype="Int64"),
     ],
 )
 def test_labels_that_fit(labels):
@@ -29,11 +33,16 @@ def test_labels_that_fit(labels):
         (1, r"Received: an array of shape \(\)"),
         (np.eye(3), r"Received: an array of shape \(3, 3\)"),  # one-hot
         ([0.0, 1.5, 2.0], r"not class numbers.*whole numbers from 0 to 2.*Received: dtype float64.*1\.5"),
-        ([0.0, np.nan, 2.0], "not class numbers"),
+        ([0.0, np.nan, 2.0], r"missing in row 1\..*whole numbers from 0 to 2.*nan.*Leave those rows out"),
+        (pd.Series([0, 1, None], dtype="Int64", index=[9, 8, 7]), r"missing in row 2\."),
+        (np.array([0, pd.NA, pd.NaT], dtype=object), r"missing in 2 rows: 1, 2\."),
+        (np.ma.masked_array([0, 1, 2], mask=[0, 1, 1]), r"The labels are masked in 2 rows: 1, 2\."),
+        (np.ma.masked_array([[0], [1], [2]], mask=[[1], [0], [0]]), r"masked in row 0\..*x\.filled"),
         ([0.0, np.inf, 2.0], "not class numbers"),
         ([0.0, 1e300, 2.0], "not class numbers"),
         (["a", "b", "c"], "not class numbers.*'a'"),
-        ([None, 1, 2], "not class numbers.*dtype object"),
+        ([None, 1, 2], r"missing in row 0\..*Received: None"),
+        (["x", 1, object()], "not class numbers"),
         ([True, False, True], "not class numbers.*dtype bool"),
         (
             [0, 3, -1],
@@ -62,6 +71,8 @@ def test_class_names():
     assert check_class_names(None, 3) == ("0", "1", "2")
     assert check_class_names(["a", "b"], 2) == ("a", "b")
     assert check_class_names(np.array(["a", "b"]), 2) == ("a", "b")
+    assert check_class_names(pd.Series(["a", "b"], index=[1, 0]), 2) == ("a", "b")
+    assert check_class_names((name for name in "ab"), 2) == ("a", "b")
     assert check_class_names([10, 20], 2) == ("10", "20")
     assert len(check_class_names(None, 1000)) == 1000
 
@@ -80,6 +91,14 @@ def test_class_names():
         ("abc", r"one text.*a list of 3 names.*Received: 'abc'"),
         ("rose,tulip,daisy", "one text.*a list of 3 names"),
         (3, "a list of 3 names.*Received: 3"),
+        ({0: "cat", 1: "dog", 2: "hen"}, r"a dict, of which.*its keys.*a list of 3 names.*Give its values"),
+        ({"cat", "dog", "hen"}, "a set, which has no order.*Give a list in the order that is meant"),
+        (frozenset(["cat", "dog", "hen"]), "a set, which has no order"),
+        ({"cat": 0, "dog": 1, "hen": 2}.keys(), "a set, which has no order"),
+        (np.array([["cat", "dog", "hen"]]), r"a table of shape \(1, 3\)"),
+        (pd.DataFrame({"cat": [0], "dog": [1], "hen": [2]}), r"a table of shape \(1, 3\)"),
+        (["cat", None, "hen"], "A class has no name.*Received: 'cat', None, 'hen'"),
+        (["cat", float("nan"), "hen"], "A class has no name"),
     ],
 )
 def test_class_names_that_do_not_fit(names, message):

@@ -215,7 +215,15 @@ def test_an_object_that_will_not_convert():
 
 
 def test_masked_values():
-    refuse(np.ma.masked_array(np.ones((2, 3)), mask=[[0, 1, 0], [0, 0, 0]]), FLAT, "with 1 masked value")
+    refuse(
+        np.ma.masked_array(np.ones((2, 3)), mask=[[0, 1, 0], [0, 0, 0]]),
+        FLAT,
+        "masked in row 0.",
+        "with 1 masked value",
+    )
+    rows = [np.ma.masked_array(np.ones(3), mask=mask) for mask in ([0, 0, 0], [0, 0, 1], [1, 1, 0])]
+    refuse(rows, FLAT, "masked in 2 rows: 1, 2.", "a list with masked arrays")
+    np.testing.assert_array_equal(check_rows(rows[:1], FLAT)[0], np.ones((1, 3)))
 
 
 # --- refused: several inputs ----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 import howsure
-from howsure.errors import InputError
+from howsure.errors import HowsureWarning, InputError
 from howsure.judge import calibrate as module
 from howsure.judge.calibrate import METHODS, Calibrator, calibrate
 from howsure.results.certainty import entropy_of
@@ -522,10 +523,36 @@ def test_labels_in_the_wrong_order_and_fits_at_their_limit_are_said_aloud():
     assert any("below chance" in warning for warning in wrong.warnings)
     assert any("ended at its limit" in warning for warning in wrong.warnings)
     assert float(wrong.parameters["temperature"]) == pytest.approx(module.LIMIT)
-    for method in ("temperature", "vector"):
-        right = calibrate(certainty_of(p), p.argmax(axis=1), method=method)
-        assert any("ended at its limit" in warning for warning in right.warnings)
-        assert not any("below chance" in warning for warning in right.warnings)
+
+
+@pytest.mark.parametrize("method", ["temperature", "vector"])
+def test_rows_without_a_mistake_are_said_to_limit_nothing(method):
+    p, _ = draw(rows=200)
+    p = np.maximum(p, 1e-4) / np.maximum(p, 1e-4).sum(axis=1, keepdims=True)
+    said = r"200 labelled rows contain no mistake, so nothing.*no percentage above about 99\.5\u00a0%"
+    with pytest.warns(HowsureWarning, match=said):
+        calibrator = calibrate(certainty_of(p), p.argmax(axis=1), method=method)
+    assert calibrator.helps == "cannot tell"
+    assert any(re.search(said, warning) for warning in calibrator.warnings)
+    assert "became better, by" not in calibrator.in_words()
+    assert "its highest percentages are raised" not in calibrator.in_words()
+    mistaken = p.argmax(axis=1)
+    mistaken[0] = p[0].argmin()
+    assert calibrate(certainty_of(p), mistaken, method=method).helps in ("better", "worse", "cannot tell")
+
+
+def test_isotonic_lines_stay_within_what_rows_support():
+    p, _ = draw(rows=200)
+    calibrated = calibrate(certainty_of(p), p.argmax(axis=1), method="isotonic")(certainty_of(p))
+    assert calibrated.probability.max() < 1 - 1 / 500
+
+
+@pytest.mark.parametrize(
+    ("rows", "shown"), [(10, "91.6"), (98, "99.0"), (200, "99.5"), (998, "99.90"), (99_998, "99.9990")]
+)
+def test_what_rows_without_a_mistake_support_is_never_rounded_up(rows, shown):
+    assert f"above about {shown}\u00a0%" in module.without_mistakes(rows)
+    assert float(shown) <= 100 * (1 - 1 / (rows + 2))
 
 
 def test_a_calibration_that_makes_it_worse_says_so():

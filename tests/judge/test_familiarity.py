@@ -400,3 +400,11 @@ def test_features_that_cannot_be_used():
 def test_only_models_have_features():
     with pytest.raises(ModelError, match="not a model howsure knows"):
         features_of("model.keras", np.zeros((2, 4)))
+
+
+def test_masked_features_are_refused():
+    features, _ = draw(6)
+    masked = np.ma.masked_array(features.features, mask=False)
+    masked[4, 1] = np.ma.masked
+    with pytest.raises(InputError, match="The features are masked in row 4"):
+        Features(masked, features.logits)

@@ -5,6 +5,7 @@ import json
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from howsure import Certainty
@@ -154,3 +155,30 @@ def test_what_cannot_be_written(tmp_path):
         with pytest.raises(InputError, match="names do not fit"):
             hand_over(made(), [0], path, names=names)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("index", [[2, 1, 0], [10, 11, 12]])
+def test_names_count_by_position_whatever_index_a_series_has(tmp_path, index):
+    hand_over(made(), [0, 2], tmp_path / "rows.csv", names=pd.Series(["a", "b", "c"], index=index))
+    assert [(line["row"], line["name"]) for line in table(tmp_path / "rows.csv")] == [
+        ("10", "a"),
+        ("12", "c"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({0: "a", 1: "b", 2: "c"}, "The names of the rows are a dict.*3 names, one per row"),
+        ({"a", "b", "c"}, "a set, which has no order"),
+        (pd.DataFrame({"name": ["a", "b", "c"]}), "a table of shape"),
+    ],
+)
+def test_names_without_an_order_are_refused(tmp_path, names, message):
+    with pytest.raises(InputError, match=message):
+        hand_over(made(), [0, 2], tmp_path / "rows.csv", names=names)
+
+
+def test_masked_rows_are_refused(tmp_path):
+    with pytest.raises(InputError, match="The rows to hand over are masked in row 1"):
+        hand_over(made(), np.ma.masked_array([0, 2], mask=[0, 1]), tmp_path / "rows.csv")

@@ -1,5 +1,7 @@
 """What cannot be assessed gets one message that names the row, layer or argument; the model stays."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -449,7 +451,16 @@ def one_linear_output(loss=None):
     return model
 
 
-@pytest.mark.parametrize("loss", ["mse", "mean_absolute_error", keras.losses.Huber()])
+REGRESSIONS = [
+    "mse",
+    "mean_absolute_error",
+    "MeanSquaredError",
+    keras.losses.Huber(),
+    keras.losses.CosineSimilarity(),
+]
+
+
+@pytest.mark.parametrize("loss", [*REGRESSIONS, keras.losses.MeanSquaredError(name="mine"), ["mse"]])
 def test_a_regression_is_refused_where_its_loss_tells(loss):
     with pytest.raises(howsure.ModelError, match="was trained for regression"):
         howsure.assess(one_linear_output(loss), np.ones((3, 4), "float32"))
@@ -462,3 +473,75 @@ def test_one_linear_output_is_said_to_be_read_as_a_logit():
     assert read.probabilities.shape == (3, 2)
     howsure.assess(one_linear_output(), x, outputs="logits")
     howsure.assess(one_linear_output(keras.losses.BinaryCrossentropy(from_logits=True)), x)
+
+
+def compiled(outputs, loss, activation=None):
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dropout(0.3), keras.layers.Dense(outputs, activation)]
+    )
+    model.compile(loss=loss)
+    return model
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "binary_crossentropy",
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        keras.losses.BinaryFocalCrossentropy(from_logits=True),
+        functools.partial(keras.losses.binary_crossentropy, from_logits=True),
+    ],
+)
+def test_several_labels_per_row_are_no_classes_that_exclude_each_other(loss):
+    x = np.ones((3, 4), "float32")
+    model = compiled(3, loss)
+    with pytest.raises(
+        howsure.ModelError, match=r"a yes or no of its own.*3 linear outputs.*outputs='logits'"
+    ):
+        howsure.assess(model, x, method=howsure.Softmax())
+    assert howsure.assess(model, x, outputs="logits", method=howsure.Softmax()).probabilities.shape == (3, 3)
+
+
+CONTRADICTIONS = {
+    "margins": (3, "categorical_hinge", None, "its outputs are margins"),
+    "linear, as probabilities": (3, "sparse_categorical_crossentropy", None, "took them for probabilities"),
+    "one, as a probability": (1, "binary_crossentropy", None, "took them for probabilities"),
+    "softmax, as logits": (
+        3,
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        "softmax",
+        "ends in a softmax, but its loss took its outputs for logits",
+    ),
+    "sigmoid, as a logit": (
+        1,
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        "sigmoid",
+        "ends in a sigmoid, but its loss took its outputs for logits",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_a_loss_that_contradicts_what_outputs_are_read_as_is_said_aloud(name):
+    outputs, loss, activation, said = CONTRADICTIONS[name]
+    model, x = compiled(outputs, loss, activation), np.ones((3, 4), "float32")
+    with pytest.warns(howsure.HowsureWarning, match=said):
+        howsure.assess(model, x, method=howsure.Softmax())
+    declared = "logits" if activation is None else "probabilities"
+    howsure.assess(model, x, method=howsure.Softmax(), outputs=declared)  # warnings are errors
+
+
+@pytest.mark.parametrize(
+    ("outputs", "loss", "activation"),
+    [
+        (3, keras.losses.CategoricalCrossentropy(from_logits=True), None),
+        (3, keras.losses.SparseCategoricalCrossentropy(from_logits=True), "log_softmax"),
+        (3, lambda y, p: p[:, 0], None),
+        (3, "sparse_categorical_crossentropy", "softmax"),
+        (3, "mse", "softmax"),  # the Brier score
+        (2, "binary_crossentropy", "softmax"),  # of two classes the same as categorical cross-entropy
+        (1, "binary_crossentropy", "sigmoid"),
+    ],
+)
+def test_a_loss_that_fits_what_outputs_are_read_as_needs_no_word(outputs, loss, activation):
+    howsure.assess(compiled(outputs, loss, activation), np.ones((3, 4), "float32"), method=howsure.Softmax())

@@ -43,6 +43,45 @@ def test_a_saved_model_gives_the_same_answers(tmp_path, ending):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+class Heard(keras.losses.Loss):
+    """A loss of a user's that must not be looked up, as nobody has registered it."""
+
+    def call(self, y_true, y_pred):
+        return ops.mean(y_pred, axis=-1)
+
+
+LOSSES = {
+    "mse": ("mse", "was trained for regression"),
+    "an object": (keras.losses.Huber(), "was trained for regression"),
+    "a function": (keras.losses.mean_absolute_error, "was trained for regression"),
+    "by output": (["mse"], "was trained for regression"),
+    "several labels": (keras.losses.BinaryCrossentropy(from_logits=True), "a yes or no of its own"),
+    "classes": (keras.losses.CategoricalCrossentropy(from_logits=True), None),
+    "a user's": (Heard(), None),
+    "none": (None, None),
+}
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_the_loss_is_read_from_the_file_without_running_it(tmp_path, name, ending):
+    loss, message = LOSSES[name]
+    model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.3), layers.Dense(3)])
+    if loss is not None:
+        model.compile(loss=loss)
+    model.save(tmp_path / f"model{ending}")
+    loaded, x = load(tmp_path / f"model{ending}"), np.ones((2, 4), "float32")
+    assert not loaded.compiled
+    if message is None:
+        howsure.assess(loaded, x, method=howsure.Softmax())  # warnings are errors
+    else:
+        with pytest.raises(howsure.ModelError, match=message):
+            howsure.assess(loaded, x, method=howsure.Softmax())
+    loaded.compile(loss=keras.losses.CategoricalCrossentropy(from_logits=True))
+    howsure.assess(loaded, x, method=howsure.Softmax())
+
+
 def test_missing(tmp_path):
     with pytest.raises(howsure.FileError, match=r"The model file does not exist.*Received: .*nowhere\.keras"):
         load(tmp_path / "nowhere.keras")

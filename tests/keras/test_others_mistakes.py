@@ -574,3 +574,191 @@ def test_masks_of_keras_are_carried_along():
     values[1] += 1
     table.embeddings.assign(values)
     assert np.abs(assess(model, x).probabilities - before.probabilities).max() > 0.01
+
+
+# --- what the plain prediction is -----------------------------------------------------------------
+
+
+class AlwaysOn(layers.Dropout):
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=True)
+
+
+class NoiseAlwaysOn(layers.GaussianNoise):
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=True)
+
+
+class CallsAlwaysOn(layers.Layer):
+    """A user's block that leaves its dropout on, as the old recipe for MC dropout has it."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dropout = layers.Dropout(0.5)
+
+    def call(self, inputs):
+        return self.dropout(inputs, training=True)
+
+
+class NeverStops(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seeds = keras.random.SeedGenerator(3)
+
+    def call(self, inputs):
+        return keras.random.dropout(inputs, 0.5, seed=self.seeds)
+
+
+FORCED_ON = {
+    "a subclass": lambda: AlwaysOn(0.5),
+    "its call": CallsAlwaysOn,
+    "noise": lambda: NoiseAlwaysOn(1.0),
+}
+
+
+def forced_on(name):
+    """A network whose random layer is always on, and the same without it."""
+    x_in, dense = keras.Input((4,)), layers.Dense(6, "relu")
+    last = layers.Dense(3, "softmax")
+    hidden = dense(x_in)
+    random = FORCED_ON[name]()(hidden)
+    return keras.Model(x_in, last(random)), keras.Model(x_in, last(hidden))
+
+
+PLAIN = {
+    "softmax": lambda model: howsure.Softmax(),
+    "ensemble": lambda model: howsure.Ensemble([model]),
+    "augmentation": lambda model: howsure.Augmentation([lambda x: x]),
+}
+
+
+@pytest.mark.parametrize("method", PLAIN)
+@pytest.mark.parametrize("name", FORCED_ON)
+def test_the_plain_prediction_has_its_dropout_off_also_where_it_is_forced_on(name, method):
+    model, without = forced_on(name)
+    x = rows(20)
+    found = howsure.assess(model, x, method=PLAIN[method](model)).probabilities
+    np.testing.assert_allclose(found, ops.convert_to_numpy(without(x)), atol=1e-5)
+    if name != "noise":
+        assert assess(model, x).mutual_information.max() > 0
+
+
+@pytest.mark.parametrize("name", FORCED_ON)
+def test_features_have_dropout_off_also_where_it_is_forced_on(name):
+    model, without = forced_on(name)
+    x = rows(20)
+    found, expected = howsure.features_of(model, x), howsure.features_of(without, x)
+    np.testing.assert_allclose(found.features, expected.features, atol=1e-5)
+    np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, x: howsure.assess(model, x, method=howsure.Softmax()),
+        lambda model, x: howsure.assess(model, x, method=howsure.Ensemble([model])),
+        lambda model, x: howsure.assess(model, x, method=howsure.Augmentation([lambda x: x])),
+        lambda model, x: howsure.compare(model, x, np.zeros(len(x), int)),
+        lambda model, x: howsure.features_of(model, x),
+        lambda model, x: howsure.LastLayerLaplace.fit(model, x, np.zeros(len(x), int)),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_prediction_that_is_random_out_of_reach_is_refused(use, wrapped):
+    own = layers.Lambda(lambda x: keras.random.dropout(x, 0.5)) if wrapped else NeverStops(name="own")
+    model = sequential(layers.Dense(6), own)
+    with pytest.raises(
+        howsure.ModelError, match=f"Layer '{own.name}' draws random numbers also when predict"
+    ):
+        use(model, rows(12))
+    assert "The plain prediction is random as well" in str(howsure.audit(model))
+
+
+def test_what_draws_in_training_only_has_a_plain_prediction():
+    model, x = sequential(DrawsInTraining()), rows(12)
+    found = howsure.assess(model, x, method=howsure.Softmax()).probabilities
+    np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-6)
+
+
+# --- dropout behind `if training` -----------------------------------------------------------------
+
+
+class DrawsInTraining(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seeds = keras.random.SeedGenerator(3)
+
+    def call(self, inputs, training=None):
+        return keras.random.dropout(inputs, 0.5, seed=self.seeds) if training else inputs
+
+
+class DropsInTraining(layers.Layer):
+    """Dropout as it is written for other frameworks, beside statistics that training would change."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.norm = layers.BatchNormalization()
+        self.drop = layers.Dropout(0.5, name="drop")
+
+    def call(self, inputs, training=None):
+        outputs = self.norm(inputs, training=training)
+        if training:
+            outputs = self.drop(outputs, training=training)
+        return outputs
+
+
+class TrainedModel(keras.Model):
+    def __init__(self):
+        super().__init__(name="own")
+        self.first = layers.Dropout(0.2, name="first")
+        self.block = DropsInTraining(name="block")
+        self.last = layers.Dense(3, "softmax")
+
+    def call(self, inputs, training=None):
+        return self.last(self.block(self.first(inputs), training=training))
+
+
+def behind_if(name):
+    if name == "subclassed":
+        model = TrainedModel()
+        model(rows(2))
+        return model
+    block = DropsInTraining(name="block")
+    if name == "nested":
+        block = keras.Sequential([keras.Input((4,)), block], name="inner")
+    return sequential(block, layers.Dropout(0.2))
+
+
+@pytest.mark.parametrize("name", ["in a block", "nested", "subclassed"])
+def test_dropout_behind_if_training_is_said_aloud(name):
+    model, x = behind_if(name), rows(6)
+    before = [ops.convert_to_numpy(variable) for variable in model.variables]
+    said = r"understated: '(inner/)?block/drop': Dropout that is called in training only"
+    with pytest.warns(howsure.HowsureWarning, match=said):
+        assess(model, x)
+    (found,) = howsure.audit(model, x).warnings
+    assert "drop': Dropout that is called in training only" in found
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(variable), value)
+
+
+def test_dropout_behind_if_training_alone_is_refused_and_compare_says_so():
+    model, x = sequential(DropsInTraining(name="block")), rows(12)
+    with pytest.raises(
+        howsure.ModelError, match=r"no random layer.*out of reach \('block/drop': Dropout that"
+    ):
+        assess(model, x)
+    labels = np.arange(12) % 3
+    with pytest.warns(howsure.HowsureWarning, match="MC dropout is left out: 'block/drop'"):
+        compared = howsure.compare(model, x, labels, calibrated=False)
+    assert compared.methods == ("softmax",)
+
+
+def test_drawing_behind_if_training_is_said_aloud_beside_dropout_behind_it():
+    model = sequential(DropsInTraining(name="block"), DrawsInTraining(name="own"), layers.Dropout(0.2))
+    with pytest.warns(howsure.HowsureWarning, match=r"'own': DrawsInTraining draws random.*'block/drop'"):
+        assess(model, rows(6))
+
+
+def test_a_block_that_always_calls_its_dropout_needs_no_word():
+    assess(sequential(Block(), layers.Dropout(0.2)), rows(6))  # warnings are errors

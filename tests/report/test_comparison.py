@@ -695,3 +695,17 @@ def test_an_axis_of_numbers_has_a_few_round_ticks(low: float, high: float) -> No
     labels = [float(label.replace("−", "-")) for _, label in axis.ticks]
     assert labels == sorted(set(labels))
     assert [axis.place(label) for label in labels] == pytest.approx([position for position, _ in axis.ticks])
+
+
+def test_a_calibration_that_no_mistake_limits_is_not_recommended() -> None:
+    perfect = of_true({"softmax": np.linspace(0.6, 0.8, 40)}, calibrated=True)
+    calibrated = "softmax" + CALIBRATED
+    assert perfect.unsupported == (calibrated,)
+    assert perfect.difference(calibrated, "softmax", "nll").high < 0  # and so it looks truer
+    said = "40 labelled rows contain no mistake, so nothing in them limits how far calibration may raise"
+    assert lead(perfect).startswith("Take the softmax:")
+    assert said in lead(perfect)
+    answers = {finding.question: finding.answer for finding in findings(perfect)}
+    assert answers["Whose percentages are truest?"].startswith("40 rows cannot tell")
+    assert said in answers["Why?"]
+    assert simulated().unsupported == ()

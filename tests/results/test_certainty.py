@@ -790,3 +790,27 @@ def test_what_is_no_familiarity_is_refused(wrong):
         c.with_familiarity(wrong)
     with pytest.raises(howsure.InputError, match="`share` is out of range"):
         c.with_familiarity([0.5, 0.5, 0.5], share=1)
+
+
+# --- what has no value, or no order, is refused ---------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["probabilities", "truth", "passes"])
+def test_masked_numbers_are_refused(name):
+    whole = make([[0.4, 0.6], [0.9, 0.1]], truth=np.array([1, 0]))
+    masked = np.ma.masked_array(getattr(whole, name))
+    assert len(dataclasses.replace(whole, **{name: masked})) == 2
+    masked[1] = np.ma.masked
+    with pytest.raises(howsure.InputError, match=f"The numbers of `{name}` are masked in row 1"):
+        dataclasses.replace(whole, **{name: masked})
+
+
+def test_masked_familiarities_are_refused():
+    with pytest.raises(howsure.InputError, match="The familiarities are masked in row 0"):
+        make([[0.4, 0.6], [0.9, 0.1]]).with_familiarity(np.ma.masked_array([0.5, 0.5], mask=[1, 0]))
+
+
+@pytest.mark.parametrize("names", [{"cat", "dog"}, {0: "cat", 1: "dog"}, "ab"])
+def test_class_names_without_an_order_are_refused(names):
+    with pytest.raises(howsure.InputError, match=r"The class names are (a set|a dict|one text)"):
+        make([[0.4, 0.6]], class_names=names)

@@ -179,7 +179,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
     )
 
 
-def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
+def unswitchable(model: Any, examination: Examination, *, gaussian_noise: bool) -> list[Unswitchable]:
     """What in a model would be random in training and cannot be switched on."""
     found: list[Unswitchable] = []
     names = examination.names
@@ -204,7 +204,39 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
             what += ", also when predicting, and no seed of howsure's reaches them; use a Dropout layer there"
         refused = always or random_layers.kind_of(layer) is not None
         found.append(Unswitchable(names.get(id(layer), str(model.name)), what, refused))
-    return found
+    return [*found, *_in_training_only(model, examination, gaussian_noise)]
+
+
+def random_when_predicting(model: Any, examination: Examination) -> str | None:
+    """Path of a layer that draws by itself whatever `training` says, the innermost one, or None."""
+    names = examination.names
+    users = [layer for layer in examination.layers if id(layer) in examination.arguments]
+    for layer in [*sorted(users, key=lambda layer: -names[id(layer)].count("/")), model]:
+        arguments = examination.arguments.get(id(layer))
+        if arguments is not None and random_layers.draws_of_its_own(layer, arguments, training=False):
+            return names.get(id(layer), str(model.name))
+    return None
+
+
+def _in_training_only(model: Any, examination: Examination, gaussian_noise: bool) -> list[Unswitchable]:
+    """Random layers behind `if training`, which no switch reaches as they are not called here."""
+    names = examination.names
+    found: dict[str, Unswitchable] = {}
+    for layer in [*examination.layers, model]:
+        arguments = examination.arguments.get(id(layer))
+        below = layer._flatten_layers(include_self=False)
+        if arguments is None or not any(random_layers.is_random(one, gaussian_noise) for one in below):
+            continue
+        for one in random_layers.called_in_training_only(
+            layer, arguments, examination.own_calls, gaussian_noise=gaussian_noise
+        ):
+            path = names.get(id(one), one.name)
+            what = (
+                f"{type(one).__name__} that is called in training only, as behind `if training`; where it is "
+                "always called, it can be switched on, and does nothing in `predict` all the same"
+            )
+            found[path] = Unswitchable(path, what, refused=False)
+    return list(found.values())
 
 
 def _levels(program: Program, random_steps: Sequence[Step]) -> dict[int, int]:

@@ -10,6 +10,7 @@ from keras import ops
 
 from howsure.errors import ModelError
 from howsure.models.keras.graph import Program, Step, Value, run
+from howsure.models.keras.switch import Still, switched
 
 Tensor = Any
 
@@ -41,7 +42,8 @@ def to_last_layer(
 
     def to_the_end(*rows: Tensor) -> tuple[Tensor, Tensor]:
         values = {slot: Value(tensor) for slot, tensor in zip(program.inputs, rows, strict=True)}
-        run(before, values, lambda step: 1)
+        with switched(Still()):
+            run(before, values, lambda step: 1)
         reached = values[given].tensor
         kernel, bias = (_as_computed(layer, each) for each in (layer.kernel, layer.bias))
         logits = ops.matmul(ops.cast(reached, layer.compute_dtype), kernel)

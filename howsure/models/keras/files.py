@@ -12,12 +12,13 @@ import h5py
 import keras
 
 from howsure.errors import FileError, ModelError
+from howsure.models.keras.losses import remember
 
 _UNKNOWN = re.compile(r"(?:Could not locate \w+|Unknown \w+:) '([^']+)'")
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
-    """Load a `.keras` or legacy `.h5` file.
+    """Load a `.keras` or legacy `.h5` file, not compiled; what it says of its loss is remembered.
 
     Args:
         path: The file.
@@ -41,9 +42,11 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     if file.suffix != ".keras" and not allow_code and _has_lambda(file):
         raise _wants_to_run_code(file)
     try:
-        return keras.models.load_model(file, compile=False, safe_mode=not allow_code)
+        model = keras.models.load_model(file, compile=False, safe_mode=not allow_code)
     except Exception as error:
         raise _loading_error(file, error) from error
+    remember(model, file)
+    return model
 
 
 def _loading_error(file: Path, error: Exception) -> FileError | ModelError:

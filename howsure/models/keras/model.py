@@ -24,7 +24,7 @@ from howsure.data.rows import InputSpec, check_rows
 from howsure.errors import ModelError
 from howsure.models.keras import switch as random_layers
 from howsure.models.keras.costs import counted_calls, multiply_adds
-from howsure.models.keras.examine import examine, unswitchable
+from howsure.models.keras.examine import examine, random_when_predicting, unswitchable
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.fast.precision import bfloat16_is_faster, in_bfloat16, reducible_steps
@@ -32,6 +32,7 @@ from howsure.models.keras.features import to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, graph_of, run, widen
 from howsure.models.keras.kept import forget, keep, kept
 from howsure.models.keras.layers import layer_infos
+from howsure.models.keras.losses import loss_of, loss_takes, trained_for
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
 from howsure.sites import Site
 
@@ -46,20 +47,6 @@ SHARED_FOLDS = {"tensorflow": 2}
 
 KEPT_GRAPHS = 64
 """Graphs of different shapes that are kept with TensorFlow; the one that was not used for longest goes."""
-
-REGRESSION_LOSSES = (
-    *(
-        "mse",
-        "mean_squared_error",
-        "mae",
-        "mean_absolute_error",
-        "huber",
-        "huber_loss",
-        "log_cosh",
-        "logcosh",
-    ),
-    *("mape", "mean_absolute_percentage_error", "msle", "mean_squared_logarithmic_error", "poisson"),
-)
 
 ELEMENTWISE = 8
 """What reading, masking and writing one number costs, in multiply-adds."""
@@ -243,8 +230,10 @@ class KerasModel:
     @functools.cached_property
     def info(self) -> ModelInfo:
         """What is known of it."""
-        found = self.examination
-        fixed = unswitchable(self.model, found)
+        found, loss = self.examination, loss_of(self.model)
+        with self.as_found():
+            fixed = unswitchable(self.model, found, gaussian_noise=self._gaussian_noise)
+            always = random_when_predicting(self.model, found)
         return ModelInfo(
             name=self.name,
             framework=self.backend,
@@ -252,10 +241,12 @@ class KerasModel:
             output_shape=found.output_shape,
             output_dtype=found.output_dtype,
             ending=found.output_activation,
-            trained_for=self._trained_for(),
+            trained_for=trained_for(loss, found.output_activation, found.output_shape),
+            loss_takes=loss_takes(loss),
             rescales=self._rescales(),
             layers=layer_infos(found, fixed),
             unswitchable=tuple(fixed),
+            always_random=always,
             fixed_batch=_fixed_batch(self.model),
         )
 
@@ -290,18 +281,6 @@ class KerasModel:
         """The steps that may run in bfloat16, by identity."""
         dense = [layers.dense for layers in self._thinned.values()]
         return frozenset(map(id, reducible_steps(self.examination, dense)))
-
-    def _trained_for(self) -> str | None:
-        """`regression`, `classes` or `labels`, told from the loss the model was compiled with, or None."""
-        loss = getattr(self.model, "loss", None) if getattr(self.model, "compiled", False) else None
-        name = (
-            loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
-        ).lower()
-        if name in REGRESSION_LOSSES:
-            return "regression"
-        if "binary" in name and "crossentropy" in name and self.examination.output_shape != (1,):
-            return "labels"
-        return "classes" if "crossentropy" in name else None
 
     def _rescales(self) -> bool:
         """Whether the model brings raw values into range itself, by a layer or by arithmetic."""
@@ -400,7 +379,8 @@ class KerasModel:
 
     def _run_plain(self, *rows: Tensor) -> Tensor:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
-        run(self._program.steps, values, lambda step: 1, lambda step, width: self._fast(step))
+        with random_layers.switched(random_layers.Still()):
+            run(self._program.steps, values, lambda step: 1, lambda step, width: self._fast(step))
         return values[self._program.outputs[0]].tensor
 
     def _run_shared(self, *rows: Tensor) -> list[tuple[Tensor, Tensor | None]]:

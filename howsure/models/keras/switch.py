@@ -217,6 +217,32 @@ class Recording:
         return inputs
 
 
+class Still:
+    """Draws that change nothing: random layers in the plain prediction, also where a call forces them on."""
+
+    def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
+        """Return the inputs."""
+        return inputs
+
+
+class _Calls:
+    """Draws that change nothing and count the calls of random layers.
+
+    Attributes:
+        of: How often each was called.
+    """
+
+    def __init__(self, gaussian_noise: bool) -> None:
+        self.of: Counter[Layer] = Counter()
+        self._gaussian_noise = gaussian_noise
+
+    def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
+        """Count the call."""
+        if is_random(layer, self._gaussian_noise):
+            self.of[layer] += 1
+        return inputs
+
+
 class Masked:
     """Draws that apply given masks, one after the other, to passes folded into the batch axis.
 
@@ -289,11 +315,6 @@ def _is_exact(scale: float, dtype: Any) -> bool:
     )
 
 
-class _Identity:
-    def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
-        return inputs
-
-
 def named_dropout(layer: Layer) -> str | None:
     """What is random inside one of Keras's own layers and cannot be switched, or None.
 
@@ -334,10 +355,8 @@ def draws_of_its_own(
     It is called twice, Keras's random layers doing nothing, on the same made-up inputs; no state
     leaves the call. Different outputs come from a draw of its own.
     """
-    args, kwargs = keras.tree.map_structure(_made_up, arguments)
-    if getattr(layer, "_call_has_training_arg", False):
-        kwargs["training"] = training
-    with switched(_Identity()), keras.StatelessScope():
+    args, kwargs = _made_up_arguments(layer, arguments, training)
+    with switched(Still()), quiet(_with_layers_below(layer)):
         first, second = layer(*args, **kwargs), layer(*args, **kwargs)
     pairs = zip(keras.tree.flatten(first), keras.tree.flatten(second), strict=True)
     return any(
@@ -345,6 +364,41 @@ def draws_of_its_own(
         for a, b in pairs
         if keras.ops.is_tensor(a)
     )
+
+
+def called_in_training_only(
+    layer: Layer,
+    arguments: tuple[tuple[Any, ...], dict[str, Any]],
+    own_calls: Sequence[Layer],
+    *,
+    gaussian_noise: bool,
+) -> list[Layer]:
+    """Random layers that a user's layer calls more often in training than when predicting.
+
+    It is called once each way, random layers doing nothing, on the same made-up inputs; no state leaves
+    the call, and statistics that it would update stay as they are.
+    """
+    calls = {}
+    for training in (False, True):
+        args, kwargs = _made_up_arguments(layer, arguments, training)
+        counted = _Calls(gaussian_noise)
+        with switched(counted, own_calls), quiet(_with_layers_below(layer)):
+            layer(*args, **kwargs)
+        calls[training] = counted.of
+    return list(calls[True] - calls[False])
+
+
+def _with_layers_below(layer: Layer) -> list[Layer]:
+    return list(layer._flatten_layers())
+
+
+def _made_up_arguments(
+    layer: Layer, arguments: tuple[tuple[Any, ...], dict[str, Any]], training: bool
+) -> tuple[Any, dict[str, Any]]:
+    args, kwargs = keras.tree.map_structure(_made_up, arguments)
+    if getattr(layer, "_call_has_training_arg", False):
+        kwargs["training"] = training
+    return args, kwargs
 
 
 def _made_up(value: Any) -> Any:

@@ -1,0 +1,145 @@
+"""What a Keras model was trained with, as far as its loss tells: compiled, or kept in its file."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import weakref
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from howsure.models.protocol import CLASSES, LOGITS, MARGINS, PROBABILITIES, REGRESSION, SEVERAL_LABELS
+
+_REGRESSION = frozenset(
+    ["mse", "mean_squared_error", "mae", "mean_absolute_error", "huber", "huber_loss", "log_cosh", "logcosh"]
+    + ["mape", "mean_absolute_percentage_error", "msle", "mean_squared_logarithmic_error", "poisson"]
+    + ["cosine_similarity"]
+)
+_YES_OR_NO = frozenset(["binary_crossentropy", "bce", "binary_focal_crossentropy"])
+_ONE_OF_MANY = frozenset(
+    ["categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"]
+)
+_HINGES = frozenset(["hinge", "squared_hinge", "categorical_hinge"])
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss, by what Keras calls it.
+
+    Attributes:
+        name: Like `mean_squared_error`; of a user's own whatever it is called.
+        from_logits: Whether it takes logits, or None where it does not say.
+    """
+
+    name: str
+    from_logits: bool | None = None
+
+
+_in_files: weakref.WeakKeyDictionary[Any, Loss] = weakref.WeakKeyDictionary()
+"""Losses of models that were loaded without being compiled, as a compiled one may run code of its file."""
+
+
+def loss_of(model: Any) -> Loss | None:
+    """The loss a model was compiled with, else the one its file names, or None."""
+    if getattr(model, "compiled", False):
+        return _of(getattr(model, "loss", None))
+    return _in_files.get(model)
+
+
+def trained_for(loss: Loss | None, activation: str | None, shape: tuple[int, ...]) -> str | None:
+    """What a loss says about the outputs; see `howsure.models.protocol.ModelInfo`.
+
+    Args:
+        loss: The loss, or None where it is not known.
+        activation: What the model ends in.
+        shape: Shape of the output for one row.
+    """
+    if loss is None:
+        return None
+    if loss.name in _REGRESSION:
+        return REGRESSION
+    if loss.name in _HINGES:
+        return MARGINS
+    if loss.name in _YES_OR_NO and shape != (1,) and activation != "softmax":
+        return SEVERAL_LABELS
+    return CLASSES if "crossentropy" in loss.name else None
+
+
+def loss_takes(loss: Loss | None) -> str | None:
+    """What a loss took the outputs for, `logits` or `probabilities`, or None where it does not tell."""
+    if loss is None or loss.from_logits is None or loss.name not in _YES_OR_NO | _ONE_OF_MANY:
+        return None
+    return LOGITS if loss.from_logits else PROBABILITIES
+
+
+def remember(model: Any, file: Path) -> None:
+    """Note the loss that a model's file names; no code of the file runs."""
+    try:
+        loss = _named(_configured(file))
+    except (AttributeError, KeyError, OSError, TypeError, ValueError):
+        return  # a file that Keras opens, and whose loss is written down in no way that is known
+    if loss is not None:
+        _in_files[model] = loss
+
+
+def _configured(file: Path) -> Any:
+    """What a file says of the loss, as JSON has it."""
+    if file.suffix == ".keras":
+        with zipfile.ZipFile(file) as archive:
+            return (json.loads(archive.read("config.json")).get("compile_config") or {}).get("loss")
+    with h5py.File(file) as opened:
+        return json.loads(opened.attrs.get("training_config", "{}")).get("loss")
+
+
+def _of(loss: Any) -> Loss | None:
+    """A loss as `compile` takes it."""
+    if isinstance(loss, (list, tuple, Mapping)):
+        return _only([*loss.values()] if isinstance(loss, Mapping) else loss, _of)
+    if isinstance(loss, str):
+        return _called(loss)
+    if isinstance(loss, functools.partial):
+        inner = _of(loss.func)
+        return (
+            None if inner is None else Loss(inner.name, loss.keywords.get("from_logits", inner.from_logits))
+        )
+    if isinstance(loss, keras.losses.Loss):
+        own = (cls for cls in type(loss).__mro__ if cls.__module__.startswith("keras."))
+        known = next(own).__name__
+        name = str(loss.name) if known in ("Loss", "LossFunctionWrapper") else known
+        return _called(name, getattr(loss, "from_logits", None))
+    function = getattr(loss, "__name__", None)
+    return None if function is None else _called(function)
+
+
+def _named(loss: Any) -> Loss | None:
+    """A loss as a file has it."""
+    if isinstance(loss, str):
+        return _called(loss)
+    if isinstance(loss, Mapping) and "class_name" in loss:
+        config = loss.get("config")
+        if isinstance(config, str):
+            return _called(config)
+        return _called(str(loss["class_name"]), (config or {}).get("from_logits"))
+    if isinstance(loss, (list, Mapping)):
+        return _only([*loss.values()] if isinstance(loss, Mapping) else loss, _named)
+    return None
+
+
+def _only(losses: Any, read: Any) -> Loss | None:
+    found: Loss | None = read(losses[0]) if len(losses) == 1 else None
+    return found
+
+
+def _called(name: str, from_logits: bool | None = None) -> Loss:
+    """A loss by the name of its class or function; Keras's cross-entropies take probabilities unless told."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.rsplit(">", 1)[-1]).lower()
+    if from_logits is None and name in _YES_OR_NO | _ONE_OF_MANY:
+        from_logits = False
+    return Loss(name, from_logits)
