@@ -11,7 +11,11 @@ import howsure
 FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras")
 WITHOUT_A_MODEL = (
     "howsure",
+    "howsure.atomic",
+    "howsure.statistics",
     "howsure.results.certainty",
+    "howsure.results.columns",
+    "howsure.results.sentences",
     "howsure.results.verdict",
     "howsure.report",
     "howsure.sampling.summary",

@@ -17,7 +17,8 @@ from scipy.special import log_softmax, softmax
 from howsure.errors import InputError
 from howsure.judge.evaluate import SMALLEST, Evaluation, Score, evaluate
 from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of
-from howsure.results.certainty import Certainty, entropy_of
+from howsure.results.certainty import Certainty
+from howsure.statistics import entropy_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

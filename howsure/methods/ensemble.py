@@ -11,9 +11,9 @@ import numpy as np
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
-from howsure.results.certainty import Certainty, entropy_of
-from howsure.sampling.balance import widening
-from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, entropy_correction
+from howsure.results.certainty import Certainty
+from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
+from howsure.statistics import entropy_correction, entropy_of, widening
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from howsure.results.certainty import entropy_of
 from howsure.sampling.rounds import Passes, Run
+from howsure.statistics import entropy_of
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from howsure.atomic import write_whole
 from howsure.compare.findings import (
     Finding,
     called,
@@ -26,7 +27,6 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.report.axes import Axis, number_axis
 from howsure.report.templates import environment
-from howsure.results.certainty import write_whole
 from howsure.words import UNIT, value_and_interval
 
 _TITLE = "Which method is better here?"

@@ -11,29 +11,16 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from howsure.sampling.masks import BERNOULLI_KINDS, Site, whole_and_part
+from howsure.statistics import widening
 
 SECOND_ORDER = 0.04
 """Share of the variance taken to be beyond what balance removes; only used to choose sizes of groups."""
 
 LARGEST_GROUP = 64
 """Passes in a group, about; more would balance hardly better and leave fewer replicates."""
-
-
-def widening(groups: ArrayLike) -> NDArray[np.float64]:
-    """t/1.96: the factor that makes ± 1.96 standard errors from `groups` replicates cover 95 %.
-
-    Args:
-        groups: Number of replicates, ≥ 2; below, NaN.
-    """
-    given = np.asarray(groups)
-    degrees, place = np.unique(given - 1, return_inverse=True)
-    with np.errstate(invalid="ignore"):
-        quantile = stats.t.ppf(0.975, np.where(degrees > 0, degrees, np.nan))
-    return np.asarray(quantile / stats.norm.ppf(0.975))[place].reshape(given.shape)
 
 
 def remaining_variance(site: Site, size: int) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from howsure.sampling.balance import widening
+from howsure.statistics import widening
 
 Floats = NDArray[np.float64]
 

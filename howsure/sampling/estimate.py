@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.results.certainty import entropy_of
 from howsure.sampling.error import EarlyError, fit_early_error
 from howsure.sampling.masks import Site, draw
 from howsure.sampling.plan import Design
+from howsure.statistics import entropy_of
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

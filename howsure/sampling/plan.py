@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from howsure.atomic import write_whole
 from howsure.errors import FileError, InputError
-from howsure.results.certainty import write_whole
 from howsure.sampling.balance import group_sizes
 from howsure.sampling.error import UNMEASURED, EarlyError
 from howsure.sampling.masks import BERNOULLI_KINDS, Site, whole_and_part

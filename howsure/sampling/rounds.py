@@ -18,7 +18,8 @@ from howsure.sampling.balance import group_sizes
 from howsure.sampling.estimate import Estimate, added_up, masks_of, spread_of, sum_up
 from howsure.sampling.masks import Site, draw
 from howsure.sampling.plan import FLOAT32, Design, Plan
-from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, Summary, entropy_correction
+from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, Summary
+from howsure.statistics import entropy_correction
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.results.certainty import entropy_of
-from howsure.sampling.balance import widening
+from howsure.statistics import entropy_correction, entropy_of, widening
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -24,11 +23,6 @@ spread of the few seen says nothing. Whether it suffices, docs/coverage.md says 
 
 ENTROPY_ERROR_FLOOR = 0.001
 """The same for entropies, in nats."""
-
-
-def entropy_correction(mean: Floats, squared_error: Floats) -> Floats:
-    """(…) nats, what the entropy of a mean (…, K) lacks on average: Σ se² / 2p (delta method)."""
-    return np.asarray(np.sum(squared_error / (2 * np.maximum(mean, 1e-12)), axis=-1))
 
 
 class Summary:

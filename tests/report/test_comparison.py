@@ -26,7 +26,8 @@ from howsure.methods.softmax import Softmax
 from howsure.report import render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
-from howsure.results.certainty import Certainty, entropy_of
+from howsure.results.certainty import Certainty
+from howsure.statistics import entropy_of
 from howsure.words import value_and_interval
 from tests.report.made import Page
 
