@@ -20,6 +20,18 @@ def entropy_correction(mean: Floats, squared_error: Floats) -> Floats:
     return np.asarray(np.sum(squared_error / (2 * np.maximum(mean, 1e-12)), axis=-1))
 
 
+def total_entropy(probabilities: Floats, correction: Floats, expected_entropy: Floats) -> Floats:
+    """(…) nats, the entropy of a mean with its correction: at most log K, at least the expected entropy.
+
+    Args:
+        probabilities: (…, K).
+        correction: (…) as `entropy_correction` gives it.
+        expected_entropy: (…) mean entropy of what the mean is of.
+    """
+    corrected = entropy_of(probabilities) + correction
+    return np.maximum(np.minimum(corrected, np.log(probabilities.shape[-1])), expected_entropy)
+
+
 def widening(groups: ArrayLike) -> Floats:
     """t/1.96: the factor that makes ± 1.96 standard errors from `groups` replicates cover 95 %.
 

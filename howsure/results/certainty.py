@@ -26,7 +26,7 @@ from howsure.results.columns import (
 )
 from howsure.results.sentences import sentence_of
 from howsure.results.verdict import Thresholds
-from howsure.statistics import entropy_of
+from howsure.statistics import total_entropy
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -251,9 +251,7 @@ class Certainty(Result[Row]):
 
         At least `expected_entropy`, and at most log K.
         """
-        corrected = entropy_of(self.probabilities) + self.entropy_correction
-        at_most = np.log(self.probabilities.shape[-1])
-        return read_only(np.maximum(np.minimum(corrected, at_most), self.expected_entropy))
+        return read_only(total_entropy(self.probabilities, self.entropy_correction, self.expected_entropy))
 
     @cached_property
     def mutual_information(self) -> Floats:

@@ -144,6 +144,8 @@ class Result(Generic[OneRow]):
             return self._row(int(index))
         if isinstance(index, tuple):
             index = list(index)  # numpy would take it for one index per axis
+        if not isinstance(index, slice) and np.ndim(index) != 1:
+            raise IndexError(f"Rows are taken by a list of positions, not by {np.ndim(index)} axes of them.")
         return replace(self, **{name: array[index] for name, array in self._arrays.items()})
 
     def _row(self, index: int) -> OneRow:
@@ -229,9 +231,16 @@ class Result(Generic[OneRow]):
         """The result whose table and settings these are, read from `path`.
 
         Raises:
-            FileError: The table is not complete.
+            FileError: The table is not complete, or of another type.
         """
-        with _complete(path):
+        if cls.names not in settings:
+            raise FileError(
+                f"'{os.fspath(path)}' is not a saved {cls.__name__}",
+                expected=f"`{cls.names}` among its settings",
+                received=", ".join(settings),
+                mend="`howsure.load` reads whichever type a file holds",
+            )
+        with _complete(path, cls.__name__):
             given = {name: settings[name] for name in cls._setting_names() if name not in _NOT_IN_OLDER_FILES}
             for name in cls._setting_names():
                 if name in _NOT_IN_OLDER_FILES:
@@ -279,13 +288,13 @@ def read_table(path: str | os.PathLike[str]) -> tuple[pa.Table, dict[str, Any]]:
 
 
 @contextmanager
-def _complete(path: str | os.PathLike[str]) -> Iterator[None]:
+def _complete(path: str | os.PathLike[str], name: str = "Certainty") -> Iterator[None]:
     """What is missing or wrong in a table or its settings, as a `FileError`."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(
-            f"'{os.fspath(path)}' is not a complete saved Certainty ({type(error).__name__}: {error})",
+            f"'{os.fspath(path)}' is not a complete saved {name} ({type(error).__name__}: {error})",
             mend="It is damaged, or was changed by something other than howsure",
         ) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from howsure.results import verdict as verdicts
 
 if TYPE_CHECKING:
     from howsure.results.certainty import Row
+    from howsure.results.multilabel import MultilabelRow
 
 REASON_IN_WORDS = {
     verdicts.AMBIGUOUS: "The {kind} itself is ambiguous.",
@@ -17,6 +19,12 @@ REASON_IN_WORDS = {
     verdicts.TOO_FEW_PASSES: "Not settled: more passes are needed.",
     verdicts.UNFAMILIAR: "The {kind} is unlike what the model has learned, so the percentage says little.",
 }
+
+FEW_LABELS = 5
+"""Up to so many labels each has a sentence of its own; more are told in groups."""
+
+MOST_NAMED = 8
+"""Labels named in a group; the others are counted."""
 
 
 def percent(probability: float, mc_error: float) -> str:
@@ -48,3 +56,56 @@ def sentence_of(row: Row) -> str:
     if row.reason is not None:
         sentence += " " + REASON_IN_WORDS[row.reason].format(kind=row.kind)
     return sentence
+
+
+def sentences_of(row: MultilabelRow) -> str:
+    """Which labels hold, which do not, how sure that is, and why it is not sure.
+
+    Up to `FEW_LABELS` labels are told one after the other: `'rain': 97 ± 1 % yes, sure.` More are told in
+    groups: `Surely yes: 'dog' (97 ± 1 %). Coin flip: 'cat' (52 ± 3 % yes).` Those that surely do not hold are
+    only counted.
+    """
+    labels = range(len(row.label_names))
+    if len(labels) <= FEW_LABELS:
+        return " ".join(_sentence_of_label(row, k) for k in labels)
+    order = np.argsort(-row.probabilities, kind="stable").tolist()
+    sure, undecided = (row.verdict == word for word in (verdicts.SURE, verdicts.COIN_FLIP))
+    groups = (
+        ("Surely yes", "", sure & row.yes),
+        ("Leaning yes", "", ~sure & ~undecided & row.yes),
+        ("Coin flip", " yes", undecided),
+        ("Leaning no", " yes", ~sure & ~undecided & ~row.yes),
+    )
+    sentences = []
+    for heading, of_what, members in groups:
+        named = [f"'{row.label_names[k]}' ({_percent_yes(row, k)}{of_what})" for k in order if members[k]]
+        if named or heading == "Surely yes":
+            sentences.append(f"{heading}: {_listed(named)}.")
+    if surely_not := int(np.sum(sure & ~row.yes)):
+        which = "all" if surely_not == len(labels) else "the other"
+        sentences.append(f"Surely not: {which} {surely_not} of {len(labels)} labels.")
+    for reason, words in REASON_IN_WORDS.items():
+        named = [f"'{row.label_names[k]}'" for k in order if row.reason[k] == reason]
+        if named:
+            sentences.append(f"{words.format(kind=row.kind).rstrip('.')} ({_listed(named)}).")
+    return " ".join(sentences)
+
+
+def _sentence_of_label(row: MultilabelRow, k: int) -> str:
+    answer = "yes" if row.yes[k] else "no"
+    top = max(float(row.probabilities[k]), 1 - float(row.probabilities[k]))
+    sentence = f"'{row.label_names[k]}': {percent(top, float(row.mc_error[k]))} {answer}, {row.verdict[k]}"
+    if row.reason[k] is not None:
+        words = REASON_IN_WORDS[row.reason[k]].format(kind=row.kind).rstrip(".")
+        sentence += f" ({words[0].lower()}{words[1:]})"
+    return sentence + "."
+
+
+def _percent_yes(row: MultilabelRow, k: int) -> str:
+    return percent(float(row.probabilities[k]), float(row.mc_error[k]))
+
+
+def _listed(named: Iterable[str]) -> str:
+    given = list(named)
+    more = len(given) - MOST_NAMED
+    return ", ".join(given[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "") if given else "none"

@@ -11,17 +11,29 @@ import pytest
 import howsure
 from howsure.results.certainty import Certainty, Row
 from howsure.results.columns import WIDE
+from howsure.results.multilabel import MultilabelCertainty, MultilabelRow
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 EARLIER = Path(__file__).parent / "format-2.parquet"
-RESULTS = [Certainty]
+RESULTS = [Certainty, MultilabelCertainty]
 
 
 def example():
     return howsure.load(EARLIER)
 
 
-EXAMPLES = {Certainty: example}
+def several_labels():
+    p = np.array([[0.98, 0.52, 0.01], [0.2, 0.97, 0.45]])
+    return MultilabelCertainty(
+        *(p, np.full(p.shape, 0.01), np.full(p.shape, 0.05)),
+        passes=np.array([20, 40]),
+        label_names=("rain", "wind", "snow"),
+        row=np.array([3, 1]),
+        truth=p > 0.5,
+    )
+
+
+EXAMPLES = {Certainty: example, MultilabelCertainty: several_labels}
 
 
 def flowing(text):
@@ -80,11 +92,18 @@ def test_the_table_has_the_declared_columns_in_their_order(result):
         assert str(table.schema.field(column.name).type) == expected
 
 
-def test_what_a_row_shares_with_the_columns_is_their_value():
-    certainty = example()
-    names = {each.name for each in dataclasses.fields(Row)}
-    shared = names & {column.name for column in Certainty.columns}
-    assert names - shared == {"label_name", "runner_up_name", "kind"}
+@pytest.mark.parametrize(
+    ("result", "row", "others"),
+    [
+        (Certainty, Row, {"label_name", "runner_up_name", "kind"}),
+        (MultilabelCertainty, MultilabelRow, {"label_names", "kind"}),
+    ],
+)
+def test_what_a_row_shares_with_the_columns_is_their_value(result, row, others):
+    certainty = EXAMPLES[result]()
+    names = {each.name for each in dataclasses.fields(row)}
+    shared = names & {column.name for column in result.columns}
+    assert names - shared == others
     for position, row in enumerate(certainty):
         for name in shared:
             value = getattr(row, name)
