@@ -302,6 +302,14 @@ class MultilabelCertainty(Result[MultilabelRow]):
             version=self.version,
         )
 
+    def answers(self) -> Certainty:
+        """All N · K answers as one `Certainty` of two classes: N of the first label, then N of the next.
+
+        Rows keep their numbers, so each number occurs K times.
+        """
+        parts = [self.of_label(k) for k in range(len(self.label_names))]
+        return replace(Certainty.joined(parts), method=self.method)
+
     def _label_number(self, label: int | str) -> int:
         names = self.label_names
         if isinstance(label, str) and label in names:
