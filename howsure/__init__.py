@@ -24,10 +24,10 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.models.features import Features, features_of
 from howsure.results.certainty import Certainty, Row
+from howsure.results.files import load
+from howsure.results.multilabel import MultilabelCertainty, MultilabelRow
 from howsure.results.verdict import Thresholds
 from howsure.sampling.plan import Plan
-
-load = Certainty.load
 
 __all__ = [
     "Abstention",
@@ -48,6 +48,8 @@ __all__ = [
     "LastLayerLaplace",
     "MCDropout",
     "ModelError",
+    "MultilabelCertainty",
+    "MultilabelRow",
     "Plan",
     "PredictionSets",
     "Row",

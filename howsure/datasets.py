@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.atomic import write_whole
 from howsure.errors import FileError, HowsureError, HowsureWarning
 from howsure.known_digits import BlendedDigits, KnownDigits, blended_digits, coin_flip_scores, known_digits
-from howsure.results.certainty import write_whole
 
 __all__ = [
     "BlendedDigits",

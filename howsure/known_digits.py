@@ -22,8 +22,9 @@ from scipy.stats import binomtest
 from howsure.errors import InputError
 from howsure.judge.evaluate import SMALLEST, Score
 from howsure.judge.labelled import check_certainty
-from howsure.results.certainty import Certainty, entropy_of
+from howsure.results.certainty import Certainty
 from howsure.results.verdict import COIN_FLIP, Thresholds, judge
+from howsure.statistics import entropy_of
 
 Floats = NDArray[np.float64]
 Images = NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""Entropies, and what few replicates say of an error. numpy and scipy only."""
+"""Formulas that several parts share: entropies, and intervals from few replicates."""
 
 from __future__ import annotations
 
@@ -25,6 +25,18 @@ def entropy_of(probabilities: Floats) -> Floats:
 def entropy_correction(mean: Floats, squared_error: Floats) -> Floats:
     """(…) nats, what the entropy of a mean (…, K) lacks on average: Σ se² / 2p (delta method)."""
     return np.asarray(np.sum(squared_error / (2 * np.maximum(mean, 1e-12)), axis=-1))
+
+
+def total_entropy(probabilities: Floats, correction: Floats, expected_entropy: Floats) -> Floats:
+    """(…) nats, the entropy of a mean with its correction: at most log K, at least the expected entropy.
+
+    Args:
+        probabilities: (…, K).
+        correction: (…) as `entropy_correction` gives it.
+        expected_entropy: (…) mean entropy of what the mean is of.
+    """
+    corrected = entropy_of(probabilities) + correction
+    return np.maximum(np.minimum(corrected, np.log(probabilities.shape[-1])), expected_entropy)
 
 
 def widening(groups: ArrayLike) -> Floats:

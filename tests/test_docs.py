@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 import typer.main
 
@@ -90,22 +89,6 @@ def test_make_targets_exist(page):
         line for line in shell_lines(text) + re.findall(r"`([^`\n]+)`", text) if line.startswith("make ")
     ]
     assert {line.split()[1] for line in named} <= targets
-
-
-def test_the_fields_in_the_readme_are_those_of_a_certainty():
-    table = README.split("| field |")[1].split("\n\n")[0]
-    first_cells = [line.split("|")[1] for line in table.splitlines()[1:]]
-    fields = re.findall(r"`(\w+)`", " ".join(first_cells))
-    one_row = howsure.Certainty(
-        probabilities=np.array([[0.9, 0.1]]),
-        mc_error=np.array([[0.01, 0.01]]),
-        expected_entropy=np.array([0.3]),
-        passes=np.array([20]),
-        class_names=("8", "6"),
-        row=np.array([0]),
-    )
-    assert len(fields) > 10
-    assert [name for name in fields if not hasattr(one_row, name)] == []
 
 
 def test_the_extras_in_the_readme_exist():

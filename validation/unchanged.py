@@ -5,8 +5,8 @@
     python -m validation.unchanged compare FOLDER mlp torch       one network, one backend
 
 It assesses 2,000 test images by each network of `benchmarks` on each backend, in a process of its own, and
-holds passes, probabilities and errors against those that were kept. Passes have to be equal, and the others to
-be no more than 1e-6 apart.
+holds passes, probabilities and errors against those that were kept. Passes have to be equal, and the others
+to be no more than 1e-6 apart.
 """
 
 from __future__ import annotations

@@ -54,6 +54,24 @@ def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
     return whole
 
 
+def check_yes_or_no(labels: ArrayLike, rows: int, count: int) -> NDArray[np.bool_]:
+    """Which labels hold as (rows, count) booleans, or an `InputError` that says what is wrong."""
+    given = np.asarray(labels)
+    if given.shape != (rows, count):
+        raise InputError(
+            "The labels do not fit the rows",
+            expected=f"yes or no for each of {count} labels, in an array of shape ({rows}, {count})",
+            received=f"an array of shape {given.shape}",
+        )
+    if given.dtype.kind not in "biuf" or not np.all((given == 0) | (given == 1)):
+        raise InputError(
+            "The labels are not yes or no",
+            expected="0 or 1, or False or True, for each label of each row",
+            received=f"dtype {given.dtype}, for example {given[:1].tolist()}",
+        )
+    return given.astype(bool)
+
+
 def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
     """K names as given, or '0' … 'K−1'; an `InputError` for the wrong number or a name twice."""
     if names is None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,8 +18,10 @@ from scipy.special import log_softmax, softmax
 
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge.evaluate import SMALLEST, Evaluation, Score, evaluate
-from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of
-from howsure.results.certainty import Certainty, entropy_of
+from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of, truth_of_labels
+from howsure.results.certainty import Certainty
+from howsure.results.multilabel import MultilabelCertainty
+from howsure.statistics import entropy_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -342,9 +345,110 @@ class Calibrator:
         return f"<Calibrator by {self.method} from {made_from}: {self.helps}>"
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class MultilabelCalibrator:
+    """A `Calibrator` for each of K labels; call it with a `MultilabelCertainty`.
+
+    Attributes:
+        of_label: The calibrator of each label, by name; it maps `certainty.of_label(name)`.
+    """
+
+    of_label: Mapping[str, Calibrator]
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """K names, in order."""
+        return tuple(self.of_label)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of all labels, each after the label's name; empty where nothing is amiss."""
+        return tuple(f"'{name}': {said}" for name, each in self.of_label.items() for said in each.warnings)
+
+    def __call__(self, certainty: MultilabelCertainty) -> MultilabelCertainty:
+        """The same rows with calibrated probabilities, and what follows from them, as `Calibrator` does it.
+
+        Args:
+            certainty: N rows of the same labels, not calibrated yet; zero rows give zero rows.
+
+        Raises:
+            InputError: No `MultilabelCertainty`, other labels, or calibrated already.
+        """
+        if not isinstance(certainty, MultilabelCertainty):
+            raise InputError(
+                "This calibrator is for several labels per row",
+                expected="a `MultilabelCertainty`",
+                received=type(certainty).__name__,
+                mend="`calibrator.of_label[name]` is for one label, as `certainty.of_label(name)` gives it",
+            )
+        if certainty.label_names != self.label_names:
+            raise InputError(
+                "These rows have other labels than those that were learnt from",
+                expected=_listed(self.label_names),
+                received=_listed(certainty.label_names),
+            )
+        mended = [each(certainty.of_label(name)) for name, each in self.of_label.items()]
+
+        def stacked(name: str) -> Floats:
+            return np.stack([getattr(each, name) for each in mended], axis=1)
+
+        fits = {name: each.method["calibration"] for name, each in zip(self.of_label, mended, strict=True)}
+        unknown = np.full(certainty.probabilities.shape, np.nan)
+        return replace(
+            certainty,
+            probabilities=stacked("probabilities")[..., 1],
+            mc_error=stacked("mc_error")[..., 1],
+            expected_entropy=stacked("expected_entropy"),
+            entropy_error=unknown,
+            expected_entropy_error=unknown,
+            mutual_information_error=unknown,
+            method={**certainty.method, "calibration": fits},
+        )
+
+    def in_words(self) -> str:
+        """Which labels' percentages it mends, for a reader who knows no statistics."""
+        first = next(iter(self.of_label.values()))
+        found = {
+            said: [name for name, each in self.of_label.items() if each.helps == helps]
+            for helps, said in (
+                ("better", "became better, by more than chance explains"),
+                ("worse", "became worse"),
+                ("cannot tell", "may or may not have become better: these rows cannot tell"),
+            )
+        }
+        return " ".join(
+            [
+                f"Calibration of {len(self.of_label)} labels by '{first.method}', each by itself, "
+                f"learnt from {first.rows:,} rows with known answers.",
+                *(f"Percentages of {_listed(names)} {said}." for said, names in found.items() if names),
+                *self.warnings,
+            ]
+        )
+
+    def __repr__(self) -> str:
+        helped = sum(each.helps == "better" for each in self.of_label.values())
+        return f"<MultilabelCalibrator of {len(self.of_label)} labels, {helped} of them better>"
+
+
+@overload
 def calibrate(
     certainty: Certainty, labels: ArrayLike | None = None, *, method: str = "temperature", seed: int = 0
-) -> Calibrator:
+) -> Calibrator: ...
+@overload
+def calibrate(
+    certainty: MultilabelCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    method: str = "temperature",
+    seed: int = 0,
+) -> MultilabelCalibrator: ...
+def calibrate(
+    certainty: Certainty | MultilabelCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    method: str = "temperature",
+    seed: int = 0,
+) -> Calibrator | MultilabelCalibrator:
     """Learn from labelled rows how to mend a model's percentages.
 
     With p the probabilities and q the calibrated ones, fitted by least NLL but for `isotonic`:
@@ -359,9 +463,13 @@ def calibrate(
 
     Logarithms are of at least 2·10⁻¹⁶.
 
+    Of a `MultilabelCertainty` each label is calibrated by itself, as rows of the two classes `no` and `yes`.
+    There `temperature` only stretches or shrinks the log-odds, and `vector` shifts them too (Platt scaling).
+
     Args:
         certainty: Of N rows the model was not trained on, at least K and at least 10.
-        labels: (N,) true classes in [0, K); None takes `certainty.truth`.
+        labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`; None takes
+            `certainty.truth`.
         method: One of the four; `temperature` needs the fewest rows.
         seed: Of the folds, the replicas and the bootstrap of the scores; the same seed gives the same result.
 
@@ -380,6 +488,8 @@ def calibrate(
             expected=f"one of {', '.join(METHODS)}",
             received=method,
         )
+    if isinstance(certainty, MultilabelCertainty):
+        return _calibrated_labels(certainty, truth_of_labels(certainty, labels), method, seed)
     truth = truth_of(certainty, labels)
     p = _probabilities_of(certainty)
     classes = p.shape[1]
@@ -406,6 +516,26 @@ def calibrate(
         after=after,
         warnings=tuple(_warnings(method, parameters, counts, certainty.class_names, before, after)),
     )
+
+
+def _calibrated_labels(
+    certainty: MultilabelCertainty, truth: NDArray[np.bool_], method: str, seed: int
+) -> MultilabelCalibrator:
+    """A calibrator for each label; what is wrong with one names it."""
+    found = {}
+    for k, name in enumerate(certainty.label_names):
+        try:
+            found[name] = calibrate(
+                certainty.of_label(k), truth[:, k].astype(np.int64), method=method, seed=seed
+            )
+        except InputError as error:
+            raise InputError(
+                f"Label '{name}' cannot be calibrated: {error.what[0].lower()}{error.what[1:]}",
+                expected=error.expected,
+                received=error.received,
+                mend=error.mend,
+            ) from error
+    return MultilabelCalibrator(found)
 
 
 def _changed(certainty: Certainty, method: str, parameters: Parameters, rows: int) -> Certainty:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,11 +16,13 @@ from scipy.special import digamma
 from scipy.stats import norm
 
 from howsure.errors import InputError
-from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of
+from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of, truth_of_labels
 from howsure.results.certainty import Certainty
+from howsure.results.multilabel import MultilabelCertainty
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Key = TypeVar("Key")
 
 RESAMPLES = 1000
 """Bootstrap replicates."""
@@ -158,6 +161,47 @@ class OutsideEvaluation:
         return self._found.minus(other._found)
 
 
+@dataclass(frozen=True)
+class MultilabelEvaluation:
+    """How good the answers of a `MultilabelCertainty` are, label by label and on average.
+
+    Each label is scored as rows of the two classes `no` and `yes`. So `brier` is (p − y)² of both, twice that
+    of yes alone.
+
+    Attributes:
+        rows: How many.
+        of_label: The `Evaluation` of each label, by name.
+        mean: Mean of every score over the labels where it is defined, by name. Its interval is over rows: a
+            resampled row brings all of its labels, so labels that are wrong together make it wider.
+    """
+
+    rows: int
+    of_label: Mapping[str, Evaluation]
+    mean: Mapping[str, Score]
+    _found: _Found
+
+    def minus(self, other: MultilabelEvaluation) -> dict[str, Score]:
+        """Paired differences of the means, this less the other, over the same resampled rows.
+
+        Raises:
+            InputError: The two are not of the same rows with the same labels, or of another seed.
+        """
+        return self._found.minus(other._found)
+
+    def __str__(self) -> str:
+        names = ["mean over labels", *self.of_label]
+        columns = [["", *names]]
+        for score in ("accuracy", "nll", "brier", "ece"):
+            of_labels = [str(getattr(each, score)) for each in self.of_label.values()]
+            columns.append([score, str(self.mean[score]), *of_labels])
+        widths = [max(map(len, column)) for column in columns]
+        lines = (
+            "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+            for cells in zip(*columns, strict=True)
+        )
+        return "\n".join([f"{self.rows:,} rows, {len(self.of_label):,} labels", *lines])
+
+
 @dataclass(frozen=True, eq=False)
 class _Found:
     """What pairs need of each other."""
@@ -201,19 +245,37 @@ class _Found:
         }
 
 
+@overload
 def evaluate(
     certainty: Certainty,
     labels: ArrayLike | None = None,
     *,
     outside: Certainty | None = None,
     seed: int = 0,
-) -> Evaluation:
-    """Score probabilities against true classes.
+) -> Evaluation: ...
+@overload
+def evaluate(
+    certainty: MultilabelCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    outside: None = None,
+    seed: int = 0,
+) -> MultilabelEvaluation: ...
+def evaluate(
+    certainty: Certainty | MultilabelCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    outside: Certainty | None = None,
+    seed: int = 0,
+) -> Evaluation | MultilabelEvaluation:
+    """Score probabilities against true classes, or against which labels hold.
 
     Args:
         certainty: Of N ≥ 2 rows; of whatever method.
-        labels: (N,) true classes; None takes `certainty.truth`.
-        outside: Rows of the same method and classes that are of no class: from outside the distribution.
+        labels: (N,) true classes, or (N, K) yes or no for a `MultilabelCertainty`; None takes
+            `certainty.truth`.
+        outside: Rows of the same method and classes that are of no class: from outside the distribution. Not
+            for a `MultilabelCertainty`, where a row may well have none of the labels.
         seed: Seed of the bootstrap; the same one for evaluations that are to be compared.
 
     Raises:
@@ -223,15 +285,37 @@ def evaluate(
         >>> print(howsure.evaluate(certainty, labels))                             # doctest: +SKIP
         >>> howsure.evaluate(a, labels).minus(howsure.evaluate(b, labels))["nll"]  # doctest: +SKIP
     """
+    if isinstance(certainty, MultilabelCertainty):
+        if outside is not None:
+            raise InputError(
+                "Rows from outside are for one class per row: where any number of labels may hold, a row of "
+                "none is not from outside",
+                expected="outside=None",
+                mend="`evaluate(certainty.of_label(k), labels[:, k], outside=…)` asks it of one label",
+            )
+        return _evaluated_labels(certainty, truth_of_labels(certainty, labels), seed)
     truth = truth_of(certainty, labels)
-    if len(truth) < 2:
-        raise InputError("Too few rows to score", expected="at least 2", received=len(truth))
+    _check_enough(truth)
     if outside is not None:
         check_certainty(outside, certainty.class_names)
         if not len(outside):
             raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
     values, replicates = _bootstrapped(_scores_of(certainty, truth), (len(truth), [seed]))
-    found = _Found(
+    found = _found_alone(values, replicates, certainty, truth, seed)
+    alone = Evaluation(rows=len(truth), **found.scores(), _found=found)
+    return alone if outside is None else with_outside(alone, certainty, outside)
+
+
+def _check_enough(truth: NDArray[np.generic]) -> None:
+    if len(truth) < 2:
+        raise InputError("Too few rows to score", expected="at least 2", received=len(truth))
+
+
+def _found_alone(
+    values: dict[str, float], replicates: dict[str, Floats], certainty: Certainty, truth: Integers, seed: int
+) -> _Found:
+    """Without rows from outside."""
+    return _Found(
         values | dict.fromkeys(OUTSIDE, np.nan),
         replicates | dict.fromkeys(OUTSIDE, np.full(RESAMPLES, np.nan)),
         certainty.row,
@@ -240,8 +324,37 @@ def evaluate(
         seed,
         certainty.probabilities.shape[-1],
     )
-    alone = Evaluation(rows=len(truth), **found.scores(), _found=found)
-    return alone if outside is None else with_outside(alone, certainty, outside)
+
+
+def _evaluated_labels(
+    certainty: MultilabelCertainty, truth: NDArray[np.bool_], seed: int
+) -> MultilabelEvaluation:
+    """Each label as `evaluate` scores it, over rows that are resampled once for all labels."""
+    _check_enough(truth)
+    labels = range(len(certainty.label_names))
+    each = [certainty.of_label(k) for k in labels]
+    for one in each:
+        check_certainty(one)
+    true = truth.astype(np.int64)
+    scorers = [_scores_of(one, true[:, k]) for k, one in enumerate(each)]
+
+    def score(counts: Floats) -> dict[tuple[int, str], Floats]:
+        return {(k, name): found for k in labels for name, found in scorers[k](counts).items()}
+
+    values, replicates = _bootstrapped(score, (len(truth), [seed]))
+    names = list(dict.fromkeys(name for _, name in values))
+    of_label, mean_values, mean_replicates = {}, {}, {}
+    for k, one in enumerate(each):
+        of_one = {name: values[k, name] for name in names}
+        found = _found_alone(of_one, {name: replicates[k, name] for name in names}, one, true[:, k], seed)
+        of_label[certainty.label_names[k]] = Evaluation(rows=len(truth), **found.scores(), _found=found)
+    for name in names:
+        defined = [k for k in labels if np.isfinite(values[k, name])]
+        mean_values[name] = float(np.mean([values[k, name] for k in defined])) if defined else np.nan
+        drawn = [replicates[k, name] for k in defined] or [np.full(RESAMPLES, np.nan)]
+        mean_replicates[name] = np.mean(drawn, axis=0)
+    mean = _Found(mean_values, mean_replicates, certainty.row, true, np.empty(0, dtype=np.int64), seed, 2)
+    return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores(), _found=mean)
 
 
 def with_outside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> Evaluation:
@@ -280,8 +393,8 @@ def told_apart(evaluation: Evaluation, scores: Floats, of_outside: Floats) -> Ou
 
 
 def _bootstrapped(
-    score: Callable[..., dict[str, Floats]], *groups: tuple[int, Sequence[int]]
-) -> tuple[dict[str, float], dict[str, Floats]]:
+    score: Callable[..., dict[Key, Floats]], *groups: tuple[int, Sequence[int]]
+) -> tuple[dict[Key, float], dict[Key, Floats]]:
     """Scores with every row once, and `RESAMPLES` replicates of them.
 
     Args:

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.atomic import write_whole
 from howsure.data.labels import in_order
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty
 from howsure.judge.sets import PredictionSets
-from howsure.results.certainty import Certainty, write_whole
+from howsure.results.certainty import Certainty
 
 COLUMNS = (
     *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "verdict", "reason"),

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
-from howsure.data.labels import check_labels
+from howsure.data.labels import check_labels, check_yes_or_no
 from howsure.data.rows import quoted
 from howsure.errors import HowsureWarning, InputError
 from howsure.results.certainty import Certainty
+from howsure.results.multilabel import MultilabelCertainty
 
 Integers = NDArray[np.int64]
 
@@ -21,6 +22,14 @@ BELOW_CHANCE = "The accuracy is below chance: are the labels in the order of the
 
 def check_certainty(certainty: Certainty, class_names: Sequence[str] | None = None) -> None:
     """An `InputError` unless it is a `Certainty` of finite probabilities, and of these classes if given."""
+    if isinstance(certainty, MultilabelCertainty):
+        raise InputError(
+            "This is for one class per row, and these rows have several labels each",
+            expected="a `Certainty`",
+            received=f"a `MultilabelCertainty` of {len(certainty.label_names)} labels",
+            mend=f"Take one label at a time: `certainty.of_label({certainty.label_names[0]!r})` is a "
+            "`Certainty` of the classes 'no' and 'yes'",
+        )
     if not isinstance(certainty, Certainty):
         raise InputError(
             "This is not an assessed set of rows",
@@ -47,6 +56,17 @@ def truth_of(certainty: Certainty, labels: ArrayLike | None) -> Integers:
             "The true classes are not known", expected="labels, one true class per row", received="none"
         )
     return check_labels(labels, len(certainty), certainty.probabilities.shape[-1])
+
+
+def truth_of_labels(certainty: MultilabelCertainty, labels: ArrayLike | None) -> NDArray[np.bool_]:
+    """(N, K) which labels hold, as given or as a `MultilabelCertainty` has them, or an `InputError`."""
+    if labels is None:
+        labels = certainty.truth
+    if labels is None:
+        raise InputError(
+            "Which labels hold is not known", expected="labels, yes or no for each of a row", received="none"
+        )
+    return check_yes_or_no(labels, *certainty.probabilities.shape)
 
 
 def warn_below_chance(certainty: Certainty, truth: Integers) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from howsure.errors import InputError
 from howsure.report.images import Picture, Pixels, are_images, pictures
-from howsure.results.certainty import Certainty, Row, percent
+from howsure.results.certainty import Certainty, Row
+from howsure.results.sentences import percent
 from howsure.results.verdict import SURE
 from howsure.words import counted, rate
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from howsure.atomic import write_whole
 from howsure.compare.findings import (
     Finding,
     called,
@@ -27,7 +28,6 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.report.axes import Axis, number_axis
 from howsure.report.templates import environment
-from howsure.results.certainty import write_whole
 from howsure.words import UNIT
 
 _TITLE = "Which method is better here?"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.atomic import write_whole
 from howsure.audit import Audit
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import Comparison
@@ -20,7 +21,7 @@ from howsure.report.drawings import draw_histogram, draw_reliability, draw_risk_
 from howsure.report.figures import Proportion, proportion
 from howsure.report.images import are_images
 from howsure.report.templates import environment
-from howsure.results.certainty import Certainty, write_whole
+from howsure.results.certainty import Certainty
 from howsure.results.verdict import REASONS, SURE, UNFAMILIAR, VERDICTS
 
 _TITLE = "How sure is the model?"

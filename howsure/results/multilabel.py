@@ -1,3 +1,363 @@
-class MultilabelCertainty:  # temporary
-    def __init__(self, **k):
-        self.__dict__.update(k)
+"""`MultilabelCertainty`, the frozen result of assessing N rows where each of K labels holds or does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from howsure.data.labels import check_yes_or_no
+from howsure.data.rows import quoted
+from howsure.errors import InputError
+from howsure.results import verdict as verdicts
+from howsure.results.certainty import Certainty
+from howsure.results.columns import (
+    BOOLEAN,
+    FLOAT,
+    INTEGER,
+    PER_ROW,
+    STRING,
+    WIDE,
+    Column,
+    Result,
+    read_only,
+)
+from howsure.results.sentences import sentences_of
+from howsure.results.verdict import Thresholds
+from howsure.statistics import total_entropy
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+NO_AND_YES = ("no", "yes")
+"""The two classes of one label."""
+
+_NOT_GIVEN: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class MultilabelRow:
+    """One row of a `MultilabelCertainty`; printed, it says which labels hold and which are undecided.
+
+    Attributes:
+        row: Number of the row in the input, from 0.
+        label_names: K names.
+        yes: (K,) whether the label is more likely to hold than not.
+        probabilities: (K,) probability that the label holds.
+        mc_error: (K,) standard error of `probabilities`.
+        entropy: (K,) nats.
+        entropy_error: (K,) standard error of `entropy`, nats; NaN where unknown.
+        expected_entropy: (K,) nats.
+        expected_entropy_error: (K,) standard error of `expected_entropy`, nats; NaN where unknown.
+        mutual_information: (K,) nats.
+        mutual_information_error: (K,) standard error of `mutual_information`, nats; NaN where unknown.
+        verdict: (K,) `sure`, `leaning` or `coin flip`.
+        settled: (K,) whether the passes suffice for that verdict.
+        passes: Passes spent on this row.
+        reason: (K,) why the label is not sure, or None.
+        kind: What a row is, `image` or `row`.
+        truth: (K,) which labels hold where that was given, or None.
+    """
+
+    row: int
+    label_names: tuple[str, ...]
+    yes: Booleans
+    probabilities: Floats
+    mc_error: Floats
+    entropy: Floats
+    entropy_error: Floats
+    expected_entropy: Floats
+    expected_entropy_error: Floats
+    mutual_information: Floats
+    mutual_information_error: Floats
+    verdict: NDArray[np.str_]
+    settled: Booleans
+    passes: int
+    reason: NDArray[np.object_]
+    kind: str
+    truth: Booleans | None
+
+    def __str__(self) -> str:
+        return sentences_of(self)
+
+
+_ERROR = "standard error of `{}`, like `mc_error`; NaN where unknown"
+
+COLUMNS = (
+    Column("row", PER_ROW, INTEGER, "row number", "place of the row in the input, from 0"),
+    Column(
+        *("yes", WIDE, BOOLEAN, "yes or no"),
+        "whether the label is more likely to hold than not: `probabilities` above 0.5",
+        stored=False,
+    ),
+    Column("probabilities", WIDE, FLOAT, "0 to 1", "mean over the passes: probability that the label holds"),
+    Column(
+        *("gap", WIDE, FLOAT, "0 to 1"),
+        "how far yes and no are apart; the smallest is the most undecided",
+        stored=False,
+        in_table=False,
+    ),
+    Column(
+        *("mc_error", WIDE, FLOAT, "0 to 1"),
+        "standard error of `probabilities`, from the finite number of passes; ± 1.96 of it covers about 95 %",
+    ),
+    Column(
+        *("entropy", WIDE, FLOAT, "nats"),
+        "all doubt: the entropy of yes and no plus `entropy_correction`",
+        stored=False,
+    ),
+    Column("entropy_error", WIDE, FLOAT, "nats", _ERROR.format("entropy"), default=np.nan),
+    Column(
+        *("expected_entropy", WIDE, FLOAT, "nats"),
+        "mean entropy of the passes, the part that every pass has: the input is ambiguous",
+    ),
+    Column("expected_entropy_error", WIDE, FLOAT, "nats", _ERROR.format("expected_entropy"), default=np.nan),
+    Column(
+        *("mutual_information", WIDE, FLOAT, "nats"),
+        "the rest of `entropy`: the passes disagree, the network does not know",
+        stored=False,
+    ),
+    Column(
+        *("mutual_information_error", WIDE, FLOAT, "nats", _ERROR.format("mutual_information")),
+        default=np.nan,
+    ),
+    Column(
+        *("entropy_correction", WIDE, FLOAT, "nats"),
+        "what the entropy of a mean over finitely many passes lacks, at least 0",
+        default=0.0,
+    ),
+    Column("verdict", WIDE, STRING, "words", "`sure`, `leaning` or `coin flip`", stored=False),
+    Column("settled", WIDE, BOOLEAN, "yes or no", "whether `mc_error` allows that verdict", stored=False),
+    Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row"),
+    Column(
+        *("reason", WIDE, STRING, "words"),
+        "`ambiguous input`, `network unsure`, `too few passes`, or None",
+        stored=False,
+    ),
+    Column(
+        "truth", WIDE, BOOLEAN, "yes or no", "whether the label holds; None where not given", optional=True
+    ),
+)
+"""What a `MultilabelCertainty` holds of every row, in the order of its table, which has lists for (N, K)."""
+
+
+@dataclass(frozen=True, eq=False)
+class MultilabelCertainty(Result[MultilabelRow]):
+    """Which of K labels hold for each of N rows, how certain each of these answers is, and why it is unsure.
+
+    Each label is a question of its own, answered yes or no: any number of them may hold. All arrays are
+    read-only. Entropies are in nats and those of one yes or no, at most log 2. Label numbers and row numbers
+    start at 0.
+
+    Attributes:
+        probabilities: (N, K) 0 to 1, mean over the passes: probability that the label holds.
+        mc_error: (N, K) 0 to 1, standard error of `probabilities`, from the finite number of passes; ± 1.96
+            of it covers about 95 %.
+        expected_entropy: (N, K) nats, mean entropy of the passes, the part that every pass has: the input is
+            ambiguous.
+        passes: (N,) count, passes spent on the row.
+        label_names: K names.
+        row: (N,) row number, place of the row in the input, from 0.
+        truth: (N, K) yes or no, whether the label holds; None where not given.
+        entropy_correction: (N, K) nats, what the entropy of a mean over finitely many passes lacks, at least
+            0. By the delta method, se² / 2p(1 − p), se the standard error of p. 0 where not given.
+        entropy_error: (N, K) nats, standard error of `entropy`, like `mc_error`; NaN where unknown, and where
+            not given.
+        expected_entropy_error: (N, K) nats, standard error of `expected_entropy`, like `mc_error`; NaN where
+            unknown.
+        mutual_information_error: (N, K) nats, standard error of `mutual_information`, like `mc_error`; NaN
+            where unknown.
+        kind: What one row is, `image` or `row`; used in sentences.
+        thresholds: Where the verdicts lie, of the two probabilities of yes and no.
+        method: Name and settings of the method that produced the passes.
+        seed: Seed of the passes.
+        plan: The plan the passes followed, or None.
+        version: Version of howsure that made this.
+
+    Example:
+        >>> print(certainty[17])                          # doctest: +SKIP
+        'rain': 97 ± 1 % yes, sure. 'wind': 52 ± 3 % yes, coin flip (the row itself is ambiguous).
+        >>> positions, labels = certainty.coin_flips()    # doctest: +SKIP
+    """
+
+    columns: ClassVar[tuple[Column, ...]] = COLUMNS
+    names: ClassVar[str] = "label_names"
+
+    probabilities: Floats
+    mc_error: Floats
+    expected_entropy: Floats
+    passes: Integers
+    label_names: tuple[str, ...]
+    row: Integers
+    truth: Booleans | None = None
+    # Not None once `__post_init__` is through: whoever reads these finds arrays.
+    entropy_correction: Floats = _NOT_GIVEN
+    entropy_error: Floats = _NOT_GIVEN
+    expected_entropy_error: Floats = _NOT_GIVEN
+    mutual_information_error: Floats = _NOT_GIVEN
+    kind: str = "row"
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    method: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    plan: Mapping[str, Any] | None = None
+    version: str = ""
+
+    # --- what follows from the arrays ---------------------------------------------------------
+
+    @cached_property
+    def yes(self) -> Booleans:
+        """(N, K) yes or no, whether the label is more likely to hold than not: `probabilities` above 0.5."""
+        return read_only(self.probabilities > 0.5)
+
+    @cached_property
+    def gap(self) -> Floats:
+        """(N, K) 0 to 1, how far yes and no are apart; the smallest is the most undecided."""
+        return read_only(np.abs(2 * self.probabilities - 1))
+
+    @cached_property
+    def entropy(self) -> Floats:
+        """(N, K) nats, all doubt: the entropy of yes and no plus `entropy_correction`.
+
+        At least `expected_entropy`, and at most log 2.
+        """
+        return read_only(
+            total_entropy(_no_and_yes(self.probabilities), self.entropy_correction, self.expected_entropy)
+        )
+
+    @cached_property
+    def mutual_information(self) -> Floats:
+        """(N, K) nats, the rest of `entropy`: the passes disagree, the network does not know."""
+        return read_only(np.maximum(self.entropy - self.expected_entropy, 0.0))
+
+    @cached_property
+    def _judged(self) -> tuple[NDArray[np.str_], Booleans]:
+        errors = np.stack([self.mc_error, self.mc_error], axis=-1)
+        verdict, settled = verdicts.judge(_no_and_yes(self.probabilities), errors, self.thresholds)
+        return read_only(verdict), read_only(settled)
+
+    @property
+    def verdict(self) -> NDArray[np.str_]:
+        """(N, K) words, `sure`, `leaning` or `coin flip`: of a yes or of a no, `yes` says which."""
+        return self._judged[0]
+
+    @property
+    def settled(self) -> Booleans:
+        """(N, K) yes or no, whether `mc_error` allows that verdict."""
+        return self._judged[1]
+
+    @cached_property
+    def reason(self) -> NDArray[np.object_]:
+        """(N, K) words, `ambiguous input`, `network unsure`, `too few passes`, or None.
+
+        It says why an answer is not sure; a single pass cannot tell.
+        """
+        reason = verdicts.give_reason(
+            self.verdict, self.settled, self.expected_entropy, self.mutual_information
+        )
+        reason[self.passes == 1] = None
+        return read_only(reason)
+
+    # --- rows and labels ----------------------------------------------------------------------
+
+    def _row(self, index: int) -> MultilabelRow:
+        cells = self._cells(index, {each.name for each in fields(MultilabelRow)})
+        return MultilabelRow(**cells, label_names=self.label_names, kind=self.kind)
+
+    def of_label(self, label: int | str) -> Certainty:
+        """One label as a `Certainty` of two classes, `no` and `yes`: for all that takes one class per row.
+
+        Args:
+            label: Its number, from 0, or its name.
+
+        Returns:
+            Of the same N rows. Its `label` is 1 where `yes` is true; its `method` names the label.
+
+        Raises:
+            InputError: There is no such label.
+        """
+        k = self._label_number(label)
+        error = self.mc_error[:, k]
+        return Certainty(
+            probabilities=_no_and_yes(self.probabilities[:, k]),
+            mc_error=np.stack([error, error], axis=-1),
+            expected_entropy=self.expected_entropy[:, k],
+            passes=self.passes,
+            class_names=NO_AND_YES,
+            row=self.row,
+            truth=None if self.truth is None else self.truth[:, k].astype(np.int64),
+            entropy_correction=self.entropy_correction[:, k],
+            entropy_error=self.entropy_error[:, k],
+            expected_entropy_error=self.expected_entropy_error[:, k],
+            mutual_information_error=self.mutual_information_error[:, k],
+            kind=self.kind,
+            thresholds=self.thresholds,
+            method={**self.method, "label": self.label_names[k]},
+            seed=self.seed,
+            plan=self.plan,
+            version=self.version,
+        )
+
+    def answers(self) -> Certainty:
+        """All N · K answers as one `Certainty` of two classes: N of the first label, then N of the next.
+
+        Rows keep their numbers, so each number occurs K times.
+        """
+        parts = [self.of_label(k) for k in range(len(self.label_names))]
+        return replace(Certainty.joined(parts), method=self.method)
+
+    def _label_number(self, label: int | str) -> int:
+        names = self.label_names
+        if isinstance(label, str) and label in names:
+            return names.index(label)
+        if isinstance(label, (int, np.integer)) and -len(names) <= label < len(names):
+            return int(label) % len(names)
+        raise InputError(
+            "There is no such label",
+            expected=f"a number from 0 to {len(names) - 1}, or one of {quoted(names)}",
+            received=repr(label),
+        )
+
+    def most_undecided(self, count: int | None = None) -> tuple[Integers, Integers]:
+        """The answers with the smallest `gap`, smallest first: positions of their rows, and label numbers.
+
+        Args:
+            count: How many answers at the most; None for all N · K.
+
+        Returns:
+            Two arrays of the same length, as of `numpy.nonzero`. Both together index what is (N, K), as in
+            `certainty.probabilities[certainty.most_undecided(5)]`; the first alone indexes rows.
+        """
+        order = np.argsort(self.gap, axis=None, kind="stable")[:count]
+        position, label = np.divmod(order, len(self.label_names))
+        return position.astype(np.int64), label.astype(np.int64)
+
+    def coin_flips(self) -> tuple[Integers, Integers]:
+        """The answers that are coin flips, the most undecided first; as `most_undecided` gives them."""
+        position, label = self.most_undecided()
+        flips = self.verdict[position, label] == verdicts.COIN_FLIP
+        return position[flips], label[flips]
+
+    def with_truth(self, labels: ArrayLike) -> MultilabelCertainty:
+        """The same with which labels hold beside it.
+
+        Args:
+            labels: (N, K) booleans, or 0 and 1.
+
+        Raises:
+            InputError: Another shape, or other values.
+        """
+        return replace(self, truth=check_yes_or_no(labels, *self.probabilities.shape))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{np.sum(self.verdict == word)} {word}" for word in verdicts.VERDICTS)
+        return f"<MultilabelCertainty of {len(self)} rows, {len(self.label_names)} labels: {counts}>"
+
+
+def _no_and_yes(probabilities: Floats) -> Floats:
+    """(…, 2) probabilities of no and yes, from those of yes (…)."""
+    return np.stack([1 - probabilities, probabilities], axis=-1)

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from howsure.atomic import write_whole
 from howsure.errors import FileError, InputError
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level
-from howsure.results.certainty import write_whole
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
 

@@ -17,7 +17,7 @@ import howsure
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge import calibrate as module
 from howsure.judge.calibrate import METHODS, Calibrator, calibrate
-from howsure.results.certainty import entropy_of
+from howsure.statistics import entropy_of
 
 TEMPERATURE = 1.8
 

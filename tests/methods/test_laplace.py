@@ -9,7 +9,7 @@ from scipy.special import expit, log_softmax, softmax
 import howsure
 from howsure.methods.laplace import LastLayerLaplace, fit_laplace
 from howsure.models.features import Features
-from howsure.results.certainty import entropy_of
+from howsure.statistics import entropy_of
 
 
 def layer(width=5, classes=3, seed=0):

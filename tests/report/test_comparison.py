@@ -27,7 +27,8 @@ from howsure.methods.softmax import Softmax
 from howsure.report import render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
-from howsure.results.certainty import Certainty, entropy_of
+from howsure.results.certainty import Certainty
+from howsure.statistics import entropy_of
 from tests.report.made import Page
 
 Floats = NDArray[np.float64]

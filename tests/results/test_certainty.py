@@ -14,7 +14,8 @@ from scipy import stats
 
 import howsure
 from howsure import Certainty, FileError, Thresholds
-from howsure.results.certainty import entropy_of, percent, write_whole
+from howsure.results.sentences import percent
+from howsure.statistics import entropy_of
 
 ERRORS = ("entropy_error", "expected_entropy_error", "mutual_information_error")
 OPTIONAL = ("entropy_correction", *ERRORS)
@@ -125,12 +126,6 @@ def test_entropy_against_scipy_and_its_bounds(classes):
     assert np.all(c.mutual_information <= c.entropy)
     assert np.all(c.entropy <= np.log(classes) + 1e-12)
     np.testing.assert_allclose(c.mutual_information + c.expected_entropy, c.entropy, rtol=1e-12)
-
-
-def test_entropy_of_certainty_and_of_ignorance():
-    np.testing.assert_array_equal(entropy_of(np.array([[1.0, 0.0, 0.0]])), [0.0])
-    np.testing.assert_allclose(entropy_of(np.full((1, 7), 1 / 7)), np.log(7))
-    assert not np.signbit(entropy_of(np.array([1.0, 0.0])))
 
 
 def test_rounding_cannot_make_mutual_information_negative():
@@ -647,23 +642,6 @@ def test_load_of_an_earlier_format(tmp_path, digits):
         howsure.load(path)
 
 
-# --- writing whole files ----------------------------------------------------------------------
-
-
-def test_write_whole_keeps_the_earlier_file_when_the_disk_is_full(tmp_path):
-    target = tmp_path / "out.txt"
-    target.write_text("earlier")
-
-    def full(temporary):
-        Path(temporary).write_text("half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with pytest.raises(FileError, match=r"Writing '.*out.txt' failed \(No space left on device\).*unchanged"):
-        write_whole(target, full)
-    assert target.read_text() == "earlier"
-    assert os.listdir(tmp_path) == ["out.txt"]
-
-
 def test_save_keeps_the_earlier_file_when_the_disk_is_full(tmp_path, digits, monkeypatch):
     path = tmp_path / "c.parquet"
     digits.save(path)
@@ -678,57 +656,6 @@ def test_save_keeps_the_earlier_file_when_the_disk_is_full(tmp_path, digits, mon
         digits[:2].save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["c.parquet"]
-
-
-@pytest.mark.parametrize("fault", [KeyboardInterrupt, ZeroDivisionError])
-def test_write_whole_leaves_nothing_behind_after_any_other_exception(tmp_path, fault):
-    target = tmp_path / "out.txt"
-    target.write_text("earlier")
-
-    def interrupted(temporary):
-        Path(temporary).write_text("half")
-        raise fault
-
-    with pytest.raises(fault):
-        write_whole(target, interrupted)
-    assert target.read_text() == "earlier"
-    assert os.listdir(tmp_path) == ["out.txt"]
-
-
-def test_write_whole_shows_nothing_before_it_is_complete(tmp_path):
-    seen = []
-
-    def write(temporary):
-        seen.append((tmp_path / "out.txt").exists())
-        assert Path(temporary).parent == tmp_path  # on the same disk, so that moving is atomic
-        Path(temporary).write_text("new")
-
-    write_whole(str(tmp_path / "out.txt"), write)
-    assert seen == [False]
-    assert (tmp_path / "out.txt").read_text() == "new"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="file modes of POSIX")
-def test_write_whole_gives_the_file_the_usual_mode(tmp_path):
-    before = os.umask(0o027)
-    try:
-        write_whole(tmp_path / "out.txt", lambda temporary: Path(temporary).write_text("new"))
-        assert os.umask(0o027) == 0o027
-    finally:
-        os.umask(before)
-    assert (tmp_path / "out.txt").stat().st_mode & 0o777 == 0o640
-
-
-def test_write_whole_into_a_missing_folder(tmp_path):
-    with pytest.raises(FileError, match=r"Cannot write to '.*out\.txt'.*No such file or directory"):
-        write_whole(tmp_path / "nowhere" / "out.txt", lambda temporary: pytest.fail("written"))
-
-
-def test_write_whole_onto_a_folder(tmp_path):
-    (tmp_path / "out").mkdir()
-    with pytest.raises(FileError, match=r"Writing '.*out' failed"):
-        write_whole(tmp_path / "out", lambda temporary: Path(temporary).write_text("new"))
-    assert os.listdir(tmp_path) == ["out"]
 
 
 def test_with_truth():

@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from howsure.sampling.balance import group_sizes, remaining_variance, variance_factor, widening
+from howsure.sampling.balance import group_sizes, remaining_variance, variance_factor
 from howsure.sampling.masks import draw
 from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
+from howsure.statistics import widening
 
 TABLES = {
     "one rate": (0.25,),
@@ -86,20 +87,3 @@ def test_nothing_remains_where_rate_times_size_is_whole(rate, size):
 @pytest.mark.parametrize("size", range(1, 30))
 def test_remaining_variance_is_a_share(kind, size):
     assert -1e-12 <= remaining_variance(sites(0.23, kind=kind)[0], size) <= 1 + 1e-12
-
-
-@pytest.mark.parametrize(
-    ("groups", "quantile"),
-    [(2, 12.706), (3, 4.303), (4, 3.182), (5, 2.776), (6, 2.571), (11, 2.228), (31, 2.042), (121, 1.980)],
-)  # printed tables of Student's t, two-sided 95 %
-def test_widening_against_printed_tables(groups, quantile):
-    assert float(widening(groups)) == pytest.approx(quantile / 1.95996, abs=3e-4 * quantile)
-
-
-def test_widening_of_many_at_once_and_of_too_few():
-    many = widening(np.array([5, 2, 5, 1, 0]))
-    assert many[0] == many[2] == float(widening(5))
-    assert many[1] == float(widening(2))
-    assert np.isnan(many[3:]).all()
-    assert np.all(np.diff(widening(np.arange(2, 200))) < 0)
-    assert float(widening(10**6)) == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,111 @@
+"""One row of a result as a sentence that anyone can read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from howsure.results import verdict as verdicts
+
+if TYPE_CHECKING:
+    from howsure.results.certainty import Row
+    from howsure.results.multilabel import MultilabelRow
+
+REASON_IN_WORDS = {
+    verdicts.AMBIGUOUS: "The {kind} itself is ambiguous.",
+    verdicts.DISAGREEMENT: "The network does not know: its passes disagree.",
+    verdicts.TOO_FEW_PASSES: "Not settled: more passes are needed.",
+    verdicts.UNFAMILIAR: "The {kind} is unlike what the model has learned, so the percentage says little.",
+}
+
+FEW_LABELS = 5
+"""Up to so many labels each has a sentence of its own; more are told in groups."""
+
+MOST_NAMED = 8
+"""Labels named in a group; the others are counted."""
+
+
+def percent(probability: float, mc_error: float) -> str:
+    """A probability in words, with the 95 % interval its passes allow: `51 ± 1 %`.
+
+    One decimal is shown where the interval is that narrow. `> 99.9 %` and `< 0.1 %` stand for what
+    would round to a whole. No interval is shown where it is unknown, or 0 as for a plain prediction.
+    """
+    value, margin = 100 * probability, 196 * mc_error
+    if value >= 99.95 and not margin >= 0.95:
+        return "> 99.9 %"
+    if value < 0.05 and not margin >= 0.95:
+        return "< 0.1 %"
+    decimals = 0 if margin >= 0.95 else 1
+    if not np.isfinite(margin) or margin == 0:
+        return f"{value:.{decimals}f} %"
+    shown = f"{max(margin, 0.1):.{decimals}f}"
+    return f"{value:.{decimals}f} ± {shown} %"
+
+
+def sentence_of(row: Row) -> str:
+    """What the row most probably is, what else it could be, how sure that is, and why it is not sure."""
+    top = percent(row.probability, float(row.mc_error[row.label]))
+    rival = 100 * row.probabilities[row.runner_up]
+    sentence = f"{top} '{row.label_name}'"
+    if row.verdict != verdicts.SURE:
+        sentence += f", or '{row.runner_up_name}' ({'< 1' if rival < 0.5 else f'{rival:.0f}'} %)"
+    sentence += f": {row.verdict}."
+    if row.reason is not None:
+        sentence += " " + REASON_IN_WORDS[row.reason].format(kind=row.kind)
+    return sentence
+
+
+def sentences_of(row: MultilabelRow) -> str:
+    """Which labels hold, which do not, how sure that is, and why it is not sure.
+
+    Up to `FEW_LABELS` labels are told one after the other: `'rain': 97 ± 1 % yes, sure.` More are told in
+    groups: `Surely yes: 'dog' (97 ± 1 %). Coin flip: 'cat' (52 ± 3 % yes).` Those that surely do not hold are
+    only counted.
+    """
+    labels = range(len(row.label_names))
+    if len(labels) <= FEW_LABELS:
+        return " ".join(_sentence_of_label(row, k) for k in labels)
+    order = np.argsort(-row.probabilities, kind="stable").tolist()
+    sure, undecided = (row.verdict == word for word in (verdicts.SURE, verdicts.COIN_FLIP))
+    groups = (
+        ("Surely yes", "", sure & row.yes),
+        ("Leaning yes", "", ~sure & ~undecided & row.yes),
+        ("Coin flip", " yes", undecided),
+        ("Leaning no", " yes", ~sure & ~undecided & ~row.yes),
+    )
+    sentences = []
+    for heading, of_what, members in groups:
+        named = [f"'{row.label_names[k]}' ({_percent_yes(row, k)}{of_what})" for k in order if members[k]]
+        if named or heading == "Surely yes":
+            sentences.append(f"{heading}: {_listed(named)}.")
+    if surely_not := int(np.sum(sure & ~row.yes)):
+        which = "all" if surely_not == len(labels) else "the other"
+        sentences.append(f"Surely not: {which} {surely_not} of {len(labels)} labels.")
+    for reason, words in REASON_IN_WORDS.items():
+        named = [f"'{row.label_names[k]}'" for k in order if row.reason[k] == reason]
+        if named:
+            sentences.append(f"{words.format(kind=row.kind).rstrip('.')} ({_listed(named)}).")
+    return " ".join(sentences)
+
+
+def _sentence_of_label(row: MultilabelRow, k: int) -> str:
+    answer = "yes" if row.yes[k] else "no"
+    top = max(float(row.probabilities[k]), 1 - float(row.probabilities[k]))
+    sentence = f"'{row.label_names[k]}': {percent(top, float(row.mc_error[k]))} {answer}, {row.verdict[k]}"
+    if row.reason[k] is not None:
+        words = REASON_IN_WORDS[row.reason[k]].format(kind=row.kind).rstrip(".")
+        sentence += f" ({words[0].lower()}{words[1:]})"
+    return sentence + "."
+
+
+def _percent_yes(row: MultilabelRow, k: int) -> str:
+    return percent(float(row.probabilities[k]), float(row.mc_error[k]))
+
+
+def _listed(named: Iterable[str]) -> str:
+    given = list(named)
+    more = len(given) - MOST_NAMED
+    return ", ".join(given[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "") if given else "none"

@@ -1,0 +1,147 @@
+"""What is declared of each column is what classes, tables, rows and the README hold."""
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.results.certainty import Certainty, Row
+from howsure.results.columns import WIDE
+from howsure.results.multilabel import MultilabelCertainty, MultilabelRow
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+EARLIER = Path(__file__).parent / "format-2.parquet"
+RESULTS = [Certainty, MultilabelCertainty]
+
+
+def example():
+    return howsure.load(EARLIER)
+
+
+def several_labels():
+    p = np.array([[0.98, 0.52, 0.01], [0.2, 0.97, 0.45]])
+    return MultilabelCertainty(
+        *(p, np.full(p.shape, 0.01), np.full(p.shape, 0.05)),
+        passes=np.array([20, 40]),
+        label_names=("rain", "wind", "snow"),
+        row=np.array([3, 1]),
+        truth=p > 0.5,
+    )
+
+
+EXAMPLES = {Certainty: example, MultilabelCertainty: several_labels}
+
+
+def flowing(text):
+    """A text without line breaks, and without links in parentheses."""
+    return " ".join(re.sub(r" \(\[[^]]*\]\([^)]*\)\)", "", text).split())
+
+
+@pytest.mark.parametrize("result", RESULTS)
+def test_the_stored_columns_are_fields_and_the_others_follow(result):
+    fields = {each.name: each for each in dataclasses.fields(result)}
+    names = [column.name for column in result.columns]
+    assert len(set(names)) == len(names)
+    for column in result.columns:
+        assert (column.name in fields) == column.stored, column.name
+        if column.stored:
+            needed = fields[column.name].default is dataclasses.MISSING
+            assert needed == (column.default is None and not column.optional), column.name
+    wide_or_flat = {name for name, each in fields.items() if "NDArray" in each.type or "Floats" in each.type}
+    assert wide_or_flat <= set(names)
+
+
+@pytest.mark.parametrize("result", RESULTS)
+def test_the_docstrings_say_what_is_declared(result):
+    text = flowing(inspect.getdoc(result))
+    for column in result.columns:
+        if column.stored:
+            assert f"{column.name}: {column}" in text, column.name
+        else:
+            said = flowing(inspect.getdoc(inspect.getattr_static(result, column.name)))
+            assert said.startswith(str(column)), column.name
+
+
+@pytest.mark.parametrize("result", RESULTS)
+def test_values_have_the_declared_shape_and_type(result):
+    found = EXAMPLES[result]()
+    for column in result.columns:
+        values = getattr(found, column.name)
+        assert values.ndim == (2 if column.shape == WIDE else 1), column.name
+        assert len(values) == len(found)
+        kind = {"float64": "f", "int64": "i", "bool": "b", "string": "UO"}[column.type]
+        assert values.dtype.kind in kind, column.name
+    none = found[:0]
+    for column in result.columns:
+        assert getattr(none, column.name).shape == (0, *getattr(found, column.name).shape[1:])
+
+
+@pytest.mark.parametrize("result", RESULTS)
+def test_the_table_has_the_declared_columns_in_their_order(result):
+    table = EXAMPLES[result]().to_arrow()
+    declared = [column for column in result.columns if column.in_table]
+    assert table.column_names == [column.name for column in declared]
+    types = {"float64": "double"}
+    for column in declared:
+        item = types.get(column.type, column.type)
+        expected = f"list<item: {item}>" if column.shape == WIDE else item
+        assert str(table.schema.field(column.name).type) == expected
+
+
+@pytest.mark.parametrize(
+    ("result", "row", "others"),
+    [
+        (Certainty, Row, {"label_name", "runner_up_name", "kind"}),
+        (MultilabelCertainty, MultilabelRow, {"label_names", "kind"}),
+    ],
+)
+def test_what_a_row_shares_with_the_columns_is_their_value(result, row, others):
+    certainty = EXAMPLES[result]()
+    names = {each.name for each in dataclasses.fields(row)}
+    shared = names & {column.name for column in result.columns}
+    assert names - shared == others
+    for position, row in enumerate(certainty):
+        for name in shared:
+            value = getattr(row, name)
+            np.testing.assert_array_equal(value, getattr(certainty, name)[position])
+            assert value is None or isinstance(value, (int, float, str, np.ndarray))
+            assert isinstance(value, np.ndarray) or not isinstance(value, np.generic), name
+
+
+def test_the_readme_shows_the_columns_of_a_certainty():
+    table = README.split("| field |")[1].split("\n\n")[0]
+    cells = [[cell.strip() for cell in flowing(line).split("|")[1:-1]] for line in table.splitlines()[2:]]
+    assert cells == [
+        [f"`{column.name}`", column.shape, column.unit, column.words] for column in Certainty.columns
+    ]
+
+
+def test_a_file_written_before_is_read_and_written_the_same():
+    certainty = example()
+    assert [str(row) for row in certainty] == [
+        "98.0 ± 0.2 % 'zero': sure.",
+        "51 ± 1 % 'zero', or 'six' (46 %): coin flip. "
+        "The image is unlike what the model has learned, so the percentage says little.",
+        "70.0 ± 0.2 % 'six', or 'zero' (20 %): leaning. The network does not know: its passes disagree.",
+        "96 ± 4 % 'eight': sure.",
+    ]
+    assert certainty.row.tolist() == [3, 1, 4, 5]
+    assert certainty.truth.tolist() == [0, 1, 1, 2]
+    assert certainty.familiarity.tolist() == [0.5, 0.01, 0.02, 1.0]
+    np.testing.assert_array_equal(certainty.entropy_error, [0.001, 0.002, 0.003, np.nan])
+    assert (certainty.unfamiliar_share, certainty.kind, certainty.seed) == (0.015, "image", 7)
+    assert certainty.thresholds == howsure.Thresholds(0.9, 0.1)
+    assert certainty.method == {"name": "MC dropout", "passes": 20}
+    assert certainty.plan == {"groups": [4, 5]}
+
+
+def test_a_table_written_now_is_that_written_before():
+    pq = pytest.importorskip("pyarrow.parquet")
+    before, now = pq.read_table(EARLIER), example().to_arrow()
+    assert now.schema.equals(before.schema)
+    for name in before.column_names:
+        np.testing.assert_equal(now[name].to_pylist(), before[name].to_pylist(), name)
