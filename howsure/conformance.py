@@ -81,7 +81,7 @@ def check_adapter(
         check_limits(model)
         if len(model.levels) > 1:
             for check in (check_passes, check_sites, check_trunk, check_rows_of_passes, check_precisions):
-                check(Passes(model, rows, rounding))
+                check(Subject(model, rows, rounding))
         kept.append("PassModel")
     if isinstance(model, FeatureModel) and check_features(model, rows, rounding):
         kept.append("FeatureModel")
@@ -155,9 +155,9 @@ def check_made_anew(model: Model, anew: Model, rows: Sequence[Array], rounding: 
     promise = "What an adapter gives does not depend on what it did before"
     require_near(anew.predict(rows), model.predict(rows), rounding, promise)
     if isinstance(model, PassModel) and isinstance(anew, PassModel) and len(model.levels) > 1:
-        passes = [Passes(one, rows, rounding) for one in (anew, model)]
-        masks = passes[0].draw([1] * len(passes[0].widest))
-        one, other = (each.run(masks) for each in passes)
+        subjects = [Subject(one, rows, rounding) for one in (anew, model)]
+        masks = subjects[0].draw([1] * len(subjects[0].widest))
+        one, other = (each.run(masks) for each in subjects)
         require_near(one, other, rounding, promise)
 
 
@@ -165,7 +165,7 @@ def check_made_anew(model: Model, anew: Model, rows: Sequence[Array], rounding: 
 
 
 @dataclass(frozen=True)
-class Passes:
+class Subject:
     """A model, rows, and the masks to check it with.
 
     Attributes:
@@ -194,10 +194,10 @@ class Passes:
         fold = self.model.limits.fold or 0
         return [widths for widths in (*ways, self.widest) if widths[-1] * size <= fold]
 
-    def draw(self, widths: Sequence[int], seed: int = 0) -> list[Array]:
+    def draw(self, widths: Sequence[int]) -> list[Array]:
         """Independent masks for every site, so many at each level."""
         return [
-            np.concatenate([draw(site, seed=seed, group=group, size=1) for group in range(width)])
+            np.concatenate([draw(site, seed=0, group=group, size=1) for group in range(width)])
             for level, width in zip(self.model.levels[1:], widths, strict=True)
             for site in level.sites
         ]
@@ -250,30 +250,30 @@ def check_limits(model: PassModel) -> None:
     require(len(set(precisions)) == len(precisions), "Precisions are named once", precisions)
 
 
-def check_passes(passes: Passes) -> None:
+def check_passes(subject: Subject) -> None:
     """Passes that run together give what each gives alone, and come again bit for bit."""
-    trunk = passes.model.trunk(passes.rows)
-    for widths in (*passes.ways_to_branch, [1] * len(passes.widest)):
-        masks = passes.draw(widths)
-        thinned = passes.model.thin(masks, len(trunk))
+    trunk = subject.model.trunk(subject.rows)
+    for widths in (*subject.ways_to_branch, [1] * len(subject.widest)):
+        masks = subject.draw(widths)
+        thinned = subject.model.thin(masks, len(trunk))
         together = thinned(trunk)
         again = np.array_equal(together, thinned(trunk))
-        require(again and np.array_equal(together, passes.run(masks)), "Same masks, same bits", widths)
+        require(again and np.array_equal(together, subject.run(masks)), "Same masks, same bits", widths)
         for number, one in enumerate(together):
-            alone = passes.run([mask[[number * len(mask) // widths[-1]]] for mask in masks], trunk)
+            alone = subject.run([mask[[number * len(mask) // widths[-1]]] for mask in masks], trunk)
             promise = f"Pass {number} of {widths[-1]} (by level: {widths}) gives what it gives alone"
-            require_near(one, alone[0], passes.rounding, promise)
+            require_near(one, alone[0], subject.rounding, promise)
         for rows in (1, 1 << 20):
             promise = "Outputs are the same for whatever number of rows the networks were thinned"
-            require_near(passes.run(masks, trunk, rows=rows), together, passes.rounding, promise)
+            require_near(subject.run(masks, trunk, rows=rows), together, subject.rounding, promise)
 
 
-def check_sites(passes: Passes) -> None:
+def check_sites(subject: Subject) -> None:
     """The masks of each site matter; noise that changes nothing gives the plain prediction."""
-    sites = [site for level in passes.model.levels for site in level.sites]
-    trunk = passes.model.trunk(passes.rows)
-    masks = passes.draw([1] * len(passes.widest))
-    first = passes.run(masks, trunk)
+    sites = [site for level in subject.model.levels for site in level.sites]
+    trunk = subject.model.trunk(subject.rows)
+    masks = subject.draw([1] * len(subject.widest))
+    first = subject.run(masks, trunk)
     for site in sites:
         if site.kind == DROPOUT and site.rate == 1:
             continue  # whatever its mask, nothing comes through
@@ -282,60 +282,62 @@ def check_sites(passes: Passes) -> None:
         others = [draw(likely, seed=1, group=group, size=1) for group in range(DRAWS)]
         changed = (
             not np.array_equal(
-                first, passes.run([*masks[: site.number], mask, *masks[site.number + 1 :]], trunk)
+                first, subject.run([*masks[: site.number], mask, *masks[site.number + 1 :]], trunk)
             )
             for mask in others
         )
         require(any(changed), f"The masks of site '{site.name}' change the outputs")
     if all(site.kind in (GAUSSIAN_DROPOUT, GAUSSIAN_NOISE) for site in sites):
         promise = "Factors of 1 and summands of 0 give the plain prediction"
-        neutral = passes.run([_neutral(site) for site in sites], trunk)[0]
-        require_near(neutral, passes.model.predict(passes.rows), passes.rounding, promise)
+        neutral = subject.run([_neutral(site) for site in sites], trunk)[0]
+        require_near(neutral, subject.model.predict(subject.rows), subject.rounding, promise)
 
 
-def check_trunk(passes: Passes) -> None:
+def check_trunk(subject: Subject) -> None:
     """A trunk of some rows, or of several trunks, is that of these rows computed afresh."""
-    count = len(passes.rows[0])
-    masks = passes.draw([1] * len(passes.widest))
+    count = len(subject.rows[0])
+    masks = subject.draw([1] * len(subject.widest))
     backwards = np.arange(count)[::-1].copy()
-    one, other = (passes.model.trunk([array[at] for array in passes.rows]) for at in (slice(None), backwards))
+    one, other = (
+        subject.model.trunk([array[at] for array in subject.rows]) for at in (slice(None), backwards)
+    )
     require(len(one) == count, f"A trunk of {count} rows has that length", len(one))
-    first, second = passes.run(masks, one), passes.run(masks, other)
-    for positions, where in _orders(count, passes.model.limits.fixed_batch):
+    first, second = subject.run(masks, one), subject.run(masks, other)
+    for positions, where in _orders(count, subject.model.limits.fixed_batch):
         taken = one.take(positions)
         require(len(taken) == len(positions), "`take` gives as many rows as positions", len(taken))
         promise = f"`take` gives the trunk of the rows at its positions, {where}"
-        require_near(passes.run(masks, taken), first[:, positions], passes.rounding, promise)
+        require_near(subject.run(masks, taken), first[:, positions], subject.rounding, promise)
     joined = one.join([other, other])
     require(len(joined) == 3 * count, "`join` gives the rows of all trunks", len(joined))
     for number, expected in enumerate((first, second, second)):
         part = joined.take(np.arange(number * count, (number + 1) * count))
         promise = "`join` gives the rows of all trunks, in order"
-        require_near(passes.run(masks, part), expected, passes.rounding, promise)
-    require(np.array_equal(passes.run(masks, one), first), "A trunk stays as it is")
+        require_near(subject.run(masks, part), expected, subject.rounding, promise)
+    require(np.array_equal(subject.run(masks, one), first), "A trunk stays as it is")
 
 
-def check_rows_of_passes(passes: Passes) -> None:
+def check_rows_of_passes(subject: Subject) -> None:
     """The outputs of a pass for a row depend on no other row."""
-    masks = passes.draw((passes.ways_to_branch or [[1] * len(passes.widest)])[-1])
-    outputs = passes.run(masks)
-    for positions, where in _orders(len(passes.rows[0]), passes.model.limits.fixed_batch):
-        trunk = passes.model.trunk([array[positions] for array in passes.rows])
+    masks = subject.draw((subject.ways_to_branch or [[1] * len(subject.widest)])[-1])
+    outputs = subject.run(masks)
+    for positions, where in _orders(len(subject.rows[0]), subject.model.limits.fixed_batch):
+        trunk = subject.model.trunk([array[positions] for array in subject.rows])
         promise = f"A pass gives a row the same {where}"
-        require_near(passes.run(masks, trunk), outputs[:, positions], passes.rounding, promise)
+        require_near(subject.run(masks, trunk), outputs[:, positions], subject.rounding, promise)
 
 
-def check_precisions(passes: Passes) -> None:
+def check_precisions(subject: Subject) -> None:
     """Passes run in every precision that is offered, and in float32 they are the same."""
-    masks = passes.draw([1] * len(passes.widest))
-    outputs = passes.run(masks)
-    for precision in passes.model.limits.precisions:
-        other = passes.model.in_precision(precision)
+    masks = subject.draw([1] * len(subject.widest))
+    outputs = subject.run(masks)
+    for precision in subject.model.limits.precisions:
+        other = subject.model.in_precision(precision)
         promise = f"In {precision} a model has the same levels"
-        require(isinstance(other, PassModel) and other.levels == passes.model.levels, promise)
-        found = Passes(other, passes.rows, passes.rounding).run(masks)
+        require(isinstance(other, PassModel) and other.levels == subject.model.levels, promise)
+        found = Subject(other, subject.rows, subject.rounding).run(masks)
         if precision == FLOAT32:
-            require_near(found, outputs, passes.rounding, "In float32 passes give the same")
+            require_near(found, outputs, subject.rounding, "In float32 passes give the same")
 
 
 # --- features -----------------------------------------------------------------------------------------

@@ -81,6 +81,11 @@ class Sorted(ArrayTrunk):
         return Sorted(super().take(np.sort(positions)).values)
 
 
+class TakesAll(ArrayTrunk):
+    def take(self, positions):
+        return self
+
+
 class JoinedBackwards(ArrayTrunk):
     def join(self, others):
         first, *rest = [*others[::-1], self]
@@ -147,18 +152,44 @@ def swapped(masks):
     return [mask[::-1] for mask in masks]
 
 
-def renumbered(levels):
-    return (levels[0], *(replace(one, sites=(replace(one.sites[0], number=7),)) for one in levels[1:]))
+def with_sites(**changes):
+    """What changes every site."""
+
+    def change(levels):
+        return (levels[0], *(replace(one, sites=(replace(one.sites[0], **changes),)) for one in levels[1:]))
+
+    return change
 
 
-def same_names(info):
-    return {"layers": tuple(replace(layer, name="layer") for layer in info.layers)}
+def with_layers(info, **changes):
+    return {"layers": tuple(replace(layer, **changes) for layer in info.layers)}
 
 
 STEPS = two_layers(Dropout(0.4))
 PLAIN = ArrayModel("n", INPUTS, STEPS)
 BROKEN = {
-    "names": (Facts, {"info": same_names(PLAIN.info)}, "Layer calls have different names"),
+    "names": (Facts, {"info": with_layers(PLAIN.info, name="layer")}, "Layer calls have different names"),
+    "no name": (Facts, {"info": {"name": ""}}, "`info` names model and framework"),
+    "no type": (Facts, {"info": {"output_dtype": ""}}, "`info.output_dtype` names a type of number"),
+    "empty output": (
+        Facts,
+        {"info": {"output_shape": (0,)}},
+        "`info.output_shape` holds sides of at least 1",
+    ),
+    "no kind": (Facts, {"info": with_layers(PLAIN.info, kind="")}, "Layer 'hidden' has a kind"),
+    "below 0": (Facts, {"info": with_layers(PLAIN.info, multiply_adds=-1)}, "costs 0 or more"),
+    "not repeated": (Facts, {"info": with_layers(PLAIN.info, repeated=False)}, "'drop' is repeated"),
+    "not random": (Facts, {"info": with_layers(PLAIN.info, random=None)}, "random layers of `info` are the"),
+    "site names": (Facts, {"levels": with_sites(name="drop")}, "Sites have different names"),
+    "site kinds": (Facts, {"levels": with_sites(kind="drop")}, "a kind and a rate that can be drawn"),
+    "site rates": (Facts, {"levels": with_sites(rate=0.0)}, "a kind and a rate that can be drawn"),
+    "site shapes": (Facts, {"levels": with_sites(shape=(0,))}, "A site's mask has sides of at least 1"),
+    "repeated without sites": (
+        Facts,
+        {"info": with_layers(PLAIN.info, random=None), "levels": lambda all_: (replace(all_[0], cost=1),)},
+        "Without sites no layer is repeated",
+    ),
+    "precisions twice": (Facts, {"limits": {"precisions": ("float32",) * 2}}, "Precisions are named once"),
     "no layers": (Facts, {"info": {"layers": ()}}, "holds every layer call"),
     "inputs": (Facts, {"info": {"inputs": ()}}, "one InputSpec for each of the 1 inputs"),
     "input shape": (Facts, {"info": {"inputs": (InputSpec("x", (5,), "float32"),)}}, "takes rows of shape"),
@@ -166,7 +197,7 @@ BROKEN = {
     "output shape": (Facts, {"info": {"output_shape": (4,)}}, r"Plain predictions have the shape \(9, 4\)"),
     "trained for": (Facts, {"info": {"trained_for": "fun"}}, "`info.trained_for` is one of"),
     "ending": (Facts, {"info": {"ending": "sigmoid"}}, "The sigmoid of what the last layer gives"),
-    "site numbers": (Facts, {"levels": renumbered}, "numbered in the order of execution"),
+    "site numbers": (Facts, {"levels": with_sites(number=7)}, "numbered in the order of execution"),
     "costs": (Facts, {"levels": lambda all_: (all_[0], *all_)}, "Every level but the first has sites"),
     "level 0": (Facts, {"levels": lambda all_: all_[1:]}, "has no sites"),
     "a site is missing": (Facts, {"levels": lambda all_: all_[:2]}, "random layers of `info` are the sites"),
@@ -223,11 +254,17 @@ BROKEN = {
     "length": (Trunks, {"kind": Shorter}, "have the shape|has that length"),
     "take": (Trunks, {"kind": Sorted}, "`take` gives the trunk of the rows at its positions, in another"),
     "join": (Trunks, {"kind": JoinedBackwards}, "`join` gives the rows of all trunks, in order"),
+    "take all": (Trunks, {"kind": TakesAll}, "`take` gives as many rows as positions"),
     "trunk changed": (Trunks, {"kind": Used}, "`take` gives the trunk|`join` gives|stays as it is"),
     "features": (
         Features,
         {"change": lambda features, logits: (features, np.tanh(logits))},
         "The softmax of what the last layer gives is the plain prediction",
+    ),
+    "one vector": (
+        Features,
+        {"change": lambda features, logits: (features[0], logits)},
+        r"Features have the shape \(n, F\)",
     ),
     "not linear": (
         Features,

@@ -47,6 +47,10 @@ def test_layers(make, message):
         ({"output": (TWO_BY_THREE, "x", "x")}, r"values that Dense can take. Received: \(\(2,\), \(2,\)\)"),
         ({"wide": (TWO_BY_THREE, "x"), "sum": (Add(), "wide", "x")}, "values that Add can take"),
         ({"drop": (Dropout(0.5, mask_shape=(3,)), "x")}, "values that Dropout can take"),
+        (
+            {"wide": (TWO_BY_THREE, "x"), "drop": (Dropout(0.5, mask_shape=(2,)), "wide")},
+            "values that Dropout can take",
+        ),
         ({"drop": (Dropout(0.5, mask_shape=(1, 2)), "x")}, "values that Dropout can take"),
         ({"inner": (Network(("a", "b"), {"sum": (Add(), "a", "b")}), "x")}, "'inner/'.*Expected: 2 inputs"),
         ({"inner": (Network(("a",), {"sum": (Add(), "x")}), "x")}, "Step 'inner/sum'.*read some of a"),

@@ -192,8 +192,8 @@ def test_gaussian_masks_are_factors_and_summands():
     np.testing.assert_array_equal(added, [[3.5, 7], [4, 4]])
 
 
-def test_a_rate_of_1_leaves_nothing():
-    np.testing.assert_array_equal(through(DROPOUT, 1.0, [[False, False]], [3.0, 5.0]), [[0, 0]])
+def test_a_rate_of_1_leaves_nothing_whatever_the_mask():
+    np.testing.assert_array_equal(through(DROPOUT, 1.0, [[False, True]], [3.0, 5.0]), [[0, 0]])
 
 
 def test_noise_is_random_only_when_asked_for():
@@ -251,6 +251,8 @@ def test_the_widest_value_of_a_level_is_its_size():
         "output": (Dense(np.ones((2, 4))), "late"),
     }
     assert [level.size for level in ArrayModel("wide", ONE_INPUT, steps).levels] == [50, 50, 4]
+    steps = {"narrow": (Dense(np.ones((3, 2))), "x"), "drop": (Dropout(0.5), "narrow")}
+    assert [level.size for level in ArrayModel("narrow", ONE_INPUT, steps).levels] == [3, 2]
 
 
 def test_limits_are_what_the_caller_says():
