@@ -1,0 +1,311 @@
+"""Models in plain numpy behind the seam: the reference, and the example for whoever writes an adapter.
+
+A network is a dict of steps. A step has a name, a layer, and the names of what it reads: inputs or earlier
+steps. The last step makes the output.
+
+    {"hidden": (Dense(w1, b1, "relu"), "x"),
+     "drop": (Dropout(0.2), "hidden"),          x ─ hidden ─┬─ drop ─ late ─┬─ sum ─ drop2 ─ output
+     "late": (Dense(w2, b2, "tanh"), "drop"),               └───────────────┘
+     "sum": (Add(), "hidden", "late"),
+     "drop2": (Dropout(0.5), "sum"),            level 0     ┊ level 1              ┊ level 2
+     "output": (Dense(w3, b3, "softmax"),       runs once   ┊ W₁ passes            ┊ W₂ passes
+                "drop2")}                               trunk
+
+Each call of a random layer is a site (`drop`, `drop2`) and begins a level. A step belongs to the level of the
+last site that it depends on. What level 0 makes and later levels read is the trunk (here `hidden`).
+
+Values have the passes on their first axis and the rows on the second: (W, n, …). Where a value of few passes
+meets one of many, each of its passes is repeated (`_widened`). Other frameworks want one axis for both; then
+they are folded into one, pass-major. All is computed in float64 and rounded once, at the end, to the float32
+of the seam, so two ways to the same number differ in its last bit at most.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.data.rows import InputSpec
+from howsure.errors import InputError, ModelError
+from howsure.models.array_layers import (
+    Add,
+    Dense,
+    Dropout,
+    Floats,
+    Layer,
+    Network,
+    Shape,
+    Step,
+    refused,
+    steps_of,
+)
+from howsure.models.protocol import LayerInfo, Level, Limits, ModelInfo
+from howsure.sites import DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
+
+__all__ = ["Add", "ArrayModel", "ArrayTrunk", "Dense", "Dropout", "Network"]
+
+Array = NDArray[Any]
+
+LARGEST_FOLD = 1 << 24
+"""Numbers that a tensor of several passes may hold, 128 MiB in float64."""
+
+ELEMENTWISE = 8
+"""What reading, masking and writing one number costs, in multiply-adds."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayTrunk:
+    """What all passes over some rows share.
+
+    Attributes:
+        values: For each name (n, …).
+    """
+
+    values: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def take(self, positions: NDArray[np.int64]) -> ArrayTrunk:
+        """The trunk of the rows at these positions; a row may come several times."""
+        return ArrayTrunk({name: value[positions] for name, value in self.values.items()})
+
+    def join(self, others: Sequence[ArrayTrunk]) -> ArrayTrunk:
+        """This trunk and others as one, in order."""
+        trunks = (self, *others)
+        return ArrayTrunk(
+            {name: np.concatenate([one.values[name] for one in trunks]) for name in self.values}
+        )
+
+
+class ArrayModel:
+    """A network in numpy that runs passes and shows its features. Nothing of it ever changes.
+
+    Args:
+        name: For messages.
+        inputs: What it takes, each of a fixed shape.
+        steps: As in `Network`.
+        gaussian_noise: Whether `gaussian noise` is random.
+        trained_for: `classes`, `labels`, `regression` or None.
+        fold: Numbers that a tensor of several passes may hold, or None where passes must run one at a time.
+        fixed_batch: The only number of rows it takes, or None for any. With one, passes run one at a time.
+
+    Raises:
+        ModelError: Steps that do not fit one another.
+
+    Example:
+        >>> steps = {"drop": (Dropout(0.5), "x"), "output": (Dense([[1.0], [2.0]]), "drop")}
+        >>> model = ArrayModel("sum", [InputSpec("x", (2,), "float32")], steps)
+        >>> passes = model.thin([np.array([[True, True], [False, True]])], rows=1)
+        >>> passes(model.trunk([np.ones((1, 2), np.float32)])).ravel().tolist()
+        [6.0, 4.0]
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: Sequence[InputSpec],
+        steps: Mapping[str, tuple[Layer | Network, *tuple[str, ...]]],
+        *,
+        gaussian_noise: bool = False,
+        trained_for: str | None = None,
+        fold: int | None = LARGEST_FOLD,
+        fixed_batch: int | None = None,
+    ) -> None:
+        self.name = name
+        self._inputs = {spec.name: _fixed_shape(spec) for spec in inputs}
+        self._steps = steps_of(Network(tuple(self._inputs), steps), self._inputs, gaussian_noise)
+        self._output = self._steps[-1]
+        self._shared = tuple(step for step in self._steps if step.level == 0)
+        self._repeated = tuple(step for step in self._steps if step.level > 0)
+        self._sites = tuple(step.site for step in self._steps if step.site is not None)
+        self._trunk = self._find_trunk()
+        layer = self._output.layer
+        self.info = ModelInfo(
+            name=name,
+            framework="numpy",
+            inputs=tuple(inputs),
+            output_shape=self._output.shape,
+            output_dtype="float64",
+            ending=layer.activation if isinstance(layer, Dense) else None,
+            trained_for=trained_for,
+            rescales=False,
+            layers=tuple(map(_layer_info, self._steps)),
+        )
+        self.limits = Limits(
+            fixed_batch=fixed_batch,
+            fold=None if fixed_batch is not None else fold,
+            trunk=fold or LARGEST_FOLD,
+            trunk_size=sum(map(math.prod, self._trunk.values())),
+        )
+
+    @functools.cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """Level 0, which all passes share, then one for each site."""
+        costs, sizes = [0] * (len(self._sites) + 1), [1] * (len(self._sites) + 1)
+        for step in self._steps:
+            costs[step.level] += step.multiply_adds + ELEMENTWISE * math.prod(step.shape)
+            sizes[step.level] = max(sizes[step.level], *map(math.prod, (*step.given, step.shape)))
+        starts = [(), *((site,) for site in self._sites)]
+        return tuple(map(Level, starts, (cost / sum(costs) for cost in costs), sizes))
+
+    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+        """Raw outputs (n, …) with nothing random.
+
+        Raises:
+            InputError: Rows that do not fit its inputs.
+        """
+        values = _run(self._steps, self._read(rows))
+        return np.asarray(values[self._output.name][0], np.float32)
+
+    def trunk(self, rows: Sequence[Array]) -> ArrayTrunk:
+        """What all passes over these rows share.
+
+        Raises:
+            InputError: Rows that do not fit its inputs.
+        """
+        values = _run(self._shared, self._read(rows))
+        return ArrayTrunk({name: values[name][0] for name in self._trunk})
+
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[ArrayTrunk], NDArray[np.float32]]:
+        """The thinned networks with these masks, from a trunk to outputs (W, n, …); see `PassModel`.
+
+        Raises:
+            InputError: Masks that do not fit its sites.
+        """
+        self._check_masks(masks)
+        effects = {site.name: _effect(site, mask) for site, mask in zip(self._sites, masks, strict=True)}
+        width = len(masks[-1]) if masks else 1
+
+        def passes(trunk: ArrayTrunk) -> NDArray[np.float32]:
+            shared = {name: value[np.newaxis] for name, value in trunk.values.items()}
+            values = _run(self._repeated, shared, effects)
+            return np.asarray(_widened(values[self._output.name], width), np.float32)
+
+        return passes
+
+    def in_precision(self, precision: str) -> ArrayModel:
+        """Itself, as there is one precision."""
+        if precision not in self.limits.precisions:
+            raise refused(f"Precision {precision!r}", ", ".join(self.limits.precisions), repr(precision))
+        return self
+
+    def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What its last layer gets (n, F), and what it makes of it before its activation (n, K).
+
+        Raises:
+            InputError: Rows that do not fit its inputs.
+            ModelError: Its last layer is not Dense, or puts out more than one number for each class.
+        """
+        last = self._output
+        if not isinstance(last.layer, Dense) or len(last.shape) != 1:
+            raise ModelError(
+                f"The features of model '{self.name}' cannot be read",
+                expected="a Dense layer as its last step, one number for each class",
+                received=f"{type(last.layer).__name__} '{last.name}' with an output of shape {last.shape}",
+            )
+        reached = _run(self._steps[:-1], self._read(rows))[last.reads[0]][0]
+        return np.asarray(reached, np.float32), np.asarray(last.layer.linear(reached), np.float32)
+
+    def _find_trunk(self) -> dict[str, Shape]:
+        """Names and shapes of what later levels, or the caller, read of level 0."""
+        shapes = self._inputs | {step.name: step.shape for step in self._shared}
+        read = [*(name for step in self._repeated for name in step.reads), self._output.name]
+        return {name: shapes[name] for name in read if name in shapes}
+
+    def _read(self, rows: Sequence[Array]) -> dict[str, Floats]:
+        """Its inputs as values (1, n, …)."""
+        counts = {len(array) for array in rows}
+        wanted = self.limits.fixed_batch
+        fits = [np.shape(array)[1:] for array in rows] == list(self._inputs.values())
+        if not fits or len(counts) != 1 or (wanted is not None and counts != {wanted}):
+            shapes = ", ".join(f"'{name}' {shape}" for name, shape in self._inputs.items())
+            raise InputError(
+                f"The rows do not fit model '{self.name}'",
+                expected=f"{'the same number of' if wanted is None else wanted} rows of {shapes}",
+                received=[np.shape(array) for array in rows],
+            )
+        return {
+            name: np.array(array, np.float64)[np.newaxis]
+            for name, array in zip(self._inputs, rows, strict=True)
+        }
+
+    def _check_masks(self, masks: Sequence[Array]) -> None:
+        widths = [1, *map(len, masks)]
+        fits = [mask.shape[1:] for mask in masks] == [site.shape for site in self._sites]
+        fits = fits and all(late > 0 == late % early for early, late in itertools.pairwise(widths))
+        alone = self.limits.fold is None
+        if not fits or (alone and widths[-1] > 1):
+            shapes = ", ".join(f"'{site.name}' {('W', *site.shape)}" for site in self._sites)
+            raise InputError(
+                f"The masks do not fit model '{self.name}'",
+                expected=f"{shapes or 'none'}, where each W {'is 1' if alone else 'divides the next'}",
+                received=[mask.shape for mask in masks],
+            )
+
+
+def _run(
+    steps: Iterable[Step],
+    values: dict[str, Floats],
+    effects: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({}),
+) -> dict[str, Floats]:
+    """Values (W, n, …): those given, and what steps make of them. Sites without effects change nothing."""
+    for step in steps:
+        width = max(len(values[name]) for name in step.reads)
+        given = [_widened(values[name], width) for name in step.reads]
+        if step.name in effects:
+            factor, summand = effects[step.name]
+            values[step.name] = _widened(given[0], len(factor)) * factor + summand
+        else:
+            values[step.name] = step.layer.run(*given)
+    return values
+
+
+def _widened(value: Floats, width: int) -> Floats:
+    """A value (W, n, …) as (width, n, …), each pass repeated."""
+    return value if len(value) == width else np.repeat(value, width // len(value), axis=0)
+
+
+def _effect(site: Site, mask: Array) -> tuple[Floats, Floats]:
+    """What masks (W, *site.shape) do: a factor and a summand (W, 1, *site.shape), the same for all rows."""
+    mask = mask[:, np.newaxis].astype(np.float64)
+    if site.kind == DROPOUT:
+        return mask * (0.0 if site.rate == 1 else 1 / (1 - site.rate)), np.zeros_like(mask)
+    if site.kind == GAUSSIAN_DROPOUT:
+        return mask, np.zeros_like(mask)
+    if site.kind == GAUSSIAN_NOISE:
+        return np.ones_like(mask), mask
+    # Klambauer et al. (2017), eq. 8 and 9: dropped units go to α', mean and variance are kept.
+    alpha = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+    scale = ((1 - site.rate) * (1 + site.rate * alpha**2)) ** -0.5
+    return scale * mask, scale * alpha * (1 - mask - site.rate)
+
+
+def _layer_info(step: Step) -> LayerInfo:
+    note = None
+    if isinstance(step.layer, Dropout) and step.site is None:
+        note = "stays fixed: " + ("its rate is 0" if step.layer.rate == 0 else "noise was not asked for")
+    return LayerInfo(
+        name=step.name,
+        kind=type(step.layer).__name__,
+        random=None if step.site is None else step.site.in_words,
+        note=note,
+        shape=step.shape,
+        multiply_adds=step.multiply_adds,
+        repeated=step.level > 0,
+    )
+
+
+def _fixed_shape(spec: InputSpec) -> Shape:
+    shape = tuple(side for side in spec.shape if side is not None)
+    if len(shape) < len(spec.shape):
+        raise refused(f"Input '{spec.name}'", "a fixed shape", spec.shape)
+    return shape
