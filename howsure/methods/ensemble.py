@@ -18,7 +18,7 @@ from howsure.sampling.summary import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, entropy_c
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The model that is assessed, and others like it that were trained from other seeds.
+    """The model that is assessed, and models of the same kind that were trained from other seeds.
 
     Every member counts as one pass: their disagreement is the mutual information, and `mc_error` says how
     far an ensemble of so many may be from one of very many. With `each=MCDropout()` it is MC dropout of an
