@@ -223,7 +223,8 @@ def compare_command(
         typer.Option(help="One more model, trained from another seed; together they are an ensemble."),
     ] = None,
     outside: Annotated[
-        list[Path] | None, typer.Option(help="Rows that are of none of the model's classes, to see which method notices.")
+        list[Path] | None,
+        typer.Option(help="Rows that are of none of the model's classes, to see which method notices."),
     ] = None,
     shifted: Annotated[
         list[Path] | None,
