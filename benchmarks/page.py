@@ -1,4 +1,4 @@
-"""From the figures to the tables of docs/performance.md; measurements that are missing leave no line."""
+"""From the figures to the tables of docs/performance.md; a missing measurement leaves no line."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ NETWORKS = {
     "mlp": "784–512–512–10; dropout .2 on the input, .5 after each hidden layer",
     "stream": "16–32–32–10 on made rows; dropout .1, to see how time and memory grow",
 }
+SUMMARY_BACKEND = "tensorflow"
 BATCH_SIZES = (32, 128, 256)
 PARTS = {
     "shared layers": "layers that all passes share",
@@ -39,10 +40,11 @@ def page(results: Figures) -> str:
     machine, versions = results["machine"], results["versions"]
     parts = [
         "# What certainty costs",
-        "Printed by `make bench`, each measurement in a process of its own and nothing beside it: "
-        f"{machine['cores']} cores of {machine['processor']}, "
+        "Printed by `make bench`. Each measurement runs in a process of its own, with nothing beside it, on "
+        f"{machine['cores']} cores of {machine['processor']} with "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ". Every figure is in [performance.json](performance.json).",
+        *_summary(figures),
         *_networks(figures),
         *_speed(figures),
         *_profile(figures),
@@ -53,6 +55,37 @@ def page(results: Figures) -> str:
         *_growth(figures),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _summary(figures: Figures) -> list[str]:
+    rows = []
+    for name in NETWORKS:
+        speed = _found(figures, "speed", name, SUMMARY_BACKEND)
+        if speed is None:
+            continue
+        plain, errors = speed["by_batches"], _found(figures, "errors", name)
+        beside = (
+            f"{_number(seconds)} ({_number(seconds / plain)} x)"
+            for seconds in (speed["assess"], speed["loop_of_100"])
+        )
+        both = ("–", "–") if errors is None else (f"{errors[key]:.4f}" for key in ("assess", "loop_of_100"))
+        rows.append((f"`{name}`", f"{speed['rows']:,}", _number(plain), *beside, *both))
+    return _section(
+        "At a glance",
+        f"With {SUMMARY_BACKEND}, in seconds. A plain prediction is `predict_on_batch` over batches of 128. "
+        "The ratio to it is in brackets. The error is that of the predictive mean on the least certain rows. "
+        "The sections below say how each figure was measured.",
+        (
+            "network",
+            "rows",
+            "plain prediction",
+            "`assess`",
+            "textbook loop, 100 passes",
+            "error of `assess`",
+            "error of the loop",
+        ),
+        rows,
+    )
 
 
 def _networks(figures: Figures) -> list[str]:
@@ -69,7 +102,8 @@ def _networks(figures: Figures) -> list[str]:
     ]
     return _section(
         "The networks",
-        "Five on MNIST, and one on ten overlapping clusters. Trained once, on tensorflow, and kept.",
+        "Five are for MNIST, and one is for ten overlapping clusters. Each was trained once, on tensorflow, "
+        "and kept.",
         ("network", "what it is", "parameters", "training", "right on test rows"),
         rows,
     )
@@ -104,18 +138,20 @@ def _speed(figures: Figures) -> list[str]:
         )
     return _section(
         "Time",
-        "Seconds; in brackets the ratio to plain `predict` of the same backend at its default batch size. "
-        "Plain `predict` is compiled before, and taken at the default and at the fastest of 32, 128 and "
-        "256. `assess` has its default settings: the first call in a process, then the median of five later "
-        "ones, which take turns with `predict`; then the same with a ready plan. All are medians of five, "
-        "but the first call. With TensorFlow `predict` may wait at its end for tf.data's autotuning, whose "
-        "thread sleeps for twice as long each time, so that its times cluster at 5.1 and 10.3 s whatever the "
-        "batch size. Without autotuning (`predict` of a `tf.data.Dataset` of batches of 32 with that option "
-        "off) it says what the prediction takes; `predict_on_batch` over batches of 128 has no pipeline at "
-        "all. Each single time is in the JSON. The textbook loop is "
-        "`model(batch, training=True)` on batches of 128, a hundred times: the median of five passes over "
-        "512 rows, scaled up. It switches BatchNorm too, which makes its answers wrong for `transfer` and "
-        "`residual`.",
+        "Times are in seconds. The ratio to plain `predict` of the same backend, at its default batch size, "
+        "is in brackets. Every time but that of a first call is the median of five, and each single time is "
+        "in the JSON.\n\n"
+        "- Plain `predict` is compiled before it is measured. It runs at its default batch size, and at the "
+        "fastest of 32, 128 and 256.\n"
+        "- `assess` has its default settings. The first call in a process comes first. Later calls take "
+        "turns with `predict`. The last ones have a ready plan.\n"
+        "- With TensorFlow, `predict` may wait at its end for the autotuning of tf.data. That thread sleeps "
+        "twice as long each time, so the times cluster at 5.1 and 10.3 s whatever the batch size. The column "
+        '"not autotuned" has that option off: `predict` of a `tf.data.Dataset` of batches of 32. '
+        "`predict_on_batch` over batches of 128 has no pipeline at all.\n"
+        "- The textbook loop is `model(batch, training=True)` on batches of 128, a hundred times. It is the "
+        "median of five passes over 512 rows, scaled up. It also switches BatchNorm, so its answers are "
+        "wrong for `transfer` and `residual`.",
         (
             "network, backend",
             "rows",
@@ -152,14 +188,14 @@ def _profile(figures: Figures) -> list[str]:
     return [
         *_section(
             "Where the time goes",
-            "Seconds of one later call of `assess`. All columns but the last add up to the whole; the last "
-            "says how much of it is spent on the plan, by the pilot.",
+            "Seconds of one later call of `assess`. All columns but the last add up to the whole. The last "
+            "says how much of the whole the pilot spends on the plan.",
             ("network, backend", "`assess`", *PARTS.values(), "all else", "of all this, for the plan"),
             rows,
         ),
         *_table(
-            "GFLOP/s: each convolution alone on 128 rows, beside a product of two 4096 × 4096 matrices, "
-            "which stands for the machine's peak in that type:",
+            "Each convolution alone on 128 rows, in GFLOP/s. The peak is that of a product of two 4096 × "
+            "4096 matrices of the same type:",
             ("network, backend", "layer and type", "reached", "peak", "share"),
             reached,
         ),
@@ -181,10 +217,11 @@ def _errors(figures: Figures) -> list[str]:
     ]
     return _section(
         "Error",
-        "Root mean squared error of the predictive mean on the 150 least certain test rows (by the gap in "
-        "plain `predict`), against a long reference. `assess` with default settings, ten seeds with a plan "
-        "each; the textbook loop from the variance of 200 independent passes, divided by 100. Passes that "
-        "share their early masks are counted as they are.",
+        "Root mean squared error of the predictive mean on the 150 least certain test rows, against a long "
+        "reference. The least certain rows have the smallest gap in plain `predict`. `assess` has default "
+        "settings, and ten seeds with a plan each. The error of the textbook loop is computed from the "
+        "variance of 200 independent passes, divided by 100. Passes that share their early masks are counted "
+        "one by one.",
         (
             "network",
             "`assess`",
@@ -211,8 +248,9 @@ def _flat(figures: Figures) -> list[str]:
         rows.append((f"`{name}`", f"{found['loop_of_100']:.4f}", *errors, *told))
     return _section(
         "What balance alone saves",
-        "The same error for a fixed number of balanced passes, `MCDropout(passes=T)`, ten seeds, and how "
-        "many of them are as exact as 100 independent ones, on straight lines between the logarithms.",
+        "The same error for a fixed number of balanced passes, `MCDropout(passes=T)`, with ten seeds. The "
+        "last columns say how many of them are as exact as 100 independent ones. That number is interpolated "
+        "on straight lines between the logarithms.",
         ("network", "100 independent", *(f"T = {count}" for count in counts), "as exact as 100", "saved"),
         rows,
     )
@@ -229,8 +267,8 @@ def _memory(figures: Figures) -> list[str]:
         rows.append((f"`{name}`, {backend}", f"{min(before):,.0f}", *peaks))
     return _section(
         "Memory",
-        "Most memory held, in MiB, each in a process of its own: before anything is predicted (framework, "
-        "network and rows), then at most in plain `predict`, in the loop on 512 rows, and in `assess`.",
+        "The most memory held, in MiB, each in a process of its own. *Before* is before anything is "
+        "predicted: framework, network and rows. The loop runs on 512 rows.",
         ("network, backend", "before", "`predict`", "textbook loop", "`assess`"),
         rows,
     )
@@ -257,10 +295,11 @@ def _peers(figures: Figures) -> list[str]:
         rows.append((found["package"], how, f"{seconds * 10_000:,.0f}", *ratios, f"{found['peak']:,.0f}"))
     return _section(
         "Peers",
-        "The question's CNN rebuilt in plain PyTorch with the same weights (equal to Keras within "
-        f"{plain['difference_to_keras']:.0g}), {plain['passes']} passes, timed on {plain['rows']} rows and "
-        f"scaled up. One plain forward pass over 10,000 rows takes {one_pass * 10_000:.2f} s there. All draw "
-        "independent passes, so their error is that of the loop of 100 above.",
+        "The question's CNN is rebuilt in plain PyTorch with the same weights. Its outputs equal those of "
+        f"Keras within {plain['difference_to_keras']:.0g}. Each peer draws {plain['passes']} passes, is "
+        f"timed on {plain['rows']} rows, and the time is scaled up. One plain forward pass over 10,000 rows "
+        f"takes {one_pass * 10_000:.2f} s there. All peers draw independent passes, so their error is that "
+        "of the loop of 100 above.",
         (
             "peer",
             "how",
@@ -276,8 +315,12 @@ def _peers(figures: Figures) -> list[str]:
 def _growth(figures: Figures) -> list[str]:
     parts = []
     for along, text in (
-        ("rows", "`howsure.stream`, default settings, rows of a memory-mapped file, one call in a process:"),
-        ("passes", "The same on 1,000 rows with a fixed number of passes:"),
+        (
+            "rows",
+            "`howsure.stream` with default settings, on rows of a memory-mapped file. Each call has a "
+            "process of its own:",
+        ),
+        ("passes", "The same on 1,000 rows, with a fixed number of passes:"),
     ):
         rows = [
             (

@@ -16,6 +16,7 @@ PAGES = [
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = typer.main.get_command(app).commands
 
@@ -101,3 +102,22 @@ def test_paths_named_in_contributing_exist():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for path in re.findall(r"`((?:howsure|tests|docs)/[\w/]*(?:\.\w+)?)`", text):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=relative)
+def test_decisions_have_one_form_and_are_short(page):
+    text = page.read_text(encoding="utf-8")
+    parts = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert parts == ["Status", "Context", "Decision", "Consequences", "Superseded by"]
+    assert len(text.split()) < 400
+
+
+def test_decisions_are_listed_with_their_status():
+    listed = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \| (.+) \|$", listed, re.MULTILINE)
+    assert [file for _, _, file, _ in rows] == [page.name for page in DECISIONS]
+    for (number, title, _, status), page in zip(rows, DECISIONS, strict=True):
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith(f"# {number}. {title}\n")
+        own = text.split("## Status\n\n")[1].split("\n")[0].rstrip(".")
+        assert status.startswith(own)

@@ -3,9 +3,9 @@
     python -m validation.known_digits
 
 Draws digits whose probabilities are known from Gaussians fitted to MNIST (Bayes error 5 %), trains three
-small networks each on 1,000, 4,000 and 16,000 of them, and says for every method how far its percentages are
-from the truth, how many of its coin flips are true ones, how many true ones it finds, and how its two kinds
-of doubt change with more training rows.
+small networks on each of 1,000, 4,000 and 16,000 of them, and says for every method how far its percentages
+are from the truth, how many of its coin flips are true ones, how many true ones it finds, and how its two
+kinds of doubt change with more training rows.
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ def main() -> None:
     lines = [
         "# Methods beside the exact truth",
         "",
-        "`python -m validation.known_digits` draws [digits with known answers](known-digits.md) (Bayes error "
-        f"{100 * digits.bayes_error:.1f} %), trains {MEMBERS} small networks each on "
-        f"{', '.join(f'{n:,}' for n in SIZES)} of them, and writes this page. {TEST:,} test digits, of which "
-        f"{int(digits.coin_flips.sum()):,} are true coin flips; their mean true entropy is "
-        f"{digits.entropy.mean():.3f} nats. Intervals are 95 %, over digits.",
+        "`python -m validation.known_digits` draws [digits with known answers](known-digits.md), with a "
+        f"Bayes error of {100 * digits.bayes_error:.1f} %. It trains {MEMBERS} small networks on each of "
+        f"{', '.join(f'{n:,}' for n in SIZES[:-1])} and {SIZES[-1]:,} digits, and writes this page. Of "
+        f"{TEST:,} test digits {int(digits.coin_flips.sum()):,} are true coin flips. The mean true entropy "
+        f"of the test digits is {digits.entropy.mean():.3f} nats. Intervals are 95 % intervals over digits.",
     ]
     for size in SIZES:
         print(f"{size:,} training digits", flush=True)

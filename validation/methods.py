@@ -62,7 +62,7 @@ def outside() -> dict[str, NDArray[np.float32]]:
 
 
 def calibrators(comparison: howsure.Comparison) -> list[str]:
-    """A table: calibrators on some methods, scored out of fold, as `calibrate` does."""
+    """A table: calibrators of some methods, each scored on rows it was not fitted to."""
     lines = [
         "| method | calibrator | nll | less than before by | ece |",
         "|---|---|---|---|---|",
@@ -86,9 +86,9 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
         "# Which method is better on MNIST",
         "",
         f"`python -m validation.methods {trained} {epochs}` trains the question's network {trained} times "
-        f"from different seeds, {epochs} epochs each, compares methods on the {len(comparison.truth):,} test "
-        "digits, and writes this page. "
-        "Intervals are 95 %, over images.",
+        f"from different seeds, {epochs} epochs each. It compares methods on the {len(comparison.truth):,} "
+        "test digits, and writes this page. "
+        "Intervals are 95 % intervals over images.",
         "",
         f"**{lead(comparison)}**",
         "",
@@ -107,26 +107,29 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
         lines.append(f"| {method} | {scores} | {comparison.costs[method]:.1f} |")
     lines += [
         "",
-        f"An ensemble of ten LeNets, right on 99.4 %, has NLL {PUBLISHED['nll']} and ECE {PUBLISHED['ece']} "
-        f"(uncertainty-baselines). The best here: NLL {best('nll')}, ECE {best('ece')}.",
+        f"A published ensemble of ten LeNets is right on 99.4 %. Its NLL is {PUBLISHED['nll']} and its ECE "
+        f"{PUBLISHED['ece']} (uncertainty-baselines). The best here are NLL {best('nll')} and ECE "
+        f"{best('ece')}.",
         "",
         f"The networks saw every digit {epochs} times, each time moved by up to {members.FARTHEST} "
-        f"pixels. The snapshot ensemble is the first of them and the ends of {members.CYCLES} further "
-        f"cycles of {members.CYCLE_EPOCHS} epochs each; SWAG is the first and {members.SWAG_MEMBERS} "
-        f"draws around what {members.SWAG_EPOCHS * members.SWAG_SHARE:g} more epochs passed. So these "
-        "two were trained longer than the softmax, and cost less to train than the ensemble. How these "
-        "networks were chosen and what this page can tell: "
-        "[decision 9](decisions/0009-the-networks-behind-the-comparison.md).",
+        "pixels. The snapshot ensemble has the first network, and copies of it from the ends of "
+        f"{members.CYCLES} further cycles of {members.CYCLE_EPOCHS} epochs each. SWAG has the first network, "
+        f"and {members.SWAG_MEMBERS} draws around the weights of "
+        f"{members.SWAG_EPOCHS * members.SWAG_SHARE:g} further epochs. These two were trained longer than "
+        "the softmax, and cost less to train than the ensemble. "
+        "[Decision 9](decisions/0009-the-networks-behind-the-comparison.md) says how the networks were "
+        "chosen, and what this page can tell.",
         "",
         "## Calibrators",
         "",
-        "Fitted to four fifths of the digits and scored on the fifth that is left out, five times over:",
+        "Each calibrator is fitted to four fifths of the digits and scored on the fifth that is left out, "
+        "five times in all:",
         "",
         *calibrators(comparison),
         "",
         "## Digits turned around",
         "",
-        "NLL, and share right:",
+        "Every cell has the NLL, then the share that is right:",
         "",
         "| method | " + " | ".join(comparison.sets) + " |",
         "|---" * (len(comparison.sets) + 1) + "|",
@@ -142,7 +145,8 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
             "",
             "## Images that are no digits",
             "",
-            "AUROC and FPR95 of entropy, then AUROC of mutual information; of familiarity AUROC and FPR95:",
+            "For a method, every cell has the AUROC and the FPR95 of the entropy, then the AUROC of the "
+            "mutual information. For a familiarity it has AUROC and FPR95:",
             "",
         ]
         lines.append("| method | " + " | ".join(comparison.outside) + " | plain predictions |")

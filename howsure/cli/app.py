@@ -66,10 +66,11 @@ def demo_command(
     folder: Annotated[Path, typer.Option(help="Where model, table and report go.")] = Path("demo"),
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Train so long instead of two minutes; the question's own is 30."),
+        typer.Option(min=1, help="Epochs to train for, instead of two minutes; the question has 30."),
     ] = None,
     ensemble: Annotated[
-        int, typer.Option(min=1, help="Train so many networks, and compare their ensemble too.")
+        int,
+        typer.Option(min=1, help="Networks to train; with more than one, their ensemble is compared too."),
     ] = 1,
     seed: Seed = 0,
 ) -> None:
@@ -89,7 +90,7 @@ def audit_command(
         Path | None, typer.Option(help="Rows from which to plan how many masks each layer gets.")
     ] = None,
     save_plan: Annotated[
-        Path | None, typer.Option(help="Keep that plan, .json, for `assess --plan`; needs --data.")
+        Path | None, typer.Option(help="Where to keep that plan, .json, for `assess --plan`; needs --data.")
     ] = None,
     divide_by: DivideBy = None,
     allow_code: AllowCode = False,
@@ -127,12 +128,14 @@ def assess_command(
     passes: Annotated[int | None, typer.Option(help="The same number of passes for every row.")] = None,
     target_error: Annotated[
         float | None,
-        typer.Option(help="Or passes until every probability is known so well (0.01 unless given)."),
+        typer.Option(help="Or passes until no probability has a larger standard error (default 0.01)."),
     ] = None,
-    max_passes: Annotated[int | None, typer.Option(help="But at most so many.")] = None,
+    max_passes: Annotated[int | None, typer.Option(help="Most passes that a row may get.")] = None,
     plan: Annotated[
         Path | None,
-        typer.Option(help="Kept by `audit --save-plan`: a row's numbers then depend on no other row."),
+        typer.Option(
+            help="A plan that `audit --save-plan` kept: a row's numbers then depend on no other row."
+        ),
     ] = None,
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 256,
@@ -218,7 +221,8 @@ def compare_command(
         typer.Option(help="One more model, trained from another seed; together they are an ensemble."),
     ] = None,
     outside: Annotated[
-        list[Path] | None, typer.Option(help="Rows of no class of the model's, to see who notices them.")
+        list[Path] | None,
+        typer.Option(help="Rows that are of none of the model's classes, to see which method notices."),
     ] = None,
     shifted: Annotated[
         list[Path] | None,

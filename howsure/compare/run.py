@@ -197,7 +197,7 @@ def compare(
         shifts: By name, the same rows as they come when something has changed: a function that makes them
             from `x`, or the rows themselves. None stands for `howsure.shifts.STANDARD` where the rows are
             images, and for none otherwise; {} for none.
-        outside: By name, rows of no class of the model's.
+        outside: By name, rows that belong to none of the model's classes.
         familiarity: By name, what `howsure.familiarity` learnt from features of the model. How well it tells
             rows from outside is compared with the entropy of each method.
         calibrated: Whether each method is also shown after temperature scaling. Every row is mended by a fit

@@ -89,7 +89,7 @@ def train(
         images: (N, 28, 28) bytes.
         labels: (N,) digits.
         seconds: Stop when this time is used, also in the middle of an epoch; None for no limit.
-        epochs: Stop after so many passes through the images; None for no limit.
+        epochs: Stop after this many passes through the images; None for no limit.
         seed: Fixes the order of the images.
         on_batch: Told how far the training is after every batch.
 

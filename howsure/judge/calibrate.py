@@ -451,10 +451,10 @@ def calibrate(
 ) -> Calibrator | MultilabelCalibrator:
     """Learn from labelled rows how to mend a model's percentages.
 
-    With p the probabilities and q the calibrated ones, fitted by least NLL but for `isotonic`:
+    With p the probabilities and q the calibrated ones, all but `isotonic` are fitted by least NLL:
 
-    - `temperature`: q = softmax(log p / T) (Guo and others 2017). The log p of one pass are logits but for
-      a constant in each row, which changes nothing. Keeps every label.
+    - `temperature`: q = softmax(log p / T) (Guo and others 2017). The log p of one pass are logits up
+      to a constant in each row, which changes nothing. Keeps every label.
     - `vector`: q = softmax(w · log p + b), a weight and an intercept for each class (Guo and others 2017).
     - `dirichlet`: q = softmax(W log p + b), W (K, K), off-diagonal weights and b penalised, how much by
       cross-validation (Kull and others 2019).
@@ -475,8 +475,8 @@ def calibrate(
 
     Raises:
         InputError: Unknown method, no `Certainty`, one that is calibrated already or has the same
-            probabilities in all rows, labels that do not fit, too few rows, or, but for `temperature`, a
-            class without any.
+            probabilities in all rows, labels that do not fit, too few rows, or a class without any
+            (except with `temperature`).
 
     Example:
         >>> calibrator = howsure.calibrate(certainty, labels)  # doctest: +SKIP

@@ -88,7 +88,7 @@ class Evaluation:
         brier_reliability: Its part from percentages that are not true, in bins, summed over classes
             (Murphy 1973).
         brier_resolution: What it gains from telling rows apart. brier = reliability − resolution +
-            uncertainty, but for what varies within a bin (Stephenson and others 2008).
+            uncertainty, except for what varies within a bin (Stephenson and others 2008).
         brier_uncertainty: What it would be if only the class shares were known.
         ece: Mean |share right − confidence| over bins of equal mass (Naeini and others 2015), less what
             chance alone would bring (Kumar and others 2019).

@@ -16,10 +16,10 @@ from howsure.words import upper
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The model that is assessed, and others like it that were trained from other seeds.
+    """The model that is assessed, and models of the same kind that were trained from other seeds.
 
     Every member counts as one pass: their disagreement is the mutual information, and `mc_error` says how
-    far an ensemble of so many may be from one of very many. With `each=MCDropout()` it is MC dropout of an
+    far this ensemble may be from one with very many members. With `each=MCDropout()` it is MC dropout of an
     ensemble, whose passes differ within members too.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a row cannot tell of its error: the part of early masks, and all of it where it is nearly certain.
+"""The part of its error that a row cannot tell: that of early masks, and all of it for a nearly certain row.
 
 One early mask has no replicate, and a few balanced ones make up for each other. So a pilot pools constants
 over rows, and a row applies them to what it does tell: the variance over its passes, and the spread of its

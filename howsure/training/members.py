@@ -65,8 +65,8 @@ def train_members(
     With `workers` > 1, members train in processes of their own, which start in some seconds with this one's
     backend and keras.config and a share of the processor cores each; a limit of the user's, such as
     OMP_NUM_THREADS in the environment, goes before the share. A GPU is not shared out: its memory has to be
-    enough for all. A member is then the same but for rounding, as sums over fewer threads may be in another
-    order, and a long training makes more of that.
+    enough for all. A member is then the same up to rounding: sums over fewer threads may be in another
+    order, and a long training magnifies that.
 
     Of a member only the weights come back, into what `build(s)` returns here. It is compiled only if `build`
     compiles it, and whatever else `fit` changed, in the model or around it, is lost. Both functions are

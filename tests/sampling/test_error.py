@@ -1,4 +1,4 @@
-"""What a row cannot tell of its error: constants from a pilot, applied to rows it has not seen."""
+"""The part of its error that a row cannot tell: constants from a pilot, applied to rows it has not seen."""
 
 import numpy as np
 import pytest

@@ -79,9 +79,9 @@ def in_bfloat16(step: Step) -> Iterator[None]:
 def bfloat16_is_faster() -> bool:
     """Whether heavy layers run faster in bfloat16 here.
 
-    Told from the processor, not from a stopwatch, so that a row gets the same numbers in every run. The
-    measurement behind it is in docs/decisions/0005: 1.7 to 1.9 times as fast with TensorFlow and PyTorch
-    on a processor with AVX-512 BF16, no faster with JAX.
+    Told from the processor, not from a stopwatch, so that a row gets the same numbers in every run. With
+    TensorFlow and PyTorch convolutions are faster on a processor with AVX-512 BF16, with JAX they are not
+    (docs/decisions/0005; `python -m benchmarks profile question` measures it).
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
