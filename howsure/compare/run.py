@@ -27,6 +27,7 @@ from howsure.judge.evaluate import (
     with_outside,
 )
 from howsure.judge.familiarity import Familiarity
+from howsure.judge.labelled import check_certainty
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
@@ -220,6 +221,7 @@ def compare(
         >>> print(comparison.score("MC dropout", "nll"))                             # doctest: +SKIP
     """
     probe = assess(model, _first(x, 1), method=Softmax(), outputs=outputs, class_names=class_names)
+    check_certainty(probe)
     chosen = default_methods(model, x) if methods is None else dict(methods)
     if not chosen:
         raise InputError("There is no method to compare", expected="at least one, by name", received="none")
@@ -261,7 +263,7 @@ def compare(
 
     def run(method: Method, given: Any) -> Certainty:
         before = done
-        return assess(
+        found: Certainty = assess(
             model,
             given,
             method=method,
@@ -271,6 +273,7 @@ def compare(
             class_names=class_names,
             progress=lambda of_these, _: passed(before + of_these - done),
         )
+        return found
 
     said: dict[str, dict[str, Certainty]] = {}
     seconds: dict[str, float] = {}

@@ -139,9 +139,9 @@ class ArrayModel:
             trained_for=trained_for,
             rescales=False,
             layers=tuple(map(_layer_info, self._steps)),
+            fixed_batch=fixed_batch,
         )
         self.limits = Limits(
-            fixed_batch=fixed_batch,
             fold=None if fixed_batch is not None else fold,
             trunk=fold or LARGEST_FOLD,
             trunk_size=sum(map(math.prod, self._trunk.values())),
@@ -224,7 +224,7 @@ class ArrayModel:
     def _read(self, rows: Sequence[Array]) -> dict[str, Floats]:
         """Its inputs as values (1, n, …)."""
         counts = {len(array) for array in rows}
-        wanted = self.limits.fixed_batch
+        wanted = self.info.fixed_batch
         fits = [np.shape(array)[1:] for array in rows] == list(self._inputs.values())
         if not fits or len(counts) != 1 or (wanted is not None and counts != {wanted}):
             shapes = ", ".join(f"'{name}' {shape}" for name, shape in self._inputs.items())

@@ -86,10 +86,10 @@ class ModelInfo:
         ending: What it ends in: `softmax`, `sigmoid`, `linear`, `log_softmax`, another name, or None where
             that cannot be read.
         trained_for: `classes`, `several labels`, `margins` or `regression`, where the loss tells, or None.
-        loss_takes: `logits` or `probabilities`, what the loss took the outputs for, or None.
         rescales: Whether it brings raw values into range itself.
         layers: Every layer call, in the order of execution.
         unswitchable: What is random in training and cannot be switched on.
+        loss_takes: `logits` or `probabilities`, what the loss took the outputs for, or None.
         always_random: Path of a layer that draws also when predicting, so that there is no plain prediction;
             None where all is still.
         fixed_batch: The only number of rows it takes at a time, or None for any.
@@ -102,10 +102,10 @@ class ModelInfo:
     output_dtype: str
     ending: str | None
     trained_for: str | None
-    loss_takes: str | None
     rescales: bool
     layers: tuple[LayerInfo, ...]
     unswitchable: tuple[Unswitchable, ...] = ()
+    loss_takes: str | None = None
     always_random: str | None = None
     fixed_batch: int | None = None
 

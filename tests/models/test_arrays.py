@@ -261,12 +261,11 @@ def test_limits_are_what_the_caller_says():
         ArrayModel("n", ONE_INPUT, steps, **settings).limits
         for settings in ({}, {"fold": 30}, {"fold": None}, {"fixed_batch": 4})
     )
-    assert (usual.fixed_batch, usual.fold, usual.trunk, usual.precisions) == (
-        None, 1 << 24, 1 << 24, ("float32",)
-    )  # fmt: skip
+    assert (usual.fold, usual.trunk, usual.precisions) == (1 << 24, 1 << 24, ("float32",))
     assert (small.fold, small.trunk) == (30, 30)
-    assert (alone.fixed_batch, alone.fold, alone.trunk) == (None, None, 1 << 24)
-    assert (fixed.fixed_batch, fixed.fold) == (4, None)
+    assert (alone.fold, alone.trunk) == (None, 1 << 24)
+    assert fixed.fold is None
+    assert ArrayModel("n", ONE_INPUT, steps, fixed_batch=4).info.fixed_batch == 4
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.5])

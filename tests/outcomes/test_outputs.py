@@ -12,7 +12,7 @@ ROWS = np.arange(100, 103)
 
 
 def info(ending, shape, trained_for="classes"):
-    return ModelInfo("net", "numpy", (), shape, "float32", ending, trained_for, None, True, ())
+    return ModelInfo("net", "numpy", (), shape, "float32", ending, trained_for, True, ())
 
 
 def convert(raw, outputs=PROBABILITIES, rows=ROWS):

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
+from howsure.conformance.promises import require
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import FLOAT32, FeatureModel, Model, PassModel
@@ -51,7 +52,7 @@ def check_adapter(
 
     Args:
         make_model: Makes the adapter, each time of the same network. Every site should matter to its output.
-        rows: For each input (n, …) in its type, n ≥ 2 different rows; as many as `limits.fixed_batch` says,
+        rows: For each input (n, …) in its type, n ≥ 2 different rows; as many as `info.fixed_batch` says,
             where it does. From F + 2 rows on, F being the features, the last layer is checked to be linear.
         rounding: How many times float32's rounding error, of the largest output, two ways to the same number
             may differ. Deep networks need more than the default.
@@ -65,7 +66,7 @@ def check_adapter(
     """
     model = make_model()
     require(isinstance(model, Model), "An adapter has all that `Model` names", type(model).__name__)
-    fixed = model.limits.fixed_batch if isinstance(model, PassModel) else None
+    fixed = model.info.fixed_batch
     if not rows or len(rows[0]) < 2 or fixed not in (None, len(rows[0])):
         raise InputError(
             "These rows cannot be used to check an adapter",
@@ -89,12 +90,6 @@ def check_adapter(
     unchanged = all(map(np.array_equal, before, rows))
     require(unchanged, "The caller's rows stay as they are")
     return tuple(kept)
-
-
-def require(holds: object, promise: str, received: object = None) -> None:
-    """Raise an `AssertionError` with the promise that is broken, unless it holds."""
-    if not holds:
-        raise AssertionError(f"{promise}." + ("" if received is None else f" Received: {received}."))
 
 
 def require_near(one: Array, other: Array, rounding: float, promise: str) -> None:
@@ -143,7 +138,7 @@ def check_predict(model: Model, rows: Sequence[Array], rounding: float) -> None:
     outputs = model.predict(rows)
     _check_outputs(outputs, (len(rows[0]), *model.info.output_shape), "Plain predictions")
     require(np.array_equal(outputs, model.predict(rows)), "A plain prediction comes again bit for bit")
-    fixed = model.limits.fixed_batch if isinstance(model, PassModel) else None
+    fixed = model.info.fixed_batch
     for positions, where in _orders(len(rows[0]), fixed):
         again = model.predict([array[positions] for array in rows])
         promise = f"The plain prediction of a row is the same {where}"
@@ -242,7 +237,7 @@ def check_levels(model: PassModel) -> None:
 def check_limits(model: PassModel) -> None:
     """Limits are positive, and passes can run in float32."""
     limits = model.limits
-    numbers = (limits.fixed_batch, limits.fold, limits.trunk, limits.trunk_size)
+    numbers = (model.info.fixed_batch, limits.fold, limits.trunk, limits.trunk_size)
     require(all(number is None or number >= 1 for number in numbers), "Limits are at least 1", limits)
     require(None not in numbers[2:], "A trunk has a limit and a size", limits)
     precisions = limits.precisions
@@ -303,7 +298,7 @@ def check_trunk(subject: Subject) -> None:
     )
     require(len(one) == count, f"A trunk of {count} rows has that length", len(one))
     first, second = subject.run(masks, one), subject.run(masks, other)
-    for positions, where in _orders(count, subject.model.limits.fixed_batch):
+    for positions, where in _orders(count, subject.model.info.fixed_batch):
         taken = one.take(positions)
         require(len(taken) == len(positions), "`take` gives as many rows as positions", len(taken))
         promise = f"`take` gives the trunk of the rows at its positions, {where}"
@@ -321,7 +316,7 @@ def check_rows_of_passes(subject: Subject) -> None:
     """The outputs of a pass for a row depend on no other row."""
     masks = subject.draw((subject.ways_to_branch or [[1] * len(subject.widest)])[-1])
     outputs = subject.run(masks)
-    for positions, where in _orders(len(subject.rows[0]), subject.model.limits.fixed_batch):
+    for positions, where in _orders(len(subject.rows[0]), subject.model.info.fixed_batch):
         trunk = subject.model.trunk([array[positions] for array in subject.rows])
         promise = f"A pass gives a row the same {where}"
         require_near(subject.run(masks, trunk), outputs[:, positions], subject.rounding, promise)

@@ -1,0 +1,16 @@
+"""What every adapter, method and outcome must keep to, as checks that run without a test framework.
+
+    from howsure.conformance import check_adapter, check_method, check_outcome
+
+    def test_my_adapter():
+        check_adapter(lambda: MyAdapter(network), [rows])
+
+A check raises an `AssertionError` that says which promise of a seam is broken. What no check can know is
+whether the numbers are right: compare them with something outside once.
+"""
+
+from howsure.conformance.adapters import check_adapter
+from howsure.conformance.methods import check_method
+from howsure.conformance.outcomes import check_outcome
+
+__all__ = ["check_adapter", "check_method", "check_outcome"]

@@ -1,0 +1,117 @@
+"""What every outcome must keep to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.conformance.promises import require
+from howsure.outcomes.outcome import Estimates, Outcome, Told
+from howsure.sampling.estimate import Sums, sum_up
+
+Array = NDArray[Any]
+
+CLOSE = 1e-9
+"""Relative difference that rounding in double precision may make."""
+
+
+def check_outcome(outcome: Outcome, raw: Array) -> None:
+    """Check all that `howsure.outcomes.outcome` promises.
+
+    Args:
+        outcome: For some model.
+        raw: (W, n, …) outputs of that model in W ≥ 2 passes over n ≥ 2 rows, which differ.
+
+    Raises:
+        AssertionError: A promise is broken.
+    """
+    numbers, given = np.arange(raw.shape[1]), raw.copy()
+    values = outcome.values(raw, numbers)
+    require(
+        values.shape == (*raw.shape[:2], outcome.width),
+        "Values have shape (W, n, K)",
+        (values.shape, raw.shape),
+    )
+    require(values.dtype == np.float64, "Values are in double precision", values.dtype)
+    require(np.isfinite(values).all(), "Values are finite")
+    require(np.array_equal(raw, given), "Raw outputs are left as they were")
+    one = outcome.values(raw[:1], numbers)
+    require(_close(one[0], values[0]), "A pass is read by itself, whatever passes are beside it")
+    _check_columns(outcome, values)
+    _check_sums(outcome, values)
+    _check_result(outcome, values, numbers)
+
+
+def _check_columns(outcome: Outcome, values: Array) -> None:
+    mean = values.mean(axis=0)
+    derived = outcome.derived(values, mean)
+    count = len(outcome.families)
+    require(
+        derived.shape == (*values.shape[:2], count - outcome.width),
+        "Derived numbers and values together have a family each",
+        (derived.shape, count),
+    )
+    require(
+        set(outcome.families) == set(range(max(outcome.families) + 1)),
+        "Families count from 0",
+        outcome.families,
+    )
+    require(len(outcome.least_error) == count, "Every column has a least error", len(outcome.least_error))
+    require(min(outcome.least_error) >= 0, "Least errors are not below 0", outcome.least_error)
+    columns = np.concatenate([mean, derived.mean(axis=0)], axis=-1)
+    goes_by = outcome.goes_by(columns)
+    require(goes_by.shape == columns.shape, "Every column goes by a probability", goes_by.shape)
+    require(((goes_by >= 0) & (goes_by <= 1)).all(), "What a column goes by lies between 0 and 1")
+    require((outcome.moves(goes_by * (1 - goes_by) + 1e-4) >= 0).all(), "Columns move by 0 or more")
+    fitted = outcome.fitted_on(columns)
+    require(
+        fitted.shape == columns.shape and fitted.dtype == bool, "`fitted_on` says yes or no for each column"
+    )
+    doubt = outcome.doubt(mean)
+    require(doubt.shape == (len(mean),), "Every row has one doubt", doubt.shape)
+    again = outcome.regrouped(columns, mean)
+    require(_close(again, columns), "Columns seen from their own mean are the same")
+    spread = outcome.spread(np.ones_like(columns))
+    require(spread.shape == columns.shape and (spread >= 0).all(), "Spreads stay spreads")
+    order = np.arange(len(mean))[::-1]
+    turned = outcome.derived(values[:, order], mean[order])
+    require(_close(turned, derived[:, order]), "A row's columns do not depend on the rows beside it")
+
+
+def _check_sums(outcome: Outcome, values: Array) -> None:
+    """Means over passes are estimates: added at once or one by one, in cells or groups."""
+    count, every = len(outcome.families), np.arange(values.shape[1])
+    at_once = sum_up(values, (), outcome).mean
+    require(
+        _close(at_once[:, : outcome.width], values.mean(axis=0)), "The mean of the values is their plain mean"
+    )
+    sums = Sums(len(every), count)
+    for one in values:
+        sums.add_group(one[None], outcome, every)
+    require(_close(sums.mean[:, : outcome.width], values.mean(axis=0)), "Passes can be added one at a time")
+    enough = outcome.is_enough(at_once, np.zeros_like(at_once), 0.01)
+    require(enough.shape == every.shape and enough.dtype == bool, "`is_enough` says yes or no for each row")
+    never = outcome.is_enough(at_once, np.full_like(at_once, np.inf), 0.01)
+    require(not never.any(), "No row has enough whose errors are infinite")
+
+
+def _check_result(outcome: Outcome, values: Array, numbers: NDArray[np.int64]) -> None:
+    mean = sum_up(values, (), outcome).mean
+    error = np.full_like(mean, 0.01)
+    passes = np.full(len(mean), len(values))
+    told = Told(numbers, "row", {"name": "made up"}, 0, None, "0")
+    result = outcome.result(Estimates(mean, error, error**2, error**2, passes), told)
+    require(len(result) == len(mean), "The result has a row for each row", len(result))
+    require(isinstance(str(result[0]), str) and str(result[0]) != "", "A row of the result prints as words")
+    joined = type(result).joined([result[:1], result[1:]])
+    require(len(joined) == len(result), "Parts of a result join", len(joined))
+    nothing = Estimates(mean[:0], error[:0], error[:0], error[:0], passes[:0])
+    empty = outcome.result(nothing, replace(told, row=numbers[:0]))
+    require(len(empty) == 0, "A result of no rows is one of no rows", len(empty))
+
+
+def _close(one: Array, other: Array) -> bool:
+    return bool(np.allclose(one, other, rtol=CLOSE, atol=CLOSE))

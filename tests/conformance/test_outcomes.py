@@ -1,0 +1,37 @@
+"""Every outcome keeps to the outcome seam."""
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.conformance import check_outcome
+from howsure.outcomes.classes import Classes
+from howsure.outcomes.labels import Labels
+
+LIMITS = howsure.Thresholds()
+NAMES = tuple("abcde")
+
+
+def raw(classes, end, passes=7, rows=9):
+    logits = np.random.default_rng(3).normal(0, 2, (passes, rows, classes))
+    if end == "softmax":
+        powers = np.exp(logits)
+        logits = powers / powers.sum(axis=-1, keepdims=True)
+    if end == "sigmoid":
+        logits = 1 / (1 + np.exp(-logits))
+    return logits.astype(np.float32)
+
+
+OUTCOMES = {
+    "probabilities": (Classes("m", "probabilities", "float32", NAMES, LIMITS), raw(5, "softmax")),
+    "logits": (Classes("m", "logits", "float32", NAMES, LIMITS), raw(5, "linear")),
+    "one sigmoid": (Classes("m", "probabilities", "float32", ("no", "yes"), LIMITS), raw(1, "sigmoid")),
+    "one logit": (Classes("m", "logits", "float32", ("no", "yes"), LIMITS), raw(1, "linear")),
+    "labels": (Labels("m", "label-probabilities", NAMES, LIMITS), raw(5, "sigmoid")),
+    "label logits": (Labels("m", "label-logits", NAMES, LIMITS), raw(5, "linear")),
+}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_an_outcome_keeps_to_the_seam(name):
+    check_outcome(*OUTCOMES[name])
