@@ -31,7 +31,7 @@ def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
         raise InputError(
             f"Labels are missing {in_rows(len(unknown), unknown[:5].tolist())}",
             expected=f"whole numbers from 0 to {classes - 1}",
-            received=repr(given[unknown[0]]),
+            received=repr(given.tolist()[unknown[0]]),
             mend="Leave those rows out",
         )
     whole = None
