@@ -12,8 +12,8 @@ from howsure.errors import (
     ModelError,
 )
 from howsure.judge.abstain import Abstention, abstain
-from howsure.judge.calibrate import Calibrator, calibrate
-from howsure.judge.evaluate import Evaluation, Score, evaluate
+from howsure.judge.calibrate import Calibrator, MultilabelCalibrator, calibrate
+from howsure.judge.evaluate import Evaluation, MultilabelEvaluation, Score, evaluate
 from howsure.judge.familiarity import Familiarity, familiarity
 from howsure.judge.handover import hand_over
 from howsure.judge.sets import PredictionSets, prediction_sets
@@ -48,7 +48,9 @@ __all__ = [
     "LastLayerLaplace",
     "MCDropout",
     "ModelError",
+    "MultilabelCalibrator",
     "MultilabelCertainty",
+    "MultilabelEvaluation",
     "MultilabelRow",
     "Plan",
     "PredictionSets",

@@ -6,6 +6,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -19,6 +20,8 @@ from howsure.compare.run import Comparison
 from howsure.report.words import settled_in_words
 from howsure.results import verdict as verdicts
 from howsure.results.certainty import Certainty, Row
+from howsure.results.multilabel import MultilabelCertainty, MultilabelRow
+from howsure.results.sentences import sentence_of_label
 from howsure.words import counted, rate
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -70,14 +73,20 @@ def paragraph(console: Console, text: str) -> None:
     say(console, textwrap.fill(text, console.width, break_long_words=False, break_on_hyphens=False))
 
 
-def summary(certainty: Certainty) -> str:
+def summary(certainty: Certainty | MultilabelCertainty) -> str:
     """How many rows got which verdict, how often each verdict was right, and whether it is settled.
+
+    Of several labels per row it counts answers, one for each label of each row.
 
     Example:
         Of 1,000 images the model is sure of 930 (right on 929, 99.9 %), leans towards an answer on …
     """
     if not len(certainty):
         return f"There were no {certainty.kind}s to assess."
+    if isinstance(certainty, MultilabelCertainty):
+        labels, rows = counted(len(certainty.label_names), "label"), counted(len(certainty), certainty.kind)
+        answers = replace(certainty.answers(), kind="answer")
+        return f"There is one answer for each of {labels}, for each of {rows}. {summary(answers)}"
     parts = []
     for verdict, phrase in _PHRASES.items():
         chosen = certainty.verdict == verdict
@@ -94,12 +103,16 @@ def summary(certainty: Certainty) -> str:
     return text + settled_in_words(certainty)
 
 
-def undecided_table(certainty: Certainty, count: int, names: Sequence[str] | None = None) -> Table:
+def undecided_table(
+    certainty: Certainty | MultilabelCertainty, count: int, names: Sequence[str] | None = None
+) -> Table:
     """The most undecided rows: number, file, sentence with its reason, and the truth where it is known.
+
+    Of several labels per row it has one line for each of the most undecided answers.
 
     Args:
         certainty: What is shown.
-        count: How many rows at the most.
+        count: How many rows, or answers, at the most.
         names: N file names, where the rows came from files.
     """
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -109,15 +122,29 @@ def undecided_table(certainty: Certainty, count: int, names: Sequence[str] | Non
     table.add_column("what the model says", overflow="fold")
     if certainty.truth is not None:
         table.add_column("truth", overflow="fold")
-    for position in certainty.most_undecided(count).tolist():
-        row = certainty[position]
-        cells = [f"{row.row}", str(row)]
+    for position, row, sentence, truth in _most_undecided(certainty, count):
+        cells = [f"{row.row}", sentence]
         if names is not None:
             cells.insert(1, names[position])
         if row.truth is not None:
-            cells.append(truth_name(certainty, row))
+            cells.append(truth)
         table.add_row(*map(Text, cells))
     return table
+
+
+def _most_undecided(
+    certainty: Certainty | MultilabelCertainty, count: int
+) -> Iterator[tuple[int, Row | MultilabelRow, str, str]]:
+    """Position, row, sentence and name of the truth of each, the most undecided first."""
+    if isinstance(certainty, Certainty):
+        for position in certainty.most_undecided(count).tolist():
+            row = certainty[position]
+            yield position, row, str(row), truth_name(certainty, row)
+        return
+    for position, k in zip(*(each.tolist() for each in certainty.most_undecided(count)), strict=True):
+        several = certainty[position]
+        truth = "unknown" if several.truth is None else "yes" if several.truth[k] else "no"
+        yield position, several, sentence_of_label(several, k), truth
 
 
 def comparison_table(comparison: Comparison) -> Table:

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from howsure import terminal
 from howsure.results.certainty import Certainty
+from howsure.results.multilabel import MultilabelCertainty
 from howsure.words import UNIT
 
 
@@ -66,6 +67,39 @@ def test_the_table_names_the_files_and_leaves_brackets_alone(page):
     page.print(terminal.undecided_table(certainty, 10, ["[bold]1.png"]))
     assert "[bold]1.png" in page.file.getvalue()
     assert "'[red]'" in page.file.getvalue()
+
+
+@pytest.fixture
+def weather():
+    p = np.array([[0.98, 0.52, 0.01], [0.2, 0.97, 0.45]])
+    return MultilabelCertainty(
+        *(p, np.full(p.shape, 0.001), np.full(p.shape, 0.3)),
+        passes=np.array([20, 20]),
+        label_names=("rain", "wind", "[red]"),
+        row=np.array([4, 7]),
+        kind="image",
+    )
+
+
+def test_the_summary_of_several_labels_counts_answers(weather):
+    text = terminal.summary(weather)
+    assert text.startswith(
+        "There is one answer for each of 3 labels, for each of 2 images. Of 6 answers the model is sure of "
+        "3, leans towards an answer on 1 and is flipping a coin on 2. Every verdict is settled"
+    )
+    known = terminal.summary(weather.with_truth([[1, 1, 1], [0, 1, 1]])).replace(UNIT, " %")
+    assert "sure of 3 (right on 2, 66.7 %)" in known
+    assert "flipping a coin on 2 (right on 1, 50.0 %). Over all it is right on 66.67 %." in known
+    assert terminal.summary(weather[:0]) == "There were no images to assess."
+
+
+def test_the_table_of_several_labels_shows_the_most_undecided_answers(page, weather):
+    page.print(terminal.undecided_table(weather.with_truth([[1, 1, 1], [0, 1, 1]]), 2, ["a.png", "b.png"]))
+    lines = page.file.getvalue().splitlines()
+    assert lines[2].split()[:5] == ["4", "a.png", "'wind':", "52.0", "±"]
+    assert lines[2].split()[-1] == "yes"
+    assert any(line.split()[:3] == ["7", "b.png", "'[red]':"] for line in lines)
+    assert "rain" not in page.file.getvalue()
 
 
 def test_paragraphs_do_not_part_a_number_from_its_unit(page):

@@ -3,7 +3,8 @@
 page        render and write_report: what the page of a `Certainty` holds, in order
 comparison  render_comparison and write_comparison: the page of a `Comparison`
 findings    a `Comparison` as sentences
-cards       single rows, and which of them are shown
+cards       single rows, or answers, and which of them are shown
+labels      what is said of each label, where a row has several
 words       numbers and findings as sentences
 figures     the numbers behind the figures, pure functions
 axes, drawings  where those numbers lie in a drawing

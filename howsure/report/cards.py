@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from howsure.errors import InputError
 from howsure.report.images import Picture, Pixels, are_images, pictures
 from howsure.results.certainty import Certainty, Row
-from howsure.results.sentences import percent
+from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.sentences import percent, sentence_of_label
 from howsure.results.verdict import SURE
 from howsure.words import counted, rate
 
@@ -60,6 +61,7 @@ class Card:
         values: The row's first values, or None.
         truth: Name of the true class, or None.
         right: Whether the label is the true class.
+        asked: Name of the label that the card is about, where a row has several.
     """
 
     row: Row
@@ -70,6 +72,7 @@ class Card:
     values: str | None
     truth: str | None
     right: bool
+    asked: str | None = None
 
 
 def check_rows(rows: Pixels | None, count: int) -> Pixels | None:
@@ -125,6 +128,23 @@ def cards(certainty: Certainty, rows: Pixels | None, positions: Sequence[int]) -
     for position, picture in zip(positions, shown, strict=True):
         values = None if rows is None or picture is not None else values_in_words(rows[position])
         found.append(_card(certainty[int(position)], certainty.class_names, picture, values))
+    return found
+
+
+def answer_cards(certainty: MultilabelCertainty, rows: Pixels | None, positions: Sequence[int]) -> list[Card]:
+    """Cards for single labels of single rows.
+
+    Args:
+        certainty: What is shown.
+        rows: As for `render`, or None.
+        positions: Places in `certainty.answers()`.
+    """
+    found = []
+    for position in positions:
+        k, index = divmod(int(position), len(certainty))
+        card = cards(certainty.of_label(k), rows, [index])[0]
+        name, said = certainty.label_names[k], sentence_of_label(certainty[index], k)
+        found.append(replace(card, asked=name, sentence=said))
     return found
 
 

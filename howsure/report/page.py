@@ -1,10 +1,10 @@
-"""From a `Certainty` to one self-contained HTML page."""
+"""From a `Certainty` or a `MultilabelCertainty` to one self-contained HTML page."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from howsure.audit import Audit
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import Comparison
 from howsure.report import words
-from howsure.report.cards import cards, check_rows, coin_flip_positions, mistake_positions
+from howsure.report.cards import Card, answer_cards, cards, check_rows, coin_flip_positions, mistake_positions
 from howsure.report.drawings import draw_histogram, draw_reliability, draw_risk_coverage
 from howsure.report.figures import Proportion, proportion
 from howsure.report.images import are_images
+from howsure.report.labels import reliabilities, told_by_label
 from howsure.report.templates import environment
 from howsure.results.certainty import Certainty
+from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.verdict import REASONS, SURE, UNFAMILIAR, VERDICTS
 
 _TITLE = "How sure is the model?"
@@ -30,7 +32,7 @@ _SHOWN_AT_ONCE = 12
 
 def write_report(
     path: str | os.PathLike[str],
-    certainty: Certainty,
+    certainty: Certainty | MultilabelCertainty,
     rows: NDArray[Any] | None = None,
     *,
     audit: Audit | None = None,
@@ -56,7 +58,7 @@ def write_report(
 
 
 def render(
-    certainty: Certainty,
+    certainty: Certainty | MultilabelCertainty,
     rows: NDArray[Any] | None = None,
     *,
     audit: Audit | None = None,
@@ -65,7 +67,8 @@ def render(
 ) -> str:
     """One HTML page about N rows: verdicts, coin flips, calibration, reasons, audit and passes.
 
-    The page holds its images, figures and styles and asks for nothing from outside.
+    The page holds its images, figures and styles and asks for nothing from outside. Of several labels per row
+    it counts and shows answers, one for each label of each row, and tells them label by label.
 
     Args:
         certainty: What is reported; sections that need the true classes appear where it has them.
@@ -83,14 +86,21 @@ def render(
         InputError: `rows` has another length than `certainty`.
     """
     given = check_rows(rows, len(certainty))
+    several = certainty if isinstance(certainty, MultilabelCertainty) else None
+    # Of several labels per row, each answer is counted, and shown, as a row of the classes no and yes.
+    # Without any rows there is nothing to answer, and the page says that there were no rows.
+    kind = "answer" if several is not None and len(several) else certainty.kind
+    shown = certainty if isinstance(certainty, Certainty) else replace(certainty.answers(), kind=kind)
     context: dict[str, Any] = {
         "title": title,
-        "certainty": certainty,
-        "kind": certainty.kind,
-        "kinds": f"{certainty.kind}s",
+        "certainty": shown,
+        "several": several,
+        "kind": kind,
+        "kinds": f"{kind}s",
+        "row_kind": certainty.kind,
         "audit": audit,
         "compared": None if comparison is None else [lead(comparison), *findings(comparison)],
-        "lead": words.lead(certainty),
+        "lead": words.lead(shown),
         "method": _method(certainty.method),
         "shown_at_once": _SHOWN_AT_ONCE,
         "thresholds": certainty.thresholds,
@@ -100,22 +110,28 @@ def render(
     sections: dict[str, str] = {}
     if len(certainty):
         context |= {
-            "groups": _groups(certainty),
-            "settled": words.settled_in_words(certainty),
-            "histogram": draw_histogram(certainty),
-            "reasons": _reasons(certainty),
-            "passes": _passes(certainty),
+            "groups": _groups(shown),
+            "settled": words.settled_in_words(shown),
+            "histogram": draw_histogram(shown),
+            "reasons": _reasons(shown, certainty.kind, "class" if several is None else "answer"),
+            "passes": _passes(shown),
         }
-        positions, context["coin_flips_note"] = coin_flip_positions(certainty)
-        context["coin_flips"] = cards(certainty, given, positions.tolist())
+        if several is not None:
+            context["labels"] = told_by_label(several)
+            sections["labels"] = "Label by label"
+        positions, context["coin_flips_note"] = coin_flip_positions(shown)
+        context["coin_flips"] = _cards(certainty, given, positions.tolist())
         sections["coin-flips"] = "Where it flips a coin"
-        if certainty.truth is not None:
-            context |= _with_truth(certainty, given)
+        if shown.truth is not None:
+            positions, mistakes = mistake_positions(shown)
+            context["mistakes"] = _cards(certainty, given, positions.tolist())
+            context |= _with_truth(shown, mistakes)
             sections["mistakes"] = "Sure and wrong"
         sections["spread"] = "How certainty is spread"
-        if certainty.truth is not None and len(certainty) > 1:
+        if shown.truth is not None and len(certainty) > 1:
             sections["trust"] = "Can the percentages be trusted?"
-        sections["reasons"] = f"Why {certainty.kind}s are unsure"
+            context["reliabilities"] = [] if several is None else reliabilities(several)
+        sections["reasons"] = f"Why {kind}s are unsure"
     if comparison is not None:
         sections["methods"] = "Which method is better here?"
     if audit is not None:
@@ -125,6 +141,15 @@ def render(
     sections["reading"] = "How to read this page"
     context["sections"] = sections
     return environment().get_template("report.html.j2").render(context)
+
+
+def _cards(
+    certainty: Certainty | MultilabelCertainty, rows: NDArray[Any] | None, positions: list[int]
+) -> list[Card]:
+    """Of rows, or of answers where there are several labels per row."""
+    if isinstance(certainty, MultilabelCertainty):
+        return answer_cards(certainty, rows, positions)
+    return cards(certainty, rows, positions)
 
 
 @dataclass(frozen=True)
@@ -160,13 +185,11 @@ def _groups(certainty: Certainty) -> list[Group]:
     return groups
 
 
-def _with_truth(certainty: Certainty, rows: NDArray[Any] | None) -> dict[str, Any]:
-    positions, mistakes = mistake_positions(certainty)
+def _with_truth(certainty: Certainty, mistakes: int) -> dict[str, Any]:
     sure = int(np.sum(certainty.verdict == SURE))
     reliability, risk = draw_reliability(certainty), draw_risk_coverage(certainty)
     claim = float(certainty.probability.mean())
     return {
-        "mistakes": cards(certainty, rows, positions.tolist()),
         "mistakes_of_sure": proportion(mistakes, sure),
         "overall": reliability.overall,
         "reliability": reliability,
@@ -190,14 +213,14 @@ class ReasonCount:
     of_verdict: dict[str, int]
 
 
-def _reasons(certainty: Certainty) -> list[ReasonCount]:
+def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]:
     asked = [reason for reason in REASONS if reason != UNFAMILIAR or certainty.familiarity is not None]
     given = sum(int(np.sum(certainty.reason == reason)) for reason in asked)
     found = []
     for reason in asked:
         members = certainty.reason == reason
         means, helps = words.WHAT_A_REASON_MEANS[reason]
-        kinds = {"kind": certainty.kind, "kinds": f"{certainty.kind}s"}
+        kinds = {"kind": kind, "kinds": f"{kind}s", "outcome": outcome}
         count = int(members.sum())
         of_verdict = {word: int(np.sum(members & (certainty.verdict == word))) for word in VERDICTS}
         share = count / given if given else 0.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WHAT_A_REASON_MEANS = {
     verdicts.AMBIGUOUS: (
-        "The passes agree with each other that more than one class is likely.",
+        "The passes agree with each other that more than one {outcome} is likely.",
         "A better {kind}, or a person who looks at it. More training data would change little.",
     ),
     verdicts.DISAGREEMENT: (

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from howsure.results.certainty import Certainty
+from howsure.results.multilabel import MultilabelCertainty
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 DRAWN = {"rect", "line", "circle", "path", "use"}
@@ -40,6 +41,29 @@ def make_certainty(
         "version": "0.1.0",
     }
     return Certainty(**(settings | fields))
+
+
+def make_multilabel(
+    rows: int, labels: int, *, truth: bool = True, seed: int = 0, **fields: Any
+) -> MultilabelCertainty:
+    """Probabilities from nearly 0 to nearly 1, with truth drawn from them."""
+    random = np.random.default_rng(seed)
+    p = random.beta(0.5, 0.7, size=(rows, labels))
+    positive = -p * np.log(p) - (1 - p) * np.log1p(-p)
+    settings: dict[str, Any] = {
+        "probabilities": p,
+        "mc_error": 0.02 * p * (1 - p),
+        "expected_entropy": positive * random.uniform(0.2, 1.0, p.shape),
+        "passes": random.integers(64, 257, size=rows),
+        "label_names": tuple(f"label {k}" for k in range(labels)),
+        "row": np.arange(rows),
+        "truth": random.random(p.shape) < p if truth else None,
+        "kind": "image",
+        "method": {"name": "MC dropout", "balanced": True},
+        "seed": 7,
+        "version": "0.1.0",
+    }
+    return MultilabelCertainty(**(settings | fields))
 
 
 def certainty_of(probabilities: list[list[float]], **fields: Any) -> Certainty:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from howsure.audit import Audit
 from howsure.models.protocol import LayerInfo
 from howsure.report import render
-from tests.report.made import certainty_of, make_certainty
+from tests.report.made import certainty_of, make_certainty, make_multilabel
 
 AUDIT = Audit(
     model="digits <b>",
@@ -50,6 +50,11 @@ def many() -> dict[str, str]:
         "zero rows": render(certainty[:0], images(0), audit=AUDIT),
         "all sure": render(certainty_of([[0.99, 0.01]] * 30, truth=np.zeros(30, dtype=int))),
         "all coin flips": render(certainty_of([[0.51, 0.49]] * 3, truth=np.ones(3, dtype=int))),
+        "few labels": render(make_multilabel(120, 3), images(120)),
+        "many labels": render(make_multilabel(60, 80, kind="row"), np.ones((60, 13)), audit=AUDIT),
+        "labels without truth": render(make_multilabel(30, 4, truth=False)),
+        "one row of labels": render(make_multilabel(1, 3), images(1)),
+        "zero rows of labels": render(make_multilabel(0, 3)),
         "error not known": render(dataclasses.replace(certainty, mc_error=np.full((400, 10), np.nan))),
     }
 
