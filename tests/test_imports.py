@@ -1,6 +1,7 @@
 """No framework is loaded by what does not touch a model, and every public name is explained."""
 
 import inspect
+import pkgutil
 import subprocess
 import sys
 
@@ -9,45 +10,13 @@ import pytest
 import howsure
 
 FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras")
-WITHOUT_A_MODEL = (
-    "howsure",
-    "howsure.atomic",
-    "howsure.statistics",
-    "howsure.results.certainty",
-    "howsure.results.columns",
-    "howsure.results.files",
-    "howsure.results.multilabel",
-    "howsure.results.sentences",
-    "howsure.results.verdict",
-    "howsure.report",
-    "howsure.sampling.summary",
-    "howsure.errors",
-    "howsure.outcomes.outputs",
-    "howsure.data.rows",
-    "howsure.data.files",
-    "howsure.data.tables",
-    "howsure.data.images",
-    "howsure.audit",
-    "howsure.models",
-    "howsure.models.protocol",
-    "howsure.models.arrays",
-    "howsure.conformance",
-    "howsure.sampling.masks",
-    "howsure.sampling.balance",
-    "howsure.methods.mc_dropout",
-    "howsure.compare.run",
-    "howsure.known_digits",
-    "howsure.shifts",
-    "howsure.methods.ensemble",
-    "howsure.methods.laplace",
-    "howsure.judge.abstain",
-    "howsure.judge.calibrate",
-    "howsure.judge.familiarity",
-    "howsure.judge.handover",
-    "howsure.judge.sets",
-    "howsure.cli.app",
-    "howsure.terminal",
+WITH_A_FRAMEWORK = ("howsure.models.keras", "howsure.training", "howsure.demo.question", "howsure.__main__")
+WITHOUT_A_MODEL = sorted(
+    module.name
+    for module in pkgutil.walk_packages(howsure.__path__, "howsure.", onerror=lambda name: None)
+    if not module.name.startswith(WITH_A_FRAMEWORK)
 )
+"""Every module but the adapters of frameworks and what trains with one."""
 
 
 def loaded_after(code):

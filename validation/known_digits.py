@@ -18,7 +18,7 @@ import numpy as np
 from keras import layers
 
 import howsure
-from howsure.compare.run import CALIBRATED, with_ensemble
+from howsure.compare.run import default_methods
 from howsure.datasets import KnownDigits, coin_flip_scores, known_digits, mnist
 from howsure.judge.evaluate import Score
 from howsure.training.members import train_members
@@ -57,7 +57,7 @@ def compare(digits: KnownDigits, size: int) -> tuple[howsure.Comparison, float]:
         model.fit(x, y, epochs=EPOCHS[size], batch_size=64, verbose=0)
 
     first, *others = train_members(build, fit, MEMBERS)
-    methods = with_ensemble({"softmax": howsure.Softmax(), "MC dropout": howsure.MCDropout()}, others)
+    methods = default_methods(first, digits.x_test[..., None], others)
     methods["last-layer Laplace"] = howsure.LastLayerLaplace.fit(first, x, y)
     found = howsure.compare(first, digits.x_test[..., None], digits.y_test, methods=methods, shifts={})
     return found, float(-np.mean(np.log(digits.p_test[np.arange(TEST), digits.y_test])))
@@ -100,8 +100,8 @@ def main() -> None:
         for name in comparison.methods:
             certainty = comparison.certainties[name]
             precision, recall = coin_flip_scores(digits.p_test, certainty)
-            split = "–" if CALIBRATED in name else f"{certainty.mutual_information.mean():.3f}"
-            expected = "–" if CALIBRATED in name else f"{certainty.expected_entropy.mean():.3f}"
+            split = "–" if name in comparison.calibrations else f"{certainty.mutual_information.mean():.3f}"
+            expected = "–" if name in comparison.calibrations else f"{certainty.expected_entropy.mean():.3f}"
             right = comparison.score(name, "accuracy").value
             kl = mean(digits.kl_from(certainty.probabilities))
             lines.append(

@@ -24,7 +24,7 @@ import howsure
 from benchmarks import networks
 from howsure import shifts
 from howsure.compare.findings import findings, lead
-from howsure.compare.run import OF_FAMILIARITY, with_ensemble
+from howsure.compare.run import OF_FAMILIARITY, default_methods
 from howsure.demo import question
 from howsure.judge.evaluate import OUTSIDE
 from howsure.report import write_comparison
@@ -200,7 +200,7 @@ def main() -> None:
     data = networks.images()
     first, *others = members.ensemble(data, count, epochs)
     methods = {
-        **with_ensemble({"softmax": howsure.Softmax(), "MC dropout": howsure.MCDropout()}, others),
+        **default_methods(first, data.x_test, others),
         "last-layer Laplace": howsure.LastLayerLaplace.fit(first, data.x_train, data.y_train),
         "snapshot ensemble": howsure.Ensemble(members.snapshots(data, first, f"member-0-{epochs}")),
         "SWAG": howsure.Ensemble(members.swag(data, first, f"member-0-{epochs}")),

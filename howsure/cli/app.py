@@ -21,11 +21,12 @@ from rich.console import Console
 
 import howsure
 from howsure.compare.findings import findings, lead
-from howsure.compare.run import default_methods, with_ensemble
+from howsure.compare.run import default_methods
 from howsure.data.files import read_class_names, read_labels, read_rows
 from howsure.data.labels import check_labels
 from howsure.data.rows import Array, Rows, counted
 from howsure.errors import FileError, HowsureError, HowsureWarning, InputError
+from howsure.methods.choices import CHOICES, Choice
 from howsure.models.adapt import input_specs, load
 from howsure.models.boot import load_keras
 from howsure.report import write_comparison, write_report
@@ -49,6 +50,17 @@ class Outputs(StrEnum):
 
     logits = "logits"
     probabilities = "probabilities"
+    label_logits = "label-logits"
+    label_probabilities = "label-probabilities"
+
+
+MethodName = StrEnum("MethodName", {choice.option: choice.option for choice in CHOICES})  # type: ignore[misc]
+
+
+class Precision(StrEnum):
+    """In which a plan may have to be."""
+
+    float32 = "float32"
 
 
 Model = Annotated[Path, typer.Argument(help="A Keras model: .keras, or legacy .h5.")]
@@ -92,6 +104,10 @@ def audit_command(
     save_plan: Annotated[
         Path | None, typer.Option(help="Where to keep that plan, .json, for `assess --plan`; needs --data.")
     ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="A plan in float32 holds on every machine; needs --data."),
+    ] = None,
     divide_by: DivideBy = None,
     allow_code: AllowCode = False,
 ) -> None:
@@ -109,7 +125,11 @@ def audit_command(
         plan = None
         if data is not None:
             rows = _read_rows(data, network, skip_unreadable=False)
-            plan = howsure.plan(network, _divided(rows.x, divide_by))
+            plan = howsure.plan(
+                network,
+                _divided(rows.x, divide_by),
+                precision=None if precision is None else precision.value,
+            )
         if plan is not None and save_plan is not None:
             plan.save(save_plan)
         say(Console(), str(howsure.audit(network, plan=plan)))
@@ -124,6 +144,14 @@ def assess_command(
     labels: Annotated[Path | None, typer.Option(help="True classes, .npy or .csv.")] = None,
     class_names: Annotated[
         str | None, typer.Option(help="Names in the order of the model's outputs: a,b,c or a file.")
+    ] = None,
+    method: Annotated[
+        MethodName,
+        typer.Option(help="What produces the passes; an ensemble needs --member."),
+    ] = MethodName["mc-dropout"],
+    member: Annotated[
+        list[Path] | None,
+        typer.Option(help="One more model, trained from another seed, for an ensemble."),
     ] = None,
     passes: Annotated[int | None, typer.Option(help="The same number of passes for every row.")] = None,
     target_error: Annotated[
@@ -151,16 +179,19 @@ def assess_command(
     """Say for each row what the model predicts, how certain that is, and why it is unsure."""
     errors, console = Console(stderr=True), Console()
     with _plain_words():
-        method = howsure.MCDropout(
+        dropout = howsure.MCDropout(
             passes=passes,
             target_error=target_error,
             max_passes=max_passes,
             plan=None if plan is None else howsure.Plan.load(plan),
         )
+        choice = next(choice for choice in CHOICES if choice.option == method.value)
+        _check_choice(choice, member or [], dropout)
         _check_divisor(divide_by)
-        _check_exists(model, "model")
+        for path in (model, *(member or [])):
+            _check_exists(path, "model")
         _check_exists(data, "data")
-        inputs = [model, data]
+        inputs = [model, data, *(member or [])]
         if labels is not None:
             _check_exists(labels, "file of labels")
             inputs.append(labels)
@@ -171,22 +202,23 @@ def assess_command(
         given_labels = None if labels is None else read_labels(labels)
 
         network = _load_model(model, allow_code)
+        others = [_load_model(path, allow_code) for path in member or []]
         rows = _read_rows(data, network, skip_unreadable)
         truth = given_labels if given_labels is not None else _labels_in(rows, names)
         _check_truth(truth, rows, network)
-        blocks: list[Certainty] = []
+        blocks: list[Any] = []
         with _kept_when_interrupted(blocks, out), progress(errors, "Assessing") as shown:
             blocks += howsure.stream(
                 network,
                 _divided(rows.x, divide_by),
-                method=method,
+                method=choice.make(others, dropout),
                 seed=seed,
                 batch_size=batch_size,
                 outputs=None if outputs is None else outputs.value,
                 class_names=names if names is not None else rows.class_names,
                 progress=lambda done, total: shown(done / max(1, total), f"{done:,} of {total:,} rows"),
             )
-        certainty = Certainty.joined(blocks)
+        certainty = blocks[0].joined(blocks)
         if truth is not None:
             certainty = certainty.with_truth(truth)
         _save(certainty, out)
@@ -275,9 +307,8 @@ def compare_command(
                 received="rows alone",
             )
         _check_truth(truth, rows, network)
-        methods = default_methods(network, rows.x)
-        if members:
-            methods = with_ensemble(methods, [_load_model(path, allow_code) for path in members])
+        others = [_load_model(path, allow_code) for path in members]
+        methods = default_methods(network, rows.x, others)
 
         def named(paths: Sequence[Path]) -> dict[str, Any]:
             read = {path.name: _read_rows(path, network, skip_unreadable=False).x for path in paths}
@@ -418,6 +449,22 @@ def _save(certainty: Certainty, out: Path) -> None:
         raise FileError(
             error.what, mend=f"{error.mend}. What was computed is not lost: it is in '{kept.name}'"
         ) from error
+
+
+def _check_choice(choice: Choice, members: Sequence[Path], dropout: howsure.MCDropout) -> None:
+    """Raise where members are missing, or where something was asked for that has no effect."""
+    if choice.takes_members and not members:
+        raise InputError(f"--method {choice.option} needs other models", expected="--member, once or more")
+    if members and not choice.takes_members:
+        raise InputError(f"--member has no effect with --method {choice.option}", expected="an ensemble")
+    if (
+        choice.make(members, dropout) == choice.make(members, howsure.MCDropout())
+        and dropout != howsure.MCDropout()
+    ):
+        raise InputError(
+            f"Passes and plans have no effect with --method {choice.option}",
+            expected="--method mc-dropout, or an ensemble of it",
+        )
 
 
 # --- rows and labels --------------------------------------------------------------------------

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from howsure.compare.run import AS_THEY_ARE, CALIBRATED, HIGHER_IS_BETTER, Comparison
+from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
 from howsure.judge.calibrate import without_mistakes
 from howsure.judge.evaluate import Score
 from howsure.judge.words import value_and_interval
-from howsure.methods.ensemble import Ensemble
-from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
 from howsure.words import UNIT, counted, listed, rate, upper
@@ -91,21 +89,24 @@ def lead(comparison: Comparison) -> str:
     yardstick = comparison.methods[0]
     ranking = comparison.ranked("nll")
     if len(comparison.methods) == 1:
-        return f"There is only {the(yardstick)}, so there is nothing to compare."
+        return f"There is only {the(comparison, yardstick)}, so there is nothing to compare."
     if ranking.best is None:
         return "Nothing could be compared."
     truer = better(comparison, "nll")
     truer = [method for method in truer if method not in comparison.unsupported]
     if not truer and comparison.unsupported:
         return (
-            f"Take {the(yardstick)}: nothing else here is known to have truer percentages. Calibration does "
-            f"not count. {without_mistakes(len(comparison.truth))}."
+            f"Take {the(comparison, yardstick)}: nothing else here is known to have truer percentages. "
+            f"Calibration does not count. {without_mistakes(len(comparison.truth))}."
         )
     if not truer:
-        return f"Take {the(yardstick)}: nothing else here has truer percentages by more than chance."
+        return (
+            f"Take {the(comparison, yardstick)}: nothing else here has truer percentages by more than chance."
+        )
     among = [method for method in truer if method in ranking.tied] or truer
     chosen = min(among, key=lambda method: comparison.costs[method])
-    return f"Take {the(chosen)}: its percentages are truer than those of {the(yardstick)}."
+    than = the(comparison, yardstick)
+    return f"Take {the(comparison, chosen)}: its percentages are truer than those of {than}."
 
 
 def better(comparison: Comparison, name: str, rows: str = AS_THEY_ARE) -> list[str]:
@@ -138,24 +139,71 @@ def findings(comparison: Comparison) -> list[Finding]:
 
 
 def why(comparison: Comparison) -> Iterator[str]:
-    """What explains the differences there are; nothing where there are none."""
+    """What explains the differences there are; nothing where there are none. Each method explains itself."""
     yardstick = comparison.methods[0]
-    ensembles = [name for name, kind in comparison.kinds.items() if _averages_networks(kind)]
     for name in comparison.methods:
-        if name.endswith(CALIBRATED):
-            base = name.removesuffix(CALIBRATED)
-            if base == yardstick:
-                yield from _why_calibrated(comparison, name, base)
-        elif name != yardstick:
-            kind = comparison.kinds[name]
-            if isinstance(kind, MCDropout):
-                yield from _why_dropout(comparison, name, yardstick)
-            elif name in ensembles[:1]:
-                yield from _why_ensemble(comparison, name, yardstick)
+        if comparison.calibrations.get(name) == yardstick:
+            yield from _why_calibrated(comparison, name, yardstick)
+        elif name != yardstick and name not in comparison.calibrations:
+            yield from comparison.kinds[name].why(_Beside(comparison, name))
 
 
-def _averages_networks(kind: Method) -> bool:
-    return isinstance(kind, Ensemble) and isinstance(kind.each, Softmax)
+@dataclass(frozen=True)
+class _Beside:
+    """How a method stands beside the yardstick: a `howsure.methods.protocol.Standing`."""
+
+    comparison: Comparison
+    method: str
+
+    @property
+    def name(self) -> str:
+        return the(self.comparison, self.method)
+
+    @property
+    def yardstick(self) -> str:
+        return the(self.comparison, self.comparison.methods[0])
+
+    @property
+    def kind(self) -> str:
+        return self.comparison.kind
+
+    @property
+    def first(self) -> bool:
+        alike = [name for name in self._bare(type(self._kind)) if self._each(name) == self._each(self.method)]
+        return alike[0] == self.method
+
+    @property
+    def claimed(self) -> float:
+        return float(np.mean(self.comparison.certainties[self.method].probability))
+
+    @property
+    def claimed_by_yardstick(self) -> float:
+        return float(np.mean(self.comparison.certainties[self.comparison.methods[0]].probability))
+
+    @property
+    def right(self) -> float:
+        return self.comparison.score(self.method, "accuracy").value
+
+    @property
+    def right_at_least(self) -> float:
+        return self.comparison.score(self.method, "accuracy").low
+
+    def gap(self, score: str) -> Score:
+        return self.comparison.difference(self.method, self.comparison.methods[0], score)
+
+    def gaps_to(self, kind: type) -> list[Score]:
+        return [self.comparison.difference(self.method, name, "nll") for name in self._bare(kind)]
+
+    @property
+    def _kind(self) -> Method:
+        return self.comparison.kinds[self.method]
+
+    def _each(self, name: str) -> object:
+        return self.comparison.kinds[name].settings.get("each")
+
+    def _bare(self, kind: type) -> list[str]:
+        """Methods of a kind, calibrated or not."""
+        return [name for name in self.comparison.methods if type(self.comparison.kinds[name]) is kind]
 
 
 def _why_calibrated(comparison: Comparison, name: str, base: str) -> Iterator[str]:
@@ -166,55 +214,18 @@ def _why_calibrated(comparison: Comparison, name: str, base: str) -> Iterator[st
     temperature = float(comparison.certainties[name].method["calibration"]["temperature"])
     if not nll.excludes_zero:
         yield (
-            f"What calibration changes in {the(base)} may be chance: these {comparison.kind}s show nothing "
-            f"that it mends (temperature {temperature:.2f}, where 1 changes nothing)."
+            f"What calibration changes in {the(comparison, base)} may be chance: these {comparison.kind}s "
+            f"show nothing that it mends (temperature {temperature:.2f}, where 1 changes nothing)."
         )
         return
     if nll.value > 0:
-        yield f"Calibration made {the(base)} worse, as it does where there is nothing to mend."
+        yield f"Calibration made {the(comparison, base)} worse, as it does where there is nothing to mend."
         return
     claims = "lowers percentages that claimed too much" if temperature > 1 else "raises modest percentages"
     yield (
         f"Calibration {claims} (temperature {temperature:.2f}) and so mends how high they are. It is one "
         "number for all rows, so it hardly changes their order: it cannot tell which answers are wrong."
     )
-
-
-def _why_dropout(comparison: Comparison, name: str, yardstick: str) -> Iterator[str]:
-    claimed = float(np.mean(comparison.certainties[name].probability))
-    claimed_before = float(np.mean(comparison.certainties[yardstick].probability))
-    right = comparison.score(name, "accuracy")
-    modest = claimed < right.low and claimed < claimed_before
-    if modest:
-        yield (
-            f"{upper(the(name))} is too modest: it claims {rate(claimed)} on average and is right on "
-            f"{rate(right.value)}, where {the(yardstick)} claims {rate(claimed_before)}. The mean over "
-            "thinned networks, each weaker than the whole, lowers percentages also where the whole network "
-            "is right."
-        )
-    order = comparison.difference(name, yardstick, "aurc")
-    if order.excludes_zero and order.value < 0:
-        yield (
-            f"{'But it' if modest else upper(the(name))} orders {comparison.kind}s better: where "
-            "thinned networks contradict each other, the answer is more often wrong, and a single pass "
-            "cannot see that."
-        )
-
-
-def _why_ensemble(comparison: Comparison, name: str, yardstick: str) -> Iterator[str]:
-    nll = comparison.difference(name, yardstick, "nll")
-    accuracy = comparison.difference(name, yardstick, "accuracy")
-    if not (nll.excludes_zero and nll.value < 0):
-        return
-    also = " and is right more often" if accuracy.excludes_zero and accuracy.value > 0 else ""
-    yield (
-        f"{upper(the(name))} has truer percentages{also}: its networks make different mistakes, which their "
-        "mean evens out."
-    )
-    thinned = [each for each in comparison.methods if isinstance(comparison.kinds[each], MCDropout)]
-    gaps = [comparison.difference(name, each, "nll") for each in thinned]
-    if gaps and all(gap.excludes_zero and gap.value < 0 for gap in gaps):
-        yield "Thinned versions of one network share most of its mistakes, so dropout sees less of that."
 
 
 def _ranked(comparison: Comparison, name: str) -> str:
@@ -225,32 +236,32 @@ def _ranked(comparison: Comparison, name: str) -> str:
         return f"That is not defined for these {rows}."
     if name == "nll" and ranking.best in comparison.unsupported:
         return (
-            f"{upper(rows)} cannot tell: {the(ranking.best)} gives the true class most, but without a "
-            "mistake among them nothing limits what it claims."
+            f"{upper(rows)} cannot tell: {the(comparison, ranking.best)} gives the true class most, but "
+            "without a mistake among them nothing limits what it claims."
         )
-    first, does = upper(the(ranking.best)), _does(comparison, ranking.best, name)
+    first, does = upper(the(comparison, ranking.best)), _does(comparison, ranking.best, name)
     if len(comparison.methods) == 1:
-        return f"There is only {the(yardstick)}: {does}."
+        return f"There is only {the(comparison, yardstick)}: {does}."
     if len({comparison.score(method, name).value for method in comparison.methods}) == 1:
         each = _does(comparison, ranking.best, name, it="each")
         return f"{upper(rows)} cannot tell: all are equal, and {each}."
-    others = [the(method) for method in ranking.tied if method not in (ranking.best, yardstick)]
+    others = [the(comparison, method) for method in ranking.tied if method not in (ranking.best, yardstick)]
     surely = better(comparison, name)
     if len(ranking.tied) == len(comparison.methods):
         said = (
             f"{upper(rows)} cannot tell who is best. {first} comes first: {does}. But each of the others "
             "may be as good."
         )
-        return _joined(said, _better_than(yardstick, surely))
+        return _joined(said, _better_than(comparison, yardstick, surely))
     said = f"{first} {'comes first' if len(ranking.tied) > 1 else f'has {WORDINGS[name].has}'}: {does}"
     if ranking.best == yardstick:
         return _joined(f"{said}.", _as_good(others))
     if yardstick in ranking.tied:
         its = _value(comparison, yardstick, name)
-        said += f". But {the(yardstick)} may be as good, with {its}{_so_may(others)}."
-        return _joined(said, _better_than(yardstick, surely))
+        said += f". But {the(comparison, yardstick)} may be as good, with {its}{_so_may(others)}."
+        return _joined(said, _better_than(comparison, yardstick, surely))
     gap = comparison.difference(ranking.best, yardstick, name)
-    said += f", {_gap(gap, name, the(yardstick))}."
+    said += f", {_gap(gap, name, the(comparison, yardstick))}."
     return _joined(said, _as_good(others))
 
 
@@ -280,9 +291,9 @@ def _so_may(names: Sequence[str]) -> str:
     return f", and so may {listed(names)}" if names else ""
 
 
-def _better_than(yardstick: str, surely: Sequence[str]) -> str:
-    names = [the(name) for name in surely]
-    return f"Better than {the(yardstick)} by more than chance: {listed(names)}." if names else ""
+def _better_than(comparison: Comparison, yardstick: str, surely: Sequence[str]) -> str:
+    names = [the(comparison, name) for name in surely]
+    return f"Better than {the(comparison, yardstick)} by more than chance: {listed(names)}." if names else ""
 
 
 def _joined(*sentences: str) -> str:
@@ -292,11 +303,11 @@ def _joined(*sentences: str) -> str:
 def _under_shift(comparison: Comparison, shifted: Sequence[str]) -> tuple[str, tuple[tuple[str, str], ...]]:
     """A sentence, and one for each set of rows."""
     yardstick = comparison.methods[0]
-    said, alone = f"How often {the(yardstick)} is still right", len(comparison.methods) == 1
+    said, alone = f"How often {the(comparison, yardstick)} is still right", len(comparison.methods) == 1
     if not alone:
         said += (
-            f", and which method gives the true class most, of those that give it more than {the(yardstick)} "
-            "by more than chance"
+            ", and which method gives the true class most, of those that give it more than "
+            f"{the(comparison, yardstick)} by more than chance"
         )
     points = []
     for rows in shifted:
@@ -306,7 +317,7 @@ def _under_shift(comparison: Comparison, shifted: Sequence[str]) -> tuple[str, t
         if truer:
             first = min(truer, key=lambda method: comparison.score(method, "nll", rows).value)
             gap = comparison.difference(first, yardstick, "nll", rows)
-            more = f"; {the(first)} gives {_gap(gap, 'nll')}"
+            more = f"; {the(comparison, first)} gives {_gap(gap, 'nll')}"
         points.append((rows, f"right on {right}{more}."))
     return f"{said}.", tuple(points)
 
@@ -327,7 +338,7 @@ def _strangers(comparison: Comparison, rows: str) -> str:
     others = [called(comparison, name) for name in ranking.tied if name not in (ranking.best, yardstick)]
     if yardstick in ranking.tied and yardstick != ranking.best:
         its = _value(comparison, yardstick, "outside_auroc", rows)
-        said.append(f"{upper(the(yardstick))} may be as good, with {its}{_so_may(others)}.")
+        said.append(f"{upper(the(comparison, yardstick))} may be as good, with {its}{_so_may(others)}.")
     else:
         said += [f"{upper(notices(yardstick))}."] if yardstick != ranking.best else []
         said.append(_as_good(others))
@@ -341,12 +352,12 @@ def _strangers(comparison: Comparison, rows: str) -> str:
 
 def _costs(comparison: Comparison) -> str:
     """What methods cost; empty where there is only the plain softmax."""
-    calibrated = any(name.endswith(CALIBRATED) for name in comparison.methods)
+    calibrated = bool(comparison.calibrations)
     free = "Calibration costs next to nothing." if calibrated else ""
     shown = {
         name: name
         for name in comparison.methods
-        if not name.endswith(CALIBRATED) and comparison.kinds[name] != Softmax()
+        if name not in comparison.calibrations and comparison.kinds[name] != Softmax()
     } | {name: called(comparison, name) for name in comparison.familiarities}
     if not shown:
         return free
@@ -419,13 +430,13 @@ def _with_interval(value: str, interval: str) -> str:
     return f"{value} ({interval})" if interval else value
 
 
-def the(name: str) -> str:
+def the(comparison: Comparison, name: str) -> str:
     """A method in a sentence: `the softmax`, `the calibrated softmax`, `calibrated MC dropout`."""
-    bare = name.removesuffix(CALIBRATED)
+    bare = comparison.calibrations.get(name, name)
     calibrated = "calibrated " if bare != name else ""
     return f"the {calibrated}{bare}" if bare[:1].islower() else f"{calibrated}{bare}"
 
 
 def called(comparison: Comparison, name: str) -> str:
     """A method or a familiarity in a sentence."""
-    return f"familiarity by {name}" if name in comparison.familiarities else the(name)
+    return f"familiarity by {name}" if name in comparison.familiarities else the(comparison, name)

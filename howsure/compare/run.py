@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.assess import assess
-from howsure.audit import audit
 from howsure.data.labels import check_labels
 from howsure.data.rows import quoted
 from howsure.errors import HowsureWarning, InputError
@@ -28,12 +27,14 @@ from howsure.judge.evaluate import (
 )
 from howsure.judge.familiarity import Familiarity
 from howsure.judge.labelled import check_certainty
-from howsure.methods.ensemble import Ensemble
-from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.choices import possible_methods
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
+from howsure.models.adapt import adapt
 from howsure.models.features import features_of
+from howsure.models.protocol import PassModel
 from howsure.results.certainty import Certainty
+from howsure.sampling.randomness import sites_of
 from howsure.shifts import STANDARD, Shift
 
 Floats = NDArray[np.float64]
@@ -41,11 +42,8 @@ Floats = NDArray[np.float64]
 AS_THEY_ARE = "as they are"
 """Name of the rows that nothing was done to."""
 
-SOFTMAX = "softmax"
-DROPOUT = "MC dropout"
-ENSEMBLE = "ensemble"
-CALIBRATED = ", calibrated"
-"""Added to the name of a method for the same after temperature scaling."""
+CALIBRATED = "{}, calibrated"
+"""Name of a method after temperature scaling."""
 
 WARM_UP = 512
 """Rows that every method gets before it is timed."""
@@ -66,6 +64,7 @@ class Comparison:
         certainties: What each method says of the rows as they are.
         truth: (N,) the true classes.
         kinds: What stands behind each name; a calibrated method has that of its method.
+        calibrations: For each calibrated method the one it is a version of.
         familiarities: Names of the scores of familiarity. They have costs, and answer one question alone: who
             notices rows from outside.
         familiar: What they are worth, by name and set from outside, paired with the methods.
@@ -80,6 +79,7 @@ class Comparison:
     certainties: Mapping[str, Certainty]
     truth: NDArray[np.int64]
     kinds: Mapping[str, Method]
+    calibrations: Mapping[str, str] = field(default_factory=dict)
     familiarities: tuple[str, ...] = ()
     familiar: Mapping[tuple[str, str], OutsideEvaluation] = field(default_factory=dict)
 
@@ -103,9 +103,7 @@ class Comparison:
     def unsupported(self) -> tuple[str, ...]:
         """Calibrated methods whose own rows contain no mistake: nothing limits what they claim."""
         return tuple(
-            name
-            for name in self.methods
-            if name.endswith(CALIBRATED) and self.score(name.removesuffix(CALIBRATED), "accuracy").value == 1
+            name for name, base in self.calibrations.items() if self.score(base, "accuracy").value == 1
         )
 
     def difference(self, method: str, other: str, name: str, rows: str = AS_THEY_ARE) -> Score:
@@ -226,11 +224,10 @@ def compare(
     if not chosen:
         raise InputError("There is no method to compare", expected="at least one, by name", received="none")
     known = dict(familiarity or {})
-    taken = [name for name in (*chosen, *known) if name.endswith(CALIBRATED)]
+    names = {CALIBRATED.format(name): name for name in chosen}
+    taken = [name for name in (*chosen, *known) if name in names]
     if taken:
-        raise InputError(
-            f"'{taken[0]}' is the name of a calibrated method", expected=f"names without '{CALIBRATED}'"
-        )
+        raise InputError(f"'{taken[0]}' is the name of a calibrated method", expected="distinct names")
     if shifts is None:
         shifts = STANDARD if probe.kind == "image" and hasattr(x, "shape") else {}
     sets = {AS_THEY_ARE: x} | {name: each(x) if callable(each) else each for name, each in shifts.items()}
@@ -299,8 +296,8 @@ def compare(
             mended, far = cross_calibrated(
                 first, truth, others, [said[name][which] for which in strangers], seed=seed
             )
-            said[name + CALIBRATED] = dict(zip([*sets, *strangers], [*mended, *far], strict=True))
-            costs[name + CALIBRATED] = costs[name]
+            said[CALIBRATED.format(name)] = dict(zip([*sets, *strangers], [*mended, *far], strict=True))
+            costs[CALIBRATED.format(name)] = costs[name]
     evaluations = {
         (name, which): evaluate(said[name][which], truth, seed=seed) for name in said for which in sets
     }
@@ -326,36 +323,33 @@ def compare(
         costs=costs,
         certainties={name: found[AS_THEY_ARE] for name, found in said.items()},
         truth=truth,
-        kinds={name: chosen[name.removesuffix(CALIBRATED)] for name in said},
+        kinds={name: chosen[names.get(name, name)] for name in said},
+        calibrations={name: base for name, base in names.items() if name in said},
         familiarities=tuple(known),
         familiar=familiar,
     )
 
 
-def default_methods(model: Any, x: Any) -> dict[str, Method]:
-    """The plain softmax and, where the model has dropout, MC dropout, by name."""
-    methods: dict[str, Method] = {SOFTMAX: Softmax()}
-    found = audit(model, _first(x, 1))
-    if found.random_layers:
-        methods[DROPOUT] = MCDropout()
-    elif found.warnings:
+def default_methods(model: Any, x: Any, members: Sequence[Any] = ()) -> dict[str, Method]:
+    """By name, every method that a model allows: `howsure.methods.choices.CHOICES`.
+
+    Args:
+        model: As for `compare`.
+        x: Rows, of which the first is looked at.
+        members: Other models like it, trained from other seeds.
+    """
+    adapted, _ = adapt(model, _first(x, 1))
+    info = adapted.info
+    if isinstance(adapted, PassModel) and not sites_of(adapted) and info.unswitchable:
+        left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in info.unswitchable)
         warnings.warn(
             HowsureWarning(
-                f"Model '{found.model}' has dropout that cannot be switched on, so MC dropout is left out: "
-                f"{'; '.join(found.warnings)}."
+                f"Model '{info.name}' has dropout that cannot be switched on, so MC dropout is left out: "
+                f"{left_fixed}."
             ),
             stacklevel=2,
         )
-    return methods
-
-
-def with_ensemble(methods: Mapping[str, Method], others: Sequence[Any]) -> dict[str, Method]:
-    """The same methods, and the ensemble of the model with others, plain and under MC dropout."""
-    found: dict[str, Method] = {**methods, ENSEMBLE: Ensemble(others)}
-    for name, method in methods.items():
-        if isinstance(method, MCDropout):
-            found[f"{name} of the {ENSEMBLE}"] = Ensemble(others, each=method)
-    return found
+    return possible_methods(adapted, members)
 
 
 def _first(x: Any, count: int) -> Any:

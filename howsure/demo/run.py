@@ -18,7 +18,7 @@ from rich.text import Text
 
 import howsure
 from howsure import datasets
-from howsure.compare.run import default_methods, with_ensemble
+from howsure.compare.run import default_methods
 from howsure.report import write_comparison, write_report
 from howsure.compare.findings import lead
 from howsure.terminal import duration, paragraph, progress, say, summary, truth_name
@@ -90,9 +90,7 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
         ).with_truth(digits.y_test)
     certainty.save(folder / "certainty.parquet")
 
-    methods = default_methods(model, images)
-    if others:
-        methods = with_ensemble(methods, others)
+    methods = default_methods(model, images, others)
     say(console, f"Comparing {', '.join(methods)} on {COMPARED:,} of them, also when something has changed …")
     with _timed(took, "comparing"), progress(console, "Comparing") as report:
         comparison = howsure.compare(

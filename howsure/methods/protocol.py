@@ -75,7 +75,10 @@ class Passes:
 class Gap(Protocol):
     """A difference of two scores with its interval."""
 
-    value: float
+    @property
+    def value(self) -> float:
+        """The difference."""
+        ...
 
     @property
     def excludes_zero(self) -> bool:
@@ -84,27 +87,47 @@ class Gap(Protocol):
 
 
 class Standing(Protocol):
-    """How a method stands beside the yardstick on the same rows; what it explains itself by.
+    """How a method stands beside the yardstick on the same rows; what it explains itself by."""
 
-    Attributes:
-        name: The method in a sentence: `MC dropout`.
-        yardstick: The yardstick in a sentence: `the softmax`.
-        kind: What one row is, `image` or `row`.
-        first: Whether it is the first of its kind in the comparison.
-        claimed: Mean top probability of the method.
-        claimed_by_yardstick: That of the yardstick.
-        right: Share of right answers.
-        right_at_least: Lower end of its interval.
-    """
+    @property
+    def name(self) -> str:
+        """The method in a sentence: `MC dropout`."""
+        ...
 
-    name: str
-    yardstick: str
-    kind: str
-    first: bool
-    claimed: float
-    claimed_by_yardstick: float
-    right: float
-    right_at_least: float
+    @property
+    def yardstick(self) -> str:
+        """The yardstick in a sentence: `the softmax`."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What one row is, `image` or `row`."""
+        ...
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the first of its kind in the comparison."""
+        ...
+
+    @property
+    def claimed(self) -> float:
+        """Mean top probability of the method."""
+        ...
+
+    @property
+    def claimed_by_yardstick(self) -> float:
+        """Mean top probability of the yardstick."""
+        ...
+
+    @property
+    def right(self) -> float:
+        """Share of right answers."""
+        ...
+
+    @property
+    def right_at_least(self) -> float:
+        """Lower end of the interval of that share."""
+        ...
 
     def gap(self, score: str) -> Gap:
         """The method's score less that of the yardstick."""

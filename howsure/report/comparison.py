@@ -21,11 +21,8 @@ from howsure.compare.findings import (
     percent_more,
     the,
 )
-from howsure.compare.run import AS_THEY_ARE, CALIBRATED, HIGHER_IS_BETTER, Comparison
+from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
 from howsure.judge.words import value_and_interval
-from howsure.methods.ensemble import Ensemble
-from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.softmax import Softmax
 from howsure.report.axes import Axis, number_axis
 from howsure.report.templates import environment
 from howsure.words import UNIT
@@ -100,7 +97,7 @@ def render_comparison(comparison: Comparison, *, title: str = _TITLE) -> str:
         "kinds": f"{comparison.kind}s",
         "rows": len(comparison.truth),
         "methods": comparison.methods,
-        "yardstick": the(comparison.methods[0]),
+        "yardstick": the(comparison, comparison.methods[0]),
         "shifted": shifted,
         "outside": comparison.outside,
         "main": main,
@@ -118,7 +115,7 @@ def render_comparison(comparison: Comparison, *, title: str = _TITLE) -> str:
         "marked": any(cell.best or cell.equal for cell in cells),
         "kinds_of_method": _kinds_of_method(comparison),
         "familiarities": [called(comparison, name) for name in comparison.familiarities],
-        "calibrated": any(method.endswith(CALIBRATED) for method in comparison.methods),
+        "calibrated": bool(comparison.calibrations),
         "version": first.version,
         "seed": first.seed,
         "words": {"truer": TRUER, "less_true": LESS_TRUE, "cannot_tell": CANNOT_TELL},
@@ -141,12 +138,11 @@ def _sections(main: Finding, others: Sequence[Finding], comparison: Comparison) 
 
 
 def _kinds_of_method(comparison: Comparison) -> dict[str, list[str]]:
-    """Names of the methods that are not calibrated, by what stands behind them."""
+    """Names of the methods that are not calibrated, by what their kind says of itself."""
     found: dict[str, list[str]] = {}
-    for word, kind in (("softmax", Softmax), ("dropout", MCDropout), ("ensemble", Ensemble)):
-        for name, method in comparison.kinds.items():
-            if isinstance(method, kind) and not name.endswith(CALIBRATED):
-                found.setdefault(word, []).append(name)
+    for name, method in comparison.kinds.items():
+        if name not in comparison.calibrations:
+            found.setdefault(method.in_words, []).append(name)
     return found
 
 
@@ -263,7 +259,7 @@ def draw_differences(comparison: Comparison) -> DifferenceDrawing:
         sign = _TIMES if as_factors else "+" if score.value > 0 else ""
         places = (across.place(number) for number in (score.value, score.low, score.high))
         lines.append(Line(method, verdict, sign + value, interval, *places))
-    name = the(yardstick)
+    name = the(comparison, yardstick)
     short = name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
     return DifferenceDrawing(
         tuple(lines), replace(across, ticks=ticks), across.place(zero), f"as much as {short}"

@@ -92,6 +92,7 @@ def test_a_browser_opens_only_where_there_is_a_screen(settings, screen, monkeypa
     assert demo.has_screen() is screen
 
 
+@pytest.mark.filterwarnings("ignore:Calibration of .* no mistake")  # these digits are too easy
 def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
     keras = pytest.importorskip("keras", reason="Keras is not installed")
     x_train, y_train = strokes(300)

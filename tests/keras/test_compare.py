@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 from sklearn import metrics
 
 import howsure
-from howsure.compare.run import AS_THEY_ARE, with_ensemble
+from howsure.compare.run import AS_THEY_ARE
 from howsure.judge.calibrate import _folds
 from howsure.judge.evaluate import told_apart
 
@@ -51,13 +51,19 @@ def images():
 @pytest.fixture(scope="module")
 def comparison(images):
     model, x, labels = images
-    methods = {"softmax": howsure.Softmax(), "MC dropout": howsure.MCDropout(passes=20)}
+    dropout, others = howsure.MCDropout(passes=20), [images_model(seed=1)]
+    methods = {
+        "softmax": howsure.Softmax(),
+        "MC dropout": dropout,
+        "ensemble": howsure.Ensemble(others),
+        "MC dropout of the ensemble": howsure.Ensemble(others, each=dropout),
+    }
     seen = []
     found = howsure.compare(
         model,
         x,
         labels,
-        methods=with_ensemble(methods, [images_model(seed=1)]),
+        methods=methods,
         shifts={"darker": lambda images: images / 2, "given": x[::-1]},
         outside={"noise": np.random.default_rng(1).normal(size=(25, 8, 8, 1)).astype("float32")},
         progress=lambda *now: seen.append(now),
