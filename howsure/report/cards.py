@@ -120,15 +120,11 @@ def mistake_positions(certainty: Certainty) -> tuple[NDArray[np.int64], int]:
 
 def cards(certainty: Certainty, rows: Pixels | None, positions: Sequence[int]) -> list[Card]:
     """Cards for the rows at `positions`; with pictures where `rows` are images."""
-    if rows is not None and are_images(rows, certainty.kind):
-        shown: list[Picture | None] = list(pictures(rows, positions))
-    else:
-        shown = [None] * len(positions)
-    found = []
-    for position, picture in zip(positions, shown, strict=True):
-        values = None if rows is None or picture is not None else values_in_words(rows[position])
-        found.append(_card(certainty[int(position)], certainty.class_names, picture, values))
-    return found
+    looks = _looks(rows, certainty.kind, positions)
+    return [
+        _card(certainty[int(position)], certainty.class_names, *look)
+        for position, look in zip(positions, looks, strict=True)
+    ]
 
 
 def answer_cards(certainty: MultilabelCertainty, rows: Pixels | None, positions: Sequence[int]) -> list[Card]:
@@ -139,13 +135,26 @@ def answer_cards(certainty: MultilabelCertainty, rows: Pixels | None, positions:
         rows: As for `render`, or None.
         positions: Places in `certainty.answers()`.
     """
+    pairs = [divmod(int(position), len(certainty)) for position in positions]
+    looks = _looks(rows, certainty.kind, [index for _, index in pairs])
     found = []
-    for position in positions:
-        k, index = divmod(int(position), len(certainty))
-        card = cards(certainty.of_label(k), rows, [index])[0]
-        name, said = certainty.label_names[k], sentence_of_label(certainty[index], k)
-        found.append(replace(card, asked=name, sentence=said))
+    for (k, index), look in zip(pairs, looks, strict=True):
+        answer = certainty[[index]].of_label(k)
+        card = _card(answer[0], answer.class_names, *look)
+        said = sentence_of_label(certainty[index], k)
+        found.append(replace(card, asked=certainty.label_names[k], sentence=said))
     return found
+
+
+def _looks(
+    rows: Pixels | None, kind: str, positions: Sequence[int]
+) -> list[tuple[Picture | None, str | None]]:
+    """Picture of each row where rows are images, else its values; neither where there are no rows."""
+    if rows is None:
+        return [(None, None)] * len(positions)
+    if are_images(rows, kind):
+        return [(picture, None) for picture in pictures(rows, positions)]
+    return [(None, values_in_words(rows[position])) for position in positions]
 
 
 def _card(row: Row, names: tuple[str, ...], picture: Picture | None, values: str | None) -> Card:

@@ -170,10 +170,11 @@ class Result(Generic[OneRow]):
             parts: At least one; settings are those of the first.
 
         Raises:
-            InputError: None at all, or parts that differ in their names or in their optional columns.
+            InputError: None at all, parts of another type, or that differ in names or optional columns.
         """
-        names = {getattr(part, cls.names) for part in parts}
-        if len({(getattr(part, cls.names), *part._arrays) for part in parts}) != 1:
+        names = {getattr(part, part.names) for part in parts}
+        kinds = {(type(part), getattr(part, part.names), *part._arrays) for part in parts}
+        if len(kinds) != 1 or not isinstance(parts[0], cls):
             optional = " or ".join(f"`{column.name}`" for column in cls.columns if column.optional)
             raise InputError(
                 "These parts cannot be joined",

@@ -78,7 +78,10 @@ def sentences_of(row: MultilabelRow) -> str:
     )
     sentences = []
     for heading, of_what, members in groups:
-        named = [f"'{row.label_names[k]}' ({_percent_yes(row, k)}{of_what})" for k in order if members[k]]
+        chosen = [k for k in order if members[k]]
+        if heading == "Coin flip":
+            chosen.sort(key=lambda k: abs(float(row.probabilities[k]) - 0.5))  # the most undecided first
+        named = [f"'{row.label_names[k]}' ({_percent_yes(row, k)}{of_what})" for k in chosen]
         if named or heading == "Surely yes":
             sentences.append(f"{heading}: {_listed(named)}.")
     if surely_not := int(np.sum(sure & ~row.yes)):

@@ -89,6 +89,12 @@ def test_cards_are_the_most_undecided_answers_in_their_own_words() -> None:
     assert re.findall(r'alt="image (\d+)"', gallery) == [str(1000 + position) for position, _ in pairs]
 
 
+def test_pictures_of_large_images_fit_on_one_page() -> None:
+    several = make_multilabel(400, 3)
+    noise = np.random.default_rng(0).random((400, 200, 200, 3), dtype=np.float32)
+    assert len(render(several, noise).encode()) <= 3_000_000
+
+
 def test_mistakes_are_answers_that_are_sure_and_wrong() -> None:
     several = make_multilabel(300, 3)
     wrong = (several.verdict == SURE) & (several.yes != several.truth)

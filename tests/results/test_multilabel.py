@@ -79,6 +79,18 @@ def test_each_label_is_a_certainty_of_two_classes(labels):
         assert one.method["label"] == c.label_names[k]
 
 
+def test_the_answers_are_those_of_all_labels_one_after_the_other():
+    c = random_one(rows=7)
+    answers = c.answers()
+    assert answers.class_names == ("no", "yes")
+    np.testing.assert_array_equal(answers.probabilities[:, 1], c.probabilities.T.ravel())
+    np.testing.assert_array_equal(answers.verdict, c.verdict.T.ravel())
+    np.testing.assert_array_equal(answers.truth, c.truth.T.ravel())
+    np.testing.assert_array_equal(answers.row, np.tile(c.row, 3))
+    np.testing.assert_array_equal(answers.passes, np.tile(c.passes, 3))
+    assert answers.method == c.method
+
+
 def test_a_label_is_called_by_number_or_name(weather):
     for label in (1, -2, np.int64(1), "wind"):
         np.testing.assert_array_equal(weather.of_label(label).probabilities[:, 1], [0.52, 0.97, 0.999])
@@ -208,7 +220,7 @@ def test_parts_are_joined_and_only_parts_that_belong_together():
     for name in ALL:
         np.testing.assert_array_equal(getattr(joined, name), getattr(c, name))
     others = dataclasses.replace(c, label_names=("x", "y", "z"))
-    for parts in ([], [c, random_one(truth=None)], [c, others]):
+    for parts in ([], [c, random_one(truth=None)], [c, others], [c, c.of_label(0)], [c.of_label(0)]):
         with pytest.raises(InputError, match=r"cannot be joined.*`MultilabelCertainty`.*`label_names`"):
             MultilabelCertainty.joined(parts)
 
@@ -241,6 +253,10 @@ def test_many_labels_are_told_in_groups():
         "Leaning no: 'label 1' (20.0 ± 0.1 % yes). Surely not: the other 74 of 80 labels. "
         "The image itself is ambiguous ('label 5', 'label 3', 'label 4', 'label 1')."
     )
+
+
+def test_of_many_coin_flips_the_most_undecided_come_first():
+    assert "Coin flip: 'label 1' (49.0 ± 0.1 % yes), 'label 0' (58.0 ± 0.1 % yes)." in many([0.58, 0.49])
 
 
 def test_many_labels_none_of_which_holds():
