@@ -161,7 +161,10 @@ def test_several_inputs():
     ("arguments", "message"),
     [
         ({"methods": {}}, "no method to compare"),
-        ({"methods": {"a, calibrated": howsure.Softmax()}}, "name of a calibrated method"),
+        (
+            {"methods": dict.fromkeys(("a", "a, calibrated"), howsure.Softmax())},
+            "name of a calibrated method",
+        ),
         ({"methods": {"a": "softmax"}}, "`method` cannot be used"),
         ({"shifts": {"fewer": lambda x: x[:3]}}, "not the same rows"),
         ({"shifts": {"a": lambda x: x}, "outside": {"a": np.zeros((2, 8, 8, 1))}}, "have the name 'a'"),
@@ -279,7 +282,7 @@ def test_a_familiarity_has_no_other_score(familiar, name, rows):
         ({"outside": {}}, "there are none"),
         ({"familiarity": {"a": "density"}}, "what `howsure.familiarity` gives.*str"),
         ({"familiarity": {"softmax": None}}, "have the name 'softmax'"),
-        ({"familiarity": {"a, calibrated": None}}, "name of a calibrated method"),
+        ({"familiarity": {"softmax, calibrated": None}}, "name of a calibrated method"),
     ],
 )
 def test_a_familiarity_that_cannot_be_compared_is_refused(images, familiar, arguments, message):

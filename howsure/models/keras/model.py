@@ -227,10 +227,19 @@ class KerasModel:
 
     # --- what it is ---------------------------------------------------------------------------
 
-    @functools.cached_property
+    @property
     def info(self) -> ModelInfo:
-        """What is known of it."""
+        """What is known of it. Its loss is looked at anew, as a model may be compiled again at any time."""
         found, loss = self.examination, loss_of(self.model)
+        return replace(
+            self._facts,
+            trained_for=trained_for(loss, found.output_activation, found.output_shape),
+            loss_takes=loss_takes(loss),
+        )
+
+    @functools.cached_property
+    def _facts(self) -> ModelInfo:
+        found = self.examination
         with self.as_found():
             fixed = unswitchable(self.model, found, gaussian_noise=self._gaussian_noise)
             always = random_when_predicting(self.model, found)
@@ -241,8 +250,7 @@ class KerasModel:
             output_shape=found.output_shape,
             output_dtype=found.output_dtype,
             ending=found.output_activation,
-            trained_for=trained_for(loss, found.output_activation, found.output_shape),
-            loss_takes=loss_takes(loss),
+            trained_for=None,
             rescales=self._rescales(),
             layers=layer_infos(found, fixed),
             unswitchable=tuple(fixed),
