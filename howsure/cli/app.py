@@ -23,12 +23,12 @@ import howsure
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import default_methods
 from howsure.data.files import read_class_names, read_labels, read_rows
-from howsure.data.labels import check_labels
 from howsure.data.rows import Array, Rows, counted
 from howsure.errors import FileError, HowsureError, HowsureWarning, InputError
 from howsure.methods.choices import CHOICES, Choice
-from howsure.models.adapt import input_specs, load
+from howsure.models.adapt import adapt, input_specs, load
 from howsure.models.boot import load_keras
+from howsure.outcomes import outcome_of
 from howsure.report import write_comparison, write_report
 from howsure.results.certainty import Certainty
 from howsure.terminal import comparison_table, paragraph, progress, say, summary, undecided_table
@@ -205,7 +205,7 @@ def assess_command(
         others = [_load_model(path, allow_code) for path in member or []]
         rows = _read_rows(data, network, skip_unreadable)
         truth = given_labels if given_labels is not None else _labels_in(rows, names)
-        _check_truth(truth, rows, network)
+        _check_truth(truth, rows, network, outputs, names if names is not None else rows.class_names)
         blocks: list[Any] = []
         with _kept_when_interrupted(blocks, out), progress(errors, "Assessing") as shown:
             blocks += howsure.stream(
@@ -306,7 +306,7 @@ def compare_command(
                 expected="true classes: --labels, an array or column named y, or a folder for each class",
                 received="rows alone",
             )
-        _check_truth(truth, rows, network)
+        _check_truth(truth, rows, network, outputs, names if names is not None else rows.class_names)
         others = [_load_model(path, allow_code) for path in members]
         methods = default_methods(network, rows.x, others)
 
@@ -497,12 +497,18 @@ def _labels_in(rows: Rows, names: Sequence[str] | None) -> Array | None:
     return np.array([names.index(folder) for folder in rows.class_names])[rows.labels]
 
 
-def _check_truth(truth: Array | None, rows: Rows, network: Any) -> None:
+def _check_truth(
+    truth: Array | None, rows: Rows, network: Any, outputs: Outputs | None, names: Sequence[str] | None
+) -> None:
     """Raise for labels that do not fit now, rather than after the passes."""
-    shape = getattr(network, "output_shape", None)
-    if truth is not None and isinstance(shape, tuple) and isinstance(shape[-1], int):
-        x = next(iter(rows.x.values())) if isinstance(rows.x, dict) else rows.x
-        check_labels(truth, len(x), max(2, shape[-1]))
+    if truth is None:
+        return
+    adapted, checked = adapt(network, rows.x)
+    with warnings.catch_warnings(action="ignore"):  # said when the rows are assessed
+        outcome = outcome_of(
+            adapted.info, None if outputs is None else outputs.value, names, howsure.Thresholds()
+        )
+    outcome.check_truth(truth, len(checked[0]))
 
 
 # --- models -----------------------------------------------------------------------------------

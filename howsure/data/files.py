@@ -71,21 +71,21 @@ never resized, first frame only | number of the class sub-folder, sorted by name
 def read_labels(path: str | os.PathLike[str]) -> Array:
     """True classes, one per row, as found: (N,) from a `.npy` file or a `.csv` file.
 
-    A csv file has one column, or a column named `y`.
+    A csv file has one column, or a column named `y`; with others it is (N, K), a column for each label.
 
     Raises:
         FileError: Missing or damaged.
-        InputError: More than one value per row, an empty cell, or another kind of file.
+        InputError: An array of more axes, an empty cell, or another kind of file.
     """
     source = Path(path)
     _check_exists(source)
     if source.suffix.lower() == ".npy":
-        return _check_one_per_row(np.asarray(_open_npy(source)), source)
+        return _check_shape(np.asarray(_open_npy(source)), source)
     if source.suffix.lower() != ".csv":
         raise InputError(
             f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
         )
-    return _check_one_per_row(tables.read_label_column(source), source)
+    return _check_shape(tables.read_label_column(source), source)
 
 
 def read_class_names(text: str) -> tuple[str, ...]:
@@ -193,7 +193,7 @@ def _checked(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows:
         ) from error
     labels = rows.labels
     if labels is not None:
-        labels = _check_one_per_row(labels, source)
+        labels = _check_shape(labels, source)
         if len(labels) != len(arrays[0]):
             raise InputError(
                 f"'{source}' has another number of labels than of rows",
@@ -204,16 +204,15 @@ def _checked(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows:
     return Rows(x, labels, rows.class_names, rows.names, rows.left_out)
 
 
-def _check_one_per_row(labels: Array, source: Path) -> Array:
+def _check_shape(labels: Array, source: Path) -> Array:
+    """(N,) or, for several labels per row, (N, K)."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1:
-        one_hot = labels.ndim == 2
+    if labels.ndim not in (1, 2):
         raise InputError(
             f"The labels in '{source}' are not one value per row",
-            expected="an array of shape (N,)",
+            expected="an array of shape (N,), or (N, K) for K labels per row",
             received=f"an array of shape {labels.shape}",
-            mend="From one-hot labels take `numpy.argmax(y, axis=1)`" if one_hot else None,
         )
     return labels
 

@@ -25,6 +25,7 @@ def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
             "The labels do not fit the rows",
             expected=f"{rows} labels, one class number per row",
             received=f"an array of shape {given.shape}",
+            mend="From one-hot labels take `numpy.argmax(y, axis=1)`" if given.ndim == 2 else None,
         )
     unknown = _missing(given)
     if len(unknown):
@@ -56,6 +57,7 @@ def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
 
 def check_yes_or_no(labels: ArrayLike, rows: int, count: int) -> NDArray[np.bool_]:
     """Which labels hold as (rows, count) booleans, or an `InputError` that says what is wrong."""
+    check_unmasked(labels, "The labels")
     given = np.asarray(labels)
     if given.shape != (rows, count):
         raise InputError(

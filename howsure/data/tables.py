@@ -60,19 +60,21 @@ def read_table(source: Path, inputs: Sequence[InputSpec]) -> Rows:
 
 
 def read_label_column(source: Path) -> Array:
-    """(N,) the only column of a csv file, or its column `y`, as found.
+    """(N,) the only column of a csv file, or its column `y`, as found; else (N, K) all columns.
 
     Raises:
         FileError: Damaged.
-        InputError: Several columns and none, or more than one, called `y`; an empty cell.
+        InputError: More than one column called `y`; an empty cell.
     """
     table = _open_csv(source)
-    if len(table.names) > 1 and table.names.count(_LABELS) != 1:
+    if table.names.count(_LABELS) > 1:
         raise InputError(
             f"'{source}' does not say which column holds the labels",
-            expected=f"one column, or one named '{_LABELS}'",
+            expected=f"one column named '{_LABELS}'",
             received=f"{counted(len(table.names), 'column')}: {quoted(table.names)}",
         )
+    if len(table.names) > 1 and _LABELS not in table.names:
+        return np.stack([_as_found(table, number) for number in range(len(table.names))], axis=1)
     return _as_found(table, 0 if len(table.names) == 1 else table.names.index(_LABELS))
 
 

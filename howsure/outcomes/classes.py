@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from howsure.data.labels import check_class_names
+from howsure.data.labels import check_class_names, check_labels
 from howsure.models.protocol import ModelInfo
 from howsure.outcomes.distributions import SMALLEST, Distributions
 from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Told
@@ -101,6 +101,10 @@ class Classes(Distributions):
         p, mc_error = mean[:, : self.width], error[:, : self.width]
         _, settled = judge(p, mc_error, self.thresholds)
         return np.asarray(np.all(mc_error <= target_error, axis=-1) & settled)
+
+    def check_truth(self, labels: ArrayLike, rows: int) -> None:
+        """Raise an `InputError` unless these are class numbers, one for each row."""
+        check_labels(labels, rows, self.width)
 
     def result(self, estimates: Estimates, told: Told) -> Certainty:
         """A `Certainty` of N rows."""

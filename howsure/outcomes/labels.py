@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from howsure.data.labels import check_class_names
+from howsure.data.labels import check_class_names, check_yes_or_no
 from howsure.data.rows import in_rows
 from howsure.errors import ModelError
 from howsure.models.protocol import LOGITS, PROBABILITIES, SEVERAL_LABELS, ModelInfo
@@ -132,6 +132,10 @@ class Labels(Distributions):
         p, mc_error = mean[:, : self.width], error[:, : self.width]
         _, settled = judge(_both(p), np.stack([mc_error, mc_error], axis=-1), self.thresholds)
         return np.asarray(np.all((mc_error <= target_error) & settled, axis=-1))
+
+    def check_truth(self, labels: ArrayLike, rows: int) -> None:
+        """Raise an `InputError` unless these are yes or no for each label of each row."""
+        check_yes_or_no(labels, rows, self.width)
 
     def result(self, estimates: Estimates, told: Told) -> MultilabelCertainty:
         """A `MultilabelCertainty` of N rows."""

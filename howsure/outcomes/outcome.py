@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -75,8 +75,8 @@ class Told:
 class Outcome(ABC):
     """What the answer of a row is.
 
-    A subclass says at least `width`, `values`, `is_enough` and `result`. The rest has defaults that hold for
-    plain numbers, whose error goes by nothing but what the passes over a row show.
+    A subclass says at least `width`, `values`, `is_enough`, `result` and `check_truth`. The rest has defaults
+    that hold for plain numbers, whose error goes by nothing but what the passes over a row show.
     """
 
     name: ClassVar[str]
@@ -112,6 +112,10 @@ class Outcome(ABC):
     @abstractmethod
     def result(self, estimates: Estimates, told: Told) -> Any:
         """What `howsure.assess` returns for these rows."""
+
+    @abstractmethod
+    def check_truth(self, labels: ArrayLike, rows: int) -> None:
+        """Raise an `InputError` unless these are true answers of so many rows."""
 
     def derived(self, values: Floats, reference: Floats) -> Floats:
         """(W, n, C − K) more numbers of each pass whose plain means are estimates.

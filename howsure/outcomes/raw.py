@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from howsure.errors import InputError
 from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
 
 
@@ -34,6 +35,15 @@ class Raw(Outcome):
     def is_enough(self, mean: Floats, error: Floats, target_error: float) -> Booleans:
         """(n,) whether all errors are small enough."""
         return np.asarray(np.all(error <= target_error, axis=-1))
+
+    def check_truth(self, labels: ArrayLike, rows: int) -> None:
+        """Raise an `InputError` unless these have the shape of the outputs."""
+        if np.shape(labels) != (rows, *self.shape):
+            raise InputError(
+                "The true outputs do not fit the rows",
+                expected=f"an array of shape {(rows, *self.shape)}",
+                received=f"an array of shape {np.shape(labels)}",
+            )
 
     def result(self, estimates: Estimates, told: Told) -> tuple[Floats, Floats]:
         """Mean and variance over the passes, each (N, *shape)."""

@@ -153,14 +153,13 @@ def test_npz_that_does_not_say_which_array(tmp_path):
 def test_npz_labels_that_do_not_fit(tmp_path):
     np.savez(tmp_path / "a.npz", x=TABLE, y=[0, 1, 2])
     refuse(InputError, read_rows, (tmp_path / "a.npz", FLAT), "Expected: 2 labels", "Received: 3 in 'y'")
-    np.savez(tmp_path / "b.npz", x=TABLE, y=np.eye(2))
-    refuse(
-        InputError,
-        read_rows,
-        (tmp_path / "b.npz", FLAT),
-        "not one value per row",
-        "numpy.argmax(y, axis=1)",
-    )
+    np.savez(tmp_path / "b.npz", x=TABLE, y=np.zeros((2, 2, 2)))
+    refuse(InputError, read_rows, (tmp_path / "b.npz", FLAT), "not one value per row", "(N, K) for K labels")
+
+
+def test_npz_of_several_labels_per_row(tmp_path):
+    np.savez(tmp_path / "a.npz", x=TABLE, y=np.eye(2))
+    assert read_rows(tmp_path / "a.npz", FLAT).labels.tolist() == [[1, 0], [0, 1]]
 
 
 def test_damaged_npz(tmp_path):
@@ -298,6 +297,7 @@ def test_labels_from_npy(tmp_path):
         ("label\n0\n2\n\n\n", [0, 2]),
         ("id,y\n7,1\n8,0\n", [1, 0]),
         ("animal\ncat\ndog\n", ["cat", "dog"]),
+        ("rain,wind\n1,0\n0,0\n", [[1, 0], [0, 0]]),
     ],
 )
 def test_labels_from_csv(tmp_path, content, labels):
@@ -307,8 +307,8 @@ def test_labels_from_csv(tmp_path, content, labels):
 def test_labels_that_cannot_be_read(tmp_path):
     refuse(FileError, read_labels, (tmp_path / "y.csv",), "The file does not exist")
     refuse(InputError, read_labels, (written(tmp_path, "y.txt", "1"),), "Expected: a .npy or .csv file")
-    path = written(tmp_path, "two.csv", "a,b\n1,2\n")
-    refuse(InputError, read_labels, (path,), "which column holds the labels", "2 columns: 'a', 'b'")
+    path = written(tmp_path, "two.csv", "y,y\n1,2\n")
+    refuse(InputError, read_labels, (path,), "which column holds the labels", "2 columns: 'y', 'y'")
     path = written(tmp_path, "gap.csv", "label\n1\n\n2\n")
     refuse(InputError, read_labels, (path,), "Line 3 of", "is empty")
     path = written(tmp_path, "hole.csv", "id,y\n1,2\n2,\n")

@@ -1,0 +1,74 @@
+"""Several labels per row from the command line."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("keras", reason="Keras is not installed")
+import keras
+
+import howsure
+from howsure.cli import app as cli
+
+NAMES = ("rain", "wind", "fog")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model whose outputs are logits, compiled with binary cross-entropy, and rows with labels."""
+    folder = tmp_path_factory.mktemp("labels")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.3), keras.layers.Dense(3)])
+    model.compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))
+    model.save(folder / "model.keras")
+    random = np.random.default_rng(0)
+    x = random.normal(size=(40, 4)).astype("float32")
+    y = random.integers(0, 2, (40, 3))
+    np.savez(folder / "rows.npz", x=x, y=y)
+    np.savez(folder / "one.npz", x=x, y=y[:, 0])
+    np.savez(folder / "plain.npz", x=x)
+    np.savetxt(folder / "y.csv", y, fmt="%d", delimiter=",", header="rain,wind,fog", comments="")
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def test_each_label_is_told_scored_and_saved(folder):
+    out, report = folder / "out.parquet", folder / "out.html"
+    done = run(
+        *("assess", folder / "model.keras", folder / "rows.npz", "--out", out, "--report", report),
+        *("--class-names", ",".join(NAMES)),
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "Of 120 answers" in " ".join(done.stdout.split())
+    found = howsure.load(out)
+    assert isinstance(found, howsure.MultilabelCertainty)
+    assert found.label_names == NAMES
+    np.testing.assert_array_equal(found.truth, np.load(folder / "rows.npz")["y"] == 1)
+    page = report.read_text(encoding="utf-8")
+    assert all(name in page for name in NAMES)
+
+
+def test_labels_come_from_a_column_each(folder):
+    out = folder / "csv.parquet"
+    done = run(
+        *("assess", folder / "model.keras", folder / "plain.npz", "--labels", folder / "y.csv"),
+        *("--out", out, "--method", "softmax"),
+    )
+    assert done.exit_code == 0, done.stderr
+    np.testing.assert_array_equal(howsure.load(out).truth, np.load(folder / "rows.npz")["y"] == 1)
+
+
+def test_labels_of_another_shape_are_refused_before_the_passes(folder):
+    done = run("assess", folder / "model.keras", folder / "one.npz", "--out", folder / "none.parquet")
+    assert done.exit_code == 2
+    assert "yes or no for each of 3 labels" in done.stderr
+    assert not (folder / "none.parquet").exists()
+
+
+def test_comparing_methods_is_for_one_class_per_row(folder):
+    done = run("compare", folder / "model.keras", folder / "rows.npz")
+    assert done.exit_code == 2
+    assert "This is for one class per row" in done.stderr
