@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from howsure.data.rows import counted, in_rows
 from howsure.errors import HowsureWarning, InputError, ModelError
-from howsure.models.protocol import LOGITS, MARGINS, PROBABILITIES, REGRESSION, ModelInfo
+from howsure.models.protocol import LOGITS, MARGINS, PROBABILITIES, REGRESSION, SEVERAL_LABELS, ModelInfo
 
 _SAY_SO = "If it puts out logits of classes, say so: outputs='logits' (on the command line: --outputs logits)"
 
@@ -86,6 +86,7 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
         ModelError: Trained for regression.
     """
     model, one = f"Model '{info.name}'", info.output_shape == (1,)
+    labels = "label-" if info.trained_for == SEVERAL_LABELS else ""
     if kind == LOGITS and info.trained_for == REGRESSION:
         raise ModelError(
             f"{model} was trained for regression, not to tell classes apart",
@@ -101,7 +102,8 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
         _say(
             f"{model} ends in linear outputs, which are read as logits, but its loss took them for "
             "probabilities (from_logits=False). Unless it was trained otherwise, its percentages mean "
-            f"nothing: train it with from_logits=True. {_SAY_SO}."
+            f"nothing: train it with from_logits=True. outputs='{labels}logits' reads them so without this "
+            "warning."
         )
     elif kind == LOGITS and one and info.trained_for is None:
         _say(
@@ -112,8 +114,8 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
         _say(
             f"{model} ends in a {info.ending}, but its loss took its outputs for logits (from_logits=True). "
             "Unless Keras noticed that in training, as it may on TensorFlow, the percentages are not those "
-            "that were trained. outputs='logits' reads the outputs as the loss did, outputs='probabilities' "
-            "as they are, without this warning."
+            f"that were trained. outputs='{labels}logits' reads the outputs as the loss did, "
+            f"outputs='{labels}probabilities' as they are, without this warning."
         )
 
 

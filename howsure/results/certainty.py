@@ -1,4 +1,12 @@
-"""`Certainty`, the frozen result of assessing N rows of one class each; all that judges or shows takes it."""
+"""`Certainty`, the frozen result of assessing N rows of one class each; all that judges or shows takes it.
+
+Where its numbers come from:
+
+    mc_error, entropy_error   `EarlyError.squared` in howsure/sampling/error.py where a plan split the passes,
+                              `Sums.replicated_error` in howsure/sampling/estimate.py where they are flat
+    probabilities, entropies  `Classes.values` and `derived` in howsure/outcomes/
+    verdict, settled, reason  `judge` and `give_reason` in howsure/results/verdict.py
+"""
 
 from __future__ import annotations
 

@@ -115,8 +115,8 @@ class Result(Generic[OneRow]):
         for name, array in self._arrays.items():
             check_unmasked(array, f"The numbers of `{name}`")
             object.__setattr__(self, name, read_only(array))
-        what = self.names.replace("_", " ")
-        names = in_order(getattr(self, self.names), f"The {what}", f"a list of names, in the order of {what}")
+        what, one = self.names.replace("_", " "), self.names.removesuffix("_names")
+        names = in_order(getattr(self, self.names), f"The {what}", f"a list of names, one for each {one}")
         object.__setattr__(self, self.names, tuple(names))
 
     @property

@@ -1,0 +1,40 @@
+"""What a plan may ask of a machine."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import howsure
+from tests.conformance.cases import array_cases
+
+
+def test_a_plan_in_a_precision_that_is_not_to_be_had_is_refused():
+    case = array_cases()["two_layers"]
+    model, (x,) = case.make(), case.rows
+    plan = replace(howsure.plan(model, x), precision="bfloat16")
+    with pytest.raises(
+        howsure.InputError,
+        match=r"runs heavy layers in bfloat16.*Expected: a plan in float32.*precision='float32'",
+    ):
+        howsure.assess(model, x, method=howsure.MCDropout(plan=plan))
+
+
+def test_a_plan_for_every_machine_is_in_float32():
+    case = array_cases()["two_layers"]
+    model, (x,) = case.make(), case.rows
+    assert howsure.plan(model, x, precision="float32").precision == "float32"
+    with pytest.raises(howsure.InputError, match="`precision` cannot be used"):
+        howsure.plan(model, x, precision="bfloat16")
+
+
+def test_the_audit_and_the_features_take_any_adapter():
+    case = array_cases()["two_layers"]
+    model, (x,) = case.make(), case.rows
+    audit = howsure.audit(model, plan=howsure.plan(model, x))
+    assert [layer.name for layer in audit.random_layers] == ["drop", "late_drop"]
+    assert audit.passes_differ
+    assert "on numpy" in str(audit)
+    features = howsure.features_of(model, x)
+    powers = np.exp(features.logits)
+    np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), model.predict([x]), atol=1e-6)
