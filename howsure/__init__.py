@@ -23,9 +23,10 @@ from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.models.features import Features, features_of
-from howsure.results.certainty import Certainty, Row
+from howsure.results.certainty import Certainty
 from howsure.results.files import load
-from howsure.results.multilabel import MultilabelCertainty, MultilabelRow
+from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.sentences import MultilabelRow, Row
 from howsure.results.verdict import Thresholds
 from howsure.sampling.plan import Plan
 

@@ -19,9 +19,9 @@ from rich.text import Text
 from howsure.compare.run import Comparison
 from howsure.report.words import settled_in_words
 from howsure.results import verdict as verdicts
-from howsure.results.certainty import Certainty, Row
-from howsure.results.multilabel import MultilabelCertainty, MultilabelRow
-from howsure.results.sentences import sentence_of_label
+from howsure.results.certainty import Certainty
+from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.sentences import MultilabelRow, Row, sentence_of_label
 from howsure.words import counted, rate
 
 SECONDS_BETWEEN_LINES = 10.0

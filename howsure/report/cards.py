@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from howsure.errors import InputError
 from howsure.report.images import Picture, Pixels, are_images, pictures
-from howsure.results.certainty import Certainty, Row
+from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
-from howsure.results.sentences import percent, sentence_of_label
+from howsure.results.sentences import Row, percent, sentence_of_label
 from howsure.results.verdict import SURE
 from howsure.words import counted, rate
 

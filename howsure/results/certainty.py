@@ -33,7 +33,7 @@ from howsure.results.columns import (
     Result,
     read_only,
 )
-from howsure.results.sentences import sentence_of
+from howsure.results.sentences import Row
 from howsure.results.verdict import Thresholds
 from howsure.statistics import total_entropy
 
@@ -41,61 +41,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _NOT_GIVEN: Any = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a `Certainty`; printed, it is one sentence.
-
-    Attributes:
-        row: Number of the row in the input, from 0.
-        label: Most probable class, a number.
-        runner_up: The next class.
-        label_name: Name of `label`.
-        runner_up_name: Name of `runner_up`.
-        probabilities: (K,) predictive mean.
-        mc_error: (K,) standard error of `probabilities`.
-        entropy: Nats.
-        entropy_error: Standard error of `entropy`, nats; NaN where unknown.
-        expected_entropy: Nats.
-        expected_entropy_error: Standard error of `expected_entropy`, nats; NaN where unknown.
-        mutual_information: Nats.
-        mutual_information_error: Standard error of `mutual_information`, nats; NaN where unknown.
-        verdict: `sure`, `leaning` or `coin flip`.
-        settled: Whether the passes suffice for that verdict.
-        passes: Passes spent on this row.
-        reason: Why it is not sure, or None.
-        kind: What a row is, `image` or `row`.
-        truth: The true class where labels were given, or None.
-    """
-
-    row: int
-    label: int
-    runner_up: int
-    label_name: str
-    runner_up_name: str
-    probabilities: Floats
-    mc_error: Floats
-    entropy: float
-    entropy_error: float
-    expected_entropy: float
-    expected_entropy_error: float
-    mutual_information: float
-    mutual_information_error: float
-    verdict: str
-    settled: bool
-    passes: int
-    reason: str | None
-    kind: str
-    truth: int | None
-
-    @property
-    def probability(self) -> float:
-        """Probability of `label`."""
-        return float(self.probabilities[self.label])
-
-    def __str__(self) -> str:
-        return sentence_of(self)
 
 
 _ERROR = "standard error of `{}`, like `mc_error`; NaN where unknown"

@@ -26,7 +26,7 @@ from howsure.results.columns import (
     Result,
     read_only,
 )
-from howsure.results.sentences import sentences_of
+from howsure.results.sentences import MultilabelRow
 from howsure.results.verdict import Thresholds
 from howsure.statistics import total_entropy
 
@@ -38,52 +38,6 @@ NO_AND_YES = ("no", "yes")
 """The two classes of one label."""
 
 _NOT_GIVEN: Any = None
-
-
-@dataclass(frozen=True, eq=False)
-class MultilabelRow:
-    """One row of a `MultilabelCertainty`; printed, it says which labels hold and which are undecided.
-
-    Attributes:
-        row: Number of the row in the input, from 0.
-        label_names: K names.
-        yes: (K,) whether the label is more likely to hold than not.
-        probabilities: (K,) probability that the label holds.
-        mc_error: (K,) standard error of `probabilities`.
-        entropy: (K,) nats.
-        entropy_error: (K,) standard error of `entropy`, nats; NaN where unknown.
-        expected_entropy: (K,) nats.
-        expected_entropy_error: (K,) standard error of `expected_entropy`, nats; NaN where unknown.
-        mutual_information: (K,) nats.
-        mutual_information_error: (K,) standard error of `mutual_information`, nats; NaN where unknown.
-        verdict: (K,) `sure`, `leaning` or `coin flip`.
-        settled: (K,) whether the passes suffice for that verdict.
-        passes: Passes spent on this row.
-        reason: (K,) why the label is not sure, or None.
-        kind: What a row is, `image` or `row`.
-        truth: (K,) which labels hold where that was given, or None.
-    """
-
-    row: int
-    label_names: tuple[str, ...]
-    yes: Booleans
-    probabilities: Floats
-    mc_error: Floats
-    entropy: Floats
-    entropy_error: Floats
-    expected_entropy: Floats
-    expected_entropy_error: Floats
-    mutual_information: Floats
-    mutual_information_error: Floats
-    verdict: NDArray[np.str_]
-    settled: Booleans
-    passes: int
-    reason: NDArray[np.object_]
-    kind: str
-    truth: Booleans | None
-
-    def __str__(self) -> str:
-        return sentences_of(self)
 
 
 _ERROR = "standard error of `{}`, like `mc_error`; NaN where unknown"

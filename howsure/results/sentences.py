@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from howsure.results import verdict as verdicts
 
-if TYPE_CHECKING:
-    from howsure.results.certainty import Row
-    from howsure.results.multilabel import MultilabelRow
+Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
 
 REASON_IN_WORDS = {
     verdicts.AMBIGUOUS: "The {kind} itself is ambiguous.",
@@ -25,6 +25,107 @@ FEW_LABELS = 5
 
 MOST_NAMED = 8
 """Labels named in a group; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a `Certainty`; printed, it is one sentence.
+
+    Attributes:
+        row: Number of the row in the input, from 0.
+        label: Most probable class, a number.
+        runner_up: The next class.
+        label_name: Name of `label`.
+        runner_up_name: Name of `runner_up`.
+        probabilities: (K,) predictive mean.
+        mc_error: (K,) standard error of `probabilities`.
+        entropy: Nats.
+        entropy_error: Standard error of `entropy`, nats; NaN where unknown.
+        expected_entropy: Nats.
+        expected_entropy_error: Standard error of `expected_entropy`, nats; NaN where unknown.
+        mutual_information: Nats.
+        mutual_information_error: Standard error of `mutual_information`, nats; NaN where unknown.
+        verdict: `sure`, `leaning` or `coin flip`.
+        settled: Whether the passes suffice for that verdict.
+        passes: Passes spent on this row.
+        reason: Why it is not sure, or None.
+        kind: What a row is, `image` or `row`.
+        truth: The true class where labels were given, or None.
+    """
+
+    row: int
+    label: int
+    runner_up: int
+    label_name: str
+    runner_up_name: str
+    probabilities: Floats
+    mc_error: Floats
+    entropy: float
+    entropy_error: float
+    expected_entropy: float
+    expected_entropy_error: float
+    mutual_information: float
+    mutual_information_error: float
+    verdict: str
+    settled: bool
+    passes: int
+    reason: str | None
+    kind: str
+    truth: int | None
+
+    @property
+    def probability(self) -> float:
+        """Probability of `label`."""
+        return float(self.probabilities[self.label])
+
+    def __str__(self) -> str:
+        return sentence_of(self)
+
+
+@dataclass(frozen=True, eq=False)
+class MultilabelRow:
+    """One row of a `MultilabelCertainty`; printed, it says which labels hold and which are undecided.
+
+    Attributes:
+        row: Number of the row in the input, from 0.
+        label_names: K names.
+        yes: (K,) whether the label is more likely to hold than not.
+        probabilities: (K,) probability that the label holds.
+        mc_error: (K,) standard error of `probabilities`.
+        entropy: (K,) nats.
+        entropy_error: (K,) standard error of `entropy`, nats; NaN where unknown.
+        expected_entropy: (K,) nats.
+        expected_entropy_error: (K,) standard error of `expected_entropy`, nats; NaN where unknown.
+        mutual_information: (K,) nats.
+        mutual_information_error: (K,) standard error of `mutual_information`, nats; NaN where unknown.
+        verdict: (K,) `sure`, `leaning` or `coin flip`.
+        settled: (K,) whether the passes suffice for that verdict.
+        passes: Passes spent on this row.
+        reason: (K,) why the label is not sure, or None.
+        kind: What a row is, `image` or `row`.
+        truth: (K,) which labels hold where that was given, or None.
+    """
+
+    row: int
+    label_names: tuple[str, ...]
+    yes: Booleans
+    probabilities: Floats
+    mc_error: Floats
+    entropy: Floats
+    entropy_error: Floats
+    expected_entropy: Floats
+    expected_entropy_error: Floats
+    mutual_information: Floats
+    mutual_information_error: Floats
+    verdict: NDArray[np.str_]
+    settled: Booleans
+    passes: int
+    reason: NDArray[np.object_]
+    kind: str
+    truth: Booleans | None
+
+    def __str__(self) -> str:
+        return sentences_of(self)
 
 
 def percent(probability: float, mc_error: float) -> str:

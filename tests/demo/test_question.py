@@ -77,17 +77,3 @@ def test_whichever_of_time_and_epochs_is_over_first_ends_it(stripes, monkeypatch
 def test_a_training_without_an_end_is_refused(stripes):
     with pytest.raises(InputError, match="no end"):
         question.train(question.build(), *stripes, seconds=None, epochs=None, seed=0, on_batch=print)
-
-
-def test_a_failed_download_is_a_file_error_and_leaves_the_timeout_as_it_was(monkeypatch, capfd):
-    def fail():
-        print("Downloading data from somewhere")
-        assert socket.getdefaulttimeout() == question._NETWORK_SECONDS
-        raise Exception("URL fetch failure")
-
-    monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
-    before = socket.getdefaulttimeout()
-    with pytest.raises(FileError, match="URL fetch failure"):
-        question.download_mnist()
-    assert socket.getdefaulttimeout() == before
-    assert capfd.readouterr().out == ""

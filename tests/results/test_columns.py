@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.results.certainty import Certainty, Row
+from howsure.results.certainty import Certainty
 from howsure.results.columns import WIDE
-from howsure.results.multilabel import MultilabelCertainty, MultilabelRow
+from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.sentences import MultilabelRow, Row
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 EARLIER = Path(__file__).parent / "format-2.parquet"
