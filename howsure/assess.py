@@ -45,30 +45,29 @@ def assess(
 
     The model is left exactly as found, also after an exception; what was compiled for it stays with it,
     for the next call. Same plan, same seed, same row: same numbers, whatever the batch size, row order or
-    neighbours. Without a plan one is made from the rows given (see `plan`); `MCDropout(passes=T)` needs
-    none.
+    neighbours. Without a plan one is made from the rows given; `MCDropout(passes=T)` needs none.
 
     Args:
-        model: A trained Keras 3 model whose output is a distribution over K classes (softmax, one
-            sigmoid, or logits).
+        model: A trained Keras 3 model, or one behind `howsure.models.protocol`. It ends in a distribution
+            over K classes (softmax, one sigmoid, or logits), or in a yes or no for each of K labels.
         x: (N, …) rows as the model takes them; a list or dict of arrays for several inputs.
         method: What produces the passes: `MCDropout()`, which None stands for and which draws as many as
             the rows need; `Softmax()`, the plain prediction; `Ensemble([…])`, `Augmentation([…])`, or what
             `LastLayerLaplace.fit` made.
         seed: Seed of the masks, a whole number ≥ 0.
         batch_size: Rows that run together, ≥ 1; changes speed and memory, not the result.
-        outputs: `logits` or `probabilities`; None reads it from the last layer.
+        outputs: `logits` or `probabilities` of classes, `label-logits` or `label-probabilities` of several
+            labels per row; None reads it from the last layer and the loss.
         class_names: K names in the order of the outputs; None stands for '0' … 'K−1'.
         thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
         progress: Called with (rows done, rows in all).
 
     Returns:
-        A `Certainty` of N rows; of none for zero rows.
+        A `Certainty` of N rows, or a `MultilabelCertainty` where a row has several labels.
 
     Raises:
         InputError: Rows or arguments that cannot be used; names the rows.
-        ModelError: Its output is no distribution over classes, or, with `MCDropout`, nothing in the model
-            is random.
+        ModelError: The output is none of these, or, with `MCDropout`, nothing in the model is random.
 
     Example:
         >>> certainty = howsure.assess(model, x)            # doctest: +SKIP
