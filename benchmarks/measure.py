@@ -8,7 +8,6 @@ The figures are printed as JSON on the last line. `python -m benchmarks` runs th
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import resource
 import statistics
@@ -26,8 +25,11 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks.networks import NETWORKS, folder, load, train
-from howsure.models.keras.model import KerasModel
-from howsure.sampling import rounds
+from howsure.methods.mc_dropout import MCDropout
+from howsure.models.keras.model import KerasModel, Thinned
+from howsure.outcomes.classes import Classes
+from howsure.sampling import tree
+from howsure.sampling.tree import Tree
 
 Array = NDArray[Any]
 Figures = dict[str, Any]
@@ -251,12 +253,12 @@ def profile(name: str, backend: str) -> Figures:
     spent: dict[str, float] = {}
     with contextlib.ExitStack() as stack:
         for owner, function, called in (
-            (importlib.import_module("howsure.assess"), "make_plan", "plan"),
-            (KerasModel, "share", "shared layers"),
-            (KerasModel, "passes", "passes"),
-            (rounds.Run, "masks", "masks"),
-            (importlib.import_module("howsure.assess"), "to_probabilities", "checks"),
-            (rounds, "sum_up", "sums"),
+            (MCDropout, "pilot", "plan"),
+            (KerasModel, "trunk", "shared layers"),
+            (Thinned, "__call__", "passes"),
+            (Tree, "_masks_of", "masks"),
+            (Classes, "values", "checks"),
+            (tree, "sum_up", "sums"),
         ):
             stack.enter_context(clocked(owner, function, spent, called))
         whole = seconds(lambda: howsure.assess(model, x))
