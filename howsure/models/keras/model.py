@@ -17,11 +17,11 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.backend import get_keras_mask, set_keras_mask
 from numpy.typing import NDArray
 
 from howsure.data.rows import InputSpec, check_rows
 from howsure.errors import ModelError
+from howsure.models.keras import private
 from howsure.models.keras import switch as random_layers
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.examine import examine, random_when_predicting, unswitchable
@@ -29,10 +29,11 @@ from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.fast.precision import bfloat16_is_faster, in_bfloat16, reducible_steps
 from howsure.models.keras.features import to_last_layer
-from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, graph_of, run, widen
+from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, run, widen
 from howsure.models.keras.kept import forget, keep, kept
 from howsure.models.keras.layers import layer_infos
 from howsure.models.keras.losses import loss_of, loss_takes, trained_for
+from howsure.models.keras.private import graph_of
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
 from howsure.sites import Site
 
@@ -83,7 +84,7 @@ def input_specs(model: Any) -> list[InputSpec]:
 
 
 def _input_names(graph: Any) -> list[str]:
-    struct = graph._inputs_struct
+    struct = private.inputs_structure(graph)
     if isinstance(struct, dict):
         return sorted(struct)
     return [tensor.name for tensor in graph.inputs]
@@ -119,7 +120,9 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
     check_model(model)
     if graph_of(model) is not None or getattr(model, "inputs", None):
         specs = input_specs(model)
-        structure: Any = model._inputs_struct if graph_of(model) is None else list(range(len(specs)))
+        structure: Any = (
+            private.inputs_structure(model) if graph_of(model) is None else list(range(len(specs)))
+        )
     else:
         specs, structure = _specs_from_rows(x)
     rows = check_rows(x, specs)
@@ -397,7 +400,7 @@ class KerasModel:
         with random_layers.switched(draws, self.examination.own_calls):
             run(self.examination.shared, values, lambda step: 1, lambda step, width: self._fast(step))
         tensors = [values[slot].tensor for slot in self._crossing]
-        return [(tensor, get_keras_mask(tensor)) for tensor in tensors]
+        return [(tensor, private.mask_of(tensor)) for tensor in tensors]
 
     def _run_passes(
         self,
@@ -408,7 +411,7 @@ class KerasModel:
         values: dict[Slot, Value] = {}
         for slot, (tensor, mask) in zip(self._crossing, shared, strict=True):
             if mask is not None:
-                set_keras_mask(tensor, mask)
+                private.set_mask(tensor, mask)
             values[slot] = Value(tensor)
         width_of: dict[int, int] = {}
         instead: dict[int, Callable[..., Tensor]] = {}
