@@ -2,7 +2,8 @@
 
 `python -m validation.tuning` prints what half and twice of each number under "which passes" do to passes,
 time and error of the question's network, and writes docs/tuning.md. Those under "how much at once" change
-memory and time alone, never a number; `python -m benchmarks memory speed` shows both.
+memory and time alone, never a number; `python -m benchmarks memory speed` shows both, and what those under
+"how a Keras model runs" do.
 """
 
 from __future__ import annotations
@@ -95,6 +96,43 @@ differ cannot tell 1 from 0.9999, so it must not report the error of the former.
 
 SCORING_STEPS = 20
 """Steps of a fit; by then the constants hardly change."""
+
+# --- how a Keras model runs ---------------------------------------------------------------------------
+
+LARGEST_FOLD = 1 << 24
+"""Numbers that a tensor of several passes may hold, 64 MiB in float32; bounds the passes that run together.
+For networks in numpy too, where it is 128 MiB."""
+
+ELEMENTWISE = 8
+"""Multiply-adds. What reading, masking and writing one number costs; for networks in numpy too."""
+
+SHARED_FOLDS = {"tensorflow": 2}
+"""How many times `LARGEST_FOLD` a tensor of what all passes share may hold, by backend; 1 where that runs no
+faster."""
+
+KEPT_GRAPHS = 64
+"""Graphs of different shapes that are kept with TensorFlow; the one that was not used for longest goes."""
+
+HEAVY = 1_000_000
+"""Multiply-adds for a row from which on a layer is worth another precision."""
+
+WORTHWHILE = 1_000_000
+"""Numbers in a kernel from which on it is worth picking units."""
+
+MANY_ROWS = 32
+"""Rows from which on it pays to prepare a kernel."""
+
+FEW_OUTPUTS = 1 / 4
+"""Outputs for each input, and for each row, up to which it pays to take the masks into the kernel."""
+
+LARGEST_COPY = 1 << 24
+"""Numbers of a kernel that may be copied, picked out as often as their unit is dropped or for each mask."""
+
+LARGEST_COPY_OF_A_CELL = LARGEST_COPY // 4
+"""The same for each mask where several cells have copies of their own."""
+
+DEVIATIONS = 6
+"""Standard deviations by which a mask may drop more units than on average."""
 
 # --- how much at once ---------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure import tuning
 from howsure.data.rows import InputSpec, check_rows
 from howsure.errors import ModelError
 from howsure.models.keras import private
@@ -39,18 +40,6 @@ from howsure.sites import Site
 
 Array = NDArray[Any]
 Tensor = Any
-
-LARGEST_FOLD = 1 << 24
-"""Numbers a folded tensor may hold, 64 MiB in float32; bounds the passes that run together."""
-
-SHARED_FOLDS = {"tensorflow": 2}
-"""How many times that a tensor of what all passes share may hold; 1 where that runs no faster."""
-
-KEPT_GRAPHS = 64
-"""Graphs of different shapes that are kept with TensorFlow; the one that was not used for longest goes."""
-
-ELEMENTWISE = 8
-"""What reading, masking and writing one number costs, in multiply-adds."""
 
 
 def input_specs(model: Any) -> list[InputSpec]:
@@ -268,7 +257,7 @@ class KerasModel:
         costs = np.zeros(len(found.sizes))
         for call in counted_calls(found.calls):
             level = found.level_of[id(call.step)]
-            costs[level] += multiply_adds(call) + ELEMENTWISE * int(np.prod(call.shape))
+            costs[level] += multiply_adds(call) + tuning.ELEMENTWISE * int(np.prod(call.shape))
         of_level = [
             tuple(site for site, level in zip(found.sites, found.levels, strict=True) if level == number)
             for number in range(len(found.sizes))
@@ -281,8 +270,8 @@ class KerasModel:
         """How much may run at once."""
         foldable = self._program.foldable and _fixed_batch(self.model) is None
         return Limits(
-            fold=LARGEST_FOLD if foldable else None,
-            trunk=SHARED_FOLDS.get(self.backend, 1) * (LARGEST_FOLD if foldable else 1),
+            fold=tuning.LARGEST_FOLD if foldable else None,
+            trunk=tuning.SHARED_FOLDS.get(self.backend, 1) * (tuning.LARGEST_FOLD if foldable else 1),
             trunk_size=sum(self.examination.sizes_of[slot] for slot in self._crossing),
             precisions=(FLOAT32, BFLOAT16) if self._heavy and bfloat16_is_faster() else (FLOAT32,),
         )
@@ -446,8 +435,7 @@ class KerasModel:
         with contextlib.ExitStack() as stack:
             if id(step) in self._in_bfloat16:
                 stack.enter_context(in_bfloat16(step))
-            if self.backend == "torch":
-                stack.enter_context(without_copies(step.operation))
+            stack.enter_context(without_copies(step.operation))
             yield
 
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -500,7 +488,7 @@ def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
         if shapes not in graphs:
             graphs[shapes] = tf.function(function, autograph=False).get_concrete_function(*args)
         graphs.move_to_end(shapes)
-        if len(graphs) > KEPT_GRAPHS:
+        if len(graphs) > tuning.KEPT_GRAPHS:
             graphs.popitem(last=False)
         return graphs[shapes](*args)
 
