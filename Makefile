@@ -55,10 +55,11 @@ format: .venv/.ready
 bench: .venv/.ready .venv-peers/.ready    ## slow: what certainty costs, writes docs/performance.md
 	.venv/bin/python -m benchmarks
 
-validate: .venv/.ready        ## slow: are the error bars honest, which method is better? writes docs/coverage.md, methods.md
+validate: .venv/.ready        ## slow: are the error bars honest, which method is better, what is tuned? writes pages into docs/
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.methods
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.known_digits
+	.venv/bin/python -m validation.tuning
 
 clean:
 	rm -rf .venv .venv-demo .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage demo *.egg-info

@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure import tuning
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
 from howsure.models.array_layers import (
@@ -53,12 +54,6 @@ from howsure.sites import DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 __all__ = ["Add", "ArrayModel", "ArrayTrunk", "Dense", "Dropout", "Network"]
 
 Array = NDArray[Any]
-
-LARGEST_FOLD = 1 << 24
-"""Numbers that a tensor of several passes may hold, 128 MiB in float64."""
-
-ELEMENTWISE = 8
-"""What reading, masking and writing one number costs, in multiply-adds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +90,8 @@ class ArrayModel:
         steps: As in `Network`.
         gaussian_noise: Whether `gaussian noise` is random.
         trained_for: `classes`, `labels`, `regression` or None.
-        fold: Numbers that a tensor of several passes may hold, or None where passes must run one at a time.
+        fold: Numbers that a tensor of several passes may hold; 0 stands for `howsure.tuning.LARGEST_FOLD`,
+            None for passes that must run one at a time.
         fixed_batch: The only number of rows it takes, or None for any. With one, passes run one at a time.
 
     Raises:
@@ -117,7 +113,7 @@ class ArrayModel:
         *,
         gaussian_noise: bool = False,
         trained_for: str | None = None,
-        fold: int | None = LARGEST_FOLD,
+        fold: int | None = 0,
         fixed_batch: int | None = None,
     ) -> None:
         self.name = name
@@ -129,6 +125,7 @@ class ArrayModel:
         self._sites = tuple(step.site for step in self._steps if step.site is not None)
         self._trunk = self._find_trunk()
         layer = self._output.layer
+        largest = fold or tuning.LARGEST_FOLD
         self.info = ModelInfo(
             name=name,
             framework="numpy",
@@ -142,8 +139,8 @@ class ArrayModel:
             fixed_batch=fixed_batch,
         )
         self.limits = Limits(
-            fold=None if fixed_batch is not None else fold,
-            trunk=fold or LARGEST_FOLD,
+            fold=None if fold is None or fixed_batch is not None else largest,
+            trunk=largest,
             trunk_size=sum(map(math.prod, self._trunk.values())),
         )
 
@@ -152,7 +149,7 @@ class ArrayModel:
         """Level 0, which all passes share, then one for each site."""
         costs, sizes = [0] * (len(self._sites) + 1), [1] * (len(self._sites) + 1)
         for step in self._steps:
-            costs[step.level] += step.multiply_adds + ELEMENTWISE * math.prod(step.shape)
+            costs[step.level] += step.multiply_adds + tuning.ELEMENTWISE * math.prod(step.shape)
             sizes[step.level] = max(sizes[step.level], *map(math.prod, (*step.given, step.shape)))
         starts = [(), *((site,) for site in self._sites)]
         return tuple(map(Level, starts, (cost / sum(costs) for cost in costs), sizes))

@@ -151,7 +151,7 @@ def _look_for_rows(
 
 def _choose(sample: Integers, doubt: Floats, count: int) -> Integers:
     """`count` rows: the `HARDEST` most undecided, others at geometric distances down to certain ones."""
-    order, hardest = np.argsort(doubt, kind="stable"), tuning.HARDEST
+    order, hardest = np.argsort(doubt, kind="stable"), min(tuning.HARDEST, count)
     farthest = max(hardest + 1, tuning.SHARE_OF_CANDIDATES * len(order))
     others = np.geomspace(hardest, farthest, count - hardest, endpoint=False).astype(np.int64)
     ranks = np.unique(np.concatenate([np.arange(hardest), others]))

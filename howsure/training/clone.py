@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
+from howsure.models.keras import private
 from howsure.models.keras.model import check_model, input_specs
 
 Array = NDArray[Any]
@@ -25,7 +26,7 @@ def with_statistics(model: Any) -> list[Any]:
     """Layers whose statistics training moves."""
     return [
         layer
-        for layer in model._flatten_layers(include_self=False)
+        for layer in private.layers_below(model)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
     ]
 
@@ -69,19 +70,21 @@ def compute_statistics(model: Any, batches: Sequence[Any], seed: int) -> None:
 @contextlib.contextmanager
 def _averaging(layer: Any) -> Iterator[None]:
     """While it lasts, the layer's momentum at call n is (n − 1)/n: a plain average over its calls."""
-    momentum, call, calls = layer.momentum, layer.call, 0
+    momentum, calls = layer.momentum, 0
 
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        layer.momentum = calls / (calls + 1)
-        calls += 1
-        return call(*args, **kwargs)
+    def counting(layer: Any, original: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            layer.momentum = calls / (calls + 1)
+            calls += 1
+            return original(*args, **kwargs)
 
-    layer.call = counted
+        return call
+
     try:
-        yield
+        with private.calls_replaced([layer], counting):
+            yield
     finally:
-        del layer.call
         layer.momentum = momentum
 
 
@@ -116,7 +119,7 @@ def clone_with(model: Any, weights: Sequence[Array], build: Build | None, number
             mend="Give the model that was trained; if it is, give `build`, a function of a number that "
             "returns an untrained model like it",
         )
-    layers, clones = (m._flatten_layers(include_self=False) for m in (model, clone))
+    layers, clones = (private.layers_below(one) for one in (model, clone))
     if len(layers) == len(clones):
         for layer, copied in zip(layers, clones, strict=True):
             if layer.trainable != copied.trainable:
@@ -138,7 +141,7 @@ def assign_weights(model: Any, weights: Sequence[Array]) -> None:
     """Set all weights, in the order of `model.get_weights()`."""
     for variable, value in zip(model.weights, weights, strict=True):
         variable.assign(value)
-    for layer in model._flatten_layers(include_self=False):
+    for layer in private.layers_below(model):
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # on most backends it computes with copies of its weights
 
@@ -146,7 +149,7 @@ def assign_weights(model: Any, weights: Sequence[Array]) -> None:
 def _keras_clone(model: Any) -> Any:
     """What `keras.models.clone_model` makes, not compiled: that fails for losses of the user's own."""
     compiled = model.compiled
-    own = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
+    own = {type(layer).__name__: type(layer) for layer in [model, *private.layers_below(model)]}
     try:
         model.compiled = False
         with keras.saving.custom_object_scope(

@@ -165,13 +165,13 @@ def test_blocks_of_rows_are_as_large_as_what_they_share_allows(monkeypatch):
         lambda self, others: kept.append([len(trunk) for trunk in (self, *others)]) or join(self, others),
     )
     # 1,152 numbers behind the first convolution; 32 before the dropout, for each of 64 passes.
-    monkeypatch.setattr("howsure.models.keras.model.LARGEST_FOLD", 32 * 64 * 2)
+    monkeypatch.setattr("howsure.tuning.LARGEST_FOLD", 32 * 64 * 2)
     forget(model)
     same(howsure.assess(model, x, method=method), whole)
     # 128 rows may be kept; with TensorFlow twice as many numbers computed at once.
     assert kept == [[7] * 12 + [6] if keras.backend.backend() == "tensorflow" else [3] * 30]
     kept.clear()
-    monkeypatch.setattr("howsure.models.keras.model.LARGEST_FOLD", 600)
+    monkeypatch.setattr("howsure.tuning.LARGEST_FOLD", 600)
     forget(model)
     same(howsure.assess(model, x, method=method), whole)
     assert kept == [[1] * 18] * 5

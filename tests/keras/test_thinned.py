@@ -6,7 +6,6 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.keras.fast import kernels as keras_thinned
 from howsure.models.keras.fast.kernels import Dropped, Folded
 from howsure.models.keras.model import adapt
 from howsure.sampling.masks import draw
@@ -22,9 +21,9 @@ not_on_jax = pytest.mark.skipif(
 @pytest.fixture(params=[pytest.param(Dropped, marks=not_on_jax), Folded])
 def kind(request, monkeypatch):
     """How kernels are prepared, whatever their size and however few the rows."""
-    monkeypatch.setattr(keras_thinned, "WORTHWHILE", 1 if request.param is Dropped else 1_000_000)
-    monkeypatch.setattr(keras_thinned, "MANY_ROWS", 1)
-    monkeypatch.setattr(keras_thinned, "FEW_OUTPUTS", 100)
+    monkeypatch.setattr("howsure.tuning.WORTHWHILE", 1 if request.param is Dropped else 1_000_000)
+    monkeypatch.setattr("howsure.tuning.MANY_ROWS", 1)
+    monkeypatch.setattr("howsure.tuning.FEW_OUTPUTS", 100)
     return request.param
 
 
@@ -158,7 +157,7 @@ def test_where_it_would_be_wrong_or_useless_it_is_left(case, kind):
     ],
 )
 def test_where_picking_units_would_be_wrong_or_useless(what, rate, size, deviations, kind, monkeypatch):
-    monkeypatch.setattr(keras_thinned, "DEVIATIONS", deviations)
+    monkeypatch.setattr("howsure.tuning.DEVIATIONS", deviations)
     adapter, rows = adapted(network(layers.Dropout(rate), layers.Flatten()))
     new, old, thinned = both_ways(adapter, rows, masks_of(adapter, (5, 5), size), kind)
     assert thinned == ([] if kind is Dropped else [0]), what
@@ -174,14 +173,14 @@ def test_masks_go_into_a_kernel_of_few_outputs_where_the_rows_are_many_and_the_c
 
     assert prepared(27) == [False, False]
     assert prepared(32) == [True, False]  # 48 → 7 and 7 → 3
-    monkeypatch.setattr(keras_thinned, "FEW_OUTPUTS", 1 / 5)
+    monkeypatch.setattr("howsure.tuning.FEW_OUTPUTS", 1 / 5)
     assert prepared(32) == [False, False]
     assert prepared(35) == [True, False]
-    monkeypatch.setattr(keras_thinned, "FEW_OUTPUTS", 1 / 2)
+    monkeypatch.setattr("howsure.tuning.FEW_OUTPUTS", 1 / 2)
     assert prepared(35) == [True, True]
-    monkeypatch.setattr(keras_thinned, "LARGEST_COPY_OF_A_CELL", 20 * 7 * 3 - 1)
+    monkeypatch.setattr("howsure.tuning.LARGEST_COPY_OF_A_CELL", 20 * 7 * 3 - 1)
     assert prepared(35) == [True, False]
-    monkeypatch.setattr(keras_thinned, "LARGEST_COPY", 5 * 48 * 7 - 1)
+    monkeypatch.setattr("howsure.tuning.LARGEST_COPY", 5 * 48 * 7 - 1)
     assert prepared(35) == [False, False]
 
 
@@ -198,7 +197,7 @@ def test_assessing_gives_the_same_numbers(kind, monkeypatch):
     model = network(layers.Dropout(0.2), layers.Flatten(), shape=(8, 8, 3))
     x = np.random.default_rng(1).normal(size=(70, 8, 8, 3)).astype("float32")
     thinned = howsure.assess(model, x)
-    monkeypatch.setattr(keras_thinned, "MANY_ROWS", 1000)
+    monkeypatch.setattr("howsure.tuning.MANY_ROWS", 1000)
     plain = howsure.assess(model, x)
     np.testing.assert_allclose(thinned.probabilities, plain.probabilities, atol=3e-6)
     np.testing.assert_array_equal(thinned.passes, plain.passes)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from howsure.models.keras import private
 from howsure.models.keras.examine import LayerCall, is_keras
 
 Layer = Any
@@ -30,7 +31,7 @@ def counted_calls(calls: Sequence[LayerCall]) -> list[LayerCall]:
 
 def holds_layers(layer: Layer) -> bool:
     """Whether a layer is made of other layers."""
-    return bool(list(layer._flatten_layers(include_self=False, recursive=False)))
+    return bool(private.layers_below(layer, nested=False))
 
 
 def multiply_adds(call: LayerCall) -> int:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from keras.src.backend import get_keras_mask
 from numpy.typing import NDArray
 
 from howsure.errors import ModelError
+from howsure.models.keras import private
 from howsure.models.keras import switch as random_layers
-from howsure.models.keras.graph import Program, Slot, Step, Value, graph_of, run
+from howsure.models.keras.graph import Program, Slot, Step, Value, run
 from howsure.models.protocol import Unswitchable
 from howsure.sites import Site
 
@@ -101,7 +100,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
             mend="Assess one of them: keras.Model(model.inputs, model.outputs[0])",
         )
     names = _paths(model)
-    layers = tuple(layer for layer in model._flatten_layers(include_self=False) if id(layer) in names)
+    layers = tuple(layer for layer in private.layers_below(model) if id(layer) in names)
     own_calls = tuple(layer for layer in layers if random_layers.has_own_call(layer))
     recording = random_layers.Recording(names, gaussian_noise)
     random_steps: list[Step] = []
@@ -118,7 +117,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
         for step in program.steps:
             known = len(recording.sites)
 
-            def after(layer: Layer, args: Any, kwargs: Any, outputs: Tensor, step: Step = step) -> None:
+            def note(layer: Layer, args: Any, kwargs: Any, outputs: Tensor, step: Step = step) -> None:
                 first = keras.tree.flatten(outputs)[0]
                 makers.append((first, layer))
                 if id(layer) in names:
@@ -131,7 +130,15 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
                 ):
                     arguments.setdefault(id(layer), _symbolic(args, kwargs))
 
-            with _watching([*layers, model], after):
+            def watched(layer: Layer, original: Any, note: Any = note) -> Any:
+                def call(*args: Any, **kwargs: Any) -> Any:
+                    outputs = original(*args, **kwargs)
+                    note(layer, args, kwargs, outputs)
+                    return outputs
+
+                return call
+
+            with private.calls_replaced([*layers, model], watched):
                 run([step], values, lambda step: 1)
             if len(recording.sites) > known:
                 random_steps.append(step)
@@ -143,7 +150,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
         noted["shape"] = tuple(output.shape[1:])
         noted["dtype"] = keras.backend.standardize_dtype(output.dtype)
         sizes.update({slot: _size(value.tensor) for slot, value in values.items()})
-        masked.update(slot for slot, value in values.items() if get_keras_mask(value.tensor) is not None)
+        masked.update(slot for slot, value in values.items() if private.mask_of(value.tensor) is not None)
         return output
 
     with (
@@ -224,7 +231,7 @@ def _in_training_only(model: Any, examination: Examination, gaussian_noise: bool
     found: dict[str, Unswitchable] = {}
     for layer in [*examination.layers, model]:
         arguments = examination.arguments.get(id(layer))
-        below = layer._flatten_layers(include_self=False)
+        below = private.layers_below(layer)
         if arguments is None or not any(random_layers.is_random(one, gaussian_noise) for one in below):
             continue
         for one in random_layers.called_in_training_only(
@@ -263,7 +270,7 @@ def _activation(maker: Layer | None, program: Program) -> str | None:
     if isinstance(maker, keras.layers.Softmax):
         return "softmax" if maker.axis in (-1, 1) else "softmax over another axis"
     activation = getattr(maker, "activation", None)
-    written_in = next(cls for cls in type(maker).__mro__ if "call" in vars(cls))
+    written_in = random_layers.defining_class(type(maker))
     if activation is None or not is_keras(written_in):  # a user's call may do more than its activation
         return f"a {type(maker).__name__} layer"
     known = {
@@ -304,9 +311,9 @@ def _paths(model: Any) -> dict[int, str]:
     paths: dict[int, str] = {}
 
     def visit(parent: Any, prefix: str) -> None:
-        for layer in parent._flatten_layers(include_self=False, recursive=False):
+        for layer in private.layers_below(parent, nested=False):
             if id(layer) not in paths and not isinstance(layer, keras.layers.InputLayer):
-                hidden = graph_of(parent) is layer
+                hidden = private.graph_of(parent) is layer
                 paths[id(layer)] = prefix + layer.name
                 visit(layer, prefix if hidden else f"{prefix}{layer.name}/")
 
@@ -324,31 +331,6 @@ def _row_shape(args: Any, kwargs: Any) -> tuple[int, ...]:
 def is_keras(layer_class: type) -> bool:
     """Whether a class is Keras's own."""
     return layer_class.__module__.startswith("keras.")
-
-
-@contextlib.contextmanager
-def _watching(layers: Sequence[Layer], after: Callable[[Layer, Any, Any, Tensor], None]) -> Iterator[None]:
-    """Tell `after` about every call of `layers`."""
-
-    def watched(layer: Layer, original: Any) -> Any:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            outputs = original(*args, **kwargs)
-            after(layer, args, kwargs, outputs)
-            return outputs
-
-        return call
-
-    before = [(layer, vars(layer).get("call")) for layer in layers]
-    try:
-        for layer, _ in before:
-            layer.__dict__["call"] = watched(layer, layer.call)
-        yield
-    finally:
-        for layer, own in before:
-            if own is None:
-                layer.__dict__.pop("call", None)
-            else:
-                layer.__dict__["call"] = own
 
 
 def _symbolic(args: Any, kwargs: Any) -> tuple[Any, Any]:

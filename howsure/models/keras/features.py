@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from howsure.errors import ModelError
+from howsure.models.keras import private
 from howsure.models.keras.graph import Program, Step, Value, run
 from howsure.models.keras.switch import Still, switched
 
@@ -81,10 +82,8 @@ def _last_weighted(program: Program, name: str, output_shape: tuple[int, ...]) -
 
 def _is_activation(operation: Any) -> bool:
     """Whether a step is one of Keras's own activations, or a cast, and nothing more."""
-    if type(operation) in ACTIVATION_LAYERS:
-        return True
-    kind = type(operation)
-    return kind.__module__.startswith("keras.src.ops.") and kind.__name__ in ACTIVATION_OPERATIONS
+    known = type(operation) in ACTIVATION_LAYERS
+    return known or private.is_own_operation(operation, ACTIVATION_OPERATIONS)
 
 
 def _ends_otherwise(name: str, received: str) -> ModelError:

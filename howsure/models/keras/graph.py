@@ -16,9 +16,9 @@ from typing import Any
 
 import keras
 from keras import ops
-from keras.src.backend import get_keras_mask, set_keras_mask
-from keras.src.models.functional import Functional
 
+from howsure.models.keras import private
+from howsure.models.keras.private import Graph, GraphCall, graph_of
 from howsure.models.keras.switch import widens_itself
 
 Tensor = Any
@@ -80,17 +80,6 @@ class Program:
     foldable: bool
 
 
-def graph_of(operation: Any) -> Functional | None:
-    """The graph behind a model that is nothing but its graph, or None."""
-    if isinstance(operation, keras.Sequential):
-        untouched = type(operation).call is keras.Sequential.call
-        graph = getattr(operation, "_functional", None)
-        return graph if untouched and isinstance(graph, Functional) else None
-    if isinstance(operation, Functional) and type(operation).call is Functional.call:
-        return operation
-    return None
-
-
 def flatten(model: Any, structure: Any) -> Program:
     """The program of a model.
 
@@ -119,7 +108,7 @@ class _Builder:
         self._count += 1
         return Slot(self._count - 1)
 
-    def inline(self, graph: Functional, inputs: Sequence[Slot], prefix: str) -> tuple[Slot, ...]:
+    def inline(self, graph: Graph, inputs: Sequence[Slot], prefix: str) -> tuple[Slot, ...]:
         """Append the calls of `graph`, reading `inputs`; returns where its outputs are."""
         slots = {id(tensor): slot for tensor, slot in zip(graph.inputs, inputs, strict=True)}
         self._check(graph.inputs)
@@ -127,32 +116,29 @@ class _Builder:
         def to_slot(item: Any) -> Any:
             return slots.get(id(item)) if isinstance(item, keras.KerasTensor) else item
 
-        for depth in sorted(graph._nodes_by_depth, reverse=True):
-            for node in graph._nodes_by_depth[depth]:
-                if node.is_input or not node.operation:
-                    continue
-                args, kwargs = node.arguments.convert(to_slot)
-                name = prefix + node.operation.name
-                outputs = self._inline_nested(node, args, kwargs, name)
-                if outputs is None:
-                    outputs = tuple(self.new_slot() for _ in node.outputs)
-                    self.steps.append(Step(node.operation, name, args, kwargs, outputs))
-                self._check(node.outputs)
-                slots.update({id(tensor): slot for tensor, slot in zip(node.outputs, outputs, strict=True)})
+        for call in private.calls_of(graph):
+            args, kwargs = keras.tree.map_structure(to_slot, (call.args, call.kwargs))
+            name = prefix + call.operation.name
+            outputs = self._inline_nested(call, args, kwargs, name)
+            if outputs is None:
+                outputs = tuple(self.new_slot() for _ in call.outputs)
+                self.steps.append(Step(call.operation, name, args, kwargs, outputs))
+            self._check(call.outputs)
+            slots.update({id(tensor): slot for tensor, slot in zip(call.outputs, outputs, strict=True)})
         return tuple(slots[id(tensor)] for tensor in graph.outputs)
 
-    def _inline_nested(self, node: Any, args: Any, kwargs: Any, name: str) -> tuple[Slot, ...] | None:
-        graph = graph_of(node.operation)
+    def _inline_nested(self, call: GraphCall, args: Any, kwargs: Any, name: str) -> tuple[Slot, ...] | None:
+        graph = graph_of(call.operation)
         if (
             graph is None
             or len(args) != 1
             or any(v is not None for k, v in kwargs.items() if k != "training")
         ):
             return None
-        given, symbolic = args[0], node.arguments.args[0]
+        given, symbolic = args[0], call.args[0]
         if isinstance(given, dict):
-            names = graph._inputs_struct if isinstance(graph._inputs_struct, dict) else None
-            if names is None or set(names) != set(given):
+            names = private.inputs_structure(graph)
+            if not isinstance(names, dict) or set(names) != set(given):
                 return None
             given = [given[key] for key in sorted(names)]
             symbolic = [symbolic[key] for key in sorted(names)]
@@ -200,7 +186,7 @@ def run(
 
             args = keras.tree.map_structure(fill, step.args)
             kwargs = dict(keras.tree.map_structure(fill, step.kwargs))
-            if getattr(step.operation, "_call_has_training_arg", False):
+            if private.takes_training(step.operation):
                 kwargs["training"] = False
             with around(step, filled):
                 results = keras.tree.flatten(step.operation(*args, **kwargs))
@@ -214,9 +200,9 @@ def widen(value: Value, width: int) -> Tensor:
     if width == value.width:
         return value.tensor
     widened = _repeat(value.tensor, value.width, width)
-    mask = get_keras_mask(value.tensor)
+    mask = private.mask_of(value.tensor)
     if mask is not None:
-        set_keras_mask(widened, _repeat(mask, value.width, width))
+        private.set_mask(widened, _repeat(mask, value.width, width))
     return widened
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from howsure.models.keras import private
 from howsure.models.keras.graph import Program
 
 ATTRIBUTE = "_howsure_kept"
@@ -40,7 +41,7 @@ class Look:
             program: Its steps.
             settings: What else must be equal.
         """
-        layers = model._flatten_layers(include_self=False)
+        layers = private.layers_below(model)
         slots = tuple((step.inputs(), step.outputs) for step in program.steps)
         configs = [layer.get_config() for layer in layers if not isinstance(layer, keras.Model)]
         objects = (*(step.operation for step in program.steps), *layers, *model.variables)

@@ -17,11 +17,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.backend import get_keras_mask, set_keras_mask
 from numpy.typing import NDArray
 
+from howsure import tuning
 from howsure.data.rows import InputSpec, check_rows
 from howsure.errors import ModelError
+from howsure.models.keras import private
 from howsure.models.keras import switch as random_layers
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.examine import examine, random_when_predicting, unswitchable
@@ -29,27 +30,16 @@ from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.fast.precision import bfloat16_is_faster, in_bfloat16, reducible_steps
 from howsure.models.keras.features import to_last_layer
-from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, graph_of, run, widen
+from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, run, widen
 from howsure.models.keras.kept import forget, keep, kept
 from howsure.models.keras.layers import layer_infos
 from howsure.models.keras.losses import loss_of, loss_takes, trained_for
+from howsure.models.keras.private import graph_of
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
 from howsure.sites import Site
 
 Array = NDArray[Any]
 Tensor = Any
-
-LARGEST_FOLD = 1 << 24
-"""Numbers a folded tensor may hold, 64 MiB in float32; bounds the passes that run together."""
-
-SHARED_FOLDS = {"tensorflow": 2}
-"""How many times that a tensor of what all passes share may hold; 1 where that runs no faster."""
-
-KEPT_GRAPHS = 64
-"""Graphs of different shapes that are kept with TensorFlow; the one that was not used for longest goes."""
-
-ELEMENTWISE = 8
-"""What reading, masking and writing one number costs, in multiply-adds."""
 
 
 def input_specs(model: Any) -> list[InputSpec]:
@@ -83,7 +73,7 @@ def input_specs(model: Any) -> list[InputSpec]:
 
 
 def _input_names(graph: Any) -> list[str]:
-    struct = graph._inputs_struct
+    struct = private.inputs_structure(graph)
     if isinstance(struct, dict):
         return sorted(struct)
     return [tensor.name for tensor in graph.inputs]
@@ -119,7 +109,9 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
     check_model(model)
     if graph_of(model) is not None or getattr(model, "inputs", None):
         specs = input_specs(model)
-        structure: Any = model._inputs_struct if graph_of(model) is None else list(range(len(specs)))
+        structure: Any = (
+            private.inputs_structure(model) if graph_of(model) is None else list(range(len(specs)))
+        )
     else:
         specs, structure = _specs_from_rows(x)
     rows = check_rows(x, specs)
@@ -265,7 +257,7 @@ class KerasModel:
         costs = np.zeros(len(found.sizes))
         for call in counted_calls(found.calls):
             level = found.level_of[id(call.step)]
-            costs[level] += multiply_adds(call) + ELEMENTWISE * int(np.prod(call.shape))
+            costs[level] += multiply_adds(call) + tuning.ELEMENTWISE * int(np.prod(call.shape))
         of_level = [
             tuple(site for site, level in zip(found.sites, found.levels, strict=True) if level == number)
             for number in range(len(found.sizes))
@@ -278,8 +270,8 @@ class KerasModel:
         """How much may run at once."""
         foldable = self._program.foldable and _fixed_batch(self.model) is None
         return Limits(
-            fold=LARGEST_FOLD if foldable else None,
-            trunk=SHARED_FOLDS.get(self.backend, 1) * (LARGEST_FOLD if foldable else 1),
+            fold=tuning.LARGEST_FOLD if foldable else None,
+            trunk=tuning.SHARED_FOLDS.get(self.backend, 1) * (tuning.LARGEST_FOLD if foldable else 1),
             trunk_size=sum(self.examination.sizes_of[slot] for slot in self._crossing),
             precisions=(FLOAT32, BFLOAT16) if self._heavy and bfloat16_is_faster() else (FLOAT32,),
         )
@@ -397,7 +389,7 @@ class KerasModel:
         with random_layers.switched(draws, self.examination.own_calls):
             run(self.examination.shared, values, lambda step: 1, lambda step, width: self._fast(step))
         tensors = [values[slot].tensor for slot in self._crossing]
-        return [(tensor, get_keras_mask(tensor)) for tensor in tensors]
+        return [(tensor, private.mask_of(tensor)) for tensor in tensors]
 
     def _run_passes(
         self,
@@ -408,7 +400,7 @@ class KerasModel:
         values: dict[Slot, Value] = {}
         for slot, (tensor, mask) in zip(self._crossing, shared, strict=True):
             if mask is not None:
-                set_keras_mask(tensor, mask)
+                private.set_mask(tensor, mask)
             values[slot] = Value(tensor)
         width_of: dict[int, int] = {}
         instead: dict[int, Callable[..., Tensor]] = {}
@@ -443,8 +435,7 @@ class KerasModel:
         with contextlib.ExitStack() as stack:
             if id(step) in self._in_bfloat16:
                 stack.enter_context(in_bfloat16(step))
-            if self.backend == "torch":
-                stack.enter_context(without_copies(step.operation))
+            stack.enter_context(without_copies(step.operation))
             yield
 
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -497,7 +488,7 @@ def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
         if shapes not in graphs:
             graphs[shapes] = tf.function(function, autograph=False).get_concrete_function(*args)
         graphs.move_to_end(shapes)
-        if len(graphs) > KEPT_GRAPHS:
+        if len(graphs) > tuning.KEPT_GRAPHS:
             graphs.popitem(last=False)
         return graphs[shapes](*args)
 

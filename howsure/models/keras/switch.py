@@ -22,13 +22,14 @@ import numpy as np
 from keras import ops
 
 from howsure.errors import ModelError
+from howsure.models.keras import private
 from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 
 Tensor = Any
 Layer = Any
 
 
-def _defining_class(layer_class: type) -> type:
+def defining_class(layer_class: type) -> type:
     """The class in which `layer_class.call` is written (spatial dropouts share one)."""
     return next(cls for cls in layer_class.__mro__ if "call" in vars(cls))
 
@@ -40,7 +41,7 @@ _CLASSES = (
     (keras.layers.GaussianDropout, GAUSSIAN_DROPOUT),
     (keras.layers.GaussianNoise, GAUSSIAN_NOISE),
 )
-_SWITCHED = {_defining_class(layer_class): kind for layer_class, kind in _CLASSES}
+_SWITCHED = {defining_class(layer_class): kind for layer_class, kind in _CLASSES}
 
 
 class Draws(Protocol):
@@ -69,7 +70,7 @@ def rate_of(layer: Layer) -> float:
 
 def has_own_call(layer: Layer) -> bool:
     """Whether a subclass of a random layer does something of its own in `call`."""
-    return kind_of(layer) is not None and _defining_class(type(layer)) not in _SWITCHED
+    return kind_of(layer) is not None and defining_class(type(layer)) not in _SWITCHED
 
 
 @contextlib.contextmanager
@@ -85,18 +86,14 @@ def switched(draws: Draws, own_calls: Sequence[Layer] = ()) -> Iterator[None]:
     """
     with _one_at_a_time:
         token = _active.set(draws)
-        originals: dict[Any, Any] = {cls: vars(cls)["call"] for cls in _SWITCHED}
+        asking = {cls: _asking(vars(cls)["call"]) for cls in _SWITCHED}
         try:
-            for cls, original in originals.items():
-                cls.call = _asking(original)
-            for layer in own_calls:
-                layer.__dict__["call"] = _in_training(layer.call)
-            yield
+            with (
+                private.class_calls_replaced(asking),
+                private.calls_replaced(own_calls, lambda _, call: _in_training(call)),
+            ):
+                yield
         finally:
-            for layer in own_calls:
-                layer.__dict__.pop("call", None)
-            for cls, original in originals.items():
-                cls.call = original
             _active.reset(token)
 
 
@@ -108,16 +105,12 @@ def quiet(layers: Sequence[Layer], mapping: Sequence[tuple[Any, Tensor]] = ()) -
         layers: Every layer of the model and the model itself.
         mapping: Values that variables have inside, as (variable, tensor).
     """
-    with _one_at_a_time:
-        losses = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
-        try:
-            with keras.StatelessScope(state_mapping=list(mapping)):
-                yield
-        finally:
-            for layer, values, ids in losses:
-                layer._losses[:] = values
-                layer._loss_ids.clear()
-                layer._loss_ids.update(ids)
+    with (
+        _one_at_a_time,
+        private.losses_as_found(layers),
+        keras.StatelessScope(state_mapping=list(mapping)),
+    ):
+        yield
 
 
 def _asking(original: Any) -> Any:
@@ -162,14 +155,13 @@ def mask_shape(layer: Layer, inputs: Tensor) -> tuple[int, ...]:
         ModelError: A `noise_shape` that says more about the batch than that it is shared.
     """
     units = tuple(inputs.shape[1:])
-    if hasattr(layer, "_get_noise_shape"):
-        given: Any = tuple(layer._get_noise_shape(inputs))
-    else:
+    given: Any = private.noise_shape(layer, inputs)
+    if given is None:
         given = getattr(layer, "noise_shape", None)
         if given is None:
             return units
         if len(given) != len(units) + 1 or given[0] not in (None, 1):
-            raise _not_from_keras(
+            raise private.in_own_words(
                 ModelError(
                     f"Layer '{layer.name}' has a noise_shape that howsure cannot follow",
                     expected=f"{len(units) + 1} entries, the first None or 1, as masks are shared by "
@@ -180,12 +172,6 @@ def mask_shape(layer: Layer, inputs: Tensor) -> tuple[int, ...]:
     return tuple(
         unit if wanted is None else int(wanted) for wanted, unit in zip(given[1:], units, strict=True)
     )
-
-
-def _not_from_keras(error: ModelError) -> ModelError:
-    """`error`, so marked that Keras does not rewrite its message on the way out of a layer's call."""
-    error.__dict__["_keras_call_info_injected"] = True
-    return error
 
 
 class Recording:
@@ -206,7 +192,7 @@ class Recording:
             kind, rate = kind_of(layer), rate_of(layer)
             assert kind is not None
             if rate == 1 and kind in (ALPHA_DROPOUT, GAUSSIAN_DROPOUT):
-                raise _not_from_keras(
+                raise private.in_own_words(
                     ModelError(
                         f"The {type(layer).__name__} layer '{path}' has rate 1, where its noise is infinite",
                         expected="a rate below 1",
@@ -270,7 +256,7 @@ class Masked:
             return inputs
         site = self._sites[self._next] if self._next < len(self._sites) else None
         if site is None or site.kind != kind_of(layer) or site.shape != mask_shape(layer, inputs):
-            raise _not_from_keras(
+            raise private.in_own_words(
                 ModelError(
                     f"The random layer '{layer.name}' was called differently than before",
                     expected="the same calls in every pass, on tensors whose first axis is the rows"
@@ -356,7 +342,7 @@ def draws_of_its_own(
     leaves the call. Different outputs come from a draw of its own.
     """
     args, kwargs = _made_up_arguments(layer, arguments, training)
-    with switched(Still()), quiet(_with_layers_below(layer)):
+    with switched(Still()), quiet([layer, *private.layers_below(layer)]):
         first, second = layer(*args, **kwargs), layer(*args, **kwargs)
     pairs = zip(keras.tree.flatten(first), keras.tree.flatten(second), strict=True)
     return any(
@@ -382,21 +368,17 @@ def called_in_training_only(
     for training in (False, True):
         args, kwargs = _made_up_arguments(layer, arguments, training)
         counted = _Calls(gaussian_noise)
-        with switched(counted, own_calls), quiet(_with_layers_below(layer)):
+        with switched(counted, own_calls), quiet([layer, *private.layers_below(layer)]):
             layer(*args, **kwargs)
         calls[training] = counted.of
     return list(calls[True] - calls[False])
-
-
-def _with_layers_below(layer: Layer) -> list[Layer]:
-    return list(layer._flatten_layers())
 
 
 def _made_up_arguments(
     layer: Layer, arguments: tuple[tuple[Any, ...], dict[str, Any]], training: bool
 ) -> tuple[Any, dict[str, Any]]:
     args, kwargs = keras.tree.map_structure(_made_up, arguments)
-    if getattr(layer, "_call_has_training_arg", False):
+    if private.takes_training(layer):
         kwargs["training"] = training
     return args, kwargs
 

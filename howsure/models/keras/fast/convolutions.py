@@ -32,7 +32,9 @@ def without_copies(layer: Any) -> Iterator[None]:
 
 def _can_do_without(layer: Any) -> bool:
     """Whether it is one of images that PyTorch pads as Keras does, without a copy: on all sides alike."""
-    if type(layer) is not keras.layers.Conv2D or layer.data_format != "channels_last":
+    if keras.backend.backend() != "torch" or type(layer) is not keras.layers.Conv2D:
+        return False
+    if layer.data_format != "channels_last":
         return False
     alike = set(layer.strides) == {1} and all(size % 2 for size in layer.kernel_size)
     return (layer.padding == "valid" or alike) and "convolution_op" not in vars(layer)

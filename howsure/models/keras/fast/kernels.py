@@ -20,6 +20,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from howsure import tuning
 from howsure.models.keras.examine import Examination, LayerCall
 from howsure.models.keras.graph import Program, Slot, Step
 from howsure.models.keras.switch import widens_itself
@@ -27,24 +28,6 @@ from howsure.sites import DROPOUT
 
 Array = NDArray[Any]
 Tensor = Any
-
-WORTHWHILE = 1_000_000
-"""Numbers in a kernel from which on it is worth picking units."""
-
-MANY_ROWS = 32
-"""Rows from which on it pays to prepare the kernel."""
-
-FEW_OUTPUTS = 1 / 4
-"""Outputs for each input, and for each row, up to which it pays to take the masks into the kernel."""
-
-LARGEST_COPY = 1 << 24
-"""Numbers of the kernel that may be copied, picked out as often as their unit is dropped or for each mask."""
-
-LARGEST_COPY_OF_A_CELL = LARGEST_COPY // 4
-"""The same for each mask where several cells have copies of their own."""
-
-DEVIATIONS = 6
-"""Standard deviations by which a mask may drop more units than on average."""
 
 
 class Dropped(NamedTuple):
@@ -109,14 +92,14 @@ class ThinnedDense:
             parents: Passes folded into what the dropout layer gets; each has W / `parents` masks.
             rows: How many rows will run with them.
         """
-        if rows < MANY_ROWS or len(masks) == parents:
+        if rows < tuning.MANY_ROWS or len(masks) == parents:
             return None
         units = np.broadcast_to(masks, (len(masks), *self.shape)).reshape(parents, len(masks) // parents, -1)
         if self.is_large:
             return self._dropped(units)
         inputs, outputs = self.dense.operation.kernel.shape
-        most = LARGEST_COPY_OF_A_CELL if self.before else LARGEST_COPY
-        if outputs > FEW_OUTPUTS * min(inputs, rows) or units.size * outputs > most or self.rate == 1:
+        most = tuning.LARGEST_COPY_OF_A_CELL if self.before else tuning.LARGEST_COPY
+        if outputs > tuning.FEW_OUTPUTS * min(inputs, rows) or units.size * outputs > most or self.rate == 1:
             return None
         kept = np.swapaxes(units, 1, 2)[..., None].astype(np.float32) / np.float32(1 - self.rate)
         return Folded(ops.convert_to_tensor(kept) * ops.expand_dims(self.dense.operation.kernel, 1))
@@ -124,7 +107,7 @@ class ThinnedDense:
     @property
     def is_large(self) -> bool:
         """Whether the kernel is so large that what is dropped should be picked out of it."""
-        return int(np.prod(self.dense.operation.kernel.shape)) >= WORTHWHILE
+        return int(np.prod(self.dense.operation.kernel.shape)) >= tuning.WORTHWHILE
 
     def _dropped(self, kept: Array) -> Dropped | None:
         """What masks (P, r, units) drop, if they are balanced and picking units pays.
@@ -136,12 +119,14 @@ class ThinnedDense:
         times = round(self.rate * of_each)
         picked = len(kept) * times * count * self.dense.operation.units
         on_jax = keras.backend.backend() == "jax"
-        if on_jax or not 0 < times <= of_each / 2 or picked > LARGEST_COPY:
+        if on_jax or not 0 < times <= of_each / 2 or picked > tuning.LARGEST_COPY:
             return None
         dropped = ~kept
         counts = dropped.sum(axis=2, dtype=np.int32)
         deviation = count * np.sqrt(self.rate * (1 - self.rate) / self.draws)
-        most = min(count, int(self.rate * count + DEVIATIONS * deviation) + 1)  # the same for all masks
+        most = min(
+            count, int(self.rate * count + tuning.DEVIATIONS * deviation) + 1
+        )  # the same for all masks
         if (dropped.sum(axis=1, dtype=np.int32) != times).any() or counts.max() > most:
             return None
         there = np.arange(most) < counts[..., None]

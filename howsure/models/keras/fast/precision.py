@@ -13,12 +13,10 @@ from pathlib import Path
 
 import keras
 
+from howsure import tuning
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.examine import Examination
 from howsure.models.keras.graph import Slot, Step
-
-HEAVY = 1_000_000
-"""Multiply-adds per row from which on a layer is worth another precision."""
 
 _HEAVY = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
 
@@ -32,7 +30,7 @@ _BETWEEN = (
 def reducible_steps(examination: Examination, but: Collection[Step]) -> list[Step]:
     """The heavy layers that every pass computes anew, and layers whose results only such ones read.
 
-    Heavy are dense and convolution layers in float32 of `HEAVY` multiply-adds. Not the last layer with
+    Heavy are dense and convolution layers in float32 of `tuning.HEAVY` multiply-adds. Not the last layer with
     weights: what it puts out is nearly the answer, and keeps its digits.
 
     Args:
@@ -45,7 +43,7 @@ def reducible_steps(examination: Examination, but: Collection[Step]) -> list[Ste
         for call in weighted[:-1]
         if call.step.operation is call.layer
         and type(call.layer) in _HEAVY
-        and multiply_adds(call) >= HEAVY
+        and multiply_adds(call) >= tuning.HEAVY
         and call.step not in but
     }
     repeated_heavy = heavy & {id(step) for step in examination.repeated}

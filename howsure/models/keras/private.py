@@ -1,0 +1,164 @@
+"""All that howsure reads or changes of Keras that Keras keeps private; no other file of howsure does.
+
+Each function says what it reads, why nothing public does, and since which Keras it is there. 3.8 is the
+oldest that is supported, 3.15 the newest that was looked at; `make oldest` runs the tests on the former.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.models.functional import Functional
+
+from howsure.errors import ModelError
+
+Tensor = Any
+Layer = Any
+Graph = Any
+"""A `Functional`, which has no public name."""
+
+# --- how a model is made ------------------------------------------------------------------------------
+
+
+def layers_below(layer: Layer, *, nested: bool = True) -> list[Layer]:
+    """The layers inside a layer or model, at any depth or one: `layers` has those of a model alone (3.0)."""
+    return list(layer._flatten_layers(include_self=False, recursive=nested))
+
+
+def graph_of(operation: Any) -> Graph | None:
+    """The graph behind a model that is nothing but its graph, or None: its class has no public name (3.0)."""
+    if isinstance(operation, keras.Sequential):
+        untouched = type(operation).call is keras.Sequential.call
+        graph = getattr(operation, "_functional", None)
+        return graph if untouched and isinstance(graph, Functional) else None
+    if isinstance(operation, Functional) and type(operation).call is Functional.call:
+        return operation
+    return None
+
+
+def inputs_structure(model: Any) -> Any:
+    """How the inputs of a graph are nested, as list or dict: `inputs` has them flat and unnamed (3.0)."""
+    return model._inputs_struct
+
+
+@dataclass(frozen=True)
+class GraphCall:
+    """One call in a graph.
+
+    Attributes:
+        operation: The layer, model or operation that is called.
+        args: Positional arguments, tensors as `KerasTensor`s.
+        kwargs: Keyword arguments, likewise.
+        outputs: Its results, flattened, as `KerasTensor`s.
+    """
+
+    operation: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: Sequence[Any]
+
+
+def calls_of(graph: Graph) -> Iterator[GraphCall]:
+    """The calls of a graph in the order Keras makes them: nothing public tells order or arguments (3.0)."""
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            if not node.is_input and node.operation:
+                yield GraphCall(node.operation, node.arguments.args, node.arguments.kwargs, node.outputs)
+
+
+# --- what a layer does ----------------------------------------------------------------------------------
+
+
+def takes_training(operation: Any) -> bool:
+    """Whether a call takes `training`: the signature of a `call` that was replaced does not tell (3.0)."""
+    return bool(getattr(operation, "_call_has_training_arg", False))
+
+
+def noise_shape(layer: Layer, inputs: Tensor) -> tuple[int | None, ...] | None:
+    """Along which axes a spatial dropout shares its mask, else None: its classes alone know (3.0)."""
+    if not hasattr(layer, "_get_noise_shape"):
+        return None
+    return tuple(layer._get_noise_shape(inputs))
+
+
+def is_own_operation(operation: Any, names: Sequence[str]) -> bool:
+    """Whether it is one of Keras's operations of these names: their classes have no public ones (3.0)."""
+    kind = type(operation)
+    return kind.__module__.startswith("keras.src.ops.") and kind.__name__ in names
+
+
+def mask_of(tensor: Tensor) -> Tensor | None:
+    """Which time steps of a tensor count, as Keras notes on it: nothing public reads that (3.6)."""
+    return get_keras_mask(tensor)
+
+
+def set_mask(tensor: Tensor, mask: Tensor) -> None:
+    """Note on a tensor which time steps count, as Masking does: nothing public writes that (3.6)."""
+    set_keras_mask(tensor, mask)
+
+
+# --- what is changed for a while ------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def class_calls_replaced(instead: Mapping[Any, Callable[..., Any]]) -> Iterator[None]:
+    """Other `call`s in classes of layers, at any depth of a model: Keras has no hooks around them (3.0).
+
+    Args:
+        instead: For each class that has a `call` of its own another function of (layer, inputs, …).
+    """
+    originals = {cls: vars(cls)["call"] for cls in instead}
+    try:
+        for cls, call in instead.items():
+            cls.call = call
+        yield
+    finally:
+        for cls, original in originals.items():
+            cls.call = original
+
+
+@contextlib.contextmanager
+def calls_replaced(
+    layers: Iterable[Layer], by: Callable[[Layer, Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    """Other `call`s in single layers, past what Keras does when an attribute is set: it has no hooks (3.0).
+
+    Args:
+        layers: The layers, each once.
+        by: From a layer and its `call` to what is called instead.
+    """
+    before = [(layer, vars(layer).get("call")) for layer in layers]
+    try:
+        for layer, _ in before:
+            layer.__dict__["call"] = by(layer, layer.call)
+        yield
+    finally:
+        for layer, own in before:
+            if own is None:
+                layer.__dict__.pop("call", None)
+            else:
+                layer.__dict__["call"] = own
+
+
+@contextlib.contextmanager
+def losses_as_found(layers: Sequence[Layer]) -> Iterator[None]:
+    """No loss that a call adds stays: `losses` cannot be set, and a StatelessScope does not help (3.0)."""
+    found = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, values, ids in found:
+            layer._losses[:] = values
+            layer._loss_ids.clear()
+            layer._loss_ids.update(ids)
+
+
+def in_own_words(error: ModelError) -> ModelError:
+    """An error marked as told: Keras rewrites the message of any other that leaves a call (3.0)."""
+    error.__dict__["_keras_call_info_injected"] = True
+    return error
