@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from howsure.assess import assess, stream
 from howsure.conformance.promises import require
-from howsure.methods.protocol import Method, Needs
+from howsure.methods.protocol import Job, Method, Needs, Passes
+from howsure.outcomes.outcome import Estimates
+from howsure.prepare import prepare
 
 Array = NDArray[Any]
 
@@ -19,11 +21,12 @@ ROUNDING = 3e-6
 
 
 def check_method(method: Method, model: Any, x: Array) -> None:
-    """Check all that `howsure.methods.protocol` promises, through `howsure.assess`.
+    """Check all that `howsure.methods.protocol` promises: of what is drawn, and through `howsure.assess`.
 
     Args:
         method: What produces passes.
-        model: A model that has what the method needs, of any framework or behind the seam.
+        model: A model that has what the method needs, of any framework or behind the seam. Its answers are
+            classes or labels.
         x: (N, …) rows for it, N ≥ 4, of which the first is not repeated.
 
     Raises:
@@ -35,11 +38,14 @@ def check_method(method: Method, model: Any, x: Array) -> None:
     settings = json.loads(json.dumps(dict(method.settings)))
     require(bool(settings.get("name")), "Its settings have a name", settings)
     given = x.copy()
+    job = prepare(model, x, method, 3, 256)
+    passes = method.begin(job)
+    require(isinstance(passes, Passes), "What it begins are `Passes`", type(passes).__name__)
+    _check_draw(passes, job)
     told: list[tuple[int, int]] = []
     result = assess(model, x, method=method, seed=3, progress=lambda done, total: told.append((done, total)))
     require(np.array_equal(x, given), "Rows are left as they were")
-    require(len(result) == len(x), "Every row has an answer", len(result))
-    require(told[-1] == (len(x), len(x)), "Progress ends when all rows are done", told[-1:])
+    require(told[-1:] == [(len(x), len(x))], "Progress ends when all rows are done", told[-1:])
     done = [rows for rows, _ in told]
     require(done == sorted(done), "Progress goes forward", done)
     require(
@@ -47,7 +53,8 @@ def check_method(method: Method, model: Any, x: Array) -> None:
     )
     _check_numbers(result)
     again = assess(model, x, method=method, seed=3)
-    require(_near(again, result, 0.0), "The same seed gives the same numbers")
+    same = _near(again, result, 0.0) and np.array_equal(again.mc_error, result.mc_error, equal_nan=True)
+    require(same, "The same seed gives the same numbers")
     by_two = assess(model, x, method=method, seed=3, batch_size=2)
     require(_near(by_two, result, ROUNDING), "The batch size does not change the numbers")
     order = np.arange(len(x))[::-1].copy()
@@ -57,6 +64,40 @@ def check_method(method: Method, model: Any, x: Array) -> None:
     require(len(none) == 0, "No rows give no answers", len(none))
     blocks = list(stream(model, x, method=method, seed=3))
     require(sum(map(len, blocks)) == len(x), "Blocks hold every row once", [len(block) for block in blocks])
+
+
+def _check_draw(passes: Passes, job: Job) -> None:
+    """Estimates of every row and column, whatever rows are in a block."""
+    numbers, columns = np.arange(job.total), len(job.outcome.families)
+    told: list[int] = []
+    drawn = passes.draw(numbers, told.append)
+    require(isinstance(drawn, Estimates), "What it draws are `Estimates`", type(drawn).__name__)
+    require(
+        drawn.mean.shape == (job.total, columns),
+        "Every row has an estimate in every column",
+        (drawn.mean.shape, (job.total, columns)),
+    )
+    for name in ("error", "squared_error", "variance"):
+        found = getattr(drawn, name)
+        require(found.shape == drawn.mean.shape, f"Every estimate has its `{name}`", found.shape)
+        require(not (found < 0).any(), f"`{name}` is not below 0", np.min(found))
+    require(drawn.passes.shape == (job.total,), "Every row has a number of passes", drawn.passes.shape)
+    require(np.isfinite(drawn.mean).all(), "Estimates are finite")
+    require(np.isfinite(drawn.squared_error).all(), "Squared errors are finite")
+    known = drawn.error[np.isfinite(drawn.error)]
+    least = np.broadcast_to(job.outcome.least_error, drawn.error.shape)[np.isfinite(drawn.error)]
+    require(
+        ((known >= least) | (known == 0)).all(),
+        "An error is no less than the least of its column, or exactly 0",
+    )
+    require(sum(told) == job.total, "Progress counts every row once", sum(told))
+    again = passes.draw(numbers, lambda rows: None)
+    same = np.array_equal(again.mean, drawn.mean) and np.array_equal(again.error, drawn.error, equal_nan=True)
+    require(same, "Drawn again, rows have the same numbers")
+    for block, where in ((numbers[::2], "in another block"), (numbers[:1], "in a block of its own")):
+        other = passes.draw(block, lambda rows: None)
+        apart = np.max(np.abs(other.mean - drawn.mean[block]))
+        require(apart <= ROUNDING, f"A row has the same numbers {where}", apart)
 
 
 def _check_numbers(result: Any) -> None:

@@ -28,6 +28,7 @@ def check_outcome(outcome: Outcome, raw: Array) -> None:
     Raises:
         AssertionError: A promise is broken.
     """
+    require(bool(outcome.name), "An outcome has a name", outcome.name)
     numbers, given = np.arange(raw.shape[1]), raw.copy()
     values = outcome.values(raw, numbers)
     require(
@@ -40,6 +41,8 @@ def check_outcome(outcome: Outcome, raw: Array) -> None:
     require(np.array_equal(raw, given), "Raw outputs are left as they were")
     one = outcome.values(raw[:1], numbers)
     require(_close(one[0], values[0]), "A pass is read by itself, whatever passes are beside it")
+    turned = outcome.values(raw[:, ::-1], numbers[::-1])
+    require(_close(turned, values[:, ::-1]), "A row is read by itself, whatever rows are beside it")
     _check_columns(outcome, values)
     _check_sums(outcome, values)
     _check_result(outcome, values, numbers)
@@ -96,6 +99,7 @@ def _check_sums(outcome: Outcome, values: Array) -> None:
     require(enough.shape == every.shape and enough.dtype == bool, "`is_enough` says yes or no for each row")
     never = outcome.is_enough(at_once, np.full_like(at_once, np.inf), 0.01)
     require(not never.any(), "No row has enough whose errors are infinite")
+    require(enough.all(), "Every row has enough whose errors are 0")
 
 
 def _check_result(outcome: Outcome, values: Array, numbers: NDArray[np.int64]) -> None:
@@ -107,7 +111,8 @@ def _check_result(outcome: Outcome, values: Array, numbers: NDArray[np.int64]) -
     require(len(result) == len(mean), "The result has a row for each row", len(result))
     require(isinstance(str(result[0]), str) and str(result[0]) != "", "A row of the result prints as words")
     joined = type(result).joined([result[:1], result[1:]])
-    require(len(joined) == len(result), "Parts of a result join", len(joined))
+    same = len(joined) == len(result) and [*map(str, joined)] == [*map(str, result)]
+    require(same, "Parts of a result join to the whole", len(joined))
     nothing = Estimates(mean[:0], error[:0], error[:0], error[:0], passes[:0])
     empty = outcome.result(nothing, replace(told, row=numbers[:0]))
     require(len(empty) == 0, "A result of no rows is one of no rows", len(empty))

@@ -17,12 +17,15 @@ The engine knows of an answer no more than this: every column's plain mean over 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from howsure.models.protocol import ModelInfo
+from howsure.results.verdict import Thresholds
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -81,6 +84,20 @@ class Outcome(ABC):
 
     name: ClassVar[str]
     """One word for it."""
+
+    @classmethod
+    def of(
+        cls, info: ModelInfo, outputs: str | None, names: Sequence[str] | None, thresholds: Thresholds
+    ) -> Self | None:
+        """The outcome of a model, or None where it is another; asked of those in `howsure.outcomes.OUTCOMES`.
+
+        Args:
+            info: Of the model.
+            outputs: What the caller declared, or None.
+            names: Names of the values, or None.
+            thresholds: Where the verdicts lie.
+        """
+        return None
 
     @property
     @abstractmethod

@@ -251,7 +251,8 @@ class Result(Generic[OneRow]):
             for name in cls._setting_names():
                 if name in _NOT_IN_OLDER_FILES:
                     given[name] = settings.get(name, _NOT_IN_OLDER_FILES[name])
-            given["thresholds"] = Thresholds(**given["thresholds"])
+            if "thresholds" in given:
+                given["thresholds"] = Thresholds(**given["thresholds"])
             arrays = {
                 column.name: column.from_arrow(table[column.name], len(given[cls.names]))
                 for column in cls.columns

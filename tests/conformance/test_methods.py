@@ -17,14 +17,14 @@ def network(steps, trained_for="classes", **settings):
     return ArrayModel("network", ONE_INPUT, steps, trained_for=trained_for, **settings)
 
 
-MODELS = {
+MODELS = {  # by outcome, and what is special about the model
     "classes": lambda: network(two_layers(Dropout(0.4))),
-    "two classes": lambda: network(two_layers(Dropout(0.4), "sigmoid", 1)),
-    "logits": lambda: network(two_layers(Dropout(0.4), "linear")),
+    "classes of one sigmoid": lambda: network(two_layers(Dropout(0.4), "sigmoid", 1)),
+    "classes of logits": lambda: network(two_layers(Dropout(0.4), "linear")),
     "labels": lambda: network(two_layers(Dropout(0.4), "sigmoid", 5), "several labels"),
-    "label logits": lambda: network(two_layers(Dropout(0.4), "linear", 4), "several labels"),
-    "skip": lambda: network(skip()),
-    "one pass at a time": lambda: network(two_layers(Dropout(0.4)), fold=None),
+    "labels of logits": lambda: network(two_layers(Dropout(0.4), "linear", 4), "several labels"),
+    "classes past a skip": lambda: network(skip()),
+    "classes, one pass at a time": lambda: network(two_layers(Dropout(0.4)), fold=None),
 }
 METHODS = {
     "softmax": lambda model, x: howsure.Softmax(),
@@ -39,11 +39,11 @@ METHODS = {
         model, x, np.arange(len(x)) % max(2, model.info.output_shape[0]), passes=8
     ),
 }
-WITHOUT = {(method, model) for method in ("laplace",) for model in ("labels", "label logits")}
+WITHOUT = {(method, model) for method in ("laplace",) for model in ("labels", "labels of logits")}
 """Last-layer Laplace is for one class per row."""
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", MODELS, ids="arrays, {}".format)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_keeps_to_the_seam(method, model):
     made = MODELS[model]()

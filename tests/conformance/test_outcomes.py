@@ -23,12 +23,15 @@ def raw(classes, end, passes=7, rows=9):
 
 
 OUTCOMES = {
-    "probabilities": (Classes("m", "probabilities", "float32", NAMES, LIMITS), raw(5, "softmax")),
-    "logits": (Classes("m", "logits", "float32", NAMES, LIMITS), raw(5, "linear")),
-    "one sigmoid": (Classes("m", "probabilities", "float32", ("no", "yes"), LIMITS), raw(1, "sigmoid")),
-    "one logit": (Classes("m", "logits", "float32", ("no", "yes"), LIMITS), raw(1, "linear")),
-    "labels": (Labels("m", "label-probabilities", NAMES, LIMITS), raw(5, "sigmoid")),
-    "label logits": (Labels("m", "label-logits", NAMES, LIMITS), raw(5, "linear")),
+    "classes of probabilities": (Classes("m", "probabilities", "float32", NAMES, LIMITS), raw(5, "softmax")),
+    "classes of logits": (Classes("m", "logits", "float32", NAMES, LIMITS), raw(5, "linear")),
+    "classes of one sigmoid": (
+        Classes("m", "probabilities", "float32", ("no", "yes"), LIMITS),
+        raw(1, "sigmoid"),
+    ),
+    "classes of one logit": (Classes("m", "logits", "float32", ("no", "yes"), LIMITS), raw(1, "linear")),
+    "labels of probabilities": (Labels("m", "label-probabilities", NAMES, LIMITS), raw(5, "sigmoid")),
+    "labels of logits": (Labels("m", "label-logits", NAMES, LIMITS), raw(5, "linear")),
 }
 
 

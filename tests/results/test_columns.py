@@ -10,7 +10,7 @@ import pytest
 
 import howsure
 from howsure.results.certainty import Certainty
-from howsure.results.columns import WIDE
+from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column, Result
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.sentences import MultilabelRow, Row
 
@@ -146,3 +146,24 @@ def test_a_table_written_now_is_that_written_before():
     assert now.schema.equals(before.schema)
     for name in before.column_names:
         np.testing.assert_equal(now[name].to_pylist(), before[name].to_pylist(), name)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Heights(Result):
+    """A result without verdicts."""
+
+    metres: np.ndarray
+    row: np.ndarray
+    names_of_heights: tuple[str, ...]
+    columns = (
+        Column("row", PER_ROW, INTEGER, "from 0", "number of the row"),
+        Column("metres", WIDE, FLOAT, "m", "heights"),
+    )
+    names = "names_of_heights"
+
+
+def test_a_result_without_thresholds_is_saved_and_read(tmp_path):
+    Heights(np.array([[1.5, 2.5]]), np.array([7]), ("left", "right")).save(tmp_path / "heights.parquet")
+    found = Heights.load(tmp_path / "heights.parquet")
+    assert found.metres.tolist() == [[1.5, 2.5]]
+    assert (found.row.tolist(), found.names_of_heights) == ([7], ("left", "right"))
