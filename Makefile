@@ -19,12 +19,16 @@ setup: .venv/.ready           ## everything a developer needs, all three backend
 demo: .venv-demo/.ready       ## train the question's CNN, show its coin flips, write demo/
 	.venv-demo/bin/howsure demo
 
+# Two processes share the files of tests, so each gets one thread; a page runs in one of them, in its order.
+TWO_AT_A_TIME = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
+COVERED = --cov=howsure --cov-append
+
 test: .venv/.ready            ## framework-free tests once, the rest once per backend, then coverage
 	.venv/bin/python -m coverage erase
-	.venv/bin/python -m pytest --cov=howsure --cov-append --cov-report= --ignore=tests/keras
-	KERAS_BACKEND=tensorflow .venv/bin/python -m pytest --cov=howsure --cov-append --cov-report= tests/keras
-	KERAS_BACKEND=torch .venv/bin/python -m pytest --cov=howsure --cov-append --cov-report= tests/keras
-	KERAS_BACKEND=jax .venv/bin/python -m pytest --cov=howsure --cov-append --cov-report=term tests/keras
+	$(TWO_AT_A_TIME) $(COVERED) --cov-report= --ignore=tests/keras
+	KERAS_BACKEND=tensorflow $(TWO_AT_A_TIME) $(COVERED) --cov-report= tests/keras
+	KERAS_BACKEND=torch $(TWO_AT_A_TIME) $(COVERED) --cov-report= tests/keras
+	KERAS_BACKEND=jax $(TWO_AT_A_TIME) $(COVERED) --cov-report=term tests/keras
 
 # Of Keras, howsure reads a few parts that are private; these tests say whether they are still there.
 .venv-oldest/.ready: pyproject.toml

@@ -243,14 +243,14 @@ def test_the_spread_is_that_of_fresh_data_sets(method, data_sets):
         module._mapped(method, module._chosen(method, seed, *draw(seed=seed)), fresh.probabilities)
         for seed in range(100, 100 + data_sets)
     ]
-    claimed = []
-    for seed in range(5):
+    claimed, calibrations = [], 3
+    for seed in range(calibrations):
         p, labels = draw(seed=seed)
         claimed.append(calibrate(certainty_of(p), labels, method=method).spread(fresh))
     assert claimed[0].shape == fresh.probabilities.shape
     ratio = np.sqrt(np.mean(np.square(claimed)) / np.mean(np.var(scattered, axis=0, ddof=1)))
-    # In logarithms: the scatter's own error, that of five data sets' spread, and of 50 replicas in each.
-    error = np.sqrt(1 / (2 * (data_sets - 1)) + 1 / (2 * 5 * 49) + 0.1**2 / 5)
+    # In logarithms: the scatter's own error, that of the calibrations' spread, and of 50 replicas in each.
+    error = np.sqrt(1 / (2 * (data_sets - 1)) + 1 / (2 * calibrations * 49) + 0.1**2 / calibrations)
     assert abs(np.log(ratio)) < 4 * error
 
 
@@ -468,9 +468,9 @@ def test_too_high_percentages_are_mended(method):
 
 @pytest.mark.parametrize("method", ["temperature", "vector", "isotonic"])
 def test_scores_are_not_optimistic_where_nothing_is_to_be_gained(method):
-    claimed, learnt, actual, verdicts = [], [], [], []
+    claimed, learnt, actual, verdicts, seeds = [], [], [], [], 24
     fresh, fresh_labels = draw(rows=5000, temperature=1.0, seed=999)
-    for seed in range(40):
+    for seed in range(seeds):
         p, labels = draw(rows=60, temperature=1.0, seed=seed)
         calibrator = calibrate(certainty_of(p), labels, method=method, seed=seed)
         claimed.append(calibrator.differences["nll"].value)
@@ -478,13 +478,13 @@ def test_scores_are_not_optimistic_where_nothing_is_to_be_gained(method):
         mapped = module._mapped(method, calibrator.parameters, fresh)
         actual.append(nll_of(mapped, fresh_labels) - nll_of(fresh, fresh_labels))
         verdicts.append(calibrator.helps)
-    error = np.std(claimed, ddof=1) / np.sqrt(40)
+    error = np.std(claimed, ddof=1) / np.sqrt(seeds)
     # Scores of the rows it was learnt from promise a gain; out of fold there is none, and there is none.
-    assert np.mean(learnt) < -2 * np.std(learnt, ddof=1) / np.sqrt(40)
+    assert np.mean(learnt) < -2 * np.std(learnt, ddof=1) / np.sqrt(seeds)
     assert np.mean(actual) > 0
     assert np.mean(claimed) > np.mean(actual) - 4 * error
-    # One-sided 2.5 % of 40, and four standard errors.
-    assert verdicts.count("better") <= 1 + 4 * np.sqrt(40 * 0.025 * 0.975)
+    # One-sided 2.5 %, and four standard errors.
+    assert verdicts.count("better") <= seeds * 0.025 + 4 * np.sqrt(seeds * 0.025 * 0.975)
 
 
 def test_folds_hold_a_fifth_of_every_class():

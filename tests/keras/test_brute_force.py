@@ -1,5 +1,7 @@
 """Every architecture against Keras's own dropout: 4,000 copies of each row, BatchNorm frozen."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -30,15 +32,21 @@ def brute_force(model, x):
     return outputs.reshape(ROWS, PASSES, -1).transpose(1, 0, 2).astype(np.float64)
 
 
+@functools.cache
+def known(name):
+    """A network, rows, and Keras's own passes over them."""
+    model = build(name)
+    x = rows_for(model)
+    return model, x, brute_force(model, x)
+
+
 def entropy(p):
     return -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=-1)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_agrees_with_keras_own_dropout(name):
-    model = build(name)
-    x = rows_for(model)
-    expected = brute_force(model, x)
+    model, x, expected = known(name)
     error = expected.std(axis=0) / np.sqrt(PASSES)
     assert error.max() > 1e-4, "the network is too sure of itself to tell anything"
     for balanced in (False, True):
@@ -53,11 +61,9 @@ def test_agrees_with_keras_own_dropout(name):
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_variance_over_passes_is_that_of_keras(name):
-    model = build(name)
     if name == "gaussian_noise":
         pytest.skip("predict_with_uncertainty leaves noise off")
-    x = rows_for(model)
-    expected = brute_force(model, x)
+    model, x, expected = known(name)
     mean, variance = howsure.predict_with_uncertainty(model, x, n_iter=2000, seed=2)
     assert mean.shape == variance.shape == (ROWS, 3)
     centred = (expected - expected.mean(axis=0)) ** 2

@@ -379,18 +379,6 @@ def test_rate_0_is_no_randomness():
 # --- what the mean is a mean of ---------------------------------------------------------------
 
 
-def test_probabilities_are_averaged_and_neither_logits_nor_votes():
-    """One unit, kept in 3 of 4 passes: these lean to 0 by a hair, the fourth is sure of 1."""
-    last = layers.Dense(2)
-    model = keras.Sequential([keras.Input((1,)), layers.Dropout(0.25), last])
-    last.set_weights([np.array([[20.04 * 0.75, 0.0]]), np.array([0.0, 20.0])])
-    certainty = assess(model, np.ones((1, 1), "float32"), method=howsure.MCDropout(passes=40))
-    kept = 1 / (1 + np.exp(-0.04))
-    assert certainty.probabilities[0] == pytest.approx([0.75 * kept, 1 - 0.75 * kept], abs=1e-5)
-    assert certainty.label[0] == 1, "three of four passes vote for 0"
-    assert certainty.probabilities[0, 1] < 0.7, "the softmax of the mean logits is 0.99"
-
-
 def test_logits_that_look_like_probabilities_are_logits():
     last = layers.Dense(2)
     model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), last])
@@ -441,37 +429,7 @@ def test_a_softmax_over_the_rows_is_no_distribution_over_classes(over_rows):
         assess(model, rows())
 
 
-def test_a_row_says_what_else_it_could_be():
-    model = sequential(layers.Dropout(0.5))
-    certainty = assess(model, rows(), class_names=["six", "eight", "nine"])
-    undecided = certainty[certainty.most_undecided(1)[0]]
-    assert f"'{undecided.label_name}'" in str(undecided)
-    assert f"'{undecided.runner_up_name}'" in str(undecided)
-
-
 # --- seeds ------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def bare():
-    """A network whose output is its mask."""
-    return keras.Sequential([keras.Input((4000,)), layers.Dropout(0.5)])
-
-
-def test_adjacent_seeds_do_not_repeat_masks(bare):
-    x = np.ones((1, 4000), "float32")
-    means = [howsure.predict_with_uncertainty(bare, x, n_iter=2, seed=seed)[0][0] for seed in range(5)]
-    correlations = np.corrcoef(means)[~np.eye(5, dtype=bool)]
-    assert np.all(np.abs(correlations) < 5 / np.sqrt(4000))
-
-
-def test_passes_are_independent_of_each_other_and_the_same_for_every_row(bare):
-    mean, variance = howsure.predict_with_uncertainty(bare, np.ones((7, 4000), "float32"), n_iter=2)
-    assert np.all(mean == mean[0])
-    assert np.all(variance == variance[0])
-    # Two fair coins: 0, 1 or 2 heads with frequencies 1/4, 1/2, 1/4.
-    frequency = np.bincount(mean[0].round().astype(int), minlength=3) / 4000
-    assert np.all(np.abs(frequency - [0.25, 0.5, 0.25]) < 5 * np.sqrt(0.25 / 4000))
 
 
 @pytest.mark.parametrize("seed", [None, 3])

@@ -1,0 +1,106 @@
+"""A pilot on a network whose late dropout is cheap splits it, and the plan depends on the rows alone."""
+
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.data.rows import InputSpec
+from howsure.models.arrays import ArrayModel, Dropout
+from tests.sampling.networks import dense, late_is_cheap, same
+
+
+@pytest.fixture(scope="module")
+def network():
+    return late_is_cheap()
+
+
+@pytest.fixture(scope="module")
+def plan(network):
+    return howsure.plan(*network)
+
+
+def nothing_is_cheap():
+    random = np.random.default_rng(3)
+    steps = {
+        "one": (dense(random, 4, 6, "relu"), "x"),
+        "drop": (Dropout(0.5), "one"),
+        "two": (dense(random, 6, 5, "relu"), "drop"),
+        "late": (Dropout(0.25), "two"),
+        "output": (dense(random, 5, 3, "softmax"), "late"),
+    }
+    x = random.normal(size=(3, 4)).astype("float32")
+    return ArrayModel("small", [InputSpec("x", (4,), "float32")], steps), x
+
+
+def test_the_late_dropout_is_split(plan):
+    assert plan.design.widths == (1, 64)
+    assert plan.design.cells == 5
+    assert plan.design.cost == pytest.approx(0.3 + 0.699 + 64 * 0.001)
+
+
+def test_the_plan_does_not_depend_on_the_order_of_rows_or_on_copies(network, plan):
+    model, x = network
+    for rows in (x[::-1], np.concatenate([x, x[:7]])):
+        other = howsure.plan(model, rows)
+        assert other.design.widths == plan.design.widths
+        for errors, same_errors in (
+            (other.design.one, plan.design.one),
+            (other.design.group, plan.design.group),
+        ):
+            for constants, same_constants in zip(astuple(errors), astuple(same_errors), strict=True):
+                assert np.array(constants) == pytest.approx(np.array(same_constants), rel=1e-3, abs=1e-7)
+
+
+def test_without_a_plan_the_order_of_rows_does_not_matter_either(network):
+    model, x = network
+    order = np.random.default_rng(1).permutation(len(x))
+    same(howsure.assess(model, x)[order], howsure.assess(model, x[order]))
+
+
+def test_where_no_layer_is_cheap_the_plan_is_flat():
+    model, x = nothing_is_cheap()
+    plan = howsure.plan(model, x)
+    assert plan.design.is_flat
+    text = str(howsure.audit(model, plan=plan))
+    assert f"in balanced groups of {plan.design.late[0]}" in text
+
+
+def test_few_passes_and_independent_ones_are_flat(network):
+    assert howsure.plan(*network, howsure.MCDropout(max_passes=39)).design.is_flat
+    for method in (howsure.MCDropout(max_passes=10), howsure.MCDropout(balanced=False)):
+        assert howsure.plan(*network, method) == howsure.Plan()
+
+
+def test_a_saved_plan_gives_the_same_numbers(network, plan, tmp_path):
+    model, x = network
+    plan.save(tmp_path / "plan.json")
+    loaded = howsure.Plan.load(tmp_path / "plan.json")
+    assert loaded == plan
+    first, again = (howsure.assess(model, x, method=howsure.MCDropout(plan=each)) for each in (plan, loaded))
+    np.testing.assert_array_equal(first.probabilities, again.probabilities)
+
+
+def test_the_plan_is_saved_with_the_result(network, plan, tmp_path):
+    model, x = network
+    howsure.assess(model, x, method=howsure.MCDropout(plan=plan)).save(tmp_path / "c.parquet")
+    saved = howsure.load(tmp_path / "c.parquet").plan
+    assert saved["design"]["widths"] == list(plan.design.widths)
+    assert saved["design"]["group"]["usual_early"] == [list(ends) for ends in plan.design.group.usual_early]
+    assert saved["precision"] == "float32"
+
+
+def test_a_plan_of_another_model_is_refused(plan):
+    model, x = nothing_is_cheap()
+    with pytest.raises(howsure.InputError, match="made for another model"):
+        howsure.assess(model, x, method=howsure.MCDropout(plan=plan))
+
+
+def test_the_audit_tells_the_plan(network, plan):
+    model, _ = network
+    text = str(howsure.audit(model, plan=plan))
+    assert "1 mask at 'early', 64 for each of these at 'late'" in text
+    assert "float32" in text
+    assert "through all random layers" in str(howsure.audit(model, plan=howsure.Plan()))
+    assert "plan" not in str(howsure.audit(model))
