@@ -8,7 +8,7 @@ from typing import Any
 from howsure.arguments import check_type, check_whole
 from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
-from howsure.methods.protocol import Job, Method
+from howsure.methods.protocol import Job, Method, is_method
 from howsure.models.adapt import adapt, capable, check_prediction, warn_of_raw_images
 from howsure.models.protocol import PassModel
 from howsure.outcomes import outcome_of
@@ -19,7 +19,7 @@ from howsure.sampling.randomness import check_random
 
 def check_method(method: object) -> None:
     """Raise an `InputError` unless this is a method."""
-    if isinstance(method, type) or not isinstance(method, Method):
+    if not is_method(method):
         raise InputError(
             "`method` cannot be used",
             expected="howsure.MCDropout(), Softmax(), Ensemble([…]), Augmentation([…]) or LastLayerLaplace",

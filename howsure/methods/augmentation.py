@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from howsure.errors import InputError
-from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.members import begin_members
-from howsure.methods.protocol import Job, Needs, Passes, Standing
+from howsure.methods.protocol import Job, Method, Needs, Passes, Standing, is_method
 from howsure.methods.softmax import Softmax
 from howsure.shifts import Shift
 
@@ -35,7 +34,7 @@ class Augmentation:
     """
 
     changes: Sequence[Shift]
-    each: Softmax | MCDropout = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
+    each: Method = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
 
     in_words = "The mean of what the network says of a row and of slightly changed versions of it."
 
@@ -47,10 +46,10 @@ class Augmentation:
                 expected="a list of at least one function, such as howsure.shifts.rotated(10)",
                 received=repr(self.changes),
             )
-        if not isinstance(self.each, (Softmax, MCDropout)):
+        if not is_method(self.each):
             raise InputError(
                 "`each` cannot be used",
-                expected="howsure.Softmax() or howsure.MCDropout(…)",
+                expected="a method such as howsure.Softmax() or howsure.MCDropout(…)",
                 received=repr(self.each),
             )
         object.__setattr__(self, "changes", tuple(self.changes))

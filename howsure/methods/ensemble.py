@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.members import begin_members
-from howsure.methods.protocol import Job, Needs, Passes, Standing
+from howsure.methods.protocol import Job, Method, Needs, Passes, Standing, is_method
 from howsure.methods.softmax import Softmax
 from howsure.words import upper
 
@@ -32,7 +32,7 @@ class Ensemble:
     """
 
     others: Sequence[Any]
-    each: Softmax | MCDropout = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
+    each: Method = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
 
     in_words = "The mean of several networks that were trained from different starts."
 
@@ -44,7 +44,7 @@ class Ensemble:
                 received=f"{type(self.others).__name__}"
                 + (" of none" if isinstance(self.others, (list, tuple)) else ""),
             )
-        if not isinstance(self.each, (Softmax, MCDropout)):
+        if not is_method(self.each) or self.each.needs.fitted:
             raise InputError(
                 "`each` cannot be used",
                 expected="howsure.Softmax() or howsure.MCDropout(…)",
@@ -60,7 +60,7 @@ class Ensemble:
     @property
     def needs(self) -> Needs:
         """What each member needs."""
-        return self.each.needs
+        return replace(self.each.needs, fitted=True)
 
     def begin(self, job: Job) -> Passes:
         """Each model begins by itself."""

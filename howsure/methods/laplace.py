@@ -252,7 +252,7 @@ class LastLayerLaplace:
     @property
     def needs(self) -> Needs:
         """Features of the last layer."""
-        return Needs(FeatureModel)
+        return Needs(FeatureModel, fitted=True)
 
     def begin(self, job: Job) -> Passes:
         """Features are computed once for each block.

@@ -30,10 +30,12 @@ class Needs:
     Attributes:
         model: `Model`, `PassModel` or `FeatureModel`.
         gaussian_noise: Whether layers that add noise are to be random too.
+        fitted: Whether it was made for one model, so that it cannot serve another.
     """
 
     model: Any
     gaussian_noise: bool = False
+    fitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,3 +166,8 @@ class Method(Protocol):
     def why(self, standing: Standing) -> Iterator[str]:
         """Sentences that explain how it stands beside the yardstick, if there is anything to explain."""
         ...
+
+
+def is_method(value: object) -> bool:
+    """Whether this is a method, and not the class of one."""
+    return isinstance(value, Method) and not isinstance(value, type)

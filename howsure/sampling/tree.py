@@ -108,18 +108,18 @@ class Tree:
         cells = int(sums.units[rows[0]]) if len(rows) else design.cells
         groups = max(1, cells // design.cells)
         mean, late = sums.mean[rows], sums.late[rows] / cells
-        variance = sums.within[rows] / (cells * design.passes)
+        within = sums.within[rows] / (cells * design.passes)
         spread = np.zeros_like(mean)
         if cells > groups:
             spread = outcome.spread(sums.between[rows] / (design.passes * (cells - groups)))
         error = design.one if cells < design.cells else design.group
-        own = error.own(mean, variance, spread, cells - groups, outcome)
+        own = error.own(mean, within, spread, cells - groups, outcome)
         squared = error.squared(mean, late * groups / cells, own, outcome) / groups
         return Estimates(
             mean,
             np.maximum(np.sqrt(squared), outcome.least_error),
             late / cells + own / groups,
-            variance,
+            sums.variance(rows),
             np.full(len(rows), cells * design.passes),
         )
 

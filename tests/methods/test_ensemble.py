@@ -96,6 +96,8 @@ def test_members_that_agree_have_no_mutual_information():
         ({"others": []}, "at least one more model"),
         ({"others": object()}, "at least one more model"),
         ({"others": [1], "each": "softmax"}, "`each` cannot be used"),
+        ({"others": [1], "each": howsure.Softmax}, "`each` cannot be used"),
+        ({"others": [1], "each": howsure.Ensemble([2])}, "`each` cannot be used"),
     ],
 )
 def test_what_is_no_ensemble_is_refused(arguments, message):
