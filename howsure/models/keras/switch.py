@@ -52,6 +52,9 @@ class Draws(Protocol):
         ...
 
 
+CALLS = 8
+"""Calls of a layer that are compared to see whether it draws; two calls of a small one may well agree."""
+
 _active: ContextVar[Draws | None] = ContextVar("howsure_draws", default=None)
 
 _one_at_a_time = threading.RLock()
@@ -338,16 +341,16 @@ def draws_of_its_own(
 ) -> bool:
     """Whether a user's layer draws random numbers that no switched layer draws for it.
 
-    It is called twice, Keras's random layers doing nothing, on the same made-up inputs; no state
+    It is called several times, Keras's random layers doing nothing, on the same made-up inputs; no state
     leaves the call. Different outputs come from a draw of its own.
     """
     args, kwargs = _made_up_arguments(layer, arguments, training)
     with switched(Still()), quiet([layer, *private.layers_below(layer)]):
-        first, second = layer(*args, **kwargs), layer(*args, **kwargs)
-    pairs = zip(keras.tree.flatten(first), keras.tree.flatten(second), strict=True)
+        first, *others = (keras.tree.flatten(layer(*args, **kwargs)) for _ in range(CALLS))
     return any(
         not np.array_equal(ops.convert_to_numpy(a), ops.convert_to_numpy(b), equal_nan=True)
-        for a, b in pairs
+        for other in others
+        for a, b in zip(first, other, strict=True)
         if keras.ops.is_tensor(a)
     )
 
