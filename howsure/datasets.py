@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import importlib
 import importlib.util
 import io
 import os
@@ -175,7 +176,7 @@ def _keep(arrays: dict[str, Bytes], path: Path) -> str:
 def _from_keras() -> dict[str, Bytes]:
     """MNIST as Keras downloads and keeps it, silently; a closed network is noticed within seconds."""
     try:
-        import keras
+        keras = importlib.import_module("keras")
     except ImportError as error:
         raise FileError(f"Keras cannot be imported ({error})") from error
     before = socket.getdefaulttimeout()

@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.errors import InputError
 from howsure.models.protocol import ModelInfo
 from howsure.results.verdict import Thresholds
 
@@ -78,8 +79,8 @@ class Told:
 class Outcome(ABC):
     """What the answer of a row is.
 
-    A subclass says at least `width`, `values`, `is_enough`, `result` and `check_truth`. The rest has defaults
-    that hold for plain numbers, whose error goes by nothing but what the passes over a row show.
+    A subclass says at least `width`, `values`, `is_enough` and `result`. The rest has defaults that hold
+    for plain numbers, whose error goes by nothing but what the passes over a row show.
     """
 
     name: ClassVar[str]
@@ -130,9 +131,14 @@ class Outcome(ABC):
     def result(self, estimates: Estimates, told: Told) -> Any:
         """What `howsure.assess` returns for these rows."""
 
-    @abstractmethod
     def check_truth(self, labels: ArrayLike, rows: int) -> None:
         """Raise an `InputError` unless these are true answers of so many rows."""
+        if np.shape(labels)[:1] != (rows,):
+            raise InputError(
+                "The true answers do not fit the rows",
+                expected=f"{rows} of them",
+                received=f"an array of shape {np.shape(labels)}",
+            )
 
     def derived(self, values: Floats, reference: Floats) -> Floats:
         """(W, n, C − K) more numbers of each pass whose plain means are estimates.
