@@ -96,7 +96,7 @@ def test_smaller_limits_change_no_number(monkeypatch):
     """As many numbers as one tensor may hold, and with TensorFlow twice as many while a trunk is computed."""
     model, x, method = build_with_a_head()
     whole = howsure.assess(model, x, method=method)
-    monkeypatch.setattr("howsure.models.keras.model.LARGEST_FOLD", 600)
+    monkeypatch.setattr("howsure.tuning.LARGEST_FOLD", 600)
     forget(model)
     adapter, _ = adapt(model, x, gaussian_noise=False)
     # Behind the first convolution, and before the dropout.
