@@ -79,7 +79,8 @@ def summary(certainty: Certainty | MultilabelCertainty) -> str:
     Of several labels per row it counts answers, one for each label of each row.
 
     Example:
-        Of 1,000 images the model is sure of 930 (right on 929, 99.9 %), leans towards an answer on …
+        >>> print(summary(howsure.assess(model, x).with_truth(labels)))
+        Of 500 images the model is sure of 232 (right on 232, ...
     """
     if not len(certainty):
         return f"There were no {certainty.kind}s to assess."

@@ -127,8 +127,12 @@ def abstain(
             not allow, with what would do. At least one row is accepted otherwise.
 
     Example:
-        >>> abstention = abstain(certainty, labels, risk=0.01)  # doctest: +SKIP
-        >>> for_a_person = abstention(new)                      # doctest: +SKIP
+        >>> abstention = abstain(howsure.assess(model, x), labels, risk=0.05)
+        >>> print(abstention)
+        Hand 12.6 % (9.8 to 15.8 %) of the rows to a person: at most 5 % of the rest are ...
+        >>> for_a_person = abstention(howsure.assess(model, x_new))
+        >>> print(for_a_person.sum(), "of", len(x_new))
+        31 of 200
     """
     check_share("risk", risk)
     check_share("confidence", confidence)

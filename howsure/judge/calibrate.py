@@ -479,8 +479,12 @@ def calibrate(
             (except with `temperature`).
 
     Example:
-        >>> calibrator = howsure.calibrate(certainty, labels)  # doctest: +SKIP
-        >>> mended = calibrator(howsure.assess(model, x))      # doctest: +SKIP
+        >>> calibrator = howsure.calibrate(howsure.assess(model, x), labels)
+        >>> certainty = howsure.assess(model, x_new)
+        >>> for one in (certainty, calibrator(certainty)):
+        ...     print(one[1])
+        90 ± 2 % '0', or '9' (6 %): leaning. The image itself is ambiguous.
+        98.2 ± 0.6 % '0': sure.
     """
     if method not in METHODS:
         raise InputError(

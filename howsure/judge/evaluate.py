@@ -282,8 +282,15 @@ def evaluate(
         InputError: No labels, labels that do not fit, or fewer than two rows.
 
     Example:
-        >>> print(howsure.evaluate(certainty, labels))                             # doctest: +SKIP
-        >>> howsure.evaluate(a, labels).minus(howsure.evaluate(b, labels))["nll"]  # doctest: +SKIP
+        >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
+        >>> print(howsure.evaluate(dropout, labels))
+        500 rows
+        accuracy           0.914 (0.891 to 0.939)
+        nll                0.232 (0.196 to 0.269)
+        brier              0.119 (0.095 to 0.142)
+        ...
+        >>> print(howsure.evaluate(dropout, labels).minus(howsure.evaluate(plain, labels))["nll"])
+        0.039 (0.030 to 0.047)
     """
     if isinstance(certainty, MultilabelCertainty):
         if outside is not None:

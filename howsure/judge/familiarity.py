@@ -127,8 +127,12 @@ def familiarity(
         InputError: Arguments that cannot be used, too few rows, or features that do not vary.
 
     Example:
-        >>> known = familiarity(train, labels, held_out, score="mahalanobis")  # doctest: +SKIP
-        >>> new_rows[known.unfamiliar(new)]                                    # doctest: +SKIP
+        >>> train, held_out = howsure.features_of(model, x_train), howsure.features_of(model, x_held_out)
+        >>> known = familiarity(train, labels_train, held_out, score="mahalanobis")
+        >>> for name, rows in {"digits": x_new, "letters": letters}.items():
+        ...     print(f"{known.unfamiliar(howsure.features_of(model, rows)).mean():.0%} of the {name}")
+        2% of the digits
+        39% of the letters
     """
     if score not in SCORES:
         raise InputError("The score is unknown", expected=quoted(SCORES), received=repr(score))

@@ -62,7 +62,13 @@ def hand_over(
         FileError: The file cannot be written.
 
     Example:
-        >>> hand_over(certainty, abstention(certainty), "to-check.csv")  # doctest: +SKIP
+        >>> abstention = howsure.abstain(howsure.assess(model, x), labels, risk=0.05)
+        >>> certainty = howsure.assess(model, x_new)
+        >>> hand_over(certainty, abstention(certainty), "to-check.csv")
+        >>> for line in Path("to-check.csv").read_text(encoding="utf-8").splitlines()[:2]:
+        ...     print(line)
+        row,label,probability,runner_up,runner_up_probability,verdict,reason
+        12,0,0.379347,6,0.256633,coin flip,ambiguous input
     """
     check_certainty(certainty)
     suffix = Path(path).suffix.lower()

@@ -138,9 +138,10 @@ def prediction_sets(
         InputError: No labels, labels that do not fit, too few rows, or arguments out of range.
 
     Example:
-        >>> sets = prediction_sets(certainty, labels)  # doctest: +SKIP
-        >>> sets.in_words(new)[17]                     # doctest: +SKIP
-        '{8, 6}'
+        >>> sets = prediction_sets(howsure.assess(model, x), labels)
+        >>> new = howsure.assess(model, x_new)
+        >>> [found for found in sets.in_words(new) if "," in found][:3]
+        ['{8, 9}', '{2, 8}', '{6, 7}']
     """
     if score not in SCORES:
         raise InputError("The score is unknown", expected=quoted(SCORES), received=repr(score))

@@ -29,8 +29,11 @@ class Augmentation:
         InputError: No change, or something else in the place of `each`.
 
     Example:
-        >>> from howsure import shifts                                                        # doctest: +SKIP
-        >>> howsure.assess(model, x, method=howsure.Augmentation([shifts.rotated(10), shifts.rotated(-10)]))
+        >>> from howsure import shifts
+        >>> turned = howsure.Augmentation([shifts.rotated(10), shifts.rotated(-10)])
+        >>> certainty = howsure.assess(model, x, method=turned)
+        >>> print(certainty[0])
+        99.9 ± 0.5 % '4': sure.
     """
 
     changes: Sequence[Shift]

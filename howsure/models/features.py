@@ -60,9 +60,11 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
         ModelError: No Keras model, or one that ends otherwise.
 
     Example:
-        >>> train, held_out = features_of(model, x_train), features_of(model, x_held_out)  # doctest: +SKIP
-        >>> known = familiarity(train, labels, held_out)                                   # doctest: +SKIP
-        >>> strange = x[known.unfamiliar(features_of(model, x))]                           # doctest: +SKIP
+        >>> train, held_out = features_of(model, x_train), features_of(model, x_held_out)
+        >>> known = howsure.familiarity(train, labels_train, held_out, score="mahalanobis")
+        >>> strange = letters[known.unfamiliar(features_of(model, letters))]
+        >>> print(len(strange), "of", len(letters))
+        39 of 100
     """
     check_whole(batch_size, "batch_size", least=1)
     adapted, rows = adapt(model, x)

@@ -290,9 +290,12 @@ class Certainty(Result[Row]):
             InputError: Wrong length, or no shares.
 
         Example:
-            >>> known = howsure.familiarity(train, labels, held_out)                      # doctest: +SKIP
-            >>> percentile = known.percentile(howsure.features_of(model, x))              # doctest: +SKIP
-            >>> certainty = certainty.with_familiarity(percentile, share=known.share)     # doctest: +SKIP
+            >>> train, held_out = howsure.features_of(model, x_train), howsure.features_of(model, x_held_out)
+            >>> known = howsure.familiarity(train, labels_train, held_out, score="mahalanobis")
+            >>> percentile = known.percentile(howsure.features_of(model, letters))
+            >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
+            >>> print(certainty[certainty.unfamiliar][0])
+            53 ± 2 % '6', or '8' (21 %): leaning. The image is unlike what the model has learned, ...
         """
         check_unmasked(familiarity, "The familiarities")
         given = np.asarray(familiarity, dtype=np.float64)

@@ -134,9 +134,12 @@ class MultilabelCertainty(Result[MultilabelRow]):
         version: Version of howsure that made this.
 
     Example:
-        >>> print(certainty[17])                          # doctest: +SKIP
-        'rain': 97 ± 1 % yes, sure. 'wind': 52 ± 3 % yes, coin flip (the row itself is ambiguous).
-        >>> positions, labels = certainty.coin_flips()    # doctest: +SKIP
+        >>> certainty = howsure.assess(weather, measured, class_names=["rain", "wind"])
+        >>> print(certainty[0])
+        'rain': 99.1 ± 0.9 % no, sure. 'wind': 53.7 ± 0.3 % no, coin flip (the row itself is ambiguous).
+        >>> positions, labels = certainty.coin_flips()
+        >>> [(int(row), certainty.label_names[label]) for row, label in zip(positions, labels)]
+        [(17, 'wind'), (0, 'wind')]
     """
 
     columns: ClassVar[tuple[Column, ...]] = COLUMNS

@@ -1,6 +1,5 @@
 """Networks in numpy give what a forward pass by hand gives, mask by mask and over all thinned networks."""
 
-import doctest
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +8,6 @@ import pytest
 
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
-from howsure.models import arrays
 from howsure.models.arrays import Add, ArrayModel, Dense, Dropout, Network
 from howsure.sampling.masks import draw
 from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
@@ -393,9 +391,3 @@ def test_features_of_a_model_that_ends_otherwise_are_refused():
 def test_an_input_of_any_size_is_refused():
     with pytest.raises(ModelError, match=r"Input 'x' cannot be used\. Expected: a fixed shape"):
         ArrayModel("n", (InputSpec("x", (None, 3), "float32"),), {"output": (Dense(W1), "x")})
-
-
-def test_the_example_in_its_docstring_runs():
-    done = doctest.testmod(arrays)
-    assert done.attempted
-    assert not done.failed
