@@ -65,6 +65,13 @@ class Precision(StrEnum):
 
 Model = Annotated[Path, typer.Argument(help="A Keras model: .keras, or legacy .h5.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same passes.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Rows that run together.")]
+GivenOutputs = Annotated[
+    Outputs | None, typer.Option(help="What the model gives, where its last layer does not say.")
+]
+ClassNames = Annotated[
+    str | None, typer.Option(help="Names in the order of the model's outputs: a,b,c or a file.")
+]
 DivideBy = Annotated[
     float | None, typer.Option(help="Divide the rows by this first, for example 255 for images.")
 ]
@@ -142,9 +149,7 @@ def assess_command(
     out: Annotated[Path, typer.Option(help="Table to write, .parquet.")],
     report: Annotated[Path | None, typer.Option(help="Page to write, .html.")] = None,
     labels: Annotated[Path | None, typer.Option(help="True classes, .npy or .csv.")] = None,
-    class_names: Annotated[
-        str | None, typer.Option(help="Names in the order of the model's outputs: a,b,c or a file.")
-    ] = None,
+    class_names: ClassNames = None,
     method: Annotated[
         MethodName,
         typer.Option(help="What produces the passes; an ensemble needs --member."),
@@ -166,10 +171,8 @@ def assess_command(
         ),
     ] = None,
     seed: Seed = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 256,
-    outputs: Annotated[
-        Outputs | None, typer.Option(help="What the model gives, where its last layer does not say.")
-    ] = None,
+    batch_size: BatchSize = 256,
+    outputs: GivenOutputs = None,
     divide_by: DivideBy = None,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, and say which.")
@@ -267,14 +270,10 @@ def compare_command(
         ),
     ] = True,
     report: Annotated[Path | None, typer.Option(help="Page to write, .html.")] = None,
-    class_names: Annotated[
-        str | None, typer.Option(help="Names in the order of the model's outputs: a,b,c or a file.")
-    ] = None,
+    class_names: ClassNames = None,
     seed: Seed = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 256,
-    outputs: Annotated[
-        Outputs | None, typer.Option(help="What the model gives, where its last layer does not say.")
-    ] = None,
+    batch_size: BatchSize = 256,
+    outputs: GivenOutputs = None,
     divide_by: DivideBy = None,
     allow_code: AllowCode = False,
 ) -> None:

@@ -80,6 +80,10 @@ class Classes(Distributions):
         surprise = -np.log(np.maximum(reference, SMALLEST))
         return np.asarray(np.einsum("...k,...k->...", probabilities, surprise)[..., None])
 
+    def correction(self, probabilities: Floats, squared_error: Floats) -> Floats:
+        """(…, 1) nats."""
+        return entropy_correction(probabilities, squared_error)[..., None]
+
     def least_moved(self, probabilities: Floats) -> Floats:
         """(…, 1) that of the top class."""
         return np.asarray(probabilities.max(axis=-1, keepdims=True))
@@ -108,25 +112,6 @@ class Classes(Distributions):
 
     def result(self, estimates: Estimates, told: Told) -> Certainty:
         """A `Certainty` of N rows."""
-        probabilities, _, expected, _ = self.parts(estimates.mean)
-        mc_error, of_total, of_expected, of_mutual = self.parts(estimates.error)
-        squared, *_ = self.parts(estimates.squared_error)
-        return Certainty(
-            probabilities=probabilities,
-            mc_error=mc_error,
-            # Not above the entropy of the mean, where rounding would have it so.
-            expected_entropy=np.minimum(expected[:, 0], entropy_of(probabilities)),
-            passes=estimates.passes,
-            class_names=self.class_names,
-            row=told.row,
-            entropy_correction=entropy_correction(probabilities, squared),
-            entropy_error=of_total[:, 0],
-            expected_entropy_error=of_expected[:, 0],
-            mutual_information_error=of_mutual[:, 0],
-            kind=told.kind,
-            thresholds=self.thresholds,
-            method=told.method,
-            seed=told.seed,
-            plan=told.plan,
-            version=told.version,
-        )
+        fields = self.told(estimates, told)
+        one_each = {name: fields[name][:, 0] for name in fields if "entropy" in name or "information" in name}
+        return Certainty(**{**fields, **one_each}, class_names=self.class_names, thresholds=self.thresholds)

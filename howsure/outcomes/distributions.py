@@ -12,10 +12,11 @@ That of the third is the expected entropy, that of the fourth the mutual informa
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 
-from howsure.outcomes.outcome import Floats, Outcome
+from howsure.outcomes.outcome import Estimates, Floats, Outcome, Told
 from howsure.statistics import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
 
 SMALLEST = np.finfo(np.float32).tiny
@@ -37,6 +38,10 @@ class Distributions(Outcome):
     @abstractmethod
     def cross_entropy(self, probabilities: Floats, reference: Floats) -> Floats:
         """(…, D) nats, −Σ p log(reference) of distributions (…, K)."""
+
+    @abstractmethod
+    def correction(self, probabilities: Floats, squared_error: Floats) -> Floats:
+        """(…, D) nats, what the entropies of means (…, K) with these squared errors lack on average."""
 
     @abstractmethod
     def least_moved(self, probabilities: Floats) -> Floats:
@@ -85,6 +90,31 @@ class Distributions(Outcome):
         _, total, expected, mutual = self.parts(mended)
         mutual[:] = total + expected
         return mended
+
+    def told(self, estimates: Estimates, told: Told) -> dict[str, Any]:
+        """What the results of these outcomes have in common, by field; entropies (N, D).
+
+        The expected entropy is not above the entropy of the mean, where rounding would have it so.
+        """
+        probabilities, _, expected, _ = self.parts(estimates.mean)
+        mc_error, of_total, of_expected, of_mutual = self.parts(estimates.error)
+        squared, *_ = self.parts(estimates.squared_error)
+        return {
+            "probabilities": probabilities,
+            "mc_error": mc_error,
+            "expected_entropy": np.minimum(expected, self.entropy(probabilities)),
+            "entropy_correction": self.correction(probabilities, squared),
+            "entropy_error": of_total,
+            "expected_entropy_error": of_expected,
+            "mutual_information_error": of_mutual,
+            "passes": estimates.passes,
+            "row": told.row,
+            "kind": told.kind,
+            "method": told.method,
+            "seed": told.seed,
+            "plan": told.plan,
+            "version": told.version,
+        }
 
     def parts(self, columns: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """(…, K), and three times (…, D): probabilities, total, expected entropy, mutual information."""

@@ -119,6 +119,10 @@ class Labels(Distributions):
         surprise = -np.log(np.maximum(_both(reference), SMALLEST))
         return np.asarray(np.sum(_both(probabilities) * surprise, axis=-1))
 
+    def correction(self, probabilities: Floats, squared_error: Floats) -> Floats:
+        """(…, K) nats."""
+        return entropy_correction(_both(probabilities), np.stack([squared_error] * 2, axis=-1))
+
     def least_moved(self, probabilities: Floats) -> Floats:
         """(…, K) the label's own."""
         return probabilities
@@ -139,29 +143,8 @@ class Labels(Distributions):
 
     def result(self, estimates: Estimates, told: Told) -> MultilabelCertainty:
         """A `MultilabelCertainty` of N rows."""
-        probabilities, _, expected, _ = self.parts(estimates.mean)
-        mc_error, of_total, of_expected, of_mutual = self.parts(estimates.error)
-        squared, *_ = self.parts(estimates.squared_error)
-        return MultilabelCertainty(
-            probabilities=probabilities,
-            mc_error=mc_error,
-            expected_entropy=np.minimum(expected, self.entropy(probabilities)),
-            passes=estimates.passes,
-            label_names=self.label_names,
-            row=told.row,
-            entropy_correction=entropy_correction(
-                _both(probabilities), np.stack([squared, squared], axis=-1)
-            ),
-            entropy_error=of_total,
-            expected_entropy_error=of_expected,
-            mutual_information_error=of_mutual,
-            kind=told.kind,
-            thresholds=self.thresholds,
-            method=told.method,
-            seed=told.seed,
-            plan=told.plan,
-            version=told.version,
-        )
+        fields = self.told(estimates, told)
+        return MultilabelCertainty(**fields, label_names=self.label_names, thresholds=self.thresholds)
 
 
 def _both(probabilities: Floats) -> Floats:

@@ -154,7 +154,7 @@ class Result(Generic[OneRow]):
         return replace(self, **{name: array[index] for name, array in self._arrays.items()})
 
     def _row(self, index: int) -> OneRow:
-        """The row at a position that exists."""
+        """The row at a position that exists; each result makes rows of its own."""
         raise NotImplementedError
 
     def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:

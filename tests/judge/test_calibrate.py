@@ -16,7 +16,9 @@ from sklearn.linear_model import LogisticRegression
 import howsure
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge import calibrate as module
-from howsure.judge.calibrate import METHODS, Calibrator, calibrate
+from howsure.judge import maps
+from howsure.judge.calibrate import Calibrator, calibrate
+from howsure.judge.maps import METHODS
 from howsure.statistics import entropy_of
 
 TEMPERATURE = 1.8
@@ -97,7 +99,7 @@ def test_temperature_on_probabilities_is_temperature_on_logits():
     logits = 4 * random.normal(size=(300, 3)) + 5 * random.normal(size=(300, 1))
     labels = random.integers(0, 3, 300)
     temperature = float(calibrate(certainty_of(softmax(logits)), labels).parameters["temperature"])
-    mapped = module._mapped("temperature", {"temperature": np.array(temperature)}, softmax(logits))
+    mapped = maps.mapped("temperature", {"temperature": np.array(temperature)}, softmax(logits))
     np.testing.assert_allclose(mapped, softmax(logits / temperature), atol=1e-12)
 
 
@@ -105,7 +107,7 @@ def test_temperature_on_probabilities_is_temperature_on_logits():
 def test_gradients_are_those_of_finite_differences(method):
     p, labels = draw(rows=50, classes=4)
     random = np.random.default_rng(1)
-    objective, start = module._objective(method, p, labels, random.exponential(size=50), 0.7)
+    objective, start = maps._objective(method, p, labels, random.exponential(size=50), 0.7)
     point = start + 0.2 * random.normal(size=len(start))
     error = check_grad(lambda theta: objective(theta)[0], lambda theta: objective(theta)[1], point)
     assert error < 1e-5 * np.linalg.norm(objective(point)[1])
@@ -130,7 +132,7 @@ def losses(method, parameters, p, labels):
 def test_no_step_from_the_fit_makes_the_loss_smaller(method):
     p, labels = draw()
     strength, step = 0.3, 1e-4
-    parameters = {**module._fitted(method, strength, p, labels), "strength": strength}
+    parameters = {**maps.fitted(method, strength, p, labels), "strength": strength}
     slopes = []
     for name in ("weights", "intercepts"):
         for index in np.ndindex(parameters[name].shape):
@@ -150,9 +152,9 @@ def test_no_step_from_the_fit_makes_the_loss_smaller(method):
 def test_dirichlet_without_penalty_agrees_with_logistic_regression_on_logarithms():
     p, labels = draw(rows=1000)
     theirs = LogisticRegression(C=1e10, tol=1e-9, max_iter=5000).fit(np.log(p), labels)
-    parameters = module._fitted("dirichlet", 0.0, p, labels)
+    parameters = maps.fitted("dirichlet", 0.0, p, labels)
     np.testing.assert_allclose(
-        module._mapped("dirichlet", parameters, p), theirs.predict_proba(np.log(p)), atol=1e-3
+        maps.mapped("dirichlet", parameters, p), theirs.predict_proba(np.log(p)), atol=1e-3
     )
 
 
@@ -160,13 +162,11 @@ def test_the_strength_is_that_of_the_least_cross_validated_loss():
     p, labels = draw(rows=150)
 
     def fit(strength):
-        return lambda *rows: module._fitted("dirichlet", strength, *rows)
+        return lambda *rows: maps.fitted("dirichlet", strength, *rows)
 
-    held_out = [
-        nll_of(module._out_of_fold("dirichlet", 4, p, labels, fit(s)), labels) for s in module.STRENGTHS
-    ]
+    held_out = [nll_of(maps.out_of_fold("dirichlet", 4, p, labels, fit(s)), labels) for s in maps.STRENGTHS]
     chosen = float(calibrate(certainty_of(p), labels, method="dirichlet", seed=4).parameters["strength"])
-    assert chosen == module.STRENGTHS[int(np.argmin(held_out))]
+    assert chosen == maps.STRENGTHS[int(np.argmin(held_out))]
 
 
 @pytest.mark.parametrize("decimals", [None, 1])
@@ -185,7 +185,7 @@ def test_isotonic_agrees_with_scikit_learn(decimals):
             ],
             axis=1,
         )
-        parameters = module._fitted("isotonic", 0.0, p, labels, weight)
+        parameters = maps.fitted("isotonic", 0.0, p, labels, weight)
         raised = [
             np.interp(other[:, k], *pair) for k, pair in enumerate(zip(*parameters.values(), strict=True))
         ]
@@ -194,7 +194,7 @@ def test_isotonic_agrees_with_scikit_learn(decimals):
         assert inside.mean() > 0.5
         assert corner.max() <= 1 / 800 + 1e-12
         assert np.median(corner[inside]) < 1e-12
-        mapped = module._mapped("isotonic", parameters, other)
+        mapped = maps.mapped("isotonic", parameters, other)
         np.testing.assert_allclose(mapped, np.transpose(raised) / np.sum(raised, axis=0)[:, None], atol=1e-12)
 
 
@@ -202,8 +202,8 @@ def test_temperature_never_changes_a_label_and_isotonic_makes_ties():
     p, labels = draw(rows=300)
     p = np.concatenate([p, np.eye(3), [[0.5, 0.5, 0.0], [0.4, 0.2, 0.4]]])
     labels = np.append(labels, [0, 1, 2, 0, 2])
-    for temperature in (1 / module.LIMIT, 0.5, 3.0, module.LIMIT):
-        mapped = module._mapped("temperature", {"temperature": np.array(temperature)}, p)
+    for temperature in (1 / maps.LIMIT, 0.5, 3.0, maps.LIMIT):
+        mapped = maps.mapped("temperature", {"temperature": np.array(temperature)}, p)
         np.testing.assert_array_equal(certainty_of(mapped).label, certainty_of(p).label)
     assert np.any(calibrate(certainty_of(p), labels, method="isotonic")(certainty_of(p)).gap == 0)
 
@@ -213,10 +213,10 @@ def test_classes_and_rows_may_come_in_any_order():
     order, random = np.array([2, 0, 1]), np.random.default_rng(0)
     rows = random.permutation(len(p))
     for method in ("temperature", "vector"):
-        one = module._fitted(method, 0.0, p, labels)
-        other = module._fitted(method, 0.0, p[rows][:, order], np.argsort(order)[labels[rows]])
-        ours = module._mapped(method, one, p)[:, order]
-        np.testing.assert_allclose(module._mapped(method, other, p[:, order]), ours, atol=1e-5)
+        one = maps.fitted(method, 0.0, p, labels)
+        other = maps.fitted(method, 0.0, p[rows][:, order], np.argsort(order)[labels[rows]])
+        ours = maps.mapped(method, one, p)[:, order]
+        np.testing.assert_allclose(maps.mapped(method, other, p[:, order]), ours, atol=1e-5)
 
 
 # --- its own uncertainty ------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_the_true_temperature_is_within_its_own_error():
 def test_the_spread_is_that_of_fresh_data_sets(method, data_sets):
     fresh = certainty_of(draw(rows=100, seed=999)[0])
     scattered = [
-        module._mapped(method, module._chosen(method, seed, *draw(seed=seed)), fresh.probabilities)
+        maps.mapped(method, maps.chosen(method, seed, *draw(seed=seed)), fresh.probabilities)
         for seed in range(100, 100 + data_sets)
     ]
     claimed, calibrations = [], 3
@@ -295,10 +295,10 @@ def test_errors_are_those_of_repeated_assessments(method, classes, noise):
     rows, repetitions, _ = means.shape
 
     def change(p):
-        return module._mapped(method, parameters, p)
+        return maps.mapped(method, parameters, p)
 
     actual = change(means.reshape(-1, classes)).reshape(means.shape).std(axis=1, ddof=1)
-    claimed = module._propagated(change, means.mean(axis=1), means.std(axis=1, ddof=1))
+    claimed = maps.propagated(change, means.mean(axis=1), means.std(axis=1, ddof=1))
     # Together, and of each probability that passes move; 400 repetitions know an error to 3.5 %. What
     # correlations between classes are not known leaves a tenth, and a quarter of a single one.
     error = np.sqrt(1 / (2 * (repetitions - 1)))
@@ -313,7 +313,7 @@ def test_errors_stay_as_they_were_where_nothing_changes():
     p, _ = draw(rows=60, classes=4)
     error = np.random.default_rng(0).uniform(0, 0.02, p.shape)
     nothing = {"temperature": np.array(1.0)}
-    found = module._propagated(lambda some: module._mapped("temperature", nothing, some), p, error)
+    found = maps.propagated(lambda some: maps.mapped("temperature", nothing, some), p, error)
     # Chords, not tangents: apart by a share as large as the errors, and by squares of a row's largest.
     allowed = 0.04 * error + error.max(axis=1, keepdims=True) ** 2
     assert np.all(np.abs(found - error) < allowed)
@@ -324,8 +324,8 @@ def test_errors_of_two_classes_are_equal_and_those_of_the_derivative():
     p = np.array([[0.3, 0.7], [0.9, 0.1]])
     parameters = {"temperature": np.array(2.0)}
     error = np.full((2, 2), 1e-5)
-    found = module._propagated(lambda some: module._mapped("temperature", parameters, some), p, error)
-    q = module._mapped("temperature", parameters, p)
+    found = maps.propagated(lambda some: maps.mapped("temperature", parameters, some), p, error)
+    q = maps.mapped("temperature", parameters, p)
     expected = (q.prod(axis=1) / (2 * p.prod(axis=1)))[:, None] * error
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -333,10 +333,10 @@ def test_errors_of_two_classes_are_equal_and_those_of_the_derivative():
 def test_errors_near_zero_stay_within_what_the_probability_can_reach():
     p = np.array([[1 - 1e-12, 1e-12]])
     parameters = {"temperature": np.array(2.0)}
-    found = module._propagated(
-        lambda some: module._mapped("temperature", parameters, some), p, np.full((1, 2), 5e-4)
+    found = maps.propagated(
+        lambda some: maps.mapped("temperature", parameters, some), p, np.full((1, 2), 5e-4)
     )
-    reached = module._mapped("temperature", parameters, np.array([[1 - 5e-4, 5e-4]]))[0, 1]
+    reached = maps.mapped("temperature", parameters, np.array([[1 - 5e-4, 5e-4]]))[0, 1]
     np.testing.assert_allclose(found, reached, rtol=0.05)
 
 
@@ -345,7 +345,7 @@ def test_blocks_of_rows_do_not_show_and_unknown_errors_stay_unknown(method, monk
     p, labels = draw(rows=120, classes=4)
     calibrator, certainty = calibrate(certainty_of(p), labels, method=method), certainty_of(p)
     whole = calibrator(certainty).mc_error
-    monkeypatch.setattr(module, "NUMBERS_AT_ONCE", 7 * 16)
+    monkeypatch.setattr(maps, "NUMBERS_AT_ONCE", 7 * 16)
     np.testing.assert_array_equal(calibrator(certainty).mc_error, whole)
     some = certainty.mc_error.copy()
     some[3] = np.nan
@@ -427,7 +427,7 @@ def test_settings_are_kept_and_the_calibration_is_written_down(method, tmp_path)
     assert json.loads(json.dumps(mended.method["calibration"])) == written
     assert (written.pop("method"), written.pop("rows")) == (method, 200)
     read = {name: np.array(numbers) for name, numbers in written.items()}
-    np.testing.assert_array_equal(module._mapped(method, read, p), mended.probabilities)
+    np.testing.assert_array_equal(maps.mapped(method, read, p), mended.probabilities)
 
 
 def test_a_calibrator_is_frozen_repeatable_and_can_be_sent():
@@ -474,8 +474,8 @@ def test_scores_are_not_optimistic_where_nothing_is_to_be_gained(method):
         p, labels = draw(rows=60, temperature=1.0, seed=seed)
         calibrator = calibrate(certainty_of(p), labels, method=method, seed=seed)
         claimed.append(calibrator.differences["nll"].value)
-        learnt.append(nll_of(module._mapped(method, calibrator.parameters, p), labels) - nll_of(p, labels))
-        mapped = module._mapped(method, calibrator.parameters, fresh)
+        learnt.append(nll_of(maps.mapped(method, calibrator.parameters, p), labels) - nll_of(p, labels))
+        mapped = maps.mapped(method, calibrator.parameters, fresh)
         actual.append(nll_of(mapped, fresh_labels) - nll_of(fresh, fresh_labels))
         verdicts.append(calibrator.helps)
     error = np.std(claimed, ddof=1) / np.sqrt(seeds)
@@ -496,7 +496,7 @@ def test_folds_hold_a_fifth_of_every_class():
         return {"temperature": np.array(2.0)}
 
     p, _ = draw(rows=80)
-    held_out = module._out_of_fold("temperature", 0, p, labels, fit)
+    held_out = maps.out_of_fold("temperature", 0, p, labels, fit)
     assert np.array(seen).tolist() == [[40, 16, 8]] * 5
     np.testing.assert_allclose(held_out, softmax(np.log(p) / 2), atol=1e-12)
 
@@ -522,7 +522,7 @@ def test_labels_in_the_wrong_order_and_fits_at_their_limit_are_said_aloud():
     wrong = calibrate(certainty_of(p), p.argmin(axis=1))
     assert any("below chance" in warning for warning in wrong.warnings)
     assert any("ended at its limit" in warning for warning in wrong.warnings)
-    assert float(wrong.parameters["temperature"]) == pytest.approx(module.LIMIT)
+    assert float(wrong.parameters["temperature"]) == pytest.approx(maps.LIMIT)
 
 
 @pytest.mark.parametrize("method", ["temperature", "vector"])

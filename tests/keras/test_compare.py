@@ -12,8 +12,8 @@ from sklearn import metrics
 
 import howsure
 from howsure.compare.run import AS_THEY_ARE
-from howsure.judge.calibrate import _folds
 from howsure.judge.evaluate import told_apart
+from howsure.judge.maps import folds
 
 from . import networks
 
@@ -113,7 +113,7 @@ def test_calibrated_rows_were_mended_by_fits_that_had_not_seen_them(comparison, 
     for p, q in zip(before.probabilities, after.probabilities, strict=True):
         p, q = np.log(p), np.log(q)
         slopes.append((q[0] - q[1]) / (p[0] - p[1]))
-    fold = _folds(labels, seed=0)
+    fold = folds(labels, seed=0)
     for number in range(5):
         unseen = fold != number
 

@@ -11,6 +11,7 @@ from keras import layers
 import howsure
 from howsure.models.keras.kept import forget
 from howsure.models.keras.model import adapt
+from tests.sampling.networks import same
 
 
 def build(seed=5):
@@ -41,12 +42,6 @@ def network():
 @pytest.fixture(scope="module")
 def plan(network):
     return howsure.plan(*network)
-
-
-def same(a, b):
-    np.testing.assert_array_equal(a.passes, b.passes)
-    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=3e-6)
-    np.testing.assert_allclose(a.mc_error, b.mc_error, atol=3e-6)
 
 
 def test_the_late_dropout_is_split(plan):

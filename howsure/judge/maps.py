@@ -1,0 +1,212 @@
+"""Maps from probabilities to better ones: what each does, how it is fitted, and what it does to errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression, minimize
+from scipy.special import log_softmax, softmax
+
+from howsure.judge.evaluate import SMALLEST
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Parameters = Mapping[str, Floats]
+
+METHODS = ("temperature", "vector", "dirichlet", "isotonic")
+
+FOLDS = 5
+"""Parts of the rows, each class spread over them; each part is calibrated by a fit to the others."""
+
+
+STRENGTHS = (1000.0, 30.0, 1.0, 0.03)
+"""Of the penalty of `dirichlet`, tried from the strongest on until cross-validation finds no better."""
+
+LIMIT = 20.0
+"""Weights and intercepts lie in [−20, 20], the temperature in [1/20, 20]: where every row is right, nothing
+else would stop a fit."""
+
+
+NUMBERS_AT_ONCE = 2**20
+"""Slopes held at a time; bounds memory."""
+
+
+# --- the maps: (N, K) probabilities to (N, K) probabilities -------------------------------------------
+
+
+def _log(probabilities: Floats) -> Floats:
+    """Logarithms, of at least `SMALLEST`: the floor that the NLL has as well."""
+    return np.asarray(np.log(np.maximum(probabilities, SMALLEST)))
+
+
+def mapped(method: str, parameters: Parameters, probabilities: Floats) -> Floats:
+    """Calibrated probabilities; every row sums to 1."""
+    if method != "isotonic":
+        return np.asarray(softmax(_logits(method, parameters, _log(probabilities)), axis=1))
+    lines = zip(parameters["claimed"], parameters["share"], strict=True)
+    shares = np.stack([np.interp(p, *line) for p, line in zip(probabilities.T, lines, strict=True)], axis=1)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _logits(method: str, parameters: Parameters, z: Floats) -> Floats:
+    """(N, K) what the softmax is taken of, from logarithms z."""
+    if method == "temperature":
+        return np.asarray(z / parameters["temperature"])
+    weights = parameters["weights"]
+    return np.asarray((z * weights if method == "vector" else z @ weights.T) + parameters["intercepts"])
+
+
+# --- fitting them -------------------------------------------------------------------------------------
+
+
+def fitted(
+    method: str, strength: float, p: Floats, truth: Integers, weight: Floats | None = None
+) -> Parameters:
+    """Parameters for probabilities (N, K), true classes (N,) and row weights (N,) of mean 1, or 1 each."""
+    weight = np.ones(len(p)) if weight is None else weight
+    if method == "isotonic":
+        return _fitted_lines(p, truth, weight)
+    objective, start = _objective(method, p, truth, weight, strength)
+    bounds = [(1 / LIMIT if method == "temperature" else -LIMIT, LIMIT)] * len(start)
+    options = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-12, "gtol": 1e-7}
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return _named(method, found.x, p.shape[1])
+
+
+def _named(method: str, theta: Floats, classes: int) -> Parameters:
+    """Parameters by name, from the vector that is fitted; that of `temperature` is its inverse."""
+    if method == "temperature":
+        return {"temperature": 1 / theta[0]}
+    weights = theta[:-classes]
+    if method == "dirichlet":
+        weights = weights.reshape(classes, classes)
+    return {"weights": weights, "intercepts": theta[-classes:]}
+
+
+def _objective(
+    method: str, p: Floats, truth: Integers, weight: Floats, strength: float
+) -> tuple[Callable[[Floats], tuple[float, Floats]], Floats]:
+    """Mean NLL plus penalty with its gradient, of a vector of parameters, and where to start: no change.
+
+    Convex. The penalty of `dirichlet` is ODIR, λ/(K(K−1)) Σ w² off the diagonal + μ/K Σ b² (Kull and others
+    2019), here with λ = μ = strength.
+    """
+    z = _log(p)
+    rows, classes = z.shape
+    each = np.arange(rows)
+    start, penalty = np.ones(1), np.zeros(1)
+    if method == "vector":
+        start, penalty = np.repeat([1.0, 0.0], classes), np.zeros(2 * classes)
+    if method == "dirichlet":
+        eye = np.eye(classes)
+        start = np.append(eye, np.zeros(classes))
+        penalty = strength / classes * np.append((1 - eye) / (classes - 1), np.ones(classes))
+
+    def objective(theta: Floats) -> tuple[float, Floats]:
+        log_q = log_softmax(_logits(method, _named(method, theta, classes), z), axis=1)
+        loss = float(-np.mean(weight * log_q[each, truth]) + penalty @ theta**2)
+        residual = np.exp(log_q)
+        residual[each, truth] -= 1
+        residual *= weight[:, None] / rows
+        if method == "temperature":
+            return loss, np.array([np.sum(residual * z)])
+        slope = np.sum(residual * z, axis=0) if method == "vector" else residual.T @ z
+        return loss, np.append(slope, residual.sum(axis=0)) + 2 * penalty * theta
+
+    return objective, start
+
+
+def _fitted_lines(p: Floats, truth: Integers, weight: Floats) -> Parameters:
+    """(K, M) corners of one increasing line for each class; short lines repeat their last corner.
+
+    Shares stay 1/2N away from 0 and 1, as N rows cannot show that something never happens.
+    """
+    corners, least = [], 1 / (2 * len(p))
+    for k, column in enumerate(p.T):
+        claimed, place = np.unique(column, return_inverse=True)
+        mass = np.bincount(place, weight)
+        share = isotonic_regression(np.bincount(place, weight * (truth == k)) / mass, weights=mass).x
+        flat = (share[1:-1] == share[:-2]) & (share[1:-1] == share[2:])
+        kept = np.concatenate([[True], ~flat, [True]])[: len(claimed)]
+        corners.append((claimed[kept], np.clip(share[kept], least, 1 - least)))
+    longest = max(len(claimed) for claimed, _ in corners)
+    claimed, share = (
+        np.stack([np.pad(line[axis], (0, longest - len(line[axis])), "edge") for line in corners])
+        for axis in (0, 1)
+    )
+    return {"claimed": claimed, "share": share}
+
+
+def chosen(method: str, seed: int, p: Floats, truth: Integers) -> Parameters:
+    """Parameters for rows of weight 1; of `dirichlet` with the strength that cross-validation takes."""
+    if method != "dirichlet":
+        return fitted(method, 0.0, p, truth)
+    chosen, least = STRENGTHS[0], np.inf
+    for strength in STRENGTHS:
+        held_out = out_of_fold(method, seed, p, truth, partial(fitted, method, strength))
+        nll = -float(np.mean(_log(held_out[np.arange(len(p)), truth])))
+        if nll >= least:
+            break
+        chosen, least = strength, nll
+    return {**fitted(method, chosen, p, truth), "strength": np.asarray(chosen)}
+
+
+def out_of_fold(
+    method: str, seed: int, p: Floats, truth: Integers, fit: Callable[[Floats, Integers], Parameters]
+) -> Floats:
+    """(N, K) calibrated probabilities, each row's by a fit to the folds it is not in."""
+    fold = folds(truth, seed)
+    calibrated = np.empty_like(p)
+    for number in range(FOLDS):
+        held = fold == number
+        calibrated[held] = mapped(method, fit(p[~held], truth[~held]), p[held])
+    return calibrated
+
+
+def folds(truth: Integers, seed: int) -> Integers:
+    """(N,) the fold of each row; every class is spread over all of them."""
+    fold = np.empty(len(truth), dtype=np.int64)
+    fold[np.lexsort((np.random.default_rng(seed).random(len(truth)), truth))] = np.arange(len(truth)) % FOLDS
+    return fold
+
+
+# --- what a map does to errors ------------------------------------------------------------------------
+
+
+def propagated(change: Callable[[Floats], Floats], p: Floats, error: Floats) -> Floats:
+    """(N, K) standard errors of change(p), from those of p, by the delta method under Σ dp = 0.
+
+    To a class i, the others give back what it gains, each in proportion to its variance, and vary by the rest
+    without correlation: dp_a = −ω_a dp_i + e_a, with ω_a = σ_a² / Σ_{b≠i} σ_b². With slopes J_ia = ∂q_i/∂p_a
+    and c_i = Σ_{a≠i} ω_a J_ia,
+
+        var q_i = (J_ii − c_i)² σ_i² + Σ_{a≠i} (J_ia − c_i)² max(σ_a² − ω_a² σ_i², 0).
+
+    Exact for two classes, and for any K where nothing changes; adding a constant to all slopes of a class
+    changes nothing, as it must where probabilities sum to 1. Slopes are those of chords from p_a − σ_a, or 0,
+    to p_a + σ_a: a derivative says nothing where it changes within an error, near 0 and at corners.
+    """
+    classes = p.shape[1]
+    eye = np.eye(classes)
+    at_once = max(NUMBERS_AT_ONCE // classes**2, 1)
+    found = np.empty_like(p)
+    for start in range(0, len(p), at_once):
+        rows = slice(start, start + at_once)
+        # Axes: rows, the class a that moves, the class i that is looked at.
+        up, down = error[rows, :, None], np.minimum(error, p)[rows, :, None]
+        there, back = (
+            change((p[rows, None, :] + step * eye).reshape(-1, classes)).reshape(-1, classes, classes)
+            for step in (up, -down)
+        )
+        slope = (there - back) / np.where(up > 0, up + down, 1.0)
+        variance = error[rows] ** 2
+        moved, looked_at = variance[:, :, None], variance[:, None, :]
+        others = np.einsum("nb,bi->ni", variance, 1 - eye)[:, None, :]
+        given_back = moved * (1 - eye) / np.where(others > 0, others, 1.0)
+        tilted = slope - np.sum(given_back * slope, axis=1, keepdims=True)
+        rest = np.maximum(moved - given_back**2 * looked_at, 0.0)
+        found[rows] = np.sqrt(np.sum(tilted**2 * np.where(eye == 1, moved, rest), axis=1))
+    return found
