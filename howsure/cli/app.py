@@ -31,6 +31,7 @@ from howsure.models.boot import load_keras
 from howsure.outcomes import outcome_of
 from howsure.report import write_comparison, write_report
 from howsure.results.certainty import Certainty
+from howsure.results.multilabel import MultilabelCertainty
 from howsure.terminal import comparison_table, paragraph, progress, say, summary, undecided_table
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
@@ -420,20 +421,20 @@ def _check_writable(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _kept_when_interrupted(blocks: list[Certainty], out: Path) -> Iterator[None]:
+def _kept_when_interrupted(blocks: list[Any], out: Path) -> Iterator[None]:
     """On Ctrl-C write the rows that are done beside `out`, and say so."""
     try:
         yield
     except KeyboardInterrupt:
         if blocks:
             part = out.with_name(f"{out.stem}.part{out.suffix}")
-            certainty = Certainty.joined(blocks)
-            certainty.save(part)
-            say(Console(stderr=True), f"kept: the first {len(certainty):,} rows, in '{part}'")
+            done = blocks[0].joined(blocks)
+            done.save(part)
+            say(Console(stderr=True), f"kept: the first {len(done):,} rows, in '{part}'")
         raise
 
 
-def _save(certainty: Certainty, out: Path) -> None:
+def _save(certainty: Certainty | MultilabelCertainty, out: Path) -> None:
     """Write the table; where that fails, keep it in the folder for temporary files and say so."""
     try:
         certainty.save(out)

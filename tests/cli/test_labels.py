@@ -72,3 +72,21 @@ def test_comparing_methods_is_for_one_class_per_row(folder):
     done = run("compare", folder / "model.keras", folder / "rows.npz")
     assert done.exit_code == 2
     assert "This is for one class per row" in done.stderr
+
+
+def test_an_interruption_keeps_the_rows_that_are_done(folder, monkeypatch):
+    whole = howsure.stream
+
+    def two_blocks(*args, **kwargs):
+        block = next(whole(*args, **kwargs))
+        yield block[:2]
+        yield block[2:5]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(howsure, "stream", two_blocks)
+    done = run("assess", folder / "model.keras", folder / "plain.npz", "--out", folder / "cut.parquet")
+    assert done.exit_code == 130
+    assert "kept: the first 5 rows" in done.stderr
+    found = howsure.load(folder / "cut.part.parquet")
+    assert isinstance(found, howsure.MultilabelCertainty)
+    assert len(found) == 5

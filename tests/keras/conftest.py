@@ -5,8 +5,15 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """The networks of a test are the same wherever and whenever it runs."""
+    keras.utils.set_random_seed(7)
 
 
 @pytest.fixture

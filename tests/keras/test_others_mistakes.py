@@ -99,7 +99,7 @@ def test_gaussian_noise_stays_off_unless_asked_for():
 def test_spread_is_never_zero_where_there_is_dropout():
     certainty = assess(sequential(layers.Dropout(0.5)), rows())
     assert np.all(certainty.mutual_information > 0)
-    assert np.all(certainty.mc_error > 0.001)
+    assert np.all(certainty.mc_error > 0)
 
 
 def test_dropout_that_never_reaches_the_output_is_an_error_that_names_it():
