@@ -116,7 +116,7 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
         passes_differ=difference > 0,
         largest_difference=difference,
         warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
-        advice=None if difference > 0 else _advice(random, info.always_random is not None),
+        advice=_advice(random, difference > 0, info.always_random is not None),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
     )
 
@@ -127,11 +127,13 @@ def _as_given(rows: list[Any], model: Any) -> Any:
     return rows[0] if len(rows) == 1 else dict(zip(names, rows, strict=True))
 
 
-def _advice(random: bool, always_random: bool) -> str:
-    if random:
-        return "What these layers drop never reaches the output: look at what follows them."
+def _advice(random: bool, differ: bool, always_random: bool) -> str | None:
     if always_random:
         return "The plain prediction is random as well, so no method can be used: use a Dropout layer there."
+    if differ:
+        return None
+    if random:
+        return "What these layers drop never reaches the output: look at what follows them."
     return (
         "What needs no random layer: howsure.assess(model, x, method=howsure.Softmax()), or "
         "howsure.Ensemble([…]) of networks trained from different seeds; for MC dropout, train a network "

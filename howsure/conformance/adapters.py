@@ -24,7 +24,15 @@ from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import FLOAT32, FeatureModel, Model, PassModel
 from howsure.sampling.masks import draw
-from howsure.sites import BERNOULLI_KINDS, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
+from howsure.sites import (
+    BERNOULLI_KINDS,
+    DROPOUT,
+    GAUSSIAN_DROPOUT,
+    GAUSSIAN_NOISE,
+    NORMAL,
+    UNIFORM,
+    Site,
+)
 
 Array = NDArray[Any]
 
@@ -216,14 +224,16 @@ def check_levels(model: PassModel) -> None:
     numbers = [site.number for site in sites]
     require(numbers == list(range(len(sites))), "Sites are numbered in the order of execution", numbers)
     for site in sites:
-        known = site.kind in (*BERNOULLI_KINDS, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE)
-        most = 1 if site.kind == DROPOUT else np.inf if site.kind == GAUSSIAN_NOISE else np.nextafter(1, 0)
+        known = site.kind in (*BERNOULLI_KINDS, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, NORMAL, UNIFORM)
+        highest = {DROPOUT: 1.0, GAUSSIAN_NOISE: np.inf, NORMAL: 1.0, UNIFORM: 1.0}
+        most = highest.get(site.kind, float(np.nextafter(1, 0)))
         require(known and 0 < site.rate <= most, "A site has a kind and a rate that can be drawn", site)
         require(_is_shape(site.shape), "A site's mask has sides of at least 1", site)
     random = {layer.name for layer in model.info.layers if layer.random is not None}
     names = [site.name for site in sites]
     require(len(set(names)) == len(names), "Sites have different names", names)
-    require(random == set(names), "The random layers of `info` are the sites", [sorted(random), names])
+    drawing = {name.partition(":")[0] for name in names}
+    require(random == drawing, "The random layers of `info` are the sites", [sorted(random), names])
     repeated = [layer.name for layer in model.info.layers if layer.repeated]
     require(sites or not repeated, "Without sites no layer is repeated", repeated)
     costs = [level.cost for level in levels]

@@ -15,7 +15,7 @@ from scipy import stats
 
 from howsure import tuning
 from howsure.sampling.masks import whole_and_part
-from howsure.sites import BERNOULLI_KINDS, Site
+from howsure.sites import BERNOULLI_KINDS, UNIFORM, Site
 from howsure.statistics import widening
 
 
@@ -23,14 +23,16 @@ def remaining_variance(site: Site, size: int) -> float:
     """Share of a site's first-order variance that a balanced group of `size` passes leaves.
 
     1 for independent passes, 0 where rate × size is whole. With f the fractional part of p·B, the
-    number of drops varies by f(1−f) instead of B·p(1−p). For a normal draw it is the mean variance
-    within `size` equally probable strata.
+    number of drops varies by f(1−f) instead of B·p(1−p). For a normal or uniform draw it is the mean
+    variance within `size` equally probable strata.
     """
     if site.kind in BERNOULLI_KINDS:
         if site.rate == 1:
             return 0.0
         part = whole_and_part(site.rate * size)[1]
         return part * (1 - part) / (size * site.rate * (1 - site.rate))
+    if site.kind == UNIFORM:
+        return 1 / size**2
     edges = stats.norm.pdf(stats.norm.ppf(np.linspace(0, 1, size + 1)))
     return float(1 - size * np.sum(np.diff(edges) ** 2))
 

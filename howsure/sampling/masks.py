@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from howsure.sites import BERNOULLI_KINDS, GAUSSIAN_DROPOUT, Site
+from howsure.sites import BERNOULLI_KINDS, GAUSSIAN_DROPOUT, UNIFORM, Site
 
 
 def draw(
@@ -34,7 +34,8 @@ def draw(
         (size, *site.shape). Bernoulli kinds: True where a unit is kept, with probability 1 − rate
         in every single pass. Gaussian kinds: the float32 factor (mean 1, variance p/(1−p)) or
         summand (mean 0, sd `rate`), one draw from each of `size` equally probable strata in random
-        order, so that each is marginally normal.
+        order, so that each is marginally normal. Normal and uniform numbers: likewise, of mean 0 and sd 1,
+        and in [0, 1).
     """
     random = np.random.Generator(
         np.random.Philox(np.random.SeedSequence(seed, spawn_key=(stage, group, site.number)))
@@ -42,7 +43,11 @@ def draw(
     shape = (size, *site.shape)
     if site.kind in BERNOULLI_KINDS:
         return _kept(random, site.rate, shape)
-    return _stratified_normal(random, shape, *_mean_and_deviation(site))
+    quantiles = _stratified(random, shape)
+    if site.kind == UNIFORM:
+        return quantiles.astype(np.float32)
+    mean, deviation = _mean_and_deviation(site)
+    return np.asarray(mean + deviation * ndtri(quantiles), dtype=np.float32)
 
 
 def _kept(random: np.random.Generator, rate: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -74,10 +79,8 @@ def _mean_and_deviation(site: Site) -> tuple[float, float]:
     return 0.0, site.rate
 
 
-def _stratified_normal(
-    random: np.random.Generator, shape: tuple[int, ...], mean: float, deviation: float
-) -> NDArray[np.float32]:
+def _stratified(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Numbers in (0, 1), one from each of `shape[0]` equal strata in random order."""
     strata = np.argsort(random.random(shape, dtype=np.float32), axis=0)
-    # Kept off 0 and 1, where the quantile is infinite.
-    quantile = (strata + np.clip(random.random(shape), 1e-12, 1 - 1e-12)) / shape[0]
-    return np.asarray(mean + deviation * ndtri(quantile), dtype=np.float32)
+    # Kept off 0 and 1, where the quantile of a normal number is infinite.
+    return np.asarray((strata + np.clip(random.random(shape), 1e-12, 1 - 1e-12)) / shape[0])

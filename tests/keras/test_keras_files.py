@@ -339,12 +339,13 @@ def test_a_model_without_random_layers_has_an_audit_with_advice():
     assert "train a network with Dropout" in str(audit)
 
 
-def test_what_cannot_be_switched_is_in_the_audit():
-    audit = howsure.audit(network(layers.LSTM(4, dropout=0.2, name="rec"), shape=(7, 3)))
+def test_a_recurrent_layer_says_all_that_it_drops():
+    layer = layers.LSTM(4, dropout=0.2, recurrent_dropout=0.3, name="rec")
+    audit = howsure.audit(network(layer, shape=(7, 3)))
     (row,) = [layer for layer in audit.layers if layer.name.startswith("rec")]
-    assert row.note == "stays fixed: LSTM with dropout 0.2 inside its call"
-    assert audit.warnings == ("'rec': LSTM with dropout 0.2 inside its call",)
-    assert "Not switched on: 'rec': LSTM with dropout 0.2" in str(audit)
+    assert row.random == "drops 20 % and drops 30 %"
+    assert row.repeated
+    assert audit.warnings == ()
 
 
 @pytest.mark.parametrize("make", [lambda: layers.GRU(4), lambda: layers.RNN(layers.GRUCell(4), unroll=True)])

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from howsure.models.keras import private
-from howsure.models.keras.examine import LayerCall, is_keras
+from howsure.models.keras.examine import LayerCall
+from howsure.models.keras.probes import is_keras
 
 Layer = Any
 

@@ -1,4 +1,8 @@
-"""Examining a Keras model without any effect on it: what is random, what it ends in, what it computes."""
+"""Examining a Keras model without any effect on it: what is random, what it ends in, what it computes.
+
+It is run once as in training, with all that it draws noted and nothing drawn. Steps in which something is
+drawn run in training ever after, and in them the layers on the way to a draw; all else as in predicting.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,19 @@ from numpy.typing import NDArray
 
 from howsure.errors import ModelError
 from howsure.models.keras import private
-from howsure.models.keras import switch as random_layers
+from howsure.models.keras.draws import Recording
 from howsure.models.keras.graph import Program, Slot, Step, Value, run
+from howsure.models.keras.probes import (
+    does_more_in_training,
+    draws_of_its_own,
+    holds_a_module,
+    is_augmentation,
+    is_keras,
+    line_of_own_draw,
+    runs_code_of_a_user,
+    symbolic,
+)
+from howsure.models.keras.switch import as_in_predicting, defining_class, kind_of, quiet, switched
 from howsure.models.protocol import Unswitchable
 from howsure.sites import Site
 
@@ -32,6 +47,7 @@ class LayerCall:
         input_shape: Shape of its first input for one row.
         shape: Shape of its (first) output for one row.
         step: The step of the program it belongs to.
+        sites: What it drew itself, by number.
     """
 
     layer: Layer
@@ -39,6 +55,7 @@ class LayerCall:
     input_shape: tuple[int, ...]
     shape: tuple[int, ...]
     step: Step
+    sites: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -46,13 +63,18 @@ class Examination:
     """What a run without any effect showed.
 
     Attributes:
-        names: Path of every layer below the model, by identity, in order.
+        names: Path of every layer below the model, by identity, in order; the model's own name is last.
         layers: Those layers.
-        own_calls: Random layers with a `call` of their own.
         sites: The random calls in order.
+        whole: Numbers of the sites that are drawn once for all rows: their masks have no axis of rows.
         random_steps: The steps that make them.
+        in_training: These steps, by identity.
+        never_in_training: Layers in them that are called as in predicting, as nothing is drawn there.
+        on_path: The layers in whose calls something was drawn, by identity.
+        only_dropped: Those of them in which that was dropout or normal numbers, by identity.
+        left: What was drawn and no masks can be given for.
         calls: Every layer call in order.
-        arguments: For the user's own layers, what they were called with, as `KerasTensor`s.
+        arguments: For code of the user's own, what it was called with, as `KerasTensor`s.
         output_shape: Shape of the model's output for one row.
         output_dtype: Type of its numbers.
         output_activation: `softmax`, `sigmoid`, `linear`, another name, or None if it is not a layer's.
@@ -67,9 +89,14 @@ class Examination:
 
     names: dict[int, str]
     layers: tuple[Layer, ...]
-    own_calls: tuple[Layer, ...]
     sites: tuple[Site, ...]
+    whole: frozenset[int]
     random_steps: tuple[Step, ...]
+    in_training: frozenset[int]
+    never_in_training: tuple[Layer, ...]
+    on_path: frozenset[int]
+    only_dropped: frozenset[int]
+    left: tuple[Unswitchable, ...]
     calls: tuple[LayerCall, ...]
     arguments: dict[int, Any]
     output_shape: tuple[int, ...]
@@ -84,7 +111,9 @@ class Examination:
     masked: frozenset[Slot]
 
 
-def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noise: bool) -> Examination:
+def examine(
+    model: Any, program: Program, rows: Sequence[Array], *, gaussian_noise: bool, fixed_batch: bool
+) -> Examination:
     """Run a model on a few rows, traced where the backend can, and note what happens.
 
     Args:
@@ -92,6 +121,7 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
         program: Its steps.
         rows: A few rows of its inputs, flattened; only shapes and types count.
         gaussian_noise: Whether `GaussianNoise` layers are random.
+        fixed_batch: Whether it takes no other number of rows.
     """
     if len(program.outputs) != 1:
         raise ModelError(
@@ -99,151 +129,173 @@ def examine(model: Any, program: Program, rows: Sequence[Array], *, gaussian_noi
             expected="one output, a distribution over classes",
             mend="Assess one of them: keras.Model(model.inputs, model.outputs[0])",
         )
-    names = _paths(model)
-    layers = tuple(layer for layer in private.layers_below(model) if id(layer) in names)
-    own_calls = tuple(layer for layer in layers if random_layers.has_own_call(layer))
-    recording = random_layers.Recording(names, gaussian_noise)
-    random_steps: list[Step] = []
-    levels: list[int] = []
-    calls: list[LayerCall] = []
-    arguments: dict[int, Any] = {}
-    sizes: dict[Slot, int] = {}
-    masked: set[Slot] = set()
-    noted: dict[str, Any] = {}
+    look = _Look(model, program, rows, gaussian_noise)
+    whole = {number for number, side in enumerate(look.drawn.leading) if side not in (None, len(rows[0]))}
+    by_functions = any(side is not None for side in look.drawn.leading)
+    if by_functions and not fixed_batch:  # a side that does not follow the number of rows only looks like it
+        more = [np.concatenate([array, array[:1]]) for array in rows]
+        sides = _Look(model, program, more, gaussian_noise).drawn.leading
+        whole |= {number for number, side in enumerate(sides) if side not in (None, len(more[0]))}
+    return look.seen(frozenset(whole))
 
-    def examined(*tensors: Tensor) -> Tensor:
-        values = {slot: Value(tensor) for slot, tensor in zip(program.inputs, tensors, strict=True)}
-        makers: list[tuple[Tensor, Layer]] = []
-        for step in program.steps:
-            known = len(recording.sites)
 
-            def note(layer: Layer, args: Any, kwargs: Any, outputs: Tensor, step: Step = step) -> None:
-                first = keras.tree.flatten(outputs)[0]
-                makers.append((first, layer))
-                if id(layer) in names:
-                    given = _row_shape(args, kwargs)
-                    calls.append(LayerCall(layer, names[id(layer)], given, tuple(first.shape[1:]), step))
-                if (
-                    not is_keras(type(layer))
-                    or layer in own_calls
-                    or random_layers.runs_code_of_a_user(layer)
-                ):
-                    arguments.setdefault(id(layer), _symbolic(args, kwargs))
+class _Look:
+    """One run of a model as in training, and what was seen of it.
 
-            def watched(layer: Layer, original: Any, note: Any = note) -> Any:
-                def call(*args: Any, **kwargs: Any) -> Any:
-                    outputs = original(*args, **kwargs)
-                    note(layer, args, kwargs, outputs)
-                    return outputs
+    Args:
+        model: A built Keras model.
+        program: Its steps.
+        rows: A few rows of its inputs.
+        gaussian_noise: Whether `GaussianNoise` layers are random.
+    """
 
-                return call
+    def __init__(self, model: Any, program: Program, rows: Sequence[Array], gaussian_noise: bool) -> None:
+        self.model, self.program = model, program
+        self.names = _paths(model)
+        self.layers = tuple(layer for layer in private.layers_below(model) if id(layer) in self.names)
+        self.names[id(model)] = str(model.name)
+        self.drawn = Recording(self.names, len(rows[0]), gaussian_noise)
+        self.random_steps: list[Step] = []
+        self.levels: list[int] = []
+        self.calls: list[LayerCall] = []
+        self.arguments: dict[int, Any] = {}
+        self.values: dict[Slot, tuple[int, bool]] = {}
+        self.output: tuple[tuple[int, ...], str, str | None] = ((), "", None)
+        self._step: Any = None
+        self._makers: list[tuple[Tensor, Layer]] = []
+        with quiet([model, *self.layers]), switched(self.drawn):
+            _traced(self._run, rows)
 
-            with private.calls_replaced([*layers, model], watched):
-                run([step], values, lambda step: 1)
-            if len(recording.sites) > known:
-                random_steps.append(step)
-                levels.extend([len(random_steps)] * (len(recording.sites) - known))
+    def _run(self, *rows: Tensor) -> Tensor:
+        program = self.program
+        values = {slot: Value(tensor) for slot, tensor in zip(program.inputs, rows, strict=True)}
+        self.drawn.begin()
+        with private.calls_replaced([*self.layers, self.model], self._watched):
+            for self._step in program.steps:
+                known = len(self.drawn.sites)
+                run([self._step], values, lambda step: 1, lambda step: True)
+                if len(self.drawn.sites) > known:
+                    self.random_steps.append(self._step)
+                    self.levels.extend([len(self.random_steps)] * (len(self.drawn.sites) - known))
         output = values[program.outputs[0]].tensor
         # The innermost layer returned it first.
-        maker = next((layer for tensor, layer in makers if tensor is output), None)
-        noted["activation"] = _activation(maker, program)
-        noted["shape"] = tuple(output.shape[1:])
-        noted["dtype"] = keras.backend.standardize_dtype(output.dtype)
-        sizes.update({slot: _size(value.tensor) for slot, value in values.items()})
-        masked.update(slot for slot, value in values.items() if private.mask_of(value.tensor) is not None)
+        maker = next((layer for tensor, layer in self._makers if tensor is output), None)
+        self._makers.clear()
+        dtype = keras.backend.standardize_dtype(output.dtype)
+        self.output = (tuple(output.shape[1:]), dtype, _activation(maker, program))
+        for slot, value in values.items():
+            self.values[slot] = (_size(value.tensor), private.mask_of(value.tensor) is not None)
         return output
 
-    with (
-        random_layers.quiet([model, *layers]),
-        random_layers.switched(recording, own_calls),
-    ):
-        _trace(examined, rows)
-    level_of = _levels(program, random_steps)
-    largest = [1] * (len(random_steps) + 1)
-    for step in program.steps:
-        level = level_of[id(step)]
-        seen = [sizes[slot] for slot in (*step.inputs(), *step.outputs)]
-        seen.extend(int(np.prod(call.shape)) for call in calls if call.step is step)
-        largest[level] = max([largest[level], *seen])
-    return Examination(
-        names=names,
-        layers=layers,
-        own_calls=own_calls,
-        sites=tuple(recording.sites),
-        random_steps=tuple(random_steps),
-        calls=tuple(calls),
-        arguments=arguments,
-        output_shape=noted["shape"],
-        output_dtype=noted["dtype"],
-        output_activation=noted["activation"],
-        shared=tuple(step for step in program.steps if level_of[id(step)] == 0),
-        repeated=tuple(step for step in program.steps if level_of[id(step)] > 0),
-        levels=tuple(levels),
-        level_of=level_of,
-        sizes=tuple(largest),
-        sizes_of=sizes,
-        masked=frozenset(masked),
-    )
+    def _watched(self, layer: Layer, original: Any) -> Any:
+        never = holds_a_module(layer) or is_augmentation(layer)
+        called = as_in_predicting(original) if never else original
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self.drawn.call_of(layer) as sites:
+                outputs = called(*args, **kwargs)
+            first = keras.tree.flatten(outputs)[0]
+            self._makers.append((first, layer))
+            if layer is not self.model or sites:
+                given, shape = _row_shape(args, kwargs), tuple(first.shape[1:])
+                self.calls.append(
+                    LayerCall(layer, self.names[id(layer)], given, shape, self._step, tuple(sites))
+                )
+            if runs_code_of_a_user(layer):
+                self.arguments.setdefault(id(layer), symbolic(args, kwargs))
+            return outputs
+
+        return call
+
+    def seen(self, whole: frozenset[int]) -> Examination:
+        """All of it, given the sites that are drawn once for all rows."""
+        program, drawn = self.program, self.drawn
+        level_of = _levels(program, self.random_steps)
+        largest = [1] * (len(self.random_steps) + 1)
+        for step in program.steps:
+            level = level_of[id(step)]
+            sizes = [self.values[slot][0] for slot in (*step.inputs(), *step.outputs)]
+            sizes.extend(int(np.prod(call.shape)) for call in self.calls if call.step is step)
+            largest[level] = max([largest[level], *sizes])
+        in_training = frozenset(map(id, self.random_steps))
+        inside = (call.layer for call in self.calls if id(call.step) in in_training)
+        return Examination(
+            names=self.names,
+            layers=self.layers,
+            sites=tuple(drawn.site(number, number in whole) for number in range(len(drawn.sites))),
+            whole=whole,
+            random_steps=tuple(self.random_steps),
+            in_training=in_training,
+            never_in_training=tuple(dict.fromkeys(filter(self._never_trains, inside))),
+            on_path=frozenset(drawn.on_path),
+            only_dropped=frozenset(drawn.on_path - drawn.with_numbers),
+            left=tuple(
+                Unswitchable(self.names[id(layer)], what, refused=id(layer) in drawn.on_path)
+                for layer, what in drawn.left
+            ),
+            calls=tuple(self.calls),
+            arguments=self.arguments,
+            output_shape=self.output[0],
+            output_dtype=self.output[1],
+            output_activation=self.output[2],
+            shared=tuple(step for step in program.steps if level_of[id(step)] == 0),
+            repeated=tuple(step for step in program.steps if level_of[id(step)] > 0),
+            levels=tuple(self.levels),
+            level_of=level_of,
+            sizes=tuple(largest),
+            sizes_of={slot: size for slot, (size, _) in self.values.items()},
+            masked=frozenset(slot for slot, (_, masked) in self.values.items() if masked),
+        )
+
+    def _never_trains(self, layer: Layer) -> bool:
+        """Whether a layer that is called as in training beside a draw has no part in it."""
+        if not private.takes_training(layer) or private.keeps_masks(layer) or kind_of(layer):
+            return False
+        own = is_keras(type(layer)) and not is_augmentation(layer) and not holds_a_module(layer)
+        return not own and id(layer) not in self.drawn.on_path
 
 
-def unswitchable(model: Any, examination: Examination, *, gaussian_noise: bool) -> list[Unswitchable]:
-    """What in a model would be random in training and cannot be switched on."""
-    found: list[Unswitchable] = []
+def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
+    """What in a model is random in training, or more than that, and cannot be switched on."""
+    found = list(examination.left)
     names = examination.names
-    for layer in examination.layers:
-        inner = random_layers.named_dropout(layer)
-        if inner is not None and not any(names[id(layer)].startswith(f"{other.name}/") for other in found):
-            what = f"{type(layer).__name__} with {inner} inside its call"
-            found.append(Unswitchable(names[id(layer)], what, refused=False))
-    users = [layer for layer in examination.layers if id(layer) in examination.arguments]
-    innermost_first = sorted(users, key=lambda layer: -names[id(layer)].count("/"))
-    for layer in [*innermost_first, model]:
+    for layer in _users_code(model, examination):
         below = "" if layer is model else f"{names[id(layer)]}/"
-        explained = any(other.name.startswith(below) for other in found)
-        arguments = examination.arguments.get(id(layer))
-        if explained or arguments is None:
-            continue
-        if not random_layers.draws_of_its_own(layer, arguments, training=True):
-            continue
-        what = f"{type(layer).__name__} draws random numbers inside its call"
-        always = random_layers.draws_of_its_own(layer, arguments, training=False)
-        if always:
-            what += ", also when predicting, and no seed of howsure's reaches them; use a Dropout layer there"
-        refused = always or random_layers.kind_of(layer) is not None
-        found.append(Unswitchable(names.get(id(layer), str(model.name)), what, refused))
-    return [*found, *_in_training_only(model, examination, gaussian_noise)]
+        if any(other.name == names[id(layer)] or other.name.startswith(below) for other in found):
+            continue  # explained by what is inside
+        arguments = examination.arguments[id(layer)]
+        always = draws_of_its_own(layer, arguments, training=False)
+        if always or draws_of_its_own(layer, arguments, training=True):
+            line = line_of_own_draw(layer, arguments)
+            what = f"{type(layer).__name__} draws random numbers inside its call"
+            what += f" ({line})" if line else ""
+            what += ", also when predicting, and no seed of howsure's reaches them" if always else ""
+            refused = always or id(layer) in examination.on_path
+            found.append(Unswitchable(names[id(layer)], what, refused))
+        elif id(layer) in examination.only_dropped and does_more_in_training(
+            layer, arguments, examination.never_in_training
+        ):
+            what = (
+                f"{type(layer).__name__} computes something else in training, apart from what it draws, "
+                "and the two cannot be told apart"
+            )
+            found.append(Unswitchable(names[id(layer)], what, refused=True))
+    return found
 
 
 def random_when_predicting(model: Any, examination: Examination) -> str | None:
-    """Path of a layer that draws by itself whatever `training` says, the innermost one, or None."""
-    names = examination.names
-    users = [layer for layer in examination.layers if id(layer) in examination.arguments]
-    for layer in [*sorted(users, key=lambda layer: -names[id(layer)].count("/")), model]:
-        arguments = examination.arguments.get(id(layer))
-        if arguments is not None and random_layers.draws_of_its_own(layer, arguments, training=False):
-            return names.get(id(layer), str(model.name))
+    """Path of a layer that draws when predicting what nothing switches off, the innermost one, or None."""
+    for layer in _users_code(model, examination):
+        if draws_of_its_own(layer, examination.arguments[id(layer)], training=False):
+            return examination.names[id(layer)]
     return None
 
 
-def _in_training_only(model: Any, examination: Examination, gaussian_noise: bool) -> list[Unswitchable]:
-    """Random layers behind `if training`, which no switch reaches as they are not called here."""
-    names = examination.names
-    found: dict[str, Unswitchable] = {}
-    for layer in [*examination.layers, model]:
-        arguments = examination.arguments.get(id(layer))
-        below = private.layers_below(layer)
-        if arguments is None or not any(random_layers.is_random(one, gaussian_noise) for one in below):
-            continue
-        for one in random_layers.called_in_training_only(
-            layer, arguments, examination.own_calls, gaussian_noise=gaussian_noise
-        ):
-            path = names.get(id(one), one.name)
-            what = (
-                f"{type(one).__name__} that is called in training only, as behind `if training`; where it is "
-                "always called, it can be switched on, and does nothing in `predict` all the same"
-            )
-            found[path] = Unswitchable(path, what, refused=False)
-    return list(found.values())
+def _users_code(model: Any, examination: Examination) -> list[Layer]:
+    """The layers with code of a user's, innermost first, and the model."""
+    users = [layer for layer in examination.layers if id(layer) in examination.arguments]
+    innermost_first = sorted(users, key=lambda layer: -examination.names[id(layer)].count("/"))
+    return [*innermost_first, *([model] if id(model) in examination.arguments else [])]
 
 
 def _levels(program: Program, random_steps: Sequence[Step]) -> dict[int, int]:
@@ -270,7 +322,7 @@ def _activation(maker: Layer | None, program: Program) -> str | None:
     if isinstance(maker, keras.layers.Softmax):
         return "softmax" if maker.axis in (-1, 1) else "softmax over another axis"
     activation = getattr(maker, "activation", None)
-    written_in = random_layers.defining_class(type(maker))
+    written_in = defining_class(type(maker))
     if activation is None or not is_keras(written_in):  # a user's call may do more than its activation
         return f"a {type(maker).__name__} layer"
     known = {
@@ -282,7 +334,7 @@ def _activation(maker: Layer | None, program: Program) -> str | None:
     return str(known.get(activation) or getattr(activation, "__name__", type(activation).__name__))
 
 
-def _trace(function: Callable[..., Any], rows: Sequence[Array]) -> None:
+def _traced(function: Callable[..., Any], rows: Sequence[Array]) -> None:
     """Run `function` once for what it notes: as a trace, or on torch for real."""
     backend = keras.backend.backend()
     if backend == "jax":
@@ -326,18 +378,3 @@ def _row_shape(args: Any, kwargs: Any) -> tuple[int, ...]:
     tensors = (item for item in keras.tree.flatten((args, kwargs)) if keras.ops.is_tensor(item))
     first = next(tensors, None)
     return () if first is None else tuple(first.shape[1:])
-
-
-def is_keras(layer_class: type) -> bool:
-    """Whether a class is Keras's own."""
-    return layer_class.__module__.startswith("keras.")
-
-
-def _symbolic(args: Any, kwargs: Any) -> tuple[Any, Any]:
-    def spec(item: Any) -> Any:
-        if not keras.ops.is_tensor(item):
-            return item
-        return keras.KerasTensor(tuple(item.shape), keras.backend.standardize_dtype(item.dtype))
-
-    specs: tuple[Any, Any] = keras.tree.map_structure(spec, (args, dict(kwargs)))
-    return specs

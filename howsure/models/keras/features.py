@@ -10,8 +10,9 @@ from keras import ops
 
 from howsure.errors import ModelError
 from howsure.models.keras import private
+from howsure.models.keras.draws import Still
 from howsure.models.keras.graph import Program, Step, Value, run
-from howsure.models.keras.switch import Still, switched
+from howsure.models.keras.switch import switched
 
 Tensor = Any
 

@@ -117,8 +117,10 @@ class _Builder:
             return slots.get(id(item)) if isinstance(item, keras.KerasTensor) else item
 
         for call in private.calls_of(graph):
-            args, kwargs = keras.tree.map_structure(to_slot, (call.args, call.kwargs))
+            args, kwargs = keras.tree.map_structure(to_slot, (call.args, dict(call.kwargs)))
             name = prefix + call.operation.name
+            if isinstance(call.operation, keras.layers.Layer):
+                kwargs.pop("training", None)  # what the model is told counts more
             outputs = self._inline_nested(call, args, kwargs, name)
             if outputs is None:
                 outputs = tuple(self.new_slot() for _ in call.outputs)
@@ -129,11 +131,7 @@ class _Builder:
 
     def _inline_nested(self, call: GraphCall, args: Any, kwargs: Any, name: str) -> tuple[Slot, ...] | None:
         graph = graph_of(call.operation)
-        if (
-            graph is None
-            or len(args) != 1
-            or any(v is not None for k, v in kwargs.items() if k != "training")
-        ):
+        if graph is None or len(args) != 1 or any(value is not None for value in kwargs.values()):
             return None
         given, symbolic = args[0], call.args[0]
         if isinstance(given, dict):
@@ -158,6 +156,7 @@ def run(
     steps: Sequence[Step],
     values: dict[Slot, Value],
     width_of: Callable[[Step], int],
+    in_training: Callable[[Step], bool] = lambda step: False,
     around: Callable[[Step, int], AbstractContextManager[object]] = lambda step, width: nullcontext(),
     instead: Mapping[int, Callable[..., Tensor]] = MappingProxyType({}),
 ) -> None:
@@ -167,6 +166,7 @@ def run(
         steps: In order.
         values: What is known; every step's inputs must be there when its turn comes.
         width_of: Least width of a step, above 1 for steps that hold random layers.
+        in_training: Whether a step is called as in training.
         around: What a step runs in, given how many passes its inputs hold. A random layer that is a
             step of its own gets its input as it is and widens it itself.
         instead: By identity of a step, what is called in the place of its operation, with nothing but its
@@ -186,10 +186,12 @@ def run(
 
             args = keras.tree.map_structure(fill, step.args)
             kwargs = dict(keras.tree.map_structure(fill, step.kwargs))
-            if private.takes_training(step.operation):
-                kwargs["training"] = False
+            if isinstance(step.operation, keras.layers.Layer):
+                kwargs["training"] = in_training(step)
             with around(step, filled):
                 results = keras.tree.flatten(step.operation(*args, **kwargs))
+            if filled < width:
+                _widen_masks(results, filled, width)
         values.update(
             {slot: Value(tensor, width) for slot, tensor in zip(step.outputs, results, strict=True)}
         )
@@ -204,6 +206,14 @@ def widen(value: Value, width: int) -> Tensor:
     if mask is not None:
         private.set_mask(widened, _repeat(mask, value.width, width))
     return widened
+
+
+def _widen_masks(tensors: Sequence[Tensor], width: int, new_width: int) -> None:
+    """Keras notes the mask of what a layer gets on what it returns, here of more passes."""
+    for tensor in tensors:
+        mask = private.mask_of(tensor)
+        if mask is not None:
+            private.set_mask(tensor, _repeat(mask, width, new_width))
 
 
 def _repeat(tensor: Tensor, width: int, new_width: int) -> Tensor:

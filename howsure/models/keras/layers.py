@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from howsure.models.keras import switch as random_layers
 from howsure.models.keras.costs import counted_calls, holds_layers, multiply_adds
 from howsure.models.keras.examine import Examination
+from howsure.models.keras.probes import is_augmentation
+from howsure.models.keras.switch import kind_of, rate_of
 from howsure.models.protocol import LayerInfo, Unswitchable
 from howsure.sites import GAUSSIAN_NOISE
 
@@ -23,28 +25,30 @@ def layer_infos(examination: Examination, unswitchable: Sequence[Unswitchable]) 
         examination: Of the model.
         unswitchable: What is random in training and cannot be switched on.
     """
-    sites = {site.name: site for site in examination.sites}
     notes = {
         found.name: f"{'cannot be done right' if found.refused else 'stays fixed'}: {found.what}"
         for found in unswitchable
     }
-    seen: dict[str, int] = {}
+    seen: Counter[str] = Counter()
     layers = []
     counted = {id(call) for call in counted_calls(examination.calls)}
     for call in examination.calls:
-        name, random, cost = call.name, None, 0
-        if id(call) not in counted and name not in sites:
-            if not holds_layers(call.layer) or name not in notes:
-                continue
-            note: str | None = notes[name]
-        else:
-            seen[name] = seen.get(name, 0) + 1
-            name = name if seen[name] == 1 else f"{name}#{seen[name]}"
-            random = sites[name].in_words if name in sites else None
-            note = None if random else _note(notes, call.name) or _why_fixed(call.layer)
-            cost = multiply_adds(call) if id(call) in counted else 0
-        repeated = call.step in examination.repeated
-        layers.append(LayerInfo(name, type(call.layer).__name__, random, note, call.shape, cost, repeated))
+        name, counts = call.name, id(call) in counted
+        seen[name] += 1
+        drawn = list(dict.fromkeys(examination.sites[number].in_words for number in call.sites))
+        if not counts and not drawn and not (holds_layers(call.layer) and name in notes):
+            continue
+        layers.append(
+            LayerInfo(
+                name=name if seen[name] == 1 else f"{name}#{seen[name]}",
+                kind=type(call.layer).__name__,
+                random=" and ".join(drawn) or None,
+                note=None if drawn else _note(notes, name) or _why_fixed(call.layer),
+                shape=call.shape,
+                multiply_adds=multiply_adds(call) if counts else 0,
+                repeated=call.step in examination.repeated,
+            )
+        )
     return tuple(layers)
 
 
@@ -54,17 +58,17 @@ def _note(notes: dict[str, str], name: str) -> str | None:
 
 
 def _why_fixed(layer: Layer) -> str | None:
-    kind = random_layers.kind_of(layer)
-    if kind is not None and random_layers.rate_of(layer) == 0:
+    kind = kind_of(layer)
+    if kind is not None and rate_of(layer) == 0:
         return "stays fixed: its rate is 0"
     if kind == GAUSSIAN_NOISE:
         return (
             "stays fixed: noise stands for the data, not for the network; ask for it with gaussian_noise=True"
         )
     if kind is not None:
-        return "stays fixed: its own call never reaches the dropout of Keras"
+        return "stays fixed: called as in predicting, also when the model trains"
     if isinstance(layer, keras.layers.BatchNormalization):
         return "stays fixed: uses the mean and variance learned in training, not those of the batch"
-    if random_layers.is_augmentation(layer):
+    if is_augmentation(layer):
         return "stays fixed: augments the data in training only"
     return None

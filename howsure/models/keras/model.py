@@ -23,8 +23,8 @@ from howsure import tuning
 from howsure.data.rows import InputSpec, check_rows
 from howsure.errors import ModelError
 from howsure.models.keras import private
-from howsure.models.keras import switch as random_layers
 from howsure.models.keras.costs import counted_calls, multiply_adds
+from howsure.models.keras.draws import Masked, Still
 from howsure.models.keras.examine import examine, random_when_predicting, unswitchable
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
@@ -35,6 +35,7 @@ from howsure.models.keras.kept import forget, keep, kept
 from howsure.models.keras.layers import layer_infos
 from howsure.models.keras.losses import loss_of, loss_takes, trained_for
 from howsure.models.keras.private import graph_of
+from howsure.models.keras.switch import quiet, switched, widens_itself
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
 from howsure.sites import Site
 
@@ -208,7 +209,13 @@ class KerasModel:
         self._gaussian_noise = gaussian_noise
         self._program = program
         self._rows = [_made_up(array, _fixed_batch(model) or 2) for array in rows]
-        self.examination = examine(model, self._program, self._rows, gaussian_noise=gaussian_noise)
+        self.examination = examine(
+            model,
+            self._program,
+            self._rows,
+            gaussian_noise=gaussian_noise,
+            fixed_batch=_fixed_batch(model) is not None,
+        )
         self._crossing = self._find_crossing()
         self._thinned = thinned_dense_layers(program, self.examination)
         self._state = list(model.variables) if self.backend == "jax" else []
@@ -233,7 +240,7 @@ class KerasModel:
     def _facts(self) -> ModelInfo:
         found = self.examination
         with self.as_found():
-            fixed = unswitchable(self.model, found, gaussian_noise=self._gaussian_noise)
+            fixed = unswitchable(self.model, found)
             always = random_when_predicting(self.model, found)
         return ModelInfo(
             name=self.name,
@@ -268,13 +275,18 @@ class KerasModel:
     @functools.cached_property
     def limits(self) -> Limits:
         """How much may run at once."""
-        foldable = self._program.foldable and _fixed_batch(self.model) is None
+        foldable = self._foldable
         return Limits(
             fold=tuning.LARGEST_FOLD if foldable else None,
             trunk=tuning.SHARED_FOLDS.get(self.backend, 1) * (tuning.LARGEST_FOLD if foldable else 1),
             trunk_size=sum(self.examination.sizes_of[slot] for slot in self._crossing),
             precisions=(FLOAT32, BFLOAT16) if self._heavy and bfloat16_is_faster() else (FLOAT32,),
         )
+
+    @property
+    def _foldable(self) -> bool:
+        """Whether several passes can lie one after the other on the axis of the rows."""
+        return self._program.foldable and _fixed_batch(self.model) is None and not self.examination.whole
 
     @functools.cached_property
     def _heavy(self) -> frozenset[int]:
@@ -327,7 +339,7 @@ class KerasModel:
             parts = self._shared(*(keras.ops.convert_to_tensor(array) for array in rows))
         return KerasTrunk(tuple(parts), self.as_found)
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Thinned:
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[KerasTrunk], Array]:
         """The thinned networks with these masks.
 
         Args:
@@ -338,13 +350,25 @@ class KerasModel:
         Returns:
             A function from a trunk of n rows to raw outputs (W, n, …).
         """
+        width = len(masks[-1])
+        if width > 1 and not self._foldable:
+            return self._one_at_a_time(masks, width)
         with self.as_found():
             kernels = [self._kernel(number, masks, rows) for number in range(len(masks))]
             kept = [
                 None if kernel is not None else keras.ops.convert_to_tensor(mask)
                 for mask, kernel in zip(masks, kernels, strict=True)
             ]
-        return Thinned(self, len(masks[-1]), kept, kernels)
+        return Thinned(self, width, kept, kernels)
+
+    def _one_at_a_time(self, masks: Sequence[Array], width: int) -> Callable[[KerasTrunk], Array]:
+        """The thinned networks with these masks, none folded."""
+        places = [[at * len(mask) // width for mask in masks] for at in range(width)]
+        networks = [
+            self.thin([mask[place : place + 1] for mask, place in zip(masks, each, strict=True)], 1)
+            for each in places
+        ]
+        return lambda trunk: np.concatenate([network(trunk) for network in networks])
 
     def _kernel(self, number: int, masks: Sequence[Array], rows: int) -> Dropped | Folded | None:
         """The kernel behind a site as its masks need it, where that serves so many rows better; or None."""
@@ -379,15 +403,14 @@ class KerasModel:
 
     def _run_plain(self, *rows: Tensor) -> Tensor:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
-        with random_layers.switched(random_layers.Still()):
-            run(self._program.steps, values, lambda step: 1, lambda step, width: self._fast(step))
+        with switched(Still()):
+            run(self._program.steps, values, lambda step: 1, around=lambda step, width: self._fast(step))
         return values[self._program.outputs[0]].tensor
 
     def _run_shared(self, *rows: Tensor) -> list[tuple[Tensor, Tensor | None]]:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
-        draws = random_layers.Masked(self.examination.sites, [], self._gaussian_noise)
-        with random_layers.switched(draws, self.examination.own_calls):
-            run(self.examination.shared, values, lambda step: 1, lambda step, width: self._fast(step))
+        with switched(Still()):
+            run(self.examination.shared, values, lambda step: 1, around=lambda step, width: self._fast(step))
         tensors = [values[slot].tensor for slot in self._crossing]
         return [(tensor, private.mask_of(tensor)) for tensor in tensors]
 
@@ -416,16 +439,24 @@ class KerasModel:
                 width_of[id(layers.dense)] = kernel.width
                 instead |= {id(step): lambda inputs: inputs for step in (layers.dropout, *layers.between)}
                 instead[id(layers.dense)] = functools.partial(layers, prepared=kernel)
-        draws = random_layers.Masked(list(applied), list(applied.values()), self._gaussian_noise)
+        found = self.examination
+        draws = Masked(list(applied), list(applied.values()), found.whole, self._gaussian_noise)
 
         @contextlib.contextmanager
         def around(step: Step, width: int) -> Iterator[None]:
-            draws.width = width if random_layers.widens_itself(step.operation) else None
+            draws.width = width if widens_itself(step.operation) else None
             with self._fast(step):
                 yield
 
-        with random_layers.switched(draws, self.examination.own_calls):
-            run(self.examination.repeated, values, lambda step: width_of.get(id(step), 1), around, instead)
+        with switched(draws, found.never_in_training):
+            run(
+                found.repeated,
+                values,
+                lambda step: width_of.get(id(step), 1),
+                lambda step: id(step) in found.in_training,
+                around,
+                instead,
+            )
         output = values[self._program.outputs[0]]
         return widen(output, max(output.width, *width_of.values()))
 
@@ -443,7 +474,7 @@ class KerasModel:
 
         def without_effect(state: Sequence[Tensor], *args: Any) -> Any:
             mapping = list(zip(self._state, state, strict=True))
-            with random_layers.quiet([self.model, *self.examination.layers], mapping):
+            with quiet([self.model, *self.examination.layers], mapping):
                 return function(*args)
 
         if self.backend == "jax":

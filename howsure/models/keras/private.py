@@ -7,12 +7,15 @@ oldest that is supported, 3.15 the newest that was looked at; `make oldest` runs
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+from keras.src import backend as keras_backend
 from keras.src.backend import get_keras_mask, set_keras_mask
+from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 from keras.src.models.functional import Functional
 
 from howsure.errors import ModelError
@@ -143,6 +146,71 @@ def calls_replaced(
                 layer.__dict__.pop("call", None)
             else:
                 layer.__dict__["call"] = own
+
+
+@contextlib.contextmanager
+def random_functions_replaced(instead: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    """Other functions behind `keras.random`, for Keras's own layers too: they have no hooks (3.0).
+
+    Args:
+        instead: By name in `keras.random` what is called in its place, with the same arguments.
+    """
+    functions = keras_backend.random
+    originals = {name: getattr(functions, name) for name in instead}
+    try:
+        for name, function in instead.items():
+            setattr(functions, name, function)
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(functions, name, original)
+
+
+def random_function(name: str) -> Callable[..., Any]:
+    """The function of the backend behind one of `keras.random`, which may be replaced (3.0)."""
+    function: Callable[..., Any] = getattr(keras_backend.random, name)
+    return function
+
+
+def is_initialising() -> bool:
+    """Whether who draws is an initializer of weights, as of a layer that is built when it is called (3.0)."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_filename == inspect.getfile(keras.initializers.RandomNormal):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def place_in_a_trace() -> Any:
+    """What is being traced, another object inside a loop that is traced once and run often, or None (3.0)."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.compat.v1.get_default_graph()
+    if keras.backend.backend() == "jax":
+        import jax.numpy as jnp
+
+        return getattr(jnp.zeros(()), "_trace", None)  # a tracer's, which has no public name
+    return None
+
+
+def keeps_masks(layer: Layer) -> bool:
+    """Whether it is a recurrent cell for which its layer draws masks before its first time step (3.0)."""
+    return isinstance(layer, DropoutRNNCell)
+
+
+@contextlib.contextmanager
+def masks_of_cells_drawn_anew(layers: Iterable[Layer]) -> Iterator[None]:
+    """No mask that a recurrent cell keeps for its time steps comes into this scope or leaves it (3.0)."""
+    names = ("_dropout_mask", "_recurrent_dropout_mask")
+    cells = [layer for layer in layers if isinstance(layer, DropoutRNNCell)]
+    before = [{name: vars(cell).pop(name, None) for name in names} for cell in cells]
+    try:
+        yield
+    finally:
+        for cell, masks in zip(cells, before, strict=True):
+            vars(cell).update(masks)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,368 @@
+"""What is drawn while Keras is switched: nothing, something that is noted, or given masks.
+
+Still       plain prediction: dropout does nothing, noise is its mean
+Middle      what a layer draws is replaced by the middle of its distribution, so that its own draws show
+Recording   as Still, and each draw is noted as a site
+Masked      the masks of each site, one after the other
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from howsure.errors import ModelError
+from howsure.models.keras import private
+from howsure.models.keras.lines import innermost_of_a_user
+from howsure.models.keras.switch import is_random, kind_of, rate_of
+from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, NORMAL, UNIFORM, Site
+
+Tensor = Any
+Layer = Any
+
+
+class Still:
+    """Nothing is drawn: dropout keeps its inputs, noise is its mean; other numbers are drawn as ever."""
+
+    def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
+        """Return the inputs."""
+        return inputs
+
+    def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
+        """Return the inputs."""
+        return inputs
+
+    def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
+        """Return the mean of normal numbers."""
+        if function != "normal":
+            return original()
+        mean = ops.cast(arguments["mean"], _dtype(arguments))
+        return ops.broadcast_to(mean, arguments["shape"])
+
+
+class Middle(Still):
+    """Nothing is drawn of what masks can be given for: its middle is taken in its place."""
+
+    def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
+        """Return the middle of a site's numbers; what no masks can be given for is drawn."""
+        numbers = _Numbers.of(function, arguments)
+        if numbers is None:
+            return original()
+        middle = {UNIFORM: 0.5, NORMAL: 0.0, DROPOUT: 1.0}[numbers.kind]
+        return numbers.scaled(ops.full(arguments["shape"], middle, "float32"))
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Random numbers that masks can be given for: `least + scale × mask`.
+
+    Attributes:
+        kind: Of the site.
+        rate: Of the site.
+        least: What is added.
+        scale: What they are multiplied with.
+        dtype: Their type.
+    """
+
+    kind: str
+    rate: float
+    least: Any
+    scale: Any
+    dtype: str
+
+    @classmethod
+    def of(cls, function: str, arguments: dict[str, Any]) -> _Numbers | None:
+        """Those of a function of `keras.random`, or None where no masks can be given for it."""
+        dtype = _dtype(arguments)
+        if function == "uniform":
+            least, most = arguments["minval"], arguments["maxval"]
+            return cls(UNIFORM, 1.0, least, most - least, dtype)
+        if function == "normal":
+            return cls(NORMAL, 1.0, arguments["mean"], arguments["stddev"], dtype)
+        if function == "binomial":
+            kept = _number(arguments["probabilities"])
+            if _number(arguments["counts"]) == 1 and kept is not None and 0 <= kept < 1:
+                return cls(DROPOUT, 1 - kept, 0.0, 1.0, dtype)
+        return None
+
+    def scaled(self, mask: Tensor) -> Tensor:
+        """The numbers that a mask stands for."""
+        return ops.cast(ops.cast(mask, "float32") * self.scale + self.least, self.dtype)
+
+
+def _dtype(arguments: dict[str, Any]) -> str:
+    return str(keras.backend.standardize_dtype(arguments.get("dtype") or keras.config.floatx()))
+
+
+def _number(value: Any) -> float | None:
+    """A number that is known before a model runs, or None."""
+    return float(value) if isinstance(value, (int, float, np.number)) else None
+
+
+class Recording(Still):
+    """Draws that change nothing and are noted.
+
+    Attributes:
+        sites: Those for which masks can be given, in order.
+        leading: For each site the first side of what it draws for, or None for a layer of Keras's own.
+        stack: The layers whose calls are under way, outermost first; whoever watches them keeps it.
+        on_path: Identities of all layers in whose calls a site was drawn.
+        left: What was drawn and no masks can be given for: the layer, and what in words.
+        with_numbers: Identities of all layers in whose calls numbers were drawn to be made something of.
+
+    Args:
+        names: Path of every layer, by identity, and of the model.
+        rows: How many there are.
+        gaussian_noise: Whether `GaussianNoise` is random.
+    """
+
+    def __init__(self, names: dict[int, str], rows: int, gaussian_noise: bool) -> None:
+        self.sites: list[Site] = []
+        self.leading: list[int | None] = []
+        self.stack: list[Layer] = []
+        self.on_path: set[int] = set()
+        self.left: list[tuple[Layer, str]] = []
+        self.with_numbers: set[int] = set()
+        self._names = names
+        self._rows = rows
+        self._gaussian_noise = gaussian_noise
+        self._calls: Counter[int] = Counter()
+        self._drawn: Counter[str] = Counter()
+        self._own: list[list[int]] = []
+        self._outside: Any = None
+
+    def begin(self) -> None:
+        """Note where a run begins, so that loops inside it show."""
+        self._outside = private.place_in_a_trace()
+
+    @contextlib.contextmanager
+    def call_of(self, layer: Layer) -> Iterator[list[int]]:
+        """While a layer is called; gives the numbers of the sites that it draws itself."""
+        self._calls[id(layer)] += 1
+        self.stack.append(layer)
+        self._own.append([])
+        try:
+            yield self._own[-1]
+        finally:
+            self.stack.pop()
+            self._own.pop()
+
+    def site(self, number: int, whole: bool) -> Site:
+        """A site; of one that is drawn once for all rows the mask has all sides of what is drawn."""
+        site, leading = self.sites[number], self.leading[number]
+        return replace(site, shape=(leading, *site.shape)) if whole and leading is not None else site
+
+    def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
+        """Note the call of a layer of Keras's own."""
+        if not is_random(layer, self._gaussian_noise):
+            return inputs
+        kind, rate = kind_of(layer), rate_of(layer)
+        assert kind is not None
+        if rate == 1 and kind in (ALPHA_DROPOUT, GAUSSIAN_DROPOUT):
+            path = self._names.get(id(layer), layer.name)
+            raise private.in_own_words(
+                ModelError(
+                    f"The {type(layer).__name__} layer '{path}' has rate 1, where its noise is infinite",
+                    expected="a rate below 1",
+                    received=rate,
+                )
+            )
+        self._note(kind, rate, mask_shape(layer, inputs), None)
+        return inputs
+
+    def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
+        """Note a draw of `keras.random.dropout`."""
+        known = _number(rate)
+        if known == 0:
+            return inputs
+        units = tuple(inputs.shape)
+        shape = units if noise_shape is None else tuple(noise_shape)
+        if len(shape) == len(units):
+            shape = tuple(unit if side is None else side for side, unit in zip(shape, units, strict=True))
+        if known is None or len(shape) != len(units) or not all(isinstance(side, int) for side in shape):
+            self._leave("dropout", "at a rate or of a shape that is computed")
+        elif self._reached("dropout"):
+            first, *sides = shape
+            if first == 1 and units[0] == self._rows:
+                first = self._rows  # one mask for all rows, as all have it here anyway
+            self._note(DROPOUT, known, tuple(sides), first)
+        return inputs
+
+    def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
+        """Note a draw of numbers."""
+        if function == "shuffle":
+            self._leave(function, "for which no masks can be given")
+            return arguments["x"]
+        if function == "categorical":
+            self._leave(function, "for which no masks can be given")
+            shape = (*arguments["logits"].shape[:-1], arguments["num_samples"])
+            return ops.zeros(shape, _dtype(arguments))
+        numbers, shape = _Numbers.of(function, arguments), tuple(arguments["shape"])
+        if numbers is None or not all(isinstance(side, int) for side in shape):
+            self._leave(function, "for which no masks can be given")
+        elif numbers.rate > 0 and self._reached(function):
+            first, *sides = shape or (1,)
+            self._note(numbers.kind, numbers.rate, tuple(sides), first)
+            if numbers.kind != NORMAL:
+                self.with_numbers.update(map(id, self.stack))
+        return ops.zeros(shape, _dtype(arguments))
+
+    def _reached(self, function: str) -> bool:
+        """Whether a draw is made once in a pass, and not in a loop that is traced once and run often."""
+        if private.place_in_a_trace() is self._outside:
+            return True
+        self._leave(function, "in a loop, a new one in every turn")
+        return False
+
+    def _leave(self, function: str, why: str) -> None:
+        line = innermost_of_a_user((frame.filename, frame.lineno) for frame in inspect.stack(context=0))
+        self.left.append((self.stack[-1], f"keras.random.{function}{f' ({line})' if line else ''}, {why}"))
+
+    def _note(self, kind: str, rate: float, shape: tuple[int, ...], leading: int | None) -> None:
+        layer = self.stack[-1]
+        name = self._names[id(layer)] + ("" if (call := self._calls[id(layer)]) == 1 else f"#{call}")
+        self._drawn[name] += 1
+        if self._drawn[name] > 1:
+            name += f":{self._drawn[name]}"
+        self.on_path.update(map(id, self.stack))
+        self._own[-1].append(len(self.sites))
+        self.sites.append(Site(len(self.sites), name, kind, rate, tuple(map(int, shape))))
+        self.leading.append(leading)
+
+
+class Masked:
+    """Draws that apply given masks, one after the other, to passes folded into the batch axis.
+
+    Attributes:
+        width: Passes folded into what the next layer gets: as many as its mask has, or a divisor of
+            that; each is then repeated.
+
+    Args:
+        sites: The draws to come, as recorded.
+        masks: For each site (W, *site.shape) as `howsure.sampling.masks.draw` makes them, where W
+            passes are folded, pass-major, into the first axis of what the layer returns.
+        whole: Numbers of the sites whose masks have all sides of what is drawn, with no axis of rows.
+        gaussian_noise: Whether `GaussianNoise` is random.
+    """
+
+    def __init__(
+        self, sites: Sequence[Site], masks: Sequence[Tensor], whole: Collection[int], gaussian_noise: bool
+    ) -> None:
+        self._sites = sites
+        self._masks = masks
+        self._whole = whole
+        self._gaussian_noise = gaussian_noise
+        self._next = 0
+        self.width: int | None = None
+
+    def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
+        """Apply the next mask."""
+        if not is_random(layer, self._gaussian_noise):
+            return inputs
+        kind = kind_of(layer)
+        site, mask = self._take(kind, mask_shape(layer, inputs), f"The random layer '{layer.name}'")
+        return self._applied(site, mask, inputs, self.width or mask.shape[0])
+
+    def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
+        """Apply the next mask to what is to be dropped."""
+        if rate == 0:
+            return inputs
+        site, mask = self._take(DROPOUT, None, "keras.random.dropout")
+        if site.number in self._whole:
+            scale = 0.0 if site.rate == 1 else 1 / (1 - site.rate)
+            return inputs * ops.cast(ops.reshape(mask, mask.shape[1:]), inputs.dtype) * scale
+        return self._applied(site, mask, inputs, mask.shape[0])
+
+    def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
+        """Return what the next mask stands for."""
+        numbers = _Numbers.of(function, arguments)
+        if numbers is None or numbers.rate == 0:
+            return original()
+        site, mask = self._take(numbers.kind, None, f"keras.random.{function}")
+        shape = tuple(arguments["shape"])
+        if site.number not in self._whole:
+            rows = shape[0] // mask.shape[0]
+            mask = ops.repeat(mask, rows, axis=0)
+        return numbers.scaled(ops.reshape(mask, shape))
+
+    def _take(self, kind: str | None, shape: tuple[int, ...] | None, what: str) -> tuple[Site, Tensor]:
+        site = self._sites[self._next] if self._next < len(self._sites) else None
+        if site is None or site.kind != kind or (shape is not None and site.shape != shape):
+            raise private.in_own_words(
+                ModelError(
+                    f"{what} was called differently than before",
+                    expected="the same calls in every pass, on tensors whose first axis is the rows"
+                    + ("" if site is None else f" ({site.name}: {site.shape})"),
+                    received=f"{kind} with a mask of shape {shape}",
+                )
+            )
+        self._next += 1
+        return site, self._masks[self._next - 1]
+
+    def _applied(self, site: Site, mask: Tensor, inputs: Tensor, width: int) -> Tensor:
+        units = inputs.shape[1:]
+        folded = ops.reshape(inputs, (width, 1, -1, *units))
+        outputs = _transform(site, folded, ops.reshape(mask, (width, -1, 1, *mask.shape[1:])))
+        return ops.reshape(outputs, (-1, *units))
+
+
+def mask_shape(layer: Layer, inputs: Tensor) -> tuple[int, ...]:
+    """Shape of a layer's mask for one row, with 1 where the mask is shared along an axis.
+
+    Raises:
+        ModelError: A `noise_shape` that says more about the batch than that it is shared.
+    """
+    units = tuple(inputs.shape[1:])
+    given: Any = private.noise_shape(layer, inputs)
+    if given is None:
+        given = getattr(layer, "noise_shape", None)
+        if given is None:
+            return units
+        if len(given) != len(units) + 1 or given[0] not in (None, 1):
+            raise private.in_own_words(
+                ModelError(
+                    f"Layer '{layer.name}' has a noise_shape that howsure cannot follow",
+                    expected=f"{len(units) + 1} entries, the first None or 1, as masks are shared by "
+                    "all rows",
+                    received=tuple(given),
+                )
+            )
+    return tuple(
+        unit if wanted is None else int(wanted) for wanted, unit in zip(given[1:], units, strict=True)
+    )
+
+
+def _transform(site: Site, inputs: Tensor, mask: Tensor) -> Tensor:
+    """`inputs` (W', 1, n, …) under masks (W', r, 1, …), as (W', r, n, …)."""
+    dtype = inputs.dtype
+    if site.kind == DROPOUT:
+        scale = 0.0 if site.rate == 1 else 1 / (1 - site.rate)
+        if keras.backend.standardize_dtype(dtype) in ("float32", "float64") or _is_exact(scale, dtype):
+            return inputs * (ops.cast(mask, dtype) * scale)
+        # The scale's own rounding error would be in all numbers alike; so it is applied in float32.
+        return ops.cast(ops.cast(inputs, "float32") * scale, dtype) * ops.cast(mask, dtype)
+    mask = ops.cast(mask, dtype)
+    if site.kind == GAUSSIAN_DROPOUT:
+        return inputs * mask
+    if site.kind == GAUSSIAN_NOISE:
+        return inputs + mask
+    # Klambauer et al. (2017), eq. 8 and 9: dropped units go to α', mean and variance are kept.
+    alpha = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+    scale = ((1 - site.rate) * (1 + site.rate * alpha**2)) ** -0.5
+    return scale * (inputs * mask + alpha * (1 - mask)) - scale * alpha * site.rate
+
+
+def _is_exact(scale: float, dtype: Any) -> bool:
+    """Whether a number has an exact counterpart in a type of 16 bits, told from bfloat16, the coarser."""
+    return (
+        keras.backend.standardize_dtype(dtype) == "bfloat16"
+        and not np.float32(scale).view(np.uint32) & 0xFFFF
+    )

@@ -1,0 +1,414 @@
+"""All that a model draws in training is found: given masks or named with its line, and off in prediction."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import howsure
+
+from .test_others_mistakes import backend_uniform
+
+BACKEND = keras.backend.backend()
+COPIES = 3000
+X = np.random.default_rng(1).normal(size=(4, 5, 4)).astype("float32")
+WORDS = np.random.default_rng(2).integers(0, 6, size=(4, 5)).astype("int32")
+
+
+class Seeded(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seeds = keras.random.SeedGenerator()  # of its own: equal seeds draw the same in Keras
+
+
+class Functional(Seeded):
+    def call(self, inputs, training=False):
+        return keras.random.dropout(inputs, 0.4, seed=self.seeds) if training else inputs
+
+
+class Shared(Seeded):
+    """One mask for all positions."""
+
+    def call(self, inputs, training=False):
+        return keras.random.dropout(inputs, 0.4, (None, 1, 4), seed=self.seeds) if training else inputs
+
+
+class StochasticDepth(Seeded):
+    """As keras.io and keras.applications write it."""
+
+    def __init__(self, inner, **options):
+        super().__init__(**options)
+        self.inner = inner
+
+    def call(self, inputs, training=None):
+        branch = self.inner(inputs)
+        if training:
+            shape = (ops.shape(inputs)[0], *[1] * (len(inputs.shape) - 1))
+            kept = ops.floor(0.7 + keras.random.uniform(shape, 0, 1, seed=self.seeds))
+            branch = branch / 0.7 * kept
+        return inputs + branch
+
+
+class Binomial(Seeded):
+    def call(self, inputs, training=False):
+        shape = (ops.shape(inputs)[0], 1, 1)
+        return inputs * keras.random.binomial(shape, 1, 0.7, seed=self.seeds) / 0.7 if training else inputs
+
+
+class OwnDraw(layers.Dropout):
+    """A Dropout that drops by itself."""
+
+    def call(self, inputs, training=False):
+        if training:
+            keep = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator) > self.rate
+            return inputs * ops.cast(keep, inputs.dtype)
+        return inputs
+
+
+class Reparametrised(Seeded):
+    """Noise whose size is learned."""
+
+    def build(self, shape):
+        self.deviation = self.add_weight(shape=(shape[-1],), initializer="ones")
+
+    def call(self, inputs):
+        return inputs + keras.random.normal(ops.shape(inputs), 0.0, 0.5, seed=self.seeds) * self.deviation
+
+
+class AlwaysOn(layers.Dropout):
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=True)
+
+
+class AlwaysFunctional(Seeded):
+    def call(self, inputs):
+        return keras.random.dropout(inputs, 0.4, seed=self.seeds)
+
+
+class Block(layers.Layer):
+    """Dropout behind `if training`, beside statistics that training would change."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.norm, self.drop = layers.BatchNormalization(), layers.Dropout(0.4, name="drop")
+
+    def call(self, inputs, training=None):
+        outputs = self.norm(inputs, training=training)
+        if training:
+            outputs = self.drop(outputs, training=training)
+        return outputs
+
+
+class OwnStatistics(layers.Layer):
+    """A user's norm: in training it uses the batch, and keeps what it saw."""
+
+    def build(self, shape):
+        self.mean = self.add_weight(shape=(shape[-1],), initializer="ones", trainable=False)
+
+    def call(self, inputs, training=False):
+        if training:
+            seen = ops.mean(inputs, (0, 1))
+            self.mean.assign(seen)
+            return inputs - seen
+        return inputs - self.mean
+
+
+class BlockWithOwnStatistics(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.norm, self.drop = OwnStatistics(), layers.Dropout(0.4, name="drop")
+
+    def call(self, inputs, training=False):
+        outputs = self.norm(inputs, training=training)
+        return self.drop(outputs, training=training) if training else outputs
+
+
+class Subclassed(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.block, self.drop = Block(), layers.Dropout(0.3)
+        self.flat, self.out = layers.Flatten(), layers.Dense(3, "softmax")
+
+    def call(self, inputs, training=False):
+        hidden = self.flat(self.block(inputs))
+        return self.out(self.drop(hidden) if training else hidden)
+
+
+def ends(inputs, hidden):
+    if len(hidden.shape) > 2:
+        hidden = layers.Flatten()(hidden)
+    return keras.Model(inputs, layers.Dense(3, "softmax")(hidden), name="net")
+
+
+def over_numbers(*parts):
+    inputs = hidden = keras.Input((5, 4))
+    for part in parts:
+        hidden = part(hidden)
+    return ends(inputs, hidden)
+
+
+def over_words(*parts):
+    inputs = keras.Input((5,), dtype="int32")
+    hidden = layers.Embedding(6, 4, keras.initializers.RandomNormal(stddev=2.0), mask_zero=True)(inputs)
+    for part in parts:
+        hidden = part(hidden)
+    return ends(inputs, hidden)
+
+
+def subclassed():
+    model = Subclassed(name="own")
+    model(X)
+    return model
+
+
+def attended(cls, *heads, words=False):
+    def look(hidden):
+        return cls(*heads, dropout=0.4)(*([hidden, hidden] if heads else [[hidden, hidden]]))
+
+    return (
+        over_words(layers.Dropout(0.3), look, layers.GlobalAveragePooling1D())
+        if words
+        else over_numbers(look)
+    )
+
+
+NUMBERS = {
+    "SimpleRNN": lambda: over_numbers(layers.SimpleRNN(6, dropout=0.3, recurrent_dropout=0.2)),
+    "GRU": lambda: over_numbers(layers.GRU(6, dropout=0.3, recurrent_dropout=0.2)),
+    "LSTM": lambda: over_numbers(layers.LSTM(6, dropout=0.3, recurrent_dropout=0.2)),
+    "LSTM, inputs only": lambda: over_numbers(layers.LSTM(6, dropout=0.3)),
+    "LSTM, unrolled": lambda: over_numbers(layers.LSTM(6, dropout=0.2, recurrent_dropout=0.3, unroll=True)),
+    "Bidirectional, stacked": lambda: over_numbers(
+        layers.Bidirectional(layers.LSTM(5, dropout=0.3, recurrent_dropout=0.2, return_sequences=True)),
+        layers.GRU(5, dropout=0.2),
+    ),
+    "cells": lambda: over_numbers(
+        layers.RNN([layers.LSTMCell(6, dropout=0.3), layers.GRUCell(5, recurrent_dropout=0.4)])
+    ),
+    "functional": lambda: over_numbers(Functional()),
+    "functional, nested": lambda: over_numbers(keras.Sequential([keras.Input((5, 4)), Functional()])),
+    "functional, shared": lambda: over_numbers(Shared()),
+    "stochastic depth": lambda: over_numbers(
+        StochasticDepth(layers.Dense(4, "tanh")), StochasticDepth(layers.Dense(4))
+    ),
+    "binomial": lambda: over_numbers(StochasticDepth(layers.Dense(4)), Binomial()),
+    "a subclass of Dropout": lambda: over_numbers(OwnDraw(0.4)),
+    "normal numbers": lambda: over_numbers(Reparametrised()),
+    "always on, a subclass": lambda: over_numbers(AlwaysOn(0.4)),
+    "always on, functional": lambda: over_numbers(AlwaysFunctional()),
+    "always on, Lambda": lambda: over_numbers(
+        layers.Lambda(lambda x: keras.random.dropout(x, 0.4, seed=SEEDS), output_shape=(5, 4))
+    ),
+    "told to train": lambda: over_numbers(lambda x: layers.Dropout(0.4)(x, training=True)),
+    "if training": lambda: over_numbers(Block(), layers.Dropout(0.2)),
+    "if training, nested": lambda: over_numbers(keras.Sequential([keras.Input((5, 4)), Block()])),
+    "beside statistics of a user's": lambda: over_numbers(BlockWithOwnStatistics()),
+    "if training, subclassed": subclassed,
+    "Attention": lambda: attended(layers.Attention),
+    "AdditiveAttention": lambda: attended(layers.AdditiveAttention),
+    "MultiHeadAttention": lambda: attended(layers.MultiHeadAttention, 2, 3),
+}
+MASKED = {
+    "LSTM": lambda: over_words(layers.LSTM(6, dropout=0.3, recurrent_dropout=0.2)),
+    "Dropout, LSTM": lambda: over_words(layers.Dropout(0.3), layers.LSTM(6)),
+    "SpatialDropout1D, Bidirectional": lambda: over_words(
+        layers.SpatialDropout1D(0.3), layers.Bidirectional(layers.GRU(6, recurrent_dropout=0.2))
+    ),
+    "Dropout, MultiHeadAttention": lambda: attended(layers.MultiHeadAttention, 2, 3, words=True),
+    "Dropout, Attention": lambda: attended(layers.Attention, words=True),
+}
+SEEDS = keras.random.SeedGenerator(1)
+CASES = [(name, make, X) for name, make in NUMBERS.items()]
+CASES += [(f"masked: {name}", make, WORDS) for name, make in MASKED.items()]
+
+
+def statistics_frozen(model):
+    """What keeps statistics goes by those it learned, as howsure has it."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
+        if isinstance(layer, OwnStatistics):
+            layer.call = lambda inputs, layer=layer, **told: inputs - layer.mean
+
+
+@pytest.mark.parametrize(("name", "make", "x"), CASES, ids=[name for name, *_ in CASES])
+def test_passes_are_those_of_keras_in_training(name, make, x):
+    model = make()
+    before = [ops.convert_to_numpy(variable) for variable in model.variables]
+    found = howsure.assess(model, x, method=howsure.MCDropout(passes=512))
+    assert howsure.audit(model, x).warnings == ()
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(variable), value)
+    statistics_frozen(model)
+    check_against_copies(found, model, x)
+
+
+def check_against_copies(found, model, x):
+    """Means and expected entropies beside those of Keras in training, which draws for every copy of a row."""
+    copies = ops.convert_to_numpy(model(np.repeat(x, COPIES, axis=0), training=True))
+    copies = copies.reshape(len(x), COPIES, 3).astype(np.float64)
+    error = copies.std(axis=1) / np.sqrt(COPIES)
+    assert error.max() > 1e-4, "the network is too sure of itself to tell anything"
+    assert np.all(np.abs(found.probabilities - copies.mean(axis=1)) <= 4 * np.hypot(error, found.mc_error))
+    entropies = -np.sum(copies * np.log(np.maximum(copies, 1e-300)), axis=-1)
+    allowed = 4 * np.sqrt(1 + COPIES / 512) * entropies.std(axis=1) / np.sqrt(COPIES)
+    assert np.all(np.abs(found.expected_entropy - entropies.mean(axis=1)) <= allowed)
+
+
+OFF = {
+    "a subclass": lambda: AlwaysOn(0.4),
+    "functional": AlwaysFunctional,
+    "normal numbers": Reparametrised,
+    "Activation": lambda: layers.Activation(lambda x: keras.random.dropout(x, 0.4, seed=SEEDS)),
+}
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_the_plain_prediction_has_all_of_it_off(name):
+    inputs, last = keras.Input((5, 4)), layers.Dense(3, "softmax")
+    model = keras.Model(inputs, last(layers.Flatten()(OFF[name]()(inputs))))
+    without = keras.Model(inputs, last(layers.Flatten()(inputs)))
+    expected = ops.convert_to_numpy(without(X))
+    for method in (howsure.Softmax(), howsure.Ensemble([model])):
+        found = howsure.assess(model, X, method=method).probabilities
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+def test_a_fixed_number_of_rows(stateful):
+    """From the state as found, which is that of a layer without one."""
+
+    def network(inputs, **state):
+        return ends(inputs, layers.LSTM(6, dropout=0.3, recurrent_dropout=0.2, **state)(inputs))
+
+    model, free = network(keras.Input(batch_shape=(4, 5, 4)), stateful=stateful), network(keras.Input((5, 4)))
+    for here, there in zip(model.trainable_variables, free.trainable_variables, strict=True):
+        there.assign(here)
+    found = howsure.assess(model, X, method=howsure.MCDropout(passes=512))
+    check_against_copies(found, free, X)
+
+
+class DropConnect(Seeded):
+    """Drops weights: one draw for all rows of a batch."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 6))
+
+    def call(self, inputs, training=False):
+        kernel = ops.convert_to_tensor(self.kernel)
+        if training:
+            kernel = keras.random.dropout(kernel, 0.4, seed=self.seeds)
+        return inputs @ kernel
+
+
+@pytest.mark.parametrize("sides", [4, 2, 3])
+def test_dropped_weights(sides):
+    """Also where the weights have as many rows as the examination gives the model."""
+    inputs = keras.Input((5, sides))
+    model, x = ends(inputs, DropConnect(name="connect")(inputs)), X[..., :sides]
+    found = howsure.assess(model, x, method=howsure.MCDropout(passes=256))
+    passes = [ops.convert_to_numpy(model(x, training=True)) for _ in range(200)]
+    error = np.std(passes, axis=0) / np.sqrt(len(passes))
+    assert np.all(np.abs(found.probabilities - np.mean(passes, 0)) <= 4 * np.hypot(error, found.mc_error))
+    (layer,) = howsure.audit(model).random_layers
+    assert (layer.name, layer.random) == ("connect", "drops 40 %")
+
+
+# --- what no masks can be given for -------------------------------------------------------------------
+
+
+class OfTheBackend(Seeded):
+    def call(self, inputs, training=False):
+        if training:
+            return inputs * ops.cast(backend_uniform(ops.shape(inputs), self.seeds) > 0.5, inputs.dtype)
+        return inputs
+
+
+class Truncated(Seeded):
+    def call(self, inputs, training=False):
+        if training:
+            return inputs + keras.random.truncated_normal(ops.shape(inputs), seed=self.seeds)
+        return inputs
+
+
+class InALoop(Seeded):
+    """A cell that draws anew in every time step, which Keras's own do not."""
+
+    state_size = 6
+
+    def build(self, shape):
+        self.dense = layers.Dense(6, "tanh")
+        self.dense.build((None, shape[-1] + 6))
+
+    def call(self, inputs, states, training=False):
+        both = ops.concatenate([inputs, states[0]], axis=-1)
+        state = self.dense(keras.random.dropout(both, 0.4, seed=self.seeds) if training else both)
+        return state, [state]
+
+
+LEFT = {
+    "of the backend": (OfTheBackend, "hidden", "OfTheBackend draws random numbers inside its call"),
+    "truncated": (Truncated, "hidden", "keras.random.truncated_normal"),
+}
+LINE = r"\(test_\w+\.py, line \d+\)"
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_no_masks_can_be_given_for_is_named_with_its_line(name):
+    make, path, said = LEFT[name]
+    with pytest.raises(howsure.ModelError, match=f"out of reach .*'{path}': {said} {LINE}"):
+        howsure.assess(over_numbers(make(name="hidden")), X)
+    model = over_numbers(make(name="hidden"), layers.Dropout(0.3))
+    with pytest.warns(howsure.HowsureWarning, match=f"understated.*'{path}': {said} {LINE}"):
+        howsure.assess(model, X)
+    assert said in str(howsure.audit(model))
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs every turn of a loop, and each has its masks")
+def test_a_draw_in_a_loop_is_refused_with_its_line():
+    said = rf"'rnn/cell' cannot be done right: keras.random.dropout {LINE}, in a loop"
+    model = over_numbers(layers.RNN(InALoop(name="cell"), name="rnn"), layers.Dropout(0.3))
+    if BACKEND == "jax":
+        pytest.skip("Keras's own draws in a loop of JAX leak")
+    with pytest.raises(howsure.ModelError, match=said):
+        howsure.assess(model, X)
+
+
+class UsesTheBatch(layers.Layer):
+    """Dropout and something else that training does, in one call."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.drop = layers.Dropout(0.4)
+
+    def call(self, inputs, training=False):
+        outputs = self.drop(inputs, training=training)
+        return outputs - ops.mean(outputs, axis=0) if training else outputs
+
+
+def test_a_layer_that_does_more_in_training_than_draw_is_refused():
+    with pytest.raises(
+        howsure.ModelError, match="'both' cannot be done right: UsesTheBatch computes something"
+    ):
+        howsure.assess(over_numbers(UsesTheBatch(name="both")), X)
+
+
+class Both(Seeded):
+    def __init__(self, numbers, **options):
+        super().__init__(**options)
+        self.numbers = numbers
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        dropped = keras.random.dropout(inputs, 0.3, seed=self.seeds)
+        return dropped + self.numbers(ops.shape(inputs), self.seeds)
+
+
+@pytest.mark.parametrize(
+    "numbers", [backend_uniform, lambda shape, seeds: keras.random.truncated_normal(shape, seed=seeds)]
+)
+def test_beside_a_draw_that_is_switched_another_that_is_not_is_refused(numbers):
+    """The call would have to train for one and not for the other."""
+    with pytest.raises(howsure.ModelError, match=f"'both' cannot be done right: .* {LINE}"):
+        howsure.assess(over_numbers(Both(numbers, name="both")), X)
