@@ -52,9 +52,9 @@ def check_random(model: PassModel) -> None:
     if refused:
         raise ModelError(
             f"Layer '{refused[0].name}' cannot be done right: {refused[0].what}",
-            expected="layers that leave the drawing to Keras's random layers",
-            mend="In a subclass of Dropout draw through super().call(inputs, training=True); elsewhere use a "
-            "Dropout layer",
+            expected="layers whose draws are all by Keras, and nothing else that training does beside them",
+            mend="Use a Dropout layer there, or draw with keras.random.dropout, uniform or normal and outside of "
+            "loops; put what else training does into a layer of its own",
         )
     left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in info.unswitchable)
     if not sites_of(model):
