@@ -53,8 +53,8 @@ def check_random(model: PassModel) -> None:
         raise ModelError(
             f"Layer '{refused[0].name}' cannot be done right: {refused[0].what}",
             expected="layers whose draws are all by Keras, and nothing else that training does beside them",
-            mend="Use a Dropout layer there, or draw with keras.random.dropout, uniform or normal and outside of "
-            "loops; put what else training does into a layer of its own",
+            mend="Use a Dropout layer there, or draw with keras.random.dropout, uniform or normal, outside "
+            "of loops; put what else training does into a layer of its own",
         )
     left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in info.unswitchable)
     if not sites_of(model):
