@@ -718,3 +718,8 @@ def test_a_calibration_that_no_mistake_limits_is_not_recommended() -> None:
     assert answers["Whose percentages are truest?"].startswith("40 rows cannot tell")
     assert said in answers["Why?"]
     assert simulated().unsupported == ()
+    (line,) = draw_differences(perfect).lines
+    assert (line.method, line.verdict, line.clear) == (calibrated, "cannot tell", False)
+    page = Page(render_comparison(perfect)).words
+    assert f"{calibrated}: truer" not in page
+    assert "is-best" not in render_comparison(perfect).split("</style>")[1]
