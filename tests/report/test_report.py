@@ -95,8 +95,8 @@ def test_how_much_of_the_doubt_is_disagreement_is_said() -> None:
     doubt = entropy_of(np.array(p))
     certainty = certainty_of(p, expected_entropy=doubt * [0.9, 0.8, 0.3, 0.1])
     assert (
-        "Of the 3 rows it is not sure of, the median one has 20.0 % of its doubt from disagreement between the "
-        "passes, and 1 more than half."
+        "In the median of the 3 rows it is not sure of, disagreement between the passes is 20.0 % of the "
+        "doubt; in 1 of them it is more than half."
     ) in Page(render(certainty)).words
     ensemble = dataclasses.replace(certainty[:1], method=dict(Ensemble([object()]).settings))
     words = Page(render(ensemble)).words
@@ -211,7 +211,7 @@ def test_findings_are_computed_and_not_fixed() -> None:
     spread = np.linspace(0.7, 0.94, 200)
     blind = certainty_of(np.stack([spread, 1 - spread], axis=1).tolist(), truth=half)
     said = "Setting the least certain 10.0 % aside removes 10 of the 100 mistakes"
-    assert f"{said}; as many set aside by chance hold 10.0 on average." in Page(render(blind)).words
+    assert f"{said}; of as many chosen by chance, it would be 10.0." in Page(render(blind)).words
     assert (
         "No group of the 10 is off the diagonal by more than chance."
         in Page(render(make_certainty(900))).words

@@ -411,11 +411,11 @@ def test_what_is_not_settled_names_the_option_of_its_method(method, said):
 
 def test_what_is_seen_of_doubt_is_said_of_what_the_passes_are():
     settings = dict(howsure.Ensemble([object()]).settings)
-    text = sentence([0.6, 0.4], share=0.8, method=settings, expected_entropy_error=np.array([0.005]))
+    text = sentence([0.55, 0.45], share=0.8, method=settings, expected_entropy_error=np.array([0.005]))
     assert "The members of the ensemble are in doubt themselves: disagreement between them is 20" in text
-    one = make([[0.6, 0.4]], share=0.8, **{name: np.array([0.005]) for name in ERRORS})
-    # E = .8 H, I = .2 H, H = .673: (E + I) · .005 / H² = .0074, and 1.96 of it are 1.5 points.
-    assert one.disagreement_error.tolist() == pytest.approx([0.005 / entropy_of(np.array([0.6, 0.4]))])
+    one = make([[0.55, 0.45]], share=0.8, **{name: np.array([0.005]) for name in ERRORS})
+    # E = .8 H, I = .2 H, H = .688: (E + I) · .005 / H² = .0074, and 1.96 of it are 1.5 points.
+    assert one.disagreement_error.tolist() == pytest.approx([0.005 / entropy_of(np.array([0.55, 0.45]))])
     assert str(one[0]).endswith("disagreement between them is 20 ± 1 % of the doubt.")
 
 
