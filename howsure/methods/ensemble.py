@@ -63,8 +63,8 @@ class Ensemble:
         if self.each != Softmax():
             words = {"pass": "one thinned network of one member", "more": "more members"}
         words |= {
-            "agreement": "If they were trained from different seeds, this is the stronger reason: one more "
-            "such network is in doubt as well. It does not show whether more training rows would settle it.",
+            "agreement": "If they were trained from different seeds, this is the stronger reason: another "
+            "such ensemble is in doubt as well. It does not show whether more training rows would settle it.",
             "others": "",
         }
         return {

@@ -8,7 +8,7 @@ import numpy as np
 
 from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim
 from howsure.results import verdict as verdicts
-from howsure.results.sentences import more_of, words_of
+from howsure.results.sentences import more_of, percent, words_of
 from howsure.words import UNIT, counted, points, rate
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def settled_in_words(certainty: Certainty) -> str:
 
 def doubt_in_words(certainty: Certainty) -> str:
     """How much of the doubt is disagreement between passes, where the model is not sure; else empty."""
-    shares = certainty.disagreement[certainty.verdict != verdicts.SURE]
+    unsure = certainty.verdict != verdicts.SURE
+    shares = certainty.disagreement[unsure]
     kind, passes = certainty.kind, words_of(certainty.method)["passes"]
     if not len(shares):
         return ""
@@ -106,13 +107,15 @@ def doubt_in_words(certainty: Certainty) -> str:
     if len(shares) == 1:
         return (
             f"In the one {kind} it is not sure of, disagreement between the {passes} is "
-            f"{rate(float(shares[0]))} of the doubt."
+            f"{percent(float(shares[0]), float(certainty.disagreement_error[unsure][0]))} of the doubt."
         )
+    # The rows share their passes, so their errors go together and do not average out.
+    median = float(np.median(shares)), float(np.median(certainty.disagreement_error[unsure]))
     larger = int(np.sum(shares > 0.5))
     half = f"in {larger:,} of them it is" if larger else "in none of them is it"
     return (
         f"In the median of the {counted(len(shares), kind)} it is not sure of, disagreement between the "
-        f"{passes} is {rate(float(np.median(shares)))} of the doubt; {half} more than half."
+        f"{passes} is {percent(*median)} of the doubt; {half} more than half."
     )
 
 

@@ -135,7 +135,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Certainty(Result[Row]):
-    """What a model says about N rows, how certain that is, and why it is unsure.
+    """What a model says about N rows, how certain that is, and where its doubt lies.
 
     All arrays are read-only. Entropies are in nats, class numbers and row numbers start at 0.
 

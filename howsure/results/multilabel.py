@@ -120,7 +120,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class MultilabelCertainty(Result[MultilabelRow]):
-    """Which of K labels hold for each of N rows, how certain each of these answers is, and why it is unsure.
+    """Which of K labels hold for each of N rows, how certain each answer is, and where its doubt lies.
 
     Each label is a question of its own, answered yes or no: any number of them may hold. All arrays are
     read-only. Entropies are in nats and those of one yes or no, at most log 2. Label numbers and row numbers
@@ -153,7 +153,7 @@ class MultilabelCertainty(Result[MultilabelRow]):
     Example:
         >>> certainty = howsure.assess(weather, measured, class_names=["rain", "wind"])
         >>> print(certainty[0])
-        'rain': 99.1 ± 0.9 % no, sure. 'wind': 53.7 ± 0.3 % no, coin flip (the row itself is ambiguous).
+        'rain': 99.1 ± 0.9 % no, sure. 'wind': 53.7 ± 0.3 % no, coin flip (the passes are in doubt ...
         >>> positions, labels = certainty.coin_flips()
         >>> [(int(row), certainty.label_names[label]) for row, label in zip(positions, labels)]
         [(17, 'wind'), (0, 'wind')]

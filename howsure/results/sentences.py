@@ -220,7 +220,7 @@ def _reason_in_words(
         share=share,
         spent=f"{row.passes:,}",
         more=more_of(row.method, passes_to_settle),
-        unlike="" if familiarity is None else rate(familiarity),
+        unlike="" if familiarity is None else rate(math.ceil(1_000 * familiarity - 1e-9) / 1_000),
         kind=row.kind,
     )
 
