@@ -338,7 +338,7 @@ class Certainty(Result[Row]):
             >>> percentile = known.percentile(howsure.features_of(model, letters))
             >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
             >>> print(certainty[certainty.unfamiliar][0])
-            53 ± 2 % '6', or '8' (21 %): leaning. At most 0.1 % of held-out images are as unfamiliar, ...
+            53 ± 2 % '6', or '8' (21 %): leaning. At most 0.2 % of held-out images are as unfamiliar, ...
         """
         check_unmasked(familiarity, "The familiarities")
         given = np.asarray(familiarity, dtype=np.float64)

@@ -257,9 +257,9 @@ def sentences_of(row: MultilabelRow) -> str:
     for reason in verdicts.REASONS:
         members = [k for k in order if row.reason[k] == reason]
         if members:
-            named = _listed(f"'{row.label_names[k]}'" for k in members)
+            names = _listed(f"'{row.label_names[k]}'" for k in members)
             share, most = _share_of_several(row, members), int(row.passes_to_settle[members].max())
-            sentences.append(_reason_in_words(row, reason, share, most, f" ({named})"))
+            sentences.append(_reason_in_words(row, reason, share, most, f" ({names})"))
     return " ".join(sentences)
 
 

@@ -24,12 +24,12 @@ from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
-from howsure.report import render_comparison, write_comparison
+from howsure.report import render, render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
 from howsure.results.certainty import Certainty
 from howsure.statistics import entropy_of
-from tests.report.made import Page
+from tests.report.made import Page, make_certainty
 
 Floats = NDArray[np.float64]
 
@@ -704,6 +704,16 @@ def test_an_axis_of_numbers_has_a_few_round_ticks(low: float, high: float) -> No
     labels = [float(label.replace("−", "-")) for _, label in axis.ticks]
     assert labels == sorted(set(labels))
     assert [axis.place(label) for label in labels] == pytest.approx([position for position, _ in axis.ticks])
+
+
+def test_the_report_beside_a_comparison_says_at_its_top_what_the_comparison_says() -> None:
+    comparison = simulated()
+    certainty = make_certainty(40, method=dict(MCDropout().settings))
+    page = Page(render(certainty, comparison=comparison)).words
+    top = page.split("Verdicts on all images")[0]
+    assert "This page shows what MC dropout says. Compared with other methods on" in top
+    assert " ".join(lead(comparison).replace("\u00a0", " ").split()) in top
+    assert "Compared with other methods" not in Page(render(certainty)).words
 
 
 def test_a_calibration_that_no_mistake_limits_is_not_recommended() -> None:
