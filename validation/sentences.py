@@ -144,7 +144,9 @@ def told_of_passes(tally: Tally) -> None:
             more = howsure.MCDropout(max_passes=passes)
             tally["settles"] += howsure.assess(one.model, one.x[positions], method=more).settled.tolist()
         unsure = certainty.verdict != "sure"
-        said = _found(rf"passes is {SHARE} of the doubt", doubt_in_words(certainty).replace("\u00a0", " "))
+        said = _found(
+            rf"passes is at most {SHARE} of the doubt", doubt_in_words(certainty).replace("\u00a0", " ")
+        )
         tally["median"].append(holds(said, float(np.median(one.disagreement[unsure]))))
 
 
@@ -294,7 +296,7 @@ FACTS = (
     ("within", "`The passes are in doubt themselves`", ENUMERATED, FACT),
     ("disagree", "`The passes disagree`", ENUMERATED, FACT),
     ("share", "`disagreement between them is 12 ± 3 % of the doubt`", ENUMERATED, INTERVAL),
-    ("median", "`In the median of the 862 rows … 12 ± 3 % of the doubt`", ENUMERATED, INTERVAL),
+    ("median", "`In half of the 862 rows it is not sure of, … at most 12 ± 3 %`", ENUMERATED, INTERVAL),
     ("label", "`'wind': 52 ± 3 % yes`, and in groups", ENUMERATED, INTERVAL),
     ("label verdict", "`coin flip` of a label, where settled", ENUMERATED, FACT),
     ("groups of labels", "`at most 12 ± 3 %`, `at least 61 ± 2 %` of several labels", ENUMERATED, FACT),

@@ -136,7 +136,7 @@ def render(
         if shown.truth is not None and len(certainty) > 1:
             sections["trust"] = "Can the percentages be trusted?"
             context["reliabilities"] = [] if several is None else reliabilities(several)
-        sections["reasons"] = f"Why {kind}s are unsure"
+        sections["reasons"] = "Where the doubt lies"
     if comparison is not None:
         sections["methods"] = "Which method is better here?"
     if audit is not None:
@@ -238,6 +238,7 @@ def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]
 def _passes(certainty: Certainty) -> dict[str, Any]:
     """Passes per row and, for the label's probability, the half-width 1.96 · mc_error of its interval."""
     margin = 1.96 * np.take_along_axis(certainty.mc_error, certainty.label[:, None], axis=1)[:, 0]
+    margin = np.minimum(margin, 1.0)  # no probability is farther off
     known = margin[np.isfinite(margin)]
     undecided = margin[(certainty.verdict != SURE) & np.isfinite(margin)]
     return {

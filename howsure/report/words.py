@@ -114,8 +114,8 @@ def doubt_in_words(certainty: Certainty) -> str:
     larger = int(np.sum(shares > 0.5))
     half = f"in {larger:,} of them it is" if larger else "in none of them is it"
     return (
-        f"In the median of the {counted(len(shares), kind)} it is not sure of, disagreement between the "
-        f"{passes} is {percent(*median)} of the doubt; {half} more than half."
+        f"In half of the {counted(len(shares), kind)} it is not sure of, disagreement between the {passes} "
+        f"is at most {percent(*median)} of the doubt; {half} more than half of it."
     )
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.results import verdict as verdicts
-from howsure.words import rate
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -22,7 +21,7 @@ REASON_IN_WORDS = {
         "The {passes} are in doubt themselves{names}: disagreement between them is {share} of the doubt."
     ),
     verdicts.DISAGREEMENT: "The {passes} disagree{names}: that is {share} of the doubt.",
-    verdicts.TOO_FEW_PASSES: "Not settled by {spent} passes{names}: try {more}.",
+    verdicts.TOO_FEW_PASSES: "Not settled by {spent} {passes}{names}: try {more}.",
     verdicts.UNFAMILIAR: (
         "At most {unlike} of held-out {kind}s are as unfamiliar, so such percentages are hardly tested."
     ),
@@ -172,7 +171,7 @@ def percent(probability: float, mc_error: float) -> str:
     One decimal is shown where the interval is that narrow. `> 99.9 %` and `< 0.1 %` stand for what
     would round to a whole. No interval is shown where it is unknown, or 0 as for a plain prediction.
     """
-    value, margin = 100 * probability, 196 * mc_error
+    value, margin = 100 * probability, float(np.minimum(196 * mc_error, 100))
     if value >= 99.95 and not margin >= 0.95:
         return "> 99.9 %"
     if value < 0.05 and not margin >= 0.95:
@@ -220,7 +219,7 @@ def _reason_in_words(
         share=share,
         spent=f"{row.passes:,}",
         more=more_of(row.method, passes_to_settle),
-        unlike="" if familiarity is None else rate(math.ceil(1_000 * familiarity - 1e-9) / 1_000),
+        unlike="" if familiarity is None else _at_most(familiarity),
         kind=row.kind,
     )
 
@@ -283,6 +282,11 @@ def sentence_of_label(row: MultilabelRow, k: int) -> str:
         words = _reason_in_words(row, row.reason[k], share, int(row.passes_to_settle[k])).rstrip(".")
         sentence += f" ({words[0].lower()}{words[1:]})"
     return sentence + "."
+
+
+def _at_most(share: float) -> str:
+    """A share in per cent, rounded up to one decimal."""
+    return f"{math.ceil(1_000 * share - 1e-9) / 10:.1f} %"
 
 
 def _percent_yes(row: MultilabelRow, k: int) -> str:

@@ -95,8 +95,8 @@ def test_how_much_of_the_doubt_is_disagreement_is_said() -> None:
     doubt = entropy_of(np.array(p))
     certainty = certainty_of(p, expected_entropy=doubt * [0.9, 0.8, 0.3, 0.1])
     assert (
-        "In the median of the 3 rows it is not sure of, disagreement between the passes is 20.0 % of the "
-        "doubt; in 1 of them it is more than half."
+        "In half of the 3 rows it is not sure of, disagreement between the passes is at most 20.0 % of the "
+        "doubt; in 1 of them it is more than half of it."
     ) in Page(render(certainty)).words
     ensemble = dataclasses.replace(certainty[:1], method=dict(Ensemble([object()]).settings))
     words = Page(render(ensemble)).words

@@ -393,12 +393,12 @@ def test_sentences(probabilities, mc_error, share, kind, text):
     [
         (howsure.MCDropout(), "Not settled by 20 passes: try max_passes=130."),
         (howsure.MCDropout(passes=20), "Not settled by 20 passes: try passes=130."),
-        (howsure.Ensemble([object()]), "Not settled by 20 passes: try an ensemble of 130 members."),
+        (howsure.Ensemble([object()]), "20 members of the ensemble: try an ensemble of 130 members."),
         (
             howsure.Ensemble([object()], each=howsure.MCDropout()),
             "Not settled by 20 passes: try more members.",
         ),
-        (howsure.Augmentation([abs]), "Not settled by 20 passes: try more changes."),
+        (howsure.Augmentation([abs]), "by 20 answers to changed versions: try more changes."),
     ],
 )
 def test_what_is_not_settled_names_the_option_of_its_method(method, said):
@@ -437,6 +437,7 @@ def test_names_with_braces_and_quotes_are_kept():
         (0.514, 1e-6, "51.4 ± 0.1 %"),  # never claimed to be exact
         (0.514, 0.0, "51.4 %"),  # a plain prediction, without such an error
         (0.5, 0.0204, "50 ± 4 %"),
+        (0.27, 2.0, "27 ± 100 %"),  # two members: no probability is farther off
         (0.5, 0.00484, "50.0 ± 0.9 %"),
         (0.5, 0.00485, "50 ± 1 %"),
         (0.9996, 0.0005, "> 99.9 %"),
@@ -729,7 +730,7 @@ def test_an_unfamiliar_row_says_so_whatever_its_verdict():
     assert measured.reason.tolist() == ["unfamiliar", "unfamiliar", c.reason[2]]
     assert measured.verdict.tolist() == c.verdict.tolist()
     assert str(measured[0]).endswith(
-        "sure. At most 1.0 % of held-out images are as unfamiliar, so such percentages are hardly tested."
+        "sure. At most 1.0 % of held-out images are as unfamiliar, so such percentages are hardly tested."
     )
     single = dataclasses.replace(measured, passes=np.ones(3, dtype=int))
     assert single.reason.tolist() == ["unfamiliar", "unfamiliar", None]

@@ -126,7 +126,7 @@ def test_a_file_written_before_is_read_and_written_the_same():
     assert [str(row) for row in certainty] == [
         "98.0 ± 0.2 % 'zero': sure.",
         "51 ± 1 % 'zero', or 'six' (46 %): coin flip. "
-        "At most 1.0 % of held-out images are as unfamiliar, so such percentages are hardly tested.",
+        "At most 1.0 % of held-out images are as unfamiliar, so such percentages are hardly tested.",
         "70.0 ± 0.2 % 'six', or 'zero' (20 %): leaning. The passes disagree: that is 63 ± 1 % of the doubt.",
         "96 ± 4 % 'eight': sure.",
     ]
