@@ -87,7 +87,7 @@ def test_one_pass_gives_no_reason_and_waits_for_no_more() -> None:
     assert "There is one pass, so no verdict waits for more of them." in words
     assert "One pass does not show more about its doubt." in words
     assert "rows have no reason" in words
-    assert "Error of the top probability none a plain prediction is the same every time" in words
+    assert "probabilitynone a plain prediction is the same every time" in words
     assert "A pass is the network’s plain prediction." in words
 
 
