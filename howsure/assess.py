@@ -72,7 +72,7 @@ def assess(
     Example:
         >>> certainty = howsure.assess(model, x)
         >>> print(certainty[certainty.coin_flips()[0]])
-        39 ± 1 % '5', or '6' (38 %): coin flip. The passes are in doubt themselves: ...
+        39 ± 1 % '5', or '6' (38 %): coin flip. The passes are in doubt themselves; ...
     """
     blocks = stream(
         model,

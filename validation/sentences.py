@@ -110,6 +110,7 @@ def holds(said: str, exact: float) -> bool:
     return abs(100 * exact - float(value)) <= float(margin or 0) + half
 
 
+NAMES = r"\(([^()]*)\)"
 SHARE = r"((?:[<>] )?[\d.]+(?: ± [\d.]+)? %)"
 
 
@@ -134,7 +135,7 @@ def told_of_passes(tally: Tally) -> None:
                 tally["verdict"].append(row.verdict == exact_verdict[position])
             if row.reason == WITHIN_PASSES:
                 tally["within"].append(share <= 0.5)
-                tally["share"].append(holds(_found(rf"between them is {SHARE} of", text), share))
+                tally["share"].append(holds(_found(rf"themselves; {SHARE} of the doubt is", text), share))
             if row.reason == DISAGREEMENT:
                 tally["disagree"].append(share > 0.5)
                 tally["share"].append(holds(_found(rf"that is {SHARE} of", text), share))
@@ -168,8 +169,11 @@ def told_of_labels(tally: Tally) -> None:
                     continue
                 for name, said in re.findall(rf"'(\d)' \({SHARE}", text):
                     tally["label"].append(holds(said, one.p[position, int(name)]))
-                for words, least in ((r"between them is at most ", False), (r"that is at least ", True)):
-                    found_share = re.search(rf"\(([^()]*)\)(?:: disagreement {words}|: {words}){SHARE}", text)
+                for words, least in (
+                    ("themselves {}; at most", False),
+                    ("disagree {}: that is at least", True),
+                ):
+                    found_share = re.search(rf"{words.format(NAMES)} {SHARE}", text)
                     if found_share is None:
                         continue
                     shares = one.disagreement[position, [int(k) for k in re.findall(r"\d", found_share[1])]]
@@ -295,7 +299,7 @@ FACTS = (
     ("settles", "`Not settled by 400 passes: try max_passes=1500.`", "so many passes", "half or more"),
     ("within", "`The passes are in doubt themselves`", ENUMERATED, FACT),
     ("disagree", "`The passes disagree`", ENUMERATED, FACT),
-    ("share", "`disagreement between them is 12 ± 3 % of the doubt`", ENUMERATED, INTERVAL),
+    ("share", "`12 ± 3 % of the doubt is disagreement`", ENUMERATED, INTERVAL),
     ("median", "`In half of the 862 rows it is not sure of, … at most 12 ± 3 %`", ENUMERATED, INTERVAL),
     ("label", "`'wind': 52 ± 3 % yes`, and in groups", ENUMERATED, INTERVAL),
     ("label verdict", "`coin flip` of a label, where settled", ENUMERATED, FACT),

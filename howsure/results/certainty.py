@@ -6,6 +6,8 @@ Where its numbers come from:
                               `Sums.replicated_error` in howsure/sampling/estimate.py where they are flat
     probabilities, entropies  `Classes.values` and `derived` in howsure/outcomes/
     verdict, settled, reason  `judge` and `give_reason` in howsure/results/verdict.py
+    disagreement              `disagreement_of` and `disagreement_error` there
+    passes_to_settle          `times_to_settle` there
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ Booleans = NDArray[np.bool_]
 
 REASON_IN_WORDS = {
     verdicts.WITHIN_PASSES: (
-        "The {passes} are in doubt themselves{names}: disagreement between them is {share} of the doubt."
+        "The {passes} are in doubt themselves{names}; {share} of the doubt is disagreement."
     ),
     verdicts.DISAGREEMENT: "The {passes} disagree{names}: that is {share} of the doubt.",
     verdicts.TOO_FEW_PASSES: "Not settled by {spent} {passes}{names}: try {more}.",

@@ -337,7 +337,7 @@ def test_sentence_of_the_design():
     text = sentence(p, mc_error=0.005, share=0.9, class_names=names, kind="image")
     assert text == (
         "51 ± 1 % '8', or '6' (46 %): coin flip. "
-        "The passes are in doubt themselves: disagreement between them is 10.0 % of the doubt."
+        "The passes are in doubt themselves; 10.0 % of the doubt is disagreement."
     )
 
 
@@ -352,7 +352,7 @@ def test_sentence_of_the_design():
             0.9,
             "row",
             "50.0 ± 0.2 % 'a', or 'b' (50 %): coin flip. "
-            "The passes are in doubt themselves: disagreement between them is 10.0 % of the doubt.",
+            "The passes are in doubt themselves; 10.0 % of the doubt is disagreement.",
         ),
         (
             [0.3, 0.7],
@@ -412,11 +412,11 @@ def test_what_is_not_settled_names_the_option_of_its_method(method, said):
 def test_what_is_seen_of_doubt_is_said_of_what_the_passes_are():
     settings = dict(howsure.Ensemble([object()]).settings)
     text = sentence([0.55, 0.45], share=0.8, method=settings, expected_entropy_error=np.array([0.005]))
-    assert "The members of the ensemble are in doubt themselves: disagreement between them is 20" in text
+    assert "The members of the ensemble are in doubt themselves; 20" in text
     one = make([[0.55, 0.45]], share=0.8, **{name: np.array([0.005]) for name in ERRORS})
     # E = .8 H, I = .2 H, H = .688: (E + I) · .005 / H² = .0074, and 1.96 of it are 1.5 points.
     assert one.disagreement_error.tolist() == pytest.approx([0.005 / entropy_of(np.array([0.55, 0.45]))])
-    assert str(one[0]).endswith("disagreement between them is 20 ± 1 % of the doubt.")
+    assert str(one[0]).endswith("; 20 ± 1 % of the doubt is disagreement.")
 
 
 def test_sentence_with_an_unlikely_rival():

@@ -230,8 +230,8 @@ def test_parts_are_joined_and_only_parts_that_belong_together():
 
 def test_few_labels_are_told_one_by_one(weather):
     assert str(weather[0]) == (
-        "'rain': 98 ± 1 % yes, sure. 'wind': 52 ± 3 % yes, coin flip (the passes are in doubt themselves: "
-        "disagreement between them is 10.0 % of the doubt). "
+        "'rain': 98 ± 1 % yes, sure. 'wind': 52 ± 3 % yes, coin flip (the passes are in doubt themselves; "
+        "10.0 % of the doubt is disagreement). "
         "'snow': 99.0 ± 0.4 % no, sure."
     )
     assert str(weather[1]) == (
@@ -252,8 +252,8 @@ def test_many_labels_are_told_in_groups():
         "Surely yes: 'label 2' (> 99.9 %), 'label 0' (97.0 ± 0.1 %). Leaning yes: 'label 5' (80.0 ± 0.1 %). "
         "Coin flip: 'label 3' (52.0 ± 0.1 % yes), 'label 4' (45.0 ± 0.1 % yes). "
         "Leaning no: 'label 1' (20.0 ± 0.1 % yes). Surely not: the other 74 of 80 labels. "
-        "The passes are in doubt themselves ('label 5', 'label 3', 'label 4', 'label 1'): "
-        "disagreement between them is at most 10.0 % of the doubt."
+        "The passes are in doubt themselves ('label 5', 'label 3', 'label 4', 'label 1'); "
+        "at most 10.0 % of the doubt is disagreement."
     )
 
 
