@@ -39,6 +39,9 @@ SCORES = {
 }
 """Scores of the rows as they are, with their headings."""
 
+PERCENTAGES = ("nll", "brier", "ece")
+"""Scores that calibration without a mistake can better without a limit."""
+
 SHIFTED = {"nll": "NLL", "accuracy": "Accuracy, %"}
 OUTSIDE = {"outside_auroc": "AUROC", "outside_fpr95": "FPR95"}
 
@@ -180,13 +183,19 @@ def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
     scores = {method: comparison.score(method, name, rows) for method in comparison.rivals(name, rows)}
     ranking = comparison.ranked(name, rows)
     values = {score.value for score in scores.values() if np.isfinite(score.value)}
+    known = is_known(comparison, name, ranking.best)
     cells = {}
     for method, score in scores.items():
-        tells = ranking.best is not None and len(values) > 1
+        tells = known and len(values) > 1
         best = tells and score.value == scores[str(ranking.best)].value
         equal = tells and not best and method in ranking.tied
         cells[method] = Cell(*value_and_interval(score, per_cent=name == "accuracy"), best, equal)
     return cells
+
+
+def is_known(comparison: Comparison, name: str, best: str | None) -> bool:
+    """Whether a method may be shown as the best: not by percentages that no mistake has limited."""
+    return best is not None and not (name in PERCENTAGES and best in comparison.unsupported)
 
 
 # --- the drawing --------------------------------------------------------------------------------------
@@ -253,7 +262,8 @@ def draw_differences(comparison: Comparison) -> DifferenceDrawing:
     for method in sorted(others, key=lambda method: gaps[method].value):
         score = shown[method]
         verdict = CANNOT_TELL
-        if gaps[method].excludes_zero:
+        unsupported = gaps[method].value < 0 and method in comparison.unsupported
+        if gaps[method].excludes_zero and not unsupported:
             verdict = TRUER if gaps[method].value < 0 else LESS_TRUE
         value, interval = in_numbers(score, "" if as_factors else UNIT)
         sign = _TIMES if as_factors else "+" if score.value > 0 else ""

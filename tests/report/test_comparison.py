@@ -24,12 +24,12 @@ from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
-from howsure.report import render_comparison, write_comparison
+from howsure.report import render, render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
 from howsure.results.certainty import Certainty
 from howsure.statistics import entropy_of
-from tests.report.made import Page
+from tests.report.made import Page, make_certainty
 
 Floats = NDArray[np.float64]
 
@@ -706,6 +706,16 @@ def test_an_axis_of_numbers_has_a_few_round_ticks(low: float, high: float) -> No
     assert [axis.place(label) for label in labels] == pytest.approx([position for position, _ in axis.ticks])
 
 
+def test_the_report_beside_a_comparison_says_at_its_top_what_the_comparison_says() -> None:
+    comparison = simulated(150)
+    certainty = make_certainty(40, method=dict(MCDropout().settings))
+    page = Page(render(certainty, comparison=comparison)).words
+    top = page.split("Verdicts on all images")[0]
+    assert "This page shows what MC dropout says. A comparison of methods on 150 images says:" in top
+    assert " ".join(lead(comparison).replace("\u00a0", " ").split()) in top
+    assert "A comparison of methods" not in Page(render(certainty)).words
+
+
 def test_a_calibration_that_no_mistake_limits_is_not_recommended() -> None:
     perfect = of_true({"softmax": np.linspace(0.6, 0.8, 40)}, calibrated=True)
     calibrated = CALIBRATED.format("softmax")
@@ -718,3 +728,8 @@ def test_a_calibration_that_no_mistake_limits_is_not_recommended() -> None:
     assert answers["Whose percentages are truest?"].startswith("40 rows cannot tell")
     assert said in answers["Why?"]
     assert simulated().unsupported == ()
+    (line,) = draw_differences(perfect).lines
+    assert (line.method, line.verdict, line.clear) == (calibrated, "cannot tell", False)
+    page = Page(render_comparison(perfect)).words
+    assert f"{calibrated}: truer" not in page
+    assert "is-best" not in render_comparison(perfect).split("</style>")[1]
