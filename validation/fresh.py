@@ -23,14 +23,14 @@ from keras import layers, ops
 import howsure
 from benchmarks.networks import images
 from howsure.demo import question
-from validation.__main__ import ENTROPIES, TOP, choose, errors_of
+from validation.__main__ import ENTROPIES, LONG_FLAT, TOP, choose, errors_of, reference_for
 
-SEEDS = range(300, 312)
-ROWS = 100
+SEEDS = range(300, 310)
+ROWS = 80
 """Of each kind."""
 
-REFERENCE = 8_000
-"""Flat passes of the reference: they need no plan, whose errors are what is looked at."""
+PLANNED_ON = 2_000
+"""Test images from which a plan is made."""
 
 FIGURES = Path(__file__).parent.parent / "docs" / "fresh.json"
 PAGE = Path(__file__).parent.parent / "docs" / "fresh.md"
@@ -161,10 +161,10 @@ def look(name: str, seed: int) -> dict[str, Any]:
     plain = model.predict(data.x_test, batch_size=500, verbose=0)
     rows = choose(plain, data.x_test, ROWS)
     print(f"{name}: reference …", file=sys.stderr, flush=True)
-    reference = howsure.assess(model, rows.x, method=howsure.MCDropout(passes=REFERENCE), seed=1_000_003)
+    reference = reference_for(model, data.x_test[:PLANNED_ON], rows.x)
     runs = []
     for number in SEEDS:
-        plan = howsure.plan(model, data.x_test[:2_000], seed=number)
+        plan = howsure.plan(model, data.x_test[:PLANNED_ON], seed=number)
         runs.append(howsure.assess(model, rows.x, method=howsure.MCDropout(plan=plan), seed=number))
     errors = {kind: errors_of(runs, reference, where) for kind, where in rows.kinds.items()}
     doubtful = rows.kinds["all"] & (reference.probability < 0.99)
@@ -184,8 +184,8 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         f"Printed by `python -m validation.fresh`, with TensorFlow. {len(found)} networks were trained for a "
         "short time, on few digits of MNIST, and are shown as they came: nothing in howsure was chosen on "
         f"them. The networks of [coverage.md](coverage.md) are those it was tuned on. There are {len(SEEDS)} "
-        f"seeds, each with a plan of its own, and {ROWS} rows of each kind. The reference has "
-        f"{REFERENCE:,} passes.",
+        f"seeds, each with a plan of its own, and {ROWS} rows of each kind. The reference has at least "
+        f"{LONG_FLAT:,} passes.",
         "",
     ]
     for what in (TOP, *ENTROPIES):
