@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from howsure.statistics import entropy_correction, entropy_of, widening
+from howsure.statistics import (
+    entropy_correction,
+    entropy_of,
+    proportion_interval,
+    simultaneous_confidence,
+    skewed_interval,
+    symmetric_interval,
+    widening,
+)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10, 1000])
@@ -43,3 +51,53 @@ def test_widening_of_many_at_once_and_of_too_few():
     assert np.isnan(many[3:]).all()
     assert np.all(np.diff(widening(np.arange(2, 200))) < 0)
     assert float(widening(10**6)) == pytest.approx(1, abs=1e-5)
+
+
+# --- intervals ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("hits", "total"), [(0, 20), (20, 20), (3, 50), (700, 1000)])
+def test_a_share_has_the_exact_interval_of_scipy(hits, total):
+    theirs = stats.binomtest(hits, total).proportion_ci(0.9)
+    assert proportion_interval(hits, total, 0.9) == pytest.approx((theirs.low, theirs.high))
+    assert proportion_interval(0, 0) == (0, 1)
+
+
+@pytest.mark.parametrize("jumps", [1, 2, 5, 20, 100])
+def test_a_sum_of_jumps_has_nearly_the_exact_interval_of_a_poisson_number(jumps):
+    parts = (np.arange(10**5) < jumps) - jumps / 10**5
+    low, high = skewed_interval(jumps, parts)
+    exact = stats.chi2.ppf(0.025, 2 * jumps) / 2, stats.chi2.ppf(0.975, 2 * jumps + 2) / 2  # Garwood 1936
+    # Within half a jump below, as counts are whole and the interval is not; never short above, and from five
+    # jumps on hardly too long.
+    assert abs(max(low, 0) - exact[0]) < 0.5
+    assert exact[1] - 0.5 < high
+    assert high < exact[1] + 2 or jumps < 5
+
+
+def test_without_skewness_it_is_the_normal_interval():
+    parts = np.tile([-0.1, 0.1], 200)
+    assert skewed_interval(3.0, parts) == pytest.approx((3 - 1.96 * 2, 3 + 1.96 * 2), abs=1e-3)
+    assert skewed_interval(3.0, np.zeros(5)) == symmetric_interval(3.0, np.zeros(5)) == (3.0, 3.0)
+
+
+def test_the_symmetric_interval_is_that_of_a_t_test_and_wider_where_few_rows_count():
+    x = np.random.default_rng(0).normal(size=40)
+    parts = (x - x.mean()) / np.sqrt(40 * 39)
+    theirs = stats.ttest_1samp(x, 0).confidence_interval(0.95)
+    assert symmetric_interval(x.mean(), parts, effective=40) == pytest.approx((theirs.low, theirs.high))
+    for jumps, told in ((4, False), (6, False), (7, True), (12, True)):  # a sign test needs 6
+        few = (np.arange(1000) < jumps) - jumps / 1000
+        assert (symmetric_interval(jumps, few)[0] > 0) == told
+    assert symmetric_interval(1.0, np.array([1.0])) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("members", [2, 3, 8])
+def test_pairs_that_are_to_hold_together_need_the_studentized_range(members):
+    """Of independent scores of the same error: Tukey's range, as scipy has it, within four errors of draws."""
+    found = simultaneous_confidence(np.eye(members))
+    reach = stats.studentized_range.ppf(0.95, members, np.inf) / np.sqrt(2)
+    density = 1e4 * stats.studentized_range.cdf(np.sqrt(2) * (reach + 1e-4), members, np.inf) - 1e4 * 0.95
+    error = np.sqrt(0.95 * 0.05 / 10_000) / density
+    assert abs(stats.norm.ppf((1 + found) / 2) - reach) < 4 * error
+    assert simultaneous_confidence(np.ones((members, members))) == 0.95

@@ -14,7 +14,7 @@ import numpy as np
 
 from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
 from howsure.judge.calibrate import without_mistakes
-from howsure.judge.evaluate import Score
+from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
