@@ -127,9 +127,9 @@ class Comparison:
         return {}
 
     @property
-    def mistakes(self) -> int:
-        """The fewest mistakes of any method on the rows as they are; see `LEAST_MISTAKES`."""
-        return min(int(np.sum(each.label != self.truth)) for each in self.certainties.values())
+    def mistakes(self) -> dict[str, int]:
+        """How many of the rows as they are each method gets wrong."""
+        return {name: int(np.sum(each.label != self.truth)) for name, each in self.certainties.items()}
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
         """Who is best in a score, and who cannot be told from it; familiarities too, where they have it."""

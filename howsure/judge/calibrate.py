@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge import maps
-from howsure.judge.evaluate import Evaluation, Score, evaluate
+from howsure.judge.evaluate import Evaluation, evaluate
 from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of, truth_of_labels
 from howsure.judge.maps import Parameters
+from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.statistics import entropy_of
@@ -44,7 +45,8 @@ class Calibrator:
         method: `temperature`, `vector`, `dirichlet` or `isotonic`.
         parameters: Read-only arrays by name. `temperature` (), above 1 where percentages are lowered;
             `weights` (K,), or (K, K) from the class in the column to that in the row; `intercepts` (K,);
-            `strength` () of the penalty; `claimed` and `share` (K, M), the corners of each class's line.
+            `strength` () of the penalty; `claimed` and `share` (K, M), the corners of each class's line; `most`
+            () the largest probability that it gives, (n + 1) / (n + 2) for n labelled rows.
         replicas: The same, fitted to rows with random weights (Bayesian bootstrap, Rubin 1981).
         rows: Number of labelled rows.
         class_names: K names.
@@ -71,7 +73,7 @@ class Calibrator:
     def helps(self) -> str:
         """`better` or `worse` where the interval of the difference in NLL says so, else `cannot tell`.
 
-        Rows without a mistake cannot tell, whatever the method.
+        Rows with fewer than five mistakes cannot tell, whatever the method.
         """
         return _helps(self.before, self.after)
 
@@ -117,18 +119,18 @@ class Calibrator:
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""
-        before, after = (100 * scores.ece.value for scores in (self.before, self.after))
         verdict = {
             "better": "Taken together, they became better, by more than chance explains.",
-            "worse": "Taken together, they became worse.",
+            "worse": "Taken together, they became worse, by more than chance explains.",
             "cannot tell": "Whether they became better, these rows cannot tell.",
         }[self.helps]
         return " ".join(
             [
                 f"Calibration by '{self.method}', learnt from {self.rows:,} rows with known answers.",
                 *([self._temperature_in_words()] if self.method == "temperature" else []),
-                "On rows it had not learnt from, percentages were off by "
-                f"{before:.1f} points on average before, and by {after:.1f} after.",
+                f"No percentage is above {supported_in_words(self.rows)}: so many rows support no more.",
+                f"On rows it had not learnt from, percentages were off by {_off(self.before.ece)} before, and by "
+                f"{_off(self.after.ece)} after.",
                 verdict,
                 *self.warnings,
                 "Whether the model was trained on these rows cannot be known; if so, none of this holds.",
@@ -139,7 +141,7 @@ class Calibrator:
         temperature = float(self.parameters["temperature"])
         margin = 1.96 * float(np.std([each["temperature"] for each in self.replicas], ddof=1))
         shown = f"(temperature {temperature:.2f} ± {margin:.2f}, where 1 changes nothing)"
-        if self.before.accuracy.value == 1:
+        if _mistakes(self.before) < LEAST_MISTAKES:
             return f"How far to change the model's percentages, these rows cannot say {shown}."
         if abs(temperature - 1) <= margin:
             return f"The model's percentages need no change that these rows could show {shown}."
@@ -262,12 +264,17 @@ def calibrate(
     - `temperature`: q = softmax(log p / T) (Guo and others 2017). The log p of one pass are logits up
       to a constant in each row, which changes nothing. Keeps every label.
     - `vector`: q = softmax(w · log p + b), a weight and an intercept for each class (Guo and others 2017).
-    - `dirichlet`: q = softmax(W log p + b), W (K, K), off-diagonal weights and b penalised, how much by
-      cross-validation (Kull and others 2019).
+    - `dirichlet`: q = softmax(W log p + b), W (K, K) (Kull and others 2019).
     - `isotonic`: an increasing line for each class against the rest, then normalised (Zadrozny and Elkan
-      2002); shares stay 1/2N away from 0 and 1. May make classes equal.
+      2002). May make classes equal.
 
+    Of `vector` and `dirichlet`, all that goes beyond a temperature is penalised, how much by cross-validation.
     Logarithms are of at least 2·10⁻¹⁶.
+
+    A fit without mistakes would raise percentages without end. Two things limit it. To the n labelled rows one
+    row's worth is added of what the model says itself, spread over all of them: a prior that nothing changes
+    (Huang and others 2020). And no calibrated probability is above (n + 1) / (n + 2), what the rule of succession
+    (Laplace 1774) gives to the next answer after n right ones: what lies above is spread evenly over classes.
 
     Of a `MultilabelCertainty` each label is calibrated by itself, as rows of the two classes `no` and `yes`.
     There `temperature` only stretches or shrinks the log-odds, and `vector` shifts them too (Platt scaling).
@@ -277,7 +284,7 @@ def calibrate(
         labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`; None takes
             `certainty.truth`.
         method: One of the four; `temperature` needs the fewest rows.
-        seed: Of the folds, the replicas and the bootstrap of the scores; the same seed gives the same result.
+        seed: Of the folds, the replicas and the draws of chance; the same seed gives the same result.
 
     Raises:
         InputError: Unknown method, no `Certainty`, one that is calibrated already or has the same
@@ -312,9 +319,8 @@ def calibrate(
     replicas = tuple(maps.fitted(method, strength, p, truth, each / each.mean()) for each in weights)
     held_out = maps.out_of_fold(method, seed, p, truth, partial(maps.chosen, method, seed))
     before = evaluate(certainty, truth, seed=seed)
-    without = np.array_equal(certainty.label, truth)
-    if without and method != "isotonic":
-        warnings.warn(HowsureWarning(f"{without_mistakes(len(p))}."), stacklevel=2)
+    if np.array_equal(certainty.label, truth):
+        warnings.warn(HowsureWarning(too_few_mistakes(0, len(p))), stacklevel=2)
     after = evaluate(replace(certainty, probabilities=held_out), truth, seed=seed)
     return Calibrator(
         method=method,
@@ -369,18 +375,32 @@ def _changed(certainty: Certainty, method: str, parameters: Parameters, rows: in
     )
 
 
-def without_mistakes(rows: int) -> str:
-    """What a fit to so many labelled rows, none of them mistaken, is worth, in sentences.
-
-    After n right answers in n, Laplace's rule of succession gives the next the probability (n + 1) / (n + 2).
-    """
+def supported_in_words(rows: int) -> str:
+    """The largest probability that so many labelled rows support, in per cent, never rounded up."""
     decimals = max(1, len(str(rows + 2)) - 2)  # few enough that it stays below 100
     most = (rows + 1) * 10 ** (decimals + 2) // (rows + 2) / 10**decimals
+    return f"{most:.{decimals}f}\u00a0%"
+
+
+def too_few_mistakes(mistakes: int, rows: int) -> str:
+    """That so few mistakes among so many labelled rows cannot tell what becomes of percentages."""
+    how_many = "no mistake" if not mistakes else "1 mistake" if mistakes == 1 else f"{mistakes} mistakes"
     return (
-        f"The {rows:,} labelled rows contain no mistake, so nothing in them limits how far calibration may "
-        f"raise percentages. So many rows support no percentage above about {most:.{decimals}f}\u00a0%, "
-        "and higher ones are not to be trusted"
+        f"The {rows:,} labelled rows contain {how_many}. With fewer than {LEAST_MISTAKES}, they cannot tell "
+        "whose percentages are truer, nor whether calibration mends them."
     )
+
+
+def _mistakes(scores: Evaluation) -> int:
+    return round((1 - scores.accuracy.value) * scores.rows)
+
+
+def _off(ece: Score) -> str:
+    """How far percentages are off, and whether that is more than chance."""
+    value, low, high = (f"{100 * end:.1f}" for end in (ece.value, ece.low, ece.high))
+    if ece.low > 0:
+        return f"{value} points on average ({low} to {high})"
+    return f"{value} points on average, which may be chance (0 to {high}),"
 
 
 def cross_calibrated(
@@ -423,8 +443,6 @@ def cross_calibrated(
 
 
 def _helps(before: Evaluation, after: Evaluation) -> str:
-    if before.accuracy.value == 1:
-        return "cannot tell"
     nll = after.minus(before)["nll"]
     return "better" if nll.high < 0 else "worse" if nll.low > 0 else "cannot tell"
 
@@ -497,8 +515,9 @@ def _warnings(
             sentences.append(f"{text} {_listed(class_names[k] for k in np.flatnonzero(some))}.")
     if before.accuracy.high < 1 / classes:
         sentences.append(BELOW_CHANCE)
-    if before.accuracy.value == 1 and method != "isotonic":
-        sentences.append(f"{without_mistakes(rows)}.")
+    mistakes = _mistakes(before)
+    if mistakes < LEAST_MISTAKES:
+        sentences.append(too_few_mistakes(mistakes, rows))
     elif _at_limit(method, parameters):
         sentences.append(
             "The fit ended at its limit, as where every answer is right, or none is: "

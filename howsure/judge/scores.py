@@ -101,7 +101,8 @@ class Measured:
         value = self.value - other.value
         if value == 0 and np.array_equal(self.parts, other.parts):
             return Score(0.0, 0.0, 0.0)
-        return Score(value, *self.difference(other, confidence))
+        low, high = self.difference(other, confidence)
+        return Score(value, low, high) if np.isfinite(low + high) else Score(value, *UNKNOWN)
 
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
