@@ -106,12 +106,10 @@ class Calibrator:
         """
         p = self._probabilities_of(certainty)
         centre = maps.mapped(self.method, self.parameters, p)
-        total, squares = np.zeros_like(p), np.zeros_like(p)
+        squares = np.zeros_like(p)
         for replica in self.replicas:
-            step = maps.mapped(self.method, replica, p) - centre
-            total, squares = total + step, squares + step**2
-        count = len(self.replicas)
-        return np.asarray(np.sqrt(np.maximum(squares - total**2 / count, 0.0) / (count - 1)))
+            squares += (maps.mapped(self.method, replica, p) - centre) ** 2
+        return np.asarray(np.sqrt(squares / len(self.replicas)))
 
     def _probabilities_of(self, certainty: Certainty) -> Floats:
         check_certainty(certainty, self.class_names)
@@ -313,7 +311,7 @@ def calibrate(
     counts = np.bincount(truth, minlength=classes)
     _check_rows(method, p, counts, certainty.class_names)
     parameters = maps.chosen(method, seed, p, truth)
-    strength = float(parameters.get("strength", 0.0))
+    strength = maps.weaker(parameters)
     random = np.random.default_rng(seed)
     weights = (random.exponential(size=len(p)) for _ in range(REPLICAS))
     replicas = tuple(maps.fitted(method, strength, p, truth, each / each.mean()) for each in weights)

@@ -86,8 +86,9 @@ def fitted(
         return _fitted_lines(p, truth, weight)
     objective, start = _objective(method, p, _targets(p, truth), weight, strength)
     bounds = [(1 / LIMIT if method == "temperature" else -LIMIT, LIMIT)] * len(start)
-    options = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-12, "gtol": 1e-7}
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    # Not L-BFGS-B, which calls BLAS on tiny arrays: with many threads these wait for one another for seconds.
+    options = {"maxfun": 4000, "ftol": 1e-12, "gtol": 1e-7, "xtol": 0.0}
+    found = minimize(objective, start, jac=True, method="TNC", bounds=bounds, options=options)
     return {**_named(method, found.x, p.shape[1]), "most": np.asarray(supported(len(p)))}
 
 
@@ -184,6 +185,12 @@ def chosen(method: str, seed: int, p: Floats, truth: Integers) -> Parameters:
             break
         chosen, least = strength, nll
     return {**fitted(method, chosen, p, truth), "strength": np.asarray(chosen)}
+
+
+def weaker(parameters: Parameters) -> float:
+    """The next weaker strength than that of a fit, 0 if there is none: a penalty hides errors, its own included."""
+    chosen = float(parameters.get("strength", 0.0))
+    return next((strength for strength in STRENGTHS if strength < chosen), 0.0)
 
 
 def out_of_fold(
