@@ -86,31 +86,25 @@ def skewed_interval(value: float, parts: Floats, confidence: float = 0.95) -> tu
     return value - error * without_skewness(z), value - error * without_skewness(-z)
 
 
-def symmetric_interval(
-    value: float, parts: Floats, confidence: float = 0.95, *, effective: float | None = None
-) -> tuple[float, float]:
-    """Interval of a sum of independent parts by Student's t, with as many degrees as parts really count, less 1.
+def symmetric_interval(value: float, parts: Floats, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of a sum of independent parts by Student's t, with as many degrees as its variance is known to.
 
-    That is (Σ parts²)² / Σ parts⁴, Kish's effective number (1965) for weights parts²: k of k equal jumps among
-    rows that hardly differ. So a few rows prove nothing, as they prove nothing in a sign test.
+    The variance Σ parts² varies by Σ parts⁴ − (Σ parts²)² / N, so it has 2 / (Σ parts⁴ / (Σ parts²)² − 1/N) degrees
+    of freedom (Satterthwaite 1946): N of normal parts, and about 2k where k equal jumps decide among rows that
+    hardly differ. So a few rows prove little, as they do in a sign test.
 
     Args:
         value: The sum.
         parts: (N,) what each adds, less its mean.
         confidence: That the interval holds the true value.
-        effective: How many count, where that is known.
-
-    Returns:
-        Its ends; infinite where 1 or fewer count.
     """
     squares = parts**2
-    error = float(np.sqrt(np.sum(squares)))
-    if error == 0:
+    variance = float(np.sum(squares))
+    if variance == 0:
         return value, value
-    effective = float(np.sum(squares) ** 2 / np.sum(squares**2)) if effective is None else effective
-    if effective <= 1:
-        return -np.inf, np.inf
-    reach = error * float(stats.t.ppf((1 + confidence) / 2, effective - 1))
+    uneven = float(np.sum((squares / variance) ** 2)) - 1 / len(parts)
+    degrees = 2 / max(uneven, 1e-12)
+    reach = float(np.sqrt(variance) * stats.t.ppf((1 + confidence) / 2, degrees))
     return value - reach, value + reach
 
 

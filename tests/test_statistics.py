@@ -82,14 +82,20 @@ def test_without_skewness_it_is_the_normal_interval():
 
 
 def test_the_symmetric_interval_is_that_of_a_t_test_and_wider_where_few_rows_count():
-    x = np.random.default_rng(0).normal(size=40)
-    parts = (x - x.mean()) / np.sqrt(40 * 39)
+    x = np.random.default_rng(0).normal(size=2000)
+    parts = (x - x.mean()) / np.sqrt(2000 * 1999)
     theirs = stats.ttest_1samp(x, 0).confidence_interval(0.95)
-    assert symmetric_interval(x.mean(), parts, effective=40) == pytest.approx((theirs.low, theirs.high))
-    for jumps, told in ((4, False), (6, False), (7, True), (12, True)):  # a sign test needs 6
+    assert symmetric_interval(x.mean(), parts) == pytest.approx((theirs.low, theirs.high), abs=1e-5)
+    for jumps in (3, 6, 20):
+        few = (np.arange(10_000) < jumps) - jumps / 10_000
+        low, high = symmetric_interval(0.0, few)
+        assert high == -low == pytest.approx(np.sqrt(jumps) * stats.t.ppf(0.975, 2 * jumps), rel=0.01)
+
+
+def test_few_jumps_are_taken_for_more_than_chance_about_as_rarely_as_a_sign_test_takes_them():
+    for jumps, sign in ((3, 0.25), (4, 0.125), (5, 0.0625), (6, 0.031), (9, 0.004)):
         few = (np.arange(1000) < jumps) - jumps / 1000
-        assert (symmetric_interval(jumps, few)[0] > 0) == told
-    assert symmetric_interval(1.0, np.array([1.0])) == (-np.inf, np.inf)
+        assert (symmetric_interval(jumps, few)[0] > 0) == (sign < 0.07)
 
 
 @pytest.mark.parametrize("members", [2, 3, 8])

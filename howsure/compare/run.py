@@ -111,7 +111,7 @@ class Comparison:
             InputError: As from `score`.
         """
         one, two = (self._evaluation(each, name, rows) for each in (method, other))
-        return one.minus(two, confidence=self._confidence(name, rows))[name]
+        return one.difference(two, name, self._confidence(name, rows))
 
     def _confidence(self, name: str, rows: str) -> float:
         """Confidence of each difference such that all hold together with 95 %."""

@@ -398,7 +398,7 @@ def _off(ece: Score) -> str:
     value, low, high = (f"{100 * end:.1f}" for end in (ece.value, ece.low, ece.high))
     if ece.low > 0:
         return f"{value} points on average ({low} to {high})"
-    return f"{value} points on average, which may be chance (0 to {high}),"
+    return f"{value} points (0 to {high}, so it may be chance)"
 
 
 def cross_calibrated(

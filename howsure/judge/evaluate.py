@@ -94,6 +94,14 @@ class Evaluation:
         """
         return self._found.minus(other._found, confidence)
 
+    def difference(self, other: Evaluation | OutsideEvaluation, name: str, confidence: float) -> Score:
+        """One of the differences that `minus` gives.
+
+        Raises:
+            InputError: As from `minus`.
+        """
+        return self._found.difference(other._found, name, confidence)
+
     def contributions(self, name: str) -> Floats:
         """(N,) what each row contributes to a score, less its share; with M rows from outside (N + M,).
 
@@ -129,6 +137,10 @@ class OutsideEvaluation:
     def minus(self, other: Evaluation | OutsideEvaluation, *, confidence: float = 0.95) -> dict[str, Score]:
         """As of an `Evaluation`."""
         return self._found.minus(other._found, confidence)
+
+    def difference(self, other: Evaluation | OutsideEvaluation, name: str, confidence: float) -> Score:
+        """As of an `Evaluation`."""
+        return self._found.difference(other._found, name, confidence)
 
     def contributions(self, name: str) -> Floats:
         """As of an `Evaluation`."""
@@ -202,6 +214,11 @@ class _Found:
         self.check_paired_with(other)
         both = [name for name in self.measured if name in other.measured]
         return {name: self.measured[name].minus(other.measured[name], confidence) for name in both}
+
+    def difference(self, other: _Found, name: str, confidence: float) -> Score:
+        """See `Evaluation.difference`."""
+        self.check_paired_with(other)
+        return self.measured[name].minus(other.measured[name], confidence)
 
     def check_paired_with(self, other: _Found) -> None:
         """An `InputError` unless both are of the same rows."""

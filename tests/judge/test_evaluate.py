@@ -258,8 +258,10 @@ def test_a_difference_of_accuracies_is_told_as_rarely_as_by_an_exact_test():
         score = one.minus(two)["accuracy"]
         assert score.value == pytest.approx((only - other) / 100)
         exact = binomtest(only, only + other).pvalue
-        assert score.excludes_zero == (exact < 0.03)  # 6 to 0 has 3.1 %, and t asks a little more
-    assert one.minus(one)["accuracy"] == Score(0, 0, 0)
+        assert score.excludes_zero == (exact < 0.05)
+    none = one.minus(one)["accuracy"]
+    assert (none.value, none.high) == pytest.approx((0, binomtest(0, 100).proportion_ci(0.95).high))
+    assert none.low == -none.high
 
 
 def test_differences_are_paired():
@@ -416,7 +418,9 @@ def test_rows_from_outside_beside_an_evaluation_give_what_evaluate_gives():
         sharper = outside_of(sharpened(p, 2), seed=5)
         other = howsure.evaluate(sharper, labels, outside=outside, seed=seed)
         assert later.minus(other) == at_once.minus(other)
-        assert all(score == Score(0, 0, 0) for score in later.minus(at_once).values())
+        same = later.minus(at_once)
+        assert same["nll"] == same["aurc"] == same["outside_auroc"] == Score(0, 0, 0)
+        assert all(score.value == 0 and not score.excludes_zero for score in same.values())
 
 
 def test_a_score_that_is_no_probability_is_paired_with_the_rows():
