@@ -61,7 +61,7 @@ def proportion_interval(hits: int, total: int, confidence: float = 0.95) -> tupl
 
 
 def skewed_interval(value: float, parts: Floats, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of a sum of independent parts that may be skewed: the t of Hall (1992), with its skewness removed.
+    """Interval of a sum of independent parts that may be skewed: a t without its skewness (Hall 1992).
 
     With σ² = Σ parts² and s = Σ parts³ / σ³, from value − σ g(z) to value + σ g(z), where
     g(x) = 3/s · ((1 + s (x − s/6))^⅓ − 1) and z the quantiles of the normal distribution. Of a sum of k equal
@@ -87,11 +87,11 @@ def skewed_interval(value: float, parts: Floats, confidence: float = 0.95) -> tu
 
 
 def symmetric_interval(value: float, parts: Floats, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of a sum of independent parts by Student's t, with as many degrees as its variance is known to.
+    """Interval of a sum of independent parts by Student's t, with the degrees that its variance has.
 
-    The variance Σ parts² varies by Σ parts⁴ − (Σ parts²)² / N, so it has 2 / (Σ parts⁴ / (Σ parts²)² − 1/N) degrees
-    of freedom (Satterthwaite 1946): N of normal parts, and about 2k where k equal jumps decide among rows that
-    hardly differ. So a few rows prove little, as they do in a sign test.
+    The variance Σ parts² varies by Σ parts⁴ − (Σ parts²)² / N, so it has 2 / (Σ parts⁴ / (Σ parts²)² − 1/N)
+    degrees of freedom (Satterthwaite 1946): N of normal parts, and about 2k where k equal jumps decide among
+    rows that hardly differ. So a few rows prove little, as they do in a sign test.
 
     Args:
         value: The sum.
@@ -111,9 +111,9 @@ def symmetric_interval(value: float, parts: Floats, confidence: float = 0.95) ->
 def simultaneous_confidence(covariance: Floats, confidence: float = 0.95) -> float:
     """Confidence that each pairwise difference needs so that all of them hold together.
 
-    The largest of all |differences| in standard errors has, by 10,000 draws of a normal distribution with this
-    covariance, a quantile: that of Tukey's range where all are independent and alike, and less where they are
-    correlated (multiplier bootstrap, Chernozhukov and others 2013).
+    The largest of all |differences| in standard errors has, by 10,000 draws of a normal distribution with
+    this covariance, a quantile: that of Tukey's range where all are independent and alike, and less where
+    they are correlated (multiplier bootstrap, Chernozhukov and others 2013).
 
     Args:
         covariance: (M, M) of what is compared.

@@ -100,7 +100,7 @@ def test_few_jumps_are_taken_for_more_than_chance_about_as_rarely_as_a_sign_test
 
 @pytest.mark.parametrize("members", [2, 3, 8])
 def test_pairs_that_are_to_hold_together_need_the_studentized_range(members):
-    """Of independent scores of the same error: Tukey's range, as scipy has it, within four errors of draws."""
+    """Of independent scores of the same error: Tukey's range, as scipy has it."""
     found = simultaneous_confidence(np.eye(members))
     reach = stats.studentized_range.ppf(0.95, members, np.inf) / np.sqrt(2)
     density = 1e4 * stats.studentized_range.cdf(np.sqrt(2) * (reach + 1e-4), members, np.inf) - 1e4 * 0.95

@@ -1,4 +1,4 @@
-"""Do intervals hold, is "Take the …" said of equal methods, are calibrated claims kept? Written to docs/intervals.md.
+"""Do intervals hold, are equal methods recommended, are calibrated claims kept? To docs/intervals.md.
 
     python -m validation.intervals
 
@@ -207,15 +207,19 @@ def intervals_in_words() -> str:
     shares = np.array([share for share, *_ in every])
     share, name, of, rows, mistakes = min(every)
     told = (
-        f"Of {len(every)} cells with intervals, {np.sum(shares >= 0.9)} hold in 90 % of the sets or more; the "
-        f"mean is {100 * shares.mean():.1f} %. The lowest is {100 * share:.0f} %: {name.replace('_', ' ')}, {of}, "
-        f"{rows:,} rows, {mistakes} mistakes expected. With {SETS} sets a cell that truly holds 95 % is known to "
+        f"Of {len(every)} cells with intervals, {np.sum(shares >= 0.9)} hold in 90 % of the sets or "
+        "more; the "
+        f"mean is {100 * shares.mean():.1f} %. The lowest is {100 * share:.0f} %: "
+        f"{name.replace('_', ' ')}, {of}, "
+        f"{rows:,} rows, {mistakes} mistakes expected. With {SETS} sets a cell that truly holds 95 % is "
+        "known to "
         f"± {196 * np.sqrt(0.95 * 0.05 / SETS):.0f} points, and one cell in forty lies below that by chance."
     )
     return "\n\n".join(
         [
             "## How often 95 % intervals hold the truth",
-            f"Each cell: in how many per cent of {SETS} simulated sets of rows the interval held the true score, "
+            f"Each cell: in how many per cent of {SETS} simulated sets of rows the interval held the "
+            "true score, "
             "and after 'of' how many per cent of the sets had an interval. The others had fewer than "
             f"{scores.LEAST_MISTAKES} mistakes, and `howsure` says that it cannot tell. Mistakes are those "
             "expected of the rows; half of the sets have rows that are alike, half have very different ones.",
@@ -286,7 +290,8 @@ def comparisons_in_words() -> str:
         def by_t(seed: int, of: World = of, rows: int = rows) -> bool:
             found = one_better(seed, 2)
             losses = [
-                -np.log(each.probabilities[np.arange(rows), found.truth]) for each in found.certainties.values()
+                -np.log(each.probabilities[np.arange(rows), found.truth])
+                for each in found.certainties.values()
             ]
             test = ttest_rel(*losses)
             return bool(test.pvalue < 0.05 and test.statistic > 0)
@@ -297,18 +302,32 @@ def comparisons_in_words() -> str:
                 ("as good", [*(often(partial(said_of, equal, j), COMPARISONS) for j in METHODS), "–"]),
                 (
                     "better",
-                    [*(often(partial(said_of, one_better, j), POWER) for j in METHODS), often(by_t, COMPARISONS)],
+                    [
+                        *(often(partial(said_of, one_better, j), POWER) for j in METHODS),
+                        often(by_t, COMPARISONS),
+                    ],
                 ),
             )
         ]
-    heads = ["rows", "mistakes", "rows are", "of the others", *(f"{j} methods" for j in METHODS), "t-test of two"]
+    heads = [
+        "rows",
+        "mistakes",
+        "rows are",
+        "of the others",
+        *(f"{j} methods" for j in METHODS),
+        "t-test of two",
+    ]
     return "\n\n".join(
         [
             '## How often "Take the …" is said',
-            f"Per cent of {COMPARISONS} comparisons of 2 to 16 methods in which another than the yardstick is "
-            "recommended. Where all are equally good that is false each time, and may happen in 5 % at most. Where "
-            f"one is better (the others are too sharp by a factor of {SLIGHT:g}), it is the power, in {POWER} "
-            "comparisons; beside it, that of a paired t-test of the yardstick and the better one alone, which "
+            f"Per cent of {COMPARISONS} comparisons of 2 to 16 methods in which another than the "
+            "yardstick is "
+            "recommended. Where all are equally good that is false each time, and may happen in 5 % at "
+            "most. Where "
+            f"one is better (the others are too sharp by a factor of {SLIGHT:g}), it is the power, in "
+            f"{POWER} "
+            "comparisons; beside it, that of a paired t-test of the yardstick and the better one alone, "
+            "which "
             "corrects for nothing.",
             table(heads, lines),
         ]
@@ -349,8 +368,10 @@ def claims_in_words() -> str:
     return "\n\n".join(
         [
             "## What calibrated percentages are worth",
-            "Temperature scaling, fitted on rows among which exactly so many answers are mistakes, judged by 2,000 "
-            "fresh rows; means over 50 fits. The true NLL is that of the true probabilities. The last three columns "
+            "Temperature scaling, fitted on rows among which exactly so many answers are mistakes, "
+            "judged by 2,000 "
+            "fresh rows; means over 50 fits. The true NLL is that of the true probabilities. The last "
+            "three columns "
             "are the mean claim after calibration, the share of right answers, and the highest claim.",
             table(
                 ["model", "rows", "mistakes", "NLL before", "after", "true", "claims", "is right", "highest"],

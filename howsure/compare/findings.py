@@ -1,7 +1,7 @@
 """A `Comparison` as sentences: which method is better here, by how much, whether the rows can tell, and why.
 
-Every sentence follows from paired intervals, which hold together for all pairs of methods. Where one holds 0, or
-is not known, no difference is claimed: a method "may be as good", or the rows "cannot tell".
+Every sentence follows from paired intervals, which hold together for all pairs of methods. Where one holds 0,
+or is not known, no difference is claimed: a method "may be as good", or the rows "cannot tell".
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ def lead(comparison: Comparison) -> str:
 
 def _worse_when_changed(comparison: Comparison, method: str) -> list[str]:
     """Changed sets of rows on which a method's percentages are less true than the yardstick's."""
-    gaps = {rows: comparison.difference(method, comparison.methods[0], "nll", rows) for rows in comparison.sets}
+    gaps = {
+        rows: comparison.difference(method, comparison.methods[0], "nll", rows) for rows in comparison.sets
+    }
     return [rows for rows, gap in gaps.items() if rows != AS_THEY_ARE and gap.low > 0]
 
 

@@ -104,8 +104,8 @@ class Comparison:
     def difference(self, method: str, other: str, name: str, rows: str = AS_THEY_ARE) -> Score:
         """Paired difference of one score, the first method less the other, row by row.
 
-        The intervals of all pairs of methods hold together in 95 % of cases, so the best may be picked from the
-        same rows that compare it (Tukey's range, for correlated scores).
+        The intervals of all pairs of methods hold together in 95 % of cases, so the best may be picked from
+        the same rows that compare it (Tukey's range, for correlated scores).
 
         Raises:
             InputError: As from `score`.

@@ -112,9 +112,9 @@ def abstain(
     probability of c · δ at most.
 
     The least k that passes without a mistake is log δ / log(1 − risk), rounded up. One mistake among these
-    would end everything there. So further sequences start at n/2, n/4 and so on, where more mistakes pass, down
-    to twice that least k. J of them have δ/J each, and one that comes to the start of the next hands its part on
-    (the fallback procedure, Wiens 2003). A k that would part rows of equal confidence is passed over.
+    would end everything there. So further sequences start at n/2, n/4 and so on, where more mistakes pass,
+    down to twice that least k. J of them have δ/J each, and one that comes to the start of the next hands its
+    part on (the fallback procedure, Wiens 2003). A k that would part rows of equal confidence is passed over.
 
     Args:
         certainty: Of n rows that the model was not trained on. Its top probability only ranks them, and
@@ -194,7 +194,7 @@ def _not_allowed(
     risk: float,
     level: float,
 ) -> InputError:
-    """What the start with the smallest share of mistakes would need, and how many rows would do if it stays."""
+    """What the start with the smallest share of mistakes needs, and how many rows would do if it stays."""
     places = [int(np.searchsorted(accepted, start)) for start, _ in starts]
     best = min(places, key=lambda place: wrong[place] / accepted[place])
     part = starts[places.index(best)][1]
@@ -207,16 +207,18 @@ def _not_allowed(
         if len(passing)
         else f"fewer rows as certain as the {most:,} most certain, which all have to go the same way",
         received=f"{mistakes:,}",
-        mend=f"Label more rows (about {enough:,} would do, if mistakes stay as rare among the most certain), or "
+        mend=f"Label more rows (about {enough:,} would do, if mistakes stay as rare among the most "
+        "certain), or "
         "allow a higher risk"
         if enough
-        else f"Allow a higher risk: of these rows {100 * mistakes / most:.2g} % are wrong, and more labels help only "
+        else f"Allow a higher risk: of these rows {100 * mistakes / most:.2g} % are wrong, and more "
+        "labels help only "
         "if rows that are more certain still are wrong less often",
     )
 
 
 def _rows_enough(rows: int, accepted: int, wrong: int, risk: float, level: float) -> int | None:
-    """About how many rows would do, if as many of them are accepted and wrong as now; None if a thousand times."""
+    """About how many rows would do, if shares stay; None if a thousand times as many would not."""
     for factor in np.geomspace(1, 1000, 200):
         part = _starts(int(rows * factor), risk, level)[0][1]
         if binom.cdf(math.ceil(wrong * factor), int(accepted * factor), risk) <= part:

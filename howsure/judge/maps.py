@@ -23,7 +23,7 @@ FOLDS = 5
 
 
 STRENGTHS = (1000.0, 30.0, 1.0, 0.03)
-"""Of the penalty of `vector` and `dirichlet`, tried from the strongest on, where they are a temperature, until
+"""Of the penalty of `vector` and `dirichlet`, tried from the strongest on, which leaves a temperature, until
 cross-validation finds no better."""
 
 LIMIT = 20.0
@@ -95,8 +95,8 @@ def fitted(
 def _targets(p: Floats, truth: Integers) -> Floats:
     """(N, K) what a fit is to come near: the true classes, and one row's worth of what the model says itself.
 
-    So few mistakes, or none, leave the percentages near the model's own: a prior of weight one that sits where
-    nothing changes (catalytic prior, Huang and others 2020).
+    So few mistakes, or none, leave the percentages near the model's own: a prior of weight one that sits
+    where nothing changes (catalytic prior, Huang and others 2020).
     """
     rows = len(p)
     targets = p / p.sum(axis=1, keepdims=True)
@@ -188,7 +188,7 @@ def chosen(method: str, seed: int, p: Floats, truth: Integers) -> Parameters:
 
 
 def weaker(parameters: Parameters) -> float:
-    """The next weaker strength than that of a fit, 0 if there is none: a penalty hides errors, its own included."""
+    """The next weaker strength than that of a fit, 0 if there is none: a penalty hides errors."""
     chosen = float(parameters.get("strength", 0.0))
     return next((strength for strength in STRENGTHS if strength < chosen), 0.0)
 

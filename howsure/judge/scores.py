@@ -2,7 +2,8 @@
 
 The contributions are those of the influence function (Hampel 1974): what the score would change by, to first
 order, if the row counted a little more. Their squares add up to the squared standard error, and those of a
-difference of two scores of the same rows are differences. Nothing is drawn but the noise of calibration errors.
+difference of two scores of the same rows are differences. Nothing is drawn but the noise of calibration
+errors.
 """
 
 from __future__ import annotations
@@ -105,14 +106,15 @@ class Measured:
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
         """The mean of scores of the same rows, which the same rows may decide together."""
-        return replace(of[0], **_means(of), mistakes=mistakes)
+        value, parts = _means(of)
+        return replace(of[0], value=value, parts=parts, mistakes=mistakes)
 
 
-def _means(of: Sequence[Measured]) -> dict[str, float | Floats]:
-    return {
-        "value": float(np.mean([each.value for each in of])),
-        "parts": np.mean([each.parts for each in of], axis=0),
-    }
+def _means(of: Sequence[Measured]) -> tuple[float, Floats]:
+    value, parts = (
+        np.mean(each, axis=0) for each in zip(*((one.value, one.parts) for one in of), strict=True)
+    )
+    return float(value), np.asarray(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +195,7 @@ class Share(Measured):
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
         """See `Measured`: a share of answers, of which several are of one row."""
-        return Mean(**_means(of), mistakes=mistakes, least=0.0, most=1.0)  # type: ignore[arg-type]
+        return Mean(*_means(of), mistakes, least=0.0, most=1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +227,7 @@ class Accepted(Measured):
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
         """See `Measured`."""
-        return Mean(**_means(of), mistakes=mistakes, least=0.0, most=1.0, skewed=False)  # type: ignore[arg-type]
+        return Mean(*_means(of), mistakes, least=0.0, most=1.0, skewed=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +261,7 @@ class CalibrationError(Measured):
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
         """See `Measured`; noise as if all were moved at once."""
         noise = np.mean([each.noise for each in of if isinstance(each, CalibrationError)], axis=0)
-        return CalibrationError(**_means(of), mistakes=mistakes, noise=noise)  # type: ignore[arg-type]
+        return CalibrationError(*_means(of), mistakes, noise)
 
 
 # --- scores of one certainty --------------------------------------------------------------------------
@@ -328,7 +330,7 @@ def _of_ranking(confidence: Floats, right: Floats) -> dict[str, Measured]:
 
 
 def told_apart(inside: Floats, outside: Floats) -> tuple[Measured, Measured]:
-    """How well a score, higher for `inside` (n,), tells it from `outside` (m,): area under the ROC, and FPR95.
+    """How well a score, higher for `inside` (n,), tells it from `outside` (m,): AUROC and FPR95.
 
     The area and its contributions are those of DeLong and others (1988). FPR95 is the share of `outside` that
     is accepted where 95 % of `inside` are. Contributions are those of the n, then of the m. NaN where one of
@@ -368,13 +370,13 @@ def _share_below(ordered: Floats, values: Floats) -> Floats:
 
 
 def _scaled(deviations: Floats) -> Floats:
-    """Contributions to a mean of n, such that the sum of squares is the unbiased variance; 0 of a single one."""
+    """Contributions to a mean of n; their squares add up to its unbiased variance, 0 of a single one."""
     n = len(deviations)
     return np.asarray(deviations / np.sqrt(n * max(n - 1, 1)))
 
 
 def _thresholds(inside: Floats, z: float) -> tuple[float, float]:
-    """Where 95 % of `inside` are accepted, z standard errors of their number to the strict and the lax side."""
+    """Where 95 % of `inside` are accepted, z standard errors of their number to either side."""
     n = len(inside)
     rank, reach = np.ceil(round(0.95 * n, 9)), z * np.sqrt(0.95 * 0.05 * n)
     ordered = np.append(-np.sort(-inside), -np.inf)  # the last: no threshold at all
@@ -456,7 +458,7 @@ def _calibration_error(
 
 
 def _decomposed(p: Floats, true: Floats) -> tuple[float, float]:
-    """Reliability and resolution of the Brier score (Murphy 1973) in bins of about equal mass, over classes."""
+    """Reliability and resolution of the Brier score (Murphy 1973) in bins of equal mass, over classes."""
     reliability, resolution = 0.0, 0.0
     for claimed, came_true in zip(p.T, true.T, strict=True):
         edges = np.unique(np.quantile(claimed, np.arange(1, BINS) / BINS))

@@ -102,7 +102,7 @@ class PredictionSets:
         if self.full > 0:
             said += (
                 f" On {rate(self.full)} of these rows they hold all classes, which says nothing: the model's "
-                "percentages do not tell there what else it could be. Ask for less coverage, or mend the model."
+                "percentages do not tell there what else it could be. Ask for less coverage, or mend it."
             )
         return said
 

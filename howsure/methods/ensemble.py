@@ -77,9 +77,11 @@ class Ensemble:
         alone, lost = standing.mended
         yield (
             f"{upper(standing.name)} has truer percentages{also}: its networks do not all make the same "
-            f"mistakes. Together they are right on {counted(alone, standing.kind)} that {standing.yardstick} gets "
+            f"mistakes. Together they are right on {counted(alone, standing.kind)} that "
+            f"{standing.yardstick} gets "
             f"wrong, and wrong on {lost:,} that it gets right."
             if alone
-            else f"{upper(standing.name)} has truer percentages, though it is right on no {standing.kind} that "
+            else f"{upper(standing.name)} has truer percentages, though it is right on no "
+            f"{standing.kind} that "
             f"{standing.yardstick} gets wrong."
         )

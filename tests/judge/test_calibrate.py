@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import re
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -15,9 +14,9 @@ from sklearn.linear_model import LogisticRegression
 
 import howsure
 from howsure.errors import HowsureWarning, InputError
-from howsure.judge import calibrate as module
 from howsure.judge import maps
 from howsure.judge.calibrate import Calibrator, calibrate
+from howsure.judge.calibration_words import supported_in_words
 from howsure.judge.maps import METHODS
 from howsure.statistics import entropy_of
 
@@ -55,7 +54,7 @@ def nll_of(q, labels):
 
 
 def with_the_models_own_row(p, labels):
-    """Rows, labels and weights of the same fit, for libraries: each row as it is, and 1/N of it as claimed."""
+    """Rows, labels and weights of the same fit, for libraries: each row, and 1/N of it as claimed."""
     rows, classes = p.shape
     weights = np.concatenate([np.full(rows, rows), p.T.ravel()]) / (rows + 1)
     return np.tile(p, (classes + 1, 1)), np.append(labels, np.repeat(np.arange(classes), rows)), weights
@@ -288,7 +287,8 @@ def test_the_spread_is_that_of_fresh_data_sets(method, data_sets):
     # In logarithms: the scatter's own error, that of the calibrations' spread, and of 50 replicas in each.
     error = np.sqrt(1 / (2 * (data_sets - 1)) + 1 / (2 * calibrations * 49) + 0.1**2 / calibrations)
     assert np.log(ratio) > -4 * error
-    # Where a penalty holds the fit back, replicas of a weaker one show what it hides, so the spread is larger.
+    # Where a penalty holds the fit back, replicas of a weaker one show what it hides, so the spread is
+    # larger.
     assert np.log(ratio) < 4 * error or method in ("vector", "dirichlet")
 
 
@@ -612,7 +612,7 @@ def test_claims_from_few_mistakes_are_kept_on_fresh_rows(rows, mistakes):
     ("rows", "shown"), [(10, "91.6"), (98, "99.0"), (200, "99.5"), (998, "99.90"), (99_998, "99.9990")]
 )
 def test_what_rows_support_is_never_rounded_up(rows, shown):
-    assert module.supported_in_words(rows) == f"{shown}\u00a0%"
+    assert supported_in_words(rows) == f"{shown}\u00a0%"
     assert float(shown) <= 100 * (1 - 1 / (rows + 2))
 
 

@@ -172,7 +172,8 @@ def test_true_percentages_are_said_to_be_off_as_rarely_as_promised(rows):
         by_chance.append(sum(abs(np.sum(came_true[each] - confidence[each])) for each in bins) / rows)
     score = howsure.evaluate(certainty_of(p), labels).ece
     reach = score.high - score.value
-    # At least what chance does to these claims, within the error of both quantiles; a bound, so not much more.
+    # At least what chance does to these claims, within the error of both quantiles; a bound, so not much
+    # more.
     error = np.std(by_chance) * np.sqrt(1 / DRAWS + 1 / 2000) * 3
     assert np.quantile(by_chance, 0.95) - error < reach < 1.3 * np.quantile(by_chance, 0.95)
 

@@ -181,7 +181,9 @@ def test_sets_of_all_classes_are_said_to_be_useless():
     sets = prediction_sets(saturated, labels)
     assert sets(saturated).all()
     assert (sets.size, sets.full) == (10, 1)
-    assert "On average they hold 10 of 10 classes. On 100\u00a0% of these rows they hold all classes" in str(sets)
+    assert "On average they hold 10 of 10 classes. On 100\u00a0% of these rows they hold all classes" in str(
+        sets
+    )
     assert "Ask for less coverage" in str(sets)
     fine = prediction_sets(saturated, labels, coverage=0.85)
     assert fine.full == 0

@@ -767,5 +767,10 @@ def test_why_tells_what_was_counted() -> None:
         f"Together they are right on {alone} images that the softmax gets wrong, and wrong on {lost} that it "
         "gets right." in said
     )
-    means = [FULL.certainties[name].probability[right["softmax"]].mean() for name in ("MC dropout", "softmax")]
-    assert "networks claims {:.1f}\u00a0%, and the softmax {:.1f}\u00a0%.".format(*(100 * m for m in means)) in said
+    means = [
+        FULL.certainties[name].probability[right["softmax"]].mean() for name in ("MC dropout", "softmax")
+    ]
+    assert (
+        "networks claims {:.1f}\u00a0%, and the softmax {:.1f}\u00a0%.".format(*(100 * m for m in means))
+        in said
+    )
