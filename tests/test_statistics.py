@@ -1,14 +1,17 @@
 """Shared formulas, against scipy, simulation and tables of Student's t."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from howsure.statistics import (
+    FLIPS,
     entropy_correction,
     entropy_of,
     proportion_interval,
-    simultaneous_confidence,
+    simultaneous_reach,
     skewed_interval,
     symmetric_interval,
     widening,
@@ -101,9 +104,22 @@ def test_few_jumps_are_taken_for_more_than_chance_about_as_rarely_as_a_sign_test
 @pytest.mark.parametrize("members", [2, 3, 8])
 def test_pairs_that_are_to_hold_together_need_the_studentized_range(members):
     """Of independent scores of the same error: Tukey's range, as scipy has it."""
-    found = simultaneous_confidence(np.eye(members))
+    values = np.random.default_rng(1).normal(size=(members, 2000))
+    found = simultaneous_reach(values, [*combinations(range(members), 2)])
     reach = stats.studentized_range.ppf(0.95, members, np.inf) / np.sqrt(2)
-    density = 1e4 * stats.studentized_range.cdf(np.sqrt(2) * (reach + 1e-4), members, np.inf) - 1e4 * 0.95
-    error = np.sqrt(0.95 * 0.05 / 10_000) / density
-    assert abs(stats.norm.ppf((1 + found) / 2) - reach) < 4 * error
-    assert simultaneous_confidence(np.ones((members, members))) == 0.95
+    step = 0.01
+    ends = (stats.studentized_range.cdf(np.sqrt(2) * (reach + by), members, np.inf) for by in (step, -step))
+    density = np.subtract(*ends) / (2 * step)
+    # Four errors of a quantile of so many draws, and what scores of 2,000 rows are correlated by chance.
+    assert abs(found - reach) < 4 * np.sqrt(0.95 * 0.05 / FLIPS) / density + 0.05
+    same = np.tile(values[0], (3, 1))
+    assert simultaneous_reach(same, [(0, 1), (0, 2)]) == pytest.approx(stats.norm.ppf(0.975))
+
+
+def test_signs_of_few_differences_tell_as_little_as_a_sign_test():
+    """The p-value of k equal differences is 2 / 2^k; at the reach, as many of the drawn ones lie beyond."""
+    for jumps in (3, 4, 5, 6, 8):
+        values = np.zeros((2, 500))
+        values[0, :jumps] = 1
+        told = np.sqrt(jumps) > simultaneous_reach(values, [(0, 1)])
+        assert told == (2 / 2**jumps < 0.05)

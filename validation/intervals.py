@@ -111,13 +111,13 @@ def measured(truth: Integers, logits: Floats, strange: Floats, seed: int) -> dic
     return found | dict(zip(OUTSIDE[:2], by_entropy, strict=True))
 
 
-def drawn(of: World, rows: int, seed: int) -> list[dict[str, scores.Measured]]:
+def drawn(of: World, rows: int, *seeds: int) -> list[dict[str, scores.Measured]]:
     """All scores of both methods on the same rows, with a third as many strangers beside them."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng([rows, *seeds])
     truth, logits = of.draw(rows, len(SHARP), random)
     strange = of.strangers(rows // 3, random)
     return [
-        measured(truth, sharp * each, sharp * strange, seed)
+        measured(truth, sharp * each, sharp * strange, seeds[-1])
         for sharp, each in zip(SHARP, logits, strict=True)
     ]
 
@@ -157,17 +157,17 @@ def coverage(rows: int, mistakes: int) -> dict[str, list[Held]]:
     found = {name: [Held(), Held(), Held()] for name in NAMES}
     for uneven in UNEVEN:
         of = world(mistakes / rows, uneven)
-        true = [{name: each.value for name, each in one.items()} for one in drawn(of, MANY, 10**6)]
+        true = [{name: each.value for name, each in one.items()} for one in drawn(of, MANY, 0)]
         for name in ("ece", "ece_debiased"):
             true[0][name] = 0.0  # the first method's percentages are the true ones
             true[1][name] = true[1]["ece_debiased"]
         true[0]["classwise_ece"] = 0.0
         for seed in range(SETS // len(UNEVEN)):
-            one, other = drawn(of, rows, seed)
+            one, other = drawn(of, rows, mistakes, int(10 * uneven), seed)
             for name in NAMES:
                 if np.isfinite(one[name].value):
                     found[name][0].add(*one[name].interval(0.95), true[0][name])
-                    gap = one[name].minus(other[name], 0.95)
+                    gap = one[name].minus(other[name])
                     found[name][2].add(gap.low, gap.high, true[0][name] - true[1][name])
                 if np.isfinite(other[name].value):
                     found[name][1].add(*other[name].interval(0.95), true[1][name])

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ from howsure.models.protocol import PassModel
 from howsure.results.certainty import Certainty
 from howsure.sampling.randomness import sites_of
 from howsure.shifts import STANDARD, Shift
-from howsure.statistics import simultaneous_confidence
+from howsure.statistics import simultaneous_reach
 
 Floats = NDArray[np.float64]
 
@@ -104,26 +105,29 @@ class Comparison:
     def difference(self, method: str, other: str, name: str, rows: str = AS_THEY_ARE) -> Score:
         """Paired difference of one score, the first method less the other, row by row.
 
-        The intervals of all pairs of methods hold together in 95 % of cases, so the best may be picked from
-        the same rows that compare it (Tukey's range, for correlated scores).
+        The intervals of all pairs hold together in 95 % of cases, so the best may be picked from the same rows
+        that compare it; likewise those of all methods beside the yardstick, which are fewer.
 
         Raises:
             InputError: As from `score`.
         """
-        one, two = (self._evaluation(each, name, rows) for each in (method, other))
-        return one.difference(two, name, self._confidence(name, rows))
+        one, two = (self._evaluation(each, name, rows).measured(name) for each in (method, other))
+        return one.minus(two, self._reach(name, rows, self.methods[0] in (method, other)))
 
-    def _confidence(self, name: str, rows: str) -> float:
-        """Confidence of each difference such that all hold together with 95 %."""
-        if (name, rows) not in self._confidences:
-            parts = np.stack(
-                [self._evaluation(each, name, rows).contributions(name) for each in self.rivals(name, rows)]
-            )
-            self._confidences[name, rows] = simultaneous_confidence(parts @ parts.T)
-        return self._confidences[name, rows]
+    def _reach(self, name: str, rows: str, beside_yardstick: bool) -> float:
+        """Standard errors that a difference needs to hold together with the others."""
+        key = name, rows, beside_yardstick
+        if key not in self._reaches:
+            rivals = self.rivals(name, rows)
+            added = np.stack([self._evaluation(each, name, rows).measured(name).added for each in rivals])
+            pairs = [*combinations(range(len(rivals)), 2)]
+            among = pairs[: len(rivals) - 1] if beside_yardstick else pairs
+            known = [pair for pair in among if np.isfinite(added[list(pair)]).all()]
+            self._reaches[key] = simultaneous_reach(np.nan_to_num(added), known) if known else np.nan
+        return self._reaches[key]
 
     @cached_property
-    def _confidences(self) -> dict[tuple[str, str], float]:
+    def _reaches(self) -> dict[tuple[str, str, bool], float]:
         return {}
 
     @property

@@ -81,33 +81,20 @@ class Evaluation:
     outside_auroc_by_disagreement: Score
     _found: _Found
 
-    def minus(self, other: Evaluation | OutsideEvaluation, *, confidence: float = 0.95) -> dict[str, Score]:
+    def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
         """Paired differences of all scores that both have, this less the other, row by row.
 
-        Args:
-            other: Of the same rows.
-            confidence: Of each interval. Where the best of several is picked, each has to hold more often:
-                `howsure.compare` sees to that.
+        Each interval holds in 95 % of cases by itself. Where the best of several is picked, they have to hold
+        together: `howsure.compare` sees to that.
 
         Raises:
             InputError: The two are not of the same rows with the same labels.
         """
-        return self._found.minus(other._found, confidence)
+        return self._found.minus(other._found)
 
-    def difference(self, other: Evaluation | OutsideEvaluation, name: str, confidence: float) -> Score:
-        """One of the differences that `minus` gives.
-
-        Raises:
-            InputError: As from `minus`.
-        """
-        return self._found.difference(other._found, name, confidence)
-
-    def contributions(self, name: str) -> Floats:
-        """(N,) what each row contributes to a score, less its share; with M rows from outside (N + M,).
-
-        The root of their sum of squares is the standard error. They are zeros where there is no interval.
-        """
-        return self._found.measured[name].parts
+    def measured(self, name: str) -> Measured:
+        """A score with what each row contributes to it."""
+        return self._found.measured[name]
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows"]
@@ -134,17 +121,13 @@ class OutsideEvaluation:
     outside_fpr95: Score
     _found: _Found
 
-    def minus(self, other: Evaluation | OutsideEvaluation, *, confidence: float = 0.95) -> dict[str, Score]:
+    def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
         """As of an `Evaluation`."""
-        return self._found.minus(other._found, confidence)
+        return self._found.minus(other._found)
 
-    def difference(self, other: Evaluation | OutsideEvaluation, name: str, confidence: float) -> Score:
+    def measured(self, name: str) -> Measured:
         """As of an `Evaluation`."""
-        return self._found.difference(other._found, name, confidence)
-
-    def contributions(self, name: str) -> Floats:
-        """As of an `Evaluation`."""
-        return self._found.measured[name].parts
+        return self._found.measured[name]
 
 
 @dataclass(frozen=True)
@@ -173,7 +156,7 @@ class MultilabelEvaluation:
         Raises:
             InputError: The two are not of the same rows with the same labels.
         """
-        return self._found.minus(other._found, 0.95)
+        return self._found.minus(other._found)
 
     def __str__(self) -> str:
         names = ["mean over labels", *self.of_label]
@@ -210,16 +193,11 @@ class _Found:
         """All scores with their intervals."""
         return {name: each.score(0.95) for name, each in self.measured.items()}
 
-    def minus(self, other: _Found, confidence: float) -> dict[str, Score]:
+    def minus(self, other: _Found) -> dict[str, Score]:
         """See `Evaluation.minus`."""
         self.check_paired_with(other)
         both = [name for name in self.measured if name in other.measured]
-        return {name: self.measured[name].minus(other.measured[name], confidence) for name in both}
-
-    def difference(self, other: _Found, name: str, confidence: float) -> Score:
-        """See `Evaluation.difference`."""
-        self.check_paired_with(other)
-        return self.measured[name].minus(other.measured[name], confidence)
+        return {name: self.measured[name].minus(other.measured[name]) for name in both}
 
     def check_paired_with(self, other: _Found) -> None:
         """An `InputError` unless both are of the same rows."""

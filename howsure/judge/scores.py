@@ -35,6 +35,8 @@ SMALLEST = float(np.finfo(np.float64).eps)
 
 UNKNOWN = (np.nan, np.nan)
 
+NORMAL = float(stats.norm.ppf(0.975))
+
 
 @dataclass(frozen=True)
 class Score:
@@ -88,19 +90,29 @@ class Measured:
         del confidence
         return UNKNOWN
 
-    def difference(self, other: Measured, confidence: float) -> tuple[float, float]:
-        """The same of this less another score of the same rows."""
-        del other, confidence
+    @property
+    def added(self) -> Floats:
+        """(N,) what each row adds to the score, its share of the value included."""
+        return self.parts + self.value / len(self.parts)
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """95 % ends of this less another score of the same rows.
+
+        Args:
+            other: Of the same rows.
+            reach: Standard errors that it takes, where several differences are to hold together; None alone.
+        """
+        del other, reach
         return UNKNOWN
 
     def score(self, confidence: float) -> Score:
         """Value and interval."""
         return Score(self.value, *self.interval(confidence))
 
-    def minus(self, other: Measured, confidence: float) -> Score:
-        """The difference and its interval."""
+    def minus(self, other: Measured, reach: float | None = None) -> Score:
+        """The difference and its interval; see `difference`."""
         value = self.value - other.value
-        low, high = self.difference(other, confidence)
+        low, high = self.difference(other, reach)
         return Score(value, low, high) if np.isfinite(low + high) else Score(value, *UNKNOWN)
 
     @staticmethod
@@ -139,17 +151,33 @@ class Mean(Measured):
         low, high = of(self.value, self.parts, confidence)
         return max(low, self.least), min(high, self.most)
 
-    def difference(self, other: Measured, confidence: float) -> tuple[float, float]:
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
         """See `Measured`; the wider of two intervals, as differences may be skewed or seem so by chance.
 
         Exactly 0 where all rows contribute the same to both, and not nothing.
         """
+        value = self.value - other.value
         if self.parts.any() and np.array_equal(self.parts, other.parts):
-            return self.value - other.value, self.value - other.value
+            return value, value
         if not _comparable(self, other):
             return UNKNOWN
-        of = self.value - other.value, self.parts - other.parts, confidence
-        return wider(skewed_interval(*of), symmetric_interval(*of))
+        low, high = skewed_interval(value, self.parts - other.parts)
+        stretched = 1.0 if reach is None else max(reach / NORMAL, 1.0)
+        skewed = value - stretched * (value - low), value + stretched * (high - value)
+        return wider(skewed, _symmetric(self, other, reach))
+
+
+def _symmetric(one: Measured, other: Measured, reach: float | None) -> tuple[float, float]:
+    """Ends of a difference as far to one side as to the other.
+
+    With a reach c these are the values whose signs test at c, σ c / √(1 − c²/N) away.
+    """
+    value, parts = one.value - other.value, one.parts - other.parts
+    if reach is None:
+        return symmetric_interval(value, parts)
+    left = 1 - reach**2 / len(parts)
+    margin = reach * float(np.linalg.norm(parts)) / np.sqrt(left) if left > 0 else np.inf
+    return value - margin, value + margin
 
 
 def _comparable(one: Measured, other: Measured) -> bool:
@@ -176,21 +204,20 @@ class Share(Measured):
         """See `Measured`."""
         return proportion_interval(int(self.hits.sum()), len(self.hits), confidence)
 
-    def difference(self, other: Measured, confidence: float) -> tuple[float, float]:
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
         """See `Measured`; of the rows that only one of the two has, an exact share (McNemar 1947)."""
         if not isinstance(other, Share):
             return UNKNOWN
+        confidence = 0.95 if reach is None else max(float(1 - 2 * stats.norm.sf(reach)), 0.95)
+        total = len(self.hits)
         only, others = (int(np.sum(a > b)) for a, b in ((self.hits, other.hits), (other.hits, self.hits)))
         apart = only + others
         if not apart:
-            _, most = proportion_interval(0, len(self.hits), confidence)
+            _, most = proportion_interval(0, total, confidence)
             return -most, most
-        exact = (
-            (2 * end - 1) * apart / len(self.hits) for end in proportion_interval(only, apart, confidence)
-        )
-        low, high = exact
-        of = self.value - other.value, self.parts - other.parts, confidence
-        return wider((low, high), symmetric_interval(*of))
+        low, high = proportion_interval(only, apart, confidence)
+        exact = (2 * low - 1) * apart / total, (2 * high - 1) * apart / total
+        return wider(exact, _symmetric(self, other, reach))
 
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
@@ -218,11 +245,9 @@ class Accepted(Measured):
         _, high = proportion_interval(int(np.sum(self.wrong >= lax)), total, confidence)
         return low, high
 
-    def difference(self, other: Measured, confidence: float) -> tuple[float, float]:
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
         """See `Measured`."""
-        if not _comparable(self, other):
-            return UNKNOWN
-        return symmetric_interval(self.value - other.value, self.parts - other.parts, confidence)
+        return _symmetric(self, other, reach) if _comparable(self, other) else UNKNOWN
 
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
@@ -250,11 +275,11 @@ class CalibrationError(Measured):
         reach = float(np.quantile(self.noise, confidence))
         return max(self.value - reach, 0.0), self.value + reach
 
-    def difference(self, other: Measured, confidence: float) -> tuple[float, float]:
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
         """See `Measured`; wider on either side by all that chance can add to one of the two on average."""
         if not isinstance(other, CalibrationError):
             return UNKNOWN
-        low, high = symmetric_interval(self.value - other.value, self.parts - other.parts, confidence)
+        low, high = _symmetric(self, other, reach)
         return low - float(self.noise.mean()), high + float(other.noise.mean())
 
     @staticmethod
@@ -426,8 +451,9 @@ def _calibration_error(
     Of several series of claims and what came true (0 or 1) the mean. What chance adds is
     E|N(gap, σ²)| − |gap| in each bin (Kumar and others 2019).
 
-    Chance is drawn twice: as if the claims were true, and as if shares were those seen, with one more row as
-    claimed in each bin. The larger noise counts.
+    Chance is drawn twice: as if the claims were true, and as if shares were those seen, with half a row more of
+    either kind in each bin (Jeffreys). The larger noise counts, and of several series as if it were large in all
+    of them at once.
     """
     rows = len(claims[0][0])
     value, added, parts = 0.0, 0.0, np.zeros(rows)
@@ -441,7 +467,7 @@ def _calibration_error(
         signed = hits / least - claim
         gap, share = np.abs(signed), mass / rows
         claim = np.clip(claim, 0.0, 1.0)
-        seen = (hits + claim) / (mass + 1)
+        seen = (hits + 0.5) / (mass + 1)
         sigma = np.maximum(np.sqrt(seen * (1 - seen) / least), 1e-12)
         by_chance = 2 * sigma * stats.norm.pdf(gap / sigma) - 2 * gap * stats.norm.sf(gap / sigma)
         value += float(share @ gap)
@@ -449,9 +475,9 @@ def _calibration_error(
         parts += np.sign(signed)[place] * (came_true - claimed)
         for kind, true in enumerate((claim, seen)):
             drawn = random.binomial(mass[filled], true[filled], size=(DRAWS, filled.sum()))
-            noise[kind] += np.sum(np.abs(drawn - mass[filled] * true[filled]), axis=1) / rows
+            noise[kind] += np.sort(np.sum(np.abs(drawn - mass[filled] * true[filled]), axis=1) / rows)
     count = len(claims)
-    reach = np.sort(noise, axis=1).max(axis=0) / count
+    reach = noise.max(axis=0) / count
     parts = _centred(parts / count)
     expected = CalibrationError(value / count, parts, mistakes, reach)
     return expected, replace(expected, value=max((value - added) / count, 0.0))
