@@ -116,10 +116,10 @@ def symmetric_interval(value: float, parts: Floats, confidence: float = 0.95) ->
 def simultaneous_reach(values: Floats, pairs: Sequence[tuple[int, int]], confidence: float = 0.95) -> float:
     """How many standard errors all differences of pairs have to be wide so that they hold together.
 
-    The signs of a row's differences are drawn anew, the same for all pairs, and the quantile is that of the largest
-    |Σ difference| / √(Σ difference²): a wild bootstrap of the maximum (Liu 1988), and an exact test where
-    differences are symmetric, however few rows decide and however far they lie out. Correlated scores need
-    less than independent ones, whose quantile is that of Tukey's range.
+    The signs of a row's differences are drawn anew, the same for all pairs, and the quantile is that of the
+    largest |Σ difference| / √(Σ difference²): a wild bootstrap of the maximum (Liu 1988), and an exact test
+    where differences are symmetric, however few rows decide and however far they lie out. Correlated scores
+    need less than independent ones, whose quantile is that of Tukey's range.
 
     Args:
         values: (M, N) what each row adds to each of M scores.

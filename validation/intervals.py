@@ -25,6 +25,7 @@ from howsure.compare.run import AS_THEY_ARE, Comparison
 from howsure.judge import maps, scores
 from howsure.judge.evaluate import OUTSIDE, evaluate
 from howsure.methods.softmax import Softmax
+from howsure.words import counted
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -33,7 +34,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "intervals.md"
 
 SIZES = (100, 300, 1000, 3000)
 MISTAKES = (1, 3, 5, 10, 30, 100)
-SETS = 120
+SETS = 160
 MANY = 100_000
 """Rows that the true scores are taken from."""
 
@@ -202,25 +203,24 @@ def intervals_in_words() -> str:
                     for cell, mistakes in zip(cells, here, strict=True)
                     if cell.told >= 0.1 * cell.asked
                 ]
-        heads = ["score", "of", *(f"{mistakes} mistakes" for mistakes in here)]
+        heads = ["score", "of", *(counted(mistakes, "mistake") for mistakes in here)]
         parts.append(f"### {rows:,} rows\n\n{table(heads, lines)}")
     shares = np.array([share for share, *_ in every])
+    short = sorted({f"{name.replace('_', ' ')}, {of}" for share, name, of, *_ in every if share < 0.9})
     share, name, of, rows, mistakes = min(every)
+    error = 196 * np.sqrt(0.95 * 0.05 / SETS)
     told = (
-        f"Of {len(every)} cells with intervals, {np.sum(shares >= 0.9)} hold in 90 % of the sets or "
-        "more; the "
-        f"mean is {100 * shares.mean():.1f} %. The lowest is {100 * share:.0f} %: "
-        f"{name.replace('_', ' ')}, {of}, "
-        f"{rows:,} rows, {mistakes} mistakes expected. With {SETS} sets a cell that truly holds 95 % is "
-        "known to "
-        f"± {196 * np.sqrt(0.95 * 0.05 / SETS):.0f} points, and one cell in forty lies below that by chance."
+        f"Of {len(every)} cells with intervals, {np.sum(shares >= 0.9)} hold in 90 % of the sets or more; "
+        f"the mean is {100 * shares.mean():.1f} %. The lowest is {100 * share:.0f} %: {name.replace('_', ' ')}, "
+        f"{of}, {rows:,} rows, {counted(mistakes, 'mistake')} expected. A cell that truly holds 95 % is known "
+        f"to ± {error:.0f} points from {SETS} sets, and to less from the few that have an interval where few "
+        f"mistakes are expected. Below 90 % somewhere: {'; '.join(short) or 'nothing'}."
     )
     return "\n\n".join(
         [
             "## How often 95 % intervals hold the truth",
-            f"Each cell: in how many per cent of {SETS} simulated sets of rows the interval held the "
-            "true score, "
-            "and after 'of' how many per cent of the sets had an interval. The others had fewer than "
+            f"Each cell: in how many per cent of {SETS} simulated sets of rows the interval held the true "
+            "score, and after 'of' how many per cent of the sets had an interval. The others had fewer than "
             f"{scores.LEAST_MISTAKES} mistakes, and `howsure` says that it cannot tell. Mistakes are those "
             "expected of the rows; half of the sets have rows that are alike, half have very different ones.",
             told,

@@ -105,8 +105,8 @@ class Comparison:
     def difference(self, method: str, other: str, name: str, rows: str = AS_THEY_ARE) -> Score:
         """Paired difference of one score, the first method less the other, row by row.
 
-        The intervals of all pairs hold together in 95 % of cases, so the best may be picked from the same rows
-        that compare it; likewise those of all methods beside the yardstick, which are fewer.
+        The intervals of all pairs hold together in 95 % of cases, so the best may be picked from the same
+        rows that compare it; likewise those of all methods beside the yardstick, which are fewer.
 
         Raises:
             InputError: As from `score`.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import digamma
+from scipy.special import digamma, expit, logit
 
 from howsure.statistics import proportion_interval, skewed_interval, symmetric_interval
 
@@ -136,20 +136,27 @@ class Mean(Measured):
     Attributes:
         least: The smallest value that it can have.
         most: The largest.
-        skewed: Whether rows contribute nothing or much, all in one direction, as losses do.
+        by_odds: Whether its log-odds are nearer to a normal distribution, as those of areas under ROC curves
+        are
+            (Pepe 2003); else its skewness is taken out.
     """
 
     least: float = -np.inf
     most: float = np.inf
-    skewed: bool = True
+    by_odds: bool = False
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """See `Measured`."""
         if self.mistakes < LEAST_MISTAKES or not self.parts.any():
             return UNKNOWN
-        of = skewed_interval if self.skewed else symmetric_interval
-        low, high = of(self.value, self.parts, confidence)
-        return max(low, self.least), min(high, self.most)
+        if not self.by_odds:
+            low, high = skewed_interval(self.value, self.parts, confidence)
+            return max(low, self.least), min(high, self.most)
+        if not 0 < self.value < 1:
+            return UNKNOWN
+        slope = 1 / (self.value * (1 - self.value))
+        low, high = expit(symmetric_interval(float(logit(self.value)), slope * self.parts, confidence))
+        return float(low), float(high)
 
     def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
         """See `Measured`; the wider of two intervals, as differences may be skewed or seem so by chance.
@@ -252,7 +259,7 @@ class Accepted(Measured):
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
         """See `Measured`."""
-        return Mean(*_means(of), mistakes, least=0.0, most=1.0, skewed=False)
+        return Mean(*_means(of), mistakes, least=0.0, most=1.0, by_odds=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -366,7 +373,7 @@ def told_apart(inside: Floats, outside: Floats) -> tuple[Measured, Measured]:
     if not fewer:
         undefined = np.zeros(n + m)
         return (
-            Mean(np.nan, undefined, 0, least=0.0, most=1.0, skewed=False),
+            Mean(np.nan, undefined, 0, least=0.0, most=1.0, by_odds=True),
             Accepted(np.nan, undefined, 0, outside, inside),
         )
     above, below = np.sort(inside), np.sort(outside)
@@ -383,7 +390,7 @@ def told_apart(inside: Floats, outside: Floats) -> tuple[Measured, Measured]:
     kept = (inside >= threshold).astype(np.float64)
     moved = np.concatenate([-slope * _scaled(kept - kept.mean()), _scaled(accepted - share)])
     return (
-        Mean(area, parts, fewer, least=0.0, most=1.0, skewed=False),
+        Mean(area, parts, fewer, least=0.0, most=1.0, by_odds=True),
         Accepted(share, moved, fewer, outside, inside),
     )
 
@@ -451,9 +458,9 @@ def _calibration_error(
     Of several series of claims and what came true (0 or 1) the mean. What chance adds is
     E|N(gap, σ²)| − |gap| in each bin (Kumar and others 2019).
 
-    Chance is drawn twice: as if the claims were true, and as if shares were those seen, with half a row more of
-    either kind in each bin (Jeffreys). The larger noise counts, and of several series as if it were large in all
-    of them at once.
+    Chance is drawn twice: as if the claims were true, and as if shares were those seen, with half a row more
+    of either kind in each bin (Jeffreys). The larger noise counts, and of several series as if it were large
+    in all of them at once.
     """
     rows = len(claims[0][0])
     value, added, parts = 0.0, 0.0, np.zeros(rows)
