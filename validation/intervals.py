@@ -211,8 +211,10 @@ def intervals_in_words() -> str:
     error = 196 * np.sqrt(0.95 * 0.05 / SETS)
     told = (
         f"Of {len(every)} cells with intervals, {np.sum(shares >= 0.9)} hold in 90 % of the sets or more; "
-        f"the mean is {100 * shares.mean():.1f} %. The lowest is {100 * share:.0f} %: {name.replace('_', ' ')}, "
-        f"{of}, {rows:,} rows, {counted(mistakes, 'mistake')} expected. A cell that truly holds 95 % is known "
+        f"the mean is {100 * shares.mean():.1f} %. The lowest is {100 * share:.0f} %: "
+        f"{name.replace('_', ' ')}, "
+        f"{of}, {rows:,} rows, {counted(mistakes, 'mistake')} expected. A cell that truly holds 95 % is "
+        "known "
         f"to ± {error:.0f} points from {SETS} sets, and to less from the few that have an interval where few "
         f"mistakes are expected. Below 90 % somewhere: {'; '.join(short) or 'nothing'}."
     )
