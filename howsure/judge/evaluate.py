@@ -249,12 +249,12 @@ def evaluate(
         >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
         >>> print(howsure.evaluate(dropout, labels))
         500 rows
-        accuracy           0.914 (0.891 to 0.939)
-        nll                0.232 (0.196 to 0.269)
-        brier              0.119 (0.095 to 0.142)
+        accuracy           0.914 (0.886 to 0.937)
+        nll                0.232 (0.199 to 0.271)
+        brier              0.119 (0.097 to 0.145)
         ...
         >>> print(howsure.evaluate(dropout, labels).minus(howsure.evaluate(plain, labels))["nll"])
-        0.039 (0.030 to 0.047)
+        0.039 (0.028 to 0.049)
     """
     if isinstance(certainty, MultilabelCertainty):
         if outside is not None:
