@@ -41,7 +41,7 @@ def assess(
     thresholds: Thresholds | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
-    """Say for each row what the model predicts, how certain that is, and why it is unsure.
+    """Say for each row what the model predicts, how certain that is, and where its doubt lies.
 
     The model is left exactly as found, also after an exception; what was compiled for it stays with it,
     for the next call. Same plan, same seed, same row: same numbers, whatever the batch size, row order or
@@ -72,7 +72,7 @@ def assess(
     Example:
         >>> certainty = howsure.assess(model, x)
         >>> print(certainty[certainty.coin_flips()[0]])
-        39 ± 1 % '5', or '6' (38 %): coin flip. The image itself is ambiguous.
+        39 ± 1 % '5', or '6' (38 %): coin flip. The passes are in doubt themselves; ...
     """
     blocks = stream(
         model,

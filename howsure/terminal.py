@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from howsure.compare.run import Comparison
-from howsure.report.words import settled_in_words
+from howsure.report.comparison import is_known
+from howsure.report.words import doubt_in_words, settled_in_words
 from howsure.results import verdict as verdicts
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
@@ -74,7 +75,7 @@ def paragraph(console: Console, text: str) -> None:
 
 
 def summary(certainty: Certainty | MultilabelCertainty) -> str:
-    """How many rows got which verdict, how often each verdict was right, and whether it is settled.
+    """How many rows got which verdict, how often it was right, whether all is settled, and what the doubt is.
 
     Of several labels per row it counts answers, one for each label of each row.
 
@@ -101,7 +102,7 @@ def summary(certainty: Certainty | MultilabelCertainty) -> str:
     if certainty.truth is not None:
         right = int(np.sum(certainty.label == certainty.truth))
         text += f"Over all it is right on {rate(right / len(certainty), 2)}. "
-    return text + settled_in_words(certainty)
+    return f"{text}{settled_in_words(certainty)} {doubt_in_words(certainty)}".rstrip()
 
 
 def undecided_table(
@@ -157,6 +158,7 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("plain predictions", justify="right", overflow="fold")
     best = {name: comparison.ranked(name).best for _, name in columns}
+    best = {name: method if is_known(comparison, name, method) else None for name, method in best.items()}
     for method in comparison.methods:
         cells = [Text(method)]
         for _, name in columns:

@@ -87,16 +87,7 @@ def compare(name: str) -> dict[str, Any]:
     plain = model.predict(data.x_test, batch_size=128, verbose=0)
     rows = choose(plain, data.x_test, ROWS)
     print(f"{name}: reference …", file=sys.stderr, flush=True)
-    plan = howsure.plan(model, data.x_test, seed=999)
-    design = plan.design
-    if design is None or design.is_flat:
-        long = howsure.MCDropout(passes=LONG_FLAT)
-    else:
-        # In float32, and no row is ever done.
-        exact = howsure.Plan(design, plan.shares)
-        group = design.cells * design.passes
-        long = howsure.MCDropout(target_error=1e-9, max_passes=-(-LONG // group) * group, plan=exact)
-    reference = howsure.assess(model, rows.x, method=long, seed=1_000_003)
+    reference = reference_for(model, data.x_test, rows.x)
     plans, runs = [], []
     for seed in SEEDS:
         plans.append(howsure.plan(model, data.x_test, seed=seed))
@@ -119,6 +110,20 @@ def compare(name: str) -> dict[str, Any]:
         },
         "verdicts": verdicts,
     }
+
+
+def reference_for(model: Any, x: NDArray[Any], rows: NDArray[Any]) -> howsure.Certainty:
+    """What many passes say of rows; a plan is made from the rows `x`."""
+    plan = howsure.plan(model, x, seed=999)
+    design = plan.design
+    if design is None or design.is_flat:
+        long = howsure.MCDropout(passes=LONG_FLAT)
+    else:
+        # In float32, and no row is ever done.
+        exact = howsure.Plan(design, plan.shares)
+        group = design.cells * design.passes
+        long = howsure.MCDropout(target_error=1e-9, max_passes=-(-LONG // group) * group, plan=exact)
+    return howsure.assess(model, rows, method=long, seed=1_000_003)
 
 
 def errors_of(

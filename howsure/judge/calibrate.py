@@ -302,7 +302,7 @@ def calibrate(
         >>> certainty = howsure.assess(model, x_new)
         >>> for one in (certainty, calibrator(certainty)):
         ...     print(one[1])
-        90 ± 2 % '0', or '9' (6 %): leaning. The image itself is ambiguous.
+        90 ± 2 % '0', or '9' (6 %): leaning. The passes are in doubt themselves; ...
         98.0 ± 0.6 % '0': sure.
     """
     if method not in maps.METHODS:

@@ -68,7 +68,7 @@ def hand_over(
         >>> for line in Path("to-check.csv").read_text(encoding="utf-8").splitlines()[:2]:
         ...     print(line)
         row,label,probability,runner_up,runner_up_probability,verdict,reason
-        12,0,0.379347,6,0.256633,coin flip,ambiguous input
+        12,0,0.379347,6,0.256633,coin flip,doubt within passes
     """
     check_certainty(certainty)
     suffix = Path(path).suffix.lower()

@@ -65,6 +65,11 @@ class Score:
         return f"{value:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})"
 
     @property
+    def known(self) -> bool:
+        """Whether there is an interval: not where too few mistakes decide the score."""
+        return bool(np.isfinite(self.low + self.high))
+
+    @property
     def excludes_zero(self) -> bool:
         """Whether 0 lies outside the interval: of a difference, whether the rows can tell."""
         return bool(self.low > 0 or self.high < 0)

@@ -60,7 +60,15 @@ class Augmentation:
     @property
     def settings(self) -> dict[str, Any]:
         """Name and settings, as they are saved with a result."""
-        return {"name": "augmentation", "versions": 1 + len(self.changes), "each": self.each.settings}
+        words = {"pass": "the answer to one version of what is asked", "more": "more changes"}
+        if self.each == Softmax():
+            words["passes"] = "answers to changed versions"
+        return {
+            "name": "augmentation",
+            "versions": 1 + len(self.changes),
+            "each": self.each.settings,
+            "words": words,
+        }
 
     @property
     def needs(self) -> Needs:

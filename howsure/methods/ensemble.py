@@ -33,7 +33,7 @@ class Ensemble:
     others: Sequence[Any]
     each: Method = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
 
-    in_words = "The mean of several networks that were trained from different starts."
+    in_words = "The mean of several networks of one kind, its members."
 
     def __post_init__(self) -> None:
         if not isinstance(self.others, (list, tuple)) or not self.others:
@@ -54,7 +54,24 @@ class Ensemble:
     @property
     def settings(self) -> dict[str, Any]:
         """Name and settings, as they are saved with a result."""
-        return {"name": "ensemble", "members": 1 + len(self.others), "each": self.each.settings}
+        words = {
+            "passes": "members of the ensemble",
+            "pass": "one member of the ensemble",
+            "more": "an ensemble of {passes} members",
+        }
+        if self.each != Softmax():
+            words = {"pass": "one thinned network of one member", "more": "more members"}
+        words |= {
+            "agreement": "If they were trained from different seeds, this is the stronger reason: another "
+            "such ensemble is in doubt as well. It does not show whether more training rows would settle it.",
+            "others": "",
+        }
+        return {
+            "name": "ensemble",
+            "members": 1 + len(self.others),
+            "each": self.each.settings,
+            "words": words,
+        }
 
     @property
     def needs(self) -> Needs:

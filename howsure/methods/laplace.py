@@ -245,7 +245,9 @@ class LastLayerLaplace:
     def settings(self) -> dict[str, Any]:
         """Name and settings, as they are saved with a result."""
         given = {"passes": int(self.passes), "prior_precision": self.posterior.prior_precision}
-        return {"name": "last-layer Laplace", **given, "train_rows": self.posterior.train_rows}
+        words = {"pass": "the network with other weights in its last layer", "more": "passes={passes}"}
+        trained_on = self.posterior.train_rows
+        return {"name": "last-layer Laplace", **given, "train_rows": trained_on, "words": words}
 
     in_words = "The mean over networks whose last layers differ, as far as the training rows leave them open."
 

@@ -103,7 +103,12 @@ class MCDropout:
     def settings(self) -> dict[str, Any]:
         """Name and settings, as they are saved with a result."""
         given = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "plan"}
-        return {"name": "MC dropout", **{name: value for name, value in given.items() if value is not None}}
+        given = {name: value for name, value in given.items() if value is not None}
+        words = {
+            "pass": "one thinned network: the same network with some of its units left out",
+            "more": "max_passes={passes}" if self.passes is None else "passes={passes}",
+        }
+        return {"name": "MC dropout", **given, "words": words}
 
     @property
     def target(self) -> float:

@@ -167,7 +167,10 @@ class Method(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Name and settings, as they are saved with a result."""
+        """Name and settings, as they are saved with a result.
+
+        Under `words` they may hold what sentences call its passes; see `howsure.results.sentences.WORDS`.
+        """
         ...
 
     def begin(self, job: Job) -> Passes:

@@ -19,16 +19,16 @@ class Softmax:
     """The plain prediction of the network: exact, for the cost of one, and blind to what it does not know.
 
     A single pass has no error and cannot disagree with itself: `mc_error` and `mutual_information` are 0,
-    `expected_entropy` is `entropy`, and a row has no `reason`, as nothing tells an ambiguous input from a
-    network that does not know. It needs no random layer.
+    `expected_entropy` is `entropy`, and a row has no `reason`, as nothing was seen but the percentages. It
+    needs no random layer.
     """
 
     in_words = "The network’s plain prediction: one pass."
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Name, as it is saved with a result."""
-        return {"name": "softmax"}
+        """Name, and words about its one pass, as they are saved with a result."""
+        return {"name": "softmax", "words": {"pass": "the network’s plain prediction"}}
 
     @property
     def needs(self) -> Needs:

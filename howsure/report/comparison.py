@@ -182,13 +182,22 @@ def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
     scores = {method: comparison.score(method, name, rows) for method in comparison.rivals(name, rows)}
     ranking = comparison.ranked(name, rows)
     values = {score.value for score in scores.values() if np.isfinite(score.value)}
+    known = is_known(comparison, name, ranking.best, rows)
     cells = {}
     for method, score in scores.items():
-        tells = ranking.best is not None and len(values) > 1
+        tells = known and len(values) > 1
         best = tells and score.value == scores[str(ranking.best)].value
         equal = tells and not best and method in ranking.tied
         cells[method] = Cell(*value_and_interval(score, per_cent=name == "accuracy"), best, equal)
     return cells
+
+
+def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS_THEY_ARE) -> bool:
+    """Whether a method may be shown as the best: not by a score that too few mistakes decide."""
+    if best is None:
+        return False
+    decided = name == "accuracy" or rows in comparison.outside or comparison.score(best, "nll", rows).known
+    return decided and comparison.score(best, name, rows).known
 
 
 # --- the drawing --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from howsure.results.verdict import VERDICTS
 
@@ -55,6 +55,30 @@ def proportion(count: int, total: int) -> Proportion:
         return Proportion(0, 0, 0.0, 1.0)
     interval = binomtest(count, total).proportion_ci(confidence_level=0.95, method="wilson")
     return Proportion(count, total, float(interval.low), float(interval.high))
+
+
+def differs_from_claim(claim: float, right: Proportion, among: int = 1) -> int:
+    """Whether a share of right answers differs from what was claimed by more than chance.
+
+    An exact binomial test at 5 %, half of it for each side (Clopper & Pearson 1934). Where the claims of rows
+    differ, their number of right answers varies less than a binomial one (Hoeffding 1956), so it errs more
+    rarely still.
+
+    Args:
+        claim: Mean claimed probability, in [0, 1].
+        right: What was counted.
+        among: How many such tests are made side by side; all of them together err in one of twenty cases
+            at most (Bonferroni).
+
+    Returns:
+        −1 where fewer are right than claimed, 1 where more are, 0 where chance may be all there is.
+    """
+    if not right.total:
+        return 0
+    level = 0.025 / among
+    if binom.cdf(right.count, right.total, claim) <= level:
+        return -1
+    return int(binom.sf(right.count - 1, right.total, claim) <= level)
 
 
 @dataclass(frozen=True)

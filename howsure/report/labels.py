@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from howsure.report.drawings import ReliabilityDrawing, draw_reliability
-from howsure.report.figures import Proportion, proportion
+from howsure.report.figures import Proportion, differs_from_claim, proportion
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.verdict import COIN_FLIP, LEANING, SURE
 
@@ -36,7 +36,7 @@ class LabelLine:
         stretches: From surely yes over undecided to surely no.
         claim: Mean probability of the answers.
         right: Share of right answers, or None without truth.
-        verdict: Of the claim: `too sure`, `too modest`, or empty where the interval of `right` has it.
+        verdict: Of the claim: `too sure`, `too modest`, or empty where chance may be all there is.
     """
 
     name: str
@@ -73,7 +73,9 @@ def _line(certainty: MultilabelCertainty, k: int) -> LabelLine:
     right, said = None, ""
     if certainty.truth is not None:
         right = proportion(int(np.sum(yes == certainty.truth[:, k])), len(certainty))
-        said = "too sure" if claim > right.high else "too modest" if claim < right.low else ""
+        said = ("", "too modest", "too sure")[
+            differs_from_claim(claim, right, among=len(certainty.label_names))
+        ]
     return LabelLine(
         name=certainty.label_names[k],
         yes=int(np.sum(yes & ~undecided)),

@@ -24,6 +24,7 @@ from howsure.report.labels import reliabilities, told_by_label
 from howsure.report.templates import environment
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.sentences import words_of
 from howsure.results.verdict import REASONS, SURE, UNFAMILIAR, VERDICTS
 
 _TITLE = "How sure is the model?"
@@ -100,8 +101,10 @@ def render(
         "row_kind": certainty.kind,
         "audit": audit,
         "compared": None if comparison is None else [lead(comparison), *findings(comparison)],
+        "compared_rows": None if comparison is None else len(comparison.truth),
         "lead": words.lead(shown),
         "method": _method(certainty.method),
+        "pass": words_of(certainty.method)["pass"],
         "shown_at_once": _SHOWN_AT_ONCE,
         "thresholds": certainty.thresholds,
         "as_gallery": given is not None and are_images(given, certainty.kind),
@@ -112,6 +115,8 @@ def render(
         context |= {
             "groups": _groups(shown),
             "settled": words.settled_in_words(shown),
+            "doubt": words.doubt_in_words(shown),
+            "one_pass": bool(np.all(shown.passes == 1)),
             "histogram": draw_histogram(shown),
             "reasons": _reasons(shown, certainty.kind, "class" if several is None else "answer"),
             "passes": _passes(shown),
@@ -131,7 +136,7 @@ def render(
         if shown.truth is not None and len(certainty) > 1:
             sections["trust"] = "Can the percentages be trusted?"
             context["reliabilities"] = [] if several is None else reliabilities(several)
-        sections["reasons"] = f"Why {kind}s are unsure"
+        sections["reasons"] = "Where the doubt lies"
     if comparison is not None:
         sections["methods"] = "Which method is better here?"
     if audit is not None:
@@ -203,11 +208,11 @@ def _with_truth(certainty: Certainty, mistakes: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ReasonCount:
-    """How many rows of each verdict have a reason, what it means and what would help."""
+    """How many rows of each verdict have a reason, what was seen, and what would tell more."""
 
     reason: str
     means: str
-    helps: str
+    tells: str
     count: int
     share: float
     of_verdict: dict[str, int]
@@ -219,13 +224,13 @@ def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]
     found = []
     for reason in asked:
         members = certainty.reason == reason
-        means, helps = words.WHAT_A_REASON_MEANS[reason]
-        kinds = {"kind": kind, "kinds": f"{kind}s", "outcome": outcome}
+        means, tells = words.WHAT_A_REASON_MEANS[reason]
+        kinds = {"kind": kind, "kinds": f"{kind}s", "outcome": outcome, **words_of(certainty.method)}
         count = int(members.sum())
         of_verdict = {word: int(np.sum(members & (certainty.verdict == word))) for word in VERDICTS}
         share = count / given if given else 0.0
         found.append(
-            ReasonCount(reason, means.format(**kinds), helps.format(**kinds), count, share, of_verdict)
+            ReasonCount(reason, means.format(**kinds), tells.format(**kinds), count, share, of_verdict)
         )
     return found
 
@@ -233,6 +238,7 @@ def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]
 def _passes(certainty: Certainty) -> dict[str, Any]:
     """Passes per row and, for the label's probability, the half-width 1.96 · mc_error of its interval."""
     margin = 1.96 * np.take_along_axis(certainty.mc_error, certainty.label[:, None], axis=1)[:, 0]
+    margin = np.minimum(margin, 1.0)  # no probability is farther off
     known = margin[np.isfinite(margin)]
     undecided = margin[(certainty.verdict != SURE) & np.isfinite(margin)]
     return {
@@ -250,8 +256,15 @@ def _method(method: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     """Name and settings of the method in words; settings that are None are left out."""
     name = str(method.get("name", "not stated"))
     settings = [
-        (key.replace("_", " "), {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value))
+        (key.replace("_", " "), _setting(value))
         for key, value in method.items()
-        if key != "name" and value is not None
+        if key not in ("name", "words") and value is not None
     ]
     return name, settings
+
+
+def _setting(value: Any) -> str:
+    """A setting as text; of another method, its name."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value["name"] if isinstance(value, Mapping) and "name" in value else value)

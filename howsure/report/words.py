@@ -6,31 +6,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.report.figures import Proportion, Reliability, RiskCoverage
+from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim
 from howsure.results import verdict as verdicts
+from howsure.results.sentences import more_of, percent, words_of
 from howsure.words import UNIT, counted, points, rate
 
 if TYPE_CHECKING:
     from howsure.results.certainty import Certainty
 
 WHAT_A_REASON_MEANS = {
-    verdicts.AMBIGUOUS: (
-        "The passes agree with each other that more than one {outcome} is likely.",
-        "A better {kind}, or a person who looks at it. More training data would change little.",
+    verdicts.WITHIN_PASSES: (
+        "The {passes} themselves find that more than one {outcome} is likely: disagreement between them is "
+        "the smaller part of the doubt. {agreement}",
+        "{others}A second look, which tells whether the answer can be seen at all. Familiarity, which tells "
+        "whether the {kind} is strange to the network.",
     ),
     verdicts.DISAGREEMENT: (
-        "The passes contradict each other: training has not pinned the answer down.",
-        "More training data like these {kinds}.",
+        "The {passes} contradict each other: disagreement between them is the larger part of the doubt.",
+        "{others}A second look, which tells whether the answer can be seen at all.",
     ),
     verdicts.TOO_FEW_PASSES: (
         "A threshold lies within the error of the finite number of passes, so the verdict may still change.",
-        "More passes.",
+        "More passes; the sentence of each {kind} says how many.",
     ),
     verdicts.UNFAMILIAR: (
-        "The {kind} is unlike what the model has learned, whatever percentage it gives.",
-        "A person who looks at it; training data like these {kinds}, if such will come again.",
+        "Hardly any held-out {kinds} are as unfamiliar to the network, so what it says of such {kinds} was "
+        "hardly tested.",
+        "A second look.",
     ),
 }
+"""What was seen, and what would tell more. A method fills in what its passes are called, what it means that
+they agree, and what others would tell."""
 
 
 def _decimals(found: Proportion) -> int:
@@ -78,11 +84,38 @@ def settled_in_words(certainty: Certainty) -> str:
     """Whether the passes suffice for every verdict, a sentence."""
     rows = len(certainty)
     open_rows = int(np.sum(~certainty.settled))
+    if rows and np.all(certainty.passes == 1):
+        return "There is one pass, so no verdict waits for more of them."
     if not open_rows:
-        return "Every verdict is settled: none lies so near a threshold that more passes should change it."
+        return "Every verdict is settled: each lies farther from a threshold than the error of its passes."
+    more = more_of(certainty.method, int(certainty.passes_to_settle[~certainty.settled].max()))
     return (
         f"Not everything is settled: for {counted(open_rows, certainty.kind)} "
-        f"({rate(open_rows / rows)}) more passes could still change the verdict."
+        f"({rate(open_rows / rows)}) more passes could still change the verdict. Try {more}."
+    )
+
+
+def doubt_in_words(certainty: Certainty) -> str:
+    """How much of the doubt is disagreement between passes, where the model is not sure; else empty."""
+    unsure = certainty.verdict != verdicts.SURE
+    shares = certainty.disagreement[unsure]
+    kind, passes = certainty.kind, words_of(certainty.method)["passes"]
+    if not len(shares):
+        return ""
+    if np.all(certainty.passes == 1):
+        return "One pass does not show more about its doubt."
+    if len(shares) == 1:
+        return (
+            f"In the one {kind} it is not sure of, disagreement between the {passes} is "
+            f"{percent(float(shares[0]), float(certainty.disagreement_error[unsure][0]))} of the doubt."
+        )
+    # The rows share their passes, so their errors go together and do not average out.
+    median = float(np.median(shares)), float(np.median(certainty.disagreement_error[unsure]))
+    larger = int(np.sum(shares > 0.5))
+    half = f"in {larger:,} of them it is" if larger else "in none of them is it"
+    return (
+        f"In half of the {counted(len(shares), kind)} it is not sure of, disagreement between the {passes} "
+        f"is at most {percent(*median)} of the doubt; {half} more than half of it."
     )
 
 
@@ -99,25 +132,27 @@ def reliability_in_words(found: Reliability, claim: float, right: Proportion, ki
         f"Over all {counted(right.total, kind)} the model claims {rate(claim, max(_decimals(right), 1))}"
     )
     overall += f" on average and is right on {share_of(right)} ({interval_of(right)}): "
-    if right.low <= claim <= right.high:
+    found_off = differs_from_claim(claim, right)
+    if not found_off:
         overall += "no more of a difference than chance allows."
-    elif claim > right.high:
+    elif found_off < 0:
         overall += f"it is too sure, by {points(claim - right.share)}."
     else:
         overall += f"it is more modest than it need be, by {points(claim - right.share)}."
     pairs = list(zip(found.confidence.tolist(), found.right, strict=True))
-    above = sum(claim < group.low for claim, group in pairs)
-    below = sum(claim > group.high for claim, group in pairs)
     if len(pairs) == 1:
         return overall
+    off = [differs_from_claim(claim, group, among=len(pairs)) for claim, group in pairs]
+    below, above = off.count(-1), off.count(1)
     if not above + below:
-        return f"{overall} All {len(pairs)} groups agree with the diagonal."
+        return f"{overall} No group of the {len(pairs)} is off the diagonal by more than chance."
     missed = [f"{below} below it (too sure)"] if below else []
     missed += [f"{above} above it (too modest)"] if above else []
-    agree = len(pairs) - above - below
-    verb = "agrees" if agree == 1 else "agree"
-    said = f"Of {len(pairs)} groups {agree or 'none'} {verb} with the diagonal"
-    return f"{overall} {said}; {' and '.join(missed)}."
+    verb = "is" if above + below == 1 else "are"
+    return (
+        f"{overall} Of {len(pairs)} groups {above + below} {verb} off the diagonal by more than chance: "
+        f"{' and '.join(missed)}."
+    )
 
 
 def risk_in_words(curve: RiskCoverage, certainty: Certainty) -> str:
@@ -139,6 +174,6 @@ def risk_in_words(curve: RiskCoverage, certainty: Certainty) -> str:
         caught = mistakes - int(curve.wrong[point])
         said += f" Setting the least certain {rate(aside / rows)} aside removes {caught:,} of the "
         said += f"{counted(mistakes, 'mistake')}"
-        expected = aside / rows
-        said += ": certainty does not tell right from wrong here." if caught / mistakes <= expected else "."
+        by_chance = mistakes * aside / rows
+        said += "." if caught > by_chance else f"; of as many chosen by chance, it would be {by_chance:.1f}."
     return said

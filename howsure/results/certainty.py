@@ -6,6 +6,8 @@ Where its numbers come from:
                               `Sums.replicated_error` in howsure/sampling/estimate.py where they are flat
     probabilities, entropies  `Classes.values` and `derived` in howsure/outcomes/
     verdict, settled, reason  `judge` and `give_reason` in howsure/results/verdict.py
+    disagreement              `disagreement_of` and `disagreement_error` there
+    passes_to_settle          `times_to_settle` there
 """
 
 from __future__ import annotations
@@ -72,14 +74,14 @@ COLUMNS = (
     Column("entropy_error", PER_ROW, FLOAT, "nats", _ERROR.format("entropy"), default=np.nan),
     Column(
         *("expected_entropy", PER_ROW, FLOAT, "nats"),
-        "mean entropy of the passes, the part that every pass has: the input is ambiguous",
+        "mean entropy of the passes: the doubt that they have by themselves",
     ),
     Column(
         "expected_entropy_error", PER_ROW, FLOAT, "nats", _ERROR.format("expected_entropy"), default=np.nan
     ),
     Column(
         *("mutual_information", PER_ROW, FLOAT, "nats"),
-        "the rest of `entropy`: the passes disagree, the network does not know",
+        "the rest of `entropy`: disagreement between passes",
         stored=False,
     ),
     Column(
@@ -91,12 +93,30 @@ COLUMNS = (
         "what the entropy of a mean over finitely many passes lacks, at least 0",
         default=0.0,
     ),
+    Column(
+        *("disagreement", PER_ROW, FLOAT, "0 to 1"),
+        "share of the doubt that is disagreement between passes",
+        stored=False,
+        in_table=False,
+    ),
+    Column(
+        *("disagreement_error", PER_ROW, FLOAT, "0 to 1"),
+        "standard error of `disagreement`, at most; NaN where unknown",
+        stored=False,
+        in_table=False,
+    ),
     Column("verdict", PER_ROW, STRING, "words", "`sure`, `leaning` or `coin flip`", stored=False),
     Column("settled", PER_ROW, BOOLEAN, "yes or no", "whether `mc_error` allows that verdict", stored=False),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row"),
     Column(
+        *("passes_to_settle", PER_ROW, INTEGER, "count"),
+        "passes with which the verdict is settled in half of all cases or more",
+        stored=False,
+        in_table=False,
+    ),
+    Column(
         *("reason", PER_ROW, STRING, "words"),
-        "`ambiguous input`, `network unsure`, `too few passes`, `unfamiliar`, or None",
+        "`doubt within passes`, `passes disagree`, `too few passes`, `unfamiliar`, or None",
         stored=False,
     ),
     Column(
@@ -117,7 +137,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Certainty(Result[Row]):
-    """What a model says about N rows, how certain that is, and why it is unsure.
+    """What a model says about N rows, how certain that is, and where its doubt lies.
 
     All arrays are read-only. Entropies are in nats, class numbers and row numbers start at 0.
 
@@ -125,8 +145,7 @@ class Certainty(Result[Row]):
         probabilities: (N, K) 0 to 1, mean over the passes: the prediction; sums to 1 over the classes.
         mc_error: (N, K) 0 to 1, standard error of `probabilities`, from the finite number of passes; ± 1.96
             of it covers about 95 %.
-        expected_entropy: (N,) nats, mean entropy of the passes, the part that every pass has: the input is
-            ambiguous.
+        expected_entropy: (N,) nats, mean entropy of the passes: the doubt that they have by themselves.
         passes: (N,) count, passes spent on the row.
         class_names: K names.
         row: (N,) row number, place of the row in the input, from 0.
@@ -209,11 +228,26 @@ class Certainty(Result[Row]):
 
     @cached_property
     def mutual_information(self) -> Floats:
-        """(N,) nats, the rest of `entropy`: the passes disagree, the network does not know.
+        """(N,) nats, the rest of `entropy`: disagreement between passes.
 
         entropy − expected_entropy (Houlsby and others 2011).
         """
         return read_only(np.maximum(self.entropy - self.expected_entropy, 0.0))
+
+    @cached_property
+    def disagreement(self) -> Floats:
+        """(N,) 0 to 1, share of the doubt that is disagreement between passes.
+
+        mutual_information / entropy; 0 where there is no doubt.
+        """
+        return read_only(verdicts.disagreement_of(self.expected_entropy, self.mutual_information))
+
+    @cached_property
+    def disagreement_error(self) -> Floats:
+        """(N,) 0 to 1, standard error of `disagreement`, at most; NaN where unknown."""
+        parts = (self.expected_entropy, self.mutual_information)
+        errors = (self.expected_entropy_error, self.mutual_information_error)
+        return read_only(verdicts.disagreement_error(*parts, *errors))
 
     @cached_property
     def _judged(self) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
@@ -231,12 +265,23 @@ class Certainty(Result[Row]):
         return self._judged[1]
 
     @cached_property
-    def reason(self) -> NDArray[np.object_]:
-        """(N,) words, `ambiguous input`, `network unsure`, `too few passes`, `unfamiliar`, or None.
+    def passes_to_settle(self) -> Integers:
+        """(N,) count, passes with which the verdict is settled in half of all cases or more.
 
-        It says why a row should not be trusted. `unfamiliar` comes before all others, and for sure rows too:
-        a certain answer about a strange row is the dangerous one. The others are for rows that are not sure;
-        a single pass cannot tell which.
+        `passes` where it is settled already; see `howsure.results.verdict.times_to_settle`.
+        """
+        times = verdicts.times_to_settle(self.probabilities, self.mc_error, self.thresholds)
+        needed = np.ceil(times * self.passes).astype(np.int64)
+        return read_only(np.where(self.settled, self.passes, needed))
+
+    @cached_property
+    def reason(self) -> NDArray[np.object_]:
+        """(N,) words, `doubt within passes`, `passes disagree`, `too few passes`, `unfamiliar`, or None.
+
+        It says what was seen of a row that should not be trusted. `unfamiliar` comes before all others, and
+        for sure rows too: a certain answer about a strange row is the dangerous one. The others are for rows
+        that are not sure, and a single pass has none. None of them says where the doubt comes from: passes
+        that agree do not prove that the input is ambiguous.
         """
         reason = verdicts.give_reason(
             self.verdict, self.settled, self.expected_entropy, self.mutual_information
@@ -257,7 +302,7 @@ class Certainty(Result[Row]):
     def _row(self, index: int) -> Row:
         cells = self._cells(index, {each.name for each in fields(Row)})
         names = {f"{name}_name": self.class_names[cells[name]] for name in ("label", "runner_up")}
-        return Row(**cells, **names, kind=self.kind)
+        return Row(**cells, **names, kind=self.kind, method=self.method)
 
     def most_undecided(self, count: int | None = None) -> Integers:
         """Positions of the rows with the smallest gap between the two top probabilities, smallest first."""
@@ -295,7 +340,7 @@ class Certainty(Result[Row]):
             >>> percentile = known.percentile(howsure.features_of(model, letters))
             >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
             >>> print(certainty[certainty.unfamiliar][0])
-            53 ± 2 % '6', or '8' (21 %): leaning. The image is unlike what the model has learned, ...
+            53 ± 2 % '6', or '8' (21 %): leaning. At most 0.2 % of held-out images are as unfamiliar, ...
         """
         check_unmasked(familiarity, "The familiarities")
         given = np.asarray(familiarity, dtype=np.float64)

@@ -68,12 +68,12 @@ COLUMNS = (
     Column("entropy_error", WIDE, FLOAT, "nats", _ERROR.format("entropy"), default=np.nan),
     Column(
         *("expected_entropy", WIDE, FLOAT, "nats"),
-        "mean entropy of the passes, the part that every pass has: the input is ambiguous",
+        "mean entropy of the passes: the doubt that they have by themselves",
     ),
     Column("expected_entropy_error", WIDE, FLOAT, "nats", _ERROR.format("expected_entropy"), default=np.nan),
     Column(
         *("mutual_information", WIDE, FLOAT, "nats"),
-        "the rest of `entropy`: the passes disagree, the network does not know",
+        "the rest of `entropy`: disagreement between passes",
         stored=False,
     ),
     Column(
@@ -85,12 +85,30 @@ COLUMNS = (
         "what the entropy of a mean over finitely many passes lacks, at least 0",
         default=0.0,
     ),
+    Column(
+        *("disagreement", WIDE, FLOAT, "0 to 1"),
+        "share of the doubt that is disagreement between passes",
+        stored=False,
+        in_table=False,
+    ),
+    Column(
+        *("disagreement_error", WIDE, FLOAT, "0 to 1"),
+        "standard error of `disagreement`, at most; NaN where unknown",
+        stored=False,
+        in_table=False,
+    ),
     Column("verdict", WIDE, STRING, "words", "`sure`, `leaning` or `coin flip`", stored=False),
     Column("settled", WIDE, BOOLEAN, "yes or no", "whether `mc_error` allows that verdict", stored=False),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row"),
     Column(
+        *("passes_to_settle", WIDE, INTEGER, "count"),
+        "passes with which the verdict is settled in half of all cases or more",
+        stored=False,
+        in_table=False,
+    ),
+    Column(
         *("reason", WIDE, STRING, "words"),
-        "`ambiguous input`, `network unsure`, `too few passes`, or None",
+        "`doubt within passes`, `passes disagree`, `too few passes`, or None",
         stored=False,
     ),
     Column(
@@ -102,7 +120,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class MultilabelCertainty(Result[MultilabelRow]):
-    """Which of K labels hold for each of N rows, how certain each of these answers is, and why it is unsure.
+    """Which of K labels hold for each of N rows, how certain each answer is, and where its doubt lies.
 
     Each label is a question of its own, answered yes or no: any number of them may hold. All arrays are
     read-only. Entropies are in nats and those of one yes or no, at most log 2. Label numbers and row numbers
@@ -112,8 +130,7 @@ class MultilabelCertainty(Result[MultilabelRow]):
         probabilities: (N, K) 0 to 1, mean over the passes: probability that the label holds.
         mc_error: (N, K) 0 to 1, standard error of `probabilities`, from the finite number of passes; ± 1.96
             of it covers about 95 %.
-        expected_entropy: (N, K) nats, mean entropy of the passes, the part that every pass has: the input is
-            ambiguous.
+        expected_entropy: (N, K) nats, mean entropy of the passes: the doubt that they have by themselves.
         passes: (N,) count, passes spent on the row.
         label_names: K names.
         row: (N,) row number, place of the row in the input, from 0.
@@ -136,7 +153,7 @@ class MultilabelCertainty(Result[MultilabelRow]):
     Example:
         >>> certainty = howsure.assess(weather, measured, class_names=["rain", "wind"])
         >>> print(certainty[0])
-        'rain': 99.1 ± 0.9 % no, sure. 'wind': 53.7 ± 0.3 % no, coin flip (the row itself is ambiguous).
+        'rain': 99.1 ± 0.9 % no, sure. 'wind': 53.7 ± 0.3 % no, coin flip (the passes are in doubt ...
         >>> positions, labels = certainty.coin_flips()
         >>> [(int(row), certainty.label_names[label]) for row, label in zip(positions, labels)]
         [(17, 'wind'), (0, 'wind')]
@@ -188,8 +205,23 @@ class MultilabelCertainty(Result[MultilabelRow]):
 
     @cached_property
     def mutual_information(self) -> Floats:
-        """(N, K) nats, the rest of `entropy`: the passes disagree, the network does not know."""
+        """(N, K) nats, the rest of `entropy`: disagreement between passes."""
         return read_only(np.maximum(self.entropy - self.expected_entropy, 0.0))
+
+    @cached_property
+    def disagreement(self) -> Floats:
+        """(N, K) 0 to 1, share of the doubt that is disagreement between passes.
+
+        mutual_information / entropy; 0 where there is no doubt.
+        """
+        return read_only(verdicts.disagreement_of(self.expected_entropy, self.mutual_information))
+
+    @cached_property
+    def disagreement_error(self) -> Floats:
+        """(N, K) 0 to 1, standard error of `disagreement`, at most; NaN where unknown."""
+        parts = (self.expected_entropy, self.mutual_information)
+        errors = (self.expected_entropy_error, self.mutual_information_error)
+        return read_only(verdicts.disagreement_error(*parts, *errors))
 
     @cached_property
     def _judged(self) -> tuple[NDArray[np.str_], Booleans]:
@@ -208,10 +240,21 @@ class MultilabelCertainty(Result[MultilabelRow]):
         return self._judged[1]
 
     @cached_property
-    def reason(self) -> NDArray[np.object_]:
-        """(N, K) words, `ambiguous input`, `network unsure`, `too few passes`, or None.
+    def passes_to_settle(self) -> Integers:
+        """(N, K) count, passes with which the verdict is settled in half of all cases or more.
 
-        It says why an answer is not sure; a single pass cannot tell.
+        `passes` where it is settled already; see `howsure.results.verdict.times_to_settle`.
+        """
+        errors = np.stack([self.mc_error, self.mc_error], axis=-1)
+        times = verdicts.times_to_settle(_no_and_yes(self.probabilities), errors, self.thresholds)
+        needed = np.ceil(times * self.passes[:, None]).astype(np.int64)
+        return read_only(np.where(self.settled, self.passes[:, None], needed))
+
+    @cached_property
+    def reason(self) -> NDArray[np.object_]:
+        """(N, K) words, `doubt within passes`, `passes disagree`, `too few passes`, or None.
+
+        It says what was seen of an answer that is not sure, as `Certainty.reason` does.
         """
         reason = verdicts.give_reason(
             self.verdict, self.settled, self.expected_entropy, self.mutual_information
@@ -223,7 +266,7 @@ class MultilabelCertainty(Result[MultilabelRow]):
 
     def _row(self, index: int) -> MultilabelRow:
         cells = self._cells(index, {each.name for each in fields(MultilabelRow)})
-        return MultilabelRow(**cells, label_names=self.label_names, kind=self.kind)
+        return MultilabelRow(**cells, label_names=self.label_names, kind=self.kind, method=self.method)
 
     def of_label(self, label: int | str) -> Certainty:
         """One label as a `Certainty` of two classes, `no` and `yes`: for all that takes one class per row.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +13,31 @@ from numpy.typing import NDArray
 from howsure.results import verdict as verdicts
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 REASON_IN_WORDS = {
-    verdicts.AMBIGUOUS: "The {kind} itself is ambiguous.",
-    verdicts.DISAGREEMENT: "The network does not know: its passes disagree.",
-    verdicts.TOO_FEW_PASSES: "Not settled: more passes are needed.",
-    verdicts.UNFAMILIAR: "The {kind} is unlike what the model has learned, so the percentage says little.",
+    verdicts.WITHIN_PASSES: (
+        "The {passes} are in doubt themselves{names}; {share} of the doubt is disagreement."
+    ),
+    verdicts.DISAGREEMENT: "The {passes} disagree{names}: that is {share} of the doubt.",
+    verdicts.TOO_FEW_PASSES: "Not settled by {spent} {passes}{names}: try {more}.",
+    verdicts.UNFAMILIAR: (
+        "At most {unlike} of held-out {kind}s are as unfamiliar, so such percentages are hardly tested."
+    ),
 }
+"""Each says what was measured, and nothing about where the doubt comes from."""
+
+WORDS = {
+    "passes": "passes",
+    "pass": "one pass through the network",
+    "more": "more passes",
+    "agreement": "This does not show whether the answer cannot be seen or too little was learned.",
+    "others": "An ensemble, which tells whether networks trained from other seeds doubt it too. ",
+}
+"""What a method may say of its passes in its settings, under `words`: what they are called; what one is; the
+option that gives more of them, where `{passes}` stands for their number; what it means that they agree; and
+what other networks would tell."""
 
 FEW_LABELS = 5
 """Up to so many labels each has a sentence of its own; more are told in groups."""
@@ -45,12 +64,17 @@ class Row:
         expected_entropy_error: Standard error of `expected_entropy`, nats; NaN where unknown.
         mutual_information: Nats.
         mutual_information_error: Standard error of `mutual_information`, nats; NaN where unknown.
+        disagreement: Share of the doubt that is disagreement between passes.
+        disagreement_error: Standard error of `disagreement`; NaN where unknown.
         verdict: `sure`, `leaning` or `coin flip`.
         settled: Whether the passes suffice for that verdict.
         passes: Passes spent on this row.
-        reason: Why it is not sure, or None.
+        passes_to_settle: Passes with which it is settled in half of all cases or more.
+        reason: What was seen of a row that is not sure, or None.
         kind: What a row is, `image` or `row`.
         truth: The true class where labels were given, or None.
+        familiarity: Share of held-out rows that are no more familiar; None where it was not measured.
+        method: Name and settings of the method that produced the passes.
     """
 
     row: int
@@ -66,12 +90,17 @@ class Row:
     expected_entropy_error: float
     mutual_information: float
     mutual_information_error: float
+    disagreement: float
+    disagreement_error: float
     verdict: str
     settled: bool
     passes: int
+    passes_to_settle: int
     reason: str | None
     kind: str
     truth: int | None
+    familiarity: float | None = None
+    method: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def probability(self) -> float:
@@ -98,12 +127,16 @@ class MultilabelRow:
         expected_entropy_error: (K,) standard error of `expected_entropy`, nats; NaN where unknown.
         mutual_information: (K,) nats.
         mutual_information_error: (K,) standard error of `mutual_information`, nats; NaN where unknown.
+        disagreement: (K,) share of the doubt that is disagreement between passes.
+        disagreement_error: (K,) standard error of `disagreement`; NaN where unknown.
         verdict: (K,) `sure`, `leaning` or `coin flip`.
         settled: (K,) whether the passes suffice for that verdict.
         passes: Passes spent on this row.
-        reason: (K,) why the label is not sure, or None.
+        passes_to_settle: (K,) passes with which it is settled in half of all cases or more.
+        reason: (K,) what was seen of a label that is not sure, or None.
         kind: What a row is, `image` or `row`.
         truth: (K,) which labels hold where that was given, or None.
+        method: Name and settings of the method that produced the passes.
     """
 
     row: int
@@ -117,12 +150,16 @@ class MultilabelRow:
     expected_entropy_error: Floats
     mutual_information: Floats
     mutual_information_error: Floats
+    disagreement: Floats
+    disagreement_error: Floats
     verdict: NDArray[np.str_]
     settled: Booleans
     passes: int
+    passes_to_settle: Integers
     reason: NDArray[np.object_]
     kind: str
     truth: Booleans | None
+    method: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return sentences_of(self)
@@ -134,7 +171,7 @@ def percent(probability: float, mc_error: float) -> str:
     One decimal is shown where the interval is that narrow. `> 99.9 %` and `< 0.1 %` stand for what
     would round to a whole. No interval is shown where it is unknown, or 0 as for a plain prediction.
     """
-    value, margin = 100 * probability, 196 * mc_error
+    value, margin = 100 * probability, float(np.minimum(196 * mc_error, 100))
     if value >= 99.95 and not margin >= 0.95:
         return "> 99.9 %"
     if value < 0.05 and not margin >= 0.95:
@@ -146,8 +183,19 @@ def percent(probability: float, mc_error: float) -> str:
     return f"{value:.{decimals}f} ± {shown} %"
 
 
+def words_of(method: Mapping[str, Any]) -> dict[str, str]:
+    """What the settings of a method say of its passes, and `WORDS` where they say nothing."""
+    return {**WORDS, **method.get("words", {})}
+
+
+def more_of(method: Mapping[str, Any], passes: int) -> str:
+    """The option of a method that gives so many passes, rounded up to two digits: `max_passes=1500`."""
+    step = 10 ** max(0, math.floor(math.log10(passes)) - 1)
+    return words_of(method)["more"].replace("{passes}", str(math.ceil(passes / step) * step))
+
+
 def sentence_of(row: Row) -> str:
-    """What the row most probably is, what else it could be, how sure that is, and why it is not sure."""
+    """What the row most probably is, what else it could be, how sure that is, and what its doubt is."""
     top = percent(row.probability, float(row.mc_error[row.label]))
     rival = 100 * row.probabilities[row.runner_up]
     sentence = f"{top} '{row.label_name}'"
@@ -155,12 +203,29 @@ def sentence_of(row: Row) -> str:
         sentence += f", or '{row.runner_up_name}' ({'< 1' if rival < 0.5 else f'{rival:.0f}'} %)"
     sentence += f": {row.verdict}."
     if row.reason is not None:
-        sentence += " " + REASON_IN_WORDS[row.reason].format(kind=row.kind)
+        share = percent(row.disagreement, row.disagreement_error)
+        sentence += " " + _reason_in_words(row, row.reason, share, row.passes_to_settle)
     return sentence
 
 
+def _reason_in_words(
+    row: Row | MultilabelRow, reason: str, share: str, passes_to_settle: int, names: str = ""
+) -> str:
+    """What was seen of a row, or of those of its labels that have these names."""
+    familiarity = row.familiarity if isinstance(row, Row) else None
+    return REASON_IN_WORDS[reason].format(
+        passes=words_of(row.method)["passes"],
+        names=names,
+        share=share,
+        spent=f"{row.passes:,}",
+        more=more_of(row.method, passes_to_settle),
+        unlike="" if familiarity is None else _at_most(familiarity),
+        kind=row.kind,
+    )
+
+
 def sentences_of(row: MultilabelRow) -> str:
-    """Which labels hold, which do not, how sure that is, and why it is not sure.
+    """Which labels hold, which do not, how sure that is, and what was seen of its doubt.
 
     Up to `FEW_LABELS` labels are told one after the other: `'rain': 97 ± 1 % yes, sure.` More are told in
     groups: `Surely yes: 'dog' (97 ± 1 %). Coin flip: 'cat' (52 ± 3 % yes).` Those that surely do not hold are
@@ -188,22 +253,40 @@ def sentences_of(row: MultilabelRow) -> str:
     if surely_not := int(np.sum(sure & ~row.yes)):
         which = "all" if surely_not == len(labels) else "the other"
         sentences.append(f"Surely not: {which} {surely_not} of {len(labels)} labels.")
-    for reason, words in REASON_IN_WORDS.items():
-        named = [f"'{row.label_names[k]}'" for k in order if row.reason[k] == reason]
-        if named:
-            sentences.append(f"{words.format(kind=row.kind).rstrip('.')} ({_listed(named)}).")
+    for reason in verdicts.REASONS:
+        members = [k for k in order if row.reason[k] == reason]
+        if members:
+            names = _listed(f"'{row.label_names[k]}'" for k in members)
+            share, most = _share_of_several(row, members), int(row.passes_to_settle[members].max())
+            sentences.append(_reason_in_words(row, reason, share, most, f" ({names})"))
     return " ".join(sentences)
 
 
+def _share_of_several(row: MultilabelRow, members: list[int]) -> str:
+    """The share of the doubt nearest to a half: `at most 12 ± 1 %`, or `at least 61 ± 2 %`."""
+    if row.reason[members[0]] == verdicts.DISAGREEMENT:
+        about, nearest = "at least", min(members, key=lambda k: float(row.disagreement[k]))
+    else:
+        about, nearest = "at most", max(members, key=lambda k: float(row.disagreement[k]))
+    share = percent(float(row.disagreement[nearest]), float(row.disagreement_error[nearest]))
+    return share if len(members) == 1 else f"{about} {share}"
+
+
 def sentence_of_label(row: MultilabelRow, k: int) -> str:
-    """What is said of label k, as in `'wind': 52 ± 3 % yes, coin flip (the image itself is ambiguous)`."""
+    """What is said of label k, as in `'wind': 52 ± 3 % yes, coin flip (the passes disagree: …)`."""
     answer = "yes" if row.yes[k] else "no"
     top = max(float(row.probabilities[k]), 1 - float(row.probabilities[k]))
     sentence = f"'{row.label_names[k]}': {percent(top, float(row.mc_error[k]))} {answer}, {row.verdict[k]}"
     if row.reason[k] is not None:
-        words = REASON_IN_WORDS[row.reason[k]].format(kind=row.kind).rstrip(".")
+        share = percent(float(row.disagreement[k]), float(row.disagreement_error[k]))
+        words = _reason_in_words(row, row.reason[k], share, int(row.passes_to_settle[k])).rstrip(".")
         sentence += f" ({words[0].lower()}{words[1:]})"
     return sentence + "."
+
+
+def _at_most(share: float) -> str:
+    """A share in per cent, rounded up to one decimal."""
+    return f"{math.ceil(1_000 * share - 1e-9) / 10:.1f} %"
 
 
 def _percent_yes(row: MultilabelRow, k: int) -> str:

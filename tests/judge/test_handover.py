@@ -46,9 +46,9 @@ def test_the_table(tmp_path):
         "runner_up": "6",
         "runner_up_probability": "0.46",
         "verdict": FLIP,
-        "reason": "network unsure",
+        "reason": "passes disagree",
     }
-    assert (second["row"], second["runner_up"], second["reason"]) == ("12", "größe, 0", "ambiguous input")
+    assert (second["row"], second["runner_up"], second["reason"]) == ("12", "größe, 0", "doubt within passes")
 
 
 def test_all_that_is_known_is_in_the_table(tmp_path):
@@ -82,7 +82,7 @@ def test_tasks_for_label_studio(tmp_path, kind, shown):
             "runner_up": "6",
             "runner_up_probability": 0.46,
             "verdict": FLIP,
-            "reason": "network unsure",
+            "reason": "passes disagree",
         },
         "predictions": [
             {

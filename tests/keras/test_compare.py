@@ -108,8 +108,9 @@ def test_calibrated_rows_were_mended_by_fits_that_had_not_seen_them(comparison, 
     np.testing.assert_array_equal(after.row, np.arange(ROWS))
     np.testing.assert_array_equal(after.label, before.label)
     assert not np.allclose(after.probabilities, before.probabilities)
-    # Without what is spread over all classes, log p is a multiple of the log p before, up to a constant in each
-    # row: the inverse of a temperature, the best one for the rows of the other folds and one that the model adds.
+    # Without what is spread over all classes, log p is a multiple of the log p before, up to a constant in
+    # each row: the inverse of a temperature, the best one for the rows of the other folds and one that the
+    # model adds.
     fold = folds(labels, seed=0)
     classes = before.probabilities.shape[1]
     slopes = []

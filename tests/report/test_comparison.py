@@ -25,12 +25,12 @@ from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
-from howsure.report import render_comparison, write_comparison
+from howsure.report import render, render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
 from howsure.results.certainty import Certainty
 from howsure.statistics import entropy_of
-from tests.report.made import Page
+from tests.report.made import Page, make_certainty
 
 Floats = NDArray[np.float64]
 
@@ -723,6 +723,8 @@ def test_what_no_mistake_limits_is_not_recommended() -> None:
     assert "Why?" not in answers
     words = Page(render_comparison(perfect)).words
     assert "rests on fewer than 5 mistakes" in words
+    assert {line.verdict for line in draw_differences(perfect).lines} == {CANNOT_TELL}
+    assert "is-best" not in render_comparison(perfect).split("</style>")[1]
 
 
 def test_the_lead_looks_at_what_has_changed() -> None:
@@ -779,3 +781,13 @@ def test_why_tells_what_was_counted() -> None:
         "networks claims {:.1f}\u00a0%, and the softmax {:.1f}\u00a0%.".format(*(100 * m for m in means))
         in said
     )
+
+
+def test_the_report_beside_a_comparison_says_at_its_top_what_the_comparison_says() -> None:
+    comparison = simulated(150)
+    certainty = make_certainty(40, method=dict(MCDropout().settings))
+    page = Page(render(certainty, comparison=comparison)).words
+    top = page.split("Verdicts on all images")[0]
+    assert "This page shows what MC dropout says. A comparison of methods on 150 images says:" in top
+    assert " ".join(lead(comparison).replace("\u00a0", " ").split()) in top
+    assert "A comparison of methods" not in Page(render(certainty)).words

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from howsure.report.figures import histogram, proportion, reliability, risk_coverage
+from howsure.report.figures import differs_from_claim, histogram, proportion, reliability, risk_coverage
 from howsure.results.verdict import VERDICTS
 from tests.report.made import make_certainty
 
@@ -26,6 +27,23 @@ def test_the_interval_is_wilsons(count: int, total: int) -> None:
     low, high = wilson(count, total)
     assert (found.low, found.high) == pytest.approx((max(low, 0), min(high, 1)), abs=1e-9)
     assert found.share == count / total
+
+
+@pytest.mark.parametrize("among", [1, 10])
+@pytest.mark.parametrize(("count", "total"), [(0, 1), (1, 1), (30, 40), (39, 40), (9_740, 9_741)])
+def test_a_claim_is_differs_from_claim_where_the_exact_interval_excludes_it(
+    count: int, total: int, among: int
+) -> None:
+    interval = binomtest(count, total).proportion_ci(1 - 0.05 / among, method="exact")
+    for claim in (interval.low, interval.high, 0.5, 0.99, 0.99999, 1.0):
+        for near in (claim - 1e-9, claim + 1e-9):
+            if 0 <= near <= 1:
+                expected = -1 if near > interval.high else int(near < interval.low)
+                assert differs_from_claim(near, proportion(count, total), among) == expected
+
+
+def test_of_no_rows_nothing_is_differs_from_claim() -> None:
+    assert differs_from_claim(1.0, proportion(0, 0)) == 0
 
 
 def test_a_share_of_nothing_is_unknown() -> None:

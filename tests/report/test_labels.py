@@ -49,11 +49,13 @@ def test_each_label_has_a_line_with_the_most_undecided_first() -> None:
         assert [int(cell) for cell in cells[1:4]] == expected
         assert sum(expected) == 150
         right = int(np.sum(several.yes[:, k] == several.truth[:, k]))
-        interval = binomtest(right, 150).proportion_ci(0.95, method="wilson")
+        interval = binomtest(right, 150).proportion_ci(1 - 0.05 / 5, method="exact")
         claim = np.maximum(several.probabilities[:, k], 1 - several.probabilities[:, k]).mean()
         assert cells[5] == f"{100 * claim:.1f} %"
         assert float(cells[6].split()[0]) == pytest.approx(100 * right / 150, abs=0.51)
-        said = "too sure" if claim > interval.high else "too modest" if claim < interval.low else "agree"
+        said = (
+            "too sure" if claim > interval.high else "too modest" if claim < interval.low else "within chance"
+        )
         assert cells[7] == said
 
 

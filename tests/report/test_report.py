@@ -6,11 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from howsure.errors import FileError, InputError
+from howsure.methods.ensemble import Ensemble
+from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.softmax import Softmax
 from howsure.report import render, write_report
+from howsure.report.drawings import draw_reliability
+from howsure.report.figures import differs_from_claim
 from howsure.report.words import WHAT_A_REASON_MEANS
 from howsure.results.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS, Thresholds
+from howsure.statistics import entropy_of
 from tests.report.made import Page, certainty_of, make_certainty
 from tests.report.pages import AUDIT, PAGES, images
 from tests.report.test_figures import wilson
@@ -70,6 +77,33 @@ def test_settled_or_not_is_said() -> None:
     assert "Every verdict is settled" in Page(render(sure)).words
     open_rows = dataclasses.replace(sure, mc_error=np.full((3, 2), 0.1))
     assert "Not everything is settled: for 3 rows (100 %)" in Page(render(open_rows)).words
+    asked = dataclasses.replace(open_rows, method=dict(MCDropout().settings))
+    assert "Try max_passes=1000." in Page(render(asked)).words  # ten times 100: they lie near the threshold
+
+
+def test_one_pass_gives_no_reason_and_waits_for_no_more() -> None:
+    flips = certainty_of([[0.55, 0.45]] * 3, passes=np.ones(3, dtype=int), method=dict(Softmax().settings))
+    words = Page(render(flips)).words
+    assert "There is one pass, so no verdict waits for more of them." in words
+    assert "One pass does not show more about its doubt." in words
+    assert "rows have no reason" in words
+    assert "probabilitynone a plain prediction is the same every time" in words
+    assert "A pass is the network’s plain prediction." in words
+
+
+def test_how_much_of_the_doubt_is_disagreement_is_said() -> None:
+    p = [[0.55, 0.45]] * 3 + [[0.99, 0.01]]
+    doubt = entropy_of(np.array(p))
+    certainty = certainty_of(p, expected_entropy=doubt * [0.9, 0.8, 0.3, 0.1])
+    assert (
+        "In half of the 3 rows it is not sure of, disagreement between the passes is at most 20.0 % of the "
+        "doubt; in 1 of them it is more than half of it."
+    ) in Page(render(certainty)).words
+    ensemble = dataclasses.replace(certainty[:1], method=dict(Ensemble([object()]).settings))
+    words = Page(render(ensemble)).words
+    assert "disagreement between the members of the ensemble is 10.0 % of the doubt." in words
+    assert "this is the stronger reason" in words
+    assert "this is the stronger reason" not in Page(render(certainty)).words
 
 
 def test_cards_are_the_coin_flips_in_order_and_in_the_certaintys_own_words() -> None:
@@ -177,7 +211,25 @@ def test_findings_are_computed_and_not_fixed() -> None:
     assert "no more of a difference than chance allows." in fair
     spread = np.linspace(0.7, 0.94, 200)
     blind = certainty_of(np.stack([spread, 1 - spread], axis=1).tolist(), truth=half)
-    assert "certainty does not tell right from wrong here." in Page(render(blind)).words
+    said = "Setting the least certain 10.0 % aside removes 10 of the 100 mistakes"
+    assert f"{said}; of as many chosen by chance, it would be 10.0." in Page(render(blind)).words
+    assert (
+        "No group of the 10 is off the diagonal by more than chance."
+        in Page(render(make_certainty(900))).words
+    )
+
+
+def test_many_groups_are_not_called_off_by_the_chance_that_each_has() -> None:
+    """Of ten groups whose claims are true, one is outside its 95 % interval on many pages."""
+    outside = called = 0
+    for seed in range(60):
+        certainty = make_certainty(600, seed=seed)
+        found = draw_reliability(certainty).found
+        groups = list(zip(found.confidence.tolist(), found.right, strict=True))
+        outside += any(not group.low <= claim <= group.high for claim, group in groups)
+        called += any(differs_from_claim(claim, group, among=len(groups)) for claim, group in groups)
+    assert outside > 10
+    assert binomtest(called, 60, 0.05, alternative="greater").pvalue > 0.001
 
 
 def test_reasons_are_counted() -> None:

@@ -115,7 +115,12 @@ def test_what_follows_from_the_probabilities(digits):
     np.testing.assert_allclose(digits.gap, [0.97, 0.05, 0.5, 0.92, 0.01])
     assert digits.verdict.tolist() == ["sure", "coin flip", "leaning", "sure", "coin flip"]
     assert digits.settled.tolist() == [True, True, True, False, True]
-    assert digits.reason.tolist() == [None, *["ambiguous input"] * 2, "too few passes", "ambiguous input"]
+    assert digits.reason.tolist() == [
+        None,
+        *["doubt within passes"] * 2,
+        "too few passes",
+        "doubt within passes",
+    ]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10, 1000])
@@ -330,7 +335,10 @@ def test_sentence_of_the_design():
     p = np.full(10, 0.03 / 8)
     p[8], p[6] = 0.51, 0.46
     text = sentence(p, mc_error=0.005, share=0.9, class_names=names, kind="image")
-    assert text == "51 ± 1 % '8', or '6' (46 %): coin flip. The image itself is ambiguous."
+    assert text == (
+        "51 ± 1 % '8', or '6' (46 %): coin flip. "
+        "The passes are in doubt themselves; 10.0 % of the doubt is disagreement."
+    )
 
 
 @pytest.mark.parametrize(
@@ -343,40 +351,72 @@ def test_sentence_of_the_design():
             0.001,
             0.9,
             "row",
-            "50.0 ± 0.2 % 'a', or 'b' (50 %): coin flip. The row itself is ambiguous.",
+            "50.0 ± 0.2 % 'a', or 'b' (50 %): coin flip. "
+            "The passes are in doubt themselves; 10.0 % of the doubt is disagreement.",
         ),
         (
             [0.3, 0.7],
             0.01,
             0.1,
             "image",
-            "70 ± 2 % 'b', or 'a' (30 %): leaning. The network does not know: its passes disagree.",
+            "70 ± 2 % 'b', or 'a' (30 %): leaning. The passes disagree: that is 90.0 % of the doubt.",
         ),
         (
             [0.96, 0.04],
             0.02,
             0.9,
             "image",
-            "96 ± 4 % 'a': sure. Not settled: more passes are needed.",
+            "96 ± 4 % 'a': sure. Not settled by 20 passes: try more passes.",
         ),
         (
             [0.6, 0.4],
             0.05,
             0.9,
             "image",
-            "60 ± 10 % 'a', or 'b' (40 %): coin flip. Not settled: more passes are needed.",
+            "60 ± 10 % 'a', or 'b' (40 %): coin flip. Not settled by 20 passes: try more passes.",
         ),
         (
             [0.6, 0.4],
             np.nan,
             0.9,
             "row",
-            "60.0 % 'a', or 'b' (40 %): coin flip. Not settled: more passes are needed.",
+            "60.0 % 'a', or 'b' (40 %): coin flip. Not settled by 20 passes: try more passes.",
         ),
     ],
 )
 def test_sentences(probabilities, mc_error, share, kind, text):
     assert sentence(probabilities, mc_error, share, kind=kind, class_names=["a", "b"]) == text
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        (howsure.MCDropout(), "Not settled by 20 passes: try max_passes=130."),
+        (howsure.MCDropout(passes=20), "Not settled by 20 passes: try passes=130."),
+        (howsure.Ensemble([object()]), "20 members of the ensemble: try an ensemble of 130 members."),
+        (
+            howsure.Ensemble([object()], each=howsure.MCDropout()),
+            "Not settled by 20 passes: try more members.",
+        ),
+        (howsure.Augmentation([abs]), "by 20 answers to changed versions: try more changes."),
+    ],
+)
+def test_what_is_not_settled_names_the_option_of_its_method(method, said):
+    # 0.65 is 0.01/0.0128 = 0.78 standard errors from 0.66: (1.96/0.78)² = 6.3 times 20 passes are 126.
+    p, thresholds = [0.66, 0.34], Thresholds(sure=0.65)
+    row = make([p], 0.0128, thresholds=thresholds, method=dict(method.settings))
+    assert str(row[0]).endswith(said)
+    assert row.passes_to_settle.tolist() == [126]
+
+
+def test_what_is_seen_of_doubt_is_said_of_what_the_passes_are():
+    settings = dict(howsure.Ensemble([object()]).settings)
+    text = sentence([0.55, 0.45], share=0.8, method=settings, expected_entropy_error=np.array([0.005]))
+    assert "The members of the ensemble are in doubt themselves; 20" in text
+    one = make([[0.55, 0.45]], share=0.8, **{name: np.array([0.005]) for name in ERRORS})
+    # E = .8 H, I = .2 H, H = .688: (E + I) · .005 / H² = .0074, and 1.96 of it are 1.5 points.
+    assert one.disagreement_error.tolist() == pytest.approx([0.005 / entropy_of(np.array([0.55, 0.45]))])
+    assert str(one[0]).endswith("; 20 ± 1 % of the doubt is disagreement.")
 
 
 def test_sentence_with_an_unlikely_rival():
@@ -397,6 +437,7 @@ def test_names_with_braces_and_quotes_are_kept():
         (0.514, 1e-6, "51.4 ± 0.1 %"),  # never claimed to be exact
         (0.514, 0.0, "51.4 %"),  # a plain prediction, without such an error
         (0.5, 0.0204, "50 ± 4 %"),
+        (0.27, 2.0, "27 ± 100 %"),  # two members: no probability is farther off
         (0.5, 0.00484, "50.0 ± 0.9 %"),
         (0.5, 0.00485, "50 ± 1 %"),
         (0.9996, 0.0005, "> 99.9 %"),
@@ -689,7 +730,7 @@ def test_an_unfamiliar_row_says_so_whatever_its_verdict():
     assert measured.reason.tolist() == ["unfamiliar", "unfamiliar", c.reason[2]]
     assert measured.verdict.tolist() == c.verdict.tolist()
     assert str(measured[0]).endswith(
-        "sure. The image is unlike what the model has learned, so the percentage says little."
+        "sure. At most 1.0 % of held-out images are as unfamiliar, so such percentages are hardly tested."
     )
     single = dataclasses.replace(measured, passes=np.ones(3, dtype=int))
     assert single.reason.tolist() == ["unfamiliar", "unfamiliar", None]

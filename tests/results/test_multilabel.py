@@ -149,7 +149,7 @@ def test_index_and_iterate(weather):
     assert (row.row, row.passes, row.kind, row.truth) == (7, 20, "image", None)
     assert row.yes.tolist() == [False, True, False]
     assert row.verdict.tolist() == ["leaning", "sure", "coin flip"]
-    assert row.reason.tolist() == ["network unsure", "too few passes", "network unsure"]
+    assert row.reason.tolist() == ["passes disagree", "too few passes", "passes disagree"]
     assert [each.row for each in weather] == [4, 7, 9]
     part = weather[[2, 0]]
     assert isinstance(part, MultilabelCertainty)
@@ -230,13 +230,14 @@ def test_parts_are_joined_and_only_parts_that_belong_together():
 
 def test_few_labels_are_told_one_by_one(weather):
     assert str(weather[0]) == (
-        "'rain': 98 ± 1 % yes, sure. 'wind': 52 ± 3 % yes, coin flip (the image itself is ambiguous). "
+        "'rain': 98 ± 1 % yes, sure. 'wind': 52 ± 3 % yes, coin flip (the passes are in doubt themselves; "
+        "10.0 % of the doubt is disagreement). "
         "'snow': 99.0 ± 0.4 % no, sure."
     )
     assert str(weather[1]) == (
-        "'rain': 80 ± 1 % no, leaning (the network does not know: its passes disagree). "
-        "'wind': 97 ± 3 % yes, sure (not settled: more passes are needed). "
-        "'snow': 55.0 ± 0.4 % no, coin flip (the network does not know: its passes disagree)."
+        "'rain': 80 ± 1 % no, leaning (the passes disagree: that is 90.0 % of the doubt). "
+        "'wind': 97 ± 3 % yes, sure (not settled by 20 passes: try more passes). "
+        "'snow': 55.0 ± 0.4 % no, coin flip (the passes disagree: that is 90.0 % of the doubt)."
     )
 
 
@@ -251,7 +252,8 @@ def test_many_labels_are_told_in_groups():
         "Surely yes: 'label 2' (> 99.9 %), 'label 0' (97.0 ± 0.1 %). Leaning yes: 'label 5' (80.0 ± 0.1 %). "
         "Coin flip: 'label 3' (52.0 ± 0.1 % yes), 'label 4' (45.0 ± 0.1 % yes). "
         "Leaning no: 'label 1' (20.0 ± 0.1 % yes). Surely not: the other 74 of 80 labels. "
-        "The image itself is ambiguous ('label 5', 'label 3', 'label 4', 'label 1')."
+        "The passes are in doubt themselves ('label 5', 'label 3', 'label 4', 'label 1'); "
+        "at most 10.0 % of the doubt is disagreement."
     )
 
 
@@ -322,7 +324,7 @@ def test_the_table_has_lists_of_labels(weather):
     table = weather.with_truth(np.eye(3)).to_arrow()
     assert table["yes"].to_pylist()[0] == [True, True, False]
     assert table["verdict"].to_pylist()[0] == ["sure", "coin flip", "sure"]
-    assert table["reason"].to_pylist()[0] == [None, "ambiguous input", None]
+    assert table["reason"].to_pylist()[0] == [None, "doubt within passes", None]
     assert table["truth"].to_pylist() == np.eye(3, dtype=bool).tolist()
     assert "truth" not in weather.to_arrow().column_names
     for column in MultilabelCertainty.columns:

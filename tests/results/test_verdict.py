@@ -1,18 +1,24 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from howsure.errors import InputError
 from howsure.results.verdict import (
-    AMBIGUOUS,
     COIN_FLIP,
     DISAGREEMENT,
     LEANING,
+    LEAST_TIMES,
+    MOST_TIMES,
     SURE,
     TOO_FEW_PASSES,
+    WITHIN_PASSES,
     Thresholds,
+    disagreement_error,
+    disagreement_of,
     give_reason,
     judge,
     pick,
+    times_to_settle,
     top_two,
 )
 
@@ -137,7 +143,48 @@ def test_reasons():
         None,
         TOO_FEW_PASSES,
         DISAGREEMENT,
-        AMBIGUOUS,
+        WITHIN_PASSES,
         TOO_FEW_PASSES,
-        AMBIGUOUS,  # equal parts
+        WITHIN_PASSES,  # equal parts
     ]
+
+
+def test_the_share_of_disagreement_and_its_error():
+    """Against many draws of both parts; the bound is reached where the errors always add up."""
+    expected, mutual = np.array([0.5, 0.1, 0.0]), np.array([0.1, 0.3, 0.0])
+    assert disagreement_of(expected, mutual).tolist() == pytest.approx([1 / 6, 0.75, 0])
+    error = disagreement_error(expected, mutual, np.full(3, 0.004), np.full(3, 0.003))
+    assert np.isnan(error[2])
+    random = np.random.default_rng(0)
+    for sign, least in ((-1, 0.99), (0, 0.5)):
+        one = random.standard_normal((20_000, 1))
+        other = sign * one if sign else random.standard_normal((20_000, 1))
+        seen = disagreement_of(expected[:2] + 0.004 * one, mutual[:2] + 0.003 * other).std(axis=0)
+        assert np.all((seen < 1.02 * error[:2]) & (seen > least * error[:2]))
+
+
+def settled_with_even_odds(z, times):
+    """P(|d| > 1.96/√times): the new distance is normal around z, with variance 1 − 1/times."""
+    spread = np.sqrt(1 - 1 / times)
+    reach = 1.96 / np.sqrt(times)
+    return norm.sf((reach - z) / spread) + norm.cdf((-reach - z) / spread)
+
+
+@pytest.mark.parametrize("z", np.linspace(0, 1.95, 14))
+def test_so_many_passes_settle_a_verdict_in_half_of_all_cases_or_more(z):
+    """`z` standard errors from a threshold, that of `sure` or that of a coin flip."""
+    for p, error in (([0.95 + 0.01 * z, 0.05 - 0.01 * z], 0.01), ([0.6 + 0.01 * z, 0.4 - 0.01 * z], 0.01)):
+        given, errors = np.array([p]), np.full((1, 2), error)
+        times = times_to_settle(given, errors, Thresholds())
+        assert settled_with_even_odds(z, times) > 0.499
+        assert LEAST_TIMES <= times <= MOST_TIMES
+        assert times in (LEAST_TIMES, MOST_TIMES) or settled_with_even_odds(z, times) < 0.56
+
+
+def test_ten_times_is_the_least_whole_number_for_a_row_on_its_threshold():
+    assert settled_with_even_odds(0, MOST_TIMES) > 0.5 > settled_with_even_odds(0, MOST_TIMES - 1)
+
+
+def test_an_unknown_error_asks_for_twice_as_many_passes():
+    assert times_to_settle(np.array([[0.6, 0.4]]), np.full((1, 2), np.nan), Thresholds()) == LEAST_TIMES
+    assert times_to_settle(np.zeros((0, 2)), np.zeros((0, 2)), Thresholds()).shape == (0,)

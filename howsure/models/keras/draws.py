@@ -29,6 +29,9 @@ Tensor = Any
 Layer = Any
 
 
+ROWS_NOT_FIRST = "on a tensor whose first side is not the rows alone: give all else a side of its own"
+
+
 class Still:
     """Nothing is drawn: dropout keeps its inputs, noise is its mean; other numbers are drawn as ever."""
 
@@ -175,7 +178,10 @@ class Recording(Still):
                     received=rate,
                 )
             )
-        self._note(kind, rate, mask_shape(layer, inputs), None)
+        if inputs.shape[0] != self._rows:
+            self.left.append((layer, f"{type(layer).__name__} {ROWS_NOT_FIRST}"))
+        elif self._reached(type(layer).__name__):
+            self._note(kind, rate, mask_shape(layer, inputs), None)
         return inputs
 
     def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
@@ -188,8 +194,8 @@ class Recording(Still):
         if len(shape) == len(units):
             shape = tuple(unit if side is None else side for side, unit in zip(shape, units, strict=True))
         if known is None or len(shape) != len(units) or not all(isinstance(side, int) for side in shape):
-            self._leave("dropout", "at a rate or of a shape that is computed")
-        elif self._reached("dropout"):
+            self._leave("keras.random.dropout", "at a rate or of a shape that is computed")
+        elif self._reached("keras.random.dropout"):
             first, *sides = shape
             if first == 1 and units[0] == self._rows:
                 first = self._rows  # one mask for all rows, as all have it here anyway
@@ -199,32 +205,32 @@ class Recording(Still):
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
         """Note a draw of numbers."""
         if function == "shuffle":
-            self._leave(function, "for which no masks can be given")
+            self._leave(f"keras.random.{function}", "for which no masks can be given")
             return arguments["x"]
         if function == "categorical":
-            self._leave(function, "for which no masks can be given")
+            self._leave(f"keras.random.{function}", "for which no masks can be given")
             shape = (*arguments["logits"].shape[:-1], arguments["num_samples"])
             return ops.zeros(shape, _dtype(arguments))
         numbers, shape = _Numbers.of(function, arguments), tuple(arguments["shape"])
         if numbers is None or not all(isinstance(side, int) for side in shape):
-            self._leave(function, "for which no masks can be given")
-        elif numbers.rate > 0 and self._reached(function):
+            self._leave(f"keras.random.{function}", "for which no masks can be given")
+        elif numbers.rate > 0 and self._reached(f"keras.random.{function}"):
             first, *sides = shape or (1,)
             self._note(numbers.kind, numbers.rate, tuple(sides), first)
             if numbers.kind != NORMAL:
                 self.with_numbers.update(map(id, self.stack))
         return ops.zeros(shape, _dtype(arguments))
 
-    def _reached(self, function: str) -> bool:
+    def _reached(self, what: str) -> bool:
         """Whether a draw is made once in a pass, and not in a loop that is traced once and run often."""
         if private.place_in_a_trace() is self._outside:
             return True
-        self._leave(function, "in a loop, a new one in every turn")
+        self._leave(what, "in a loop, a new one in every turn")
         return False
 
-    def _leave(self, function: str, why: str) -> None:
+    def _leave(self, what: str, why: str) -> None:
         line = innermost_of_a_user((frame.filename, frame.lineno) for frame in inspect.stack(context=0))
-        self.left.append((self.stack[-1], f"keras.random.{function}{f' ({line})' if line else ''}, {why}"))
+        self.left.append((self.stack[-1], f"{what}{f' ({line})' if line else ''}, {why}"))
 
     def _note(self, kind: str, rate: float, shape: tuple[int, ...], leading: int | None) -> None:
         layer = self.stack[-1]

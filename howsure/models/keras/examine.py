@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from howsure.errors import ModelError
 from howsure.models.keras import private
-from howsure.models.keras.draws import Recording
+from howsure.models.keras.draws import ROWS_NOT_FIRST, Recording
 from howsure.models.keras.graph import Program, Slot, Step, Value, run
 from howsure.models.keras.probes import (
     does_more_in_training,
@@ -130,13 +130,17 @@ def examine(
             mend="Assess one of them: keras.Model(model.inputs, model.outputs[0])",
         )
     look = _Look(model, program, rows, gaussian_noise)
-    whole = {number for number, side in enumerate(look.drawn.leading) if side not in (None, len(rows[0]))}
-    by_functions = any(side is not None for side in look.drawn.leading)
-    if by_functions and not fixed_batch:  # a side that does not follow the number of rows only looks like it
+    sides, count = look.drawn.leading, len(rows[0])
+    drawn = [number for number, side in enumerate(sides) if side is not None]
+    others = [None if side is None else count + 1 for side in sides]
+    if drawn and not fixed_batch:
+        # A side may be the number of rows by chance, or follow it in a way of its own.
         more = [np.concatenate([array, array[:1]]) for array in rows]
-        sides = _Look(model, program, more, gaussian_noise).drawn.leading
-        whole |= {number for number, side in enumerate(sides) if side not in (None, len(more[0]))}
-    return look.seen(frozenset(whole))
+        others = _Look(model, program, more, gaussian_noise).drawn.leading
+    of_rows = {number for number in drawn if (sides[number], others[number]) == (count, count + 1)}
+    whole = frozenset(drawn) - of_rows
+    left = [number for number in sorted(whole) if not fixed_batch and sides[number] != others[number]]
+    return look.seen(whole, left)
 
 
 class _Look:
@@ -207,8 +211,8 @@ class _Look:
 
         return call
 
-    def seen(self, whole: frozenset[int]) -> Examination:
-        """All of it, given the sites that are drawn once for all rows."""
+    def seen(self, whole: frozenset[int], left: Sequence[int]) -> Examination:
+        """All of it, given the sites that are drawn once for all rows, and those of other shapes."""
         program, drawn = self.program, self.drawn
         level_of = _levels(program, self.random_steps)
         largest = [1] * (len(self.random_steps) + 1)
@@ -229,9 +233,12 @@ class _Look:
             never_in_training=tuple(dict.fromkeys(filter(self._never_trains, inside))),
             on_path=frozenset(drawn.on_path),
             only_dropped=frozenset(drawn.on_path - drawn.with_numbers),
-            left=tuple(
-                Unswitchable(self.names[id(layer)], what, refused=id(layer) in drawn.on_path)
-                for layer, what in drawn.left
+            left=(
+                *(
+                    Unswitchable(self.names[id(layer)], what, refused=id(layer) in drawn.on_path)
+                    for layer, what in drawn.left
+                ),
+                *(Unswitchable(drawn.sites[number].name, ROWS_NOT_FIRST, refused=True) for number in left),
             ),
             calls=tuple(self.calls),
             arguments=self.arguments,
@@ -269,7 +276,7 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
             line = line_of_own_draw(layer, arguments)
             what = f"{type(layer).__name__} draws random numbers inside its call"
             what += f" ({line})" if line else ""
-            what += ", also when predicting, and no seed of howsure's reaches them" if always else ""
+            what += ", also when predicting, where nothing switches them off" if always else ""
             refused = always or id(layer) in examination.on_path
             found.append(Unswitchable(names[id(layer)], what, refused))
         elif id(layer) in examination.only_dropped and does_more_in_training(

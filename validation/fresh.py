@@ -1,0 +1,246 @@
+"""Error bars on networks that nobody chose: ten, trained here for a short time, as they come.
+
+    python -m validation.fresh             all ten, to docs/fresh.json and docs/fresh.md
+    python -m validation.fresh lstm        one of them; the others stay as they were
+
+Nothing is kept of a network but its figures, and nothing in howsure was chosen on any of them. Each is
+trained once, on its own few digits and with its own seed, and looked at as `python -m validation` does.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+import howsure
+from benchmarks.networks import images
+from howsure.demo import question
+from validation.__main__ import ENTROPIES, LONG_FLAT, TOP, choose, errors_of, reference_for
+
+SEEDS = range(300, 310)
+ROWS = 80
+"""Of each kind."""
+
+PLANNED_ON = 2_000
+"""Test images from which a plan is made."""
+
+FIGURES = Path(__file__).parent.parent / "docs" / "fresh.json"
+PAGE = Path(__file__).parent.parent / "docs" / "fresh.md"
+
+
+class StochasticDepth(layers.Layer):
+    """Leaves out a whole branch in some passes, as keras.io writes it (Huang et al. 2016)."""
+
+    def __init__(self, rate: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.rate = rate
+        self.seeds = keras.random.SeedGenerator()
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """The branch, or nothing of it."""
+        if not training:
+            return inputs
+        shape = (ops.shape(inputs)[0], *[1] * (len(inputs.shape) - 1))
+        kept = ops.floor(1 - self.rate + keras.random.uniform(shape, seed=self.seeds))
+        return inputs / (1 - self.rate) * kept
+
+
+def dense(*sides: int, rate: float, first: float = 0.0) -> Callable[[], keras.Model]:
+    """Dense layers with dropout behind each, and some on the input."""
+
+    def build() -> keras.Model:
+        parts = [layers.Flatten(), layers.Dropout(first)]
+        for side in sides:
+            parts += [layers.Dense(side, "relu"), layers.Dropout(rate)]
+        return keras.Sequential([keras.Input((28, 28, 1)), *parts, layers.Dense(10, "softmax")])
+
+    return build
+
+
+def convolutions(dropout: Callable[[], keras.Layer], rate: float) -> Callable[[], keras.Model]:
+    """Two convolutions with one kind of dropout behind each, and a dense layer."""
+
+    def build() -> keras.Model:
+        return keras.Sequential(
+            [
+                keras.Input((28, 28, 1)),
+                layers.Conv2D(12, 5, activation="relu"),
+                dropout(),
+                layers.MaxPooling2D(),
+                layers.Conv2D(24, 3, activation="relu"),
+                dropout(),
+                layers.MaxPooling2D(),
+                layers.Flatten(),
+                layers.Dense(64, "relu"),
+                layers.Dropout(rate),
+                layers.Dense(10, "softmax"),
+            ]
+        )
+
+    return build
+
+
+def recurrent(layer: Callable[[], keras.Layer]) -> Callable[[], keras.Model]:
+    """An image as a sequence of 28 lines."""
+
+    def build() -> keras.Model:
+        return keras.Sequential(
+            [keras.Input((28, 28, 1)), layers.Reshape((28, 28)), layer(), layers.Dense(10, "softmax")]
+        )
+
+    return build
+
+
+def branches() -> keras.Model:
+    """Residual blocks that are left out at random."""
+    inputs = keras.Input((28, 28, 1))
+    x = layers.Conv2D(12, 5, strides=2, activation="relu")(inputs)
+    for _ in range(3):
+        y = layers.BatchNormalization()(layers.Conv2D(12, 3, padding="same", activation="relu")(x))
+        x = layers.Add()([x, StochasticDepth(0.3)(y)])
+    return keras.Model(inputs, layers.Dense(10, "softmax")(layers.Flatten()(x)))
+
+
+def attention() -> keras.Model:
+    """One block of self-attention over the lines of an image, dropout at 10 % everywhere."""
+    inputs = keras.Input((28, 28, 1))
+    x = layers.Dense(32)(layers.Reshape((28, 28))(inputs))
+    y = layers.MultiHeadAttention(2, 16, dropout=0.1)(x, x)
+    x = layers.LayerNormalization()(layers.Add()([x, layers.Dropout(0.1)(y)]))
+    x = layers.Dropout(0.1)(layers.Dense(64, "relu")(layers.Flatten()(x)))
+    return keras.Model(inputs, layers.Dense(10, "softmax")(x))
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """One network.
+
+    Attributes:
+        build: Makes it.
+        digits: How many it is trained on.
+        epochs: Passes through them.
+    """
+
+    build: Callable[[], keras.Model]
+    digits: int
+    epochs: int
+
+
+NETWORKS = {
+    "question, 20,000 digits, 1 epoch": Fresh(question.build, 20_000, 1),
+    "question, 2,000 digits, 4 epochs": Fresh(question.build, 2_000, 4),
+    "dense 64": Fresh(dense(64, rate=0.5), 5_000, 3),
+    "dense 400-400": Fresh(dense(400, 400, rate=0.3, first=0.2), 20_000, 2),
+    "dense 64-64-64": Fresh(dense(64, 64, 64, rate=0.2), 20_000, 3),
+    "convolutions, dropout": Fresh(convolutions(lambda: layers.Dropout(0.25), 0.5), 10_000, 2),
+    "convolutions, spatial dropout": Fresh(
+        convolutions(lambda: layers.SpatialDropout2D(0.2), 0.3), 10_000, 2
+    ),
+    "lstm": Fresh(recurrent(lambda: layers.LSTM(32, dropout=0.2, recurrent_dropout=0.2)), 10_000, 2),
+    "branches": Fresh(branches, 10_000, 2),
+    "attention": Fresh(attention, 10_000, 3),
+}
+
+
+def look(name: str, seed: int) -> dict[str, Any]:
+    """Train one network and look at its error bars."""
+    keras.utils.set_random_seed(seed)
+    data, network = images(), NETWORKS[name]
+    model = network.build()
+    chosen = np.random.default_rng(seed).choice(len(data.x_train), network.digits, replace=False)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(data.x_train[chosen], data.y_train[chosen], epochs=network.epochs, batch_size=64, verbose=0)
+    plain = model.predict(data.x_test, batch_size=500, verbose=0)
+    rows = choose(plain, data.x_test, ROWS)
+    print(f"{name}: reference …", file=sys.stderr, flush=True)
+    reference = reference_for(model, data.x_test[:PLANNED_ON], rows.x)
+    runs = []
+    for number in SEEDS:
+        plan = howsure.plan(model, data.x_test[:PLANNED_ON], seed=number)
+        runs.append(howsure.assess(model, rows.x, method=howsure.MCDropout(plan=plan), seed=number))
+    errors = {kind: errors_of(runs, reference, where) for kind, where in rows.kinds.items()}
+    doubtful = rows.kinds["all"] & (reference.probability < 0.99)
+    if doubtful.any():
+        errors["all below 99 %"] = errors_of(runs, reference, doubtful)
+    return {"accuracy": float(np.mean(plain.argmax(axis=1) == data.y_test)), "errors": errors}
+
+
+KINDS = ("all", "all below 99 %", "5 % least certain")
+
+
+def page(found: dict[str, dict[str, Any]]) -> str:
+    """The tables in Markdown, what they come to first."""
+    lines = [
+        "# Error bars on networks that nobody chose",
+        "",
+        f"Printed by `python -m validation.fresh`, with TensorFlow. {len(found)} networks were trained for a "
+        "short time, on few digits of MNIST, and are shown as they came: nothing in howsure was chosen on "
+        f"them. The networks of [coverage.md](coverage.md) are those it was tuned on. There are {len(SEEDS)} "
+        f"seeds, each with a plan of its own, and {ROWS} rows of each kind. The reference has at least "
+        f"{LONG_FLAT:,} passes.",
+        "",
+    ]
+    for what in (TOP, *ENTROPIES):
+        lines.append(f"- {_in_words(found, what)}")
+    lines += [
+        "",
+        "*Cover* is the share of rows and seeds with |estimate − reference| ≤ 1.96 · error, which is 95 % "
+        "for a normal error of the size reported. *Ratio* is the true root mean squared error over the "
+        "reported one; above 1 is too optimistic.",
+        "",
+    ]
+    for what in (TOP, *ENTROPIES):
+        lines += [
+            f"## {what[0].upper()}{what[1:]}",
+            "",
+            f"| network | right | {' | '.join(f'cover, {kind} | ratio' for kind in KINDS)} |",
+            "|---" * (2 + 2 * len(KINDS)) + "|",
+        ]
+        for name, network in found.items():
+            cells = []
+            for kind in KINDS:
+                each = network["errors"].get(kind, {}).get(what)
+                cells += (
+                    ["–", "–"] if each is None else [f"{100 * each['cover']:.1f} %", f"{each['ratio']:.2f}"]
+                )
+            lines.append(f"| {name} | {100 * network['accuracy']:.1f} % | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _in_words(found: dict[str, dict[str, Any]], what: str) -> str:
+    covers, ratios = ([each for each in _of(found, what, key)] for key in ("cover", "ratio"))
+    low, middle, high = (100 * float(find(covers)) for find in (min, np.median, max))
+    return (
+        f"{what[0].upper()}{what[1:]}: ± 1.96 errors cover {low:.0f} to {high:.0f} % (median "
+        f"{middle:.0f} %), and the true error is {min(ratios):.2f} to {max(ratios):.2f} of the reported one "
+        f"(median {float(np.median(ratios)):.2f})."
+    )
+
+
+def _of(found: dict[str, dict[str, Any]], what: str, key: str) -> list[float]:
+    return [kind[what][key] for network in found.values() for kind in network["errors"].values()]
+
+
+def main() -> None:
+    """Look at the networks asked for, keeping figures and page after each."""
+    names = [name for name in NETWORKS if not sys.argv[1:] or name in sys.argv[1:]]
+    found = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    for name in names:
+        found[name] = look(name, seed=1 + list(NETWORKS).index(name))
+        found = {each: found[each] for each in NETWORKS if each in found}
+        FIGURES.write_text(json.dumps(found, indent=1) + "\n")
+        PAGE.write_text(page(found))
+    print(PAGE.read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,376 @@
+"""Is each sentence true? What is printed, read again and held against known answers; to docs/sentences.md.
+
+    python -m validation.sentences
+
+Sentences about passes are held against networks so small that all their thinned networks can be run;
+sentences about shares and percentages, against drawn answers whose probabilities are known; what a reason
+does and does not tell, against networks trained on few and on many rows whose p(y|x) is known.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from scipy.stats import binom
+
+import howsure
+from howsure.data.rows import InputSpec
+from howsure.models.arrays import ArrayModel, Dense, Dropout
+from howsure.report.figures import differs_from_claim, proportion, reliability
+from howsure.report.words import doubt_in_words, reliability_in_words
+from howsure.results.verdict import DISAGREEMENT, WITHIN_PASSES, Thresholds, judge
+from howsure.statistics import entropy_of
+from validation import learned
+
+PAGE = Path(__file__).parent.parent / "docs" / "sentences.md"
+
+NETWORKS, ROWS, FEATURES, UNITS, RATE = 40, 200, 8, 10, 0.3
+"""Of the networks whose thinned networks are all run, and the rows they are asked about."""
+
+SETS, SIZES, GROUPS = 1_000, (100, 1_000), 20
+"""Sets of rows with drawn answers, their sizes, and how many labels are told side by side."""
+
+Floats = NDArray[np.float64]
+Tally = dict[str, list[bool]]
+
+
+# --- passes: all thinned networks are run -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Known:
+    """A network, rows, and what all its thinned networks say together.
+
+    Attributes:
+        model: The network.
+        x: (N, F) rows.
+        p: (N, K) exact predictive means.
+        expected: (N,) or (N, K) exact expected entropy, nats.
+    """
+
+    model: ArrayModel
+    x: NDArray[np.float32]
+    p: Floats
+    expected: Floats
+
+    @property
+    def disagreement(self) -> Floats:
+        """The exact share of the doubt that is disagreement between passes."""
+        total = entropy_of(self.p) if self.expected.ndim == 1 else entropy_of(_no_and_yes(self.p))
+        return np.asarray((total - self.expected) / total)
+
+
+def known(seed: int, outputs: int, *, labels: bool = False) -> Known:
+    """A network of random weights, 10 of whose units are dropped, with all its 1,024 thinned networks."""
+    random = np.random.default_rng(seed)
+    units = UNITS
+    first = random.standard_normal((FEATURES, units)) / np.sqrt(FEATURES)
+    last = random.uniform(0.5, 2) * random.standard_normal((units, outputs))
+    steps = {
+        "first": (Dense(first, 0.3 * random.standard_normal(units), "relu"), "x"),
+        "drop": (Dropout(RATE), "first"),
+        "output": (Dense(last, activation="sigmoid" if labels else "softmax"), "drop"),
+    }
+    inputs = [InputSpec("x", (FEATURES,), "float32")]
+    model = ArrayModel("small", inputs, steps, trained_for="labels" if labels else "classes")
+    x = (1.5 * random.standard_normal((ROWS, FEATURES))).astype(np.float32)
+    kept = np.array(list(itertools.product([False, True], repeat=units)))
+    weights = np.prod(np.where(kept, 1 - RATE, RATE), axis=1)
+    hidden = np.maximum(x.astype(np.float64) @ first + steps["first"][0].bias, 0)
+    logits = (hidden * kept[:, None] / (1 - RATE)) @ last
+    if labels:
+        passes = expit(logits)
+        doubt = entropy_of(_no_and_yes(passes))
+    else:
+        passes = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        passes /= passes.sum(axis=-1, keepdims=True)
+        doubt = entropy_of(passes)
+    return Known(model, x, np.tensordot(weights, passes, 1), np.tensordot(weights, doubt, 1))
+
+
+def _no_and_yes(p: Floats) -> Floats:
+    return np.stack([1 - p, p], axis=-1)
+
+
+def holds(said: str, exact: float) -> bool:
+    """Whether a share as it is printed, `51 ± 1 %`, `> 99.9 %`, holds the exact one, but for rounding."""
+    number = re.fullmatch(r"([<>])? ?([\d.]+)(?: ± ([\d.]+))? %", said.replace("\u00a0", " "))
+    assert number is not None, said
+    sign, value, margin = number.groups()
+    if sign:
+        return exact > 0.9985 if sign == ">" else exact < 0.0015
+    half = 0.5 * 10.0 ** -len(value.partition(".")[2])
+    return abs(100 * exact - float(value)) <= float(margin or 0) + half
+
+
+NAMES = r"\(([^()]*)\)"
+SHARE = r"((?:[<>] )?[\d.]+(?: ± [\d.]+)? %)"
+
+
+def told_of_passes(tally: Tally) -> None:
+    """What rows of one class say of themselves."""
+    for seed in range(NETWORKS):
+        one = known(seed, 3)
+        certainty = howsure.assess(one.model, one.x)
+        exact_verdict, _ = judge(one.p, np.zeros_like(one.p), Thresholds())
+        asked = defaultdict(list)
+        for position, row in enumerate(certainty):
+            text, share = str(row), float(one.disagreement[position])
+            top = re.match(SHARE, text)
+            assert top is not None, text
+            tally["top"].append(holds(top[1], one.p[position, row.label]))
+            rival = re.search(r"', or '\d' \((\d+) %\)", text)
+            if rival is not None:
+                reach = 196 * float(row.mc_error[row.runner_up]) + 0.5
+                exact = 100 * float(one.p[position, row.runner_up])
+                tally["rival"].append(abs(exact - float(rival[1])) <= reach)
+            if row.settled:
+                tally["verdict"].append(row.verdict == exact_verdict[position])
+            if row.reason == WITHIN_PASSES:
+                tally["within"].append(share <= 0.5)
+                tally["share"].append(holds(_found(rf"themselves; {SHARE} of the doubt is", text), share))
+            if row.reason == DISAGREEMENT:
+                tally["disagree"].append(share > 0.5)
+                tally["share"].append(holds(_found(rf"that is {SHARE} of", text), share))
+            if not row.settled:
+                asked[int(_found(r"try max_passes=(\d+)\.", text))].append(position)
+        for passes, positions in asked.items():
+            more = howsure.MCDropout(max_passes=passes)
+            tally["settles"] += howsure.assess(one.model, one.x[positions], method=more).settled.tolist()
+        unsure = certainty.verdict != "sure"
+        said = _found(
+            rf"passes is at most {SHARE} of the doubt", doubt_in_words(certainty).replace("\u00a0", " ")
+        )
+        tally["median"].append(holds(said, float(np.median(one.disagreement[unsure]))))
+
+
+def told_of_labels(tally: Tally) -> None:
+    """What rows of several labels say of themselves: one by one, and in groups."""
+    for seed in range(NETWORKS):
+        for count in (3, 8):
+            one = known(1_000 + seed, count, labels=True)
+            certainty = howsure.assess(one.model, one.x)
+            exact_verdict, _ = judge(_no_and_yes(one.p), np.zeros((*one.p.shape, 2)), Thresholds())
+            for position, row in enumerate(certainty):
+                text = str(row)
+                if count == 3:
+                    for k, found in enumerate(re.findall(rf"': {SHARE} (yes|no)", text)):
+                        exact = one.p[position, k] if found[1] == "yes" else 1 - one.p[position, k]
+                        tally["label"].append(holds(found[0], exact))
+                        if row.settled[k]:
+                            tally["label verdict"].append(row.verdict[k] == exact_verdict[position, k])
+                    continue
+                for name, said in re.findall(rf"'(\d)' \({SHARE}", text):
+                    tally["label"].append(holds(said, one.p[position, int(name)]))
+                for words, least in (
+                    ("themselves {}; at most", False),
+                    ("disagree {}: that is at least", True),
+                ):
+                    found_share = re.search(rf"{words.format(NAMES)} {SHARE}", text)
+                    if found_share is None:
+                        continue
+                    shares = one.disagreement[position, [int(k) for k in re.findall(r"\d", found_share[1])]]
+                    value, _, margin = found_share[2].removesuffix(" %").lstrip("<> ").partition(" ± ")
+                    reach = (float(margin or 0) + 0.5) / 100
+                    limit = float(value) / 100
+                    true = shares.min() >= limit - reach if least else shares.max() <= limit + reach
+                    tally["groups of labels"].append(bool(true))
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match is not None, (pattern, text)
+    return match[1]
+
+
+# --- shares and percentages: answers are drawn ---------------------------------------------------------
+
+
+def drawn(seed: int, rows: int, sharpness: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """Claims of N rows, and answers that are right as often as claims of that sharpness would have it.
+
+    Above 1 the claims are too high: right answers are as rare as of logit(claim) / sharpness.
+    """
+    random = np.random.default_rng([seed, rows, int(100 * sharpness)])
+    claims = 0.4 + 0.6 * random.beta(4, 0.5, rows)
+    return claims, random.random(rows) < expit(logit(claims) / sharpness)
+
+
+def told_of_shares(tally: Tally) -> None:
+    """What the report says of right answers: sentences about drawn answers, and exact coverage."""
+    for rows, sharpness, seed in itertools.product(SIZES, (0.6, 1.0, 1.6), range(SETS // 4)):
+        claims, right = drawn(seed, rows, sharpness)
+        found, overall = reliability(claims, right), proportion(int(right.sum()), rows)
+        text = reliability_in_words(found, float(claims.mean()), overall, "row")
+        said = "too sure" if "it is too sure" in text else "modest" if "more modest than" in text else ""
+        off = "off the diagonal by more than chance:" in text
+        if sharpness == 1:
+            tally["false alarm"].append(not said)
+            tally["false groups"].append(not off)
+        elif said:
+            tally["direction"].append((said == "too sure") == (sharpness > 1))
+        if sharpness != 1 and off:
+            tally["direction of groups"].append(("(too sure)" in text) == (sharpness > 1))
+    for seed in range(SETS // 4):
+        labels = [drawn(GROUPS * seed + k, 300, 1.0) for k in range(GROUPS)]
+        off = [
+            differs_from_claim(float(p.mean()), proportion(int(y.sum()), 300), among=GROUPS)
+            for p, y in labels
+        ]
+        tally["labels"].append(not any(off))
+
+
+def coverage_of_shares() -> tuple[float, float]:
+    """Least and mean coverage of the interval of a share: 1 to 100 mistakes expected in 100 to 3,000 rows."""
+    found = []
+    for rows in (100, 300, 1_000, 3_000):
+        counts = np.arange(rows + 1)
+        ends = [proportion(int(count), rows) for count in counts]
+        low, high = (np.array([getattr(end, name) for end in ends]) for name in ("low", "high"))
+        for mistakes in (1, 2, 3, 5, 10, 20, 50, 100):
+            if mistakes < rows:
+                p = 1 - mistakes / rows
+                found.append(float(binom.pmf(counts[(low <= p) & (p <= high)], rows, p).sum()))
+    return min(found), float(np.mean(found))
+
+
+def told_of_strangers(tally: Tally) -> None:
+    """How unfamiliar rows are: counted again among the held-out rows."""
+    rows = learned.draw(3_000, 3, np.random.default_rng(5))
+    model = learned.trained(learned.Rows(rows.x[:1_000], rows.y[:1_000], rows.p[:1_000]), 500, 0)
+    features = howsure.features_of(model, rows.x)
+    part = [howsure.features_of(model, each) for each in np.split(rows.x, [1_000, 2_000])]
+    fitted = howsure.familiarity(part[0], rows.y[:1_000], part[1], score="mahalanobis", share=0.05)
+    held_out, scores = fitted(part[1]), fitted(features)[2_000:]
+    certainty = howsure.assess(model, rows.x[2_000:], method=howsure.Softmax())
+    certainty = certainty.with_familiarity(fitted.percentile(part[2]), share=fitted.share)
+    for position in np.flatnonzero(certainty.unfamiliar):
+        said = float(_found(r"At most ([\d.]+).% of held-out rows", str(certainty[int(position)])))
+        tally["unfamiliar"].append(bool(100 * np.mean(held_out <= scores[position]) <= said))
+
+
+def told_by_audits(tally: Tally) -> None:
+    """What is random, and what a pass costs: counted by hand from how the network was made."""
+    for seed in range(NETWORKS):
+        random = np.random.default_rng(seed)
+        sizes = [FEATURES, *random.integers(3, 30, random.integers(1, 5)).tolist(), 3]
+        steps, reads, names, costs, repeated = {}, "x", [], 0, 0
+        for number, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+            last = number == len(sizes) - 2
+            weights = random.standard_normal((fan_in, fan_out))
+            activation = "softmax" if last else "relu"
+            steps[f"dense{number}"] = (Dense(weights, activation=activation), reads)
+            reads = f"dense{number}"
+            costs += fan_in * fan_out
+            repeated += fan_in * fan_out if names else 0
+            if not last and random.random() < 0.6:
+                steps[f"drop{number}"] = (Dropout(0.5), reads)
+                reads = f"drop{number}"
+                names.append(reads)
+        text = howsure.audit(ArrayModel("made", [InputSpec("x", (FEATURES,), "float32")], steps)).in_words
+        if not names:
+            tally["nothing random"].append(text.startswith("Nothing in this model is random"))
+            continue
+        share = f"{100 * repeated / costs:.3g} %"
+        tally["audit"].append(
+            re.findall(r"'(\w+)' \(", text) == names
+            and f"takes {costs:,} multiply-adds" in text
+            and f"each further pass repeats {share}." in text
+        )
+
+
+# --- the page -----------------------------------------------------------------------------------------
+
+ENUMERATED, BY_HAND = "all thinned networks", "networks put together by hand"
+DRAWN = "drawn answers, claims true"
+FALSE = "drawn answers, claims false"
+INTERVAL, FACT = "95 % interval", "fact"
+FACTS = (
+    ("top", "`51 ± 1 % '8'`", ENUMERATED, INTERVAL),
+    ("rival", "`or '6' (46 %)`", ENUMERATED, "within 1.96 `mc_error`"),
+    ("verdict", "`coin flip.`, where settled", ENUMERATED, FACT),
+    ("settles", "`Not settled by 400 passes: try max_passes=1500.`", "so many passes", "half or more"),
+    ("within", "`The passes are in doubt themselves`", ENUMERATED, FACT),
+    ("disagree", "`The passes disagree`", ENUMERATED, FACT),
+    ("share", "`12 ± 3 % of the doubt is disagreement`", ENUMERATED, INTERVAL),
+    ("median", "`In half of the 862 rows it is not sure of, … at most 12 ± 3 %`", ENUMERATED, INTERVAL),
+    ("label", "`'wind': 52 ± 3 % yes`, and in groups", ENUMERATED, INTERVAL),
+    ("label verdict", "`coin flip` of a label, where settled", ENUMERATED, FACT),
+    ("groups of labels", "`at most 12 ± 3 %`, `at least 61 ± 2 %` of several labels", ENUMERATED, FACT),
+    ("unfamiliar", "`At most 0.4 % of held-out images are as unfamiliar`", "held-out rows", FACT),
+    ("false alarm", "`no more of a difference than chance allows`", DRAWN, FACT),
+    ("direction", "`it is too sure`, `it is more modest than it need be`", FALSE, FACT),
+    ("false groups", "`No group of the 10 is off the diagonal by more than chance`", DRAWN, FACT),
+    ("direction of groups", "`2 below it (too sure)`", FALSE, FACT),
+    ("labels", "`within chance`, for all of 20 labels", DRAWN, FACT),
+    ("audit", "`Random in every pass: 'drop' …`, and what each repeats", BY_HAND, FACT),
+    ("nothing random", "`Nothing in this model is random`", BY_HAND, FACT),
+)
+"""Key of the tally, the sentence, what it is held against, and as what it is stated."""
+
+ABOVE = f"""# Is each sentence true?
+
+`python -m validation.sentences` reads what is printed, holds it against known answers, and writes this
+page.
+
+## Sentences that say what was measured
+
+Where all thinned networks are run, networks have {UNITS} units of dropout and random weights. So their
+predictive means, entropies and verdicts are exact. Answers are drawn with known probabilities: as claimed,
+or fewer or more.
+
+| sentence | held against | stated as | told | true |
+|---|---|---|---|---|"""
+
+BETWEEN = f"""
+Other sentences of the report and the terminal count rows: how many are sure, right, settled, have a reason,
+or go with those set aside. `tests/report/test_report.py` and `tests/test_terminal.py` count them again. How
+well `mc_error` covers on trained networks is in [coverage](coverage.md).
+
+## What a reason does not tell
+
+Networks with dropout were trained on {learned.FEW[0]} and on {learned.MANY[0]:,} rows of three classes
+whose true probabilities are known. A row is truly ambiguous where no class has 95 %: 5 % of the *clear*
+rows, and half of the *overlapping* ones. *Sure later* is after training on {learned.MANY[0]:,} rows,
+*unsure again* after training on the same rows from other seeds.
+
+| rows | method | trained on | reason | told of | truly ambiguous | sure later | unsure again |
+|---|---|---|---|---|---|---|---|"""
+
+BELOW = """
+So a reason says where the doubt lies, and no more. Passes of one network that agree do not show that a row
+is ambiguous, nor that more training data would not settle it. That another ensemble would be in doubt as
+well is said of ensembles alone, where it holds."""
+
+
+def main() -> None:
+    """Simulate, hold against, write."""
+    tally: Tally = defaultdict(list)
+    for told in (told_of_passes, told_of_labels, told_of_shares, told_of_strangers, told_by_audits):
+        told(tally)
+        print(told.__name__, flush=True)
+    lines = [ABOVE]
+    for key, sentence, against, stated in FACTS:
+        true = 100 * float(np.mean(tally[key]))
+        lines.append(f"| {sentence} | {against} | {stated} | {len(tally[key]):,} | {true:.1f} % |")
+    least, mean = (f"{100 * share:.1f} %" for share in coverage_of_shares())
+    intervals = "`right for 94.1 % of them (95 % interval 92.5 to 95.4 %)`, 1 to 100 mistakes expected"
+    lines += [f"| {intervals} | binomial distribution | {INTERVAL} | exact | {least} to {mean} |", BETWEEN]
+    for kind, method, count, reason, told_of in learned.told_by_reasons():
+        print(kind, method, count, reason, flush=True)
+        later = "–" if count == learned.MANY[0] else f"{100 * told_of.settled_by_data:.0f} %"
+        shares = f"{100 * told_of.ambiguous:.0f} % | {later} | {100 * told_of.again:.0f} %"
+        lines.append(f"| {kind} | {method} | {count:,} | `{reason}` | {told_of.rows:,} | {shares} |")
+    PAGE.write_text("\n".join([*lines, BELOW]) + "\n", encoding="utf-8")
+    print(f"written: {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
