@@ -276,11 +276,11 @@ def calibrate(
     Of `vector` and `dirichlet`, all that goes beyond a temperature is penalised, how much by
     cross-validation. Logarithms are of at least 2·10⁻¹⁶.
 
-    A fit without mistakes would raise percentages without end. Two things limit it. To the n labelled rows
-    one row's worth is added of what the model says itself, spread over all of them: a prior that nothing
-    changes (Huang and others 2020). And no calibrated probability is above (n + 1) / (n + 2), what the rule
-    of succession (Laplace 1774) gives to the next answer after n right ones: what lies above is spread evenly
-    over classes.
+    A fit without mistakes would raise percentages without end. Two things limit it. One mistake's worth of
+    rows is added that are as the model says itself, 1 to the m mistakes seen, or to those that it claims if
+    these are more: a prior that nothing changes (Huang and others 2020). And no calibrated probability is
+    above (n + 1) / (n + 2), what the rule of succession (Laplace 1774) gives to the next answer after n right
+    ones: what lies above is spread evenly over classes.
 
     Of a `MultilabelCertainty` each label is calibrated by itself, as rows of the two classes `no` and `yes`.
     There `temperature` only stretches or shrinks the log-odds, and `vector` shifts them too (Platt scaling).

@@ -93,15 +93,20 @@ def fitted(
 
 
 def _targets(p: Floats, truth: Integers) -> Floats:
-    """(N, K) what a fit is to come near: the true classes, and one row's worth of what the model says itself.
+    """(N, K) what a fit is to come near: the truth, and a mistake's worth of what the model says itself.
 
-    So few mistakes, or none, leave the percentages near the model's own: a prior of weight one that sits
-    where nothing changes (catalytic prior, Huang and others 2020).
+    The model counts as N / max(m, Σ (1 − top), 1) rows, spread over all, where m of the N are mistakes: as
+    many as hold one mistake, by what was seen or by what it claims, whichever is more. So few mistakes, or
+    none, leave the percentages near the model's own: a prior that sits where nothing changes (catalytic
+    prior, Huang and others 2020), with as much weight as the one mistake that the rule of succession adds.
     """
     rows = len(p)
     targets = p / p.sum(axis=1, keepdims=True)
-    targets[np.arange(rows), truth] += rows
-    return np.asarray(targets / (rows + 1))
+    mistakes = np.sum(p.argmax(axis=1) != truth)
+    weight = 1 / max(mistakes, np.sum(1 - targets.max(axis=1)), 1.0)
+    targets *= weight
+    targets[np.arange(rows), truth] += 1
+    return np.asarray(targets / (1 + weight))
 
 
 def _named(method: str, theta: Floats, classes: int) -> Parameters:

@@ -53,10 +53,16 @@ def nll_of(q, labels):
     return -np.mean(np.log(q[np.arange(len(q)), labels]))
 
 
-def with_the_models_own_row(p, labels):
-    """Rows, labels and weights of the same fit, for libraries: each row, and 1/N of it as claimed."""
+def weight_of_the_model(p, labels):
+    """What the model's own percentages count beside the answers: as 1 to the mistakes, seen or claimed."""
+    return 1 / max(np.sum(p.argmax(axis=1) != labels), np.sum(1 - p.max(axis=1)), 1)
+
+
+def with_what_the_model_says(p, labels):
+    """Rows, labels and weights of the same fit, for libraries: each row, and a part of it as claimed."""
     rows, classes = p.shape
-    weights = np.concatenate([np.full(rows, rows), p.T.ravel()]) / (rows + 1)
+    own = weight_of_the_model(p, labels)
+    weights = np.concatenate([np.ones(rows), own * p.T.ravel()])
     return np.tile(p, (classes + 1, 1)), np.append(labels, np.repeat(np.arange(classes), rows)), weights
 
 
@@ -90,7 +96,7 @@ def test_temperature_agrees_with_scikit_learn(classes):
 
     p, labels = draw(classes=classes)
     theirs = CalibratedClassifierCV(FrozenEstimator(Given().fit(p, labels)), method="temperature")
-    x, y, weights = with_the_models_own_row(p, labels)
+    x, y, weights = with_what_the_model_says(p, labels)
     with pytest.warns(UserWarning, match="sample weights will only be used for the calibration itself"):
         theirs.fit(x, y, sample_weight=weights)  # and there is nothing else to use them for
     ours = calibrate(certainty_of(p), labels)(certainty_of(p))
@@ -99,7 +105,7 @@ def test_temperature_agrees_with_scikit_learn(classes):
 
 def test_temperature_agrees_with_a_search_over_it():
     p, labels = draw()
-    x, y, weights = with_the_models_own_row(p, labels)
+    x, y, weights = with_what_the_model_says(p, labels)
     best = minimize_scalar(
         lambda temperature: -weights @ np.log(softmax(np.log(x) / temperature)[np.arange(len(x)), y]),
         bounds=(0.1, 10),
@@ -136,12 +142,12 @@ def losses(method, parameters, p, labels):
     matrix = np.diag(weights) if method == "vector" else weights
     logits = np.array([[np.dot(matrix[k], np.log(row)) + intercepts[k] for k in range(classes)] for row in p])
     log_q = np.log(softmax(logits))
-    loss = 0.0
+    loss, own = 0.0, weight_of_the_model(p, labels)
     for i in range(rows):
-        loss -= (rows * log_q[i, labels[i]] + np.dot(p[i], log_q[i])) / (rows + 1) / rows
-    own, strength = np.diag(matrix), parameters["strength"]
+        loss -= (log_q[i, labels[i]] + own * np.dot(p[i], log_q[i])) / (1 + own) / rows
+    themselves, strength = np.diag(matrix), parameters["strength"]
     for k in range(classes):
-        loss += strength * ((own[k] - own.mean()) ** 2 + intercepts[k] ** 2) / classes
+        loss += strength * ((themselves[k] - themselves.mean()) ** 2 + intercepts[k] ** 2) / classes
         for j in range(classes):
             if j != k:
                 loss += strength * matrix[k, j] ** 2 / (classes * (classes - 1))
@@ -175,14 +181,19 @@ def test_no_step_from_the_fit_makes_the_loss_smaller(method):
 @pytest.mark.parametrize("method", ["vector", "dirichlet"])
 def test_a_strong_penalty_leaves_a_temperature(method):
     p, labels = draw()
-    strong = maps.mapped(method, maps.fitted(method, 1e6, p, labels), p)
     temperature = maps.mapped("temperature", maps.fitted("temperature", 0.0, p, labels), p)
-    np.testing.assert_allclose(strong, temperature, atol=1e-4)
+    off = [
+        np.abs(maps.mapped(method, maps.fitted(method, strength, p, labels), p) - temperature).max()
+        for strength in (10, 1000, 10_000)
+    ]
+    # What is left goes with 1 / strength, until the fit stops.
+    assert off[1] < off[0] / 10
+    assert off[2] < 1e-3
 
 
 def test_dirichlet_without_penalty_agrees_with_logistic_regression_on_logarithms():
     p, labels = draw(rows=1000)
-    x, y, weights = with_the_models_own_row(p, labels)
+    x, y, weights = with_what_the_model_says(p, labels)
     theirs = LogisticRegression(C=1e10, tol=1e-9, max_iter=5000).fit(np.log(x), y, weights)
     parameters = maps.fitted("dirichlet", 0.0, p, labels)
     np.testing.assert_allclose(
@@ -270,7 +281,7 @@ def test_the_true_temperature_is_within_its_own_error():
 
 
 @pytest.mark.parametrize(
-    ("method", "data_sets"), [("temperature", 150), ("vector", 100), ("dirichlet", 30), ("isotonic", 30)]
+    ("method", "data_sets"), [("temperature", 150), ("vector", 40), ("dirichlet", 30), ("isotonic", 30)]
 )
 def test_the_spread_is_that_of_fresh_data_sets(method, data_sets):
     fresh = certainty_of(draw(rows=100, seed=999)[0])
@@ -506,7 +517,8 @@ def test_too_high_percentages_are_mended(method):
 
 @pytest.mark.parametrize("method", ["temperature", "vector", "isotonic"])
 def test_scores_are_not_optimistic_where_nothing_is_to_be_gained(method):
-    claimed, learnt, actual, verdicts, seeds = [], [], [], [], 24
+    claimed, learnt, actual, verdicts = [], [], [], []
+    seeds = 16 if method == "vector" else 24  # its strength is chosen anew in each fold
     fresh, fresh_labels = draw(rows=5000, temperature=1.0, seed=999)
     for seed in range(seeds):
         p, labels = draw(rows=60, temperature=1.0, seed=seed)
@@ -581,8 +593,8 @@ def test_rows_without_a_mistake_raise_nothing_above_what_they_support(method):
     assert mended.probability.max() <= 201 / 202 + 1e-12
     if method == "temperature":
         np.testing.assert_array_equal(mended.label, extreme.label)
-        # One row's worth of what the model says limits the mean claim to about what n right of n support.
-        assert np.mean(1 - mended.probability[:200]) > np.mean(1 - p.max(axis=1)) / 202
+        # The bound alone leaves about one mistake of 200 in the claims, and what the model says a few.
+        assert 0.5 < np.sum(1 - mended.probability[:200]) < np.sum(1 - p.max(axis=1)) / 3
 
 
 @pytest.mark.parametrize("mistakes", [0, 1, 3])

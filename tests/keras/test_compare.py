@@ -123,8 +123,10 @@ def test_calibrated_rows_were_mended_by_fits_that_had_not_seen_them(comparison, 
 
         def nll(inverse, unseen=unseen):
             p, rows = before.probabilities[unseen], unseen.sum()
+            wrong = np.sum(before.label[unseen] != labels[unseen])
+            own = 1 / max(wrong, np.sum(1 - p.max(axis=1)), 1)
             log_q = log_softmax(inverse * np.log(p), axis=1)
-            return -(rows * log_q[np.arange(rows), labels[unseen]].mean() + np.sum(p * log_q, axis=1).mean())
+            return -(log_q[np.arange(rows), labels[unseen]] + own * np.sum(p * log_q, axis=1)).mean()
 
         best = minimize_scalar(nll, bounds=(0.05, 20), method="bounded", options={"xatol": 1e-8}).x
         np.testing.assert_allclose(np.array(slopes)[~unseen], best, rtol=1e-3)
