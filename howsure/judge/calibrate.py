@@ -303,7 +303,7 @@ def calibrate(
         >>> for one in (certainty, calibrator(certainty)):
         ...     print(one[1])
         90 ± 2 % '0', or '9' (6 %): leaning. The passes are in doubt themselves; ...
-        98.0 ± 0.6 % '0': sure.
+        97.9 ± 0.6 % '0': sure.
     """
     if method not in maps.METHODS:
         raise InputError(
