@@ -64,6 +64,7 @@ validate: .venv/.ready        ## slow: are the error bars honest, which method i
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.methods
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.known_digits
 	.venv/bin/python -m validation.tuning
+	.venv/bin/python -m validation.intervals
 	.venv/bin/python -m validation.sentences
 
 clean:

@@ -13,9 +13,10 @@ from howsure.errors import (
 )
 from howsure.judge.abstain import Abstention, abstain
 from howsure.judge.calibrate import Calibrator, MultilabelCalibrator, calibrate
-from howsure.judge.evaluate import Evaluation, MultilabelEvaluation, Score, evaluate
+from howsure.judge.evaluate import Evaluation, MultilabelEvaluation, evaluate
 from howsure.judge.familiarity import Familiarity, familiarity
 from howsure.judge.handover import hand_over
+from howsure.judge.scores import Score
 from howsure.judge.sets import PredictionSets, prediction_sets
 from howsure.methods.augmentation import Augmentation
 from howsure.methods.ensemble import Ensemble

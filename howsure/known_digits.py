@@ -20,8 +20,8 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 
 from howsure.errors import InputError
-from howsure.judge.evaluate import SMALLEST, Score
 from howsure.judge.labelled import check_certainty
+from howsure.judge.scores import SMALLEST, Score
 from howsure.results.certainty import Certainty
 from howsure.results.verdict import COIN_FLIP, Thresholds, judge
 from howsure.statistics import entropy_of

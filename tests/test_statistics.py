@@ -1,10 +1,21 @@
 """Shared formulas, against scipy, simulation and tables of Student's t."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from howsure.statistics import entropy_correction, entropy_of, widening
+from howsure.statistics import (
+    FLIPS,
+    entropy_correction,
+    entropy_of,
+    proportion_interval,
+    simultaneous_reach,
+    skewed_interval,
+    symmetric_interval,
+    widening,
+)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10, 1000])
@@ -43,3 +54,72 @@ def test_widening_of_many_at_once_and_of_too_few():
     assert np.isnan(many[3:]).all()
     assert np.all(np.diff(widening(np.arange(2, 200))) < 0)
     assert float(widening(10**6)) == pytest.approx(1, abs=1e-5)
+
+
+# --- intervals ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("hits", "total"), [(0, 20), (20, 20), (3, 50), (700, 1000)])
+def test_a_share_has_the_exact_interval_of_scipy(hits, total):
+    theirs = stats.binomtest(hits, total).proportion_ci(0.9)
+    assert proportion_interval(hits, total, 0.9) == pytest.approx((theirs.low, theirs.high))
+    assert proportion_interval(0, 0) == (0, 1)
+
+
+@pytest.mark.parametrize("jumps", [1, 2, 5, 20, 100])
+def test_a_sum_of_jumps_has_nearly_the_exact_interval_of_a_poisson_number(jumps):
+    parts = (np.arange(10**5) < jumps) - jumps / 10**5
+    low, high = skewed_interval(jumps, parts)
+    exact = stats.chi2.ppf(0.025, 2 * jumps) / 2, stats.chi2.ppf(0.975, 2 * jumps + 2) / 2  # Garwood 1936
+    # Within half a jump below, as counts are whole and the interval is not; never short above, and from five
+    # jumps on hardly too long.
+    assert abs(max(low, 0) - exact[0]) < 0.5
+    assert exact[1] - 0.5 < high
+    assert high < exact[1] + 2 or jumps < 5
+
+
+def test_without_skewness_it_is_the_normal_interval():
+    parts = np.tile([-0.1, 0.1], 200)
+    assert skewed_interval(3.0, parts) == pytest.approx((3 - 1.96 * 2, 3 + 1.96 * 2), abs=1e-3)
+    assert skewed_interval(3.0, np.zeros(5)) == symmetric_interval(3.0, np.zeros(5)) == (3.0, 3.0)
+
+
+def test_the_symmetric_interval_is_that_of_a_t_test_and_wider_where_few_rows_count():
+    x = np.random.default_rng(0).normal(size=2000)
+    parts = (x - x.mean()) / np.sqrt(2000 * 1999)
+    theirs = stats.ttest_1samp(x, 0).confidence_interval(0.95)
+    assert symmetric_interval(x.mean(), parts) == pytest.approx((theirs.low, theirs.high), abs=1e-5)
+    for jumps in (3, 6, 20):
+        few = (np.arange(10_000) < jumps) - jumps / 10_000
+        low, high = symmetric_interval(0.0, few)
+        assert high == -low == pytest.approx(np.sqrt(jumps) * stats.t.ppf(0.975, 2 * jumps), rel=0.01)
+
+
+def test_few_jumps_are_taken_for_more_than_chance_about_as_rarely_as_a_sign_test_takes_them():
+    for jumps, sign in ((3, 0.25), (4, 0.125), (5, 0.0625), (6, 0.031), (9, 0.004)):
+        few = (np.arange(1000) < jumps) - jumps / 1000
+        assert (symmetric_interval(jumps, few)[0] > 0) == (sign < 0.07)
+
+
+@pytest.mark.parametrize("members", [2, 3, 8])
+def test_pairs_that_are_to_hold_together_need_the_studentized_range(members):
+    """Of independent scores of the same error: Tukey's range, as scipy has it."""
+    values = np.random.default_rng(1).normal(size=(members, 2000))
+    found = simultaneous_reach(values, [*combinations(range(members), 2)])
+    reach = stats.studentized_range.ppf(0.95, members, np.inf) / np.sqrt(2)
+    step = 0.01
+    ends = (stats.studentized_range.cdf(np.sqrt(2) * (reach + by), members, np.inf) for by in (step, -step))
+    density = np.subtract(*ends) / (2 * step)
+    # Four errors of a quantile of so many draws, and what scores of 2,000 rows are correlated by chance.
+    assert abs(found - reach) < 4 * np.sqrt(0.95 * 0.05 / FLIPS) / density + 0.05
+    same = np.tile(values[0], (3, 1))
+    assert simultaneous_reach(same, [(0, 1), (0, 2)]) == pytest.approx(stats.norm.ppf(0.975))
+
+
+def test_signs_of_few_differences_tell_as_little_as_a_sign_test():
+    """The p-value of k equal differences is 2 / 2^k; at the reach, as many of the drawn ones lie beyond."""
+    for jumps in (3, 4, 5, 6, 8):
+        values = np.zeros((2, 500))
+        values[0, :jumps] = 1
+        told = np.sqrt(jumps) > simultaneous_reach(values, [(0, 1)])
+        assert told == (2 / 2**jumps < 0.05)

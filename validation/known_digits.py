@@ -20,7 +20,7 @@ from keras import layers
 import howsure
 from howsure.compare.run import default_methods
 from howsure.datasets import KnownDigits, coin_flip_scores, known_digits, mnist
-from howsure.judge.evaluate import Score
+from howsure.judge.scores import Score
 from howsure.training.members import train_members
 
 SIZES = (1_000, 4_000, 16_000)

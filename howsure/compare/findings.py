@@ -1,7 +1,7 @@
 """A `Comparison` as sentences: which method is better here, by how much, whether the rows can tell, and why.
 
-Every sentence follows from paired intervals. Where these hold 0, no difference is claimed: a method "may be
-as good", or the rows "cannot tell".
+Every sentence follows from paired intervals, which hold together for all pairs of methods. Where one holds 0,
+or is not known, no difference is claimed: a method "may be as good", or the rows "cannot tell".
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
-from howsure.judge.calibrate import without_mistakes
-from howsure.judge.evaluate import Score
+from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
 from howsure.judge.words import value_and_interval
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
+from howsure.results.certainty import Certainty
 from howsure.words import UNIT, counted, listed, rate, upper
 
 
@@ -81,32 +82,71 @@ class Finding:
 
 
 def lead(comparison: Comparison) -> str:
-    """The comparison in one sentence.
+    """The comparison in a sentence or two.
 
     The method it names is the cheapest of those that are truer than the yardstick by more than chance and may
-    be as good as the best.
+    be as good as the best; where something has changed too, if there is such a one.
     """
     yardstick = comparison.methods[0]
-    ranking = comparison.ranked("nll")
     if len(comparison.methods) == 1:
         return f"There is only {the(comparison, yardstick)}, so there is nothing to compare."
+    ranking = comparison.ranked("nll")
     if ranking.best is None:
         return "Nothing could be compared."
     truer = better(comparison, "nll")
-    truer = [method for method in truer if method not in comparison.unsupported]
-    if not truer and comparison.unsupported:
-        return (
-            f"Take {the(comparison, yardstick)}: nothing else here is known to have truer percentages. "
-            f"Calibration does not count. {without_mistakes(len(comparison.truth))}."
-        )
+    than = the(comparison, yardstick)
     if not truer:
-        return (
-            f"Take {the(comparison, yardstick)}: nothing else here has truer percentages by more than chance."
+        few = _few(comparison)
+        return _joined(
+            f"Take {than}: nothing else here is known to have truer percentages. {few}"
+            if few
+            else f"Take {than}: nothing else here has truer percentages by more than chance.",
+            _truer_when_changed(comparison),
         )
     among = [method for method in truer if method in ranking.tied] or truer
-    chosen = min(among, key=lambda method: comparison.costs[method])
-    than = the(comparison, yardstick)
-    return f"Take {the(comparison, chosen)}: its percentages are truer than those of {than}."
+    steady = [method for method in among if not _worse_when_changed(comparison, method)]
+    chosen = min(steady or among, key=lambda method: comparison.costs[method])
+    said = f"Take {the(comparison, chosen)}: its percentages are truer than those of {than}"
+    worse = _worse_when_changed(comparison, chosen)
+    return f"{said}, but less true where {comparison.kind}s are {_quoted(worse)}." if worse else f"{said}."
+
+
+def _worse_when_changed(comparison: Comparison, method: str) -> list[str]:
+    """Changed sets of rows on which a method's percentages are less true than the yardstick's."""
+    gaps = {
+        rows: comparison.difference(method, comparison.methods[0], "nll", rows) for rows in comparison.sets
+    }
+    return [rows for rows, gap in gaps.items() if rows != AS_THEY_ARE and gap.low > 0]
+
+
+def _truer_when_changed(comparison: Comparison) -> str:
+    """What is truer than the yardstick only where something has changed, in a sentence; empty for none."""
+    found: dict[str, list[str]] = {}
+    for rows in comparison.sets[1:]:
+        for method in better(comparison, "nll", rows):
+            found.setdefault(method, []).append(rows)
+    steady = [method for method in found if not _worse_when_changed(comparison, method)]
+    if not steady:
+        return ""
+    most = max(steady, key=lambda method: (len(found[method]), -comparison.costs[method]))
+    where = _quoted(found[most])
+    return f"But where {comparison.kind}s are {where}, {the(comparison, most)} has truer ones."
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return listed([f"'{name}'" for name in names])
+
+
+def _few(comparison: Comparison) -> str:
+    """That there are too few mistakes to tell anything by; empty where there are enough."""
+    wrong = comparison.mistakes
+    fewest = min(wrong, key=lambda method: wrong[method])
+    if wrong[fewest] >= LEAST_MISTAKES:
+        return ""
+    return (
+        f"{upper(the(comparison, fewest))} makes {counted(wrong[fewest], 'mistake')} here; with fewer than "
+        f"{LEAST_MISTAKES}, nobody can tell how far chance goes."
+    )
 
 
 def better(comparison: Comparison, name: str, rows: str = AS_THEY_ARE) -> list[str]:
@@ -174,11 +214,13 @@ class _Beside:
 
     @property
     def claimed(self) -> float:
-        return float(np.mean(self.comparison.certainties[self.method].probability))
+        return float(np.mean(self._certainty.probability))
 
     @property
-    def claimed_by_yardstick(self) -> float:
-        return float(np.mean(self.comparison.certainties[self.comparison.methods[0]].probability))
+    def claimed_where_right(self) -> tuple[float, float]:
+        right = self._right(self.comparison.methods[0])
+        own, its = (each.probability[right] for each in (self._certainty, self._yardstick))
+        return (float(np.mean(own)), float(np.mean(its))) if right.any() else (np.nan, np.nan)
 
     @property
     def right(self) -> float:
@@ -188,11 +230,29 @@ class _Beside:
     def right_at_least(self) -> float:
         return self.comparison.score(self.method, "accuracy").low
 
+    @property
+    def mended(self) -> tuple[int, int]:
+        own, its = self._right(self.method), self._right(self.comparison.methods[0])
+        return int(np.sum(own & ~its)), int(np.sum(its & ~own))
+
+    @property
+    def disagreement(self) -> Score:
+        right, agreed = self._right(self.method), -self._certainty.mutual_information
+        return told_apart(agreed[right], agreed[~right])[0].score(0.95)
+
     def gap(self, score: str) -> Score:
         return self.comparison.difference(self.method, self.comparison.methods[0], score)
 
-    def gaps_to(self, kind: type) -> list[Score]:
-        return [self.comparison.difference(self.method, name, "nll") for name in self._bare(kind)]
+    @property
+    def _certainty(self) -> Certainty:
+        return self.comparison.certainties[self.method]
+
+    @property
+    def _yardstick(self) -> Certainty:
+        return self.comparison.certainties[self.comparison.methods[0]]
+
+    def _right(self, method: str) -> NDArray[np.bool_]:
+        return np.asarray(self.comparison.certainties[method].label == self.comparison.truth)
 
     @property
     def _kind(self) -> Method:
@@ -208,8 +268,7 @@ class _Beside:
 
 def _why_calibrated(comparison: Comparison, name: str, base: str) -> Iterator[str]:
     nll = comparison.difference(name, base, "nll")
-    if name in comparison.unsupported:
-        yield f"{without_mistakes(len(comparison.truth))}."
+    if not np.isfinite(nll.low):
         return
     temperature = float(comparison.certainties[name].method["calibration"]["temperature"])
     if not nll.excludes_zero:
@@ -234,11 +293,6 @@ def _ranked(comparison: Comparison, name: str) -> str:
     rows = counted(len(comparison.truth), comparison.kind)
     if ranking.best is None:
         return f"That is not defined for these {rows}."
-    if name == "nll" and ranking.best in comparison.unsupported:
-        return (
-            f"{upper(rows)} cannot tell: {the(comparison, ranking.best)} gives the true class most, but "
-            "without a mistake among them nothing limits what it claims."
-        )
     first, does = upper(the(comparison, ranking.best)), _does(comparison, ranking.best, name)
     if len(comparison.methods) == 1:
         return f"There is only {the(comparison, yardstick)}: {does}."
@@ -252,7 +306,11 @@ def _ranked(comparison: Comparison, name: str) -> str:
             f"{upper(rows)} cannot tell who is best. {first} comes first: {does}. But each of the others "
             "may be as good."
         )
-        return _joined(said, _better_than(comparison, yardstick, surely))
+        return _joined(
+            said,
+            _better_than(comparison, yardstick, surely),
+            _few(comparison) if name != "accuracy" else "",
+        )
     said = f"{first} {'comes first' if len(ranking.tied) > 1 else f'has {WORDINGS[name].has}'}: {does}"
     if ranking.best == yardstick:
         return _joined(f"{said}.", _as_good(others))

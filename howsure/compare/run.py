@@ -6,6 +6,8 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,18 +17,18 @@ from howsure.assess import assess
 from howsure.data.labels import check_labels
 from howsure.data.rows import quoted
 from howsure.errors import HowsureWarning, InputError
-from howsure.judge.calibrate import cross_calibrated, without_mistakes
+from howsure.judge.calibrate import cross_calibrated
 from howsure.judge.evaluate import (
     OUTSIDE,
     Evaluation,
     OutsideEvaluation,
-    Score,
     evaluate,
     told_apart,
     with_outside,
 )
 from howsure.judge.familiarity import Familiarity
 from howsure.judge.labelled import check_certainty
+from howsure.judge.scores import Score
 from howsure.methods.choices import possible_methods
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
@@ -36,6 +38,7 @@ from howsure.models.protocol import PassModel
 from howsure.results.certainty import Certainty
 from howsure.sampling.randomness import sites_of
 from howsure.shifts import STANDARD, Shift
+from howsure.statistics import simultaneous_reach
 
 Floats = NDArray[np.float64]
 
@@ -99,20 +102,38 @@ class Comparison:
         score: Score = getattr(self._evaluation(method, name, rows), name)
         return score
 
-    @property
-    def unsupported(self) -> tuple[str, ...]:
-        """Calibrated methods whose own rows contain no mistake: nothing limits what they claim."""
-        return tuple(
-            name for name, base in self.calibrations.items() if self.score(base, "accuracy").value == 1
-        )
-
     def difference(self, method: str, other: str, name: str, rows: str = AS_THEY_ARE) -> Score:
-        """Paired difference of one score, the first method less the other, over the same resampled rows.
+        """Paired difference of one score, the first method less the other, row by row.
+
+        The intervals of all pairs hold together in 95 % of cases, so the best may be picked from the same
+        rows that compare it; likewise those of all methods beside the yardstick, which are fewer.
 
         Raises:
             InputError: As from `score`.
         """
-        return self._evaluation(method, name, rows).minus(self._evaluation(other, name, rows))[name]
+        one, two = (self._evaluation(each, name, rows).measured(name) for each in (method, other))
+        return one.minus(two, self._reach(name, rows, self.methods[0] in (method, other)))
+
+    def _reach(self, name: str, rows: str, beside_yardstick: bool) -> float:
+        """Standard errors that a difference needs to hold together with the others."""
+        key = name, rows, beside_yardstick
+        if key not in self._reaches:
+            rivals = self.rivals(name, rows)
+            added = np.stack([self._evaluation(each, name, rows).measured(name).added for each in rivals])
+            pairs = [*combinations(range(len(rivals)), 2)]
+            among = pairs[: len(rivals) - 1] if beside_yardstick else pairs
+            known = [pair for pair in among if np.isfinite(added[list(pair)]).all()]
+            self._reaches[key] = simultaneous_reach(np.nan_to_num(added), known) if known else np.nan
+        return self._reaches[key]
+
+    @cached_property
+    def _reaches(self) -> dict[tuple[str, str, bool], float]:
+        return {}
+
+    @property
+    def mistakes(self) -> dict[str, int]:
+        """How many of the rows as they are each method gets wrong."""
+        return {name: int(np.sum(each.label != self.truth)) for name, each in self.certainties.items()}
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
         """Who is best in a score, and who cannot be told from it; familiarities too, where they have it."""
@@ -160,7 +181,8 @@ class Ranking:
         name: The score.
         rows: The set of rows.
         best: The method, or familiarity, with the best value, or None where the score is not defined for any.
-        tied: The best one, and those whose paired difference from it may be chance, in order of methods.
+        tied: The best one, and those whose paired difference from it may be chance, in order of methods. With
+            too few mistakes to tell, that is all of them.
     """
 
     name: str
@@ -201,7 +223,7 @@ def compare(
             rows from outside is compared with the entropy of each method.
         calibrated: Whether each method is also shown after temperature scaling. Every row is mended by a fit
             to others, in all its guises; needs 10 rows.
-        seed: Of masks, folds and bootstrap.
+        seed: Of masks, folds and the draws of chance in calibration errors.
         batch_size: As in `assess`.
         outputs: As in `assess`.
         class_names: As in `assess`.
@@ -217,11 +239,11 @@ def compare(
     Example:
         >>> comparison = howsure.compare(model, x, labels, shifts={}, outside={"letters": letters})
         >>> print(comparison.score("MC dropout", "nll"))
-        0.232 (0.196 to 0.269)
+        0.232 (0.199 to 0.271)
         >>> comparison.ranked("nll").best
-        'softmax, calibrated'
+        'softmax'
         >>> print(comparison.score("MC dropout", "outside_auroc", "letters"))
-        0.832 (0.792 to 0.870)
+        0.832 (0.785 to 0.870)
     """
     probe = assess(model, _first(x, 1), method=Softmax(), outputs=outputs, class_names=class_names)
     check_certainty(probe)
@@ -294,10 +316,6 @@ def compare(
     if calibrated and len(truth) >= 10:
         for name in list(said):
             first, *others = (said[name][which] for which in sets)
-            if np.array_equal(first.label, truth):
-                warnings.warn(
-                    HowsureWarning(f"Calibration of '{name}': {without_mistakes(len(truth))}."), stacklevel=2
-                )
             mended, far = cross_calibrated(
                 first, truth, others, [said[name][which] for which in strangers], seed=seed
             )

@@ -13,6 +13,7 @@ from scipy.stats import binom, binomtest
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty, check_share, truth_of, warn_below_chance
 from howsure.results.certainty import Certainty
+from howsure.words import counted
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -110,10 +111,10 @@ def abstain(
     more often on average. It need not rise steadily. If it crosses c times, the promise is broken with a
     probability of c · δ at most.
 
-    k₀ = log δ / log(1 − risk), rounded up, is the least k that passes without a mistake. One wrong label
-    among the most certain rows ends everything there, so where n is large enough a second sequence starts
-    at n/2: each has δ/2, and the second has all of δ if the first got that far (the fallback procedure,
-    Wiens 2003). A k that would part rows of equal confidence is passed over.
+    The least k that passes without a mistake is log δ / log(1 − risk), rounded up. One mistake among these
+    would end everything there. So further sequences start at n/2, n/4 and so on, where more mistakes pass,
+    down to twice that least k. J of them have δ/J each, and one that comes to the start of the next hands its
+    part on (the fallback procedure, Wiens 2003). A k that would part rows of equal confidence is passed over.
 
     Args:
         certainty: Of n rows that the model was not trained on. Its top probability only ranks them, and
@@ -141,13 +142,12 @@ def abstain(
     rows, level = len(truth), 1 - confidence
     least = _least_rows(risk, level)
     promise = f"a risk of {100 * risk:g} % with {100 * confidence:g} % confidence"
-    mend = f"Label more rows ({least:,} without a mistake among them would do), or allow a higher risk"
     if rows < least:
         raise InputError(
             f"Too few labelled rows to promise {promise}",
             expected=f"at least {least:,}",
             received=f"{rows:,}",
-            mend=mend,
+            mend=f"Label more rows ({least:,} without a mistake among them would do), or allow a higher risk",
         )
     order = np.argsort(-certainty.probability, kind="stable")
     ranked = certainty.probability[order]
@@ -156,13 +156,7 @@ def abstain(
     starts = _starts(rows, risk, level)
     last = _last_to_pass(binom.cdf(wrong, accepted, risk), accepted, starts)
     if last is None:
-        first = int(np.searchsorted(accepted, starts[0][0]))
-        raise InputError(
-            f"These {rows:,} labelled rows do not allow to promise {promise}",
-            expected=f"fewer mistakes among the {accepted[first]:,} most certain",
-            received=f"{wrong[first]:,}",
-            mend=mend,
-        )
+        raise _not_allowed(promise, rows, accepted, wrong, starts, risk, level)
     number = int(accepted[last])
     interval = binomtest(rows - number, rows).proportion_ci(0.95)
     return Abstention(
@@ -184,10 +178,52 @@ def _least_rows(risk: float, level: float) -> int:
 
 def _starts(rows: int, risk: float, level: float) -> list[tuple[int, float]]:
     """Where sequences start, a number of accepted rows, and the part of the level that each has."""
-    early = _least_rows(risk, level / 2)
-    if early > rows // 2:
-        return [(_least_rows(risk, level), level)]
-    return [(early, level / 2), (rows // 2, level / 2)]
+    count = 1
+    while rows // 2**count >= 2 * _least_rows(risk, level / (count + 1)):
+        count += 1
+    halves = [rows // 2**number for number in range(count - 1, 0, -1)]
+    return [(start, level / count) for start in (_least_rows(risk, level / count), *halves)]
+
+
+def _not_allowed(
+    promise: str,
+    rows: int,
+    accepted: Integers,
+    wrong: Integers,
+    starts: Sequence[tuple[int, float]],
+    risk: float,
+    level: float,
+) -> InputError:
+    """What the start with the smallest share of mistakes needs, and how many rows would do if it stays."""
+    places = [int(np.searchsorted(accepted, start)) for start, _ in starts]
+    best = min(places, key=lambda place: wrong[place] / accepted[place])
+    part = starts[places.index(best)][1]
+    most, mistakes = int(accepted[best]), int(wrong[best])
+    passing = np.flatnonzero(binom.cdf(np.arange(mistakes), most, risk) <= part)
+    enough = _rows_enough(rows, most, mistakes, risk, level)
+    return InputError(
+        f"These {rows:,} labelled rows do not allow to promise {promise}",
+        expected=f"at most {counted(len(passing) - 1, 'mistake')} among the {most:,} most certain"
+        if len(passing)
+        else f"fewer rows as certain as the {most:,} most certain, which all have to go the same way",
+        received=f"{mistakes:,}",
+        mend=f"Label more rows (about {enough:,} would do, if mistakes stay as rare among the most "
+        "certain), or "
+        "allow a higher risk"
+        if enough
+        else f"Allow a higher risk: of these rows {100 * mistakes / most:.2g} % are wrong, and more "
+        "labels help only "
+        "if rows that are more certain still are wrong less often",
+    )
+
+
+def _rows_enough(rows: int, accepted: int, wrong: int, risk: float, level: float) -> int | None:
+    """About how many rows would do, if shares stay; None if a thousand times as many would not."""
+    for factor in np.geomspace(1, 1000, 200):
+        part = _starts(int(rows * factor), risk, level)[0][1]
+        if binom.cdf(math.ceil(wrong * factor), int(accepted * factor), risk) <= part:
+            return int(float(f"{rows * factor:.1e}"))
+    return None
 
 
 def _last_to_pass(p_value: Floats, accepted: Integers, starts: Sequence[tuple[int, float]]) -> int | None:

@@ -6,7 +6,7 @@ The maps themselves are in `howsure.judge.maps`; here are the fitted `Calibrator
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import overload
@@ -16,9 +16,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge import maps
-from howsure.judge.evaluate import Evaluation, Score, evaluate
-from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of, truth_of_labels
+from howsure.judge.calibration_words import (
+    helps,
+    listed,
+    mistakes_of,
+    off_in_words,
+    supported_in_words,
+    too_few_mistakes,
+    warnings_of,
+)
+from howsure.judge.evaluate import Evaluation, evaluate
+from howsure.judge.labelled import check_certainty, truth_of, truth_of_labels
 from howsure.judge.maps import Parameters
+from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.statistics import entropy_of
@@ -28,9 +38,6 @@ Integers = NDArray[np.int64]
 
 REPLICAS = 50
 """Fits to reweighted rows; a standard error from 50 is itself known to a tenth."""
-
-HANDFUL = 5
-"""Labelled rows of a class below which a warning names the class."""
 
 
 # --- the result ---------------------------------------------------------------------------------------
@@ -44,7 +51,8 @@ class Calibrator:
         method: `temperature`, `vector`, `dirichlet` or `isotonic`.
         parameters: Read-only arrays by name. `temperature` (), above 1 where percentages are lowered;
             `weights` (K,), or (K, K) from the class in the column to that in the row; `intercepts` (K,);
-            `strength` () of the penalty; `claimed` and `share` (K, M), the corners of each class's line.
+            `strength` () of the penalty; `claimed` and `share` (K, M), the corners of each class's line;
+            `most` () the largest probability that it gives, (n + 1) / (n + 2) for n labelled rows.
         replicas: The same, fitted to rows with random weights (Bayesian bootstrap, Rubin 1981).
         rows: Number of labelled rows.
         class_names: K names.
@@ -71,9 +79,9 @@ class Calibrator:
     def helps(self) -> str:
         """`better` or `worse` where the interval of the difference in NLL says so, else `cannot tell`.
 
-        Rows without a mistake cannot tell, whatever the method.
+        Rows with fewer than five mistakes cannot tell, whatever the method.
         """
-        return _helps(self.before, self.after)
+        return helps(self.before, self.after)
 
     def __call__(self, certainty: Certainty) -> Certainty:
         """The same rows with calibrated probabilities, and what follows from them.
@@ -104,12 +112,10 @@ class Calibrator:
         """
         p = self._probabilities_of(certainty)
         centre = maps.mapped(self.method, self.parameters, p)
-        total, squares = np.zeros_like(p), np.zeros_like(p)
+        squares = np.zeros_like(p)
         for replica in self.replicas:
-            step = maps.mapped(self.method, replica, p) - centre
-            total, squares = total + step, squares + step**2
-        count = len(self.replicas)
-        return np.asarray(np.sqrt(np.maximum(squares - total**2 / count, 0.0) / (count - 1)))
+            squares += (maps.mapped(self.method, replica, p) - centre) ** 2
+        return np.asarray(np.sqrt(squares / len(self.replicas)))
 
     def _probabilities_of(self, certainty: Certainty) -> Floats:
         check_certainty(certainty, self.class_names)
@@ -117,18 +123,19 @@ class Calibrator:
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""
-        before, after = (100 * scores.ece.value for scores in (self.before, self.after))
         verdict = {
             "better": "Taken together, they became better, by more than chance explains.",
-            "worse": "Taken together, they became worse.",
+            "worse": "Taken together, they became worse, by more than chance explains.",
             "cannot tell": "Whether they became better, these rows cannot tell.",
         }[self.helps]
         return " ".join(
             [
                 f"Calibration by '{self.method}', learnt from {self.rows:,} rows with known answers.",
                 *([self._temperature_in_words()] if self.method == "temperature" else []),
-                "On rows it had not learnt from, percentages were off by "
-                f"{before:.1f} points on average before, and by {after:.1f} after.",
+                f"No percentage is above {supported_in_words(self.rows)}: so many rows support no more.",
+                f"On rows it had not learnt from, percentages were off by {off_in_words(self.before.ece)} "
+                "before, and by "
+                f"{off_in_words(self.after.ece)} after.",
                 verdict,
                 *self.warnings,
                 "Whether the model was trained on these rows cannot be known; if so, none of this holds.",
@@ -139,7 +146,7 @@ class Calibrator:
         temperature = float(self.parameters["temperature"])
         margin = 1.96 * float(np.std([each["temperature"] for each in self.replicas], ddof=1))
         shown = f"(temperature {temperature:.2f} ± {margin:.2f}, where 1 changes nothing)"
-        if self.before.accuracy.value == 1:
+        if mistakes_of(self.before) < LEAST_MISTAKES:
             return f"How far to change the model's percentages, these rows cannot say {shown}."
         if abs(temperature - 1) <= margin:
             return f"The model's percentages need no change that these rows could show {shown}."
@@ -190,8 +197,8 @@ class MultilabelCalibrator:
         if certainty.label_names != self.label_names:
             raise InputError(
                 "These rows have other labels than those that were learnt from",
-                expected=_listed(self.label_names),
-                received=_listed(certainty.label_names),
+                expected=listed(self.label_names),
+                received=listed(certainty.label_names),
             )
         mended = [each(certainty.of_label(name)) for name, each in self.of_label.items()]
 
@@ -226,7 +233,7 @@ class MultilabelCalibrator:
             [
                 f"Calibration of {len(self.of_label)} labels by '{first.method}', each by itself, "
                 f"learnt from {first.rows:,} rows with known answers.",
-                *(f"Percentages of {_listed(names)} {said}." for said, names in found.items() if names),
+                *(f"Percentages of {listed(names)} {said}." for said, names in found.items() if names),
                 *self.warnings,
             ]
         )
@@ -262,12 +269,18 @@ def calibrate(
     - `temperature`: q = softmax(log p / T) (Guo and others 2017). The log p of one pass are logits up
       to a constant in each row, which changes nothing. Keeps every label.
     - `vector`: q = softmax(w · log p + b), a weight and an intercept for each class (Guo and others 2017).
-    - `dirichlet`: q = softmax(W log p + b), W (K, K), off-diagonal weights and b penalised, how much by
-      cross-validation (Kull and others 2019).
+    - `dirichlet`: q = softmax(W log p + b), W (K, K) (Kull and others 2019).
     - `isotonic`: an increasing line for each class against the rest, then normalised (Zadrozny and Elkan
-      2002); shares stay 1/2N away from 0 and 1. May make classes equal.
+      2002). May make classes equal.
 
-    Logarithms are of at least 2·10⁻¹⁶.
+    Of `vector` and `dirichlet`, all that goes beyond a temperature is penalised, how much by
+    cross-validation. Logarithms are of at least 2·10⁻¹⁶.
+
+    A fit without mistakes would raise percentages without end. Two things limit it. One mistake's worth of
+    rows is added that are as the model says itself, 1 to the m mistakes seen, or to those that it claims if
+    these are more: a prior that nothing changes (Huang and others 2020). And no calibrated probability is
+    above (n + 1) / (n + 2), what the rule of succession (Laplace 1774) gives to the next answer after n right
+    ones: what lies above is spread evenly over classes.
 
     Of a `MultilabelCertainty` each label is calibrated by itself, as rows of the two classes `no` and `yes`.
     There `temperature` only stretches or shrinks the log-odds, and `vector` shifts them too (Platt scaling).
@@ -277,7 +290,7 @@ def calibrate(
         labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`; None takes
             `certainty.truth`.
         method: One of the four; `temperature` needs the fewest rows.
-        seed: Of the folds, the replicas and the bootstrap of the scores; the same seed gives the same result.
+        seed: Of the folds, the replicas and the draws of chance; the same seed gives the same result.
 
     Raises:
         InputError: Unknown method, no `Certainty`, one that is calibrated already or has the same
@@ -290,7 +303,7 @@ def calibrate(
         >>> for one in (certainty, calibrator(certainty)):
         ...     print(one[1])
         90 ± 2 % '0', or '9' (6 %): leaning. The passes are in doubt themselves; ...
-        98.2 ± 0.6 % '0': sure.
+        97.9 ± 0.6 % '0': sure.
     """
     if method not in maps.METHODS:
         raise InputError(
@@ -306,15 +319,14 @@ def calibrate(
     counts = np.bincount(truth, minlength=classes)
     _check_rows(method, p, counts, certainty.class_names)
     parameters = maps.chosen(method, seed, p, truth)
-    strength = float(parameters.get("strength", 0.0))
+    strength = maps.weaker(parameters)
     random = np.random.default_rng(seed)
     weights = (random.exponential(size=len(p)) for _ in range(REPLICAS))
     replicas = tuple(maps.fitted(method, strength, p, truth, each / each.mean()) for each in weights)
     held_out = maps.out_of_fold(method, seed, p, truth, partial(maps.chosen, method, seed))
     before = evaluate(certainty, truth, seed=seed)
-    without = np.array_equal(certainty.label, truth)
-    if without and method != "isotonic":
-        warnings.warn(HowsureWarning(f"{without_mistakes(len(p))}."), stacklevel=2)
+    if np.array_equal(certainty.label, truth):
+        warnings.warn(HowsureWarning(too_few_mistakes(0, len(p))), stacklevel=2)
     after = evaluate(replace(certainty, probabilities=held_out), truth, seed=seed)
     return Calibrator(
         method=method,
@@ -324,7 +336,7 @@ def calibrate(
         class_names=certainty.class_names,
         before=before,
         after=after,
-        warnings=tuple(_warnings(method, parameters, counts, certainty.class_names, before, after)),
+        warnings=tuple(warnings_of(method, parameters, counts, certainty.class_names, before, after)),
     )
 
 
@@ -369,20 +381,6 @@ def _changed(certainty: Certainty, method: str, parameters: Parameters, rows: in
     )
 
 
-def without_mistakes(rows: int) -> str:
-    """What a fit to so many labelled rows, none of them mistaken, is worth, in sentences.
-
-    After n right answers in n, Laplace's rule of succession gives the next the probability (n + 1) / (n + 2).
-    """
-    decimals = max(1, len(str(rows + 2)) - 2)  # few enough that it stays below 100
-    most = (rows + 1) * 10 ** (decimals + 2) // (rows + 2) / 10**decimals
-    return (
-        f"The {rows:,} labelled rows contain no mistake, so nothing in them limits how far calibration may "
-        f"raise percentages. So many rows support no percentage above about {most:.{decimals}f}\u00a0%, "
-        "and higher ones are not to be trusted"
-    )
-
-
 def cross_calibrated(
     certainty: Certainty,
     truth: Integers,
@@ -422,23 +420,11 @@ def cross_calibrated(
     return mended, [_changed(each, "temperature", overall, len(p)) for each in others]
 
 
-def _helps(before: Evaluation, after: Evaluation) -> str:
-    if before.accuracy.value == 1:
-        return "cannot tell"
-    nll = after.minus(before)["nll"]
-    return "better" if nll.high < 0 else "worse" if nll.low > 0 else "cannot tell"
-
-
 def _read_only(parameters: Parameters) -> Parameters:
     arrays = {name: np.array(value, dtype=np.float64) for name, value in parameters.items()}
     for array in arrays.values():
         array.flags.writeable = False
     return arrays
-
-
-def _listed(names: Iterable[str]) -> str:
-    given = [f"'{name}'" for name in names]
-    return ", ".join(given[:5]) + (f" and {len(given) - 5} more" if len(given) > 5 else "")
 
 
 def _probabilities_of(certainty: Certainty) -> Floats:
@@ -465,56 +451,6 @@ def _check_rows(method: str, p: Floats, counts: Integers, class_names: tuple[str
         raise InputError(
             f"Classes without labelled rows cannot be calibrated by '{method}'",
             expected="at least one row of each class",
-            received=f"none of {_listed(missing)}",
+            received=f"none of {listed(missing)}",
             mend='Label rows of them, or use method="temperature"',
         )
-
-
-def _warnings(
-    method: str,
-    parameters: Parameters,
-    counts: Integers,
-    class_names: tuple[str, ...],
-    before: Evaluation,
-    after: Evaluation,
-) -> list[str]:
-    """What a reader should know, in sentences.
-
-    The rows expected are rules of thumb: ten for each number learnt (Peduzzi and others 1996), at least 100;
-    for `isotonic` 1000 (Niculescu-Mizil and Caruana 2005).
-    """
-    rows, classes = int(counts.sum()), len(counts)
-    learnt = {"temperature": 1, "vector": 2 * classes, "dirichlet": classes * (classes + 1), "isotonic": 100}
-    expected = max(10 * learnt[method], 100)
-    sentences = []
-    if rows < expected:
-        sentences.append(f"There are {rows:,} labelled rows; '{method}' should have {expected:,} or more.")
-    for some, text in (
-        (counts == 0, "No labelled row is of"),
-        ((counts > 0) & (counts < HANDFUL), f"Fewer than {HANDFUL} labelled rows each are of"),
-    ):
-        if some.any():
-            sentences.append(f"{text} {_listed(class_names[k] for k in np.flatnonzero(some))}.")
-    if before.accuracy.high < 1 / classes:
-        sentences.append(BELOW_CHANCE)
-    if before.accuracy.value == 1 and method != "isotonic":
-        sentences.append(f"{without_mistakes(rows)}.")
-    elif _at_limit(method, parameters):
-        sentences.append(
-            "The fit ended at its limit, as where every answer is right, or none is: "
-            "these rows cannot say how far percentages should change."
-        )
-    if _helps(before, after) == "worse":
-        sentences.append(
-            "Calibration made rows worse that it had not learnt from, as it does where there is nothing to "
-            "mend: keep the model's own percentages."
-        )
-    return sentences
-
-
-def _at_limit(method: str, parameters: Parameters) -> bool:
-    if method == "isotonic":
-        return False
-    if method == "temperature":
-        return bool(np.abs(np.log(parameters["temperature"])) > np.log(maps.LIMIT) - 1e-6)
-    return bool(max(np.abs(parameters[name]).max() for name in ("weights", "intercepts")) > maps.LIMIT - 1e-6)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import log_softmax, softmax
 
-from howsure.judge.evaluate import SMALLEST
+from howsure.judge.scores import SMALLEST
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -23,7 +23,8 @@ FOLDS = 5
 
 
 STRENGTHS = (1000.0, 30.0, 1.0, 0.03)
-"""Of the penalty of `dirichlet`, tried from the strongest on until cross-validation finds no better."""
+"""Of the penalty of `vector` and `dirichlet`, tried from the strongest on, which leaves a temperature, until
+cross-validation finds no better."""
 
 LIMIT = 20.0
 """Weights and intercepts lie in [−20, 20], the temperature in [1/20, 20]: where every row is right, nothing
@@ -42,10 +43,24 @@ def _log(probabilities: Floats) -> Floats:
     return np.asarray(np.log(np.maximum(probabilities, SMALLEST)))
 
 
+def supported(rows: int) -> float:
+    """The largest probability that so many labelled rows support, (n + 1) / (n + 2).
+
+    After n right answers in n, the rule of succession gives that to the next one (Laplace 1774).
+    """
+    return (rows + 1) / (rows + 2)
+
+
 def mapped(method: str, parameters: Parameters, probabilities: Floats) -> Floats:
-    """Calibrated probabilities; every row sums to 1."""
+    """Calibrated probabilities; every row sums to 1, and none is above `most`, where the parameters have it.
+
+    To that end a small part of every probability is spread evenly over the classes, which keeps their order.
+    """
     if method != "isotonic":
-        return np.asarray(softmax(_logits(method, parameters, _log(probabilities)), axis=1))
+        q = softmax(_logits(method, parameters, _log(probabilities)), axis=1)
+        classes = probabilities.shape[1]
+        even = (1 - parameters.get("most", 1.0)) / (classes - 1)
+        return np.asarray((1 - classes * even) * q + even)
     lines = zip(parameters["claimed"], parameters["share"], strict=True)
     shares = np.stack([np.interp(p, *line) for p, line in zip(probabilities.T, lines, strict=True)], axis=1)
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
@@ -69,11 +84,29 @@ def fitted(
     weight = np.ones(len(p)) if weight is None else weight
     if method == "isotonic":
         return _fitted_lines(p, truth, weight)
-    objective, start = _objective(method, p, truth, weight, strength)
+    objective, start = _objective(method, p, _targets(p, truth), weight, strength)
     bounds = [(1 / LIMIT if method == "temperature" else -LIMIT, LIMIT)] * len(start)
-    options = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-12, "gtol": 1e-7}
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return _named(method, found.x, p.shape[1])
+    # Not L-BFGS-B, which calls BLAS on tiny arrays: with many threads these wait for one another for seconds.
+    options = {"maxfun": 4000, "ftol": 1e-12, "gtol": 1e-7, "xtol": 0.0}
+    found = minimize(objective, start, jac=True, method="TNC", bounds=bounds, options=options)
+    return {**_named(method, found.x, p.shape[1]), "most": np.asarray(supported(len(p)))}
+
+
+def _targets(p: Floats, truth: Integers) -> Floats:
+    """(N, K) what a fit is to come near: the truth, and a mistake's worth of what the model says itself.
+
+    The model counts as N / max(m, Σ (1 − top), 1) rows, spread over all, where m of the N are mistakes: as
+    many as hold one mistake, by what was seen or by what it claims, whichever is more. So few mistakes, or
+    none, leave the percentages near the model's own: a prior that sits where nothing changes (catalytic
+    prior, Huang and others 2020), with as much weight as the one mistake that the rule of succession adds.
+    """
+    rows = len(p)
+    targets = p / p.sum(axis=1, keepdims=True)
+    mistakes = np.sum(p.argmax(axis=1) != truth)
+    weight = 1 / max(mistakes, np.sum(1 - targets.max(axis=1)), 1.0)
+    targets *= weight
+    targets[np.arange(rows), truth] += 1
+    return np.asarray(targets / (1 + weight))
 
 
 def _named(method: str, theta: Floats, classes: int) -> Parameters:
@@ -87,34 +120,39 @@ def _named(method: str, theta: Floats, classes: int) -> Parameters:
 
 
 def _objective(
-    method: str, p: Floats, truth: Integers, weight: Floats, strength: float
+    method: str, p: Floats, targets: Floats, weight: Floats, strength: float
 ) -> tuple[Callable[[Floats], tuple[float, Floats]], Floats]:
-    """Mean NLL plus penalty with its gradient, of a vector of parameters, and where to start: no change.
+    """Mean cross-entropy plus penalty with its gradient, of a vector of parameters, and where to start.
 
-    Convex. The penalty of `dirichlet` is ODIR, λ/(K(K−1)) Σ w² off the diagonal + μ/K Σ b² (Kull and others
-    2019), here with λ = μ = strength.
+    Convex; it starts where nothing changes. With λ the strength, d the weights of the classes for themselves
+    and d̄ their mean, the penalty is λ/K (Σ (d − d̄)² + Σ b²), for `dirichlet` with λ/(K(K−1)) Σ w² off the
+    diagonal: ODIR (Kull and others 2019), and the weights drawn together, so that a strong one leaves only a
+    temperature.
     """
     z = _log(p)
     rows, classes = z.shape
-    each = np.arange(rows)
-    start, penalty = np.ones(1), np.zeros(1)
+    start, own, shrunk = np.ones(1), np.zeros(1, dtype=bool), np.zeros(1)
     if method == "vector":
-        start, penalty = np.repeat([1.0, 0.0], classes), np.zeros(2 * classes)
+        start = np.repeat([1.0, 0.0], classes)
+        own, shrunk = start == 1, np.repeat([0.0, 1.0], classes)
     if method == "dirichlet":
         eye = np.eye(classes)
         start = np.append(eye, np.zeros(classes))
-        penalty = strength / classes * np.append((1 - eye) / (classes - 1), np.ones(classes))
+        own, shrunk = start == 1, np.append((1 - eye) / (classes - 1), np.ones(classes))
+
+    def penalty(theta: Floats) -> tuple[float, Floats]:
+        apart = np.where(own, theta - np.sum(own * theta) / max(np.sum(own), 1), 0.0) + shrunk * theta
+        return strength / classes * float(np.sum(apart * theta)), 2 * strength / classes * apart
 
     def objective(theta: Floats) -> tuple[float, Floats]:
         log_q = log_softmax(_logits(method, _named(method, theta, classes), z), axis=1)
-        loss = float(-np.mean(weight * log_q[each, truth]) + penalty @ theta**2)
-        residual = np.exp(log_q)
-        residual[each, truth] -= 1
-        residual *= weight[:, None] / rows
+        loss = -float(np.sum(weight[:, None] * targets * log_q)) / rows
+        residual = (np.exp(log_q) - targets) * (weight[:, None] / rows)
         if method == "temperature":
             return loss, np.array([np.sum(residual * z)])
         slope = np.sum(residual * z, axis=0) if method == "vector" else residual.T @ z
-        return loss, np.append(slope, residual.sum(axis=0)) + 2 * penalty * theta
+        added, pulled = penalty(theta)
+        return loss + added, np.append(slope, residual.sum(axis=0)) + pulled
 
     return objective, start
 
@@ -122,9 +160,9 @@ def _objective(
 def _fitted_lines(p: Floats, truth: Integers, weight: Floats) -> Parameters:
     """(K, M) corners of one increasing line for each class; short lines repeat their last corner.
 
-    Shares stay 1/2N away from 0 and 1, as N rows cannot show that something never happens.
+    Shares stay 1/(N + 2) away from 0 and 1, as N rows cannot show that something never happens.
     """
-    corners, least = [], 1 / (2 * len(p))
+    corners, least = [], 1 - supported(len(p))
     for k, column in enumerate(p.T):
         claimed, place = np.unique(column, return_inverse=True)
         mass = np.bincount(place, weight)
@@ -141,8 +179,8 @@ def _fitted_lines(p: Floats, truth: Integers, weight: Floats) -> Parameters:
 
 
 def chosen(method: str, seed: int, p: Floats, truth: Integers) -> Parameters:
-    """Parameters for rows of weight 1; of `dirichlet` with the strength that cross-validation takes."""
-    if method != "dirichlet":
+    """Parameters for rows of weight 1, with the strength that cross-validation takes where there is one."""
+    if method not in ("vector", "dirichlet"):
         return fitted(method, 0.0, p, truth)
     chosen, least = STRENGTHS[0], np.inf
     for strength in STRENGTHS:
@@ -152,6 +190,12 @@ def chosen(method: str, seed: int, p: Floats, truth: Integers) -> Parameters:
             break
         chosen, least = strength, nll
     return {**fitted(method, chosen, p, truth), "strength": np.asarray(chosen)}
+
+
+def weaker(parameters: Parameters) -> float:
+    """The next weaker strength than that of a fit, 0 if there is none: a penalty hides errors."""
+    chosen = float(parameters.get("strength", 0.0))
+    return next((strength for strength in STRENGTHS if strength < chosen), 0.0)
 
 
 def out_of_fold(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,7 @@ from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty, check_share, truth_of, warn_below_chance
 from howsure.results.certainty import Certainty
+from howsure.words import rate
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -46,6 +47,8 @@ class PredictionSets:
         rows: Labelled rows they were fitted on.
         class_names: K names; sets are given for the same classes only.
         seed: Of the scores `aps` and `raps`.
+        size: Mean number of classes in the sets of the labelled rows.
+        full: Share of these sets that hold all K classes, and so say nothing.
     """
 
     score: str
@@ -55,6 +58,8 @@ class PredictionSets:
     rows: int
     class_names: tuple[str, ...]
     seed: int
+    size: float = np.nan
+    full: float = np.nan
 
     def __call__(self, certainty: Certainty) -> Booleans:
         """Which classes are in the set of each row.
@@ -89,10 +94,17 @@ class PredictionSets:
 
     def __str__(self) -> str:
         of_each = " of every class" if self.by_class else ""
-        return (
+        said = (
             f"Sets that hold the true class of at least {100 * self.coverage:g} % of the rows{of_each}, "
-            f"from {self.rows:,} labelled rows."
+            f"from {self.rows:,} labelled rows. On average they hold {self.size:.2g} of "
+            f"{len(self.class_names)} classes."
         )
+        if self.full > 0:
+            said += (
+                f" On {rate(self.full)} of these rows they hold all classes, which says nothing: the model's "
+                "percentages do not tell there what else it could be. Ask for less coverage, or mend it."
+            )
+        return said
 
 
 def prediction_sets(
@@ -153,7 +165,9 @@ def prediction_sets(
     groups = [found[truth == k] for k in range(len(names))] if by_class else [found]
     _check_enough(groups, coverage, names if by_class else None)
     threshold = tuple(_threshold(group, coverage) for group in groups) * (1 if by_class else len(names))
-    return PredictionSets(score, float(coverage), bool(by_class), threshold, len(truth), names, int(seed))
+    fitted = PredictionSets(score, float(coverage), bool(by_class), threshold, len(truth), names, int(seed))
+    sizes = fitted(certainty).sum(axis=1)
+    return replace(fitted, size=float(sizes.mean()), full=float(np.mean(sizes == len(names))))
 
 
 def _rank(rows: int, coverage: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from howsure.judge.evaluate import Score
+from howsure.judge.scores import Score
 
 
 def value_and_interval(score: Score, *, per_cent: bool = False) -> tuple[str, str]:

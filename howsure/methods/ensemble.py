@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from howsure.errors import InputError
-from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.members import begin_members
 from howsure.methods.protocol import Job, Method, Needs, Passes, Standing, is_method
 from howsure.methods.softmax import Softmax
-from howsure.words import upper
+from howsure.words import counted, upper
 
 
 @dataclass(frozen=True)
@@ -85,17 +84,21 @@ class Ensemble:
         return begin_members(jobs, self.each)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """Whether it has truer percentages, and whether thinned networks have not."""
+        """Whether it has truer percentages, and how many mistakes its members put right."""
         if not standing.first or self.each != Softmax():
             return
         nll, accuracy = standing.gap("nll"), standing.gap("accuracy")
         if not (nll.excludes_zero and nll.value < 0):
             return
         also = " and is right more often" if accuracy.excludes_zero and accuracy.value > 0 else ""
+        alone, lost = standing.mended
         yield (
-            f"{upper(standing.name)} has truer percentages{also}: its networks make different mistakes, "
-            "which their mean evens out."
+            f"{upper(standing.name)} has truer percentages{also}: its networks do not all make the same "
+            f"mistakes. Together they are right on {counted(alone, standing.kind)} that "
+            f"{standing.yardstick} gets "
+            f"wrong, and wrong on {lost:,} that it gets right."
+            if alone
+            else f"{upper(standing.name)} has truer percentages, though it is right on no "
+            f"{standing.kind} that "
+            f"{standing.yardstick} gets wrong."
         )
-        gaps = standing.gaps_to(MCDropout)
-        if gaps and all(gap.excludes_zero and gap.value < 0 for gap in gaps):
-            yield "Thinned versions of one network share most of its mistakes, so dropout sees less of that."

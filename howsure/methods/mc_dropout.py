@@ -161,22 +161,25 @@ class MCDropout:
         return make_plan(run, target_error=self.target, max_passes=self.max_passes, precision=precision)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """Whether it is too modest, and whether it orders rows better."""
-        modest = standing.claimed < min(standing.right_at_least, standing.claimed_by_yardstick)
+        """Whether it is too modest, and whether it orders rows better, each with what was seen."""
+        own, its = standing.claimed_where_right
+        modest = standing.claimed < standing.right_at_least and own < its
         if modest:
             yield (
                 f"{upper(standing.name)} is too modest: it claims {rate(standing.claimed)} on average and is "
-                f"right on {rate(standing.right)}, where {standing.yardstick} claims "
-                f"{rate(standing.claimed_by_yardstick)}. The mean over thinned networks, each weaker than "
-                "the whole, lowers percentages also where the whole network is right."
+                f"right on {rate(standing.right)}. Where {standing.yardstick} is right, the mean over "
+                "thinned "
+                f"networks claims {rate(own)}, and {standing.yardstick} {rate(its)}."
             )
-        order = standing.gap("aurc")
+        order, disagreement = standing.gap("aurc"), standing.disagreement
         if order.excludes_zero and order.value < 0:
-            yield (
-                f"{'But it' if modest else upper(standing.name)} orders {standing.kind}s better: where "
-                "thinned networks contradict each other, the answer is more often wrong, and a single pass "
-                "cannot see that."
+            seen = (
+                f": of a mistake and a right answer, thinned networks disagree more about the mistake in "
+                f"{rate(disagreement.value)} of pairs, and a single pass cannot see that"
+                if disagreement.low > 0.5
+                else ""
             )
+            yield f"{'But it' if modest else upper(standing.name)} orders {standing.kind}s better{seen}."
 
 
 @dataclass(frozen=True)

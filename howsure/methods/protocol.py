@@ -75,11 +75,16 @@ class Passes:
 
 
 class Gap(Protocol):
-    """A difference of two scores with its interval."""
+    """A score, or a difference of two, with its interval."""
 
     @property
     def value(self) -> float:
-        """The difference."""
+        """Of the rows as they are."""
+        ...
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval; NaN where these rows cannot tell."""
         ...
 
     @property
@@ -117,8 +122,8 @@ class Standing(Protocol):
         ...
 
     @property
-    def claimed_by_yardstick(self) -> float:
-        """Mean top probability of the yardstick."""
+    def claimed_where_right(self) -> tuple[float, float]:
+        """Mean top probability of the method and of the yardstick, where the yardstick is right."""
         ...
 
     @property
@@ -131,12 +136,18 @@ class Standing(Protocol):
         """Lower end of the interval of that share."""
         ...
 
-    def gap(self, score: str) -> Gap:
-        """The method's score less that of the yardstick."""
+    @property
+    def mended(self) -> tuple[int, int]:
+        """How many rows the method alone gets right, and how many the yardstick alone."""
         ...
 
-    def gaps_to(self, kind: type) -> Sequence[Gap]:
-        """The method's NLL less that of each compared method of a kind."""
+    @property
+    def disagreement(self) -> Gap:
+        """How often the passes disagree more about a mistake than about a right answer: 0.5 is a guess."""
+        ...
+
+    def gap(self, score: str) -> Gap:
+        """The method's score less that of the yardstick."""
         ...
 
 

@@ -22,6 +22,7 @@ from howsure.compare.findings import (
     the,
 )
 from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
+from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.judge.words import value_and_interval
 from howsure.report.axes import Axis, number_axis
 from howsure.report.templates import environment
@@ -38,9 +39,6 @@ SCORES = {
     "error_auroc": "Error AUROC",
 }
 """Scores of the rows as they are, with their headings."""
-
-PERCENTAGES = ("nll", "brier", "ece")
-"""Scores that calibration without a mistake can better without a limit."""
 
 SHIFTED = {"nll": "NLL", "accuracy": "Accuracy, %"}
 OUTSIDE = {"outside_auroc": "AUROC", "outside_fpr95": "FPR95"}
@@ -114,6 +112,7 @@ def render_comparison(comparison: Comparison, *, title: str = _TITLE) -> str:
         "costs": costs,
         "undefined": any(cell.value == UNDEFINED for cell in cells),
         "without_interval": any(cell.value != UNDEFINED and not cell.interval for cell in cells),
+        "least_mistakes": LEAST_MISTAKES,
         "unknown_cost": UNDEFINED in costs.values(),
         "marked": any(cell.best or cell.equal for cell in cells),
         "kinds_of_method": _kinds_of_method(comparison),
@@ -183,7 +182,7 @@ def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
     scores = {method: comparison.score(method, name, rows) for method in comparison.rivals(name, rows)}
     ranking = comparison.ranked(name, rows)
     values = {score.value for score in scores.values() if np.isfinite(score.value)}
-    known = is_known(comparison, name, ranking.best)
+    known = is_known(comparison, name, ranking.best, rows)
     cells = {}
     for method, score in scores.items():
         tells = known and len(values) > 1
@@ -193,9 +192,12 @@ def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
     return cells
 
 
-def is_known(comparison: Comparison, name: str, best: str | None) -> bool:
-    """Whether a method may be shown as the best: not by percentages that no mistake has limited."""
-    return best is not None and not (name in PERCENTAGES and best in comparison.unsupported)
+def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS_THEY_ARE) -> bool:
+    """Whether a method may be shown as the best: not by a score that too few mistakes decide."""
+    if best is None:
+        return False
+    decided = name == "accuracy" or rows in comparison.outside or comparison.score(best, "nll", rows).known
+    return decided and comparison.score(best, name, rows).known
 
 
 # --- the drawing --------------------------------------------------------------------------------------
@@ -254,7 +256,8 @@ def draw_differences(comparison: Comparison) -> DifferenceDrawing:
     as_factors = any(factor.value >= 2 for factor in factors.values())
     shown = factors if as_factors else {method: percent_more(factor) for method, factor in factors.items()}
     zero = 1.0 if as_factors else 0.0
-    ends = [zero, *(end for score in shown.values() for end in (score.low, score.high))]
+    drawn = {method: _drawn(score) for method, score in shown.items()}
+    ends = [zero, *(end for score in drawn.values() for end in (score.low, score.high))]
     span = (max(ends) - min(ends)) or 0.02
     across = number_axis(min(ends) - _MARGIN * span, max(ends) + _MARGIN * span)
     ticks = tuple((place, _TIMES + label if as_factors else label + UNIT) for place, label in across.ticks)
@@ -262,15 +265,21 @@ def draw_differences(comparison: Comparison) -> DifferenceDrawing:
     for method in sorted(others, key=lambda method: gaps[method].value):
         score = shown[method]
         verdict = CANNOT_TELL
-        unsupported = gaps[method].value < 0 and method in comparison.unsupported
-        if gaps[method].excludes_zero and not unsupported:
+        if gaps[method].excludes_zero:
             verdict = TRUER if gaps[method].value < 0 else LESS_TRUE
         value, interval = in_numbers(score, "" if as_factors else UNIT)
         sign = _TIMES if as_factors else "+" if score.value > 0 else ""
-        places = (across.place(number) for number in (score.value, score.low, score.high))
+        of = drawn[method]
+        places = (across.place(number) for number in (of.value, of.low, of.high))
         lines.append(Line(method, verdict, sign + value, interval, *places))
     name = the(comparison, yardstick)
     short = name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
     return DifferenceDrawing(
         tuple(lines), replace(across, ticks=ticks), across.place(zero), f"as much as {short}"
     )
+
+
+def _drawn(score: Score) -> Score:
+    """A score whose interval is drawn: a dot alone where it is not known."""
+    known = np.isfinite(score.low + score.high)
+    return score if known else Score(score.value, score.value, score.value)

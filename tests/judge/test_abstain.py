@@ -1,6 +1,8 @@
 """The promise is kept as often as it says, against risks known in closed form; bad input is said."""
 
+import itertools
 import pickle
+import re
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -9,7 +11,7 @@ from scipy.stats import beta, binom
 
 from howsure import Certainty
 from howsure.errors import HowsureWarning, InputError
-from howsure.judge.abstain import _last_to_pass, abstain
+from howsure.judge.abstain import _last_to_pass, _starts, abstain
 
 
 def certainty_of(confidence, names=("a", "b", "c")):
@@ -91,7 +93,7 @@ def test_the_promise_is_kept_where_the_risk_does_not_rise_steadily():
 
     promised, broken, reached = kept(wrong_at, 0.01, true_risk, rows=4000)
     assert broken <= AT_MOST
-    # The second sequence, from half of the rows: the first hardly ever gets through the wrong labels.
+    # The last sequence, from half of the rows: the first hardly ever gets through the wrong labels.
     assert promised > 0.8
     assert reached > 0.5
 
@@ -217,7 +219,7 @@ def test_constant_confidence_is_all_or_nothing():
     found = abstain(certainty_of(np.full(300, 0.7)), labels, risk=0.05)
     assert not found(certainty_of(np.full(5, 0.7))).any()
     labels[:30] = 1
-    with pytest.raises(InputError, match=r"fewer mistakes among the 300 most certain\. Received: 30"):
+    with pytest.raises(InputError, match=r"at most 7 mistakes among the 300 most certain\. Received: 30"):
         abstain(certainty_of(np.full(300, 0.7)), labels, risk=0.05)
 
 
@@ -251,10 +253,44 @@ def test_too_many_mistakes_among_the_most_certain():
     with pytest.raises(
         InputError,
         match=r"These 1,000 labelled rows do not allow .* a risk of 1 % with 95 % confidence\. "
-        r"Expected: fewer mistakes among the 368 most certain\. Received: \d+\. "
-        r"Label more rows \(299 without a mistake among them would do\)",
+        r"Expected: at most 0 mistakes among the 299 most certain\. Received: \d+\. "
+        r"Allow a higher risk: of these rows \d+(\.\d)? % are wrong",
     ):
         abstain(certainty, labels, risk=0.01)
+
+
+def test_the_number_of_rows_that_would_do_does():
+    """5 mistakes in 500 do not allow 2 % with 95 % confidence; as many as the error says, alike, do."""
+    labels = np.zeros(500, dtype=int)
+    labels[[50, 150, 250, 350, 450]] = 1
+    ranked = certainty_of(np.linspace(0.99, 0.9, 500))
+    with pytest.raises(InputError, match="if mistakes stay as rare among the most certain") as refused:
+        abstain(ranked, labels, risk=0.02, confidence=0.95)
+    enough = int(re.search(r"about ([\d,]+) would do", str(refused.value)).group(1).replace(",", ""))
+    assert 500 < enough < 2000
+    times = int(np.ceil(enough / 500))
+    many = certainty_of(np.linspace(0.99, 0.9, 500 * times))
+    assert abstain(many, np.repeat(labels.reshape(-1, 1), times, axis=1).T.ravel(), risk=0.02).accepted > 0
+
+
+def test_mistakes_among_the_first_do_not_end_it_where_few_follow():
+    """2 among the 36 most certain of 750, and none more among the 100: 10 % can be promised."""
+    labels = np.zeros(750, dtype=int)
+    labels[[5, 20]] = 1
+    labels[100:] = np.random.default_rng(0).random(650) < 0.3
+    found = abstain(certainty_of(np.linspace(0.99, 0.5, 750)), labels, risk=0.1)
+    assert found.accepted >= 93
+    assert binom.cdf(found.mistakes, found.accepted, 0.1) <= 0.05
+
+
+@pytest.mark.parametrize(("rows", "risk", "count"), [(29, 0.1, 1), (750, 0.1, 4), (2995, 0.001, 1)])
+def test_sequences_start_far_apart_and_share_the_level(rows, risk, count):
+    starts = _starts(rows, risk, 0.05)
+    assert len(starts) == count
+    assert sum(part for _, part in starts) == pytest.approx(0.05)
+    numbers = [start for start, _ in starts]
+    assert (1 - risk) ** numbers[0] <= starts[0][1] < (1 - risk) ** (numbers[0] - 1)
+    assert all(2 * one <= other for one, other in itertools.pairwise(numbers))
 
 
 def test_labels_in_the_wrong_order_are_said_aloud():

@@ -1,18 +1,21 @@
 """Scores agree with scikit-learn, torchmetrics and plain loops; intervals cover; bad input is said."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics
 
 import howsure
 from howsure.errors import InputError
-from howsure.judge.evaluate import OUTSIDE, Score, told_apart, with_outside
+from howsure.judge.evaluate import OUTSIDE, told_apart, with_outside
+from howsure.judge.scores import DRAWS, LEAST_MISTAKES, Score
 
 NAMES = (
     *("accuracy", "nll", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
-    *("ece", "classwise_ece", "aurc", "excess_aurc", "error_auroc", "error_fpr95"),
+    *("ece", "ece_debiased", "classwise_ece", "aurc", "excess_aurc", "error_auroc", "error_fpr95"),
 )
 SCORES = (*NAMES, *OUTSIDE)
 
@@ -78,9 +81,8 @@ def test_agrees_with_torchmetrics():
     given = torch.tensor(p), torch.tensor(labels)
     accuracy = classification.multiclass_accuracy(*given, num_classes=4, average="micro")
     assert found.accuracy.value == pytest.approx(float(accuracy))
-    # Bins of equal width there and of equal mass here, and nothing taken off for chance there.
     theirs = classification.multiclass_calibration_error(*given, num_classes=4, n_bins=15, norm="l1")
-    assert found.ece.value == pytest.approx(float(theirs), rel=0.05)
+    assert found.ece.value == pytest.approx(float(theirs), rel=1e-4)  # in single precision there
 
 
 def test_areas_agree_with_a_loop_over_random_orders_of_equals():
@@ -113,45 +115,154 @@ def test_the_parts_of_the_brier_score_add_up_where_bins_hold_one_value():
 # --- what the scores say ----------------------------------------------------------------------
 
 
-def test_the_calibration_error_agrees_with_a_loop_that_draws_again():
+def in_bins(confidence):
+    """Rows of each of 15 bins of equal width, closed on the right, as Guo and others have them."""
+    edges = np.linspace(0, 1, 16)
+    bins = [(confidence > low) & (confidence <= high) for low, high in itertools.pairwise(edges)]
+    return [np.flatnonzero(each) for each in bins if each.any()]
+
+
+def test_the_debiased_calibration_error_agrees_with_a_loop_that_draws_again():
     """Kumar and others' way: twice what was found, less what is found with every bin's share drawn anew."""
     p, labels = draw(rows=1000)
     certainty = certainty_of(sharpened(p, 1.3))
     right, random = certainty.label == labels, np.random.default_rng(0)
-    bins = np.array_split(np.argsort(certainty.probability), 15)
     once, again = [], []
-    for rows in bins:
+    for rows in in_bins(certainty.probability):
         claim, hit = certainty.probability[rows].mean(), right[rows].mean()
         drawn = random.normal(hit, np.sqrt(hit * (1 - hit) / len(rows)), size=20_000)
         once.append(len(rows) * abs(hit - claim) / 1000)
         again.append(len(rows) * np.mean(np.abs(drawn - claim)) / 1000)
-    found = howsure.evaluate(certainty, labels).ece.value
-    assert found == pytest.approx(2 * sum(once) - sum(again), abs=0.002)
-    assert found < 0.95 * sum(once)
+    found = howsure.evaluate(certainty, labels)
+    assert found.ece.value == pytest.approx(sum(once))
+    assert found.ece_debiased.value == pytest.approx(2 * sum(once) - sum(again), abs=0.002)
+    assert found.ece_debiased.value < 0.95 * found.ece.value
+
+
+def test_classwise_is_the_mean_over_classes_of_each_against_the_rest():
+    p, labels = draw(rows=300)
+    gaps = [
+        sum(abs(np.sum((labels[rows] == k) - p[rows, k])) for rows in in_bins(p[:, k])) / 300
+        for k in range(4)
+    ]
+    assert howsure.evaluate(certainty_of(p), labels).classwise_ece.value == pytest.approx(np.mean(gaps))
 
 
 def test_percentages_that_are_too_high_are_found():
     p, labels = draw(rows=2000)
     honest = howsure.evaluate(certainty_of(p), labels)
-    assert honest.ece.low < 0.015
+    assert honest.ece.low == 0
     too_sure = howsure.evaluate(certainty_of(sharpened(p, 3)), labels)
     assert too_sure.ece.low > 0.05
     assert too_sure.classwise_ece.low > 0.02
 
 
+@pytest.mark.parametrize("rows", [100, 400])
+def test_true_percentages_are_said_to_be_off_as_rarely_as_promised(rows):
+    """What comes of claims that are true, and of a bound by a loop that draws answers from the claims."""
+    off, sets = 0, 100
+    for seed in range(sets):
+        p, labels = draw(rows=rows, seed=seed)
+        off += howsure.evaluate(certainty_of(p), labels).ece.low > 0
+    assert off <= sets * 0.05 + 3 * np.sqrt(sets * 0.05 * 0.95)
+    confidence, random = p.max(axis=1), np.random.default_rng(0)
+    bins, by_chance = in_bins(confidence), []
+    for _ in range(2000):
+        came_true = random.random(rows) < confidence
+        by_chance.append(sum(abs(np.sum(came_true[each] - confidence[each])) for each in bins) / rows)
+    score = howsure.evaluate(certainty_of(p), labels).ece
+    reach = score.high - score.value
+    # At least what chance does to these claims, within the error of both quantiles; a bound, so not much
+    # more.
+    error = np.std(by_chance) * np.sqrt(1 / DRAWS + 1 / 2000) * 3
+    assert np.quantile(by_chance, 0.95) - error < reach < 1.3 * np.quantile(by_chance, 0.95)
+
+
 def test_intervals_cover():
     everybody, labels = draw(rows=10_000)
     truth = howsure.evaluate(certainty_of(everybody), labels)
-    covered = {name: 0 for name in NAMES}
+    names = ("accuracy", "nll", "brier", "aurc", "excess_aurc", "error_auroc", "error_fpr95")
+    covered = dict.fromkeys(names, 0)
     random = np.random.default_rng(3)
     for seed in range(30):
         some = random.choice(len(labels), 500)
         found = howsure.evaluate(certainty_of(everybody[some]), labels[some], seed=seed)
-        for name in NAMES:
+        for name in names:
             score = getattr(found, name)
             covered[name] += score.low <= getattr(truth, name).value <= score.high
-    for name in ("accuracy", "nll", "brier", "aurc", "error_auroc", "brier_uncertainty"):
-        assert covered[name] >= 30 * 0.95 - 4 * np.sqrt(30 * 0.95 * 0.05), name
+    assert min(covered.values()) >= 30 * 0.95 - 4 * np.sqrt(30 * 0.95 * 0.05), covered
+
+
+def test_contributions_are_those_of_leaving_each_row_out():
+    """Of every score that is no bin's: the jackknife, which knows nothing of formulas (Efron 1982)."""
+    p, labels = draw(rows=150)
+    p[:40] = p[40:80].round(1)  # equals, too
+    p[:40, -1] = 1 - p[:40, :-1].sum(axis=1)
+    names = ("accuracy", "nll", "brier", "aurc", "excess_aurc", "error_auroc")
+    whole = howsure.evaluate(certainty_of(p), labels)
+    left_out = []
+    for row in range(150):
+        rest = np.delete(np.arange(150), row)
+        found = howsure.evaluate(certainty_of(p[rest]), labels[rest])
+        left_out.append([getattr(found, name).value for name in names])
+    for name, without in zip(names, np.transpose(left_out), strict=True):
+        parts = whole._found.measured[name].parts
+        jackknifed = without.mean() - without
+        assert np.corrcoef(parts, jackknifed)[0, 1] > 0.99, name
+        # To first order; what is left out, a 150th, is not small enough for the third digit.
+        assert np.linalg.norm(parts) == pytest.approx(np.linalg.norm(jackknifed), rel=0.05), name
+        assert abs(parts.sum()) < 0.05 * np.linalg.norm(parts) * np.sqrt(150), name
+
+
+def test_contributions_to_a_share_of_errors_accepted_are_those_of_the_bootstrap():
+    p, labels = draw(rows=2000)
+    certainty = certainty_of(p)
+    right, random = certainty.label == labels, np.random.default_rng(0)
+    drawn = []
+    for _ in range(400):
+        rows = random.integers(0, 2000, 2000)
+        ranked = np.sort(certainty.probability[rows][right[rows]])[::-1]
+        threshold = ranked[int(np.ceil(0.95 * len(ranked))) - 1]
+        drawn.append(np.mean(certainty.probability[rows][~right[rows]] >= threshold))
+    parts = howsure.evaluate(certainty, labels)._found.measured["error_fpr95"].parts
+    # The slope at the threshold is estimated: a fifth, beside the error of 400 draws.
+    assert np.linalg.norm(parts) == pytest.approx(np.std(drawn), rel=0.2 + 4 / np.sqrt(800))
+
+
+def test_too_few_mistakes_tell_nothing_but_how_many_they_are():
+    p, _ = draw(rows=200, sharpness=4)
+    for mistakes in (0, 1, LEAST_MISTAKES - 1, LEAST_MISTAKES):
+        labels = p.argmax(axis=1)
+        labels[:mistakes] = p[:mistakes].argmin(axis=1)
+        found = howsure.evaluate(certainty_of(p), labels)
+        known = mistakes >= LEAST_MISTAKES
+        for name in ("nll", "brier", "aurc", "error_auroc"):
+            assert np.isfinite(getattr(found, name).low) == known, name
+        less = found.minus(howsure.evaluate(certainty_of(sharpened(p, 0.5)), labels))
+        assert np.isfinite(less["nll"].low) == known
+        assert less["nll"].excludes_zero <= known
+        ends = binomtest(200 - mistakes, 200).proportion_ci(0.95)
+        assert (found.accuracy.low, found.accuracy.high) == pytest.approx((ends.low, ends.high))
+
+
+def test_a_difference_of_accuracies_is_told_as_rarely_as_by_an_exact_test():
+    """McNemar's test, from scipy's binomial one; equal labels differ by exactly nothing."""
+    random = np.random.default_rng(0)
+    p = np.full((100, 2), 0.5) + [0.2, -0.2]
+    for only, other in ((5, 0), (6, 0), (7, 0), (9, 1), (10, 1), (14, 6), (16, 5), (60, 10)):
+        labels = np.zeros(100, dtype=int)
+        first, second = p.copy(), p.copy()
+        second[:only] = second[:only, ::-1]
+        first[only : only + other] = first[only : only + other, ::-1]
+        order = random.permutation(100)
+        one, two = (howsure.evaluate(certainty_of(each[order]), labels) for each in (first, second))
+        score = one.minus(two)["accuracy"]
+        assert score.value == pytest.approx((only - other) / 100)
+        exact = binomtest(only, only + other).pvalue
+        assert score.excludes_zero == (exact < 0.05)
+    none = one.minus(one)["accuracy"]
+    assert (none.value, none.high) == pytest.approx((0, binomtest(0, 100).proportion_ci(0.95).high))
+    assert none.low == -none.high
 
 
 def test_differences_are_paired():
@@ -216,7 +327,6 @@ def test_what_cannot_be_scored():
     one = howsure.evaluate(certainty_of(p), labels)
     for other in (
         howsure.evaluate(certainty_of(p, row=np.arange(20)[::-1]), labels),
-        howsure.evaluate(certainty_of(p), labels, seed=1),
         howsure.evaluate(certainty_of(p), (labels + 1) % 4),
     ):
         with pytest.raises(InputError, match="cannot be compared row by row"):
@@ -309,44 +419,47 @@ def test_rows_from_outside_beside_an_evaluation_give_what_evaluate_gives():
         sharper = outside_of(sharpened(p, 2), seed=5)
         other = howsure.evaluate(sharper, labels, outside=outside, seed=seed)
         assert later.minus(other) == at_once.minus(other)
-        assert all(score == Score(0, 0, 0) for score in later.minus(at_once).values())
+        same = later.minus(at_once)
+        assert same["nll"] == same["aurc"] == same["outside_auroc"] == Score(0, 0, 0)
+        assert all(score.value == 0 and not score.excludes_zero for score in same.values())
 
 
-def test_a_score_that_is_no_probability_is_resampled_with_the_rows():
-    """The intervals are those of a loop over the same draws with scikit-learn, pairs included."""
-    rows, strangers, seed = 30, 20, 3
+def test_a_score_that_is_no_probability_is_paired_with_the_rows():
+    """Standard errors are those of a loop that leaves each row out, with scikit-learn, pairs included."""
+    rows, strangers = 30, 20
     p, labels = draw(rows=rows)
     inside, outside = outside_of(p), outside_of(draw(rows=strangers, sharpness=1, seed=1)[0])
-    evaluation = howsure.evaluate(inside, labels, outside=outside, seed=seed)
+    evaluation = howsure.evaluate(inside, labels, outside=outside)
     random = np.random.default_rng(0)
     near, far = np.round(random.normal(1, 1, rows), 1), np.round(random.normal(0, 1, strangers), 1)
     told = told_apart(evaluation, near, far)
     is_near = np.repeat([1, 0], [rows, strangers])
     by_score, by_entropy = np.concatenate([near, far]), -np.concatenate([inside.entropy, outside.entropy])
-    draws = [np.random.default_rng([seed]), np.random.default_rng([seed, 1])]
-    pairs = []
-    for _ in range(20):
-        drawn = [each.integers(0, n, size=(50, n)) for each, n in zip(draws, (rows, strangers), strict=True)]
-        for i, j in zip(*drawn, strict=True):
-            chosen = np.concatenate([i, rows + j])
-            pairs.append(
-                [metrics.roc_auc_score(is_near[chosen], by[chosen]) for by in (by_score, by_entropy)]
-            )
-    pairs = np.array(pairs)
+
+    def without(by):
+        each = []
+        for row in range(rows + strangers):
+            rest = np.delete(np.arange(rows + strangers), row)
+            each.append(metrics.roc_auc_score(is_near[rest], by[rest]))
+        return np.array(each)
+
+    def error(left_out):
+        groups = left_out[:rows], left_out[rows:]
+        return np.sqrt(sum((len(each) - 1) ** 2 / len(each) * each.var(ddof=1) for each in groups))
+
     value = metrics.roc_auc_score(is_near, by_score)
-    ends = np.quantile(pairs[:, 0], [0.025, 0.975]) - pairs[:, 0].mean() + value
-    found = told.outside_auroc
-    assert (found.value, found.low, found.high) == pytest.approx((value, *ends))
+    one, other = (evaluated._found.measured["outside_auroc"] for evaluated in (told, evaluation))
+    assert told.outside_auroc.value == pytest.approx(value)
+    assert np.linalg.norm(one.parts) == pytest.approx(error(without(by_score)))
+    gaps = without(by_score) - without(by_entropy)
+    assert np.linalg.norm(one.parts - other.parts) == pytest.approx(error(gaps))
     fpr, tpr, _ = metrics.roc_curve(is_near, by_score, drop_intermediate=False)
     assert told.outside_fpr95.value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
-    gaps = pairs[:, 0] - pairs[:, 1]
-    gap = value - metrics.roc_auc_score(is_near, by_entropy)
-    ends = np.quantile(gaps, [0.025, 0.975]) - gaps.mean() + gap
     difference = told.minus(evaluation)
     assert set(difference) == set(OUTSIDE[:2])
     found = difference["outside_auroc"]
-    assert (found.value, found.low, found.high) == pytest.approx((gap, *ends))
+    assert found.value == pytest.approx(value - metrics.roc_auc_score(is_near, by_entropy))
     back = evaluation.minus(told)["outside_auroc"]
-    assert (back.value, back.low, back.high) == pytest.approx((-gap, -ends[1], -ends[0]))
+    assert (back.value, back.low, back.high) == pytest.approx((-found.value, -found.high, -found.low))
     with pytest.raises(InputError, match="row by row"):
-        told.minus(howsure.evaluate(inside, labels, outside=outside, seed=seed + 1))
+        told.minus(howsure.evaluate(inside, labels))

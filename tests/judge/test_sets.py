@@ -165,9 +165,29 @@ def test_a_coin_flip_reads_as_two_classes():
     sets = prediction_sets(certainty, labels, coverage=0.8)
     flip = certainty_of(np.array([[0.47, 0.01, 0.01, 0.51], [0.01, 0.97, 0.01, 0.01]]))
     assert sets.in_words(flip) == ["{3, 0}", "{1}"]
-    assert str(sets) == (
-        "Sets that hold the true class of at least 80 % of the rows, from 500 labelled rows."
+    inside = sets(certainty).sum(axis=1)
+    assert (sets.size, sets.full) == (inside.mean(), np.mean(inside == 4))
+    assert str(sets).startswith(
+        "Sets that hold the true class of at least 80 % of the rows, from 500 labelled rows. "
+        f"On average they hold {sets.size:.2g} of 4 classes."
     )
+
+
+def test_sets_of_all_classes_are_said_to_be_useless():
+    """A saturated model: 100 % for one class, and nothing to tell the others apart where that is wrong."""
+    labels = np.random.default_rng(0).integers(0, 10, 400)
+    wrong = np.arange(400) % 10 == 0
+    saturated = certainty_of(np.eye(10)[np.where(wrong, (labels + 1) % 10, labels)])
+    sets = prediction_sets(saturated, labels)
+    assert sets(saturated).all()
+    assert (sets.size, sets.full) == (10, 1)
+    assert "On average they hold 10 of 10 classes. On 100\u00a0% of these rows they hold all classes" in str(
+        sets
+    )
+    assert "Ask for less coverage" in str(sets)
+    fine = prediction_sets(saturated, labels, coverage=0.85)
+    assert fine.full == 0
+    assert "all classes" not in str(fine)
 
 
 @pytest.mark.parametrize("score", SCORES)

@@ -1,0 +1,509 @@
+"""What a score is made of, and how sure it is: a value, what each row contributes to it, and an interval.
+
+The contributions are those of the influence function (Hampel 1974): what the score would change by, to first
+order, if the row counted a little more. Their squares add up to the squared standard error, and those of a
+difference of two scores of the same rows are differences. Nothing is drawn but the noise of calibration
+errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.special import digamma, expit, logit
+
+from howsure.statistics import proportion_interval, skewed_interval, symmetric_interval
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+BINS = 15
+"""Bins of calibration errors, as in the literature."""
+
+DRAWS = 500
+"""Of the noise of a calibration error; the 95 % quantile of so many is the 94 to 96 % one."""
+
+LEAST_MISTAKES = 5
+"""Mistakes below which scores that they decide have no interval: docs/intervals.md shows what fewer do."""
+
+SMALLEST = float(np.finfo(np.float64).eps)
+"""Probabilities below count as this in the NLL, as in scikit-learn, so that a row costs 36 nats at most."""
+
+UNKNOWN = (np.nan, np.nan)
+
+NORMAL = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score with its 95 % interval over rows.
+
+    Attributes:
+        value: Of the rows as they are; NaN where it is not defined, as for a ranking without mistakes.
+        low: Lower end; NaN where these rows cannot tell, as with too few mistakes.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if not np.isfinite(self.value):
+            return "not defined"
+        if not np.isfinite(self.low + self.high) or self.low == self.high:
+            return f"{self.value:.4g}"
+        width = max(self.high - self.low, 1e-9)
+        decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 6))
+        value, low, high = (
+            round(number, decimals) + 0.0 for number in (self.value, self.low, self.high)
+        )  # + 0.0: no negative zero
+        return f"{value:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})"
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval: not where too few mistakes decide the score."""
+        return bool(np.isfinite(self.low + self.high))
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether 0 lies outside the interval: of a difference, whether the rows can tell."""
+        return bool(self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A score of which nothing more is known than its value: it has no interval.
+
+    Attributes:
+        value: Of the rows as they are.
+        parts: (N,) what each row contributes, less its share of the value; with rows from outside after them
+            where there are any. The root of the sum of squares is the standard error.
+        mistakes: How many rows decide it: mistakes, or the rarer kind of rows that it tells apart.
+    """
+
+    value: float
+    parts: Floats
+    mistakes: int
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Ends between which the score of all rows like these lies, with this confidence; NaN if unknown."""
+        del confidence
+        return UNKNOWN
+
+    @property
+    def added(self) -> Floats:
+        """(N,) what each row adds to the score, its share of the value included."""
+        return self.parts + self.value / len(self.parts)
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """95 % ends of this less another score of the same rows.
+
+        Args:
+            other: Of the same rows.
+            reach: Standard errors that it takes, where several differences are to hold together; None alone.
+        """
+        del other, reach
+        return UNKNOWN
+
+    def score(self, confidence: float) -> Score:
+        """Value and interval."""
+        return Score(self.value, *self.interval(confidence))
+
+    def minus(self, other: Measured, reach: float | None = None) -> Score:
+        """The difference and its interval; see `difference`."""
+        value = self.value - other.value
+        low, high = self.difference(other, reach)
+        return Score(value, low, high) if np.isfinite(low + high) else Score(value, *UNKNOWN)
+
+    @staticmethod
+    def mean(of: Sequence[Measured], mistakes: int) -> Measured:
+        """The mean of scores of the same rows, which the same rows may decide together."""
+        value, parts = _means(of)
+        return replace(of[0], value=value, parts=parts, mistakes=mistakes)
+
+
+def _means(of: Sequence[Measured]) -> tuple[float, Floats]:
+    value, parts = (
+        np.mean(each, axis=0) for each in zip(*((one.value, one.parts) for one in of), strict=True)
+    )
+    return float(value), np.asarray(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Mean(Measured):
+    """A mean over rows, or what is nearly one.
+
+    Attributes:
+        least: The smallest value that it can have.
+        most: The largest.
+        by_odds: Whether its log-odds are nearer to a normal distribution, as those of areas under ROC curves
+        are
+            (Pepe 2003); else its skewness is taken out.
+    """
+
+    least: float = -np.inf
+    most: float = np.inf
+    by_odds: bool = False
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`."""
+        if self.mistakes < LEAST_MISTAKES or not self.parts.any():
+            return UNKNOWN
+        if not self.by_odds:
+            low, high = skewed_interval(self.value, self.parts, confidence)
+            return max(low, self.least), min(high, self.most)
+        if not 0 < self.value < 1:
+            return UNKNOWN
+        slope = 1 / (self.value * (1 - self.value))
+        low, high = expit(symmetric_interval(float(logit(self.value)), slope * self.parts, confidence))
+        return float(low), float(high)
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """See `Measured`; the wider of two intervals, as differences may be skewed or seem so by chance.
+
+        Exactly 0 where all rows contribute the same to both, and not nothing.
+        """
+        value = self.value - other.value
+        if self.parts.any() and np.array_equal(self.parts, other.parts):
+            return value, value
+        if not _comparable(self, other):
+            return UNKNOWN
+        low, high = skewed_interval(value, self.parts - other.parts)
+        stretched = 1.0 if reach is None else max(reach / NORMAL, 1.0)
+        skewed = value - stretched * (value - low), value + stretched * (high - value)
+        return wider(skewed, _symmetric(self, other, reach))
+
+
+def _symmetric(one: Measured, other: Measured, reach: float | None) -> tuple[float, float]:
+    """Ends of a difference as far to one side as to the other.
+
+    With a reach c these are the values whose signs test at c, σ c / √(1 − c²/N) away.
+    """
+    value, parts = one.value - other.value, one.parts - other.parts
+    if reach is None:
+        return symmetric_interval(value, parts)
+    left = 1 - reach**2 / len(parts)
+    margin = reach * float(np.linalg.norm(parts)) / np.sqrt(left) if left > 0 else np.inf
+    return value - margin, value + margin
+
+
+def _comparable(one: Measured, other: Measured) -> bool:
+    """Whether both rest on enough mistakes, and some rows tell them apart."""
+    return min(one.mistakes, other.mistakes) >= LEAST_MISTAKES and bool(np.any(one.parts != other.parts))
+
+
+def wider(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """What holds both intervals; NaN where one is."""
+    return float(np.minimum(one[0], other[0])), float(np.maximum(one[1], other[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Share(Measured):
+    """A share of the rows, with its exact interval (Clopper and Pearson 1934).
+
+    Attributes:
+        hits: (N,) 0 or 1.
+    """
+
+    hits: Floats
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`."""
+        return proportion_interval(int(self.hits.sum()), len(self.hits), confidence)
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """See `Measured`; of the rows that only one of the two has, an exact share (McNemar 1947)."""
+        if not isinstance(other, Share):
+            return UNKNOWN
+        confidence = 0.95 if reach is None else max(float(1 - 2 * stats.norm.sf(reach)), 0.95)
+        total = len(self.hits)
+        only, others = (int(np.sum(a > b)) for a, b in ((self.hits, other.hits), (other.hits, self.hits)))
+        apart = only + others
+        if not apart:
+            _, most = proportion_interval(0, total, confidence)
+            return -most, most
+        low, high = proportion_interval(only, apart, confidence)
+        exact = (2 * low - 1) * apart / total, (2 * high - 1) * apart / total
+        return wider(exact, _symmetric(self, other, reach))
+
+    @staticmethod
+    def mean(of: Sequence[Measured], mistakes: int) -> Measured:
+        """See `Measured`: a share of answers, of which several are of one row."""
+        return Mean(*_means(of), mistakes, least=0.0, most=1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Accepted(Measured):
+    """A share of the wrong ones above a threshold that the right ones set.
+
+    Attributes:
+        wrong: (m,) scores of the ones that are to be told from the right ones.
+        right: (n,) scores of these, of which 95 % are accepted.
+    """
+
+    wrong: Floats
+    right: Floats
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`; exact for either end of the threshold's interval."""
+        total = len(self.wrong)
+        strict, lax = _thresholds(self.right, float(stats.norm.ppf((1 + confidence) / 2)))
+        low, _ = proportion_interval(int(np.sum(self.wrong >= strict)), total, confidence)
+        _, high = proportion_interval(int(np.sum(self.wrong >= lax)), total, confidence)
+        return low, high
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """See `Measured`."""
+        return _symmetric(self, other, reach) if _comparable(self, other) else UNKNOWN
+
+    @staticmethod
+    def mean(of: Sequence[Measured], mistakes: int) -> Measured:
+        """See `Measured`."""
+        return Mean(*_means(of), mistakes, least=0.0, most=1.0, by_odds=True)
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationError(Measured):
+    """A mean distance between claims and what came true, in bins, or that less what chance adds to it.
+
+    Attributes:
+        noise: (DRAWS,) what chance alone moves the distances by, sorted.
+    """
+
+    noise: Floats
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`.
+
+        Distances of shares that are seen and of true ones differ by no more, on average over bins, than the
+        seen and the true shares do. So the interval holds at least as often as it says, and its lower end is
+        above 0 only where true percentages would come so far off by chance in less than 1 − confidence.
+        """
+        reach = float(np.quantile(self.noise, confidence))
+        return max(self.value - reach, 0.0), self.value + reach
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """See `Measured`; wider on either side by all that chance can add to one of the two on average."""
+        if not isinstance(other, CalibrationError):
+            return UNKNOWN
+        low, high = _symmetric(self, other, reach)
+        return low - float(self.noise.mean()), high + float(other.noise.mean())
+
+    @staticmethod
+    def mean(of: Sequence[Measured], mistakes: int) -> Measured:
+        """See `Measured`; noise as if all were moved at once."""
+        noise = np.mean([each.noise for each in of if isinstance(each, CalibrationError)], axis=0)
+        return CalibrationError(*_means(of), mistakes, noise)
+
+
+# --- scores of one certainty --------------------------------------------------------------------------
+
+
+def of_probabilities(p: Floats, label: Integers, truth: Integers, seed: int) -> dict[str, Measured]:
+    """All scores of probabilities (N, K), labels (N,) and true classes (N,), by name."""
+    rows, classes = p.shape
+    right = (label == truth).astype(np.float64)
+    mistakes = int(rows - right.sum())
+    true = np.zeros_like(p)
+    true[np.arange(rows), truth] = 1
+    of_true, top = p[np.arange(rows), truth], p[np.arange(rows), label]
+
+    def mean(losses: Floats, most: float = np.inf) -> Mean:
+        return Mean(float(losses.mean()), _centred(losses), mistakes, least=0.0, most=most)
+
+    shares = true.mean(axis=0)
+    reliability, resolution = _decomposed(p, true)
+    random = np.random.default_rng(seed)
+    expected, debiased = _calibration_error([(top, right)], mistakes, random)
+    by_class, _ = _calibration_error([(p[:, k], true[:, k]) for k in range(classes)], mistakes, random)
+    nothing = np.zeros(rows)
+    return {
+        "accuracy": Share(float(right.mean()), _centred(right), mistakes, right),
+        "nll": mean(-np.log(np.maximum(of_true, SMALLEST))),
+        "brier": mean(np.sum((p - true) ** 2, axis=1), most=2.0),
+        "brier_reliability": Measured(reliability, nothing, mistakes),
+        "brier_resolution": Measured(resolution, nothing, mistakes),
+        "brier_uncertainty": Measured(float(np.sum(shares * (1 - shares))), nothing, mistakes),
+        "ece": expected,
+        "ece_debiased": debiased,
+        "classwise_ece": by_class,
+        **_of_ranking(top, right),
+    }
+
+
+def _centred(losses: Floats) -> Floats:
+    """(N,) contributions to a mean."""
+    return np.asarray((losses - losses.mean()) / len(losses))
+
+
+def _of_ranking(confidence: Floats, right: Floats) -> dict[str, Measured]:
+    """What the order of confidence (N,) is worth for telling right answers (N,), 0 or 1, from mistakes."""
+    rows, mistakes = len(right), int(len(right) - right.sum())
+    area, parts = _area_under_risk(confidence, 1 - right)
+    wrong = mistakes / rows
+    slope = np.log1p(-wrong) if wrong < 1 else 0.0  # of e + (1 − e) log(1 − e), least area at error rate e
+    excess = area - _least_area(rows - mistakes, mistakes)
+    auroc, fpr95 = told_apart(confidence[right == 1], confidence[right == 0])
+    place = np.argsort(right == 0, kind="stable")
+
+    def in_order(found: Measured) -> Measured:
+        ordered = np.empty(rows)
+        ordered[place] = found.parts
+        return replace(found, parts=ordered)
+
+    return {
+        "aurc": Mean(area, parts, mistakes, least=0.0, most=1.0),
+        "excess_aurc": Mean(
+            excess, parts + slope * (1 - right - wrong) / rows, mistakes, least=0.0, most=1.0
+        ),
+        "error_auroc": in_order(auroc),
+        "error_fpr95": in_order(fpr95),
+    }
+
+
+def told_apart(inside: Floats, outside: Floats) -> tuple[Measured, Measured]:
+    """How well a score, higher for `inside` (n,), tells it from `outside` (m,): AUROC and FPR95.
+
+    The area and its contributions are those of DeLong and others (1988). FPR95 is the share of `outside` that
+    is accepted where 95 % of `inside` are. Contributions are those of the n, then of the m. NaN where one of
+    the two is empty.
+    """
+    n, m = len(inside), len(outside)
+    fewer = min(n, m)
+    if not fewer:
+        undefined = np.zeros(n + m)
+        return (
+            Mean(np.nan, undefined, 0, least=0.0, most=1.0, by_odds=True),
+            Accepted(np.nan, undefined, 0, outside, inside),
+        )
+    above, below = np.sort(inside), np.sort(outside)
+    of_outside = 1 - _share_below(above, outside)
+    of_inside = _share_below(below, inside)
+    area = float(of_outside.mean())
+    parts = np.concatenate([_scaled(of_inside - area), _scaled(of_outside - area)])
+    threshold = _thresholds(inside, 0.0)[0]
+    strict, lax = _thresholds(inside, 1.96)
+    accepted = (outside >= threshold).astype(np.float64)
+    share = float(accepted.mean())
+    steps = np.mean(inside >= lax) - np.mean(inside >= strict)
+    slope = (np.mean(outside >= lax) - np.mean(outside >= strict)) / steps if steps else 0.0
+    kept = (inside >= threshold).astype(np.float64)
+    moved = np.concatenate([-slope * _scaled(kept - kept.mean()), _scaled(accepted - share)])
+    return (
+        Mean(area, parts, fewer, least=0.0, most=1.0, by_odds=True),
+        Accepted(share, moved, fewer, outside, inside),
+    )
+
+
+def _share_below(ordered: Floats, values: Floats) -> Floats:
+    """Share of what is in order that lies below each value; equals count half."""
+    left, through = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    return np.asarray((left + through) / (2 * len(ordered)))
+
+
+def _scaled(deviations: Floats) -> Floats:
+    """Contributions to a mean of n; their squares add up to its unbiased variance, 0 of a single one."""
+    n = len(deviations)
+    return np.asarray(deviations / np.sqrt(n * max(n - 1, 1)))
+
+
+def _thresholds(inside: Floats, z: float) -> tuple[float, float]:
+    """Where 95 % of `inside` are accepted, z standard errors of their number to either side."""
+    n = len(inside)
+    rank, reach = np.ceil(round(0.95 * n, 9)), z * np.sqrt(0.95 * 0.05 * n)
+    ordered = np.append(-np.sort(-inside), -np.inf)  # the last: no threshold at all
+    strict, lax = (int(np.clip(number, 1, n + 1)) - 1 for number in (rank - reach, np.ceil(rank + reach)))
+    return float(ordered[strict]), float(ordered[lax])
+
+
+def _area_under_risk(confidence: Floats, wrong: Floats) -> tuple[float, Floats]:
+    """Mean risk over all numbers of rows kept, the most certain first, and the contributions (N,) to it.
+
+    Within a group of equals, of a random order. With R_j the risk of the first j, a row of rank r contributes
+    R_r − R̄ + Σ_{j ≥ r} (wrong − R_j) / j.
+    """
+    rows = len(wrong)
+    order = np.argsort(-confidence, kind="stable")
+    ordered = confidence[order]
+    group = np.cumsum(np.append(False, ordered[1:] != ordered[:-1]))
+    size = np.bincount(group)
+
+    def averaged(values: Floats) -> Floats:
+        return np.asarray((np.bincount(group, values) / size)[group])
+
+    number = np.arange(1, rows + 1)
+    risk = np.cumsum(averaged(wrong[order])) / number
+    tail, of_risk = (np.cumsum((values / number)[::-1])[::-1] for values in (np.ones(rows), risk))
+    area = float(risk.mean())
+    found = averaged(risk) - area + wrong[order] * averaged(tail) - averaged(of_risk)
+    parts = np.empty(rows)
+    parts[order] = found / rows
+    return area, parts
+
+
+def _least_area(right: int, wrong: int) -> float:
+    """The same where all right answers come first."""
+    total = right + wrong
+    return float((wrong - right * (digamma(total + 1) - digamma(right + 1))) / total)
+
+
+# --- claims and what came true ------------------------------------------------------------------------
+
+
+def _calibration_error(
+    claims: Sequence[tuple[Floats, Floats]], mistakes: int, random: np.random.Generator
+) -> tuple[CalibrationError, CalibrationError]:
+    """Mean distance in bins of equal width (Guo and others 2017), and that less what chance adds to it.
+
+    Of several series of claims and what came true (0 or 1) the mean. What chance adds is
+    E|N(gap, σ²)| − |gap| in each bin (Kumar and others 2019).
+
+    Chance is drawn twice: as if the claims were true, and as if shares were those seen, with half a row more
+    of either kind in each bin (Jeffreys). The larger noise counts, and of several series as if it were large
+    in all of them at once.
+    """
+    rows = len(claims[0][0])
+    value, added, parts = 0.0, 0.0, np.zeros(rows)
+    noise = np.zeros((2, DRAWS))
+    for claimed, came_true in claims:
+        place = np.clip(np.ceil(claimed * BINS).astype(np.int64) - 1, 0, BINS - 1)
+        mass = np.bincount(place, minlength=BINS)
+        filled = mass > 0
+        least = np.maximum(mass, 1)
+        claim, hits = np.bincount(place, claimed, BINS) / least, np.bincount(place, came_true, BINS)
+        signed = hits / least - claim
+        gap, share = np.abs(signed), mass / rows
+        claim = np.clip(claim, 0.0, 1.0)
+        seen = (hits + 0.5) / (mass + 1)
+        sigma = np.maximum(np.sqrt(seen * (1 - seen) / least), 1e-12)
+        by_chance = 2 * sigma * stats.norm.pdf(gap / sigma) - 2 * gap * stats.norm.sf(gap / sigma)
+        value += float(share @ gap)
+        added += float(share @ by_chance)
+        parts += np.sign(signed)[place] * (came_true - claimed)
+        for kind, true in enumerate((claim, seen)):
+            drawn = random.binomial(mass[filled], true[filled], size=(DRAWS, filled.sum()))
+            noise[kind] += np.sort(np.sum(np.abs(drawn - mass[filled] * true[filled]), axis=1) / rows)
+    count = len(claims)
+    reach = noise.max(axis=0) / count
+    parts = _centred(parts / count)
+    expected = CalibrationError(value / count, parts, mistakes, reach)
+    return expected, replace(expected, value=max((value - added) / count, 0.0))
+
+
+def _decomposed(p: Floats, true: Floats) -> tuple[float, float]:
+    """Reliability and resolution of the Brier score (Murphy 1973) in bins of equal mass, over classes."""
+    reliability, resolution = 0.0, 0.0
+    for claimed, came_true in zip(p.T, true.T, strict=True):
+        edges = np.unique(np.quantile(claimed, np.arange(1, BINS) / BINS))
+        place = np.searchsorted(edges, claimed, side="right")
+        mass = np.bincount(place, minlength=len(edges) + 1)
+        claim, hit = (np.bincount(place, each) / np.maximum(mass, 1) for each in (claimed, came_true))
+        share = mass / len(claimed)
+        reliability += float(share @ (claim - hit) ** 2)
+        resolution += float(share @ (hit - came_true.mean()) ** 2)
+    return reliability, resolution

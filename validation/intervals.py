@@ -1,0 +1,402 @@
+"""Do intervals hold, are equal methods recommended, are calibrated claims kept? To docs/intervals.md.
+
+    python -m validation.intervals
+
+Simulated tables whose truth is known, numpy only: x = m · onehot(y) + noise makes softmax(m x) the true
+probabilities of y. m varies from row to row, and its mean sets how many mistakes there are. A second method
+claims too much, softmax(2 m x), and has noise partly its own. Takes about five minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from scipy.stats import ttest_rel
+
+import howsure
+from howsure.compare.findings import lead
+from howsure.compare.run import AS_THEY_ARE, Comparison
+from howsure.judge import maps, scores
+from howsure.judge.evaluate import OUTSIDE, evaluate
+from howsure.methods.softmax import Softmax
+from howsure.words import counted
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+PAGE = Path(__file__).parent.parent / "docs" / "intervals.md"
+
+SIZES = (100, 300, 1000, 3000)
+MISTAKES = (1, 3, 5, 10, 30, 100)
+SETS = 160
+MANY = 100_000
+"""Rows that the true scores are taken from."""
+
+CLASSES = 3
+UNEVEN = (0.3, 1.0)
+"""Standard deviations of log m: rows that are alike, and rows that are very different."""
+
+SHARP = (1.0, 2.0)
+OWN = 0.3
+"""Share of the variance of a method's noise that no other method has."""
+
+METHODS = (2, 4, 8, 16)
+COMPARISONS = 200
+POWER = 60
+SLIGHT = 2.0
+"""How much too sharp the yardstick is where one method is better."""
+
+NAMES = (
+    *("accuracy", "nll", "brier", "ece", "ece_debiased", "classwise_ece"),
+    *("aurc", "excess_aurc", "error_auroc", "error_fpr95", *OUTSIDE[:2]),
+)
+
+
+# --- rows ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class World:
+    """Rows of one kind.
+
+    Attributes:
+        mean: Geometric mean of m.
+        uneven: Standard deviation of log m.
+        classes: K.
+    """
+
+    mean: float
+    uneven: float
+    classes: int = CLASSES
+
+    def draw(self, rows: int, methods: int, random: np.random.Generator) -> tuple[Integers, list[Floats]]:
+        """True classes (N,), and logits (N, K) of each method, equally good ones."""
+        truth = random.integers(self.classes, size=rows)
+        m = self.mean * np.exp(self.uneven * random.normal(size=rows))[:, None]
+        signal = m * np.eye(self.classes)[truth]
+        shared = np.sqrt(1 - OWN) * random.normal(size=signal.shape)
+        own = np.sqrt(OWN) * random.normal(size=(methods, *signal.shape))
+        return truth, [m * (signal + shared + each) for each in own]
+
+    def strangers(self, rows: int, random: np.random.Generator) -> Floats:
+        """Logits (N, K) of rows of no class."""
+        m = self.mean * np.exp(self.uneven * random.normal(size=rows))[:, None]
+        return np.asarray(m * random.normal(size=(rows, self.classes)))
+
+
+@cache
+def world(share: float, uneven: float, classes: int = CLASSES) -> World:
+    """One in which this share of the answers is wrong, by bisection on a sample of its own."""
+    low, high = 0.2, 100.0
+    for _ in range(30):
+        middle = float(np.sqrt(low * high))
+        truth, (logits,) = World(middle, uneven, classes).draw(MANY // 4, 1, np.random.default_rng(1))
+        if np.mean(logits.argmax(axis=1) != truth) > share:
+            low = middle
+        else:
+            high = middle
+    return World(float(np.sqrt(low * high)), uneven, classes)
+
+
+def measured(truth: Integers, logits: Floats, strange: Floats, seed: int) -> dict[str, scores.Measured]:
+    """All scores, as `evaluate` makes them."""
+    p, q = softmax(logits, axis=1), softmax(strange, axis=1)
+    found = scores.of_probabilities(p, p.argmax(axis=1), truth, seed)
+    by_entropy = scores.told_apart(*(np.sum(each * np.log(each + 1e-300), axis=1) for each in (p, q)))
+    return found | dict(zip(OUTSIDE[:2], by_entropy, strict=True))
+
+
+def drawn(of: World, rows: int, *seeds: int) -> list[dict[str, scores.Measured]]:
+    """All scores of both methods on the same rows, with a third as many strangers beside them."""
+    random = np.random.default_rng([rows, *seeds])
+    truth, logits = of.draw(rows, len(SHARP), random)
+    strange = of.strangers(rows // 3, random)
+    return [
+        measured(truth, sharp * each, sharp * strange, seeds[-1])
+        for sharp, each in zip(SHARP, logits, strict=True)
+    ]
+
+
+# --- intervals ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Held:
+    """How many intervals there could be, how many there were, and how many held the truth."""
+
+    asked: int = 0
+    told: int = 0
+    held: int = 0
+
+    def add(self, low: float, high: float, true: float) -> None:
+        """Count one."""
+        self.asked += 1
+        if np.isfinite(low + high):
+            self.told += 1
+            self.held += low - 1e-12 <= true <= high + 1e-12
+
+    @property
+    def share(self) -> float:
+        """Of the intervals that were told."""
+        return self.held / self.told if self.told else np.nan
+
+    def __str__(self) -> str:
+        if self.told < 0.1 * self.asked:
+            return "cannot tell"
+        known = "" if self.told == self.asked else f" of {100 * self.told / self.asked:.0f}"
+        return f"{100 * self.share:.0f}{known}"
+
+
+def coverage(rows: int, mistakes: int) -> dict[str, list[Held]]:
+    """By score: of the first method, of the second, and of their difference."""
+    found = {name: [Held(), Held(), Held()] for name in NAMES}
+    for uneven in UNEVEN:
+        of = world(mistakes / rows, uneven)
+        true = [{name: each.value for name, each in one.items()} for one in drawn(of, MANY, 0)]
+        for name in ("ece", "ece_debiased"):
+            true[0][name] = 0.0  # the first method's percentages are the true ones
+            true[1][name] = true[1]["ece_debiased"]
+        true[0]["classwise_ece"] = 0.0
+        for seed in range(SETS // len(UNEVEN)):
+            one, other = drawn(of, rows, mistakes, int(10 * uneven), seed)
+            for name in NAMES:
+                if np.isfinite(one[name].value):
+                    found[name][0].add(*one[name].interval(0.95), true[0][name])
+                    gap = one[name].minus(other[name])
+                    found[name][2].add(gap.low, gap.high, true[0][name] - true[1][name])
+                if np.isfinite(other[name].value):
+                    found[name][1].add(*other[name].interval(0.95), true[1][name])
+    return found
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    """In Markdown."""
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def intervals_in_words() -> str:
+    """The section on intervals."""
+    found = {
+        (rows, mistakes): coverage(rows, mistakes)
+        for rows in SIZES
+        for mistakes in MISTAKES
+        if mistakes <= rows / 3
+    }
+    kinds = ("true percentages", "too sharp", "difference")
+    parts, every = [], []
+    for rows in SIZES:
+        here = [mistakes for mistakes in MISTAKES if (rows, mistakes) in found]
+        lines = []
+        for name in NAMES:
+            for kind, of in enumerate(kinds):
+                cells = [found[rows, mistakes][name][kind] for mistakes in here]
+                lines.append([name.replace("_", " "), of, *cells])
+                every += [
+                    (cell.share, name, of, rows, mistakes)
+                    for cell, mistakes in zip(cells, here, strict=True)
+                    if cell.told >= 0.1 * cell.asked
+                ]
+        heads = ["score", "of", *(counted(mistakes, "mistake") for mistakes in here)]
+        parts.append(f"### {rows:,} rows\n\n{table(heads, lines)}")
+    shares = np.array([share for share, *_ in every])
+    short = sorted({f"{name.replace('_', ' ')}, {of}" for share, name, of, *_ in every if share < 0.9})
+    share, name, of, rows, mistakes = min(every)
+    error = 196 * np.sqrt(0.95 * 0.05 / SETS)
+    told = (
+        f"Of {len(every)} cells with intervals, {np.sum(shares >= 0.9)} hold in 90 % of the sets or more; "
+        f"the mean is {100 * shares.mean():.1f} %. The lowest is {100 * share:.0f} %: "
+        f"{name.replace('_', ' ')}, "
+        f"{of}, {rows:,} rows, {counted(mistakes, 'mistake')} expected. A cell that truly holds 95 % is "
+        "known "
+        f"to ± {error:.0f} points from {SETS} sets, and to less from the few that have an interval where few "
+        f"mistakes are expected. Below 90 % somewhere: {'; '.join(short) or 'nothing'}."
+    )
+    return "\n\n".join(
+        [
+            "## How often 95 % intervals hold the truth",
+            f"Each cell: in how many per cent of {SETS} simulated sets of rows the interval held the true "
+            "score, and after 'of' how many per cent of the sets had an interval. The others had fewer than "
+            f"{scores.LEAST_MISTAKES} mistakes, and `howsure` says that it cannot tell. Mistakes are those "
+            "expected of the rows; half of the sets have rows that are alike, half have very different ones.",
+            told,
+            *parts,
+        ]
+    )
+
+
+# --- comparisons --------------------------------------------------------------------------------------
+
+
+def compared(truth: Integers, logits: Sequence[Floats]) -> Comparison:
+    """A comparison of methods that say this of the same rows; the first is the yardstick."""
+    said = {
+        f"method {number}": howsure.Certainty(
+            probabilities=softmax(each, axis=1),
+            mc_error=np.zeros_like(each),
+            expected_entropy=np.zeros(len(each)),
+            passes=np.ones(len(each), dtype=np.int64),
+            class_names=tuple("abcdefghij"[: each.shape[1]]),
+            row=np.arange(len(each)),
+        )
+        for number, each in enumerate(logits)
+    }
+    return Comparison(
+        methods=tuple(said),
+        sets=(AS_THEY_ARE,),
+        outside=(),
+        evaluations={(name, AS_THEY_ARE): evaluate(each, truth) for name, each in said.items()},
+        against={},
+        costs={name: float(number) for number, name in enumerate(said)},
+        certainties=said,
+        truth=truth,
+        kinds=dict.fromkeys(said, Softmax()),
+    )
+
+
+def taken(comparison: Comparison) -> bool:
+    """Whether something is recommended in the place of the yardstick."""
+    return not lead(comparison).startswith("Take the method 0:")
+
+
+def said_of(make: Callable[[int, int], Comparison], methods: int, seed: int) -> bool:
+    """The same of one that is made."""
+    return taken(make(seed, methods))
+
+
+def often(happened: Callable[[int], bool], sets: int) -> str:
+    """How often something happens, in per cent."""
+    return f"{100 * np.mean([happened(seed) for seed in range(sets)]):.1f}"
+
+
+def comparisons_in_words() -> str:
+    """The section on comparisons."""
+    lines = []
+    for rows, mistakes, uneven in ((300, 30, 0.3), (1000, 100, 1.0)):
+        of = world(mistakes / rows, uneven, classes=2)
+
+        def equal(seed: int, methods: int, of: World = of, rows: int = rows) -> Comparison:
+            truth, logits = of.draw(rows, methods, np.random.default_rng(seed))
+            return compared(truth, [SHARP[1] * each for each in logits])
+
+        def one_better(seed: int, methods: int, of: World = of, rows: int = rows) -> Comparison:
+            truth, logits = of.draw(rows, methods, np.random.default_rng(10**5 + seed))
+            return compared(truth, [*(SLIGHT * each for each in logits[:-1]), logits[-1]])
+
+        def by_t(seed: int, of: World = of, rows: int = rows) -> bool:
+            found = one_better(seed, 2)
+            losses = [
+                -np.log(each.probabilities[np.arange(rows), found.truth])
+                for each in found.certainties.values()
+            ]
+            test = ttest_rel(*losses)
+            return bool(test.pvalue < 0.05 and test.statistic > 0)
+
+        lines += [
+            [f"{rows:,}", mistakes, "like" if uneven < 1 else "very different", f"one is {text}", *cells]
+            for text, cells in (
+                ("as good", [*(often(partial(said_of, equal, j), COMPARISONS) for j in METHODS), "–"]),
+                (
+                    "better",
+                    [
+                        *(often(partial(said_of, one_better, j), POWER) for j in METHODS),
+                        often(by_t, COMPARISONS),
+                    ],
+                ),
+            )
+        ]
+    heads = [
+        "rows",
+        "mistakes",
+        "rows are",
+        "of the others",
+        *(f"{j} methods" for j in METHODS),
+        "t-test of two",
+    ]
+    return "\n\n".join(
+        [
+            '## How often "Take the …" is said',
+            f"Per cent of {COMPARISONS} comparisons of 2 to 16 methods in which another than the "
+            "yardstick is "
+            "recommended. Where all are equally good that is false each time, and may happen in 5 % at "
+            "most. Where "
+            f"one is better (the others are too sharp by a factor of {SLIGHT:g}), it is the power, in "
+            f"{POWER} "
+            "comparisons; beside it, that of a paired t-test of the yardstick and the better one alone, "
+            "which "
+            "corrects for nothing.",
+            table(heads, lines),
+        ]
+    )
+
+
+# --- calibration --------------------------------------------------------------------------------------
+
+
+def claims_in_words() -> str:
+    """The section on calibration."""
+    lines = []
+    for model, sharp in (("too modest", 0.4), ("true", 1.0), ("too sharp", 2.0)):
+        for rows in (50, 200, 1000):
+            for mistakes in (0, 1, 3, 10):
+                of = world(max(mistakes, 1) / rows, 0.3)
+                random, kept = np.random.default_rng(mistakes), []
+                for _ in range(2000):
+                    truth, (logits,) = of.draw(rows, 1, random)
+                    p = softmax(sharp * logits, axis=1)
+                    if np.sum(p.argmax(axis=1) != truth) != mistakes:
+                        continue
+                    fitted = maps.fitted("temperature", 0.0, p, truth)
+                    fresh, (logits,) = of.draw(2000, 1, random)
+                    each = [softmax(factor * logits, axis=1) for factor in (sharp, 1.0)]
+                    each.append(maps.mapped("temperature", fitted, each[0]))
+                    before, true, after = (-np.log(q[np.arange(2000), fresh]).mean() for q in each)
+                    right = np.mean(each[2].argmax(axis=1) == fresh)
+                    kept.append([before, after, true, each[2].max(axis=1).mean(), right, each[2].max()])
+                    if len(kept) == 50:
+                        break
+                before, after, true, claimed, right, highest = np.mean(kept, axis=0)
+                lines.append(
+                    [model, f"{rows:,}", mistakes]
+                    + [f"{number:.4f}" for number in (before, after, true)]
+                    + [f"{100 * number:.2f} %" for number in (claimed, right, highest)]
+                )
+    return "\n\n".join(
+        [
+            "## What calibrated percentages are worth",
+            "Temperature scaling, fitted on rows among which exactly so many answers are mistakes, "
+            "judged by 2,000 "
+            "fresh rows; means over 50 fits. The true NLL is that of the true probabilities. The last "
+            "three columns "
+            "are the mean claim after calibration, the share of right answers, and the highest claim.",
+            table(
+                ["model", "rows", "mistakes", "NLL before", "after", "true", "claims", "is right", "highest"],
+                lines,
+            ),
+        ]
+    )
+
+
+def write() -> None:
+    """Write the page."""
+    text = "\n\n".join(
+        [
+            "# How often intervals hold",
+            "`python -m validation.intervals` simulates rows whose truth is known and writes this page. "
+            "[Words](words.md#scores) says how the intervals are made.",
+            intervals_in_words(),
+            comparisons_in_words(),
+            claims_in_words(),
+        ]
+    )
+    PAGE.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
