@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from howsure.data.rows import made_up_rows
+from howsure.data.rows import ANY_SIZE, listed, made_up_rows
+from howsure.errors import HowsureError, ModelError
 from howsure.models.adapt import adapt, input_specs
-from howsure.models.protocol import LayerInfo, PassModel
+from howsure.models.protocol import LayerInfo, Model, PassModel
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, sites_of
 
@@ -25,6 +26,8 @@ class Audit:
         warnings: What could not be switched, one sentence each.
         advice: What to do where nothing is random, or None.
         plan: What the plan says that was given, in words, or None.
+        any_size: What stood for axes of any size, where no rows were given and the model has such; costs
+            and shapes are for that size. Else None.
     """
 
     model: str
@@ -35,6 +38,7 @@ class Audit:
     warnings: tuple[str, ...]
     advice: str | None
     plan: str | None = None
+    any_size: int | None = None
 
     @property
     def random_layers(self) -> tuple[LayerInfo, ...]:
@@ -72,9 +76,9 @@ class Audit:
     @property
     def in_words(self) -> str:
         """What the passes of this model vary in, and what they cost, in two sentences."""
-        names = ", ".join(f"'{layer.name}' ({layer.random})" for layer in self.random_layers)
-        if not names:
+        if not self.random_layers:
             return "Nothing in this model is random: every pass would give the same numbers."
+        names = listed([f"'{layer.name}' ({layer.random})" for layer in self.random_layers])
         share = 100 * self.multiply_adds_repeated / max(1, self.multiply_adds)
         differ = (
             f"two passes over made-up rows differ by up to {self.largest_difference:.3g}"
@@ -83,8 +87,13 @@ class Audit:
         )
         return (
             f"Random in every pass: {names}; {differ}. One plain prediction takes "
-            f"{self.multiply_adds:,} multiply-adds a row, of which each further pass repeats {share:.3g} %."
+            f"{self.multiply_adds:,} multiply-adds a row{self._of_size}, of which each further pass repeats "
+            f"{share:.3g} %."
         )
+
+    @property
+    def _of_size(self) -> str:
+        return "" if self.any_size is None else f" with {self.any_size} where the model takes any size"
 
 
 def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan | None = None) -> Audit:
@@ -92,8 +101,8 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
 
     Args:
         model: A built model, as `assess` takes it.
-        x: Rows as the model takes them, needed only for subclassed models that do not say what they
-            take; only their shape counts.
+        x: Rows as the model takes them; only their shape counts. Needed only where the model does not say
+            what it takes; where it takes any size, costs are for that of these rows.
         gaussian_noise: Whether `GaussianNoise` layers are to be random.
         plan: What `howsure.plan` made for this model, to be told in words.
 
@@ -101,14 +110,15 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
         An `Audit`; printed, it is a table in words.
 
     Raises:
-        ModelError: Not a model, or one that has not been built.
+        ModelError: Not a model, one that has not been built, or one that takes none of the rows made up.
     """
     if x is None:
-        x = _as_given(made_up_rows(input_specs(model)), model)
-    adapted, rows = adapt(model, x, gaussian_noise=gaussian_noise)
+        looked_at, any_size = _with_made_up_rows(model, gaussian_noise)
+    else:
+        looked_at, any_size = _looked_at(model, x, gaussian_noise), None
+    adapted, difference = looked_at
     info = adapted.info
     random = isinstance(adapted, PassModel) and bool(sites_of(adapted))
-    difference = largest_difference(adapted, rows) if isinstance(adapted, PassModel) else 0.0
     return Audit(
         model=info.name,
         backend=info.framework,
@@ -118,7 +128,40 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
         warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
         advice=_advice(random, difference > 0, info.always_random is not None),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
+        any_size=any_size,
     )
+
+
+def _looked_at(model: Any, x: Any, gaussian_noise: bool) -> tuple[Model, float]:
+    """The model behind the seam, and the largest difference between two passes over rows like these."""
+    adapted, rows = adapt(model, x, gaussian_noise=gaussian_noise)
+    return adapted, largest_difference(adapted, rows) if isinstance(adapted, PassModel) else 0.0
+
+
+def _with_made_up_rows(model: Any, gaussian_noise: bool) -> tuple[tuple[Model, float], int | None]:
+    """As `_looked_at`, with rows made up, and what stands in them for axes of any size."""
+    specs = input_specs(model)
+    whole = [replace(spec, dtype="int32") if spec.dtype.startswith("float") else spec for spec in specs]
+    sizes: tuple[int | None, ...] = ANY_SIZE if any(None in spec.shape for spec in specs) else (None,)
+    failed: list[Exception] = []
+    # A model of a user's does not say whether it takes whole numbers, as an embedding does.
+    for inputs, size in [*((specs, size) for size in sizes), (whole, sizes[0])]:
+        rows = made_up_rows(inputs, any_size=size or ANY_SIZE[0])
+        try:
+            return _looked_at(model, _as_given(rows, model), gaussian_noise), size
+        except HowsureError:
+            raise
+        except Exception as error:  # whatever a framework raises where rows do not fit
+            failed.append(error)
+    if sizes == (None,):
+        raise failed[0]
+    reason = " ".join(str(failed[0]).split())[:200]
+    raise ModelError(
+        f"It is not known which sizes model '{model.name}' takes where it says any: none of "
+        f"{', '.join(map(str, ANY_SIZE))} fits ({type(failed[0]).__name__}: {reason})",
+        expected="rows, whose sizes are known",
+        mend="Give some: howsure.audit(model, x) (on the command line: --data ROWS)",
+    ) from failed[0]
 
 
 def _as_given(rows: list[Any], model: Any) -> Any:

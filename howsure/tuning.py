@@ -131,7 +131,8 @@ SHARED_FOLDS = {"tensorflow": 2}
 faster."""
 
 KEPT_GRAPHS = 64
-"""Graphs of different shapes that are kept with TensorFlow; the one that was not used for longest goes."""
+"""Graphs of different shapes that are kept with TensorFlow, and shapes of rows for which a model stays
+examined; what was not used for longest goes."""
 
 HEAVY = 1_000_000
 """Multiply-adds for a row from which on a layer is worth another precision."""

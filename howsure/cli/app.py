@@ -130,17 +130,17 @@ def audit_command(
                 raise InputError("There are no rows to plan from", expected="--data with --save-plan")
             _check_output(save_plan, ".json", [model, data])
         network = _load_model(model, allow_code)
-        plan = None
+        plan, x = None, None
         if data is not None:
-            rows = _read_rows(data, network, skip_unreadable=False)
+            x = _divided(_read_rows(data, network, skip_unreadable=False).x, divide_by)
             plan = howsure.plan(
                 network,
-                _divided(rows.x, divide_by),
+                x,
                 precision=None if precision is None else precision.value,
             )
         if plan is not None and save_plan is not None:
             plan.save(save_plan)
-        say(Console(), str(howsure.audit(network, plan=plan)))
+        say(Console(), str(howsure.audit(network, x, plan=plan)))
 
 
 @app.command("assess")
@@ -228,7 +228,7 @@ def assess_command(
         _save(certainty, out)
         if report is not None:
             pictures = rows.x if isinstance(rows.x, np.ndarray) else None
-            write_report(report, certainty, pictures, audit=howsure.audit(network))
+            write_report(report, certainty, pictures, audit=howsure.audit(network, rows.x))
 
         paragraph(console, summary(certainty))
         if len(certainty):
@@ -478,6 +478,8 @@ def _check_divisor(divisor: float | None) -> None:
 def _divided(x: Array | dict[str, Array], divisor: float | None) -> Array | dict[str, Array]:
     if divisor is None:
         return x
+    if any(array.dtype.kind not in "biuf" for array in (x.values() if isinstance(x, dict) else [x])):
+        raise InputError("--divide-by is for numbers", expected="rows of numbers alone", received="text")
     if isinstance(x, dict):
         return {name: np.divide(array, divisor, dtype=np.float32) for name, array in x.items()}
     return np.divide(x, divisor, dtype=np.float32)

@@ -22,8 +22,14 @@ Array = NDArray[Any]
 _CHUNK_BYTES = 16 * 2**20
 _SHOWN = 5
 _LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
-ANY_SIZE = 16
-"""Stands for an axis of any size in made-up rows."""
+ANY_SIZE = (16, 32, 60, 128, 224)
+"""Stand for an axis of any size in made-up rows, the first that a model takes: short sequences, a number that
+2 to 6 divide, and the side of images for which most published networks are made."""
+
+_MADE_UP_TEXT = "some text"
+
+TEXT = "string"
+"""The type of an input that takes text."""
 
 _IMAGE_CHANNELS = (1, 3, 4)
 _LEAST_SIDE_OF_IMAGE = 8
@@ -51,6 +57,11 @@ class InputSpec:
     shape: tuple[int | None, ...]
     dtype: str
 
+    @property
+    def array_dtype(self) -> str:
+        """The type of numpy in which it is given rows: Python objects for text."""
+        return "object" if self.dtype == TEXT else self.dtype
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -77,7 +88,7 @@ def row_kind(inputs: Sequence[InputSpec]) -> str:
     An image is a single input of numbers with 1, 3 or 4 channels last, or a square of at least 8 × 8.
     A rank-2 row that is not square is taken for a sequence.
     """
-    if len(inputs) != 1 or inputs[0].dtype == "string":
+    if len(inputs) != 1 or inputs[0].dtype == TEXT:
         return "row"
     shape = inputs[0].shape
     if len(shape) == 3:
@@ -156,26 +167,32 @@ class CastRows:
 
 def cast_rows(rows: Sequence[Array], inputs: Sequence[InputSpec]) -> list[CastRows]:
     """Checked rows in the types of the inputs."""
-    return [CastRows(array, spec.dtype) for array, spec in zip(rows, inputs, strict=True)]
+    return [CastRows(array, spec.array_dtype) for array, spec in zip(rows, inputs, strict=True)]
 
 
 def made_up_rows(
-    inputs: Sequence[InputSpec], like: Sequence[Any] | None = None, count: int = 2
+    inputs: Sequence[InputSpec],
+    like: Sequence[Any] | None = None,
+    count: int = 2,
+    any_size: int = ANY_SIZE[0],
 ) -> list[Array]:
-    """Rows of the shapes and types of some inputs: normal numbers, or ones where they are whole.
+    """Rows of the shapes and types of some inputs: normal numbers, ones where they are whole, or some text.
 
     Args:
         inputs: What a model takes.
         like: Rows of each input, whose shapes stand for axes of any size, or None.
         count: How many.
+        any_size: Stands for axes of any size where `like` is None.
     """
     random, rows = np.random.default_rng(0), []
     for number, spec in enumerate(inputs):
-        sides = tuple(ANY_SIZE if side is None else side for side in spec.shape)
+        sides = tuple(any_size if side is None else side for side in spec.shape)
         shape = (count, *(sides if like is None else like[number].shape[1:]))
-        whole = not spec.dtype.startswith(("float", "bfloat"))
-        made = np.ones(shape) if whole else random.normal(size=shape)
-        rows.append(made.astype(spec.dtype))
+        if spec.dtype.startswith(("float", "bfloat")):
+            made = random.normal(size=shape)
+        else:
+            made = np.full(shape, _MADE_UP_TEXT if spec.dtype == TEXT else 1)
+        rows.append(made.astype(spec.array_dtype))
     return rows
 
 
@@ -281,7 +298,7 @@ def check_unmasked(value: object, called: str) -> None:
 
 def _from_data_frame(frame: Any, spec: InputSpec, called: str) -> Array:
     columns = {str(name): np.asarray(frame[name]) for name in frame.columns}
-    if spec.dtype != "string":
+    if spec.dtype != TEXT:
         text = [name for name, column in columns.items() if column.dtype.kind not in "biuf"]
         if text:
             raise InputError(
@@ -291,7 +308,7 @@ def _from_data_frame(frame: Any, spec: InputSpec, called: str) -> Array:
                 mend="Encode them as in training, or leave them out",
             )
     array = np.asarray(frame)
-    if array.dtype.kind == "O" and spec.dtype != "string":  # numbers of pandas' own types, mixed
+    if array.dtype.kind == "O" and spec.dtype != TEXT:  # numbers of pandas' own types, mixed
         array = np.column_stack(list(columns.values()))
     return array
 
@@ -319,7 +336,7 @@ def _check_kind(array: Array, spec: InputSpec, called: str) -> Array:
     kind = array.dtype.kind
     if array.size == 0 and kind in "biufOUS":
         return array
-    if spec.dtype == "string":
+    if spec.dtype == TEXT:
         if kind not in "OUST":
             raise InputError(
                 f"{called} are not text", expected="strings", received=f"an array of {array.dtype}"
@@ -390,7 +407,7 @@ def _mend_for_shape(array: Array, shape: tuple[int | None, ...]) -> str | None:
 
 
 def _check_values(array: Array, spec: InputSpec, called: str) -> None:
-    if spec.dtype == "string":
+    if spec.dtype == TEXT:
         if array.dtype.kind == "O":
             _refuse(array, _not_text, called, "something that is not text", "strings")
     elif spec.dtype == "bool" or spec.dtype.startswith(("int", "uint")):
@@ -509,10 +526,15 @@ def counted(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def quoted(names: Sequence[str], shown: int = 12) -> str:
-    """The names in quotes, separated by commas; after `shown` of them only how many more there are."""
-    listed = ", ".join(f"'{name}'" for name in names[:shown])
-    return listed + (f" and {len(names) - shown} more" if len(names) > shown else "")
+def listed(parts: Sequence[str], shown: int = 10, between: str = ", ") -> str:
+    """The parts one after the other; after `shown` of them only how many more there are."""
+    more = f" and {len(parts) - shown} more" if len(parts) > shown else ""
+    return between.join(parts[:shown]) + more
+
+
+def quoted(names: Sequence[str]) -> str:
+    """The names in quotes, separated by commas; after ten of them only how many more there are."""
+    return listed([f"'{name}'" for name in names])
 
 
 def shown_shape(spec: InputSpec) -> str:

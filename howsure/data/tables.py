@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from howsure.data.rows import Array, InputSpec, Rows, counted, damaged, in_rows, quoted
+from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, damaged, in_rows, quoted
 from howsure.errors import FileError, InputError
 
 _LABELS = "y"
+_TEXTS = ("text", "x")
+"""What the column of text may be called besides the name of the input, which few have chosen."""
 _BYTES_PER_CELL = 64
 
 
@@ -34,18 +36,25 @@ def read_table(source: Path, inputs: Sequence[InputSpec]) -> Rows:
 
     For one input all columns but `y`, in the order of the file, form the row, reshaped to the input in C
     order; for several the columns named like the inputs do. A column of lists counts as many columns.
+    Text is one column, named like its input, `text` or `x`; further columns are left out.
 
     Raises:
         FileError: Damaged.
         InputError: Text, empty cells, lines or lists of different length, a wrong number of columns.
     """
-    table = _open_csv(source) if source.suffix.lower() == ".csv" else _open_parquet(source)
     names = [spec.name for spec in inputs]
+    texts = [spec.name for spec in inputs if spec.dtype == TEXT]
+    if source.suffix.lower() == ".csv":
+        table = _open_csv(source, [*texts, *_TEXTS] if texts == names else texts)
+    else:
+        table = _open_parquet(source)
     if table.names.count(_LABELS) > 1:
         raise InputError(f"'{source}' has more than one column '{_LABELS}'", expected="one column of labels")
-    if len(inputs) == 1:
+    if len(inputs) == 1 and texts:
+        x: Array | dict[str, Array] = _form(table, [_column_of_text(table, inputs[0])], inputs[0])
+    elif len(inputs) == 1:
         features = [i for i, name in enumerate(table.names) if name != _LABELS]
-        x: Array | dict[str, Array] = _form(table, features, inputs[0])
+        x = _form(table, features, inputs[0])
     else:
         missing = [name for name in names if table.names.count(name) != 1]
         if missing:
@@ -120,14 +129,15 @@ def _open_parquet(source: Path) -> _Table:
     )
 
 
-def _open_csv(source: Path) -> _Table:
+def _open_csv(source: Path, texts: Sequence[str] = ()) -> _Table:
+    """A csv file; columns of these names are text whatever they hold."""
     import pyarrow as pa
     import pyarrow.csv
 
     first = next((cells for _, cells in read_lines(source) if cells), None)
     if first is None:
         raise InputError(f"'{source}' is empty", expected="lines of numbers separated by commas")
-    has_header = _check_first_line(source, first)
+    has_header = bool(texts) or _check_first_line(source, first)
     if len(first) == 1:
         _check_no_gap(source)
     names = first if has_header else [str(number + 1) for number in range(len(first))]
@@ -136,7 +146,12 @@ def _open_csv(source: Path) -> _Table:
         block_size=max(2**20, _BYTES_PER_CELL * len(first)),  # the longest line must fit
     )
     try:
-        table = pa.csv.read_csv(source, read_options=options)
+        table = pa.csv.read_csv(
+            source,
+            read_options=options,
+            parse_options=pa.csv.ParseOptions(newlines_in_values=bool(texts)),
+            convert_options=pa.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string())),
+        )
     except (pa.ArrowException, OSError) as error:
         for line, cells in read_lines(source):
             if cells and len(cells) != len(first):
@@ -197,11 +212,8 @@ def _is_number(cell: object) -> bool:
 
 def _form(table: _Table, features: Sequence[int], spec: InputSpec) -> Array:
     """(N, *spec.shape) from the columns at `features`."""
-    if spec.dtype == "string":
-        raise InputError(
-            f"'{table.source}' is a table of numbers, but input '{spec.name}' takes text",
-            expected="text as a .npz or .npy file with an array of strings",
-        )
+    if spec.dtype == TEXT:
+        return _text(table, features[0], spec)
     _check_no_text(table, features)
     free = [size is None for size in spec.shape]
     known = prod(size for size in spec.shape if size is not None)
@@ -223,6 +235,39 @@ def _form(table: _Table, features: Sequence[int], spec: InputSpec) -> Array:
         rows[:, start : start + part.shape[1]] = part
         start += part.shape[1]
     return rows.reshape((table.rows, *(-1 if size is None else size for size in spec.shape)))
+
+
+def _column_of_text(table: _Table, spec: InputSpec) -> int:
+    """Number of the column that holds the text of the only input."""
+    found = [name for name in dict.fromkeys((spec.name, *_TEXTS)) if name in table.names]
+    if not found or table.names.count(found[0]) > 1:
+        raise InputError(
+            f"'{table.source}' does not say which column holds the text",
+            expected=f"names of columns in the first line, one of them '{_TEXTS[0]}' or '{spec.name}'",
+            received=f"columns {quoted(table.names)}",
+        )
+    return table.names.index(found[0])
+
+
+def _text(table: _Table, index: int, spec: InputSpec) -> Array:
+    """(N, *spec.shape) from one column of text."""
+    import pyarrow as pa
+
+    if spec.shape not in ((), (1,), (None,)):
+        raise InputError(
+            f"'{table.source}' cannot hold rows of several texts for input '{spec.name}'",
+            expected="a .npz or .npy file with an array of strings",
+            received=f"rows of shape {spec.shape}",
+        )
+    column = table.columns[index]
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise InputError(
+            f"Column '{table.names[index]}' of '{table.source}' is not text",
+            expected="text in every cell",
+            received=str(column.type),
+        )
+    _check_no_nulls(table, index, column, 1, expected="text in every cell")
+    return np.array(column.to_pylist(), dtype=object).reshape((-1, *(1 for _ in spec.shape)))
 
 
 def _wrong_width(
@@ -317,7 +362,9 @@ def _as_found(table: _Table, index: int) -> Array:
     return np.asarray(column.to_numpy())
 
 
-def _check_no_nulls(table: _Table, index: int, values: Any, per_row: int) -> None:
+def _check_no_nulls(
+    table: _Table, index: int, values: Any, per_row: int, expected: str = "a number in every cell"
+) -> None:
     if values.null_count:
         is_null = values.is_null().to_numpy(
             **({} if hasattr(values, "chunks") else {"zero_copy_only": False})
@@ -325,6 +372,6 @@ def _check_no_nulls(table: _Table, index: int, values: Any, per_row: int) -> Non
         rows = np.unique(np.flatnonzero(is_null) // per_row).tolist()
         raise InputError(
             f"'{table.source}' has empty cells in column '{table.names[index]}', {table.place(rows)}",
-            expected="a number in every cell",
+            expected=expected,
             mend="Fill them in as in training, or leave those rows out",
         )

@@ -75,7 +75,7 @@ class Plan:
         """Raise an `InputError` unless the plan was made for a model with these random calls."""
         if self.made_for and self.made_for != described(levels):
             raise InputError(
-                "The plan was made for another model",
+                "The plan was made for another model, or for rows of another size",
                 expected=f"one for {'; '.join(described(levels)) or 'a model without random layers'}",
                 received=f"one for {'; '.join(self.made_for)}",
                 mend="Make one with howsure.plan(model, x)",

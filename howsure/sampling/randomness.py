@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from howsure.data.rows import made_up_rows
+from howsure.data.rows import listed, made_up_rows, quoted
 from howsure.errors import HowsureWarning, ModelError
 from howsure.models.protocol import Array, PassModel
 from howsure.sampling.masks import draw
@@ -24,6 +24,7 @@ def largest_difference(model: PassModel, like: Sequence[Array] | None = None) ->
     sites = sites_of(model)
     if not sites:
         return 0.0
+    check_sizes(model)
     rows = made_up_rows(model.info.inputs, like, model.info.fixed_batch or 2)
     trunk, count = model.trunk(rows), len(rows[0])
     first, second = (
@@ -33,13 +34,26 @@ def largest_difference(model: PassModel, like: Sequence[Array] | None = None) ->
     return float(np.max(np.abs(first - second)))
 
 
+def check_sizes(model: PassModel) -> None:
+    """Raise a `ModelError` where only the values of rows tell the size of a mask."""
+    for site in sites_of(model):
+        if any(side is None for side in site.shape):
+            raise ModelError(
+                f"How many units layer '{site.name}' drops from depends on the values of the rows, so it has "
+                "no mask that all rows share",
+                expected="sizes that follow from the shape of the rows",
+                received=f"a mask of {' × '.join('?' if n is None else str(n) for n in site.shape)}",
+                mend="In a TextVectorization before it, set output_sequence_length",
+            )
+
+
 def check_that_passes_differ(model: PassModel, like: Sequence[Array]) -> None:
     """Zero spread over all rows is a `ModelError`, unless the rows are to blame and not the model."""
     if largest_difference(model, like) == 0:
         raise ModelError(
             f"All passes of model '{model.info.name}' are the same, although it has random layers",
             expected="outputs that depend on what "
-            + ", ".join(f"'{site.name}'" for site in sites_of(model))
+            + quoted([site.name for site in sites_of(model)])
             + " drops",
             mend="howsure.audit(model) shows where the randomness is lost",
         )
@@ -56,9 +70,10 @@ def check_random(model: PassModel) -> None:
             mend="Use a Dropout layer there, or draw with keras.random.dropout, uniform or normal, outside "
             "of loops; put what else training does into a layer of its own",
         )
-    left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in info.unswitchable)
+    check_sizes(model)
+    left_fixed = listed([f"'{found.name}': {found.what}" for found in info.unswitchable], between="; ")
     if not sites_of(model):
-        names = ", ".join(dict.fromkeys(layer.name.partition("#")[0] for layer in info.layers))
+        names = listed(list(dict.fromkeys(layer.name.partition("#")[0] for layer in info.layers)))
         raise ModelError(
             f"Model '{info.name}' has no random layer that can be switched on, so all its passes would be "
             "the same" + (f", and what is random in it is out of reach ({left_fixed})" if left_fixed else ""),

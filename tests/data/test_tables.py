@@ -162,16 +162,6 @@ def test_a_gap_in_a_single_column(csv):
     refuse(csv("a\n1\n\n\n2\n"), column, InputError, "Line 3 of", "is empty")
 
 
-def test_a_table_for_a_text_input(csv):
-    refuse(
-        csv("text\nhello\n"),
-        [InputSpec("text", (), "string")],
-        InputError,
-        "input 'text' takes text",
-        ".npz or .npy",
-    )
-
-
 # --- Parquet --------------------------------------------------------------------------------------
 
 
@@ -260,3 +250,49 @@ def test_damaged_parquet(parquet):
     for broken in (content[:-20], content[: len(content) // 2], b"", b"a,b\n1,2\n"):
         path.write_bytes(broken)
         refuse(path, FLAT, FileError, "rows.parquet' is not a readable Parquet file", "damaged")
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+REVIEWS = [InputSpec("review", (1,), "string")]
+
+
+@pytest.mark.parametrize("column", ["review", "text", "x"])
+def test_a_column_of_text(tmp_path, column):
+    """Numbers stay text, line breaks and commas in quotes too, and other columns are left out."""
+    path = tmp_path / "rows.csv"
+    path.write_text(f'id,{column},y\n0,"good, very\ngood",1\n1,12,0\n2,"",1\n3,NA,0\n')
+    rows = read_rows(path, REVIEWS)
+    assert rows.x.tolist() == [["good, very\ngood"], ["12"], [""], ["NA"]]
+    assert rows.labels.tolist() == [1, 0, 1, 0]
+    assert read_rows(path, [InputSpec(column, (), "string")]).x.shape == (4,)
+
+
+def test_text_beside_numbers(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("x,review\n1.5,7\n2,eight\n")
+    found = read_rows(path, [InputSpec("x", (1,), "float32"), *REVIEWS]).x
+    assert found["x"].tolist() == [[1.5], [2.0]]
+    assert found["review"].tolist() == [["7"], ["eight"]]
+
+
+@pytest.mark.parametrize("content", ["words\na\n", "a good film\nthe worst\n", "text,text\na,b\n"])
+def test_no_column_that_is_called_text(tmp_path, content):
+    """Without names the first text could not be told from them, and would be lost."""
+    path = tmp_path / "rows.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"which column holds the text.*one of them 'text' or 'review'"):
+        read_rows(path, REVIEWS)
+
+
+def test_text_in_parquet(tmp_path):
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"text": ["a", "b"], "x": [1, 2]}), path)
+    assert read_rows(path, REVIEWS).x.tolist() == [["a"], ["b"]]
+    with pytest.raises(InputError, match=r"Column 'x' of .* is not text"):
+        read_rows(path, [InputSpec("x", (1,), "string")])
+    with pytest.raises(InputError, match="rows of several texts"):
+        read_rows(path, [InputSpec("text", (2,), "string")])
+    pq.write_table(pa.table({"text": ["a", None]}), path)
+    with pytest.raises(InputError, match=r"empty cells in column 'text', in row 1.*text in every cell"):
+        read_rows(path, REVIEWS)

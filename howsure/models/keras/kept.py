@@ -2,22 +2,28 @@
 
 It is kept on the model itself, as Keras keeps what `predict` has compiled, so that it lives exactly as long.
 Weights may change: what is compiled reads them anew. Layers that may not, and settings of layers, are
-compared; a model with code of a user in it, which may do anything, is examined every time.
+compared; a model with code of a user in it, which may do anything, is examined every time. Rows of another
+shape, where an axis of a model may have any size, are examined by themselves.
 """
 
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from howsure import tuning
 from howsure.models.keras import private
 from howsure.models.keras.graph import Program
 
 ATTRIBUTE = "_howsure_kept"
+
+Shapes = tuple[tuple[int, ...], ...]
+"""Of one row of each input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +71,25 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
-def kept(model: Any, program: Program, settings: Sequence[Any]) -> Any | None:
-    """What was kept on a model, if it still holds."""
-    look, adapter = vars(model).get(ATTRIBUTE, (None, None))
-    return adapter if look is not None and look.is_still(model, program, settings) else None
+def kept(model: Any, program: Program, settings: Sequence[Any], shapes: Shapes) -> Any | None:
+    """What was kept on a model for rows of these shapes, if it still holds; else nothing is kept any more."""
+    found: OrderedDict[Shapes, tuple[Look, Any]] = vars(model).get(ATTRIBUTE, OrderedDict())
+    if shapes not in found:
+        return None
+    look, adapter = found[shapes]
+    if not look.is_still(model, program, settings):
+        forget(model)
+        return None
+    found.move_to_end(shapes)
+    return adapter
 
 
-def keep(model: Any, program: Program, settings: Sequence[Any], adapter: Any) -> None:
-    """Keep an adapter on its model, in the place of an earlier one."""
-    vars(model)[ATTRIBUTE] = (Look.at(model, program, settings), adapter)
+def keep(model: Any, program: Program, settings: Sequence[Any], shapes: Shapes, adapter: Any) -> None:
+    """Keep an adapter on its model; of too many shapes the one that was not used for longest goes."""
+    found: OrderedDict[Shapes, tuple[Look, Any]] = vars(model).setdefault(ATTRIBUTE, OrderedDict())
+    found[shapes] = (Look.at(model, program, settings), adapter)
+    if len(found) > tuning.KEPT_GRAPHS:
+        found.popitem(last=False)
 
 
 def forget(model: Any) -> None:

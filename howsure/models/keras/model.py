@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.data.rows import InputSpec, check_rows
+from howsure.data.rows import TEXT, InputSpec, check_rows, made_up_rows
 from howsure.errors import ModelError
 from howsure.models.keras import private
 from howsure.models.keras.costs import counted_calls, multiply_adds
@@ -115,27 +115,44 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
         )
     else:
         specs, structure = _specs_from_rows(x)
+    _check_backend(specs, model)
     rows = check_rows(x, specs)
     program = flatten(model, structure)
     settings = (specs, gaussian_noise, _fixed_batch(model))
-    adapter: KerasModel | None = kept(model, program, settings)
+    shapes = tuple(array.shape[1:] for array in rows)
+    adapter: KerasModel | None = kept(model, program, settings, shapes)
     if adapter is None:
-        examined = [np.empty((0, *a.shape[1:]), spec.dtype) for a, spec in zip(rows, specs, strict=True)]
-        adapter = KerasModel(model, program, examined, inputs=specs, gaussian_noise=gaussian_noise)
+        adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise)
         if adapter.examination.arguments:  # code of a user's, which may change
             forget(model)
         else:
-            keep(model, program, settings, adapter)
+            keep(model, program, settings, shapes, adapter)
     return adapter, rows
+
+
+def _check_backend(specs: Sequence[InputSpec], model: Any) -> None:
+    """Raise a `ModelError` where an input takes text, which Keras has on TensorFlow alone."""
+    backend = keras.backend.backend()
+    if backend != "tensorflow" and any(spec.dtype == TEXT for spec in specs):
+        raise ModelError(
+            f"Model '{model.name}' takes text, which Keras cannot run on {backend}",
+            expected="the tensorflow backend",
+            mend="Set the environment variable KERAS_BACKEND=tensorflow, or give the model behind the layers "
+            "that read text, and rows as those layers put them out",
+        )
 
 
 def _specs_from_rows(x: Any) -> tuple[list[InputSpec], Any]:
     """What a subclassed model takes is known from the rows alone: any shape, several as list or dict."""
 
     def spec(name: str, array: Any) -> InputSpec:
-        given = np.asarray(array)
+        try:
+            given = np.asarray(array)
+        except (TypeError, ValueError, RuntimeError):  # `check_rows` says what is wrong with it
+            return InputSpec(name, (None,), keras.config.floatx())
         dtype = keras.config.floatx() if given.dtype.kind == "f" else str(given.dtype)
-        return InputSpec(name, tuple(given.shape[1:]), dtype)
+        is_text = given.dtype.kind in "SUT" or isinstance(next(given.flat, None), (str, bytes))
+        return InputSpec(name, tuple(given.shape[1:]), TEXT if is_text else dtype)
 
     if isinstance(x, dict):
         return [spec(key, x[key]) for key in sorted(x)], dict.fromkeys(x, 0)
@@ -188,7 +205,7 @@ class KerasModel:
     Args:
         model: A built Keras model.
         program: Its steps.
-        rows: What it will be given, flattened in Keras's order; only shapes and types are used.
+        rows: What it will be given, flattened in Keras's order; only shapes are used.
         inputs: The same in words.
         gaussian_noise: Whether `GaussianNoise` layers are random.
     """
@@ -208,7 +225,7 @@ class KerasModel:
         self.inputs = inputs
         self._gaussian_noise = gaussian_noise
         self._program = program
-        self._rows = [_made_up(array, _fixed_batch(model) or 2) for array in rows]
+        self._rows = made_up_rows(inputs, rows, _fixed_batch(model) or 2)
         self.examination = examine(
             model,
             self._program,
@@ -524,14 +541,6 @@ def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
         return graphs[shapes](*args)
 
     return call
-
-
-def _made_up(array: Array, rows: int) -> Array:
-    """Rows of the shape and type of `array`: normal numbers, or ones where they are whole."""
-    shape = (rows, *array.shape[1:])
-    if array.dtype.kind != "f":
-        return np.ones(shape, array.dtype)
-    return np.random.default_rng(0).normal(size=shape).astype(array.dtype)
 
 
 def _fixed_batch(model: Any) -> int | None:

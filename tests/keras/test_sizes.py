@@ -1,0 +1,140 @@
+"""Models that take rows of any size: sequences of every length, images of every side."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import howsure
+from howsure.models.keras import model as adapter_of
+
+from .test_brute_force import entropy
+
+METHOD = howsure.MCDropout(passes=600)
+
+
+class Mean(keras.Model):
+    """A subclassed model of sequences of whole numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = layers.Embedding(9, 4)
+        self.drop = layers.Dropout(0.4)
+        self.pool = layers.GlobalAveragePooling1D()
+        self.out = layers.Dense(3, activation="softmax")
+
+    def call(self, inputs, training=None):
+        return self.out(self.pool(self.drop(self.embedding(inputs), training=training)))
+
+
+def sequential():
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            layers.Embedding(9, 4),
+            layers.Conv1D(4, 2, activation="relu"),
+            layers.Dropout(0.4),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def functional():
+    x = keras.Input((None,), dtype="int32")
+    y = layers.Dropout(0.4)(layers.Embedding(9, 4)(x))
+    return keras.Model(x, layers.Dense(3, activation="softmax")(layers.GRU(4)(y)))
+
+
+def subclassed():
+    model = Mean()
+    model(np.ones((2, 5), "int32"))
+    return model
+
+
+def built(make):
+    model = make()
+    random = np.random.default_rng(3)
+    model.set_weights([random.normal(0, 0.8, weight.shape) for weight in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("make", [sequential, functional, subclassed])
+def test_every_length_is_right_whatever_came_before(make):
+    model = built(make)
+    howsure.audit(model)
+    for length in (5, 3):
+        x = np.random.default_rng(length).integers(1, 9, (2, length))
+        copies = np.repeat(x, 4000, axis=0)
+        passes = keras.ops.convert_to_numpy(model(copies, training=True)).reshape(2, 4000, 3)
+        certainty = howsure.assess(model, x, method=METHOD)
+        allowed = 4 * np.hypot(passes.std(axis=1) / np.sqrt(4000), certainty.mc_error)
+        assert np.all(np.abs(certainty.probabilities - passes.mean(axis=1)) <= allowed)
+        spread = entropy(passes).std(axis=1) / np.sqrt(4000)
+        difference = np.abs(certainty.expected_entropy - entropy(passes).mean(axis=1))
+        assert np.all(difference <= 4 * np.hypot(spread, certainty.expected_entropy_error))
+
+
+def test_what_was_compiled_for_a_length_serves_that_length_again(monkeypatch):
+    seen = []
+    original = adapter_of.examine
+    monkeypatch.setattr(
+        adapter_of, "examine", lambda *args, **kwargs: seen.append(1) or original(*args, **kwargs)
+    )
+    model = built(functional)
+    found = [
+        howsure.assess(model, np.ones((2, length), "int32"), method=METHOD).probabilities
+        for length in (4, 7, 4, 7)
+    ]
+    assert len(seen) == 2
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_array_equal(found[1], found[3])
+
+
+def test_a_plan_for_another_length_is_refused():
+    model = built(functional)
+    plan = howsure.plan(model, np.ones((20, 4), "int32"))
+    if plan.made_for:
+        with pytest.raises(howsure.InputError, match="another model, or for rows of another size"):
+            howsure.assess(model, np.ones((20, 6), "int32"), method=howsure.MCDropout(plan=plan))
+
+
+def images():
+    x = y = keras.Input((None, None, 3))
+    for _ in range(4):
+        y = layers.Conv2D(2, 3, strides=2)(y)
+    y = layers.GlobalAveragePooling2D()(layers.Dropout(0.3)(y))
+    return keras.Model(x, layers.Dense(3, activation="softmax")(y))
+
+
+def test_an_audit_tries_sizes_and_says_which_it_took():
+    audit = howsure.audit(images())  # of 16 pixels nothing would be left
+    assert audit.any_size == 32
+    assert audit.passes_differ
+    assert "multiply-adds a row with 32 where the model takes any size, of which" in str(audit)
+    assert howsure.audit(images(), np.zeros((1, 40, 40, 3))).any_size is None
+
+
+def test_an_audit_that_cannot_guess_asks_for_rows():
+    x = keras.Input((None, 4))
+    y = layers.Dropout(0.3)(layers.Reshape((100,))(x))
+    model = keras.Model(x, layers.Dense(3, activation="softmax")(y), name="hundred")
+    with pytest.raises(
+        howsure.ModelError,
+        match=r"which sizes model 'hundred' takes .* none of 16, 32, 60, 128, 224 fits \(.*"
+        r"Give some: howsure\.audit\(model, x\) \(on the command line: --data ROWS\)",
+    ):
+        howsure.audit(model)
+    assert howsure.audit(model, np.zeros((1, 25, 4))).passes_differ
+
+
+def test_an_audit_of_a_subclassed_model_of_whole_numbers():
+    model = Mean()
+    model(np.ones((2, 5), "int32"))
+    assert howsure.audit(model).passes_differ
+
+
+def test_rows_of_different_length_for_a_subclassed_model():
+    model = built(subclassed)
+    with pytest.raises(howsure.InputError, match="row 0 has shape"):
+        howsure.assess(model, [[1, 2, 3], [1, 2]])
