@@ -25,6 +25,43 @@ ADAPTERS = {"keras": "howsure.models.keras"}
 FILES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras"}
 """By the ending of a model file: the framework."""
 
+_KEEP_IT = "Give the Keras model that it was made from, kept with model.save('model.keras')"
+
+OTHER_FILES = {
+    ".tflite": ("a TensorFlow Lite model, in which dropout is left out", _KEEP_IT),
+    ".onnx": ("an ONNX graph, in which dropout is left out or never drops", _KEEP_IT),
+    ".pb": ("a graph of TensorFlow, whose layers cannot be switched", _KEEP_IT),
+    ".ckpt": (
+        "a checkpoint of weights, without a model",
+        "Build the network in Python, restore the weights, and pass it to howsure.assess",
+    ),
+    ".json": (
+        "the plan of a network, without weights",
+        "Load it in Python with keras.models.model_from_json and model.load_weights, and pass it to "
+        "howsure.assess",
+    ),
+    **dict.fromkeys(
+        (".pt", ".pth"),
+        (
+            "a file of PyTorch, whose modules howsure does not run",
+            "Build the network with Keras on the torch backend, copy its weights, and keep it with "
+            "model.save('model.keras')",
+        ),
+    ),
+    ".safetensors": (
+        "weights, without a model",
+        "Build the network with Keras, copy its weights, and keep it with model.save('model.keras')",
+    ),
+    **dict.fromkeys(
+        (".pkl", ".pickle", ".joblib"),
+        (
+            "a pickle, which runs code when it is opened, so it was not",
+            "If you trust where it comes from, open it yourself and pass the model to howsure.assess",
+        ),
+    ),
+}
+"""By the ending of files that are often taken for models: what they are, and what can be done."""
+
 _CAPABILITIES: dict[type, str] = {
     Model: "a plain prediction",
     PassModel: "passes with given masks",
@@ -78,10 +115,26 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
         raise FileError("The model file does not exist", received=str(file))
     framework = FILES.get(file.suffix)
     if framework is None:
-        raise FileError(
-            f"'{file}' is not a model file that howsure knows", expected="a .keras file, or a legacy .h5 file"
-        )
+        raise _not_a_model(file)
     return importlib.import_module(ADAPTERS[framework]).load(file, allow_code=allow_code)
+
+
+def _not_a_model(file: Path) -> FileError:
+    """The error for what no adapter opens."""
+    expected = "a .keras file, or a legacy .h5 file"
+    if file.is_dir() and (file / "saved_model.pb").exists():
+        return FileError(
+            f"'{file}' is a SavedModel, a closed graph of TensorFlow in which nothing can be switched",
+            expected=expected,
+            mend=f"{_KEEP_IT}. Its plain prediction can be assessed with Keras on TensorFlow: inputs = "
+            f"keras.Input(…); outputs = keras.layers.TFSMLayer({str(file)!r}, "
+            "call_endpoint='serving_default')(inputs); model = keras.Model(inputs, *outputs.values()); "
+            "howsure.assess(model, x, method=howsure.Softmax(), outputs='probabilities')",
+        )
+    what, mend = OTHER_FILES.get(file.suffix.lower(), (None, None))
+    if what is None:
+        return FileError(f"'{file}' is not a model file that howsure knows", expected=expected)
+    return FileError(f"'{file}' is {what}", expected=expected, mend=mend)
 
 
 def capable(model: Model, wanted: Any, user: str) -> Any:

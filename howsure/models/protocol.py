@@ -25,6 +25,7 @@ REGRESSION = "regression"
 CLASSES = "classes"
 SEVERAL_LABELS = "several labels"
 MARGINS = "margins"
+EMBEDDINGS = "embeddings"
 """What a model may be trained for, as far as its loss tells."""
 
 PROBABILITIES = "probabilities"
@@ -85,10 +86,12 @@ class ModelInfo:
         output_dtype: Type of number in which it computes its output.
         ending: What it ends in: `softmax`, `sigmoid`, `linear`, `log_softmax`, another name, or None where
             that cannot be read.
-        trained_for: `classes`, `several labels`, `margins` or `regression`, where the loss tells, or None.
+        trained_for: `classes`, `several labels`, `margins`, `embeddings` or `regression`, or None where the
+            loss does not tell.
         rescales: Whether it brings raw values into range itself.
         layers: Every layer call, in the order of execution.
         unswitchable: What is random in training and cannot be switched on.
+        loss: Name of the loss it was trained with, where that is known.
         loss_takes: `logits` or `probabilities`, what the loss took the outputs for, or None.
         always_random: Path of a layer that draws also when predicting, so that there is no plain prediction;
             None where all is still.
@@ -105,6 +108,7 @@ class ModelInfo:
     rescales: bool
     layers: tuple[LayerInfo, ...]
     unswitchable: tuple[Unswitchable, ...] = ()
+    loss: str | None = None
     loss_takes: str | None = None
     always_random: str | None = None
     fixed_batch: int | None = None

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from howsure.data.rows import counted, in_rows
 from howsure.errors import HowsureWarning, InputError, ModelError
-from howsure.models.protocol import LOGITS, MARGINS, PROBABILITIES, REGRESSION, SEVERAL_LABELS, ModelInfo
+from howsure.models.protocol import (
+    EMBEDDINGS,
+    LOGITS,
+    MARGINS,
+    PROBABILITIES,
+    REGRESSION,
+    SEVERAL_LABELS,
+    ModelInfo,
+)
 
 _SAY_SO = "If it puts out logits of classes, say so: outputs='logits' (on the command line: --outputs logits)"
 
@@ -83,15 +91,26 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
         kind: `logits` or `probabilities`, as they were read.
 
     Raises:
-        ModelError: Trained for regression.
+        ModelError: Trained for something else than classes, or one linear output without a loss that tells.
     """
     model, one = f"Model '{info.name}'", info.output_shape == (1,)
     labels = "label-" if info.trained_for == SEVERAL_LABELS else ""
-    if kind == LOGITS and info.trained_for == REGRESSION:
+    if kind == LOGITS and info.trained_for in (REGRESSION, EMBEDDINGS):
         raise ModelError(
-            f"{model} was trained for regression, not to tell classes apart",
+            f"{model} was trained for {info.trained_for}, not to tell classes apart",
             expected="a model with a softmax, sigmoid or logits output",
-            mend=f"Regression is not supported yet. {_SAY_SO}",
+            mend=f"{info.trained_for.capitalize()} cannot be assessed. {_SAY_SO}",
+        )
+    if info.ending == "linear" and info.trained_for is None and (one or info.loss is not None):
+        raise ModelError(
+            f"{model} ends in {'one linear output' if one else 'linear outputs'}, and "
+            + (
+                "what it was trained for is not known"
+                if info.loss is None
+                else f"its loss '{info.loss}' does not tell what they are"
+            ),
+            expected="a loss that says so (compile the model with it), or outputs=…",
+            mend=f"{_SAY_SO}. A regression cannot be assessed",
         )
     if kind == LOGITS and info.trained_for == MARGINS:
         _say(
@@ -104,11 +123,6 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
             "probabilities (from_logits=False). Unless it was trained otherwise, its percentages mean "
             f"nothing: train it with from_logits=True. outputs='{labels}logits' reads them so without this "
             "warning."
-        )
-    elif kind == LOGITS and one and info.trained_for is None:
-        _say(
-            f"The one linear output of model '{info.name}' is read as the logit of the second of two "
-            f"classes. {_SAY_SO}; if it is a regression, these numbers mean nothing."
         )
     elif kind == PROBABILITIES and info.loss_takes == LOGITS:
         _say(

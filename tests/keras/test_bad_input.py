@@ -469,13 +469,32 @@ def test_a_regression_is_refused_where_its_loss_tells(loss):
         howsure.assess(one_linear_output(loss), np.ones((3, 4), "float32"))
 
 
-def test_one_linear_output_is_said_to_be_read_as_a_logit():
+def test_one_linear_output_is_refused_until_something_says_what_it_is():
     x = np.ones((3, 4), "float32")
-    with pytest.warns(howsure.HowsureWarning, match="read as the logit of the second of two classes"):
-        read = howsure.assess(one_linear_output(), x)
-    assert read.probabilities.shape == (3, 2)
-    howsure.assess(one_linear_output(), x, outputs="logits")
+    with pytest.raises(
+        howsure.ModelError, match=r"one linear output, and what it was trained for is not known"
+    ):
+        howsure.assess(one_linear_output(), x)
+    assert howsure.assess(one_linear_output(), x, outputs="logits").probabilities.shape == (3, 2)
     howsure.assess(one_linear_output(keras.losses.BinaryCrossentropy(from_logits=True)), x)
+
+
+def rmse(y_true, y_pred):
+    return keras.ops.sqrt(keras.ops.mean(keras.ops.square(y_true - y_pred)))
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_linear_outputs_with_a_loss_of_a_users_are_refused_until_declared(outputs):
+    """Three linear outputs may be logits, and they may be the next three values of a series."""
+    model, x = compiled(outputs, rmse), np.ones((3, 4), "float32")
+    with pytest.raises(howsure.ModelError, match=r"its loss 'rmse' does not tell.*say so: outputs='logits'"):
+        howsure.assess(model, x)
+    howsure.assess(model, x, outputs="logits")
+
+
+def test_embeddings_are_refused():
+    with pytest.raises(howsure.ModelError, match="trained for embeddings, not to tell classes apart"):
+        howsure.assess(compiled(3, keras.losses.Circle()), np.ones((3, 4), "float32"))
 
 
 def compiled(outputs, loss, activation=None):
@@ -542,7 +561,7 @@ def test_a_loss_that_contradicts_what_outputs_are_read_as_is_said_aloud(name):
     [
         (3, keras.losses.CategoricalCrossentropy(from_logits=True), None),
         (3, keras.losses.SparseCategoricalCrossentropy(from_logits=True), "log_softmax"),
-        (3, lambda y, p: p[:, 0], None),
+        (3, lambda y, p: p[:, 0], "log_softmax"),
         (3, "sparse_categorical_crossentropy", "softmax"),
         (3, "mse", "softmax"),  # the Brier score
         (2, "binary_crossentropy", "softmax"),  # of two classes the same as categorical cross-entropy

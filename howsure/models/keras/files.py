@@ -13,8 +13,14 @@ import keras
 
 from howsure.errors import FileError, ModelError
 from howsure.models.keras.losses import remember
+from howsure.models.keras.old_files import as_keras_2_computes, as_keras_3_reads_it
 
 _UNKNOWN = re.compile(r"(?:Could not locate \w+|Unknown \w+:) '([^']+)'")
+_WEIGHTS = "load the weights with model.load_weights(…), and pass the model to howsure.assess"
+_LAMBDA = re.compile(r'"class_name":\s*"(\w+>)?Lambda"')
+"""In a legacy file; older Keras opens Lambda layers of those whatever its safe mode."""
+
+_UNRECOGNIZED = re.compile(r"Unrecognized keyword arguments passed to (\w+): \{'(\w+)': ([^,}]+)")
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
@@ -39,12 +45,22 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
             expected="the zip archive that model.save() writes",
             received="a file that is no zip archive, or is truncated",
         )
-    if file.suffix != ".keras" and not allow_code and _has_lambda(file):
-        raise _wants_to_run_code(file)
+    if file.suffix != ".keras":
+        config = _config_in_h5(file)
+        if config == "":
+            raise FileError(
+                f"'{file}' holds no model, at most weights of one",
+                expected="a file that model.save() wrote",
+                mend=f"Build the network in Python as it was trained, {_WEIGHTS}",
+            )
+        if config is not None and not allow_code and _LAMBDA.search(config):
+            raise _wants_to_run_code(file)
     try:
-        model = keras.models.load_model(file, compile=False, safe_mode=not allow_code)
+        with as_keras_3_reads_it(file) as readable:
+            model = keras.models.load_model(readable, compile=False, safe_mode=not allow_code)
     except Exception as error:
         raise _loading_error(file, error) from error
+    as_keras_2_computes(model, file)
     remember(model, file)
     return model
 
@@ -52,7 +68,20 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
     # Keras quotes the whole configuration before it comes to the cause.
     said = " ".join(str(error).rsplit("Exception encountered:", 1)[-1].split())
-    unknown = _UNKNOWN.search(said)
+    unknown, unrecognized = _UNKNOWN.search(said), _UNRECOGNIZED.search(said)
+    if unknown and unknown[1] in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
+        return ModelError(
+            f"'{file}' was saved by Keras 2 with operations of TensorFlow between its layers, which Keras 3 "
+            "cannot read",
+            expected="a model of layers and of operations of Keras 3",
+            mend=f"Build it in Python with Keras 3, {_WEIGHTS}",
+        )
+    if unrecognized:
+        return ModelError(
+            f"'{file}' needs a {unrecognized[1]} with {unrecognized[2]}={unrecognized[3]}, which this Keras "
+            f"({keras.__version__}) does not have",
+            mend=f"Build the network in Python without it, {_WEIGHTS}",
+        )
     if unknown:
         return ModelError(
             f"'{file}' needs '{unknown[1]}', which is not known here",
@@ -71,12 +100,11 @@ def _wants_to_run_code(file: Path) -> ModelError:
     )
 
 
-def _has_lambda(file: Path) -> bool:
-    """Whether a legacy file holds a Lambda layer; older Keras opens those whatever its safe mode."""
+def _config_in_h5(file: Path) -> str | None:
+    """What a legacy file says of its model, empty where it says nothing; None where it cannot be read."""
     try:
         with h5py.File(file) as opened:
             config = opened.attrs.get("model_config", "")
     except OSError:
-        return False  # Keras says what is wrong with it.
-    text = config.decode() if isinstance(config, bytes) else str(config)
-    return re.search(r'"class_name":\s*"(\w+>)?Lambda"', text) is not None
+        return None  # Keras says what is wrong with it.
+    return config.decode() if isinstance(config, bytes) else str(config)

@@ -15,7 +15,15 @@ from typing import Any
 import h5py
 import keras
 
-from howsure.models.protocol import CLASSES, LOGITS, MARGINS, PROBABILITIES, REGRESSION, SEVERAL_LABELS
+from howsure.models.protocol import (
+    CLASSES,
+    EMBEDDINGS,
+    LOGITS,
+    MARGINS,
+    PROBABILITIES,
+    REGRESSION,
+    SEVERAL_LABELS,
+)
 
 _REGRESSION = frozenset(
     ["mse", "mean_squared_error", "mae", "mean_absolute_error", "huber", "huber_loss", "log_cosh", "logcosh"]
@@ -25,7 +33,12 @@ _REGRESSION = frozenset(
 _YES_OR_NO = frozenset(["binary_crossentropy", "bce", "binary_focal_crossentropy"])
 _ONE_OF_MANY = frozenset(
     ["categorical_crossentropy", "sparse_categorical_crossentropy", "categorical_focal_crossentropy"]
+    + ["categorical_generalized_cross_entropy", "kl_divergence", "kldivergence"]
+    + ["kullback_leibler_divergence"]
 )
+_OF_CLASSES = ("crossentropy", "cross_entropy", "focal")
+"""Words in the names of a user's losses of classes."""
+
 _HINGES = frozenset(["hinge", "squared_hinge", "categorical_hinge"])
 
 
@@ -67,9 +80,12 @@ def trained_for(loss: Loss | None, activation: str | None, shape: tuple[int, ...
         return REGRESSION
     if loss.name in _HINGES:
         return MARGINS
+    if loss.name == "circle":
+        return EMBEDDINGS
     if loss.name in _YES_OR_NO and shape != (1,) and activation != "softmax":
         return SEVERAL_LABELS
-    return CLASSES if "crossentropy" in loss.name else None
+    known = loss.name in _YES_OR_NO | _ONE_OF_MANY or any(word in loss.name for word in _OF_CLASSES)
+    return CLASSES if known else None
 
 
 def loss_takes(loss: Loss | None) -> str | None:
@@ -139,7 +155,7 @@ def _only(losses: Any, read: Any) -> Loss | None:
 
 def _called(name: str, from_logits: bool | None = None) -> Loss:
     """A loss by the name of its class or function; Keras's cross-entropies take probabilities unless told."""
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.rsplit(">", 1)[-1]).lower()
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"^\w+>", "", name)).lower()
     if from_logits is None and name in _YES_OR_NO | _ONE_OF_MANY:
         from_logits = False
     return Loss(name, from_logits)

@@ -250,6 +250,7 @@ class KerasModel:
         return replace(
             self._facts,
             trained_for=trained_for(loss, found.output_activation, found.output_shape),
+            loss=None if loss is None else loss.name,
             loss_takes=loss_takes(loss),
         )
 

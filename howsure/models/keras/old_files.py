@@ -1,0 +1,233 @@
+"""What Keras 2 wrote of a model, in the words of Keras 3.
+
+Keras 3 reads most files of Keras 2 (`.h5`, and `.keras` of 2.12 to 2.15) and stops at arguments it does not
+know. Those that change nothing are taken out here, and what is only called otherwise is called so. Found by
+writing models of each kind with tf-keras 2.21, the last of Keras 2, and comparing predictions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from howsure.models.keras import private
+
+_ANY = object()
+
+_OF_THE_KERNEL = dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), _ANY)
+"""Of a kernel that layers with two do not have."""
+
+_NO_LONGER: dict[str, dict[str, Any]] = {
+    "RNN": {"time_major": False},
+    "SimpleRNN": {"time_major": False},
+    "GRU": {"time_major": False},
+    "LSTM": {"time_major": False},
+    "ConvLSTM1D": {"time_major": False},
+    "ConvLSTM2D": {"time_major": False},
+    "ConvLSTM3D": {"time_major": False},
+    "DepthwiseConv1D": {"groups": 1},
+    "DepthwiseConv2D": {"groups": 1},
+    "Conv1DTranspose": {"groups": 1},
+    "Conv2DTranspose": {"groups": 1},
+    "Conv3DTranspose": {"groups": 1},
+    "SeparableConv1D": {"groups": 1, **_OF_THE_KERNEL},
+    "SeparableConv2D": {"groups": 1, **_OF_THE_KERNEL},
+    "Attention": {"causal": False, "score_mode": "dot"},
+    "AdditiveAttention": {"causal": False},
+    "MultiHeadAttention": {
+        "query_shape": _ANY,
+        "key_shape": _ANY,
+        "value_shape": _ANY,
+        "softmax_robust_masking": False,
+    },
+    "Embedding": {"input_length": _ANY},
+    "SpatialDropout1D": {"trainable": _ANY, "noise_shape": None},
+    "SpatialDropout2D": {"trainable": _ANY, "noise_shape": None},
+    "SpatialDropout3D": {"trainable": _ANY, "noise_shape": None},
+}
+"""By class: arguments that Keras 3 does not have, each with the value at which it changes nothing."""
+
+
+@contextlib.contextmanager
+def as_keras_3_reads_it(file: Path) -> Iterator[Path]:
+    """The file, or for a while a copy in which Keras 3 finds what Keras 2 wrote of the model."""
+    config = _config_of_keras_2(file)
+    if config is None or not _mended(config):
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name
+        if file.suffix == ".keras":
+            with zipfile.ZipFile(file) as old, zipfile.ZipFile(copy, "w") as new:
+                for name in old.namelist():
+                    new.writestr(name, json.dumps(config) if name == "config.json" else old.read(name))
+        else:
+            shutil.copyfile(file, copy)
+            with h5py.File(copy, "r+") as opened:
+                opened.attrs["model_config"] = json.dumps(config)
+        yield copy
+
+
+def as_keras_2_computes(model: Any, file: Path) -> None:
+    """Give layers of a model that Keras 2 wrote what is called the same and computed otherwise in Keras 3."""
+    if _config_of_keras_2(file) is None:
+        return
+    cells_speak_for = keras.layers.RNN
+    for layer in private.layers_below(model):
+        if isinstance(layer, cells_speak_for):
+            continue
+        for name in ("activation", "recurrent_activation"):
+            if getattr(layer, name, None) is keras.activations.hard_sigmoid:
+                setattr(layer, name, hard_sigmoid)
+
+
+@keras.saving.register_keras_serializable("howsure")  # type: ignore[untyped-decorator]  # Keras is not typed
+def hard_sigmoid(x: Any) -> Any:
+    """The hard sigmoid of Keras 2, clip(0.2 x + 0.5, 0, 1); that of Keras 3 is clip(x / 6 + 0.5, 0, 1)."""
+    return keras.ops.clip(0.2 * x + 0.5, 0, 1)
+
+
+def _config_of_keras_2(file: Path) -> Any | None:
+    """What the file says of the model, or None where Keras 3 wrote it or it says nothing that can be read."""
+    try:
+        if file.suffix == ".keras":
+            with zipfile.ZipFile(file) as archive:
+                version = json.loads(archive.read("metadata.json")).get("keras_version")
+                config = archive.read("config.json")
+        else:
+            with h5py.File(file) as opened:
+                version, config = opened.attrs.get("keras_version", ""), opened.attrs["model_config"]
+        version = version.decode() if isinstance(version, bytes) else str(version)
+        return None if version.startswith("3.") else json.loads(config)
+    except (AttributeError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile):
+        return None  # Keras says what is wrong with it.
+
+
+def _mended(config: Any) -> bool:
+    """Change a configuration in place; whether anything was to be changed."""
+    changed = False
+    if isinstance(config, list):
+        for part in config:
+            changed |= _mended(part)
+    elif isinstance(config, dict):
+        name, settings = config.get("class_name"), config.get("config")
+        if isinstance(name, str) and isinstance(settings, (dict, list)):
+            changed |= _renamed(config, name)
+            if isinstance(settings, dict):
+                changed |= _without_old_arguments(name, settings)
+                changed |= _nested_sequentials(settings)
+                changed |= _tensors_by_keyword(settings)
+            if name == "Sequential":
+                changed |= _one_input_shape(settings)
+        for part in config.values():
+            changed |= _mended(part)
+    return changed
+
+
+def _renamed(config: dict[str, Any], name: str) -> bool:
+    if name == "Policy":  # of mixed precision
+        config |= {"class_name": "DTypePolicy", "module": "keras", "registered_name": None}
+        return True
+    if name == "Functional" and "src.engine" in str(config.get("module")):
+        config |= {"class_name": "Model", "module": "keras", "registered_name": None}
+        return True
+    if name == "ThresholdedReLU":
+        config |= {"class_name": "ReLU", "config": _renamed_argument(config["config"], "theta", "threshold")}
+        return True
+    # Of attention it says what it was built for in a form that Keras 3 cannot read, and needs not.
+    return name == "MultiHeadAttention" and config.pop("build_config", None) is not None
+
+
+def _renamed_argument(settings: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {new if key == old else key: value for key, value in settings.items()}
+
+
+def _without_old_arguments(name: str, settings: dict[str, Any]) -> bool:
+    old = _NO_LONGER.get(name, {})
+    if name.startswith("Random"):
+        old = {"rng_type": _ANY}  # how numbers are drawn that change images in training
+    dropped = [
+        argument
+        for argument, harmless in old.items()
+        if argument in settings and (harmless is _ANY or settings[argument] == harmless)
+    ]
+    for argument in dropped:
+        del settings[argument]
+    if name == "GRU" and "reset_after" not in settings:  # before Keras 2.1 there was one kind
+        settings["reset_after"] = False
+        return True
+    if name == "BatchNormalization" and isinstance(settings.get("axis"), list):
+        (settings["axis"],) = settings["axis"]
+        return True
+    return bool(dropped)
+
+
+def _one_input_shape(settings: Any) -> bool:
+    """In a Sequential with an InputLayer no other layer says in Keras 3 what it takes."""
+    layers = settings["layers"] if isinstance(settings, dict) else settings
+    if not layers or layers[0].get("class_name") != "InputLayer":
+        return False
+    found = [layer["config"].pop("batch_input_shape", None) for layer in layers[1:] if "config" in layer]
+    return any(shape is not None for shape in found)
+
+
+def _nested_sequentials(settings: dict[str, Any]) -> bool:
+    """In a Functional model calls of a Sequential are counted from 1 by Keras 2 and from 0 by Keras 3."""
+    nested = {
+        layer.get("name")
+        for layer in settings.get("layers", [])
+        if isinstance(layer, dict) and layer.get("class_name") == "Sequential"
+    }
+    places = [
+        settings.get("output_layers"),
+        *(layer.get("inbound_nodes") for layer in settings.get("layers", [])),
+    ]
+    return bool(nested) and any([_counted_from_0(place, nested) for place in places])
+
+
+def _tensors_by_keyword(settings: dict[str, Any]) -> bool:
+    """Calls that take tensors as keyword arguments, which Keras 3 reads in a form of its own alone."""
+    changed = False
+    for layer in settings.get("layers", []):
+        nodes = layer.get("inbound_nodes", []) if isinstance(layer, dict) else []
+        for number, node in enumerate(nodes):
+            if not (isinstance(node, list) and node and len(node[-1]) == 4):
+                continue
+            keywords = {key: _tensor(value) for key, value in node[-1][3].items()}
+            if keywords != node[-1][3]:
+                given = [_tensor(part[:3]) for part in node]
+                nodes[number] = {"args": given if len(given) == 1 else [given], "kwargs": keywords}
+                changed = True
+    return changed
+
+
+def _tensor(value: Any) -> Any:
+    """A tensor as Keras 3 refers to it; Keras 2 gives the name of a layer, and numbers of call and result."""
+    if not (isinstance(value, list) and [type(part) for part in value] == [str, int, int]):
+        return value
+    return {
+        "class_name": "__keras_tensor__",
+        "config": {"shape": [None], "dtype": "float32", "keras_history": value},
+    }
+
+
+def _counted_from_0(place: Any, nested: set[Any]) -> bool:
+    if isinstance(place, dict):
+        return any([_counted_from_0(part, nested) for part in place.values()])
+    if not isinstance(place, list):
+        return False
+    if len(place) >= 3 and place[0] in nested and isinstance(place[1], int):
+        place[1] -= 1
+        changed = True
+    else:
+        changed = False
+    return any([changed, *(_counted_from_0(part, nested) for part in place)])
