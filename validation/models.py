@@ -1,0 +1,232 @@
+"""Is every model right, or refused in true words? Small networks of many architectures against Keras itself.
+
+    python -m validation.models tensorflow          all networks on a backend; docs/models.json and docs/models.md
+    python -m validation.models jax swin convnext   some of them; the others stay as they were
+
+The oracle is `model(x, training=True)` over thousands of copies of each row, with the layers that keep statistics
+frozen; where one draw serves a whole batch, over as many calls. That of the plain prediction is the same
+network built with all rates at zero, with the same weights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROWS = 3
+CALLS = 1000
+"""Where each call shows one draw."""
+
+PASSES = 600
+CHUNK = 1500
+"""Copies that run together."""
+
+MOST = 4.5
+"""Standard errors by which a mean may be off; of some 1,500 that are compared, 0.01 are expected beyond."""
+
+LEAST_SPREAD = 1e-3
+"""Standard deviation over passes below which a network is too sure of itself to tell anything."""
+
+PLAIN_OFF = {"float16": 2e-3}
+"""How far a plain prediction may be from that of the twin, by type of the output; else `PLAIN_OFF_ELSE`."""
+
+PLAIN_OFF_ELSE = 2e-5
+
+BACKENDS = ("tensorflow", "jax", "torch")
+FIGURES = Path(__file__).parent.parent / "docs" / "models.json"
+PAGE = Path(__file__).parent.parent / "docs" / "models.md"
+
+Floats = NDArray[np.float64]
+
+
+def compare(name: str) -> dict[str, Any]:
+    """What howsure makes of one network, and what Keras does."""
+    import keras
+
+    import howsure
+    from validation.architectures import ARCHITECTURES
+
+    architecture = ARCHITECTURES[name]
+    keras.utils.set_random_seed(3)
+    model, twin = architecture.make(1.0), architecture.make(0.0)
+    x = rows_for(name, model)
+    tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, x)
+    for each in (model, twin):
+        each(tensors)  # builds what is subclassed
+    drawn = _weights(model)
+    oracle = model if architecture.oracle is None else architecture.oracle(1.0)
+    for each in (model, twin, oracle):
+        each.set_weights(drawn)
+        architecture.finish(each)
+    plain, passes = as_probabilities(model, twin(tensors, training=False)), draws(architecture, oracle, x)
+    found: dict[str, Any] = {"spread": float(passes.std(axis=0).max())}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", howsure.HowsureWarning)
+        try:
+            seen = howsure.assess(model, x, method=howsure.Softmax()).probabilities
+            found["plain"] = float(np.abs(seen - plain).max())
+            kind = keras.backend.standardize_dtype(model.compute_dtype if name != "float16" else "float16")
+            found["plain right"] = found["plain"] <= PLAIN_OFF.get(kind, PLAIN_OFF_ELSE)
+        except howsure.HowsureError as error:
+            found["plain refused"] = str(error)
+        try:
+            certainty = howsure.assess(model, x, method=howsure.MCDropout(passes=PASSES), seed=1)
+            found |= _against(certainty, passes)
+        except howsure.HowsureError as error:
+            found["refused"] = str(error)
+    found["said"] = sorted({str(warning.message) for warning in said})
+    return found
+
+
+def _against(certainty: Any, passes: Floats) -> dict[str, Any]:
+    """Distances from the draws of Keras, in standard errors of both, the largest of all rows."""
+    error = passes.std(axis=0) / np.sqrt(len(passes))
+    mean = np.abs(certainty.probabilities - passes.mean(axis=0)) / np.hypot(error, certainty.mc_error)
+    entropies = -np.sum(passes * np.log(np.maximum(passes, 1e-300)), axis=-1)
+    error = entropies.std(axis=0) / np.sqrt(len(passes))
+    entropy = np.abs(certainty.expected_entropy - entropies.mean(axis=0))
+    entropy /= np.hypot(error, certainty.expected_entropy_error)
+    return {"mean": float(mean.max()), "entropy": float(entropy.max())}
+
+
+def draws(architecture: Any, model: Any, x: Any) -> Floats:
+    """(S, N, K) probabilities that Keras itself draws in training, with statistics frozen."""
+    import keras
+
+    for layer in _layers(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    if architecture.one_draw:
+        return np.concatenate([_call(model, x)[None] for _ in range(CALLS)])
+    copies, found = architecture.copies, []
+    for start in range(0, copies, CHUNK):
+        count = min(CHUNK, copies - start)
+        chunk = _call(model, keras.tree.map_structure(lambda a, n=count: np.repeat(a, n, axis=0), x))
+        found.append(chunk.reshape(ROWS, count, -1).transpose(1, 0, 2))
+    return np.concatenate(found)
+
+
+def _call(model: Any, x: Any) -> Floats:
+    import keras
+
+    if any(getattr(layer, "stateful", False) for layer in _layers(model)):
+        model.reset_states() if hasattr(model, "reset_states") else None
+        for layer in _layers(model):
+            if hasattr(layer, "reset_states"):
+                layer.reset_states()
+    tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, x)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        with torch.no_grad():
+            return as_probabilities(model, model(tensors, training=True))
+    return as_probabilities(model, model(tensors, training=True))
+
+
+def as_probabilities(model: Any, outputs: Any) -> Floats:
+    """(N, K) in double precision, whatever the network ends in."""
+    import keras
+
+    raw = keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32")).astype(np.float64)
+    if raw.shape[-1] == 1:
+        return np.concatenate([1 - raw, raw], axis=-1)
+    if getattr(model, "loss", None) is not None:  # from logits
+        raw = np.exp(raw - raw.max(axis=-1, keepdims=True))
+    return raw / raw.sum(axis=-1, keepdims=True)
+
+
+def rows_for(name: str, model: Any) -> Any:
+    """Rows as a network takes them, the same on every backend."""
+    random = np.random.default_rng(11)
+    if name == "text":
+        return np.array([["good film"], ["bad film bad"], ["what a film"]], dtype=object)
+    if not getattr(model, "inputs", None):
+        return random.normal(size=(ROWS, 5)).astype("float32")
+
+    def make(tensor: Any) -> NDArray[Any]:
+        shape = (ROWS, *tensor.shape[1:])
+        if "int" not in tensor.dtype:
+            return random.normal(size=shape).astype("float32")
+        made = random.integers(1, 9, shape)
+        if len(shape) == 2 and shape[1] > 2:
+            made[1, -2:] = 0  # what a mask would leave out
+        return made.astype(tensor.dtype)
+
+    if isinstance(model.input, dict):
+        return {key: make(model.input[key]) for key in sorted(model.input)}
+    made = [make(tensor) for tensor in model.inputs]
+    return made[0] if len(made) == 1 else made
+
+
+def _layers(model: Any) -> list[Any]:
+    return list(model._flatten_layers(include_self=False))
+
+
+def _weights(model: Any) -> list[NDArray[Any]]:
+    """Weights that are the same on every backend and let outputs vary; statistics unlike those of a batch."""
+    random, drawn = np.random.default_rng(3), []
+    for variable in model.weights:
+        shape = tuple(variable.shape)
+        if "moving_variance" in variable.path:
+            drawn.append(random.uniform(0.5, 2.0, shape))
+        elif "moving_mean" in variable.path or len(shape) == 1:
+            scale = 1.0 if "gamma" in variable.path else 0.0
+            drawn.append(random.normal(scale, 0.2, shape))
+        else:
+            spread = 1.0 if "embed" in variable.path else 1.5 / np.sqrt(max(1, np.prod(shape[:-1])))
+            drawn.append(random.normal(0, spread, shape))
+    return drawn
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """One word for it: right, refused, said, or what is wrong."""
+    if "crashed" in found:
+        return "crashed"
+    if found["spread"] < LEAST_SPREAD:
+        return "tells nothing"
+    if not found.get("plain right", True) or max(found.get("mean", 0), found.get("entropy", 0)) > MOST:
+        return "said" if found["said"] and found.get("plain right", True) else "WRONG"
+    return "refused" if "refused" in found else "right"
+
+
+def write_page(figures: dict[str, Any]) -> None:
+    """Write docs/models.md."""
+    from validation.page_of_models import page
+
+    PAGE.write_text(page(figures), encoding="utf-8")
+
+
+def main(arguments: list[str]) -> None:
+    """Look at networks on one backend, and write both files."""
+    backend, *names = arguments
+    if backend not in BACKENDS:
+        raise SystemExit(f"The first argument is a backend: {', '.join(BACKENDS)}")
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from validation.architectures import ARCHITECTURES
+
+    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    for name, architecture in ARCHITECTURES.items():
+        if (names and name not in names) or (architecture.backends and backend not in architecture.backends):
+            continue
+        try:
+            found = compare(name)
+        except Exception as error:  # a traceback is a finding too
+            found = {"crashed": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
+        figures.setdefault(name, {})[backend] = found
+        figures[name] |= {"what": architecture.what, "source": architecture.source}
+        told = {key: value for key, value in found.items() if value not in ([], None)}
+        print(f"{backend} {name}: {verdict(found)} {told}", file=sys.stderr, flush=True)
+        FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_page(figures)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
