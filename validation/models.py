@@ -1,11 +1,11 @@
 """Is every model right, or refused in true words? Small networks of many architectures against Keras itself.
 
-    python -m validation.models tensorflow          all networks on a backend; docs/models.json and docs/models.md
+    python -m validation.models tensorflow          all networks on a backend, to docs/models.json and .md
     python -m validation.models jax swin convnext   some of them; the others stay as they were
 
-The oracle is `model(x, training=True)` over thousands of copies of each row, with the layers that keep statistics
-frozen; where one draw serves a whole batch, over as many calls. That of the plain prediction is the same
-network built with all rates at zero, with the same weights.
+The oracle is `model(x, training=True)` over thousands of copies of each row, with the layers that keep
+statistics frozen; where one draw serves a whole batch, over as many calls. That of the plain prediction is
+the same network built with all rates at zero, with the same weights.
 """
 
 from __future__ import annotations
@@ -62,10 +62,12 @@ def compare(name: str) -> dict[str, Any]:
         each(tensors)  # builds what is subclassed
     drawn = _weights(model)
     oracle = model if architecture.oracle is None else architecture.oracle(1.0)
-    for each in (model, twin, oracle):
+    for each in dict.fromkeys((model, twin, oracle)):
         each.set_weights(drawn)
         architecture.finish(each)
+        _begin_anew(each)
     plain, passes = as_probabilities(model, twin(tensors, training=False)), draws(architecture, oracle, x)
+    _begin_anew(model)
     found: dict[str, Any] = {"spread": float(passes.std(axis=0).max())}
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", howsure.HowsureWarning)
@@ -116,11 +118,7 @@ def draws(architecture: Any, model: Any, x: Any) -> Floats:
 def _call(model: Any, x: Any) -> Floats:
     import keras
 
-    if any(getattr(layer, "stateful", False) for layer in _layers(model)):
-        model.reset_states() if hasattr(model, "reset_states") else None
-        for layer in _layers(model):
-            if hasattr(layer, "reset_states"):
-                layer.reset_states()
+    _begin_anew(model)
     tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, x)
     if keras.backend.backend() == "torch":
         import torch
@@ -159,10 +157,18 @@ def rows_for(name: str, model: Any) -> Any:
             made[1, -2:] = 0  # what a mask would leave out
         return made.astype(tensor.dtype)
 
-    if isinstance(model.input, dict):
-        return {key: make(model.input[key]) for key in sorted(model.input)}
+    structure = getattr(model, "_inputs_struct", None)
+    if isinstance(structure, dict):
+        return {key: make(structure[key]) for key in sorted(structure)}
     made = [make(tensor) for tensor in model.inputs]
     return made[0] if len(made) == 1 else made
+
+
+def _begin_anew(model: Any) -> None:
+    """Forget what stateful layers remember of earlier calls."""
+    for layer in _layers(model):
+        if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
+            layer.reset_state()
 
 
 def _layers(model: Any) -> list[Any]:
@@ -196,11 +202,62 @@ def verdict(found: dict[str, Any]) -> str:
     return "refused" if "refused" in found else "right"
 
 
+INTRODUCTION = """# Models
+
+Small networks of {count} architectures on up to three backends, {cells} in all: {right} right, {refused}
+refused in words, {wrong}. Those with a source follow the structure of what is published there. Written by
+
+```sh
+python -m validation.models tensorflow    # and jax, and torch
+```
+
+A network is *right* if its plain prediction is that of the same network built without anything random, and if
+{passes} balanced passes agree with what Keras itself draws in training, with the layers that keep statistics
+frozen: the means of the probabilities and of the entropies, each within {most} standard errors of both
+together. The number is the largest such distance over rows and classes. *Refused* networks are answered by an
+error, whose words stand below, *said* ones by numbers and a warning.
+"""
+
+
 def write_page(figures: dict[str, Any]) -> None:
     """Write docs/models.md."""
-    from validation.page_of_models import page
+    cells = [
+        (name, backend, of[backend]) for name, of in figures.items() for backend in BACKENDS if backend in of
+    ]
+    verdicts = [verdict(found) for _, _, found in cells]
+    wrong = sum(one not in ("right", "refused", "said") for one in verdicts)
+    lines = [
+        INTRODUCTION.format(
+            count=len(figures),
+            cells=len(cells),
+            right=verdicts.count("right"),
+            refused=verdicts.count("refused"),
+            wrong=f"{wrong} wrong" + (f", {said} with a warning" if (said := verdicts.count("said")) else ""),
+            passes=PASSES,
+            most=MOST,
+        ),
+        "| network | source | " + " | ".join(BACKENDS) + " |",
+        "|---|---|" + "---|" * len(BACKENDS),
+    ]
+    for of in figures.values():
+        shown = [_cell(of[backend]) if backend in of else "" for backend in BACKENDS]
+        lines.append(f"| {of['what']} | {of['source']} | {' | '.join(shown)} |")
+    lines += ["", "## In words", ""]
+    for name, of in figures.items():
+        told: dict[str, list[str]] = {}
+        for backend in BACKENDS:
+            found = of.get(backend, {})
+            for words in [found.get("plain refused"), found.get("refused"), *found.get("said", [])]:
+                if words is not None and backend not in told.setdefault(words, []):
+                    told[words].append(backend)
+        for words, backends in told.items():
+            lines.append(f"- `{name}` ({', '.join(backends)}): {words}")
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    PAGE.write_text(page(figures), encoding="utf-8")
+
+def _cell(found: dict[str, Any]) -> str:
+    word = verdict(found)
+    return f"right ({max(found['mean'], found['entropy']):.1f})" if word == "right" else word
 
 
 def main(arguments: list[str]) -> None:

@@ -58,8 +58,11 @@ def efficientnet(on: float) -> Model:
 @add("keras.applications, EfficientNetB0", copies=800)
 def efficientnet_b0(on: float) -> Model:
     """EfficientNetB0 as it is."""
-    rates = {"dropout_rate": 0.2 * on, "drop_connect_rate": 0.2 * on}
-    return keras.applications.EfficientNetB0(weights=None, input_shape=(32, 32, 3), classes=3, **rates)
+    model = keras.applications.EfficientNetB0(weights=None, input_shape=(32, 32, 3), classes=3)
+    for layer in model.layers:
+        if isinstance(layer, layers.Dropout):
+            layer.rate *= on
+    return model
 
 
 @add("keras.applications, ConvNeXt")
@@ -136,13 +139,13 @@ class Windows(layers.Layer):
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.norm, self.attention = layers.LayerNormalization(), layers.MultiHeadAttention(2, 3)
-        self.drop, self.path = layers.Dropout(rate), AlwaysDropPath(rate)
+        self.drop, self.drop_path = layers.Dropout(rate), AlwaysDropPath(rate)
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """From (n, 16, 6) to the same in 4 windows."""
         windows = ops.reshape(self.norm(x), (-1, 4, 6))
         seen = self.drop(self.attention(windows, windows), training=training)
-        return x + self.path(ops.reshape(seen, (-1, 16, 6)))
+        return x + self.drop_path(ops.reshape(seen, (-1, 16, 6)))
 
 
 @add("keras.io, Swin transformers")

@@ -59,12 +59,12 @@ def masked_attention(on: float) -> Model:
 @add("keras.io, timeseries classification with a transformer")
 def series_transformer(on: float) -> Model:
     """Series transformer."""
-    x = y = keras.Input((10, 1))
+    x = y = keras.Input((10, 2))
     for _ in range(2):
         z = layers.MultiHeadAttention(2, 4, dropout=0.25 * on)(y, y)
         z = layers.LayerNormalization(epsilon=1e-6)(layers.Dropout(0.25 * on)(z)) + y
         f = layers.Dropout(0.25 * on)(layers.Conv1D(4, 1, activation="relu")(z))
-        y = layers.LayerNormalization(epsilon=1e-6)(layers.Conv1D(1, 1)(f)) + z
+        y = layers.LayerNormalization(epsilon=1e-6)(layers.Conv1D(2, 1)(f)) + z
     y = layers.GlobalAveragePooling1D(data_format="channels_last")(y)
     return keras.Model(x, classes(layers.Dropout(0.4 * on)(layers.Dense(8, "relu")(y))))
 

@@ -15,7 +15,7 @@ class DropPath(layers.Layer):
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = rate
-        self.seed_generator = keras.random.SeedGenerator(1)
+        self.seed_generator = keras.random.SeedGenerator()
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Keep a row, or drop it."""
@@ -32,7 +32,7 @@ class DropPathOfABatch(layers.Layer):
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = rate
-        self.seed_generator = keras.random.SeedGenerator(1)
+        self.seed_generator = keras.random.SeedGenerator()
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Keep all rows, or drop them."""
@@ -65,7 +65,7 @@ class FunctionalDropout(layers.Layer):
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = rate
-        self.seed_generator = keras.random.SeedGenerator(1)
+        self.seed_generator = keras.random.SeedGenerator()
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Drop in training."""
@@ -78,7 +78,7 @@ class DropConnect(layers.Layer):
     def __init__(self, units: int, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units, self.rate = units, rate
-        self.seed_generator = keras.random.SeedGenerator(1)
+        self.seed_generator = keras.random.SeedGenerator()
 
     def build(self, shape: Any) -> None:
         """Make the kernel."""
@@ -124,7 +124,7 @@ class MaskedByHand(layers.Layer):
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = rate
-        self.seed_generator = keras.random.SeedGenerator(1)
+        self.seed_generator = keras.random.SeedGenerator()
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Drop in training."""
