@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,27 +101,49 @@ def draws(architecture: Any, model: Any, x: Any) -> Floats:
     for layer in _layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
+    call = _in_training(model)
     if architecture.one_draw:
-        return np.concatenate([_call(model, x)[None] for _ in range(CALLS)])
+        return np.concatenate([as_probabilities(model, call(x))[None] for _ in range(CALLS)])
     copies, found = architecture.copies, []
     for start in range(0, copies, CHUNK):
         count = min(CHUNK, copies - start)
-        chunk = _call(model, keras.tree.map_structure(lambda a, n=count: np.repeat(a, n, axis=0), x))
-        found.append(chunk.reshape(ROWS, count, -1).transpose(1, 0, 2))
+        chunk = call(keras.tree.map_structure(lambda a, n=count: np.repeat(a, n, axis=0), x))
+        found.append(as_probabilities(model, chunk).reshape(ROWS, count, -1).transpose(1, 0, 2))
     return np.concatenate(found)
 
 
-def _call(model: Any, x: Any) -> Floats:
+def _in_training(model: Any) -> Callable[[Any], Any]:
+    """A call of a network as Keras trains it, on JAX compiled."""
     import keras
 
-    _begin_anew(model)
-    tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, x)
-    if keras.backend.backend() == "torch":
+    if keras.backend.backend() == "jax":
+        import jax
+
+        compiled = jax.jit(lambda *state_and_rows: model.stateless_call(*state_and_rows, training=True))
+        weights = [variable.value for variable in model.trainable_variables]
+        others = [variable.value for variable in model.non_trainable_variables]
+        seeds = ["seed" in variable.path for variable in model.non_trainable_variables]
+
+        def compiled_call(x: Any) -> Any:
+            outputs, new = compiled(weights, others, x)
+            others[:] = [
+                after if seed else before for after, before, seed in zip(new, others, seeds, strict=True)
+            ]
+            return outputs
+
+        return compiled_call
+
+    def call(x: Any) -> Any:
+        _begin_anew(model)
+        tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, x)
+        if keras.backend.backend() != "torch":
+            return model(tensors, training=True)
         import torch
 
         with torch.no_grad():
-            return as_probabilities(model, model(tensors, training=True))
-    return as_probabilities(model, model(tensors, training=True))
+            return model(tensors, training=True)
+
+    return call
 
 
 def as_probabilities(model: Any, outputs: Any) -> Floats:

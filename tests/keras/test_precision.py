@@ -130,3 +130,78 @@ def test_a_model_of_less_precision_of_its_own_works(policy):
     mean, variance = howsure.predict_with_uncertainty(model, x, n_iter=200)
     np.testing.assert_allclose(certainty.probabilities.sum(axis=-1), 1, atol=1e-6)
     assert np.all(np.abs(certainty.probabilities - mean) < 6 * np.sqrt(variance / 200) + 0.01)
+
+
+# --- types of the user's own ----------------------------------------------------------------------
+
+
+def softmax(logits):
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def in_a_row(parts):
+    return keras.Sequential([keras.Input((5,)), *parts])
+
+
+class Parts(keras.Model):
+    """Layers one after the other, in a subclassed model."""
+
+    def __init__(self, parts):
+        super().__init__()
+        self.parts = parts
+
+    def call(self, inputs, training=None):
+        hidden, drop, *ends = self.parts
+        inputs = drop(hidden(inputs), training=training)
+        for part in ends:
+            inputs = part(inputs)
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("dtype", "make", "is_layer"),
+    [
+        ("mixed_float16", in_a_row, False),
+        ("mixed_bfloat16", Parts, False),
+        ("mixed_bfloat16", in_a_row, True),
+    ],
+)
+def test_what_makes_the_output_in_16_bits_computes_in_float32(dtype, make, is_layer):
+    """Near 1, bfloat16 goes in steps of 1/256, which no number of passes would take out."""
+    x = np.random.default_rng(0).normal(size=(40, 5)).astype("float32")
+    hidden, drop = layers.Dense(8, "relu", dtype=dtype), layers.Dropout(0.3, dtype=dtype)
+    last = layers.Dense(3, None if is_layer else "softmax", dtype=dtype)
+    model = make([hidden, drop, last, *([layers.Softmax(dtype=dtype)] if is_layer else [])])
+    own = in_double(model(x))
+    if is_layer:
+        expected = softmax(in_double(last(hidden(x))))
+    else:
+        kernel, bias = (np.asarray(weight, np.float64) for weight in last.get_weights())
+        expected = softmax(in_double(hidden(x)) @ kernel + bias)
+    found = howsure.assess(model, x, method=howsure.Softmax()).probabilities
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.abs(own - expected).max() > 1e-4
+    assert np.abs(own - expected).max() < (0.02 if dtype == "mixed_bfloat16" else 0.002)
+    assert last.dtype_policy.name == dtype
+    certainty = howsure.assess(model, x, method=howsure.MCDropout(passes=20))
+    assert np.abs(certainty.probabilities.sum(axis=-1) - 1).max() < 1e-12
+
+
+def in_double(tensor):
+    return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")).astype(np.float64)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")  # InputLayer, Dropout
+def test_a_model_in_int8():
+    model = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(8, "relu"), layers.Dropout(0.4), layers.Dense(3, "softmax")]
+    )
+    model.quantize("int8")
+    x = np.random.default_rng(0).normal(size=(5, 8)).astype("float32")
+    found = howsure.assess(model, x, method=howsure.Softmax()).probabilities
+    np.testing.assert_allclose(found, keras.ops.convert_to_numpy(model(x)), atol=1e-6)
+    copies = keras.ops.convert_to_numpy(model(np.repeat(x, 4000, axis=0), training=True)).reshape(5, 4000, 3)
+    certainty = howsure.assess(model, x, method=howsure.MCDropout(passes=1000))
+    allowed = 4 * np.hypot(copies.std(axis=1) / np.sqrt(4000), certainty.mc_error)
+    assert np.all(np.abs(certainty.probabilities - copies.mean(axis=1)) <= allowed)

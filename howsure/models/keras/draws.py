@@ -240,7 +240,15 @@ class Recording(Still):
             name += f":{self._drawn[name]}"
         self.on_path.update(map(id, self.stack))
         self._own[-1].append(len(self.sites))
-        self.sites.append(Site(len(self.sites), name, kind, rate, tuple(map(int, shape))))
+        self.sites.append(
+            Site(
+                len(self.sites),
+                name,
+                kind,
+                rate,
+                tuple(side if side is None else int(side) for side in shape),
+            )
+        )
         self.leading.append(leading)
 
 

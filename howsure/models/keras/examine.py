@@ -77,6 +77,7 @@ class Examination:
         arguments: For code of the user's own, what it was called with, as `KerasTensor`s.
         output_shape: Shape of the model's output for one row.
         output_dtype: Type of its numbers.
+        coarse_ending: The layer of Keras's own that makes the output in 16 bits, or None.
         output_activation: `softmax`, `sigmoid`, `linear`, another name, or None if it is not a layer's.
         shared: The steps that no random layer feeds.
         repeated: The steps that every pass computes anew.
@@ -102,6 +103,7 @@ class Examination:
     output_shape: tuple[int, ...]
     output_dtype: str
     output_activation: str | None
+    coarse_ending: Layer | None
     shared: tuple[Step, ...]
     repeated: tuple[Step, ...]
     levels: tuple[int, ...]
@@ -165,6 +167,7 @@ class _Look:
         self.arguments: dict[int, Any] = {}
         self.values: dict[Slot, tuple[int, bool]] = {}
         self.output: tuple[tuple[int, ...], str, str | None] = ((), "", None)
+        self.coarse_ending: Layer | None = None
         self._step: Any = None
         self._makers: list[tuple[Tensor, Layer]] = []
         with quiet([model, *self.layers]), switched(self.drawn):
@@ -187,6 +190,9 @@ class _Look:
         self._makers.clear()
         dtype = keras.backend.standardize_dtype(output.dtype)
         self.output = (tuple(output.shape[1:]), dtype, _activation(maker, program))
+        is_own = maker is not None and is_keras(defining_class(type(maker)))
+        if is_own and dtype in ("float16", "bfloat16") and not private.is_quantized(maker):
+            self.coarse_ending = maker
         for slot, value in values.items():
             self.values[slot] = (_size(value.tensor), private.mask_of(value.tensor) is not None)
         return output
@@ -201,7 +207,7 @@ class _Look:
             first = keras.tree.flatten(outputs)[0]
             self._makers.append((first, layer))
             if layer is not self.model or sites:
-                given, shape = _row_shape(args, kwargs), tuple(first.shape[1:])
+                given, shape = _row_shape(args, kwargs), _sides(first)
                 self.calls.append(
                     LayerCall(layer, self.names[id(layer)], given, shape, self._step, tuple(sites))
                 )
@@ -245,6 +251,7 @@ class _Look:
             output_shape=self.output[0],
             output_dtype=self.output[1],
             output_activation=self.output[2],
+            coarse_ending=self.coarse_ending,
             shared=tuple(step for step in program.steps if level_of[id(step)] == 0),
             repeated=tuple(step for step in program.steps if level_of[id(step)] > 0),
             levels=tuple(self.levels),
@@ -362,7 +369,7 @@ def _traced(function: Callable[..., Any], rows: Sequence[Array]) -> None:
 
 def _size(tensor: Tensor) -> int:
     """Numbers per row."""
-    return int(np.prod([side for side in tensor.shape[1:] if side is not None], dtype=np.int64))
+    return int(np.prod(_sides(tensor), dtype=np.int64))
 
 
 def _paths(model: Any) -> dict[int, str]:
@@ -384,4 +391,9 @@ def _row_shape(args: Any, kwargs: Any) -> tuple[int, ...]:
     """Shape of the first tensor among the arguments of a call, for one row."""
     tensors = (item for item in keras.tree.flatten((args, kwargs)) if keras.ops.is_tensor(item))
     first = next(tensors, None)
-    return () if first is None else tuple(first.shape[1:])
+    return () if first is None else _sides(first)
+
+
+def _sides(tensor: Tensor) -> tuple[int, ...]:
+    """Shape for one row; 1 where only a run shows the size, as that of the words in a text."""
+    return tuple(1 if side is None else side for side in tensor.shape[1:])

@@ -28,7 +28,7 @@ from howsure.models.keras.draws import Masked, Still
 from howsure.models.keras.examine import examine, random_when_predicting, unswitchable
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
-from howsure.models.keras.fast.precision import bfloat16_is_faster, in_bfloat16, reducible_steps
+from howsure.models.keras.fast.precision import bfloat16_is_faster, computing_in, reducible_steps
 from howsure.models.keras.features import to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, run, widen
 from howsure.models.keras.kept import forget, keep, kept
@@ -265,7 +265,7 @@ class KerasModel:
             framework=self.backend,
             inputs=tuple(self.inputs),
             output_shape=found.output_shape,
-            output_dtype=found.output_dtype,
+            output_dtype=found.output_dtype if found.coarse_ending is None else "float32",
             ending=found.output_activation,
             trained_for=None,
             rescales=self._rescales(),
@@ -483,7 +483,7 @@ class KerasModel:
         """What a step runs in, so that it takes no longer than need be."""
         with contextlib.ExitStack() as stack:
             if id(step) in self._in_bfloat16:
-                stack.enter_context(in_bfloat16(step))
+                stack.enter_context(computing_in("mixed_bfloat16", step.operation))
             stack.enter_context(without_copies(step.operation))
             yield
 
@@ -492,7 +492,7 @@ class KerasModel:
 
         def without_effect(state: Sequence[Tensor], *args: Any) -> Any:
             mapping = list(zip(self._state, state, strict=True))
-            with quiet([self.model, *self.examination.layers], mapping):
+            with quiet([self.model, *self.examination.layers], mapping), self._ending_in_float32():
                 return function(*args)
 
         if self.backend == "jax":
@@ -503,6 +503,11 @@ class KerasModel:
         if self.backend == "tensorflow":
             return _concrete(lambda *args: without_effect([], *args))
         return lambda *args: without_effect([], *args)
+
+    def _ending_in_float32(self) -> AbstractContextManager[None]:
+        """The layer that makes the output computes in float32, as 16 bits hold few digits."""
+        ending = self.examination.coarse_ending
+        return contextlib.nullcontext() if ending is None else computing_in("float32", ending)
 
     @contextlib.contextmanager
     def as_found(self) -> Iterator[None]:

@@ -135,17 +135,27 @@ def calls_replaced(
         layers: The layers, each once.
         by: From a layer and its `call` to what is called instead.
     """
-    before = [(layer, vars(layer).get("call")) for layer in layers]
+    before = [(layer, name, vars(layer).get(name)) for layer in layers for name in [_name_of_call(layer)]]
     try:
-        for layer, _ in before:
-            layer.__dict__["call"] = by(layer, layer.call)
+        for layer, name, _ in before:
+            layer.__dict__[name] = by(layer, getattr(layer, name))
         yield
     finally:
-        for layer, own in before:
+        for layer, name, own in before:
             if own is None:
-                layer.__dict__.pop("call", None)
+                layer.__dict__.pop(name, None)
             else:
-                layer.__dict__["call"] = own
+                layer.__dict__[name] = own
+
+
+def is_quantized(layer: Layer) -> bool:
+    """Whether a layer computes with weights in whole numbers: its policy alone tells (3.4)."""
+    return getattr(layer, "quantization_mode", None) is not None
+
+
+def _name_of_call(layer: Layer) -> str:
+    """What runs where a layer is called; of a quantised one that is another method (3.4)."""
+    return "quantized_call" if is_quantized(layer) else "call"
 
 
 @contextlib.contextmanager

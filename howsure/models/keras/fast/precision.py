@@ -10,6 +10,7 @@ import contextlib
 import functools
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -63,12 +64,11 @@ def reducible_steps(examination: Examination, but: Collection[Step]) -> list[Ste
 
 
 @contextlib.contextmanager
-def in_bfloat16(step: Step) -> Iterator[None]:
-    """Let a step's layer compute in bfloat16 with its float32 weights, as in Keras's mixed precision."""
-    layer = step.operation
+def computing_in(policy: str, layer: Any) -> Iterator[None]:
+    """Let a layer compute by another policy with the weights it has, as in Keras's mixed precision."""
     before = layer.dtype_policy
     try:
-        layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
+        layer.dtype_policy = keras.DTypePolicy(policy)
         yield
     finally:
         layer.dtype_policy = before
