@@ -61,6 +61,9 @@ bench: .venv/.ready .venv-peers/.ready    ## slow: what certainty costs, writes 
 
 validate: .venv/.ready        ## slow: are the error bars honest, which method is better, what is tuned? writes pages into docs/
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation
+	.venv/bin/python -m validation.models tensorflow
+	.venv/bin/python -m validation.models jax
+	.venv/bin/python -m validation.models torch
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.methods
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.known_digits
 	.venv/bin/python -m validation.tuning

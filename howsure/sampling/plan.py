@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from howsure.atomic import write_whole
+from howsure.data.rows import listed
 from howsure.errors import FileError, InputError
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level
 from howsure.sampling.design import Design
@@ -74,10 +75,11 @@ class Plan:
     def check_fits(self, levels: Sequence[Level]) -> None:
         """Raise an `InputError` unless the plan was made for a model with these random calls."""
         if self.made_for and self.made_for != described(levels):
+            draws = listed(described(levels), between="; ")
             raise InputError(
                 "The plan was made for another model, or for rows of another size",
-                expected=f"one for {'; '.join(described(levels)) or 'a model without random layers'}",
-                received=f"one for {'; '.join(self.made_for)}",
+                expected=f"one for {draws or 'a model without random layers'}",
+                received=f"one for {listed(self.made_for, between='; ')}",
                 mend="Make one with howsure.plan(model, x)",
             )
 

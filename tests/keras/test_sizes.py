@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from typer.testing import CliRunner
 
 import howsure
+from howsure.cli.app import app
 from howsure.models.keras import model as adapter_of
 
 from .test_brute_force import entropy
@@ -126,6 +128,20 @@ def test_an_audit_that_cannot_guess_asks_for_rows():
     ):
         howsure.audit(model)
     assert howsure.audit(model, np.zeros((1, 25, 4))).passes_differ
+
+
+def test_an_audit_of_a_file_asks_for_rows_too(tmp_path):
+    x = keras.Input((None, 4))
+    y = layers.Dropout(0.3)(layers.Reshape((100,))(x))
+    keras.Model(x, layers.Dense(3, activation="softmax")(y)).save(tmp_path / "model.keras")
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(20, 25, 4)))
+    arguments = ["audit", str(tmp_path / "model.keras")]
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert isinstance(refused.exception, SystemExit)
+    done = CliRunner().invoke(app, [*arguments, "--data", str(tmp_path / "rows.npy")])
+    assert done.exit_code == 0, done.output
+    assert "Random in every pass: 'dropout" in done.output
 
 
 def test_an_audit_of_a_subclassed_model_of_whole_numbers():
