@@ -47,6 +47,20 @@ def nested():
     return keras.Model(x, layers.Dense(3, "softmax")(inner(layers.Dense(5)(x))))
 
 
+def backbone():
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Dropout(0.3)(layers.Dense(5, "relu")(x)), name="inner")
+
+
+def nested_graph():
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Dense(3, "softmax")(backbone()(x)))
+
+
+def graph_in_a_row():
+    return keras.Sequential([keras.Input((4,)), backbone(), layers.Dense(3, "softmax")])
+
+
 def reset_before():
     return sequential(layers.GRU(4, reset_after=False), shape=(5, 3))
 
@@ -92,6 +106,9 @@ def as_keras_2(part, wrapped=False):
             old["config"] = {"name": old["config"]["name"], "theta": old["config"]["threshold"]}
         if "dtype" in old["config"]:
             old["config"]["dtype"] = "float32"
+        if kind == "Functional":
+            old["config"]["input_layers"] = [part["config"]["input_layers"]]
+            old["config"]["output_layers"] = [part["config"]["output_layers"]]
         if kind in ("Sequential", "Functional"):
             old["config"].pop("build_input_shape", None)
     old.pop("build_config", None)
@@ -117,7 +134,13 @@ def written_by_keras_2(model, path):
     return path
 
 
-@pytest.mark.parametrize("make", [recurrent, separable, attention, nested, reset_before, thresholded])
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(recurrent, separable, attention, reset_before, thresholded),
+        *(nested, nested_graph, graph_in_a_row),
+    ],
+)
 def test_what_changes_nothing_is_left_out(tmp_path, make):
     model = make()
     x = np.random.default_rng(0).normal(size=(3, *model.input_shape[1:])).astype("float32")

@@ -61,7 +61,11 @@ _NO_LONGER: dict[str, dict[str, Any]] = {
 def as_keras_3_reads_it(file: Path) -> Iterator[Path]:
     """The file, or for a while a copy in which Keras 3 finds what Keras 2 wrote of the model."""
     config = _config_of_keras_2(file)
-    if config is None or not _mended(config):
+    try:
+        is_mended = config is not None and _mended(config)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError):
+        is_mended = False  # It is none that Keras writes; Keras says what is wrong with it.
+    if not is_mended:
         yield file
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -81,9 +85,8 @@ def as_keras_2_computes(model: Any, file: Path) -> None:
     """Give layers of a model that Keras 2 wrote what is called the same and computed otherwise in Keras 3."""
     if _config_of_keras_2(file) is None:
         return
-    cells_speak_for = keras.layers.RNN
     for layer in private.layers_below(model):
-        if isinstance(layer, cells_speak_for):
+        if isinstance(layer, keras.layers.RNN):  # whose cell is the next layer
             continue
         for name in ("activation", "recurrent_activation"):
             if getattr(layer, name, None) is keras.activations.hard_sigmoid:
@@ -124,8 +127,9 @@ def _mended(config: Any) -> bool:
             changed |= _renamed(config, name)
             if isinstance(settings, dict):
                 changed |= _without_old_arguments(name, settings)
-                changed |= _nested_sequentials(settings)
+                changed |= _nested_models(settings)
                 changed |= _tensors_by_keyword(settings)
+                changed |= _single_tensors(settings)
             if name == "Sequential":
                 changed |= _one_input_shape(settings)
         for part in config.values():
@@ -180,18 +184,30 @@ def _one_input_shape(settings: Any) -> bool:
     return any(shape is not None for shape in found)
 
 
-def _nested_sequentials(settings: dict[str, Any]) -> bool:
-    """In a Functional model calls of a Sequential are counted from 1 by Keras 2 and from 0 by Keras 3."""
+def _nested_models(settings: dict[str, Any]) -> bool:
+    """In a Functional model calls of a nested model are counted from 1 by Keras 2 and from 0 by Keras 3."""
     nested = {
         layer.get("name")
         for layer in settings.get("layers", [])
-        if isinstance(layer, dict) and layer.get("class_name") == "Sequential"
+        if isinstance(layer, dict) and layer.get("class_name") in ("Sequential", "Functional", "Model")
     }
     places = [
         settings.get("output_layers"),
         *(layer.get("inbound_nodes") for layer in settings.get("layers", [])),
     ]
     return bool(nested) and any([_counted_from_0(place, nested) for place in places])
+
+
+def _single_tensors(settings: dict[str, Any]) -> bool:
+    """The one input or output of a model, which Keras 2 wrote as a list of one, unlike Keras 3."""
+    singles = [key for key in ("input_layers", "output_layers") if _is_list_of_one(settings.get(key))]
+    for key in singles:
+        (settings[key],) = settings[key]
+    return bool(singles)
+
+
+def _is_list_of_one(places: Any) -> bool:
+    return isinstance(places, list) and len(places) == 1 and isinstance(places[0], list)
 
 
 def _tensors_by_keyword(settings: dict[str, Any]) -> bool:
