@@ -10,6 +10,7 @@ the same network built with all rates at zero, with the same weights.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
@@ -119,7 +120,8 @@ def _in_training(model: Any) -> Callable[[Any], Any]:
     if keras.backend.backend() == "jax":
         import jax
 
-        compiled = jax.jit(lambda *state_and_rows: model.stateless_call(*state_and_rows, training=True))
+        asked = {"training": True} if "training" in inspect.signature(model.call).parameters else {}
+        compiled = jax.jit(lambda *state_and_rows: model.stateless_call(*state_and_rows, **asked))
         weights = [variable.value for variable in model.trainable_variables]
         others = [variable.value for variable in model.non_trainable_variables]
         seeds = ["seed" in variable.path for variable in model.non_trainable_variables]
