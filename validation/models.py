@@ -198,12 +198,12 @@ def _layers(model: Any) -> list[Any]:
 def _draw_weights(model: Any) -> None:
     """Weights that are the same on every backend and let outputs vary; statistics unlike those of a batch."""
     random = np.random.default_rng(3)
-    kept = [variable for variable in model.weights if "vector_u" not in variable.path]
+    kept = [variable for variable in model.weights if "vector_u" not in variable.path and variable.shape]
     for variable in kept:  # but for the vector that only training looks at
         shape = tuple(variable.shape)
-        if "moving_variance" in variable.path:
+        if "variance" in variable.path:
             variable.assign(random.uniform(0.5, 2.0, shape))
-        elif "moving_mean" in variable.path or len(shape) == 1:
+        elif "mean" in variable.path or len(shape) == 1:
             variable.assign(random.normal(1.0 if "gamma" in variable.path else 0.0, 0.2, shape))
         else:
             spread = 1.0 if "embed" in variable.path else 1.5 / np.sqrt(max(1, np.prod(shape[:-1])))
@@ -214,9 +214,10 @@ def verdict(found: dict[str, Any]) -> str:
     """One word for it: right, refused, said, or what is wrong."""
     if "crashed" in found:
         return "crashed"
-    if found["spread"] < LEAST_SPREAD:
+    if not found["spread"] >= LEAST_SPREAD:  # nor a number, where Keras itself gives none
         return "tells nothing"
-    if not found.get("plain right", True) or max(found.get("mean", 0), found.get("entropy", 0)) > MOST:
+    as_keras = all(found.get(what, 0.0) <= MOST for what in ("mean", "entropy"))
+    if not (as_keras and found.get("plain right", True)):
         return "said" if found["said"] and found.get("plain right", True) else "WRONG"
     return "refused" if "refused" in found else "right"
 
