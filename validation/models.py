@@ -201,10 +201,11 @@ def _draw_weights(model: Any) -> None:
     kept = [variable for variable in model.weights if "vector_u" not in variable.path and variable.shape]
     for variable in kept:  # but for the vector that only training looks at
         shape = tuple(variable.shape)
-        if "variance" in variable.path:
+        name = variable.path.rsplit("/", 1)[-1]
+        if "variance" in name:
             variable.assign(random.uniform(0.5, 2.0, shape))
-        elif "mean" in variable.path or len(shape) == 1:
-            variable.assign(random.normal(1.0 if "gamma" in variable.path else 0.0, 0.2, shape))
+        elif "mean" in name or len(shape) == 1:
+            variable.assign(random.normal(1.0 if "gamma" in name else 0.0, 0.2, shape))
         else:
             spread = 1.0 if "embed" in variable.path else 1.5 / np.sqrt(max(1, np.prod(shape[:-1])))
             variable.assign(random.normal(0, spread, shape))
