@@ -178,6 +178,12 @@ def always_own(on: float) -> Model:
     return stack((5,), layers.Dense(8, "relu"), AlwaysOwn(0.4 * on))
 
 
+@add()
+def own_beside_dropout(on: float) -> Model:
+    """A layer that draws by the backend's own functions in training, beside a Dropout."""
+    return stack((5,), layers.Dense(8, "relu"), OwnRandomNumbers(0.4 * on), layers.Dropout(0.2 * on))
+
+
 class WithTrainStep(keras.Model):
     """A Functional model whose class has a training step of its own."""
 
