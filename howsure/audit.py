@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from howsure.data.rows import ANY_SIZE, listed, made_up_rows
+from howsure.data.made_up import ANY_SIZE, made_up_rows
+from howsure.data.rows import listed
 from howsure.errors import HowsureError, ModelError
 from howsure.models.adapt import adapt, input_specs
 from howsure.models.protocol import LayerInfo, Model, PassModel

@@ -54,6 +54,7 @@ def compare(name: str) -> dict[str, Any]:
     from validation.architectures import ARCHITECTURES
 
     architecture = ARCHITECTURES[name]
+    keras.utils.clear_session()  # so that names do not depend on what came before
     keras.utils.set_random_seed(3)
     model, twin = architecture.make(1.0), architecture.make(0.0)
     oracle = (architecture.oracle or architecture.make)(1.0)

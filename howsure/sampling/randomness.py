@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from howsure.data.rows import listed, made_up_rows, quoted
+from howsure.data.made_up import made_up_rows
+from howsure.data.rows import listed, quoted
 from howsure.errors import HowsureWarning, ModelError
 from howsure.models.protocol import Array, PassModel
 from howsure.sampling.masks import draw

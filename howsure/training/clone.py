@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.keras import private
-from howsure.models.keras.model import check_model, input_specs
+from howsure.models.keras.inputs import check_model, input_specs
 
 Array = NDArray[Any]
 Build = Callable[[int], Any]

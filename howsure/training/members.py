@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from howsure.arguments import check_whole
 from howsure.errors import HowsureError, InputError, ModelError
-from howsure.models.keras.model import check_model, input_specs
+from howsure.models.keras.inputs import check_model, input_specs
 from howsure.training.clone import (
     Build,
     assign_weights,

@@ -1,6 +1,7 @@
 """The Keras adapter, for the JAX, TensorFlow and PyTorch backends."""
 
 from howsure.models.keras.files import load
-from howsure.models.keras.model import KerasModel, adapt, check_model, input_specs
+from howsure.models.keras.inputs import check_model, input_specs
+from howsure.models.keras.model import KerasModel, adapt
 
 __all__ = ["KerasModel", "adapt", "check_model", "input_specs", "load"]

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.data.rows import TEXT, InputSpec, check_rows, made_up_rows
-from howsure.errors import ModelError
+from howsure.data.made_up import made_up_rows
+from howsure.data.rows import InputSpec, check_rows
 from howsure.models.keras import private
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.draws import Masked, Still
@@ -31,6 +31,7 @@ from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_lay
 from howsure.models.keras.fast.precision import bfloat16_is_faster, computing_in, reducible_steps
 from howsure.models.keras.features import to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, run, widen
+from howsure.models.keras.inputs import check_backend, check_model, input_specs, specs_from_rows
 from howsure.models.keras.kept import forget, keep, kept
 from howsure.models.keras.layers import layer_infos
 from howsure.models.keras.losses import loss_of, loss_takes, trained_for
@@ -41,59 +42,6 @@ from howsure.sites import Site
 
 Array = NDArray[Any]
 Tensor = Any
-
-
-def input_specs(model: Any) -> list[InputSpec]:
-    """The inputs of a built model, in the order Keras flattens them.
-
-    Raises:
-        ModelError: The model has not been built, or does not say what it takes.
-    """
-    check_model(model)
-    graph = graph_of(model)
-    if graph is None and getattr(model, "inputs", None):
-        graph = model
-    if graph is not None:
-        names = _input_names(graph)
-        return [
-            InputSpec(name, tuple(tensor.shape[1:]), str(tensor.dtype))
-            for name, tensor in zip(names, graph.inputs, strict=True)
-        ]
-    shapes = model.get_build_config() or {}
-    shape = shapes.get("input_shape")
-    if shape is None:
-        raise ModelError(
-            f"Model '{model.name}' does not say what input it takes",
-            mend="Assess it in Python with the rows it takes: howsure.assess(model, x)",
-        )
-    if isinstance(shape, dict):
-        return [InputSpec(key, tuple(shape[key][1:]), "float32") for key in sorted(shape)]
-    if isinstance(shape[0], (list, tuple)):
-        return [InputSpec(f"input_{n}", tuple(one[1:]), "float32") for n, one in enumerate(shape)]
-    return [InputSpec("x", tuple(shape[1:]), "float32")]
-
-
-def _input_names(graph: Any) -> list[str]:
-    struct = private.inputs_structure(graph)
-    if isinstance(struct, dict):
-        return sorted(struct)
-    return [tensor.name for tensor in graph.inputs]
-
-
-def check_model(model: Any) -> None:
-    """Raise a `ModelError` unless `model` is a Keras model that has its weights."""
-    if not isinstance(model, keras.Model):
-        raise ModelError(
-            "This is not a Keras model",
-            expected="a keras.Model: Sequential, Functional or subclassed",
-            received=f"{type(model).__module__}.{type(model).__name__}",
-        )
-    if not model.built:
-        raise ModelError(
-            f"Model '{model.name}' has not been built, so it has no weights",
-            expected="a trained model",
-            mend="Train it, or call it once on a batch of rows",
-        )
 
 
 def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list[Array]]:
@@ -114,8 +62,8 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
             private.inputs_structure(model) if graph_of(model) is None else list(range(len(specs)))
         )
     else:
-        specs, structure = _specs_from_rows(x)
-    _check_backend(specs, model)
+        specs, structure = specs_from_rows(x)
+    check_backend(specs, model)
     rows = check_rows(x, specs)
     program = flatten(model, structure)
     settings = (specs, gaussian_noise, _fixed_batch(model))
@@ -128,37 +76,6 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
         else:
             keep(model, program, settings, shapes, adapter)
     return adapter, rows
-
-
-def _check_backend(specs: Sequence[InputSpec], model: Any) -> None:
-    """Raise a `ModelError` where an input takes text, which Keras has on TensorFlow alone."""
-    backend = keras.backend.backend()
-    if backend != "tensorflow" and any(spec.dtype == TEXT for spec in specs):
-        raise ModelError(
-            f"Model '{model.name}' takes text, which Keras cannot run on {backend}",
-            expected="the tensorflow backend",
-            mend="Set the environment variable KERAS_BACKEND=tensorflow, or give the model behind the layers "
-            "that read text, and rows as those layers put them out",
-        )
-
-
-def _specs_from_rows(x: Any) -> tuple[list[InputSpec], Any]:
-    """What a subclassed model takes is known from the rows alone: any shape, several as list or dict."""
-
-    def spec(name: str, array: Any) -> InputSpec:
-        try:
-            given = np.asarray(array)
-        except (TypeError, ValueError, RuntimeError):  # `check_rows` says what is wrong with it
-            return InputSpec(name, (None,), keras.config.floatx())
-        dtype = keras.config.floatx() if given.dtype.kind == "f" else str(given.dtype)
-        is_text = given.dtype.kind in "SUT" or isinstance(next(given.flat, None), (str, bytes))
-        return InputSpec(name, tuple(given.shape[1:]), TEXT if is_text else dtype)
-
-    if isinstance(x, dict):
-        return [spec(key, x[key]) for key in sorted(x)], dict.fromkeys(x, 0)
-    if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
-        return [spec(f"input_{number}", part) for number, part in enumerate(x)], [0] * len(x)
-    return [spec("x", x)], 0
 
 
 @dataclass(frozen=True, eq=False)
