@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
+from howsure.words import is_printable
 
 Integers = NDArray[np.int64]
 
@@ -78,23 +80,42 @@ def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, .
     """K names as given, or '0' … 'K−1'; an `InputError` for the wrong number or a name twice."""
     if names is None:
         return tuple(str(number) for number in range(classes))
-    listed = in_order(names, "The class names", f"a list of {classes} names")
-    if any(_is_missing(name) for name in listed):
-        raise InputError(
-            "A class has no name",
-            expected=f"a list of {classes} names",
-            received=", ".join(map(repr, listed[:12])),
-        )
-    given = tuple(str(name) for name in listed)
+    given = check_names(names, "class", "The class names")
     if len(given) != classes:
         raise InputError(
             "The class names do not fit the model",
             expected=f"{classes} names, one per output",
             received=f"{len(given)}: {', '.join(given[:12])}",
         )
-    twice = sorted({name for name in given if given.count(name) > 1})
-    if twice:
-        raise InputError("A class name occurs twice", expected="distinct names", received=", ".join(twice))
+    return given
+
+
+def check_names(names: object, one: str, called: str) -> tuple[str, ...]:
+    """Names of classes or labels, in their order, or an `InputError`: missing, twice, or not to be printed.
+
+    Args:
+        names: As `in_order` takes them.
+        one: What each is a name of, `class` or `label`.
+        called: What they are, in words, for the message.
+    """
+    listed = in_order(names, called, f"a list of names, one for each {one}")
+    if any(_is_missing(name) for name in listed):
+        raise InputError(
+            f"A {one} has no name",
+            expected=f"one for each of {len(listed)}",
+            received=", ".join(map(repr, listed[:12])),
+        )
+    given = tuple(str(name) for name in listed)
+    if len(set(given)) < len(given):
+        twice = [name for name, count in Counter(given).items() if count > 1]
+        raise InputError(f"A {one} name occurs twice", expected="distinct names", received=", ".join(twice))
+    unprintable = next((name for name in given if not is_printable(name)), None)
+    if unprintable is not None:
+        raise InputError(
+            f"A {one} name holds what cannot be printed",
+            expected="text in one line, without control characters, that UTF-8 can write",
+            received=ascii(unprintable),
+        )
     return given
 
 

@@ -415,7 +415,8 @@ def cross_calibrated(
             _changed(each[place], "temperature", fit, len(p) - len(place))
             for place, fit in zip(places, fits, strict=True)
         ]
-        mended.append(Certainty.joined(parts)[order])
+        alike = [replace(part, method=parts[0].method) for part in parts]  # told by the first fold
+        mended.append(Certainty.joined(alike)[order])
     overall = maps.fitted("temperature", 0.0, p, truth)
     return mended, [_changed(each, "temperature", overall, len(p)) for each in others]
 

@@ -42,8 +42,6 @@ def check_certainty(certainty: Certainty, class_names: Sequence[str] | None = No
             expected=quoted(class_names),
             received=quoted(certainty.class_names),
         )
-    if not np.all(np.isfinite(certainty.probabilities)):
-        raise InputError("Some probabilities are not finite", expected="numbers from 0 to 1")
 
 
 def truth_of(certainty: Certainty, labels: ArrayLike | None) -> Integers:

@@ -299,7 +299,3 @@ def test_what_cannot_be_used():
         sets(certainty.probabilities)
     with pytest.raises(InputError, match="other classes"):
         sets(replace(certainty, class_names=("0", "1", "3", "2")))
-    unknown = certainty.probabilities.copy()
-    unknown[3] = np.nan
-    with pytest.raises(InputError, match="not finite"):
-        sets(certainty_of(unknown))
