@@ -80,34 +80,33 @@ def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, .
     """K names as given, or '0' … 'K−1'; an `InputError` for the wrong number or a name twice."""
     if names is None:
         return tuple(str(number) for number in range(classes))
-    given = check_names(names, "class", "The class names")
-    if len(given) != classes:
-        raise InputError(
-            "The class names do not fit the model",
-            expected=f"{classes} names, one per output",
-            received=f"{len(given)}: {', '.join(given[:12])}",
-        )
-    return given
+    return check_names(names, "class", "The class names", classes)
 
 
-def check_names(names: object, one: str, called: str) -> tuple[str, ...]:
+def check_names(names: object, one: str, called: str, count: int | None = None) -> tuple[str, ...]:
     """Names of classes or labels, in their order, or an `InputError`: missing, twice, or not to be printed.
 
     Args:
         names: As `in_order` takes them.
         one: What each is a name of, `class` or `label`.
         called: What they are, in words, for the message.
+        count: How many outputs the model has, where there is one.
     """
-    listed = in_order(names, called, f"a list of names, one for each {one}")
+    expected = f"a list of names, one for each {one}" if count is None else f"a list of {count} names"
+    listed = in_order(names, called, expected)
     if any(_is_missing(name) for name in listed):
         raise InputError(
-            f"A {one} has no name",
-            expected=f"one for each of {len(listed)}",
-            received=", ".join(map(repr, listed[:12])),
+            f"A {one} has no name", expected=expected, received=", ".join(map(repr, listed[:12]))
         )
     given = tuple(str(name) for name in listed)
+    if count is not None and len(given) != count:
+        raise InputError(
+            f"{called} do not fit the model",
+            expected=f"{count} names, one per output",
+            received=f"{len(given)}: {', '.join(given[:12])}",
+        )
     if len(set(given)) < len(given):
-        twice = [name for name, count in Counter(given).items() if count > 1]
+        twice = sorted(name for name, times in Counter(given).items() if times > 1)
         raise InputError(f"A {one} name occurs twice", expected="distinct names", received=", ".join(twice))
     unprintable = next((name for name in given if not is_printable(name)), None)
     if unprintable is not None:
