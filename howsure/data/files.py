@@ -31,9 +31,10 @@ def read_rows(
     | `.csv`, `.parquet` | the columns in the order of the file, reshaped to the input's shape (C order); \
 for several inputs the columns named like them; a list column counts as many columns | column `y` |
     | image or folder of images | sorted by name; grey, RGB or RGBA by the input's channels, 0 … 255, \
-never resized, first frame only | number of the class sub-folder, sorted by name |
+never resized, turned as EXIF says, first frame only | number of the class sub-folder, sorted by name |
 
-    A csv file whose first line holds only numbers has no header.
+    A csv file whose first line holds only numbers has no header. One that holds numbers beside names is an
+    error, unless the numbers count the columns.
 
     Args:
         path: File or folder.

@@ -94,7 +94,7 @@ def check_names(names: object, one: str, called: str, count: int | None = None) 
     """
     expected = f"a list of names, one for each {one}" if count is None else f"a list of {count} names"
     listed = in_order(names, called, expected)
-    if any(_is_missing(name) for name in listed):
+    if any(is_missing(name) for name in listed):
         raise InputError(
             f"A {one} has no name", expected=expected, received=", ".join(map(repr, listed[:12]))
         )
@@ -149,13 +149,13 @@ def _missing(labels: NDArray[Any]) -> Integers:
     if labels.dtype.kind == "f":
         return np.flatnonzero(np.isnan(labels))
     return (
-        np.flatnonzero([_is_missing(label) for label in labels])
+        np.flatnonzero([is_missing(label) for label in labels])
         if labels.dtype.kind == "O"
         else np.empty(0, np.int64)
     )
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
     """Whether something stands for no value: None, NaN, or the NA and NaT of pandas."""
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True

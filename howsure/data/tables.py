@@ -103,13 +103,13 @@ def read_lines(source: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _open_parquet(source: Path) -> _Table:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(source) as file:
+        with pq.ParquetFile(source, page_checksum_verification=True) as file:
             table = file.read()
-    except (pa.ArrowException, OSError) as error:
+        table.validate(full=True)
+    except Exception as error:  # what pyarrow meets in a damaged file
         raise damaged(source, "Parquet", error) from error
     return _Table(
         source,
@@ -172,7 +172,18 @@ def _check_first_line(source: Path, cells: list[str]) -> bool:
             received=", ".join(filled[:4]) + (", …" if len(filled) > 4 else ""),
             mend="Name the columns; pandas writes no header with `to_csv(index=False, header=False)`",
         )
-    return not filled or not all(_is_number(cell) for cell in filled)
+    numbers = [cell for cell in filled if _is_number(cell)]
+    counting = [[str(start + place) for place in range(len(numbers))] for start in (0, 1)]
+    if 0 < len(numbers) < len(filled) and numbers not in counting:
+        text = next(cell for cell in filled if not _is_number(cell))
+        raise InputError(
+            f"The first line of '{source}' may be a header or a row: some of its cells are numbers",
+            expected="a header of names, or of names beside columns that are numbered in order; or a row of "
+            "numbers only",
+            received=f"{text!r} beside {numbers[0]!r}",
+            mend="Name the columns, and give numbers in every cell of the rows",
+        )
+    return len(numbers) < len(filled) or not filled
 
 
 def _check_no_gap(source: Path) -> None:

@@ -59,6 +59,15 @@ def test_csv_with_and_without_header(csv, content):
     assert rows.labels is None
 
 
+@pytest.mark.parametrize("header", ["y,0,1,2", "1,2,3,y", "0,1,y,2"])
+def test_columns_that_are_numbered_beside_the_labels_are_a_header(csv, header):
+    place = header.split(",").index("y")
+    lines = [",".join(np.insert(row, place, 7).astype(str)) for row in TABLE]
+    rows = read_rows(csv("\n".join([header, *lines])), FLAT)
+    np.testing.assert_array_equal(rows.x, TABLE)
+    assert rows.labels.tolist() == [7, 7]
+
+
 def test_csv_survives_a_round_trip(csv):
     x = np.random.default_rng(0).normal(size=(50, 6))
     header = "p,q,y,r,s,t,u"
@@ -138,6 +147,10 @@ def test_csv_for_one_free_size(csv):
             ["may be a header of column numbers or a row", "Received: 0, 1, 2", "header=False"],
         ),
         (",0,1\n0,6,7\n", ["may be a header of column numbers or a row"]),
+        ("0.1,n/a,0.3\n1,2,3\n", ["some of its cells are numbers", "Received: 'n/a' beside '0.1'"]),
+        ("5.1,3.5,1.4,setosa\n", ["some of its cells are numbers", "'setosa' beside '5.1'"]),
+        ("a,2,3\n1,2,3\n", ["some of its cells are numbers", "'a' beside '2'"]),
+        ("a,1.0,2.0\n1,2,3\n", ["some of its cells are numbers"]),
         ("a,b\n1,2\n", ["2 numbers per row", "Expected: 3, for rows of shape (3,)", "columns 'a', 'b'"]),
         ("a,b,c,label\n1,2,3,0\n", ["4 numbers per row", "If one of them is the label, call it 'y'"]),
         (",a,b,c\n0,1,2,3\n", ["4 numbers per row", "index of pandas"]),
