@@ -106,7 +106,7 @@ def _open_parquet(source: Path) -> _Table:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(source, page_checksum_verification=True) as file:
+        with source.open("rb") as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
             table = file.read()
         table.validate(full=True)
     except Exception as error:  # what pyarrow meets in a damaged file
@@ -136,7 +136,8 @@ def _open_csv(source: Path) -> _Table:
         block_size=max(2**20, _BYTES_PER_CELL * len(first)),  # the longest line must fit
     )
     try:
-        table = pa.csv.read_csv(source, read_options=options)
+        with source.open("rb") as opened:  # pyarrow takes no names that are not UTF-8
+            table = pa.csv.read_csv(opened, read_options=options)
     except (pa.ArrowException, OSError) as error:
         for line, cells in read_lines(source):
             if cells and len(cells) != len(first):

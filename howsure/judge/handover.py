@@ -46,12 +46,12 @@ def hand_over(
 ) -> None:
     """Write the rows that a person should look at.
 
-    `.csv` is a table with the columns `COLUMNS`, classes by name. A text in it that a spreadsheet would run as
-    a formula gets a `'` before it. `.json` is a list of Label Studio tasks:
-    `data` holds the same columns, with `name` under `image` for images and under `text` otherwise, and
-    `predictions` the class that is suggested, with its probability as score. The labelling interface that
-    fits has `<Image name="image" value="$image"/>` or `<Text name="text" value="$text"/>`, and `<Choices
-    name="choice" toName="image">` or `toName="text"`, with the class names.
+    `.csv` is a table with the columns `COLUMNS`, classes by name; a text that a spreadsheet would run as
+    a formula gets a `'` before it. `.json` is a list of Label Studio tasks: `data` holds the same columns,
+    with `name` under `image` for images and under `text` otherwise, and `predictions` the class that is
+    suggested, with its probability as score. The labelling interface that fits has `<Image name="image"
+    value="$image"/>` or `<Text name="text" value="$text"/>`, and `<Choices name="choice" toName="image">` or
+    `toName="text"`, with the class names.
 
     Args:
         certainty: Of N rows.

@@ -331,7 +331,8 @@ class Result(Generic[OneRow]):
         rows = min(_ROWS_AT_A_TIME, rows_at_a_time(len(getattr(self, self.names))))
 
         def write(temporary: str) -> None:
-            pq.write_table(table, temporary, row_group_size=rows, write_page_checksum=True)
+            with open(temporary, "wb") as file:  # pyarrow takes no names that are not UTF-8
+                pq.write_table(table, file, row_group_size=rows, write_page_checksum=True)
             seal(temporary)
 
         write_whole(path, write)
@@ -416,7 +417,7 @@ def _table_in(source: Path) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(source, page_checksum_verification=True) as file:
+    with source.open("rb") as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
         parts = [file.read_row_group(number) for number in range(file.num_row_groups)]
         return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
 

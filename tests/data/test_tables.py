@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,7 +10,7 @@ import pytest
 
 from howsure.data.files import read_rows
 from howsure.data.rows import InputSpec
-from howsure.errors import FileError, InputError
+from howsure.errors import FileError, HowsureError, InputError
 
 FLAT = [InputSpec("x", (3,), "float32")]
 TWO = [InputSpec("a", (), "float32"), InputSpec("b", (2,), "float32")]
@@ -273,3 +276,29 @@ def test_damaged_parquet(parquet):
     for broken in (content[:-20], content[: len(content) // 2], b"", b"a,b\n1,2\n"):
         path.write_bytes(broken)
         refuse(path, FLAT, FileError, "rows.parquet' is not a readable Parquet file", "damaged")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files as POSIX has them")
+def test_names_of_files_need_not_be_text(csv, tmp_path):
+    for path in (csv("1,2,3\n4,5,6\n"), parquet_of(tmp_path)):
+        other = path.with_name(os.fsdecode(b"caf\xe9") + path.suffix)
+        path.rename(other)
+        np.testing.assert_array_equal(read_rows(other, FLAT).x, TABLE)
+
+
+def parquet_of(folder):
+    pq.write_table(
+        pa.table({name: TABLE[:, place] for place, name in enumerate("abc")}), folder / "r.parquet"
+    )
+    return folder / "r.parquet"
+
+
+def test_a_damaged_parquet_file_is_refused_in_words(tmp_path):
+    path = parquet_of(tmp_path)
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 37):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with contextlib.suppress(HowsureError):
+            assert read_rows(path, FLAT).x.shape[1:] == (3,)

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -690,8 +689,8 @@ def test_save_keeps_the_earlier_file_when_the_disk_is_full(tmp_path, digits, mon
     digits.save(path)
     before = path.read_bytes()
 
-    def full(table, temporary, **options):
-        Path(temporary).write_bytes(b"PAR1")
+    def full(table, file, **options):
+        file.write(b"PAR1")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(pq, "write_table", full)

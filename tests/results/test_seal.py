@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -90,3 +91,11 @@ def test_settings_that_json_cannot_hold_are_refused(tmp_path):
     c = dataclasses.replace(example(), method={"name": object()})
     with pytest.raises(howsure.InputError, match="cannot be written as JSON"):
         c.save(tmp_path / "c.parquet")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files as POSIX has them")
+def test_names_of_files_need_not_be_text(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    example().save(folder / "c.parquet")
+    assert len(howsure.load(folder / "c.parquet")) == len(example())
