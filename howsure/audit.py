@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from howsure.arguments import check_type
 from howsure.data.rows import made_up_rows
 from howsure.models.adapt import adapt, input_specs
 from howsure.models.protocol import LayerInfo, PassModel
@@ -103,6 +104,7 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
     Raises:
         ModelError: Not a model, or one that has not been built.
     """
+    check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if x is None:
         x = _as_given(made_up_rows(input_specs(model)), model)
     adapted, rows = adapt(model, x, gaussian_noise=gaussian_noise)

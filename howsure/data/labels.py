@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import as_array
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.words import is_printable
@@ -19,7 +20,7 @@ Integers = NDArray[np.int64]
 def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
     """True classes as (rows,) whole numbers in [0, classes), or an `InputError` that says what is wrong."""
     check_unmasked(labels, "The labels")
-    given = np.asarray(labels)
+    given = as_array(labels, "The labels")
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
     if given.shape != (rows,):
@@ -60,7 +61,7 @@ def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
 def check_yes_or_no(labels: ArrayLike, rows: int, count: int) -> NDArray[np.bool_]:
     """Which labels hold as (rows, count) booleans, or an `InputError` that says what is wrong."""
     check_unmasked(labels, "The labels")
-    given = np.asarray(labels)
+    given = as_array(labels, "The labels")
     if given.shape != (rows, count):
         raise InputError(
             "The labels do not fit the rows",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.arguments import check_path
+from howsure.arguments import as_array, check_path, check_type
 from howsure.atomic import write_whole
 from howsure.data.labels import in_order, is_missing
 from howsure.data.rows import check_unmasked, in_rows
@@ -76,6 +76,7 @@ def hand_over(
         12,0,0.379347,6,0.256633,coin flip,doubt within passes
     """
     check_certainty(certainty)
+    check_type(sets, (PredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
     suffix = check_path(path).suffix.lower()
     if suffix not in (".csv", ".json"):
         raise InputError(
@@ -165,7 +166,7 @@ def _no_formula(cell: Any) -> Any:
 def _positions(rows: ArrayLike, number: int) -> NDArray[np.int64]:
     """Positions in the `Certainty`, of booleans or of positions."""
     check_unmasked(rows, "The rows to hand over")
-    given = np.asarray(rows)
+    given = as_array(rows, "The rows to hand over")
     if given.dtype == bool and given.shape == (number,):
         return np.flatnonzero(given).astype(np.int64)
     if given.shape == (0,):

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.arguments import as_floats
+from howsure.arguments import as_floats, check_share, check_whole
 from howsure.data.labels import check_labels
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
@@ -232,7 +232,7 @@ class Certainty(Result[Row]):
             )
         if self.truth is not None:
             check_labels(self.truth, len(self), classes)
-        _check_share(self.unfamiliar_share, "unfamiliar_share")
+        check_share(self.unfamiliar_share, "unfamiliar_share")
 
     @cached_property
     def _top_two(self) -> tuple[Integers, Integers]:
@@ -346,7 +346,13 @@ class Certainty(Result[Row]):
         return Row(**cells, **names, kind=self.kind, method=self.method)
 
     def most_undecided(self, count: int | None = None) -> Integers:
-        """Positions of the rows with the smallest gap between the two top probabilities, smallest first."""
+        """Positions of the rows with the smallest gap between the two top probabilities, smallest first.
+
+        Args:
+            count: How many rows at the most; None for all.
+        """
+        if count is not None:
+            check_whole(count, "count", least=0)
         return np.argsort(self.gap, kind="stable")[:count].astype(np.int64)
 
     def coin_flips(self) -> Integers:
@@ -392,14 +398,9 @@ class Certainty(Result[Row]):
                 received=f"an array of shape {given.shape}"
                 + (f", from {given.min():.3g} to {given.max():.3g}" if given.size else ""),
             )
-        _check_share(share, "share")
+        check_share(share, "share")
         return replace(self, familiarity=given, unfamiliar_share=float(share))
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{np.sum(self.verdict == word)} {word}" for word in verdicts.VERDICTS)
         return f"<Certainty of {len(self)} rows, {len(self.class_names)} classes: {counts}>"
-
-
-def _check_share(share: object, name: str) -> None:
-    if not isinstance(share, (int, float, np.number)) or not 0 < share < 1:
-        raise InputError(f"`{name}` is out of range", expected="between 0 and 1", received=repr(share))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overloa
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.arguments import check_path
+from howsure.arguments import as_array, check_path
 from howsure.atomic import write_whole
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
@@ -192,7 +192,7 @@ class Result(Generic[OneRow]):
         kind = self.names.removesuffix("_names")
         names = check_names(getattr(self, self.names), kind, f"The {self.names.replace('_', ' ')}")
         object.__setattr__(self, self.names, names)
-        rows = np.shape(vars(self)["row"])[:1] or (0,)
+        rows = as_array(vars(self)["row"], "The numbers of `row`").shape[:1] or (0,)
         for column in self.columns:
             if not column.stored:
                 continue
@@ -258,7 +258,7 @@ class Result(Generic[OneRow]):
         Raises:
             InputError: None at all, parts of another type, or that differ in settings or optional columns.
         """
-        parts = list(parts)
+        parts = list(parts) if isinstance(parts, (Sequence, Iterator)) else []
         expected = f"one `{cls.__name__}` or more, all with the same `{cls.names}`"
         if not parts or not all(isinstance(part, cls) and type(part) is type(parts[0]) for part in parts):
             received = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"

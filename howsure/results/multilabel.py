@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import check_whole
 from howsure.data.labels import check_yes_or_no
 from howsure.data.rows import quoted
 from howsure.errors import InputError
@@ -345,6 +346,8 @@ class MultilabelCertainty(Result[MultilabelRow]):
             Two arrays of the same length, as of `numpy.nonzero`. Both together index what is (N, K), as in
             `certainty.probabilities[certainty.most_undecided(5)]`; the first alone indexes rows.
         """
+        if count is not None:
+            check_whole(count, "count", least=0)
         order = np.argsort(self.gap, axis=None, kind="stable")[:count]
         position, label = np.divmod(order, len(self.label_names))
         return position.astype(np.int64), label.astype(np.int64)
