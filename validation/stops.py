@@ -1,0 +1,137 @@
+"""`howsure assess` stopped at random moments, and what is there afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import howsure
+from howsure.tuning import BLOCK
+
+BLOCKS, WIDTH = 4, 64
+
+_PROGRAM = (
+    "import howsure.terminal; howsure.terminal.SECONDS_BETWEEN_LINES = 0\n"
+    "from howsure.cli.app import main; main()"
+)
+"""The command, telling its progress at every step, so that it is known what was done when it was stopped."""
+
+_DONE = re.compile(r"([\d,]+) of [\d,]+ rows")
+
+
+def counted(backend: str, kills: int, interrupts: int) -> dict[str, Any]:
+    """What came of stopping the command so often, after times spread evenly over a run, on a backend."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _make(folder, backend)
+        start = time.perf_counter()
+        _run(folder, backend, None, 0)
+        seconds = time.perf_counter() - start
+        whole = howsure.load(folder / "out.parquet")
+        random = np.random.default_rng(0)
+        numbers = [signal.SIGKILL] * kills + [
+            (signal.SIGINT, signal.SIGTERM)[k % 2] for k in range(interrupts)
+        ]
+        found: dict[str, Counter[str]] = {}
+        for number in numbers:
+            kind = "SIGKILL" if number == signal.SIGKILL else "SIGINT or SIGTERM"
+            counts = found.setdefault(kind, Counter())
+            counts.update(_stopped(folder, backend, number, random.uniform(0, seconds), whole))
+        return {
+            "seconds": seconds,
+            "rows": len(whole),
+            **{kind: dict(counts) for kind, counts in found.items()},
+        }
+
+
+def _make(folder: Path, backend: str) -> None:
+    """A small network and rows for it."""
+    code = (
+        "import keras, sys\n"
+        "keras.utils.set_random_seed(0)\n"
+        f"layers = [keras.Input(({WIDTH},)),\n"
+        "          keras.layers.Dense(256, activation='relu'), keras.layers.Dropout(0.5),\n"
+        "          keras.layers.Dense(256, activation='relu'), keras.layers.Dropout(0.5),\n"
+        "          keras.layers.Dense(10, activation='softmax')]\n"
+        "keras.Sequential(layers).save(sys.argv[1])"
+    )
+    path = folder / "model.keras"
+    subprocess.run(
+        [sys.executable, "-c", code, path], check=True, env=_environment(backend), capture_output=True
+    )
+    x = np.random.default_rng(0).normal(size=(BLOCKS * BLOCK, WIDTH)).astype(np.float32)
+    np.save(folder / "rows.npy", x)
+
+
+def _environment(backend: str) -> dict[str, str]:
+    return {**os.environ, "KERAS_BACKEND": backend, "PYTHONUNBUFFERED": "1"}
+
+
+def _run(folder: Path, backend: str, number: int | None, after: float) -> tuple[int, str]:
+    """Exit code and stderr of a run that is sent a signal after some seconds."""
+    command = [sys.executable, "-c", _PROGRAM, "assess", folder / "model.keras", folder / "rows.npy"]
+    with (folder / "stderr").open("w+") as stderr:
+        process = subprocess.Popen(
+            [*map(str, command), "--out", str(folder / "out.parquet")],
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            env=_environment(backend),
+        )
+        if number is not None:
+            time.sleep(after)
+            process.send_signal(number)
+        code = process.wait()
+        stderr.seek(0)
+        return code, stderr.read()
+
+
+def _stopped(folder: Path, backend: str, number: int, after: float, whole: howsure.Certainty) -> Counter[str]:
+    """What one stop did, in words that are counted."""
+    out = folder / "out.parquet"
+    earlier = whole[:5]
+    earlier.save(out)
+    before = out.read_bytes()
+    code, said = _run(folder, backend, number, after)
+    found: Counter[str] = Counter({"stops": 1})
+    if out.read_bytes() == before:
+        found["earlier table intact"] += 1
+    elif _same(howsure.load(out), whole):
+        found["new table complete"] += 1
+    else:
+        found["table damaged"] += 1
+    finished = "new table complete" in found
+    done = [int(count.replace(",", "")) for count in _DONE.findall(said)]
+    due = 0 if finished else BLOCK * ((max(done, default=0) - 1) // BLOCK) if done else 0
+    parts = list(folder.glob("out.part*.parquet"))
+    kept = sum(len(howsure.load(part)) for part in parts)
+    if number != signal.SIGKILL:
+        if due > 0:
+            right = kept >= due and _same(howsure.load(parts[0]), whole[:kept])
+            found["blocks were done, and kept" if right else "blocks were done, and lost"] += 1
+        elif not finished:
+            found["no block was done yet"] += 1
+        if "Traceback" in said:
+            found["traceback" if done else "traceback before the command began"] += 1
+        elif not done and code == -signal.SIGTERM:
+            found["ended before the command began"] += 1
+        elif not finished and code != 130:
+            found[f"exit code {code}"] += 1
+    left = list(folder.glob(".howsure-*"))
+    found["half-written files left"] += len(left)
+    for path in [*parts, *left]:
+        path.unlink()
+    return found
+
+
+def _same(one: howsure.Certainty, other: howsure.Certainty) -> bool:
+    return np.array_equal(one.row, other.row) and np.array_equal(one.probabilities, other.probabilities)
