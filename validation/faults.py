@@ -27,93 +27,101 @@ CALLS = 200
 SLOW = ("compare", "calibrate", "evaluate", "evaluate, labels")
 KILLS = INTERRUPTS = 20
 
+KINDS = (flips.REFUSED, flips.SAME, flips.OTHER, flips.RAW)
+
 DOCS = Path(__file__).parent.parent / "docs"
 FIGURES, PAGE = DOCS / "faults.json", DOCS / "faults.md"
 
 
 def called() -> dict[str, int]:
-    """How many calls with one or two arguments of nonsense there were, and how many raised no error of howsure."""
-    calls = raw = 0
-
-    def one(name: str, data: Any) -> None:
-        nonlocal calls, raw
-        names = some.lists(some.sampled_from([*functions()[name][1]]), min_size=1, max_size=2, unique=True)
-        changes = {argument: data.draw(nonsense(argument)) for argument in data.draw(names)}
-        calls, raw = calls + 1, raw + (answer(name, changes) is not None)
-
-    for name in functions():
-        settings = hypothesis.settings(
-            max_examples=CALLS // 10 if name in SLOW else CALLS,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            suppress_health_check=list(hypothesis.HealthCheck),
-        )
-
-        @settings
-        @hypothesis.given(data=some.data())
-        def run(data: Any, name: str = name) -> None:
-            one(name, data)
-
-        run()
+    """How many calls there were with one or two arguments of nonsense, and how many raised other errors."""
+    each = [_called(name, CALLS // 10 if name in SLOW else CALLS) for name in functions()]
+    calls, raw = (sum(counts) for counts in zip(*each, strict=True))
     return {"functions": len(functions()), "calls": calls, "raw": raw}
+
+
+def _called(name: str, count: int) -> tuple[int, int]:
+    raised: list[bool] = []
+    names = some.lists(some.sampled_from([*functions()[name][1]]), min_size=1, max_size=2, unique=True)
+
+    @hypothesis.settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(data=some.data())
+    def call(data: Any) -> None:
+        changes = {argument: data.draw(nonsense(argument)) for argument in data.draw(names)}
+        raised.append(answer(name, changes) is not None)
+
+    call()
+    return len(raised), sum(raised)
 
 
 def page(figures: Mapping[str, Any]) -> str:
     """docs/faults.md."""
-    lines = [
-        "# Faults",
-        "",
-        "Printed by `python -m validation.faults tensorflow jax torch`. It does what goes wrong in practice, many "
-        "times, and counts what comes of it.",
-        "",
-        "## Bits changed",
-        "",
-        f"Up to {FLIPS:,} bits of each file were changed, one at a time, and the file was read. *Refused* means an "
-        "error of howsure in words. *The same* means that the bit does not matter, such as the date of an entry in "
-        "a zip archive. *Other* means that other numbers came without a word, and *raw* that an exception came "
-        "that is none of howsure's.",
-        "",
-        "| file | bits | refused | the same | other | raw |",
-        "|---|---|---|---|---|---|",
+    calls = figures["calls"]
+    raw = f"{calls['raw']:,}" if calls["raw"] else "None"
+    rows = [_row(name, *(counts.get(kind, 0) for kind in KINDS)) for name, counts in figures["flips"].items()]
+    stopped = [
+        f"| {backend} | {signal} | {said} | {count} |"
+        for backend, found in figures.get("stops", {}).items()
+        for signal in (stops.KILLED, stops.INTERRUPTED)
+        for said, count in found[signal].items()
     ]
-    for name, counts in figures["flips"].items():
-        cells = [counts.get(kind, 0) for kind in (flips.REFUSED, flips.SAME, flips.OTHER, flips.RAW)]
-        lines.append(f"| {name} | {sum(cells):,} | " + " | ".join(f"{cell:,}" for cell in cells) + " |")
-    nonsense_calls = figures["calls"]
-    lines += [
-        "",
-        "The last four have no checksum of what they hold, so that nobody can tell a number that changed from "
-        "another. Of a `.npy` file the header is checked against the length. Where rows have to be safe, "
-        "`numpy.savez` or Parquet with `write_page_checksum=True` keeps them so.",
-        "",
-        "## Nonsense as arguments",
-        "",
-        f"{nonsense_calls['functions']} public functions, methods and classes were called {nonsense_calls['calls']:,} "
-        "times with one or two arguments of nonsense: numbers out of range, texts, arrays of other shapes and "
-        f"types, masked ones, dicts, sets, objects. {nonsense_calls['raw'] or 'None'} of the calls raised anything "
-        "but an error of howsure.",
-        "",
-        "## Stopped",
-        "",
-        "`howsure assess` was stopped after times spread evenly over a whole run, from the start of Python to its "
-        "end, with a table of an earlier run in the place of the new one. SIGKILL leaves a program no time for "
-        "anything. SIGINT is Ctrl-C, and SIGTERM what a system sends before it ends a program.",
-        "",
-        "| backend | signal | what came of it | times |",
-        "|---|---|---|---|",
-    ]
-    for backend, found in figures.get("stops", {}).items():
-        for kind in ("SIGKILL", "SIGINT or SIGTERM"):
-            for said, count in found.get(kind, {}).items():
-                lines.append(f"| {backend} | {kind} | {said} | {count} |")
-    lines += [
-        "",
-        f"A run assesses rows in blocks of {stops.BLOCK:,}. Those that are finished are kept when it is interrupted, "
-        "and are the same numbers as those of the whole run. *Before the command began* is while Python still "
-        "imports howsure, which takes about a second.",
-    ]
-    return "\n".join(lines) + "\n"
+    return _PAGE.format(
+        **{"flips": FLIPS, "rows": "\n".join(rows), "stopped": "\n".join(stopped), "block": stops.BLOCK},
+        **{"functions": calls["functions"], "calls": calls["calls"], "raw": raw},
+    )
+
+
+def _row(name: str, *counts: int) -> str:
+    return f"| {name} | {sum(counts):,} | " + " | ".join(f"{count:,}" for count in counts) + " |"
+
+
+_PAGE = """\
+# Faults
+
+Printed by `python -m validation.faults` and, for stops, `python -m validation.faults tensorflow jax torch`.
+It does what goes wrong in practice, many times, and counts what comes of it.
+
+## Bits changed
+
+Up to {flips:,} bits of each file were changed, one at a time, and the file was read. *Refused* means an
+error of howsure in words. *The same* means that the bit does not matter, such as the date of an entry in a
+zip archive. *Other* means that other numbers came without a word, and *raw* that an exception came that is
+none of howsure's.
+
+| file | bits | refused | the same | other | raw |
+|---|---|---|---|---|---|
+{rows}
+
+The last four have no checksum of what they hold, so nobody can tell a number that changed from another. Of
+a `.npy` file the header is checked against the length. Where rows have to be safe, `numpy.savez`, or
+Parquet with `write_page_checksum=True`, keeps them so.
+
+## Nonsense as arguments
+
+{functions} public functions, methods and classes were called {calls:,} times with one or two arguments of
+nonsense: numbers out of range, texts, arrays of other shapes and types, masked ones, dicts, sets, objects.
+{raw} of the calls raised anything but an error of howsure.
+
+## Stopped
+
+`howsure assess` was stopped at moments spread evenly over a whole run, from the start of Python to its end,
+with a table of an earlier run in the place of the new one. SIGKILL leaves a program no time for anything.
+SIGINT is Ctrl-C, and SIGTERM is what a system sends before it ends a program.
+
+| backend | signal | what came of it | times |
+|---|---|---|---|
+{stopped}
+
+Rows are assessed in blocks of {block:,}. Those that are finished are kept when a run is interrupted, and
+are compared with those of a whole run. *Before the command began* is while Python still imports howsure,
+before anything was done.
+"""
 
 
 def main(backends: list[str]) -> None:

@@ -19,6 +19,7 @@ import howsure
 from howsure.tuning import BLOCK
 
 BLOCKS, WIDTH = 4, 64
+KILLED, INTERRUPTED = "SIGKILL", "SIGINT or SIGTERM"
 
 _PROGRAM = (
     "import howsure.terminal; howsure.terminal.SECONDS_BETWEEN_LINES = 0\n"
@@ -44,7 +45,7 @@ def counted(backend: str, kills: int, interrupts: int) -> dict[str, Any]:
         ]
         found: dict[str, Counter[str]] = {}
         for number in numbers:
-            kind = "SIGKILL" if number == signal.SIGKILL else "SIGINT or SIGTERM"
+            kind = KILLED if number == signal.SIGKILL else INTERRUPTED
             counts = found.setdefault(kind, Counter())
             counts.update(_stopped(folder, backend, number, random.uniform(0, seconds), whole))
         return {

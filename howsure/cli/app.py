@@ -142,9 +142,9 @@ def audit_command(
                 divided(rows.x, divide_by, network),
                 precision=None if precision is None else precision.value,
             )
+        say(Console(), str(howsure.audit(network, plan=plan)))
         if plan is not None and save_plan is not None:
             plan.save(save_plan)
-        say(Console(), str(howsure.audit(network, plan=plan)))
 
 
 @app.command("assess")
@@ -234,26 +234,22 @@ def assess_command(
             with _INTERRUPTIONS.held():
                 certainty.save(out)
                 blocks.clear()
-        if report is not None:
-            pictures = rows.x if isinstance(rows.x, np.ndarray) else None
-            try:
-                write_report(report, certainty, pictures, audit=howsure.audit(network))
-            except BaseException:
-                say(errors, f"kept: the table, in '{out}'")
-                raise
 
         paragraph(console, summary(certainty))
         if len(certainty):
             say(console, "\nThe most undecided:\n")
             console.print(undecided_table(certainty, _SHOWN, rows.names))
         say(console, f"\nTable:   {out}")
-        if report is not None:
-            say(console, f"Report:  {report}")
         if rows.left_out:
             count = counted(len(rows.left_out), "unreadable image")
             say(errors, f"left out: {count}; the rows are numbered without them")
             for line in rows.left_out:
                 say(errors, f"  {line}")
+        if report is not None:
+            pictures = rows.x if isinstance(rows.x, np.ndarray) else None
+            write_report(report, certainty, pictures, audit=howsure.audit(network))
+            say(console, f"Report:  {report}")
+        if rows.left_out:
             raise typer.Exit(LEFT_OUT)
 
 
@@ -342,8 +338,6 @@ def compare_command(
                 class_names=names if names is not None else rows.class_names,
                 progress=_told(shown),
             )
-        if report is not None:
-            write_comparison(report, comparison)
 
         paragraph(console, lead(comparison))
         say(console, "")
@@ -356,6 +350,7 @@ def compare_command(
             if finding.note:
                 paragraph(console, finding.note)
         if report is not None:
+            write_comparison(report, comparison)
             say(console, f"\nReport:  {report}")
 
 

@@ -129,7 +129,8 @@ def _names_in_file(source: Path, suffix: str) -> list[str]:
     if suffix == ".json":
         return _names_in_json(source)
     if suffix == ".txt":
-        return _read_text(source).rstrip().splitlines()
+        text = _read_text(source).rstrip()
+        return text.split("\n") if text else []
     lines = [cells for _, cells in tables.read_lines(source) if cells]
     if len(lines) > 1 and any(len(cells) > 1 for cells in lines):
         raise InputError(

@@ -505,7 +505,7 @@ def test_a_signal_waits_until_the_table_is_written(model_file, data_file, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.parquet", "rows.npz"]
 
 
-def test_where_the_report_fails_the_table_is_there(model_file, data_file, tmp_path, monkeypatch):
+def test_where_the_report_fails_the_findings_are_there(model_file, data_file, tmp_path, monkeypatch):
     def no_room(*_, **__):
         raise howsure.FileError("No space")
 
@@ -513,8 +513,13 @@ def test_where_the_report_fails_the_table_is_there(model_file, data_file, tmp_pa
     out = tmp_path / "o.parquet"
     done = run("assess", model_file, data_file, "--out", out, "--report", tmp_path / "r.html")
     assert done.exit_code == 2
-    assert done.stderr == f"kept: the table, in '{out}'\nerror: No space.\n"
+    assert done.stderr == "error: No space.\n"
+    assert f"Table:   {out}" in done.stdout
     assert len(howsure.load(out)) == 30
+    monkeypatch.setattr(cli, "write_comparison", no_room)
+    done = run("compare", model_file, data_file, "--report", tmp_path / "r.html")
+    assert done.exit_code == 2
+    assert "Whose percentages are truest?" in done.stdout
 
 
 def test_the_longest_name_and_one_that_is_longer(model_file, data_file, tmp_path):
