@@ -310,6 +310,17 @@ def test_class_names_in_every_form(tmp_path):
     assert read_class_names("a.txt,b.txt") == ("a.txt", "b.txt")
 
 
+def test_only_ends_of_lines_part_names(tmp_path):
+    path = written(tmp_path, "n.txt", "a\u2028b\r\nc\x85d\n\n".encode())
+    assert read_class_names(str(path)) == ("a\u2028b", "c\x85d")
+
+
+def test_json_that_is_deep_or_has_numbers_without_end(tmp_path):
+    for content in ("[" * 100_000, "[" + "1" * 10_000 + "]"):
+        path = written(tmp_path, "n.json", content)
+        refuse(InputError, read_class_names, (str(path),), "n.json' is not JSON that can be read")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "error", "fragments"),
     [
