@@ -69,7 +69,7 @@ def page(figures: Mapping[str, Any]) -> str:
         f"| {backend} | {signal} | {said} | {count} |"
         for backend, found in figures.get("stops", {}).items()
         for signal in (stops.KILLED, stops.INTERRUPTED)
-        for said, count in found[signal].items()
+        for said, count in found.get(signal, {}).items()
     ]
     return _PAGE.format(
         **{"flips": FLIPS, "rows": "\n".join(rows), "stopped": "\n".join(stopped), "block": stops.BLOCK},
@@ -110,9 +110,9 @@ nonsense: numbers out of range, texts, arrays of other shapes and types, masked 
 
 ## Stopped
 
-`howsure assess` was stopped at moments spread evenly over a whole run, from the start of Python to its end,
-with a table of an earlier run in the place of the new one. SIGKILL leaves a program no time for anything.
-SIGINT is Ctrl-C, and SIGTERM is what a system sends before it ends a program.
+`howsure assess` was stopped at random moments, from the start of Python until the last rows were done, with
+a table of an earlier run in the place of the new one. SIGKILL leaves a program no time for anything. SIGINT
+is Ctrl-C, and SIGTERM is what a system sends before it ends a program.
 
 | backend | signal | what came of it | times |
 |---|---|---|---|
@@ -129,11 +129,19 @@ def main(backends: list[str]) -> None:
     figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
     if not backends or "calls" not in figures:
         figures |= {"flips": flips.all_kinds(FLIPS), "calls": called()}
-    for backend in [None, *backends]:
-        if backend is not None:
-            figures.setdefault("stops", {})[backend] = stops.counted(backend, KILLS, INTERRUPTS)
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-        PAGE.write_text(page(figures), encoding="utf-8")
+    _write(figures)
+    for backend in backends:
+
+        def tell(found: dict[str, Any], backend: str = backend) -> None:
+            figures.setdefault("stops", {})[backend] = found
+            _write(figures)
+
+        stops.counted(backend, KILLS, INTERRUPTS, tell)
+
+
+def _write(figures: Mapping[str, Any]) -> None:
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(figures), encoding="utf-8")
 
 
 if __name__ == "__main__":

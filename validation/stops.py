@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ import howsure
 from howsure.tuning import BLOCK
 
 BLOCKS, WIDTH = 4, 64
+
+BEFORE = 0.3
+"""Time before rows are done, in which stops fall too, beside that of the rows."""
+
 KILLED, INTERRUPTED = "SIGKILL", "SIGINT or SIGTERM"
 
 _PROGRAM = (
@@ -30,29 +35,36 @@ _PROGRAM = (
 _DONE = re.compile(r"([\d,]+) of [\d,]+ rows")
 
 
-def counted(backend: str, kills: int, interrupts: int) -> dict[str, Any]:
-    """What came of stopping the command so often, after times spread evenly over a run, on a backend."""
+def counted(
+    backend: str, kills: int, interrupts: int, tell: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """What came of stopping the command so often on a backend, at random moments.
+
+    The moments are spread evenly over the rows, and over the time before the first rows are done.
+
+    Args:
+        backend: Of Keras.
+        kills: How many SIGKILL.
+        interrupts: How many of SIGINT and SIGTERM, in turn.
+        tell: Called with what came of it so far, after each.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _make(folder, backend)
-        start = time.perf_counter()
-        _run(folder, backend, None, 0)
-        seconds = time.perf_counter() - start
+        _, _, until_rows = _run(folder, backend, None, 0)
         whole = howsure.load(folder / "out.parquet")
-        random = np.random.default_rng(0)
+        random, found = np.random.default_rng(0), dict[str, Any]()
         numbers = [signal.SIGKILL] * kills + [
             (signal.SIGINT, signal.SIGTERM)[k % 2] for k in range(interrupts)
         ]
-        found: dict[str, Counter[str]] = {}
         for number in numbers:
             kind = KILLED if number == signal.SIGKILL else INTERRUPTED
-            counts = found.setdefault(kind, Counter())
-            counts.update(_stopped(folder, backend, number, random.uniform(0, seconds), whole))
-        return {
-            "seconds": seconds,
-            "rows": len(whole),
-            **{kind: dict(counts) for kind, counts in found.items()},
-        }
+            moment = random.uniform(-BEFORE, 1)
+            after = until_rows * (1 + moment / BEFORE) if moment < 0 else 0
+            counts = _stopped(folder, backend, number, after, max(0, moment) * len(whole), whole)
+            found[kind] = dict(Counter(found.get(kind, {})) + counts)
+            tell(found)
+        return found
 
 
 def _make(folder: Path, backend: str) -> None:
@@ -78,31 +90,54 @@ def _environment(backend: str) -> dict[str, str]:
     return {**os.environ, "KERAS_BACKEND": backend, "PYTHONUNBUFFERED": "1"}
 
 
-def _run(folder: Path, backend: str, number: int | None, after: float) -> tuple[int, str]:
-    """Exit code and stderr of a run that is sent a signal after some seconds."""
+def _run(
+    folder: Path, backend: str, number: int | None, after: float, rows: float = 0
+) -> tuple[int, str, float]:
+    """Exit code, stderr, and seconds until rows are done, of a run that is sent a signal.
+
+    Args:
+        folder: Of model and rows.
+        backend: Of Keras.
+        number: Of the signal, or None for none.
+        after: Seconds after which it is sent; 0 for as soon as so many rows are done.
+        rows: How many.
+    """
     command = [sys.executable, "-c", _PROGRAM, "assess", folder / "model.keras", folder / "rows.npy"]
-    with (folder / "stderr").open("w+") as stderr:
+    with (folder / "stderr").open("w") as stderr:
         process = subprocess.Popen(
             [*map(str, command), "--out", str(folder / "out.parquet")],
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             env=_environment(backend),
         )
-        if number is not None:
+        start = time.perf_counter()
+        if after:
             time.sleep(after)
+        else:
+            while process.poll() is None and _done(folder) <= rows:
+                time.sleep(0.01)
+        seconds = time.perf_counter() - start
+        if number is not None:
             process.send_signal(number)
         code = process.wait()
-        stderr.seek(0)
-        return code, stderr.read()
+    return code, (folder / "stderr").read_text(), seconds
 
 
-def _stopped(folder: Path, backend: str, number: int, after: float, whole: howsure.Certainty) -> Counter[str]:
+def _done(folder: Path) -> int:
+    """Rows that a run says it has done."""
+    found = _DONE.findall((folder / "stderr").read_text())
+    return int(found[-1].replace(",", "")) if found else 0
+
+
+def _stopped(
+    folder: Path, backend: str, number: int, after: float, rows: float, whole: howsure.Certainty
+) -> Counter[str]:
     """What one stop did, in words that are counted."""
     out = folder / "out.parquet"
     earlier = whole[:5]
     earlier.save(out)
     before = out.read_bytes()
-    code, said = _run(folder, backend, number, after)
+    code, said, _ = _run(folder, backend, number, after, rows)
     found: Counter[str] = Counter({"stops": 1})
     if out.read_bytes() == before:
         found["earlier table intact"] += 1
@@ -111,8 +146,8 @@ def _stopped(folder: Path, backend: str, number: int, after: float, whole: howsu
     else:
         found["table damaged"] += 1
     finished = "new table complete" in found
-    done = [int(count.replace(",", "")) for count in _DONE.findall(said)]
-    due = 0 if finished else BLOCK * ((max(done, default=0) - 1) // BLOCK) if done else 0
+    done = _done(folder)
+    due = 0 if finished or not done else BLOCK * ((done - 1) // BLOCK)
     parts = list(folder.glob("out.part*.parquet"))
     kept = sum(len(howsure.load(part)) for part in parts)
     if number != signal.SIGKILL:
@@ -128,7 +163,8 @@ def _stopped(folder: Path, backend: str, number: int, after: float, whole: howsu
         elif not finished and code != 130:
             found[f"exit code {code}"] += 1
     left = list(folder.glob(".howsure-*"))
-    found["half-written files left"] += len(left)
+    if left:
+        found["half-written file left"] += 1
     for path in [*parts, *left]:
         path.unlink()
     return found
