@@ -25,7 +25,7 @@ CALLS = 200
 """Of each function; a tenth of those that take longer."""
 
 SLOW = ("compare", "calibrate", "evaluate", "evaluate, labels")
-KILLS = INTERRUPTS = 20
+STOPS = 20
 
 KINDS = (flips.REFUSED, flips.SAME, flips.OTHER, flips.RAW)
 
@@ -136,7 +136,7 @@ def main(backends: list[str]) -> None:
             figures.setdefault("stops", {})[backend] = found
             _write(figures)
 
-        stops.counted(backend, KILLS, INTERRUPTS, tell)
+        stops.counted(backend, STOPS, tell)
 
 
 def _write(figures: Mapping[str, Any]) -> None:

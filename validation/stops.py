@@ -35,17 +35,14 @@ _PROGRAM = (
 _DONE = re.compile(r"([\d,]+) of [\d,]+ rows")
 
 
-def counted(
-    backend: str, kills: int, interrupts: int, tell: Callable[[dict[str, Any]], None]
-) -> dict[str, Any]:
+def counted(backend: str, times: int, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """What came of stopping the command so often on a backend, at random moments.
 
     The moments are spread evenly over the rows, and over the time before the first rows are done.
 
     Args:
         backend: Of Keras.
-        kills: How many SIGKILL.
-        interrupts: How many of SIGINT and SIGTERM, in turn.
+        times: How often by SIGKILL, and how often by SIGINT and SIGTERM in turn.
         tell: Called with what came of it so far, after each.
     """
     with tempfile.TemporaryDirectory() as name:
@@ -54,11 +51,9 @@ def counted(
         _, _, until_rows = _run(folder, backend, None, 0)
         whole = howsure.load(folder / "out.parquet")
         random, found = np.random.default_rng(0), dict[str, Any]()
-        numbers = [signal.SIGKILL] * kills + [
-            (signal.SIGINT, signal.SIGTERM)[k % 2] for k in range(interrupts)
-        ]
-        for number in numbers:
-            kind = KILLED if number == signal.SIGKILL else INTERRUPTED
+        for turn in range(2 * times):
+            kind = (KILLED, INTERRUPTED)[turn % 2]
+            number = signal.SIGKILL if kind == KILLED else (signal.SIGINT, signal.SIGTERM)[turn // 2 % 2]
             moment = random.uniform(-BEFORE, 1)
             after = until_rows * (1 + moment / BEFORE) if moment < 0 else 0
             counts = _stopped(folder, backend, number, after, max(0, moment) * len(whole), whole)
