@@ -104,6 +104,7 @@ def _run(
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             env=_environment(backend),
+            preexec_fn=_hear_interrupts,
         )
         start = time.perf_counter()
         if after:
@@ -116,6 +117,11 @@ def _run(
             process.send_signal(number)
         code = process.wait()
     return code, (folder / "stderr").read_text(), seconds
+
+
+def _hear_interrupts() -> None:
+    """A program started in the background, as this may be, would else ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _done(folder: Path) -> int:
