@@ -69,6 +69,8 @@ validate: .venv/.ready        ## slow: are the error bars honest, which method i
 	.venv/bin/python -m validation.tuning
 	.venv/bin/python -m validation.intervals
 	.venv/bin/python -m validation.sentences
+	.venv/bin/python -m validation.faults
+	.venv/bin/python -m validation.faults tensorflow jax torch
 
 clean:
 	rm -rf .venv .venv-demo .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage demo *.egg-info

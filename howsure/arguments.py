@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from howsure.errors import InputError
 
@@ -15,6 +19,93 @@ def check_whole(value: object, name: str, *, least: int, even: bool = False) -> 
     if not whole or value < least or (even and value % 2):  # type: ignore[operator]
         expected = f"{'an even' if even else 'a whole'} number of at least {least}"
         raise InputError(f"`{name}` cannot be used", expected=expected, received=repr(value))
+
+
+def check_path(path: object) -> Path:
+    """A path of a file, or an `InputError` for what is none."""
+    if isinstance(path, (str, os.PathLike)):
+        text = os.fspath(path)
+        if isinstance(text, str) and text and "\0" not in text and _can_be_a_name(text):
+            return Path(text)
+    raise InputError("This is no path of a file", expected="a text or a pathlib.Path", received=repr(path))
+
+
+def _can_be_a_name(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_choice(value: object, choices: Sequence[str | None], name: str) -> None:
+    """Raise an `InputError` unless `value` is one of some words, or None where that is among them."""
+    if not (value is None or isinstance(value, str)) or value not in choices:
+        expected = f"one of {', '.join(map(repr, choices))}"
+        raise InputError(f"`{name}` cannot be used", expected=expected, received=repr(value))
+
+
+def check_flag(value: object, name: str) -> None:
+    """Raise an `InputError` unless `value` is True or False."""
+    check_type(value, (bool, np.bool_), name, "True or False")
+
+
+def check_progress(value: object) -> None:
+    """Raise an `InputError` unless this can be told of progress, or is None."""
+    if value is not None and not callable(value):
+        expected = "a function of (rows done, rows in all), or None"
+        raise InputError("`progress` cannot be used", expected=expected, received=repr(value))
+
+
+def check_share(value: object, name: str) -> None:
+    """Raise an `InputError` unless `value` is a number between 0 and 1, neither of them."""
+    inside = isinstance(value, (int, float, np.number)) and bool(np.isreal(value)) and 0 < value < 1
+    if not inside or value < np.finfo(float).tiny:  # type: ignore[operator]  # whose inverse is infinite
+        raise InputError(f"`{name}` is out of range", expected="between 0 and 1", received=repr(value))
+
+
+def check_by_name(value: object, name: str) -> dict[str, Any]:
+    """What is given by name as a dict, or an `InputError`; None stands for nothing."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise InputError(
+            f"`{name}` cannot be used", expected="a dict with texts as its keys", received=repr(value)
+        )
+    return dict(value)
+
+
+def as_array(values: object, called: str) -> NDArray[Any]:
+    """An array, or an `InputError` for what numpy makes none of.
+
+    Args:
+        values: Anything.
+        called: What they are, in words, for the message.
+    """
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{called} are not an array ({error})",
+            expected="values of one shape",
+            received=repr(values)[:200],
+        ) from error
+
+
+def as_floats(values: object, called: str) -> NDArray[np.float64]:
+    """Numbers in double precision, or an `InputError` for what are none.
+
+    Args:
+        values: Anything.
+        called: What they are, in words, for the message.
+    """
+    try:
+        given = np.asarray(values)
+        if given.dtype.kind in "biufO":
+            return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"{called} are not numbers", expected="an array of numbers", received=repr(values)[:200])
 
 
 def check_type(value: object, wanted: Any, name: str, example: str) -> None:

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.arguments import check_type, check_whole
+from howsure.arguments import check_choice, check_progress, check_type, check_whole
 from howsure.data.rows import row_kind
-from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.models.protocol import FLOAT32
@@ -122,6 +121,7 @@ def stream(
         >>> print(howsure.load("certainty-0000.parquet")[0])
         99.6 ± 0.9 % '4': sure.
     """
+    check_progress(progress)
     chosen: Method = MCDropout() if method is None else method
     check_method(chosen)
     job = prepare(model, x, chosen, seed, batch_size, outputs, class_names, thresholds)
@@ -177,8 +177,7 @@ def plan(
     """
     method = MCDropout() if method is None else method
     check_type(method, MCDropout, "method", "howsure.MCDropout(…)")
-    if precision not in (None, FLOAT32):
-        raise InputError("`precision` cannot be used", expected="'float32' or None", received=repr(precision))
+    check_choice(precision, (FLOAT32, None), "precision")
     return method.pilot(prepare(model, x, method, seed, batch_size, outputs), precision).plan
 
 

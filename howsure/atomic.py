@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from howsure.arguments import check_path
 from howsure.errors import FileError
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place.
 
+    What a link points to is written, and the link stays. A file that was there keeps its permissions.
+
     Args:
         path: Where the finished file belongs.
         write: Called with the name of the temporary file.
 
     Raises:
-        FileError: The folder is missing, or writing failed; whatever was at `path` is still there.
+        InputError: This is no path.
+        FileError: Nothing can be written there, or writing failed; whatever was at `path` is still there.
     """
-    target = Path(path)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    except OSError as error:
-        raise FileError(f"Cannot write to '{target}' ({error.strerror or error})") from error
-    os.close(handle)
+    target = check_place(path)
+    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
+    temporary = _beside(target)
     try:
         write(temporary)
-        mode = 0o666 & ~_umask()
         os.chmod(temporary, mode)
         os.replace(temporary, target)
     except OSError as error:
@@ -38,6 +39,42 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) ->
         ) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def check_place(path: str | os.PathLike[str]) -> Path:
+    """Where a file would be written, links followed.
+
+    Raises:
+        InputError: This is no path.
+        FileError: The folder is missing or closed, the name too long, or what is there is no file to replace.
+    """
+    given = check_path(path)
+    target = Path(os.path.realpath(given))
+    try:
+        there = target.stat()
+    except FileNotFoundError:
+        there = None
+    except OSError as error:
+        raise FileError(f"Cannot write to '{given}' ({error.strerror or error})") from error
+    if there is not None:
+        if stat.S_ISDIR(there.st_mode):
+            raise FileError(f"'{given}' is a folder", expected="the name of a file to write")
+        if not stat.S_ISREG(there.st_mode):
+            raise FileError(f"'{given}' is a device or a pipe", expected="the name of a file to write")
+        if not os.access(target, os.W_OK):
+            raise FileError(f"Cannot write to '{given}' (it is read-only)")
+    os.unlink(_beside(target))
+    return target
+
+
+def _beside(target: Path) -> str:
+    """An empty file in the same folder, so that moving it into place is one step."""
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".howsure-", suffix=".part")
+    except OSError as error:
+        raise FileError(f"Cannot write to '{target}' ({error.strerror or error})") from error
+    os.close(handle)
+    return name
 
 
 def _umask() -> int:

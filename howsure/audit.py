@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from howsure.arguments import check_type
 from howsure.data.made_up import ANY_SIZE, made_up_rows
 from howsure.data.rows import listed
 from howsure.errors import HowsureError, ModelError
@@ -113,6 +114,7 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
     Raises:
         ModelError: Not a model, one that has not been built, or one that takes none of the rows made up.
     """
+    check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if x is None:
         looked_at, any_size = _with_made_up_rows(model, gaussian_noise)
     else:

@@ -19,6 +19,7 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 from scipy.stats import binomtest
 
+from howsure.arguments import as_array, as_floats
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty
 from howsure.judge.scores import SMALLEST, Score
@@ -90,7 +91,7 @@ class KnownDigits:
         Raises:
             InputError: Images of another shape, of bytes, or not as they were drawn.
         """
-        return self._gaussians.posterior_of_images(np.asarray(images))
+        return self._gaussians.posterior_of_images(as_array(images, "The images"))
 
     def kl_from(self, probabilities: ArrayLike) -> Floats:
         """How far a model is from the truth on `x_test`: KL(p ‖ q) = Σ p log(p/q) (Kullback, Leibler 1951).
@@ -243,7 +244,7 @@ def blended_digits(
     pixels, numbers = _check_images(images, labels)
     _check_whole("count", count, 1)
     _check_whole("seed", seed, 0)
-    given = np.asarray(weights, dtype=np.float64)
+    given = as_floats(weights, "The weights")
     if given.ndim != 1 or not given.size or not np.all((given >= 0) & (given <= 1)):
         raise InputError("The weights are out of range", expected="from 0 to 1", received=repr(weights))
     sizes = np.bincount(numbers, minlength=DIGITS)
@@ -389,7 +390,7 @@ def _blocks(count: int) -> Iterator[slice]:
 
 
 def _check_images(images: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.uint8], Integers]:
-    pixels, numbers = np.asarray(images), np.asarray(labels)
+    pixels, numbers = as_array(images, "The images"), as_array(labels, "The labels")
     if pixels.shape[1:] != (SIDE, SIDE) or pixels.dtype != np.uint8 or not len(pixels):
         raise InputError(
             "The images do not fit",
@@ -414,7 +415,7 @@ def _check_whole(name: str, value: int, least: int) -> None:
 
 
 def _check_probabilities(given: ArrayLike, shape: tuple[int, ...]) -> Floats:
-    p = np.asarray(given, dtype=np.float64)
+    p = as_floats(given, "The probabilities")
     if p.shape != shape or not np.all(p >= 0) or not np.all(np.abs(p.sum(axis=-1) - 1) < 1e-3):
         raise InputError(
             "These are not the probabilities of the rows",

@@ -56,6 +56,7 @@ def prepare(
     """
     check_whole(seed, "seed", least=0)
     check_whole(batch_size, "batch_size", least=1)
+    check_type(outputs, (str, type(None)), "outputs", "a text such as 'logits', or None")
     if thresholds is not None:
         check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
     needs = method.needs

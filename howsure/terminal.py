@@ -23,7 +23,7 @@ from howsure.results import verdict as verdicts
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.sentences import MultilabelRow, Row, sentence_of_label
-from howsure.words import counted, rate
+from howsure.words import counted, printable, rate
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -65,8 +65,11 @@ def progress(console: Console, task: str) -> Iterator[Report]:
 
 
 def say(console: Console, text: str) -> None:
-    """Print text as it is: brackets are no markup, numbers get no colours, and paths are not broken."""
-    console.print(Text(text), soft_wrap=True)
+    """Print text as it is: brackets are no markup, numbers get no colours, and paths are not broken.
+
+    What would steer the terminal is shown instead.
+    """
+    console.print(Text(printable(text)), soft_wrap=True)
 
 
 def paragraph(console: Console, text: str) -> None:
@@ -130,7 +133,7 @@ def undecided_table(
             cells.insert(1, names[position])
         if row.truth is not None:
             cells.append(truth)
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
 
 
@@ -160,7 +163,7 @@ def comparison_table(comparison: Comparison) -> Table:
     best = {name: comparison.ranked(name).best for _, name in columns}
     best = {name: method if is_known(comparison, name, method) else None for name, method in best.items()}
     for method in comparison.methods:
-        cells = [Text(method)]
+        cells = [Text(printable(method))]
         for _, name in columns:
             value = comparison.score(method, name).value
             text = rate(value, 2) if name == "accuracy" else f"{value:.4f}"

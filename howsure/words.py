@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 UNIT = "\u00a0%"  # a no-break space, so that a number and its sign stay on one line
+
+_NOT_PRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of Unicode: controls, halves of surrogate pairs, separators of lines and of paragraphs."""
 
 
 def counted(count: int, noun: str) -> str:
@@ -39,3 +43,15 @@ def upper(text: str) -> str:
 def listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def is_printable(text: str) -> bool:
+    """Whether a text is of one line and holds nothing that steers a terminal or that UTF-8 cannot write."""
+    return not any(unicodedata.category(letter) in _NOT_PRINTABLE for letter in text)
+
+
+def printable(text: str) -> str:
+    """The same with what would steer a terminal, or cannot be written, as Python writes it; lines stay."""
+    return "".join(
+        letter if letter == "\n" or is_printable(letter) else ascii(letter)[1:-1] for letter in text
+    )

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from howsure.atomic import write_whole
-from howsure.errors import FileError
+from howsure.atomic import check_place, write_whole
+from howsure.errors import FileError, InputError
 
 
 def test_write_whole_keeps_the_earlier_file_when_the_disk_is_full(tmp_path):
@@ -68,6 +68,54 @@ def test_write_whole_into_a_missing_folder(tmp_path):
 
 def test_write_whole_onto_a_folder(tmp_path):
     (tmp_path / "out").mkdir()
-    with pytest.raises(FileError, match=r"Writing '.*out' failed"):
+    with pytest.raises(FileError, match=r"'.*out' is a folder"):
         write_whole(tmp_path / "out", lambda temporary: Path(temporary).write_text("new"))
     assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes and links of POSIX")
+def test_write_whole_keeps_permissions_and_links(tmp_path):
+    real, link = tmp_path / "real" / "out.txt", tmp_path / "out.txt"
+    real.parent.mkdir()
+    real.write_text("earlier")
+    real.chmod(0o604)
+    link.symlink_to(real)
+    write_whole(link, lambda temporary: Path(temporary).write_text("new"))
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert real.stat().st_mode & 0o777 == 0o604
+    real.unlink()
+    write_whole(link, lambda temporary: Path(temporary).write_text("again"))
+    assert link.is_symlink()
+    assert real.read_text() == "again"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices of POSIX")
+def test_write_whole_replaces_no_device(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", os.devnull):
+        with pytest.raises(FileError, match="is a device or a pipe"):
+            write_whole(path, lambda temporary: pytest.fail("written"))
+
+
+def test_write_whole_takes_the_longest_name_there_is(tmp_path):
+    longest = tmp_path / ("n" * 251 + ".txt")
+    write_whole(longest, lambda temporary: Path(temporary).write_text("new"))
+    assert longest.read_text() == "new"
+    with pytest.raises(FileError, match="File name too long"):
+        check_place(tmp_path / ("n" * 256))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write what is read-only")
+def test_write_whole_leaves_what_is_read_only(tmp_path):
+    target = tmp_path / "out.txt"
+    target.write_text("earlier")
+    target.chmod(0o444)
+    with pytest.raises(FileError, match="read-only"):
+        write_whole(target, lambda temporary: pytest.fail("written"))
+
+
+@pytest.mark.parametrize("path", [None, 3, b"out", "", "a\0b"])
+def test_what_is_no_path(path):
+    with pytest.raises(InputError, match="no path of a file"):
+        write_whole(path, lambda temporary: pytest.fail("written"))

@@ -8,7 +8,7 @@ from rich.console import Console
 from howsure import terminal
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
-from howsure.words import UNIT
+from howsure.words import UNIT, printable
 
 
 def made(probabilities, truth=None, **more):
@@ -136,3 +136,10 @@ def test_on_a_terminal_progress_is_a_bar_that_goes_away():
 )
 def test_durations(seconds, words):
     assert terminal.duration(seconds) == words
+
+
+def test_what_steers_a_terminal_is_shown_instead():
+    assert printable("a\x1b[31mb\r\x9b2J\u2028\udcff\n'é漢'") == "a\\x1b[31mb\\r\\x9b2J\\u2028\\udcff\n'é漢'"
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None)
+    terminal.say(console, "\x1b]0;title\x07name")
+    assert console.file.getvalue() == "\\x1b]0;title\\x07name\n"

@@ -7,10 +7,10 @@ Exit codes: 0 done, 1 done but something in the data was left out and said, 2 wr
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
-import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,23 +20,26 @@ import typer
 from rich.console import Console
 
 import howsure
+from howsure.cli.divide import check_divisor, divided
+from howsure.cli.paths import check_exists, check_folder, check_output
+from howsure.cli.stopping import Interruptions, Unbreakable, kept, open_the_closed
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import default_methods
 from howsure.data.files import read_class_names, read_labels, read_rows
 from howsure.data.rows import Array, Rows, counted
-from howsure.errors import FileError, HowsureError, HowsureWarning, InputError
+from howsure.errors import HowsureError, HowsureWarning, InputError
 from howsure.methods.choices import CHOICES, Choice
 from howsure.models.adapt import adapt, input_specs, load
 from howsure.models.boot import load_keras
 from howsure.outcomes import outcome_of
 from howsure.report import write_comparison, write_report
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
-from howsure.terminal import comparison_table, paragraph, progress, say, summary, undecided_table
+from howsure.terminal import Report, comparison_table, paragraph, progress, say, summary, undecided_table
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 
 _SHOWN = 10
+
+_INTERRUPTIONS = Interruptions()
 
 app = typer.Typer(
     help="How sure is your neural network, row by row?",
@@ -96,8 +99,9 @@ def demo_command(
 ) -> None:
     """Train a digit classifier with dropout on MNIST and show for which digits it flips a coin."""
     with _plain_words():
-        _check_folder(folder)
-        load_keras()
+        check_folder(folder)
+        with _INTERRUPTIONS.held():
+            load_keras()
         from howsure.demo import run as demo
 
         demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=Console())
@@ -121,26 +125,26 @@ def audit_command(
 ) -> None:
     """Say what in a model is random, what stays fixed, what a pass costs, and how passes are planned."""
     with _plain_words():
-        _check_divisor(divide_by)
-        _check_exists(model, "model")
+        check_divisor(divide_by)
+        check_exists(model, "model")
         if data is not None:
-            _check_exists(data, "data")
+            check_exists(data, "data")
         if save_plan is not None:
             if data is None:
                 raise InputError("There are no rows to plan from", expected="--data with --save-plan")
-            _check_output(save_plan, ".json", [model, data])
+            check_output(save_plan, ".json", [model, data])
         network = _load_model(model, allow_code)
         plan, x = None, None
         if data is not None:
-            x = _divided(_read_rows(data, network, skip_unreadable=False).x, divide_by)
+            x = divided(_read_rows(data, network, skip_unreadable=False).x, divide_by, network)
             plan = howsure.plan(
                 network,
                 x,
                 precision=None if precision is None else precision.value,
             )
+        say(Console(), str(howsure.audit(network, x, plan=plan)))
         if plan is not None and save_plan is not None:
             plan.save(save_plan)
-        say(Console(), str(howsure.audit(network, x, plan=plan)))
 
 
 @app.command("assess")
@@ -191,17 +195,17 @@ def assess_command(
         )
         choice = next(choice for choice in CHOICES if choice.option == method.value)
         _check_choice(choice, member or [], dropout)
-        _check_divisor(divide_by)
+        check_divisor(divide_by)
         for path in (model, *(member or [])):
-            _check_exists(path, "model")
-        _check_exists(data, "data")
+            check_exists(path, "model")
+        check_exists(data, "data")
         inputs = [model, data, *(member or [])]
         if labels is not None:
-            _check_exists(labels, "file of labels")
+            check_exists(labels, "file of labels")
             inputs.append(labels)
-        _check_output(out, ".parquet", inputs)
+        check_output(out, ".parquet", inputs)
         if report is not None:
-            _check_output(report, ".html", [*inputs, out])
+            check_output(report, ".html", [*inputs, out])
         names = None if class_names is None else read_class_names(class_names)
         given_labels = None if labels is None else read_labels(labels)
 
@@ -210,38 +214,42 @@ def assess_command(
         rows = _read_rows(data, network, skip_unreadable)
         truth = given_labels if given_labels is not None else _labels_in(rows, names)
         _check_truth(truth, rows, network, outputs, names if names is not None else rows.class_names)
+        rows_in = divided(rows.x, divide_by, network)
         blocks: list[Any] = []
-        with _kept_when_interrupted(blocks, out), progress(errors, "Assessing") as shown:
-            blocks += howsure.stream(
-                network,
-                _divided(rows.x, divide_by),
-                method=choice.make(others, dropout),
-                seed=seed,
-                batch_size=batch_size,
-                outputs=None if outputs is None else outputs.value,
-                class_names=names if names is not None else rows.class_names,
-                progress=lambda done, total: shown(done / max(1, total), f"{done:,} of {total:,} rows"),
-            )
-        certainty = blocks[0].joined(blocks)
-        if truth is not None:
-            certainty = certainty.with_truth(truth)
-        _save(certainty, out)
-        if report is not None:
-            pictures = rows.x if isinstance(rows.x, np.ndarray) else None
-            write_report(report, certainty, pictures, audit=howsure.audit(network, rows.x))
+        with kept(blocks, out, truth, _INTERRUPTIONS):
+            with progress(errors, "Assessing") as shown:
+                blocks += howsure.stream(
+                    network,
+                    rows_in,
+                    method=choice.make(others, dropout),
+                    seed=seed,
+                    batch_size=batch_size,
+                    outputs=None if outputs is None else outputs.value,
+                    class_names=names if names is not None else rows.class_names,
+                    progress=_told(shown),
+                )
+            certainty = blocks[0].joined(blocks)
+            if truth is not None:
+                certainty = certainty.with_truth(truth)
+            with _INTERRUPTIONS.held():
+                certainty.save(out)
+                blocks.clear()
 
         paragraph(console, summary(certainty))
         if len(certainty):
             say(console, "\nThe most undecided:\n")
             console.print(undecided_table(certainty, _SHOWN, rows.names))
         say(console, f"\nTable:   {out}")
-        if report is not None:
-            say(console, f"Report:  {report}")
         if rows.left_out:
             count = counted(len(rows.left_out), "unreadable image")
             say(errors, f"left out: {count}; the rows are numbered without them")
             for line in rows.left_out:
                 say(errors, f"  {line}")
+        if report is not None:
+            pictures = rows.x if isinstance(rows.x, np.ndarray) else None
+            write_report(report, certainty, pictures, audit=howsure.audit(network, rows_in))
+            say(console, f"Report:  {report}")
+        if rows.left_out:
             raise typer.Exit(LEFT_OUT)
 
 
@@ -282,7 +290,7 @@ def compare_command(
     errors, console = Console(stderr=True), Console()
     members, changed, strangers = list(member or []), list(shifted or []), list(outside or [])
     with _plain_words():
-        _check_divisor(divide_by)
+        check_divisor(divide_by)
         for path, what in [
             (model, "model"),
             (data, "data"),
@@ -290,10 +298,10 @@ def compare_command(
             *((path, "data") for path in (*changed, *strangers)),
             *([(labels, "file of labels")] if labels is not None else []),
         ]:
-            _check_exists(path, what)
+            check_exists(path, what)
         if report is not None:
             taken = [model, data, *members, *changed, *strangers, *([labels] if labels else [])]
-            _check_output(report, ".html", taken)
+            check_output(report, ".html", taken)
         names = None if class_names is None else read_class_names(class_names)
         given_labels = None if labels is None else read_labels(labels)
 
@@ -314,12 +322,12 @@ def compare_command(
             read = {path.name: _read_rows(path, network, skip_unreadable=False).x for path in paths}
             if len(read) < len(paths):
                 raise InputError("Two files of rows have the same name", expected="names to tell them by")
-            return {name: _divided(x, divide_by) for name, x in read.items()}
+            return {name: divided(x, divide_by, network) for name, x in read.items()}
 
         with progress(errors, "Comparing") as shown:
             comparison = howsure.compare(
                 network,
-                _divided(rows.x, divide_by),
+                divided(rows.x, divide_by, network),
                 truth,
                 methods=methods,
                 shifts=None if shifts and not changed else named(changed),
@@ -328,10 +336,8 @@ def compare_command(
                 batch_size=batch_size,
                 outputs=None if outputs is None else outputs.value,
                 class_names=names if names is not None else rows.class_names,
-                progress=lambda done, total: shown(done / max(1, total), f"{done:,} of {total:,} rows"),
+                progress=_told(shown),
             )
-        if report is not None:
-            write_comparison(report, comparison)
 
         paragraph(console, lead(comparison))
         say(console, "")
@@ -344,22 +350,43 @@ def compare_command(
             if finding.note:
                 paragraph(console, finding.note)
         if report is not None:
+            write_comparison(report, comparison)
             say(console, f"\nReport:  {report}")
 
 
 def main() -> None:
     """Run the command line."""
+    open_the_closed()
+    nowhere = open(os.devnull, "w")  # noqa: SIM115  # as long as the program runs
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an old terminal shows '?' for what it cannot draw
-    app()
+    printed = Unbreakable(sys.stdout or nowhere)
+    sys.stdout, sys.stderr = printed, Unbreakable(sys.stderr or nowhere)
+    try:
+        app()
+    finally:
+        printed.flush()
+        if printed.lost is not None:
+            say(Console(stderr=True), f"error: not all could be printed ({printed.lost.strerror})")
+            sys.exit(WRONG)
+
+
+def _told(shown: Report) -> Callable[[int, int], None]:
+    """What is called with the rows done and the rows in all; it stops where an interruption was swallowed."""
+
+    def tell(done: int, total: int) -> None:
+        _INTERRUPTIONS.check()
+        shown(done / max(1, total), f"{done:,} of {total:,} rows")
+
+    return tell
 
 
 @contextlib.contextmanager
 def _plain_words() -> Iterator[None]:
     """Turn howsure's errors and warnings, and Ctrl-C, into one line on stderr and an exit code."""
     errors, said = Console(stderr=True), set()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _INTERRUPTIONS.heard():
         show_others = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -382,73 +409,7 @@ def _plain_words() -> Iterator[None]:
             raise typer.Exit(INTERRUPTED) from error
 
 
-# --- paths, before work begins ----------------------------------------------------------------
-
-
-def _check_exists(path: Path, what: str) -> None:
-    if not path.exists():
-        raise FileError(f"The {what} does not exist", received=path)
-
-
-def _check_output(path: Path, suffix: str, taken: Sequence[Path]) -> None:
-    """Raise unless a file can be written there that is none of those taken."""
-    if path.suffix.lower() != suffix:
-        raise InputError(f"'{path}' has the wrong ending", expected=f"a name that ends in {suffix}")
-    for other in taken:
-        if path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other)):
-            raise InputError(f"'{path}' would overwrite '{other}'", expected="another name for the output")
-    if path.is_dir():
-        raise FileError(f"'{path}' is a folder", expected="the name of a file to write")
-    _check_writable(path.parent)
-
-
-def _check_folder(folder: Path) -> None:
-    """Make the folder if it is not there; raise unless files can be written in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"The folder '{folder}' cannot be made ({error.strerror or error})") from error
-    _check_writable(folder)
-
-
-def _check_writable(folder: Path) -> None:
-    try:
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise FileError(
-            f"Nothing can be written in the folder '{folder}' ({error.strerror or error})"
-        ) from error
-
-
-@contextlib.contextmanager
-def _kept_when_interrupted(blocks: list[Any], out: Path) -> Iterator[None]:
-    """On Ctrl-C write the rows that are done beside `out`, and say so."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if blocks:
-            part = out.with_name(f"{out.stem}.part{out.suffix}")
-            done = blocks[0].joined(blocks)
-            done.save(part)
-            say(Console(stderr=True), f"kept: the first {len(done):,} rows, in '{part}'")
-        raise
-
-
-def _save(certainty: Certainty | MultilabelCertainty, out: Path) -> None:
-    """Write the table; where that fails, keep it in the folder for temporary files and say so."""
-    try:
-        certainty.save(out)
-    except FileError as error:
-        with tempfile.NamedTemporaryFile(prefix=f"{out.stem}.", suffix=out.suffix, delete=False) as kept:
-            pass
-        try:
-            certainty.save(kept.name)
-        except FileError:
-            Path(kept.name).unlink(missing_ok=True)
-            raise error from None
-        raise FileError(
-            error.what, mend=f"{error.mend}. What was computed is not lost: it is in '{kept.name}'"
-        ) from error
+# --- methods --------------------------------------------------------------------------------------
 
 
 def _check_choice(choice: Choice, members: Sequence[Path], dropout: howsure.MCDropout) -> None:
@@ -468,21 +429,6 @@ def _check_choice(choice: Choice, members: Sequence[Path], dropout: howsure.MCDr
 
 
 # --- rows and labels --------------------------------------------------------------------------
-
-
-def _check_divisor(divisor: float | None) -> None:
-    if divisor is not None and not (np.isfinite(divisor) and divisor != 0):
-        raise InputError("--divide-by cannot be used", expected="a number other than 0", received=divisor)
-
-
-def _divided(x: Array | dict[str, Array], divisor: float | None) -> Array | dict[str, Array]:
-    if divisor is None:
-        return x
-    if any(array.dtype.kind not in "biuf" for array in (x.values() if isinstance(x, dict) else [x])):
-        raise InputError("--divide-by is for numbers", expected="rows of numbers alone", received="text")
-    if isinstance(x, dict):
-        return {name: np.divide(array, divisor, dtype=np.float32) for name, array in x.items()}
-    return np.divide(x, divisor, dtype=np.float32)
 
 
 def _labels_in(rows: Rows, names: Sequence[str] | None) -> Array | None:
@@ -517,7 +463,8 @@ def _check_truth(
 
 
 def _load_model(path: Path, allow_code: bool) -> Any:
-    load_keras()
+    with _INTERRUPTIONS.held():  # an import that is broken off leaves a framework that does not work
+        load_keras()
     return load(path, allow_code=allow_code)
 
 

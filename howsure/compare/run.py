@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
 from howsure.assess import assess
 from howsure.data.labels import check_labels
 from howsure.data.rows import quoted
@@ -137,6 +138,8 @@ class Comparison:
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
         """Who is best in a score, and who cannot be told from it; familiarities too, where they have it."""
+        check_choice(name, SCORES, "name")
+        check_choice(rows, (*self.sets, *self.outside), "rows")
         higher = name in HIGHER_IS_BETTER
         values = {method: self.score(method, name, rows).value for method in self.rivals(name, rows)}
         defined = [method for method in values if np.isfinite(values[method])]
@@ -153,6 +156,9 @@ class Comparison:
         return self.methods + (self.familiarities if name in OF_FAMILIARITY and rows in self.outside else ())
 
     def _evaluation(self, method: str, name: str, rows: str) -> Evaluation | OutsideEvaluation:
+        check_choice(name, SCORES, "name")
+        check_choice(rows, (*self.sets, *self.outside), "rows")
+        check_choice(method, (*self.methods, *self.familiarities), "method")
         if method in self.familiarities:
             if method not in self.rivals(name, rows):
                 raise InputError(
@@ -163,6 +169,9 @@ class Comparison:
             return self.familiar[method, rows]
         return self.against[method, rows] if rows in self.outside else self.evaluations[method, rows]
 
+
+SCORES = tuple(each.name for each in fields(Evaluation) if each.type == "Score")
+"""Names of the scores of an `Evaluation`."""
 
 OF_FAMILIARITY = OUTSIDE[:2]
 """Scores that a familiarity has, of rows from outside."""
@@ -245,24 +254,27 @@ def compare(
         >>> print(comparison.score("MC dropout", "outside_auroc", "letters"))
         0.832 (0.785 to 0.870)
     """
+    check_flag(calibrated, "calibrated")
+    check_progress(progress)
     probe = assess(model, _first(x, 1), method=Softmax(), outputs=outputs, class_names=class_names)
     check_certainty(probe)
-    chosen = default_methods(model, x) if methods is None else dict(methods)
+    chosen = default_methods(model, x) if methods is None else check_by_name(methods, "methods")
     if not chosen:
         raise InputError("There is no method to compare", expected="at least one, by name", received="none")
-    known = dict(familiarity or {})
+    known = check_by_name(familiarity, "familiarity")
     names = {CALIBRATED.format(name): name for name in chosen}
     taken = [name for name in (*chosen, *known) if name in names]
     if taken:
         raise InputError(f"'{taken[0]}' is the name of a calibrated method", expected="distinct names")
     if shifts is None:
         shifts = STANDARD if probe.kind == "image" and hasattr(x, "shape") else {}
-    sets = {AS_THEY_ARE: x} | {name: each(x) if callable(each) else each for name, each in shifts.items()}
-    strangers = dict(outside or {})
+    changed = check_by_name(shifts, "shifts")
+    sets = {AS_THEY_ARE: x} | {name: each(x) if callable(each) else each for name, each in changed.items()}
+    strangers = check_by_name(outside, "outside")
     twice = set(sets) & set(strangers)
     if twice:
         raise InputError(f"Two sets of rows have the name '{twice.pop()}'", expected="distinct names")
-    rows = {name: _length(given) for name, given in (sets | strangers).items()}
+    rows = {name: _length(name, given) for name, given in (sets | strangers).items()}
     empty = [name for name in strangers if not rows[name]]
     if empty:
         raise InputError(f"There are no rows from outside in '{empty[0]}'", expected="at least 1")
@@ -376,20 +388,28 @@ def default_methods(model: Any, x: Any, members: Sequence[Any] = ()) -> dict[str
 
 
 def _first(x: Any, count: int) -> Any:
-    """The first rows of whatever `assess` takes."""
-    if isinstance(x, dict):
-        return {key: value[:count] for key, value in x.items()}
-    if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
-        return [part[:count] for part in x]
-    return x[:count]
+    """The first rows of whatever `assess` takes; what has none is left for it to refuse."""
+    try:
+        if isinstance(x, dict):
+            return {key: value[:count] for key, value in x.items()}
+        if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
+            return [part[:count] for part in x]
+        return x[:count]
+    except (TypeError, IndexError, KeyError):
+        return x
 
 
-def _length(x: Any) -> int:
-    if isinstance(x, dict):
-        return len(next(iter(x.values())))
-    if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
-        return len(x[0])
-    return len(x)
+def _length(name: str, x: Any) -> int:
+    try:
+        if isinstance(x, dict):
+            return len(next(iter(x.values())))
+        if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
+            return len(x[0])
+        return len(x)
+    except (TypeError, StopIteration) as error:
+        raise InputError(
+            f"'{name}' are no rows", expected="an array (N, …), as for `assess`", received=type(x).__name__
+        ) from error
 
 
 def _check_familiarity(

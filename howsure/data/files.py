@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from howsure.arguments import check_path
 from howsure.data import images, tables
-from howsure.data.rows import Array, InputSpec, Rows, check_rows, counted, damaged, quoted
+from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
+from howsure.data.rows import Array, InputSpec, Rows, check_rows, counted, quoted
 from howsure.errors import FileError, InputError
 
 _LABELS = "y"
@@ -31,9 +31,10 @@ def read_rows(
     | `.csv`, `.parquet` | the columns in the order of the file, reshaped to the input's shape (C order); \
 for several inputs the columns named like them; a list column counts as many columns | column `y` |
     | image or folder of images | sorted by name; grey, RGB or RGBA by the input's channels, 0 … 255, \
-never resized, first frame only | number of the class sub-folder, sorted by name |
+never resized, turned as EXIF says, first frame only | number of the class sub-folder, sorted by name |
 
-    A csv file whose first line holds only numbers has no header.
+    A csv file whose first line holds only numbers has no header. One that holds numbers beside names is an
+    error, unless the numbers count the columns.
 
     Args:
         path: File or folder.
@@ -47,7 +48,7 @@ never resized, first frame only | number of the class sub-folder, sorted by name
         FileError: Missing or damaged, or an unreadable image.
         InputError: The content cannot be rows of this model.
     """
-    source = Path(path)
+    source = check_path(path)
     suffix = source.suffix.lower()
     _check_exists(source)
     if source.is_dir() or suffix in images.SUFFIXES:
@@ -60,7 +61,7 @@ never resized, first frame only | number of the class sub-folder, sorted by name
                 f"'{source}' holds one array, but the model has {len(inputs)} inputs",
                 expected=f"a .npz file with arrays named {quoted([spec.name for spec in inputs])}",
             )
-        rows = Rows(_open_npy(source))
+        rows = Rows(open_npy(source))
     elif suffix in (".csv", ".parquet"):
         rows = tables.read_table(source, inputs)
     else:
@@ -77,10 +78,10 @@ def read_labels(path: str | os.PathLike[str]) -> Array:
         FileError: Missing or damaged.
         InputError: An array of more axes, an empty cell, or another kind of file.
     """
-    source = Path(path)
+    source = check_path(path)
     _check_exists(source)
     if source.suffix.lower() == ".npy":
-        return _check_shape(np.asarray(_open_npy(source)), source)
+        return _check_shape(np.asarray(open_npy(source)), source)
     if source.suffix.lower() != ".csv":
         raise InputError(
             f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
@@ -103,7 +104,7 @@ def read_class_names(text: str) -> tuple[str, ...]:
         >>> read_class_names("cat, dog")
         ('cat', 'dog')
     """
-    source = Path(text)
+    source = check_path(text)
     suffix = source.suffix.lower()
     is_file = suffix in (".txt", ".json", ".csv") and ("," not in text or os.path.exists(text))
     if not is_file and "," not in text:
@@ -128,7 +129,8 @@ def _names_in_file(source: Path, suffix: str) -> list[str]:
     if suffix == ".json":
         return _names_in_json(source)
     if suffix == ".txt":
-        return _read_text(source).rstrip().splitlines()
+        text = _read_text(source).rstrip()
+        return text.split("\n") if text else []
     lines = [cells for _, cells in tables.read_lines(source) if cells]
     if len(lines) > 1 and any(len(cells) > 1 for cells in lines):
         raise InputError(
@@ -156,6 +158,8 @@ def _names_in_json(source: Path) -> list[str]:
         raise InputError(
             f"'{source}' is not JSON: {error.msg} in line {error.lineno}", expected=expected
         ) from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists in lists
+        raise InputError(f"'{source}' is not JSON that can be read: {error}", expected=expected) from error
     if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
         received = f"a list with {names!r:.60}" if isinstance(names, list) else f"{type(names).__name__}"
         raise InputError(f"'{source}' is not a list of class names", expected=expected, received=received)
@@ -220,55 +224,26 @@ def _check_shape(labels: Array, source: Path) -> Array:
 # --- numpy files ----------------------------------------------------------------------------------
 
 
-def _pickled(source: Path, name: str = "The array") -> InputError:
-    return InputError(
-        f"{name} in '{source}' holds pickled Python objects, which are not loaded as they can run code",
-        expected="an array of numbers",
-        mend="Convert it to numbers before saving, for example with `x.astype('float32')`",
-    )
-
-
-def _open_npy(source: Path) -> Array:
-    try:
-        return np.lib.format.open_memmap(source, mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        if "Python objects" in str(error):
-            raise _pickled(source) from error
-        raise damaged(source, "npy", error) from error
-
-
 def _read_npz(source: Path, inputs: Sequence[InputSpec]) -> Rows:
-    if not zipfile.is_zipfile(source):
-        raise damaged(source, "npz", ValueError("not a zip archive, or the end is missing"))
-    with source.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
-        present = list(arrays.files)
-
-        def load(name: str) -> Array:
-            try:
-                return np.asarray(arrays[name])
-            except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-                if "allow_pickle" in str(error):
-                    raise _pickled(source, f"Array '{name}'") from error
-                raise damaged(source, "npz", error) from error
-
-        if len(inputs) > 1:
-            names = [spec.name for spec in inputs]
-            missing = [name for name in names if name not in present]
-            if missing:
-                raise InputError(
-                    f"'{source}' has no array {quoted(missing)}",
-                    expected=f"arrays named like the inputs, {quoted(names)}, and perhaps '{_LABELS}'",
-                    received=f"arrays {quoted(present)}",
-                )
-            x: Array | dict[str, Array] = {name: load(name) for name in names}
-        else:
-            names = ["x"] if "x" in present else [name for name in present if name != _LABELS]
-            if len(names) != 1:
-                raise InputError(
-                    f"'{source}' does not say which array holds the rows",
-                    expected=f"an array 'x', and perhaps '{_LABELS}', or only one array",
-                    received=f"arrays {quoted(present)}" if present else "no array",
-                    mend="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
-                )
-            x = load(names[0])
-        return Rows(x, load(_LABELS) if _LABELS in present and _LABELS not in names else None)
+    present = names_in_npz(source)
+    if len(inputs) > 1:
+        names = [spec.name for spec in inputs]
+        missing = [name for name in names if name not in present]
+        if missing:
+            raise InputError(
+                f"'{source}' has no array {quoted(missing)}",
+                expected=f"arrays named like the inputs, {quoted(names)}, and perhaps '{_LABELS}'",
+                received=f"arrays {quoted(present)}",
+            )
+    else:
+        names = ["x"] if "x" in present else [name for name in present if name != _LABELS]
+        if len(names) != 1:
+            raise InputError(
+                f"'{source}' does not say which array holds the rows",
+                expected=f"an array 'x', and perhaps '{_LABELS}', or only one array",
+                received=f"arrays {quoted(present)}" if present else "no array",
+                mend="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
+            )
+    arrays = read_npz(source, [*names, _LABELS])
+    x = arrays[names[0]] if len(inputs) == 1 else {name: arrays[name] for name in names}
+    return Rows(x, None if _LABELS in names else arrays.get(_LABELS))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from howsure.data.depth import LOOKED_AT, more_than_8_bits
 from howsure.data.rows import InputSpec, Rows, counted, quoted
-from howsure.errors import FileError, InputError
+from howsure.errors import FileError, HowsureError, HowsureWarning, InputError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,25 +27,17 @@ FORMATS = frozenset(
     ["AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP"]
 )
 _MODES: dict[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
-# What Pillow's decoders raise on damaged files.
-_DECODING_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    TypeError,
-    struct.error,
-    zlib.error,
-)
+_ORIENTATION = 0x0112
+"""Tag of EXIF that says how an image is to be turned before it is shown; 1 for as it is."""
 
 
 def read_images(source: Path, inputs: Sequence[InputSpec], skip_unreadable: bool) -> Rows:
     """Images as an 8-bit array (N, height, width[, channels]), sorted by name.
 
     Grey, RGB or RGBA by the number of channels of the input; values 0 … 255; never resized; of an
-    animation the first frame. Class sub-folders, sorted by name, give the labels. Hidden files, and
-    files that are no images, are passed over.
+    animation the first frame. Where EXIF says how to turn an image it is turned, and a warning says so.
+    Class sub-folders, sorted by name, give the labels. Hidden files, and files that are no images, are
+    passed over.
 
     Args:
         source: Image or folder.
@@ -62,21 +54,26 @@ def read_images(source: Path, inputs: Sequence[InputSpec], skip_unreadable: bool
     pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None = None
     read: list[tuple[Path, int]] = []
     left_out: list[str] = []
+    turned: list[str] = []
     for file, label in files:
         try:
-            image = _decode(file)
+            image, is_turned = _decode(file)
         except FileError as error:
             if not skip_unreadable:
                 raise
             left_out.append(f"{file.relative_to(root).as_posix()}: {error.received}")
             continue
-        row = np.asarray(_convert(image, mode, file))
+        row = np.asarray(_convert(image, mode))
         _check_size(file, row.shape, shape, None if pixels is None else (read[0][0], pixels.shape[1:]))
         row = row[..., np.newaxis] if len(shape) > row.ndim else row
         if pixels is None:
             pixels = np.empty((len(files), *row.shape), dtype=np.uint8)
         pixels[len(read)] = row
         read.append((file, label))
+        if is_turned:
+            turned.append(file.relative_to(root).as_posix())
+    if turned:
+        _warn_of_turned(turned)
     if pixels is None:
         raise InputError(
             f"No image in '{source}' can be read",
@@ -146,24 +143,47 @@ def _list(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] | None]
     return inside, tuple(folder.name for folder in folders)
 
 
-def _decode(file: Path) -> Image.Image:
-    from PIL import Image, UnidentifiedImageError
+def _warn_of_turned(names: Sequence[str]) -> None:
+    """What a viewer shows upright lies on its side for loaders that do not look at EXIF."""
+    are = "1 image was" if len(names) == 1 else f"{len(names):,} images were"
+    said = (
+        f"{are} turned upright, as the EXIF orientation says: {quoted(names)}. Loaders of Keras do not "
+        "turn images. If the model was trained on them as they lie, save them without EXIF."
+    )
+    warnings.warn(HowsureWarning(said), stacklevel=4)
+
+
+def _decode(file: Path) -> tuple[Image.Image, bool]:
+    """The image upright, and whether it had to be turned for that."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     Image.init()
     try:
         with file.open("rb") as handle:
-            image = Image.open(handle, formats=sorted(FORMATS & Image.OPEN.keys()))
+            start = handle.read(LOOKED_AT)
+            handle.seek(0)
+            image: Image.Image = Image.open(handle, formats=sorted(FORMATS & Image.OPEN.keys()))
+            if more_than_8_bits(image, start):
+                raise InputError(
+                    f"'{file}' has more than 8 bits per channel",
+                    expected="8 bits per channel",
+                    received=f"Pillow's mode {image.mode}",
+                    mend="Convert the images to 8 bits, or give the rows as a .npz or .npy file",
+                )
             image.load()
+            is_turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+            return (ImageOps.exif_transpose(image) if is_turned else image), is_turned
+    except HowsureError:
+        raise
     except UnidentifiedImageError as error:
         other = _other_format(file)
         reason = "not an image Pillow knows" if file.stat().st_size else "the file is empty"
         if other is not None:
             reason = f"its content is {other}, which is not read"
         raise _unreadable(file, reason) from error
-    except (*_DECODING_ERRORS, Image.DecompressionBombError) as error:
+    except Exception as error:  # what Pillow's decoders meet in a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise _unreadable(file, reason) from error
-    return image
 
 
 def _other_format(file: Path) -> str | None:
@@ -186,14 +206,7 @@ def _unreadable(file: Path, reason: str) -> FileError:
     )
 
 
-def _convert(image: Image.Image, mode: str, file: Path) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        raise InputError(
-            f"'{file}' has more than 8 bits per channel",
-            expected="8 bits per channel",
-            received=f"Pillow's mode {image.mode}",
-            mend="Convert the images to 8 bits, or give the rows as a .npz or .npy file",
-        )
+def _convert(image: Image.Image, mode: str) -> Image.Image:
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert(mode)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import as_array
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
+from howsure.words import is_printable
 
 Integers = NDArray[np.int64]
 
@@ -17,7 +20,7 @@ Integers = NDArray[np.int64]
 def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
     """True classes as (rows,) whole numbers in [0, classes), or an `InputError` that says what is wrong."""
     check_unmasked(labels, "The labels")
-    given = np.asarray(labels)
+    given = as_array(labels, "The labels")
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
     if given.shape != (rows,):
@@ -58,7 +61,7 @@ def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
 def check_yes_or_no(labels: ArrayLike, rows: int, count: int) -> NDArray[np.bool_]:
     """Which labels hold as (rows, count) booleans, or an `InputError` that says what is wrong."""
     check_unmasked(labels, "The labels")
-    given = np.asarray(labels)
+    given = as_array(labels, "The labels")
     if given.shape != (rows, count):
         raise InputError(
             "The labels do not fit the rows",
@@ -78,23 +81,41 @@ def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, .
     """K names as given, or '0' … 'K−1'; an `InputError` for the wrong number or a name twice."""
     if names is None:
         return tuple(str(number) for number in range(classes))
-    listed = in_order(names, "The class names", f"a list of {classes} names")
-    if any(_is_missing(name) for name in listed):
+    return check_names(names, "class", "The class names", classes)
+
+
+def check_names(names: object, one: str, called: str, count: int | None = None) -> tuple[str, ...]:
+    """Names of classes or labels, in their order, or an `InputError`: missing, twice, or not to be printed.
+
+    Args:
+        names: As `in_order` takes them.
+        one: What each is a name of, `class` or `label`.
+        called: What they are, in words, for the message.
+        count: How many outputs the model has, where there is one.
+    """
+    expected = f"a list of names, one for each {one}" if count is None else f"a list of {count} names"
+    listed = in_order(names, called, expected)
+    if any(is_missing(name) for name in listed):
         raise InputError(
-            "A class has no name",
-            expected=f"a list of {classes} names",
-            received=", ".join(map(repr, listed[:12])),
+            f"A {one} has no name", expected=expected, received=", ".join(map(repr, listed[:12]))
         )
     given = tuple(str(name) for name in listed)
-    if len(given) != classes:
+    if count is not None and len(given) != count:
         raise InputError(
-            "The class names do not fit the model",
-            expected=f"{classes} names, one per output",
+            f"{called} do not fit the model",
+            expected=f"{count} names, one per output",
             received=f"{len(given)}: {', '.join(given[:12])}",
         )
-    twice = sorted({name for name in given if given.count(name) > 1})
-    if twice:
-        raise InputError("A class name occurs twice", expected="distinct names", received=", ".join(twice))
+    if len(set(given)) < len(given):
+        twice = sorted(name for name, times in Counter(given).items() if times > 1)
+        raise InputError(f"A {one} name occurs twice", expected="distinct names", received=", ".join(twice))
+    unprintable = next((name for name in given if not is_printable(name)), None)
+    if unprintable is not None:
+        raise InputError(
+            f"A {one} name holds what cannot be printed",
+            expected="text in one line, without control characters, that UTF-8 can write",
+            received=ascii(unprintable),
+        )
     return given
 
 
@@ -129,13 +150,13 @@ def _missing(labels: NDArray[Any]) -> Integers:
     if labels.dtype.kind == "f":
         return np.flatnonzero(np.isnan(labels))
     return (
-        np.flatnonzero([_is_missing(label) for label in labels])
+        np.flatnonzero([is_missing(label) for label in labels])
         if labels.dtype.kind == "O"
         else np.empty(0, np.int64)
     )
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
     """Whether something stands for no value: None, NaN, or the NA and NaT of pandas."""
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True

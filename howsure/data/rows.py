@@ -249,7 +249,7 @@ def check_unmasked(value: object, called: str) -> None:
     if np.ma.isMaskedArray(value):
         masked = np.ma.getmaskarray(value)
     elif isinstance(value, (list, tuple)) and any(np.ma.isMaskedArray(row) for row in value):
-        masked = np.array([bool(np.ma.getmaskarray(row).any()) for row in value])
+        masked = np.array([np.ma.isMaskedArray(row) and np.ma.is_masked(row) for row in value])
     else:
         return
     bad = np.flatnonzero(masked.reshape(len(masked), -1).any(axis=1)) if masked.ndim else np.array([0])

@@ -112,13 +112,13 @@ def read_lines(source: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _open_parquet(source: Path) -> _Table:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(source) as file:
+        with source.open("rb") as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
             table = file.read()
-    except (pa.ArrowException, OSError) as error:
+        table.validate(full=True)
+    except Exception as error:  # what pyarrow meets in a damaged file
         raise damaged(source, "Parquet", error) from error
     return _Table(
         source,
@@ -146,12 +146,13 @@ def _open_csv(source: Path, texts: Sequence[str] = ()) -> _Table:
         block_size=max(2**20, _BYTES_PER_CELL * len(first)),  # the longest line must fit
     )
     try:
-        table = pa.csv.read_csv(
-            source,
-            read_options=options,
-            parse_options=pa.csv.ParseOptions(newlines_in_values=bool(texts)),
-            convert_options=pa.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string())),
-        )
+        with source.open("rb") as opened:  # pyarrow takes no names that are not UTF-8
+            table = pa.csv.read_csv(
+                opened,
+                read_options=options,
+                parse_options=pa.csv.ParseOptions(newlines_in_values=bool(texts)),
+                convert_options=pa.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string())),
+            )
     except (pa.ArrowException, OSError) as error:
         for line, cells in read_lines(source):
             if cells and len(cells) != len(first):
@@ -187,7 +188,18 @@ def _check_first_line(source: Path, cells: list[str]) -> bool:
             received=", ".join(filled[:4]) + (", …" if len(filled) > 4 else ""),
             mend="Name the columns; pandas writes no header with `to_csv(index=False, header=False)`",
         )
-    return not filled or not all(_is_number(cell) for cell in filled)
+    numbers = [cell for cell in filled if _is_number(cell)]
+    counting = [[str(start + place) for place in range(len(numbers))] for start in (0, 1)]
+    if 0 < len(numbers) < len(filled) and numbers not in counting:
+        text = next(cell for cell in filled if not _is_number(cell))
+        raise InputError(
+            f"The first line of '{source}' may be a header or a row: some of its cells are numbers",
+            expected="a header of names, or of names beside columns that are numbered in order; or a row of "
+            "numbers only",
+            received=f"{text!r} beside {numbers[0]!r}",
+            mend="Name the columns, and give numbers in every cell of the rows",
+        )
+    return len(numbers) < len(filled) or not filled
 
 
 def _check_no_gap(source: Path) -> None:

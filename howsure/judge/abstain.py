@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom, binomtest
 
+from howsure.arguments import check_share
 from howsure.errors import InputError
-from howsure.judge.labelled import check_certainty, check_share, truth_of, warn_below_chance
+from howsure.judge.labelled import check_certainty, truth_of, warn_below_chance
 from howsure.results.certainty import Certainty
 from howsure.words import counted
 
@@ -135,8 +136,8 @@ def abstain(
         >>> print(for_a_person.sum(), "of", len(x_new))
         31 of 200
     """
-    check_share("risk", risk)
-    check_share("confidence", confidence)
+    check_share(risk, "risk")
+    check_share(confidence, "confidence")
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
     rows, level = len(truth), 1 - confidence

@@ -14,6 +14,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import check_choice, check_whole
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge import maps
 from howsure.judge.calibration_words import (
@@ -305,12 +306,8 @@ def calibrate(
         90 ± 2 % '0', or '9' (6 %): leaning. The passes are in doubt themselves; ...
         97.9 ± 0.6 % '0': sure.
     """
-    if method not in maps.METHODS:
-        raise InputError(
-            "This method of calibration does not exist",
-            expected=f"one of {', '.join(maps.METHODS)}",
-            received=method,
-        )
+    check_choice(method, tuple(maps.METHODS), "method")
+    check_whole(seed, "seed", least=0)
     if isinstance(certainty, MultilabelCertainty):
         return _calibrated_labels(certainty, truth_of_labels(certainty, labels), method, seed)
     truth = truth_of(certainty, labels)
@@ -415,7 +412,8 @@ def cross_calibrated(
             _changed(each[place], "temperature", fit, len(p) - len(place))
             for place, fit in zip(places, fits, strict=True)
         ]
-        mended.append(Certainty.joined(parts)[order])
+        alike = [replace(part, method=parts[0].method) for part in parts]  # told by the first fold
+        mended.append(Certainty.joined(alike)[order])
     overall = maps.fitted("temperature", 0.0, p, truth)
     return mended, [_changed(each, "temperature", overall, len(p)) for each in others]
 

@@ -12,6 +12,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import check_type, check_whole
 from howsure.errors import InputError
 from howsure.judge import scores
 from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of, truth_of_labels
@@ -90,6 +91,7 @@ class Evaluation:
         Raises:
             InputError: The two are not of the same rows with the same labels.
         """
+        check_type(other, (Evaluation, OutsideEvaluation), "other", "what howsure.evaluate gives")
         return self._found.minus(other._found)
 
     def measured(self, name: str) -> Measured:
@@ -123,6 +125,7 @@ class OutsideEvaluation:
 
     def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
         """As of an `Evaluation`."""
+        check_type(other, (Evaluation, OutsideEvaluation), "other", "what howsure.evaluate gives")
         return self._found.minus(other._found)
 
     def measured(self, name: str) -> Measured:
@@ -156,6 +159,7 @@ class MultilabelEvaluation:
         Raises:
             InputError: The two are not of the same rows with the same labels.
         """
+        check_type(other, MultilabelEvaluation, "other", "what howsure.evaluate gives of several labels")
         return self._found.minus(other._found)
 
     def __str__(self) -> str:
@@ -256,6 +260,7 @@ def evaluate(
         >>> print(howsure.evaluate(dropout, labels).minus(howsure.evaluate(plain, labels))["nll"])
         0.039 (0.028 to 0.049)
     """
+    check_whole(seed, "seed", least=0)
     if isinstance(certainty, MultilabelCertainty):
         if outside is not None:
             raise InputError(

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
+from howsure.arguments import check_choice, check_share
 from howsure.data.labels import check_labels
-from howsure.data.rows import quoted
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge.familiarity_scores import FITS, SCORES, Fitted
-from howsure.judge.labelled import check_share
 from howsure.models.features import Features
 
 Floats = NDArray[np.float64]
@@ -134,9 +133,8 @@ def familiarity(
         2% of the digits
         39% of the letters
     """
-    if score not in SCORES:
-        raise InputError("The score is unknown", expected=quoted(SCORES), received=repr(score))
-    check_share("share", share)
+    check_choice(score, tuple(SCORES), "score")
+    check_share(share, "share")
     _check_like(train)
     width, outputs = train.features.shape[1], train.logits.shape[1]
     _check_like(held_out, width, outputs)

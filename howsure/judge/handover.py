@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import as_array, check_path, check_type
 from howsure.atomic import write_whole
-from howsure.data.labels import in_order
+from howsure.data.labels import in_order, is_missing
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty
@@ -31,6 +32,9 @@ CHOICE = "choice"
 
 _DIGITS = 6
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What makes a spreadsheet take a cell for a formula."""
+
 
 def hand_over(
     certainty: Certainty,
@@ -42,11 +46,12 @@ def hand_over(
 ) -> None:
     """Write the rows that a person should look at.
 
-    `.csv` is a table with the columns `COLUMNS`, classes by name. `.json` is a list of Label Studio tasks:
-    `data` holds the same columns, with `name` under `image` for images and under `text` otherwise, and
-    `predictions` the class that is suggested, with its probability as score. The labelling interface that
-    fits has `<Image name="image" value="$image"/>` or `<Text name="text" value="$text"/>`, and `<Choices
-    name="choice" toName="image">` or `toName="text"`, with the class names.
+    `.csv` is a table with the columns `COLUMNS`, classes by name; a text that a spreadsheet would run as
+    a formula gets a `'` before it. `.json` is a list of Label Studio tasks: `data` holds the same columns,
+    with `name` under `image` for images and under `text` otherwise, and `predictions` the class that is
+    suggested, with its probability as score. The labelling interface that fits has `<Image name="image"
+    value="$image"/>` or `<Text name="text" value="$text"/>`, and `<Choices name="choice" toName="image">` or
+    `toName="text"`, with the class names.
 
     Args:
         certainty: Of N rows.
@@ -71,7 +76,8 @@ def hand_over(
         12,0,0.379347,6,0.256633,coin flip,doubt within passes
     """
     check_certainty(certainty)
-    suffix = Path(path).suffix.lower()
+    check_type(sets, (PredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
+    suffix = check_path(path).suffix.lower()
     if suffix not in (".csv", ".json"):
         raise InputError(
             f"'{os.fspath(path)}' is not a kind of file that rows are handed over in",
@@ -83,6 +89,13 @@ def hand_over(
         names = in_order(names, "The names of the rows", expected)
         if len(names) != len(certainty):
             raise InputError("The names do not fit the rows", expected=expected, received=len(names))
+        missing = [place for place, name in enumerate(names) if is_missing(name) or not _can_be_written(name)]
+        if missing:
+            raise InputError(
+                f"Names are missing, or cannot be written, {in_rows(len(missing), missing[:5])}",
+                expected=expected,
+                received=ascii(names[missing[0]]),
+            )
     lines = _lines(certainty[chosen], sets, None if names is None else [str(names[i]) for i in chosen])
     known = {"name": names is not None, "set": sets is not None, "truth": certainty.truth is not None}
     if suffix == ".csv":
@@ -91,7 +104,7 @@ def hand_over(
     else:
         shown = "image" if certainty.kind == "image" else "text"
         tasks = [_task(line, shown, f"howsure {certainty.version}".strip()) for line in lines]
-        text = json.dumps(tasks, indent=1)
+        text = json.dumps(tasks, indent=1, allow_nan=False)
         write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 
@@ -134,13 +147,26 @@ def _write_csv(temporary: str, columns: Sequence[str], lines: Sequence[dict[str,
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
         table = csv.DictWriter(handle, columns)
         table.writeheader()
-        table.writerows(lines)
+        table.writerows({column: _no_formula(cell) for column, cell in line.items()} for line in lines)
+
+
+def _can_be_written(name: object) -> bool:
+    try:
+        str(name).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_formula(cell: Any) -> Any:
+    """A text that begins like a formula with a `'` before it, as OWASP advises against CSV injection."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _positions(rows: ArrayLike, number: int) -> NDArray[np.int64]:
     """Positions in the `Certainty`, of booleans or of positions."""
     check_unmasked(rows, "The rows to hand over")
-    given = np.asarray(rows)
+    given = as_array(rows, "The rows to hand over")
     if given.dtype == bool and given.shape == (number,):
         return np.flatnonzero(given).astype(np.int64)
     if given.shape == (0,):

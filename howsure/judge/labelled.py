@@ -42,8 +42,6 @@ def check_certainty(certainty: Certainty, class_names: Sequence[str] | None = No
             expected=quoted(class_names),
             received=quoted(certainty.class_names),
         )
-    if not np.all(np.isfinite(certainty.probabilities)):
-        raise InputError("Some probabilities are not finite", expected="numbers from 0 to 1")
 
 
 def truth_of(certainty: Certainty, labels: ArrayLike | None) -> Integers:
@@ -75,9 +73,3 @@ def warn_below_chance(certainty: Certainty, truth: Integers) -> None:
     classes = certainty.probabilities.shape[-1]
     if len(truth) and binomtest(right, len(truth)).proportion_ci(0.95).high < 1 / classes:
         warnings.warn(HowsureWarning(BELOW_CHANCE), stacklevel=3)
-
-
-def check_share(name: str, value: float) -> None:
-    """A number between 0 and 1, neither of them, or an `InputError`."""
-    if not isinstance(value, (int, float, np.number)) or not 0 < value < 1:
-        raise InputError(f"The {name} is out of range", expected="between 0 and 1", received=repr(value))

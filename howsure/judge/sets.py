@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import check_choice, check_flag, check_share, check_whole
 from howsure.data.rows import quoted
 from howsure.errors import InputError
-from howsure.judge.labelled import check_certainty, check_share, truth_of, warn_below_chance
+from howsure.judge.labelled import check_certainty, truth_of, warn_below_chance
 from howsure.results.certainty import Certainty
 from howsure.words import rate
 
@@ -86,10 +87,11 @@ class PredictionSets:
         Raises:
             InputError: Not a `Certainty`, or one of other classes.
         """
+        sets = self(certainty)
         order = np.argsort(-certainty.probabilities, axis=1, kind="stable")
         return [
             "{" + ", ".join(self.class_names[k] for k in ranked if inside[k]) + "}"
-            for ranked, inside in zip(order, self(certainty), strict=True)
+            for ranked, inside in zip(order, sets, strict=True)
         ]
 
     def __str__(self) -> str:
@@ -155,9 +157,10 @@ def prediction_sets(
         >>> [found for found in sets.in_words(new) if "," in found][:3]
         ['{8, 9}', '{2, 8}', '{6, 7}']
     """
-    if score not in SCORES:
-        raise InputError("The score is unknown", expected=quoted(SCORES), received=repr(score))
-    check_share("coverage", coverage)
+    check_choice(score, tuple(SCORES), "score")
+    check_share(coverage, "coverage")
+    check_flag(by_class, "by_class")
+    check_whole(seed, "seed", least=0)
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
     names = certainty.class_names

@@ -18,7 +18,7 @@ from scipy.linalg import helmert
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
-from howsure.arguments import check_whole
+from howsure.arguments import check_flag, check_whole
 from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
@@ -152,6 +152,7 @@ def fit_laplace(features: Features, labels: ArrayLike, *, bias: bool = True) -> 
             that do not tell classes apart or are so large that the loss has no curvature.
     """
     _check_features(features)
+    check_flag(bias, "bias")
     rows, classes = len(features), max(2, features.logits.shape[1])
     if not rows:
         raise InputError("There are no training rows", expected="at least 1")

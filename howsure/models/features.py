@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.arguments import check_whole
+from howsure.arguments import as_array, check_whole
 from howsure.data.made_up import made_up_rows
 from howsure.data.rows import cast_rows, check_unmasked, in_rows
 from howsure.errors import InputError, ModelError
@@ -105,7 +105,7 @@ def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> 
 
 def _checked(name: str, given: ArrayLike) -> NDArray[np.float32]:
     check_unmasked(given, f"The {name}")
-    array = np.asarray(given)
+    array = as_array(given, f"The {name}")
     if array.ndim != 2 or array.shape[1] < 1 or array.dtype.kind not in "fiu":
         raise InputError(
             f"These {name} cannot be used",

@@ -20,8 +20,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import as_floats, check_share, check_whole
 from howsure.data.labels import check_labels
-from howsure.data.rows import check_unmasked
+from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.results import verdict as verdicts
 from howsure.results.columns import (
@@ -29,6 +30,7 @@ from howsure.results.columns import (
     FLOAT,
     INTEGER,
     PER_ROW,
+    ROUNDING,
     STRING,
     WIDE,
     Column,
@@ -46,9 +48,13 @@ _NOT_GIVEN: Any = None
 
 
 _ERROR = "standard error of `{}`, like `mc_error`; NaN where unknown"
+_UNLESS_GIVEN: dict[str, Any] = {"default": np.nan, "least": 0, "unknown": True}
+
+SUM_OFF = float(np.finfo(np.float16).eps)
+"""How far the sum of probabilities may be from 1: as that of numbers rounded to half precision."""
 
 COLUMNS = (
-    Column("row", PER_ROW, INTEGER, "row number", "place of the row in the input, from 0"),
+    Column("row", PER_ROW, INTEGER, "row number", "place of the row in the input, from 0", least=0),
     Column("label", PER_ROW, INTEGER, "class number", "the most probable class", stored=False),
     Column("runner_up", PER_ROW, INTEGER, "class number", "the second most probable class", stored=False),
     Column("probability", PER_ROW, FLOAT, "0 to 1", "probability of `label`", stored=False),
@@ -61,23 +67,29 @@ COLUMNS = (
     Column(
         *("probabilities", WIDE, FLOAT, "0 to 1"),
         "mean over the passes: the prediction; sums to 1 over the classes",
+        least=0,
+        most=1,
     ),
     Column(
         *("mc_error", WIDE, FLOAT, "0 to 1"),
         "standard error of `probabilities`, from the finite number of passes; ± 1.96 of it covers about 95 %",
+        least=0,
+        unknown=True,
     ),
     Column(
         *("entropy", PER_ROW, FLOAT, "nats"),
         "all doubt: the entropy of `probabilities` plus `entropy_correction`",
         stored=False,
     ),
-    Column("entropy_error", PER_ROW, FLOAT, "nats", _ERROR.format("entropy"), default=np.nan),
+    Column("entropy_error", PER_ROW, FLOAT, "nats", _ERROR.format("entropy"), **_UNLESS_GIVEN),
     Column(
         *("expected_entropy", PER_ROW, FLOAT, "nats"),
         "mean entropy of the passes: the doubt that they have by themselves",
+        least=0,
     ),
     Column(
-        "expected_entropy_error", PER_ROW, FLOAT, "nats", _ERROR.format("expected_entropy"), default=np.nan
+        *("expected_entropy_error", PER_ROW, FLOAT, "nats", _ERROR.format("expected_entropy")),
+        **_UNLESS_GIVEN,
     ),
     Column(
         *("mutual_information", PER_ROW, FLOAT, "nats"),
@@ -86,12 +98,13 @@ COLUMNS = (
     ),
     Column(
         *("mutual_information_error", PER_ROW, FLOAT, "nats", _ERROR.format("mutual_information")),
-        default=np.nan,
+        **_UNLESS_GIVEN,
     ),
     Column(
         *("entropy_correction", PER_ROW, FLOAT, "nats"),
         "what the entropy of a mean over finitely many passes lacks, at least 0",
         default=0.0,
+        least=0,
     ),
     Column(
         *("disagreement", PER_ROW, FLOAT, "0 to 1"),
@@ -107,7 +120,7 @@ COLUMNS = (
     ),
     Column("verdict", PER_ROW, STRING, "words", "`sure`, `leaning` or `coin flip`", stored=False),
     Column("settled", PER_ROW, BOOLEAN, "yes or no", "whether `mc_error` allows that verdict", stored=False),
-    Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row"),
+    Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
     Column(
         *("passes_to_settle", PER_ROW, INTEGER, "count"),
         "passes with which the verdict is settled in half of all cases or more",
@@ -123,6 +136,8 @@ COLUMNS = (
         *("familiarity", PER_ROW, FLOAT, "0 to 1"),
         "share of held-out rows that are no more familiar; None where it was not measured",
         optional=True,
+        least=0,
+        most=1,
     ),
     Column(
         *("unfamiliar", PER_ROW, BOOLEAN, "yes or no"),
@@ -130,7 +145,11 @@ COLUMNS = (
         stored=False,
         in_table=False,
     ),
-    Column("truth", PER_ROW, INTEGER, "class number", "the true class; None without labels", optional=True),
+    Column(
+        *("truth", PER_ROW, INTEGER, "class number", "the true class; None without labels"),
+        optional=True,
+        least=0,
+    ),
 )
 """What a `Certainty` holds of every row, in the order of its table."""
 
@@ -192,6 +211,28 @@ class Certainty(Result[Row]):
     seed: int = 0
     plan: Mapping[str, Any] | None = None
     version: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        classes = len(self.class_names)
+        if classes < 2:
+            raise InputError("There is no choice", expected="two classes or more", received=classes)
+        wrong = np.flatnonzero(np.abs(self.probabilities.sum(axis=-1) - 1) > SUM_OFF)
+        if len(wrong):
+            raise InputError(
+                f"The probabilities do not sum to 1 {in_rows(len(wrong), wrong[:5].tolist())}",
+                expected="a distribution over the classes in every row",
+                received=f"a sum of {self.probabilities[wrong[0]].sum():.6g}",
+            )
+        if len(self) and self.expected_entropy.max() > np.log(classes) + ROUNDING:
+            raise InputError(
+                "`expected_entropy` cannot be of a result",
+                expected=f"at most log {classes} = {np.log(classes):.4g} nats",
+                received=f"{self.expected_entropy.max():.6g}",
+            )
+        if self.truth is not None:
+            check_labels(self.truth, len(self), classes)
+        check_share(self.unfamiliar_share, "unfamiliar_share")
 
     @cached_property
     def _top_two(self) -> tuple[Integers, Integers]:
@@ -305,7 +346,13 @@ class Certainty(Result[Row]):
         return Row(**cells, **names, kind=self.kind, method=self.method)
 
     def most_undecided(self, count: int | None = None) -> Integers:
-        """Positions of the rows with the smallest gap between the two top probabilities, smallest first."""
+        """Positions of the rows with the smallest gap between the two top probabilities, smallest first.
+
+        Args:
+            count: How many rows at the most; None for all.
+        """
+        if count is not None:
+            check_whole(count, "count", least=0)
         return np.argsort(self.gap, kind="stable")[:count].astype(np.int64)
 
     def coin_flips(self) -> Integers:
@@ -343,7 +390,7 @@ class Certainty(Result[Row]):
             53 ± 2 % '6', or '8' (21 %): leaning. At most 0.2 % of held-out images are as unfamiliar, ...
         """
         check_unmasked(familiarity, "The familiarities")
-        given = np.asarray(familiarity, dtype=np.float64)
+        given = as_floats(familiarity, "The familiarities")
         if given.shape != (len(self),) or not np.all((given > 0) & (given <= 1)):
             raise InputError(
                 "This is not how familiar these rows are",
@@ -351,8 +398,7 @@ class Certainty(Result[Row]):
                 received=f"an array of shape {given.shape}"
                 + (f", from {given.min():.3g} to {given.max():.3g}" if given.size else ""),
             )
-        if not 0 < share < 1:
-            raise InputError("`share` is out of range", expected="between 0 and 1", received=share)
+        check_share(share, "share")
         return replace(self, familiarity=given, unfamiliar_share=float(share))
 
     def __repr__(self) -> str:

@@ -11,15 +11,19 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import as_array, check_path
 from howsure.atomic import write_whole
-from howsure.data.labels import in_order
+from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
+from howsure.results.positions import Positions, one_position, several_positions
+from howsure.results.seal import check_seal, seal
 from howsure.results.verdict import Thresholds
 
 if TYPE_CHECKING:
@@ -27,15 +31,37 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 OneRow = TypeVar("OneRow")
-Positions = slice | Sequence[int] | NDArray[Any]
 
 FLOAT, INTEGER, STRING, BOOLEAN = "float64", "int64", "string", "bool"
 PER_ROW, WIDE = "(N,)", "(N, K)"
 
+ROUNDING = float(np.finfo(np.float32).eps)
+"""How far beyond its range a number may lie that was rounded to single precision."""
+
 _METADATA_KEY = b"howsure"
-_FORMAT = 2
+_FORMAT, _NOT_SEALED = 3, 2
+"""Of a table that is saved; and that of older ones, which have no seal and are read all the same."""
+
+_ROWS_AT_A_TIME = 2**20
+"""Most rows in one part of a file, as pyarrow would have it."""
+
+_VALUES_AT_A_TIME = 2**26
+"""Most values in one Arrow array: in its lists, and in its words of up to 31 letters, places have 31 bits."""
+
 _NOT_IN_OLDER_FILES = {"unfamiliar_share": 0.01}
 _IN_PYTHON = {FLOAT: float, INTEGER: int, STRING: str, BOOLEAN: bool}
+_SETTINGS: dict[str, tuple[Any, str]] = {
+    "kind": (str, "a word for one row, such as 'image'"),
+    "thresholds": (Thresholds, "howsure.Thresholds(…)"),
+    "method": (Mapping, "a dict of name and settings"),
+    "seed": (int, "a whole number"),
+    "plan": ((Mapping, type(None)), "a dict, or None"),
+    "version": (str, "a text"),
+}
+"""Settings that results have in common, with their types and what these are called."""
+
+_KINDS = {FLOAT: "fiu", INTEGER: "iu", STRING: "OU", BOOLEAN: "b"}
+"""Kinds of numpy's types that a column of each type may be given as."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +78,9 @@ class Column:
         default: What fills it where it is not given; None where it has to be given.
         optional: Whether it may be None; then it is not in the table.
         in_table: Whether the table has it.
+        least: Least value that is possible.
+        most: Largest value that is possible.
+        unknown: Whether NaN may stand for a value.
     """
 
     name: str
@@ -63,6 +92,9 @@ class Column:
     default: float | None = None
     optional: bool = False
     in_table: bool = True
+    least: float = -np.inf
+    most: float = np.inf
+    unknown: bool = False
 
     def __str__(self) -> str:
         return f"{self.shape} {self.unit}, {self.words}"
@@ -73,8 +105,47 @@ class Column:
             return None
         return values[index] if self.shape == WIDE else _IN_PYTHON[self.type](values[index])
 
-    def to_arrow(self, values: NDArray[Any]) -> pa.Array:
+    def checked(self, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
+        """The values of a stored column as they are kept, or an `InputError`: shape, type and range."""
+        check_unmasked(values, f"The numbers of `{self.name}`")
+        try:
+            given = np.asarray(values)
+        except ValueError as error:
+            raise self._wrong(f"an array of shape {shape}", repr(values)[:200]) from error
+        if given.shape != shape:
+            raise self._wrong(f"an array of shape {shape}", f"one of shape {given.shape}")
+        if not given.size:
+            return np.empty(shape, dtype=object if self.type == STRING else self.type)
+        if given.dtype.kind not in _KINDS[self.type]:
+            raise self._wrong(self.type, f"values of type {given.dtype}")
+        if self.type in (FLOAT, INTEGER):
+            low, high = np.fmin.reduce(given, axis=None), np.fmax.reduce(given, axis=None)
+            if not self.unknown and given.dtype.kind == "f" and np.isnan(given.max()):
+                low = np.nan
+            inside = self.least - ROUNDING <= low and high <= self.most + ROUNDING
+            if not (inside or (self.unknown and np.isnan(low))) or np.isinf([low, high]).any():
+                raise self._wrong(self._range, f"values from {low:.6g} to {high:.6g}")
+        return np.asarray(given, dtype=None if self.type == STRING else self.type)
+
+    @property
+    def _range(self) -> str:
+        unknown = ", or NaN where unknown" if self.unknown else ""
+        if np.isfinite(self.most):
+            return f"values from {self.least:g} to {self.most:g}{unknown}"
+        return f"finite values{f' of at least {self.least:g}' if np.isfinite(self.least) else ''}{unknown}"
+
+    def _wrong(self, expected: str, received: str) -> InputError:
+        return InputError(f"`{self.name}` cannot be of a result", expected=expected, received=received)
+
+    def to_arrow(self, values: NDArray[Any]) -> pa.ChunkedArray:
         """(N,) values as Arrow values, (N, K) as lists of K."""
+        import pyarrow as pa
+
+        rows = rows_at_a_time(values.shape[-1] if self.shape == WIDE else 1)
+        starts = range(0, max(1, len(values)), rows)
+        return pa.chunked_array([self._part_to_arrow(values[start : start + rows]) for start in starts])
+
+    def _part_to_arrow(self, values: NDArray[Any]) -> pa.Array:
         import pyarrow as pa
 
         flat = values.reshape(-1)
@@ -91,8 +162,18 @@ class Column:
         """The inverse of `to_arrow`, for K = width; a ValueError where the lists have other lengths."""
         if self.shape == PER_ROW:
             return np.asarray(values.to_numpy(), dtype=self.type)
-        flat = values.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return np.asarray(flat, dtype=self.type).reshape(len(values), width)
+        parts = [np.empty((0, width), dtype=self.type)]
+        for chunk in values.chunks:
+            if len(chunk) and set(chunk.value_lengths().unique().to_pylist()) != {width}:
+                raise ValueError(f"`{self.name}` is not a list of {width} values in every row")
+            flat = chunk.flatten().to_numpy(zero_copy_only=False)
+            parts.append(np.asarray(flat, dtype=self.type).reshape(len(chunk), width))
+        return np.concatenate(parts)
+
+
+def rows_at_a_time(width: int) -> int:
+    """Most rows of so many values each in one Arrow array, and in one part of a file."""
+    return max(1, _VALUES_AT_A_TIME // max(1, width))
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,16 +189,25 @@ class Result(Generic[OneRow]):
     names: ClassVar[str]
 
     def __post_init__(self) -> None:
+        kind = self.names.removesuffix("_names")
+        names = check_names(getattr(self, self.names), kind, f"The {self.names.replace('_', ' ')}")
+        object.__setattr__(self, self.names, names)
+        rows = as_array(vars(self)["row"], "The numbers of `row`").shape[:1] or (0,)
         for column in self.columns:
-            if column.default is not None and getattr(self, column.name) is None:
-                shape = vars(self)["probabilities"].shape if column.shape == WIDE else (len(self),)
-                object.__setattr__(self, column.name, np.full(shape, column.default))
-        for name, array in self._arrays.items():
-            check_unmasked(array, f"The numbers of `{name}`")
-            object.__setattr__(self, name, read_only(array))
-        what, one = self.names.replace("_", " "), self.names.removesuffix("_names")
-        names = in_order(getattr(self, self.names), f"The {what}", f"a list of names, one for each {one}")
-        object.__setattr__(self, self.names, tuple(names))
+            if not column.stored:
+                continue
+            shape = (*rows, len(names)) if column.shape == WIDE else rows
+            values = getattr(self, column.name)
+            if values is None and column.default is not None:
+                values = np.full(shape, column.default)
+            if values is None and column.optional:
+                continue
+            object.__setattr__(self, column.name, read_only(column.checked(values, shape)))
+        for name, wanted in _SETTINGS.items():
+            if name in self._setting_names() and not isinstance(getattr(self, name), wanted[0]):
+                raise InputError(
+                    f"`{name}` cannot be of a result", expected=wanted[1], received=repr(getattr(self, name))
+                )
 
     @property
     def _arrays(self) -> dict[str, Any]:
@@ -143,15 +233,11 @@ class Result(Generic[OneRow]):
     def __getitem__(self, index: Positions) -> Self: ...
     def __getitem__(self, index: int | Positions) -> OneRow | Self:
         """One row for a whole number, a smaller result for a slice or an array of positions."""
-        if isinstance(index, (int, np.integer)):
-            if not -len(self) <= index < len(self):
-                raise IndexError(f"Row {index} does not exist: there are {len(self)} rows, numbered from 0.")
-            return self._row(int(index))
-        if isinstance(index, tuple):
-            index = list(index)  # numpy would take it for one index per axis
-        if not isinstance(index, slice) and np.ndim(index) != 1:
-            raise IndexError(f"Rows are taken by a list of positions, not by {np.ndim(index)} axes of them.")
-        return replace(self, **{name: array[index] for name, array in self._arrays.items()})
+        position = one_position(index, len(self))
+        if position is not None:
+            return self._row(position)
+        rows = several_positions(index, len(self))
+        return replace(self, **{name: array[rows] for name, array in self._arrays.items()})
 
     def _row(self, index: int) -> OneRow:
         """The row at a position that exists; each result makes rows of its own."""
@@ -167,21 +253,33 @@ class Result(Generic[OneRow]):
         """One result of several that belong together, such as the blocks of `howsure.stream`.
 
         Args:
-            parts: At least one; settings are those of the first.
+            parts: At least one, with the same settings; only `version` may differ, and is that of the first.
 
         Raises:
-            InputError: None at all, parts of another type, or that differ in names or optional columns.
+            InputError: None at all, parts of another type, or that differ in settings or optional columns.
         """
-        names = {getattr(part, part.names) for part in parts}
-        kinds = {(type(part), getattr(part, part.names), *part._arrays) for part in parts}
-        if len(kinds) != 1 or not isinstance(parts[0], cls):
-            optional = " or ".join(f"`{column.name}`" for column in cls.columns if column.optional)
+        parts = list(parts) if isinstance(parts, (Sequence, Iterator)) else []
+        expected = f"one `{cls.__name__}` or more, all with the same `{cls.names}`"
+        if not parts or not all(isinstance(part, cls) and type(part) is type(parts[0]) for part in parts):
+            received = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
+            raise InputError("These parts cannot be joined", expected=expected, received=received)
+        optional = " or ".join(f"`{column.name}`" for column in cls.columns if column.optional)
+        if any(part._arrays.keys() != parts[0]._arrays.keys() for part in parts):
             raise InputError(
                 "These parts cannot be joined",
-                expected=f"one `{cls.__name__}` or more, all with the same `{cls.names}`, and all with "
-                f"{optional} or all without",
-                received=f"{len(parts)} with {len(names)} different `{cls.names}`",
+                expected=f"all with {optional} or all without",
+                received="both",
             )
+        for name in parts[0]._setting_names():
+            first = _as_json(getattr(parts[0], name))
+            other = next((part for part in parts if _as_json(getattr(part, name)) != first), None)
+            if other is not None and name != "version":
+                raise InputError(
+                    f"These parts cannot be joined: they differ in `{name}`",
+                    expected=expected if name == cls.names else f"the same in all, such as {first:.100}",
+                    received=_as_json(getattr(other, name))[:100],
+                    mend="Assess their rows with one and the same plan" if name == "plan" else None,
+                )
         if len(parts) == 1:
             return parts[0]
         arrays: dict[str, Any] = {
@@ -201,7 +299,13 @@ class Result(Generic[OneRow]):
             "format": _FORMAT,
             **{name: _plain(getattr(self, name)) for name in self._setting_names()},
         }
-        return table.replace_schema_metadata({_METADATA_KEY: json.dumps(settings)})
+        try:
+            return table.replace_schema_metadata({_METADATA_KEY: json.dumps(settings)})
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(
+                f"The settings of the result cannot be written as JSON ({error})",
+                expected="plain numbers, texts, lists and dicts in its `method` and `plan`",
+            ) from error
 
     @classmethod
     def _setting_names(cls) -> list[str]:
@@ -215,13 +319,23 @@ class Result(Generic[OneRow]):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a Parquet file; an earlier file stays until the new one is complete.
 
+        It is sealed: `load` notices the change of a single bit.
+
         Raises:
             FileError: The file cannot be written, for example because the disk is full.
         """
         import pyarrow.parquet as pq
 
         table = self.to_arrow()
-        write_whole(path, lambda temporary: pq.write_table(table, temporary))
+        # A part of a file is read into one Arrow array, so it holds no more than one does.
+        rows = min(_ROWS_AT_A_TIME, rows_at_a_time(len(getattr(self, self.names))))
+
+        def write(temporary: str) -> None:
+            with open(temporary, "wb") as file:  # pyarrow takes no names that are not UTF-8
+                pq.write_table(table, file, row_group_size=rows, write_page_checksum=True)
+            seal(temporary)
+
+        write_whole(path, write)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -267,31 +381,45 @@ def read_table(path: str | os.PathLike[str]) -> tuple[pa.Table, dict[str, Any]]:
     Raises:
         FileError: The file is missing, damaged, of another format, or not a saved result.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    source = check_path(path)
     try:
-        table = pq.read_table(path)
+        sealed = check_seal(source)
+        table = _table_in(source)
     except FileNotFoundError as error:
-        raise FileError("The file does not exist", received=os.fspath(path)) from error
-    except (pa.ArrowException, OSError) as error:
-        raise FileError(f"'{os.fspath(path)}' is not a readable Parquet file ({error})") from error
+        raise FileError("The file does not exist", received=str(source)) from error
+    except FileError:
+        raise
+    except Exception as error:  # whatever a reader meets in a file that is none of its kind
+        raise FileError(f"'{source}' is not a readable Parquet file ({error})") from error
     raw = (table.schema.metadata or {}).get(_METADATA_KEY)
     if raw is None:
         raise FileError(
-            f"'{os.fspath(path)}' is a Parquet file, but not a saved Certainty",
+            f"'{source}' is a Parquet file, but not a saved Certainty",
             expected="a file written by `Certainty.save` or `howsure assess --out`",
         )
-    with _complete(path):
+    with _complete(source):
         settings: dict[str, Any] = json.loads(raw)
-        if settings["format"] == _FORMAT:
+        found = settings["format"]
+        if found == _NOT_SEALED or (found == _FORMAT and sealed):
             return table, settings
+        if found == _FORMAT:
+            raise ValueError("what was written around the table is missing")
         raise FileError(
-            f"'{os.fspath(path)}' is in a format that this version of howsure does not know",
+            f"'{source}' is in a format that this version of howsure does not know",
             expected=f"format {_FORMAT}",
-            received=f"{settings['format']}, written by howsure {settings['version']}",
-            mend="Assess the rows again" if settings["format"] < _FORMAT else "Update howsure",
+            received=f"{found}, written by howsure {settings['version']}",
+            mend="Assess the rows again" if found < _FORMAT else "Update howsure",
         )
+
+
+def _table_in(source: Path) -> pa.Table:
+    """The table in a Parquet file, one part of the file after the other."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with source.open("rb") as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+        parts = [file.read_row_group(number) for number in range(file.num_row_groups)]
+        return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
 
 
 @contextmanager
@@ -299,7 +427,7 @@ def _complete(path: str | os.PathLike[str], name: str = "Certainty") -> Iterator
     """What is missing or wrong in a table or its settings, as a `FileError`."""
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileError(
             f"'{os.fspath(path)}' is not a complete saved {name} ({type(error).__name__}: {error})",
             mend="It is damaged, or was changed by something other than howsure",
@@ -311,6 +439,11 @@ def _plain(setting: Any) -> Any:
     if is_dataclass(setting) and not isinstance(setting, type):
         return asdict(setting)
     return dict(setting) if isinstance(setting, Mapping) else setting
+
+
+def _as_json(setting: Any) -> str:
+    """A setting as it is written, so that one that was read again is the same; other values as they print."""
+    return json.dumps(_plain(setting), default=repr)
 
 
 def read_only(array: ArrayLike) -> NDArray[Any]:

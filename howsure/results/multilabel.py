@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.arguments import check_whole
 from howsure.data.labels import check_yes_or_no
 from howsure.data.rows import quoted
 from howsure.errors import InputError
@@ -41,15 +42,20 @@ _NOT_GIVEN: Any = None
 
 
 _ERROR = "standard error of `{}`, like `mc_error`; NaN where unknown"
+_UNLESS_GIVEN: dict[str, Any] = {"default": np.nan, "least": 0, "unknown": True}
 
 COLUMNS = (
-    Column("row", PER_ROW, INTEGER, "row number", "place of the row in the input, from 0"),
+    Column("row", PER_ROW, INTEGER, "row number", "place of the row in the input, from 0", least=0),
     Column(
         *("yes", WIDE, BOOLEAN, "yes or no"),
         "whether the label is more likely to hold than not: `probabilities` above 0.5",
         stored=False,
     ),
-    Column("probabilities", WIDE, FLOAT, "0 to 1", "mean over the passes: probability that the label holds"),
+    Column(
+        *("probabilities", WIDE, FLOAT, "0 to 1", "mean over the passes: probability that the label holds"),
+        least=0,
+        most=1,
+    ),
     Column(
         *("gap", WIDE, FLOAT, "0 to 1"),
         "how far yes and no are apart; the smallest is the most undecided",
@@ -59,18 +65,25 @@ COLUMNS = (
     Column(
         *("mc_error", WIDE, FLOAT, "0 to 1"),
         "standard error of `probabilities`, from the finite number of passes; ± 1.96 of it covers about 95 %",
+        least=0,
+        unknown=True,
     ),
     Column(
         *("entropy", WIDE, FLOAT, "nats"),
         "all doubt: the entropy of yes and no plus `entropy_correction`",
         stored=False,
     ),
-    Column("entropy_error", WIDE, FLOAT, "nats", _ERROR.format("entropy"), default=np.nan),
+    Column("entropy_error", WIDE, FLOAT, "nats", _ERROR.format("entropy"), **_UNLESS_GIVEN),
     Column(
         *("expected_entropy", WIDE, FLOAT, "nats"),
         "mean entropy of the passes: the doubt that they have by themselves",
+        least=0,
+        most=np.log(2),
     ),
-    Column("expected_entropy_error", WIDE, FLOAT, "nats", _ERROR.format("expected_entropy"), default=np.nan),
+    Column(
+        *("expected_entropy_error", WIDE, FLOAT, "nats", _ERROR.format("expected_entropy")),
+        **_UNLESS_GIVEN,
+    ),
     Column(
         *("mutual_information", WIDE, FLOAT, "nats"),
         "the rest of `entropy`: disagreement between passes",
@@ -78,12 +91,13 @@ COLUMNS = (
     ),
     Column(
         *("mutual_information_error", WIDE, FLOAT, "nats", _ERROR.format("mutual_information")),
-        default=np.nan,
+        **_UNLESS_GIVEN,
     ),
     Column(
         *("entropy_correction", WIDE, FLOAT, "nats"),
         "what the entropy of a mean over finitely many passes lacks, at least 0",
         default=0.0,
+        least=0,
     ),
     Column(
         *("disagreement", WIDE, FLOAT, "0 to 1"),
@@ -99,7 +113,7 @@ COLUMNS = (
     ),
     Column("verdict", WIDE, STRING, "words", "`sure`, `leaning` or `coin flip`", stored=False),
     Column("settled", WIDE, BOOLEAN, "yes or no", "whether `mc_error` allows that verdict", stored=False),
-    Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row"),
+    Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
     Column(
         *("passes_to_settle", WIDE, INTEGER, "count"),
         "passes with which the verdict is settled in half of all cases or more",
@@ -307,8 +321,8 @@ class MultilabelCertainty(Result[MultilabelRow]):
 
         Rows keep their numbers, so each number occurs K times.
         """
-        parts = [self.of_label(k) for k in range(len(self.label_names))]
-        return replace(Certainty.joined(parts), method=self.method)
+        labels = range(len(self.label_names))
+        return Certainty.joined([replace(self.of_label(k), method=self.method) for k in labels])
 
     def _label_number(self, label: int | str) -> int:
         names = self.label_names
@@ -332,6 +346,8 @@ class MultilabelCertainty(Result[MultilabelRow]):
             Two arrays of the same length, as of `numpy.nonzero`. Both together index what is (N, K), as in
             `certainty.probabilities[certainty.most_undecided(5)]`; the first alone indexes rows.
         """
+        if count is not None:
+            check_whole(count, "count", least=0)
         order = np.argsort(self.gap, axis=None, kind="stable")[:count]
         position, label = np.divmod(order, len(self.label_names))
         return position.astype(np.int64), label.astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from howsure.arguments import check_path
 from howsure.atomic import write_whole
 from howsure.data.rows import listed
 from howsure.errors import FileError, InputError
@@ -16,7 +18,7 @@ from howsure.models.protocol import BFLOAT16, FLOAT32, Level
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
 
-FORMAT = 3
+FORMAT = 4
 """Of a saved plan."""
 
 
@@ -89,7 +91,8 @@ class Plan:
         Raises:
             FileError: The file cannot be written.
         """
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n"
+        settings = {"format": FORMAT, **asdict(self)}
+        text = json.dumps({**settings, "sha256": _digest(settings)}, indent=1) + "\n"
         write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
     @classmethod
@@ -99,25 +102,34 @@ class Plan:
         Raises:
             FileError: The file is missing, damaged, or not a saved plan.
         """
+        source = check_path(path)
         try:
-            settings = json.loads(Path(path).read_text(encoding="utf-8"))
-            if settings["format"] == FORMAT:
-                return _plan_from(settings)
-            raise FileError(
-                f"'{os.fspath(path)}' is in a format that this version of howsure does not know",
-                expected=f"format {FORMAT}",
-                received=settings["format"],
-                mend="Make the plan again with howsure.plan(model, x)",
-            )
+            content = source.read_bytes()
         except OSError as error:
+            raise FileError(f"Cannot read the plan '{source}' ({error.strerror or error})") from error
+        try:
+            settings = json.loads(content.decode("utf-8"))
+            found = settings["format"]
+            if found == FORMAT:
+                if settings.pop("sha256") != _digest(settings):
+                    raise ValueError("it is not what was saved")
+                return _plan_from(settings)
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise FileError(
-                f"Cannot read the plan '{os.fspath(path)}' ({error.strerror or error})"
-            ) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise FileError(
-                f"'{os.fspath(path)}' is not a saved plan ({type(error).__name__}: {error})",
+                f"'{source}' is not a saved plan ({type(error).__name__}: {error})",
                 expected="a file written by `Plan.save` or `howsure audit --save-plan`",
             ) from error
+        raise FileError(
+            f"'{source}' is in a format that this version of howsure does not know",
+            expected=f"format {FORMAT}",
+            received=found,
+            mend="Make the plan again with howsure.plan(model, x)",
+        )
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    """The SHA-256 of settings, whatever lines they are written in."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def described(levels: Sequence[Level]) -> tuple[str, ...]:

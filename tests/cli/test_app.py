@@ -1,4 +1,6 @@
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 
@@ -11,6 +13,7 @@ keras = pytest.importorskip("keras", reason="Keras is not installed")
 import howsure  # noqa: E402  # needs keras
 from howsure import datasets  # noqa: E402
 from howsure.cli import app as cli  # noqa: E402
+from howsure.cli.stopping import Unbreakable  # noqa: E402
 from howsure.demo import run as demo_module  # noqa: E402
 from howsure.models import boot  # noqa: E402
 
@@ -322,9 +325,9 @@ def test_no_rows(model_file, tmp_path):
         ({"--class-names": "nowhere.txt"}, "nowhere.txt"),
         ({"--out": "o.csv"}, "wrong ending. Expected: a name that ends in .parquet"),
         ({"--out": "taken.parquet"}, "is a folder"),
-        ({"--out": "nowhere/o.parquet"}, "Nothing can be written in the folder 'nowhere'"),
+        ({"--out": "nowhere/o.parquet"}, "nowhere/o."),
         ({"--report": "o.pdf"}, "ends in .html"),
-        ({"--report": "nowhere/o.html"}, "Nothing can be written in the folder 'nowhere'"),
+        ({"--report": "nowhere/o.html"}, "nowhere/o."),
         ({"DATA": "rows.parquet", "--out": "./rows.parquet"}, "would overwrite 'rows.parquet'"),
         ({"--passes": "1"}, "at least 2"),
         ({"--passes": "20", "--target-error": "0.01"}, "`passes`"),
@@ -450,6 +453,123 @@ def test_a_fault_elsewhere_passes_through(model_file, data_file, tmp_path, monke
         run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
 
 
+def test_whatever_stops_it_the_rows_that_are_done_are_kept(model_file, data_file, tmp_path, monkeypatch):
+    whole, (earlier, second) = howsure.stream, (tmp_path / "o.part.parquet", tmp_path / "o.part-2.parquet")
+    earlier.write_bytes(b"of the time before")
+
+    def late_fault(*args, **kwargs):
+        yield next(whole(*args, **kwargs))[:7]
+        raise howsure.ModelError("A late block put out NaN")
+
+    monkeypatch.setattr(howsure, "stream", late_fault)
+    done = run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
+    assert done.exit_code == 2
+    assert done.stderr == f"kept: the first 7 rows, in '{second}'\nerror: A late block put out NaN.\n"
+    assert howsure.load(second).truth.tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert earlier.read_bytes() == b"of the time before"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_keeps_the_rows_even_where_a_library_swallows_it(
+    model_file, data_file, tmp_path, monkeypatch, name
+):
+    whole = howsure.stream
+
+    def told_between_blocks(*args, progress, **kwargs):
+        yield next(whole(*args, **kwargs))[:4]
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), getattr(signal, name))
+        progress(4, 30)
+
+    before = signal.getsignal(getattr(signal, name))
+    monkeypatch.setattr(howsure, "stream", told_between_blocks)
+    done = run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
+    assert done.exit_code == 130
+    assert len(howsure.load(tmp_path / "o.part.parquet")) == 4
+    assert signal.getsignal(getattr(signal, name)) is before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_signal_waits_until_the_table_is_written(model_file, data_file, tmp_path, monkeypatch):
+    save = howsure.Certainty.save
+
+    def interrupted(certainty, path):
+        os.kill(os.getpid(), signal.SIGTERM)
+        save(certainty, path)
+
+    monkeypatch.setattr(howsure.Certainty, "save", interrupted)
+    done = run("assess", model_file, data_file, "--out", tmp_path / "o.parquet")
+    assert done.exit_code == 130
+    assert len(howsure.load(tmp_path / "o.parquet")) == 30
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.parquet", "rows.npz"]
+
+
+def test_where_the_report_fails_the_findings_are_there(model_file, data_file, tmp_path, monkeypatch):
+    def no_room(*_, **__):
+        raise howsure.FileError("No space")
+
+    monkeypatch.setattr(cli, "write_report", no_room)
+    out = tmp_path / "o.parquet"
+    done = run("assess", model_file, data_file, "--out", out, "--report", tmp_path / "r.html")
+    assert done.exit_code == 2
+    assert done.stderr == "error: No space.\n"
+    assert f"Table:   {out}" in done.stdout
+    assert len(howsure.load(out)) == 30
+    monkeypatch.setattr(cli, "write_comparison", no_room)
+    done = run("compare", model_file, data_file, "--report", tmp_path / "r.html")
+    assert done.exit_code == 2
+    assert "Whose percentages are truest?" in done.stdout
+
+
+def test_the_longest_name_and_one_that_is_longer(model_file, data_file, tmp_path):
+    out = tmp_path / ("n" * 247 + ".parquet")
+    assert run("assess", model_file, data_file, "--out", out).exit_code == 0
+    assert len(howsure.load(out)) == 30
+    for arguments in (
+        (model_file, data_file, "--out", tmp_path / ("n" * 250 + ".parquet")),
+        (model_file, tmp_path / ("n" * 300 + ".npz"), "--out", tmp_path / "o.parquet"),
+    ):
+        done = run("assess", *arguments)
+        assert done.exit_code == 2
+        assert "File name too long" in done.stderr
+
+
+def test_what_would_steer_the_terminal_is_shown_instead(tmp_path):
+    done = run("audit", tmp_path / "\x1b[2Jmodel\x07.keras")
+    assert done.exit_code == 2
+    assert "\\x1b[2Jmodel\\x07.keras" in done.stderr
+
+
+@pytest.mark.parametrize("divisor", ["0", "nan", "inf", "1e39", "-1e39", "1e-39"])
+def test_no_divisor(model_file, data_file, tmp_path, divisor):
+    done = run("assess", model_file, data_file, "--out", tmp_path / "o.parquet", f"--divide-by={divisor}")
+    assert done.exit_code == 2
+    assert "--divide-by cannot be used" in done.stderr
+
+
+def test_a_divisor_that_leaves_nothing(model_file, data_file, tmp_path):
+    done = run("assess", model_file, data_file, "--out", tmp_path / "o.parquet", "--divide-by=3e38")
+    assert done.exit_code == 2
+    assert "Nothing is left of the rows when they are divided by 3e+38" in done.stderr
+
+
+def test_rows_that_are_divided_and_rescaled_are_said_to_be(picture_folder, tmp_path):
+    layers = [
+        keras.layers.Rescaling(1 / 255, name="scaled"),
+        keras.layers.Flatten(),
+        keras.layers.Dropout(0.5),
+    ]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *layers, keras.layers.Dense(3, activation="softmax")])
+    model.save(tmp_path / "m.keras")
+    arguments = ("assess", tmp_path / "m.keras", picture_folder, "--out", tmp_path / "o.parquet")
+    assert run(*arguments).stderr == ""
+    done = run(*arguments, "--divide-by", 255)
+    assert done.exit_code == 0
+    assert "The rows are divided by 255" in done.stderr
+    assert "layer 'scaled' of the model rescales" in done.stderr
+
+
 def test_a_full_disk_loses_nothing(model_file, data_file, tmp_path, monkeypatch):
     """The earlier table stays, and the new one is kept where there is room."""
     out, room = tmp_path / "full" / "o.parquet", tmp_path / "room"
@@ -471,7 +591,7 @@ def test_a_full_disk_loses_nothing(model_file, data_file, tmp_path, monkeypatch)
     assert done.exit_code == 2
     assert out.read_bytes() == b"earlier"
     (kept,) = room.iterdir()
-    assert f"What was computed is not lost: it is in '{kept}'" in done.stderr
+    assert f"kept: the first 30 rows, in '{kept}'" in done.stderr
     assert len(howsure.load(kept)) == 30
 
 
@@ -567,6 +687,38 @@ def test_as_a_program_it_is_quiet(model_file, data_file, tmp_path):
     assert done.returncode == 0
     assert done.stderr == b""
     assert "most undecided" in done.stdout.decode()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full of Linux")
+def test_nobody_to_read_messages_costs_no_table(model_file, data_file, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "howsure",
+        "assess",
+        model_file,
+        data_file,
+        "--out",
+        tmp_path / "o.parquet",
+    ]
+    closed = subprocess.run(["sh", "-c", 'exec "$@" 2>&- >/dev/full', "sh", *map(str, command)])
+    assert closed.returncode == 2  # not all could be printed
+    assert len(howsure.load(tmp_path / "o.parquet")) == 30
+
+
+def test_a_stream_that_broke_takes_anything():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as broken:
+        stream = Unbreakable(broken)
+        for _ in range(2):
+            stream.write("x" * 100_000)
+            stream.flush()
+        assert stream.lost is None
+        assert not stream.isatty()
+        with contextlib.suppress(BrokenPipeError):
+            broken.close()
+    stream.write("after it was closed")
 
 
 def test_an_old_terminal_does_not_end_it(model_file, data_file, tmp_path):

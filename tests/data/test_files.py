@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from PIL import Image
 
 from howsure.data.files import read_class_names, read_labels, read_rows
 from howsure.data.rows import InputSpec
-from howsure.errors import FileError, InputError
+from howsure.errors import FileError, HowsureError, InputError
 
 IMAGE = [InputSpec("image", (8, 6, 1), "float32")]
 COLOUR = [InputSpec("image", (8, 6, 3), "float32")]
@@ -199,6 +201,65 @@ def test_damaged_npy(tmp_path):
         refuse(FileError, read_rows, (path, FLAT), "broken.npy' is not a readable npy file")
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_npz_file_with_any_bit_changed_is_the_same_or_refused(tmp_path, save):
+    x, y, path = np.random.default_rng(0).normal(size=(4, 3)), np.arange(4), tmp_path / "x.npz"
+    save(path, x=x, y=y)
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 13):
+        path.write_bytes(flipped(whole, bit))
+        with contextlib.suppress(HowsureError):
+            rows = read_rows(path, FLAT)
+            np.testing.assert_array_equal(rows.x, x)
+            np.testing.assert_array_equal(rows.labels, y)
+
+
+def test_an_npy_file_with_any_bit_changed_is_refused_in_words_where_it_shows(tmp_path):
+    """Numbers that changed cannot be told from others, as the format has no checksum."""
+    path, refused = tmp_path / "x.npy", 0
+    np.save(path, np.ones((4, 3), dtype=np.float32))
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 5):
+        path.write_bytes(flipped(whole, bit))
+        try:
+            assert read_rows(path, FLAT).x.shape == (4, 3)
+        except HowsureError:
+            refused += 1
+    assert refused > 20
+
+
+def flipped(content, bit):
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("shape", [(10**9, 3), (10**30, 3), (-4, 3), (2, 3), (4, 3, 1, 2), (0, 3)])
+def test_shapes_that_the_file_cannot_hold(tmp_path, shape):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(48)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    (tmp_path / "x.npy").write_bytes(content)
+    for name in ("x.npz", "x.npy"):
+        refuse(FileError, read_rows, (tmp_path / name, FLAT), f"{name}' is not a readable np", "there")
+
+
+def test_an_encrypted_npz_file(tmp_path):
+    np.savez(tmp_path / "x.npz", x=TABLE)
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1
+    path = written(tmp_path, "e.npz", bytes(content))
+    refuse(FileError, read_rows, (path, FLAT), "'x.npy' in", "e.npz' is encrypted", "without a password")
+
+
+def test_an_npz_file_that_holds_an_array_twice(tmp_path):
+    np.savez(tmp_path / "x.npz", x=TABLE)
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "x.npz", "a") as archive:
+        archive.writestr("x.npy", archive.read("x.npy"))
+    refuse(FileError, read_rows, (tmp_path / "x.npz", FLAT), "it holds 'x.npy' twice")
+
+
 def test_pickles_are_never_loaded(tmp_path):
     objects = np.array([[1, 2, None]], dtype=object)
     np.save(tmp_path / "x.npy", objects)
@@ -247,6 +308,17 @@ def test_class_names_in_every_form(tmp_path):
     assert read_class_names(str(written(tmp_path, "a,b.txt", "x\ny"))) == ("x", "y")
     assert read_class_names(str(written(tmp_path, "digits.json", "[0, 1]"))) == ("0", "1")
     assert read_class_names("a.txt,b.txt") == ("a.txt", "b.txt")
+
+
+def test_only_ends_of_lines_part_names(tmp_path):
+    path = written(tmp_path, "n.txt", "a\u2028b\r\nc\x85d\n\n".encode())
+    assert read_class_names(str(path)) == ("a\u2028b", "c\x85d")
+
+
+def test_json_that_is_deep_or_has_numbers_without_end(tmp_path):
+    for content in ("[" * 100_000, "[" + "1" * 10_000 + "]"):
+        path = written(tmp_path, "n.json", content)
+        refuse(InputError, read_class_names, (str(path),), "n.json' is not JSON that can be read")
 
 
 @pytest.mark.parametrize(

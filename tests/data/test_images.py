@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import contextlib
+import io
+import struct
+import warnings
+import zlib
+
 import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image
 
 from howsure.data.files import read_rows
 from howsure.data.rows import InputSpec
-from howsure.errors import FileError, InputError
+from howsure.errors import FileError, HowsureError, HowsureWarning, InputError
 
 GREY = [InputSpec("image", (8, 6, 1), "float32")]
 RGB = [InputSpec("image", (8, 6, 3), "float32")]
@@ -236,3 +242,105 @@ def test_formats_that_are_not_claimed_are_not_read(tmp_path, kind):
 def test_the_content_counts_and_not_the_ending(tmp_path):
     save(tmp_path / "one.jpg", format="BMP")
     np.testing.assert_array_equal(read_rows(tmp_path, GREY).x[0, :, :, 0], pixels())
+
+
+# --- what Pillow would cut or leave lying -----------------------------------------------------------
+
+
+def png(kind, bits):
+    """A PNG file of 6 × 8 pixels, colour type `kind`, as its specification has it."""
+    row = 6 * {0: 1, 2: 3, 4: 2, 6: 4}[kind] * bits // 8
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", 6, 8, bits, kind, 0, 0, 0)),
+        (b"IDAT", zlib.compress(8 * (b"\0" + bytes(range(row))))),
+        (b"IEND", b""),
+    ]
+    chunks = [struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in parts]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def encoded(kind, changes):
+    """An image in Pillow's encoding, with the bytes after a mark changed."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (6, 8)).save(buffer, kind)
+    content = bytearray(buffer.getvalue())
+    for mark, offset, value in changes:
+        content[content.index(mark) + offset] = value
+    return bytes(content)
+
+
+def tiff_of_16_bits():
+    buffer = io.BytesIO()
+    Image.new("RGB", (6, 8)).save(buffer, "TIFF")
+    image = Image.open(buffer)
+    content, place = bytearray(buffer.getvalue()), buffer.getvalue().index(struct.pack("<3H", 8, 8, 8))
+    assert image.tag_v2[258] == (8, 8, 8)
+    content[place : place + 6] = struct.pack("<3H", 16, 16, 16)
+    return bytes(content) + bytes(6 * 8 * 6)
+
+
+DEEP = {
+    "colour.png": png(2, 16),
+    "colour and alpha.png": png(6, 16),
+    "grey and alpha.png": png(4, 16),
+    "grey.png": png(0, 16),
+    "colour.ppm": b"P6 6 8 65535\n" + bytes(6 * 8 * 6),
+    "ten bits.ppm": b"P6 6 8 1023\n" + bytes(6 * 8 * 6),
+    "colour.tif": tiff_of_16_bits(),
+    "colour.jp2": encoded("JPEG2000", [(b"\xff\x4f\xff\x51", 42, 15)]),
+    "colour.avif": encoded("AVIF", [(b"av1C", 6, 0x40), *((b"pixi", place, 10) for place in (9, 10, 11))]),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_colours_of_more_than_eight_bits_are_not_cut(tmp_path, name):
+    (tmp_path / name).write_bytes(DEEP[name])
+    refuse(tmp_path, RGB, InputError, f"{name}' has more than 8 bits per channel")
+
+
+@pytest.mark.parametrize("kind", [0, 2, 4, 6])
+def test_eight_bits_made_by_hand_are_read(tmp_path, kind):
+    (tmp_path / "a.png").write_bytes(png(kind, 8))
+    assert read_rows(tmp_path, RGB).x.shape == (1, 8, 6, 3)
+
+
+UPRIGHT = {
+    2: np.fliplr,
+    3: lambda x: np.rot90(x, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda x: np.rot90(x, -1),
+    7: lambda x: np.rot90(x, 2).T,
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", [1, *UPRIGHT, 9])
+def test_images_are_upright_as_exif_says(tmp_path, orientation):
+    """By the definitions of the tag in the EXIF standard (JEITA CP-3451, 4.6.4)."""
+    lying = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(lying).save(tmp_path / "a.png", exif=exif)
+    inputs = [InputSpec("image", (6, 6, 1), "float32")]
+    if orientation not in UPRIGHT:
+        assert np.array_equal(read_rows(tmp_path, inputs).x[0, ..., 0], lying)
+        return
+    with pytest.warns(HowsureWarning, match=r"1 image was turned upright.*'a.png'.*save them without EXIF"):
+        found = read_rows(tmp_path, inputs).x[0, ..., 0]
+    assert np.array_equal(found, UPRIGHT[orientation](lying))
+
+
+def test_damaged_images_are_refused_in_words(tmp_path):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8))
+    random = np.random.default_rng(1)
+    for suffix in ("png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "tga", "avif", "jp2"):
+        path = tmp_path / f"a.{suffix}"
+        image.save(path)
+        whole = path.read_bytes()
+        for _ in range(40):
+            changed = bytearray(whole)
+            changed[random.integers(len(whole))] ^= 1 << random.integers(8)
+            path.write_bytes(changed)
+            with contextlib.suppress(HowsureError), warnings.catch_warnings(action="ignore"):
+                assert read_rows(path, RGB).x.shape == (1, 8, 6, 3)

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,3 +106,10 @@ def test_class_names():
 def test_class_names_that_do_not_fit(names, message):
     with pytest.raises(InputError, match=message):
         check_class_names(names, 3)
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "a\tb", "a\nb", "\x85", "\u2028", os.fsdecode(b"caf\xe9")])
+def test_names_that_cannot_be_printed_in_a_line_are_refused(name):
+    with pytest.raises(InputError, match="A class name holds what cannot be printed"):
+        check_class_names(["a", name], 2)
+    assert check_class_names(["größe 8", "猫 \U0001f468\u200d\U0001f469"], 2)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,7 +10,7 @@ import pytest
 
 from howsure.data.files import read_rows
 from howsure.data.rows import InputSpec
-from howsure.errors import FileError, InputError
+from howsure.errors import FileError, HowsureError, InputError
 
 FLAT = [InputSpec("x", (3,), "float32")]
 TWO = [InputSpec("a", (), "float32"), InputSpec("b", (2,), "float32")]
@@ -57,6 +60,15 @@ def test_csv_with_and_without_header(csv, content):
     rows = read_rows(csv(content), FLAT)
     np.testing.assert_array_equal(rows.x, TABLE)
     assert rows.labels is None
+
+
+@pytest.mark.parametrize("header", ["y,0,1,2", "1,2,3,y", "0,1,y,2"])
+def test_columns_that_are_numbered_beside_the_labels_are_a_header(csv, header):
+    place = header.split(",").index("y")
+    lines = [",".join(np.insert(row, place, 7).astype(str)) for row in TABLE]
+    rows = read_rows(csv("\n".join([header, *lines])), FLAT)
+    np.testing.assert_array_equal(rows.x, TABLE)
+    assert rows.labels.tolist() == [7, 7]
 
 
 def test_csv_survives_a_round_trip(csv):
@@ -138,6 +150,10 @@ def test_csv_for_one_free_size(csv):
             ["may be a header of column numbers or a row", "Received: 0, 1, 2", "header=False"],
         ),
         (",0,1\n0,6,7\n", ["may be a header of column numbers or a row"]),
+        ("0.1,n/a,0.3\n1,2,3\n", ["some of its cells are numbers", "Received: 'n/a' beside '0.1'"]),
+        ("5.1,3.5,1.4,setosa\n", ["some of its cells are numbers", "'setosa' beside '5.1'"]),
+        ("a,2,3\n1,2,3\n", ["some of its cells are numbers", "'a' beside '2'"]),
+        ("a,1.0,2.0\n1,2,3\n", ["some of its cells are numbers"]),
         ("a,b\n1,2\n", ["2 numbers per row", "Expected: 3, for rows of shape (3,)", "columns 'a', 'b'"]),
         ("a,b,c,label\n1,2,3,0\n", ["4 numbers per row", "If one of them is the label, call it 'y'"]),
         (",a,b,c\n0,1,2,3\n", ["4 numbers per row", "index of pandas"]),
@@ -296,3 +312,29 @@ def test_text_in_parquet(tmp_path):
     pq.write_table(pa.table({"text": ["a", None]}), path)
     with pytest.raises(InputError, match=r"empty cells in column 'text', in row 1.*text in every cell"):
         read_rows(path, REVIEWS)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files as POSIX has them")
+def test_names_of_files_need_not_be_text(csv, tmp_path):
+    for path in (csv("1,2,3\n4,5,6\n"), parquet_of(tmp_path)):
+        other = path.with_name(os.fsdecode(b"caf\xe9") + path.suffix)
+        path.rename(other)
+        np.testing.assert_array_equal(read_rows(other, FLAT).x, TABLE)
+
+
+def parquet_of(folder):
+    pq.write_table(
+        pa.table({name: TABLE[:, place] for place, name in enumerate("abc")}), folder / "r.parquet"
+    )
+    return folder / "r.parquet"
+
+
+def test_a_damaged_parquet_file_is_refused_in_words(tmp_path):
+    path = parquet_of(tmp_path)
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 37):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with contextlib.suppress(HowsureError):
+            assert read_rows(path, FLAT).x.shape[1:] == (3,)

@@ -311,9 +311,9 @@ def test_what_cannot_be_used():
     with pytest.raises(InputError, match="labels do not fit"):
         abstain(certainty, labels[:-1])
     for value in (0, 1, -0.1, 5, np.nan, "1 %"):
-        with pytest.raises(InputError, match="The risk is out of range"):
+        with pytest.raises(InputError, match="`risk` is out of range"):
             abstain(certainty, labels, risk=value)
-        with pytest.raises(InputError, match="The confidence is out of range"):
+        with pytest.raises(InputError, match="`confidence` is out of range"):
             abstain(certainty, labels, confidence=value)
     with pytest.raises(InputError, match=r"a `Certainty`.*Received: ndarray"):
         abstain(certainty.probabilities, labels)

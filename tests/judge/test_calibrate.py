@@ -676,7 +676,9 @@ def test_in_words():
 def test_what_cannot_be_calibrated():
     p, labels = draw(rows=50)
     certainty = certainty_of(p)
-    with pytest.raises(InputError, match=r"does not exist.*temperature, vector, dirichlet, isotonic.*platt"):
+    with pytest.raises(
+        InputError, match=r"`method` cannot be used.*'temperature', 'vector', 'dirichlet', 'isotonic'.*platt"
+    ):
         calibrate(certainty, labels, method="platt")
     with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
         calibrate(p, labels)

@@ -354,10 +354,10 @@ def test_in_words():
 def test_what_cannot_be_used():
     (train, labels), held_out = draw(300), draw(99, seed=1)[0]
     known = familiarity(train, labels, held_out)
-    with pytest.raises(InputError, match=r"score is unknown.*'density', .*Received: 'relative'"):
+    with pytest.raises(InputError, match=r"`score` cannot be used.*'density', .*Received: 'relative'"):
         familiarity(train, labels, held_out, score="relative")
     for share in (0, 1, -0.1, np.nan, "0.1"):
-        with pytest.raises(InputError, match="share is out of range"):
+        with pytest.raises(InputError, match="`share` is out of range"):
             familiarity(train, labels, held_out, share=share)
     with pytest.raises(InputError, match="labels do not fit the rows"):
         familiarity(train, labels[1:], held_out)

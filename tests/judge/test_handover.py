@@ -179,6 +179,21 @@ def test_names_without_an_order_are_refused(tmp_path, names, message):
         hand_over(made(), [0, 2], tmp_path / "rows.csv", names=names)
 
 
+@pytest.mark.parametrize("name", [None, np.nan, pd.NA, "\ud800"])
+def test_names_that_are_none_are_refused(tmp_path, name):
+    for suffix in (".csv", ".json"):
+        with pytest.raises(InputError, match="Names are missing, or cannot be written, in row 1"):
+            hand_over(made(), [0], tmp_path / f"rows{suffix}", names=["a", name, "c"])
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"])
+def test_no_text_is_a_formula(tmp_path, name):
+    hand_over(made(), [0, 2], tmp_path / "rows.csv", names=[name, "b", "a=1.png"])
+    assert [line["name"] for line in table(tmp_path / "rows.csv")] == [f"'{name}", "a=1.png"]
+    hand_over(made(), [0], tmp_path / "rows.json", names=[name, "b", "c"])
+    assert json.loads((tmp_path / "rows.json").read_text())[0]["data"]["image"] == name
+
+
 def test_masked_rows_are_refused(tmp_path):
     with pytest.raises(InputError, match="The rows to hand over are masked in row 1"):
         hand_over(made(), np.ma.masked_array([0, 2], mask=[0, 1]), tmp_path / "rows.csv")

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -167,7 +166,7 @@ def test_entropy_is_corrected_up_to_that_of_ignorance():
 
 def test_corrected_entropy_is_not_below_expected_entropy():
     p = np.array([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5]])
-    expected = entropy_of(p) + np.array([0.03, 0.03, 0.1])  # the last above log K, as only rounding could
+    expected = entropy_of(p) + np.array([0.03, 0.03, 1e-8])  # the last above log K, as only rounding could
     c = make(p, expected_entropy=expected, entropy_correction=np.array([0.01, 0.05, 1.0]))
     np.testing.assert_allclose(c.entropy, [expected[0], entropy_of(p)[1] + 0.05, expected[2]], rtol=1e-12)
     np.testing.assert_allclose(c.mutual_information, [0, 0.02, 0], atol=1e-12)
@@ -604,7 +603,9 @@ def test_load_of_a_damaged_file(tmp_path, digits, damage):
     path = tmp_path / "c.parquet"
     digits.save(path)
     damage(path)
-    with pytest.raises(FileError, match=r"'.*c\.parquet' is not a readable Parquet file"):
+    with pytest.raises(
+        FileError, match=r"'.*c\.parquet' is (not a readable Parquet file|damaged: it is not what)"
+    ):
         howsure.load(path)
 
 
@@ -678,7 +679,7 @@ def test_load_of_an_earlier_format(tmp_path, digits):
     )
     with pytest.raises(
         FileError,
-        match=r"c.parquet' .*Expected: format 2\. Received: 1,.*0\.0\.9\. Assess the rows again\.",
+        match=r"c.parquet' .*Expected: format 3\. Received: 1,.*0\.0\.9\. Assess the rows again\.",
     ):
         howsure.load(path)
 
@@ -688,8 +689,8 @@ def test_save_keeps_the_earlier_file_when_the_disk_is_full(tmp_path, digits, mon
     digits.save(path)
     before = path.read_bytes()
 
-    def full(table, temporary):
-        Path(temporary).write_bytes(b"PAR1")
+    def full(table, file, **options):
+        file.write(b"PAR1")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(pq, "write_table", full)
@@ -714,7 +715,17 @@ def test_parts_are_joined_and_only_parts_that_belong_together():
     without_truth = random_one(truth=None)
     others = dataclasses.replace(c, class_names=tuple("vwxyz"))
     familiar = c.with_familiarity(np.full(len(c), 0.5))
-    for parts in ([], [c, without_truth], [c, others], [c, familiar]):
+    later, changes = dataclasses.replace(c, version="99"), [
+        {"thresholds": Thresholds(0.9, 0.1)},
+        {"method": {"name": "ensemble"}},
+        {"plan": {"groups": [1]}},
+        {"seed": 3},
+        {"kind": "image"},
+        {"unfamiliar_share": 0.5},
+    ]  # fmt: skip
+    assert len(Certainty.joined([c, later])) == 2 * len(c)
+    different = [dataclasses.replace(c, **change) for change in changes]
+    for parts in ([], [c, without_truth], [c, others], [c, familiar], [c, 3], *([c, d] for d in different)):
         with pytest.raises(howsure.InputError, match="cannot be joined"):
             Certainty.joined(parts)
 
@@ -776,6 +787,75 @@ def test_masked_numbers_are_refused(name):
 def test_masked_familiarities_are_refused():
     with pytest.raises(howsure.InputError, match="The familiarities are masked in row 0"):
         make([[0.4, 0.6], [0.9, 0.1]]).with_familiarity(np.ma.masked_array([0.5, 0.5], mask=[1, 0]))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"probabilities": [[0.4, 0.5], [0.9, 0.1]]},
+        {"probabilities": [[-0.4, 1.4], [0.9, 0.1]]},
+        {"probabilities": [[np.nan, 0.6], [0.9, 0.1]]},
+        {"probabilities": [[np.inf, 0.6], [0.9, 0.1]]},
+        {"probabilities": [0.4, 0.6]},
+        {"probabilities": [[0.4, 0.3, 0.3], [0.9, 0.1, 0.0]]},
+        {"probabilities": [["a", "b"], ["c", "d"]]},
+        {"probabilities": [[1.0], [1.0]], "mc_error": [[0.0], [0.0]], "class_names": ["one"]},
+        {"mc_error": [[-0.1, 0.1], [0.1, 0.1]]},
+        {"mc_error": 0.1},
+        {"expected_entropy": [0.8, 0.1]},
+        {"expected_entropy": [-0.1, 0.1]},
+        {"entropy_error": [-1.0, np.nan]},
+        {"passes": [0, 3]},
+        {"passes": [2.5, 3.0]},
+        {"row": [-1, 2]},
+        {"row": [1, 2, 3]},
+        {"truth": [0, 2]},
+        {"familiarity": [0.5, 2.0]},
+        {"unfamiliar_share": 1.0},
+        {"unfamiliar_share": "much"},
+        {"thresholds": (0.9, 0.1)},
+        {"method": "dropout"},
+        {"kind": 3},
+        {"class_names": ["cat", "cat"]},
+        {"class_names": ["cat", "\x1b[2Jdog"]},
+        {"class_names": ["cat", "\udcff"]},
+        {"class_names": ["cat", None]},
+    ],
+)
+def test_what_no_assessment_can_give_is_no_result(wrong):
+    given = {name: np.array(value) if isinstance(value, list) and name != "class_names" else value
+             for name, value in wrong.items()}  # fmt: skip
+    with pytest.raises(howsure.InputError):
+        dataclasses.replace(make([[0.4, 0.6], [0.9, 0.1]], truth=np.array([1, 0])), **given)
+
+
+def test_numbers_may_be_rounded_and_are_kept_in_double_precision():
+    p = np.random.default_rng(0).dirichlet(np.ones(100), 50)
+    for kind in (np.float16, np.float32):
+        c = make(p.astype(kind), expected_entropy=np.zeros(50, kind))
+        assert c.probabilities.dtype == c.expected_entropy.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "index",
+    [None, True, 1.0, "a", [1.0], [[0, 1]], [99], [-6], [True], slice("a", None), np.zeros((2, 2), int)],
+)
+def test_what_names_no_rows_is_an_index_error_and_an_input_error(digits, index):
+    for error in (IndexError, howsure.InputError):
+        with pytest.raises(error):
+            digits[index]
+
+
+def test_rows_are_taken_by_whatever_names_them(digits):
+    for index in (
+        [0, -1],
+        (0, -1),
+        np.array([0, 4], np.uint8),
+        [True, False, False, False, True],
+        slice(0, 5, 4),
+    ):
+        assert digits[index].row.tolist() == [0, 4]
+    assert len(digits[[]]) == len(digits[np.zeros(5, bool)]) == 0
 
 
 @pytest.mark.parametrize("names", [{"cat", "dog"}, {0: "cat", 1: "dog"}, "ab"])

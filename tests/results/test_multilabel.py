@@ -221,7 +221,7 @@ def test_parts_are_joined_and_only_parts_that_belong_together():
         np.testing.assert_array_equal(getattr(joined, name), getattr(c, name))
     others = dataclasses.replace(c, label_names=("x", "y", "z"))
     for parts in ([], [c, random_one(truth=None)], [c, others], [c, c.of_label(0)], [c.of_label(0)]):
-        with pytest.raises(InputError, match=r"cannot be joined.*`MultilabelCertainty`.*`label_names`"):
+        with pytest.raises(InputError, match="cannot be joined"):
             MultilabelCertainty.joined(parts)
 
 

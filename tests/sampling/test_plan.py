@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 
@@ -66,8 +67,9 @@ def test_the_refusal_names_both():
         ("", "not a saved plan"),
         ("[]", "not a saved plan"),
         ("{}", "not a saved plan"),
-        ('{"format": 2}', "format that this version"),
-        ('{"format": 3}', "not a saved plan"),
+        ('{"format": 3}', "format that this version"),
+        ('{"format": 4}', "not a saved plan"),
+        ("[" * 100_000, "not a saved plan"),
     ],
 )
 def test_a_file_that_is_no_plan_is_said_to_be_none(text, words, tmp_path):
@@ -93,3 +95,15 @@ def test_a_missing_file_and_a_missing_folder(tmp_path):
         Plan.load(tmp_path / "nowhere.json")
     with pytest.raises(FileError, match="Cannot write"):
         made().save(tmp_path / "nowhere" / "plan.json")
+
+
+def test_the_change_of_any_bit_of_a_saved_plan_is_found_or_changes_nothing(tmp_path):
+    plan, path = made(), tmp_path / "plan.json"
+    plan.save(path)
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 61):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with contextlib.suppress(FileError):
+            assert Plan.load(path) == plan

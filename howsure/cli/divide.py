@@ -1,0 +1,69 @@
+"""Rows divided by what `--divide-by` says, and what may be wrong with that."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from howsure.data.rows import Array
+from howsure.errors import HowsureWarning, InputError
+from howsure.models.adapt import adapt
+
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
+_FIRST = 4
+"""Layers among which one that rescales the input is looked for: the input, one, and what may stand before."""
+
+
+def check_divisor(divisor: float | None) -> None:
+    """Raise an `InputError` unless rows can be divided by this, or are not to be."""
+    if divisor is not None and not _SMALLEST <= abs(divisor) <= _LARGEST:  # NaN is neither
+        raise InputError(
+            "--divide-by cannot be used",
+            expected=f"a number other than 0, up to {_LARGEST:.3g} as float32 has them",
+            received=divisor,
+        )
+
+
+def divided(x: Array | dict[str, Array], divisor: float | None, network: Any) -> Array | dict[str, Array]:
+    """The rows divided, in single precision; a warning where the model rescales them once more.
+
+    Args:
+        x: (N, …) rows as `read_rows` gives them.
+        divisor: That `check_divisor` let pass.
+        network: The model.
+
+    Raises:
+        InputError: The rows are no numbers, or nothing is left of them.
+    """
+    if divisor is None:
+        return x
+    first = adapt(network, x)[0].info.layers[:_FIRST]
+    rescaling = next((layer for layer in first if layer.kind == "Rescaling"), None)
+    if rescaling is not None:
+        said = (
+            f"The rows are divided by {divisor:g}, as --divide-by says, and layer '{rescaling.name}' of the "
+            "model rescales what it gets. Unless the model was trained on rows that were divided before, "
+            "leave --divide-by out."
+        )
+        warnings.warn(HowsureWarning(said), stacklevel=2)
+    if isinstance(x, dict):
+        return {name: _divided(array, divisor) for name, array in x.items()}
+    return _divided(x, divisor)
+
+
+def _divided(array: Array, divisor: float) -> Array:
+    if array.dtype.kind not in "biuf":
+        raise InputError("--divide-by is for numbers", expected="rows of numbers", received=array.dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        found = np.divide(array, divisor, dtype=np.float32)
+    largest = max(found.max(initial=0), -found.min(initial=0))
+    if np.isinf(largest) or (largest < _SMALLEST and array.any()):
+        raise InputError(
+            f"Nothing is left of the rows when they are divided by {divisor:g}, as --divide-by says",
+            expected="a divisor that leaves numbers as float32 has them",
+            received=f"numbers up to {largest:g}",
+        )
+    return found

@@ -1,0 +1,39 @@
+"""Paths that a command was given, checked before work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from howsure.atomic import check_place
+from howsure.errors import FileError, InputError
+
+
+def check_exists(path: Path, what: str) -> None:
+    """Raise a `FileError` unless there is something at a path, called `what`."""
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise FileError(f"The {what} does not exist", received=path) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"The {what} cannot be read ({reason})", received=path) from error
+
+
+def check_output(path: Path, suffix: str, taken: Sequence[Path]) -> None:
+    """Raise unless a file can be written there that is none of those taken."""
+    if path.suffix.lower() != suffix:
+        raise InputError(f"'{path}' has the wrong ending", expected=f"a name that ends in {suffix}")
+    place = check_place(path)
+    for other in taken:
+        if place == other.resolve() or (place.exists() and other.exists() and place.samefile(other)):
+            raise InputError(f"'{path}' would overwrite '{other}'", expected="another name for the output")
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder if it is not there; raise unless files can be written in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"The folder '{folder}' cannot be made ({error.strerror or error})") from error
+    check_place(folder / "howsure")

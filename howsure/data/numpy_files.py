@@ -1,0 +1,131 @@
+"""Arrays from .npy and .npz files: whole, numbers or text, or one error that says what is wrong.
+
+A .npz file is a zip archive, which keeps a checksum of each array: any damage is found, as every array is
+read to its end. A .npy file keeps none, so only its header can be checked against its length.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zipfile
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from howsure.data.rows import Array, damaged
+from howsure.errors import FileError, HowsureError, InputError
+
+_ENCRYPTED = 1
+"""Bit of a zip entry's flags."""
+
+_END = struct.Struct("<4s4H2LH")
+"""End of a zip archive: mark, disks (2), entries (2), size and place of the directory, length of comment."""
+
+_NOT_TOLD = 0xFFFF
+"""Number of entries where it is told elsewhere."""
+
+
+def open_npy(source: Path) -> Array:
+    """The array in a .npy file, memory-mapped.
+
+    Raises:
+        FileError: Not a .npy file, or longer or shorter than its header says.
+        InputError: Pickled Python objects.
+    """
+    try:
+        with source.open("rb") as file:
+            _check_header(file, source.stat().st_size, source, "The array")
+        return np.lib.format.open_memmap(source, mode="r")
+    except HowsureError:
+        raise
+    except Exception as error:  # what numpy meets in a header that is none
+        raise damaged(source, "npy", error) from error
+
+
+def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
+    """Arrays in a .npz file, by name; of those that are wanted only those there are.
+
+    Raises:
+        FileError: Damaged in any way, or encrypted.
+        InputError: Pickled Python objects.
+    """
+    names = set(wanted)
+    return {name: _read(source, name) for name in names_in_npz(source) if name in names}
+
+
+def names_in_npz(source: Path) -> list[str]:
+    """Names of the arrays in a .npz file.
+
+    Raises:
+        FileError: Damaged.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for entry in archive.infolist():
+                if entry.flag_bits & _ENCRYPTED:
+                    raise FileError(
+                        f"'{entry.filename}' in '{source}' is encrypted", mend="Save it without a password"
+                    )
+                archive.open(entry).close()  # its name is in two places, which are compared
+            entries = archive.namelist()
+        with source.open("rb") as file:
+            file.seek(-_END.size, 2)
+            mark, _, _, _, count, _, _, comment = _END.unpack(file.read())
+    except HowsureError:
+        raise
+    except Exception as error:  # what zipfile meets in an archive that is none
+        raise damaged(source, "npz", error) from error
+    if mark == b"PK\5\6" and not comment and count not in (len(entries), _NOT_TOLD):
+        raise damaged(
+            source, "npz", ValueError(f"it should hold {count} arrays, and {len(entries)} are there")
+        )
+    twice = [name for name, number in Counter(entries).items() if number > 1]
+    if twice:
+        raise damaged(source, "npz", ValueError(f"it holds '{twice[0]}' twice"))
+    return [name.removesuffix(".npy") for name in entries if name.endswith(".npy")]
+
+
+def _read(source: Path, name: str) -> Array:
+    called = f"Array '{name}'"
+    try:
+        with zipfile.ZipFile(source) as archive:
+            entry = archive.getinfo(f"{name}.npy")
+            with archive.open(entry) as file:
+                _check_header(file, entry.file_size, source, called)
+            with archive.open(entry) as file:
+                array = np.lib.format.read_array(file, allow_pickle=False)
+                file.read(1)  # at its end the checksum is compared
+                return np.asarray(array)
+    except HowsureError:
+        raise
+    except MemoryError as error:
+        raise FileError(
+            f"{called} in '{source}' does not fit into memory",
+            mend="Save it as a .npy file, which is read from disk as it is needed",
+        ) from error
+    except Exception as error:  # what zipfile, zlib, struct or numpy meets in what is damaged
+        raise damaged(source, "npz", error) from error
+
+
+def _check_header(file: IO[bytes], size: int, source: Path, called: str) -> None:
+    """Hold the header against the length of the file, so that no memory is taken for what is not there."""
+    version = np.lib.format.read_magic(file)
+    read: Any = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read:
+        raise ValueError(f"version {version[0]}.{version[1]} of the format")
+    shape, _, dtype = read[version](file)
+    if dtype.hasobject:
+        raise InputError(
+            f"{called} in '{source}' holds pickled Python objects, which are not loaded as they can run code",
+            expected="an array of numbers",
+            mend="Convert it to numbers before saving, for example with `x.astype('float32')`",
+        )
+    length = file.tell() + math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or length != size:
+        raise ValueError(
+            f"{called.lower()} of shape {shape} and type {dtype} needs {length} bytes, and {size} are there"
+        )

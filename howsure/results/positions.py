@@ -1,0 +1,71 @@
+"""Which rows of a result are meant: one by its number, or several by positions, booleans or a slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.data.rows import check_unmasked
+from howsure.errors import InputError
+
+Positions = slice | Sequence[int] | NDArray[Any]
+
+
+class NoSuchRowError(InputError, IndexError):
+    """Rows that a result does not have; an `IndexError` too, as Python expects of sequences."""
+
+
+def one_position(index: object, rows: int) -> int | None:
+    """The position that a whole number names among so many rows, negative ones from the end; else None."""
+    if not isinstance(index, (int, np.integer)) or isinstance(index, bool):
+        return None
+    if not -rows <= index < rows:
+        raise NoSuchRowError(f"Row {index} does not exist: there are {rows} rows, numbered from 0")
+    return int(index) % rows
+
+
+def several_positions(index: object, rows: int) -> slice | NDArray[Any]:
+    """What numpy takes these rows by: a slice, (n,) positions from −rows to rows − 1, or (rows,) booleans.
+
+    Raises:
+        NoSuchRowError: None of these, or rows that do not exist.
+    """
+    expected = f"a whole number, a slice, a list of positions below {rows}, or {rows} booleans"
+    if isinstance(index, slice):
+        try:
+            index.indices(rows)
+        except (TypeError, ValueError) as error:
+            raise NoSuchRowError(
+                "Rows cannot be taken by this slice", expected="whole numbers in it", received=index
+            ) from error
+        return index
+    check_unmasked(index, "The positions")
+    try:
+        given = np.asarray(index)
+    except ValueError as error:
+        raise NoSuchRowError(
+            "Rows cannot be taken by this", expected=expected, received=repr(index)
+        ) from error
+    if given.ndim != 1:
+        raise NoSuchRowError(
+            f"Rows are taken by a list of positions, not by {given.ndim} axes of them",
+            expected=expected,
+            received=repr(index)[:200],
+        )
+    if given.dtype == bool and len(given) == rows:
+        return given
+    if not given.size and given.dtype != bool:
+        return np.empty(0, dtype=np.int64)
+    if given.dtype.kind not in "iu":
+        raise NoSuchRowError(
+            "Rows cannot be taken by this",
+            expected=expected,
+            received=f"{len(given)} values of type {given.dtype}",
+        )
+    wrong = given[(given < -rows) | (given >= rows)] if given.dtype.kind == "i" else given[given >= rows]
+    if len(wrong):
+        raise NoSuchRowError(f"Row {wrong[0]} does not exist: there are {rows} rows, numbered from 0")
+    return given

@@ -1,0 +1,39 @@
+"""Nonsense in the place of any argument of a public function is answered, or refused in words."""
+
+import hypothesis
+import pytest
+from hypothesis import strategies as some
+
+import howsure
+from validation.nonsense import answer, functions, nonsense
+
+NOT_CALLED = {
+    *("Audit", "Abstention", "Calibrator", "MultilabelCalibrator", "Comparison", "Evaluation"),
+    *(
+        "MultilabelEvaluation",
+        "Familiarity",
+        "PredictionSets",
+        "Score",
+        "Row",
+        "MultilabelRow",
+        "Plan",
+        "Softmax",
+    ),
+}
+"""Classes that functions of howsure make, and `Softmax`, which takes nothing."""
+
+
+def test_every_public_function_is_called():
+    public = {name for name in howsure.__all__ if not name.endswith(("Error", "Warning"))}
+    called = {name.split(".")[0].split("[")[0] for name in functions()}
+    assert public - called <= NOT_CALLED
+
+
+@pytest.mark.parametrize("name", functions())
+@hypothesis.settings(max_examples=8, deadline=None, derandomize=True, database=None)
+@hypothesis.given(data=some.data())
+def test_nonsense_is_answered_or_refused(name, data):
+    argument = data.draw(some.sampled_from(list(functions()[name][1])))
+    raised = answer(name, {argument: data.draw(nonsense(argument))})
+    if raised is not None:
+        raise raised
