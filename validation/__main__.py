@@ -261,6 +261,8 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "- *settled*: the share of all rows whose error allows their verdict.",
         "- *flat plans*: how many of the seeds had a plan that does not split late layers.",
         "",
+        "[Fresh networks](fresh.md) shows ten others, on which nothing was chosen.",
+        "",
         "Four of the networks are those of [performance.md](performance.md). `classic` and `everywhere` are "
         "only here. Constants were chosen on these six networks "
         "([decision 6](decisions/0006-an-error-from-the-row-and-the-pilot.md)), but on other rows and with "

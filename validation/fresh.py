@@ -190,6 +190,9 @@ def page(found: dict[str, dict[str, Any]]) -> str:
     ]
     for what in (TOP, *ENTROPIES):
         lines.append(f"- {_in_words(found, what)}")
+    name, worst = min(found.items(), key=lambda item: item[1]["errors"]["all"][TOP]["cover"])
+    ratio = worst["errors"]["all"][TOP]["ratio"]
+    lines.append(f"- '{name}' is covered least; its true error is {ratio:.2f} of the reported one.")
     lines += [
         "",
         "*Cover* is the share of rows and seeds with |estimate − reference| ≤ 1.96 · error, which is 95 % "

@@ -72,7 +72,8 @@ COLUMNS = (
     ),
     Column(
         *("mc_error", WIDE, FLOAT, "0 to 1"),
-        "standard error of `probabilities`, from the finite number of passes; ± 1.96 of it covers about 95 %",
+        "standard error of `probabilities`, from the finite number of passes; ± 1.96 of it covered 80 to "
+        "98 % of rows, by network, and 94 % in the median",
         least=0,
         unknown=True,
     ),
@@ -163,7 +164,7 @@ class Certainty(Result[Row]):
     Attributes:
         probabilities: (N, K) 0 to 1, mean over the passes: the prediction; sums to 1 over the classes.
         mc_error: (N, K) 0 to 1, standard error of `probabilities`, from the finite number of passes; ± 1.96
-            of it covers about 95 %.
+            of it covered 80 to 98 % of rows, by network, and 94 % in the median (`docs/fresh.md`).
         expected_entropy: (N,) nats, mean entropy of the passes: the doubt that they have by themselves.
         passes: (N,) count, passes spent on the row.
         class_names: K names.
