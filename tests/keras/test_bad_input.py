@@ -570,3 +570,22 @@ def test_a_loss_that_contradicts_what_outputs_are_read_as_is_said_aloud(name):
 )
 def test_a_loss_that_fits_what_outputs_are_read_as_needs_no_word(outputs, loss, activation):
     howsure.assess(compiled(outputs, loss, activation), np.ones((3, 4), "float32"), method=howsure.Softmax())
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="other backends leave the weights where they are"
+)
+def test_a_model_that_is_being_trained_in_another_thread():
+    """On JAX Keras takes the weights out of a model until `fit` ends."""
+    model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, said = np.zeros((8, 4), "float32"), []
+
+    class Asks(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            with pytest.raises(howsure.ModelError) as raised:
+                howsure.assess(model, x)
+            said.append(str(raised.value))
+
+    model.fit(x, np.zeros(8), batch_size=8, verbose=0, callbacks=[Asks()])
+    assert "is being trained" in said[0]

@@ -65,6 +65,13 @@ def check_model(model: Any) -> None:
             expected="a trained model",
             mend="Train it, or call it once on a batch of rows",
         )
+    if private.is_being_trained(model):
+        raise ModelError(
+            f"Model '{model.name}' is being trained, and has no weights for so long: on JAX Keras takes them "
+            "out of a model until `fit` ends",
+            mend="Wait for `fit`; or assess a copy between epochs, as keras.models.clone_model and "
+            "set_weights make in a callback",
+        )
 
 
 def check_backend(specs: Sequence[InputSpec], model: Any) -> None:

@@ -74,6 +74,11 @@ def calls_of(graph: Graph) -> Iterator[GraphCall]:
                 yield GraphCall(node.operation, node.arguments.args, node.arguments.kwargs, node.outputs)
 
 
+def is_being_trained(model: Any) -> bool:
+    """Whether `fit` is under way on JAX: it takes the values out of the variables until it ends (3.0)."""
+    return keras.backend.backend() == "jax" and any(variable._value is None for variable in model.variables)
+
+
 # --- what a layer does ----------------------------------------------------------------------------------
 
 
