@@ -292,6 +292,40 @@ def test_a_fixed_number_of_rows(stateful):
     check_against_copies(found, free, X)
 
 
+def test_a_state_that_predict_would_carry_on_is_said_aloud():
+    inputs = keras.Input(batch_shape=(2, 5, 4))
+    model = ends(inputs, layers.LSTM(6, dropout=0.3, stateful=True, name="keeper")(inputs))
+    howsure.assess(model, X[:2])
+    with pytest.warns(
+        howsure.HowsureWarning, match="'keeper' .* every batch of 2 rows starts from the state"
+    ):
+        howsure.assess(model, X)
+
+
+class WantsMore(layers.Layer):
+    """Trains on more than its inputs, as with a loss inside its call."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.drop = layers.Dropout(0.4)
+
+    def call(self, inputs, targets=None, training=False):
+        outputs = self.drop(inputs, training=training)
+        return outputs + 0 * targets if training else outputs
+
+
+def test_a_layer_that_fails_in_training_without_more_is_named():
+    said = "'wants': WantsMore fails when it is called as in training"
+    with pytest.raises(howsure.ModelError, match=said):
+        howsure.assess(over_numbers(WantsMore(name="wants")), X)
+    model = over_numbers(layers.Dropout(0.3), WantsMore(name="wants"))
+    with pytest.warns(howsure.HowsureWarning, match=f"understated: {said}"):
+        found = howsure.assess(model, X)
+    assert found.mutual_information.min() > 0
+    plain = howsure.assess(model, X, method=howsure.Softmax()).probabilities
+    np.testing.assert_allclose(plain, ops.convert_to_numpy(model(X)), atol=1e-6)
+
+
 class DropConnect(Seeded):
     """Drops weights: one draw for all rows of a batch."""
 

@@ -9,6 +9,7 @@ Masked      the masks of each site, one after the other
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -145,6 +146,17 @@ class Recording(Still):
     def begin(self) -> None:
         """Note where a run begins, so that loops inside it show."""
         self._outside = private.place_in_a_trace()
+
+    @contextlib.contextmanager
+    def undone_by_errors(self) -> Iterator[None]:
+        """What is noted in this scope is forgotten where it ends in an error."""
+        names = ("sites", "leading", "on_path", "left", "with_numbers", "_calls", "_drawn")
+        before = {name: copy.copy(getattr(self, name)) for name in names}
+        try:
+            yield
+        except Exception:
+            vars(self).update(before)
+            raise
 
     @contextlib.contextmanager
     def call_of(self, layer: Layer) -> Iterator[list[int]]:

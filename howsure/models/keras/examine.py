@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.errors import ModelError
+from howsure.errors import HowsureError, ModelError
 from howsure.models.keras import private
 from howsure.models.keras.draws import ROWS_NOT_FIRST, Recording
 from howsure.models.keras.graph import Program, Slot, Step, Value, run
@@ -165,6 +165,7 @@ class _Look:
         self.levels: list[int] = []
         self.calls: list[LayerCall] = []
         self.arguments: dict[int, Any] = {}
+        self.failed: list[Unswitchable] = []
         self.values: dict[Slot, tuple[int, bool]] = {}
         self.output: tuple[tuple[int, ...], str, str | None] = ((), "", None)
         self.coarse_ending: Layer | None = None
@@ -180,7 +181,7 @@ class _Look:
         with private.calls_replaced([*self.layers, self.model], self._watched):
             for self._step in program.steps:
                 known = len(self.drawn.sites)
-                run([self._step], values, lambda step: 1, lambda step: True)
+                self._run_step(self._step, values)
                 if len(self.drawn.sites) > known:
                     self.random_steps.append(self._step)
                     self.levels.extend([len(self.random_steps)] * (len(self.drawn.sites) - known))
@@ -196,6 +197,23 @@ class _Look:
         for slot, value in values.items():
             self.values[slot] = (_size(value.tensor), private.mask_of(value.tensor) is not None)
         return output
+
+    def _run_step(self, step: Step, values: dict[Slot, Value]) -> None:
+        """As in training; and where that fails, as in predicting."""
+        calls, users = len(self.calls), set(self.arguments)
+        try:
+            with self.drawn.undone_by_errors():
+                run([step], values, lambda step: 1, lambda step: True)
+        except HowsureError:
+            raise
+        except Exception as error:  # code of a user's, which may want more for training than its inputs
+            del self.calls[calls:]
+            self.arguments = {key: given for key, given in self.arguments.items() if key in users}
+            run([step], values, lambda step: 1)
+            said = " ".join(str(error).split())
+            what = f"{type(step.operation).__name__} fails when it is called as in training"
+            name = step.name or str(self.model.name)
+            self.failed.append(Unswitchable(name, f"{what} ({type(error).__name__}: {said:.120})", False))
 
     def _watched(self, layer: Layer, original: Any) -> Any:
         never = holds_a_module(layer) or is_augmentation(layer)
@@ -240,6 +258,7 @@ class _Look:
             on_path=frozenset(drawn.on_path),
             only_dropped=frozenset(drawn.on_path - drawn.with_numbers),
             left=(
+                *self.failed,
                 *(
                     Unswitchable(self.names[id(layer)], what, refused=id(layer) in drawn.on_path)
                     for layer, what in drawn.left
@@ -279,7 +298,7 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
             continue  # explained by what is inside
         arguments = examination.arguments[id(layer)]
         always = draws_of_its_own(layer, arguments, training=False)
-        if always or draws_of_its_own(layer, arguments, training=True):
+        if always or _draws_in_training(layer, arguments):
             line = line_of_own_draw(layer, arguments)
             what = f"{type(layer).__name__} draws random numbers inside its call"
             what += f" ({line})" if line else ""
@@ -295,6 +314,13 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
             )
             found.append(Unswitchable(names[id(layer)], what, refused=True))
     return found
+
+
+def _draws_in_training(layer: Layer, arguments: Any) -> bool:
+    try:
+        return draws_of_its_own(layer, arguments, training=True)
+    except Exception:  # what fails in training is told of where it is run
+        return False
 
 
 def random_when_predicting(model: Any, examination: Examination) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 
 from howsure.data.rows import TEXT, InputSpec
-from howsure.errors import ModelError
+from howsure.errors import HowsureWarning, ModelError
 from howsure.models.keras import private
 from howsure.models.keras.private import graph_of
 
@@ -103,3 +104,16 @@ def specs_from_rows(x: Any) -> tuple[list[InputSpec], Any]:
     if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
         return [spec(f"input_{number}", part) for number, part in enumerate(x)], [0] * len(x)
     return [spec("x", x)], 0
+
+
+def warn_of_states(layers: Sequence[Any], name: str, rows: int, batch: int | None) -> None:
+    """Say aloud where `predict` would carry a state from one batch of rows to the next."""
+    stateful = next((layer.name for layer in layers if getattr(layer, "stateful", False)), None)
+    if stateful is not None and batch is not None and rows > batch:
+        warnings.warn(
+            f"Layer '{stateful}' of model '{name}' keeps a state. Here every batch of {batch} rows starts "
+            "from the state as found. In predict it is carried from batch to batch, so that rows after the "
+            "first batch are others there.",
+            HowsureWarning,
+            stacklevel=4,
+        )

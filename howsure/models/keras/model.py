@@ -31,7 +31,13 @@ from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_lay
 from howsure.models.keras.fast.precision import bfloat16_is_faster, computing_in, reducible_steps
 from howsure.models.keras.features import to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, run, widen
-from howsure.models.keras.inputs import check_backend, check_model, input_specs, specs_from_rows
+from howsure.models.keras.inputs import (
+    check_backend,
+    check_model,
+    input_specs,
+    specs_from_rows,
+    warn_of_states,
+)
 from howsure.models.keras.kept import forget, keep, kept
 from howsure.models.keras.layers import layer_infos
 from howsure.models.keras.losses import loss_of, loss_takes, trained_for
@@ -75,6 +81,7 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
             forget(model)
         else:
             keep(model, program, settings, shapes, adapter)
+    warn_of_states(adapter.examination.layers, str(model.name), len(rows[0]), _fixed_batch(model))
     return adapter, rows
 
 
