@@ -27,7 +27,8 @@ from howsure.report.figures import differs_from_claim, proportion, reliability
 from howsure.report.words import doubt_in_words, reliability_in_words
 from howsure.results.verdict import DISAGREEMENT, WITHIN_PASSES, Thresholds, judge
 from howsure.statistics import entropy_of
-from validation import learned
+from validation import compared, judged, learned
+from validation.judged import FACT, INTERVAL, Tally
 
 PAGE = Path(__file__).parent.parent / "docs" / "sentences.md"
 
@@ -38,7 +39,6 @@ SETS, SIZES, GROUPS = 1_000, (100, 1_000), 20
 """Sets of rows with drawn answers, their sizes, and how many labels are told side by side."""
 
 Floats = NDArray[np.float64]
-Tally = dict[str, list[bool]]
 
 
 # --- passes: all thinned networks are run -------------------------------------------------------------
@@ -291,7 +291,6 @@ def told_by_audits(tally: Tally) -> None:
 ENUMERATED, BY_HAND = "all thinned networks", "networks put together by hand"
 DRAWN = "drawn answers, claims true"
 FALSE = "drawn answers, claims false"
-INTERVAL, FACT = "95 % interval", "fact"
 FACTS = (
     ("top", "`51 ± 1 % '8'`", ENUMERATED, INTERVAL),
     ("rival", "`or '6' (46 %)`", ENUMERATED, "within 1.96 `mc_error`"),
@@ -329,10 +328,37 @@ or fewer or more.
 | sentence | held against | stated as | told | true |
 |---|---|---|---|---|"""
 
-BETWEEN = f"""
+OF_PROMISES = f"""
 Other sentences of the report and the terminal count rows: how many are sure, right, settled, have a reason,
 or go with those set aside. `tests/report/test_report.py` and `tests/test_terminal.py` count them again. How
 well `mc_error` covers on trained networks is in [coverage](coverage.md).
+
+## Scores, calibration and promises
+
+Rows have known true probabilities, and models claim as much, too much (true logits times
+{judged.SHARPNESS[2]}) or too little (times {judged.SHARPNESS[0]}). Of rows to come everything is reckoned with
+the true probabilities.
+
+| sentence | held against | stated as | told | true |
+|---|---|---|---|---|"""
+
+OF_COMPARISONS = f"""
+How often intervals of scores hold is in [intervals](intervals.md). Sentences that count are counted again in
+`tests/judge/`: labelled rows, mistakes, rows of a class, classes in a set. `hand_over` prints no sentence of
+its own, and `tests/judge/test_handover.py` reads what it writes.
+
+## Comparisons
+
+Four methods, A the yardstick, of {compared.SIZES[0]} and {compared.SIZES[1]:,} rows: all alike, or others claim
+more, claim less, or see the rows less clearly. The true scores are those of {compared.MANY:,} rows. "Take B"
+among methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
+
+| sentence | held against | stated as | told | true |
+|---|---|---|---|---|"""
+
+BETWEEN = f"""
+Sentences of a comparison that count (rows that only one method gets right, pairs, costs, `is right on`) are
+counted again in `tests/report/test_comparison.py`.
 
 ## What a reason does not tell
 
@@ -350,19 +376,28 @@ is ambiguous, nor that more training data would not settle it. That another ense
 well is said of ensembles alone, where it holds."""
 
 
+TOLD = (told_of_passes, told_of_labels, told_of_shares, told_of_strangers, told_by_audits)
+
+
+def _line(tally: Tally, key: str, sentence: str, against: str, stated: str) -> str:
+    true = f"{100 * float(np.mean(tally[key])):.1f} %" if tally[key] else "–"
+    return f"| {sentence} | {against} | {stated} | {len(tally[key]):,} | {true} |"
+
+
 def main() -> None:
     """Simulate, hold against, write."""
     tally: Tally = defaultdict(list)
-    for told in (told_of_passes, told_of_labels, told_of_shares, told_of_strangers, told_by_audits):
+    for told in (*TOLD, *judged.TOLD, *compared.TOLD):
         told(tally)
         print(told.__name__, flush=True)
     lines = [ABOVE]
-    for key, sentence, against, stated in FACTS:
-        true = 100 * float(np.mean(tally[key]))
-        lines.append(f"| {sentence} | {against} | {stated} | {len(tally[key]):,} | {true:.1f} % |")
+    lines += [_line(tally, *fact) for fact in FACTS]
     least, mean = (f"{100 * share:.1f} %" for share in coverage_of_shares())
     intervals = "`right for 94.1 % of them (95 % interval 92.5 to 95.4 %)`, 1 to 100 mistakes expected"
-    lines += [f"| {intervals} | binomial distribution | {INTERVAL} | exact | {least} to {mean} |", BETWEEN]
+    lines += [f"| {intervals} | binomial distribution | {INTERVAL} | exact | {least} to {mean} |"]
+    for heading, facts in ((OF_PROMISES, judged.FACTS), (OF_COMPARISONS, compared.FACTS)):
+        lines += [heading, *(_line(tally, *fact) for fact in facts)]
+    lines.append(BETWEEN)
     for kind, method, count, reason, told_of in learned.told_by_reasons():
         print(kind, method, count, reason, flush=True)
         later = "–" if count == learned.MANY[0] else f"{100 * told_of.settled_by_data:.0f} %"

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta
 
 from howsure.arguments import check_choice, check_flag, check_share, check_whole
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty, truth_of, warn_below_chance
 from howsure.results.certainty import Certainty
-from howsure.words import rate
+from howsure.words import UNIT, rate
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -49,6 +50,8 @@ class PredictionSets:
         class_names: K names; sets are given for the same classes only.
         seed: Of the scores `aps` and `raps`.
         size: Mean number of classes in the sets of the labelled rows.
+        least: Share of rows whose sets hold the true class, at least, with 95 % confidence over draws of the
+            labelled rows; of those of every class with `by_class`.
         full: Share of these sets that hold all K classes, and so say nothing.
     """
 
@@ -60,6 +63,7 @@ class PredictionSets:
     class_names: tuple[str, ...]
     seed: int
     size: float = np.nan
+    least: float = np.nan
     full: float = np.nan
 
     def __call__(self, certainty: Certainty) -> Booleans:
@@ -97,8 +101,9 @@ class PredictionSets:
     def __str__(self) -> str:
         of_each = " of every class" if self.by_class else ""
         said = (
-            f"Sets that hold the true class of at least {100 * self.coverage:g} % of the rows{of_each}, "
-            f"from {self.rows:,} labelled rows. On average they hold {self.size:.2g} of "
+            f"Sets that hold the true class of at least {100 * self.coverage:g} % of the rows{of_each} on "
+            f"average. With these {self.rows:,} labelled rows they hold it for {_rounded_down(self.least)} "
+            f"or more, with 95 % confidence. On average they hold {self.size:.2g} of "
             f"{len(self.class_names)} classes."
         )
         if self.full > 0:
@@ -170,7 +175,12 @@ def prediction_sets(
     threshold = tuple(_threshold(group, coverage) for group in groups) * (1 if by_class else len(names))
     fitted = PredictionSets(score, float(coverage), bool(by_class), threshold, len(truth), names, int(seed))
     sizes = fitted(certainty).sum(axis=1)
-    return replace(fitted, size=float(sizes.mean()), full=float(np.mean(sizes == len(names))))
+    return replace(
+        fitted,
+        size=float(sizes.mean()),
+        least=_surely_covered(groups, coverage),
+        full=float(np.mean(sizes == len(names))),
+    )
 
 
 def _rank(rows: int, coverage: float) -> int:
@@ -181,6 +191,21 @@ def _rank(rows: int, coverage: float) -> int:
 def _least_rows(coverage: float) -> int:
     """The least n with ⌈(n + 1) · coverage⌉ ≤ n."""
     return math.ceil(round(coverage / (1 - coverage), 9))
+
+
+def _surely_covered(groups: Sequence[Floats], coverage: float) -> float:
+    """What sets cover at least, in all groups at once, with 95 % confidence over draws of the labelled rows.
+
+    With the r-th smallest of n scores as threshold the share covered is Beta(r, n + 1 − r), or larger where
+    scores may be equal (Vovk 2012).
+    """
+    level = 0.05 / len(groups)
+    ranks = [(_rank(len(group), coverage), len(group)) for group in groups]
+    return min(float(beta.ppf(level, rank, rows + 1 - rank)) for rank, rows in ranks)
+
+
+def _rounded_down(share: float) -> str:
+    return f"{math.floor(1000 * share) / 10:g}{UNIT}"
 
 
 def _threshold(scores: Floats, coverage: float) -> float:

@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from howsure import Certainty
 from howsure.errors import HowsureWarning, InputError
@@ -160,6 +161,17 @@ def test_one_threshold_for_all_leaves_the_rare_class_short():
     assert shares[1] > shares[0]
 
 
+@pytest.mark.parametrize("by_class", [False, True])
+def test_what_is_surely_covered_follows_from_the_binomial_distribution(by_class):
+    """Fewer than r of n rows lie in the least share: as likely as the confidence says."""
+    certainty, labels = draw(500)
+    sets = prediction_sets(certainty, labels, coverage=0.9, by_class=by_class)
+    sizes = np.bincount(labels) if by_class else np.array([500])
+    ranks = np.ceil(0.9 * (sizes + 1))
+    missed = binom.sf(ranks - 1, sizes, sets.least)  # each at most its part, and one of them just that
+    assert missed.max() == pytest.approx(0.05 / len(sizes), rel=1e-6)
+
+
 def test_a_coin_flip_reads_as_two_classes():
     certainty, labels = draw(500, sharpness=1.0)
     sets = prediction_sets(certainty, labels, coverage=0.8)
@@ -168,7 +180,8 @@ def test_a_coin_flip_reads_as_two_classes():
     inside = sets(certainty).sum(axis=1)
     assert (sets.size, sets.full) == (inside.mean(), np.mean(inside == 4))
     assert str(sets).startswith(
-        "Sets that hold the true class of at least 80 % of the rows, from 500 labelled rows. "
+        "Sets that hold the true class of at least 80 % of the rows on average. With these 500 labelled rows "
+        f"they hold it for {np.floor(1000 * sets.least) / 10:g}\u00a0% or more, with 95 % confidence. "
         f"On average they hold {sets.size:.2g} of 4 classes."
     )
 
