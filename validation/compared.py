@@ -282,8 +282,8 @@ def told_of_calibrated(tally: Tally) -> None:
         (mended,), (to_come,) = cross_calibrated(given.said, given.truth, [], [new.said])
         names = {"A": given.said, "A, calibrated": mended}
         text = _answer(compared(names, given.truth, calibrations={"A, calibrated": "A"}), "Why?")
-        if sharp == 1 and text:
-            tally["why chance"].append("may be chance" in text)
+        if sharp == 1:
+            tally["why chance"].append("so mends" not in text)
         if "made A worse" in text:
             worse = nll_of(to_come.probabilities, new.true) > nll_of(new.said.probabilities, new.true)
             tally["why worse"].append(worse)
@@ -324,7 +324,7 @@ FACTS = (
     ("orders better", "`B orders rows better`", POPULATION, FACT),
     ("truer", "`C has truer percentages`, of an ensemble", POPULATION, FACT),
     ("right more often", "`and is right more often`", POPULATION, FACT),
-    ("why chance", "`What calibration changes in A may be chance`", "claims true", FACT),
+    ("why chance", "no `so mends how high they are`", "claims true", FACT),
     ("why worse", "`Calibration made A worse`", "20,000 rows to come", FACT),
     (
         "why mends",

@@ -2,8 +2,8 @@
 
     python -m validation.sentences
 
-Rows are those of `validation.intervals`: their true probabilities are known, and the model claims as much, too
-much or too little. What is said is read again from the text.
+Rows are those of `validation.intervals`: their true probabilities are known, and the model claims as much,
+too much or too little. What is said is read again from the text.
 """
 
 from __future__ import annotations

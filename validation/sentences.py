@@ -336,8 +336,8 @@ well `mc_error` covers on trained networks is in [coverage](coverage.md).
 ## Scores, calibration and promises
 
 Rows have known true probabilities, and models claim as much, too much (true logits times
-{judged.SHARPNESS[2]}) or too little (times {judged.SHARPNESS[0]}). Of rows to come everything is reckoned with
-the true probabilities.
+{judged.SHARPNESS[2]}) or too little (times {judged.SHARPNESS[0]}). Of rows to come everything is reckoned
+with the true probabilities.
 
 | sentence | held against | stated as | told | true |
 |---|---|---|---|---|"""
@@ -349,8 +349,8 @@ its own, and `tests/judge/test_handover.py` reads what it writes.
 
 ## Comparisons
 
-Four methods, A the yardstick, of {compared.SIZES[0]} and {compared.SIZES[1]:,} rows: all alike, or others claim
-more, claim less, or see the rows less clearly. The true scores are those of {compared.MANY:,} rows. "Take B"
+Four methods, A the yardstick, of {compared.SIZES[0]} and {compared.SIZES[1]:,} rows: all alike, or
+others claim more, claim less, or see the rows less clearly. The true scores are those of {compared.MANY:,} rows. "Take B"
 among methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
 
 | sentence | held against | stated as | told | true |
