@@ -109,16 +109,16 @@ def found_in(pattern: str, text: str) -> str:
 
 def told_of_calibration(tally: Tally) -> None:
     """What a calibrator says of itself, and a comparison of its methods: held against rows to come."""
-    for share, rows, sharp, seed in itertools.product((0.05, 0.2), (300, 1_000), SHARPNESS, range(20)):
+    for share, rows, sharp, seed in itertools.product((0.05, 0.2), (300, 1_000), SHARPNESS, range(50)):
         of = world(share, 0.3)
         given, new = drawn(of, rows, sharp, seed, 1), fresh(of, sharp)
         calibrator = howsure.calibrate(given.said, given.truth)
         text, after = plain(calibrator.in_words()), calibrator(new.said).probabilities
         before = new.said.probabilities
         gained = nll_of(after, new.true) < nll_of(before, new.true)
-        if "they became better" in text:
+        if "Taken together, they became better" in text:
             tally["became better"].append(gained)
-        if "they became worse" in text:
+        if "Taken together, they became worse" in text:
             tally["became worse"].append(not gained)
         _told_of_temperature(tally, text, sharp, after.max(axis=1) - before.max(axis=1))
         said_before, said_after = re.findall(r"(?:by|off by) ([\d.]+ points[^)]*\))", text)

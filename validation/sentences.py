@@ -350,8 +350,8 @@ its own, and `tests/judge/test_handover.py` reads what it writes.
 ## Comparisons
 
 Four methods, A the yardstick, of {compared.SIZES[0]} and {compared.SIZES[1]:,} rows: all alike, or
-others claim more, claim less, or see the rows less clearly. The true scores are those of {compared.MANY:,} rows. "Take B"
-among methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
+others claim more, claim less, or see the rows less clearly. The true scores are those of
+{compared.MANY:,} rows. "Take B" among methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
 
 | sentence | held against | stated as | told | true |
 |---|---|---|---|---|"""
