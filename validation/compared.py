@@ -141,8 +141,10 @@ CHANGES = {"v": 0.3, "w": 0.5, "x": 0.7, "y": 1.0}
 def told_by_comparisons(tally: Tally) -> None:
     """Who is best, by how much, what may be as good, of changed rows and strangers too, and why."""
     kinds = {"B": howsure.MCDropout(), "C": howsure.Ensemble([learned.network(_nothing())])}
-    for scheme, rows, seed in itertools.product(SCHEMES, SIZES, range(20)):
-        of, random = world(0.15, 0.5), np.random.default_rng([seed, rows, 4])
+    for (number, scheme), rows, seed in itertools.product(enumerate(SCHEMES), SIZES, range(30)):
+        of, random = world(0.15, 0.5), np.random.default_rng([seed, rows, number])
+        for key, times in (("comparisons", 1), ("answers", len(QUESTIONS)), ("changes", len(CHANGES))):
+            tally[key] += [True] * times
         truth = random.integers(of.classes, size=rows)
         said = _said(logits_of(of, truth, scheme, random))
         changed = {
@@ -278,6 +280,7 @@ def told_of_calibrated(tally: Tally) -> None:
     """What is said of a calibrated method under "Why?": held against rows to come."""
     for share, rows, sharp, seed in itertools.product((0.05, 0.2), (300, 1_000), SHARPNESS, range(40)):
         of = world(share, 0.3)
+        tally["calibrations"].append(True)
         given, new = drawn(of, rows, sharp, seed, 5), fresh(of, sharp)
         (mended,), (to_come,) = cross_calibrated(given.said, given.truth, [], [new.said])
         names = {"A": given.said, "A, calibrated": mended}
@@ -297,15 +300,16 @@ def told_of_calibrated(tally: Tally) -> None:
 ALL, POPULATION = "methods that are alike", "200,000 rows"
 FACT, INTERVAL = "fact", "95 % interval"
 FACTS = (
-    ("take", "`Take B: its percentages are truer than those of A`", POPULATION, FACT),
-    ("less true where", "`but less true where rows are 'x'`", POPULATION, FACT),
-    ("truer where", "`But where rows are 'x', B has truer ones`", POPULATION, FACT),
+    ("take", "`Take B: its percentages are truer than those of A`", POPULATION, FACT, "comparisons"),
+    ("less true where", "`but less true where rows are 'x'`", POPULATION, FACT, "comparisons"),
+    ("truer where", "`But where rows are 'x', B has truer ones`", POPULATION, FACT, "comparisons"),
     ("alike when changed", "no `But where rows are 'x'`, of four changes", ALL, FACT),
     (
         "has the best",
         "`B has the truest percentages`, `the best order`, `the most right answers`",
         POPULATION,
         FACT,
+        "answers",
     ),
     ("cannot tell", "`cannot tell who is best`", ALL, FACT),
     ("may be as good", "`may be as good`: the best is first or among them", POPULATION, FACT),
@@ -315,25 +319,38 @@ FACTS = (
         POPULATION,
         INTERVAL,
     ),
-    ("by how much", "`12 % more than A (8 to 16 %)`, `2.1 points above A`", POPULATION, INTERVAL),
-    ("better than", "`Better than A by more than chance: B and C`", POPULATION, FACT),
-    ("gives more when changed", "`B gives 12 % more (8 to 16 %)`, of changed rows", POPULATION, INTERVAL),
+    ("by how much", "`12 % more than A (8 to 16 %)`, `2.1 points above A`", POPULATION, INTERVAL, "answers"),
+    ("better than", "`Better than A by more than chance: B and C`", POPULATION, FACT, "answers"),
+    (
+        "gives more when changed",
+        "`B gives 12 % more (8 to 16 %)`, of changed rows",
+        POPULATION,
+        INTERVAL,
+        "changes",
+    ),
     ("strangers", "`finds the stranger more doubtful in 93 % (90 to 95 %) of cases`", POPULATION, INTERVAL),
     ("strangers may", "`may be as good`, at noticing strangers", POPULATION, FACT),
-    ("too modest", "`B is too modest: it claims 81 % on average and is right on 86 %`", POPULATION, FACT),
-    ("orders better", "`B orders rows better`", POPULATION, FACT),
-    ("truer", "`C has truer percentages`, of an ensemble", POPULATION, FACT),
-    ("right more often", "`and is right more often`", POPULATION, FACT),
+    (
+        "too modest",
+        "`B is too modest: it claims 81 % on average and is right on 86 %`",
+        POPULATION,
+        FACT,
+        "comparisons",
+    ),
+    ("orders better", "`B orders rows better`", POPULATION, FACT, "comparisons"),
+    ("truer", "`C has truer percentages`, of an ensemble", POPULATION, FACT, "comparisons"),
+    ("right more often", "`and is right more often`", POPULATION, FACT, "comparisons"),
     ("why chance", "no `so mends how high they are`", "claims true", FACT),
-    ("why worse", "`Calibration made A worse`", "20,000 rows to come", FACT),
+    ("why worse", "`Calibration made A worse`", "20,000 rows to come", FACT, "calibrations"),
     (
         "why mends",
         "`lowers percentages that claimed too much`, `raises modest percentages`",
         "claims false",
         FACT,
+        "calibrations",
     ),
     ("why order", "`it hardly changes their order`: rank correlation > 0.99", "20,000 rows to come", FACT),
 )
-"""Key of the tally, the sentence, what it is held against, and as what it is stated."""
+"""Key of the tally, the sentence, what it is held against, as what it is stated, and among what it might be told."""
 
 TOLD = (told_by_comparisons, told_of_calibrated)

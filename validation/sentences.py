@@ -351,10 +351,15 @@ its own, and `tests/judge/test_handover.py` reads what it writes.
 
 Four methods, A the yardstick, of {compared.SIZES[0]} and {compared.SIZES[1]:,} rows: all alike, or
 others claim more, claim less, or see the rows less clearly. The true scores are those of
-{compared.MANY:,} rows. "Take B" among methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
+{compared.MANY:,} rows. "Take B"
+among methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
 
-| sentence | held against | stated as | told | true |
-|---|---|---|---|---|"""
+Intervals of differences hold together, so that in all worlds at most 5 % of comparisons say something false.
+Where methods are alike, whatever is told of a difference is false. So how often a told one is true depends on
+how different methods are; the last column is what is promised.
+
+| sentence | held against | stated as | told | true | told falsely |
+|---|---|---|---|---|---|"""
 
 BETWEEN = f"""
 Sentences of a comparison that count (rows that only one method gets right, pairs, costs, `is right on`) are
@@ -379,9 +384,13 @@ well is said of ensembles alone, where it holds."""
 TOLD = (told_of_passes, told_of_labels, told_of_shares, told_of_strangers, told_by_audits)
 
 
-def _line(tally: Tally, key: str, sentence: str, against: str, stated: str) -> str:
+def _line(tally: Tally, key: str, sentence: str, against: str, stated: str, among: str = "") -> str:
     true = f"{100 * float(np.mean(tally[key])):.1f} %" if tally[key] else "–"
-    return f"| {sentence} | {against} | {stated} | {len(tally[key]):,} | {true} |"
+    line = f"| {sentence} | {against} | {stated} | {len(tally[key]):,} | {true} |"
+    if not among:
+        return line
+    wrong = tally[key].count(False)
+    return f"{line} {wrong:,} of {len(tally[among]):,} {among}, {100 * wrong / len(tally[among]):.1f} % |"
 
 
 def main() -> None:
