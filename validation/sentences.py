@@ -335,9 +335,9 @@ well `mc_error` covers on trained networks is in [coverage](coverage.md).
 
 ## Scores, calibration and promises
 
-Rows have known true probabilities, and models claim as much, too much (true logits times
-{judged.SHARPNESS[2]}) or too little (times {judged.SHARPNESS[0]}). Of rows to come everything is reckoned
-with the true probabilities.
+Rows have known true probabilities, and models claim as much, too much or too little: their logits
+are the true ones times {judged.SHARPNESS[2]} or {judged.SHARPNESS[0]}. Of rows to come everything is reckoned
+with the true probabilities. A calibrator of several labels says the same of each label.
 
 | sentence | held against | stated as | told | true |
 |---|---|---|---|---|"""
@@ -349,14 +349,13 @@ its own, and `tests/judge/test_handover.py` reads what it writes.
 
 ## Comparisons
 
-Four methods, A the yardstick, of {compared.SIZES[0]} and {compared.SIZES[1]:,} rows: all alike, or
-others claim more, claim less, or see the rows less clearly. The true scores are those of
-{compared.MANY:,} rows. "Take B"
-among methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
+Four methods, A the yardstick, of {compared.SIZES[0]} and {compared.SIZES[1]:,} rows: all alike, or others
+claim more, claim less, or see the rows less clearly. True scores are those of {compared.MANY:,} rows.
+"Take B" of 2 to 16 methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
 
-Intervals of differences hold together, so that in all worlds at most 5 % of comparisons say something false.
-Where methods are alike, whatever is told of a difference is false. So how often a told one is true depends on
-how different methods are; the last column is what is promised.
+Intervals of differences hold together, so that something false is told of a difference in at most 5 % of
+answers. Where methods are alike, all that is told of a difference is false. So how often what is told is true
+depends on how different methods are; the last column is what is promised.
 
 | sentence | held against | stated as | told | true | told falsely |
 |---|---|---|---|---|---|"""
@@ -384,11 +383,13 @@ well is said of ensembles alone, where it holds."""
 TOLD = (told_of_passes, told_of_labels, told_of_shares, told_of_strangers, told_by_audits)
 
 
-def _line(tally: Tally, key: str, sentence: str, against: str, stated: str, among: str = "") -> str:
+def _line(tally: Tally, key: str, sentence: str, against: str, stated: str, among: str | None = None) -> str:
     true = f"{100 * float(np.mean(tally[key])):.1f} %" if tally[key] else "–"
     line = f"| {sentence} | {against} | {stated} | {len(tally[key]):,} | {true} |"
-    if not among:
+    if among is None:
         return line
+    if not among:
+        return f"{line} – |"
     wrong = tally[key].count(False)
     return f"{line} {wrong:,} of {len(tally[among]):,} {among}, {100 * wrong / len(tally[among]):.1f} % |"
 
@@ -404,8 +405,8 @@ def main() -> None:
     least, mean = (f"{100 * share:.1f} %" for share in coverage_of_shares())
     intervals = "`right for 94.1 % of them (95 % interval 92.5 to 95.4 %)`, 1 to 100 mistakes expected"
     lines += [f"| {intervals} | binomial distribution | {INTERVAL} | exact | {least} to {mean} |"]
-    for heading, facts in ((OF_PROMISES, judged.FACTS), (OF_COMPARISONS, compared.FACTS)):
-        lines += [heading, *(_line(tally, *fact) for fact in facts)]
+    lines += [OF_PROMISES, *(_line(tally, *fact) for fact in judged.FACTS)]
+    lines += [OF_COMPARISONS, *(_line(tally, *fact[:4], "".join(fact[4:])) for fact in compared.FACTS)]
     lines.append(BETWEEN)
     for kind, method, count, reason, told_of in learned.told_by_reasons():
         print(kind, method, count, reason, flush=True)
