@@ -13,6 +13,7 @@ from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from howsure.arguments import check_choice, check_whole
 from howsure.errors import HowsureWarning, InputError
@@ -145,14 +146,21 @@ class Calibrator:
 
     def _temperature_in_words(self) -> str:
         temperature = float(self.parameters["temperature"])
-        margin = 1.96 * float(np.std([each["temperature"] for each in self.replicas], ddof=1))
-        shown = f"(temperature {temperature:.2f} ± {margin:.2f}, where 1 changes nothing)"
+        low, high = self._temperature_interval(temperature)
+        shown = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
         if mistakes_of(self.before) < LEAST_MISTAKES:
             return f"How far to change the model's percentages, these rows cannot say {shown}."
-        if abs(temperature - 1) <= margin:
+        if low <= 1 <= high:
             return f"The model's percentages need no change that these rows could show {shown}."
         much, changed = ("much", "lowered") if temperature > 1 else ("little", "raised")
         return f"The model claimed too {much}, so its highest percentages are {changed} {shown}."
+
+    def _temperature_interval(self, temperature: float) -> tuple[float, float]:
+        """95 % ends, by the spread of its logarithm over replicas: a temperature is a factor."""
+        logs = np.log([each["temperature"] for each in self.replicas])
+        reach = stats.t.ppf(0.975, len(logs) - 1) * np.std(logs, ddof=1)
+        low, high = temperature * np.exp([-reach, reach])
+        return float(low), float(high)
 
     def __repr__(self) -> str:
         made_from = f"{self.rows:,} rows, {len(self.class_names)} classes"
