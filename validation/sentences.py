@@ -353,9 +353,10 @@ Four methods, A the yardstick, of {compared.SIZES[0]} and {compared.SIZES[1]:,} 
 claim more, claim less, or see the rows less clearly. True scores are those of {compared.MANY:,} rows.
 "Take B" of 2 to 16 methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
 
-Intervals of differences hold together, so that something false is told of a difference in at most 5 % of
-answers. Where methods are alike, all that is told of a difference is false. So how often what is told is true
-depends on how different methods are; the last column is what is promised.
+Intervals of differences are made to hold together for all methods in 95 % of answers. Where methods are
+alike, all that is told of a difference is false. So how often what is told is true depends on how different
+methods are; the last column is how often something false is told at all. Of changed rows each set is counted by itself: over four
+sets at once more than 5 % of comparisons of methods that are alike tell of one.
 
 | sentence | held against | stated as | told | true | told falsely |
 |---|---|---|---|---|---|"""
