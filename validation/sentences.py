@@ -356,8 +356,7 @@ claim more, claim less, or see the rows less clearly. True scores are those of {
 Intervals of differences are made to hold together for all methods in 95 % of answers. Where methods are
 alike, all that is told of a difference is false. So how often what is told is true depends on how different
 methods are; the last column is how often something false is told at all.
-Of changed rows each set is counted by itself: over four
-sets at once more than 5 % of comparisons of methods that are alike tell of one.
+Those of changed rows hold together over all changes.
 
 | sentence | held against | stated as | told | true | told falsely |
 |---|---|---|---|---|---|"""

@@ -107,7 +107,8 @@ class Comparison:
         """Paired difference of one score, the first method less the other, row by row.
 
         The intervals of all pairs hold together in 95 % of cases, so the best may be picked from the same
-        rows that compare it; likewise those of all methods beside the yardstick, which are fewer.
+        rows that compare it; likewise those of all methods beside the yardstick, which are fewer. Those of
+        changed rows hold together over all changes (Bonferroni), as what is told is picked from all of them.
 
         Raises:
             InputError: As from `score`.
@@ -124,7 +125,10 @@ class Comparison:
             pairs = [*combinations(range(len(rivals)), 2)]
             among = pairs[: len(rivals) - 1] if beside_yardstick else pairs
             known = [pair for pair in among if np.isfinite(added[list(pair)]).all()]
-            self._reaches[key] = simultaneous_reach(np.nan_to_num(added), known) if known else np.nan
+            changes = len(self.sets) - 1 if rows in self.sets[1:] else 1
+            self._reaches[key] = (
+                simultaneous_reach(np.nan_to_num(added), known, 1 - 0.05 / changes) if known else np.nan
+            )
         return self._reaches[key]
 
     @cached_property

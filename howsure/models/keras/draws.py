@@ -150,8 +150,8 @@ class Recording(Still):
     @contextlib.contextmanager
     def undone_by_errors(self) -> Iterator[None]:
         """What is noted in this scope is forgotten where it ends in an error."""
-        names = ("sites", "leading", "on_path", "left", "with_numbers", "_calls", "_drawn")
-        before = {name: copy.copy(getattr(self, name)) for name in names}
+        noted = {name: each for name, each in vars(self).items() if isinstance(each, (list, set, Counter))}
+        before = {name: copy.copy(each) for name, each in noted.items()}
         try:
             yield
         except Exception:
