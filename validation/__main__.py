@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -321,17 +322,29 @@ def page(found: dict[str, dict[str, Any]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def main() -> None:
-    """Look at the networks asked for, keeping figures and page after each."""
-    names = sys.argv[1:] or NETWORKS
-    found = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    for name in names:
-        found[name] = compare(name)
-        found = {each: found[each] for each in NETWORKS if each in found}
-        FIGURES.write_text(json.dumps(found, indent=1) + "\n")
-        PAGE.write_text(page(found))
-    print(PAGE.read_text())
+def look_at(
+    known: Iterable[str],
+    look: Callable[[str], dict[str, Any]],
+    figures: Path,
+    page: tuple[Path, Callable[[dict[str, Any]], str]],
+) -> None:
+    """Look at the networks named on the command line, or at all, keeping figures and page after each.
+
+    Args:
+        known: Names of all, in the order of the page.
+        look: What is found of one.
+        figures: Where that is kept.
+        page: Where the page is, and what makes its text.
+    """
+    order = list(known)
+    found = json.loads(figures.read_text()) if figures.exists() else {}
+    for name in sys.argv[1:] or order:
+        found[name] = look(name)
+        found = {each: found[each] for each in order if each in found}
+        figures.write_text(json.dumps(found, indent=1) + "\n")
+        page[0].write_text(page[1](found))
+    print(page[0].read_text())
 
 
 if __name__ == "__main__":
-    main()
+    look_at(NETWORKS, compare, FIGURES, (PAGE, page))

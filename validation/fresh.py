@@ -9,7 +9,6 @@ trained once, on its own few digits and with its own seed, and looked at as `pyt
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from keras import layers, ops
 import howsure
 from benchmarks.networks import images
 from howsure.demo import question
-from validation.__main__ import ENTROPIES, LONG_FLAT, TOP, choose, errors_of, reference_for
+from validation.__main__ import ENTROPIES, LONG_FLAT, TOP, choose, errors_of, look_at, reference_for
 
 SEEDS = range(300, 310)
 ROWS = 80
@@ -233,17 +232,6 @@ def _of(found: dict[str, dict[str, Any]], what: str, key: str) -> list[float]:
     return [kind[what][key] for network in found.values() for kind in network["errors"].values()]
 
 
-def main() -> None:
-    """Look at the networks asked for, keeping figures and page after each."""
-    names = [name for name in NETWORKS if not sys.argv[1:] or name in sys.argv[1:]]
-    found = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    for name in names:
-        found[name] = look(name, seed=1 + list(NETWORKS).index(name))
-        found = {each: found[each] for each in NETWORKS if each in found}
-        FIGURES.write_text(json.dumps(found, indent=1) + "\n")
-        PAGE.write_text(page(found))
-    print(PAGE.read_text())
-
-
 if __name__ == "__main__":
-    main()
+    seeds = {name: number for number, name in enumerate(NETWORKS, start=1)}
+    look_at(NETWORKS, lambda name: look(name, seeds[name]), FIGURES, (PAGE, page))

@@ -21,26 +21,21 @@ class DropPath(layers.Layer):
         """Keep a row, or drop it."""
         if not training:
             return x
-        shape = (ops.shape(x)[0],) + (1,) * (len(x.shape) - 1)
+        shape = (self.draws_for(x),) + (1,) * (len(x.shape) - 1)
         kept = ops.floor(1 - self.rate + keras.random.uniform(shape, seed=self.seed_generator))
         return x / (1 - self.rate) * kept
 
+    def draws_for(self, x: Any) -> Any:
+        """How many draws there are: one for every row."""
+        return ops.shape(x)[0]
 
-class DropPathOfABatch(layers.Layer):
+
+class DropPathOfABatch(DropPath):
     """Stochastic depth with one draw for all rows of a batch."""
 
-    def __init__(self, rate: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.seed_generator = keras.random.SeedGenerator()
-
-    def call(self, x: Any, training: bool | None = None) -> Any:
-        """Keep all rows, or drop them."""
-        if not training:
-            return x
-        shape = (1,) * len(x.shape)
-        kept = ops.floor(1 - self.rate + keras.random.uniform(shape, seed=self.seed_generator))
-        return x / (1 - self.rate) * kept
+    def draws_for(self, x: Any) -> Any:
+        """One."""
+        return 1
 
 
 class AlwaysDropPath(DropPath):

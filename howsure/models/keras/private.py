@@ -189,9 +189,10 @@ def random_function(name: str) -> Callable[..., Any]:
 
 def is_initialising() -> bool:
     """Whether who draws is an initializer of weights, as of a layer that is built when it is called (3.0)."""
+    initializers = inspect.getfile(keras.initializers.RandomNormal)
     frame = inspect.currentframe()
     while frame is not None:
-        if frame.f_code.co_filename == inspect.getfile(keras.initializers.RandomNormal):
+        if frame.f_code.co_filename == initializers:
             return True
         frame = frame.f_back
     return False

@@ -103,7 +103,9 @@ def switched(draws: Draws, never_in_training: Sequence[Layer] = ()) -> Iterator[
         token = _active.set(draws)
         calls = {cls: _asking(vars(cls)["call"]) for cls in _SWITCHED}
         calls |= {cls: _by_what_it_learned(vars(cls)["call"]) for cls in _KEEPING_STATISTICS}
-        functions = {name: _drawing(name) for name in ("dropout", "shuffle", *NUMBERS)}
+        functions = {
+            name: _drawing(name, private.random_function(name)) for name in ("dropout", "shuffle", *NUMBERS)
+        }
         try:
             with (
                 private.class_calls_replaced(calls),
@@ -150,6 +152,10 @@ def as_in_predicting(call: Callable[..., Any]) -> Callable[..., Any]:
     return told
 
 
+# On PyTorch every call of a model switches anew, so what is called instead is made once.
+
+
+@functools.cache
 def _asking(original: Any) -> Any:
     @functools.wraps(original)
     def call(self: Layer, inputs: Tensor, training: Any = False) -> Tensor:
@@ -161,6 +167,7 @@ def _asking(original: Any) -> Any:
     return call
 
 
+@functools.cache
 def _by_what_it_learned(original: Any) -> Any:
     @functools.wraps(original)
     def call(self: Layer, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -171,8 +178,8 @@ def _by_what_it_learned(original: Any) -> Any:
     return call
 
 
-def _drawing(name: str) -> Callable[..., Tensor]:
-    original = private.random_function(name)
+@functools.cache
+def _drawing(name: str, original: Callable[..., Tensor]) -> Callable[..., Tensor]:
     signature = inspect.signature(original)
 
     @functools.wraps(original)
