@@ -117,7 +117,7 @@ class Recording(Still):
     Attributes:
         sites: Those for which masks can be given, in order.
         leading: For each site the first side of what it draws for, or None for a layer of Keras's own.
-        stack: The layers whose calls are under way, outermost first; whoever watches them keeps it.
+        stack: The layers whose calls are under way, outermost first.
         on_path: Identities of all layers in whose calls a site was drawn.
         left: What was drawn and no masks can be given for: the layer, and what in words.
         with_numbers: Identities of all layers in whose calls numbers were drawn to be made something of.

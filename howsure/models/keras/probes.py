@@ -23,6 +23,11 @@ CALLS = 8
 """Calls of a layer that are compared to see whether it draws; two calls of a small one may well agree."""
 
 
+ROUNDING = 1e-5
+"""Share of the largest output within which two calls in float32 are the same, whose own rounding is 6e-8 for
+each of the operations on the way."""
+
+
 def is_keras(layer_class: type) -> bool:
     """Whether a class is Keras's own."""
     return layer_class.__module__.startswith("keras.")
@@ -68,7 +73,7 @@ def does_more_in_training(layer: Layer, arguments: Arguments, never_in_training:
         never_in_training: Layers below it that are called as in predicting, whatever they are told.
     """
     trained, predicted = _outputs(layer, arguments, [True, False], Middle(), never_in_training)
-    return not _same(trained, predicted, rounding=1e-5)
+    return not _same(trained, predicted, ROUNDING)
 
 
 def line_of_own_draw(layer: Layer, arguments: Arguments) -> str | None:
