@@ -248,7 +248,7 @@ def _told_of_ranks(tally: Tally, text: str, name: str, better: int, true: Truths
 def _gap(word: str, name: str, one: Mapping[str, float], other: Mapping[str, float]) -> float:
     """What is between two methods, in the unit that is told."""
     if name != "nll":
-        return 100 * abs(one[name] - other[name])
+        return 100 * (one[name] - other[name]) * (1 if word == "above" else -1)
     factor = float(np.exp(other["nll"] - one["nll"]))
     return factor if word == "times as much as" else 100 * (factor - 1)
 
@@ -326,7 +326,7 @@ FACTS = (
         POPULATION,
         INTERVAL,
     ),
-    ("by how much", "`12 % more than A (8 to 16 %)`, `2.1 points above A`", POPULATION, INTERVAL, "answers"),
+    ("by how much", "`12 % more than A (8 to 16 %)`, `2.1 points above A`, or chance", POPULATION, INTERVAL),
     ("better than", "`Better than A by more than chance: B and C`", POPULATION, FACT, "answers"),
     (
         "gives more when changed",

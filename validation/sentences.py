@@ -354,7 +354,7 @@ claim more, claim less, or see the rows less clearly. True scores are those of {
 "Take B" of 2 to 16 methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
 
 Intervals of differences are made to hold together for all methods in 95 % of answers. Where methods are
-alike, all that is told of a difference is false. So how often what is told is true depends on how different
+alike, whatever is called better is called so falsely. So how often that is true depends on how different
 methods are; the last column is how often something false is told at all.
 Those of changed rows hold together over all changes.
 

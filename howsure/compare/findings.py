@@ -1,7 +1,7 @@
 """A `Comparison` as sentences: which method is better here, by how much, whether the rows can tell, and why.
 
 Every sentence follows from paired intervals, which hold together for all pairs of methods. Where one holds 0,
-or is not known, no difference is claimed: a method "may be as good", or the rows "cannot tell".
+or is not known, nothing is called better: a method "may be as good", or the rows "cannot tell".
 """
 
 from __future__ import annotations
@@ -301,26 +301,35 @@ def _ranked(comparison: Comparison, name: str) -> str:
         return f"{upper(rows)} cannot tell: all are equal, and {each}."
     others = [the(comparison, method) for method in ranking.tied if method not in (ranking.best, yardstick)]
     surely = better(comparison, name)
+    ahead = _ahead(comparison, ranking.best, yardstick, name)
     if len(ranking.tied) == len(comparison.methods):
         said = (
-            f"{upper(rows)} cannot tell who is best. {first} comes first: {does}. But each of the others "
-            "may be as good."
+            f"{upper(rows)} cannot tell who is best. {first} comes first: {does}{ahead}. But each of the "
+            "others may be as good."
         )
         return _joined(
             said,
             _better_than(comparison, yardstick, surely),
             _few(comparison) if name != "accuracy" else "",
         )
-    said = f"{first} {'comes first' if len(ranking.tied) > 1 else f'has {WORDINGS[name].has}'}: {does}"
-    if ranking.best == yardstick:
-        return _joined(f"{said}.", _as_good(others))
-    if yardstick in ranking.tied:
-        its = _value(comparison, yardstick, name)
-        said += f". But {the(comparison, yardstick)} may be as good, with {its}{_so_may(others)}."
-        return _joined(said, _better_than(comparison, yardstick, surely))
-    gap = comparison.difference(ranking.best, yardstick, name)
-    said += f", {_gap(gap, name, the(comparison, yardstick))}."
-    return _joined(said, _as_good(others))
+    comes = "comes first" if len(ranking.tied) > 1 else f"has {WORDINGS[name].has}"
+    said = f"{first} {comes}: {does}{ahead}."
+    if yardstick not in ranking.tied or ranking.best == yardstick:
+        return _joined(said, _as_good(others))
+    its = f"But {the(comparison, yardstick)} may be as good{_so_may(others)}."
+    return _joined(said, its, _better_than(comparison, yardstick, surely))
+
+
+def _ahead(comparison: Comparison, best: str, yardstick: str, name: str) -> str:
+    """How far the best lies from the yardstick, whether that may be chance or not.
+
+    Were it told only where its interval excludes 0, fewer than 95 % of those told would hold the truth
+    (Benjamini & Yekutieli 2005, False discovery rate-adjusted multiple confidence intervals).
+    """
+    gap = comparison.difference(best, yardstick, name)
+    if best == yardstick or not gap.value or not np.isfinite(gap.low):
+        return ""
+    return f", {_gap(gap, name, the(comparison, yardstick))}"
 
 
 def _does(comparison: Comparison, method: str, name: str, it: str = "it") -> str:
@@ -450,8 +459,9 @@ def _gap(gap: Score, name: str, than: str = "") -> str:
             value, interval = in_numbers(factor)
             said, word = f"{value} times as much", "as"
         return _with_interval(_joined(said, f"{word} {than}" if than else ""), interval)
-    ends = sorted(100 * abs(end) for end in (gap.low, gap.high))
-    value, interval = in_numbers(Score(100 * abs(gap.value), *ends))
+    sign = 100 if name in HIGHER_IS_BETTER else -100
+    low, high = sorted((sign * gap.low, sign * gap.high))
+    value, interval = in_numbers(Score(sign * gap.value, low, high))
     return _with_interval(f"{value}\u00a0points {WORDINGS[name].beside} {than}", interval)
 
 
