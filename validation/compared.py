@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -136,6 +137,9 @@ UNLIKE = 30
 SIZES = (300, 1_000)
 """Rows of a comparison."""
 
+UNALIKE = "{}, where methods differ"
+"""Key of the same, in a tally of comparisons whose methods are not alike."""
+
 NAMES = "ABCD"
 CHANGES = {"v": 0.3, "w": 0.5, "x": 0.7, "y": 1.0}
 """As many changed sets of rows as `howsure.shifts.STANDARD` has, and by how much they are blurred."""
@@ -147,9 +151,10 @@ def told_by_comparisons(tally: Tally) -> None:
     for (number, scheme), rows, seed in itertools.product(enumerate(SCHEMES), SIZES, range(100)):
         if scheme != ALIKE and seed >= UNLIKE:
             continue
+        here: Tally = defaultdict(list)
         of, random = world(0.15, 0.5), np.random.default_rng([seed, rows, number])
         for key, times in (("comparisons", 1), ("answers", len(QUESTIONS)), ("changes", len(CHANGES))):
-            tally[key] += [True] * times
+            here[key] += [True] * times
         truth = random.integers(of.classes, size=rows)
         said = _said(logits_of(of, truth, scheme, random))
         changed = {
@@ -162,14 +167,17 @@ def told_by_comparisons(tally: Tally) -> None:
             rows_of: dict(zip(NAMES, (true_scores(of, kind.blurred(more)) for kind in scheme), strict=True))
             for rows_of, more in {AS_THEY_ARE: 0.0, **CHANGES}.items()
         }
-        _told_first(tally, comparison, true, scheme == ALIKE)
+        _told_first(here, comparison, true, scheme == ALIKE)
         for name, question, better in QUESTIONS:
             _told_of_ranks(
-                tally, _answer(comparison, question), name, better, true[AS_THEY_ARE], scheme == ALIKE
+                here, _answer(comparison, question), name, better, true[AS_THEY_ARE], scheme == ALIKE
             )
-        _told_of_changes(tally, comparison, true)
-        _told_of_strangers(tally, _answer(comparison, "Who notices 'strangers'?"), true[AS_THEY_ARE])
-        _told_by_methods(tally, _answer(comparison, "Why?"), true[AS_THEY_ARE])
+        _told_of_changes(here, comparison, true)
+        _told_of_strangers(here, _answer(comparison, "Who notices 'strangers'?"), true[AS_THEY_ARE])
+        _told_by_methods(here, _answer(comparison, "Why?"), true[AS_THEY_ARE])
+        for key, told in here.items():
+            tally[key] += told
+            tally[UNALIKE.format(key)] += told if scheme != ALIKE else []
 
 
 def _nothing() -> list[Floats]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -354,12 +355,13 @@ claim more, claim less, or see the rows less clearly. True scores are those of {
 "Take B" of 2 to 16 methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
 
 Intervals of differences are made to hold together for all methods in 95 % of answers. Where methods are
-alike, whatever is called better is called so falsely. So how often that is true depends on how different
-methods are; the last column is how often something false is told at all.
+alike, whatever is called better is called so falsely. So how often that is true depends on how many are
+alike: it is counted over all comparisons, then over those whose methods differ. The last column is how often
+something false is told at all.
 Those of changed rows hold together over all changes.
 
-| sentence | held against | stated as | told | true | told falsely |
-|---|---|---|---|---|---|"""
+| sentence | held against | stated as | told | true | true where methods differ | told falsely |
+|---|---|---|---|---|---|---|"""
 
 BETWEEN = f"""
 Sentences of a comparison that count (rows that only one method gets right, pairs, costs, `is right on`) are
@@ -384,11 +386,15 @@ well is said of ensembles alone, where it holds."""
 TOLD = (told_of_passes, told_of_labels, told_of_shares, told_of_strangers, told_by_audits)
 
 
+def _share(told: Sequence[bool]) -> str:
+    return f"{100 * float(np.mean(told)):.1f} %" if told else "–"
+
+
 def _line(tally: Tally, key: str, sentence: str, against: str, stated: str, among: str | None = None) -> str:
-    true = f"{100 * float(np.mean(tally[key])):.1f} %" if tally[key] else "–"
-    line = f"| {sentence} | {against} | {stated} | {len(tally[key]):,} | {true} |"
+    line = f"| {sentence} | {against} | {stated} | {len(tally[key]):,} | {_share(tally[key])} |"
     if among is None:
         return line
+    line += f" {_share(tally[compared.UNALIKE.format(key)])} |"
     if not among:
         return f"{line} – |"
     wrong = tally[key].count(False)
