@@ -68,6 +68,27 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
     return kept
 
 
+def check_order(labels: Any, ids: NDArray[Any] | None) -> None:
+    """Raise an `InputError` where labels have an index that holds the ids of the rows in another order.
+
+    They count by position. With any other index they may well be in the order of the rows.
+    """
+    index: Any = getattr(labels, "index", None)
+    if ids is None or not hasattr(index, "tolist") or len(index) != len(ids):
+        return
+    named = [str(each) for each in index.tolist()]
+    wanted = [str(each) for each in ids.tolist()]
+    if named != wanted and sorted(named) == sorted(wanted):
+        first = next(row for row, (one, other) in enumerate(zip(named, wanted, strict=True)) if one != other)
+        raise InputError(
+            "The labels have the rows' ids as their index, and these are in another order",
+            expected=f"'{wanted[first]}' in row {first}, as in `certainty.ids`",
+            received=f"'{named[first]}'",
+            mend="Bring them into that order, `labels.loc[certainty.ids]`; or give `labels.to_numpy()`, if "
+            "they are in it whatever the index says",
+        )
+
+
 def _is_text(value: object) -> bool:
     """Whether it is a text that UTF-8, and so a table, can hold."""
     if not isinstance(value, str):

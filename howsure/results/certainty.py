@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_floats, check_share, check_whole
-from howsure.data.ids import ID
+from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_labels
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
@@ -381,16 +381,25 @@ class Certainty(Result[Row]):
         order = self.most_undecided()
         return np.asarray(order[self.verdict[order] == verdicts.COIN_FLIP])
 
-    def with_truth(self, labels: ArrayLike) -> Certainty:
+    def with_truth(self, labels: Any) -> Certainty:
         """The same with true classes beside it.
 
         Args:
-            labels: (N,) class numbers in [0, K).
+            labels: (N,) class numbers in [0, K), or class names, or booleans where K = 2; or (N, K) one-hot.
 
         Raises:
-            InputError: Wrong length, not whole numbers, or out of range.
+            InputError: Wrong length, unknown names, out of range, or not one class for each row.
         """
-        return replace(self, truth=check_labels(labels, len(self), self.probabilities.shape[-1]))
+        return replace(self, truth=self.numbered(labels))
+
+    def numbered(self, labels: Any) -> Integers:
+        """(N,) class number of true classes that are given as for `with_truth`.
+
+        Raises:
+            InputError: As there, and where a series is indexed by the ids of these rows in another order.
+        """
+        check_order(labels, self.ids)
+        return check_labels(labels, len(self), len(self.class_names), self.class_names)
 
     def with_familiarity(self, familiarity: ArrayLike, share: float = 0.01) -> Certainty:
         """The same with how familiar each row is, from which `unfamiliar` and the reason follow.

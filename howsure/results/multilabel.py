@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from howsure.arguments import check_whole
-from howsure.data.ids import ID
+from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_yes_or_no
 from howsure.data.rows import quoted
 from howsure.errors import InputError
@@ -381,16 +381,25 @@ class MultilabelCertainty(Result[MultilabelRow]):
         flips = self.verdict[position, label] == verdicts.COIN_FLIP
         return position[flips], label[flips]
 
-    def with_truth(self, labels: ArrayLike) -> MultilabelCertainty:
+    def with_truth(self, labels: Any) -> MultilabelCertainty:
         """The same with which labels hold beside it.
 
         Args:
-            labels: (N, K) booleans, or 0 and 1.
+            labels: (N, K) booleans, or 0 and 1; or for each row a list of the names of the labels that hold.
 
         Raises:
-            InputError: Another shape, or other values.
+            InputError: Another shape, other values, or unknown names.
         """
-        return replace(self, truth=check_yes_or_no(labels, *self.probabilities.shape))
+        return replace(self, truth=self.numbered(labels))
+
+    def numbered(self, labels: Any) -> Booleans:
+        """(N, K) yes or no, which labels hold, given as for `with_truth`.
+
+        Raises:
+            InputError: As there, and where a series is indexed by the ids of these rows in another order.
+        """
+        check_order(labels, self.ids)
+        return check_yes_or_no(labels, len(self), len(self.label_names), self.label_names)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{np.sum(self.verdict == word)} {word}" for word in verdicts.VERDICTS)
