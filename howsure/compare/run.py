@@ -282,7 +282,7 @@ def compare(
     empty = [name for name in strangers if not rows[name]]
     if empty:
         raise InputError(f"There are no rows from outside in '{empty[0]}'", expected="at least 1")
-    truth = check_labels(labels, rows[AS_THEY_ARE], probe.probabilities.shape[-1])
+    truth = check_labels(labels, rows[AS_THEY_ARE], probe.probabilities.shape[-1], probe.class_names)
     wrong = [name for name in sets if rows[name] != len(truth)]
     if wrong:
         raise InputError(

@@ -1,43 +1,72 @@
-"""True classes and class names: the shared checks."""
+"""True classes and class names, in all the forms in which people have them."""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from howsure.arguments import as_array
-from howsure.data.rows import check_unmasked, in_rows
+from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.errors import InputError
 from howsure.words import is_printable
 
 Integers = NDArray[np.int64]
 
+_WHOLE = (int, np.integer)
+_TRUE_FIRST = (("true", "false"), ("yes", "no"))
+"""Names of two classes of which the first is True."""
 
-def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
-    """True classes as (rows,) whole numbers in [0, classes), or an `InputError` that says what is wrong."""
+
+def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | None = None) -> Integers:
+    """True classes as (rows,) class numbers, however they are given.
+
+    Args:
+        labels: One for each row: a class number, a class name, or True and False where there are two classes,
+            True being the second; or (rows, classes) one-hot. A series counts by position. The columns of a
+            one-hot data frame are class names, in any order.
+        rows: How many there are.
+        classes: K.
+        names: K names, where words may be given.
+
+    Raises:
+        InputError: Missing, out of range, unknown, or not one class for each row; names the rows.
+
+    Example:
+        >>> check_labels(["dog", "cat"], 2, 2, ("cat", "dog")).tolist()
+        [1, 0]
+    """
     check_unmasked(labels, "The labels")
-    given = as_array(labels, "The labels")
+    given = _plain(as_array(_by_name(labels, classes, names, "class"), "The labels"))
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
+    if given.shape == (rows, classes):
+        return _from_one_hot(given)
     if given.shape != (rows,):
         raise InputError(
             "The labels do not fit the rows",
-            expected=f"{rows} labels, one class number per row",
+            expected=f"{rows} labels, one for each row, or one-hot rows of {classes}",
             received=f"an array of shape {given.shape}",
-            mend="From one-hot labels take `numpy.argmax(y, axis=1)`" if given.ndim == 2 else None,
         )
+    if not rows:
+        return np.empty(0, dtype=np.int64)
     unknown = _missing(given)
     if len(unknown):
         raise InputError(
             f"Labels are missing {in_rows(len(unknown), unknown[:5].tolist())}",
-            expected=f"whole numbers from 0 to {classes - 1}",
+            expected=f"whole numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
             received=repr(given.tolist()[unknown[0]]),
             mend="Leave those rows out",
         )
+    if given.dtype.kind == "O" and all(isinstance(label, str) for label in given):
+        return _numbered(given.tolist(), names)
+    if given.dtype == bool:
+        return _from_booleans(given, classes, names)
     whole = None
     if given.dtype.kind in "iuf" and np.all(np.isfinite(given)):
         with np.errstate(invalid="ignore"):  # too large for a whole number, and so unequal below
@@ -45,23 +74,48 @@ def check_labels(labels: ArrayLike, rows: int, classes: int) -> Integers:
     if whole is None or not np.array_equal(whole, given):
         raise InputError(
             "The labels are not class numbers",
-            expected=f"whole numbers from 0 to {classes - 1}",
+            expected=f"whole numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
             received=f"dtype {given.dtype}, for example {given[:3].tolist()}",
         )
     wrong = np.flatnonzero((whole < 0) | (whole >= classes))
     if len(wrong):
+        is_name = names is not None and str(whole[wrong[0]]) in names
         raise InputError(
             f"Labels are out of range {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"class numbers from 0 to {classes - 1}, as the model has {classes} outputs",
             received=int(whole[wrong[0]]),
+            mend="If these are class names, give them as texts" if is_name else None,
         )
     return whole
 
 
-def check_yes_or_no(labels: ArrayLike, rows: int, count: int) -> NDArray[np.bool_]:
-    """Which labels hold as (rows, count) booleans, or an `InputError` that says what is wrong."""
+def check_yes_or_no(
+    labels: Any, rows: int, count: int, names: Sequence[str] | None = None
+) -> NDArray[np.bool_]:
+    """Which labels hold as (rows, count) booleans, however that is given.
+
+    Args:
+        labels: (rows, count) booleans, or 0 and 1; or for each row a list of the names of those that hold.
+            The columns of a data frame are names, in any order.
+        rows: How many there are.
+        count: How many labels.
+        names: Their names, where words may be given.
+
+    Raises:
+        InputError: Another shape, other values, or unknown names.
+    """
     check_unmasked(labels, "The labels")
-    given = as_array(labels, "The labels")
+    listed = _lists_of_names(labels)
+    if listed is not None:
+        _check_as_many(listed, rows)
+        found = np.zeros((rows, count), dtype=bool)
+        lengths = [len(row) for row in listed]
+        flat = [name for row in listed for name in row]
+        found[
+            np.repeat(np.arange(rows), lengths), _numbered(flat, names, np.repeat(range(rows), lengths))
+        ] = 1
+        return found
+    given = _plain(as_array(_by_name(labels, count, names, "label"), "The labels"))
     if given.shape != (rows, count):
         raise InputError(
             "The labels do not fit the rows",
@@ -75,6 +129,139 @@ def check_yes_or_no(labels: ArrayLike, rows: int, count: int) -> NDArray[np.bool
             received=f"dtype {given.dtype}, for example {given[:1].tolist()}",
         )
     return given.astype(bool)
+
+
+# --- labels in other forms ------------------------------------------------------------------------
+
+
+def _plain(labels: NDArray[Any]) -> NDArray[Any]:
+    """Python objects that are all numbers or booleans as such, and texts of numpy, or bytes, as objects."""
+    if labels.dtype.kind in "UT":
+        return labels.astype(object)
+    if labels.dtype.kind == "S" or (labels.size and all(isinstance(label, bytes) for label in labels.flat)):
+        return np.char.decode(labels.astype("S"), "utf-8", "replace").astype(object)
+    if labels.dtype.kind == "O" and labels.size:
+        kinds = {bool if isinstance(label, np.bool_) else type(label) for label in labels.flat}
+        if kinds == {bool} or (bool not in kinds and all(issubclass(kind, _WHOLE) for kind in kinds)):
+            with contextlib.suppress(OverflowError):
+                return labels.astype(bool if kinds == {bool} else np.int64)
+    return labels
+
+
+def _by_name(labels: Any, count: int, names: Sequence[str] | None, one: str) -> Any:
+    """The columns of a data frame of several in the order of the names; all else as it is."""
+    if not (hasattr(labels, "columns") and hasattr(labels, "shape") and labels.shape[1:] == (count,)):
+        return labels
+    columns = [str(column) for column in labels.columns]
+    wanted = [str(number) for number in range(count)] if names is None else list(names)
+    if count > 1 and sorted(columns) != sorted(wanted):
+        known = f"the {one} names, {quoted(wanted)}"
+        raise InputError(
+            f"The columns of the labels are not the {one} names",
+            expected=f"one column for each of {known}",
+            received=quoted(columns),
+            mend=f"Name them so, or give `labels.to_numpy()`, in the order of the {one} names",
+        )
+    order = [columns.index(name) for name in wanted] if count > 1 else [0]
+    return np.asarray(labels)[:, order]
+
+
+def _check_as_many(labels: Sequence[object], rows: int) -> None:
+    if len(labels) != rows:
+        raise InputError(
+            "The labels do not fit the rows",
+            expected=f"{rows} lists of names, one for each row",
+            received=len(labels),
+        )
+
+
+def _from_one_hot(rows: NDArray[Any]) -> Integers:
+    """Class numbers from rows of which one value is 1 and the others 0."""
+    kind = rows.dtype.kind
+    fits = np.array([kind in "biuf"] * len(rows))
+    if kind in "biuf":
+        fits = ((rows == 0) | (rows == 1)).all(axis=1) & (np.count_nonzero(rows, axis=1) == 1)
+    wrong = np.flatnonzero(~fits)
+    if len(wrong):
+        raise InputError(
+            f"The one-hot labels do not say one class {in_rows(len(wrong), wrong[:5].tolist())}",
+            expected=f"a single 1 among {rows.shape[1]} values, and 0 for the others",
+            received=f"{rows[wrong[0]].tolist()[:12]} in row {wrong[0]}",
+            mend="Leave those rows out, or say which class it is",
+        )
+    return np.asarray(np.argmax(rows, axis=1), dtype=np.int64)
+
+
+def _from_booleans(labels: NDArray[Any], classes: int, names: Sequence[str] | None) -> Integers:
+    """True is the second of two classes, unless their names say the contrary."""
+    if classes != 2:
+        raise InputError(
+            "The labels are True and False, which is for two classes",
+            expected=f"class numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
+            received=f"{classes} classes",
+        )
+    turned = names is not None and tuple(name.lower() for name in names) in _TRUE_FIRST
+    return np.asarray(labels != turned, dtype=np.int64)
+
+
+def _numbered(
+    labels: Sequence[str], names: Sequence[str] | None, rows: Sequence[int] | NDArray[Any] | None = None
+) -> Integers:
+    """The numbers of names, or an `InputError` that lists the nearest of those there are.
+
+    Args:
+        labels: Names.
+        names: Those there are, in order, or None where that is not known.
+        rows: The row of each of `labels`, or None where each has its own.
+    """
+    if names is None:
+        raise InputError(
+            "The labels are words, and the class names are not known here",
+            expected="class numbers, or `class_names`",
+            received=ascii(labels[0]) if labels else "no labels",
+        )
+    number = {name: k for k, name in enumerate(names)}
+    unknown = [place for place, label in enumerate(labels) if label not in number]
+    if unknown:
+        where = unknown if rows is None else [int(rows[place]) for place in unknown]
+        word = labels[unknown[0]]
+        raise InputError(
+            f"Labels are not among the names, {in_rows(len(where), where[:5])}",
+            expected=f"one of {quoted(names)}",
+            received=ascii(word)[:100],
+            mend=_nearest(word, names),
+        )
+    return np.array([number[label] for label in labels], dtype=np.int64)
+
+
+def _nearest(word: str, names: Sequence[str]) -> str:
+    """What may have been meant by a name that is none."""
+    if all(name.isdecimal() for name in names):
+        return "Name the classes in the order of the model's outputs: `class_names=[…]`"
+    if word.strip().isdecimal():
+        return "If these are class numbers, give them as numbers"
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(word.strip().lower(), lower, n=3)
+    if near:
+        return f"Did you mean {' or '.join(repr(lower[name]) for name in near)}?"
+    return "Give the names that the model was assessed with, or name the classes: `class_names=[…]`"
+
+
+def _lists_of_names(labels: Any) -> list[Sequence[str]] | None:
+    """For each row a list of names, or None where that is not what is given."""
+    if isinstance(labels, np.ndarray) and labels.dtype != object:
+        return None
+    is_list = isinstance(labels, (list, tuple)) or len(getattr(labels, "shape", ())) == 1
+    if not is_list:
+        return None
+    listed = list(labels)
+    collections = (list, tuple, set, frozenset)
+    if not all(isinstance(row, collections) and all(isinstance(name, str) for name in row) for row in listed):
+        return None
+    return [list(row) for row in listed]
+
+
+# --- class names ----------------------------------------------------------------------------------
 
 
 def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, ...]:

@@ -240,8 +240,8 @@ def evaluate(
 
     Args:
         certainty: Of N ≥ 2 rows; of whatever method.
-        labels: (N,) true classes, or (N, K) yes or no for a `MultilabelCertainty`; None takes
-            `certainty.truth`.
+        labels: (N,) true classes, or (N, K) yes or no for a `MultilabelCertainty`, in any form that
+            `with_truth` takes; None takes `certainty.truth`.
         outside: Rows of the same method and classes that are of no class: from outside the distribution. Not
             for a `MultilabelCertainty`, where a row may well have none of the labels.
         seed: Of the draws of chance behind the intervals of `ece` and `classwise_ece`.

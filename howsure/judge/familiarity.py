@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.stats import beta
 
 from howsure.arguments import check_choice, check_share
-from howsure.data.labels import check_labels
+from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge.familiarity_scores import FITS, SCORES, Fitted
 from howsure.models.features import Features
@@ -92,7 +94,13 @@ class Familiarity:
 
 
 def familiarity(
-    train: Features, labels: ArrayLike, held_out: Features, *, score: str = "density", share: float = 0.01
+    train: Features,
+    labels: Any,
+    held_out: Features,
+    *,
+    score: str = "density",
+    share: float = 0.01,
+    class_names: Sequence[str] | None = None,
 ) -> Familiarity:
     """Learn which rows are familiar to a model.
 
@@ -115,12 +123,13 @@ def familiarity(
 
     Args:
         train: Of rows that the model was trained on; a few thousand do.
-        labels: (N,) their true classes, in [0, K), or 0 and 1 for one sigmoid; two rows or more of each class
-            for `density` and `mahalanobis`.
+        labels: (N,) their true classes, in [0, K), or 0 and 1 for one sigmoid; or as names, or one-hot. Two
+            rows or more of each class for `density` and `mahalanobis`.
         held_out: Of M rows like those to come that the model was not trained on; M ≥ 1 / share − 1, which is
             99 for 0.01.
         score: Which one; `density` needs the most rows.
         share: In (0, 1).
+        class_names: K names in the order of the outputs, where labels are names.
 
     Raises:
         InputError: Arguments that cannot be used, too few rows, or features that do not vary.
@@ -140,10 +149,11 @@ def familiarity(
     _check_like(held_out, width, outputs)
     if not len(train):
         raise InputError("There are no training rows", expected="at least 1")
-    truth = check_labels(labels, len(train), max(2, outputs))
+    classes = max(2, outputs)
+    truth = check_labels(labels, len(train), classes, check_class_names(class_names, classes))
     _check_enough(len(held_out), share)
     _warn_of_training_rows(train, held_out)
-    fitted = FITS[score](train, truth, max(2, outputs))
+    fitted = FITS[score](train, truth, classes)
     scores = np.sort(fitted(held_out))
     scores.flags.writeable = False
     threshold = float(scores[_rank(len(scores), share) - 1])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from howsure.data.labels import check_labels, check_yes_or_no
 from howsure.data.rows import quoted
 from howsure.errors import HowsureWarning, InputError
 from howsure.results.certainty import Certainty
@@ -44,27 +44,27 @@ def check_certainty(certainty: Certainty, class_names: Sequence[str] | None = No
         )
 
 
-def truth_of(certainty: Certainty, labels: ArrayLike | None) -> Integers:
+def truth_of(certainty: Certainty, labels: Any) -> Integers:
     """(N,) true classes of a `Certainty`, as given or as it has them, or an `InputError`."""
     check_certainty(certainty)
-    if labels is None:
-        labels = certainty.truth
-    if labels is None:
+    if labels is not None:
+        return certainty.numbered(labels)
+    if certainty.truth is None:
         raise InputError(
             "The true classes are not known", expected="labels, one true class per row", received="none"
         )
-    return check_labels(labels, len(certainty), certainty.probabilities.shape[-1])
+    return certainty.truth
 
 
-def truth_of_labels(certainty: MultilabelCertainty, labels: ArrayLike | None) -> NDArray[np.bool_]:
+def truth_of_labels(certainty: MultilabelCertainty, labels: Any) -> NDArray[np.bool_]:
     """(N, K) which labels hold, as given or as a `MultilabelCertainty` has them, or an `InputError`."""
-    if labels is None:
-        labels = certainty.truth
-    if labels is None:
+    if labels is not None:
+        return certainty.numbered(labels)
+    if certainty.truth is None:
         raise InputError(
             "Which labels hold is not known", expected="labels, yes or no for each of a row", received="none"
         )
-    return check_yes_or_no(labels, *certainty.probabilities.shape)
+    return certainty.truth
 
 
 def warn_below_chance(certainty: Certainty, truth: Integers) -> None:

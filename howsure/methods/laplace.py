@@ -8,7 +8,7 @@ Every pass draws these weights once; all before the last layer stays as it is.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,7 +129,9 @@ class Laplace:
         return _inputs(features.features[rows], self.bias) @ self.input_vectors
 
 
-def fit_laplace(features: Features, labels: ArrayLike, *, bias: bool = True) -> Laplace:
+def fit_laplace(
+    features: Features, labels: Any, *, bias: bool = True, class_names: Sequence[str] | None = None
+) -> Laplace:
     """Learn from the training rows how far the last layer's weights might be others.
 
     With inputs φ of the layer (the features, and 1 for the bias) and probabilities p of N training rows, the
@@ -144,8 +146,9 @@ def fit_laplace(features: Features, labels: ArrayLike, *, bias: bool = True) -> 
 
     Args:
         features: Of all N rows the model was trained on; of fewer, weights seem less certain than they are.
-        labels: (N,) their true classes, in [0, K), or 0 and 1 for one sigmoid.
+        labels: (N,) their true classes, in [0, K), or 0 and 1 for one sigmoid; or as names, or one-hot.
         bias: Whether the last layer has one.
+        class_names: K names in the order of the outputs, where labels are names.
 
     Raises:
         InputError: No rows, labels that do not fit, logits that no linear layer makes of these features, or
@@ -156,7 +159,7 @@ def fit_laplace(features: Features, labels: ArrayLike, *, bias: bool = True) -> 
     rows, classes = len(features), max(2, features.logits.shape[1])
     if not rows:
         raise InputError("There are no training rows", expected="at least 1")
-    truth = check_labels(labels, rows, classes)
+    truth = check_labels(labels, rows, classes, check_class_names(class_names, classes))
     contrasts = helmert(classes).T  # (K, K − 1), orthonormal, each adding up to 0
     width = features.features.shape[1] + bias
     fisher, gram, cross = np.zeros((classes - 1,) * 2), np.zeros((width,) * 2), np.zeros((width, classes - 1))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from howsure.data.labels import check_class_names, check_labels
 from howsure.models.protocol import ModelInfo
@@ -106,9 +107,9 @@ class Classes(Distributions):
         _, settled = judge(p, mc_error, self.thresholds)
         return np.asarray(np.all(mc_error <= target_error, axis=-1) & settled)
 
-    def check_truth(self, labels: ArrayLike, rows: int) -> None:
-        """Raise an `InputError` unless these are class numbers, one for each row."""
-        check_labels(labels, rows, self.width)
+    def check_truth(self, labels: Any, rows: int) -> None:
+        """Raise an `InputError` unless these say one class for each row."""
+        check_labels(labels, rows, self.width, self.class_names)
 
     def result(self, estimates: Estimates, told: Told) -> Certainty:
         """A `Certainty` of N rows."""

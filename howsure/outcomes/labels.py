@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from howsure.data.labels import check_class_names, check_yes_or_no
@@ -137,9 +138,9 @@ class Labels(Distributions):
         _, settled = judge(_both(p), np.stack([mc_error, mc_error], axis=-1), self.thresholds)
         return np.asarray(np.all((mc_error <= target_error) & settled, axis=-1))
 
-    def check_truth(self, labels: ArrayLike, rows: int) -> None:
-        """Raise an `InputError` unless these are yes or no for each label of each row."""
-        check_yes_or_no(labels, rows, self.width)
+    def check_truth(self, labels: Any, rows: int) -> None:
+        """Raise an `InputError` unless these say of each row which labels hold."""
+        check_yes_or_no(labels, rows, self.width, self.label_names)
 
     def result(self, estimates: Estimates, told: Told) -> MultilabelCertainty:
         """A `MultilabelCertainty` of N rows."""

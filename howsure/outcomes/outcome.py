@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from howsure.errors import InputError
 from howsure.models.protocol import ModelInfo
@@ -131,7 +131,7 @@ class Outcome(ABC):
     def result(self, estimates: Estimates, told: Told) -> Any:
         """What `howsure.assess` returns for these rows."""
 
-    def check_truth(self, labels: ArrayLike, rows: int) -> None:
+    def check_truth(self, labels: Any, rows: int) -> None:
         """Raise an `InputError` unless these are true answers of so many rows."""
         if np.shape(labels)[:1] != (rows,):
             raise InputError(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from howsure.errors import InputError
 from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
@@ -36,7 +37,7 @@ class Raw(Outcome):
         """(n,) whether all errors are small enough."""
         return np.asarray(np.all(error <= target_error, axis=-1))
 
-    def check_truth(self, labels: ArrayLike, rows: int) -> None:
+    def check_truth(self, labels: Any, rows: int) -> None:
         """Raise an `InputError` unless these have the shape of the outputs."""
         if np.shape(labels) != (rows, *self.shape):
             raise InputError(

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from howsure import InputError
-from howsure.data.labels import check_class_names, check_labels
+from howsure.data.ids import check_ids, check_order
+from howsure.data.labels import check_class_names, check_labels, check_yes_or_no
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,8 @@ def test_labels_that_fit(labels):
         ([0, 1], r"do not fit the rows.*Expected: 3 labels.*Received: an array of shape \(2,\)"),
         ([], r"Received: an array of shape \(0,\)"),
         (1, r"Received: an array of shape \(\)"),
-        (np.eye(3), r"Received: an array of shape \(3, 3\)"),  # one-hot
+        (np.eye(3)[:2], r"one-hot rows of 3.*Received: an array of shape \(2, 3\)"),
+        (np.eye(4)[:3], r"one-hot rows of 3.*Received: an array of shape \(3, 4\)"),
         ([0.0, 1.5, 2.0], r"not class numbers.*whole numbers from 0 to 2.*Received: dtype float64.*1\.5"),
         ([0.0, np.nan, 2.0], r"missing in row 1\..*whole numbers from 0 to 2.*nan.*Leave those rows out"),
         (pd.Series([0, 1, None], dtype="Int64", index=[9, 8, 7]), r"missing in row 2\."),
@@ -42,10 +44,11 @@ def test_labels_that_fit(labels):
         (np.ma.masked_array([[0], [1], [2]], mask=[[1], [0], [0]]), r"masked in row 0\..*x\.filled"),
         ([0.0, np.inf, 2.0], "not class numbers"),
         ([0.0, 1e300, 2.0], "not class numbers"),
-        (["a", "b", "c"], "not class numbers.*'a'"),
+        (["a", "b", "c"], "are words, and the class names are not known.*'a'"),
         ([None, 1, 2], r"missing in row 0\..*Received: None"),
         (["x", 1, object()], "not class numbers"),
-        ([True, False, True], "not class numbers.*dtype bool"),
+        ([True, False, True], "True and False, which is for two classes.*0 to 2.*Received: 3 classes"),
+        (np.array([True, 1, 0], dtype=object), "not class numbers.*object"),
         (
             [0, 3, -1],
             r"out of range.* row.* 1.*class numbers from 0 to 2, as the model has 3 outputs.*Received: 3",
@@ -67,6 +70,157 @@ def test_one_label_out_of_range_is_one_row():
 
 def test_no_labels_for_no_rows():
     assert check_labels([], 0, 3).shape == (0,)
+    assert check_labels(np.empty((0, 3)), 0, 3).shape == (0,)
+    assert check_labels(np.empty(0, dtype=object), 0, 3, NAMES).shape == (0,)
+
+
+# --- words, booleans, one-hot ---------------------------------------------------------------------
+
+NAMES = ("cat", "dog", "great tit")
+WORDS = ["dog", "cat", "great tit", "dog"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        WORDS,
+        tuple(WORDS),
+        np.array(WORDS),
+        np.array(WORDS, dtype=object),
+        np.array([[word] for word in WORDS]),
+        np.array([word.encode() for word in WORDS]),
+        np.array([word.encode() for word in WORDS], dtype=object),
+        pd.Series(WORDS, index=[3, 1, 2, 0]),
+        pd.Series(WORDS, dtype="category"),
+        pd.DataFrame({"label": WORDS}),
+        np.eye(3)[[1, 0, 2, 1]],
+        np.eye(3, dtype=bool)[[1, 0, 2, 1]],
+        np.eye(3, dtype=int)[[1, 0, 2, 1]].tolist(),
+        pd.get_dummies(pd.Series(WORDS)),
+        pd.get_dummies(pd.Series(WORDS))[["great tit", "dog", "cat"]],
+        np.array([1, 0, 2, 1], dtype=object),
+    ],
+)
+def test_classes_are_said_in_many_ways(labels):
+    found = check_labels(labels, 4, 3, NAMES)
+    assert found.dtype == np.int64
+    assert found.tolist() == [1, 0, 2, 1]
+
+
+def test_words_of_polars():
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    for kind in (polars.String, polars.Categorical, polars.Enum(NAMES)):
+        assert check_labels(polars.Series(WORDS, dtype=kind), 4, 3, NAMES).tolist() == [1, 0, 2, 1]
+    one_hot = polars.Series("is", WORDS).to_dummies(separator=":")
+    one_hot = one_hot.rename({name: name.removeprefix("is:") for name in one_hot.columns})
+    assert check_labels(one_hot[:, ::-1], 4, 3, NAMES).tolist() == [1, 0, 2, 1]
+    assert check_labels(polars.Series([True, False]), 2, 2).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (None, [1, 0]),
+        (("cat", "dog"), [1, 0]),
+        (("no", "yes"), [1, 0]),
+        (("Yes", "No"), [0, 1]),
+        (("True", "False"), [0, 1]),
+    ],
+)
+def test_true_is_the_second_class_unless_the_names_say_otherwise(names, numbers):
+    for labels in ([True, False], np.array([True, False], dtype=object), pd.Series([True, False])):
+        assert check_labels(labels, 2, 2, names).tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["dog", "dgo", "cat"], r"not among the names, in row 1\..*one of 'cat', 'dog'.*'dgo'.*mean 'dog'\?"),
+        (["dog", "Cat", " dog"], r"in 2 rows: 1, 2\..*Received: 'Cat'.*Did you mean 'cat'\?"),
+        (["great-tit", "dog", "cat"], "Did you mean 'great tit'"),
+        (["dog", "elephant", "cat"], "assessed with"),
+        (["1", "0", "2"], "give them as numbers"),
+        (["dog", None, "cat"], "missing in row 1.*class names"),
+        (["dog", 1, "cat"], "in row 1.*give them as numbers"),
+        (np.array(["dog", 1, "cat"], dtype=object), "not class numbers"),
+        (np.ma.array(WORDS[:3], mask=[0, 0, 1]), "masked in row 2"),
+        ([[0, 1, 0], [0, 0, 0], [1, 0, 1]], r"do not say one class in 2 rows: 1, 2\..*\[0, 0, 0\] in row 1"),
+        ([[0.2, 0.7, 0.1]] * 3, r"do not say one class in 3 rows.*\[0\.2, 0\.7, 0\.1\]"),
+        ([[np.nan, 1, 0]] * 3, "do not say one class"),
+        ([["a", "b", "c"]] * 3, "do not say one class"),
+        (
+            pd.DataFrame(np.eye(3), columns=["is_cat", "is_dog", "x"]),
+            "columns of the labels",
+        ),
+        (pd.DataFrame(np.eye(3)), r"columns of the labels.*'0', '1', '2'.*to_numpy"),
+    ],
+)
+def test_words_that_do_not_fit(labels, message):
+    with pytest.raises(InputError, match=message):
+        check_labels(labels, 3, 3, NAMES)
+
+
+def test_words_for_classes_without_names_ask_for_these():
+    with pytest.raises(InputError, match=r"Name the classes in the order of the model's outputs"):
+        check_labels(["dog", "cat"], 2, 2, ("0", "1"))
+    assert check_labels(["1", "0"], 2, 2, ("0", "1")).tolist() == [1, 0]
+
+
+def test_numbers_are_class_numbers_whatever_the_names_are():
+    assert check_labels([2, 1], 2, 3, ("1", "2", "3")).tolist() == [2, 1]
+    assert check_labels(["2", "1"], 2, 3, ("1", "2", "3")).tolist() == [1, 0]
+    with pytest.raises(InputError, match="If these are class names, give them as texts"):
+        check_labels([3, 1], 2, 3, ("1", "2", "3"))
+
+
+WEATHER = ("rain", "wind", "snow")
+HOLDS = [[1, 0, 0], [0, 0, 0], [1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        HOLDS,
+        np.array(HOLDS, dtype=bool),
+        pd.DataFrame(HOLDS, columns=WEATHER),
+        pd.DataFrame(HOLDS, columns=WEATHER)[["wind", "snow", "rain"]],
+        [["rain"], [], ["snow", "rain"]],
+        [("rain",), (), ("snow", "rain")],
+        pd.Series([{"rain"}, set(), {"snow", "rain"}]),
+    ],
+)
+def test_labels_of_which_several_may_hold(labels):
+    found = check_yes_or_no(labels, 3, 3, WEATHER)
+    assert found.dtype == bool
+    assert found.tolist() == np.array(HOLDS, dtype=bool).tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([["rain"], ["rian"], []], r"not among the names, in row 1\..*'rian'.*Did you mean 'rain'"),
+        ([["rain"], []], "do not fit the rows.*3 lists of names.*Received: 2"),
+        (["rain", "wind", "snow"], "do not fit the rows"),
+        (pd.DataFrame(HOLDS, columns=["a", "b", "c"]), "columns of the labels are not the label names"),
+        ([[2, 0, 0]] * 3, "not yes or no"),
+    ],
+)
+def test_labels_that_say_neither_yes_nor_no(labels, message):
+    with pytest.raises(InputError, match=message):
+        check_yes_or_no(labels, 3, 3, WEATHER)
+
+
+def test_labels_in_the_order_of_other_rows_are_refused():
+    ids = check_ids(["a", "b", "c"], 3)
+    check_order(pd.Series([1, 2, 3], index=["a", "b", "c"]), ids)
+    check_order(pd.Series([1, 2, 3], index=["u", "v", "w"]), ids)
+    check_order(pd.Series([1, 2, 3]), ids)
+    check_order([1, 2, 3], ids)
+    check_order(pd.Series([1, 2, 3], index=["b", "a", "c"]), None)
+    with pytest.raises(InputError, match=r"another order.*'a' in row 0.*'b'.*labels\.loc"):
+        check_order(pd.Series([1, 2, 3], index=["b", "a", "c"]), ids)
+    with pytest.raises(InputError, match="another order"):
+        check_order(pd.Series([1, 2], index=[4, 7]), check_ids([7, 4], 2))
 
 
 def test_class_names():
