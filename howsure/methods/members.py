@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from howsure.methods.protocol import Integers, Job, Method, Passes, Progress
 from howsure.outcomes.outcome import Estimates, Outcome
 from howsure.statistics import widening
+
+Floats = NDArray[np.float64]
 
 
 def begin_members(jobs: Sequence[Job], each: Method) -> Passes:
@@ -53,13 +56,26 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
     """
     own = np.stack([member.mean for member in members])
     mean = own[..., : outcome.width].mean(axis=0)
-    columns = outcome.regrouped(own, mean)
-    squared = columns.var(axis=0, ddof=1) / len(members)
-    error = float(widening(len(members))) * np.sqrt(squared)
+    passes = np.sum([member.passes for member in members], axis=0)
+    return _estimates(outcome.regrouped(own, mean), passes, outcome)
+
+
+def mean_over(values: Floats, outcome: Outcome) -> Estimates:
+    """What independent passes over the same rows say together, each counting as a member; see `combined`.
+
+    Args:
+        values: (S, n, K) of S ≥ 2 passes.
+        outcome: What they are values of.
+    """
+    derived = outcome.derived(values, values.mean(axis=0))
+    passes = np.full(values.shape[1], len(values), dtype=np.int64)
+    return _estimates(np.concatenate([values, derived], axis=-1), passes, outcome)
+
+
+def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates:
+    """Of members' columns (M, n, C), seen from the mean of all."""
+    squared = columns.var(axis=0, ddof=1) / len(columns)
+    error = float(widening(len(columns))) * np.sqrt(squared)
     return Estimates(
-        columns.mean(axis=0),
-        np.maximum(error, outcome.least_error),
-        squared,
-        columns.var(axis=0),
-        np.sum([member.passes for member in members], axis=0),
+        columns.mean(axis=0), np.maximum(error, outcome.least_error), squared, columns.var(axis=0), passes
     )

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.outcomes.outcome import Outcome
+from howsure.outcomes.outcome import Estimates, Outcome
+from howsure.statistics import widening
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -138,3 +139,15 @@ class Sums:
         """(n, C) variance over all passes, divided by their number as `numpy.var` does."""
         total = self.within[rows] + self.between[rows]
         return np.asarray(total / np.maximum(self.passes[rows], 1)[:, None])
+
+    def estimates(self, outcome: Outcome, rows: Integers | slice = slice(None)) -> Estimates:
+        """What rows say, each by the spread of its units."""
+        squared = self.replicated_error(rows)
+        error = np.sqrt(squared) * widening(self.units[rows])[:, None]
+        return Estimates(
+            self.mean[rows],
+            np.maximum(error, outcome.least_error),
+            np.nan_to_num(squared),  # of one unit nothing is known
+            self.variance(rows),
+            self.passes[rows],
+        )

@@ -20,7 +20,6 @@ from howsure.sampling.balance import group_sizes
 from howsure.sampling.estimate import Sums
 from howsure.sampling.masks import draw
 from howsure.sampling.run import Run
-from howsure.statistics import widening
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -93,15 +92,7 @@ class Flat:
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
         """What rows say, each by the spread of its groups."""
-        squared = sums.replicated_error(rows)
-        error = np.sqrt(squared) * widening(sums.units[rows])[:, None]
-        return Estimates(
-            sums.mean[rows],
-            np.maximum(error, run.outcome.least_error),
-            np.nan_to_num(squared),  # of one group nothing is known
-            sums.variance(rows),
-            sums.passes[rows],
-        )
+        return sums.estimates(run.outcome, rows)
 
     def _masks_of(self, groups: Groups, numbers: Sequence[int]) -> list[Array]:
         """For each site the masks of these groups, one after the other."""

@@ -1,0 +1,213 @@
+"""Results from probabilities, or from the passes they are means of, whoever computed them.
+
+Probabilities count as one pass, of which no error is known and nothing that could disagree. Passes are
+averaged: from their mean where they are all at hand, else by running sums, one after the other.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure import tuning
+from howsure.arguments import check_type
+from howsure.bare.given import CLASSES, LABELS, Given, read_given
+from howsure.bare.rounding import check_range, distributions
+from howsure.data.labels import check_class_names
+from howsure.data.rows import quoted
+from howsure.errors import InputError
+from howsure.methods.members import mean_over
+from howsure.outcomes.classes import Classes
+from howsure.outcomes.labels import LABEL_PROBABILITIES, Labels
+from howsure.outcomes.outcome import Estimates, Outcome, Told
+from howsure.outcomes.outputs import SUM_OFF
+from howsure.results.verdict import Thresholds
+from howsure.sampling.estimate import Estimate, Sums
+
+Floats = NDArray[np.float64]
+
+KEPT = 32
+"""Passes from whose mean others are seen where they come one by one; its error changes theirs little."""
+
+PROBABILITIES, PASSES = "given probabilities", "given passes"
+"""Names of the methods in results."""
+
+
+def of_probabilities(
+    p: Any,
+    names: Sequence[str] | None,
+    each: str,
+    source: str | None,
+    thresholds: Thresholds | None,
+    kind: str,
+) -> Any:
+    """The result of what was given; see `Certainty.from_probabilities`.
+
+    Args:
+        p: The probabilities.
+        names: Of the columns, or None.
+        each: What a column is of, `class` or `label`.
+        source: Where they come from.
+        thresholds: Where the verdicts lie, or None.
+        kind: What one row is.
+    """
+    given = read_given(p, names, each, "The probabilities")
+    values = _checked(given, each, "The probabilities")
+    outcome = _outcome(each, given.names, values.shape[1], thresholds)
+    mean = np.concatenate([values, outcome.derived(values[None], values)[0]], axis=-1)
+    # Whether they are a mean over passes, and how these disagree, is not known.
+    error = np.zeros_like(mean)
+    error[:, outcome.width :] = np.nan
+    nothing = np.zeros_like(mean)
+    estimates = Estimates(mean, error, nothing, nothing, np.ones(len(mean), dtype=np.int64))
+    words = {"pass": "what was given"}
+    return _result(outcome, estimates, given, PROBABILITIES, source, words, kind)
+
+
+def of_passes(
+    passes: Any,
+    names: Sequence[str] | None,
+    each: str,
+    source: str | None,
+    thresholds: Thresholds | None,
+    kind: str,
+) -> Any:
+    """The result of passes that were given; see `Certainty.from_passes`.
+
+    Args:
+        passes: (S, N, K), or S of (N, K) one after the other.
+        names: Of the columns, or None.
+        each: What a column is of, `class` or `label`.
+        source: Where they come from.
+        thresholds: Where the verdicts lie, or None.
+        kind: What one row is.
+    """
+    stream = _one_by_one(passes, names, each)
+    start = next(stream, None)
+    if start is None:
+        raise _too_few(0)
+    first, values = start
+    outcome = _outcome(each, first.names, values.shape[1], thresholds)
+    most = KEPT if isinstance(passes, Iterator) else sys.maxsize
+    kept = [values, *(values for _, values in itertools.islice(stream, most - 1))]
+    if len(kept) < 2:
+        raise _too_few(len(kept))
+    estimates = _at_hand(kept, outcome) if len(kept) < most else _streamed(kept, stream, outcome)
+    words = {"pass": "one of the passes that were given"}
+    return _result(outcome, estimates, first, PASSES, source, words, kind)
+
+
+def _result(
+    outcome: Outcome,
+    estimates: Estimates,
+    given: Given,
+    name: str,
+    source: str | None,
+    words: dict[str, str],
+    kind: str,
+) -> Any:
+    check_type(source, (str, type(None)), "source", "a text that says where they come from, or None")
+    settings: dict[str, Any] = {"name": name, "words": words}
+    if source is not None:
+        settings["source"] = source
+    version = importlib.metadata.version("howsure")
+    return outcome.result(estimates, Told(np.arange(len(estimates)), kind, settings, 0, None, version))
+
+
+def _outcome(each: str, names: tuple[str, ...] | None, width: int, thresholds: Thresholds | None) -> Any:
+    if thresholds is not None:
+        check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
+    limits = Thresholds() if thresholds is None else thresholds
+    if each == LABELS:
+        return Labels(PROBABILITIES, LABEL_PROBABILITIES, check_class_names(names, width), limits)
+    return Classes(PROBABILITIES, "probabilities", "float64", check_class_names(names, width), limits)
+
+
+def _checked(given: Given, each: str, called: str) -> Floats:
+    """(N, K) distributions, or each a probability of its own."""
+    numbers = np.arange(len(given.values))
+    if each == CLASSES:
+        return distributions(given.values, numbers, given.dtype, called)
+    check_range(given.values, numbers, called, SUM_OFF, "the probability of each label")
+    return np.clip(given.values, 0.0, 1.0)
+
+
+# --- passes -------------------------------------------------------------------------------------------
+
+
+def _one_by_one(passes: Any, names: Sequence[str] | None, each: str) -> Iterator[tuple[Given, Floats]]:
+    """Each pass as it was given, and checked; all of the same rows and classes."""
+    if isinstance(passes, (str, bytes)) or not isinstance(passes, Iterable) or hasattr(passes, "columns"):
+        raise InputError(
+            "The passes cannot be used",
+            expected="an array of shape (passes, rows, classes), or one pass (rows, classes) after the other",
+            received=type(passes).__name__,
+        )
+    shape = getattr(passes, "shape", None)
+    if shape is not None and len(shape) != 3:
+        raise InputError(
+            "The passes cannot be used",
+            expected="an array of shape (passes, rows, classes)",
+            received=f"an array of shape {tuple(shape)}",
+            mend="One pass over some rows, or a mean, belongs to `from_probabilities`"
+            if len(shape) == 2
+            else None,
+        )
+    first: Given | None = None
+    for number, one in enumerate(passes):
+        called = f"The probabilities of pass {number}"
+        given = read_given(one, names, each, called)
+        if first is None:
+            first = given
+        elif given.values.shape != first.values.shape:
+            raise InputError(
+                f"Pass {number} is not of the same rows and classes as pass 0",
+                expected=f"an array of shape {first.values.shape}",
+                received=f"an array of shape {given.values.shape}",
+            )
+        elif given.names != first.names:
+            raise InputError(
+                f"Pass {number} has other classes than pass 0",
+                expected=quoted(first.names or ()),
+                received=quoted(given.names or ()),
+            )
+        yield given, _checked(given, each, called)
+
+
+def _too_few(passes: int) -> InputError:
+    return InputError(
+        "Too few passes to tell the error of their mean",
+        expected="2 or more",
+        received=passes,
+        mend="One alone belongs to `from_probabilities`" if passes else None,
+    )
+
+
+def _at_hand(passes: Sequence[Floats], outcome: Outcome) -> Estimates:
+    """What passes say that are all there: seen from their mean, some rows at a time."""
+    rows = len(passes[0])
+    at_once = max(1, tuning.LARGEST_FOLD // (len(passes) * len(outcome.families)))
+    blocks = [
+        mean_over(np.stack([values[start : start + at_once] for values in passes]), outcome)
+        for start in range(0, max(1, rows), at_once)
+    ]
+    names = [item.name for item in fields(Estimates)]
+    return Estimates(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
+
+
+def _streamed(kept: Sequence[Floats], others: Iterable[tuple[Given, Floats]], outcome: Outcome) -> Estimates:
+    """What passes say that come one after the other: seen from the mean of the first, which are kept."""
+    reference = np.mean(kept, axis=0)
+    sums = Sums(len(reference), len(outcome.families))
+    for values in itertools.chain(kept, (values for _, values in others)):
+        derived = outcome.derived(values[None], reference)[0]
+        columns = np.concatenate([values, derived], axis=-1)
+        sums.add(Estimate(columns, np.zeros_like(columns), np.zeros_like(columns), 1))
+    return sums.estimates(outcome)

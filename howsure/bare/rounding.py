@@ -1,0 +1,165 @@
+"""Whether numbers are distributions but for rounding, and what they may be where they are not.
+
+Two kinds of rounding leave sums beside 1, and each is undone as it was done:
+
+    of a type       0.33333334 + …   errors in proportion to the number: divided by the sum
+    of digits       0.33 + 0.33 + …  errors up to half a unit of the last digit: shared out within these
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.data.rows import in_rows
+from howsure.errors import InputError
+from howsure.outcomes.outputs import SUM_OFF, SUMS_OFF
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+SINGLE, HALF, BRAIN = 2.0**-24, 2.0**-11, 2.0**-8
+"""Largest relative errors of rounding to float32, float16 and bfloat16."""
+
+DIGITS = 7
+"""Most digits whose rounding is looked for: single precision holds no more."""
+
+_SHOWN = 6
+
+
+def distributions(p: Floats, numbers: Integers, dtype: str, called: str) -> Floats:
+    """Distributions over classes, with what rounding left beside a sum of 1 taken out.
+
+    A row is off by rounding where its sum is off by at most (K + 1) u, u being the largest relative error of
+    the type (Higham 2002, of a division, a sum and a rounding), and 0.005 at most, 0.015 in bfloat16; float32
+    is allowed everywhere, as most models compute in it. Or by K h, where all numbers have a last digit and h
+    is half a unit of it: then what is missing is shared out, so that each number still has the digits it had.
+
+    Args:
+        p: (N, K) finite or not.
+        numbers: (N,) what the rows are called in messages.
+        dtype: Name of the type they came in.
+        called: What they are, in words, the subject of a message.
+
+    Returns:
+        (N, K) that sum to 1.
+
+    Raises:
+        InputError: Values or sums that rounding does not explain; names the rows and the likely cause.
+    """
+    unit, most = _rounding_of(p, dtype)
+    allowed = min((p.shape[1] + 1) * unit, most)
+    check_range(p, numbers, called, allowed, "a distribution over the classes in every row")
+    p = np.clip(p, 0.0, 1.0)
+    total = p.sum(axis=1)
+    if np.any(np.abs(total - 1) > allowed):
+        half = _half_digit(p)
+        movable = np.where(total[:, None] > 1, half * (p > 0), half)
+        room = movable.sum(axis=1)
+        wrong = np.abs(total - 1) > np.maximum(allowed, (1 + 1e-9) * room)
+        if wrong.any():
+            raise _not_distributions(p, numbers, called, wrong)
+        by_digits = (np.abs(total - 1) > allowed)[:, None]
+        shared = p + ((1 - total) / np.where(room > 0, room, 1))[:, None] * movable
+        p = np.where(by_digits, np.clip(shared, 0.0, 1.0), p)
+    return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+
+def check_range(p: Floats, numbers: Integers, called: str, allowed: float, expected: str) -> None:
+    """Raise an `InputError` unless all numbers are finite, and from 0 to 1 but for what is allowed."""
+    bad = np.asarray(~np.isfinite(p).all(axis=1))
+    if bad.any():
+        raise InputError(
+            f"{called} are missing, NaN or infinite {_named(numbers, bad)}",
+            expected="numbers from 0 to 1",
+            received=_shown(p, bad),
+            mend="Leave those rows out, or look for what made them",
+        )
+    outside = np.asarray(((p < -allowed) | (p > 1 + allowed)).any(axis=1))
+    if outside.any():
+        raise InputError(
+            f"{called} are not from 0 to 1 {_named(numbers, outside)}",
+            expected=expected,
+            received=_shown(p, outside),
+            mend=_cause(p),
+        )
+
+
+def _rounding_of(p: Floats, dtype: str) -> tuple[float, float]:
+    """Largest relative error of the coarsest type that holds all numbers, and how far off a sum may be."""
+    finite = np.where(np.isfinite(p), p, 0.0)
+    with np.errstate(over="ignore"):
+        singles = finite.astype(np.float32)
+        halves = bool(np.array_equal(finite.astype(np.float16).astype(np.float64), finite))
+    in_brain = np.array_equal(singles, finite) and not np.any(singles.view(np.uint32) & 0xFFFF)
+    if dtype == "bfloat16" or in_brain:
+        return BRAIN, SUMS_OFF["bfloat16"]
+    return (HALF if dtype == "float16" or halves else SINGLE), SUM_OFF
+
+
+def _half_digit(p: Floats) -> Floats:
+    """(N, K) half a unit of the last digit of each number, 0 where they have none in common.
+
+    All numbers have the same decimals (0.330), or the same number of digits that count (0.330, 0.00330).
+    """
+    for decimals in range(1, DIGITS + 1):
+        if np.all(np.abs(np.round(p, decimals) - p) <= SINGLE * p):
+            return np.full(p.shape, 0.5 * 10.0**-decimals)
+    size = np.floor(np.log10(np.where(p > 0, p, 1.0)))
+    for digits in range(1, DIGITS + 1):
+        last = 10.0 ** (size - digits + 1)
+        if np.all(np.abs(np.round(p / last) * last - p) <= SINGLE * p):
+            return np.where(p > 0, 0.5 * last, 0.0)
+    return np.zeros(p.shape)
+
+
+def _not_distributions(p: Floats, numbers: Integers, called: str, wrong: NDArray[np.bool_]) -> InputError:
+    total = p.sum(axis=1)
+    first = int(np.argmax(wrong))
+    return InputError(
+        f"{called} do not sum to 1 {_named(numbers, wrong)}",
+        expected="a distribution over the classes in every row, off by no more than its rounding",
+        received=f"{_shown(p, wrong)}, a sum of {total[first]:.6g}",
+        mend=_cause_of_sums(p, wrong),
+    )
+
+
+def _cause(p: Floats) -> str:
+    """What numbers outside of 0 to 1 may be, and how to mend it."""
+    total = p.sum(axis=1)
+    if p.max() <= 1e-6 and np.allclose(np.exp(p).sum(axis=1), 1, atol=SUM_OFF):
+        return "They look like logarithms of probabilities: give `numpy.exp(p)`"
+    if p.min() >= 0 and np.all(np.abs(total - 100) <= 0.5 * p.shape[1]):
+        return "They look like percentages: divide them by 100"
+    if p.min() >= 0 and np.all(p == np.round(p)) and np.all(total > 0) and p.shape[1] > 1:
+        return "They look like counts: divide each row by its sum"
+    if np.all(np.abs(total - 1) <= SUM_OFF):
+        return "Rows sum to 1 but hold values outside: look for what made them"
+    return "They look like logits: give `scipy.special.softmax(p, axis=-1)`, or leave out columns of no class"
+
+
+def _cause_of_sums(p: Floats, wrong: NDArray[np.bool_]) -> str:
+    """What numbers from 0 to 1 may be whose rows do not sum to 1, and how to mend it."""
+    total = p.sum(axis=1)
+    if len(p) > 1 and p.shape[0] != p.shape[1] and np.allclose(p.sum(axis=0), 1, atol=SUM_OFF):
+        return "Their columns sum to 1: rows and classes have changed places, so give the transpose"
+    if len(p) > 1 and wrong.all() and np.all(total > 0) and np.ptp(total) <= SUM_OFF * total[0]:
+        return f"All rows sum to {total[0]:.4g}: divide them by that, if nothing else is wrong"
+    if np.all(total <= 1 + SUM_OFF) and wrong.any():
+        return "No row sums to more than 1, so a class may be missing"
+    return (
+        "If each column is the yes or no of a label of its own, as sigmoids are, give them to "
+        "howsure.MultilabelCertainty.from_probabilities. If a column is no class, leave it out"
+    )
+
+
+def _named(numbers: Integers, which: NDArray[np.bool_]) -> str:
+    return in_rows(int(which.sum()), numbers[which][:5].tolist())
+
+
+def _shown(p: Floats, which: NDArray[np.bool_]) -> str:
+    """The first row that is wrong."""
+    row = p[int(np.argmax(which))]
+    return np.array2string(row[:_SHOWN], precision=4, suppress_small=True) + (
+        f" and {len(row) - _SHOWN} more" if len(row) > _SHOWN else ""
+    )

@@ -1,0 +1,242 @@
+"""Probabilities from elsewhere: what rounding explains is taken out, and everything else is refused."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import softmax
+from sklearn import metrics
+
+import howsure
+from howsure import Certainty, MultilabelCertainty
+
+RANDOM = np.random.default_rng(0)
+SHARP = RANDOM.dirichlet(np.full(10, 0.3), size=400)
+LABELS = RANDOM.integers(0, 10, 400)
+
+
+def refused(*arguments, **named):
+    with pytest.raises(howsure.InputError) as raised:
+        Certainty.from_probabilities(*arguments, **named)
+    return str(raised.value)
+
+
+# --- what is accepted -------------------------------------------------------------------------
+
+
+def test_what_was_given_comes_back():
+    given = Certainty.from_probabilities(SHARP, source="elsewhere")
+    np.testing.assert_allclose(given.probabilities, SHARP, rtol=1e-12)
+    np.testing.assert_allclose(given.entropy, stats.entropy(SHARP, axis=1), rtol=1e-9)
+    np.testing.assert_array_equal(given.label, SHARP.argmax(axis=1))
+    assert not given.mc_error.any()
+    assert not given.mutual_information.any()
+    assert np.isnan(given.mutual_information_error).all()  # nobody knows
+    assert np.isnan(given.disagreement_error).all()
+    assert given.settled.all()
+    assert set(given.reason) == {None}
+    assert set(given.passes) == {1}
+    assert given.method["source"] == "elsewhere"
+    assert given.method["name"] == "given probabilities"
+
+
+def test_scores_are_those_of_scikit_learn():
+    evaluation = howsure.evaluate(Certainty.from_probabilities(SHARP), LABELS)
+    assert evaluation.accuracy.value == pytest.approx(metrics.accuracy_score(LABELS, SHARP.argmax(axis=1)))
+    assert evaluation.nll.value == pytest.approx(metrics.log_loss(LABELS, SHARP, labels=range(10)), rel=1e-9)
+    brier = np.mean(np.sum((SHARP - np.eye(10)[LABELS]) ** 2, axis=1))
+    assert evaluation.brier.value == pytest.approx(brier, rel=1e-12)
+
+
+def test_the_probability_of_the_second_of_two_classes_is_enough():
+    for p in ([0.2, 0.97], np.array([[0.2], [0.97]])):
+        given = Certainty.from_probabilities(p, ["no", "yes"])
+        np.testing.assert_allclose(given.probabilities, [[0.8, 0.2], [0.03, 0.97]])
+    assert str(given[1]) == "97.0 % 'yes': sure."
+
+
+def test_no_rows_give_no_rows():
+    assert len(Certainty.from_probabilities(np.zeros((0, 3)))) == 0
+    assert len(Certainty.from_probabilities([])) == 0
+
+
+def test_a_result_is_saved_and_read_again(tmp_path):
+    given = Certainty.from_probabilities(SHARP, source="elsewhere")
+    given.save(tmp_path / "given.parquet")
+    again = howsure.load(tmp_path / "given.parquet")
+    np.testing.assert_array_equal(again.probabilities, given.probabilities)
+    assert again.method == given.method
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_rounding_of_a_type_is_divided_out(dtype):
+    given = softmax(RANDOM.normal(0, 3, (300, 50)), axis=1).astype(dtype)
+    found = Certainty.from_probabilities(given).probabilities
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
+    assert np.abs(found - given).max() <= 0.005
+
+
+def test_tensors_are_taken():
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(SHARP, requires_grad=True)
+    np.testing.assert_allclose(Certainty.from_probabilities(tensor).probabilities, SHARP, rtol=1e-12)
+    coarse = Certainty.from_probabilities(tensor.to(torch.bfloat16)).probabilities
+    assert np.abs(coarse - SHARP).max() < 2**-7
+    coarse = Certainty.from_probabilities(tensor.half()).probabilities
+    assert np.abs(coarse - SHARP).max() < 2**-9
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 3, 4, 6])
+def test_each_number_keeps_the_decimals_it_had(decimals):
+    printed = np.round(SHARP, decimals)
+    assert np.abs(printed.sum(axis=1) - 1).max() > 10.0**-decimals / 2
+    found = Certainty.from_probabilities(printed).probabilities
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(found, printed, atol=(0.5 + 1e-6) * 10.0**-decimals)
+
+
+def test_each_number_keeps_the_digits_that_count():
+    printed = np.vectorize(lambda value: float(f"{value:.3g}"))(SHARP)
+    assert np.abs(printed.sum(axis=1) - 1).max() > 1e-4
+    found = Certainty.from_probabilities(printed).probabilities
+    again = np.vectorize(lambda value: float(f"{value:.3g}"))(found)
+    # What lies in the middle of two digits may be rounded to either.
+    assert np.mean(again == printed) > 0.99
+    assert np.all(np.abs(found - printed) <= 0.0051 * printed)
+
+
+def test_what_many_classes_lost_to_rounding_does_not_make_the_first_certain():
+    p = np.full((2, 401), 0.001)
+    p[:, 0] = 0.6
+    found = Certainty.from_probabilities(np.round(p, 2)).probabilities
+    np.testing.assert_allclose(found[:, 0], 0.6, atol=0.005)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("decimals", [2, 3])
+def test_more_than_rounding_explains_is_refused(decimals):
+    printed = np.round(SHARP, decimals)
+    printed[[3, 7], 0] += 11 * 10.0**-decimals
+    said = refused(np.clip(printed, 0, 1))
+    assert "do not sum to 1 in 2 rows: 3, 7" in said
+
+
+def test_one_hot_rows_and_fractions_are_distributions():
+    np.testing.assert_array_equal(Certainty.from_probabilities(np.eye(3, dtype=int)).label, [0, 1, 2])
+    thirds = Certainty.from_probabilities(np.full((2, 3), 1 / 3))
+    np.testing.assert_allclose(thirds.probabilities, 1 / 3)
+
+
+# --- what is refused --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [
+        (100 * SHARP, "They look like percentages: divide them by 100"),
+        (np.log(SHARP), "They look like logarithms of probabilities"),
+        (np.array([[3, 1], [7, 0]]), "They look like counts: divide each row by its sum"),
+        (RANDOM.normal(0, 2, (30, 4)), "They look like logits: give `scipy.special.softmax"),
+        (RANDOM.uniform(size=(30, 4)), "the yes or no of a label of its own, as sigmoids are"),
+        (SHARP[:, 1:], "a class may be missing"),
+        (SHARP[:50].T, "rows and classes have changed places"),
+        (SHARP / 2, "All rows sum to 0.5: divide them by that"),
+        (np.where(np.arange(400)[:, None] == 7, np.nan, SHARP), "missing, NaN or infinite in row 7"),
+        (np.where(np.arange(400)[:, None] == 7, np.inf, SHARP), "missing, NaN or infinite in row 7"),
+        (np.array([0.2, 0.5, 0.3]), "may be one row of 3 classes, or 3 rows of two"),
+        (np.zeros((2, 2, 2)), "Received: an array of shape (2, 2, 2)"),
+        ("text", "are not numbers"),
+        ([["a", "b"]], "are not numbers"),
+        (None, "cannot be used"),
+        ([[0.5, 0.5], [1.0]], "are not an array"),
+        (np.ma.masked_array([[0.5, 0.5]], [[0, 1]]), "are masked in row 0"),
+    ],
+)
+def test_what_is_no_distribution_is_refused_with_its_likely_cause(p, said):
+    assert said in refused(p)
+
+
+def test_names_and_settings_have_to_fit():
+    assert "The class names do not fit" in refused([[0.5, 0.5]], ["a", "b", "c"])
+    assert "occurs twice" in refused([[0.5, 0.5]], ["a", "a"])
+    assert "`thresholds` cannot be used" in refused([[0.5, 0.5]], thresholds=0.9)
+    assert "`source` cannot be used" in refused([[0.5, 0.5]], source=7)
+    assert "`kind` cannot be" in refused([[0.5, 0.5]], kind=7)
+
+
+# --- frames -----------------------------------------------------------------------------------
+
+
+def frame_of(pd, **columns):
+    return pd.DataFrame(columns)
+
+
+def test_the_columns_of_a_frame_are_the_classes():
+    pd = pytest.importorskip("pandas")
+    frame = frame_of(pd, cat=[0.9, 0.2], dog=[0.1, 0.8])
+    given = Certainty.from_probabilities(frame)
+    assert given.class_names == ("cat", "dog")
+    assert [row.label_name for row in given] == ["cat", "dog"]
+    swapped = Certainty.from_probabilities(frame, class_names=["dog", "cat"])
+    np.testing.assert_allclose(swapped.probabilities, given.probabilities[:, ::-1])
+    renamed = Certainty.from_probabilities(frame, class_names=["tom", "rex"])
+    assert renamed.class_names == ("tom", "rex")
+
+
+def test_class_names_choose_among_the_columns():
+    pd = pytest.importorskip("pandas")
+    frame = frame_of(pd, name=["a", "b"], cat=[0.9, 0.2], dog=[0.1, 0.8], age=[3, 4])
+    assert Certainty.from_probabilities(frame, class_names=["cat", "dog"]).class_names == ("cat", "dog")
+    assert "columns without numbers: 'name'" in refused(frame)
+    assert "have no columns 'cow'" in refused(frame, class_names=["cat", "cow"])
+    assert "not from 0 to 1" in refused(frame[["cat", "dog", "age"]])
+    assert "too few columns" in refused(frame[["cat"]])
+
+
+def test_numbers_of_pandas_own_types_may_be_missing():
+    pd = pytest.importorskip("pandas")
+    frame = frame_of(pd, cat=pd.array([0.9, None], "Float64"), dog=pd.array([0.1, 0.8], "Float64"))
+    assert "missing, NaN or infinite in row 1" in refused(frame)
+    assert len(Certainty.from_probabilities(frame[:1])) == 1
+
+
+def test_tables_of_arrow_are_frames():
+    pa = pytest.importorskip("pyarrow")
+    given = Certainty.from_probabilities(pa.table({"cat": [0.9, 0.2], "dog": [0.1, 0.8]}))
+    assert given.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(given.label, [0, 1])
+
+
+class PolarsLike:
+    """What is used of a frame of polars."""
+
+    columns = ("cat", "dog")
+
+    def __getitem__(self, name):
+        return types.SimpleNamespace(
+            to_numpy=lambda: np.array([0.25, 0.75]) if name == "cat" else [0.75, 0.25]
+        )
+
+
+def test_frames_of_polars_are_frames():
+    polars = sys.modules.get("polars")
+    frame = polars.DataFrame({"cat": [0.25, 0.75], "dog": [0.75, 0.25]}) if polars else PolarsLike()
+    assert Certainty.from_probabilities(frame).class_names == ("cat", "dog")
+
+
+# --- several labels ---------------------------------------------------------------------------
+
+
+def test_several_labels_may_all_hold():
+    p = np.array([[0.9, 0.97, 0.2], [0.5, 0.1, 0.0]])
+    given = MultilabelCertainty.from_probabilities(p, ["rain", "wind", "snow"])
+    np.testing.assert_allclose(given.probabilities, p)
+    np.testing.assert_allclose(given.entropy, stats.entropy(np.stack([p, 1 - p]), axis=0), rtol=1e-9)
+    assert not given.mc_error.any()
+    assert (
+        str(given[0]) == "'rain': 90.0 % yes, leaning. 'wind': 97.0 % yes, sure. 'snow': 80.0 % no, leaning."
+    )
+    with pytest.raises(howsure.InputError, match="not from 0 to 1 in row 1"):
+        MultilabelCertainty.from_probabilities([[0.5], [1.5]])
