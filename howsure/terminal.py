@@ -122,6 +122,8 @@ def undecided_table(
     """
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("row", justify="right", no_wrap=True)
+    if certainty.ids is not None:
+        table.add_column(Text(printable(certainty.id_name)), overflow="fold", max_width=24)
     if names is not None:
         table.add_column("file", overflow="fold", max_width=24)
     table.add_column("what the model says", overflow="fold")
@@ -129,8 +131,10 @@ def undecided_table(
         table.add_column("truth", overflow="fold")
     for position, row, sentence, truth in _most_undecided(certainty, count):
         cells = [f"{row.row}", sentence]
+        if row.id is not None:
+            cells.insert(1, f"{row.id}")
         if names is not None:
-            cells.insert(1, names[position])
+            cells.insert(-1, names[position])
         if row.truth is not None:
             cells.append(truth)
         table.add_row(*(Text(printable(cell)) for cell in cells))

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_path, check_type
 from howsure.atomic import write_whole
+from howsure.data.ids import ID
 from howsure.data.labels import in_order, is_missing
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
@@ -25,7 +26,7 @@ COLUMNS = (
     *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "verdict", "reason"),
     *("set", "truth"),
 )
-"""Columns of the table; `name`, `set` and `truth` only where they are known."""
+"""Columns of the table; `name`, `set` and `truth` only where they are known. An id comes after `row`."""
 
 CHOICE = "choice"
 """Name of the `Choices` in Label Studio's labelling interface that the suggested class goes into."""
@@ -46,12 +47,12 @@ def hand_over(
 ) -> None:
     """Write the rows that a person should look at.
 
-    `.csv` is a table with the columns `COLUMNS`, classes by name; a text that a spreadsheet would run as
-    a formula gets a `'` before it. `.json` is a list of Label Studio tasks: `data` holds the same columns,
-    with `name` under `image` for images and under `text` otherwise, and `predictions` the class that is
-    suggested, with its probability as score. The labelling interface that fits has `<Image name="image"
-    value="$image"/>` or `<Text name="text" value="$text"/>`, and `<Choices name="choice" toName="image">` or
-    `toName="text"`, with the class names.
+    `.csv` is a table with the columns `COLUMNS`, classes by name, and the ids of rows that have them; a text
+    that a spreadsheet would run as a formula gets a `'` before it. `.json` is a list of Label Studio tasks:
+    `data` holds the same columns, with `name` under `image` for images and under `text` otherwise, and
+    `predictions` the class that is suggested, with its probability as score. The labelling interface that
+    fits has `<Image name="image" value="$image"/>` or `<Text name="text" value="$text"/>`, and
+    `<Choices name="choice" toName="image">` or `toName="text"`, with the class names.
 
     Args:
         certainty: Of N rows.
@@ -100,6 +101,8 @@ def hand_over(
     known = {"name": names is not None, "set": sets is not None, "truth": certainty.truth is not None}
     if suffix == ".csv":
         columns = [column for column in COLUMNS if known.get(column, True)]
+        if certainty.ids is not None:
+            columns.insert(1, _id_column(certainty))
         write_whole(path, lambda temporary: _write_csv(temporary, columns, lines))
     else:
         shown = "image" if certainty.kind == "image" else "text"
@@ -117,6 +120,7 @@ def _lines(
     for position, row in enumerate(certainty):
         line: dict[str, Any] = {
             "row": row.row,
+            **({} if row.id is None else {_id_column(certainty): row.id}),
             "label": row.label_name,
             "probability": round(row.probability, _DIGITS),
             "runner_up": row.runner_up_name,
@@ -134,6 +138,11 @@ def _lines(
     return lines
 
 
+def _id_column(certainty: Certainty) -> str:
+    """What the ids are called here, where a few more columns have names than in the table."""
+    return certainty.id_name if certainty.id_name not in (*COLUMNS, "image", "text") else ID
+
+
 def _task(line: dict[str, Any], shown: str, version: str) -> dict[str, Any]:
     """A Label Studio task: what is shown, and the class that is suggested."""
     data = {(shown if column == "name" else column): value for column, value in line.items()}
@@ -146,7 +155,7 @@ def _write_csv(temporary: str, columns: Sequence[str], lines: Sequence[dict[str,
     # Names of files that are not UTF-8 come as surrogates, and go back to the bytes they were.
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
         table = csv.DictWriter(handle, columns)
-        table.writeheader()
+        table.writerow({column: _no_formula(column) for column in columns})
         table.writerows({column: _no_formula(cell) for column, cell in line.items()} for line in lines)
 
 

@@ -21,12 +21,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_floats, check_share, check_whole
+from howsure.data.ids import ID
 from howsure.data.labels import check_labels
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.results import verdict as verdicts
 from howsure.results.columns import (
     BOOLEAN,
+    EITHER,
     FLOAT,
     INTEGER,
     PER_ROW,
@@ -55,6 +57,12 @@ SUM_OFF = float(np.finfo(np.float16).eps)
 
 COLUMNS = (
     Column("row", PER_ROW, INTEGER, "row number", "place of the row in the input, from 0", least=0),
+    Column(
+        *("ids", PER_ROW, EITHER, "texts or numbers"),
+        "what the caller calls each row, in the table under `id_name`; None where that is not known",
+        optional=True,
+        called="id_name",
+    ),
     Column("label", PER_ROW, INTEGER, "class number", "the most probable class", stored=False),
     Column("runner_up", PER_ROW, INTEGER, "class number", "the second most probable class", stored=False),
     Column("probability", PER_ROW, FLOAT, "0 to 1", "probability of `label`", stored=False),
@@ -187,6 +195,9 @@ class Certainty(Result[Row]):
         seed: Seed of the passes.
         plan: The plan the passes followed, or None.
         version: Version of howsure that made this.
+        ids: (N,) texts or numbers, what the caller calls each row, in the table under `id_name`; None where
+            that is not known.
+        id_name: What the caller calls the column of `ids`.
     """
 
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
@@ -212,6 +223,8 @@ class Certainty(Result[Row]):
     seed: int = 0
     plan: Mapping[str, Any] | None = None
     version: str = ""
+    ids: NDArray[Any] | None = None
+    id_name: str = ID
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -344,7 +357,14 @@ class Certainty(Result[Row]):
     def _row(self, index: int) -> Row:
         cells = self._cells(index, {each.name for each in fields(Row)})
         names = {f"{name}_name": self.class_names[cells[name]] for name in ("label", "runner_up")}
-        return Row(**cells, **names, kind=self.kind, method=self.method)
+        return Row(
+            **cells,
+            **names,
+            kind=self.kind,
+            method=self.method,
+            id=self._id(index),
+            id_name=self.id_name,
+        )
 
     def most_undecided(self, count: int | None = None) -> Integers:
         """Positions of the rows with the smallest gap between the two top probabilities, smallest first.

@@ -1,14 +1,15 @@
 """The columns of a result, each declared once, and what follows from that: parts, tables and files.
 
 A result is a frozen dataclass derived from `Result`. Its `columns` say what there is of every row; its other
-fields are settings, of which there is one for all rows. Nothing here knows a column by name but `row`.
+fields are settings, of which there is one for all rows. Nothing here knows a column by name but
+`row` and `ids`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -19,12 +20,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_path
 from howsure.atomic import write_whole
+from howsure.data.ids import ID, check_ids
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.seal import check_seal, seal
 from howsure.results.verdict import Thresholds
+from howsure.words import is_printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 OneRow = TypeVar("OneRow")
 
 FLOAT, INTEGER, STRING, BOOLEAN = "float64", "int64", "string", "bool"
+EITHER = "int64 or string"
 PER_ROW, WIDE = "(N,)", "(N, K)"
 
 ROUNDING = float(np.finfo(np.float32).eps)
@@ -48,8 +52,14 @@ _ROWS_AT_A_TIME = 2**20
 _VALUES_AT_A_TIME = 2**26
 """Most values in one Arrow array: in its lists, and in its words of up to 31 letters, places have 31 bits."""
 
-_NOT_IN_OLDER_FILES = {"unfamiliar_share": 0.01}
-_IN_PYTHON = {FLOAT: float, INTEGER: int, STRING: str, BOOLEAN: bool}
+_NOT_IN_OLDER_FILES = {"unfamiliar_share": 0.01, "id_name": ID}
+_IN_PYTHON: dict[str, Callable[[Any], Any]] = {
+    FLOAT: float,
+    INTEGER: int,
+    STRING: str,
+    BOOLEAN: bool,
+    EITHER: lambda value: value if isinstance(value, str) else int(value),
+}
 _SETTINGS: dict[str, tuple[Any, str]] = {
     "kind": (str, "a word for one row, such as 'image'"),
     "thresholds": (Thresholds, "howsure.Thresholds(…)"),
@@ -57,6 +67,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     "seed": (int, "a whole number"),
     "plan": ((Mapping, type(None)), "a dict, or None"),
     "version": (str, "a text"),
+    "id_name": (str, "a text"),
 }
 """Settings that results have in common, with their types and what these are called."""
 
@@ -71,7 +82,7 @@ class Column:
     Attributes:
         name: Of the attribute and in the table.
         shape: `(N,)`, or `(N, K)` for one value per class or label.
-        type: `float64`, `int64`, `string` or `bool`.
+        type: `float64`, `int64`, `string`, `bool`, or `int64 or string`.
         unit: Its unit or range.
         words: What it says.
         stored: Whether it is a field; the others follow from the fields.
@@ -81,6 +92,7 @@ class Column:
         least: Least value that is possible.
         most: Largest value that is possible.
         unknown: Whether NaN may stand for a value.
+        called: The setting that holds what the column is called in the table; None for its `name`.
     """
 
     name: str
@@ -95,6 +107,7 @@ class Column:
     least: float = -np.inf
     most: float = np.inf
     unknown: bool = False
+    called: str | None = None
 
     def __str__(self) -> str:
         return f"{self.shape} {self.unit}, {self.words}"
@@ -107,6 +120,8 @@ class Column:
 
     def checked(self, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
         """The values of a stored column as they are kept, or an `InputError`: shape, type and range."""
+        if self.type == EITHER:
+            return check_ids(values, shape[0], f"The values of `{self.name}`")
         check_unmasked(values, f"The numbers of `{self.name}`")
         try:
             given = np.asarray(values)
@@ -149,8 +164,10 @@ class Column:
         import pyarrow as pa
 
         flat = values.reshape(-1)
-        if self.type == STRING:
+        if self.type == STRING or flat.dtype == object:
             found = pa.array(flat.tolist(), pa.string())
+        elif self.type == EITHER:
+            found = pa.array(flat, pa.int64())
         else:
             found = pa.array(np.ascontiguousarray(flat, dtype=self.type), pa.type_for_alias(self.type))
         if self.shape == PER_ROW:
@@ -160,6 +177,8 @@ class Column:
 
     def from_arrow(self, values: pa.ChunkedArray, width: int) -> NDArray[Any]:
         """The inverse of `to_arrow`, for K = width; a ValueError where the lists have other lengths."""
+        if self.type == EITHER:
+            return np.asarray(values.to_numpy())
         if self.shape == PER_ROW:
             return np.asarray(values.to_numpy(), dtype=self.type)
         parts = [np.empty((0, width), dtype=self.type)]
@@ -208,6 +227,29 @@ class Result(Generic[OneRow]):
                 raise InputError(
                     f"`{name}` cannot be of a result", expected=wanted[1], received=repr(getattr(self, name))
                 )
+        self._check_column_names()
+
+    def _check_column_names(self) -> None:
+        """An `InputError` where a column is called like another in the table, or cannot be printed."""
+        for column in self.columns:
+            if column.called is None:
+                continue
+            called = getattr(self, column.called)
+            if not self.can_call(called) or not is_printable(called):
+                raise InputError(
+                    f"`{column.called}` cannot be of a result",
+                    expected="a text in one line that is the name of no other column",
+                    received=ascii(called),
+                )
+
+    @classmethod
+    def can_call(cls, name: str) -> bool:
+        """Whether a column of the caller's may have this name in the table."""
+        return bool(name) and name.split(".")[0] not in {column.name for column in cls.columns}
+
+    def in_table(self, column: Column) -> str:
+        """What a column is called in the table."""
+        return column.name if column.called is None else str(getattr(self, column.called))
 
     @property
     def _arrays(self) -> dict[str, Any]:
@@ -247,6 +289,11 @@ class Result(Generic[OneRow]):
         """What the columns among `names` hold for one row."""
         columns = (column for column in self.columns if column.name in names)
         return {column.name: column.cell(getattr(self, column.name), index) for column in columns}
+
+    def _id(self, index: int) -> int | str | None:
+        """What the caller calls one row, or None."""
+        ids: int | str | None = self._cells(index, {"ids"}).get("ids")
+        return ids
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -294,7 +341,9 @@ class Result(Generic[OneRow]):
         import pyarrow as pa
 
         shown = {column: getattr(self, column.name) for column in self.columns if column.in_table}
-        table = pa.table({column.name: column.to_arrow(v) for column, v in shown.items() if v is not None})
+        table = pa.table(
+            {self.in_table(column): column.to_arrow(v) for column, v in shown.items() if v is not None}
+        )
         settings = {
             "format": _FORMAT,
             **{name: _plain(getattr(self, name)) for name in self._setting_names()},
@@ -367,10 +416,15 @@ class Result(Generic[OneRow]):
                     given[name] = settings.get(name, _NOT_IN_OLDER_FILES[name])
             if "thresholds" in given:
                 given["thresholds"] = Thresholds(**given["thresholds"])
-            arrays = {
-                column.name: column.from_arrow(table[column.name], len(given[cls.names]))
+            found = {
+                column: column.name if column.called is None else given[column.called]
                 for column in cls.columns
-                if column.stored and not (column.optional and column.name not in table.column_names)
+                if column.stored
+            }
+            arrays = {
+                column.name: column.from_arrow(table[name], len(given[cls.names]))
+                for column, name in found.items()
+                if not (column.optional and name not in table.column_names)
             }
             return cls(**given, **arrays)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import check_whole
+from howsure.data.ids import ID
 from howsure.data.labels import check_yes_or_no
 from howsure.data.rows import quoted
 from howsure.errors import InputError
@@ -18,6 +19,7 @@ from howsure.results import verdict as verdicts
 from howsure.results.certainty import Certainty
 from howsure.results.columns import (
     BOOLEAN,
+    EITHER,
     FLOAT,
     INTEGER,
     PER_ROW,
@@ -46,6 +48,12 @@ _UNLESS_GIVEN: dict[str, Any] = {"default": np.nan, "least": 0, "unknown": True}
 
 COLUMNS = (
     Column("row", PER_ROW, INTEGER, "row number", "place of the row in the input, from 0", least=0),
+    Column(
+        *("ids", PER_ROW, EITHER, "texts or numbers"),
+        "what the caller calls each row, in the table under `id_name`; None where that is not known",
+        optional=True,
+        called="id_name",
+    ),
     Column(
         *("yes", WIDE, BOOLEAN, "yes or no"),
         "whether the label is more likely to hold than not: `probabilities` above 0.5",
@@ -164,6 +172,9 @@ class MultilabelCertainty(Result[MultilabelRow]):
         seed: Seed of the passes.
         plan: The plan the passes followed, or None.
         version: Version of howsure that made this.
+        ids: (N,) texts or numbers, what the caller calls each row, in the table under `id_name`; None where
+            that is not known.
+        id_name: What the caller calls the column of `ids`.
 
     Example:
         >>> certainty = howsure.assess(weather, measured, class_names=["rain", "wind"])
@@ -195,6 +206,8 @@ class MultilabelCertainty(Result[MultilabelRow]):
     seed: int = 0
     plan: Mapping[str, Any] | None = None
     version: str = ""
+    ids: NDArray[Any] | None = None
+    id_name: str = ID
 
     # --- what follows from the arrays ---------------------------------------------------------
 
@@ -281,7 +294,14 @@ class MultilabelCertainty(Result[MultilabelRow]):
 
     def _row(self, index: int) -> MultilabelRow:
         cells = self._cells(index, {each.name for each in fields(MultilabelRow)})
-        return MultilabelRow(**cells, label_names=self.label_names, kind=self.kind, method=self.method)
+        return MultilabelRow(
+            **cells,
+            label_names=self.label_names,
+            kind=self.kind,
+            method=self.method,
+            id=self._id(index),
+            id_name=self.id_name,
+        )
 
     def of_label(self, label: int | str) -> Certainty:
         """One label as a `Certainty` of two classes, `no` and `yes`: for all that takes one class per row.
@@ -315,6 +335,8 @@ class MultilabelCertainty(Result[MultilabelRow]):
             seed=self.seed,
             plan=self.plan,
             version=self.version,
+            ids=self.ids,
+            id_name=self.id_name,
         )
 
     def answers(self) -> Certainty:

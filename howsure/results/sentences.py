@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.data.ids import ID
 from howsure.results import verdict as verdicts
 
 Floats = NDArray[np.float64]
@@ -75,6 +76,8 @@ class Row:
         truth: The true class where labels were given, or None.
         familiarity: Share of held-out rows that are no more familiar; None where it was not measured.
         method: Name and settings of the method that produced the passes.
+        id: What the caller calls the row, or None.
+        id_name: What the caller calls that.
     """
 
     row: int
@@ -101,6 +104,13 @@ class Row:
     truth: int | None
     familiarity: float | None = None
     method: Mapping[str, Any] = field(default_factory=dict)
+    id: int | str | None = None
+    id_name: str = ID
+
+    @property
+    def called(self) -> str:
+        """What the row is called in a text: `customer A17` by its id, or without one `row 17`."""
+        return called(self)
 
     @property
     def probability(self) -> float:
@@ -137,6 +147,8 @@ class MultilabelRow:
         kind: What a row is, `image` or `row`.
         truth: (K,) which labels hold where that was given, or None.
         method: Name and settings of the method that produced the passes.
+        id: What the caller calls the row, or None.
+        id_name: What the caller calls that.
     """
 
     row: int
@@ -160,9 +172,21 @@ class MultilabelRow:
     kind: str
     truth: Booleans | None
     method: Mapping[str, Any] = field(default_factory=dict)
+    id: int | str | None = None
+    id_name: str = ID
+
+    @property
+    def called(self) -> str:
+        """As of a `Row`."""
+        return called(self)
 
     def __str__(self) -> str:
         return sentences_of(self)
+
+
+def called(row: Row | MultilabelRow) -> str:
+    """What a row is called in a text: by its id where it has one, else by what it is and its number."""
+    return f"{row.kind} {row.row}" if row.id is None else f"{row.id_name} {row.id}"
 
 
 def percent(probability: float, mc_error: float) -> str:

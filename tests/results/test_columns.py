@@ -31,10 +31,15 @@ def several_labels():
         label_names=("rain", "wind", "snow"),
         row=np.array([3, 1]),
         truth=p > 0.5,
+        ids=["a7", "b2"],
+        id_name="customer",
     )
 
 
-EXAMPLES = {Certainty: example, MultilabelCertainty: several_labels}
+EXAMPLES = {
+    Certainty: lambda: dataclasses.replace(example(), ids=np.array([70, 10, 80, 90]), id_name="customer"),
+    MultilabelCertainty: several_labels,
+}
 
 
 def flowing(text):
@@ -74,7 +79,9 @@ def test_values_have_the_declared_shape_and_type(result):
         values = getattr(found, column.name)
         assert values.ndim == (2 if column.shape == WIDE else 1), column.name
         assert len(values) == len(found)
-        kind = {"float64": "f", "int64": "i", "bool": "b", "string": "UO"}[column.type]
+        kind = {"float64": "f", "int64": "i", "bool": "b", "string": "UO", "int64 or string": "iO"}[
+            column.type
+        ]
         assert values.dtype.kind in kind, column.name
     none = found[:0]
     for column in result.columns:
@@ -84,20 +91,21 @@ def test_values_have_the_declared_shape_and_type(result):
 @pytest.mark.parametrize("result", RESULTS)
 def test_the_table_has_the_declared_columns_in_their_order(result):
     table = EXAMPLES[result]().to_arrow()
-    declared = [column for column in result.columns if column.in_table]
-    assert table.column_names == [column.name for column in declared]
-    types = {"float64": "double"}
-    for column in declared:
-        item = types.get(column.type, column.type)
-        expected = f"list<item: {item}>" if column.shape == WIDE else item
-        assert str(table.schema.field(column.name).type) == expected
+    declared = {("customer" if column.name == "ids" else column.name): column for column in result.columns}
+    declared = {name: column for name, column in declared.items() if column.in_table}
+    assert table.column_names == [*declared]
+    types = {"float64": ["double"], "int64 or string": ["int64", "string"]}
+    for name, column in declared.items():
+        items = types.get(column.type, [column.type])
+        expected = [f"list<item: {item}>" if column.shape == WIDE else item for item in items]
+        assert str(table.schema.field(name).type) in expected
 
 
 @pytest.mark.parametrize(
     ("result", "row", "others"),
     [
-        (Certainty, Row, {"label_name", "runner_up_name", "kind", "method"}),
-        (MultilabelCertainty, MultilabelRow, {"label_names", "kind", "method"}),
+        (Certainty, Row, {"label_name", "runner_up_name", "kind", "method", "id", "id_name"}),
+        (MultilabelCertainty, MultilabelRow, {"label_names", "kind", "method", "id", "id_name"}),
     ],
 )
 def test_what_a_row_shares_with_the_columns_is_their_value(result, row, others):

@@ -40,6 +40,7 @@ def random_one(rows=40, labels=3, **arguments):
         "share": random.uniform(0, 1, p.shape),
         "passes": random.integers(1, 400, rows),
         "truth": random.random(p.shape) < p,
+        "ids": random.permutation(rows),
         "entropy_correction": random.uniform(0, 0.02, p.shape),
         **{name: random.uniform(0, 0.02, p.shape) for name in FIELDS if name.endswith("y_error")},
     }

@@ -1,0 +1,79 @@
+"""What the caller calls each row: texts or whole numbers, or one `InputError` that says what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.arguments import as_array
+from howsure.data.labels import is_missing
+from howsure.data.rows import check_unmasked, in_rows
+from howsure.errors import InputError
+
+ID = "id"
+"""What a column of them is called where nobody gave it another name."""
+
+_EXPECTED = "texts, or whole numbers of up to 64 bits, one for each row"
+
+
+def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
+    """What the caller calls each row, as it is kept.
+
+    Args:
+        ids: (rows,) texts or whole numbers; two rows may have the same.
+        rows: How many there are.
+        called: What they are, in words, for the message.
+
+    Returns:
+        (rows,) int64, or Python's texts as objects.
+
+    Raises:
+        InputError: Missing for some rows, neither texts nor whole numbers, or of another length.
+    """
+    check_unmasked(ids, called)
+    given = as_array(ids, called)
+    if given.shape != (rows,):
+        raise InputError(
+            f"{called} do not fit the rows",
+            expected=f"{rows} of them, one for each row",
+            received=f"an array of shape {given.shape}",
+        )
+    if given.dtype.kind == "i" or (given.dtype.kind == "u" and given.max(initial=0) < 2**63):
+        return given.astype(np.int64)
+    listed = given.tolist()
+    missing = [row for row, each in enumerate(listed) if is_missing(each)]
+    if missing:
+        raise InputError(
+            f"{called} are missing {in_rows(len(missing), missing[:5])}",
+            expected=_EXPECTED,
+            received=repr(listed[missing[0]]),
+        )
+    if listed and all(isinstance(each, int) and not isinstance(each, bool) for each in listed):
+        try:
+            return np.array(listed, dtype=np.int64)
+        except OverflowError:
+            pass
+    wrong = next((row for row, each in enumerate(listed) if not _is_text(each)), None)
+    if wrong is not None:
+        raise InputError(
+            f"{called} cannot be kept",
+            expected=_EXPECTED,
+            received=f"{ascii(listed[wrong])[:100]} in row {wrong}",
+            mend="Make texts of them",
+        )
+    kept = np.empty(rows, dtype=object)
+    kept[:] = [str(each) for each in listed]
+    return kept
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a text that UTF-8, and so a table, can hold."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
