@@ -1,5 +1,7 @@
 """How sure is your neural network, row by row."""
 
+from importlib.metadata import version as _version
+
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -30,6 +32,8 @@ from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.sentences import MultilabelRow, Row
 from howsure.results.verdict import Thresholds
 from howsure.sampling.plan import Plan
+
+__version__ = _version("howsure")
 
 __all__ = [
     "Abstention",

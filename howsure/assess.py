@@ -18,6 +18,7 @@ from howsure.arguments import check_choice, check_progress, check_type, check_wh
 from howsure.data.rows import row_kind
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job, Method, Passes
+from howsure.misplaced import belongs_to_the_method
 from howsure.models.protocol import FLOAT32
 from howsure.outcomes.outcome import Told
 from howsure.prepare import check_method, prepare
@@ -28,6 +29,7 @@ Result = Any
 """A `Certainty`, or the result of another outcome."""
 
 
+@belongs_to_the_method
 def assess(
     model: Any,
     x: Any,
@@ -88,6 +90,7 @@ def assess(
     return first.joined([first, *others])
 
 
+@belongs_to_the_method
 def stream(
     model: Any,
     x: Any,
@@ -147,6 +150,7 @@ def _blocks(
         yield job.outcome.result(passes.draw(numbers, finished), told)
 
 
+@belongs_to_the_method
 def plan(
     model: Any,
     x: Any,

@@ -20,7 +20,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.atomic import write_whole
-from howsure.errors import FileError, HowsureError, HowsureWarning
+from howsure.errors import FileError, HowsureError, warn
 from howsure.known_digits import BlendedDigits, KnownDigits, blended_digits, coin_flip_scores, known_digits
 
 __all__ = [
@@ -165,7 +164,7 @@ def _keep(arrays: dict[str, Bytes], path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, write)
     except OSError as error:
-        warnings.warn(HowsureWarning(f"No copy of MNIST could be kept: {error}"), stacklevel=3)
+        warn(f"No copy of MNIST could be kept: {error}")
         return ""
     return f", now kept in {path}"
 

@@ -13,6 +13,9 @@ An exception raised inside the user's own layer passes through unchanged.
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class HowsureError(Exception):
     """Base of all exceptions of howsure.
@@ -64,3 +67,20 @@ class DependencyError(HowsureError, ImportError):
 
 class HowsureWarning(UserWarning):
     """The result stands, but the reader should know what the message says."""
+
+
+def warn(said: str) -> None:
+    """Warn whoever called howsure, with a `HowsureWarning` that points at their line.
+
+    That is the caller of the outermost of howsure's frames, however many frames of ours, of a framework or of
+    Python's own library lie between it and here.
+    """
+    frame = ours = sys._getframe()
+    while (before := frame.f_back) is not None:
+        frame = before
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == __package__:
+            ours = frame
+    caller = ours.f_back or ours
+    registry = caller.f_globals.setdefault("__warningregistry__", {})
+    place = caller.f_code.co_filename, caller.f_lineno
+    warnings.warn_explicit(said, HowsureWarning, *place, registry=registry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,35 +34,48 @@ _PHRASES = {
     verdicts.COIN_FLIP: "is flipping a coin on",
 }
 
-Report = Callable[[float, str], None]
-"""Told the share that is done, in [0, 1], and what to say about it."""
+Report = Callable[[float | None, str], None]
+"""Told the share that is done, in [0, 1], or None where that is not known, and what to say about it."""
 
 
 @contextmanager
-def progress(console: Console, task: str) -> Iterator[Report]:
+def progress(console: Console, task: str, *, waiting: str) -> Iterator[Report]:
     """Show how far a task is: a bar on a terminal, elsewhere a line every ten seconds.
+
+    Either moves by itself while nothing is reported: the bar pulses, and the line counts seconds.
 
     Args:
         console: Where.
         task: Its name, for example `Training`.
+        waiting: What is waited for until the first report, for example `compiling`.
     """
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         detail = TextColumn("{task.fields[detail]}", markup=False)
         with Bar(*columns, detail, console=console, transient=True) as bar:
-            number = bar.add_task(task, total=1.0, detail="")
-            yield lambda done, said: bar.update(number, completed=done, detail=said)
+            number = bar.add_task(task, total=None, detail=waiting)
+            yield lambda done, said: bar.update(
+                number, total=None if done is None else 1.0, completed=done, detail=said
+            )
         return
 
-    last = time.monotonic()
+    begun, now, over = time.monotonic(), waiting, threading.Event()
 
-    def line(done: float, said: str) -> None:
-        nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            say(console, f"{task}: {done:.0%}, {said}")
+    def report(done: float | None, said: str) -> None:
+        nonlocal now
+        now = said if done is None else f"{done:.0%}, {said}"
 
-    yield line
+    def tell() -> None:
+        while not over.wait(SECONDS_BETWEEN_LINES):
+            say(console, f"{task}: {now} ({duration(time.monotonic() - begun)})")
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield report
+    finally:
+        over.set()
+        teller.join()
 
 
 def say(console: Console, text: str) -> None:

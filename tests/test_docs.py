@@ -18,7 +18,8 @@ PAGES = [
 ]
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = typer.main.get_command(app).commands
+PROGRAM = typer.main.get_command(app)
+COMMANDS = PROGRAM.commands
 
 
 def relative(page):
@@ -77,7 +78,10 @@ def test_options_of_commands_exist(page):
 
 def test_options_in_sentences_exist():
     known = {
-        option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts
+        option
+        for command in (PROGRAM, *COMMANDS.values())
+        for parameter in command.params
+        for option in parameter.opts
     }
     assert set(re.findall(r"`(--[a-z-]+)`", README)) <= known
 

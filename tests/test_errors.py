@@ -1,8 +1,12 @@
 """The tree drawn at the top of errors.py is the tree there is, and messages have one form."""
 
+import inspect
 import pickle
 import re
+import warnings
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import howsure
@@ -67,3 +71,58 @@ def test_errors_travel_between_processes(cls):
 def test_one_except_catches_all(cls):
     with pytest.raises(howsure.HowsureError):
         raise cls("What happened")
+
+
+# --- warnings -----------------------------------------------------------------------------------------
+
+
+def place_of(call):
+    """Where the warning of a call points, and the line that made the call."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    (warning,) = caught
+    assert warning.category is howsure.HowsureWarning
+    return warning.filename, warning.lineno
+
+
+def line_of(call):
+    return __file__, inspect.getsourcelines(call)[1]
+
+
+def upside_down():
+    """A result whose labels are wrong far more often than chance: `prediction_sets` warns of it."""
+    p = np.full((60, 2), [0.1, 0.9])
+    certainty = howsure.Certainty(p, np.zeros((60, 2)), np.zeros(60), np.ones(60, int), ("a", "b"), range(60))
+    return certainty, np.zeros(60, int)
+
+
+def test_a_warning_points_at_the_line_that_called_howsure():
+    certainty, labels = upside_down()
+    call = lambda: howsure.prediction_sets(certainty, labels)  # noqa: E731  # one line is what this is about
+    assert place_of(call) == line_of(call)
+
+
+def test_so_it_does_where_others_lie_between_or_call_back():
+    def called_back(_):
+        errors.warn("Look")
+
+    namespace = {"__name__": "howsure.somewhere"}
+    exec("def ours(call): return call(0)", namespace)
+    call = lambda: namespace["ours"](called_back)  # noqa: E731
+    assert place_of(call) == line_of(call)
+
+
+def test_each_line_is_warned_once_as_python_does():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            errors.warn("Look")
+        errors.warn("Look")
+    assert len(caught) == 2
+
+
+def test_all_warnings_are_given_in_this_way():
+    package = Path(howsure.__file__).parent
+    elsewhere = [path for path in package.rglob("*.py") if "warnings.warn" in path.read_text("utf-8")]
+    assert [path.name for path in elsewhere] == ["errors.py"]

@@ -1,9 +1,13 @@
 import io
+import re
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from howsure import terminal
 from howsure.results.certainty import Certainty
@@ -108,26 +112,67 @@ def test_paragraphs_do_not_part_a_number_from_its_unit(page):
 
 
 def test_elsewhere_than_on_a_terminal_progress_is_a_line_every_ten_seconds(page, monkeypatch):
-    clock = iter([0, 3, 9, 10, 12, 19, 21])
-    monkeypatch.setattr(terminal, "time", SimpleNamespace(monotonic=lambda: float(now[0])))
-    now = [next(clock)]
-    with terminal.progress(page, "Assessing") as report:
-        for second in clock:
-            now[0] = second
-            report(second / 25, f"{second} of 25 rows")
+    assert terminal.SECONDS_BETWEEN_LINES == 10
+    # As often as somebody waits, ten seconds have passed; a third wait is cut short by the end of the task.
+    waits = [SimpleNamespace(over=threading.Event(), done=threading.Event()) for _ in range(3)]
+    monkeypatch.setattr(terminal, "time", SimpleNamespace(monotonic=lambda: 10.0 * len(begun)))
+    begun, left = [], iter(waits)
+
+    class Over:
+        def __init__(self):
+            self.ended = False
+
+        def wait(self, seconds):
+            assert seconds == 10
+            if begun:
+                begun[-1].done.set()
+            here = next(left)
+            here.over.wait(5)
+            begun.append(here)
+            return self.ended
+
+        def set(self):
+            self.ended = True
+            waits[2].over.set()
+
+    monkeypatch.setattr(terminal, "threading", SimpleNamespace(Event=Over, Thread=threading.Thread))
+    with terminal.progress(page, "Assessing", waiting="compiling") as report:
+        waits[0].over.set()
+        assert waits[0].done.wait(5)
+        for done in range(1, 10):
+            report(done / 10, f"{done} of 10 rows")
+        waits[1].over.set()
+        assert waits[1].done.wait(5)
     assert page.file.getvalue().splitlines() == [
-        "Assessing: 40%, 10 of 25 rows",
-        "Assessing: 84%, 21 of 25 rows",
+        "Assessing: compiling (10 s)",
+        "Assessing: 90%, 9 of 10 rows (20 s)",
     ]
 
 
-def test_on_a_terminal_progress_is_a_bar_that_goes_away():
+def test_on_a_terminal_progress_is_a_bar_that_says_what_it_waits_for_moves_and_goes_away():
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
-    with terminal.progress(console, "Assessing") as report:
+    with terminal.progress(console, "Assessing", waiting="compiling") as report:
+        time.sleep(0.5)  # rich draws ten times a second
+        before = console.file.getvalue()
         report(0.5, "[5] of 10 rows")
-    assert "Assessing" in console.file.getvalue()
+    drawn = [part for part in before.split("\r") if "compiling" in part]
+    assert len({Text.from_ansi(part).plain.split("0:00")[0] for part in drawn}) == 1
+    assert len(set(drawn)) > 1, "the bar stands still"
     assert "[5] of 10 rows" in console.file.getvalue()
+    assert " 50%" in console.file.getvalue()
     assert console.file.getvalue().endswith("\x1b[2K")  # the line is erased
+
+
+@pytest.mark.parametrize("colours", [True, False])
+def test_who_wants_no_colours_gets_none(monkeypatch, colours):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if not colours:
+        monkeypatch.setenv("NO_COLOR", "1")
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with terminal.progress(console, "Assessing", waiting="compiling") as report:
+        report(0.5, "half")
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]", console.file.getvalue())) == colours
 
 
 @pytest.mark.parametrize(

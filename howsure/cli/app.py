@@ -1,7 +1,7 @@
 """The command line: parse, call, print; no logic.
 
 Exit codes: 0 done, 1 done but something in the data was left out and said, 2 wrong use or wrong input,
-130 interrupted. Results go to stdout; progress, warnings and errors of `assess` and `audit` to stderr.
+130 interrupted. Results go to stdout; progress, warnings and errors to stderr.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rich.console import Console
 
 import howsure
 from howsure.cli.divide import check_divisor, divided
+from howsure.cli.options import Quiet, consoles, say_version
 from howsure.cli.paths import check_exists, check_folder, check_output
 from howsure.cli.stopping import Interruptions, Unbreakable, kept, open_the_closed
 from howsure.compare.findings import findings, lead
@@ -39,14 +40,26 @@ LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 
 _SHOWN = 10
 
+COMPILING = "compiling, and planning how many passes"
+"""What is waited for until the first rows are done."""
+
 _INTERRUPTIONS = Interruptions()
 
 app = typer.Typer(
-    help="How sure is your neural network, row by row?",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def all_commands(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=say_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """How sure is your neural network, row by row?"""
 
 
 class Outputs(StrEnum):
@@ -96,6 +109,7 @@ def demo_command(
         typer.Option(min=1, help="Networks to train; with more than one, their ensemble is compared too."),
     ] = 1,
     seed: Seed = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Train a digit classifier with dropout on MNIST and show for which digits it flips a coin."""
     with _plain_words():
@@ -104,7 +118,7 @@ def demo_command(
             load_keras()
         from howsure.demo import run as demo
 
-        demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=Console())
+        demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=consoles(quiet)[1])
 
 
 @app.command("audit")
@@ -133,15 +147,13 @@ def audit_command(
             if data is None:
                 raise InputError("There are no rows to plan from", expected="--data with --save-plan")
             check_output(save_plan, ".json", [model, data])
-        network = _load_model(model, allow_code)
+        errors = Console(stderr=True)
+        network = _load_model(model, allow_code, errors)
         plan, x = None, None
         if data is not None:
             x = divided(_read_rows(data, network, skip_unreadable=False).x, divide_by, network)
-            plan = howsure.plan(
-                network,
-                x,
-                precision=None if precision is None else precision.value,
-            )
+            with progress(errors, "Planning", waiting="compiling, and passes over a few rows"):
+                plan = howsure.plan(network, x, precision=None if precision is None else precision.value)
         say(Console(), str(howsure.audit(network, x, plan=plan)))
         if plan is not None and save_plan is not None:
             plan.save(save_plan)
@@ -183,9 +195,10 @@ def assess_command(
         bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, and say which.")
     ] = False,
     allow_code: AllowCode = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say for each row what the model predicts, how certain that is, and why it is unsure."""
-    errors, console = Console(stderr=True), Console()
+    errors, console = consoles(quiet)
     with _plain_words():
         dropout = howsure.MCDropout(
             passes=passes,
@@ -209,15 +222,15 @@ def assess_command(
         names = None if class_names is None else read_class_names(class_names)
         given_labels = None if labels is None else read_labels(labels)
 
-        network = _load_model(model, allow_code)
-        others = [_load_model(path, allow_code) for path in member or []]
+        network = _load_model(model, allow_code, errors)
+        others = [_load_model(path, allow_code, errors) for path in member or []]
         rows = _read_rows(data, network, skip_unreadable)
         truth = given_labels if given_labels is not None else _labels_in(rows, names)
         _check_truth(truth, rows, network, outputs, names if names is not None else rows.class_names)
         rows_in = divided(rows.x, divide_by, network)
         blocks: list[Any] = []
         with kept(blocks, out, truth, _INTERRUPTIONS):
-            with progress(errors, "Assessing") as shown:
+            with progress(errors, "Assessing", waiting=COMPILING) as shown:
                 blocks += howsure.stream(
                     network,
                     rows_in,
@@ -242,9 +255,10 @@ def assess_command(
         say(console, f"\nTable:   {out}")
         if rows.left_out:
             count = counted(len(rows.left_out), "unreadable image")
-            say(errors, f"left out: {count}; the rows are numbered without them")
+            loud = Console(stderr=True)
+            say(loud, f"left out: {count}; the rows are numbered without them")
             for line in rows.left_out:
-                say(errors, f"  {line}")
+                say(loud, f"  {line}")
         if report is not None:
             pictures = rows.x if isinstance(rows.x, np.ndarray) else None
             write_report(report, certainty, pictures, audit=howsure.audit(network, rows_in))
@@ -285,9 +299,10 @@ def compare_command(
     outputs: GivenOutputs = None,
     divide_by: DivideBy = None,
     allow_code: AllowCode = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say which method has the truest percentages here, by how much, whether the rows can tell, and why."""
-    errors, console = Console(stderr=True), Console()
+    errors, console = consoles(quiet)
     members, changed, strangers = list(member or []), list(shifted or []), list(outside or [])
     with _plain_words():
         check_divisor(divide_by)
@@ -305,7 +320,7 @@ def compare_command(
         names = None if class_names is None else read_class_names(class_names)
         given_labels = None if labels is None else read_labels(labels)
 
-        network = _load_model(model, allow_code)
+        network = _load_model(model, allow_code, errors)
         rows = _read_rows(data, network, skip_unreadable=False)
         truth = given_labels if given_labels is not None else _labels_in(rows, names)
         if truth is None:
@@ -315,7 +330,7 @@ def compare_command(
                 received="rows alone",
             )
         _check_truth(truth, rows, network, outputs, names if names is not None else rows.class_names)
-        others = [_load_model(path, allow_code) for path in members]
+        others = [_load_model(path, allow_code, errors) for path in members]
         methods = default_methods(network, rows.x, others)
 
         def named(paths: Sequence[Path]) -> dict[str, Any]:
@@ -324,7 +339,7 @@ def compare_command(
                 raise InputError("Two files of rows have the same name", expected="names to tell them by")
             return {name: divided(x, divide_by, network) for name, x in read.items()}
 
-        with progress(errors, "Comparing") as shown:
+        with progress(errors, "Comparing", waiting=COMPILING) as shown:
             comparison = howsure.compare(
                 network,
                 divided(rows.x, divide_by, network),
@@ -462,10 +477,12 @@ def _check_truth(
 # --- models -----------------------------------------------------------------------------------
 
 
-def _load_model(path: Path, allow_code: bool) -> Any:
-    with _INTERRUPTIONS.held():  # an import that is broken off leaves a framework that does not work
-        load_keras()
-    return load(path, allow_code=allow_code)
+def _load_model(path: Path, allow_code: bool, errors: Console) -> Any:
+    with progress(errors, "Loading", waiting="Keras") as shown:
+        with _INTERRUPTIONS.held():  # an import that is broken off leaves a framework that does not work
+            load_keras()
+        shown(None, path.name)
+        return load(path, allow_code=allow_code)
 
 
 def _read_rows(data: Path, network: Any, skip_unreadable: bool) -> Rows:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from howsure.data.rows import Array
-from howsure.errors import HowsureWarning, InputError
+from howsure.errors import InputError, warn
 from howsure.models.adapt import adapt
 
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
@@ -48,7 +47,7 @@ def divided(x: Array | dict[str, Array], divisor: float | None, network: Any) ->
             "model rescales what it gets. Unless the model was trained on rows that were divided before, "
             "leave --divide-by out."
         )
-        warnings.warn(HowsureWarning(said), stacklevel=2)
+        warn(said)
     if isinstance(x, dict):
         return {name: _divided(array, divisor) for name, array in x.items()}
     return _divided(x, divisor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -17,7 +16,7 @@ from howsure.arguments import check_by_name, check_choice, check_flag, check_pro
 from howsure.assess import assess
 from howsure.data.labels import check_labels
 from howsure.data.rows import quoted
-from howsure.errors import HowsureWarning, InputError
+from howsure.errors import InputError, warn
 from howsure.judge.calibrate import cross_calibrated
 from howsure.judge.evaluate import (
     OUTSIDE,
@@ -33,6 +32,7 @@ from howsure.judge.scores import Score
 from howsure.methods.choices import possible_methods
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
+from howsure.misplaced import belongs_to_the_method
 from howsure.models.adapt import adapt
 from howsure.models.features import features_of
 from howsure.models.protocol import PassModel
@@ -204,6 +204,7 @@ class Ranking:
     tied: tuple[str, ...]
 
 
+@belongs_to_the_method
 def compare(
     model: Any,
     x: Any,
@@ -381,12 +382,9 @@ def default_methods(model: Any, x: Any, members: Sequence[Any] = ()) -> dict[str
     info = adapted.info
     if isinstance(adapted, PassModel) and not sites_of(adapted) and info.unswitchable:
         left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in info.unswitchable)
-        warnings.warn(
-            HowsureWarning(
-                f"Model '{info.name}' has dropout that cannot be switched on, so MC dropout is left out: "
-                f"{left_fixed}."
-            ),
-            stacklevel=2,
+        warn(
+            f"Model '{info.name}' has dropout that cannot be switched on, so MC dropout is left out: "
+            f"{left_fixed}."
         )
     return possible_methods(adapted, members)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import numpy as np
 
 from howsure.data.depth import LOOKED_AT, more_than_8_bits
 from howsure.data.rows import InputSpec, Rows, counted, quoted
-from howsure.errors import FileError, HowsureError, HowsureWarning, InputError
+from howsure.errors import FileError, HowsureError, InputError, warn
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -150,7 +149,7 @@ def _warn_of_turned(names: Sequence[str]) -> None:
         f"{are} turned upright, as the EXIF orientation says: {quoted(names)}. Loaders of Keras do not "
         "turn images. If the model was trained on them as they lie, save them without EXIF."
     )
-    warnings.warn(HowsureWarning(said), stacklevel=4)
+    warn(said)
 
 
 def _decode(file: Path) -> tuple[Image.Image, bool]:

@@ -39,6 +39,7 @@ COMPARED = 2_000
 
 SHOWN = 10
 _CARD_WIDTH = 40
+_COMPILING = "compiling, and planning how many passes"
 _INK = 0.35
 """Share of the brightest pixel from which on a pixel is drawn."""
 
@@ -80,7 +81,7 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
 
     say(console, f"Assessing {len(digits.x_test):,} digits it has never seen …")
     images = question.to_input(digits.x_test)
-    with _timed(took, "assessing"), progress(console, "Assessing") as report:
+    with _timed(took, "assessing"), progress(console, "Assessing", waiting=_COMPILING) as report:
         certainty = howsure.assess(
             model,
             images,
@@ -92,7 +93,7 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
 
     methods = default_methods(model, images, others)
     say(console, f"Comparing {', '.join(methods)} on {COMPARED:,} of them, also when something has changed …")
-    with _timed(took, "comparing"), progress(console, "Comparing") as report:
+    with _timed(took, "comparing"), progress(console, "Comparing", waiting=_COMPILING) as report:
         comparison = howsure.compare(
             model,
             images[:COMPARED],
@@ -141,7 +142,7 @@ def _trained(
 
     model = question.build(seed)
     last: list[question.Progress] = []
-    with _timed(took, "training"), progress(console, "Training") as report:
+    with _timed(took, "training"), progress(console, "Training", waiting="compiling") as report:
 
         def on_batch(now: question.Progress) -> None:
             last[:] = [now]

@@ -5,7 +5,6 @@ The maps themselves are in `howsure.judge.maps`; here are the fitted `Calibrator
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from howsure.arguments import check_choice, check_whole
-from howsure.errors import HowsureWarning, InputError
+from howsure.errors import InputError, warn
 from howsure.judge import maps
 from howsure.judge.calibration_words import (
     helps,
@@ -331,7 +330,7 @@ def calibrate(
     held_out = maps.out_of_fold(method, seed, p, truth, partial(maps.chosen, method, seed))
     before = evaluate(certainty, truth, seed=seed)
     if np.array_equal(certainty.label, truth):
-        warnings.warn(HowsureWarning(too_few_mistakes(0, len(p))), stacklevel=2)
+        warn(too_few_mistakes(0, len(p)))
     after = evaluate(replace(certainty, probabilities=held_out), truth, seed=seed)
     return Calibrator(
         method=method,

@@ -7,7 +7,6 @@ the model was trained on lie where these lie. A fit learns where, and how famili
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from scipy.stats import beta
 
 from howsure.arguments import check_choice, check_share
 from howsure.data.labels import check_class_names, check_labels
-from howsure.errors import HowsureWarning, InputError
+from howsure.errors import InputError, warn
 from howsure.judge.familiarity_scores import FITS, SCORES, Fitted
 from howsure.models.features import Features
 
@@ -199,10 +198,7 @@ def _warn_of_training_rows(train: Features, held_out: Features) -> None:
     known = {row.tobytes() for row in train.features}
     count = sum(row.tobytes() in known for row in held_out.features)
     if 2 * count > len(held_out):
-        warnings.warn(
-            HowsureWarning(
-                f"{count:,} of {len(held_out):,} held-out rows have the features of a training row: if the "
-                "model was trained on them, too many rows to come will be called unfamiliar"
-            ),
-            stacklevel=3,
+        warn(
+            f"{count:,} of {len(held_out):,} held-out rows have the features of a training row: if the "
+            "model was trained on them, too many rows to come will be called unfamiliar"
         )

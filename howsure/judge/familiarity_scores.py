@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +14,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
 from howsure.data.rows import quoted
-from howsure.errors import HowsureWarning, InputError
+from howsure.errors import InputError, warn
 
 if TYPE_CHECKING:
     from howsure.models.features import Features
@@ -79,12 +78,9 @@ def _fit_density(train: Features, truth: Integers, classes: int) -> _Density:
     width = rows.shape[1]
     few = np.flatnonzero(counts <= width)
     if len(few):
-        warnings.warn(
-            HowsureWarning(
-                f"Class {quoted(few.astype(str).tolist())} has no more training rows than there are features "
-                f"({width:,}), too few for a density of its own: take more rows, or score='mahalanobis'"
-            ),
-            stacklevel=3,
+        warn(
+            f"Class {quoted(few.astype(str).tolist())} has no more training rows than there are features "
+            f"({width:,}), too few for a density of its own: take more rows, or score='mahalanobis'"
         )
     centred = rows - means[truth]
     own = (centred[truth == k] for k in range(classes))

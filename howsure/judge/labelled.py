@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from howsure.data.rows import quoted
-from howsure.errors import HowsureWarning, InputError
+from howsure.errors import InputError, warn
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
 
@@ -72,4 +71,4 @@ def warn_below_chance(certainty: Certainty, truth: Integers) -> None:
     right = int(np.sum(certainty.label == truth))
     classes = certainty.probabilities.shape[-1]
     if len(truth) and binomtest(right, len(truth)).proportion_ci(0.95).high < 1 / classes:
-        warnings.warn(HowsureWarning(BELOW_CHANCE), stacklevel=3)
+        warn(BELOW_CHANCE)

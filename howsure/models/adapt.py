@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from howsure.data.rows import InputSpec, check_rows
-from howsure.errors import FileError, HowsureWarning, ModelError
+from howsure.errors import FileError, ModelError, warn
 from howsure.models.protocol import Array, FeatureModel, Model, PassModel
 
 ADAPTERS = {"keras": "howsure.models.keras"}
@@ -177,12 +176,10 @@ def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
             continue
         seen = array[: min(len(array), 1024)]
         if seen.max() > 1:
-            warnings.warn(
+            warn(
                 f"The rows of '{spec.name}' are uint8, from {seen.min()} to {seen.max()}, and nothing in the "
                 "model rescales them. If it was trained on values from 0 to 1, divide them by 255 first "
-                "(on the command line: --divide-by 255).",
-                HowsureWarning,
-                stacklevel=5,
+                "(on the command line: --divide-by 255)."
             )
 
 

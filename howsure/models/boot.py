@@ -12,8 +12,7 @@ import tempfile
 from collections.abc import Iterator
 
 from howsure.errors import DependencyError
-
-_BACKENDS = ("tensorflow", "jax", "torch")
+from howsure.optional import BACKENDS, install_a_backend, needs_keras
 
 
 def load_keras() -> None:
@@ -21,18 +20,15 @@ def load_keras() -> None:
 
     TensorFlow's notes about itself are silenced unless TF_CPP_MIN_LOG_LEVEL asks for them.
     """
-    backend = os.environ.get("KERAS_BACKEND") or next(filter(_is_installed, _BACKENDS), None)
-    if backend is None or not _is_installed("keras") or (backend in _BACKENDS and not _is_installed(backend)):
+    backend = os.environ.get("KERAS_BACKEND") or next(filter(_is_installed, BACKENDS), None)
+    if backend is None or not _is_installed("keras") or (backend in BACKENDS and not _is_installed(backend)):
         missing = backend if backend is not None and _is_installed("keras") else "Keras with a backend"
-        raise DependencyError(
-            f"{missing} is not installed",
-            mend="Choose one: " + ", ".join(f"pip install 'howsure[{name}]'" for name in _BACKENDS),
-        )
+        raise DependencyError(f"{missing} is not installed", mend=install_a_backend())
     os.environ["KERAS_BACKEND"] = backend
     quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") not in ("0", "1")
     if quiet:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with _native_stderr_held() if quiet else contextlib.nullcontext():
+    with needs_keras(), _native_stderr_held() if quiet else contextlib.nullcontext():
         importlib.import_module("howsure.models.keras")
 
 

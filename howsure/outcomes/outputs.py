@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.data.rows import counted, in_rows
-from howsure.errors import HowsureWarning, InputError, ModelError
+from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
     EMBEDDINGS,
     LOGITS,
@@ -113,28 +111,24 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
             mend=f"{_SAY_SO}. A regression cannot be assessed",
         )
     if kind == LOGITS and info.trained_for == MARGINS:
-        _say(
+        warn(
             f"{model} was trained by a hinge loss, so its outputs are margins. They are read as logits all "
             "the same: their order means something, the percentages do not."
         )
     elif kind == LOGITS and info.loss_takes == PROBABILITIES:
-        _say(
+        warn(
             f"{model} ends in linear outputs, which are read as logits, but its loss took them for "
             "probabilities (from_logits=False). Unless it was trained otherwise, its percentages mean "
             f"nothing: train it with from_logits=True. outputs='{labels}logits' reads them so without this "
             "warning."
         )
     elif kind == PROBABILITIES and info.loss_takes == LOGITS:
-        _say(
+        warn(
             f"{model} ends in a {info.ending}, but its loss took its outputs for logits (from_logits=True). "
             "Unless Keras noticed that in training, as it may on TensorFlow, the percentages are not those "
             f"that were trained. outputs='{labels}logits' reads the outputs as the loss did, "
             f"outputs='{labels}probabilities' as they are, without this warning."
         )
-
-
-def _say(sentence: str) -> None:
-    warnings.warn(HowsureWarning(sentence), stacklevel=7)
 
 
 def to_probabilities(

@@ -24,6 +24,7 @@ from howsure.data.ids import ID, check_ids
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
+from howsure.optional import needs
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.seal import check_seal, seal
 from howsure.results.verdict import Thresholds
@@ -362,7 +363,13 @@ class Result(Generic[OneRow]):
         return [each.name for each in fields(cls) if each.name not in columns]
 
     def to_pandas(self) -> pd.DataFrame:
-        """`to_arrow` as a pandas data frame."""
+        """`to_arrow` as a pandas data frame.
+
+        Raises:
+            DependencyError: pandas is not installed.
+        """
+        with needs("pandas", "`to_pandas`"):
+            import pandas  # noqa: F401  # pyarrow would say so less clearly
         return self.to_arrow().to_pandas()
 
     def save(self, path: str | os.PathLike[str]) -> None:

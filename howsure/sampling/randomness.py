@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
 from howsure.data.made_up import made_up_rows
 from howsure.data.rows import listed, quoted
-from howsure.errors import HowsureWarning, ModelError
+from howsure.errors import ModelError, warn
 from howsure.models.protocol import Array, PassModel
 from howsure.sampling.masks import draw
 from howsure.sites import Site
@@ -84,9 +83,7 @@ def check_random(model: PassModel) -> None:
             "trained from different seeds. To use dropout, train a network that has it",
         )
     if left_fixed:
-        warnings.warn(
+        warn(
             f"Part of what is random in model '{info.name}' cannot be switched on yet and stays off, so "
-            f"its uncertainty may be understated: {left_fixed}.",
-            HowsureWarning,
-            stacklevel=4,
+            f"its uncertainty may be understated: {left_fixed}."
         )

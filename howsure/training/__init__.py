@@ -1,5 +1,8 @@
 """Training members of an ensemble."""
 
-from howsure.training.members import Snapshots, Swag, train_members
+from howsure.optional import needs_keras
+
+with needs_keras():
+    from howsure.training.members import Snapshots, Swag, train_members
 
 __all__ = ["Snapshots", "Swag", "train_members"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import keras
 import numpy as np
 
 from howsure.data.rows import TEXT, InputSpec
-from howsure.errors import HowsureWarning, ModelError
+from howsure.errors import ModelError, warn
 from howsure.models.keras import private
 from howsure.models.keras.private import graph_of
 
@@ -110,10 +109,8 @@ def warn_of_states(layers: Sequence[Any], name: str, rows: int, batch: int | Non
     """Say aloud where `predict` would carry a state from one batch of rows to the next."""
     stateful = next((layer.name for layer in layers if getattr(layer, "stateful", False)), None)
     if stateful is not None and batch is not None and rows > batch:
-        warnings.warn(
+        warn(
             f"Layer '{stateful}' of model '{name}' keeps a state. Here every batch of {batch} rows starts "
             "from the state as found. In predict it is carried from batch to batch, so that rows after the "
-            "first batch are others there.",
-            HowsureWarning,
-            stacklevel=4,
+            "first batch are others there."
         )

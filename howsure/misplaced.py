@@ -1,0 +1,45 @@
+"""Arguments that were given to the wrong function: where they belong."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from howsure.methods.mc_dropout import MCDropout
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_SHOWN = (bool, int, float, type(None))
+
+
+def belongs_to_the_method(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function, whose TypeError for a setting of `MCDropout` says where that is given.
+
+    Example:
+        >>> howsure.assess(model, x, passes=100)
+        Traceback (most recent call last):
+        ...
+        TypeError: assess() takes no argument 'passes': ... `method=howsure.MCDropout(passes=100)`.
+    """
+    own = inspect.signature(function).parameters
+    elsewhere = [each.name for each in fields(MCDropout) if each.name not in own]
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = {name: kwargs[name] for name in elsewhere if name in kwargs}
+        if given:
+            settings = ", ".join(
+                f"{name}={value!r}" if isinstance(value, _SHOWN) else f"{name}={name}"
+                for name, value in given.items()
+            )
+            raise TypeError(
+                f"{function.__name__}() takes no argument {' or '.join(map(repr, given))}: how passes are "
+                f"drawn is a matter of the method. Give it as `method=howsure.MCDropout({settings})`."
+            )
+        return function(*args, **kwargs)
+
+    return called

@@ -1,0 +1,64 @@
+"""Packages that are not always there, and what is said where one is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from howsure.errors import DependencyError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+"""What Keras runs on, in the order in which they are looked for."""
+
+
+@contextmanager
+def needs(package: str, what: str) -> Iterator[None]:
+    """Around the import of a package that an extra of its name installs: its absence is a `DependencyError`.
+
+    Args:
+        package: As it is imported, and as the extra is called.
+        what: What needs it, the subject of a sentence.
+
+    Raises:
+        DependencyError: It is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        if _root(error) != package:
+            raise
+        raise DependencyError(
+            f"{what} needs {package}, which is not installed", mend=f"pip install 'howsure[{package}]'"
+        ) from error
+
+
+@contextmanager
+def needs_keras() -> Iterator[None]:
+    """Around the import of what imports Keras: without it, or without its backend, a `DependencyError`.
+
+    Keras runs on TensorFlow unless KERAS_BACKEND or its own file of settings says otherwise, and looks for it
+    as soon as it is imported.
+    """
+    try:
+        yield
+    except ImportError as error:
+        missing = _root(error)
+        if missing == "keras":
+            raise DependencyError("Keras is not installed", mend=install_a_backend()) from error
+        if missing not in BACKENDS:
+            raise
+        raise DependencyError(
+            f"Keras looks for {missing}, which is not installed",
+            expected="KERAS_BACKEND set to a backend that is, such as jax, before keras is imported",
+            mend="In a shell: export KERAS_BACKEND=jax. In Python, first of all: "
+            "import os; os.environ['KERAS_BACKEND'] = 'jax'",
+        ) from error
+
+
+def install_a_backend() -> str:
+    """How Keras is installed together with a backend."""
+    return "Choose one: " + ", ".join(f"pip install 'howsure[{name}]'" for name in BACKENDS)
+
+
+def _root(error: ImportError) -> str:
+    return (error.name or "").partition(".")[0]

@@ -1,0 +1,124 @@
+"""What people expect of any command line: version, help, completion, quiet, no colours."""
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+import howsure
+from howsure.cli import app as cli
+
+COMMANDS = typer.main.get_command(cli.app).commands
+
+
+def run(*arguments, **more):
+    return CliRunner().invoke(
+        cli.app, [str(argument) for argument in arguments], catch_exceptions=False, **more
+    )
+
+
+def test_the_version_is_that_of_the_package():
+    done = run("--version")
+    assert (done.exit_code, done.stdout) == (0, f"howsure {howsure.__version__}\n")
+    assert howsure.__version__ == importlib.metadata.version("howsure")
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+def test_h_is_help(command):
+    short, long = run(*command, "-h"), run(*command, "--help")
+    assert short.exit_code == 0
+    assert short.stdout == long.stdout
+    assert "--help" in short.stdout
+
+
+def test_without_a_command_the_commands_are_listed():
+    assert set(COMMANDS) <= set(re.findall(r"\b[a-z]+\b", run().output))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands(shell):
+    program = (
+        "import sys; sys.argv = ['howsure']; from howsure.cli.app import main; main()"  # as the command does
+    )
+    asked = {
+        "bash": {"COMP_WORDS": "howsure as", "COMP_CWORD": "1"},
+        "zsh": {"_TYPER_COMPLETE_ARGS": "howsure as"},
+        "fish": {"_TYPER_COMPLETE_ARGS": "howsure as", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+    }[shell]
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **asked, "_HOWSURE_COMPLETE": f"complete_{shell}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "assess" in done.stdout
+    assert "compare" not in done.stdout
+
+
+@pytest.mark.parametrize("colours", [True, False])
+def test_help_has_no_colours_where_nobody_wants_them(colours):
+    program = "import sys; sys.argv = ['howsure', 'assess', '-h']; from howsure.cli.app import main; main()"
+    environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    environment.pop("NO_COLOR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment if colours else {**environment, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]", done.stdout)) == colours
+
+
+# --- quiet ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    folder = tmp_path_factory.mktemp("quiet")
+    keras.utils.set_random_seed(3)
+    layers = [keras.layers.Dropout(0.5), keras.layers.Dense(3, activation="softmax")]
+    keras.Sequential([keras.Input((4,)), *layers], name="flowers").save(folder / "model.keras")
+    x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    np.savez(folder / "rows.npz", x=x, y=np.arange(30) % 3)
+    np.savez(folder / "bytes.npz", x=np.full((30, 4), 200, np.uint8))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def backend(monkeypatch):
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
+
+
+@pytest.mark.parametrize("command", ["assess", "compare"])
+def test_quiet_prints_nothing_and_writes_all_the_same(files, tmp_path, command):
+    written = [tmp_path / "page.html"]
+    arguments = [command, files / "model.keras", files / "rows.npz", "--report", written[0]]
+    if command == "assess":
+        written.append(tmp_path / "table.parquet")
+        arguments += ["--out", written[1]]
+    done = run(*arguments, "--quiet")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    assert all(path.exists() for path in written)
+
+
+def test_quiet_leaves_warnings_and_errors(files, tmp_path):
+    warned = run("assess", files / "model.keras", files / "bytes.npz", "--out", tmp_path / "t.parquet", "-q")
+    assert warned.exit_code == 0
+    assert warned.stdout == ""
+    assert warned.stderr.startswith("warning: The rows of")
+    wrong = run("assess", files / "model.keras", files / "none.npz", "--out", tmp_path / "t.parquet", "-q")
+    assert wrong.exit_code == 2
+    assert wrong.stderr.startswith("error: The data does not exist")
