@@ -10,7 +10,6 @@ import importlib.metadata
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from howsure.outcomes.outcome import Estimates, Outcome, Told
 from howsure.outcomes.outputs import SUM_OFF
 from howsure.results.verdict import Thresholds
 from howsure.sampling.estimate import Estimate, Sums
+from howsure.sampling.sketch import with_networks
 
 Floats = NDArray[np.float64]
 
@@ -100,7 +100,7 @@ def of_passes(
     if len(kept) < 2:
         raise _too_few(len(kept))
     estimates = _at_hand(kept, outcome) if len(kept) < most else _streamed(kept, stream, outcome)
-    words = {"pass": "one of the passes that were given"}
+    words = {"pass": "one of the passes that were given", "between": "passes"}
     return _result(outcome, estimates, first, PASSES, source, words, kind)
 
 
@@ -198,16 +198,16 @@ def _at_hand(passes: Sequence[Floats], outcome: Outcome) -> Estimates:
         mean_over(np.stack([values[start : start + at_once] for values in passes]), outcome)
         for start in range(0, max(1, rows), at_once)
     ]
-    names = [item.name for item in fields(Estimates)]
-    return Estimates(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
+    return Estimates.joined(blocks)
 
 
 def _streamed(kept: Sequence[Floats], others: Iterable[tuple[Given, Floats]], outcome: Outcome) -> Estimates:
     """What passes say that come one after the other: seen from the mean of the first, which are kept."""
     reference = np.mean(kept, axis=0)
-    sums = Sums(len(reference), len(outcome.families))
+    sums = Sums.of(len(reference), outcome)
     for values in itertools.chain(kept, (values for _, values in others)):
         derived = outcome.derived(values[None], reference)[0]
         columns = np.concatenate([values, derived], axis=-1)
         sums.add(Estimate(columns, np.zeros_like(columns), np.zeros_like(columns), 1))
-    return sums.estimates(outcome)
+        sums.count(values[None])
+    return with_networks(sums.estimates(outcome), sums.sketch, outcome)

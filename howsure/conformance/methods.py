@@ -13,6 +13,7 @@ from howsure.conformance.promises import require
 from howsure.methods.protocol import Job, Method, Needs, Passes
 from howsure.outcomes.outcome import Estimates
 from howsure.prepare import prepare
+from howsure.results.between import LEVELS
 
 Array = NDArray[Any]
 
@@ -80,6 +81,11 @@ def _check_draw(passes: Passes, job: Job) -> None:
         found = getattr(drawn, name)
         require(found.shape == drawn.mean.shape, f"Every estimate has its `{name}`", found.shape)
         require(not (found < 0).any(), f"`{name}` is not below 0", np.min(found))
+    for name, width in (("spread", job.outcome.width), ("quantiles", len(LEVELS))):
+        for given in (getattr(drawn, name), getattr(drawn, f"{name}_error")):
+            if given is not None:
+                right = given.shape == (job.total, width) and not (given < 0).any()
+                require(right, f"What is told of `{name}` is of every row and not below 0", given.shape)
     require(drawn.passes.shape == (job.total,), "Every row has a number of passes", drawn.passes.shape)
     require(np.isfinite(drawn.mean).all(), "Estimates are finite")
     require(np.isfinite(drawn.squared_error).all(), "Squared errors are finite")

@@ -89,7 +89,8 @@ class Calibrator:
 
         `mc_error` is propagated through the map. `expected_entropy` keeps its share of the entropy, all of it
         where there was none: how doubt is split is the model's, how much there is the calibration's.
-        `entropy_correction` stays. Errors of entropies are NaN, as they would need the passes.
+        `entropy_correction` stays. Errors of entropies are NaN, and `spread` and `quantiles` None, as they
+        would need the passes.
 
         Args:
             certainty: N rows of the same classes, not calibrated yet; zero rows give zero rows.
@@ -223,6 +224,8 @@ class MultilabelCalibrator:
             entropy_error=unknown,
             expected_entropy_error=unknown,
             mutual_information_error=unknown,
+            spread=None,
+            spread_error=None,
             method={**certainty.method, "calibration": fits},
         )
 
@@ -310,7 +313,7 @@ def calibrate(
         >>> certainty = howsure.assess(model, x_new)
         >>> for one in (certainty, calibrator(certainty)):
         ...     print(one[1])
-        90 ± 2 % '0', or '9' (6 %): leaning. The passes are in doubt themselves; ...
+        90 ± 2 % '0', between networks 35 to 99.5 %, or '9' (6 %): leaning. The passes are ...
         97.9 ± 0.6 % '0': sure.
     """
     check_choice(method, tuple(maps.METHODS), "method")
@@ -381,6 +384,10 @@ def _changed(certainty: Certainty, method: str, parameters: Parameters, rows: in
         entropy_error=unknown,
         expected_entropy_error=unknown,
         mutual_information_error=unknown,
+        spread=None,
+        spread_error=None,
+        quantiles=None,
+        quantiles_error=None,
         method={**certainty.method, "calibration": {"method": method, "rows": rows, **numbers}},
     )
 

@@ -56,6 +56,7 @@ class Ensemble:
         """Name and settings, as they are saved with a result."""
         words = {
             "passes": "members of the ensemble",
+            "between": "members",
             "pass": "one member of the ensemble",
             "more": "an ensemble of {passes} members",
         }

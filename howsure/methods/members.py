@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.methods.protocol import Integers, Job, Method, Passes, Progress
 from howsure.outcomes.outcome import Estimates, Outcome
-from howsure.statistics import widening
+from howsure.results import between
+from howsure.statistics import ERROR_FLOOR, widening
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +51,8 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
 
     With p_m the probabilities and h_m the expected entropy of member m of M: the mean of p_m; entropy of
     the mean; the mean of h_m as expected entropy; and as error of each mean √(Σ (v_m − v)² / (M (M − 1))) ·
-    t₀.₉₇₅(M − 1)/1.96, where v_m is p_m, −Σ p_m log p, h_m, or the difference of the last two.
+    t₀.₉₇₅(M − 1)/1.96, where v_m is p_m, −Σ p_m log p, h_m, or the difference of the last two. Spread and
+    quantiles are those of the members given, as `between.of_members` has them.
 
     Args:
         members: M ≥ 2.
@@ -57,11 +61,16 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
     own = np.stack([member.mean for member in members])
     mean = own[..., : outcome.width].mean(axis=0)
     passes = np.sum([member.passes for member in members], axis=0)
-    return _estimates(outcome.regrouped(own, mean), passes, outcome)
+    found, values = _estimates(outcome.regrouped(own, mean), passes, outcome), own[..., : outcome.width]
+    if any(np.any(member.passes > 1) for member in members):
+        return replace(found, **_of_their_passes(members, values))
+    return replace(found, **_told(between.of_members, values, outcome))
 
 
 def mean_over(values: Floats, outcome: Outcome) -> Estimates:
     """What independent passes over the same rows say together, each counting as a member; see `combined`.
+
+    Spread and quantiles are those of what the passes were drawn from, as `between.of_passes` has them.
 
     Args:
         values: (S, n, K) of S ≥ 2 passes.
@@ -69,7 +78,8 @@ def mean_over(values: Floats, outcome: Outcome) -> Estimates:
     """
     derived = outcome.derived(values, values.mean(axis=0))
     passes = np.full(values.shape[1], len(values), dtype=np.int64)
-    return _estimates(np.concatenate([values, derived], axis=-1), passes, outcome)
+    found = _estimates(np.concatenate([values, derived], axis=-1), passes, outcome)
+    return replace(found, **_told(between.of_passes, values, outcome))
 
 
 def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates:
@@ -79,3 +89,28 @@ def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates
     return Estimates(
         columns.mean(axis=0), np.maximum(error, outcome.least_error), squared, columns.var(axis=0), passes
     )
+
+
+def _told(
+    by: Callable[[Floats, Integers], dict[str, Floats]], values: Floats, outcome: Outcome
+) -> dict[str, Any]:
+    """How far members (M, n, K) lie apart, as far as the outcome tells it."""
+    if not outcome.are_probabilities:
+        return {}
+    told = by(values, values.mean(axis=0).argmax(axis=-1))
+    return told if outcome.has_one_top else {name: told[name] for name in ("spread", "spread_error")}
+
+
+def _of_their_passes(members: Sequence[Estimates], means: Floats) -> dict[str, Any]:
+    """Spread over the passes of all members alike, and its error; nothing where one does not tell its own.
+
+    The variance is the mean of the members' own, plus that of their means. Quantiles are not told: those of a
+    member are of its own top class, which may not be that of all.
+    """
+    if any(member.spread is None or member.spread_error is None for member in members):
+        return {}
+    own = np.array([member.spread for member in members])
+    errors = np.array([member.spread_error for member in members])
+    spread = np.sqrt((own**2).mean(axis=0) + means.var(axis=0))
+    off = np.sqrt(np.sum((own * errors) ** 2, axis=0)) / (len(members) * np.maximum(spread, ERROR_FLOOR))
+    return {"spread": spread, "spread_error": np.maximum(off, ERROR_FLOOR)}

@@ -37,6 +37,7 @@ class Classes(Distributions):
     class_names: tuple[str, ...]
     thresholds: Thresholds
     name = "classes"
+    has_one_top = True
 
     @classmethod
     def of(
@@ -115,4 +116,10 @@ class Classes(Distributions):
         """A `Certainty` of N rows."""
         fields = self.told(estimates, told)
         one_each = {name: fields[name][:, 0] for name in fields if "entropy" in name or "information" in name}
-        return Certainty(**{**fields, **one_each}, class_names=self.class_names, thresholds=self.thresholds)
+        return Certainty(
+            **{**fields, **one_each},
+            quantiles=estimates.quantiles,
+            quantiles_error=estimates.quantiles_error,
+            class_names=self.class_names,
+            thresholds=self.thresholds,
+        )

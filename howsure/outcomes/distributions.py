@@ -26,6 +26,8 @@ SMALLEST = np.finfo(np.float32).tiny
 class Distributions(Outcome):
     """Outcomes whose values are probabilities."""
 
+    are_probabilities = True
+
     @property
     @abstractmethod
     def distributions(self) -> int:
@@ -108,6 +110,8 @@ class Distributions(Outcome):
             "expected_entropy_error": of_expected,
             "mutual_information_error": of_mutual,
             "passes": estimates.passes,
+            "spread": estimates.spread,
+            "spread_error": estimates.spread_error,
             "row": told.row,
             "kind": told.kind,
             "method": told.method,

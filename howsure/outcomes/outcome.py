@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -43,6 +43,11 @@ class Estimates:
         squared_error: (N, C) squared standard error as it is expected to be, not widened for intervals.
         variance: (N, C) variance over the passes.
         passes: (N,) passes spent on each row.
+        spread: (N, K) standard deviation of the values between networks, or None where it is not told.
+        spread_error: (N, K) its standard error, or None.
+        quantiles: (N, L) of the largest value between networks, at `howsure.results.between.LEVELS`; NaN
+            where unknown, or None where they are not told.
+        quantiles_error: (N, L) their standard errors, or None.
     """
 
     mean: Floats
@@ -50,9 +55,23 @@ class Estimates:
     squared_error: Floats
     variance: Floats
     passes: Integers
+    spread: Floats | None = None
+    spread_error: Floats | None = None
+    quantiles: Floats | None = None
+    quantiles_error: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Estimates]) -> Estimates:
+        """Those of several blocks of rows as one, of which all tell the same."""
+        names = [item.name for item in fields(cls) if getattr(parts[0], item.name) is not None]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+    def take(self, rows: Integers) -> Estimates:
+        """Those of some rows."""
+        return type(self)(**{name: each[rows] for name, each in vars(self).items() if each is not None})
 
 
 @dataclass(frozen=True)
@@ -99,6 +118,12 @@ class Outcome(ABC):
             thresholds: Where the verdicts lie.
         """
         return None
+
+    are_probabilities: ClassVar[bool] = False
+    """Whether values are probabilities, so that it is told how far networks lie apart."""
+
+    has_one_top: ClassVar[bool] = False
+    """Whether the largest value is the answer, so that it is told how that of networks is distributed."""
 
     @property
     @abstractmethod

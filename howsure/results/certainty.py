@@ -26,7 +26,9 @@ from howsure.data.labels import check_labels
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.results import verdict as verdicts
+from howsure.results.between import BetweenNetworks
 from howsure.results.columns import (
+    AT_LEVELS,
     BOOLEAN,
     EITHER,
     FLOAT,
@@ -83,6 +85,38 @@ COLUMNS = (
         *("mc_error", WIDE, FLOAT, "0 to 1"),
         "standard error of `probabilities`, from the finite number of passes; ± 1.96 of it covered 80 to "
         "98 % of rows, by network, and 94 % in the median",
+        least=0,
+        unknown=True,
+    ),
+    Column(
+        *("spread", WIDE, FLOAT, "0 to 1"),
+        "standard deviation of a probability between networks, which more passes do not make smaller; None "
+        "where there is one pass",
+        optional=True,
+        least=0,
+        most=1,
+        unknown=True,
+    ),
+    Column(
+        *("spread_error", WIDE, FLOAT, "0 to 1"),
+        "standard error of `spread`; None where there is no spread",
+        optional=True,
+        least=0,
+        unknown=True,
+    ),
+    Column(
+        *("quantiles", AT_LEVELS, FLOAT, "0 to 1"),
+        "probability of `label` that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks "
+        "stay below; NaN where unknown, None where not told",
+        optional=True,
+        least=0,
+        most=1,
+        unknown=True,
+    ),
+    Column(
+        *("quantiles_error", AT_LEVELS, FLOAT, "0 to 1"),
+        "standard error of `quantiles`; NaN where unknown, None where not told",
+        optional=True,
         least=0,
         unknown=True,
     ),
@@ -165,7 +199,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Certainty(Result[Row], FromElsewhere):
+class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
     """What a model says about N rows, how certain that is, and where its doubt lies.
 
     All arrays are read-only. Entropies are in nats, class numbers and row numbers start at 0.
@@ -174,6 +208,15 @@ class Certainty(Result[Row], FromElsewhere):
         probabilities: (N, K) 0 to 1, mean over the passes: the prediction; sums to 1 over the classes.
         mc_error: (N, K) 0 to 1, standard error of `probabilities`, from the finite number of passes; ± 1.96
             of it covered 80 to 98 % of rows, by network, and 94 % in the median (`docs/fresh.md`).
+        spread: (N, K) 0 to 1, standard deviation of a probability between networks, which more passes do not
+            make smaller; None where there is one pass. A network is a thinned one with MC dropout, a member
+            of an ensemble, the answer to one version of a row.
+        spread_error: (N, K) 0 to 1, standard error of `spread`; None where there is no spread. 0 for the
+            members of an ensemble, which are all there are.
+        quantiles: (N, 11) 0 to 1, probability of `label` that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and
+            99.5 % of the networks stay below; NaN where unknown, None where not told. See `interval`.
+        quantiles_error: (N, 11) 0 to 1, standard error of `quantiles`; NaN where unknown, None where not
+            told.
         expected_entropy: (N,) nats, mean entropy of the passes: the doubt that they have by themselves.
         passes: (N,) count, passes spent on the row.
         class_names: K names.
@@ -216,6 +259,10 @@ class Certainty(Result[Row], FromElsewhere):
     entropy_error: Floats = _NOT_GIVEN
     expected_entropy_error: Floats = _NOT_GIVEN
     mutual_information_error: Floats = _NOT_GIVEN
+    spread: Floats | None = None
+    spread_error: Floats | None = None
+    quantiles: Floats | None = None
+    quantiles_error: Floats | None = None
     familiarity: Floats | None = None
     unfamiliar_share: float = 0.01
     kind: str = "row"
@@ -418,7 +465,7 @@ class Certainty(Result[Row], FromElsewhere):
             >>> percentile = known.percentile(howsure.features_of(model, letters))
             >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
             >>> print(certainty[certainty.unfamiliar][0])
-            53 ± 2 % '6', or '8' (21 %): leaning. At most 0.2 % of held-out images are as unfamiliar, ...
+            53 ± 2 % '6', between networks 4 to 99 %, or '8' (21 %): leaning. At most 0.2 % of held-out ...
         """
         check_unmasked(familiarity, "The familiarities")
         given = as_floats(familiarity, "The familiarities")

@@ -25,6 +25,7 @@ from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
+from howsure.results.between import LEVELS
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.seal import check_seal, seal
 from howsure.results.verdict import Thresholds
@@ -38,7 +39,7 @@ OneRow = TypeVar("OneRow")
 
 FLOAT, INTEGER, STRING, BOOLEAN = "float64", "int64", "string", "bool"
 EITHER = "int64 or string"
-PER_ROW, WIDE = "(N,)", "(N, K)"
+PER_ROW, WIDE, AT_LEVELS = "(N,)", "(N, K)", "(N, 11)"
 
 ROUNDING = float(np.finfo(np.float32).eps)
 """How far beyond its range a number may lie that was rounded to single precision."""
@@ -82,7 +83,8 @@ class Column:
 
     Attributes:
         name: Of the attribute and in the table.
-        shape: `(N,)`, or `(N, K)` for one value per class or label.
+        shape: `(N,)`, `(N, K)` for one value per class or label, or `(N, 11)` for one at each of
+            `howsure.results.between.LEVELS`.
         type: `float64`, `int64`, `string`, `bool`, or `int64 or string`.
         unit: Its unit or range.
         words: What it says.
@@ -113,11 +115,20 @@ class Column:
     def __str__(self) -> str:
         return f"{self.shape} {self.unit}, {self.words}"
 
+    @property
+    def is_list(self) -> bool:
+        """Whether there are several values for a row."""
+        return self.shape != PER_ROW
+
+    def sides(self, rows: int, names: int) -> tuple[int, ...]:
+        """Its shape for so many rows, and classes or labels."""
+        return (rows, *{PER_ROW: (), WIDE: (names,), AT_LEVELS: (len(LEVELS),)}[self.shape])
+
     def cell(self, values: NDArray[Any] | None, index: int) -> Any:
-        """The value of one row: of Python's own type, or (K,) where the column is wide."""
+        """The value of one row: of Python's own type, or an array where there are several."""
         if values is None or values[index] is None:
             return None
-        return values[index] if self.shape == WIDE else _IN_PYTHON[self.type](values[index])
+        return values[index] if self.is_list else _IN_PYTHON[self.type](values[index])
 
     def checked(self, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
         """The values of a stored column as they are kept, or an `InputError`: shape, type and range."""
@@ -154,10 +165,10 @@ class Column:
         return InputError(f"`{self.name}` cannot be of a result", expected=expected, received=received)
 
     def to_arrow(self, values: NDArray[Any]) -> pa.ChunkedArray:
-        """(N,) values as Arrow values, (N, K) as lists of K."""
+        """(N,) values as Arrow values, others as lists."""
         import pyarrow as pa
 
-        rows = rows_at_a_time(values.shape[-1] if self.shape == WIDE else 1)
+        rows = rows_at_a_time(values.shape[-1] if self.is_list else 1)
         starts = range(0, max(1, len(values)), rows)
         return pa.chunked_array([self._part_to_arrow(values[start : start + rows]) for start in starts])
 
@@ -176,12 +187,13 @@ class Column:
         offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
         return pa.ListArray.from_arrays(pa.array(offsets), found)
 
-    def from_arrow(self, values: pa.ChunkedArray, width: int) -> NDArray[Any]:
-        """The inverse of `to_arrow`, for K = width; a ValueError where the lists have other lengths."""
+    def from_arrow(self, values: pa.ChunkedArray, names: int) -> NDArray[Any]:
+        """The inverse of `to_arrow`, for K names; a ValueError where the lists have other lengths."""
         if self.type == EITHER:
             return np.asarray(values.to_numpy())
         if self.shape == PER_ROW:
             return np.asarray(values.to_numpy(), dtype=self.type)
+        width = self.sides(0, names)[1]
         parts = [np.empty((0, width), dtype=self.type)]
         for chunk in values.chunks:
             if len(chunk) and set(chunk.value_lengths().unique().to_pylist()) != {width}:
@@ -212,11 +224,11 @@ class Result(Generic[OneRow]):
         kind = self.names.removesuffix("_names")
         names = check_names(getattr(self, self.names), kind, f"The {self.names.replace('_', ' ')}")
         object.__setattr__(self, self.names, names)
-        rows = as_array(vars(self)["row"], "The numbers of `row`").shape[:1] or (0,)
+        (rows,) = as_array(vars(self)["row"], "The numbers of `row`").shape[:1] or (0,)
         for column in self.columns:
             if not column.stored:
                 continue
-            shape = (*rows, len(names)) if column.shape == WIDE else rows
+            shape = column.sides(rows, len(names))
             values = getattr(self, column.name)
             if values is None and column.default is not None:
                 values = np.full(shape, column.default)

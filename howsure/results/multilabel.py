@@ -79,6 +79,22 @@ COLUMNS = (
         unknown=True,
     ),
     Column(
+        *("spread", WIDE, FLOAT, "0 to 1"),
+        "standard deviation of a probability between networks, which more passes do not make smaller; None "
+        "where there is one pass",
+        optional=True,
+        least=0,
+        most=1,
+        unknown=True,
+    ),
+    Column(
+        *("spread_error", WIDE, FLOAT, "0 to 1"),
+        "standard error of `spread`; None where there is no spread",
+        optional=True,
+        least=0,
+        unknown=True,
+    ),
+    Column(
         *("entropy", WIDE, FLOAT, "nats"),
         "all doubt: the entropy of yes and no plus `entropy_correction`",
         stored=False,
@@ -154,6 +170,10 @@ class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere):
         probabilities: (N, K) 0 to 1, mean over the passes: probability that the label holds.
         mc_error: (N, K) 0 to 1, standard error of `probabilities`, from the finite number of passes; ± 1.96
             of it covered 94 % of them on the network of `docs/labels.md`.
+        spread: (N, K) 0 to 1, standard deviation of a probability between networks, which more passes do not
+            make smaller; None where there is one pass. There is no interval, as that would need a grid for
+            each label of each row.
+        spread_error: (N, K) 0 to 1, standard error of `spread`; None where there is no spread.
         expected_entropy: (N, K) nats, mean entropy of the passes: the doubt that they have by themselves.
         passes: (N,) count, passes spent on the row.
         label_names: K names.
@@ -201,6 +221,8 @@ class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere):
     entropy_error: Floats = _NOT_GIVEN
     expected_entropy_error: Floats = _NOT_GIVEN
     mutual_information_error: Floats = _NOT_GIVEN
+    spread: Floats | None = None
+    spread_error: Floats | None = None
     kind: str = "row"
     thresholds: Thresholds = field(default_factory=Thresholds)
     method: Mapping[str, Any] = field(default_factory=dict)
@@ -330,6 +352,8 @@ class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere):
             entropy_error=self.entropy_error[:, k],
             expected_entropy_error=self.expected_entropy_error[:, k],
             mutual_information_error=self.mutual_information_error[:, k],
+            spread=_of_both(self.spread, k),
+            spread_error=_of_both(self.spread_error, k),
             kind=self.kind,
             thresholds=self.thresholds,
             method={**self.method, "label": self.label_names[k]},
@@ -410,3 +434,8 @@ class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere):
 def _no_and_yes(probabilities: Floats) -> Floats:
     """(…, 2) probabilities of no and yes, from those of yes (…)."""
     return np.stack([1 - probabilities, probabilities], axis=-1)
+
+
+def _of_both(values: Floats | None, k: int) -> Floats | None:
+    """(N, 2) what is the same for no and yes, of one label."""
+    return None if values is None else np.stack([values[:, k], values[:, k]], axis=-1)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.data.ids import ID
+from howsure.results import between
 from howsure.results import verdict as verdicts
 
 Floats = NDArray[np.float64]
@@ -32,13 +33,14 @@ REASON_IN_WORDS = {
 WORDS = {
     "passes": "passes",
     "pass": "one pass through the network",
+    "between": "networks",
     "more": "more passes",
     "agreement": "This does not show whether the answer cannot be seen or too little was learned.",
     "others": "An ensemble, which tells whether networks trained from other seeds doubt it too. ",
 }
-"""What a method may say of its passes in its settings, under `words`: what they are called; what one is; the
-option that gives more of them, where `{passes}` stands for their number; what it means that they agree; and
-what other networks would tell."""
+"""What a method may say of its passes in its settings, under `words`: what they are called; what one is;
+between what an interval lies; the option that gives more of them, where `{passes}` stands for their number;
+what it means that they agree; and what other networks would tell."""
 
 FEW_LABELS = 5
 """Up to so many labels each has a sentence of its own; more are told in groups."""
@@ -78,6 +80,10 @@ class Row:
         method: Name and settings of the method that produced the passes.
         id: What the caller calls the row, or None.
         id_name: What the caller calls that.
+        spread: (K,) standard deviation of `probabilities` between networks, or None.
+        spread_error: (K,) its standard error, or None.
+        quantiles: (11,) of the probability of `label` between networks, at 0.5 to 99.5 %, or None.
+        quantiles_error: (11,) their standard errors, or None.
     """
 
     row: int
@@ -106,11 +112,22 @@ class Row:
     method: Mapping[str, Any] = field(default_factory=dict)
     id: int | str | None = None
     id_name: str = ID
+    spread: Floats | None = None
+    spread_error: Floats | None = None
+    quantiles: Floats | None = None
+    quantiles_error: Floats | None = None
 
     @property
     def called(self) -> str:
         """What the row is called in a text: `customer A17` by its id, or without one `row 17`."""
         return called(self)
+
+    def interval(self, level: float = between.SHOWN) -> tuple[float, float]:
+        """Between which probabilities of `label` single networks lie, as `Certainty.interval`."""
+        if self.quantiles is None:
+            return np.nan, np.nan
+        low, high = between.interval_of(self.quantiles, level)
+        return float(low), float(high)
 
     @property
     def probability(self) -> float:
@@ -149,6 +166,8 @@ class MultilabelRow:
         method: Name and settings of the method that produced the passes.
         id: What the caller calls the row, or None.
         id_name: What the caller calls that.
+        spread: (K,) standard deviation of `probabilities` between networks, or None.
+        spread_error: (K,) its standard error, or None.
     """
 
     row: int
@@ -174,6 +193,8 @@ class MultilabelRow:
     method: Mapping[str, Any] = field(default_factory=dict)
     id: int | str | None = None
     id_name: str = ID
+    spread: Floats | None = None
+    spread_error: Floats | None = None
 
     @property
     def called(self) -> str:
@@ -222,7 +243,7 @@ def sentence_of(row: Row) -> str:
     """What the row most probably is, what else it could be, how sure that is, and what its doubt is."""
     top = percent(row.probability, float(row.mc_error[row.label]))
     rival = 100 * row.probabilities[row.runner_up]
-    sentence = f"{top} '{row.label_name}'"
+    sentence = f"{top} '{row.label_name}'{_between_in_words(row)}"
     if row.verdict != verdicts.SURE:
         sentence += f", or '{row.runner_up_name}' ({'< 1' if rival < 0.5 else f'{rival:.0f}'} %)"
     sentence += f": {row.verdict}."
@@ -230,6 +251,26 @@ def sentence_of(row: Row) -> str:
         share = percent(row.disagreement, row.disagreement_error)
         sentence += " " + _reason_in_words(row, row.reason, share, row.passes_to_settle)
     return sentence
+
+
+def _between_in_words(row: Row) -> str:
+    """Where nine in ten networks lie: `, between networks 40 to 62 %`; empty where it is unknown."""
+    low, high = row.interval()
+    if not np.isfinite(low + high):
+        return ""
+    first, last = (_end_in_words(end) for end in (low, high))
+    ends = first if first == last else f"{first} to {last}"
+    return f", between {words_of(row.method)['between']} {ends} %"
+
+
+def _end_in_words(end: float) -> str:
+    """An end in whole per cent, with a decimal where it would round to 0 or 100."""
+    percent = f"{100 * end:.0f}"
+    if percent not in ("0", "100"):
+        return percent
+    if 100 * end < 0.05 or 100 * end >= 99.95:
+        return "< 0.1" if percent == "0" else "> 99.9"
+    return f"{100 * end:.1f}"
 
 
 def _reason_in_words(

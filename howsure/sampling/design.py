@@ -24,10 +24,27 @@ import numpy as np
 
 from howsure import tuning
 from howsure.models.protocol import Level
+from howsure.results.between import LEVELS
 from howsure.sampling.balance import group_sizes
 from howsure.sampling.error import UNMEASURED, EarlyError
 from howsure.sampling.masks import whole_and_part
 from howsure.sites import BERNOULLI_KINDS, Site
+
+
+@dataclass(frozen=True)
+class DesignEffect:
+    """Variances of what passes tell of single networks, over those from as many independent ones (Kish 1965).
+
+    Attributes:
+        quantiles: For each of `howsure.results.between.LEVELS`, of the share of passes below that quantile.
+        spread: Of the squared spread.
+    """
+
+    quantiles: tuple[float, ...] = (1.0,) * len(LEVELS)
+    spread: float = 1.0
+
+
+INDEPENDENT = DesignEffect()
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,8 @@ class Design:
         cost: Of one cell in plain predictions; of a group it is `cells` times that, less what all share.
         one: What the levels before the last branching leave in the error of one cell.
         group: The same of the mean over a group.
+        one_effect: How much less one cell tells of single networks than as many independent passes.
+        group_effect: The same of a group.
     """
 
     widths: tuple[int, ...]
@@ -54,6 +73,8 @@ class Design:
     cost: float
     one: EarlyError = UNMEASURED
     group: EarlyError = UNMEASURED
+    one_effect: DesignEffect = INDEPENDENT
+    group_effect: DesignEffect = INDEPENDENT
 
     @property
     def passes(self) -> int:

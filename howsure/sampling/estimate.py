@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.outcomes.outcome import Estimates, Outcome
+from howsure.sampling.sketch import TRACKED, Sketch
 from howsure.statistics import widening
 
 Floats = NDArray[np.float64]
@@ -80,6 +81,7 @@ class Sums:
     Args:
         rows: N.
         columns: C.
+        tracked: Values whose distribution over the passes is sketched; 0 for none.
 
     Attributes:
         passes: (N,) passes taken in so far.
@@ -88,15 +90,29 @@ class Sums:
         between: (N, C) Σ B (m − mean)² over units of B passes with mean m.
         within: (N, C) Σ B · variance over units.
         late: (N, C) Σ of what the last branching leaves.
+        sketch: How the passes are distributed, or None.
     """
 
-    def __init__(self, rows: int, columns: int) -> None:
+    def __init__(self, rows: int, columns: int, tracked: int = 0) -> None:
         self.passes: Integers = np.zeros(rows, dtype=np.int64)
         self.units: Integers = np.zeros(rows, dtype=np.int64)
         self.mean = np.zeros((rows, columns))
         self.between = np.zeros((rows, columns))
         self.within = np.zeros((rows, columns))
         self.late = np.zeros((rows, columns))
+        self.sketch = Sketch(rows, tracked) if tracked else None
+
+    @classmethod
+    def of(cls, rows: int, outcome: Outcome) -> Sums:
+        """Sums of so many rows of an outcome, nothing added yet."""
+        tracked = min(TRACKED, outcome.width) if outcome.has_one_top else 0
+        return cls(rows, len(outcome.families), tracked)
+
+    def count(self, values: Floats, rows: Integers | slice = slice(None)) -> None:
+        """Sketch the passes (B, n, K) of a unit that has just been added."""
+        if self.sketch is not None:
+            at = np.arange(len(self.passes))[rows]
+            self.sketch.add(values, self.mean[at][:, : values.shape[-1]], at)
 
     def add(self, estimate: Estimate, rows: Integers | slice = slice(None)) -> None:
         """Take in one unit of these rows, each at most once (Chan, Golub & LeVeque 1979)."""
@@ -122,6 +138,7 @@ class Sums:
         both: Any = [(part.mean(axis=0), part.var(axis=0)) for part in (values, derived)]
         means, variances = (np.concatenate(parts, axis=-1) for parts in zip(*both, strict=True))
         self.add(Estimate(means, np.zeros_like(means), variances, len(values)), rows)
+        self.count(values, rows)
 
     def replicated_error(self, rows: Integers | slice = slice(None)) -> Floats:
         """(n, C) squared standard error of `mean` from the spread of the R units' means.

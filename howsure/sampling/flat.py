@@ -20,6 +20,7 @@ from howsure.sampling.balance import group_sizes
 from howsure.sampling.estimate import Sums
 from howsure.sampling.masks import draw
 from howsure.sampling.run import Run
+from howsure.sampling.sketch import with_networks
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -93,6 +94,13 @@ class Flat:
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
         """What rows say, each by the spread of its groups."""
         return sums.estimates(run.outcome, rows)
+
+    def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
+        """The same with how far single networks lie apart, as independent passes would tell it.
+
+        Balanced ones tell it better.
+        """
+        return with_networks(estimates, sums.sketch, run.outcome)
 
     def _masks_of(self, groups: Groups, numbers: Sequence[int]) -> list[Array]:
         """For each site the masks of these groups, one after the other."""

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.outcomes.outcome import Outcome
-from howsure.sampling.error import EarlyError, fit_early_error
+from howsure.results.between import LEVELS, SMALLEST, spread_variance
+from howsure.sampling.design import INDEPENDENT, DesignEffect
+from howsure.sampling.error import EarlyError, fit_early_error, widened
 from howsure.sampling.estimate import Estimate
 
 Floats = NDArray[np.float64]
@@ -49,6 +51,51 @@ def _variance_of_one(values: Floats) -> Floats:
     if values.shape[1] == 1:
         return np.asarray(of_groups)
     return np.asarray(values.var(axis=(0, 1)) + of_groups / len(values))
+
+
+def measure_design_effects(
+    replicates: Sequence[Sequence[Floats]], outcome: Outcome
+) -> tuple[DesignEffect, DesignEffect]:
+    """How much less than independent passes those of one cell, and of a group, tell of single networks.
+
+    The variances over replicates of the variance over passes, and of the shares of passes below each
+    quantile, are divided by those from as many independent passes (`spread_variance`, p(1 − p)/T), and
+    widened as errors are. That balanced passes may tell more is not counted on: the effect is at least 1. Of
+    quantiles beyond 0.05 and 0.95, in whose tails a pilot has few passes, it is taken to be as there.
+
+    Args:
+        replicates: Independent groups of cells on the same rows, and in each the passes (W, n, K) of every
+            cell.
+        outcome: What they are values of.
+    """
+    if not outcome.are_probabilities:
+        return INDEPENDENT, INDEPENDENT
+    values = np.asarray(replicates)
+    cells, passes = values.shape[1:3]
+    mean, overall = values.mean(axis=(0, 1, 2)), values.var(axis=(0, 1, 2))
+    kurtosis = ((values - mean) ** 4).mean(axis=(0, 1, 2)) / np.maximum(overall**2, SMALLEST)
+    label = mean.argmax(axis=-1)
+    of_cells, of_group = values.var(axis=2), values.reshape(len(values), -1, *mean.shape).var(axis=1)
+    of_spread = (_variance_of_one(of_cells), of_group.var(axis=0, ddof=1))
+    top = np.take_along_axis(values, label[None, None, None, :, None], axis=-1)[..., 0]
+    quantiles = np.quantile(top, np.clip(LEVELS, 0.05, 0.95), axis=(0, 1, 2))
+    below = np.stack([(top <= each).mean(axis=2) for each in quantiles], axis=-1)
+    of_shares = (_variance_of_one(below), below.mean(axis=1).var(axis=0, ddof=1))
+    share = below.mean(axis=(0, 1))
+    binomial = np.maximum((share * (1 - share)).mean(axis=0), SMALLEST)
+    effects = []
+    for count, spread, shares in zip((passes, passes * cells), of_spread, of_shares, strict=True):
+        alone = (
+            4 * overall * spread_variance(mean, np.sqrt(overall), np.full(len(mean), float(count)), kurtosis)
+        )
+        used = np.arange(mean.shape[-1]) == label[:, None]
+        effects.append(
+            DesignEffect(
+                tuple(np.maximum(widened() * shares.mean(axis=0) * count / binomial, 1).tolist()),
+                max(1.0, float(widened() * np.mean(spread[used] / alone[used]))),
+            )
+        )
+    return effects[0], effects[1]
 
 
 def measure_shares(passes: Sequence[Floats], ratios: Sequence[int]) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ from howsure import tuning
 from howsure.models.protocol import BFLOAT16, FLOAT32, PassModel
 from howsure.sampling.design import Design, best_ratios, cell_ratios, design_of, flat_design
 from howsure.sampling.estimate import Estimate, sum_up
-from howsure.sampling.measure import measure_early_errors, measure_shares
+from howsure.sampling.measure import measure_design_effects, measure_early_errors, measure_shares
 from howsure.sampling.plan import Plan, described
 from howsure.sampling.rounds import Kept
 from howsure.sampling.run import Chunk, ChunksOf, Run
@@ -101,18 +101,22 @@ def make_plan(
         tree = Tree(design, run.model, run.seed)
     groups += _groups(tree, run, chunks, tuning.REPLICATES - len(groups), PILOT_STAGE + 2)
     estimates = _summed_up(groups, tree, run)
+    passes = groups
     late = sum(shares[design.branchings[-1] - 1 :])
     if flat is not None and not design.is_flat and late < tuning.LATE_ENOUGH:
         other = Tree(flat, run.model, run.seed)
         first_stage = PILOT_STAGE + 2 + tuning.REPLICATES
-        others = _summed_up(_groups(other, run, chunks, tuning.REPLICATES, first_stage), other, run)
+        flat_passes = _groups(other, run, chunks, tuning.REPLICATES, first_stage)
+        others = _summed_up(flat_passes, other, run)
         width = run.outcome.width
         if _product(flat, others, shared, width) <= _product(design, estimates, shared, width):
-            design, estimates = flat, others
+            design, estimates, passes = flat, others, flat_passes
     one, group = measure_early_errors(estimates, run.outcome)
+    one_effect, group_effect = measure_design_effects(passes, run.outcome)
     early = 1 - sum(shares[design.branchings[0] - 1 :])
     first_cells = design.cells if early > tuning.EARLY_ENOUGH else 1
     design = replace(design, first=first_cells, one=one, group=group)
+    design = replace(design, one_effect=one_effect, group_effect=group_effect)
     return Pilot(Plan(design, () if design.is_flat else shares, found, described(levels)), kept)
 
 

@@ -15,10 +15,10 @@ from howsure.atomic import write_whole
 from howsure.data.rows import listed
 from howsure.errors import FileError, InputError
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level
-from howsure.sampling.design import Design
+from howsure.sampling.design import Design, DesignEffect
 from howsure.sampling.error import EarlyError
 
-FORMAT = 4
+FORMAT = 5
 """Of a saved plan."""
 
 
@@ -151,6 +151,9 @@ def _plan_from(settings: Mapping[str, Any]) -> Plan:
     def error(constants: Mapping[str, Any]) -> EarlyError:
         return EarlyError(*(tuple(map(ends, constants[item.name])) for item in fields(EarlyError)))
 
+    def effect(measured: Mapping[str, Any]) -> DesignEffect:
+        return DesignEffect(tuple(map(float, measured["quantiles"])), float(measured["spread"]))
+
     design = settings["design"]
     if design is not None:
         design = Design(
@@ -161,6 +164,8 @@ def _plan_from(settings: Mapping[str, Any]) -> Plan:
             float(design["cost"]),
             error(design["one"]),
             error(design["group"]),
+            effect(design["one_effect"]),
+            effect(design["group_effect"]),
         )
     precision = settings["precision"]
     if precision not in (FLOAT32, BFLOAT16):

@@ -10,7 +10,7 @@ Which passes a round has, a `Tree` or `Flat` tells; the rest is the same for bot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from functools import partial
 from typing import Any, Protocol
 
@@ -44,6 +44,10 @@ class Source(Protocol):
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
         """What rows say that have had as many rounds."""
+        ...
+
+    def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
+        """What all rows say, with how far single networks lie apart."""
         ...
 
 
@@ -81,8 +85,7 @@ def draw_cells(
         rounds = tree.rounds(max_passes)
         blocks.append((rows, draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress)))
     back = np.argsort(np.concatenate([rows for rows, _ in blocks]))
-    names = [item.name for item in fields(Estimates)]
-    return Estimates(*(np.concatenate([getattr(of, name) for _, of in blocks])[back] for name in names))
+    return Estimates.joined([of for _, of in blocks]).take(back)
 
 
 def draw_rounds(
@@ -96,8 +99,9 @@ def draw_rounds(
 ) -> Estimates:
     """The rows at `positions`, each with as many rounds as it needs; `chunks` brings any of them."""
     count, columns = len(positions), len(run.outcome.families)
-    sums = Sums(count, columns)
-    found: dict[str, Any] = {item.name: np.zeros((count, columns)) for item in fields(Estimates)}
+    sums = Sums.of(count, run.outcome)
+    named = [item.name for item in fields(Estimates) if item.default is MISSING]
+    found: dict[str, Any] = {name: np.zeros((count, columns)) for name in named}
     found["passes"] = np.zeros(count, dtype=np.int64)
     going_on = np.arange(count)
     for what in rounds:
@@ -117,7 +121,7 @@ def draw_rounds(
         if not len(going_on):
             break
     progress(len(going_on))
-    return Estimates(**found)
+    return source.with_networks(run, sums, Estimates(**found))
 
 
 def _trunks(run: Run, kept: Kept, size: int) -> Iterator[Chunk]:

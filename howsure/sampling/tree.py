@@ -23,6 +23,7 @@ from howsure.sampling.design import Design
 from howsure.sampling.estimate import Sums, sum_up
 from howsure.sampling.masks import draw
 from howsure.sampling.run import Run, padded
+from howsure.sampling.sketch import with_networks
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -86,6 +87,7 @@ class Tree:
         """
         for values in self.values(cells, run, chunk, trunk, rows):
             sums.add(sum_up(values, self.late, run.outcome), at)
+            sums.count(values, at)
 
     def values(self, cells: Cells, run: Run, chunk: Integers, trunk: Any, rows: int) -> list[Floats]:
         """For each of these cells (W, n, K) of its passes over a chunk of so many rows."""
@@ -122,6 +124,12 @@ class Tree:
             sums.variance(rows),
             np.full(len(rows), cells * design.passes),
         )
+
+    def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
+        """The same with how far single networks lie apart."""
+        design, one_cell = self.design, sums.units < self.design.cells
+        effects = design.group_effect, design.one_effect
+        return with_networks(estimates, sums.sketch, run.outcome, *effects, one_cell)
 
     def _of_cell(self, stage: int, cell: int, rows: int) -> Any:
         """The thinned networks of a cell, kept for the chunks to come."""

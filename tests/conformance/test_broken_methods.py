@@ -133,7 +133,7 @@ def shifted(by):
 
 
 def without_last(estimates, job, numbers):
-    return type(estimates)(**{name: array[:-1] for name, array in vars(estimates).items()})
+    return estimates.take(np.arange(len(estimates) - 1))
 
 
 def as_dict(estimates, job, numbers):
@@ -153,6 +153,10 @@ BROKEN = {
     "no passes": (Bare(), "What it begins are `Passes`"),
     "no estimates": (Drawn(as_dict), "What it draws are `Estimates`"),
     "a missing row": (Drawn(without_last), "Every row has an estimate in every column"),
+    "a spread of some rows": (
+        Drawn(lambda estimates, job, numbers: replace(estimates, spread=estimates.mean[:-1])),
+        "What is told of `spread` is of every row and not below 0",
+    ),
     "a missing column": (
         Drawn(changed(mean=lambda mean: mean[:, :-1])),
         "Every row has an estimate in every column",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.results.between import LEVELS
 from howsure.results.certainty import Certainty
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column, Result
 from howsure.results.multilabel import MultilabelCertainty
@@ -33,13 +34,27 @@ def several_labels():
         truth=p > 0.5,
         ids=["a7", "b2"],
         id_name="customer",
+        spread=np.full(p.shape, 0.1),
+        spread_error=np.full(p.shape, np.nan),
     )
 
 
-EXAMPLES = {
-    Certainty: lambda: dataclasses.replace(example(), ids=np.array([70, 10, 80, 90]), id_name="customer"),
-    MultilabelCertainty: several_labels,
-}
+def complete():
+    """A `Certainty` with all that is optional."""
+    found = example()
+    quantiles = np.linspace(0.2, 0.9, len(LEVELS)) + 0.01 * np.arange(len(found))[:, None]
+    return dataclasses.replace(
+        found,
+        ids=np.array([70, 10, 80, 90]),
+        id_name="customer",
+        spread=np.full(found.probabilities.shape, 0.1),
+        spread_error=np.full(found.probabilities.shape, 0.02),
+        quantiles=quantiles,
+        quantiles_error=np.full(quantiles.shape, 0.03),
+    )
+
+
+EXAMPLES = {Certainty: complete, MultilabelCertainty: several_labels}
 
 
 def flowing(text):
@@ -77,7 +92,7 @@ def test_values_have_the_declared_shape_and_type(result):
     found = EXAMPLES[result]()
     for column in result.columns:
         values = getattr(found, column.name)
-        assert values.ndim == (2 if column.shape == WIDE else 1), column.name
+        assert values.ndim == (2 if column.is_list else 1), column.name
         assert len(values) == len(found)
         kind = {"float64": "f", "int64": "i", "bool": "b", "string": "UO", "int64 or string": "iO"}[
             column.type
@@ -97,7 +112,7 @@ def test_the_table_has_the_declared_columns_in_their_order(result):
     types = {"float64": ["double"], "int64 or string": ["int64", "string"]}
     for name, column in declared.items():
         items = types.get(column.type, [column.type])
-        expected = [f"list<item: {item}>" if column.shape == WIDE else item for item in items]
+        expected = [f"list<item: {item}>" if column.is_list else item for item in items]
         assert str(table.schema.field(name).type) in expected
 
 

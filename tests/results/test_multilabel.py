@@ -43,6 +43,7 @@ def random_one(rows=40, labels=3, **arguments):
         "ids": random.permutation(rows),
         "entropy_correction": random.uniform(0, 0.02, p.shape),
         **{name: random.uniform(0, 0.02, p.shape) for name in FIELDS if name.endswith("y_error")},
+        **{name: random.uniform(0, 0.1, p.shape) for name in ("spread", "spread_error")},
     }
     return make(p, **{**more, **arguments})
 

@@ -1,0 +1,277 @@
+"""How far single networks lie apart: the spread of a probability between them, and its quantiles.
+
+The numbers of one row's K probabilities over T passes, each pass one network:
+
+    spread      standard deviation of a probability over networks, (N, K)
+    quantiles   of the top class's probability over networks, at `LEVELS`, (N, 11)
+    interval    two of them: nine in ten networks lie between those at 0.05 and 0.95
+
+More passes make `mc_error` smaller, as it is the error of their mean. They do not change the spread: it
+belongs to the networks, and more passes only make it better known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from howsure.arguments import check_type
+from howsure.errors import InputError
+from howsure.statistics import ERROR_FLOOR, widening
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+LEVELS = (0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.995)
+"""Shares of networks below a quantile: the ends of intervals for 50, 80, 90, 95 and 99 %, and the median."""
+
+SHOWN = 0.9
+"""Share of the networks that lie in the interval of a sentence: at the 20 passes that a row gets at the
+least, one lies below it and one above."""
+
+MOST = LEVELS[-1] - LEVELS[0]
+"""Share of the networks in the widest interval."""
+
+LEAST_PASSES = 10
+"""Fewer passes do not tell how well they tell a spread: of five, ± 1.96 errors cover it in 87 %."""
+
+SMALLEST = float(np.finfo(np.float64).tiny)
+
+
+def angles(probabilities: Floats) -> Floats:
+    """(…) 0 to 1, arcsin(√p) · 2/π: where the distance of two probabilities counts alike from 0 to 1."""
+    return np.asarray(np.arcsin(np.sqrt(np.clip(probabilities, 0, 1))) * (2 / np.pi))
+
+
+def from_angles(angles: Floats) -> Floats:
+    """(…) the probabilities that have these `angles`."""
+    return np.asarray(np.sin(np.clip(angles, 0, 1) * (np.pi / 2)) ** 2)
+
+
+def interval_of(quantiles: Floats, level: float) -> Floats:
+    """(N, 2) ends of an equal-tailed interval, from quantiles (N, 11) at `LEVELS`.
+
+    Between two levels the angle of a quantile is taken to be a straight line in normal scores.
+
+    Args:
+        quantiles: NaN where unknown.
+        level: Share of the networks in it, above 0 and at most 0.99.
+
+    Raises:
+        InputError: Another level.
+    """
+    ends = [_between(angles(quantiles), tail) for tail in _tails(level)]
+    return from_angles(np.stack(ends, axis=-1))
+
+
+def interval_error_of(quantiles_error: Floats, level: float) -> Floats:
+    """(N, 2) standard errors of the ends that `interval_of` gives; the arguments are alike."""
+    return np.stack([_between(quantiles_error, tail) for tail in _tails(level)], axis=-1)
+
+
+def _tails(level: float) -> tuple[float, float]:
+    check_type(level, (int, float, np.number), "level", "a number such as 0.9")
+    if isinstance(level, (bool, np.bool_)) or not 0 < level <= MOST + 1e-9:
+        raise InputError(
+            "`level` is out of range",
+            expected=f"a share of the networks above 0, at most {MOST:g}, such as 0.9",
+            received=repr(level),
+        )
+    return (1 - float(level)) / 2, (1 + float(level)) / 2
+
+
+def _between(values: Floats, tail: float) -> Floats:
+    """(N,) values (N, 11) at a level between two of `LEVELS`."""
+    at = int(np.clip(np.searchsorted(LEVELS, tail), 1, len(LEVELS) - 1))
+    for near in (at - 1, at):
+        if abs(LEVELS[near] - tail) < 1e-9:
+            return np.asarray(values[..., near])
+    low, high, here = ndtri([LEVELS[at - 1], LEVELS[at], tail])
+    share = (here - low) / (high - low)
+    return np.asarray((1 - share) * values[..., at - 1] + share * values[..., at])
+
+
+def of_members(values: Floats, label: Integers) -> dict[str, Floats]:
+    """Spread and quantiles of given members, which are all there are: exact.
+
+    The spread is √(Σ (p − mean)² / M), with all M members as the divisor. A quantile is the smallest
+    probability that at least its level of the members do not exceed, so `interval(0.9)` of up to nine
+    members reaches from the least to the largest.
+
+    Args:
+        values: (M, N, K) probabilities.
+        label: (N,) class whose quantiles are wanted.
+
+    Returns:
+        `spread`, `spread_error`, `quantiles` and `quantiles_error` as a `Certainty` takes them; errors are 0.
+    """
+    top = np.sort(_of(values, label), axis=0)
+    places = np.maximum(np.ceil(len(top) * np.array(LEVELS) - 1e-9).astype(np.int64), 1) - 1
+    quantiles = top[places].T
+    spread = values.std(axis=0)
+    return {
+        "spread": spread,
+        "spread_error": np.zeros_like(spread),
+        "quantiles": quantiles,
+        "quantiles_error": np.zeros_like(quantiles),
+    }
+
+
+def of_passes(values: Floats, label: Integers) -> dict[str, Floats]:
+    """Spread and quantiles of the networks of which T independent passes were drawn, and their errors.
+
+    The spread is √(Σ (p − mean)² / (T − 1)). The k-th smallest pass is the quantile at (k − ½)/T (Hazen
+    1914), with straight lines between; below the smallest and above the largest nothing is known.
+
+    Args:
+        values: (T, N, K) probabilities, T ≥ 2.
+        label: (N,) class whose quantiles are wanted.
+
+    Returns:
+        As `of_members`, with errors as of `spread_error` and `quantiles_error`; NaN where unknown.
+    """
+    passes = np.full(values.shape[1], float(len(values)))
+    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
+    top, places = np.sort(_of(values, label), axis=0), (np.arange(len(values)) + 0.5) / len(values)
+
+    def at(levels: Floats) -> Floats:
+        found = [np.interp(levels[0], places, row, left=np.nan, right=np.nan) for row in top.T]
+        return np.array(found).reshape(len(mean), len(LEVELS))
+
+    quantiles = at(np.array([LEVELS]))
+    below, above = (at(levels) for levels in one_error_away(passes[:1, None]))
+    of_label = np.take_along_axis(spread, label[:, None], axis=-1)
+    kurtosis = ((values - mean) ** 4).mean(axis=0) / np.maximum(values.var(axis=0) ** 2, SMALLEST)
+    return {
+        "spread": spread,
+        "spread_error": spread_error(mean, spread, passes, kurtosis),
+        "quantiles": quantiles,
+        "quantiles_error": quantiles_error(quantiles, below, above, of_label, passes[:, None]),
+    }
+
+
+def _of(values: Floats, label: Integers) -> Floats:
+    """(T, N) probabilities of one class for each row."""
+    return np.asarray(np.take_along_axis(values, label[None, :, None], axis=-1)[..., 0])
+
+
+def spread_error(mean: Floats, spread: Floats, passes: Floats, kurtosis: Floats) -> Floats:
+    """(N, K) standard error of a spread.
+
+    The root of `spread_variance`, times t₀.₉₇₅(T − 1)/1.96, and at least `ERROR_FLOOR`. Fewer than
+    `LEAST_PASSES` do not tell it: NaN.
+
+    Args:
+        mean: (N, K) probabilities.
+        spread: (N, K).
+        passes: (N,) T, how many independent passes tell as much.
+        kurtosis: (N, K) of the passes; 0 where it was not counted.
+    """
+    known = passes >= LEAST_PASSES - 1e-9
+    count = np.where(known, passes, LEAST_PASSES)
+    error = np.sqrt(spread_variance(mean, spread, count, kurtosis)) * widening(np.rint(count))[:, None]
+    return np.where(known[:, None], np.maximum(error, ERROR_FLOOR), np.nan)
+
+
+def spread_variance(mean: Floats, spread: Floats, passes: Floats, kurtosis: Floats) -> Floats:
+    """(N, K) variance of a spread over T independent passes: (κ − (T − 3)/(T − 1)) / 4T · spread².
+
+    That is the variance of a variance, by the delta method. Few passes hardly tell their kurtosis κ, so it is
+    no less than that of the Beta distribution with this mean and spread.
+
+    Args:
+        mean: (N, K) probabilities.
+        spread: (N, K).
+        passes: (N,) T ≥ 2.
+        kurtosis: (N, K) of the passes.
+    """
+    count, largest = passes[:, None], np.maximum(mean * (1 - mean), 1e-12)
+    both = 1 / np.clip(spread**2 / largest, 1e-9, 1 - 1e-9) - 1  # a + b of the Beta distribution
+    skewed = (1 - 2 * mean) ** 2 / largest
+    beta = 3 + 6 * (skewed * (both + 1) - (both + 2)) / ((both + 2) * (both + 3))
+    factor = np.maximum(beta, kurtosis) - (count - 3) / (count - 1)
+    return np.asarray(np.maximum(factor, 0) * spread**2 / (4 * count))
+
+
+def one_error_away(passes: Floats) -> tuple[Floats, Floats]:
+    """Twice (N, 11): levels so far below and above `LEVELS` that the true one lies between in 95 % of cases.
+
+    The share of T independent passes that lie below the quantile at level α is known to √(α(1 − α)/T).
+
+    Args:
+        passes: (N, 1) or (N, 11) T.
+    """
+    levels = np.array(LEVELS)
+    reach = 1.96 * np.sqrt(levels * (1 - levels) / passes)
+    return levels - reach, levels + reach
+
+
+def quantiles_error(
+    quantiles: Floats, below: Floats, above: Floats, spread: Floats, passes: Floats, width: ArrayLike = 0.0
+) -> Floats:
+    """(N, 11) standard errors of quantiles (Woodruff 1952): the distance to those at levels an error away.
+
+    The larger of the two distances is taken, over 1.96. Where such a level lies beyond all passes, the
+    distance is that of a normal distribution with the same spread, but not beyond 0 or 1.
+
+    Args:
+        quantiles: (N, 11); NaN where unknown.
+        below: (N, 11) quantiles at the lower levels of `one_error_away`; NaN where beyond all passes.
+        above: (N, 11) at the higher ones.
+        spread: (N, 1) of the same probability.
+        passes: (N, 1) or (N, 11) how many independent passes tell as much.
+        width: (N, 11) of the bins in which passes were counted. They add half of it to each distance, and an
+            error is at least width/√6, as for two places in a bin.
+    """
+    levels = np.array(LEVELS)
+    density = np.exp(-(ndtri(levels) ** 2) / 2) / np.sqrt(2 * np.pi)
+    usual = 1.96 * np.sqrt(levels * (1 - levels) / passes) / density * spread
+    down = np.where(np.isfinite(below), quantiles - below, np.minimum(usual, quantiles))
+    up = np.where(np.isfinite(above), above - quantiles, np.minimum(usual, 1 - quantiles))
+    least = np.maximum(np.asarray(width) / np.sqrt(6), ERROR_FLOOR)
+    return np.asarray(np.maximum((np.maximum(down, up) + np.asarray(width) / 2) / 1.96, least))
+
+
+class BetweenNetworks:
+    """What a `Certainty` says of single networks, from its quantiles."""
+
+    row: Integers
+    quantiles: Floats | None
+    quantiles_error: Floats | None
+
+    def interval(self, level: float = SHOWN) -> Floats:
+        """Between which percentages of `label` single networks lie: an equal-tailed interval.
+
+        With MC dropout, `level` of all thinned networks give `label` a probability in it, and as many of the
+        others more as less. It does not say where the truth lies, nor what a network trained from another
+        seed would say. `mc_error` is something else: how far their mean may be off, as passes are finite.
+
+        It is exact at 0.5, 0.8, 0.9, 0.95 and 0.99, but for the finite number of passes and the grid on which
+        they are counted (`docs/between.md`). At other levels it is interpolated.
+
+        Args:
+            level: Share of the networks in it, above 0 and at most 0.99.
+
+        Returns:
+            (N, 2) lower and upper end, 0 to 1. NaN where passes are so few that less than one in all would
+            lie outside: 0.9 takes 10 passes, and 0.99 a hundred. NaN where quantiles are not told.
+
+        Raises:
+            InputError: Another level.
+        """
+        return interval_of(self._at_levels(self.quantiles), level)
+
+    def interval_error(self, level: float = SHOWN) -> Floats:
+        """(N, 2) standard error of the ends of `interval(level)`; NaN where unknown.
+
+        Args:
+            level: As there.
+
+        Raises:
+            InputError: Another level.
+        """
+        return interval_error_of(self._at_levels(self.quantiles_error), level)
+
+    def _at_levels(self, values: Floats | None) -> Floats:
+        return np.full((len(self.row), len(LEVELS)), np.nan) if values is None else values

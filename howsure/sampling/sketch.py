@@ -1,0 +1,169 @@
+"""How the passes of a row are distributed, counted on a grid: no pass is kept, whatever their number.
+
+    a pass ── probability of a tracked class ── arcsin √p ── one of `BINS` equal bins, one more in it
+
+The class that turns out to be the most probable is known at the end, and all classes would be many. So those
+are tracked that lead after a row's first unit. A class that comes to the top later takes the place of the
+least of them, and is counted from then on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.outcomes.outcome import Estimates, Outcome
+from howsure.results.between import LEVELS, from_angles, one_error_away, quantiles_error, spread_error
+from howsure.sampling.design import INDEPENDENT, DesignEffect
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+TRACKED = 3
+"""Classes of a row that are counted: the two that a verdict goes by, and one that may still overtake them."""
+
+BINS = 256
+"""Bins of a row's grid, 1.2 points wide at a probability of one half and 0.05 points at 0.999. Within a bin
+passes are taken to lie evenly."""
+
+_STEPS = 1 << 16
+_EDGES = np.rint(_STEPS * from_angles(np.arange(BINS + 1) / BINS)).astype(np.int64)
+_BIN_OF = np.append(np.repeat(np.arange(BINS), np.diff(_EDGES)), BINS - 1)
+_ANGLES = np.arange(BINS + 1) / BINS
+"""Bins begin at whole `_STEPS`, so that a table finds the bin of a probability."""
+
+
+class Sketch:
+    """The counts of N rows.
+
+    Args:
+        rows: N.
+        classes: How many are tracked, M.
+    """
+
+    def __init__(self, rows: int, classes: int) -> None:
+        self._classes: Integers = np.full((rows, classes), -1)
+        self._counts = np.zeros((rows, classes, BINS), dtype=np.uint32)
+
+    def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
+        """Count the passes of one unit.
+
+        Args:
+            values: (B, n, K) probabilities.
+            mean: (n, K) over all passes of these rows so far, this unit's included.
+            rows: (n,) each at most once.
+        """
+        classes, tracked = self._track(mean, rows), self._counts.shape[1]
+        steps = (_STEPS * np.take_along_axis(values, classes[None], axis=-1)).astype(np.int64)
+        first = (rows[:, None] * tracked + np.arange(tracked)) * BINS
+        np.add.at(self._counts.reshape(-1), (_BIN_OF[steps] + first).reshape(-1), 1)
+
+    def quantiles(self, label: Integers, spread: Floats, effect: Floats) -> tuple[Floats, Floats]:
+        """(N, L) quantiles of the probability of a class at `LEVELS`, and their errors; NaN where unknown.
+
+        Args:
+            label: (N,) the class.
+            spread: (N, 1) of its probability.
+            effect: (N, L) design effect of the share of passes below each quantile.
+        """
+        tracked = self._classes == label[:, None]
+        counts = self._counts[np.arange(len(label)), tracked.argmax(axis=-1)]
+        counts *= tracked.any(axis=-1)[:, None]
+        below, levels = np.cumsum(counts, axis=-1, dtype=np.float64), np.array(LEVELS)
+        passes = np.maximum(below[:, -1:], 1) / effect
+        found = _quantiles(below, counts, np.broadcast_to(levels, passes.shape))
+        found[np.minimum(levels, 1 - levels) * passes < 0.5 - 1e-9] = np.nan
+        lower, upper = (_quantiles(below, counts, each) for each in one_error_away(passes))
+        width = np.pi / BINS * np.sqrt(found * (1 - found))
+        return found, quantiles_error(found, lower, upper, spread, passes, width)
+
+    def kurtosis(self, width: int) -> Floats:
+        """(N, K) of the passes of tracked classes, up to the width of a bin; 0 for others."""
+        middles = from_angles((np.arange(BINS) + 0.5) / BINS)
+        moments = self._counts @ np.stack([middles**power for power in range(5)], axis=-1)
+        count = np.maximum(moments[..., :1], 1)
+        one, two, three, four = np.moveaxis(moments[..., 1:] / count, -1, 0)
+        variance = two - one**2
+        fourth = four - 4 * one * three + 6 * one**2 * two - 3 * one**4
+        narrow = variance <= (np.pi / BINS) ** 2 * one * (1 - one)
+        found = np.where(narrow, 0.0, fourth / np.where(narrow, 1.0, variance) ** 2)
+        of_all = np.zeros((len(found), width))
+        np.put_along_axis(of_all, np.maximum(self._classes, 0), found, axis=-1)
+        return of_all
+
+    def _track(self, mean: Floats, rows: Integers) -> Integers:
+        """(n, M) the tracked classes of these rows, the most probable one among them."""
+        classes, label = self._classes[rows], mean.argmax(axis=-1)
+        new = classes[:, 0] < 0
+        if new.any():
+            classes[new] = np.argsort(-mean[new], axis=-1, kind="stable")[:, : classes.shape[1]]
+        overtaken = np.flatnonzero((classes != label[:, None]).all(axis=-1))
+        if len(overtaken):
+            place = np.take_along_axis(mean[overtaken], classes[overtaken], axis=-1).argmin(axis=-1)
+            classes[overtaken, place] = label[overtaken]
+            self._counts[rows[overtaken], place] = 0
+        self._classes[rows] = classes
+        return classes
+
+
+def _quantiles(below: Floats, counts: NDArray[Any], levels: Floats) -> Floats:
+    """(n, L) quantiles from counts (n, BINS) and their running sums; NaN beyond the extreme passes.
+
+    The k-th smallest of T passes is at the level (k − ½)/T (Hazen 1914).
+    """
+    total = below[:, -1:]
+    wanted = levels * total
+    known = (wanted >= 0.5 - 1e-9) & (wanted <= total - 0.5 + 1e-9)
+    wanted = np.where(known, wanted, total / 2)
+    # One search for all rows: each in a range of numbers of its own.
+    start = (np.arange(len(below)) * (2.0 + total.max(initial=0)))[:, None]
+    at = np.searchsorted((below + start).reshape(-1), (wanted + start).reshape(-1))
+    bins = np.minimum(at.reshape(wanted.shape) - np.arange(len(below))[:, None] * BINS, BINS - 1)
+    here, sums = (np.take_along_axis(each, bins, axis=-1) for each in (counts, below))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = 1 - (sums - wanted) / here
+    return np.where(known, from_angles(_ANGLES[bins] + np.nan_to_num(share) / BINS), np.nan)
+
+
+def with_networks(
+    estimates: Estimates,
+    sketch: Sketch | None,
+    outcome: Outcome,
+    effect: DesignEffect = INDEPENDENT,
+    other: DesignEffect | None = None,
+    is_other: NDArray[np.bool_] | None = None,
+) -> Estimates:
+    """The same with how far single networks lie apart; unchanged where values are no probabilities.
+
+    The squared spread is the variance over the passes, plus the squared error of their mean: what they miss
+    as the mean moves with them.
+
+    Args:
+        estimates: Of n rows.
+        sketch: Of their passes, or None.
+        outcome: What they are estimates of.
+        effect: Of the design of their passes.
+        other: Of that of some rows.
+        is_other: (n,) of which.
+    """
+    if not outcome.are_probabilities:
+        return estimates
+    mean, variance, squared = (
+        array[:, : outcome.width] for array in (estimates.mean, estimates.variance, estimates.squared_error)
+    )
+    spread = np.sqrt(variance + squared)
+    both = [effect, effect if other is None else other]
+    which = np.zeros(len(mean), dtype=np.int64) if is_other is None else is_other.astype(np.int64)
+    passes = estimates.passes / np.array([each.spread for each in both])[which]
+    kurtosis = np.zeros_like(mean) if sketch is None else sketch.kurtosis(outcome.width)
+    error = spread_error(mean, spread, passes, kurtosis)
+    told = replace(estimates, spread=spread, spread_error=error)
+    if sketch is None:
+        return told
+    label, of_quantiles = mean.argmax(axis=-1), np.array([each.quantiles for each in both])[which]
+    of_label = np.take_along_axis(spread, label[:, None], axis=-1)
+    quantiles, error = sketch.quantiles(label, of_label, of_quantiles)
+    return replace(told, quantiles=quantiles, quantiles_error=error)
