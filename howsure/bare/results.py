@@ -23,9 +23,11 @@ from howsure.bare.rounding import check_range, distributions
 from howsure.data.labels import check_class_names
 from howsure.data.rows import quoted
 from howsure.errors import InputError
+from howsure.methods.classifiers import NO_NETWORK
 from howsure.methods.members import mean_over
+from howsure.models.protocol import LABEL_PROBABILITIES
 from howsure.outcomes.classes import Classes
-from howsure.outcomes.labels import LABEL_PROBABILITIES, Labels
+from howsure.outcomes.labels import Labels
 from howsure.outcomes.outcome import Estimates, Outcome, Told
 from howsure.outcomes.outputs import SUM_OFF
 from howsure.results.verdict import Thresholds
@@ -67,7 +69,7 @@ def of_probabilities(
     error[:, outcome.width :] = np.nan
     nothing = np.zeros_like(mean)
     estimates = Estimates(mean, error, nothing, nothing, np.ones(len(mean), dtype=np.int64))
-    words = {"pass": "what was given"}
+    words = {"pass": "what was given", **NO_NETWORK}
     return _result(outcome, estimates, given, PROBABILITIES, source, words, kind)
 
 
@@ -100,7 +102,7 @@ def of_passes(
     if len(kept) < 2:
         raise _too_few(len(kept))
     estimates = _at_hand(kept, outcome) if len(kept) < most else _streamed(kept, stream, outcome)
-    words = {"pass": "one of the passes that were given"}
+    words = {"pass": "one of the passes that were given", **NO_NETWORK}
     return _result(outcome, estimates, first, PASSES, source, words, kind)
 
 

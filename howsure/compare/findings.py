@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
 from howsure.judge.words import value_and_interval
+from howsure.methods.classifiers import is_plain
 from howsure.methods.protocol import Method
-from howsure.methods.softmax import Softmax
 from howsure.results.certainty import Certainty
 from howsure.words import UNIT, counted, listed, rate, upper
 
@@ -424,7 +424,7 @@ def _costs(comparison: Comparison) -> str:
     shown = {
         name: name
         for name in comparison.methods
-        if name not in comparison.calibrations and comparison.kinds[name] != Softmax()
+        if name not in comparison.calibrations and not is_plain(comparison.kinds[name])
     } | {name: called(comparison, name) for name in comparison.familiarities}
     if not shown:
         return free

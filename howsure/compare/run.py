@@ -30,6 +30,7 @@ from howsure.judge.familiarity import Familiarity
 from howsure.judge.labelled import check_certainty
 from howsure.judge.scores import Score
 from howsure.methods.choices import possible_methods
+from howsure.methods.classifiers import is_plain
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
 from howsure.misplaced import belongs_to_the_method
@@ -328,7 +329,7 @@ def compare(
                 seconds[name] = min(seconds.get(name, np.inf), time.perf_counter() - start)
     scores, of_scores = _familiar(model, {AS_THEY_ARE: x} | strangers, known, batch_size, passed)
     seconds |= of_scores
-    plain = seconds.get(next((name for name, each in chosen.items() if each == Softmax()), ""), np.nan)
+    plain = seconds.get(next((name for name, each in chosen.items() if is_plain(each)), ""), np.nan)
     costs = {name: spent / plain for name, spent in seconds.items()}
     if calibrated and len(truth) >= 10:
         for name in list(said):
