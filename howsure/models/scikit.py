@@ -264,8 +264,8 @@ def _rows_of(model: Any, x: Any) -> tuple[Array, Take, InputSpec]:
         return _held(given)
     if names is not None:
         warn(
-            f"{_name(model)} was fitted on columns with names, and these rows have none. They are taken in the "
-            f"order {quoted([str(name) for name in names])}."
+            f"{_name(model)} was fitted on columns with names, and these rows have none. They are taken "
+            f"in the order {quoted([str(name) for name in names])}."
         )
     spec = InputSpec("x", (int(features),), "float64")
     if given.ndim == 2 and given.shape[1] == features:
