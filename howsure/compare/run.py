@@ -88,6 +88,36 @@ class Comparison:
     familiarities: tuple[str, ...] = ()
     familiar: Mapping[tuple[str, str], OutsideEvaluation] = field(default_factory=dict)
 
+    @staticmethod
+    def of_results(
+        results: Mapping[str, Certainty], labels: Any = None, *, calibrated: bool = True, seed: int = 0
+    ) -> Comparison:
+        """Results that are there already, side by side: of any models, methods or sources.
+
+        Args:
+            results: By name, all of the same rows in the same order with the same classes; the first is the
+                yardstick.
+            labels: (N,) true classes; None takes those that the results have.
+            calibrated: Whether each is also shown after temperature scaling, every row by a fit to others;
+                needs 10 rows. What is calibrated already is shown as it is.
+            seed: Of the folds, and of the draws of chance in calibration errors.
+
+        Returns:
+            A `Comparison` without costs, as nothing was run.
+
+        Raises:
+            InputError: Results of other rows or classes, or no labels.
+
+        Example:
+            >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
+            >>> comparison = howsure.Comparison.of_results({"plain": plain, "dropout": dropout}, labels)
+            >>> print(comparison.difference("dropout", "plain", "nll"))
+            0.039 (0.027 to 0.049)
+        """
+        from howsure.compare.results import compared
+
+        return compared(results, labels, calibrated=calibrated, seed=seed)
+
     @property
     def kind(self) -> str:
         """What one row is, `image` or `row`."""
