@@ -10,7 +10,7 @@ import importlib.metadata
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from howsure import tuning
 from howsure.arguments import check_type
 from howsure.bare.given import CLASSES, LABELS, Given, read_given
 from howsure.bare.rounding import check_range, distributions
+from howsure.data.ids import ID
 from howsure.data.labels import check_class_names
 from howsure.data.rows import quoted
 from howsure.errors import InputError
@@ -120,7 +121,12 @@ def _result(
     if source is not None:
         settings["source"] = source
     version = importlib.metadata.version("howsure")
-    return outcome.result(estimates, Told(np.arange(len(estimates)), kind, settings, 0, None, version))
+    told = Told(np.arange(len(estimates)), kind, settings, 0, None, version)
+    result: Any = outcome.result(estimates, told)
+    if given.ids is None:
+        return result
+    id_name = given.id_name if given.id_name is not None and result.can_call(given.id_name) else ID
+    return replace(result, ids=given.ids, id_name=id_name)
 
 
 def _outcome(each: str, names: tuple[str, ...] | None, width: int, thresholds: Thresholds | None) -> Any:
