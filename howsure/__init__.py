@@ -21,6 +21,7 @@ from howsure.judge.handover import hand_over
 from howsure.judge.scores import Score
 from howsure.judge.sets import PredictionSets, prediction_sets
 from howsure.methods.augmentation import Augmentation
+from howsure.methods.classifiers import Members, PlainPrediction
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
@@ -53,11 +54,13 @@ __all__ = [
     "InputError",
     "LastLayerLaplace",
     "MCDropout",
+    "Members",
     "ModelError",
     "MultilabelCalibrator",
     "MultilabelCertainty",
     "MultilabelEvaluation",
     "MultilabelRow",
+    "PlainPrediction",
     "Plan",
     "PredictionSets",
     "Row",

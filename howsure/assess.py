@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.arguments import check_choice, check_progress, check_type, check_whole
 from howsure.data.rows import row_kind
+from howsure.methods.choices import default_method
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.misplaced import belongs_to_the_method
@@ -49,17 +50,20 @@ def assess(
     neighbours. Without a plan one is made from the rows given; `MCDropout(passes=T)` needs none.
 
     Args:
-        model: A trained Keras 3 model, or one behind `howsure.models.protocol`. It ends in a distribution
-            over K classes (softmax, one sigmoid, or logits), or in a yes or no for each of K labels.
+        model: A trained Keras 3 model, a fitted classifier with `predict_proba` as scikit-learn's have it, or
+            one behind `howsure.models.protocol`. It ends in a distribution over K classes (softmax, one
+            sigmoid, or logits), or in a yes or no for each of K labels.
         x: (N, …) rows as the model takes them; a list or dict of arrays for several inputs.
         method: What produces the passes: `MCDropout()`, which None stands for and which draws as many as
             the rows need; `Softmax()`, the plain prediction; `Ensemble([…])`, `Augmentation([…])`, or what
-            `LastLayerLaplace.fit` made.
+            `LastLayerLaplace.fit` made. Of a classifier, None stands for `Members()` where it averages
+            members, as a forest does, and otherwise for `PlainPrediction()`.
         seed: Seed of the masks, a whole number ≥ 0.
         batch_size: Rows that run together, ≥ 1; changes speed and memory, not the result.
         outputs: `logits` or `probabilities` of classes, `label-logits` or `label-probabilities` of several
             labels per row; None reads it from the last layer and the loss.
-        class_names: K names in the order of the outputs; None stands for '0' … 'K−1'.
+        class_names: K names in the order of the outputs; None takes those that the model has, as a classifier
+            does in `classes_`, or '0' … 'K−1'.
         thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
         progress: Called with (rows done, rows in all).
 
@@ -125,7 +129,7 @@ def stream(
         99.6 ± 0.9 % '4', between networks 92 to > 99.9 %: sure.
     """
     check_progress(progress)
-    chosen: Method = MCDropout() if method is None else method
+    chosen: Method = default_method(model, x) if method is None else method
     check_method(chosen)
     job = prepare(model, x, chosen, seed, batch_size, outputs, class_names, thresholds)
     return _blocks(job, chosen, chosen.begin(job), progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,8 +10,8 @@ from howsure.arguments import check_type
 from howsure.data.made_up import ANY_SIZE, made_up_rows
 from howsure.data.rows import listed
 from howsure.errors import HowsureError, ModelError
-from howsure.models.adapt import adapt, input_specs
-from howsure.models.protocol import LayerInfo, Model, PassModel
+from howsure.models.adapt import adapt, input_specs, is_classifier
+from howsure.models.protocol import LayerInfo, MemberModel, Model, PassModel
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, sites_of
 
@@ -116,7 +117,8 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
     """
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if x is None:
-        looked_at, any_size = _with_made_up_rows(model, gaussian_noise)
+        with warnings.catch_warnings(action="ignore" if is_classifier(model) else None):  # of made-up rows
+            looked_at, any_size = _with_made_up_rows(model, gaussian_noise)
     else:
         looked_at, any_size = _looked_at(model, x, gaussian_noise), None
     adapted, difference = looked_at
@@ -129,7 +131,9 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
         passes_differ=difference > 0,
         largest_difference=difference,
         warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
-        advice=_advice(random, difference > 0, info.always_random is not None),
+        advice=_of_classifier(adapted)
+        if is_classifier(model)
+        else _advice(random, difference > 0, info.always_random is not None),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
     )
@@ -171,6 +175,16 @@ def _as_given(rows: list[Any], model: Any) -> Any:
     """Rows of each input as a caller gives them: one array, or a dict by name."""
     names = [spec.name for spec in input_specs(model)]
     return rows[0] if len(rows) == 1 else dict(zip(names, rows, strict=True))
+
+
+def _of_classifier(model: Model) -> str:
+    """What `assess` makes of a classifier, in which there is nothing to switch on."""
+    if isinstance(model, MemberModel):
+        return (
+            f"Its prediction is the mean of {model.members:,} members, and each of them is a pass of "
+            "howsure.assess(model, x)."
+        )
+    return "Of such a classifier, howsure.assess(model, x) tells the plain prediction."
 
 
 def _advice(random: bool, differ: bool, always_random: bool) -> str | None:

@@ -22,7 +22,8 @@ def check_method(method: object) -> None:
     if not is_method(method):
         raise InputError(
             "`method` cannot be used",
-            expected="howsure.MCDropout(), Softmax(), Ensemble([…]), Augmentation([…]) or LastLayerLaplace",
+            expected="howsure.MCDropout(), Softmax(), Ensemble([…]), Augmentation([…]) or LastLayerLaplace; "
+            "of a classifier PlainPrediction() or Members()",
             received=repr(method),
         )
 

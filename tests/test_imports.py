@@ -9,7 +9,7 @@ import pytest
 
 import howsure
 
-FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras")
+FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras", "sklearn")
 WITH_A_FRAMEWORK = ("howsure.models.keras", "howsure.training", "howsure.demo.question", "howsure.__main__")
 WITHOUT_A_MODEL = sorted(
     module.name

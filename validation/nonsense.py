@@ -154,6 +154,7 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
     shown = {"method": "softmax", "name": "nll", "rows": "as they are"}
     fit = {"labels": y, "score": "lac", "coverage": 0.9, "by_class": False, "seed": 0}
     learn = {"train": features, "labels": y, "held_out": held_out, "score": "energy", "share": 0.1}
+    elsewhere = {"class_names": None, "source": None, "thresholds": None, "kind": "row"}
     by_name = {"methods": None, "shifts": None, "outside": None, "familiarity": None, "calibrated": False}
     dropout = {"passes": None, "balanced": True, "target_error": None, "max_passes": None, "plan": None}
     return {
@@ -200,6 +201,18 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
         "Comparison.difference": (comparison.difference, {**shown, "other": "MC dropout"}),
         "Comparison.ranked": (comparison.ranked, {"name": "nll", "rows": "as they are"}),
         "load": (howsure.load, {"path": saved}),
+        "Certainty.from_probabilities": (
+            howsure.Certainty.from_probabilities,
+            {"p": certainty.probabilities, **elsewhere},
+        ),
+        "Certainty.from_passes": (
+            howsure.Certainty.from_passes,
+            {"passes": [certainty.probabilities] * 2, **elsewhere},
+        ),
+        "MultilabelCertainty.from_probabilities": (
+            howsure.MultilabelCertainty.from_probabilities,
+            {"p": labelled.probabilities, "label_names": None},
+        ),
         "Certainty.load": (howsure.Certainty.load, {"path": saved}),
         "Plan.load": (howsure.Plan.load, {"path": plan}),
         "Plan.save": (howsure.Plan().save, {"path": plan}),

@@ -10,6 +10,7 @@ import importlib.metadata
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,15 @@ from howsure import tuning
 from howsure.arguments import check_type
 from howsure.bare.given import CLASSES, LABELS, Given, read_given
 from howsure.bare.rounding import check_range, distributions
+from howsure.data.ids import ID
 from howsure.data.labels import check_class_names
 from howsure.data.rows import quoted
 from howsure.errors import InputError
+from howsure.methods.classifiers import NO_NETWORK
 from howsure.methods.members import mean_over
+from howsure.models.protocol import LABEL_PROBABILITIES
 from howsure.outcomes.classes import Classes
-from howsure.outcomes.labels import LABEL_PROBABILITIES, Labels
+from howsure.outcomes.labels import Labels
 from howsure.outcomes.outcome import Estimates, Outcome, Told
 from howsure.outcomes.outputs import SUM_OFF
 from howsure.results.verdict import Thresholds
@@ -67,7 +71,7 @@ def of_probabilities(
     error[:, outcome.width :] = np.nan
     nothing = np.zeros_like(mean)
     estimates = Estimates(mean, error, nothing, nothing, np.ones(len(mean), dtype=np.int64))
-    words = {"pass": "what was given"}
+    words = {"pass": "what was given", **NO_NETWORK}
     return _result(outcome, estimates, given, PROBABILITIES, source, words, kind)
 
 
@@ -100,7 +104,7 @@ def of_passes(
     if len(kept) < 2:
         raise _too_few(len(kept))
     estimates = _at_hand(kept, outcome) if len(kept) < most else _streamed(kept, stream, outcome)
-    words = {"pass": "one of the passes that were given", "between": "passes"}
+    words = {"pass": "one of the passes that were given", "between": "passes", **NO_NETWORK}
     return _result(outcome, estimates, first, PASSES, source, words, kind)
 
 
@@ -118,7 +122,12 @@ def _result(
     if source is not None:
         settings["source"] = source
     version = importlib.metadata.version("howsure")
-    return outcome.result(estimates, Told(np.arange(len(estimates)), kind, settings, 0, None, version))
+    told = Told(np.arange(len(estimates)), kind, settings, 0, None, version)
+    result: Any = outcome.result(estimates, told)
+    if given.ids is None:
+        return result
+    id_name = given.id_name if given.id_name is not None and result.can_call(given.id_name) else ID
+    return replace(result, ids=given.ids, id_name=id_name)
 
 
 def _outcome(each: str, names: tuple[str, ...] | None, width: int, thresholds: Thresholds | None) -> Any:

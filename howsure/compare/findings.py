@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.compare.results import Given
 from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
 from howsure.judge.words import value_and_interval
+from howsure.methods.classifiers import is_plain
 from howsure.methods.protocol import Method
-from howsure.methods.softmax import Softmax
 from howsure.results.certainty import Certainty
 from howsure.words import UNIT, counted, listed, rate, upper
 
@@ -105,10 +106,16 @@ def lead(comparison: Comparison) -> str:
         )
     among = [method for method in truer if method in ranking.tied] or truer
     steady = [method for method in among if not _worse_when_changed(comparison, method)]
-    chosen = min(steady or among, key=lambda method: comparison.costs[method])
+    chosen = min(steady or among, key=lambda method: _price(comparison, method))
     said = f"Take {the(comparison, chosen)}: its percentages are truer than those of {than}"
     worse = _worse_when_changed(comparison, chosen)
     return f"{said}, but less true where {comparison.kind}s are {_quoted(worse)}." if worse else f"{said}."
+
+
+def _price(comparison: Comparison, method: str) -> tuple[float, float]:
+    """By what methods that are as good are chosen: what they cost and, where that is not known, their NLL."""
+    cost = comparison.costs[method]
+    return (cost if np.isfinite(cost) else np.inf, comparison.score(method, "nll").value)
 
 
 def _worse_when_changed(comparison: Comparison, method: str) -> list[str]:
@@ -424,7 +431,9 @@ def _costs(comparison: Comparison) -> str:
     shown = {
         name: name
         for name in comparison.methods
-        if name not in comparison.calibrations and comparison.kinds[name] != Softmax()
+        if name not in comparison.calibrations
+        and not is_plain(comparison.kinds[name])
+        and not isinstance(comparison.kinds[name], Given)
     } | {name: called(comparison, name) for name in comparison.familiarities}
     if not shown:
         return free

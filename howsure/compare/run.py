@@ -30,6 +30,7 @@ from howsure.judge.familiarity import Familiarity
 from howsure.judge.labelled import check_certainty
 from howsure.judge.scores import Score
 from howsure.methods.choices import possible_methods
+from howsure.methods.classifiers import is_plain
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
 from howsure.misplaced import belongs_to_the_method
@@ -86,6 +87,36 @@ class Comparison:
     calibrations: Mapping[str, str] = field(default_factory=dict)
     familiarities: tuple[str, ...] = ()
     familiar: Mapping[tuple[str, str], OutsideEvaluation] = field(default_factory=dict)
+
+    @staticmethod
+    def of_results(
+        results: Mapping[str, Certainty], labels: Any = None, *, calibrated: bool = True, seed: int = 0
+    ) -> Comparison:
+        """Results that are there already, side by side: of any models, methods or sources.
+
+        Args:
+            results: By name, all of the same rows in the same order with the same classes; the first is the
+                yardstick.
+            labels: (N,) true classes; None takes those that the results have.
+            calibrated: Whether each is also shown after temperature scaling, every row by a fit to others;
+                needs 10 rows. What is calibrated already is shown as it is.
+            seed: Of the folds, and of the draws of chance in calibration errors.
+
+        Returns:
+            A `Comparison` without costs, as nothing was run.
+
+        Raises:
+            InputError: Results of other rows or classes, or no labels.
+
+        Example:
+            >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
+            >>> comparison = howsure.Comparison.of_results({"plain": plain, "dropout": dropout}, labels)
+            >>> print(comparison.difference("dropout", "plain", "nll"))
+            0.039 (0.027 to 0.049)
+        """
+        from howsure.compare.results import compared
+
+        return compared(results, labels, calibrated=calibrated, seed=seed)
 
     @property
     def kind(self) -> str:
@@ -328,7 +359,7 @@ def compare(
                 seconds[name] = min(seconds.get(name, np.inf), time.perf_counter() - start)
     scores, of_scores = _familiar(model, {AS_THEY_ARE: x} | strangers, known, batch_size, passed)
     seconds |= of_scores
-    plain = seconds.get(next((name for name, each in chosen.items() if each == Softmax()), ""), np.nan)
+    plain = seconds.get(next((name for name, each in chosen.items() if is_plain(each)), ""), np.nan)
     costs = {name: spent / plain for name, spent in seconds.items()}
     if calibrated and len(truth) >= 10:
         for name in list(said):

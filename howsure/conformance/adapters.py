@@ -22,7 +22,7 @@ from scipy.special import expit, log_softmax, softmax
 from howsure.conformance.promises import require
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
-from howsure.models.protocol import FLOAT32, FeatureModel, Model, PassModel
+from howsure.models.protocol import FLOAT32, FeatureModel, MemberModel, Model, PassModel
 from howsure.sampling.masks import draw
 from howsure.sites import (
     BERNOULLI_KINDS,
@@ -66,7 +66,7 @@ def check_adapter(
             may differ. Deep networks need more than the default.
 
     Returns:
-        The names of the protocols it keeps to: `Model`, `PassModel`, `FeatureModel`.
+        The names of the protocols it keeps to: `Model`, `PassModel`, `FeatureModel`, `MemberModel`.
 
     Raises:
         AssertionError: A promise is broken.
@@ -94,6 +94,9 @@ def check_adapter(
         kept.append("PassModel")
     if isinstance(model, FeatureModel) and check_features(model, rows, rounding):
         kept.append("FeatureModel")
+    if isinstance(model, MemberModel):
+        check_members(model, rows, rounding)
+        kept.append("MemberModel")
     check_made_anew(model, make_model(), rows, rounding)
     unchanged = all(map(np.array_equal, before, rows))
     require(unchanged, "The caller's rows stay as they are")
@@ -368,6 +371,23 @@ def check_features(model: FeatureModel, rows: Sequence[Array], rounding: float) 
         weights = np.linalg.lstsq(known, logits.astype(np.float64), rcond=None)[0]
         require_near(known @ weights, logits, rounding, "The last layer is linear in its features")
     return True
+
+
+# --- members ------------------------------------------------------------------------------------------
+
+
+def check_members(model: MemberModel, rows: Sequence[Array], rounding: float) -> None:
+    """The prediction is the mean over members, and what a member says of a row depends on no other."""
+    require(model.members >= 2, "There are at least 2 members", model.members)
+    outputs = model.ask_members(rows)
+    _check_outputs(outputs, (model.members, len(rows[0]), *model.info.output_shape), "Answers of members")
+    require(np.array_equal(outputs, model.ask_members(rows)), "Members say the same again, bit for bit")
+    promise = "The mean over members is the plain prediction"
+    require_near(outputs.mean(axis=0, dtype=np.float64), model.predict(rows), rounding, promise)
+    for positions, where in _orders(len(rows[0]), model.info.fixed_batch):
+        again = model.ask_members([array[positions] for array in rows])
+        promise = f"What members say of a row is the same {where}"
+        require_near(again, outputs[:, positions], rounding, promise)
 
 
 # --- shared -------------------------------------------------------------------------------------------

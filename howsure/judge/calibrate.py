@@ -26,6 +26,7 @@ from howsure.judge.calibration_words import (
     too_few_mistakes,
     warnings_of,
 )
+from howsure.judge.calibrator_files import Kept
 from howsure.judge.evaluate import Evaluation, evaluate
 from howsure.judge.labelled import check_certainty, truth_of, truth_of_labels
 from howsure.judge.maps import Parameters
@@ -45,7 +46,7 @@ REPLICAS = 50
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Calibrator:
+class Calibrator(Kept):
     """A fitted map from a model's probabilities to calibrated ones; call it with a `Certainty`.
 
     Attributes:
@@ -82,7 +83,7 @@ class Calibrator:
 
         Rows with fewer than five mistakes cannot tell, whatever the method.
         """
-        return helps(self.before, self.after)
+        return helps(self.differences)
 
     def __call__(self, certainty: Certainty) -> Certainty:
         """The same rows with calibrated probabilities, and what follows from them.
@@ -168,7 +169,7 @@ class Calibrator:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MultilabelCalibrator:
+class MultilabelCalibrator(Kept):
     """A `Calibrator` for each of K labels; call it with a `MultilabelCertainty`.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +48,9 @@ def off_in_words(ece: Score) -> str:
     return f"{value} points (0 to {high}, so it may be chance)"
 
 
-def helps(before: Evaluation, after: Evaluation) -> str:
+def helps(differences: Mapping[str, Score]) -> str:
     """`better`, `worse` or `cannot tell`, by the interval of the difference in NLL."""
-    nll = after.minus(before)["nll"]
+    nll = differences["nll"]
     return "better" if nll.high < 0 else "worse" if nll.low > 0 else "cannot tell"
 
 
@@ -95,7 +95,7 @@ def warnings_of(
             "The fit ended at its limit, as where every answer is right, or none is: "
             "these rows cannot say how far percentages should change."
         )
-    if helps(before, after) == "worse":
+    if helps(after.minus(before)) == "worse":
         sentences.append(
             "Calibration made rows worse that it had not learnt from, as it does where there is nothing to "
             "mend: keep the model's own percentages."

@@ -98,6 +98,18 @@ class Evaluation:
         """A score with what each row contributes to it."""
         return self._found.measured[name]
 
+    @classmethod
+    def read(cls, rows: int, classes: int, scores: Mapping[str, Score]) -> Evaluation:
+        """Scores that were kept without their rows, so that nothing can be compared with them row by row.
+
+        Args:
+            rows: How many there were.
+            classes: K.
+            scores: By name, all of them.
+        """
+        nothing = np.empty(0, dtype=np.int64)
+        return cls(rows=rows, **scores, _found=_Found({}, nothing, nothing, nothing, classes))
+
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows"]
         width = 29 if len(self._found.outside) else 18
@@ -187,7 +199,7 @@ class _Found:
     classes: int
 
     def is_paired_with(self, other: _Found) -> bool:
-        return (
+        return bool(self.measured and other.measured) and (
             np.array_equal(self.row, other.row)
             and np.array_equal(self.truth, other.truth)
             and np.array_equal(self.outside, other.outside)

@@ -18,6 +18,14 @@ Parameters = Mapping[str, Floats]
 
 METHODS = ("temperature", "vector", "dirichlet", "isotonic")
 
+NEEDED = {
+    "temperature": ("temperature", "most"),
+    "vector": ("weights", "intercepts", "most"),
+    "dirichlet": ("weights", "intercepts", "most"),
+    "isotonic": ("claimed", "share"),
+}
+"""Names of the parameters without which a map is none."""
+
 FOLDS = 5
 """Parts of the rows, each class spread over them; each part is calibrated by a fit to the others."""
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from howsure.methods.classifiers import Members, PlainPrediction
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
-from howsure.models.protocol import Model, PassModel
+from howsure.models.adapt import adapt, is_classifier
+from howsure.models.protocol import LABEL_PROBABILITIES, PROBABILITIES, MemberModel, Model, PassModel
 from howsure.sampling.randomness import sites_of
 
 
@@ -44,6 +47,28 @@ CHOICES = (
 )
 
 
+def default_method(model: Any, x: Any) -> Method:
+    """What `assess` takes for a model where no method is named.
+
+    Args:
+        model: As a caller gives it.
+        x: Rows, likewise.
+
+    Raises:
+        InputError: Rows that a classifier does not take.
+        ModelError: A classifier that gives no probabilities.
+    """
+    if not is_classifier(model):
+        return MCDropout()
+    with warnings.catch_warnings(action="ignore"):  # said when the rows are assessed
+        return own_prediction(adapt(model, x)[0])
+
+
+def own_prediction(model: Model) -> Method:
+    """The plain prediction of a classifier behind the seam, by its members where it has some."""
+    return Members() if isinstance(model, MemberModel) else PlainPrediction()
+
+
 def possible_methods(model: Model, members: Sequence[Any] = ()) -> dict[str, Method]:
     """By name, the methods that a model allows: those that need passes only where something is random.
 
@@ -51,7 +76,10 @@ def possible_methods(model: Model, members: Sequence[Any] = ()) -> dict[str, Met
         model: Behind the seam.
         members: Other models like it, trained from other seeds.
     """
-    found = {}
+    if model.info.ending in (PROBABILITIES, LABEL_PROBABILITIES):  # a classifier: nothing to switch
+        own: dict[str, Method] = {"plain prediction": own_prediction(model)}
+        return own | ({"ensemble": Ensemble(list(members))} if members else {})
+    found: dict[str, Method] = {}
     for choice in CHOICES:
         if choice.takes_members and not members:
             continue

@@ -16,9 +16,11 @@ import numpy as np
 
 from howsure.data.rows import InputSpec, check_rows
 from howsure.errors import FileError, ModelError, warn
-from howsure.models.protocol import Array, FeatureModel, Model, PassModel
+from howsure.models.protocol import Array, FeatureModel, MemberModel, Model, PassModel
 
-ADAPTERS = {"keras": "howsure.models.keras"}
+CLASSIFIERS = "sklearn"
+
+ADAPTERS = {"keras": "howsure.models.keras", CLASSIFIERS: "howsure.models.scikit"}
 """By the package in which a model's class, or one it is made from, is defined: the adapter's module."""
 
 FILES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras"}
@@ -65,6 +67,7 @@ _CAPABILITIES: dict[type, str] = {
     Model: "a plain prediction",
     PassModel: "passes with given masks",
     FeatureModel: "the features of its last layer",
+    MemberModel: "members whose mean it predicts",
 }
 
 
@@ -152,8 +155,16 @@ def capable(model: Model, wanted: Any, user: str) -> Any:
             f"{user} needs {_CAPABILITIES[wanted]}, which the adapter of '{model.info.name}' does not give",
             expected=f"a model with {_CAPABILITIES[wanted]}",
             received=type(model).__name__,
+            mend=_without_passes(model) if wanted is PassModel else None,
         )
     return model
+
+
+def _without_passes(model: Model) -> str:
+    """What can be had of a model that has no random layers to switch."""
+    if isinstance(model, MemberModel):
+        return "Its members are passes: method=howsure.Members()"
+    return "Its plain prediction can be assessed: method=howsure.PlainPrediction()"
 
 
 def check_prediction(model: Model) -> None:
@@ -193,16 +204,27 @@ def _adapter_of(model: Any) -> Any:
     for framework, module in ADAPTERS.items():
         if framework in roots:
             return importlib.import_module(module)
-    mend = "Pass a keras.Model (Keras 3)"
+    if hasattr(model, "predict_proba"):
+        return importlib.import_module(ADAPTERS[CLASSIFIERS])
+    mend = "Pass a keras.Model (Keras 3), or a classifier of scikit-learn"
     if roots & {"tf_keras", "tensorflow"}:
         mend = "Save it and load it with Keras 3, or rebuild it with `import keras`"
     elif "torch" in roots:
         mend = "Plain PyTorch modules are not supported yet; Keras models on the torch backend are"
     raise ModelError(
         "This is not a model howsure knows",
-        expected="a Keras 3 model, or one behind howsure.models.protocol",
+        expected="a Keras 3 model, a classifier with predict_proba, or one behind howsure.models.protocol",
         received=f"{type(model).__module__}.{type(model).__qualname__}",
         mend=mend,
+    )
+
+
+def is_classifier(model: Any) -> bool:
+    """Whether a model is one of those that are asked for probabilities alone; nothing is imported."""
+    roots = roots_of(model)
+    first = next((framework for framework in ADAPTERS if framework in roots), None)
+    return not isinstance(model, Model) and (
+        first == CLASSIFIERS or (first is None and hasattr(model, "predict_proba"))
     )
 
 

@@ -2,7 +2,8 @@
 
     Model            facts, and the plain prediction
     ├── PassModel    passes with given masks
-    └── FeatureModel what its last layer gets and makes of it
+    ├── FeatureModel what its last layer gets and makes of it
+    └── MemberModel  the members whose mean its prediction is
 
 An adapter takes numpy and gives numpy; its tensors stay inside. `howsure/models/arrays.py` is the example.
 """
@@ -31,6 +32,10 @@ EMBEDDINGS = "embeddings"
 PROBABILITIES = "probabilities"
 LOGITS = "logits"
 """What its outputs may be, and what its loss may take them for."""
+
+LABEL_PROBABILITIES = "label-probabilities"
+LABEL_LOGITS = "label-logits"
+"""The same where each is of a label of its own."""
 
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
@@ -85,7 +90,8 @@ class ModelInfo:
         output_shape: Shape of its output for one row.
         output_dtype: Type of number in which it computes its output.
         ending: What it ends in: `softmax`, `sigmoid`, `linear`, `log_softmax`, another name, or None where
-            that cannot be read.
+            that cannot be read. `probabilities` and `label-probabilities` where the model says itself that it
+            gives these, of classes or of several labels.
         trained_for: `classes`, `several labels`, `margins`, `embeddings` or `regression`, or None where the
             loss does not tell.
         rescales: Whether it brings raw values into range itself.
@@ -96,6 +102,7 @@ class ModelInfo:
         always_random: Path of a layer that draws also when predicting, so that there is no plain prediction;
             None where all is still.
         fixed_batch: The only number of rows it takes at a time, or None for any.
+        class_names: What it calls its classes, in the order of its outputs, or None.
     """
 
     name: str
@@ -112,6 +119,7 @@ class ModelInfo:
     loss_takes: str | None = None
     always_random: str | None = None
     fixed_batch: int | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -223,4 +231,23 @@ class FeatureModel(Model, Protocol):
         Raises:
             ModelError: The model ends otherwise.
         """
+        ...
+
+
+@runtime_checkable
+class MemberModel(Model, Protocol):
+    """A model whose prediction is the mean of the predictions of members, such as the trees of a forest."""
+
+    @property
+    def members(self) -> int:
+        """How many there are, M ≥ 2."""
+        ...
+
+    @property
+    def alike(self) -> bool:
+        """Whether all were made in one way, each with chance of its own, so that there could be more."""
+        ...
+
+    def ask_members(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+        """Raw outputs (M, n, …) of each member, for its inputs (n, …) in their types."""
         ...

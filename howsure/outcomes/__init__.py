@@ -22,13 +22,14 @@ def outcome_of(
     Args:
         info: Of the model.
         outputs: What the caller declared, or None.
-        names: K names of the classes or labels, or None.
+        names: K names of the classes or labels; None takes those of the model, where it has some.
         thresholds: Where the verdicts lie.
 
     Raises:
         InputError: Names that do not fit, or `outputs` is unknown.
         ModelError: The output is none that howsure knows, or does not say what it is.
     """
+    names = info.class_names if names is None else names
     for kind in OUTCOMES:
         found = kind.of(info, outputs, names, thresholds)
         if found is not None:

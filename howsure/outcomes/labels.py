@@ -13,16 +13,20 @@ from scipy.special import expit
 from howsure.data.labels import check_class_names, check_yes_or_no
 from howsure.data.rows import in_rows
 from howsure.errors import ModelError
-from howsure.models.protocol import LOGITS, PROBABILITIES, SEVERAL_LABELS, ModelInfo
+from howsure.models.protocol import (
+    LABEL_LOGITS,
+    LABEL_PROBABILITIES,
+    LOGITS,
+    PROBABILITIES,
+    SEVERAL_LABELS,
+    ModelInfo,
+)
 from howsure.outcomes.distributions import SMALLEST, Distributions
 from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Told
 from howsure.outcomes.outputs import check_trained_for
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.verdict import Thresholds, judge
 from howsure.statistics import entropy_correction, entropy_of
-
-LABEL_PROBABILITIES = "label-probabilities"
-LABEL_LOGITS = "label-logits"
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ class Labels(Distributions):
         """
         several = len(info.output_shape) == 1 and info.output_shape[0] > 1
         if outputs is None and several:
-            if info.ending == "sigmoid":
+            if info.ending == LABEL_PROBABILITIES:
+                outputs = LABEL_PROBABILITIES
+            elif info.ending == "sigmoid":
                 outputs = LABEL_PROBABILITIES
                 check_trained_for(info, PROBABILITIES)
             elif info.ending == "linear" and info.trained_for == SEVERAL_LABELS:

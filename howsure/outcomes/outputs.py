@@ -59,6 +59,8 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
     classes = shape[0]
     if declared is not None:
         return declared
+    if ending == PROBABILITIES and classes > 1:
+        return PROBABILITIES
     if (ending == "softmax" and classes > 1) or (ending == "sigmoid" and classes == 1):
         check_trained_for(info, PROBABILITIES)
         return PROBABILITIES

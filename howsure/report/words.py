@@ -18,8 +18,7 @@ WHAT_A_REASON_MEANS = {
     verdicts.WITHIN_PASSES: (
         "The {passes} themselves find that more than one {outcome} is likely: disagreement between them is "
         "the smaller part of the doubt. {agreement}",
-        "{others}A second look, which tells whether the answer can be seen at all. Familiarity, which tells "
-        "whether the {kind} is strange to the network.",
+        "{others}A second look, which tells whether the answer can be seen at all.{familiarity}",
     ),
     verdicts.DISAGREEMENT: (
         "The {passes} contradict each other: disagreement between them is the larger part of the doubt.",
@@ -36,7 +35,7 @@ WHAT_A_REASON_MEANS = {
     ),
 }
 """What was seen, and what would tell more. A method fills in what its passes are called, what it means that
-they agree, and what others would tell."""
+they agree, and what others, and familiarity, would tell."""
 
 
 def _decimals(found: Proportion) -> int:

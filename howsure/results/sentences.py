@@ -37,10 +37,11 @@ WORDS = {
     "more": "more passes",
     "agreement": "This does not show whether the answer cannot be seen or too little was learned.",
     "others": "An ensemble, which tells whether networks trained from other seeds doubt it too. ",
+    "familiarity": " Familiarity, which tells whether it is strange to the network.",
 }
 """What a method may say of its passes in its settings, under `words`: what they are called; what one is;
 between what an interval lies; the option that gives more of them, where `{passes}` stands for their number;
-what it means that they agree; and what other networks would tell."""
+what it means that they agree; what other networks would tell; and what familiarity would."""
 
 FEW_LABELS = 5
 """Up to so many labels each has a sentence of its own; more are told in groups."""

@@ -195,6 +195,20 @@ def test_class_names_choose_among_the_columns():
     assert "too few columns" in refused(frame[["cat"]])
 
 
+def test_ids_of_a_frame_stay_with_its_rows(tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = frame_of(pd, id=["x7", "y9"], cat=[0.9, 0.2], dog=[0.1, 0.8])
+    given = Certainty.from_probabilities(frame)
+    assert given.class_names == ("cat", "dog")
+    assert [row.called for row in given] == ["id x7", "id y9"]
+    given.save(tmp_path / "given.parquet")
+    assert list(howsure.load(tmp_path / "given.parquet").ids) == ["x7", "y9"]
+    indexed = frame.drop(columns="id").set_index(pd.Index([70, 90], name="customer"))
+    assert [row.called for row in Certainty.from_probabilities(indexed)] == ["customer 70", "customer 90"]
+    assert Certainty.from_probabilities(frame.drop(columns="id")).ids is None
+    assert list(Certainty.from_probabilities(frame.drop(columns="id")[1:]).ids) == [1]
+
+
 def test_numbers_of_pandas_own_types_may_be_missing():
     pd = pytest.importorskip("pandas")
     frame = frame_of(pd, cat=pd.array([0.9, None], "Float64"), dog=pd.array([0.1, 0.8], "Float64"))

@@ -37,7 +37,6 @@ def test_keras_on_torch_is_keras():
         (instance("mine", "Net", (TorchModule,)), "mine.Net", "Plain PyTorch modules are not supported yet"),
         (instance("tf_keras.src.engine"), "tf_keras.src.engine.Model", "load it with Keras 3"),
         (instance("tensorflow.python.keras"), "tensorflow.python.keras.Model", "load it with Keras 3"),
-        (instance("sklearn.ensemble", "Forest"), "sklearn.ensemble.Forest", "Pass a keras.Model"),
         (instance("kerastuner", "Tuner"), "kerastuner.Tuner", "Pass a keras.Model"),
         (lambda x: x, "builtins.function", "Pass a keras.Model"),
         (np.zeros(3), "numpy.ndarray", "Pass a keras.Model"),
@@ -50,7 +49,7 @@ def test_anything_else_is_refused(model, received, mend):
         with pytest.raises(howsure.ModelError) as raised:
             use(model)
         said = str(raised.value)
-        assert "This is not a model howsure knows. Expected: a Keras 3 model, or one behind" in said
+        assert "This is not a model howsure knows. Expected: a Keras 3 model, a classifier with" in said
         assert f"Received: {received}." in said
         assert mend in said
 
@@ -67,9 +66,17 @@ class Classifier:
         return np.full((len(x), 3), 1 / 3)
 
 
-def test_a_classifier_of_scikit_learn_is_refused():
-    with pytest.raises(howsure.ModelError, match=r"Received: .*Classifier\."):
-        howsure.assess(Classifier(), np.zeros((2, 3)))
+def test_what_has_predict_proba_is_a_classifier():
+    assert seam.is_classifier(Classifier())
+    assert seam.is_classifier(instance("sklearn.ensemble", "Forest"))
+    assert not seam.is_classifier(KerasModel())
+    assert not seam.is_classifier(None)
+    assert set(howsure.assess(Classifier(), np.zeros((2, 3))).verdict) == {"coin flip"}
+
+
+def test_what_is_of_scikit_learn_and_no_classifier_is_refused():
+    with pytest.raises(howsure.ModelError, match="Forest gives no probabilities"):
+        howsure.assess(instance("sklearn.ensemble", "Forest"), np.zeros((2, 3)))
 
 
 def test_looking_at_a_model_imports_nothing():

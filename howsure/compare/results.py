@@ -1,0 +1,144 @@
+"""A comparison of results that are there already, whoever made them: of the same rows and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from howsure.arguments import check_by_name, check_flag
+from howsure.compare.run import AS_THEY_ARE, CALIBRATED, Comparison
+from howsure.data.rows import quoted
+from howsure.errors import InputError, ModelError
+from howsure.judge.calibrate import cross_calibrated
+from howsure.judge.evaluate import evaluate
+from howsure.judge.labelled import check_certainty, truth_of
+from howsure.methods.protocol import Job, Needs, Passes, Standing
+from howsure.models.protocol import Model
+from howsure.results.certainty import Certainty
+
+LEAST_CALIBRATED = 10
+"""Rows below which no method is also shown calibrated: two for each of five folds."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What stands behind a result that was given: not a method that could be run again."""
+
+    in_words = "Percentages that were given, as they are."
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """A name."""
+        return {"name": "given"}
+
+    @property
+    def needs(self) -> Needs:
+        """Nothing that a model could have."""
+        return Needs(Model, fitted=True)
+
+    def begin(self, job: Job) -> Passes:
+        """Not possible.
+
+        Raises:
+            ModelError: Always.
+        """
+        raise ModelError("A result that was given cannot be drawn again", expected="a method")
+
+    def why(self, standing: Standing) -> Iterator[str]:
+        """Nothing: of how they came about nothing is known here."""
+        return iter(())
+
+
+def compared(
+    results: Mapping[str, Certainty], labels: Any = None, *, calibrated: bool = True, seed: int = 0
+) -> Comparison:
+    """Results side by side; see `Comparison.of_results`.
+
+    Args:
+        results: By name; the first is the yardstick.
+        labels: True classes, or None.
+        calibrated: Whether each is also shown after temperature scaling.
+        seed: Of the folds.
+    """
+    check_flag(calibrated, "calibrated")
+    said = check_by_name(results, "results")
+    if not said:
+        raise InputError("There is no result to compare", expected="at least one, by name", received="none")
+    names = {CALIBRATED.format(name): name for name in said}
+    taken = [name for name in said if name in names]
+    if taken:
+        raise InputError(f"'{taken[0]}' is the name of a calibrated result", expected="distinct names")
+    first = next(iter(said))
+    for each in said.values():
+        check_certainty(each)
+    for name, each in said.items():
+        _check_alike(name, each, first, said[first])
+    truth = truth_of(said[first], _labels_among(said, labels))
+    # Whose answer is calibrated already is shown as it is.
+    fresh = [name for name in said if "calibration" not in said[name].method]
+    shown = dict(said)
+    if calibrated and len(truth) >= LEAST_CALIBRATED:
+        for name in fresh:
+            (mended,), _ = cross_calibrated(said[name], truth, seed=seed)
+            shown[CALIBRATED.format(name)] = mended
+    evaluations = {(name, AS_THEY_ARE): evaluate(each, truth, seed=seed) for name, each in shown.items()}
+    return Comparison(
+        methods=tuple(shown),
+        sets=(AS_THEY_ARE,),
+        outside=(),
+        evaluations=evaluations,
+        against={},
+        costs=dict.fromkeys(shown, np.nan),
+        certainties=shown,
+        truth=truth,
+        kinds={name: Given() for name in shown},
+        calibrations={name: base for name, base in names.items() if name in shown},
+    )
+
+
+def _labels_among(said: Mapping[str, Certainty], labels: Any) -> Any:
+    """The labels as given, or as the results have them, which have to be the same."""
+    if labels is not None:
+        return labels
+    having = {name: each.truth for name, each in said.items() if each.truth is not None}
+    for name, truth in having.items():
+        other = next(iter(having))
+        if not np.array_equal(truth, having[other]):
+            raise InputError(
+                f"The true classes in '{name}' are others than in '{other}'",
+                expected="the same rows in the same order",
+                received=f"{int(np.sum(truth != having[other]))} that differ",
+            )
+    return next(iter(having.values()), None)
+
+
+def _check_alike(name: str, result: Certainty, first: str, yardstick: Certainty) -> None:
+    """Raise an `InputError` unless two results are of the same rows and classes."""
+    if len(result) != len(yardstick):
+        raise InputError(
+            f"'{name}' is not of the same rows as '{first}'",
+            expected=f"{len(yardstick):,} rows",
+            received=f"{len(result):,}",
+        )
+    if result.class_names != yardstick.class_names:
+        received = quoted(result.class_names)
+        if sorted(result.class_names) == sorted(yardstick.class_names):
+            received += ", the same in another order"
+        raise InputError(
+            f"'{name}' has other classes than '{first}'",
+            expected=quoted(yardstick.class_names),
+            received=received,
+        )
+    both = result.ids is not None and yardstick.ids is not None
+    one, other = (result.ids, yardstick.ids) if both else (result.row, yardstick.row)
+    differ = np.flatnonzero(np.asarray(one) != np.asarray(other))
+    if len(differ):
+        raise InputError(
+            f"'{name}' is not of the same rows as '{first}', first in place {differ[0]}",
+            expected=f"{yardstick.id_name if both else 'row'} {np.asarray(other)[differ[0]]}",
+            received=f"{np.asarray(one)[differ[0]]}",
+            mend="Give both in the same order",
+        )

@@ -1,0 +1,106 @@
+"""Members of a classifier whose prediction is their mean: the trees of a forest, a bagging, a soft vote.
+
+Boosting adds its members up instead of averaging them, and a weighted vote does not count them alike: those
+have none here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Members:
+    """The members of a classifier.
+
+    Attributes:
+        count: M ≥ 2.
+        alike: Whether they were made in one way, each with chance of its own, so that there could be more.
+        ask: From rows as the classifier takes them to probabilities (M, n, K).
+    """
+
+    count: int
+    alike: bool
+    ask: Callable[[Any], Array]
+
+
+def members_of(model: Any) -> Members | None:
+    """The members of a fitted classifier, or None where it has none that can be told.
+
+    Whether their mean is its prediction is for the caller to check.
+
+    Args:
+        model: A classifier, also the last step of a pipeline, or the best of a search.
+    """
+    if hasattr(model, "best_estimator_"):
+        return members_of(model.best_estimator_)
+    if isinstance(getattr(model, "steps", None), list):
+        return _of_pipeline(model)
+    members = getattr(model, "estimators_", None)
+    if not isinstance(members, list) or len(members) < 2:
+        return None
+    if not all(hasattr(member, "predict_proba") for member in members):
+        return None
+    if hasattr(model, "estimators_features_"):
+        return _of_bagging(model)
+    if getattr(model, "voting", None) == "soft":
+        weights = model.weights
+        if weights is not None and len(set(np.asarray(weights).tolist())) > 1:
+            return None
+        return Members(len(members), False, lambda x: _stacked(members, x))
+    if all(hasattr(member, "tree_") for member in members) and not hasattr(model, "estimator_weights_"):
+        return Members(len(members), True, lambda x: _of_trees(members, x))
+    return None
+
+
+def _of_pipeline(model: Any) -> Members | None:
+    """Those of the last step, which get what the steps before it make of rows."""
+    last = members_of(model.steps[-1][1])
+    if last is None or len(model.steps) == 1:
+        return last
+    before, ask = model[:-1], last.ask
+    return replace(last, ask=lambda x: ask(before.transform(x)))
+
+
+def _of_bagging(model: Any) -> Members:
+    """Each was fitted on some of the columns, and may have seen some of the classes only."""
+    members, features = model.estimators_, model.estimators_features_
+    width = len(model.classes_)
+
+    def ask(x: Any) -> Array:
+        array = _as_array(x)
+        found = np.zeros((len(members), array.shape[0], width))
+        for number, (member, columns) in enumerate(zip(members, features, strict=True)):
+            seen = np.arange(width) if len(member.classes_) == width else np.asarray(member.classes_, int)
+            found[number][:, seen] = member.predict_proba(array[:, columns])
+        return found
+
+    return Members(len(members), True, ask)
+
+
+def _of_trees(trees: list[Any], x: Any) -> Array:
+    """Every tree would check the same rows anew, which takes longer than its answer."""
+    array = _as_array(x, np.float32)
+    sound = isinstance(array, np.ndarray) and array.ndim == 2 and bool(np.isfinite(array).all())
+    if sound and array.shape[1] == trees[0].n_features_in_:
+        checked = np.ascontiguousarray(array)
+        return np.stack([tree.predict_proba(checked, check_input=False) for tree in trees])
+    return _stacked(trees, array)
+
+
+def _stacked(members: list[Any], x: Any) -> Array:
+    return np.stack([member.predict_proba(x) for member in members])
+
+
+def _as_array(x: Any, dtype: Any = None) -> Any:
+    """An array, or a sparse matrix by rows, as forests and baggings make of what they are given."""
+    if hasattr(x, "nnz") and hasattr(x, "tocsr"):
+        return x.tocsr() if dtype is None else x.tocsr().astype(dtype)
+    return np.asarray(x, dtype=dtype)

@@ -1,0 +1,346 @@
+"""The adapter for classifiers of scikit-learn, and whatever else has `predict_proba` as they do.
+
+Nothing of scikit-learn is imported: a classifier is asked for its probabilities, and told by what it has.
+
+    array of numbers    rows as they are, (n, F)
+    frame, text, sparse numbers of rows, which are taken from what the caller holds
+
+The rows of a frame stay in it, so that a pipeline gets the columns, names and types that it was fitted on.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.arguments import as_array
+from howsure.data.rows import InputSpec, check_rows, check_unmasked, in_rows, quoted
+from howsure.errors import InputError, ModelError, warn
+from howsure.models.members import Members, members_of
+from howsure.models.protocol import (
+    CLASSES,
+    LABEL_PROBABILITIES,
+    PROBABILITIES,
+    SEVERAL_LABELS,
+    LayerInfo,
+    ModelInfo,
+)
+
+Array = NDArray[Any]
+Take = Callable[[Array], Any]
+
+NUMBERS = InputSpec("row", (), "int64")
+"""What a classifier takes that gets its rows from what the caller holds."""
+
+PROBED = 32
+"""Rows on which a classifier is tried before work begins."""
+
+SAME = 1e-6
+"""How far the mean of members may be from the prediction: rounding to single precision, and no more."""
+
+FRAMEWORK = "scikit-learn"
+
+
+def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[Classifier, list[Array]]:
+    """A classifier behind the seam, and its rows.
+
+    Args:
+        model: A fitted classifier with `predict_proba`.
+        x: Rows as it takes them: (N, F) numbers, a frame, a sparse matrix, or N texts.
+        gaussian_noise: Of no meaning here.
+
+    Raises:
+        InputError: Rows that it does not take.
+        ModelError: It gives no probabilities, or has not been fitted.
+    """
+    del gaussian_noise
+    check_classifier(model)
+    rows, take, spec = _rows_of(model, x)
+    probed = _ask(model, take(rows[:PROBED])) if len(rows) else None
+    info = _info(model, spec, probed)
+    members = members_of(model) if info.trained_for == CLASSES else None
+    if members is not None and (probed is None or _is_mean(members, take(rows[:PROBED]), probed)):
+        return Averaged(model, take, info, members), [rows]
+    return Classifier(model, take, info), [rows]
+
+
+def input_specs(model: Any) -> Sequence[InputSpec]:
+    """What a classifier takes: a row of numbers, as far as it says so.
+
+    Raises:
+        ModelError: It gives no probabilities, has not been fitted, or does not say how many numbers it takes.
+    """
+    check_classifier(model)
+    features = getattr(model, "n_features_in_", None)
+    if features is None and not hasattr(model, "classes_"):
+        raise _not_fitted(model)
+    if features is None:
+        raise ModelError(
+            f"{_name(model)} does not say what it takes",
+            expected="rows, with which it can be tried",
+            mend="Give some: howsure.audit(model, x)",
+        )
+    return [InputSpec("x", (int(features),), "float64")]
+
+
+def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
+    """No file is opened: what scikit-learn writes runs code when it is read."""
+    raise ModelError(f"'{os.fspath(path)}' was not opened", expected="the classifier itself")
+
+
+def check_classifier(model: Any) -> None:
+    """Raise a `ModelError` unless a model has probabilities to give."""
+    if hasattr(model, "predict_proba") and not isinstance(model, type):
+        return
+    mend = "A regression, a clustering or a transformer cannot be assessed"
+    if isinstance(model, type):
+        mend = f"Fit it first: {model.__name__}().fit(x_train, y_train)"
+    elif getattr(model, "voting", None) == "hard":
+        mend = "Let it vote with probabilities: voting='soft'"
+    elif hasattr(model, "decision_function") or hasattr(model, "classes_"):
+        mend = "Give it some: sklearn.calibration.CalibratedClassifierCV(model).fit(x, y)"
+    raise ModelError(
+        f"{_name(model)} gives no probabilities", expected="a fitted classifier with predict_proba", mend=mend
+    )
+
+
+class Classifier:
+    """A classifier whose plain prediction is known.
+
+    Args:
+        model: The classifier.
+        take: From rows, or their numbers, to what it takes.
+        info: What is known of it.
+    """
+
+    def __init__(self, model: Any, take: Take, info: ModelInfo) -> None:
+        self._model, self._take, self.info = model, take, info
+
+    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+        """Probabilities (n, K)."""
+        return np.asarray(_ask(self._model, self._take(rows[0])), np.float32)
+
+
+class Averaged(Classifier):
+    """A classifier whose prediction is the mean of its members'; see `MemberModel`.
+
+    Args:
+        model: The classifier.
+        take: From rows, or their numbers, to what it takes.
+        info: What is known of it.
+        members: Its members.
+    """
+
+    def __init__(self, model: Any, take: Take, info: ModelInfo, members: Members) -> None:
+        super().__init__(model, take, info)
+        self._members = members
+        self.members, self.alike = members.count, members.alike
+
+    def ask_members(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+        """Probabilities (M, n, K) of each member."""
+        with _without_names():
+            return np.asarray(self._members.ask(self._take(rows[0])), np.float32)
+
+
+def _is_mean(members: Members, x: Any, predicted: Array) -> bool:
+    """Whether the mean of what members say is what the classifier says."""
+    with _without_names():
+        mean = members.ask(x).mean(axis=0)
+    return mean.shape == predicted.shape and bool(np.all(np.abs(mean - predicted) <= SAME))
+
+
+# --- asking -------------------------------------------------------------------------------------------
+
+
+def _ask(model: Any, x: Any) -> Array:
+    """(n, K) probabilities of classes, or that each of K labels holds."""
+    try:
+        with _without_names():
+            found = model.predict_proba(x)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        if type(error).__name__ == "NotFittedError":
+            raise _not_fitted(model) from error
+        said = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{_name(model)} does not take these rows ({said})", expected="rows as it was fitted on"
+        ) from error
+    if isinstance(found, (list, tuple)):  # several answers, each a distribution of its own
+        if any(np.shape(each)[1:] != (2,) for each in found):
+            raise ModelError(
+                f"{_name(model)} gives several answers with more than two classes",
+                expected="one answer of any number of classes, or a yes or no for each of several labels",
+            )
+        return np.stack([np.asarray(each)[:, 1] for each in found], axis=1)
+    found = np.asarray(found)
+    if found.ndim != 2 or found.dtype.kind not in "fiu" or len(found) != _length(x):
+        raise ModelError(
+            f"{_name(model)} gives no probabilities of classes",
+            expected="an array of shape (rows, classes) from predict_proba",
+            received=f"an array of {found.dtype} of shape {found.shape}",
+        )
+    return found
+
+
+@contextmanager
+def _without_names() -> Iterator[None]:
+    """Without the warning that an array has no names of columns, of which a caller is told once."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X (does not have valid|has) feature names", UserWarning)
+        yield
+
+
+def _info(model: Any, spec: InputSpec, probed: Array | None) -> ModelInfo:
+    classes = getattr(model, "classes_", None)
+    several = bool(getattr(model, "multilabel_", False)) or isinstance(classes, list)
+    if probed is None and classes is None:
+        raise InputError(
+            f"{_name(model)} does not name its classes, and there are no rows to try it with",
+            expected="at least 1 row",
+        )
+    width = int(probed.shape[1]) if probed is not None else len(classes)  # type: ignore[arg-type]
+    names = None
+    if classes is not None and not isinstance(classes, list) and len(classes) == width:
+        names = tuple(map(_called, np.asarray(classes).tolist()))
+    kind = type(model).__name__
+    return ModelInfo(
+        name=kind,
+        framework=FRAMEWORK,
+        inputs=(spec,),
+        output_shape=(width,),
+        output_dtype="float64",
+        ending=LABEL_PROBABILITIES if several else PROBABILITIES,
+        trained_for=SEVERAL_LABELS if several else CLASSES,
+        rescales=True,
+        layers=(LayerInfo(kind, kind, None, None, (width,), 0, repeated=False),),
+        class_names=names,
+    )
+
+
+def _not_fitted(model: Any) -> ModelError:
+    return ModelError(f"{_name(model)} has not been fitted", expected="a classifier after fit(x, y)")
+
+
+def _called(value: object) -> str:
+    """A class as a name: whole numbers without a decimal point."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _name(model: Any) -> str:
+    return model.__name__ if isinstance(model, type) else type(model).__name__
+
+
+# --- rows ---------------------------------------------------------------------------------------------
+
+
+def _rows_of(model: Any, x: Any) -> tuple[Array, Take, InputSpec]:
+    """Rows, or their numbers; how to take from them what the classifier takes; and what it is given."""
+    check_unmasked(x, "The rows")
+    names = getattr(model, "feature_names_in_", None)
+    features = getattr(model, "n_features_in_", None)
+    if hasattr(x, "columns") or hasattr(x, "column_names"):
+        if names is None:
+            x = _as_numbers(x, features, model)
+        else:
+            x = _by_name(x, [str(name) for name in names], model)
+            return _held(x)
+    if hasattr(x, "nnz") and hasattr(x, "toarray"):
+        x = x.tocsr() if hasattr(x, "tocsr") else x
+        _check_width(x.shape, features, model)
+        return _held(x)
+    given = as_array(x, "The rows")
+    if features is None or given.dtype.kind not in "biuf":
+        if not given.ndim:
+            raise InputError(
+                "The rows are not an array",
+                expected="rows as the classifier takes them",
+                received=repr(x)[:200],
+            )
+        return _held(given)
+    if names is not None:
+        warn(
+            f"{_name(model)} was fitted on columns with names, and these rows have none. They are taken "
+            f"in the order {quoted([str(name) for name in names])}."
+        )
+    spec = InputSpec("x", (int(features),), "float64")
+    if given.ndim == 2 and given.shape[1] == features:
+        _check_finite(given, model)
+        return given, lambda rows: rows, spec
+    return check_rows(given, [spec])[0], lambda rows: rows, spec  # says what is wrong, or mends an axis
+
+
+def _held(x: Any) -> tuple[Array, Take, InputSpec]:
+    """The numbers of the rows, and how to take these from what the caller holds."""
+
+    def take(numbers: Array) -> Any:
+        if hasattr(x, "iloc"):
+            return x.iloc[numbers]
+        return x.take(numbers) if hasattr(x, "column_names") else x[numbers]
+
+    return np.arange(_length(x)), take, NUMBERS
+
+
+def _length(x: Any) -> int:
+    return int(x.shape[0]) if hasattr(x, "shape") else len(x)
+
+
+def _columns(frame: Any) -> list[str]:
+    return [str(name) for name in getattr(frame, "column_names", None) or list(frame.columns)]
+
+
+def _by_name(frame: Any, names: list[str], model: Any) -> Any:
+    """The columns that the classifier was fitted on, in its order."""
+    columns = _columns(frame)
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise InputError(
+            f"The rows have no columns {quoted(missing)}, on which {_name(model)} was fitted",
+            expected=f"columns {quoted(names)}",
+            received=quoted(columns),
+        )
+    if hasattr(frame, "column_names"):  # a table of pyarrow, of which scikit-learn makes nothing
+        frame = frame.to_pandas()
+    if columns == names:
+        return frame
+    return frame.select(names) if hasattr(frame, "select") else frame[names]
+
+
+def _as_numbers(frame: Any, features: int | None, model: Any) -> Any:
+    """A frame as an array, for a classifier that was fitted on arrays."""
+    _check_width((_length(frame), len(_columns(frame))), features, model, _columns(frame))
+    if hasattr(frame, "column_names"):
+        return np.column_stack([frame.column(place).to_numpy() for place in range(len(frame.column_names))])
+    return frame.to_numpy()
+
+
+def _check_width(
+    shape: tuple[int, ...], features: int | None, model: Any, columns: Sequence[str] | None = None
+) -> None:
+    if features is not None and (len(shape) != 2 or shape[1] != features):
+        raise InputError(
+            f"The rows do not have as many numbers as {_name(model)} was fitted on",
+            expected=f"{features} columns",
+            received=f"{shape[1]} columns" + ("" if columns is None else f": {quoted(columns)}")
+            if len(shape) == 2
+            else f"an array of shape {shape}",
+        )
+
+
+def _check_finite(x: Array, model: Any) -> None:
+    """Raise an `InputError` that names rows with NaN or infinity, where the classifier takes none."""
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=1)) if x.dtype.kind == "f" else np.empty(0, np.int64)
+    if not len(bad):
+        return
+    try:
+        _ask(model, x[bad[:1]])
+    except InputError as error:
+        raise InputError(
+            f"The rows hold NaN or infinite values {in_rows(len(bad), bad[:5].tolist())}",
+            expected=f"finite numbers, as {_name(model)} takes no others",
+            mend="Put an imputer before it in a pipeline, or leave those rows out",
+        ) from error

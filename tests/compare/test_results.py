@@ -1,0 +1,98 @@
+"""Results that are there already, side by side."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+import howsure
+from howsure import Certainty, Comparison
+from howsure.compare.findings import findings, lead
+from howsure.report.comparison import render_comparison
+from howsure.terminal import comparison_table
+
+RANDOM = np.random.default_rng(0)
+GOOD = RANDOM.dirichlet([0.5, 0.5, 0.5], size=800)
+TRUTH = np.array([RANDOM.choice(3, p=p) for p in GOOD])
+POOR = np.clip(GOOD**3, 1e-4, 1)
+POOR /= POOR.sum(axis=1, keepdims=True)
+NAMES = ["a", "b", "c"]
+RESULTS = {
+    "poor": Certainty.from_probabilities(POOR, NAMES),
+    "good": Certainty.from_probabilities(GOOD, NAMES),
+}
+
+
+def test_differences_are_those_of_scikit_learn():
+    comparison = Comparison.of_results(RESULTS, TRUTH, calibrated=False)
+    assert comparison.methods == ("poor", "good")
+    nll = {name: metrics.log_loss(TRUTH, p) for name, p in (("poor", POOR), ("good", GOOD))}
+    gap = comparison.difference("good", "poor", "nll")
+    assert gap.value == pytest.approx(nll["good"] - nll["poor"], rel=1e-9)
+    assert gap.high < 0
+    assert comparison.ranked("nll").best == "good"
+
+
+def test_words_say_which_is_truer_and_nothing_of_costs():
+    comparison = Comparison.of_results(RESULTS, TRUTH)
+    assert lead(comparison) == "Take the good: its percentages are truer than those of the poor."
+    said = " ".join(each.answer for each in findings(comparison))
+    assert "plain prediction" not in said
+    assert "network" not in said
+    assert "Calibration lowers percentages that claimed too much" in said
+    page = render_comparison(comparison)
+    assert "Percentages that were given" in page
+    assert comparison_table(comparison).row_count == 4
+
+
+def test_labels_may_come_with_the_results():
+    with_truth = {name: each.with_truth(TRUTH) for name, each in RESULTS.items()}
+    one, other = Comparison.of_results(with_truth), Comparison.of_results(RESULTS, [NAMES[t] for t in TRUTH])
+    assert one.score("good", "nll") == other.score("good", "nll")
+    with_truth["good"] = RESULTS["good"].with_truth((TRUTH + 1) % 3)
+    with pytest.raises(howsure.InputError, match="The true classes in 'good' are others than in 'poor'"):
+        Comparison.of_results(with_truth)
+
+
+def test_what_is_calibrated_already_is_shown_as_it_is():
+    mended = howsure.calibrate(RESULTS["poor"], TRUTH)(RESULTS["poor"])
+    comparison = Comparison.of_results({**RESULTS, "mended": mended}, TRUTH)
+    assert comparison.methods == ("poor", "good", "mended", "poor, calibrated", "good, calibrated")
+
+
+def test_with_few_rows_nothing_is_calibrated():
+    few = {name: each[:9] for name, each in RESULTS.items()}
+    assert Comparison.of_results(few, TRUTH[:9]).methods == ("poor", "good")
+
+
+@pytest.mark.parametrize(
+    ("results", "labels", "said"),
+    [
+        ({}, TRUTH, "There is no result to compare"),
+        (RESULTS, None, "The true classes are not known"),
+        ({**RESULTS, "few": RESULTS["good"][:5]}, TRUTH, "'few' is not of the same rows as 'poor'"),
+        ({**RESULTS, "turned": RESULTS["good"][::-1]}, TRUTH, "first in place 0. Expected: row 0"),
+        (
+            {**RESULTS, "other": Certainty.from_probabilities(GOOD, ["a", "c", "b"])},
+            TRUTH,
+            "the same in another order",
+        ),
+        ({**RESULTS, "poor, calibrated": RESULTS["good"]}, TRUTH, "is the name of a calibrated result"),
+        ({"a": GOOD}, TRUTH, "This is not an assessed set of rows"),
+        ([RESULTS["good"]], TRUTH, "`results` cannot be used"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(results, labels, said):
+    with pytest.raises(howsure.InputError) as raised:
+        Comparison.of_results(results, labels)
+    assert said in str(raised.value)
+
+
+def test_ids_have_to_be_the_same():
+    ids = np.array([f"r{n}" for n in range(800)])
+    named = {name: replace(each, ids=ids) for name, each in RESULTS.items()}
+    Comparison.of_results(named, TRUTH, calibrated=False)
+    named["good"] = replace(RESULTS["good"], ids=np.roll(ids, 1))
+    with pytest.raises(howsure.InputError, match=r"Expected: id r0\. Received: r799"):
+        Comparison.of_results(named, TRUTH)

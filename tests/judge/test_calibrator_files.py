@@ -1,0 +1,118 @@
+"""A calibrator that was saved and read again does what it did, and what is damaged is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure import Calibrator, Certainty, MultilabelCalibrator, MultilabelCertainty
+from howsure.judge import maps
+from howsure.judge.calibrator_files import read_calibrator
+
+RANDOM = np.random.default_rng(0)
+P = RANDOM.dirichlet([1, 1, 1], size=300)
+TRUTH = np.array([RANDOM.choice(3, p=p) for p in P**0.5 / np.sum(P**0.5, axis=1, keepdims=True)])
+LABELLED = Certainty.from_probabilities(P, ["a", "b", "c"])
+
+
+@pytest.fixture(scope="module")
+def calibrators():
+    return {method: howsure.calibrate(LABELLED, TRUTH, method=method) for method in maps.METHODS}
+
+
+@pytest.mark.parametrize("method", maps.METHODS)
+def test_what_was_saved_does_the_same(method, calibrators, tmp_path):
+    calibrator = calibrators[method]
+    calibrator.save(tmp_path / "calibrator.json")
+    again = Calibrator.load(tmp_path / "calibrator.json")
+    np.testing.assert_array_equal(again(LABELLED).probabilities, calibrator(LABELLED).probabilities)
+    np.testing.assert_array_equal(again.spread(LABELLED), calibrator.spread(LABELLED))
+    assert again.in_words() == calibrator.in_words()
+    assert repr(again) == repr(calibrator)
+    assert (again.helps, again.rows, again.warnings) == (calibrator.helps, 300, calibrator.warnings)
+    assert str(again.after) == str(calibrator.after)
+    assert str(again.differences["nll"]) == str(calibrator.differences["nll"])
+    again.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_text() == (tmp_path / "calibrator.json").read_text()
+
+
+def test_a_temperature_is_in_the_file_for_others_to_read(calibrators, tmp_path):
+    calibrators["temperature"].save(tmp_path / "calibrator.json")
+    content = json.loads((tmp_path / "calibrator.json").read_text())
+    assert content["parameters"]["temperature"] == float(calibrators["temperature"].parameters["temperature"])
+    assert (content["kind"], content["format"]) == ("howsure calibrator", 1)
+
+
+def test_scores_without_rows_are_compared_with_nothing(calibrators, tmp_path):
+    calibrators["temperature"].save(tmp_path / "calibrator.json")
+    again = Calibrator.load(tmp_path / "calibrator.json")
+    for other in (again.before, calibrators["temperature"].before):
+        with pytest.raises(howsure.InputError, match="cannot be compared row by row"):
+            again.after.minus(other)
+
+
+def test_several_labels(tmp_path):
+    p = RANDOM.uniform(size=(100, 2))
+    given = MultilabelCertainty.from_probabilities(p, ["rain", "wind"])
+    calibrator = howsure.calibrate(given, RANDOM.uniform(size=p.shape) < p)
+    calibrator.save(tmp_path / "calibrator.json")
+    again = MultilabelCalibrator.load(tmp_path / "calibrator.json")
+    np.testing.assert_array_equal(again(given).probabilities, calibrator(given).probabilities)
+    assert again.in_words() == calibrator.in_words()
+    with pytest.raises(howsure.FileError, match=r"another kind of calibrator\. Expected: a Calibrator"):
+        Calibrator.load(tmp_path / "calibrator.json")
+
+
+def changed(content, **values):
+    return json.dumps({**json.loads(content), **values})
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda text: "", "is not a saved calibrator"),
+        (lambda text: "{}", "is not a saved calibrator"),
+        (lambda text: "[]", "is not a saved calibrator"),
+        (lambda text: text[:-40], "is not a saved calibrator"),
+        (lambda text: text.replace('"rows": 300', '"rows": 301'), "it is not what was saved"),
+        (lambda text: changed(text, method="other"), "it is not what was saved"),
+        (lambda text: changed(text, kind="plan"), "it is something else"),
+        (lambda text: changed(text, format=2), "format that this version of howsure does not know"),
+    ],
+)
+def test_what_is_damaged_is_refused(damage, said, calibrators, tmp_path):
+    path = tmp_path / "calibrator.json"
+    calibrators["temperature"].save(path)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(howsure.FileError, match=said):
+        read_calibrator(path)
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("temperature", {"most": 0.9}),
+        ("temperature", {"temperature": [1, 2], "most": 0.9}),
+        ("vector", {"weights": [1, 2], "intercepts": [0, 0, 0], "most": 0.9}),
+        ("isotonic", {"claimed": [[0, 1]], "share": [[0, 1]]}),
+        ("temperature", {"temperature": "much", "most": 0.9}),
+    ],
+)
+def test_parameters_that_fit_no_map_are_refused(method, parameters, calibrators, tmp_path):
+    from howsure.judge import calibrator_files as files
+
+    path = tmp_path / "calibrator.json"
+    calibrators[method].save(path)
+    content = {**json.loads(path.read_text()), "parameters": parameters}
+    del content["sha256"]
+    path.write_text(json.dumps({**content, "sha256": files._digest(content)}))
+    with pytest.raises(howsure.FileError, match="is not a saved calibrator"):
+        read_calibrator(path)
+
+
+def test_a_file_that_is_missing_or_cannot_be_written_is_an_error_of_files(calibrators, tmp_path):
+    with pytest.raises(howsure.FileError, match="Cannot read the calibrator"):
+        Calibrator.load(tmp_path / "none.json")
+    with pytest.raises(howsure.FileError):
+        calibrators["temperature"].save(tmp_path / "none" / "c.json")
