@@ -9,6 +9,7 @@ from typing import Any
 from howsure.arguments import check_type
 from howsure.data.made_up import ANY_SIZE, made_up_rows
 from howsure.data.rows import listed
+from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError
 from howsure.models.adapt import adapt, input_specs, is_classifier
 from howsure.models.protocol import LayerInfo, MemberModel, Model, PassModel
@@ -17,7 +18,7 @@ from howsure.sampling.randomness import largest_difference, sites_of
 
 
 @dataclass(frozen=True)
-class Audit:
+class Audit(Displayed):
     """What `howsure.audit` found in a model.
 
     Attributes:

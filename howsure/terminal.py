@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -17,12 +16,13 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from howsure.compare.printed import COST, SCORES, lines_of
 from howsure.compare.run import Comparison
-from howsure.report.comparison import is_known
 from howsure.report.words import doubt_in_words, settled_in_words
 from howsure.results import verdict as verdicts
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.printed import answers_of
 from howsure.results.sentences import MultilabelRow, Row, sentence_of_label
 from howsure.words import counted, printable, rate
 
@@ -104,8 +104,8 @@ def summary(certainty: Certainty | MultilabelCertainty) -> str:
         return f"There were no {certainty.kind}s to assess."
     if isinstance(certainty, MultilabelCertainty):
         labels, rows = counted(len(certainty.label_names), "label"), counted(len(certainty), certainty.kind)
-        answers = replace(certainty.answers(), kind="answer")
-        return f"There is one answer for each of {labels}, for each of {rows}. {summary(answers)}"
+        answers = summary(answers_of(certainty))
+        return f"There is one answer for each of {labels}, for each of {rows}. {answers}"
     parts = []
     for verdict, phrase in _PHRASES.items():
         chosen = certainty.verdict == verdict
@@ -174,20 +174,15 @@ def comparison_table(comparison: Comparison) -> Table:
     """Methods with their scores on the rows as they are, best of each in bold, and what they cost."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("method", overflow="fold")
-    columns = [("right", "accuracy"), ("NLL", "nll"), ("ECE", "ece"), ("AURC", "aurc")]
-    for heading, _ in columns:
+    for heading, _ in SCORES:
         table.add_column(heading, justify="right")
-    table.add_column("plain predictions", justify="right", overflow="fold")
-    best = {name: comparison.ranked(name).best for _, name in columns}
-    best = {name: method if is_known(comparison, name, method) else None for name, method in best.items()}
-    for method in comparison.methods:
-        cells = [Text(printable(method))]
-        for _, name in columns:
-            value = comparison.score(method, name).value
-            text = rate(value, 2) if name == "accuracy" else f"{value:.4f}"
-            cells.append(Text(text, style="bold" if best[name] == method else ""))
-        cost = comparison.costs[method]
-        table.add_row(*cells, Text(f"{cost:.1f}" if np.isfinite(cost) else "–"))
+    table.add_column(COST, justify="right", overflow="fold")
+    for line in lines_of(comparison):
+        cells = [
+            Text(value, style="bold" if best else "")
+            for value, best in zip(line.values, line.best, strict=True)
+        ]
+        table.add_row(Text(printable(line.method)), *cells, Text(line.cost))
     return table
 
 

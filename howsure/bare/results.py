@@ -10,7 +10,7 @@ import importlib.metadata
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -16,6 +17,7 @@ from howsure.arguments import check_by_name, check_choice, check_flag, check_pro
 from howsure.assess import assess
 from howsure.data.labels import check_labels
 from howsure.data.rows import quoted
+from howsure.displayed import Displayed
 from howsure.errors import InputError, warn
 from howsure.judge.calibrate import cross_calibrated
 from howsure.judge.evaluate import (
@@ -41,6 +43,7 @@ from howsure.results.certainty import Certainty
 from howsure.sampling.randomness import sites_of
 from howsure.shifts import STANDARD, Shift
 from howsure.statistics import simultaneous_reach
+from howsure.words import counted
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +58,7 @@ WARM_UP = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Displayed):
     """What methods are worth on the same rows.
 
     Attributes:
@@ -117,6 +120,34 @@ class Comparison:
         from howsure.compare.results import compared
 
         return compared(results, labels, calibrated=calibrated, seed=seed)
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.methods)} methods on {counted(len(self.truth), self.kind)}>"
+
+    def __str__(self) -> str:
+        from howsure.compare.printed import text_of  # which needs this class
+
+        return text_of(self)
+
+    def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
+        """Write one HTML page that says which method is better here, by how much, and why.
+
+        It holds all it shows and asks for nothing from outside. An earlier file stays until the new one is
+        complete.
+
+        Args:
+            path: The HTML file.
+            title: A line above the heading.
+
+        Raises:
+            FileError: The file cannot be written.
+
+        Example:
+            >>> howsure.compare(model, x, labels, shifts={}).report("comparison.html")
+        """
+        from howsure.report import write_comparison  # which needs this class
+
+        write_comparison(path, self, title=title)
 
     @property
     def kind(self) -> str:

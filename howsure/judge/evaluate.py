@@ -6,13 +6,14 @@ What each score is, and how its interval is made, is in `howsure.judge.scores`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import check_type, check_whole
+from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge import scores
 from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of, truth_of_labels
@@ -28,7 +29,7 @@ OUTSIDE = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Displayed):
     """How good the probabilities of some rows are.
 
     Intervals are over rows: where the score of all rows like these may be. The error of the finite number of
@@ -80,7 +81,7 @@ class Evaluation:
     outside_auroc: Score
     outside_fpr95: Score
     outside_auroc_by_disagreement: Score
-    _found: _Found
+    _found: _Found = field(repr=False)
 
     def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
         """Paired differences of all scores that both have, this less the other, row by row.
@@ -133,7 +134,7 @@ class OutsideEvaluation:
 
     outside_auroc: Score
     outside_fpr95: Score
-    _found: _Found
+    _found: _Found = field(repr=False)
 
     def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
         """As of an `Evaluation`."""
@@ -146,7 +147,7 @@ class OutsideEvaluation:
 
 
 @dataclass(frozen=True)
-class MultilabelEvaluation:
+class MultilabelEvaluation(Displayed):
     """How good the answers of a `MultilabelCertainty` are, label by label and on average.
 
     Each label is scored as rows of the two classes `no` and `yes`. So `brier` is (p − y)² of both, twice that
@@ -163,7 +164,7 @@ class MultilabelEvaluation:
     rows: int
     of_label: Mapping[str, Evaluation]
     mean: Mapping[str, Score]
-    _found: _Found
+    _found: _Found = field(repr=False)
 
     def minus(self, other: MultilabelEvaluation) -> dict[str, Score]:
         """Paired differences of the means, this less the other, row by row.

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.errors import InputError
-from howsure.report.images import Picture, Pixels, are_images, pictures
+from howsure.report.looks import Look, Looks
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.sentences import Row, percent, sentence_of_label
@@ -18,7 +17,6 @@ from howsure.words import counted, rate
 
 _MOST_CLASSES = 5
 _LEAST_PROBABILITY = 0.01
-_MOST_VALUES = 6
 _MOST_COIN_FLIPS = 48
 _FEW_COIN_FLIPS = 10
 _FILLED_UP_TO = 12
@@ -57,8 +55,7 @@ class Card:
         sentence: The row in words.
         bars: Its most probable classes, and the true one.
         rest: What the other classes have together, or None where that is less than half a per cent.
-        picture: The row as an image, or None.
-        values: The row's first values, or None.
+        look: Its picture or its values.
         truth: Name of the true class, or None.
         right: Whether the label is the true class.
         asked: Name of the label that the card is about, where a row has several.
@@ -68,25 +65,10 @@ class Card:
     sentence: str
     bars: tuple[ClassBar, ...]
     rest: str | None
-    picture: Picture | None
-    values: str | None
+    look: Look
     truth: str | None
     right: bool
     asked: str | None = None
-
-
-def check_rows(rows: Pixels | None, count: int) -> Pixels | None:
-    """`rows` as an array of `count` rows, or an `InputError`."""
-    if rows is None:
-        return None
-    given = np.asarray(rows)
-    if given.ndim == 0 or len(given) != count:
-        raise InputError(
-            "The rows do not fit the certainty",
-            expected=f"an array of {counted(count, 'row')}, in the order they were assessed",
-            received=f"an array of shape {given.shape}",
-        )
-    return given
 
 
 def coin_flip_positions(certainty: Certainty) -> tuple[NDArray[np.int64], str]:
@@ -118,46 +100,33 @@ def mistake_positions(certainty: Certainty) -> tuple[NDArray[np.int64], int]:
     return wrong[order][:_MOST_MISTAKES], len(wrong)
 
 
-def cards(certainty: Certainty, rows: Pixels | None, positions: Sequence[int]) -> list[Card]:
-    """Cards for the rows at `positions`; with pictures where `rows` are images."""
-    looks = _looks(rows, certainty.kind, positions)
+def cards(certainty: Certainty, looks: Looks, positions: Sequence[int]) -> list[Card]:
+    """Cards for the rows at `positions`."""
     return [
-        _card(certainty[int(position)], certainty.class_names, *look)
-        for position, look in zip(positions, looks, strict=True)
+        _card(certainty[int(position)], certainty.class_names, look)
+        for position, look in zip(positions, looks.of(positions), strict=True)
     ]
 
 
-def answer_cards(certainty: MultilabelCertainty, rows: Pixels | None, positions: Sequence[int]) -> list[Card]:
+def answer_cards(certainty: MultilabelCertainty, looks: Looks, positions: Sequence[int]) -> list[Card]:
     """Cards for single labels of single rows.
 
     Args:
         certainty: What is shown.
-        rows: As for `render`, or None.
+        looks: Of its rows.
         positions: Places in `certainty.answers()`.
     """
     pairs = [divmod(int(position), len(certainty)) for position in positions]
-    looks = _looks(rows, certainty.kind, [index for _, index in pairs])
     found = []
-    for (k, index), look in zip(pairs, looks, strict=True):
+    for (k, index), look in zip(pairs, looks.of([index for _, index in pairs]), strict=True):
         answer = certainty[[index]].of_label(k)
-        card = _card(answer[0], answer.class_names, *look)
+        card = _card(answer[0], answer.class_names, look)
         said = sentence_of_label(certainty[index], k)
         found.append(replace(card, asked=certainty.label_names[k], sentence=said))
     return found
 
 
-def _looks(
-    rows: Pixels | None, kind: str, positions: Sequence[int]
-) -> list[tuple[Picture | None, str | None]]:
-    """Picture of each row where rows are images, else its values; neither where there are no rows."""
-    if rows is None:
-        return [(None, None)] * len(positions)
-    if are_images(rows, kind):
-        return [(picture, None) for picture in pictures(rows, positions)]
-    return [(None, values_in_words(rows[position])) for position in positions]
-
-
-def _card(row: Row, names: tuple[str, ...], picture: Picture | None, values: str | None) -> Card:
+def _card(row: Row, names: tuple[str, ...], look: Look) -> Card:
     order = np.argsort(-row.probabilities, kind="stable")[:_MOST_CLASSES]
     worth = [
         int(k) for place, k in enumerate(order) if place < 2 or row.probabilities[k] >= _LEAST_PROBABILITY
@@ -171,8 +140,7 @@ def _card(row: Row, names: tuple[str, ...], picture: Picture | None, values: str
         sentence=str(row),
         bars=tuple(_bar(row, names, k) for k in worth),
         rest=f"{counted(others, 'other')} together {rate(rest, 0)}" if others and rest >= 0.005 else None,
-        picture=picture,
-        values=values,
+        look=look,
         truth=None if row.truth is None else names[row.truth],
         right=row.truth == row.label,
     )
@@ -190,11 +158,3 @@ def _bar(row: Row, names: tuple[str, ...], k: int) -> ClassBar:
         first=k == row.label,
         true=k == row.truth,
     )
-
-
-def values_in_words(row: Pixels) -> str:
-    """The first six values of a row, and how many there are in all where there are more."""
-    flat = np.asarray(row).reshape(-1)
-    numbers = flat.dtype.kind in "iuf"
-    said = ", ".join(f"{value:.4g}" if numbers else str(value) for value in flat[:_MOST_VALUES])
-    return said if len(flat) <= _MOST_VALUES else f"{said}, … ({len(flat):,} in all)"

@@ -21,6 +21,7 @@ from howsure.compare.findings import (
     percent_more,
     the,
 )
+from howsure.compare.printed import is_known
 from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.judge.words import value_and_interval
@@ -51,7 +52,9 @@ _MARGIN = 0.08
 _LONGEST_LABEL = 24
 
 
-def write_comparison(path: str | os.PathLike[str], comparison: Comparison, *, title: str = _TITLE) -> None:
+def write_comparison(
+    path: str | os.PathLike[str], comparison: Comparison, *, title: str | None = None
+) -> None:
     """Write the page that `render_comparison` makes; an earlier file stays until the new one is complete.
 
     Args:
@@ -66,14 +69,14 @@ def write_comparison(path: str | os.PathLike[str], comparison: Comparison, *, ti
     write_whole(path, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
 
 
-def render_comparison(comparison: Comparison, *, title: str = _TITLE) -> str:
+def render_comparison(comparison: Comparison, *, title: str | None = None) -> str:
     """One HTML page about methods on the same rows: which is better, by how much, whether the rows can tell.
 
     The page holds its figures and styles and asks for nothing from outside.
 
     Args:
         comparison: Of one method or more.
-        title: Heading of the page.
+        title: A line above the heading; None stands for one that asks which method is better here.
 
     Returns:
         HTML. Scores that are not defined are dashes, and the page says why.
@@ -92,7 +95,7 @@ def render_comparison(comparison: Comparison, *, title: str = _TITLE) -> str:
     }
     first = next(iter(comparison.certainties.values()))
     context: dict[str, Any] = {
-        "title": title,
+        "title": _TITLE if title is None else title,
         "lead": lead(comparison),
         "kind": comparison.kind,
         "kinds": f"{comparison.kind}s",
@@ -190,14 +193,6 @@ def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
         equal = tells and not best and method in ranking.tied
         cells[method] = Cell(*value_and_interval(score, per_cent=name == "accuracy"), best, equal)
     return cells
-
-
-def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS_THEY_ARE) -> bool:
-    """Whether a method may be shown as the best: not by a score that too few mistakes decide."""
-    if best is None:
-        return False
-    decided = name == "accuracy" or rows in comparison.outside or comparison.score(best, "nll", rows).known
-    return decided and comparison.score(best, name, rows).known
 
 
 # --- the drawing --------------------------------------------------------------------------------------

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.atomic import write_whole
 from howsure.audit import Audit
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import Comparison
 from howsure.report import words
-from howsure.report.cards import Card, answer_cards, cards, check_rows, coin_flip_positions, mistake_positions
+from howsure.report.cards import Card, answer_cards, cards, coin_flip_positions, mistake_positions
 from howsure.report.drawings import draw_histogram, draw_reliability, draw_risk_coverage
 from howsure.report.figures import Proportion, proportion
-from howsure.report.images import are_images
 from howsure.report.labels import reliabilities, told_by_label
+from howsure.report.looks import Looks, looks_of
 from howsure.report.templates import environment
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.printed import answers_of
+from howsure.results.printed import lead as lead_of
 from howsure.results.sentences import words_of
 from howsure.results.verdict import REASONS, SURE, UNFAMILIAR, VERDICTS
 
@@ -34,11 +35,11 @@ _SHOWN_AT_ONCE = 12
 def write_report(
     path: str | os.PathLike[str],
     certainty: Certainty | MultilabelCertainty,
-    rows: NDArray[Any] | None = None,
+    rows: Any = None,
     *,
     audit: Audit | None = None,
     comparison: Comparison | None = None,
-    title: str = _TITLE,
+    title: str | None = None,
 ) -> None:
     """Write the page that `render` makes; an earlier file stays until the new one is complete.
 
@@ -60,11 +61,11 @@ def write_report(
 
 def render(
     certainty: Certainty | MultilabelCertainty,
-    rows: NDArray[Any] | None = None,
+    rows: Any = None,
     *,
     audit: Audit | None = None,
     comparison: Comparison | None = None,
-    title: str = _TITLE,
+    title: str | None = None,
 ) -> str:
     """One HTML page about N rows: verdicts, coin flips, calibration, reasons, audit and passes.
 
@@ -73,12 +74,12 @@ def render(
 
     Args:
         certainty: What is reported; sections that need the true classes appear where it has them.
-        rows: The N rows that were assessed, in their order. (N, H, W, C) with C of 1, 3 or 4, and
-            (N, H, W) unless they look like sequences, are shown as images, anything else by its first
-            values; None shows row numbers alone.
+        rows: The N rows that were assessed, in their order: an array (N, …), a data frame, or a dict of
+            arrays by name. (N, H, W, C) with C of 1, 3 or 4, and (N, H, W) unless they look like sequences,
+            are shown as images, anything else by its first values; None shows row numbers alone.
         audit: What in the model is random, or None to leave that section out.
         comparison: Of methods, on rows like these, or None to leave that section out.
-        title: Heading of the page.
+        title: A line above the heading; None stands for one that asks how sure the model is.
 
     Returns:
         HTML, at most 3 MB. With zero rows it says so.
@@ -86,14 +87,13 @@ def render(
     Raises:
         InputError: `rows` has another length than `certainty`.
     """
-    given = check_rows(rows, len(certainty))
+    looks = looks_of(rows, len(certainty), certainty.kind)
     several = certainty if isinstance(certainty, MultilabelCertainty) else None
     # Of several labels per row, each answer is counted, and shown, as a row of the classes no and yes.
-    # Without any rows there is nothing to answer, and the page says that there were no rows.
-    kind = "answer" if several is not None and len(several) else certainty.kind
-    shown = certainty if isinstance(certainty, Certainty) else replace(certainty.answers(), kind=kind)
+    shown = answers_of(certainty)
+    kind = shown.kind
     context: dict[str, Any] = {
-        "title": title,
+        "title": _TITLE if title is None else title,
         "certainty": shown,
         "several": several,
         "kind": kind,
@@ -102,13 +102,13 @@ def render(
         "audit": audit,
         "compared": None if comparison is None else [lead(comparison), *findings(comparison)],
         "compared_rows": None if comparison is None else len(comparison.truth),
-        "lead": words.lead(shown),
+        "lead": lead_of(certainty),
         "method": _method(certainty.method),
         "pass": words_of(certainty.method)["pass"],
         "shown_at_once": _SHOWN_AT_ONCE,
         "thresholds": certainty.thresholds,
-        "as_gallery": given is not None and are_images(given, certainty.kind),
-        "with_values": given is not None and not are_images(given, certainty.kind),
+        "as_gallery": looks.images is not None,
+        "with_values": bool(looks.columns),
     }
     sections: dict[str, str] = {}
     if len(certainty):
@@ -125,11 +125,11 @@ def render(
             context["labels"] = told_by_label(several)
             sections["labels"] = "Label by label"
         positions, context["coin_flips_note"] = coin_flip_positions(shown)
-        context["coin_flips"] = _cards(certainty, given, positions.tolist())
+        context["coin_flips"] = _cards(certainty, looks, positions.tolist())
         sections["coin-flips"] = "Where it flips a coin"
         if shown.truth is not None:
             positions, mistakes = mistake_positions(shown)
-            context["mistakes"] = _cards(certainty, given, positions.tolist())
+            context["mistakes"] = _cards(certainty, looks, positions.tolist())
             context |= _with_truth(shown, mistakes)
             sections["mistakes"] = "Sure and wrong"
         sections["spread"] = "How certainty is spread"
@@ -148,13 +148,11 @@ def render(
     return environment().get_template("report.html.j2").render(context)
 
 
-def _cards(
-    certainty: Certainty | MultilabelCertainty, rows: NDArray[Any] | None, positions: list[int]
-) -> list[Card]:
+def _cards(certainty: Certainty | MultilabelCertainty, looks: Looks, positions: list[int]) -> list[Card]:
     """Of rows, or of answers where there are several labels per row."""
     if isinstance(certainty, MultilabelCertainty):
-        return answer_cards(certainty, rows, positions)
-    return cards(certainty, rows, positions)
+        return answer_cards(certainty, looks, positions)
+    return cards(certainty, looks, positions)
 
 
 @dataclass(frozen=True)

@@ -61,24 +61,6 @@ def interval_of(found: Proportion) -> str:
     return f"{low.removesuffix(UNIT)} to {high}"
 
 
-def lead(certainty: Certainty) -> str:
-    """The page in one sentence: of how many rows the model is sure, and on how many it flips a coin."""
-    rows, kind = len(certainty), certainty.kind
-    sure = int(np.sum(certainty.verdict == verdicts.SURE))
-    flips = int(np.sum(certainty.verdict == verdicts.COIN_FLIP))
-    if rows == 0:
-        return f"There were no {kind}s to assess."
-    if rows == 1:
-        says = "is sure of" if sure else "is flipping a coin on" if flips else "leans one way on"
-        return f"The model {says} the one {kind} it was given."
-    if sure == rows:
-        return f"The model is sure of all {rows:,} {kind}s."
-    if flips == rows:
-        return f"On all {rows:,} {kind}s the model is flipping a coin."
-    on_flips = f"on {flips:,} it is flipping a coin" if flips else "on none is it flipping a coin"
-    return f"Of {counted(rows, kind)} the model is sure of {f'{sure:,}' if sure else 'none'}; {on_flips}."
-
-
 def settled_in_words(certainty: Certainty) -> str:
     """Whether the passes suffice for every verdict, a sentence."""
     rows = len(certainty)

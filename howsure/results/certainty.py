@@ -43,6 +43,7 @@ from howsure.results.columns import (
 )
 from howsure.results.elsewhere import FromElsewhere
 from howsure.results.sentences import Row
+from howsure.results.shown import Shown
 from howsure.results.verdict import Thresholds
 from howsure.statistics import total_entropy
 
@@ -199,7 +200,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
+class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
     """What a model says about N rows, how certain that is, and where its doubt lies.
 
     All arrays are read-only. Entropies are in nats, class numbers and row numbers start at 0.

@@ -31,6 +31,7 @@ from howsure.results.columns import (
 )
 from howsure.results.elsewhere import LabelsFromElsewhere
 from howsure.results.sentences import MultilabelRow
+from howsure.results.shown import Shown
 from howsure.results.verdict import Thresholds
 from howsure.statistics import total_entropy
 
@@ -159,7 +160,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere):
+class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere, Shown):
     """Which of K labels hold for each of N rows, how certain each answer is, and where its doubt lies.
 
     Each label is a question of its own, answered yes or no: any number of them may hold. All arrays are

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.data.ids import ID
+from howsure.displayed import Displayed
 from howsure.results import between
 from howsure.results import verdict as verdicts
 
@@ -51,7 +52,7 @@ MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Displayed):
     """One row of a `Certainty`; printed, it is one sentence.
 
     Attributes:
@@ -140,7 +141,7 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
-class MultilabelRow:
+class MultilabelRow(Displayed):
     """One row of a `MultilabelCertainty`; printed, it says which labels hold and which are undecided.
 
     Attributes:

@@ -1,0 +1,106 @@
+"""What a row looks like: its picture, its first values with the names of their columns, or neither."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from howsure.errors import InputError
+from howsure.report.images import Picture, Pixels, are_images, pictures
+from howsure.words import counted
+
+_MOST_VALUES = 6
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is shown of one row.
+
+    Attributes:
+        picture: The row as an image, or None.
+        values: Its first values, or None.
+    """
+
+    picture: Picture | None = None
+    values: str | None = None
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What can be shown of N rows.
+
+    Attributes:
+        images: (N, …) rows that are images, or None.
+        columns: Arrays (N, …) of other values with their names, which are empty where there are none.
+    """
+
+    images: Pixels | None = None
+    columns: tuple[tuple[str, Pixels], ...] = ()
+
+    def of(self, positions: Sequence[int]) -> list[Look]:
+        """The looks of the rows at some positions."""
+        shown: Sequence[Picture | None] = [None] * len(positions)
+        if self.images is not None:
+            shown = pictures(self.images, positions)
+        values = [values_in_words(self.columns, position) if self.columns else None for position in positions]
+        return [Look(*look) for look in zip(shown, values, strict=True)]
+
+
+def looks_of(rows: Any, count: int, kind: str) -> Looks:
+    """What can be shown of rows.
+
+    Args:
+        rows: An array (N, …), a data frame, a dict of arrays by name, a list of arrays of several inputs, or
+            None.
+        count: N.
+        kind: What one row is, as `Certainty.kind` has it.
+
+    Raises:
+        InputError: There are not N rows.
+    """
+    columns = _columns(rows, count)
+    for _, array in columns:
+        if array.ndim == 0 or len(array) != count:
+            raise InputError(
+                "The rows do not fit the certainty",
+                expected=f"an array of {counted(count, 'row')}, in the order they were assessed",
+                received=f"an array of shape {array.shape}",
+            )
+    images = next((array for _, array in columns if are_images(array, kind)), None)
+    return Looks(images, tuple(each for each in columns if each[1] is not images))
+
+
+def _columns(rows: Any, count: int) -> list[tuple[str, Pixels]]:
+    """Arrays by name; without one where there is but one."""
+    if rows is None:
+        return []
+    if isinstance(rows, Mapping):
+        return [(str(name), np.asarray(array)) for name, array in rows.items()]
+    names = getattr(rows, "column_names", getattr(rows, "columns", None))
+    if names is not None and not callable(names):  # of pyarrow; of pandas and polars
+        return [(str(name), np.asarray(rows[name])) for name in names]
+    if (
+        isinstance(rows, (list, tuple))
+        and len(rows) != count
+        and all(hasattr(each, "shape") for each in rows)
+    ):
+        return [(f"input {number}", np.asarray(each)) for number, each in enumerate(rows)]
+    return [("", np.asarray(rows))]
+
+
+def values_in_words(columns: Sequence[tuple[str, Pixels]], position: int) -> str:
+    """The first six values of a row with their names, and how many there are in all where there are more."""
+    shown: list[str] = []
+    total = 0
+    for name, array in columns:
+        flat = np.asarray(array[position]).reshape(-1)
+        total += len(flat)
+        for number, value in enumerate(flat[: _MOST_VALUES - len(shown)]):
+            text = f"{value:.4g}" if flat.dtype.kind in "iuf" else str(value)
+            called = name if not name or len(flat) == 1 else f"{name}[{number}]"
+            shown.append(f"{called} {text}".strip())
+    said = ", ".join(shown)
+    return said if total <= _MOST_VALUES else f"{said}, … ({total:,} in all)"

@@ -1,0 +1,63 @@
+"""How results show themselves: printed, in a notebook, and as a page."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from howsure.displayed import Displayed
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from howsure.audit import Audit
+    from howsure.compare.run import Comparison
+
+
+class Shown(Displayed):
+    """For results that can be printed and reported. What shows them is imported when it is asked for."""
+
+    def __str__(self) -> str:
+        from howsure.results.printed import text_of
+
+        return text_of(self)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        rows: Any = None,
+        labels: ArrayLike | None = None,
+        *,
+        audit: Audit | None = None,
+        comparison: Comparison | None = None,
+        title: str | None = None,
+    ) -> None:
+        """Write one HTML page that says which rows to check first, and whether to trust the percentages.
+
+        It holds all it shows and asks for nothing from outside. An earlier file stays until the new one is
+        complete.
+
+        Args:
+            path: The HTML file.
+            rows: The N rows that were assessed, in their order: an array (N, …), a data frame, or a dict of
+                arrays by name. Images are shown as images, anything else by its first values, with the names
+                of their columns where there are any; None shows neither.
+            labels: True classes, as for `with_truth`, which they do not change here; None stands for those
+                that the result has.
+            audit: What in the model is random, to be told at the end.
+            comparison: Of methods on rows like these, whose answer is put beside the method shown.
+            title: A line above the heading.
+
+        Raises:
+            InputError: `rows` or `labels` do not fit.
+            FileError: The file cannot be written.
+
+        Example:
+            >>> howsure.assess(model, x).report("report.html", rows=x, labels=labels)
+        """
+        from howsure.report import write_report
+
+        told: Any = self
+        if labels is not None:
+            told = told.with_truth(labels)
+        write_report(path, told, rows, audit=audit, comparison=comparison, title=title)

@@ -1,0 +1,133 @@
+"""What a result shows of itself: printed, and as a page."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.compare.findings import lead
+from howsure.errors import InputError
+from howsure.report import render
+from howsure.results.printed import FEW_ROWS, MOST_UNDECIDED
+from howsure.results.sentences import sentence_of_label
+from tests.report.made import make_certainty, make_multilabel
+from tests.report.pages import images
+from tests.report.test_comparison import FULL, simulated
+
+# --- printed --------------------------------------------------------------------------------------
+
+
+def test_few_rows_are_all_told_in_their_order():
+    certainty = make_certainty(40)[7:10]
+    assert str(certainty).splitlines() == [
+        f"image {row.row}: {row} Truth: '{row.truth}'." for row in certainty
+    ]
+    untold = make_certainty(3, truth=False)
+    assert str(untold).splitlines() == [f"image {row.row}: {row}" for row in untold]
+
+
+def test_of_many_rows_the_most_undecided_are_told():
+    certainty = make_certainty(FEW_ROWS + 1, truth=False)
+    first, *lines = str(certainty).splitlines()
+    verdicts = [str(word) for word in certainty.verdict]
+    assert first.startswith(f"Of 11 images the model is sure of {verdicts.count('sure') or 'none'}; ")
+    assert first.endswith("The 5 most undecided images:")
+    order = np.argsort(certainty.gap)[:MOST_UNDECIDED]
+    assert lines == [f"image {k}: {certainty[int(k)]}" for k in order]
+
+
+def test_ids_stand_in_the_place_of_numbers():
+    certainty = make_certainty(3, truth=False, ids=["a17", "b4", "c"], id_name="customer")
+    assert [line.split(":")[0] for line in str(certainty).splitlines()] == [
+        "customer a17",
+        "customer b4",
+        "customer c",
+    ]
+
+
+def test_no_rows_and_one():
+    assert str(make_certainty(0)) == "There were no images to assess."
+    assert str(make_multilabel(0, 3)) == "There were no images to assess."
+    assert len(str(make_certainty(1)).splitlines()) == 1
+
+
+def test_labels_are_told_by_row_or_by_answer():
+    few = make_multilabel(4, 3)
+    lines = str(few).splitlines()
+    for line, row in zip(lines, few, strict=True):
+        held = [f"'{name}'" for name, holds in zip(row.label_names, row.truth, strict=True) if holds]
+        assert line == f"image {row.row}: {row} Truth: {', '.join(held) or 'none'}."
+    many = make_multilabel(50, 3)
+    first, *lines = str(many).splitlines()
+    assert first.startswith("Of 150 answers the model is sure of ")
+    assert first.endswith("The 5 most undecided answers:")
+    for line, position, k in zip(lines, *many.most_undecided(5), strict=True):
+        truth = "yes" if many.truth[position, k] else "no"
+        assert line == f"image {position}: {sentence_of_label(many[int(position)], int(k))} Truth: {truth}."
+
+
+def test_a_comparison_is_its_answer_and_a_table():
+    said = str(FULL)
+    first, empty, head, *lines = said.splitlines()
+    assert first == lead(FULL)
+    assert empty == ""
+    assert head.split() == ["method", "right", "NLL", "ECE", "AURC", "plain", "predictions"]
+    for method, line in zip(FULL.methods, lines, strict=False):
+        assert line.startswith(method)
+        nll = FULL.score(method, "nll").value
+        best = "*" if method == FULL.ranked("nll").best else ""
+        assert f" {nll:.4f}{best} " in line + " "
+    assert lines[-1] == "* the best of its column, be it by chance"
+
+
+@pytest.mark.parametrize("rows", [40, 2_000])
+def test_nothing_public_prints_its_arrays(rows):
+    evaluation = howsure.evaluate(make_certainty(rows))
+    labels = howsure.evaluate(make_multilabel(rows, 3))
+    for shown in (simulated(rows), evaluation, labels, make_certainty(rows), make_multilabel(rows, 3)):
+        assert len(repr(shown)) < 6_000
+        assert len(str(shown)) < 6_000
+
+
+# --- as a page ------------------------------------------------------------------------------------
+
+
+def test_a_report_is_the_page_of_the_result(tmp_path):
+    certainty = make_certainty(30)
+    path = tmp_path / "report.html"
+    certainty.report(path, images(30))
+    assert path.read_text(encoding="utf-8") == render(certainty, images(30))
+    certainty.report(path, title="Größe")
+    assert path.read_text(encoding="utf-8") == render(certainty, title="Größe")
+    several = make_multilabel(8, 3)
+    several.report(path, rows=images(8))
+    assert path.read_text(encoding="utf-8") == render(several, images(8))
+
+
+def test_labels_are_for_the_page_alone(tmp_path):
+    certainty = make_certainty(30, truth=False)
+    labels = make_certainty(30).truth
+    certainty.report(tmp_path / "report.html", labels=labels)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page == render(certainty.with_truth(labels))
+    assert certainty.truth is None
+    with pytest.raises(InputError, match="30"):
+        certainty.report(tmp_path / "report.html", labels=labels[:4])
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_a_comparison_has_a_page_too(tmp_path):
+    FULL.report(tmp_path / "comparison.html", title="Mine")
+    assert "Mine" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
+
+
+def test_what_shows_a_result_is_loaded_when_it_is_asked_for():
+    code = (
+        "import sys, howsure, howsure.results.certainty, howsure.compare.run; "
+        "print(*sorted(n for n in sys.modules if n.partition('.')[0] in ('jinja2', 'rich', 'typer')"
+        " or n.startswith('howsure.report')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
