@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from howsure.errors import ModelError
+from howsure.models.torch.uses import MASK, Use
 from howsure.sites import DROPOUT, NORMAL, UNIFORM, Site
 
 Tensor = torch.Tensor
@@ -40,6 +42,7 @@ class Draw:
         give: What the operation returns where these are its numbers, before they are scaled: 0 or 1, of mean
             0 and standard deviation 1, or in [0, 1).
         keeps: Whether a number between 0 and 1 may stand for a 0 or 1.
+        scaled: What plain numbers are made of it before anything else.
     """
 
     function: str
@@ -49,6 +52,7 @@ class Draw:
     device: torch.device
     give: Callable[[Tensor], Any]
     keeps: bool = True
+    scaled: Callable[[Tensor], Tensor] | None = None
 
     @property
     def middle(self) -> float:
@@ -101,7 +105,7 @@ def _bernoulli(name: str, given: dict[str, Any]) -> Draw | None:
         known = probability.double().flatten()
         same = known.numel() > 0 and bool((known == known[0]).all())
         probability = float(known[0]) if same else None
-    if probability == 1 or target.numel() == 0:
+    if probability == 1:
         return None
 
     def give(values: Tensor) -> Tensor:
@@ -133,8 +137,6 @@ def _numbers(name: str, kind: str, given: dict[str, Any], scaled: Callable[[Tens
     else:
         shape = tuple(torch.broadcast_shapes(*(each.shape for each in given.values() if _is(each))))
         device = like.device
-    if 0 in shape:
-        return None
     dtype = given.get("dtype") or (torch.get_default_dtype() if like is None else like.dtype)
 
     def give(values: Tensor) -> Tensor:
@@ -143,24 +145,29 @@ def _numbers(name: str, kind: str, given: dict[str, Any], scaled: Callable[[Tens
             assert like is not None
             like.copy_(numbers)
             return like
-        return torch.empty(shape, dtype=dtype, device=device).copy_(numbers)
+        made = torch.empty(shape, dtype=dtype, device=device)
+        made.copy_(numbers)
+        return made
 
-    return Draw(name, kind, 1.0, shape, device, give)
+    return Draw(name, kind, 1.0, shape, device, give, scaled=scaled)
 
 
 def _is(value: Any) -> bool:
     return isinstance(value, Tensor)
 
 
+Numbers = Callable[[int, Draw], Tensor | None]
+"""Called for each draw with its place in order and what it is; gives its numbers, or None to let it draw."""
+
+
 class Draws(TorchDispatchMode):
     """Inside, whatever is drawn is asked for.
 
     Args:
-        numbers: Called for each draw with its place in order and what it is; returns its numbers, or None to
-            let it draw.
+        numbers: What is given in place of the draws.
     """
 
-    def __init__(self, numbers: Callable[[int, Draw], Tensor | None]) -> None:
+    def __init__(self, numbers: Numbers) -> None:
         super().__init__()
         self.count = 0
         self._numbers = numbers
@@ -170,15 +177,18 @@ class Draws(TorchDispatchMode):
         kwargs = kwargs or {}
         draw = draw_of(func, args, kwargs) if _draws(func) else None
         if draw is None:
-            outputs = func(*args, **kwargs)
-            self.ran(func, args, kwargs, outputs)
-            return outputs
+            return self.ran(func, args, kwargs, func(*args, **kwargs))
         number, self.count = self.count, self.count + 1
         values = self._numbers(number, draw)
-        return func(*args, **kwargs) if values is None else draw.give(values)
+        return self.drawn(number, draw, func(*args, **kwargs) if values is None else draw.give(values))
 
-    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
-        """Called after each operation that draws nothing."""
+    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
+        """Called after each operation that draws nothing; returns its outputs."""
+        return outputs
+
+    def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
+        """Called after each draw; returns its outputs."""
+        return outputs
 
 
 _KNOWN: dict[Any, bool] = {}
@@ -200,15 +210,20 @@ class Place:
         axis: Of the rows in what is drawn, or None where one mask serves all rows anyway.
         folded: How much more lies on that axis for each row, such as heads of attention.
         rows_first: Whether what belongs to one row lies together on it.
+        levels: For uniform numbers of which a mask is made, one that becomes 0 and one that becomes 1.
     """
 
     site: Site
     axis: int | None
     folded: int = 1
     rows_first: bool = True
+    levels: tuple[float, float] | None = None
 
     def spread(self, mask: Tensor, rows: int) -> Tensor:
         """Masks (W, *site.shape) as what is drawn for W times so many rows, pass after pass."""
+        if self.levels is not None:
+            zero, one = self.levels
+            mask = zero + (one - zero) * mask.to(torch.float64)
         if self.axis is None:
             return mask[0]
         at = self.axis
@@ -221,23 +236,40 @@ class Place:
         return spread.flatten(at, at + 2)
 
 
-def place_of(number: int, name: str, draw: Draw, other: Draw, rows: int, others: int) -> Place | None:
-    """Where the rows are in a draw, seen by what it asks for with another number of rows; None if unclear."""
+def place_of(
+    number: int, name: str, draw: Draw, other: Draw, rows: tuple[int, int], use: Use | None
+) -> Place | None:
+    """Where the rows are in a draw, seen by what it asks for with another number of rows.
+
+    Args:
+        number: Of the site.
+        name: Of the site.
+        draw: What it asks for.
+        other: The same with other rows.
+        rows: How many there are in each.
+        use: What becomes of its numbers, as far as that is known.
+
+    Returns:
+        The place, or None where it is not clear.
+    """
     assert draw.kind is not None
-    if len(draw.shape) != len(other.shape) or draw.rate != other.rate or draw.function != other.function:
+    if len(draw.shape) != len(other.shape) or (draw.function, draw.rate) != (other.function, other.rate):
         return None
-    differ = [
-        axis for axis, pair in enumerate(zip(draw.shape, other.shape, strict=True)) if len(set(pair)) > 1
-    ]
-    if not differ:
-        return Place(Site(number, name, draw.kind, draw.rate, draw.shape), None)
-    axis = differ[0]
-    folded, rest = divmod(draw.shape[axis], rows)
-    if len(differ) > 1 or rest or other.shape[axis] != folded * others:
+    if 0 in draw.shape:
         return None
-    heads = () if folded == 1 else (folded,)
-    shape = (*draw.shape[:axis], *heads, *draw.shape[axis + 1 :])
-    return Place(Site(number, name, draw.kind, draw.rate, shape), axis, folded)
+    sides = list(zip(draw.shape, other.shape, strict=True))
+    differ = [axis for axis, pair in enumerate(sides) if pair[0] != pair[1]]
+    shape, axis, folded = draw.shape, None, 1
+    if differ:
+        axis = differ[0]
+        folded, rest = divmod(shape[axis], rows[0])
+        if len(differ) > 1 or rest or other.shape[axis] != folded * rows[1]:
+            return None
+        shape = (*shape[:axis], *([] if folded == 1 else [folded]), *shape[axis + 1 :])
+    kind, rate, levels = draw.kind, draw.rate, None
+    if use is not None and use.kind == MASK:
+        kind, rate, levels = DROPOUT, use.rate, (use.zero, use.one)
+    return Place(Site(number, name, kind, rate, shape), axis, folded, True, levels)
 
 
 def constant(draw: Draw, value: float) -> Tensor:
@@ -245,13 +277,13 @@ def constant(draw: Draw, value: float) -> Tensor:
     return torch.full(draw.shape, value, dtype=torch.float32, device=draw.device)
 
 
-def made_up(draw: Draw, random: np.random.Generator) -> Tensor:
-    """Numbers drawn for a draw."""
-    if draw.kind == DROPOUT:
-        numbers: Any = random.random(draw.shape) >= draw.rate
-    else:
-        numbers = random.random(draw.shape) if draw.kind == UNIFORM else random.normal(size=draw.shape)
-    return torch.from_numpy(np.asarray(numbers, np.float32)).to(draw.device)
+def made_up(site: Site, random: np.random.Generator, device: torch.device) -> Tensor:
+    """A mask (1, *site.shape) as it may come."""
+    shape = (1, *site.shape)
+    numbers: NDArray[Any] = random.random(shape) if site.kind != NORMAL else random.normal(size=shape)
+    if site.kind == DROPOUT:
+        numbers = numbers >= site.rate
+    return torch.from_numpy(np.asarray(numbers, np.float32)).to(device)
 
 
 class Masks:

@@ -8,7 +8,7 @@ import torch
 
 from howsure.errors import ModelError
 from howsure.models.torch.draws import Draws
-from howsure.models.torch.examine import middle
+from howsure.models.torch.look import middle
 from howsure.models.torch.watching import LINEAR
 
 Tensor = torch.Tensor
@@ -36,14 +36,14 @@ class Last(Draws):
             raise ends_otherwise(self._name)
         return self._found
 
-    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         """Keep what the operation got and gave."""
         name = operation._schema.name.removeprefix("aten::")
-        if name not in LINEAR:
-            return
-        if self._left == 0:
-            self._found = (args[1] if name == "addmm" else args[0], outputs)
-        self._left -= 1
+        if name in LINEAR:
+            if self._left == 0:
+                self._found = (args[1] if name == "addmm" else args[0], outputs)
+            self._left -= 1
+        return outputs
 
 
 def ends_otherwise(name: str) -> ModelError:

@@ -47,14 +47,16 @@ class Call:
             for tensor, dtype in zip(made, self.dtypes, strict=True)
         ]
 
+    def forward(self, module: nn.Module, tensors: Sequence[Tensor]) -> Any:
+        """Whatever a module returns."""
+        if self.form == "positional":
+            return module(*tensors)
+        named = {spec.name: tensor for spec, tensor in zip(self.specs, tensors, strict=True)}
+        return module(**named) if self.form == "keywords" else module(named)
+
     def run(self, module: nn.Module, tensors: Sequence[Tensor]) -> Tensor:
         """The output (n, …) of a module for n rows."""
-        if self.form == "positional":
-            outputs = module(*tensors)
-        else:
-            named = {spec.name: tensor for spec, tensor in zip(self.specs, tensors, strict=True)}
-            outputs = module(**named) if self.form == "keywords" else module(named)
-        return output_of(outputs, len(tensors[0]), name_of(module))
+        return output_of(self.forward(module, tensors), len(tensors[0]), name_of(module))
 
 
 def name_of(module: nn.Module) -> str:

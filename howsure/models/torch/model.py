@@ -23,10 +23,11 @@ from howsure.data.rows import check_rows
 from howsure.errors import ModelError
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.torch.draws import Draws, Masks
-from howsure.models.torch.examine import ROWS, Examination, examine, middle
+from howsure.models.torch.examine import Examination, examine
 from howsure.models.torch.features import Last
 from howsure.models.torch.found import as_found, switch
 from howsure.models.torch.inputs import Call, calls_for, name_of
+from howsure.models.torch.look import ROWS, middle
 from howsure.models.torch.watching import ModuleCall
 from howsure.sites import Site
 
@@ -166,6 +167,12 @@ class TorchModel:
         sites: dict[str, Site] = {}
         for place in found.places:
             sites.setdefault(place.site.name.partition(":")[0], place.site)
+        notes = {
+            each.name.partition(":")[
+                0
+            ]: f"{'cannot be done right' if each.refused else 'stays fixed'}: {each.what}"
+            for each in found.left
+        }
         calls = [
             each
             for each in found.calls
@@ -176,7 +183,7 @@ class TorchModel:
                 name=each.name,
                 kind=name_of(each.module),
                 random=sites[each.name].in_words if each.name in sites else None,
-                note=_note(each),
+                note=notes.get(each.name) or _note(each),
                 shape=each.shape,
                 multiply_adds=each.multiply_adds // ROWS,
                 repeated=bool(found.places),

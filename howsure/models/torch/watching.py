@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,9 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils.flop_counter import flop_registry
 
 from howsure.models.lines import frames, innermost_of_a_user, innermost_outside
-from howsure.models.torch.draws import Draw, Draws
+from howsure.models.torch.draws import Draw, Draws, Numbers
+from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, Steps, Trace, Use
+from howsure.sites import NORMAL, UNIFORM
 
 Tensor = torch.Tensor
 
@@ -76,6 +78,7 @@ class Seen:
         module: That module.
         around: It and all modules in whose calls it was called, outermost first.
         line: Where in code of a user's, in words, or None.
+        number: Its place among the draws of the run.
     """
 
     draw: Draw
@@ -83,6 +86,7 @@ class Seen:
     module: nn.Module
     around: tuple[nn.Module, ...]
     line: str | None
+    number: int
 
     @property
     def key(self) -> tuple[str, str]:
@@ -102,22 +106,33 @@ class Watching(Draws):
         module: What runs.
         names: Path of each module in it, by identity.
         numbers: As of `Draws`.
+        halved: Whether a mask that is made of uniform numbers is replaced by its mean.
 
     Attributes:
         seen: The draws, in order.
         calls: Calls of modules, in order of their beginning.
         largest: Numbers in the largest tensor that was made.
         early: The first operations that compute.
+        uses: By the number of a draw what was made of its numbers, as far as that shows.
     """
 
     def __init__(
-        self, module: nn.Module, names: Mapping[int, str], numbers: Callable[[int, Draw], Tensor | None]
+        self,
+        module: nn.Module,
+        names: Mapping[int, str],
+        numbers: Numbers,
+        *,
+        halved: bool = False,
     ) -> None:
         super().__init__(self._noting(numbers))
         self.seen: list[Seen] = []
         self.calls: list[ModuleCall] = []
         self.largest = 1
         self.early: list[str] = []
+        self.uses: dict[int, Use] = {}
+        self._halved = halved
+        self._traces: dict[int, Trace] = {}
+        self._masks: dict[int, tuple[Tensor, int]] = {}
         self._module = module
         self._names = names
         self._stack: list[ModuleCall] = []
@@ -125,9 +140,7 @@ class Watching(Draws):
         self._drawn: Counter[str] = Counter()
         self._makers: dict[int, tuple[Tensor, str, Any, Any]] = {}
         self._linears: list[Tensor] = []
-        self._weights = {
-            each.untyped_storage().data_ptr() for each in (*module.parameters(), *module.buffers())
-        }
+        self._weights = {_ground(each) for each in (*module.parameters(), *module.buffers())}
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -177,6 +190,7 @@ class Watching(Draws):
                     call.module,
                     tuple(each.module for each in self._stack) or (self._module,),
                     innermost_of_a_user(under_way) or innermost_outside("torch", under_way),
+                    number,
                 )
             )
             call.draws.append(number)
@@ -185,12 +199,20 @@ class Watching(Draws):
 
         return noted
 
-    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
-        """Note an operation: what it cost, and what made its output."""
+    def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
+        """Follow uniform and normal numbers."""
+        if draw.kind in (UNIFORM, NORMAL) and isinstance(outputs, Tensor):
+            first: Steps = () if draw.scaled is None else ((draw.scaled, (), {}),)
+            self._traces[id(outputs)] = Trace(number, draw.kind == UNIFORM, first, outputs)
+        return outputs
+
+    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
+        """Note an operation: what it cost, what made its output, what became of numbers drawn."""
         name = operation._schema.name.removeprefix("aten::")
+        outputs = self._followed(name, operation, args, kwargs, outputs)
         for tensor in _tensors(outputs):
             self._makers[id(tensor)] = (tensor, name, args, kwargs)
-            if tensor.layout == torch.strided and tensor.untyped_storage().data_ptr() not in self._weights:
+            if tensor.layout == torch.strided and _ground(tensor) not in self._weights:
                 self.largest = max(self.largest, tensor.numel())
         if name in LINEAR:
             self._linears.append(outputs)
@@ -199,6 +221,28 @@ class Watching(Draws):
         formula = flop_registry.get(operation._overloadpacket)
         if formula is not None and self._stack:
             self._stack[-1].multiply_adds += formula(*args, **kwargs, out_val=outputs) // 2
+        return outputs
+
+    def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
+        """The outputs of an operation, which may stand for a mask; what became of numbers is noted."""
+        if name in BRANCHING:
+            for _, number in [self._masks[id(each)] for each in _tensors(args) if id(each) in self._masks]:
+                self.uses[number] = replace(self.uses[number], kind=BRANCH)
+        for trace in [self._traces[id(each)] for each in _tensors(args) if id(each) in self._traces]:
+            after = trace.after(name, operation, args, kwargs, outputs)
+            if isinstance(after, Trace):
+                self._traces[id(outputs)] = after
+                continue
+            self.uses.setdefault(trace.number, after)
+            if outputs is trace.tensor:
+                del self._traces[id(outputs)]
+            if after.kind == MASK:
+                if self._halved and outputs.is_floating_point():
+                    outputs.fill_(1 - after.rate)
+                elif self._halved and outputs.ndim:
+                    outputs = torch.full_like(outputs, 1 - after.rate, dtype=torch.get_default_dtype())
+                self._masks[id(outputs)] = (outputs, trace.number)
+        return outputs
 
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
         """What made the output, and which of the linear operations was the last before it.
@@ -241,3 +285,8 @@ def _tensors(outputs: Any) -> Iterator[Tensor]:
     elif isinstance(outputs, Mapping):
         for each in outputs.values():
             yield from _tensors(each)
+
+
+def _ground(tensor: Tensor) -> int:
+    """Where the numbers of a tensor lie."""
+    return tensor.untyped_storage().data_ptr()
