@@ -20,8 +20,13 @@ from howsure.models.protocol import Array, FeatureModel, MemberModel, Model, Pas
 
 CLASSIFIERS = "sklearn"
 
-ADAPTERS = {"keras": "howsure.models.keras", CLASSIFIERS: "howsure.models.scikit"}
-"""By the package in which a model's class, or one it is made from, is defined: the adapter's module."""
+ADAPTERS = {
+    "keras": "howsure.models.keras",
+    "torch": "howsure.models.torch",
+    CLASSIFIERS: "howsure.models.scikit",
+}
+"""By the package in which a model's class, or one it is made from, is defined: the adapter's module. Keras on
+PyTorch is made from both, and comes first."""
 
 FILES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras"}
 """By the ending of a model file: the framework."""
@@ -206,14 +211,13 @@ def _adapter_of(model: Any) -> Any:
             return importlib.import_module(module)
     if hasattr(model, "predict_proba"):
         return importlib.import_module(ADAPTERS[CLASSIFIERS])
-    mend = "Pass a keras.Model (Keras 3), or a classifier of scikit-learn"
+    mend = "Pass a keras.Model (Keras 3), a torch.nn.Module, or a classifier of scikit-learn"
     if roots & {"tf_keras", "tensorflow"}:
         mend = "Save it and load it with Keras 3, or rebuild it with `import keras`"
-    elif "torch" in roots:
-        mend = "Plain PyTorch modules are not supported yet; Keras models on the torch backend are"
     raise ModelError(
         "This is not a model howsure knows",
-        expected="a Keras 3 model, a classifier with predict_proba, or one behind howsure.models.protocol",
+        expected="a Keras 3 model, a module of PyTorch, a classifier with predict_proba, or one behind "
+        "howsure.models.protocol",
         received=f"{type(model).__module__}.{type(model).__qualname__}",
         mend=mend,
     )

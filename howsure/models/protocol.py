@@ -72,11 +72,13 @@ class Unswitchable:
         name: Its path.
         what: What was found, in words.
         refused: Whether leaving it fixed would be wrong.
+        mend: How to mend it, in words, or None for what mends most.
     """
 
     name: str
     what: str
     refused: bool
+    mend: str | None = None
 
 
 @dataclass(frozen=True)

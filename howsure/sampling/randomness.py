@@ -66,9 +66,9 @@ def check_random(model: PassModel) -> None:
     if refused:
         raise ModelError(
             f"Layer '{refused[0].name}' cannot be done right: {refused[0].what}",
-            expected="layers whose draws are all by Keras, and nothing else that training does beside them",
-            mend="Use a Dropout layer there, or draw with keras.random.dropout, uniform or normal, outside "
-            "of loops; put what else training does into a layer of its own",
+            expected="draws for which masks can be given, and nothing else that training does beside them",
+            mend=refused[0].mend
+            or "Use a Dropout layer there, and put what else training does into a layer of its own",
         )
     check_sizes(model)
     left_fixed = listed([f"'{found.name}': {found.what}" for found in info.unswitchable], between="; ")
@@ -77,7 +77,7 @@ def check_random(model: PassModel) -> None:
         raise ModelError(
             f"Model '{info.name}' has no random layer that can be switched on, so all its passes would be "
             "the same" + (f", and what is random in it is out of reach ({left_fixed})" if left_fixed else ""),
-            expected="Dropout (rate above 0), SpatialDropout, AlphaDropout or GaussianDropout",
+            expected="Dropout of a rate above 0, or another layer that drops units at random",
             received=f"layers {names or 'none'}",
             mend="What needs no random layer: method=howsure.Softmax(), or howsure.Ensemble([…]) of networks "
             "trained from different seeds. To use dropout, train a network that has it",

@@ -7,7 +7,7 @@ drawn run in training ever after, and in them the layers on the way to a draw; a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -35,6 +35,11 @@ from howsure.sites import Site
 Array = NDArray[Any]
 Tensor = Any
 Layer = Any
+
+_MEND = (
+    "Use a Dropout layer there, or draw with keras.random.dropout, uniform or normal, outside of loops; put "
+    "what else training does into a layer of its own"
+)
 
 
 @dataclass(frozen=True)
@@ -313,7 +318,7 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
                 "and the two cannot be told apart"
             )
             found.append(Unswitchable(names[id(layer)], what, refused=True))
-    return found
+    return [replace(each, mend=_MEND) for each in found]
 
 
 def _draws_in_training(layer: Layer, arguments: Any) -> bool:

@@ -1,0 +1,138 @@
+"""What in a module is random, found by running it: with its flags of training off, on, and on where it drops.
+
+plain     all flags off: the prediction; whatever is drawn here is always on
+training  all flags on but those of norms: everything that can be drawn shows
+passes    flags on only where something is dropped, and around it if need be: all else as in predicting
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from howsure.errors import ModelError
+from howsure.models.protocol import Unswitchable
+from howsure.models.torch.draws import Draw, Place
+from howsure.models.torch.found import as_found
+from howsure.models.torch.inputs import Call, name_of
+from howsure.models.torch.look import ROWS, UNEVEN, Look, middle, same, stand_in
+from howsure.models.torch.passes import Passes
+from howsure.models.torch.watching import ModuleCall
+
+Array = NDArray[Any]
+Tensor = torch.Tensor
+
+_RESCALING = frozenset(
+    {
+        *("div", "div_", "mul", "mul_", "sub", "sub_"),
+        *("native_batch_norm", "_native_batch_norm_legit_no_training"),
+    }
+)
+"""Operations by which a module brings raw values into range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What a module was seen to do.
+
+    Attributes:
+        module: The module.
+        call: How rows become a call of it.
+        training: The modules whose flags are on in passes, by identity.
+        places: For each site, in order, what it is and where its masks go.
+        drawn: For each draw of a pass, in order, the place of a site, or the number that stands in for it.
+        draws: What each of these draws asked for when `ROWS` rows ran.
+        always: Numbers that stand in for what is drawn when predicting.
+        always_random: Path of a module that draws when predicting what nothing can stand for, or None.
+        left: What is random in training and stays fixed.
+        calls: Calls of modules in a pass.
+        foldable: Whether passes can lie one after the other on the axis of the rows.
+        largest: Numbers in the largest tensor for one row.
+        output_shape: Shape of the output for one row.
+        output_dtype: Type of its numbers.
+        ending: As in `ModelInfo`.
+        last_linear: Which of the linear operations of a prediction is its last layer, or None.
+        rescales: Whether the first operations bring raw values into range.
+        restless: Names of parameters that a run changes.
+    """
+
+    module: nn.Module
+    call: Call
+    training: frozenset[int]
+    places: tuple[Place, ...]
+    drawn: tuple[Place | float | None, ...]
+    draws: tuple[Draw, ...]
+    always: tuple[float | None, ...]
+    always_random: str | None
+    left: tuple[Unswitchable, ...]
+    calls: tuple[ModuleCall, ...]
+    foldable: bool
+    largest: int
+    output_shape: tuple[int, ...]
+    output_dtype: str
+    ending: str | None
+    last_linear: int | None
+    rescales: bool
+    restless: frozenset[str]
+
+
+def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_noise: bool) -> Examination:
+    """Run a module on a few rows and note what happens; it is left as found.
+
+    Args:
+        module: The module.
+        call: How rows become a call of it.
+        rows: Some of its rows, one at least.
+        gaussian_noise: Whether noise that is added is random.
+
+    Raises:
+        ModelError: What it returns cannot be read, or rows depend on one another.
+    """
+    with as_found(module, None) as snapshot:
+        look = Look(module, call, rows, snapshot, gaussian_noise)
+        plain, predicted = look.watch((), middle)
+        unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
+        if unsteady is None and not same(plain, look.run((), middle)):
+            unsteady = module
+        if unsteady is None:
+            _check_rows(look, plain)
+        ending, last_linear = predicted.ending(plain)
+        passes = Passes(look, plain, predicted).found()
+        return Examination(
+            module=module,
+            call=call,
+            training=passes.training,
+            places=passes.places,
+            drawn=passes.drawn,
+            draws=passes.draws,
+            always=tuple(stand_in(each.draw) for each in predicted.seen),
+            always_random=None if unsteady is None else look.names[id(unsteady)],
+            left=passes.left,
+            calls=passes.calls or tuple(predicted.calls),
+            foldable=passes.foldable,
+            largest=-(-max(predicted.largest, passes.largest) // ROWS),
+            output_shape=tuple(plain.shape[1:]),
+            output_dtype=str(plain.dtype).removeprefix("torch."),
+            ending=ending,
+            last_linear=last_linear,
+            rescales=not _RESCALING.isdisjoint(predicted.early),
+            restless=frozenset(snapshot.changed),
+        )
+
+
+def _check_rows(look: Look, plain: Tensor) -> None:
+    """A prediction depends on its own row alone."""
+    half = ROWS // 2
+    beside = look.run((), middle, UNEVEN)[:half]
+    if not (same(plain[:half], plain[half:]) and same(plain[:half], beside)):
+        raise ModelError(
+            f"What module '{name_of(look.module)}' says of a row depends on the rows beside it",
+            expected="a prediction of each row by itself",
+            mend="Look for a norm without running statistics (track_running_stats=False), or for rows that "
+            "lie on another axis than the first",
+        )

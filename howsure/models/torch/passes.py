@@ -1,0 +1,178 @@
+"""Which flags of training passes need, what is drawn in them, and what stays as in predicting."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from howsure.errors import HowsureError
+from howsure.models.protocol import Unswitchable
+from howsure.models.torch.baked import baked_in
+from howsure.models.torch.draws import Draw, Place, place_of
+from howsure.models.torch.inputs import name_of
+from howsure.models.torch.look import OTHERS, ROWS, Look, middle, stand_in
+from howsure.models.torch.trial import Trial
+from howsure.models.torch.uses import ADDED, BRANCH, MASK
+from howsure.models.torch.watching import ModuleCall, Seen, Watching
+from howsure.sites import DROPOUT, NORMAL, UNIFORM
+
+Tensor = torch.Tensor
+
+_NORMS = nn.modules.batchnorm._NormBase
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What passes were found to be; the attributes are those of `Examination`."""
+
+    training: frozenset[int] = frozenset()
+    places: tuple[Place, ...] = ()
+    drawn: tuple[Place | float | None, ...] = ()
+    draws: tuple[Draw, ...] = ()
+    left: tuple[Unswitchable, ...] = ()
+    calls: tuple[ModuleCall, ...] = ()
+    foldable: bool = True
+    largest: int = 1
+
+
+class Passes:
+    """Looks for what passes are.
+
+    Args:
+        look: Runs the module.
+        plain: What it predicts.
+        predicted: The run that predicted it.
+    """
+
+    def __init__(self, look: Look, plain: Tensor, predicted: Watching) -> None:
+        self.look, self.plain = look, plain
+        self.always = {each.key for each in predicted.seen}
+        self.left: list[Unswitchable] = list(baked_in(look.module))
+        module = look.module
+        self._everything = [each for each in module.modules() if not isinstance(each, _NORMS)]
+
+    def found(self) -> Found:
+        """All of it."""
+        trained = self._trained()
+        sites = [each for each in trained.seen if self._is_site(each, trained)]
+        if not sites:
+            self._leave([each for each in trained.seen if each.key not in self.always], trained)
+            return Found(left=tuple(self.left))
+        least = self._least_flags(sites)
+        if least is None:
+            return Found(left=tuple(self.left))
+        training, seen = least
+        in_passes = {each.key for each in seen.seen}
+        self._leave([each for each in trained.seen if each.key not in in_passes | self.always], trained)
+        return self._placed(training, seen)
+
+    def _trained(self) -> Watching:
+        """A run as in training, as far as it goes: what it returns does not matter."""
+        seen, error = self.look.try_out(_identities(self._everything))
+        if error is None:
+            return seen
+        name = name_of(self.look.module)
+        what = f"it fails when it runs as in training ({in_words(error)})"
+        self.left.append(Unswitchable(name, f"{what}, so what it draws itself stays off", refused=False))
+        inside = [each for each in self._everything if each is not self.look.module]
+        leaves = [each for each in inside if not next(each.children(), None)]
+        for some in (inside, leaves):
+            again, error = self.look.try_out(_identities(some))
+            if error is None:
+                return again
+        return seen
+
+    def _is_site(self, seen: Seen, run: Watching) -> bool:
+        """Whether masks are to be given for a draw; see `howsure.models.torch.uses`."""
+        use, kind = run.uses.get(seen.number), seen.draw.kind
+        if kind == UNIFORM and use is not None and use.kind == MASK:
+            return use.differs
+        if kind == NORMAL and use is not None and use.kind == ADDED and seen.draw.shape[:1] == (ROWS,):
+            return self.look.gaussian_noise
+        if kind == UNIFORM:
+            return seen.key in self.always
+        return kind in (DROPOUT, NORMAL)
+
+    def _least_flags(self, sites: Sequence[Seen]) -> tuple[frozenset[int], Watching] | None:
+        """The fewest flags with which all is drawn that is drawn in training; None where none do."""
+        wanted = [(each.key, each.draw.rate) for each in sites]
+        own = {id(each.module) for each in sites}
+        around = {id(one) for each in sites for one in each.around}
+        failed = "with no combination of flags it draws again what it draws in training"
+        for flags in (own, around, _identities(self._everything)):
+            try:
+                _, seen = self.look.watch(flags, middle)
+            except Exception as error:  # a mixture of flags that the module does not know, or another output
+                failed = in_words(error)
+                continue
+            if [(each.key, each.draw.rate) for each in seen.seen if self._is_site(each, seen)] == wanted:
+                return frozenset(flags), seen
+        self._refuse(sites[0], f"it cannot be told apart from what else training does ({failed})")
+        return None
+
+    def _leave(self, draws: Sequence[Seen], run: Watching, *, refused: bool = False) -> None:
+        """Note what is drawn in training and stays as in predicting."""
+        for each in draws:
+            use = run.uses.get(each.number)
+            if use is not None and not use.differs:
+                continue
+            what = f"{each.in_words} is no dropout, as far as can be seen"
+            if use is not None and use.kind == BRANCH:
+                what = f"{each.in_words} chooses a branch, as augmentation and dropped layers do"
+            elif each.draw.kind == NORMAL:
+                what = f"{each.in_words} adds noise, which is random with MCDropout(gaussian_noise=True)"
+            if refused:
+                what += ", and cannot be told apart from what else its module does in training"
+            self.left.append(Unswitchable(each.name, what, refused))
+
+    def _placed(self, training: frozenset[int], seen: Watching) -> Found:
+        """Where the masks of each site go, tried out."""
+        found = Found(training=training, calls=tuple(seen.calls), largest=seen.largest)
+        _, more = self.look.watch(training, middle, OTHERS)
+        drawn: list[Place | float | None] = []
+        sites = 0
+        alike = len(more.seen) == len(seen.seen)
+        for number, each in enumerate(seen.seen):
+            if not self._is_site(each, seen):
+                drawn.append(stand_in(each.draw))
+                continue
+            place = None
+            if alike:
+                other, use = more.seen[number].draw, seen.uses.get(number)
+                place = place_of(sites, each.name, each.draw, other, (ROWS, OTHERS), use)
+            if place is None:
+                self._refuse(each, "how often or of what shape depends on how many rows there are")
+                return replace(found, left=tuple(self.left))
+            sites += 1
+            drawn.append(place)
+        trial = Trial(self.look, training, drawn, seen.seen)
+        problem = trial.problem(self.plain)
+        if problem is not None:
+            self._refuse(*problem)
+        else:
+            self._leave([seen.seen[number] for number in trial.kept_still], seen)
+        return replace(
+            found,
+            places=tuple(each for each in trial.drawn if isinstance(each, Place)),
+            drawn=tuple(trial.drawn),
+            draws=tuple(each.draw for each in seen.seen),
+            left=tuple(self.left),
+            foldable=problem is None and trial.folds(),
+        )
+
+    def _refuse(self, seen: Seen, what: str) -> None:
+        self.left.append(Unswitchable(seen.name, f"{seen.in_words}: {what}", refused=True))
+
+
+def _identities(modules: Collection[nn.Module]) -> frozenset[int]:
+    return frozenset(map(id, modules))
+
+
+def in_words(error: Exception) -> str:
+    """An error in a few words."""
+    if isinstance(error, HowsureError):
+        return error.what[:1].lower() + error.what[1:]
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.120}"

@@ -1,0 +1,178 @@
+"""Passes tried out with masks made up, to see whether they are what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+from howsure.errors import HowsureError
+from howsure.models.torch.draws import Draw, Masks, Place, constant, made_up
+from howsure.models.torch.inputs import name_of
+from howsure.models.torch.look import ROWS, Look, middle, same
+from howsure.models.torch.watching import Seen
+from howsure.sites import DROPOUT, UNIFORM
+
+Tensor = torch.Tensor
+
+_HELD = (0.5, 0.0, 1 - 2**-24)
+"""What may stand for uniform numbers that are no mask: the middle, the least and the largest."""
+
+
+class Trial:
+    """Passes with masks made up, to see whether they are what they should be.
+
+    Args:
+        look: Runs the module.
+        training: Whose flags are on.
+        drawn: As in `Examination`; what stands in for draws that are no sites, and the order of folded axes,
+            are set right.
+        seen: The draws.
+
+    Attributes:
+        kept_still: Numbers of the draws that are no sites, and stay as in predicting.
+    """
+
+    def __init__(
+        self,
+        look: Look,
+        training: frozenset[int],
+        drawn: list[Place | float | None],
+        seen: Sequence[Seen],
+    ) -> None:
+        self._look, self._training, self._seen = look, training, seen
+        self.drawn = drawn
+        self.kept_still: list[int] = []
+
+    def problem(self, plain: Tensor) -> tuple[Seen, str] | None:
+        """What makes passes wrong, as a draw and in words; or None."""
+        first = next(
+            each for each, place in zip(self._seen, self.drawn, strict=True) if isinstance(place, Place)
+        )
+        unknown = next((each for each in self._seen if each.draw.kind is None), None)
+        if unknown is not None:
+            return unknown, "no masks can be given for it, and its module drops as well"
+        masks = self.masks(0)
+        output = self._passes(masks)
+        if not same(output, self._passes(masks)):
+            return first, "passes with the same masks differ, so something is drawn outside of PyTorch"
+        if not self._settles(plain):
+            return first, "in training more is computed than in predicting, apart from what is drawn"
+        output = self._passes(masks)
+        if not self._fair(output):
+            for number, place in enumerate(self.drawn):
+                if isinstance(place, Place) and not self._in_order(number, place):
+                    return self._seen[number], "rows that are the same do not get the same mask"
+            if not self._fair(self._passes(masks)):
+                return first, "what a pass says of a row depends on the rows beside it"
+        return None
+
+    def folds(self) -> bool:
+        """Whether two passes one after the other on the axis of the rows give what each gives alone."""
+        if any(isinstance(each, Place) and each.axis is None for each in self.drawn):
+            return False
+        half = ROWS // 2
+        each = [self.masks(number) for number in (0, 1)]
+        both = [torch.cat(pair) for pair in zip(*each, strict=True)]
+        try:
+            together = self._passes(both, half)
+        except HowsureError:
+            return False
+        tensors = self._look.rows[half]
+        return same(together, torch.cat([self._passes(masks, half, tensors) for masks in each]))
+
+    def masks(self, seed: int) -> list[Tensor]:
+        """Masks (1, *site.shape) made up for each site."""
+        random, device = np.random.default_rng([7, seed]), self._look.call.device
+        return [made_up(each.site, random, device) for each in self.drawn if isinstance(each, Place)]
+
+    def _passes(
+        self, masks: Sequence[Tensor], rows: int = ROWS, tensors: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        draws = [each.draw for each in self._seen]
+        numbers = Masks(self.drawn, draws, masks, rows, name_of(self._look.module))
+        return self._look.run(self._training, numbers, tensors=tensors)
+
+    def _settles(self, plain: Tensor) -> bool:
+        """Whether passes that drop nothing are the prediction, with what stands in for other draws.
+
+        For dropout its mean, which as a factor changes nothing; where it is used otherwise all or nothing.
+        Uniform numbers that are no site are held where the prediction comes out; they are noted, if it comes
+        out only there.
+        """
+        loose = [
+            number
+            for number, each in enumerate(self.drawn)
+            if isinstance(each, float) and self._seen[number].draw.kind == UNIFORM
+        ]
+        good = []
+        for held in _HELD if loose else (0.5,):
+            for value in (None, 1.0, 0.0):
+                if self._drops_nothing(plain, value, dict.fromkeys(loose, held)):
+                    good.append(held)
+                    break
+        if not good:
+            return False
+        for number in loose:
+            self.drawn[number] = good[0]
+        self.kept_still = [
+            number
+            for number, each in enumerate(self.drawn)
+            if isinstance(each, float) and (number not in loose or len(good) < len(_HELD))
+        ]
+        return True
+
+    def _drops_nothing(self, plain: Tensor, value: float | None, held: dict[int, float]) -> bool:
+        def numbers(number: int, draw: Draw) -> Tensor | None:
+            if number in held:
+                return constant(draw, held[number])
+            place = self.drawn[number] if number < len(self.drawn) else None
+            if isinstance(place, Place) and place.levels is not None:
+                return constant(draw, place.levels[0 if value == 0.0 else 1])
+            whole = value is not None and draw.kind == DROPOUT
+            return constant(draw, value) if whole and value is not None else middle(number, draw)
+
+        try:
+            with _WithoutAlpha():
+                output, _ = self._look.watch(self._training, numbers, halved=value is None)
+        except Exception:  # where a mean can stand for no mask
+            return False
+        return same(output, plain)
+
+    def _fair(self, output: Tensor) -> bool:
+        return same(output[: ROWS // 2], output[ROWS // 2 :])
+
+    def _in_order(self, number: int, place: Place) -> bool:
+        """Whether rows lie first or last on a folded axis, tried with masks of this site alone; it is set."""
+        mask = made_up(place.site, np.random.default_rng([7, number]), self._look.call.device)
+        for order in (True, False) if place.folded > 1 else (True,):
+            tried = replace(place, rows_first=order)
+
+            def numbers(at: int, draw: Draw, tried: Place = tried) -> Tensor | None:
+                if at == number:
+                    return tried.spread(mask, ROWS)
+                other = self.drawn[at]
+                return (
+                    middle(at, draw) if isinstance(other, Place) or other is None else constant(draw, other)
+                )
+
+            if self._fair(self._look.run(self._training, numbers)):
+                self.drawn[number] = tried
+                return True
+        return False
+
+
+class _WithoutAlpha(TorchFunctionMode):
+    """Inside, alpha dropout drops nothing: it keeps mean and variance for a price at every unit."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Return what is to be dropped from as it is, drawing all the same."""
+        kwargs = kwargs or {}
+        if "alpha_dropout" not in getattr(func, "__name__", ""):
+            return func(*args, **kwargs)
+        func(args[0].clone(), *args[1:], **kwargs)
+        return args[0]

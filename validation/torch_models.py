@@ -1,0 +1,251 @@
+"""Is every module of PyTorch right, or refused in true words, and left as found? For docs/torch-models.md.
+
+    python -m validation.torch_models                 all modules
+    python -m validation.torch_models LSTM BERT       some of them; the others stay as they were
+    python -m validation.torch_models --peers FOLDER  what three peers switch, installed in that folder
+
+The oracle is what everybody writes: flags of training on with the norms frozen, thousands of copies of each
+row through the module, and the mean of their softmax, in plain PyTorch; where one draw serves a whole batch,
+a call for each pass. The plain prediction is that of `eval()`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+import howsure
+from validation.torch_zoo import ZOO, Kind
+
+ROWS = 3
+PASSES = 600
+CALLS = 3000
+COPIES = 6000
+
+LOUDER = 1.5
+"""By what weights are multiplied, so that passes differ more than a module at its beginning lets them."""
+
+CHUNK = 1500
+"""Copies that run together."""
+
+MOST = 4.5
+"""Standard errors by which a mean may be off; of some 1,500 that are compared, 0.01 are expected beyond."""
+
+LEAST_SPREAD = 1e-3
+"""Standard deviation over passes below which a module is too sure of itself to tell anything."""
+
+PLAIN_OFF = {torch.bfloat16: 2**-7, torch.float16: 2**-10, torch.float32: 2e-5, torch.float64: 2e-5}
+"""How far a plain prediction may be from that of `eval()`: two last digits."""
+
+FIGURES = Path(__file__).parent.parent / "docs" / "torch-models.json"
+PAGE = Path(__file__).parent.parent / "docs" / "torch-models.md"
+
+Floats = NDArray[np.float64]
+
+
+def compare(kind: Kind) -> dict[str, Any]:
+    """What howsure makes of one module, and what PyTorch does."""
+    torch.manual_seed(3)
+    module = kind.make()
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.mul_(LOUDER if weight.ndim > 1 else 1)
+    for each in module.modules():
+        each.training = False
+    x = rows_for(kind)
+    with warnings.catch_warnings(action="ignore"):
+        oracle, calm = (copy.deepcopy(module) for _ in range(2))
+    oracle = oracle if kind.oracle is None else kind.oracle(oracle)
+    calm = oracle if kind.plain is None else kind.plain(calm)
+    output = None if calm is None else run(_with_flags(calm, False), x)
+    found: dict[str, Any] = {"expected": kind.refused, "left": kind.left}
+    before = Fingerprint(module)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", howsure.HowsureWarning)
+        try:
+            seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+            if output is not None:
+                found["plain"] = float(np.abs(seen - as_probabilities(output)).max())
+                found["plain right"] = found["plain"] <= PLAIN_OFF[output.dtype]
+        except howsure.HowsureError as error:
+            found["plain refused"] = str(error)
+        try:
+            certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=PASSES), seed=1)
+            found["changed"] = before.changed(module)
+            passes = draws(kind, oracle, x)
+            found["spread"] = float(passes.std(axis=0).max())
+            found |= _against(certainty, passes)
+        except howsure.HowsureError as error:
+            found["refused"] = str(error)
+            found["changed"] = before.changed(module)
+    found["said"] = sorted({str(warning.message) for warning in said})
+    found.setdefault("changed", [])
+    return found
+
+
+def _against(certainty: Any, passes: Floats) -> dict[str, Any]:
+    """Distances from the draws of PyTorch, in standard errors of both, the largest of all rows."""
+    error = passes.std(axis=0) / np.sqrt(len(passes))
+    mean = np.abs(certainty.probabilities - passes.mean(axis=0)) / np.hypot(error, certainty.mc_error)
+    entropies = -np.sum(passes * np.log(np.maximum(passes, 1e-300)), axis=-1)
+    error = entropies.std(axis=0) / np.sqrt(len(passes))
+    entropy = np.abs(certainty.expected_entropy - entropies.mean(axis=0))
+    entropy /= np.hypot(error, certainty.expected_entropy_error)
+    return {"mean": float(mean.max()), "entropy": float(entropy.max())}
+
+
+class Fingerprint:
+    """All of a module that may not change.
+
+    Args:
+        module: As it is now.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._seen = self._look(module)
+
+    @staticmethod
+    def _look(module: nn.Module) -> dict[str, Any]:
+        tensors = [*module.named_parameters(), *module.named_buffers()]
+        return {
+            "values": {name: tensor.detach().clone() for name, tensor in tensors},
+            "tensors": [(name, id(tensor)) for name, tensor in tensors],
+            "grads": [tensor.grad is None for _, tensor in tensors],
+            "flags": [each.training for each in module.modules()],
+            "hooks": [len(each._forward_hooks) + len(each._forward_pre_hooks) for each in module.modules()],
+            "attributes": [sorted(vars(each)) for each in module.modules()],
+            "seeds": (torch.get_rng_state(), random.getstate(), str(np.random.get_state())),
+            "defaults": (torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()),
+        }
+
+    def changed(self, module: nn.Module) -> list[str]:
+        """What is otherwise than it was."""
+        return [key for key, value in self._look(module).items() if not _equal(value, self._seen[key])]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return bool(one == other)
+
+
+def draws(kind: Kind, module: nn.Module, x: Any) -> Floats:
+    """(S, N, K) probabilities that PyTorch itself draws in training, with statistics frozen."""
+    _with_flags(module, True)
+    if kind.calls:
+        return np.stack([as_probabilities(run(module, x)) for _ in range(CALLS)])
+    found = []
+    for start in range(0, COPIES, CHUNK):
+        count = min(CHUNK, COPIES - start)
+        if isinstance(x, dict):
+            many: Any = {name: np.repeat(array, count, axis=0) for name, array in x.items()}
+        else:
+            many = np.repeat(x, count, axis=0)
+        chunk = as_probabilities(run(module, many))
+        found.append(chunk.reshape(ROWS, count, -1).transpose(1, 0, 2))
+    return np.concatenate(found)
+
+
+def _with_flags(module: nn.Module, training: bool) -> nn.Module:
+    """The flags of training on or off, of norms off."""
+    for each in module.modules():
+        frozen = isinstance(each, nn.modules.batchnorm._NormBase) or "Spectral" in type(each).__name__
+        frozen = frozen or hasattr(each, "weight_u")
+        each.training = training and not frozen
+    return module
+
+
+def run(module: nn.Module, x: Any) -> torch.Tensor:
+    """What a module puts out for some rows."""
+    kinds = [each.dtype for each in module.parameters() if each.is_floating_point()]
+
+    def tensor(array: NDArray[Any]) -> torch.Tensor:
+        made = torch.from_numpy(array)
+        return made.to(kinds[0]) if made.is_floating_point() and kinds else made
+
+    with torch.no_grad():
+        if isinstance(x, dict):
+            outputs = module(**{name: tensor(array) for name, array in x.items()})
+        else:
+            outputs = module(tensor(x))
+    if isinstance(outputs, torch.Tensor):
+        return outputs
+    return outputs["logits"] if isinstance(outputs, dict) else outputs.logits
+
+
+def as_probabilities(outputs: torch.Tensor) -> Floats:
+    """(N, K) in double precision."""
+    values = outputs.double()
+    sums = values.sum(dim=1)
+    done = bool(((sums - 1).abs() < 1e-5).all() and (values >= 0).all())
+    return np.asarray((values if done else values.softmax(dim=1)).numpy())
+
+
+def rows_for(kind: Kind) -> Any:
+    """Rows as a module takes them."""
+    numbers = np.random.default_rng(11)
+
+    def make(shape: tuple[int, ...]) -> NDArray[Any]:
+        if kind.whole:
+            return numbers.integers(1, kind.whole, (ROWS, *shape))
+        return numbers.normal(size=(ROWS, *shape)).astype("float32")
+
+    if isinstance(kind.shape, dict):
+        return {name: make(shape) for name, shape in kind.shape.items()}
+    return make(kind.shape)
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """One word for it: right, refused, or what is wrong."""
+    if "crashed" in found:
+        return "crashed"
+    if found["changed"]:
+        return "CHANGED"
+    if not found.get("plain right", True):
+        return "WRONG"
+    if "refused" in found:
+        as_said = found["expected"] is not None and found["expected"] in found["refused"]
+        return "refused" if as_said else "REFUSED"
+    if found["expected"] is not None:
+        return "NOT REFUSED"
+    if not found["spread"] >= LEAST_SPREAD:
+        return "tells nothing"
+    if max(found["mean"], found["entropy"]) > MOST:
+        return "WRONG"
+    if bool(found["said"]) != bool(found["left"]) or not all(found["left"] in each for each in found["said"]):
+        return "SAID"
+    return "right"
+
+
+def main(names: list[str]) -> None:
+    """Look at modules, and write both files."""
+    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    for name, kind in ZOO.items():
+        if names and name not in names:
+            continue
+        try:
+            found = compare(kind)
+        except Exception as error:  # a traceback is a finding too
+            found = {"crashed": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
+        figures[name] = found
+        told = {key: value for key, value in found.items() if value not in ([], None)}
+        print(f"{name}: {verdict(found)} {told}", file=sys.stderr, flush=True)
+        FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
