@@ -10,7 +10,13 @@ import pytest
 import howsure
 
 FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras")
-WITH_A_FRAMEWORK = ("howsure.models.keras", "howsure.training", "howsure.demo.question", "howsure.__main__")
+WITH_A_FRAMEWORK = (
+    "howsure.models.keras",
+    "howsure.models.torch",
+    "howsure.training",
+    "howsure.demo.question",
+    "howsure.__main__",
+)
 WITHOUT_A_MODEL = sorted(
     module.name
     for module in pkgutil.walk_packages(howsure.__path__, "howsure.", onerror=lambda name: None)
