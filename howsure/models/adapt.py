@@ -19,8 +19,9 @@ from howsure.data.rows import InputSpec, check_rows
 from howsure.errors import FileError, HowsureWarning, ModelError
 from howsure.models.protocol import Array, FeatureModel, Model, PassModel
 
-ADAPTERS = {"keras": "howsure.models.keras"}
-"""By the package in which a model's class, or one it is made from, is defined: the adapter's module."""
+ADAPTERS = {"keras": "howsure.models.keras", "torch": "howsure.models.torch"}
+"""By the package in which a model's class, or one it is made from, is defined: the adapter's module. Keras on
+PyTorch is made from both, and comes first."""
 
 FILES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras"}
 """By the ending of a model file: the framework."""
@@ -196,14 +197,12 @@ def _adapter_of(model: Any) -> Any:
     for framework, module in ADAPTERS.items():
         if framework in roots:
             return importlib.import_module(module)
-    mend = "Pass a keras.Model (Keras 3)"
+    mend = "Pass a keras.Model (Keras 3) or a torch.nn.Module"
     if roots & {"tf_keras", "tensorflow"}:
         mend = "Save it and load it with Keras 3, or rebuild it with `import keras`"
-    elif "torch" in roots:
-        mend = "Plain PyTorch modules are not supported yet; Keras models on the torch backend are"
     raise ModelError(
         "This is not a model howsure knows",
-        expected="a Keras 3 model, or one behind howsure.models.protocol",
+        expected="a Keras 3 model, a module of PyTorch, or one behind howsure.models.protocol",
         received=f"{type(model).__module__}.{type(model).__qualname__}",
         mend=mend,
     )

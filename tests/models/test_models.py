@@ -33,8 +33,6 @@ def test_keras_on_torch_is_keras():
 @pytest.mark.parametrize(
     ("model", "received", "mend"),
     [
-        (TorchModule(), "torch.nn.modules.module.TorchModule", "Plain PyTorch modules are not supported yet"),
-        (instance("mine", "Net", (TorchModule,)), "mine.Net", "Plain PyTorch modules are not supported yet"),
         (instance("tf_keras.src.engine"), "tf_keras.src.engine.Model", "load it with Keras 3"),
         (instance("tensorflow.python.keras"), "tensorflow.python.keras.Model", "load it with Keras 3"),
         (instance("sklearn.ensemble", "Forest"), "sklearn.ensemble.Forest", "Pass a keras.Model"),
@@ -50,7 +48,10 @@ def test_anything_else_is_refused(model, received, mend):
         with pytest.raises(howsure.ModelError) as raised:
             use(model)
         said = str(raised.value)
-        assert "This is not a model howsure knows. Expected: a Keras 3 model, or one behind" in said
+        assert (
+            "This is not a model howsure knows. Expected: a Keras 3 model, a module of PyTorch, or one behind"
+            in said
+        )
         assert f"Received: {received}." in said
         assert mend in said
 

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import itertools
-import sysconfig
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 
-_HERE = str(Path(__file__).parents[2])
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")})
-
-
-def innermost_of_a_user(frames: Iterable[tuple[str, int]]) -> str | None:
-    """The first of these frames, innermost first, that is in no library, in words; or None.
-
-    Frames of howsure's own come first, where it was asked for the draw, and again where it called the layer.
-    """
-    inside = itertools.dropwhile(lambda frame: frame[0].startswith(_HERE), frames)
-    for file, line in itertools.takewhile(lambda frame: not frame[0].startswith(_HERE), inside):
-        if not file.startswith((*_LIBRARIES, "<")):
-            return f"{Path(file).name}, line {line}"
-    return None
+from howsure.models.lines import innermost_of_a_user
 
 
 def line_of_a_draw(call: Callable[[], Any]) -> str | None:

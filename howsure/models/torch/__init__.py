@@ -1,0 +1,7 @@
+"""The PyTorch adapter, for any `torch.nn.Module`."""
+
+from howsure.models.torch.files import load
+from howsure.models.torch.inputs import input_specs
+from howsure.models.torch.model import TorchModel, adapt
+
+__all__ = ["TorchModel", "adapt", "input_specs", "load"]

@@ -1,0 +1,311 @@
+"""Everything that PyTorch draws while a module runs, seen at its operations, and what is given in its place.
+
+A module draws in many ways: `nn.Dropout`, `F.dropout`, attention, recurrent layers, its own `bernoulli_`.
+In the end each is one operation of ATen that a dispatch mode sees. `Draws` asks for the numbers of each, so
+that they can be the middle of their distribution, made up, or the masks of a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from howsure.errors import ModelError
+from howsure.sites import DROPOUT, NORMAL, UNIFORM, Site
+
+Tensor = torch.Tensor
+
+_UNIFORM = ("rand", "rand_like", "uniform_", "uniform")
+_NORMAL = ("randn", "randn_like", "normal_", "normal", "normal_functional")
+_DRAWS_NOTHING_AT_0 = ("dropout_p", "dropout")
+_DRAWS_NOTHING_IF_FALSE = ("train", "training")
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One operation that draws random numbers.
+
+    Attributes:
+        function: Its name, `bernoulli_`.
+        kind: `dropout` where each number is 0 or 1, `normal numbers`, `uniform numbers`, or None where no
+            numbers can be given for it.
+        rate: Probability of a 0; 1 for plain numbers.
+        shape: Of the numbers.
+        device: Where they are wanted.
+        give: What the operation returns where these are its numbers, before they are scaled: 0 or 1, of mean
+            0 and standard deviation 1, or in [0, 1).
+        keeps: Whether a number between 0 and 1 may stand for a 0 or 1.
+    """
+
+    function: str
+    kind: str | None
+    rate: float
+    shape: tuple[int, ...]
+    device: torch.device
+    give: Callable[[Tensor], Any]
+    keeps: bool = True
+
+    @property
+    def middle(self) -> float:
+        """The mean of its numbers."""
+        return {DROPOUT: 1 - self.rate if self.keeps else 1.0, UNIFORM: 0.5}.get(self.kind or "", 0.0)
+
+    def like(self, other: Draw) -> bool:
+        """Whether another draw asks for the same numbers."""
+        mine, others = ((one.function, one.kind, one.rate, one.shape) for one in (self, other))
+        return mine == others
+
+
+def draw_of(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Draw | None:
+    """What an operation of ATen draws, or None where it draws nothing that could differ."""
+    given = _arguments(operation, args, kwargs)
+    name = operation._schema.name.removeprefix("aten::")
+    if any(given.get(key) == 0 for key in _DRAWS_NOTHING_AT_0):
+        return None
+    if any(given.get(key) is False for key in _DRAWS_NOTHING_IF_FALSE):
+        return None
+    if name in ("bernoulli", "bernoulli_"):
+        return _bernoulli(name, given)
+    if name == "native_dropout":
+        return _native_dropout(given["input"], float(given["p"]))
+    if name in _UNIFORM and "out" not in given:
+        least, most = given.get("from", 0.0), given.get("to", 1.0)
+        return _numbers(name, UNIFORM, given, lambda values: least + (most - least) * values)
+    if name in _NORMAL and "out" not in given:
+        mean, deviation = given.get("mean", 0.0), given.get("std", 1.0)
+        if name in ("normal_", "normal_functional", "normal") or "mean" in given:
+            return _numbers(name, NORMAL, given, lambda values: mean + deviation * values)
+        return _numbers(name, NORMAL, given, lambda values: values)
+    tensors = [value for value in given.values() if isinstance(value, Tensor)]
+    device = tensors[0].device if tensors else torch.device("cpu")
+    return Draw(name, None, 1.0, (), device, lambda values: operation(*args, **kwargs))
+
+
+def _arguments(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What an operation got, by name, with its defaults."""
+    known = operation._schema.arguments
+    given = {each.name: each.default_value for each in known if each.has_default_value()}
+    given.update((each.name, value) for each, value in zip(known, args, strict=False))
+    return given | kwargs
+
+
+def _bernoulli(name: str, given: dict[str, Any]) -> Draw | None:
+    target: Tensor = given["self"]
+    probability = given.get("p", target)
+    if isinstance(probability, Tensor):
+        known = probability.double().flatten()
+        same = known.numel() > 0 and bool((known == known[0]).all())
+        probability = float(known[0]) if same else None
+    if probability == 1 or target.numel() == 0:
+        return None
+
+    def give(values: Tensor) -> Tensor:
+        if name == "bernoulli_":
+            target.copy_(values)
+            return target
+        return torch.empty_like(target).copy_(values)
+
+    kind = None if probability is None else DROPOUT
+    rate = 1.0 if probability is None else 1 - float(probability)
+    keeps = target.dtype.is_floating_point
+    return Draw(name, kind, rate, tuple(target.shape), target.device, give, keeps)
+
+
+def _native_dropout(inputs: Tensor, rate: float) -> Draw | None:
+    def give(values: Tensor) -> tuple[Tensor, Tensor]:
+        factor = values.float() * (0.0 if rate == 1 else 1 / (1 - rate))
+        return (inputs * factor).to(inputs.dtype), values > 0
+
+    return Draw("native_dropout", DROPOUT, rate, tuple(inputs.shape), inputs.device, give)
+
+
+def _numbers(name: str, kind: str, given: dict[str, Any], scaled: Callable[[Tensor], Tensor]) -> Draw | None:
+    """A draw of uniform or normal numbers."""
+    like = next((given[key] for key in ("self", "mean", "std") if isinstance(given.get(key), Tensor)), None)
+    if like is None:
+        shape = tuple(given["size"])
+        device = torch.device(given.get("device") or "cpu")
+    else:
+        shape = tuple(torch.broadcast_shapes(*(each.shape for each in given.values() if _is(each))))
+        device = like.device
+    if 0 in shape:
+        return None
+    dtype = given.get("dtype") or (torch.get_default_dtype() if like is None else like.dtype)
+
+    def give(values: Tensor) -> Tensor:
+        numbers = scaled(values)
+        if name.endswith("_"):
+            assert like is not None
+            like.copy_(numbers)
+            return like
+        return torch.empty(shape, dtype=dtype, device=device).copy_(numbers)
+
+    return Draw(name, kind, 1.0, shape, device, give)
+
+
+def _is(value: Any) -> bool:
+    return isinstance(value, Tensor)
+
+
+class Draws(TorchDispatchMode):
+    """Inside, whatever is drawn is asked for.
+
+    Args:
+        numbers: Called for each draw with its place in order and what it is; returns its numbers, or None to
+            let it draw.
+    """
+
+    def __init__(self, numbers: Callable[[int, Draw], Tensor | None]) -> None:
+        super().__init__()
+        self.count = 0
+        self._numbers = numbers
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation, or ask for what it draws."""
+        kwargs = kwargs or {}
+        draw = draw_of(func, args, kwargs) if _draws(func) else None
+        if draw is None:
+            outputs = func(*args, **kwargs)
+            self.ran(func, args, kwargs, outputs)
+            return outputs
+        number, self.count = self.count, self.count + 1
+        values = self._numbers(number, draw)
+        return func(*args, **kwargs) if values is None else draw.give(values)
+
+    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+        """Called after each operation that draws nothing."""
+
+
+_KNOWN: dict[Any, bool] = {}
+
+
+def _draws(operation: Any) -> bool:
+    found = _KNOWN.get(operation)
+    if found is None:
+        found = _KNOWN[operation] = torch.Tag.nondeterministic_seeded in operation.tags
+    return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the mask of a site goes.
+
+    Attributes:
+        site: What is drawn, for one row.
+        axis: Of the rows in what is drawn, or None where one mask serves all rows anyway.
+        folded: How much more lies on that axis for each row, such as heads of attention.
+        rows_first: Whether what belongs to one row lies together on it.
+    """
+
+    site: Site
+    axis: int | None
+    folded: int = 1
+    rows_first: bool = True
+
+    def spread(self, mask: Tensor, rows: int) -> Tensor:
+        """Masks (W, *site.shape) as what is drawn for W times so many rows, pass after pass."""
+        if self.axis is None:
+            return mask[0]
+        at = self.axis
+        spread = mask.movedim(0, at).unsqueeze(at + 1)
+        spread = spread.expand(*spread.shape[: at + 1], rows, *spread.shape[at + 2 :])
+        if self.folded == 1:
+            return spread.flatten(at, at + 1)
+        if not self.rows_first:
+            spread = spread.movedim(at + 2, at)
+        return spread.flatten(at, at + 2)
+
+
+def place_of(number: int, name: str, draw: Draw, other: Draw, rows: int, others: int) -> Place | None:
+    """Where the rows are in a draw, seen by what it asks for with another number of rows; None if unclear."""
+    assert draw.kind is not None
+    if len(draw.shape) != len(other.shape) or draw.rate != other.rate or draw.function != other.function:
+        return None
+    differ = [
+        axis for axis, pair in enumerate(zip(draw.shape, other.shape, strict=True)) if len(set(pair)) > 1
+    ]
+    if not differ:
+        return Place(Site(number, name, draw.kind, draw.rate, draw.shape), None)
+    axis = differ[0]
+    folded, rest = divmod(draw.shape[axis], rows)
+    if len(differ) > 1 or rest or other.shape[axis] != folded * others:
+        return None
+    heads = () if folded == 1 else (folded,)
+    shape = (*draw.shape[:axis], *heads, *draw.shape[axis + 1 :])
+    return Place(Site(number, name, draw.kind, draw.rate, shape), axis, folded)
+
+
+def constant(draw: Draw, value: float) -> Tensor:
+    """One number in all places of a draw."""
+    return torch.full(draw.shape, value, dtype=torch.float32, device=draw.device)
+
+
+def made_up(draw: Draw, random: np.random.Generator) -> Tensor:
+    """Numbers drawn for a draw."""
+    if draw.kind == DROPOUT:
+        numbers: Any = random.random(draw.shape) >= draw.rate
+    else:
+        numbers = random.random(draw.shape) if draw.kind == UNIFORM else random.normal(size=draw.shape)
+    return torch.from_numpy(np.asarray(numbers, np.float32)).to(draw.device)
+
+
+class Masks:
+    """What passes with given masks are to draw.
+
+    Args:
+        drawn: For each draw of a pass, in order, the place of a site, a number that stands in for it, or
+            None to let it draw.
+        draws: What each of them asked for before.
+        masks: For each site (W, *site.shape), on the device.
+        rows: Rows of one pass.
+        name: Of the module, for messages.
+    """
+
+    def __init__(
+        self,
+        drawn: Sequence[Place | float | None],
+        draws: Sequence[Draw],
+        masks: Sequence[Tensor],
+        rows: int,
+        name: str,
+    ) -> None:
+        self._drawn, self._draws, self._masks = drawn, draws, masks
+        self._rows, self._name = rows, name
+
+    def __call__(self, number: int, draw: Draw) -> Tensor | None:
+        """The numbers of a draw."""
+        before = self._draws[number] if number < len(self._draws) else None
+        place = self._drawn[number] if before is not None else None
+        if before is None or (draw.function, draw.kind, draw.rate) != (
+            before.function,
+            before.kind,
+            before.rate,
+        ):
+            raise self._differently(f"draw {number + 1} is torch.{draw.function} {draw.shape}", before)
+        if not isinstance(place, Place):
+            return None if place is None else constant(draw, place)
+        numbers = place.spread(self._masks[place.site.number], self._rows)
+        if numbers.shape != draw.shape:
+            raise self._differently(
+                f"torch.{draw.function} of shape {draw.shape}", before, tuple(numbers.shape)
+            )
+        return numbers
+
+    def check_all_drawn(self, count: int) -> None:
+        """Raise a `ModelError` where fewer numbers were drawn than before."""
+        if count != len(self._draws):
+            raise self._differently(f"{count} draws", None)
+
+    def _differently(self, received: str, before: Draw | None, shape: tuple[int, ...] = ()) -> ModelError:
+        wanted = f"{len(self._draws)} draws" if before is None else f"torch.{before.function}"
+        return ModelError(
+            f"Module '{self._name}' draws otherwise than it did before",
+            expected=f"the same draws in every pass: {wanted}{f' of shape {shape}' if shape else ''}",
+            received=received,
+            mend="Draw the same numbers whatever the values of the rows and however many they are",
+        )

@@ -1,0 +1,57 @@
+"""What the last linear layer of a module gets, and what it makes of it: its features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from howsure.errors import ModelError
+from howsure.models.torch.draws import Draws
+from howsure.models.torch.examine import middle
+from howsure.models.torch.watching import LINEAR
+
+Tensor = torch.Tensor
+
+
+class Last(Draws):
+    """A prediction in which what one linear operation gets and gives is kept.
+
+    Args:
+        place: Which of the linear operations, from the first.
+        name: Of the module, for messages.
+    """
+
+    def __init__(self, place: int | None, name: str) -> None:
+        if place is None:
+            raise ends_otherwise(name)
+        super().__init__(middle)
+        self._left, self._name = place, name
+        self._found: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def found(self) -> tuple[Tensor, Tensor]:
+        """Features (n, F) and logits (n, K)."""
+        if self._found is None:
+            raise ends_otherwise(self._name)
+        return self._found
+
+    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+        """Keep what the operation got and gave."""
+        name = operation._schema.name.removeprefix("aten::")
+        if name not in LINEAR:
+            return
+        if self._left == 0:
+            self._found = (args[1] if name == "addmm" else args[0], outputs)
+        self._left -= 1
+
+
+def ends_otherwise(name: str) -> ModelError:
+    """The error for what does not end in a linear layer."""
+    return ModelError(
+        f"The features of module '{name}' cannot be read",
+        expected="a module that ends in a linear layer, one number for each class, with nothing but a "
+        "softmax or sigmoid after it",
+        received="one that ends otherwise",
+        mend="Make `howsure.Features` of what its last layer gets and puts out",
+    )

@@ -1,0 +1,118 @@
+"""Running a module so that it is left exactly as it was found, also after an error.
+
+Forward passes leave traces: running statistics, vectors of spectral norm, counters, an attention map kept for
+later, a seed that has gone on. Flags of training are switched for a while. All of it is put back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import threading
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+_one_at_a_time = threading.RLock()
+"""What is changed for a while is shared by all threads: the flags and buffers of a module."""
+
+_MISSING = object()
+
+
+class Snapshot:
+    """What a module is before it runs.
+
+    Args:
+        module: The module.
+        parameters: Names of the parameters whose values are kept too, as those of buffers always are; None
+            for all of them.
+
+    Attributes:
+        changed: Names of the tensors that have been found changed.
+    """
+
+    def __init__(self, module: nn.Module, parameters: Collection[str] | None) -> None:
+        self._flags = [(each, each.training) for each in module.modules()]
+        self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        for each in module.modules():
+            if not isinstance(each, torch.jit.ScriptModule):
+                for found in (vars(each), each._parameters, each._buffers, each._modules):
+                    self._dicts.append((found, dict(found)))
+        named = module.named_parameters()
+        wanted = [pair for pair in named if parameters is None or pair[0] in parameters]
+        self._tensors = [
+            (name, tensor, tensor.data, tensor.data.clone())
+            for name, tensor in (*module.named_buffers(), *wanted)
+            if tensor.layout == torch.strided
+        ]
+        self.changed: set[str] = set()
+
+    def restore(self) -> None:
+        """Put everything back that has changed."""
+        for now, before in self._dicts:
+            for key in [key for key in now if key not in before]:
+                del now[key]
+            for key, value in before.items():
+                if now.get(key, _MISSING) is not value:
+                    now[key] = value
+        for module, flag in self._flags:
+            if module.training is not flag:
+                module.training = flag
+        for name, tensor, ground, values in self._tensors:
+            if tensor.data_ptr() != ground.data_ptr() or tensor.shape != ground.shape:
+                tensor.data = ground
+            if not torch.equal(ground, values):
+                self.changed.add(name)
+                ground.copy_(values)
+
+
+@contextlib.contextmanager
+def as_found(module: nn.Module, parameters: Collection[str] | None = ()) -> Iterator[Snapshot]:
+    """Without gradients, alone, and so that the module and all seeds are as before when it ends.
+
+    Args:
+        module: The module.
+        parameters: As in `Snapshot`.
+    """
+    with _one_at_a_time, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
+        snapshot = Snapshot(module, parameters)
+        try:
+            yield snapshot
+        finally:
+            snapshot.restore()
+
+
+def switch(module: nn.Module, training: Collection[int]) -> None:
+    """Set the flag of every module: on for those with these identities.
+
+    The flags are set themselves: `train()` of a user's may do more, such as merging weights.
+    """
+    for each in module.modules():
+        flag = id(each) in training
+        if each.training is not flag:
+            each.training = flag
+
+
+@contextlib.contextmanager
+def _seeds_kept(module: nn.Module) -> Iterator[None]:
+    device = device_of(module)
+    ours = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    theirs = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    try:
+        yield
+    finally:
+        random.setstate(ours[0])
+        np.random.set_state(ours[1])
+        torch.set_rng_state(ours[2])
+        if theirs is not None:
+            torch.cuda.set_rng_state(theirs, device)
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module lies, by its first tensor."""
+    first = next(itertools.chain(module.parameters(), module.buffers()), None)
+    return torch.device("cpu") if first is None else first.device

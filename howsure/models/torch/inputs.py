@@ -1,0 +1,244 @@
+"""From rows to a call of a module, and from what it returns to its output."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from howsure.data.rows import InputSpec
+from howsure.errors import InputError, ModelError
+from howsure.models.torch.found import device_of
+
+Array = NDArray[Any]
+Tensor = torch.Tensor
+
+_WRAP = "Wrap it in a module whose forward returns the tensor that tells classes apart, and assess that one"
+
+
+@dataclass(frozen=True)
+class Call:
+    """How rows become a call.
+
+    Attributes:
+        form: `positional`, `keywords`, or `mapping` for a dict as the one argument.
+        specs: For each tensor its name, the shape of one row, and its type as numpy has it.
+        dtypes: For each its type on the device, or None to leave it.
+        device: Where they go.
+    """
+
+    form: str
+    specs: tuple[InputSpec, ...]
+    dtypes: tuple[torch.dtype | None, ...]
+    device: torch.device
+
+    def tensors(self, rows: Sequence[Array]) -> list[Tensor]:
+        """Rows (n, …) of each input, as the module takes them."""
+        arrays = (np.ascontiguousarray(array) for array in rows)
+        made = (torch.from_numpy(array if array.flags.writeable else array.copy()) for array in arrays)
+        return [
+            tensor.to(device=self.device, dtype=dtype)
+            for tensor, dtype in zip(made, self.dtypes, strict=True)
+        ]
+
+    def run(self, module: nn.Module, tensors: Sequence[Tensor]) -> Tensor:
+        """The output (n, …) of a module for n rows."""
+        if self.form == "positional":
+            outputs = module(*tensors)
+        else:
+            named = {spec.name: tensor for spec, tensor in zip(self.specs, tensors, strict=True)}
+            outputs = module(**named) if self.form == "keywords" else module(named)
+        return output_of(outputs, len(tensors[0]), name_of(module))
+
+
+def name_of(module: nn.Module) -> str:
+    """What a module is called in messages: its class."""
+    return getattr(module, "original_name", None) or type(module).__name__
+
+
+def calls_for(module: nn.Module, x: Any) -> tuple[Iterator[Call], Any]:
+    """Ways in which rows may be meant, the likeliest first, and the rows without tensors.
+
+    Args:
+        module: The module.
+        x: (N, …) rows: an array or tensor; a dict for keyword inputs; a list or tuple for positional ones.
+
+    Raises:
+        InputError: The module takes other inputs.
+    """
+    form, named = _named(module, x)
+    values = {name: _as_numpy(value) for name, value in named.items()}
+    ready: Any = next(iter(values.values())) if len(values) == 1 else values
+    return _ways(module, form, values), ready
+
+
+def _ways(module: nn.Module, form: str, values: Mapping[str, Any]) -> Iterator[Call]:
+    device, wanted = device_of(module), _float_of(module)
+    in_numpy = "float64" if wanted == torch.float64 else "float32"
+    given = {name: _looked_at(value) for name, value in values.items()}
+
+    def call(as_float: Callable[[str], bool], as_whole: Callable[[str], bool]) -> Call:
+        specs, dtypes = [], []
+        for name, (shape, dtype) in given.items():
+            whole = as_whole(dtype) if dtype.startswith("float") else not as_float(dtype)
+            kept = {"uint16": "int64", "uint32": "int64", "uint64": "int64"}.get(dtype, dtype)
+            spec = InputSpec(name, shape, kept if whole else in_numpy)
+            if whole and dtype.startswith("float"):
+                spec = replace(spec, dtype="int64")
+            specs.append(spec)
+            dtypes.append(None if whole else wanted)
+        return Call(form, tuple(specs), tuple(dtypes), device)
+
+    kinds = {dtype[:5] for _, dtype in given.values()}
+    yield call(lambda dtype: False, lambda dtype: False)
+    if kinds != {"float"}:
+        yield call(lambda dtype: True, lambda dtype: False)
+    if "float" in kinds:
+        yield call(lambda dtype: False, lambda dtype: True)
+
+
+def _looked_at(value: Any) -> tuple[tuple[int, ...], str]:
+    """Shape of one row and type; what is no array is left for `check_rows` to tell of."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        return (), "float32"
+    known = array.dtype.kind in "biuf"
+    return tuple(array.shape[1:]), str(array.dtype) if known else "float32"
+
+
+def _float_of(module: nn.Module) -> torch.dtype:
+    """The type of floating point in which a module has its weights."""
+    kinds = (each.dtype for each in (*module.parameters(), *module.buffers()) if each.is_floating_point())
+    return next(kinds, torch.float32)
+
+
+def _as_numpy(value: Any) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    value = value.detach().cpu()
+    return (value.float() if value.dtype in (torch.bfloat16, torch.float16) else value).numpy()
+
+
+def _named(module: nn.Module, x: Any) -> tuple[str, dict[str, Any]]:
+    """How rows are meant, and their parts by name."""
+    taken = _signature(module)
+    if isinstance(x, Mapping):
+        parts = {str(name): value for name, value in x.items()}
+        if taken is None or _takes(taken, (), parts):
+            return "keywords", parts
+        if _takes(taken, (parts,), {}):
+            return "mapping", parts
+        raise InputError(
+            f"Module '{name_of(module)}' does not take inputs of these names",
+            expected=_expected(taken),
+            received=", ".join(parts),
+        )
+    several = (
+        isinstance(x, (list, tuple)) and len(x) > 0 and all(len(getattr(part, "shape", ())) for part in x)
+    )
+    if several and (taken is None or _takes(taken, x, {})):
+        parts = {name: part for name, part in zip(_places(taken, len(x)), x, strict=True)}
+        return "positional", parts
+    if taken is not None and not _takes(taken, (x,), {}):
+        raise InputError(
+            f"Module '{name_of(module)}' takes more than one input",
+            expected=_expected(taken),
+            received="one",
+            mend="Give a dict of keyword inputs, or a list of positional ones",
+        )
+    return "positional", {_places(taken, 1)[0]: x}
+
+
+def _signature(module: nn.Module) -> inspect.Signature | None:
+    try:
+        return inspect.signature(module.forward)
+    except (TypeError, ValueError):
+        return None
+
+
+def _takes(taken: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    try:
+        taken.bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+def _places(taken: inspect.Signature | None, count: int) -> list[str]:
+    """Names of the first positional inputs."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    known = [] if taken is None else [name for name, each in taken.parameters.items() if each.kind in kinds]
+    return [*known[:count], *(f"input_{number}" for number in range(len(known), count))]
+
+
+def _expected(taken: inspect.Signature) -> str:
+    return f"what its forward takes: {taken}"
+
+
+def output_of(outputs: Any, rows: int, name: str) -> Tensor:
+    """The tensor (rows, …) that tells classes apart in what a module returned.
+
+    Raises:
+        ModelError: There is none, or it is not clear which.
+    """
+    found = _tensor_in(outputs)
+    if found is None:
+        raise ModelError(
+            f"What module '{name}' returns cannot be read",
+            expected="a tensor (rows, classes), or something with `logits`",
+            received=_described(outputs),
+            mend=_WRAP,
+        )
+    if found.numel() == rows and found.ndim < 2:
+        return found.reshape(rows, 1)
+    if found.ndim < 2 or len(found) != rows:
+        raise ModelError(
+            f"The output of module '{name}' has no axis of rows, or not as its first",
+            expected=f"a tensor ({rows}, …) for {rows} rows",
+            received=f"one of shape {tuple(found.shape)}",
+            mend="Where it works on one row at a time, wrap it in torch.vmap; where rows come second, swap "
+            "its axes. " + _WRAP,
+        )
+    return found
+
+
+def _tensor_in(outputs: Any) -> Tensor | None:
+    if isinstance(outputs, Tensor):
+        return outputs
+    logits = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
+    if isinstance(logits, Tensor):
+        return logits
+    parts: Sequence[Any] = ()
+    if isinstance(outputs, Mapping):
+        parts = list(outputs.values())
+    elif isinstance(outputs, (list, tuple)):
+        parts = outputs
+    return parts[0] if len(parts) == 1 and isinstance(parts[0], Tensor) else None
+
+
+def _described(outputs: Any) -> str:
+    if isinstance(outputs, Mapping):
+        return f"{type(outputs).__name__} with {', '.join(map(str, outputs))}"
+    if isinstance(outputs, (list, tuple)):
+        return f"a {type(outputs).__name__} of {len(outputs)}"
+    return type(outputs).__name__
+
+
+def input_specs(module: Any) -> Sequence[InputSpec]:
+    """What a module takes, in order.
+
+    Raises:
+        ModelError: It does not say it.
+    """
+    raise ModelError(
+        f"Module '{name_of(module)}' does not say what input it takes",
+        expected="rows, from which it is known",
+        mend="Give some: howsure.audit(module, x), howsure.assess(module, x)",
+    )

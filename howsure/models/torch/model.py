@@ -1,0 +1,271 @@
+"""The PyTorch adapter: any `torch.nn.Module`, run as a whole once for each pass.
+
+numpy in, numpy out. `TorchModel` examines a module without a trace (`examine`) and runs passes of it: rows
+are repeated for each pass, flags of training are on where the module drops, and what it draws are the masks.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from howsure import tuning
+from howsure.data.made_up import made_up_rows
+from howsure.data.rows import check_rows
+from howsure.errors import ModelError
+from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
+from howsure.models.torch.draws import Draws, Masks
+from howsure.models.torch.examine import ROWS, Examination, examine, middle
+from howsure.models.torch.features import Last
+from howsure.models.torch.found import as_found, switch
+from howsure.models.torch.inputs import Call, calls_for, name_of
+from howsure.models.torch.watching import ModuleCall
+from howsure.sites import Site
+
+Array = NDArray[Any]
+Tensor = torch.Tensor
+
+FEW = 2
+"""Rows with which it is tried how a module takes its inputs."""
+
+
+def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
+    """Examine a module and check the rows it is given.
+
+    Args:
+        model: A `torch.nn.Module`.
+        x: Rows as `howsure.assess` takes them.
+        gaussian_noise: Whether noise that is added is random.
+
+    Returns:
+        The adapter, and the checked rows in the order of the inputs.
+    """
+    module = check_module(model)
+    call, rows = _read(module, x)
+    some = [array[:FEW] for array in rows] if len(rows[0]) else made_up_rows(call.specs, rows)
+    return TorchModel(examine(module, call, some, gaussian_noise=gaussian_noise)), rows
+
+
+def check_module(model: Any) -> nn.Module:
+    """The module itself, or a `ModelError` where it cannot run."""
+    if not isinstance(model, nn.Module):
+        raise ModelError(
+            "This is not a module of PyTorch",
+            expected="a torch.nn.Module",
+            received=f"{type(model).__module__}.{type(model).__qualname__}",
+        )
+    module = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    assert isinstance(module, nn.Module)
+    tensors = dict([*module.named_parameters(), *module.named_buffers()])
+    for name, tensor in tensors.items():
+        if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
+            raise ModelError(
+                f"Module '{name_of(module)}' has no weights yet: '{name}' is empty",
+                expected="a trained module",
+                mend="Load its weights, or call it once on a batch of rows",
+            )
+    return module
+
+
+def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
+    """How a module takes these rows, tried on a few of them; and the rows, checked."""
+    ways, given = calls_for(module, x)
+    failed: Exception | None = None
+    for call in ways:
+        rows = check_rows(given, call.specs)
+        some = [array[:FEW] for array in rows] if len(rows[0]) else made_up_rows(call.specs, rows)
+        cast = [array.astype(spec.array_dtype) for array, spec in zip(some, call.specs, strict=True)]
+        if any(
+            (array != given).any() for array, given in zip(cast, some, strict=True) if array.dtype.kind == "i"
+        ):
+            continue
+        try:
+            with as_found(module), Draws(middle):
+                switch(module, ())
+                call.run(module, call.tensors(cast))
+        except ModelError:
+            raise
+        except Exception as error:  # a user's code, which may want another type of number
+            failed = failed or error
+        else:
+            return call, rows
+    assert failed is not None
+    raise failed
+
+
+@dataclass(frozen=True, eq=False)
+class TorchTrunk:
+    """Rows on the device: nothing of a module that runs as a whole is shared.
+
+    Attributes:
+        parts: For each input (n, …).
+    """
+
+    parts: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    def take(self, positions: NDArray[np.int64]) -> TorchTrunk:
+        """The rows at these positions."""
+        at = torch.from_numpy(np.asarray(positions, np.int64).copy()).to(self.parts[0].device)
+        return TorchTrunk(tuple(part[at] for part in self.parts))
+
+    def join(self, others: Sequence[TorchTrunk]) -> TorchTrunk:
+        """These rows and others."""
+        return TorchTrunk(
+            tuple(
+                torch.cat(parts) for parts in zip(self.parts, *(each.parts for each in others), strict=True)
+            )
+        )
+
+
+class TorchModel:
+    """A module, examined and ready to run passes. It stays as it is.
+
+    Args:
+        examination: What was seen of it.
+    """
+
+    def __init__(self, examination: Examination) -> None:
+        self.examination = examination
+        self.module, self.call = examination.module, examination.call
+        self.name = name_of(self.module)
+
+    # --- what it is ---------------------------------------------------------------------------
+
+    @functools.cached_property
+    def info(self) -> ModelInfo:
+        """What is known of it."""
+        found = self.examination
+        return ModelInfo(
+            name=self.name,
+            framework="torch",
+            inputs=self.call.specs,
+            output_shape=found.output_shape,
+            output_dtype=found.output_dtype,
+            ending=found.ending,
+            trained_for=None,
+            rescales=found.rescales,
+            layers=tuple(self._layers()),
+            unswitchable=found.left,
+            always_random=found.always_random,
+        )
+
+    def _layers(self) -> list[LayerInfo]:
+        """The calls of modules that compute something themselves."""
+        found = self.examination
+        sites: dict[str, Site] = {}
+        for place in found.places:
+            sites.setdefault(place.site.name.partition(":")[0], place.site)
+        calls = [
+            each
+            for each in found.calls
+            if not each.holds or each.draws or each.multiply_adds or each.name in sites
+        ]
+        return [
+            LayerInfo(
+                name=each.name,
+                kind=name_of(each.module),
+                random=sites[each.name].in_words if each.name in sites else None,
+                note=_note(each),
+                shape=each.shape,
+                multiply_adds=each.multiply_adds // ROWS,
+                repeated=bool(found.places),
+            )
+            for each in calls
+        ]
+
+    @functools.cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """What all passes share, which is nothing, and the whole module with all that it draws."""
+        sites = tuple(place.site for place in self.examination.places)
+        if not sites:
+            return (Level((), 1.0, self.examination.largest),)
+        return (Level((), 0.0, self._row_size), Level(sites, 1.0, self.examination.largest))
+
+    @functools.cached_property
+    def limits(self) -> Limits:
+        """How much may run at once."""
+        return Limits(
+            fold=tuning.LARGEST_FOLD if self.examination.foldable else None,
+            trunk=tuning.LARGEST_FOLD,
+            trunk_size=self._row_size,
+        )
+
+    @property
+    def _row_size(self) -> int:
+        return max(1, sum(math.prod(side or 1 for side in spec.shape) for spec in self.call.specs))
+
+    # --- running ------------------------------------------------------------------------------
+
+    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+        """Raw outputs (n, …) with nothing random, for its inputs (n, …) in their types."""
+        tensors = self.call.tensors(rows)
+        with as_found(self.module, self.examination.restless):
+            switch(self.module, ())
+            if not self.examination.always:
+                return _in_numpy(self.call.run(self.module, tensors))
+            with Draws(middle):
+                return _in_numpy(self.call.run(self.module, tensors))
+
+    def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What its last layer gets (n, F), and what it makes of it before its activation (n, K)."""
+        tensors = self.call.tensors(rows)
+        last = Last(self.examination.last_linear, self.name)
+        with as_found(self.module, self.examination.restless), last:
+            switch(self.module, ())
+            self.call.run(self.module, tensors)
+        features, logits = last.found
+        return _in_numpy(features), _in_numpy(logits)
+
+    def trunk(self, rows: Sequence[Array]) -> TorchTrunk:
+        """The rows (n, …) of each input on the device."""
+        return TorchTrunk(tuple(self.call.tensors(rows)))
+
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[TorchTrunk], NDArray[np.float32]]:
+        """The thinned networks with these masks, from a trunk to outputs (W, n, …); see `PassModel`."""
+        width = len(masks[-1])
+        ready = [torch.from_numpy(np.ascontiguousarray(mask)).to(self.call.device) for mask in masks]
+        if width > 1 and not self.examination.foldable:
+            each = [[mask[at : at + 1] for mask in ready] for at in range(width)]
+            return lambda trunk: np.concatenate([self._passes(some, trunk, 1) for some in each])
+        return lambda trunk: self._passes(ready, trunk, width)
+
+    def in_precision(self, precision: str) -> TorchModel:
+        """Itself, as there is one precision."""
+        assert precision == FLOAT32
+        return self
+
+    def _passes(self, masks: Sequence[Tensor], trunk: TorchTrunk, width: int) -> NDArray[np.float32]:
+        """Raw outputs (width, n, …) of passes that lie one after the other on the axis of the rows."""
+        found = self.examination
+        numbers = Masks(found.drawn, found.draws, masks, len(trunk), self.name)
+        with as_found(self.module, found.restless):
+            tensors = [part.repeat(width, *[1] * (part.ndim - 1)) for part in trunk.parts]
+            switch(self.module, found.training)
+            with Draws(numbers) as draws:
+                output = self.call.run(self.module, tensors)
+            numbers.check_all_drawn(draws.count)
+            values = _in_numpy(output)
+        return values.reshape(width, len(trunk), *values.shape[1:])
+
+
+def _in_numpy(tensor: Tensor) -> NDArray[np.float32]:
+    return np.asarray(tensor.detach().float().cpu().numpy(), np.float32)
+
+
+def _note(call: ModuleCall) -> str | None:
+    """Why a module that could drop stays fixed."""
+    rate = getattr(call.module, "p", None)
+    if isinstance(call.module, nn.modules.dropout._DropoutNd) and rate == 0:
+        return "stays fixed: its rate is 0"
+    return None

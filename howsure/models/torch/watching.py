@@ -1,0 +1,243 @@
+"""One run of a module with everything noted that it does: calls of modules, draws, and operations."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils.flop_counter import flop_registry
+
+from howsure.models.lines import frames, innermost_of_a_user, innermost_outside
+from howsure.models.torch.draws import Draw, Draws
+
+Tensor = torch.Tensor
+
+LINEAR = ("addmm", "mm")
+"""Operations of a linear layer over rows."""
+
+ENDINGS = {
+    "_softmax": "softmax",
+    "_log_softmax": "log_softmax",
+    **{
+        name: name
+        for name in ("sigmoid", "relu", "tanh", "gelu", "silu", "elu", "leaky_relu", "softplus", "hardtanh")
+    },
+}
+"""Operations that say what an output is, or that it is none of a classifier; other outputs are linear."""
+
+ACTIVATIONS = ("softmax", "log_softmax", "sigmoid")
+"""What may follow the last linear layer where features are read."""
+
+_SAME_NUMBERS = frozenset(
+    {
+        *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "expand", "slice", "select"),
+        *("transpose", "permute", "t", "clone", "_to_copy", "alias", "detach", "contiguous"),
+    }
+)
+"""Operations that change no number."""
+
+
+@dataclass(eq=False)
+class ModuleCall:
+    """One call of one module.
+
+    Attributes:
+        module: The module.
+        name: Its path, from the second call on with the number of the call.
+        shape: Shape of its (first) output for one row, or () where it returned none.
+        multiply_adds: What it computed itself, for all rows.
+        draws: Numbers of what it drew itself.
+        holds: Whether it called other modules.
+    """
+
+    module: nn.Module
+    name: str
+    shape: tuple[int, ...] = ()
+    multiply_adds: int = 0
+    draws: list[int] = field(default_factory=list)
+    holds: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A draw as it was seen.
+
+    Attributes:
+        draw: What was drawn.
+        name: Path of the module that drew, with the numbers of its call and of its draw from the second on.
+        module: That module.
+        around: It and all modules in whose calls it was called, outermost first.
+        line: Where in code of a user's, in words, or None.
+    """
+
+    draw: Draw
+    name: str
+    module: nn.Module
+    around: tuple[nn.Module, ...]
+    line: str | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from other draws of a run."""
+        return self.name, self.draw.function
+
+    @property
+    def in_words(self) -> str:
+        """The function, and where."""
+        return f"torch.{self.draw.function}{f' ({self.line})' if self.line else ''}"
+
+
+class Watching(Draws):
+    """A run in which everything is noted.
+
+    Args:
+        module: What runs.
+        names: Path of each module in it, by identity.
+        numbers: As of `Draws`.
+
+    Attributes:
+        seen: The draws, in order.
+        calls: Calls of modules, in order of their beginning.
+        largest: Numbers in the largest tensor that was made.
+        early: The first operations that compute.
+    """
+
+    def __init__(
+        self, module: nn.Module, names: Mapping[int, str], numbers: Callable[[int, Draw], Tensor | None]
+    ) -> None:
+        super().__init__(self._noting(numbers))
+        self.seen: list[Seen] = []
+        self.calls: list[ModuleCall] = []
+        self.largest = 1
+        self.early: list[str] = []
+        self._module = module
+        self._names = names
+        self._stack: list[ModuleCall] = []
+        self._counts: Counter[int] = Counter()
+        self._drawn: Counter[str] = Counter()
+        self._makers: dict[int, tuple[Tensor, str, Any, Any]] = {}
+        self._linears: list[Tensor] = []
+        self._weights = {
+            each.untyped_storage().data_ptr() for each in (*module.parameters(), *module.buffers())
+        }
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """While the module runs, in this thread."""
+        thread = threading.get_ident()
+
+        def begin(module: nn.Module, args: Any) -> None:
+            if threading.get_ident() == thread and id(module) in self._names:
+                self._begin(module)
+
+        def end(module: nn.Module, args: Any, outputs: Any) -> None:
+            if threading.get_ident() == thread and id(module) in self._names:
+                self._end(outputs)
+
+        hooks = [register_module_forward_pre_hook(begin), register_module_forward_hook(end)]
+        try:
+            with self:
+                yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _begin(self, module: nn.Module) -> None:
+        self._counts[id(module)] += 1
+        name, call = self._names[id(module)], self._counts[id(module)]
+        if self._stack:
+            self._stack[-1].holds = True
+        self._stack.append(ModuleCall(module, name if call == 1 else f"{name}#{call}"))
+        self.calls.append(self._stack[-1])
+
+    def _end(self, outputs: Any) -> None:
+        call = self._stack.pop()
+        tensor = next(_tensors(outputs), None)
+        if tensor is not None:
+            call.shape = tuple(tensor.shape[1:])
+
+    def _noting(self, numbers: Callable[[int, Draw], Tensor | None]) -> Callable[[int, Draw], Tensor | None]:
+        def noted(number: int, draw: Draw) -> Tensor | None:
+            call = self._stack[-1] if self._stack else ModuleCall(self._module, self._names[id(self._module)])
+            self._drawn[call.name] += 1
+            name, count = call.name, self._drawn[call.name]
+            under_way = frames()
+            self.seen.append(
+                Seen(
+                    draw,
+                    name if count == 1 else f"{name}:{count}",
+                    call.module,
+                    tuple(each.module for each in self._stack) or (self._module,),
+                    innermost_of_a_user(under_way) or innermost_outside("torch", under_way),
+                )
+            )
+            call.draws.append(number)
+            self.largest = max(self.largest, math.prod(draw.shape))
+            return numbers(number, draw)
+
+        return noted
+
+    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+        """Note an operation: what it cost, and what made its output."""
+        name = operation._schema.name.removeprefix("aten::")
+        for tensor in _tensors(outputs):
+            self._makers[id(tensor)] = (tensor, name, args, kwargs)
+            if tensor.layout == torch.strided and tensor.untyped_storage().data_ptr() not in self._weights:
+                self.largest = max(self.largest, tensor.numel())
+        if name in LINEAR:
+            self._linears.append(outputs)
+        if len(self.early) < 4 and name not in _SAME_NUMBERS:
+            self.early.append(name)
+        formula = flop_registry.get(operation._overloadpacket)
+        if formula is not None and self._stack:
+            self._stack[-1].multiply_adds += formula(*args, **kwargs, out_val=outputs) // 2
+
+    def ending(self, output: Tensor) -> tuple[str | None, int | None]:
+        """What made the output, and which of the linear operations was the last before it.
+
+        Returns:
+            `softmax`, another name of an activation, or `linear`, None where that cannot be told; and the
+            place of the last linear operation among all of them, from the first, with nothing but
+            activations after it, or None.
+        """
+        ending, tensor = None, output
+        while True:
+            made = self._makers.get(id(tensor))
+            if made is None or made[0] is not tensor:
+                return ending, None
+            _, name, args, _ = made
+            if name in LINEAR:
+                place = next(at for at, each in enumerate(self._linears) if each is tensor)
+                fits = output.ndim == 2 and tensor.shape == output.shape
+                return ending or "linear", place if fits else None
+            if name in _SAME_NUMBERS:
+                tensor = args[0]
+                continue
+            known = ENDINGS.get(name.removesuffix("_") if name.endswith("_") else name)
+            if ending is None:
+                ending = known or "linear"
+                if known in ("softmax", "log_softmax") and args[1] not in (args[0].ndim - 1, -1):
+                    ending = f"{known} over another axis"
+            if ending not in ACTIVATIONS or known not in ACTIVATIONS:
+                return ending, None
+            tensor = args[0]
+
+
+def _tensors(outputs: Any) -> Iterator[Tensor]:
+    """The tensors in what was returned, as deep as lists and dicts go."""
+    if isinstance(outputs, Tensor):
+        yield outputs
+    elif isinstance(outputs, (list, tuple)):
+        for each in outputs:
+            yield from _tensors(each)
+    elif isinstance(outputs, Mapping):
+        for each in outputs.values():
+            yield from _tensors(each)
