@@ -297,13 +297,8 @@ class _Match:
             given = self._merged(args, other[0])
             named = self._merged(kwargs, other[1])
             outputs = self._outputs(pairs, (given, tuple(named.values())), op in _VIEWS)
-            for argument, item in zip(op._schema.arguments, given, strict=False):
-                if (
-                    isinstance(item, Times)
-                    and str(argument.type) == "number"
-                    and op.overloadpacket != aten.arange
-                ):
-                    raise Unsplittable(f"{op} computes with the number of rows")
+            if _computes_with_rows(op, given):
+                raise Unsplittable(f"{op} computes with the number of rows")
             cost = _multiply_adds(op, args, kwargs, results) / self.one.count
             self._calls.append(Call(op, given, named, outputs, written, None, cost))
 
@@ -413,6 +408,16 @@ def _slots(given: Any) -> list[Slot]:
     if isinstance(given, (list, tuple)):
         return [slot for item in given for slot in _slots(item)]
     return []
+
+
+def _computes_with_rows(op: Any, args: Sequence[Any]) -> bool:
+    """Whether it computes with the number of rows, and not only counts them."""
+    if op.overloadpacket is aten.arange:
+        return False
+    pairs = zip(op._schema.arguments, args, strict=False)
+    return any(
+        isinstance(item, Times) and "int" not in str(argument.type).lower() for argument, item in pairs
+    )
 
 
 def _picks_by_number(op: Any, args: Any) -> bool:
