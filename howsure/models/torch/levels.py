@@ -1,0 +1,133 @@
+"""The level of every value of a run: the number of the last draw that it depends on.
+
+    made     level −1   of constants and the number of rows alone
+    shared   level 0    of the rows: computed once for all passes, the trunk
+    drawn    level l    of draws and no rows: a mask and what is made of it, the same for all rows
+    thinned  level l    of rows and the l-th draw
+
+What is written in place is one value before and another after, as long as nobody reads the old one, or a view
+of it, any more. Where somebody does, all that lies in the same memory gets the level of what is written last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from howsure.models.torch.recorded import Call, Program, Slot, Unsplittable
+
+MADE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Leveled:
+    """A call and where it belongs.
+
+    Attributes:
+        call: The call.
+        level: Number of the last draw that its results depend on, from 1; 0 for none, `MADE` where no rows
+            count either.
+        drawn: Whether its results are the same for all rows although they have a level above 0.
+        op: What is called: where the original would write into a value of a lower level, what returns the
+            result instead.
+        in_place: Whether it writes into its first argument.
+    """
+
+    call: Call
+    level: int
+    drawn: bool
+    op: Any
+    in_place: bool
+
+
+def leveled(program: Program) -> list[Leveled]:
+    """The calls that the output needs, in order, each with its level.
+
+    Raises:
+        Unsplittable: The rows of a value cannot be told apart, or what is kept is written into.
+    """
+    calls = needed(program, program.calls, {program.output})
+    for call in calls:
+        for slot in call.reads:
+            if isinstance(program.values[slot].axis, str):
+                raise Unsplittable(str(program.values[slot].axis))
+        if call.writes is not None and program.values[call.writes].storage in program.kept:
+            raise Unsplittable(f"{call.op} writes into what is kept")
+    raised: dict[int, int] = {}
+    while True:
+        before = dict(raised)
+        found = _attempt(program, calls, raised)
+        if raised == before:
+            return found
+
+
+def _attempt(program: Program, calls: Sequence[Call], raised: dict[int, int]) -> list[Leveled]:
+    """Levels, given the least ones of some memory, to which is added what turns out to be needed."""
+    values = program.values
+    level = dict.fromkeys(program.inputs, 0)
+    drawn = dict.fromkeys(program.inputs, False)
+    last_read = {slot: number for number, call in enumerate(calls) for slot in call.reads}
+    last_read[program.output] = len(calls)
+    of_storage: dict[int, list[Slot]] = {}
+    found = []
+    for number, call in enumerate(calls):
+        reads = call.reads
+        if call.draw is not None:
+            own, same = call.draw + 1, True
+        else:
+            own = max((level[slot] for slot in reads), default=MADE)
+            same = own > 0 and all(drawn[slot] for slot in reads if level[slot] > MADE)
+        outputs = [slot for slot in call.outputs if slot is not None]
+        least = max((raised.get(values[slot].storage, MADE) for slot in outputs), default=MADE)
+        if least > MADE:
+            if call.draw is not None:
+                raise Unsplittable("a draw into a view of what is read later")
+            own, same = max(own, least), False
+        in_place = call.writes is not None and call.draw is None
+        if call.writes is not None:
+            memory = values[call.writes].storage
+            moves = call.draw is not None or (level[call.writes], drawn[call.writes]) != (own, same)
+            older = (slot for slot in of_storage.get(memory, ()) if slot != call.writes)
+            if moves and any(last_read.get(slot, -1) > number for slot in older):
+                raised[memory] = max(own, raised.get(memory, MADE))
+            in_place = in_place and not moves
+        for slot in outputs:
+            level[slot], drawn[slot] = own, same
+            of_storage.setdefault(values[slot].storage, []).append(slot)
+            if slot in last_read and own > MADE and values[slot].axis is None:
+                what = "one mask for all rows" if same else "one value for all rows"
+                raise Unsplittable(f"{call.op} makes {what}")
+        op = call.op if in_place or call.writes is None or call.draw is not None else _returning(call.op)
+        found.append(Leveled(call, own, same, op, in_place))
+    return found
+
+
+def _returning(op: Any) -> Any:
+    """The operation that returns what another writes."""
+    name = op._schema.name.removeprefix("aten::")
+    packet = getattr(torch.ops.aten, name.removesuffix("_"), None)
+    other = getattr(packet, op._overloadname, None) if name.endswith("_") else None
+    if other is None:
+        raise Unsplittable(f"{op} writes in place, and nothing returns the same")
+    return other
+
+
+def needed(program: Program, calls: Sequence[Call], wanted: Iterable[Slot]) -> list[Call]:
+    """The calls among these that some values need, in order."""
+    slots = set(wanted)
+    written = {program.values[call.writes].storage for call in calls if call.writes is not None}
+    memory = {program.values[slot].storage for slot in slots}
+    found = []
+    for call in reversed(calls):
+        writes = call.writes is not None and program.values[call.writes].storage in memory
+        if not writes and not any(slot in slots for slot in call.outputs):
+            continue
+        found.append(call)
+        for slot in call.reads:
+            slots.add(slot)
+            if program.values[slot].storage in written:
+                memory.add(program.values[slot].storage)
+    return found[::-1]

@@ -1,0 +1,450 @@
+"""What a module calls: the operations of one run, written down so that they can be repeated for other rows.
+
+A module runs twice, over n and over m rows, while every ATen operation is noted. Both lists must be the
+same but for sizes: where a whole number of the one is k·n and of the other k·m, it follows the rows
+(`Times(k)`). The axis whose size follows the rows is where the rows of a value lie. Nothing is traced, so
+any Python may run in between. What would not be the same for other rows (a branch on what is in them, a
+number read out of a tensor) is seen by the operations that read it, and refused.
+
+    x (n, 4) ── addmm ── relu ── bernoulli_ ┐            calls   slot ← operation(slots, constants, Times)
+                           └──── mul ───────┴── addmm    values  axis of the rows, shape, storage
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+aten = torch.ops.aten
+
+
+class Unsplittable(Exception):
+    """Why a module must run whole."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of a value among all values of a run."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Times:
+    """A whole number that is so many times the number of rows."""
+
+    each: int
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Where the rows of a value lie: on one axis, as outer × rows × inner.
+
+    Attributes:
+        place: The axis.
+        outer: What is folded into it around the rows.
+        inner: What is folded into it within a row, such as attention heads.
+    """
+
+    place: int
+    outer: int = 1
+    inner: int = 1
+
+    @property
+    def times(self) -> int:
+        """Numbers on the axis for each row."""
+        return self.outer * self.inner
+
+
+@dataclass(frozen=True)
+class Value:
+    """What is known of a value.
+
+    Attributes:
+        axis: Where its rows lie, None where it has none, or words why that cannot be told.
+        shape: Its shape, with 1 row.
+        dtype: Its type of number.
+        device: Where it is.
+        in_order: Whether its numbers lie in memory in the order of its axes.
+        storage: Which memory it lies in; views share one.
+    """
+
+    axis: Axis | str | None
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    in_order: bool
+    storage: int
+
+    @property
+    def size(self) -> int:
+        """Numbers for one row."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One operation.
+
+    Attributes:
+        op: Which.
+        args: With a `Slot` for every value of the run and `Times` for what follows the rows.
+        kwargs: Likewise.
+        outputs: Slots of its results, None for what is no tensor.
+        writes: The value that it writes into, or None.
+        draw: Its number among the draws of the run, or None.
+        multiply_adds: For one row.
+    """
+
+    op: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[Slot | None, ...]
+    writes: Slot | None = None
+    draw: int | None = None
+    multiply_adds: float = 0.0
+
+    @property
+    def reads(self) -> tuple[Slot, ...]:
+        """The values whose numbers it needs."""
+        return tuple(_slots((self.args, tuple(self.kwargs.values()))))
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """One run.
+
+    Attributes:
+        inputs: Slots of the rows.
+        calls: In order.
+        output: Slot of the result.
+        values: Of every slot.
+        kept: Memory of rows and of what outlasts a run, such as weights.
+        draws: How many draws there are.
+    """
+
+    inputs: tuple[Slot, ...]
+    calls: tuple[Call, ...]
+    output: Slot
+    values: dict[Slot, Value]
+    kept: frozenset[int]
+    draws: int
+
+
+def record(
+    run: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], others: Sequence[Tensor]
+) -> Program:
+    """What `run` calls, for any number of rows.
+
+    Args:
+        run: From the inputs, rows on their first axis, to the output. It draws as in training.
+        rows: Of each input some.
+        others: The same with another number of rows, neither a multiple of the other.
+
+    Raises:
+        Unsplittable: It would call something else for other rows.
+    """
+    return _Match(_noted(run, rows), _noted(run, others)).program()
+
+
+# --- noting ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Notes:
+    """A run: what was called, with its tensors, which are kept so that none is taken for another."""
+
+    rows: Sequence[Tensor]
+    calls: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any], Any]]
+    output: Tensor
+
+    @property
+    def count(self) -> int:
+        return len(self.rows[0])
+
+
+def _noted(run: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor]) -> _Notes:
+    noting = _Noting(rows)
+    with torch.no_grad(), _Leaving(noting), noting:
+        output = run(rows)
+    return _Notes(rows, noting.calls, output)
+
+
+class _Noting(TorchDispatchMode):
+    """Notes every operation."""
+
+    def __init__(self, rows: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
+        self.known = set(map(id, rows))
+
+    def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = op(*args, **(kwargs or {}))
+        self.calls.append((op, args, kwargs or {}, result))
+        self.known.update(id(item) for item in _results(result))
+        return result
+
+
+_LEAVING = (
+    torch.Tensor.numpy,
+    torch.Tensor.tolist,
+    torch.Tensor.__array__,
+    torch.Tensor.data_ptr,
+    torch.Tensor.__dlpack__,
+)
+"""By which numbers leave PyTorch unseen."""
+
+
+class _Leaving(TorchFunctionMode):
+    """Refuses to let a value of the run leave PyTorch: what is made of it there is not noted."""
+
+    def __init__(self, noting: _Noting) -> None:
+        super().__init__()
+        self._noting = noting
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _LEAVING and id(args[0]) in self._noting.known:
+            raise Unsplittable(f"{func.__name__} takes a value out of PyTorch")
+        return func(*args, **(kwargs or {}))
+
+
+def _results(result: Any) -> tuple[Any, ...]:
+    return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+
+
+# --- from two runs to one -------------------------------------------------------------------------
+
+_DRAWS = (aten.bernoulli_.float, aten.bernoulli.p)
+
+_VIEWS = (aten.view.default, aten._unsafe_view.default, aten.reshape.default)
+
+_FILLED: dict[Any, float | None] = {
+    aten.empty_like: None,
+    aten.new_empty: None,
+    aten.new_empty_strided: None,
+    aten.empty_strided: None,
+    aten.zeros_like: 0,
+    aten.new_zeros: 0,
+    aten.ones_like: 1,
+    aten.new_ones: 1,
+}
+"""Operations that make a tensor like another, whatever that holds, and with what it is filled."""
+
+_UNFIT_TAGS = (
+    (torch.Tag.data_dependent_output, "reads a number out of a tensor"),
+    (torch.Tag.dynamic_output_shape, "makes as many numbers as the values tell"),
+    (torch.Tag.nondeterministic_seeded, "draws random numbers"),
+)
+
+_UNFIT = (aten.set_, aten.resize_, aten.as_strided, aten.as_strided_)
+
+
+class _Match:
+    """Two runs over different numbers of rows, call by call."""
+
+    def __init__(self, one: _Notes, other: _Notes) -> None:
+        self.one, self.other = one, other
+        self._slots: tuple[dict[int, Slot], dict[int, Slot]] = ({}, {})
+        self._values: dict[Slot, Value] = {}
+        self._calls: list[Call] = []
+        self._draws = 0
+        self._fixed: list[Tensor] = []
+
+    def program(self) -> Program:
+        """What both have in common."""
+        pairs = zip(self.one.rows, self.other.rows, strict=True)
+        inputs = tuple(self._new(a, b, Axis(0)) for a, b in pairs)
+        if len(self.one.calls) != len(self.other.calls):
+            raise Unsplittable("other operations for another number of rows")
+        for one, other in zip(self.one.calls, self.other.calls, strict=True):
+            if one[0] is not other[0]:
+                raise Unsplittable(f"{one[0]} for {self.one.count} rows, {other[0]} for {self.other.count}")
+            self._add(*one, *other[1:])
+        output = self._merged(self.one.output, self.other.output)
+        if not isinstance(output, Slot) or self._values[output].axis != Axis(0):
+            raise Unsplittable("an output without rows on its first axis")
+        kept = frozenset(_storage(tensor) for tensor in (*self._fixed, *self.one.rows))
+        return Program(inputs, tuple(self._calls), output, self._values, kept, self._draws)
+
+    def _add(self, op: Any, args: Any, kwargs: Any, result: Any, *other: Any) -> None:
+        """One call of both runs."""
+        results, pairs = _results(result), list(zip(_results(result), _results(other[2]), strict=True))
+        for tag, what in _UNFIT_TAGS:
+            if tag in op.tags and op not in _DRAWS and not _picks_by_number(op, args):
+                raise Unsplittable(f"{op} {what}")
+        if op.overloadpacket in _UNFIT:
+            raise Unsplittable(f"{op}")
+        written = self._written(op, args)
+        if op in _DRAWS:
+            outputs = self._outputs(pairs, self._merged(args, other[0]))
+            self._calls.append(Call(op, (), {}, outputs, written, self._draws))
+            self._draws += 1
+        elif op.overloadpacket in _FILLED or op.overloadpacket in (aten.full_like, aten.new_full):
+            self._calls.append(self._filling(op, args, self._merged(args, other[0]), pairs))
+        elif op is aten.squeeze.default:  # of the axes that have one number for any number of rows
+            places = [at for at, side in enumerate(args[0].shape) if side == other[0][0].shape[at] == 1]
+            given = (self._merged(args[0], other[0][0]), places)
+            self._calls.append(Call(aten.squeeze.dims, given, {}, self._outputs(pairs, given)))
+        else:
+            given = self._merged(args, other[0])
+            named = self._merged(kwargs, other[1])
+            outputs = self._outputs(pairs, (given, tuple(named.values())), op in _VIEWS)
+            if _computes_with_rows(op, given):
+                raise Unsplittable(f"{op} computes with the number of rows")
+            cost = _multiply_adds(op, args, kwargs, results) / self.one.count
+            self._calls.append(Call(op, given, named, outputs, written, None, cost))
+
+    def _filling(self, op: Any, args: Any, like: Any, pairs: Any) -> Call:
+        """A tensor that is made like another, as one that is made of its shape alone."""
+        one, other = pairs[0]
+        size = self._merged(list(one.shape), list(other.shape))
+        kwargs = {"dtype": one.dtype, "device": one.device}
+        outputs = self._outputs(pairs, like)
+        value = _FILLED[op.overloadpacket] if op.overloadpacket in _FILLED else args[-1]
+        if value is None:
+            return Call(aten.empty.memory_format, (size,), kwargs, outputs)
+        return Call(aten.full.default, (size, value), kwargs, outputs)
+
+    def _written(self, op: Any, args: Any) -> Slot | None:
+        """The value that a call writes into, as it was before."""
+        places = [
+            at
+            for at, argument in enumerate(op._schema.arguments)
+            if argument.alias_info is not None and argument.alias_info.is_write
+        ]
+        if not places:
+            return None
+        if places != [0] or id(args[0]) not in self._slots[0]:
+            raise Unsplittable(f"{op} writes into what is not the run's own")
+        return self._slots[0][id(args[0])]
+
+    def _merged(self, one: Any, other: Any) -> Any:
+        """What both runs gave: slots for their values, `Times` for what follows the rows."""
+        if isinstance(one, Tensor) and isinstance(other, Tensor):
+            slot = self._slots[0].get(id(one))
+            if slot != self._slots[1].get(id(other)):
+                raise Unsplittable("values that are used in another order")
+            if slot is None:
+                if one is not other and not (_alike(one, other) and torch.equal(one, other)):
+                    raise Unsplittable("a tensor that comes from outside and changes")
+                self._fixed.append(one)
+                return one
+            return slot
+        if type(one) is not type(other):
+            raise Unsplittable("arguments of another type")
+        if isinstance(one, (list, tuple)):
+            if len(one) != len(other):
+                raise Unsplittable("arguments of another length")
+            return type(one)(self._merged(a, b) for a, b in zip(one, other, strict=True))
+        if isinstance(one, dict):
+            return {name: self._merged(one[name], other[name]) for name in one}
+        if one == other:
+            return one
+        if isinstance(one, int) and not isinstance(one, bool):
+            each, rest = divmod(one, self.one.count)
+            if not rest and each * self.other.count == other:
+                return Times(each)
+        raise Unsplittable(f"{one} for {self.one.count} rows, {other} for {self.other.count}")
+
+    def _outputs(self, pairs: Any, given: Any, view: bool = False) -> tuple[Slot | None, ...]:
+        """Slots for the results of a call."""
+        slots: list[Slot | None] = []
+        for one, other in pairs:
+            if not isinstance(one, Tensor):
+                slots.append(None)
+                continue
+            slots.append(self._new(one, other, self._axis(one, other, given, view)))
+        return tuple(slots)
+
+    def _new(self, one: Tensor, other: Tensor, axis: Axis | str | None) -> Slot:
+        slot = Slot(len(self._values))
+        shape = list(one.shape)
+        if isinstance(axis, Axis):
+            shape[axis.place] = axis.times
+        self._values[slot] = Value(
+            axis, tuple(shape), one.dtype, one.device, one.is_contiguous(), _storage(one)
+        )
+        self._slots[0][id(one)], self._slots[1][id(other)] = slot, slot
+        return slot
+
+    def _axis(self, one: Tensor, other: Tensor, given: Any, view: bool) -> Axis | str | None:
+        """Where the rows of a result lie, or words why that cannot be told."""
+        if one.dim() != other.dim():
+            return "another number of axes for another number of rows"
+        places = [at for at, (a, b) in enumerate(zip(one.shape, other.shape, strict=True)) if a != b]
+        if not places:
+            return None
+        place = places[0]
+        times, rest = divmod(one.shape[place], self.one.count)
+        if len(places) > 1 or rest or times * self.other.count != other.shape[place]:
+            return f"rows on more than one axis, {tuple(one.shape)}"
+        if times == 1:
+            return Axis(place)
+        axes = [(self._values[slot].axis, self._values[slot].shape) for slot in _slots(given)]
+        known = [(axis, shape) for axis, shape in axes if isinstance(axis, Axis)]
+        if view and known:
+            ((axis, shape),) = known
+            inside = axis.inner * math.prod(shape[axis.place + 1 :])
+            inner, left = divmod(inside, math.prod(one.shape[place + 1 :]))
+            if not left and inner and not times % inner:
+                return Axis(place, times // inner, inner)
+        found = {(axis.outer, axis.inner) for axis, _ in known if axis.times == times}
+        if len(found) == 1:
+            return Axis(place, *found.pop())
+        return f"rows folded into an axis, {tuple(one.shape)}"
+
+
+def _slots(given: Any) -> list[Slot]:
+    if isinstance(given, Slot):
+        return [given]
+    if isinstance(given, (list, tuple)):
+        return [slot for item in given for slot in _slots(item)]
+    return []
+
+
+def _computes_with_rows(op: Any, args: Sequence[Any]) -> bool:
+    """Whether it computes with the number of rows, and not only counts them."""
+    if op.overloadpacket is aten.arange:
+        return False
+    pairs = zip(op._schema.arguments, args, strict=False)
+    return any(
+        isinstance(item, Times) and "int" not in str(argument.type).lower() for argument, item in pairs
+    )
+
+
+def _picks_by_number(op: Any, args: Any) -> bool:
+    """Whether it takes numbers at places that are counted, and not at those where something is true."""
+    if op.overloadpacket not in (aten.index, aten.index_put, aten.index_put_):
+        return False
+    return all(index is None or index.dtype not in (torch.bool, torch.uint8) for index in args[1])
+
+
+def _storage(tensor: Tensor) -> int:
+    if tensor.layout is not torch.strided:
+        raise Unsplittable(f"a tensor of layout {tensor.layout}")
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and one.device == other.device
+
+
+def _multiply_adds(op: Any, args: Any, kwargs: Any, results: Sequence[Any]) -> float:
+    """Of products of matrices, convolutions, attention and recurrent layers; 0 for all others."""
+    packet = op.overloadpacket
+    if packet is aten.mkldnn_rnn_layer:  # time is the first axis; both matrices are applied at every step
+        return float(args[0].shape[0] * args[0].shape[1] * (args[1].numel() + args[2].numel()))
+    if packet is aten._scaled_dot_product_flash_attention_for_cpu:
+        return float(2 * args[0].numel() * args[1].shape[-2])
+    if packet in flop_registry:
+        out = results[0] if len(results) == 1 else tuple(results)
+        return float(flop_registry[packet](*args, **kwargs, out_val=out)) / 2
+    return 0.0

@@ -1,0 +1,255 @@
+"""Running one recorded call for some number of passes over some number of rows.
+
+rows of a value    outer × passes × rows × inner, on one axis
+spread             operations on single numbers: passes that differ in number, and masks that are the same for
+                   all rows, meet by broadcasting
+widened            all others: what has fewer passes is repeated
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from howsure.models.torch.levels import MADE, Leveled
+from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times, Unsplittable
+
+aten = torch.ops.aten
+
+_VIEWS = (aten.view.default, aten._unsafe_view.default)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much runs.
+
+    Attributes:
+        rows: Rows; 1 where values are the same for all.
+        widths: Passes of each level, level 0 first.
+    """
+
+    rows: int
+    widths: tuple[int, ...]
+
+    def batch(self, level: int, *, drawn: bool = False) -> int:
+        """What takes the place of the number of rows at a level."""
+        return self.widths[level] * (1 if drawn else self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A call, and how its inputs meet.
+
+    Attributes:
+        call: The call.
+        op: What is called.
+        level: Its level.
+        drawn: Whether its results are the same for all rows.
+        spread: The levels whose passes meet by broadcasting; None where those of fewer are repeated.
+        ends: Values that nobody reads afterwards.
+    """
+
+    call: Call
+    op: Any
+    level: int
+    drawn: bool
+    spread: tuple[int, ...] | None
+    ends: list[Slot] = field(default_factory=list)
+
+
+class Runner:
+    """Runs the steps of a program.
+
+    Args:
+        program: The program.
+        found: Its calls with their levels.
+    """
+
+    def __init__(self, program: Program, found: Sequence[Leveled]) -> None:
+        self.program = program
+        self.level = dict.fromkeys(program.inputs, 0)
+        self.drawn = dict.fromkeys(program.inputs, False)
+        for one in found:
+            for slot in one.call.outputs:
+                if slot is not None:
+                    self.level[slot], self.drawn[slot] = one.level, one.drawn
+        written = {program.values[one.call.writes].storage for one in found if one.call.writes is not None}
+        self._copied = {
+            one.call
+            for one in found
+            if one.op in _VIEWS
+            and all(
+                program.values[slot].storage not in written for slot in one.call.outputs if slot is not None
+            )
+        }
+
+    def step(self, one: Leveled) -> Step:
+        """A call made ready."""
+        op = aten.reshape.default if one.call in self._copied else one.op
+        return Step(one.call, op, one.level, one.drawn, self._spread(one))
+
+    def run(
+        self,
+        steps: Sequence[Step],
+        values: dict[Slot, Tensor],
+        made: Callable[[Step], Mapping[Slot, Tensor]],
+        sizes: Sizes,
+    ) -> None:
+        """Run steps on `values`, adding the results to it and dropping what ends.
+
+        Args:
+            steps: In order.
+            values: What is known.
+            made: For a step the values of level `MADE` that it reads.
+            sizes: How much runs.
+        """
+        for step in steps:
+            given = _Given(self, step, values, made(step), sizes)
+            results = self.call(step, [given(item) for item in step.call.args], given(step.call.kwargs))
+            for slot, result in zip(step.call.outputs, results, strict=True):
+                if slot is not None:
+                    values[slot] = (
+                        result if step.spread is None else self._together(slot, result, step, sizes)
+                    )
+            for slot in step.ends:
+                values.pop(slot, None)
+
+    def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
+        """The results of a call."""
+        results: Any = step.op(*args, **kwargs)
+        if not isinstance(results, (tuple, list)):
+            results = (results,)
+        if step.op is step.call.op:
+            return list(results)
+        # What writes in place keeps the type of what it writes into.
+        kept = [slot if slot is None else self.program.values[slot].dtype for slot in step.call.outputs]
+        return [
+            result if dtype is None else result.to(dtype) for result, dtype in zip(results, kept, strict=True)
+        ]
+
+    def _together(self, slot: Slot, result: Tensor, step: Step, sizes: Sizes) -> Tensor:
+        """The result of a spread call with its rows on one axis."""
+        axis = self.axis(slot)
+        assert step.spread is not None
+        count, place = axis.times * sizes.batch(step.level), axis.place
+        result = result.reshape(*result.shape[:place], count, *result.shape[place + len(step.spread) + 3 :])
+        # Some operations take the order of what they get for granted.
+        return result.contiguous() if self.program.values[slot].in_order else result
+
+    def axis(self, slot: Slot) -> Axis:
+        """Where the rows of a value lie.
+
+        Raises:
+            Unsplittable: It has none.
+        """
+        value = self.program.values[slot]
+        if not isinstance(value.axis, Axis):
+            raise Unsplittable(f"no rows in a value of shape {value.shape}")
+        return value.axis
+
+    # --- how inputs meet --------------------------------------------------------------------------
+
+    def _spread(self, one: Leveled) -> tuple[int, ...] | None:
+        """The levels that meet in a call by broadcasting, or None."""
+        if one.level <= 0 or one.drawn or one.in_place or torch.Tag.pointwise not in one.op.tags:
+            return None
+        met = {(self.level[slot], self.drawn[slot]) for slot in one.call.reads if self.level[slot] > MADE}
+        if met <= {(one.level, False)} or len(one.call.outputs) != 1:
+            return None
+        (slot,) = one.call.outputs
+        assert slot is not None
+        axis, rank = self.axis(slot), len(self.program.values[slot].shape)
+        for read in one.call.reads:
+            value = self.program.values[read]
+            if isinstance(value.axis, Axis) and value.axis != Axis(
+                axis.place - rank + len(value.shape), axis.outer, axis.inner
+            ):
+                return None
+        return tuple(sorted({level for level, _ in met} - {0} | {one.level}))
+
+    def brought(self, tensor: Tensor, slot: Slot, step: Step, sizes: Sizes) -> Tensor:
+        """A value of the run as a step needs it."""
+        level, drawn = self.level[slot], self.drawn[slot]
+        axis = self.axis(slot)
+        rows = 1 if drawn else sizes.rows
+        if step.spread is not None:
+            widths = _factors(step.spread, level, sizes)
+            return apart(tensor, axis, (axis.outer, *widths, rows, axis.inner))
+        have, want = sizes.widths[level], sizes.widths[step.level]
+        wanted_rows = 1 if step.drawn else sizes.rows
+        if have == want and rows == wanted_rows:
+            return tensor
+        return widened(tensor, axis, have, want, rows, wanted_rows)
+
+    def placed(self, tensor: Tensor, slot: Slot | None, step: Step, sizes: Sizes) -> Tensor:
+        """A constant or made value as a step needs it: in its place beside axes that are apart."""
+        if step.spread is None:
+            return tensor
+        axis = None if slot is None else self.program.values[slot].axis
+        if isinstance(axis, Axis):
+            widths = _factors(step.spread, step.level, sizes)
+            return apart(tensor, axis, (axis.outer, *widths, sizes.rows, axis.inner))
+        (output,) = step.call.outputs
+        assert output is not None
+        rank = len(self.program.values[output].shape)
+        place = self.axis(output).place - rank + tensor.dim()
+        return tensor if place < 0 else apart(tensor, Axis(place), (1,) * (len(step.spread) + 3))
+
+
+class _Given:
+    """From what a call was recorded with to what it gets."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        step: Step,
+        values: Mapping[Slot, Tensor],
+        made: Mapping[Slot, Tensor],
+        sizes: Sizes,
+    ) -> None:
+        self._runner, self._step, self._sizes = runner, step, sizes
+        self._values, self._made = values, made
+        self._batch = sizes.batch(step.level, drawn=step.drawn)
+
+    def __call__(self, item: Any) -> Any:
+        if isinstance(item, Slot):
+            if item in self._made:
+                return self._runner.placed(self._made[item], item, self._step, self._sizes)
+            return self._runner.brought(self._values[item], item, self._step, self._sizes)
+        if isinstance(item, Times):
+            return item.each * self._batch
+        if isinstance(item, (list, tuple)):
+            return [self(each) for each in item]
+        if isinstance(item, dict):
+            return {name: self(each) for name, each in item.items()}
+        if isinstance(item, Tensor):
+            return self._runner.placed(item, None, self._step, self._sizes)
+        return item
+
+
+def _factors(levels: Sequence[int], level: int, sizes: Sizes) -> tuple[int, ...]:
+    """Passes of a level as a product over the levels that meet, 1 where it does not tell any apart."""
+    widths = [1, *(sizes.widths[one] for one in levels)]
+    factors = [after // before for before, after in itertools.pairwise(widths)]
+    return tuple(factor if one <= level else 1 for one, factor in zip(levels, factors, strict=True))
+
+
+def apart(tensor: Tensor, axis: Axis, sides: Sequence[int]) -> Tensor:
+    """A tensor with the axis of its rows as several."""
+    return tensor.reshape(*tensor.shape[: axis.place], *sides, *tensor.shape[axis.place + 1 :])
+
+
+def widened(tensor: Tensor, axis: Axis, have: int, want: int, rows: int, wanted_rows: int) -> Tensor:
+    """A tensor of `have` passes with each repeated, `want` in all, and one for all rows for each of them."""
+    sides = (axis.outer, have, 1, rows, axis.inner)
+    split = apart(tensor, axis, sides)
+    sides = (axis.outer, have, want // have, wanted_rows, axis.inner)
+    shape = (*tensor.shape[: axis.place], *sides, *tensor.shape[axis.place + 1 :])
+    count = math.prod(sides)
+    return split.expand(shape).reshape(*tensor.shape[: axis.place], count, *tensor.shape[axis.place + 1 :])

@@ -1,0 +1,411 @@
+"""Passes that run level by level equal those of the module itself, run for each pass with the same masks."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+
+from howsure import tuning  # noqa: E402
+from howsure.models.torch.graph import Unsplittable, split  # noqa: E402
+from howsure.sampling.tree import rows_per_call  # noqa: E402
+from howsure.sites import DROPOUT, Site  # noqa: E402
+
+ROUNDING = 2e-6
+"""Of outputs near 1 in float32, whose own rounding is 6e-8 for each operation on the way."""
+
+
+class Masks(TorchDispatchMode):
+    """The oracle: one pass of the module itself, whose every `bernoulli_` gets the mask that is its turn."""
+
+    def __init__(self, masks=None):
+        super().__init__()
+        self.masks, self.seen = masks, []
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        if op is not torch.ops.aten.bernoulli_.float:
+            return op(*args, **(kwargs or {}))
+        self.seen.append((tuple(args[0].shape), args[1] if len(args) > 1 else 0.5))
+        if self.masks is None:
+            return op(*args, **(kwargs or {}))
+        return args[0].copy_(self.masks[len(self.seen) - 1].reshape(args[0].shape))
+
+
+@contextlib.contextmanager
+def dropping(module):
+    """Flags of training on for all but norms."""
+    flags = [(each, each.training) for each in module.modules()]
+    for each, _ in flags:
+        each.training = not isinstance(each, nn.modules.batchnorm._NormBase)
+    with torch.no_grad():
+        yield
+    for each, flag in flags:
+        each.training = flag
+
+
+class Case:
+    """A module, what it takes, and where its draws have their rows."""
+
+    def __init__(self, module, *shapes, call=None, words=None):
+        torch.manual_seed(0)
+        self.module = module.eval()
+        self.shapes, self.words = shapes, words
+        self.call = call or (lambda rows: module(*rows))
+        drawn = [self._draws(count) for count in (5, 7)]
+        self.places, self.sites = [], []
+        for number, ((shape, keep), (other, _)) in enumerate(zip(*drawn, strict=True)):
+            place = [at for at, pair in enumerate(zip(shape, other, strict=True)) if len(set(pair)) > 1]
+            at = place[0] if place else 0
+            inner = shape[at] // 5 if place else shape[at]
+            of_row = (*shape[:at], *((inner,) if inner > 1 else ()), *shape[at + 1 :])
+            self.places.append((at, inner))
+            self.sites.append(Site(number, f"draw {number}", DROPOUT, 1 - keep, of_row))
+
+    def _draws(self, count):
+        with dropping(self.module), Masks() as seen:
+            self.call(self.rows(count))
+        return seen.seen
+
+    def rows(self, count, seed=0):
+        random = torch.Generator().manual_seed(seed)
+        if self.words:
+            return [torch.randint(0, self.words, (count, *shape), generator=random) for shape in self.shapes]
+        return [torch.randn((count, *shape), generator=random) for shape in self.shapes]
+
+    def split(self):
+        with dropping(self.module):
+            return split(self.call, self.rows(5), self.rows(7), self.sites)
+
+    def masks(self, widths, seed=0):
+        random = np.random.default_rng(seed)
+        return [
+            random.random((width, *site.shape)) >= site.rate
+            for width, site in zip(widths, self.sites, strict=True)
+        ]
+
+    def whole(self, rows, masks):
+        """(W, n, …) passes one by one."""
+        width, count = len(masks[-1]), len(rows[0])
+        outputs = []
+        for number in range(width):
+            mine = [mask[number * len(mask) // width] for mask in masks]
+            of_rows = []
+            for mask, (at, inner) in zip(mine, self.places, strict=True):
+                one = torch.from_numpy(mask).reshape(
+                    *mask.shape[:at], 1, inner, *mask.shape[at + (inner > 1) :]
+                )
+                of_rows.append(one.expand(*one.shape[:at], count, *one.shape[at + 1 :]))
+            with dropping(self.module), Masks(of_rows):
+                outputs.append(self.call(rows))
+        return torch.stack(outputs)
+
+
+def flat(*layers):
+    return nn.Sequential(*layers)
+
+
+class Residual(nn.Module):
+    """Skip connections, norms, in-place sums, one dropout module called twice, and functional dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.beside, self.norm = nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8)
+        self.drop, self.head = nn.Dropout2d(0.2), nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.first(x)), inplace=True)
+        y = self.drop(self.second(x))
+        y += x
+        y = F.relu_(y)
+        y = self.drop(self.second(y)) + 2 * F.dropout(self.beside(x), 0.1, self.training)
+        return self.head(F.dropout(F.adaptive_avg_pool2d(y, 1).flatten(1), 0.5, self.training))
+
+
+class Branches(nn.Module):
+    """Two branches that drop by themselves, and one that does not, put together."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.three = nn.Linear(6, 4), nn.Linear(6, 4), nn.Linear(6, 4)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x):
+        one = F.dropout(torch.tanh(self.one(x)), 0.3, self.training)
+        two = F.alpha_dropout(self.two(x), 0.2, self.training)
+        return self.head(torch.cat([one, self.three(x), one * two], dim=1)).softmax(1)
+
+
+class Sequence(nn.Module):
+    def __init__(self, layer, classes=3, *, first=True):
+        super().__init__()
+        self.layer, self.first, self.drop = layer, first, nn.Dropout(0.4)
+        self.head = nn.LazyLinear(classes)
+
+    def forward(self, x):
+        found = self.layer(x if self.first else x.transpose(0, 1))
+        found = found[0] if isinstance(found, tuple) else found
+        return self.head(self.drop(found[:, -1] if self.first else found[-1]))
+
+
+class Attention(nn.Module):
+    """Attention whose heads share an axis with the rows where its weights drop."""
+
+    def __init__(self):
+        super().__init__()
+        self.attend, self.head = nn.MultiheadAttention(12, 3, dropout=0.2, batch_first=True), nn.Linear(12, 2)
+
+    def forward(self, x):
+        return self.head(x + self.attend(x, x, x, need_weights=True)[0]).mean(1)
+
+
+class Paths(nn.Module):
+    """Stochastic depth as in timm: whole rows are dropped from a branch."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers, self.head = nn.ModuleList(nn.Linear(6, 6) for _ in range(3)), nn.Linear(6, 3)
+
+    def forward(self, x):
+        for layer in self.layers:
+            y = torch.relu(layer(x))
+            if self.training:
+                y = y * y.new_empty((len(y), *[1] * (y.ndim - 1))).bernoulli_(0.8).div_(0.8)
+            x = x + y
+        return self.head(x)
+
+
+class Words(nn.Module):
+    """The answer is read at the last word: rows are picked by their number."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.layer, self.head = nn.Embedding(20, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, words):
+        x = F.dropout(self.embed(words), 0.1, self.training)
+        x = F.dropout(torch.relu(self.layer(x)), 0.3, self.training)
+        last = (words != 0).int().sum(1).clamp(max=words.shape[1] - 1)
+        return {"logits": self.head(x)[torch.arange(len(words)), last], "words": words}
+
+
+class Filled(nn.Module):
+    """A buffer made anew for the rows and written into step by step."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell, self.head = nn.GRUCell(4, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        states = torch.zeros(len(x), x.shape[1], 6)
+        state = states[:, 0]
+        for step in range(x.shape[1]):
+            state = F.dropout(self.cell(x[:, step], state), 0.25, self.training)
+            states[:, step] = state
+        return self.head(states.mean(1))
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.image, self.number = nn.Conv2d(1, 4, 3), nn.Linear(5, 4)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, image, number):
+        image = F.max_pool2d(F.dropout2d(self.image(image), 0.3, self.training), 2).mean((2, 3))
+        return self.head(F.dropout(torch.cat([image, self.number(number)], 1), 0.5, self.training))
+
+
+def question():
+    return flat(
+        *(nn.Conv2d(1, 8, 5), nn.ReLU(), nn.Dropout(0.2), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Dropout(0.2), nn.Flatten(), nn.Linear(72, 16), nn.ReLU(), nn.Dropout(0.25), nn.Linear(16, 4)),
+    )
+
+
+def recurrent(kind, **settings):
+    module = Sequence(kind(5, 6, 2, dropout=0.3, **settings), first=settings.get("batch_first", False))
+    module(torch.zeros(2, 3, 5))
+    return module
+
+
+CASES = {
+    "cnn": lambda: Case(question(), (1, 12, 12)),
+    "cnn, channels last": lambda: Case(question().to(memory_format=torch.channels_last), (1, 12, 12)),
+    "in place": lambda: Case(
+        flat(nn.Linear(6, 8), nn.ReLU(True), nn.Dropout(0.3, True), nn.Linear(8, 9), nn.Dropout(0.5, True)),
+        (6,),
+    ),
+    "norms": lambda: Case(
+        flat(nn.Dropout(0.1), nn.Linear(6, 8), nn.BatchNorm1d(8), nn.AlphaDropout(0.2), nn.LayerNorm(8)), (6,)
+    ),
+    "residual": lambda: Case(Residual(), (3, 8, 8)),
+    "branches": lambda: Case(Branches(), (6,)),
+    "attention": lambda: Case(Attention(), (4, 12)),
+    "encoder": lambda: Case(Sequence(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)), (4, 8)),
+    "encoder, time first": lambda: Case(Sequence(nn.TransformerEncoderLayer(8, 2, 16), first=False), (4, 8)),
+    "lstm": lambda: Case(recurrent(nn.LSTM, batch_first=True), (4, 5)),
+    "gru, time first": lambda: Case(recurrent(nn.GRU, bidirectional=True), (4, 5)),
+    "paths": lambda: Case(Paths(), (6,)),
+    "words": lambda: _words(),
+    "filled": lambda: Case(Filled(), (3, 4)),
+    "two inputs": lambda: Case(Two(), (1, 8, 8), (5,)),
+}
+
+
+def _words():
+    module = Words()
+    return Case(module, (6,), call=lambda rows: module(*rows)["logits"], words=20)
+
+
+WIDTHS = (2, 2, 6, 6, 12)
+"""Passes at each level, from the first draw on; the last goes on."""
+
+
+def widths_of(case):
+    return [WIDTHS[min(at, len(WIDTHS) - 1)] for at in range(len(case.sites))]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_passes_equal_those_of_the_whole_module(name):
+    case = CASES[name]()
+    ready = case.split()
+    for count, widths in ((3, widths_of(case)), (1, [4] * len(case.sites))):
+        rows, masks = case.rows(count, seed=1), case.masks(widths, seed=count)
+        expected = case.whole(rows, masks)
+        assert expected.std(0).max() > 1e-3  # the masks do something
+        torch.testing.assert_close(
+            ready.thin(masks)(ready.trunk(rows)), expected, rtol=ROUNDING, atol=ROUNDING
+        )
+
+
+@pytest.mark.parametrize("name", ["cnn", "attention", "gru, time first", "two inputs"])
+def test_a_trunk_gives_the_rows_that_are_asked_for(name):
+    case = CASES[name]()
+    ready, rows, masks = case.split(), case.rows(6, seed=2), case.masks(widths_of(case))
+    passes, trunk = ready.thin(masks), ready.trunk(rows)
+    for positions in ([1, 2, 3], [5, 0, 0, 4]):
+        taken = trunk.take(np.array(positions))
+        assert len(taken) == len(positions)
+        torch.testing.assert_close(passes(taken), passes(trunk)[:, positions], rtol=ROUNDING, atol=ROUNDING)
+    parts = [trunk.take(np.array(positions)) for positions in ([0, 1], [2], [3, 4, 5])]
+    joined = parts[0].join(parts[1:])
+    torch.testing.assert_close(passes(joined), passes(trunk), rtol=ROUNDING, atol=ROUNDING)
+
+
+def test_weights_are_read_when_passes_run():
+    case = Case(flat(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 3)), (4,))
+    ready, rows, masks = case.split(), case.rows(3), case.masks([4])
+    before = case.whole(rows, masks)
+    with torch.no_grad():
+        case.module[2].weight.mul_(2)
+    after = case.whole(rows, masks)
+    assert (after - before).abs().max() > 0.01
+    torch.testing.assert_close(ready.thin(masks)(ready.trunk(rows)), after, rtol=ROUNDING, atol=ROUNDING)
+
+
+def test_levels_are_in_order_and_cost_what_multiply_adds_say():
+    module = flat(
+        *(
+            nn.Conv2d(1, 3, 3),
+            nn.Dropout(0.2),
+            nn.Flatten(),
+            nn.Linear(12, 5),
+            nn.Dropout(0.3),
+            nn.Linear(5, 2),
+        ),
+    )
+    case = Case(module, (1, 4, 4))
+    levels = case.split().levels
+    assert [level.sites for level in levels] == [(), *((site,) for site in case.sites)]
+    each = tuning.ELEMENTWISE
+    # Convolution; product with the mask, 12 × 5; product with the mask, 5 × 2.
+    costs = np.array([12 * 9 + 12 * each, 12 * each + 60 + 5 * each, 5 * each + 10 + 2 * each])
+    np.testing.assert_allclose([level.cost for level in levels], costs / costs.sum())
+    assert [level.size for level in levels] == [16, 12, 5]
+
+
+class Largest(TorchDispatchMode):
+    """Notes the numbers in the largest tensor that is made."""
+
+    most = 0
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        made = op(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, (tuple, list)) else (made,):
+            if isinstance(tensor, torch.Tensor):
+                self.most = max(self.most, tensor.numel())
+        return made
+
+
+@pytest.mark.parametrize("name", ["cnn", "residual", "encoder", "paths"])
+def test_no_tensor_is_larger_than_the_limit(name, monkeypatch):
+    monkeypatch.setattr(tuning, "TORCH_FOLD", 1 << 15)
+    case = CASES[name]()
+    ready, widths = case.split(), widths_of(case)
+    together = rows_per_call(ready, widths)
+    trunk, passes = ready.trunk(case.rows(together)), ready.thin(case.masks(widths))
+    with Largest() as seen:
+        passes(trunk)
+    assert ready.limits.fold / 4 < seen.most <= ready.limits.fold
+
+
+class Unfit(nn.Module):
+    """A linear layer, dropout, and something that cannot be repeated for other rows."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.layer, self.what = nn.Linear(6, 6), what
+
+    def forward(self, x):
+        return self.what(F.dropout(self.layer(x), 0.5, self.training))
+
+
+def _on_data(x):
+    return x + 1 if x.sum() > 0 else x - 1
+
+
+UNFIT = {
+    "a branch on data": (_on_data, "reads a number out of a tensor"),
+    "a number read": (lambda x: x * x.max().item(), "reads a number out of a tensor"),
+    "out to numpy": (lambda x: x * float(np.mean(x.numpy())), "takes a value out of PyTorch"),
+    "what is true": (lambda x: x[x.sum(1) > -1e9], "as many numbers as the values tell"),
+    "how many rows": (lambda x: x / len(x), "computes with the number of rows"),
+    "one value for all rows": (lambda x: x - x.mean(0), "one value for all rows"),
+    "other draws": (lambda x: x + torch.rand(6), "draws random numbers"),
+    "a loop over rows": (lambda x: torch.stack([row * 2 for row in x]), "another number of rows"),
+    "pairs of rows": (lambda x: (x @ x.T) @ x, "rows on more than one axis"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_cannot_be_split_is_left_whole(name):
+    what, why = UNFIT[name]
+    case = Case(Unfit(what), (6,))
+    with pytest.raises(Unsplittable, match=why):
+        case.split()
+
+
+def test_one_mask_for_all_rows_is_left_whole():
+    class Thin(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(6, 3)
+
+        def forward(self, x):
+            return F.linear(x, F.dropout(self.layer.weight, 0.5, self.training))
+
+    case = Case(Thin(), (6,))
+    with pytest.raises(Unsplittable, match="one mask for all rows"):
+        case.split()
+
+
+def test_draws_that_were_not_found_are_an_error():
+    case = CASES["in place"]()
+    case.sites = case.sites[:1]
+    with pytest.raises(Unsplittable, match="2 draws where 1 were found"):
+        case.split()
