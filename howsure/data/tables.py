@@ -129,15 +129,15 @@ def _open_parquet(source: Path) -> _Table:
     )
 
 
-def _open_csv(source: Path, texts: Sequence[str] = ()) -> _Table:
-    """A csv file; columns of these names are text whatever they hold."""
+def _open_csv(source: Path, texts: Sequence[str] = (), *, header: bool = False) -> _Table:
+    """A csv file; columns of these names are text whatever they hold; `header` says that names come first."""
     import pyarrow as pa
     import pyarrow.csv
 
     first = next((cells for _, cells in read_lines(source) if cells), None)
     if first is None:
         raise InputError(f"'{source}' is empty", expected="lines of numbers separated by commas")
-    has_header = bool(texts) or _check_first_line(source, first)
+    has_header = header or bool(texts) or _check_first_line(source, first)
     if len(first) == 1:
         _check_no_gap(source)
     names = first if has_header else [str(number + 1) for number in range(len(first))]
