@@ -147,7 +147,7 @@ def test_labels_that_are_no_names_are_answered_with_the_nearest(model_file, flow
     flowers.write_text(flowers.read_text(encoding="utf-8").replace("daisy", "dasiy"), encoding="utf-8")
     done = assess(model_file, flowers, tmp_path / "o.parquet", *CHOSEN)
     assert done.exit_code == 2
-    assert "Did you mean 'daisy'?" in done.stderr
+    assert "nearest is 'daisy'" in done.stderr
 
 
 def test_what_is_done_is_kept_whatever_the_form(model_file, flowers, tmp_path, monkeypatch):
