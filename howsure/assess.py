@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.arguments import check_choice, check_progress, check_type, check_whole
-from howsure.data.rows import row_kind
+from howsure.data.ids import ID
+from howsure.data.rows import Rows, row_kind
+from howsure.errors import InputError
 from howsure.methods.choices import default_method
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.misplaced import belongs_to_the_method
+from howsure.models.adapt import rows_for
 from howsure.models.protocol import FLOAT32
 from howsure.outcomes.outcome import Told
 from howsure.prepare import check_method, prepare
@@ -53,7 +56,10 @@ def assess(
         model: A trained Keras 3 model, a fitted classifier with `predict_proba` as scikit-learn's have it, or
             one behind `howsure.models.protocol`. It ends in a distribution over K classes (softmax, one
             sigmoid, or logits), or in a yes or no for each of K labels.
-        x: (N, …) rows as the model takes them; a list or dict of arrays for several inputs.
+        x: (N, …) rows as the model takes them, in an array, tensor or series; a list or dict of arrays for
+            several inputs; a data frame; a file or a folder of images; or batches, from a DataLoader, a
+            `tf.data.Dataset`, a `PyDataset` or an iterator. Labels and ids that come with the rows become
+            `truth` and `ids` of the result.
         method: What produces the passes: `MCDropout()`, which None stands for and which draws as many as
             the rows need; `Softmax()`, the plain prediction; `Ensemble([…])`, `Augmentation([…])`, or what
             `LastLayerLaplace.fit` made. Of a classifier, None stands for `Members()` where it averages
@@ -65,7 +71,7 @@ def assess(
         class_names: K names in the order of the outputs; None takes those that the model has, as a classifier
             does in `classes_`, or '0' … 'K−1'.
         thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
-        progress: Called with (rows done, rows in all).
+        progress: Called with (rows done, rows in all); while batches are gathered, with (0, rows so far).
 
     Returns:
         A `Certainty` of N rows, or a `MultilabelCertainty` where a row has several labels.
@@ -129,10 +135,42 @@ def stream(
         99.6 ± 0.9 % '4', between networks 92 to > 99.9 %: sure.
     """
     check_progress(progress)
-    chosen: Method = default_method(model, x) if method is None else method
+    given = rows_for(model, x, progress)
+    chosen: Method = default_method(model, given) if method is None else method
     check_method(chosen)
-    job = prepare(model, x, chosen, seed, batch_size, outputs, class_names, thresholds)
-    return _blocks(job, chosen, chosen.begin(job), progress)
+    names = given.class_names if class_names is None else class_names
+    job = prepare(model, given, chosen, seed, batch_size, outputs, names, thresholds)
+    truth = _truth_of(given, job, came_along=given is not x)
+    blocks = _blocks(job, chosen, chosen.begin(job), progress)
+    return (_with_what_came(block, given, truth) for block in blocks)
+
+
+def _truth_of(given: Rows, job: Job, *, came_along: bool) -> Any:
+    """The labels of the rows, checked before work begins, or None."""
+    truth = given.truth(getattr(job.outcome, "class_names", None))
+    if truth is not None:
+        try:
+            job.outcome.check_truth(truth, job.total)
+        except InputError as error:
+            if not came_along:
+                raise
+            mend = "To assess the rows without labels, give them alone"
+            raise InputError(
+                f"The labels that came with the rows: {error.what[0].lower()}{error.what[1:]}",
+                expected=error.expected,
+                received=error.received,
+                mend=mend if error.mend is None else f"{error.mend.rstrip('.')}. {mend}",
+            ) from error
+    return truth
+
+
+def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:
+    """A block of results with the ids and labels of its rows."""
+    if given.ids is not None and hasattr(block, "ids"):
+        block = block.with_ids(given.ids[block.row], given.id_name if block.can_call(given.id_name) else ID)
+    if truth is not None and hasattr(block, "with_truth"):
+        block = block.with_truth(truth[block.row])
+    return block
 
 
 def _blocks(
@@ -172,7 +210,7 @@ def plan(
 
     Args:
         model: A trained Keras 3 model, as `assess` takes it.
-        x: (N, …) rows like those to come; some 500 suffice, and their order does not matter.
+        x: (N, …) rows like those to come, as for `assess`; some 500 suffice, and their order does not matter.
         method: How passes will be drawn.
         seed: Seed of the pilot's masks, ≥ 0.
         batch_size: Rows that run together.

@@ -11,7 +11,7 @@ from howsure.data.made_up import ANY_SIZE, made_up_rows
 from howsure.data.rows import listed
 from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError
-from howsure.models.adapt import adapt, input_specs, is_classifier
+from howsure.models.adapt import adapt, input_specs, is_classifier, rows_for
 from howsure.models.protocol import LayerInfo, MemberModel, Model, PassModel
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, sites_of
@@ -105,7 +105,7 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
 
     Args:
         model: A built model, as `assess` takes it.
-        x: Rows as the model takes them; only their shape counts. Needed only where the model does not say
+        x: Rows as for `assess`; only their shape counts. Needed only where the model does not say
             what it takes; where it takes any size, costs are for that of these rows.
         gaussian_noise: Whether `GaussianNoise` layers are to be random.
         plan: What `howsure.plan` made for this model, to be told in words.
@@ -121,7 +121,7 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
         with warnings.catch_warnings(action="ignore" if is_classifier(model) else None):  # of made-up rows
             looked_at, any_size = _with_made_up_rows(model, gaussian_noise)
     else:
-        looked_at, any_size = _looked_at(model, x, gaussian_noise), None
+        looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), gaussian_noise), None
     adapted, difference = looked_at
     info = adapted.info
     random = isinstance(adapted, PassModel) and bool(sites_of(adapted))

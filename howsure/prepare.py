@@ -9,7 +9,7 @@ from howsure.arguments import check_type, check_whole
 from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
-from howsure.models.adapt import adapt, capable, check_prediction, warn_of_raw_images
+from howsure.models.adapt import adapt, capable, check_prediction, rows_for, warn_of_raw_images
 from howsure.models.protocol import PassModel
 from howsure.outcomes import outcome_of
 from howsure.outcomes.raw import Raw
@@ -61,7 +61,8 @@ def prepare(
     if thresholds is not None:
         check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
     needs = method.needs
-    adapted, rows = adapt(model, x, gaussian_noise=needs.gaussian_noise)
+    given = rows_for(model, x)
+    adapted, rows = adapt(model, given, gaussian_noise=needs.gaussian_noise)
     ready = capable(adapted, needs.model, type(method).__name__)
     if isinstance(ready, PassModel) and needs.model is PassModel:
         check_random(ready)
@@ -72,8 +73,8 @@ def prepare(
     outcome = Raw(ready.info.output_shape) if raw else outcome_of(ready.info, outputs, names, limits)
 
     def again(method: Method, *, model: Any = model, change: Callable[[Any], Any] | None = None) -> Job:
-        given = x if change is None else change(x)
-        return prepare(model, given, method, seed, batch_size, outputs, names, thresholds, first=job)
+        changed = given.x if change is None else change(given.x)
+        return prepare(model, changed, method, seed, batch_size, outputs, names, thresholds, first=job)
 
     job = Job(
         ready, cast_rows(rows, ready.info.inputs), len(rows[0]), outcome, int(seed), int(batch_size), again

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -122,33 +122,26 @@ def summary(certainty: Certainty | MultilabelCertainty) -> str:
     return f"{text}{settled_in_words(certainty)} {doubt_in_words(certainty)}".rstrip()
 
 
-def undecided_table(
-    certainty: Certainty | MultilabelCertainty, count: int, names: Sequence[str] | None = None
-) -> Table:
-    """The most undecided rows: number, file, sentence with its reason, and the truth where it is known.
+def undecided_table(certainty: Certainty | MultilabelCertainty, count: int) -> Table:
+    """The most undecided rows: number, id, sentence with its reason, and the truth, where these are known.
 
     Of several labels per row it has one line for each of the most undecided answers.
 
     Args:
         certainty: What is shown.
         count: How many rows, or answers, at the most.
-        names: N file names, where the rows came from files.
     """
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("row", justify="right", no_wrap=True)
     if certainty.ids is not None:
         table.add_column(Text(printable(certainty.id_name)), overflow="fold", max_width=24)
-    if names is not None:
-        table.add_column("file", overflow="fold", max_width=24)
     table.add_column("what the model says", overflow="fold")
     if certainty.truth is not None:
         table.add_column("truth", overflow="fold")
-    for position, row, sentence, truth in _most_undecided(certainty, count):
+    for row, sentence, truth in _most_undecided(certainty, count):
         cells = [f"{row.row}", sentence]
         if row.id is not None:
             cells.insert(1, f"{row.id}")
-        if names is not None:
-            cells.insert(-1, names[position])
         if row.truth is not None:
             cells.append(truth)
         table.add_row(*(Text(printable(cell)) for cell in cells))
@@ -157,17 +150,17 @@ def undecided_table(
 
 def _most_undecided(
     certainty: Certainty | MultilabelCertainty, count: int
-) -> Iterator[tuple[int, Row | MultilabelRow, str, str]]:
-    """Position, row, sentence and name of the truth of each, the most undecided first."""
+) -> Iterator[tuple[Row | MultilabelRow, str, str]]:
+    """Row, sentence and name of the truth of each, the most undecided first."""
     if isinstance(certainty, Certainty):
         for position in certainty.most_undecided(count).tolist():
             row = certainty[position]
-            yield position, row, str(row), truth_name(certainty, row)
+            yield row, str(row), truth_name(certainty, row)
         return
     for position, k in zip(*(each.tolist() for each in certainty.most_undecided(count)), strict=True):
         several = certainty[position]
         truth = "unknown" if several.truth is None else "yes" if several.truth[k] else "no"
-        yield position, several, sentence_of_label(several, k), truth
+        yield several, sentence_of_label(several, k), truth
 
 
 def comparison_table(comparison: Comparison) -> Table:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 UNIT = "\u00a0%"  # a no-break space, so that a number and its sign stay on one line
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What makes a spreadsheet take a cell for a formula."""
 
 _NOT_PRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 """Categories of Unicode: controls, halves of surrogate pairs, separators of lines and of paragraphs."""
@@ -43,6 +47,11 @@ def upper(text: str) -> str:
 def listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def no_formula(cell: Any) -> Any:
+    """A text that a spreadsheet would run as a formula with a `'` before it, as OWASP advises for csv."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def is_printable(text: str) -> bool:

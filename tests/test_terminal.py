@@ -67,8 +67,9 @@ def test_the_table_shows_the_most_undecided_first(page):
 
 
 def test_the_table_names_the_files_and_leaves_brackets_alone(page):
-    certainty = made(SEVEN[:1], class_names=("[red]", "[/]"))
-    page.print(terminal.undecided_table(certainty, 10, ["[bold]1.png"]))
+    certainty = made(SEVEN[:1], class_names=("[red]", "[/]")).with_ids(["[bold]1.png"], "file")
+    page.print(terminal.undecided_table(certainty, 10))
+    assert page.file.getvalue().split()[:2] == ["row", "file"]
     assert "[bold]1.png" in page.file.getvalue()
     assert "'[red]'" in page.file.getvalue()
 
@@ -98,7 +99,8 @@ def test_the_summary_of_several_labels_counts_answers(weather):
 
 
 def test_the_table_of_several_labels_shows_the_most_undecided_answers(page, weather):
-    page.print(terminal.undecided_table(weather.with_truth([[1, 1, 1], [0, 1, 1]]), 2, ["a.png", "b.png"]))
+    known = weather.with_truth([[1, 1, 1], [0, 1, 1]]).with_ids(["a.png", "b.png"], "file")
+    page.print(terminal.undecided_table(known, 2))
     lines = page.file.getvalue().splitlines()
     assert lines[2].split()[:5] == ["4", "a.png", "'wind':", "52.0", "±"]
     assert lines[2].split()[-1] == "yes"

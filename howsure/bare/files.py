@@ -13,9 +13,10 @@ import numpy as np
 from howsure.arguments import check_path
 from howsure.bare.given import CLASSES, LABELS, read_given
 from howsure.bare.results import of_given
-from howsure.data import tables
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array, quoted
+from howsure.data.table_files import open_columns
+from howsure.data.tables import ANY_VECTOR, Roles, Table, as_found, formed, ids_of, is_numeric
 from howsure.errors import FileError, InputError, warn
 from howsure.results.certainty import Certainty
 from howsure.results.columns import is_saved
@@ -37,19 +38,18 @@ class Columns:
     Attributes:
         class_names: Names of the classes, or labels: those of the columns that hold them, or of the columns
             in their order; None where all columns that are left are classes.
-        label: Name of the column of true classes; None for `y` or `truth`, where there is one.
-        id: Name of the column of what each row is called; None for `id`, where there is one.
-        drop: Names of columns to leave out.
+        roles: Which columns hold labels and ids, and which are left out.
         several: Whether each column is the probability of a label of its own.
-        needed: Whether a column that is named has to be there.
     """
 
     class_names: tuple[str, ...] | None = None
-    label: str | None = None
-    id: str | None = None
-    drop: tuple[str, ...] = ()
+    roles: Roles = Roles()  # noqa: RUF009 (frozen, so it may be shared)
     several: bool = False
-    needed: bool = True
+
+    @property
+    def alike(self) -> Columns:
+        """The same for a further table, where a column may be missing."""
+        return replace(self, roles=replace(self.roles, needed=False))
 
 
 def read_result(path: str | os.PathLike[str], columns: Columns | None = None) -> Result:
@@ -87,13 +87,23 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     each = LABELS if given.several else CLASSES
     if suffix == ".npy":
         return _made(source, np.asarray(open_npy(source)), given, each)
-    table, header = _opened(source)
-    labels, ids, id_name, names = _roles(table, source, given)
-    chosen, called = _classes(names, given, source)
+    table, header = open_columns(source)
+    found = _roles(table, source, given)
+    chosen, called = _classes(found.classes, given, source)
     if not header and given.class_names is None:
         called = None
     values = _numbers(table, chosen, source)
-    return _made(source, values, given, each, called, (ids, id_name), labels)
+    return _made(source, values, given, each, called, found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Names of the columns of classes, and what other columns hold."""
+
+    classes: list[str]
+    labels: Array | None = None
+    ids: Any = None
+    id_name: str | None = None
 
 
 def _made(
@@ -102,16 +112,17 @@ def _made(
     columns: Columns,
     each: str,
     called: Sequence[str] | None = None,
-    ids: tuple[Any, str | None] | None = None,
-    labels: Array | None = None,
+    beside: _Found | None = None,
 ) -> Result:
     names = columns.class_names if called is None else tuple(called)
     try:
         given = read_given(values, names, each, "The probabilities")
-        if ids is not None:
-            given = replace(given, ids=ids[0], id_name=ids[1])
+        if beside is not None:
+            given = replace(given, ids=beside.ids, id_name=beside.id_name)
         found: Result = of_given(given, each, source.name)
-        return found if labels is None else found.with_truth(labels)
+        if beside is None or beside.labels is None:
+            return found
+        return found.with_truth(beside.labels)
     except InputError as error:
         raise InputError(
             f"'{source}': {error.what[0].lower()}{error.what[1:]}",
@@ -122,62 +133,51 @@ def _made(
 
 
 def _check_nothing_asked(source: Path, columns: Columns) -> None:
-    asked = [
-        name
-        for name, value in (
-            ("class names", columns.class_names),
-            ("a column of labels", columns.label),
-            ("a column of ids", columns.id),
-            ("columns to leave out", columns.drop),
-        )
-        if value
-    ]
-    if asked and columns.needed:
+    roles = columns.roles
+    asked = {
+        "class names": columns.class_names,
+        "a column of labels": roles.label,
+        "a column of ids": roles.id,
+        "columns to leave out": roles.drop,
+    }
+    given = [name for name, value in asked.items() if value]
+    if given and roles.needed:
         raise InputError(
             f"'{source}' is a saved result, which says itself what its columns are",
             expected="labels in a file of their own, if any",
-            received=" and ".join(asked),
+            received=" and ".join(given),
         )
 
 
-def _roles(
-    table: Any, source: Path, columns: Columns
-) -> tuple[Array | None, Array | None, str | None, list[str]]:
-    """Labels, ids and their name, and the names of all other columns."""
+def _roles(table: Table, source: Path, columns: Columns) -> _Found:
+    """What each column is for; classes are those that are left."""
     names = list(table.names)
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise InputError(f"'{source}' has two columns '{twice[0]}'", expected="distinct names")
-    for name in (columns.label, columns.id, *columns.drop):
-        if columns.needed and name is not None and name not in names:
-            raise InputError(
-                f"'{source}' has no column '{name}'", expected="the name of a column", received=quoted(names)
-            )
-    left = [name for name in names if name not in columns.drop]
-    exported = [name for name in left if name.startswith(_EXPORTED)]
-    label = columns.label if columns.label in left else None
-    if label is None:
-        wanted = columns.class_names or ()
-        label = next((name for name in ("y", "truth") if name in left and name not in wanted), None)
-    identity = columns.id if columns.id in left else None
-    if identity is None and "id" in left and "id" not in (columns.class_names or ()):
-        identity = "id"
-    if identity is None and names and names[0] == "" and not exported:
-        identity = ""
-    if label is not None and label == identity:
-        raise InputError(f"Column '{label}' of '{source}' has two roles", expected="labels or ids")
-    labels = None if label is None else tables._as_found(table, names.index(label))
-    ids = None if identity is None else tables._as_found(table, names.index(identity))
-    if identity == "" and ids is not None and np.array_equal(ids, np.arange(len(ids))):
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"'{source}' has two columns '{twice}'", expected="distinct names")
+    exported = [name for name in names if name.startswith(_EXPORTED)]
+    roles = columns.roles
+    if exported and roles.label is None and "truth" in names:
+        roles = replace(roles, label="truth")
+    label, identity, left = roles.of(table, None)
+    if identity is None and names[:1] == [""]:
+        identity, left = 0, [place for place in left if place]
+    wanted = columns.class_names or ()
+    kept = [place for place in (label, identity) if place is not None and names[place] in wanted]
+    label, identity = (None if place in kept else place for place in (label, identity))
+    labels = None if label is None else as_found(table, label)
+    ids = None if identity is None else ids_of(table, identity)
+    nameless = identity is not None and not names[identity]
+    if nameless and ids is not None and np.array_equal(ids, np.arange(table.rows)):
         ids = None
-    rest = [name for name in left if name not in (label, identity)]
-    if exported:
-        warn(
-            f"'{source.name}' is a table that howsure wrote as csv. Its probabilities, ids and truth are "
-            "read; errors, passes and settings are only in the .parquet form."
-        )
-        rest = exported
-    return labels, ids, identity or None, rest
+    id_name = None if ids is None or identity is None else names[identity] or None
+    if not exported:
+        return _Found([names[place] for place in sorted([*left, *kept])], labels, ids, id_name)
+    warn(
+        f"'{source.name}' is a table that howsure wrote as csv. Its probabilities, ids and truth are "
+        "read; errors, passes and settings are only in the .parquet form."
+    )
+    return _Found(exported, labels, ids, id_name)
 
 
 def _classes(names: list[str], columns: Columns, source: Path) -> tuple[list[str], list[str] | None]:
@@ -212,30 +212,10 @@ def _classes(names: list[str], columns: Columns, source: Path) -> tuple[list[str
     return names, list(wanted)
 
 
-# --- columns ------------------------------------------------------------------------------------------
-
-
-def _opened(source: Path) -> tuple[Any, bool]:
-    """The columns of a csv or Parquet file, and whether they have names."""
-    if source.suffix.lower() != ".csv":
-        return tables._open_parquet(source), True
-    first = next((cells for _, cells in tables.read_lines(source) if cells), [])
-    counts = _counts_classes([cell.strip() for cell in first])
-    header = counts or (bool(first) and tables._check_first_line(source, first))
-    return tables._open_csv(source, header=header), header
-
-
-def _counts_classes(first: list[str]) -> bool:
-    """Whether a first line can be nothing but class numbers: 0, 1, 2, …, perhaps after a nameless index."""
-    filled = [cell for cell in first if cell]
-    counting = filled == [str(number) for number in range(len(filled))]
-    return counting and len(filled) > 1 and (len(filled) > 2 or first[0] == "")
-
-
-def _numbers(table: Any, names: list[str], source: Path) -> Array:
+def _numbers(table: Table, names: list[str], source: Path) -> Array:
     """(N, K) from these columns, or an `InputError` that names those that hold something else."""
     columns = [table.columns[table.names.index(name)] for name in names]
-    wrong = [name for name, each in zip(names, columns, strict=True) if not tables._is_numeric(each.type)]
+    wrong = [name for name, each in zip(names, columns, strict=True) if not is_numeric(each.type)]
     if wrong or not names:
         raise InputError(
             f"'{source}' has columns without numbers: {quoted(wrong)}"
@@ -248,4 +228,4 @@ def _numbers(table: Any, names: list[str], source: Path) -> Array:
             if wrong
             else None,
         )
-    return np.concatenate([tables._numbers(table, table.names.index(name)) for name in names], axis=1)
+    return formed(table, [table.names.index(name) for name in names], ANY_VECTOR)

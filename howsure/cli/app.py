@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,14 +22,17 @@ from rich.console import Console
 
 import howsure
 from howsure.cli import tables
+from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
 from howsure.cli.compared import check_unused, compared_tables, is_table, say_comparison
 from howsure.cli.divide import check_divisor, divided
 from howsure.cli.options import Quiet, consoles, say_version
+from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_folder, check_output
 from howsure.cli.stopping import Interruptions, Unbreakable, kept, open_the_closed
 from howsure.compare.run import default_methods
 from howsure.data.files import read_class_names, read_labels, read_rows
 from howsure.data.rows import Array, Rows, counted
+from howsure.data.tables import Roles
 from howsure.errors import HowsureError, HowsureWarning, InputError
 from howsure.methods.choices import CHOICES, Choice
 from howsure.models.adapt import adapt, input_specs, load
@@ -164,9 +168,14 @@ def audit_command(
 def assess_command(
     model: Model,
     data: Annotated[Path, typer.Argument(help="Rows: .npz, .npy, .csv, .parquet, or a folder of images.")],
-    out: Annotated[Path, typer.Option(help="Table to write, .parquet.")],
+    out: Annotated[
+        Path, typer.Option(help="Table to write: .parquet, .csv, .jsonl, or - for csv to stdout.")
+    ],
     report: Annotated[Path | None, typer.Option(help="Page to write, .html.")] = None,
     labels: Annotated[Path | None, typer.Option(help="True classes, .npy or .csv.")] = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    drop: Drop = None,
     class_names: ClassNames = None,
     method: Annotated[
         MethodName,
@@ -200,6 +209,8 @@ def assess_command(
 ) -> None:
     """Say for each row what the model predicts, how certain that is, and why it is unsure."""
     errors, console = consoles(quiet)
+    if out == STDOUT:
+        console = errors
     with _plain_words():
         dropout = howsure.MCDropout(
             passes=passes,
@@ -217,20 +228,22 @@ def assess_command(
         if labels is not None:
             check_exists(labels, "file of labels")
             inputs.append(labels)
-        check_output(out, ".parquet", inputs)
+        check_table(out, inputs)
         if report is not None:
-            check_output(report, ".html", [*inputs, out])
+            check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
+        roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
         given_labels = None if labels is None else read_labels(labels)
 
         network = _load_model(model, allow_code, errors)
         others = [_load_model(path, allow_code, errors) for path in member or []]
-        rows = _read_rows(data, network, skip_unreadable)
-        truth = given_labels if given_labels is not None else _labels_in(rows, names)
-        _check_truth(truth, rows, network, outputs, names if names is not None else rows.class_names)
-        rows_in = divided(rows.x, divide_by, network)
+        rows = _read_rows(data, network, skip_unreadable, roles)
+        names = rows.class_names if names is None else names
+        if given_labels is not None:
+            rows = replace(rows, labels=given_labels, class_names=None)
+        rows_in = replace(rows, x=divided(rows.x, divide_by, network))
         blocks: list[Any] = []
-        with kept(blocks, out, truth, _INTERRUPTIONS):
+        with kept(blocks, parquet_beside(out), _INTERRUPTIONS):
             with progress(errors, "Assessing", waiting=COMPILING) as shown:
                 blocks += howsure.stream(
                     network,
@@ -239,21 +252,20 @@ def assess_command(
                     seed=seed,
                     batch_size=batch_size,
                     outputs=None if outputs is None else outputs.value,
-                    class_names=names if names is not None else rows.class_names,
+                    class_names=names,
                     progress=_told(shown),
                 )
             certainty = blocks[0].joined(blocks)
-            if truth is not None:
-                certainty = certainty.with_truth(truth)
             with _INTERRUPTIONS.held():
-                certainty.save(out)
+                write_table(certainty, out)
                 blocks.clear()
 
         paragraph(console, summary(certainty))
         if len(certainty):
             say(console, "\nThe most undecided:\n")
-            console.print(undecided_table(certainty, _SHOWN, rows.names))
-        say(console, f"\nTable:   {out}")
+            console.print(undecided_table(certainty, _SHOWN))
+        if out != STDOUT:
+            say(console, f"\nTable:   {out}")
         if rows.left_out:
             count = counted(len(rows.left_out), "unreadable image")
             loud = Console(stderr=True)
@@ -281,6 +293,9 @@ def compare_command(
         ),
     ],
     labels: Annotated[Path | None, typer.Option(help="True classes, .npy or .csv.")] = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    drop: Drop = None,
     member: Annotated[
         list[Path] | None,
         typer.Option(help="One more model, trained from another seed; together they are an ensemble."),
@@ -317,7 +332,7 @@ def compare_command(
             check_unused(unused | {"--divide-by": divide_by, "--allow-code": allow_code})
             if report is not None:
                 check_output(report, ".html", [model, data, *([labels] if labels else [])])
-            compared = compared_tables(model, data, labels, None, class_names, seed)
+            compared = compared_tables(model, data, labels, label_column, class_names, seed)
             say_comparison(console, compared, report)
             return
         check_divisor(divide_by)
@@ -332,24 +347,28 @@ def compare_command(
         if report is not None:
             taken = [model, data, *members, *changed, *strangers, *([labels] if labels else [])]
             check_output(report, ".html", taken)
+        roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
         given_labels = None if labels is None else read_labels(labels)
 
         network = _load_model(model, allow_code, errors)
-        rows = _read_rows(data, network, skip_unreadable=False)
-        truth = given_labels if given_labels is not None else _labels_in(rows, names)
+        rows = _read_rows(data, network, skip_unreadable=False, roles=roles)
+        names = rows.class_names if names is None else names
+        truth = given_labels if given_labels is not None else rows.truth(names)
         if truth is None:
             raise InputError(
                 "There is nothing to compare by",
-                expected="true classes: --labels, an array or column named y, or a folder for each class",
+                expected="true classes: --labels, --label-column, an array or column y, or class folders",
                 received="rows alone",
             )
-        _check_truth(truth, rows, network, outputs, names if names is not None else rows.class_names)
+        _check_truth(truth, rows, network, outputs, names)
         others = [_load_model(path, allow_code, errors) for path in members]
         methods = default_methods(network, rows.x, others)
 
         def named(paths: Sequence[Path]) -> dict[str, Any]:
-            read = {path.name: _read_rows(path, network, skip_unreadable=False).x for path in paths}
+            read = {
+                path.name: _read_rows(path, network, False, replace(roles, needed=False)).x for path in paths
+            }
             if len(read) < len(paths):
                 raise InputError("Two files of rows have the same name", expected="names to tell them by")
             return {name: divided(x, divide_by, network) for name, x in read.items()}
@@ -365,7 +384,7 @@ def compare_command(
                 seed=seed,
                 batch_size=batch_size,
                 outputs=None if outputs is None else outputs.value,
-                class_names=names if names is not None else rows.class_names,
+                class_names=names,
                 progress=_told(shown),
             )
 
@@ -452,20 +471,6 @@ def _check_choice(choice: Choice, members: Sequence[Path], dropout: howsure.MCDr
 # --- rows and labels --------------------------------------------------------------------------
 
 
-def _labels_in(rows: Rows, names: Sequence[str] | None) -> Array | None:
-    """The labels found with the rows; those of class folders follow the class names, where given."""
-    if rows.labels is None or rows.class_names is None or names is None:
-        return rows.labels
-    unknown = [folder for folder in rows.class_names if folder not in names]
-    if unknown:
-        raise InputError(
-            f"The folder '{unknown[0]}' is not among the class names",
-            expected=f"folders named like the classes: {', '.join(names[:12])}",
-            mend="Rename the folders, or name the classes like them, in the order of the model's outputs",
-        )
-    return np.array([names.index(folder) for folder in rows.class_names])[rows.labels]
-
-
 def _check_truth(
     truth: Array | None, rows: Rows, network: Any, outputs: Outputs | None, names: Sequence[str] | None
 ) -> None:
@@ -491,5 +496,5 @@ def _load_model(path: Path, allow_code: bool, errors: Console) -> Any:
         return load(path, allow_code=allow_code)
 
 
-def _read_rows(data: Path, network: Any, skip_unreadable: bool) -> Rows:
-    return read_rows(data, input_specs(network), skip_unreadable=skip_unreadable)
+def _read_rows(data: Path, network: Any, skip_unreadable: bool, roles: Roles | None = None) -> Rows:
+    return read_rows(data, input_specs(network), skip_unreadable=skip_unreadable, roles=roles)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 import howsure
 from howsure.bare.files import ENDINGS
-from howsure.cli.tables import alike, check_paths, columns_of, read
+from howsure.cli.tables import check_paths, columns_of, read
 from howsure.compare.findings import findings, lead
 from howsure.data.files import read_labels
 from howsure.errors import InputError
@@ -54,7 +54,7 @@ def compared_tables(
         InputError: Tables of other rows or classes, of one name, or without labels.
         FileError: A file is missing or damaged.
     """
-    asked = alike(columns_of(label_column, None, None, class_names, False, labels))
+    asked = columns_of(first, label_column, None, None, class_names, False, labels).alike
     check_paths(first, labels, second)
     names = [path.stem if first.stem != second.stem else path.name for path in (first, second)]
     if names[0] == names[1]:

@@ -20,10 +20,12 @@ def check_exists(path: Path, what: str) -> None:
         raise FileError(f"The {what} cannot be read ({reason})", received=path) from error
 
 
-def check_output(path: Path, suffix: str, taken: Sequence[Path]) -> None:
-    """Raise unless a file can be written there that is none of those taken."""
-    if path.suffix.lower() != suffix:
-        raise InputError(f"'{path}' has the wrong ending", expected=f"a name that ends in {suffix}")
+def check_output(path: Path, suffix: str | tuple[str, ...], taken: Sequence[Path]) -> None:
+    """Raise unless a file of such an ending can be written there that is none of those taken."""
+    endings = (suffix,) if isinstance(suffix, str) else suffix
+    if path.suffix.lower() not in endings:
+        expected = f"a name that ends in {' or '.join(endings)}"
+        raise InputError(f"'{path}' has the wrong ending", expected=expected)
     place = check_place(path)
     for other in taken:
         if place == other.resolve() or (place.exists() and other.exists() and place.samefile(other)):

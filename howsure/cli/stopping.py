@@ -72,13 +72,12 @@ class Interruptions:
 
 
 @contextmanager
-def kept(blocks: list[Any], out: Path, truth: Any, interruptions: Interruptions) -> Iterator[None]:
+def kept(blocks: list[Any], out: Path, interruptions: Interruptions) -> Iterator[None]:
     """Where this is stopped or fails, write the rows of the finished blocks beside `out`, and say so.
 
     Args:
         blocks: Results so far; none, or none any more, where there is nothing to keep.
         out: Where the whole was to be.
-        truth: True answers of all rows, or None.
         interruptions: Held while writing.
     """
     try:
@@ -87,8 +86,6 @@ def kept(blocks: list[Any], out: Path, truth: Any, interruptions: Interruptions)
         if blocks:
             with interruptions.held():
                 done = blocks[0].joined(blocks)
-                if truth is not None:
-                    done = done.with_truth(truth[: len(done)])
                 say(
                     Console(stderr=True),
                     f"kept: the first {len(done):,} rows, in '{_save(done, out)}'",

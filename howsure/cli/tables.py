@@ -16,7 +16,9 @@ import typer
 import howsure
 from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_result
+from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
 from howsure.cli.options import Quiet, consoles
+from howsure.cli.output import STDOUT, check_table, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.data.files import read_class_names, read_labels
 from howsure.errors import InputError
@@ -29,7 +31,7 @@ from howsure.report import write_report
 from howsure.results.certainty import Certainty
 from howsure.results.verdict import SURE
 from howsure.terminal import paragraph, say, summary, undecided_table
-from howsure.words import counted
+from howsure.words import counted, no_formula
 
 SHOWN = 10
 
@@ -52,9 +54,6 @@ Table = Annotated[
     typer.Argument(help="A table that `howsure assess` wrote, or probabilities: .parquet, .csv or .npy."),
 ]
 Labels = Annotated[Path | None, typer.Option(help="True classes, .npy or .csv, where not in the table.")]
-LabelColumn = Annotated[str | None, typer.Option(help="Column of true classes, where it is not y.")]
-IdColumn = Annotated[str | None, typer.Option(help="Column of what each row is called, where it is not id.")]
-Drop = Annotated[str | None, typer.Option(help="Columns to leave out: a,b,c.", metavar="COLUMNS")]
 ClassNames = Annotated[
     str | None,
     typer.Option(help="Names of the columns that are classes, or of the classes in order: a,b,c or a file."),
@@ -82,12 +81,12 @@ def evaluate_command(
 ) -> None:
     """Say whether percentages are true: scores against true classes, each with its 95 % interval."""
     console = consoles(quiet)[1]
-    asked = columns_of(label_column, id_column, drop, class_names, several_labels, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
     taken = check_paths(table, labels, outside)
     if out is not None:
         check_output(out, ".csv", taken)
     result = _labelled(table, asked, labels)
-    strangers = None if outside is None else read(outside, alike(asked))
+    strangers = None if outside is None else read(outside, asked.alike)
     evaluation = howsure.evaluate(result, outside=strangers)
     say(console, str(evaluation))
     if out is not None:
@@ -109,17 +108,23 @@ def calibrate_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="What to write: the calibrator, .json; with --calibrator the table, .parquet."),
+        typer.Option(
+            help="The calibrator to write, .json; or with --calibrator the table: .parquet, .csv, .jsonl, "
+            "or - for csv to stdout."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of folds and replicas.")] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Learn from labelled rows how to mend percentages, or mend those of a table."""
     console = consoles(quiet)[1]
-    asked = columns_of(label_column, id_column, drop, class_names, several_labels, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
     taken = check_paths(table, labels, calibrator)
     if out is not None:
-        check_output(out, ".json" if calibrator is None else ".parquet", taken)
+        if calibrator is None:
+            check_output(out, ".json", taken)
+        else:
+            check_table(out, taken)
     if calibrator is None:
         learnt = howsure.calibrate(_labelled(table, asked, labels), method=method.value, seed=seed)
         paragraph(console, learnt.in_words())
@@ -131,7 +136,9 @@ def calibrate_command(
         raise InputError("There is nowhere to write the calibrated table", expected="--out TABLE.parquet")
     map_of: Any = read_calibrator(calibrator)
     mended = map_of(read(table, asked, labels))
-    mended.save(out)
+    write_table(mended, out)
+    if out == STDOUT:
+        return
     paragraph(console, summary(mended))
     say(console, f"\nTable:   {out}")
 
@@ -155,7 +162,7 @@ def sets_command(
 ) -> None:
     """Learn from labelled rows what else a row could be, with a promised coverage, and say it of new ones."""
     console = consoles(quiet)[1]
-    asked = columns_of(label_column, id_column, drop, class_names, False, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
     taken = check_paths(table, labels, new)
     _check_new(new, out)
     if out is not None:
@@ -167,7 +174,7 @@ def sets_command(
     paragraph(console, str(fitted))
     if new is None:
         return
-    rows = _one_class(read(new, alike(asked)))
+    rows = _one_class(read(new, asked.alike))
     sizes, sets = fitted(rows).sum(axis=1), fitted.in_words(rows)
     counts = [f"{np.sum(sizes == size):,} of {size}" for size in np.unique(sizes).tolist()]
     say(
@@ -200,7 +207,7 @@ def abstain_command(
 ) -> None:
     """Learn from labelled rows which ones a person should see, so that few of the rest are wrong."""
     console = consoles(quiet)[1]
-    asked = columns_of(label_column, id_column, drop, class_names, False, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
     taken = check_paths(table, labels, new)
     _check_new(new, out)
     _check_handed(out, taken)
@@ -208,7 +215,7 @@ def abstain_command(
     paragraph(console, rule.in_words())
     if new is None:
         return
-    rows = _one_class(read(new, alike(asked)))
+    rows = _one_class(read(new, asked.alike))
     chosen = rule(rows)
     say(console, f"\nFor a person: {int(chosen.sum()):,} of {counted(len(rows), f'new {rows.kind}')}.")
     if out is not None:
@@ -230,7 +237,7 @@ def handover_command(
 ) -> None:
     """Write down the rows that a person should look at, the most undecided first."""
     console = consoles(quiet)[1]
-    asked = columns_of(label_column, id_column, drop, class_names, False, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
     _check_handed(out, check_paths(table, labels))
     rows = _one_class(read(table, asked, labels))
     if which is Which.unfamiliar and rows.familiarity is None:
@@ -264,7 +271,7 @@ def report_command(
 ) -> None:
     """Write a page about a table: verdicts, coin flips, and with labels whether the percentages are true."""
     console = consoles(quiet)[1]
-    asked = columns_of(label_column, id_column, drop, class_names, several_labels, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
     check_output(report, ".html", check_paths(table, labels))
     result = read(table, asked, labels)
     write_report(report, result)
@@ -311,6 +318,7 @@ def _within(
 
 
 def columns_of(
+    table: Path,
     label_column: str | None,
     id_column: str | None,
     drop: str | None,
@@ -319,22 +327,8 @@ def columns_of(
     labels: Path | None,
 ) -> Columns:
     """What the columns of a table are for, from the options of a command, or an `InputError`."""
-    if label_column is not None and labels is not None:
-        raise InputError("Labels come from two places", expected="--labels or --label-column")
-    dropped = () if drop is None else tuple(name.strip() for name in drop.split(","))
-    if "" in dropped:
-        raise InputError(
-            "--drop has an empty name in it", expected="names of columns separated by commas", received=drop
-        )
-    names = None if class_names is None else read_class_names(class_names)
-    return Columns(names, label_column, id_column, dropped, several)
-
-
-def alike(columns: Columns) -> Columns:
-    """The same for a further table, where a column may be missing."""
-    return Columns(
-        columns.class_names, columns.label, columns.id, columns.drop, columns.several, needed=False
-    )
+    roles = roles_of(table, label_column, id_column, drop, labels)
+    return Columns(None if class_names is None else read_class_names(class_names), roles, several)
 
 
 def check_paths(table: Path, labels: Path | None, *others: Path | None) -> list[Path]:
@@ -357,7 +351,7 @@ def _check_new(new: Path | None, out: Path | None) -> None:
 
 def _check_handed(out: Path | None, taken: Sequence[Path]) -> None:
     if out is not None:
-        check_output(out, ".json" if out.suffix.lower() == ".json" else ".csv", taken)
+        check_output(out, (".csv", ".json"), taken)
 
 
 def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
@@ -411,6 +405,6 @@ def _ends(score: Score) -> list[float | str]:
 def _write_csv(path: Path, lines: Sequence[Sequence[Any]]) -> None:
     def write(temporary: str) -> None:
         with open(temporary, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(lines)
+            csv.writer(file, lineterminator="\n").writerows(map(no_formula, line) for line in lines)
 
     write_whole(path, write)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
 from howsure.assess import assess
+from howsure.data.gather import first, length
 from howsure.data.labels import check_labels
 from howsure.data.rows import quoted
 from howsure.displayed import Displayed
@@ -36,7 +37,7 @@ from howsure.methods.classifiers import is_plain
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
 from howsure.misplaced import belongs_to_the_method
-from howsure.models.adapt import adapt
+from howsure.models.adapt import adapt, rows_for
 from howsure.models.features import features_of
 from howsure.models.protocol import PassModel
 from howsure.results.certainty import Certainty
@@ -270,7 +271,7 @@ class Ranking:
 def compare(
     model: Any,
     x: Any,
-    labels: ArrayLike,
+    labels: Any = None,
     *,
     methods: Mapping[str, Method] | None = None,
     shifts: Mapping[str, Shift | Any] | None = None,
@@ -287,13 +288,14 @@ def compare(
 
     Args:
         model: A trained model, as for `assess`.
-        x: (N, …) rows that it was not trained on.
-        labels: (N,) their true classes.
+        x: (N, …) rows that it was not trained on, as for `assess`.
+        labels: (N,) their true classes, in any form that `Certainty.with_truth` takes; None takes those that
+            came with the rows.
         methods: By name; the first is the yardstick, best the plain softmax. None stands for that and, where
             the model has dropout, `MCDropout()`.
         shifts: By name, the same rows as they come when something has changed: a function that makes them
-            from `x`, or the rows themselves. None stands for `howsure.shifts.STANDARD` where the rows are
-            images, and for none otherwise; {} for none.
+            from the arrays of `x`, or the rows themselves. None stands for `howsure.shifts.STANDARD` where
+            the rows are images, and for none otherwise; {} for none.
         outside: By name, rows that belong to none of the model's classes.
         familiarity: By name, what `howsure.familiarity` learnt from features of the model. How well it tells
             rows from outside is compared with the entropy of each method.
@@ -323,8 +325,14 @@ def compare(
     """
     check_flag(calibrated, "calibrated")
     check_progress(progress)
-    probe = assess(model, _first(x, 1), method=Softmax(), outputs=outputs, class_names=class_names)
+    given = rows_for(model, x, progress)
+    x, class_names = given.x, given.class_names if class_names is None else class_names
+    probe = assess(model, first(x, 1), method=Softmax(), outputs=outputs, class_names=class_names)
     check_certainty(probe)
+    labels = given.truth(probe.class_names) if labels is None else labels
+    if labels is None:
+        raise InputError("There is nothing to compare by", expected="true classes", received="rows alone")
+    called = replace(given, labels=None)
     chosen = default_methods(model, x) if methods is None else check_by_name(methods, "methods")
     if not chosen:
         raise InputError("There is no method to compare", expected="at least one, by name", received="none")
@@ -335,13 +343,18 @@ def compare(
         raise InputError(f"'{taken[0]}' is the name of a calibrated method", expected="distinct names")
     if shifts is None:
         shifts = STANDARD if probe.kind == "image" and hasattr(x, "shape") else {}
-    changed = check_by_name(shifts, "shifts")
+    changed = {
+        name: each if callable(each) else rows_for(model, each, progress).x
+        for name, each in check_by_name(shifts, "shifts").items()
+    }
     sets = {AS_THEY_ARE: x} | {name: each(x) if callable(each) else each for name, each in changed.items()}
-    strangers = check_by_name(outside, "outside")
+    strangers = {
+        name: rows_for(model, each, progress).x for name, each in check_by_name(outside, "outside").items()
+    }
     twice = set(sets) & set(strangers)
     if twice:
         raise InputError(f"Two sets of rows have the name '{twice.pop()}'", expected="distinct names")
-    rows = {name: _length(name, given) for name, given in (sets | strangers).items()}
+    rows = {name: length(each, f"'{name}'") for name, each in (sets | strangers).items()}
     empty = [name for name in strangers if not rows[name]]
     if empty:
         raise InputError(f"There are no rows from outside in '{empty[0]}'", expected="at least 1")
@@ -364,11 +377,11 @@ def compare(
         if progress is not None:
             progress(done, total)
 
-    def run(method: Method, given: Any) -> Certainty:
+    def run(method: Method, of_set: Any) -> Certainty:
         before = done
         found: Certainty = assess(
             model,
-            given,
+            of_set,
             method=method,
             seed=seed,
             batch_size=batch_size,
@@ -381,11 +394,11 @@ def compare(
     said: dict[str, dict[str, Certainty]] = {}
     seconds: dict[str, float] = {}
     for name, method in chosen.items():
-        assess(model, _first(x, WARM_UP), method=method, seed=seed, batch_size=batch_size, outputs=outputs)
+        assess(model, first(x, WARM_UP), method=method, seed=seed, batch_size=batch_size, outputs=outputs)
         said[name] = {}
-        for which, given in (sets | strangers).items():
+        for which, of_set in (sets | strangers).items():
             start = time.perf_counter()
-            said[name][which] = run(method, given)
+            said[name][which] = run(method, called if which == AS_THEY_ARE else of_set)
             if which in sets:
                 seconds[name] = min(seconds.get(name, np.inf), time.perf_counter() - start)
     scores, of_scores = _familiar(model, {AS_THEY_ARE: x} | strangers, known, batch_size, passed)
@@ -394,9 +407,9 @@ def compare(
     costs = {name: spent / plain for name, spent in seconds.items()}
     if calibrated and len(truth) >= 10:
         for name in list(said):
-            first, *others = (said[name][which] for which in sets)
+            own, *others = (said[name][which] for which in sets)
             mended, far = cross_calibrated(
-                first, truth, others, [said[name][which] for which in strangers], seed=seed
+                own, truth, others, [said[name][which] for which in strangers], seed=seed
             )
             said[CALIBRATED.format(name)] = dict(zip([*sets, *strangers], [*mended, *far], strict=True))
             costs[CALIBRATED.format(name)] = costs[name]
@@ -437,10 +450,10 @@ def default_methods(model: Any, x: Any, members: Sequence[Any] = ()) -> dict[str
 
     Args:
         model: As for `compare`.
-        x: Rows, of which the first is looked at.
+        x: Rows as for `compare`, of which the first is looked at.
         members: Other models like it, trained from other seeds.
     """
-    adapted, _ = adapt(model, _first(x, 1))
+    adapted, _ = adapt(model, first(rows_for(model, x, most=1).x, 1))
     info = adapted.info
     if isinstance(adapted, PassModel) and not sites_of(adapted) and info.unswitchable:
         left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in info.unswitchable)
@@ -449,31 +462,6 @@ def default_methods(model: Any, x: Any, members: Sequence[Any] = ()) -> dict[str
             f"{left_fixed}."
         )
     return possible_methods(adapted, members)
-
-
-def _first(x: Any, count: int) -> Any:
-    """The first rows of whatever `assess` takes; what has none is left for it to refuse."""
-    try:
-        if isinstance(x, dict):
-            return {key: value[:count] for key, value in x.items()}
-        if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
-            return [part[:count] for part in x]
-        return x[:count]
-    except (TypeError, IndexError, KeyError):
-        return x
-
-
-def _length(name: str, x: Any) -> int:
-    try:
-        if isinstance(x, dict):
-            return len(next(iter(x.values())))
-        if isinstance(x, (list, tuple)) and x and all(hasattr(part, "shape") for part in x):
-            return len(x[0])
-        return len(x)
-    except (TypeError, StopIteration) as error:
-        raise InputError(
-            f"'{name}' are no rows", expected="an array (N, …), as for `assess`", received=type(x).__name__
-        ) from error
 
 
 def _check_familiarity(
@@ -499,7 +487,7 @@ def _check_familiarity(
                 expected="what `howsure.familiarity` gives",
                 received=type(each).__name__,
             )
-        each(features_of(model, _first(x, 1)))
+        each(features_of(model, first(x, 1)))
 
 
 def _familiar(
@@ -517,7 +505,7 @@ def _familiar(
     seconds: dict[str, float] = {}
     if not known:
         return scores, seconds
-    features_of(model, _first(sets[AS_THEY_ARE], WARM_UP), batch_size)
+    features_of(model, first(sets[AS_THEY_ARE], WARM_UP), batch_size)
     for which, given in sets.items():
         start = time.perf_counter()
         features = features_of(model, given, batch_size)

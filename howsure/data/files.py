@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from howsure.arguments import check_path
-from howsure.data import images, tables
+from howsure.data import images, table_files
+from howsure.data.ids import ID, check_ids
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.rows import Array, InputSpec, Rows, check_rows, counted, quoted
+from howsure.data.tables import Roles
 from howsure.errors import FileError, InputError
 
 _LABELS = "y"
@@ -20,18 +23,25 @@ _ACCEPTED = "a .npz, .npy, .parquet or .csv file, an image, or a folder of image
 
 
 def read_rows(
-    path: str | os.PathLike[str], inputs: Sequence[InputSpec], *, skip_unreadable: bool = False
+    path: str | os.PathLike[str],
+    inputs: Sequence[InputSpec],
+    *,
+    skip_unreadable: bool = False,
+    roles: Roles | None = None,
 ) -> Rows:
     """The rows in a file or folder, checked against what the model takes.
 
-    | path | rows | labels |
-    |---|---|---|
-    | `.npz` | array `x`, or the only array; for several inputs the arrays named like them | array `y` |
-    | `.npy` | the array, memory-mapped | |
+    | path | rows | labels | ids |
+    |---|---|---|---|
+    | `.npz` | array `x`, or the only array; for several inputs the arrays named like them | array `y` | \
+array `id` |
+    | `.npy` | the array, memory-mapped | | |
     | `.csv`, `.parquet` | the columns in the order of the file, reshaped to the input's shape (C order); \
-for several inputs the columns named like them; a list column counts as many columns | column `y` |
+for several inputs the columns named like them; a list column counts as many columns | column `y` | \
+column `id` |
     | image or folder of images | sorted by name; grey, RGB or RGBA by the input's channels, 0 … 255, \
-never resized, turned as EXIF says, first frame only | number of the class sub-folder, sorted by name |
+never resized, turned as EXIF says, first frame only | number of the class sub-folder, sorted by name | \
+names of the files |
 
     A csv file whose first line holds only numbers has no header. One that holds numbers beside names is an
     error, unless the numbers count the columns.
@@ -40,6 +50,8 @@ never resized, turned as EXIF says, first frame only | number of the class sub-f
         path: File or folder.
         inputs: What the model takes.
         skip_unreadable: Leave unreadable images out and list them instead of raising.
+        roles: Of the columns of a csv or Parquet file, where they are not called `y` and `id`; other files
+            have none.
 
     Returns:
         Rows that `check_rows` accepts, uncast.
@@ -51,6 +63,8 @@ never resized, turned as EXIF says, first frame only | number of the class sub-f
     source = check_path(path)
     suffix = source.suffix.lower()
     _check_exists(source)
+    if suffix in (".csv", ".parquet") and source.is_file():
+        return _checked(table_files.read_table(source, inputs, roles or Roles()), source, inputs)
     if source.is_dir() or suffix in images.SUFFIXES:
         rows = images.read_images(source, inputs, skip_unreadable)
     elif suffix == ".npz":
@@ -62,8 +76,6 @@ never resized, turned as EXIF says, first frame only | number of the class sub-f
                 expected=f"a .npz file with arrays named {quoted([spec.name for spec in inputs])}",
             )
         rows = Rows(open_npy(source))
-    elif suffix in (".csv", ".parquet"):
-        rows = tables.read_table(source, inputs)
     else:
         raise InputError(f"'{source}' is not a kind of file that holds rows", expected=_ACCEPTED)
     return _checked(rows, source, inputs)
@@ -86,7 +98,7 @@ def read_labels(path: str | os.PathLike[str]) -> Array:
         raise InputError(
             f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
         )
-    return _check_shape(tables.read_label_column(source), source)
+    return _check_shape(table_files.read_label_column(source), source)
 
 
 def read_class_names(text: str) -> tuple[str, ...]:
@@ -131,7 +143,7 @@ def _names_in_file(source: Path, suffix: str) -> list[str]:
     if suffix == ".txt":
         text = _read_text(source).rstrip()
         return text.split("\n") if text else []
-    lines = [cells for _, cells in tables.read_lines(source) if cells]
+    lines = [cells for _, cells in table_files.read_lines(source) if cells]
     if len(lines) > 1 and any(len(cells) > 1 for cells in lines):
         raise InputError(
             f"'{source}' holds more than class names",
@@ -205,7 +217,8 @@ def _checked(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows:
                 received=f"{len(labels)} in '{_LABELS}'",
             )
     x = arrays[0] if len(inputs) == 1 else {s.name: a for s, a in zip(inputs, arrays, strict=True)}
-    return Rows(x, labels, rows.class_names, rows.names, rows.left_out)
+    ids = None if rows.ids is None else check_ids(rows.ids, len(arrays[0]), f"The ids in '{source}'")
+    return replace(rows, x=x, labels=labels, ids=ids)
 
 
 def _check_shape(labels: Array, source: Path) -> Array:
@@ -236,7 +249,7 @@ def _read_npz(source: Path, inputs: Sequence[InputSpec]) -> Rows:
                 received=f"arrays {quoted(present)}",
             )
     else:
-        names = ["x"] if "x" in present else [name for name in present if name != _LABELS]
+        names = ["x"] if "x" in present else [name for name in present if name not in (_LABELS, ID)]
         if len(names) != 1:
             raise InputError(
                 f"'{source}' does not say which array holds the rows",
@@ -244,6 +257,7 @@ def _read_npz(source: Path, inputs: Sequence[InputSpec]) -> Rows:
                 received=f"arrays {quoted(present)}" if present else "no array",
                 mend="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
             )
-    arrays = read_npz(source, [*names, _LABELS])
+    arrays = read_npz(source, [*names, _LABELS, ID])
     x = arrays[names[0]] if len(inputs) == 1 else {name: arrays[name] for name in names}
-    return Rows(x, None if _LABELS in names else arrays.get(_LABELS))
+    labels, ids = (None if name in names else arrays.get(name) for name in (_LABELS, ID))
+    return Rows(x, labels, ids=ids)

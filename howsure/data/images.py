@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,9 +83,15 @@ def read_images(source: Path, inputs: Sequence[InputSpec], skip_unreadable: bool
         x=pixels[: len(read)],
         labels=None if class_names is None else np.array([label for _, label in read], dtype=np.int64),
         class_names=class_names,
-        names=tuple(file.relative_to(root).as_posix() for file, _ in read),
+        ids=np.array([_readable(file.relative_to(root)) for file, _ in read], dtype=object),
+        id_name="file",
         left_out=tuple(left_out),
     )
+
+
+def _readable(path: Path) -> str:
+    """A path as a table can hold it: of a name that is not UTF-8 the bytes are shown."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _mode_and_shape(source: Path, inputs: Sequence[InputSpec]) -> tuple[str, tuple[int | None, ...]]:

@@ -243,7 +243,7 @@ def _nearest(word: str, names: Sequence[str]) -> str:
     lower = {name.lower(): name for name in names}
     near = difflib.get_close_matches(word.strip().lower(), lower, n=3)
     if near:
-        return f"Did you mean {' or '.join(repr(lower[name]) for name in near)}?"
+        return f"The nearest {'is' if len(near) == 1 else 'are'} {quoted([lower[name] for name in near])}"
     return "Give the names that the model was assessed with, or name the classes: `class_names=[…]`"
 
 

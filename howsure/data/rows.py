@@ -59,21 +59,44 @@ class InputSpec:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What was read.
+    """Rows, and what came with them.
 
     Attributes:
-        x: The rows (N, …), or a dict of them by input name where the model has several inputs.
-        labels: (N,) the column, array or class folders' numbers, as found, or None.
+        x: The rows (N, …), or where the model has several inputs a dict of them by name, or a list.
+        labels: (N,) or (N, K) true classes as found, those of class folders as numbers, or None.
         class_names: Names of the class sub-folders, sorted, or None.
-        names: Names of the image files in the order of the rows, relative to the folder, or None.
+        ids: (N,) what each row is called, texts or whole numbers, or None. Of images the names of the files,
+            relative to the folder.
+        id_name: What the column of ids is called; `file` for images.
         left_out: Unreadable images that were skipped, each with the reason.
     """
 
-    x: Array | dict[str, Array]
+    x: Any
     labels: Array | None = None
     class_names: tuple[str, ...] | None = None
-    names: tuple[str, ...] | None = None
+    ids: Array | None = None
+    id_name: str = "id"
     left_out: tuple[str, ...] = ()
+
+    def truth(self, names: Sequence[str] | None) -> Array | None:
+        """The labels; those of class folders as names, so that they follow the class names.
+
+        Args:
+            names: In the order of the model's outputs, or None for the order of the folders.
+
+        Raises:
+            InputError: A folder is not among the names.
+        """
+        if self.labels is None or self.class_names is None or names is None:
+            return self.labels
+        unknown = [folder for folder in self.class_names if folder not in names]
+        if unknown:
+            raise InputError(
+                f"The folder '{unknown[0]}' is not among the class names",
+                expected=f"folders named like the classes: {', '.join(names[:12])}",
+                mend="Rename the folders, or name the classes like them, in the order of the model's outputs",
+            )
+        return np.asarray(self.class_names, dtype=object)[self.labels]
 
 
 def row_kind(inputs: Sequence[InputSpec]) -> str:
@@ -100,9 +123,9 @@ def check_rows(x: object, inputs: Sequence[InputSpec]) -> list[Array]:
     whole. The arrays keep their dtype and, where `x` is an array, share its memory.
 
     Args:
-        x: N rows: an array (N, …) or anything numpy converts to one, such as a list, a tensor or a
-            data frame. For several inputs a list or tuple of them, or a dict by input name; a dict is
-            also accepted for one input. Zero rows pass.
+        x: N rows: an array (N, …) or anything numpy converts to one, such as a list or a tensor; of what else
+            people have, `howsure.data.gather` makes arrays. For several inputs a list or tuple of them, or a
+            dict by input name; a dict is also accepted for one input. Zero rows pass.
         inputs: What the model takes.
 
     Returns:
@@ -208,8 +231,6 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
             received=type(value).__name__,
             mend="Convert it with `x.toarray()`",
         )
-    if hasattr(value, "columns") and hasattr(value, "dtypes"):
-        return _from_data_frame(value, spec, called)
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -264,30 +285,6 @@ def check_unmasked(value: object, called: str) -> None:
         )
 
 
-def _from_data_frame(frame: Any, spec: InputSpec, called: str) -> Array:
-    columns = {str(name): np.asarray(frame[name]) for name in frame.columns}
-    if spec.dtype != TEXT:
-        text = [name for name, column in columns.items() if column.dtype.kind not in "biuf"]
-        if text:
-            raise InputError(
-                f"{called} have {counted(len(text), 'column')} without numbers: {quoted(text)}",
-                expected="numbers in every column",
-                received=", ".join(sorted({str(frame.dtypes[i]) for i in _positions(frame, text)})),
-                mend="Encode them as in training, or leave them out",
-            )
-    array = np.asarray(frame)
-    if array.dtype.kind == "O" and spec.dtype != TEXT:  # numbers of pandas' own types, mixed
-        array = np.column_stack(list(columns.values()))
-    return array
-
-
-def _positions(frame: Any, names: Sequence[str]) -> list[Any]:
-    """What `frame.dtypes` is indexed with: the names in pandas, numbers in polars."""
-    if isinstance(frame.dtypes, list):
-        return [i for i, name in enumerate(frame.columns) if str(name) in names]
-    return [name for name in frame.columns if str(name) in names]
-
-
 def _first_that_differs(rows: Sequence[Any]) -> str:
     shapes: list[tuple[int, ...]] = []
     for number, row in enumerate(rows):
@@ -326,7 +323,8 @@ def _check_kind(array: Array, spec: InputSpec, called: str) -> Array:
 # --- shapes ---------------------------------------------------------------------------------------
 
 
-def _fits(row: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+def fits(row: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    """Whether one row of a shape is one that an input takes; None stands for any size."""
     return len(row) == len(shape) and all(b is None or a == b for a, b in zip(row, shape, strict=True))
 
 
@@ -335,18 +333,18 @@ def _fit(array: Array, spec: InputSpec, called: str) -> Array:
     shape = spec.shape
     if array.shape == (0,):
         return array.reshape((0, *(1 if size is None else size for size in shape)))
-    if array.ndim == len(shape) + 1 and _fits(array.shape[1:], shape):
+    if array.ndim == len(shape) + 1 and fits(array.shape[1:], shape):
         return array
-    if _fits(array.shape, shape) and shape != (1,):
+    if fits(array.shape, shape) and shape != (1,):
         raise InputError(
             f"{called} are a single row without a batch axis",
             expected=f"an array of shape {shown_shape(spec)}",
             received=f"an array of shape {array.shape}",
             mend="For one row give `x[None]`",
         )
-    if array.ndim == len(shape) and shape[-1] == 1 and _fits(array.shape[1:], shape[:-1]):
+    if array.ndim == len(shape) and shape[-1] == 1 and fits(array.shape[1:], shape[:-1]):
         return array[..., np.newaxis]
-    if array.ndim == len(shape) + 2 and array.shape[-1] == 1 and _fits(array.shape[1:-1], shape):
+    if array.ndim == len(shape) + 2 and array.shape[-1] == 1 and fits(array.shape[1:-1], shape):
         return array[..., 0]
     raise InputError(
         f"{called} do not have the shape the model takes",
@@ -358,12 +356,12 @@ def _fit(array: Array, spec: InputSpec, called: str) -> Array:
 
 def _mend_for_shape(array: Array, shape: tuple[int | None, ...]) -> str | None:
     row = array.shape[1:]
-    if shape and shape[-1] == 1 and _fits(array.shape, shape[:-1]):
+    if shape and shape[-1] == 1 and fits(array.shape, shape[:-1]):
         return "For one row give `x[None]`"
     if len(shape) == 3 and len(row) == 3:
-        if _fits((*row[1:], row[0]), shape):
+        if fits((*row[1:], row[0]), shape):
             return "The channels come last in this model: give `numpy.moveaxis(x, 1, -1)`"
-        if _fits((row[-1], *row[:-1]), shape):
+        if fits((row[-1], *row[:-1]), shape):
             return "The channels come first in this model: give `numpy.moveaxis(x, -1, 1)`"
     sizes = [size for size in shape if size is not None]
     if len(sizes) == len(shape) and array.ndim > 1 and np.prod(row) == np.prod(sizes):

@@ -1,229 +1,185 @@
-"""csv and Parquet files as rows of numbers and a column of labels."""
+"""Columns of csv and Parquet files, and of data frames, as rows of numbers with labels and ids."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, damaged, in_rows, quoted
-from howsure.errors import FileError, InputError
+from howsure.data.ids import ID, check_ids
+from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, quoted
+from howsure.errors import InputError
 
-_LABELS = "y"
-_TEXTS = ("text", "x")
+LABELS = "y"
+TEXTS = ("text", "x")
 """What the column of text may be called besides the name of the input, which few have chosen."""
-_BYTES_PER_CELL = 64
+
+ANY_VECTOR = InputSpec("x", (None,), "float32")
+"""What a model takes that does not say it."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Table:
-    """Columns of a file, and how a reader finds a row of it again."""
+class Table:
+    """Columns of a file or of a data frame, and how a reader finds a row of them again.
 
-    source: Path
+    Attributes:
+        called: What it is called in messages: `'rows.csv'`, `The data frame`.
+        names: Of its columns.
+        columns: Each a chunked array of pyarrow.
+        rows: How many.
+        place: From row numbers to words: `in row 4`, or `in line 6`.
+        leave_out: From names of columns to words that say how to leave these out.
+        name_labels: Words that say how to tell which column holds the labels.
+        as_text: A column as the texts that stand in it, where it was written down as text.
+    """
+
+    called: str
     names: tuple[str, ...]
-    columns: tuple[Any, ...]  # pyarrow's chunked arrays
+    columns: tuple[Any, ...]
     rows: int
-    place: Callable[[Sequence[int]], str]  # row numbers -> 'in row 4' or 'in line 6'
+    place: Callable[[Sequence[int]], str]
+    leave_out: Callable[[Sequence[str]], str]
+    name_labels: str
+    as_text: Callable[[int], Any] | None = None
+
+    def number(self, name: str, what: str) -> int:
+        """Number of the only column of this name, or an `InputError`."""
+        if self.names.count(name) != 1:
+            times = self.names.count(name)
+            raise InputError(
+                f"{self.called} has {f'{times} columns' if times else 'no column'} '{name}' {what}",
+                expected="the name of one column",
+                received=f"columns {quoted(self.names)}",
+            )
+        return self.names.index(name)
 
 
-def read_table(source: Path, inputs: Sequence[InputSpec]) -> Rows:
-    """Rows from a csv or Parquet file.
+@dataclass(frozen=True)
+class Roles:
+    """What columns are for that are no features.
 
-    For one input all columns but `y`, in the order of the file, form the row, reshaped to the input in C
-    order; for several the columns named like the inputs do. A column of lists counts as many columns.
-    Text is one column, named like its input, `text` or `x`; further columns are left out.
+    Attributes:
+        label: Name of the column of true classes; None for `y`, where there is one.
+        id: Name of the column of what each row is called; None for `id`, where there is one.
+        drop: Names of columns to leave out.
+        needed: Whether a column that is named has to be there.
+    """
+
+    label: str | None = None
+    id: str | None = None
+    drop: tuple[str, ...] = ()
+    needed: bool = True
+
+    def of(
+        self, table: Table, inputs: Sequence[InputSpec] | None
+    ) -> tuple[int | None, int | None, list[int]]:
+        """Numbers of the columns of labels and of ids, or None, and of all others that are not dropped.
+
+        A column `y` or `id` has that role, unless another column was named for it or an input is called so.
+
+        Raises:
+            InputError: There is no such column, or one has two roles.
+        """
+        there = [name for name in self.drop if self.needed or name in table.names]
+        dropped = [table.number(name, "to leave out") for name in there]
+        several = [] if inputs is None or len(inputs) == 1 else [spec.name for spec in inputs]
+        found = []
+        for what, name, usual in (("labels", self.label, LABELS), ("ids", self.id, ID)):
+            if name is None and usual in table.names and usual not in (*several, *self.drop):
+                name = usual if usual not in (self.label, self.id) else None
+            if name is not None and not self.needed and name not in table.names:
+                name = None
+            found.append(None if name is None else table.number(name, f"for the {what}"))
+        taken = [*dropped, *(number for number in found if number is not None)]
+        twice = next((table.names[number] for number in taken if taken.count(number) > 1), None)
+        if twice is not None:
+            raise InputError(f"Column '{twice}' has two roles", expected="labels, ids or left out")
+        return found[0], found[1], [number for number in range(len(table.names)) if number not in taken]
+
+
+def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> Rows:
+    """Rows from columns, with the labels and ids that are among them.
+
+    For one input all columns but those of labels and ids, in order, form the row, reshaped to the input in C
+    order, or a column of lists does that is named like the input; for several the columns named like the
+    inputs do. A column of lists counts as many columns. Text is one column, named like its input, `text` or
+    `x`; further columns are left out.
+
+    Args:
+        table: The columns.
+        inputs: What the model takes, or None where it does not say; then a row is a vector.
+        roles: What columns are for.
 
     Raises:
-        FileError: Damaged.
-        InputError: Text, empty cells, lines or lists of different length, a wrong number of columns.
+        InputError: Text, empty cells, lists of different length, a wrong number of columns.
     """
-    names = [spec.name for spec in inputs]
-    texts = [spec.name for spec in inputs if spec.dtype == TEXT]
-    if source.suffix.lower() == ".csv":
-        table = _open_csv(source, [*texts, *_TEXTS] if texts == names else texts)
-    else:
-        table = _open_parquet(source)
-    if table.names.count(_LABELS) > 1:
-        raise InputError(f"'{source}' has more than one column '{_LABELS}'", expected="one column of labels")
-    if len(inputs) == 1 and texts:
-        x: Array | dict[str, Array] = _form(table, [_column_of_text(table, inputs[0])], inputs[0])
+    label, identity, features = roles.of(table, inputs)
+    names = [spec.name for spec in inputs or ()]
+    x: Array | dict[str, Array]
+    if inputs is None:
+        x = formed(table, features, ANY_VECTOR)
+    elif len(inputs) == 1 and inputs[0].dtype == TEXT:
+        x = formed(table, [_column_of_text(table, inputs[0])], inputs[0])
     elif len(inputs) == 1:
-        features = [i for i, name in enumerate(table.names) if name != _LABELS]
-        x = _form(table, features, inputs[0])
+        whole = [i for i in features if table.names[i] == names[0] and _is_list(table.columns[i])]
+        x = formed(table, whole or features, inputs[0])
     else:
         missing = [name for name in names if table.names.count(name) != 1]
         if missing:
             raise InputError(
-                f"'{source}' does not have one column each for {quoted(missing)}",
+                f"{table.called} does not have one column each for {quoted(missing)}",
                 expected=f"columns named like the model's inputs, {quoted(names)}",
                 received=f"columns {quoted(table.names)}",
             )
-        x = {spec.name: _form(table, [table.names.index(spec.name)], spec) for spec in inputs}
-    has_labels = _LABELS in table.names and (len(inputs) == 1 or _LABELS not in names)
-    return Rows(x, _as_found(table, table.names.index(_LABELS)) if has_labels else None)
-
-
-def read_label_column(source: Path) -> Array:
-    """(N,) the only column of a csv file, or its column `y`, as found; else (N, K) all columns.
-
-    Raises:
-        FileError: Damaged.
-        InputError: More than one column called `y`; an empty cell.
-    """
-    table = _open_csv(source)
-    if table.names.count(_LABELS) > 1:
-        raise InputError(
-            f"'{source}' does not say which column holds the labels",
-            expected=f"one column named '{_LABELS}'",
-            received=f"{counted(len(table.names), 'column')}: {quoted(table.names)}",
-        )
-    if len(table.names) > 1 and _LABELS not in table.names:
-        return np.stack([_as_found(table, number) for number in range(len(table.names))], axis=1)
-    return _as_found(table, 0 if len(table.names) == 1 else table.names.index(_LABELS))
-
-
-def read_lines(source: Path) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a csv file: number, from 1, and cells; an empty line has none.
-
-    Raises:
-        FileError: Missing, or not text.
-    """
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle)
-            for cells in reader:
-                yield reader.line_num, cells
-    except UnicodeDecodeError as error:
-        raise FileError(f"'{source}' is not text in UTF-8", mend="Save it as UTF-8") from error
-    except csv.Error as error:
-        raise damaged(source, "csv", error) from error
-    except FileNotFoundError as error:
-        raise FileError("The file does not exist", received=str(source)) from error
-    except OSError as error:
-        raise FileError(f"'{source}' cannot be read ({error.strerror or error})") from error
-
-
-# --- opening --------------------------------------------------------------------------------------
-
-
-def _open_parquet(source: Path) -> _Table:
-    import pyarrow.parquet as pq
-
-    try:
-        with source.open("rb") as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
-            table = file.read()
-        table.validate(full=True)
-    except Exception as error:  # what pyarrow meets in a damaged file
-        raise damaged(source, "Parquet", error) from error
-    return _Table(
-        source,
-        tuple(table.column_names),
-        tuple(table.columns),
-        table.num_rows,
-        lambda rows: in_rows(len(rows), rows[:5]),
+        x = {spec.name: formed(table, [table.names.index(spec.name)], spec) for spec in inputs}
+    return Rows(
+        x,
+        None if label is None else as_found(table, label),
+        ids=None if identity is None else ids_of(table, identity),
+        id_name=ID if identity is None else table.names[identity],
     )
 
 
-def _open_csv(source: Path, texts: Sequence[str] = (), *, header: bool = False) -> _Table:
-    """A csv file; columns of these names are text whatever they hold; `header` says that names come first."""
-    import pyarrow as pa
-    import pyarrow.csv
-
-    first = next((cells for _, cells in read_lines(source) if cells), None)
-    if first is None:
-        raise InputError(f"'{source}' is empty", expected="lines of numbers separated by commas")
-    has_header = header or bool(texts) or _check_first_line(source, first)
-    if len(first) == 1:
-        _check_no_gap(source)
-    names = first if has_header else [str(number + 1) for number in range(len(first))]
-    options = pa.csv.ReadOptions(
-        column_names=None if has_header else names,
-        block_size=max(2**20, _BYTES_PER_CELL * len(first)),  # the longest line must fit
-    )
-    try:
-        with source.open("rb") as opened:  # pyarrow takes no names that are not UTF-8
-            table = pa.csv.read_csv(
-                opened,
-                read_options=options,
-                parse_options=pa.csv.ParseOptions(newlines_in_values=bool(texts)),
-                convert_options=pa.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string())),
+def ids_of(table: Table, index: int) -> Array:
+    """(N,) the ids in a column: whole numbers where all are written as such, else texts, as `007` is."""
+    column = table.columns[index] if table.as_text is None else table.as_text(index)
+    _check_no_nulls(table, index, column, 1, expected="an id in every row")
+    cells: list[Any] = column.to_pylist()
+    if table.as_text is not None:
+        empty = [row for row, cell in enumerate(cells) if not cell.strip()]
+        if empty:
+            raise InputError(
+                f"{table.called} has empty cells in column '{table.names[index]}', {table.place(empty)}",
+                expected="an id in every row",
             )
-    except (pa.ArrowException, OSError) as error:
-        for line, cells in read_lines(source):
-            if cells and len(cells) != len(first):
-                raise InputError(
-                    f"Line {line} of '{source}' has {counted(len(cells), 'cell')}",
-                    expected=f"{len(first)}, as in the first line",
-                ) from error
-        raise damaged(source, "csv", error) from error
-
-    def place(rows: Sequence[int]) -> str:
-        lines = [line for line, cells in read_lines(source) if cells][1 if has_header else 0 :]
-        shown = ", ".join(str(lines[row]) for row in rows[:5])
-        if len(rows) == 1:
-            return f"in line {shown}"
-        return f"in {len(rows)} lines: {shown}{', …' if len(rows) > 5 else ''}"
-
-    return _Table(source, tuple(names), tuple(table.columns), table.num_rows, place)
-
-
-def _check_first_line(source: Path, cells: list[str]) -> bool:
-    """Whether the first line is a header."""
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    if len(cells) == 1 and (separator := next((mark for mark in ";\t" if mark in cells[0]), None)):
-        raise InputError(
-            f"'{source}' is not separated by commas",
-            expected="commas between the cells and points in the numbers",
-            received="semicolons" if separator == ";" else "tabs",
-        )
-    if len(filled) > 1 and filled == [str(number) for number in range(len(filled))]:
-        raise InputError(
-            f"The first line of '{source}' may be a header of column numbers or a row",
-            expected="a header of names, or a first row that cannot be mistaken for column numbers",
-            received=", ".join(filled[:4]) + (", …" if len(filled) > 4 else ""),
-            mend="Name the columns; pandas writes no header with `to_csv(index=False, header=False)`",
-        )
-    numbers = [cell for cell in filled if _is_number(cell)]
-    counting = [[str(start + place) for place in range(len(numbers))] for start in (0, 1)]
-    if 0 < len(numbers) < len(filled) and numbers not in counting:
-        text = next(cell for cell in filled if not _is_number(cell))
-        raise InputError(
-            f"The first line of '{source}' may be a header or a row: some of its cells are numbers",
-            expected="a header of names, or of names beside columns that are numbered in order; or a row of "
-            "numbers only",
-            received=f"{text!r} beside {numbers[0]!r}",
-            mend="Name the columns, and give numbers in every cell of the rows",
-        )
-    return len(numbers) < len(filled) or not filled
-
-
-def _check_no_gap(source: Path) -> None:
-    """An empty line in a single column would be lost, and the rows after it would move up."""
-    empty = None
-    for line, cells in read_lines(source):
-        if cells and empty is not None:
-            raise InputError(f"Line {empty} of '{source}' is empty", expected="a value in every line")
-        empty = empty if cells or empty is not None else line
-
-
-def _is_number(cell: object) -> bool:
-    try:
-        float(str(cell))
-    except ValueError:
-        return False
-    return "_" not in str(cell)
+        if all(cell.lstrip("-").isdecimal() and str(int(cell)) == cell for cell in cells):
+            cells = [int(cell) for cell in cells]
+    kept = [
+        cell if isinstance(cell, (str, int)) and not isinstance(cell, bool) else str(cell) for cell in cells
+    ]
+    mixed = np.empty(len(kept), dtype=object)
+    mixed[:] = kept
+    return check_ids(mixed, table.rows, f"The ids in column '{table.names[index]}'")
 
 
 # --- columns to arrays ----------------------------------------------------------------------------
 
 
-def _form(table: _Table, features: Sequence[int], spec: InputSpec) -> Array:
-    """(N, *spec.shape) from the columns at `features`."""
+def column_of(table: Table, index: int) -> Array:
+    """(N,) the values of a column, or (N, m) its lists."""
+    return _numbers(table, index) if _is_list(table.columns[index]) else as_found(table, index)
+
+
+def _is_list(column: Any) -> bool:
+    """Whether every cell of a column is a list of numbers."""
+    return hasattr(column.type, "value_type") and is_numeric(column.type)
+
+
+def formed(table: Table, features: Sequence[int], spec: InputSpec) -> Array:
+    """(N, *spec.shape) from the columns at `features`, laid out in C order."""
     if spec.dtype == TEXT:
         return _text(table, features[0], spec)
     _check_no_text(table, features)
@@ -231,7 +187,7 @@ def _form(table: _Table, features: Sequence[int], spec: InputSpec) -> Array:
     known = prod(size for size in spec.shape if size is not None)
     if sum(free) > 1:
         raise InputError(
-            f"'{table.source}' cannot say how its columns form a row of shape {spec.shape}",
+            f"{table.called} cannot say how its columns form a row of shape {spec.shape}",
             expected="rows with at most one size that is free",
             mend="Give the rows as a .npz or .npy file",
         )
@@ -249,32 +205,32 @@ def _form(table: _Table, features: Sequence[int], spec: InputSpec) -> Array:
     return rows.reshape((table.rows, *(-1 if size is None else size for size in spec.shape)))
 
 
-def _column_of_text(table: _Table, spec: InputSpec) -> int:
+def _column_of_text(table: Table, spec: InputSpec) -> int:
     """Number of the column that holds the text of the only input."""
-    found = [name for name in dict.fromkeys((spec.name, *_TEXTS)) if name in table.names]
+    found = [name for name in dict.fromkeys((spec.name, *TEXTS)) if name in table.names]
     if not found or table.names.count(found[0]) > 1:
         raise InputError(
-            f"'{table.source}' does not say which column holds the text",
-            expected=f"names of columns in the first line, one of them '{_TEXTS[0]}' or '{spec.name}'",
+            f"{table.called} does not say which column holds the text",
+            expected=f"names of columns in the first line, one of them '{TEXTS[0]}' or '{spec.name}'",
             received=f"columns {quoted(table.names)}",
         )
     return table.names.index(found[0])
 
 
-def _text(table: _Table, index: int, spec: InputSpec) -> Array:
+def _text(table: Table, index: int, spec: InputSpec) -> Array:
     """(N, *spec.shape) from one column of text."""
     import pyarrow as pa
 
     if spec.shape not in ((), (1,), (None,)):
         raise InputError(
-            f"'{table.source}' cannot hold rows of several texts for input '{spec.name}'",
+            f"{table.called} cannot hold rows of several texts for input '{spec.name}'",
             expected="a .npz or .npy file with an array of strings",
             received=f"rows of shape {spec.shape}",
         )
     column = table.columns[index]
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         raise InputError(
-            f"Column '{table.names[index]}' of '{table.source}' is not text",
+            f"Column '{table.names[index]}' of {table.called} is not text",
             expected="text in every cell",
             received=str(column.type),
         )
@@ -283,55 +239,60 @@ def _text(table: _Table, index: int, spec: InputSpec) -> Array:
 
 
 def _wrong_width(
-    table: _Table, features: Sequence[int], width: int, known: int, spec: InputSpec
+    table: Table, features: Sequence[int], width: int, known: int, spec: InputSpec
 ) -> InputError:
     names = [table.names[index] for index in features]
     multiple = "a multiple of " if None in spec.shape else ""
     if any(name == "" or name.startswith(("Unnamed:", "__index_level_")) for name in names):
         mend: str | None = "One column looks like an index of pandas: save with `index=False`"
     else:
-        mend = f"If one of them is the label, call it '{_LABELS}'" if width == known + 1 else None
+        mend = table.name_labels if width == known + 1 else None
+        taken = [name for name in (LABELS, ID) if name in table.names and name not in names]
+        if taken and width < known:
+            mend = f"{quoted(taken)} is not counted: it holds labels or ids, so rename it if it is a feature"
     return InputError(
-        f"'{table.source}' has {counted(width, 'number')} per row",
+        f"{table.called} has {counted(width, 'number')} per row",
         expected=f"{multiple}{known}, for rows of shape {spec.shape}",
         received=f"columns {quoted(names)}" if names else "no columns",
         mend=mend,
     )
 
 
-def _check_no_text(table: _Table, features: Sequence[int]) -> None:
+def _check_no_text(table: Table, features: Sequence[int]) -> None:
     text, mixed = [], []
     for index in features:
-        if not _is_numeric(table.columns[index].type):
+        if not is_numeric(table.columns[index].type):
             cells = table.columns[index].to_pylist()
-            wrong = [row for row, cell in enumerate(cells) if not _is_number(cell)]
+            wrong = [row for row, cell in enumerate(cells) if not is_number(cell)]
             if 0 < len(wrong) < len(cells):
                 mixed.append((index, wrong, cells[wrong[0]]))
             else:
                 text.append(index)
     if text:
         raise InputError(
-            f"'{table.source}' has {counted(len(text), 'column')} without numbers: "
+            f"{table.called} has {counted(len(text), 'column')} without numbers: "
             f"{quoted([table.names[index] for index in text])}",
             expected="numbers in every column",
             received=", ".join(sorted({str(table.columns[index].type) for index in text})),
-            mend=f"Encode them as in training, leave them out, or call the labels '{_LABELS}'",
+            mend=f"Encode them as in training, or leave them out: "
+            f"{table.leave_out([table.names[index] for index in text])}. {table.name_labels}",
         )
     if mixed:
         index, wrong, cell = mixed[0]
         raise InputError(
-            f"'{table.source}' has cells that are not numbers in column '{table.names[index]}', "
+            f"{table.called} has cells that are not numbers in column '{table.names[index]}', "
             f"{table.place(wrong)}",
             expected="a number in every cell",
             received=repr(cell),
         )
 
 
-def _is_numeric(kind: Any) -> bool:
+def is_numeric(kind: Any) -> bool:
+    """Whether a type of pyarrow is one of numbers, or of lists of them."""
     import pyarrow as pa
 
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return _is_numeric(kind.value_type)
+        return is_numeric(kind.value_type)
     tests = (
         pa.types.is_integer,
         pa.types.is_floating,
@@ -342,7 +303,7 @@ def _is_numeric(kind: Any) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _numbers(table: _Table, index: int) -> Array:
+def _numbers(table: Table, index: int) -> Array:
     """(N, m) the column's numbers; m is the length of its lists, 1 where it has none."""
     import pyarrow as pa
     import pyarrow.compute
@@ -355,7 +316,7 @@ def _numbers(table: _Table, index: int) -> Array:
         if np.any(lengths != lengths[0]):
             other = int(np.argmax(lengths != lengths[0])) // per_row
             raise InputError(
-                f"The lists in column '{table.names[index]}' of '{table.source}' differ in length",
+                f"The lists in column '{table.names[index]}' of {table.called} differ in length",
                 expected=f"{lengths[0]} values, as in row 0",
                 received=f"{lengths[lengths != lengths[0]][0]} in row {other}",
             )
@@ -366,16 +327,17 @@ def _numbers(table: _Table, index: int) -> Array:
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(table.rows, per_row)
 
 
-def _as_found(table: _Table, index: int) -> Array:
+def as_found(table: Table, index: int) -> Array:
+    """(N,) a column without empty cells as numpy has it: numbers, texts or booleans."""
     column = table.columns[index]
     _check_no_nulls(table, index, column, 1)
-    if hasattr(column.type, "value_type") or not _is_numeric(column.type):
+    if hasattr(column.type, "value_type") or not is_numeric(column.type):
         return np.asarray(column.to_pylist())
     return np.asarray(column.to_numpy())
 
 
 def _check_no_nulls(
-    table: _Table, index: int, values: Any, per_row: int, expected: str = "a number in every cell"
+    table: Table, index: int, values: Any, per_row: int, expected: str = "a number in every cell"
 ) -> None:
     if values.null_count:
         is_null = values.is_null().to_numpy(
@@ -383,7 +345,16 @@ def _check_no_nulls(
         )
         rows = np.unique(np.flatnonzero(is_null) // per_row).tolist()
         raise InputError(
-            f"'{table.source}' has empty cells in column '{table.names[index]}', {table.place(rows)}",
+            f"{table.called} has empty cells in column '{table.names[index]}', {table.place(rows)}",
             expected=expected,
             mend="Fill them in as in training, or leave those rows out",
         )
+
+
+def is_number(cell: object) -> bool:
+    """Whether a cell of a table, or what it says, is a number."""
+    try:
+        float(str(cell))
+    except ValueError:
+        return False
+    return "_" not in str(cell)

@@ -21,6 +21,7 @@ from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty
 from howsure.judge.sets import PredictionSets
 from howsure.results.certainty import Certainty
+from howsure.words import no_formula
 
 COLUMNS = (
     *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "verdict", "reason"),
@@ -32,9 +33,6 @@ CHOICE = "choice"
 """Name of the `Choices` in Label Studio's labelling interface that the suggested class goes into."""
 
 _DIGITS = 6
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What makes a spreadsheet take a cell for a formula."""
 
 
 def hand_over(
@@ -155,8 +153,8 @@ def _write_csv(temporary: str, columns: Sequence[str], lines: Sequence[dict[str,
     # Names of files that are not UTF-8 come as surrogates, and go back to the bytes they were.
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
         table = csv.DictWriter(handle, columns)
-        table.writerow({column: _no_formula(column) for column in columns})
-        table.writerows({column: _no_formula(cell) for column, cell in line.items()} for line in lines)
+        table.writerow({column: no_formula(column) for column in columns})
+        table.writerows({column: no_formula(cell) for column, cell in line.items()} for line in lines)
 
 
 def _can_be_written(name: object) -> bool:
@@ -165,11 +163,6 @@ def _can_be_written(name: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _no_formula(cell: Any) -> Any:
-    """A text that begins like a formula with a `'` before it, as OWASP advises against CSV injection."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _positions(rows: ArrayLike, number: int) -> NDArray[np.int64]:

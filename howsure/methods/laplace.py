@@ -22,6 +22,7 @@ from howsure.arguments import check_flag, check_whole
 from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
+from howsure.models.adapt import rows_for
 from howsure.models.features import Features, features_of, read_features
 from howsure.models.protocol import PROBABILITIES, FeatureModel
 from howsure.outcomes.classes import Classes
@@ -242,14 +243,28 @@ class LastLayerLaplace:
 
     @classmethod
     def fit(
-        cls, model: Any, x: Any, labels: ArrayLike, *, bias: bool = True, passes: int = DEFAULT_PASSES
+        cls,
+        model: Any,
+        x: Any,
+        labels: Any = None,
+        *,
+        bias: bool = True,
+        passes: int = DEFAULT_PASSES,
+        class_names: Sequence[str] | None = None,
     ) -> LastLayerLaplace:
         """Fit to a model and its (N, …) training rows, for the cost of one plain prediction of these.
+
+        Labels may come with the rows, as for `howsure.assess`.
 
         The model is a trained Keras 3 model that ends in a Dense layer with nothing but activations after it,
         or a `ModelError` is raised. For the rest see `fit_laplace`.
         """
-        return cls(fit_laplace(features_of(model, x), labels, bias=bias), passes)
+        given = rows_for(model, x)
+        names = given.class_names if class_names is None else class_names
+        labels = given.truth(names) if labels is None else labels
+        if labels is None:
+            raise InputError("The true classes are not known", expected="labels, one for each row")
+        return cls(fit_laplace(features_of(model, given), labels, bias=bias, class_names=names), passes)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from howsure.data.rows import InputSpec, check_rows
+from howsure.data.frames import is_frame, labelled_frame
+from howsure.data.gather import gather
+from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.errors import FileError, ModelError, warn
 from howsure.models.protocol import Array, FeatureModel, MemberModel, Model, PassModel
 
@@ -81,17 +83,47 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool = False) -> tuple[Model, l
 
     Args:
         model: A model of a framework in `ADAPTERS`, or one that is behind the seam already.
-        x: (N, …) rows as the model takes them; a list or dict of arrays for several inputs.
+        x: Rows in any form that `rows_for` takes.
         gaussian_noise: Whether layers that add noise are random too.
 
     Raises:
         InputError: The rows do not fit.
         ModelError: Not a model, or one that cannot be examined.
     """
+    x = rows_for(model, x).x
     if isinstance(model, Model):
         return model, check_rows(x, model.info.inputs)
     adapted: tuple[Model, list[Array]] = _adapter_of(model).adapt(model, x, gaussian_noise=gaussian_noise)
     return adapted
+
+
+def rows_for(
+    model: Any, x: Any, progress: Callable[[int, int], None] | None = None, *, most: int | None = None
+) -> Rows:
+    """Rows in the form in which adapters take them, with the labels and ids that came with them.
+
+    Args:
+        model: As for `adapt`.
+        x: (N, …) rows as the model takes them, in an array, tensor or series; a list or dict of arrays for
+            several inputs; a data frame, a file or folder, or a source of batches: a DataLoader, a
+            `tf.data.Dataset`, a `PyDataset`, an iterator.
+        progress: Called with (0, rows so far) while batches are gathered.
+        most: Batches to look at, where the first will do; None for all.
+
+    Raises:
+        InputError: As `howsure.data.gather.gather`.
+        FileError: A file or folder that cannot be read.
+    """
+
+    def inputs() -> Sequence[InputSpec] | None:
+        try:
+            return input_specs(model)
+        except ModelError:  # it does not say what it takes, or `adapt` says what is wrong with it
+            return None
+
+    if is_classifier(model) and is_frame(x):
+        return labelled_frame(x, [str(name) for name in getattr(model, "feature_names_in_", ())])
+    return gather(x, inputs, progress, most)
 
 
 def input_specs(model: Any) -> Sequence[InputSpec]:

@@ -53,7 +53,7 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
 
     Args:
         model: A trained Keras 3 model that ends in a Dense layer, with nothing but activations after it.
-        x: (N, …) rows as the model takes them; zero rows pass.
+        x: (N, …) rows as for `howsure.assess`; zero rows pass.
         batch_size: Rows that run together, ≥ 1.
 
     Raises:

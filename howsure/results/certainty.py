@@ -68,13 +68,14 @@ COLUMNS = (
         called="id_name",
     ),
     Column("label", PER_ROW, INTEGER, "class number", "the most probable class", stored=False),
+    Column("label_name", PER_ROW, STRING, "words", "name of `label`", stored=False),
     Column("runner_up", PER_ROW, INTEGER, "class number", "the second most probable class", stored=False),
+    Column("runner_up_name", PER_ROW, STRING, "words", "name of `runner_up`", stored=False),
     Column("probability", PER_ROW, FLOAT, "0 to 1", "probability of `label`", stored=False),
     Column(
         *("gap", PER_ROW, FLOAT, "0 to 1"),
         "lead of `label` over `runner_up`; the smallest is the most undecided",
         stored=False,
-        in_table=False,
     ),
     Column(
         *("probabilities", WIDE, FLOAT, "0 to 1"),
@@ -195,6 +196,11 @@ COLUMNS = (
         optional=True,
         least=0,
     ),
+    Column(
+        *("truth_name", PER_ROW, STRING, "words", "name of `truth`; None without labels"),
+        stored=False,
+        optional=True,
+    ),
 )
 """What a `Certainty` holds of every row, in the order of its table."""
 
@@ -312,6 +318,24 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
         """(N,) class number, the second most probable class."""
         return self._top_two[1]
 
+    @property
+    def label_name(self) -> NDArray[np.object_]:
+        """(N,) words, name of `label`."""
+        return self._named(self.label)
+
+    @property
+    def runner_up_name(self) -> NDArray[np.object_]:
+        """(N,) words, name of `runner_up`."""
+        return self._named(self.runner_up)
+
+    @property
+    def truth_name(self) -> NDArray[np.object_] | None:
+        """(N,) words, name of `truth`; None without labels."""
+        return None if self.truth is None else self._named(self.truth)
+
+    def _named(self, numbers: Integers) -> NDArray[np.object_]:
+        return read_only(np.array(self.class_names, dtype=object)[numbers])
+
     @cached_property
     def probability(self) -> Floats:
         """(N,) 0 to 1, probability of `label`."""
@@ -405,10 +429,8 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
 
     def _row(self, index: int) -> Row:
         cells = self._cells(index, {each.name for each in fields(Row)})
-        names = {f"{name}_name": self.class_names[cells[name]] for name in ("label", "runner_up")}
         return Row(
             **cells,
-            **names,
             kind=self.kind,
             method=self.method,
             id=self._id(index),

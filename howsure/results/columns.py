@@ -323,7 +323,9 @@ class Result(Generic[OneRow]):
         if not parts or not all(isinstance(part, cls) and type(part) is type(parts[0]) for part in parts):
             received = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
             raise InputError("These parts cannot be joined", expected=expected, received=received)
-        optional = " or ".join(f"`{column.name}`" for column in cls.columns if column.optional)
+        optional = " or ".join(
+            f"`{column.name}`" for column in cls.columns if column.optional and column.stored
+        )
         if any(part._arrays.keys() != parts[0]._arrays.keys() for part in parts):
             raise InputError(
                 "These parts cannot be joined",
@@ -346,6 +348,19 @@ class Result(Generic[OneRow]):
             name: np.concatenate([part._arrays[name] for part in parts]) for name in parts[0]._arrays
         }
         return replace(parts[0], **arrays)
+
+    def with_ids(self, ids: ArrayLike, name: str = ID) -> Self:
+        """The same with what the caller calls each row.
+
+        Args:
+            ids: (N,) texts or whole numbers; two rows may have the same.
+            name: What their column is called in the table.
+
+        Raises:
+            InputError: Missing for some rows, of another kind or length, or a name that another column has.
+        """
+        given: dict[str, Any] = {"ids": ids, "id_name": name}
+        return replace(self, **given)
 
     # --- tables and files ---------------------------------------------------------------------
 

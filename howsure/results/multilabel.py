@@ -70,7 +70,6 @@ COLUMNS = (
         *("gap", WIDE, FLOAT, "0 to 1"),
         "how far yes and no are apart; the smallest is the most undecided",
         stored=False,
-        in_table=False,
     ),
     Column(
         *("mc_error", WIDE, FLOAT, "0 to 1"),

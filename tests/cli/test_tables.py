@@ -110,6 +110,12 @@ def test_a_calibrator_is_learnt_kept_and_applied(known, new, result, tmp_path):
     np.testing.assert_allclose(mended.probabilities, calibrator(result[NEW]).probabilities, rtol=1e-9)
     assert mended.method["calibration"]["rows"] == 400
     assert list(mended.ids[:2]) == ["a400", "a401"]
+    applied = ("--calibrator", tmp_path / "calibrator.json", "--out")
+    done("calibrate", new, *applied, tmp_path / "mended.csv")
+    shown = run("calibrate", new, *applied, "-")
+    assert shown.stdout == (tmp_path / "mended.csv").read_text()
+    lines = lines_of(tmp_path / "mended.csv")
+    assert [float(line["probabilities.cow"]) for line in lines] == mended.probabilities[:, 2].tolist()
     said = refused(
         *("calibrate", tmp_path / "mended.parquet", "--calibrator", tmp_path / "calibrator.json"),
         *("--out", tmp_path / "twice.parquet"),
@@ -197,6 +203,17 @@ def test_a_saved_result_is_read_whole(tmp_path):
     assert "more passes could still change the verdict" in said
     said = refused("evaluate", tmp_path / "saved.parquet", "--label-column", "y")
     assert "is a saved result, which says itself what its columns are" in said
+
+
+def test_a_table_that_howsure_wrote_as_csv_is_read_with_a_warning(known, result, tmp_path):
+    done("calibrate", known, "--out", tmp_path / "c.json")
+    mended = ("--calibrator", tmp_path / "c.json", "--out", tmp_path / "mended.csv")
+    done("calibrate", known, *mended)
+    found = run("evaluate", tmp_path / "mended.csv")
+    assert found.exit_code == 0
+    assert "is a table that howsure wrote as csv" in flat(found.stderr)
+    calibrated = howsure.calibrate(result[KNOWN], TRUTH[KNOWN])(result[KNOWN])
+    assert flat(str(howsure.evaluate(calibrated, TRUTH[KNOWN]))) in flat(found.stdout)
 
 
 def test_labels_may_lie_in_a_file_of_their_own(tmp_path):

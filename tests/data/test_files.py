@@ -103,7 +103,7 @@ def test_npz_with_x_and_y(tmp_path, save):
     np.testing.assert_array_equal(rows.x, x)
     assert rows.x.dtype == x.dtype
     np.testing.assert_array_equal(rows.labels, y)
-    assert (rows.class_names, rows.names, rows.left_out) == (None, None, ())
+    assert (rows.class_names, rows.ids, rows.left_out) == (None, None, ())
 
 
 def test_npz_with_one_array_of_any_name(tmp_path):

@@ -45,7 +45,7 @@ def test_lossless_formats_come_back_exactly(tmp_path, suffix):
     rows = read_rows(tmp_path, GREY)
     assert rows.x.dtype == np.uint8
     np.testing.assert_array_equal(rows.x[0, :, :, 0], pixels())
-    assert rows.names == (f"one.{suffix}",)
+    assert rows.ids.tolist() == [f"one.{suffix}"]
     assert (rows.labels, rows.class_names, rows.left_out) == (None, None, ())
 
 
@@ -82,7 +82,7 @@ def test_one_image_is_one_row(tmp_path):
     save(tmp_path / "one.png")
     rows = read_rows(tmp_path / "one.png", GREY)
     assert rows.x.shape == (1, 8, 6, 1)
-    assert rows.names == ("one.png",)
+    assert rows.ids.tolist() == ["one.png"]
 
 
 def test_rows_are_sorted_by_name_and_other_files_passed_over(tmp_path):
@@ -92,7 +92,7 @@ def test_rows_are_sorted_by_name_and_other_files_passed_over(tmp_path):
         (tmp_path / name).write_text("")
     (tmp_path / "folder.png").mkdir()
     rows = read_rows(tmp_path, GREY)
-    assert rows.names == ("a.png", "b.png", "c10.png", "c2.png")
+    assert rows.ids.tolist() == ["a.png", "b.png", "c10.png", "c2.png"]
     assert rows.x[:, 0, 0, 0].tolist() == [1, 0, 2, 3]
 
 
@@ -104,7 +104,7 @@ def test_class_folders_give_labels(tmp_path):
     rows = read_rows(tmp_path, GREY)
     assert rows.class_names == ("ape", "cat", "dog")
     assert rows.labels.tolist() == [1, 2, 2]
-    assert rows.names == ("cat/1.png", "dog/1.png", "dog/2.png")
+    assert rows.ids.tolist() == ["cat/1.png", "dog/1.png", "dog/2.png"]
     assert rows.x[:, 0, 0, 0].tolist() == [1, 2, 0]
 
 
@@ -150,7 +150,7 @@ def test_an_unreadable_image_is_an_error_that_says_how_to_go_on(tmp_path):
 def test_unreadable_images_are_left_out_and_listed(tmp_path):
     broken_images(tmp_path)
     rows = read_rows(tmp_path, GREY, skip_unreadable=True)
-    assert rows.names == ("cat/good.png",)
+    assert rows.ids.tolist() == ["cat/good.png"]
     assert rows.labels.tolist() == [0]
     assert rows.class_names == ("cat", "dog")
     assert [reason.split(":")[0] for reason in rows.left_out] == [
@@ -202,7 +202,7 @@ def test_folders_that_hold_no_rows(tmp_path):
 def test_images_beside_class_folders(tmp_path):
     save(tmp_path / "a.png")
     (tmp_path / "extra").mkdir()
-    assert read_rows(tmp_path, GREY).names == ("a.png",)
+    assert read_rows(tmp_path, GREY).ids.tolist() == ["a.png"]
     save(tmp_path / "extra" / "b.png")
     refuse(tmp_path, GREY, InputError, "both directly and in sub-folders", "1 image beside 'extra'")
 
@@ -236,7 +236,7 @@ def test_formats_that_are_not_claimed_are_not_read(tmp_path, kind):
     save(tmp_path / "two.png")
     refuse(tmp_path, GREY, FileError, "one.png' is not a readable image")
     rows = read_rows(tmp_path, GREY, skip_unreadable=True)
-    assert (rows.names, len(rows.left_out)) == (("two.png",), 1)
+    assert (rows.ids.tolist(), len(rows.left_out)) == (["two.png"], 1)
 
 
 def test_the_content_counts_and_not_the_ending(tmp_path):

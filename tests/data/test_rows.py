@@ -78,7 +78,7 @@ def test_zero_rows_of_a_free_size_pass():
     assert len(check_rows([], [InputSpec("x", (None, 3), "float32")])[0]) == 0
 
 
-def test_lists_frames_series_and_objects_with_array():
+def test_lists_series_and_objects_with_array():
     pandas = pytest.importorskip("pandas")
 
     class Tensor:
@@ -86,14 +86,10 @@ def test_lists_frames_series_and_objects_with_array():
             return np.ones((2, 3), dtype=np.float32)
 
     expected = np.ones((2, 3))
-    frame = pandas.DataFrame(expected, columns=list("pqr"))
-    mixed = pandas.DataFrame({"p": pandas.array([1, 1], dtype="Int64"), "q": [1.0, 1.0], "r": [True, True]})
     for x in (
         expected.tolist(),
         list(expected),
         tuple(expected),
-        frame,
-        mixed,
         Tensor(),
         [expected],
         {"x": expected},
@@ -261,14 +257,6 @@ def test_the_input_is_named_where_there_are_several():
 )
 def test_what_is_not_numbers(x, fragments):
     refuse(x, FLAT, *fragments)
-
-
-def test_columns_of_text_in_a_frame_are_named():
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(
-        {"width": [1.0, 2.0], "kind": ["a", "b"], "day": pandas.to_datetime(["2020-01-01"] * 2)}
-    )
-    refuse(frame, FLAT, "2 columns without numbers: 'kind', 'day'", "datetime64", "Encode them")
 
 
 def test_numbers_for_a_text_input():

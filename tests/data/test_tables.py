@@ -159,7 +159,7 @@ def test_csv_for_one_free_size(csv):
         (",a,b,c\n0,1,2,3\n", ["4 numbers per row", "index of pandas"]),
         ("y\n1\n", ["0 numbers per row", "Received: no columns"]),
         ("a,b,c,y\n1,2,3,\n", ["empty cells in column 'y', in line 2"]),
-        ("a,b,c,y,y\n1,2,3,4,5\n", ["more than one column 'y'"]),
+        ("a,b,c,y,y\n1,2,3,4,5\n", ["has 2 columns 'y' for the labels"]),
         ("a,b,c\n1,inf,3\n", ["rows.csv': the rows hold NaN or infinite values, in row 0"]),
     ],
 )

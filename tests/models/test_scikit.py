@@ -359,7 +359,7 @@ def test_what_needs_a_network_is_refused_with_what_can_be_had(fitted):
 
 @pytest.mark.parametrize("x", ["rows.csv", None, X[:, :3], X.astype(str)])
 def test_rows_that_do_not_fit_are_refused(x, fitted):
-    with pytest.raises(howsure.InputError):
+    with pytest.raises(howsure.HowsureError):
         howsure.assess(fitted["logistic regression"], x)
 
 

@@ -456,7 +456,8 @@ def test_percent(probability, mc_error, text):
 # --- tables -----------------------------------------------------------------------------------
 
 COLUMNS = [
-    "row", "label", "runner_up", "probability", "probabilities", "mc_error",
+    "row", "label", "label_name", "runner_up", "runner_up_name", "probability", "gap",
+    "probabilities", "mc_error",
     "entropy", "entropy_error", "expected_entropy", "expected_entropy_error",
     "mutual_information", "mutual_information_error", "entropy_correction",
     "verdict", "settled", "passes", "reason",
@@ -466,7 +467,7 @@ COLUMNS = [
 def test_columns_of_the_table(digits):
     table = digits.to_arrow()
     assert table.column_names == COLUMNS
-    assert digits.with_truth([0] * 5).to_arrow().column_names == [*COLUMNS, "truth"]
+    assert digits.with_truth([0] * 5).to_arrow().column_names == [*COLUMNS, "truth", "truth_name"]
     for name in COLUMNS:
         np.testing.assert_equal(table[name].to_pylist(), getattr(digits, name).tolist(), name)
     assert table.schema.field("probabilities").type == pa.list_(pa.float64())
@@ -501,7 +502,7 @@ def test_metadata_of_the_table():
 def test_to_pandas(digits):
     pytest.importorskip("pandas", reason="pandas is not installed")
     frame = digits.with_truth([0, 1, 1, 2, 0]).to_pandas()
-    assert list(frame.columns) == [*COLUMNS, "truth"]
+    assert list(frame.columns) == [*COLUMNS, "truth", "truth_name"]
     assert len(frame) == 5
     assert frame["verdict"].tolist() == digits.verdict.tolist()
     np.testing.assert_array_equal(np.stack(frame["probabilities"]), digits.probabilities)

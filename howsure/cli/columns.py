@@ -1,0 +1,48 @@
+"""Which columns of a csv or Parquet file hold labels and ids, and which are left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from howsure.data.tables import Roles
+from howsure.errors import InputError
+
+LabelColumn = Annotated[
+    str | None, typer.Option(help="Column of true classes in a .csv or .parquet file, where it is not y.")
+]
+IdColumn = Annotated[
+    str | None,
+    typer.Option(help="Column of what each row is called in a .csv or .parquet file, where it is not id."),
+]
+Drop = Annotated[
+    str | None,
+    typer.Option(help="Columns of a .csv or .parquet file to leave out: a,b,c.", metavar="COLUMNS"),
+]
+
+
+def roles_of(
+    data: Path, label_column: str | None, id_column: str | None, drop: str | None, labels: Path | None
+) -> Roles:
+    """What the columns of a file of rows are for.
+
+    Raises:
+        InputError: It has no columns, labels come from two places, or an empty name is among those to leave
+            out.
+    """
+    named = {"--label-column": label_column, "--id-column": id_column, "--drop": drop}
+    given = [option for option, value in named.items() if value is not None]
+    if given and data.suffix.lower() not in (".csv", ".parquet"):
+        raise InputError(
+            f"{given[0]} is for columns, and '{data}' has none", expected="a .csv or .parquet file"
+        )
+    if label_column is not None and labels is not None:
+        raise InputError("Labels come from two places", expected="--labels or --label-column")
+    dropped = () if drop is None else tuple(name.strip() for name in drop.split(","))
+    if "" in dropped:
+        raise InputError(
+            "--drop has an empty name in it", expected="names of columns separated by commas", received=drop
+        )
+    return Roles(label_column, id_column, tuple(dict.fromkeys(dropped)))

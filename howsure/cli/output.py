@@ -1,0 +1,66 @@
+"""Where the table of a command goes, and in which form: Parquet, csv or JSON lines, or csv to stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from howsure.atomic import write_whole
+from howsure.cli.paths import check_output
+from howsure.results.columns import Result
+from howsure.results.export import write_csv, write_json_lines
+from howsure.words import printable
+
+STDOUT = Path("-")
+
+_FORMS: dict[str, Callable[[Result[Any], Any], None]] = {".csv": write_csv, ".jsonl": write_json_lines}
+ENDINGS = (".parquet", *_FORMS)
+
+
+def check_table(path: Path, taken: Sequence[Path]) -> None:
+    """Raise unless a table can be written there; see `check_output`."""
+    if path != STDOUT:
+        check_output(path, ENDINGS, taken)
+
+
+def parquet_beside(path: Path) -> Path:
+    """A Parquet file beside a table in another form, where a part that is done can be kept."""
+    return Path("certainty.parquet") if path == STDOUT else path.with_suffix(".parquet")
+
+
+def write_table(result: Result[Any], path: Path) -> None:
+    """Write a table in the form that its ending says, or as csv to stdout.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
+    if path == STDOUT:
+        write_csv(result, _Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
+        return
+    form = _FORMS.get(path.suffix.lower())
+    if form is None:
+        result.save(path)
+        return
+
+    def write(temporary: str) -> None:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            form(result, file)
+
+    write_whole(path, write)
+
+
+class _Shown:
+    """A terminal, which no text of a table steers."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be printed."""
+        self._stream.write(printable(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,0 +1,188 @@
+"""Batches, or single rows, put together: which part of each is rows, which labels, and are they alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from howsure.data.ids import ID, check_ids
+from howsure.data.rows import Array, InputSpec, Rows, fits
+from howsure.errors import InputError
+
+_LABELS = "labels"
+_WHICH_IS_WHICH = "rows, (rows, labels), ((rows, rows), labels), or a dict by input name with `labels`"
+
+
+class Batches:
+    """What was gathered so far.
+
+    Args:
+        inputs: What the model takes, or None where it does not say.
+        weights: Whether a third part is the weights of the rows, as in Keras; they say nothing here.
+    """
+
+    def __init__(self, inputs: Sequence[InputSpec] | None, *, weights: bool) -> None:
+        self._inputs, self._weights = inputs, weights
+        self._parts: dict[Any, list[Array]] = {}
+        self._form: type = dict
+        self._single: bool | None = None
+        self._count = 0
+        self.rows = 0
+
+    def add(self, batch: Any) -> None:
+        """Take one batch, or one row, of rows alone or with their labels.
+
+        Raises:
+            InputError: It does not say what is what, or differs from the first.
+        """
+        x, labels, ids = self._divided(batch)
+        form = dict if isinstance(x, dict) else list if isinstance(x, list) else np.ndarray
+        named = x if form is dict else dict(enumerate(x)) if form is list else {0: x}
+        arrays: dict[Any, Array] = {("x", name): _numpy(value) for name, value in named.items()}
+        arrays |= {
+            (what, None): _numpy(value) for what, value in ((_LABELS, labels), (ID, ids)) if value is not None
+        }
+        if self._single is None:
+            self._form, self._single = form, self._is_single(arrays)
+            self._parts = {key: [] for key in arrays}
+        if self._single:
+            arrays = {key: value[np.newaxis] for key, value in arrays.items()}
+        self._check_alike(arrays, form)
+        for key, value in arrays.items():
+            self._parts[key].append(value)
+        self._count += 1
+        self.rows += len(next(iter(arrays.values())))
+
+    def together(self) -> Rows:
+        """All rows.
+
+        Raises:
+            InputError: There were none.
+        """
+        if not self.rows:
+            raise InputError(
+                "There are no rows",
+                expected="at least one batch",
+                received="none",
+                mend="An iterator gives its batches once: make it anew, or keep them in a list first",
+            )
+        arrays = {}
+        for key in list(self._parts):
+            arrays[key] = np.concatenate(self._parts.pop(key))  # so that no part is held twice for long
+        labels, ids = arrays.pop((_LABELS, None), None), arrays.pop((ID, None), None)
+        named = {name: array for (_, name), array in arrays.items()}
+        x: Any = named if self._form is dict else list(named.values())
+        if self._form is np.ndarray or (self._inputs is not None and len(self._inputs) == len(named) == 1):
+            x = next(iter(named.values()))
+        return Rows(x, labels, ids=None if ids is None else check_ids(ids, self.rows))
+
+    # --- what is what -------------------------------------------------------------------------------
+
+    def _divided(self, batch: Any) -> tuple[Any, Any, Any]:
+        """Rows, and labels and ids or None; rows of several inputs as a dict or a list."""
+        if isinstance(batch, Mapping):
+            return taken_apart(batch, self._inputs)
+        if not isinstance(batch, (tuple, list)):
+            return batch, None, None
+        if isinstance(batch, list) and not any(map(_is_array, batch)):
+            return _numpy(batch), None, None  # rows as lists of numbers, or texts
+        inputs = None if self._inputs is None else len(self._inputs)
+        x, *others = batch
+        several = isinstance(x, Mapping)
+        if isinstance(x, (tuple, list)):
+            several = any(map(_is_array, x)) or (len(x) == inputs and inputs > 1)
+        x = dict(x) if isinstance(x, Mapping) else list(x) if several else _numpy(x)
+        if len(batch) == inputs and not several and inputs > 1:
+            return list(batch), None, None
+        if inputs is not None and len(batch) == inputs + 1 > 2 and not several:
+            return list(batch[:-1]), batch[-1], None
+        if len(batch) > 2 and not (self._weights and len(batch) == 3):
+            raise InputError(
+                f"A batch of {len(batch)} parts does not say which are rows and which labels",
+                expected=_WHICH_IS_WHICH,
+                received=", ".join(f"{type(part).__name__} {np.shape(part)}" for part in batch)[:200],
+                mend="Make one of these of each: `((x1, x2, y) for …)` becomes `(((x1, x2), y) for …)`",
+            )
+        return x, others[0] if others else None, None
+
+    def _is_single(self, arrays: Mapping[Any, Array]) -> bool:
+        """Whether the first of what comes is one row, and no batch of them."""
+        labels = arrays.get((_LABELS, None))
+        (_, name), value = next(iter(arrays.items()))
+        if value.ndim == 0 or (labels is not None and labels.ndim == 0):
+            return True
+        if self._inputs is None:
+            return False
+        shape = next((spec for spec in self._inputs if spec.name == name), self._inputs[0]).shape
+        return fits(value.shape, shape) or (shape[-1:] == (1,) and fits(value.shape, shape[:-1]))
+
+    def _check_alike(self, arrays: Mapping[Any, Array], form: type) -> None:
+        """Raise unless the parts have as many rows as each other, and are like those before."""
+        called = f"{'Row' if self._single else 'Batch'} {self._count}"
+        if form is not self._form or arrays.keys() != self._parts.keys():
+            raise InputError(
+                f"{called} is made up of other parts than those before",
+                expected=_named(self._parts),
+                received=_named(arrays),
+            )
+        counts = {key: len(value) if value.ndim else 1 for key, value in arrays.items()}
+        if len(set(counts.values())) > 1 or not all(value.ndim for value in arrays.values()):
+            raise InputError(
+                f"{called} has parts of different lengths",
+                expected="as many labels and ids as rows, for every input",
+                received=", ".join(f"{_name(key)}: {count}" for key, count in counts.items()),
+            )
+        for key, value in arrays.items():
+            before = self._parts[key]
+            if before and before[0].shape[1:] != value.shape[1:]:
+                raise InputError(
+                    f"{called} differs in shape from those before",
+                    expected=f"{_name(key)} of shape {before[0].shape[1:]} for a row",
+                    received=f"{value.shape[1:]}",
+                    mend="Pad or cut them to one shape",
+                )
+
+
+def taken_apart(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None) -> tuple[dict[Any, Any], Any, Any]:
+    """The arrays of a dict that are rows, and those of its labels and ids, or None.
+
+    Labels are called `labels` or `label`, as Hugging Face has it, and ids `id`, unless an input is. Where the
+    model does not say what it takes, `id` may well be an input.
+    """
+    rest, known = dict(x), [spec.name for spec in inputs or ()]
+    found = [name for name in ("labels", "label") if name in rest and name not in known]
+    labels = rest.pop(found[0]) if found else None
+    ids = rest.pop(ID) if inputs is not None and ID in rest and ID not in known else None
+    return rest, labels, ids
+
+
+def _is_array(value: object) -> bool:
+    """Whether this is an array, or a dict of them."""
+    return hasattr(value, "shape") or isinstance(value, Mapping)
+
+
+def _numpy(value: Any) -> Array:
+    """A tensor of whatever framework, wherever it is, as an array."""
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        value = value.detach().cpu()
+        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"A batch cannot be made an array ({error})",
+            expected="rows of one shape",
+            received=type(value).__qualname__,
+            mend="Pad or cut them to one shape",
+        ) from error
+
+
+def _name(key: tuple[str, Any]) -> str:
+    part, name = key
+    return part if part != "x" else f"'{name}'" if isinstance(name, str) else "rows"
+
+
+def _named(parts: Mapping[Any, Any]) -> str:
+    return ", ".join(map(_name, parts)) or "nothing"

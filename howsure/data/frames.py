@@ -1,0 +1,167 @@
+"""Data frames of pandas, polars and others as rows: by way of narwhals and Arrow, as files of columns go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from howsure.data.ids import ID, check_ids
+from howsure.data.labels import is_missing
+from howsure.data.rows import Array, InputSpec, Rows, in_rows
+from howsure.data.tables import ANY_VECTOR, LABELS, Roles, Table, column_of, formed, rows_of
+from howsure.errors import InputError
+
+_COLLECT = "Bring it into memory first, as `x.collect()` or `x.compute()` does"
+
+
+def is_frame(x: object) -> bool:
+    """Whether this is a data frame, or one column of one; no library of them is imported."""
+    if not (hasattr(type(x), "columns") or hasattr(type(x), "to_frame")):
+        return False
+    import narwhals as nw
+
+    return isinstance(_native(x), (nw.DataFrame, nw.LazyFrame, nw.Series))
+
+
+def read_frame(frame: Any, inputs: Sequence[InputSpec] | None) -> Rows:
+    """The rows of a data frame, with the labels and ids that are among its columns.
+
+    Columns become rows as those of files do, see `howsure.data.tables.rows_of`: a column `y` holds labels, a
+    column `id` ids. Without one, the index of pandas holds these unless it only counts the rows.
+
+    Args:
+        frame: A data frame, or a series, whose values are the rows.
+        inputs: What the model takes, or None where it does not say.
+
+    Raises:
+        InputError: Columns that are not numbers, empty cells, or columns that do not fit the model.
+    """
+    table, index, is_series = _opened(frame)
+    rows = Rows(column_of(table, 0)) if is_series else rows_of(table, inputs, Roles())
+    if rows.ids is not None or index is None:
+        return rows
+    ids, id_name = index
+    return replace(rows, ids=check_ids(ids, table.rows, "The ids in the index"), id_name=id_name)
+
+
+def labelled_frame(frame: Any, features: Sequence[str]) -> Rows:
+    """A data frame itself, for a model that takes such, without the columns of labels and ids.
+
+    Args:
+        frame: A data frame, or a series.
+        features: Names of columns that the model takes, whatever they are called.
+
+    Raises:
+        InputError: As from `read_frame`, but for columns that are no numbers.
+    """
+    import narwhals as nw
+
+    opened = _in_memory(frame)
+    index = _index(nw.maybe_get_index(opened))
+    taken = {}
+    if not isinstance(opened, nw.Series):
+        taken = {
+            name: opened[name] for name in (LABELS, ID) if name in opened.columns and name not in features
+        }
+    if ID in taken:
+        index = taken[ID].to_numpy(), ID
+    ids, id_name = (None, ID) if index is None else index
+    return Rows(
+        opened.drop(list(taken)).to_native() if taken else frame,
+        taken[LABELS].to_numpy() if LABELS in taken else None,
+        ids=None if ids is None else check_ids(ids, len(opened)),
+        id_name=id_name,
+    )
+
+
+def as_array(frame: Any, spec: InputSpec | None) -> Array:
+    """(N, …) all columns of a data frame, or the values of a series, as the rows of one input."""
+    table, _, is_series = _opened(frame)
+    return column_of(table, 0) if is_series else formed(table, range(len(table.names)), spec or ANY_VECTOR)
+
+
+def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
+    """Its columns; its index and the name of that, unless it only counts; and whether it is a series."""
+    import narwhals as nw
+
+    opened = _in_memory(frame)
+    is_series = isinstance(opened, nw.Series)
+    index = _index(nw.maybe_get_index(opened))
+    columns = nw.maybe_reset_index(opened)
+    if is_series:
+        columns = columns.alias("x").to_frame()
+    try:
+        arrow = columns.to_arrow()
+    except (TypeError, ValueError) as error:  # as pyarrow's errors are
+        raise InputError(
+            f"A column of the data frame mixes kinds of values ({' '.join(map(str, error.args))})",
+            expected="values of one kind in every column",
+            mend="Make numbers of them as in training, or leave the column out",
+        ) from error
+    table = Table(
+        "The data frame",
+        tuple(arrow.column_names),
+        tuple(arrow.columns),
+        arrow.num_rows,
+        lambda rows: in_rows(len(rows), rows[:5]),
+        _left_out(columns.implementation),
+        f"If one of them holds the labels, call it '{LABELS}'",
+    )
+    return table, index, is_series
+
+
+def _in_memory(frame: Any) -> Any:
+    """A data frame or series of narwhals, whose rows are there."""
+    import narwhals as nw
+
+    opened = _native(frame)
+    if isinstance(opened, nw.LazyFrame):
+        raise InputError(
+            "The data frame is not in memory",
+            expected="a data frame of pandas, polars, or another that holds its rows",
+            received=f"{type(frame).__module__}.{type(frame).__qualname__}",
+            mend=_COLLECT,
+        )
+    return opened
+
+
+def _native(frame: Any) -> Any:
+    """A data frame or series of narwhals; what is none as it is."""
+    import narwhals as nw
+
+    try:
+        return nw.from_native(frame, pass_through=True, allow_series=True)
+    except ValueError as error:  # columns of one name
+        raise InputError(
+            f"The data frame cannot be read ({' '.join(str(error).split())})",
+            expected="a name of its own for every column",
+        ) from error
+
+
+def _left_out(library: Any) -> Callable[[Sequence[str]], str]:
+    """How columns are left out in a library of data frames."""
+    call = "x.drop(columns={})" if library.is_pandas_like() else "x.drop({})"
+    return lambda names: f"`{call.format(list(names))}`"
+
+
+def _index(index: Any) -> tuple[Array, str] | None:
+    """What an index calls the rows, and its name; None where there is none, or where it counts from 0."""
+    if index is None or (len(index) and _counts(index)):
+        return None
+    levels = [str(name) for name in index.names if name is not None]
+    ids = np.empty(len(index), dtype=object)
+    for row, each in enumerate(index):
+        if isinstance(each, tuple):
+            ids[row] = ", ".join(map(str, each))
+        else:
+            ids[row] = each if isinstance(each, (str, int, np.integer)) or is_missing(each) else str(each)
+    return ids, ", ".join(levels) or ID
+
+
+def _counts(index: Any) -> bool:
+    """Whether an index only says the place of each row."""
+    values = np.asarray(index)
+    return values.dtype.kind in "iu" and bool(np.array_equal(values, np.arange(len(values))))

@@ -1,0 +1,200 @@
+"""Rows as people have them, gathered to what an adapter takes: arrays, with labels and ids that came along.
+
+    array, tensor, list, dict       as they are; of a dict without `labels`, `label` and `id`
+    data frame, series              `howsure.data.frames`
+    file or folder                  `howsure.data.files`
+    DataLoader, tf.data.Dataset,    batch after batch, put together in memory
+    PyDataset, generator, iterator
+
+What something is, is told from the classes it is made from and by what it can do: no framework is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from howsure.data.batches import Batches, taken_apart
+from howsure.data.files import read_rows
+from howsure.data.frames import as_array, is_frame, read_frame
+from howsure.data.ids import check_ids
+from howsure.data.rows import InputSpec, Rows
+from howsure.errors import InputError, warn
+
+Progress = Callable[[int, int], None]
+
+_ENDLESS = ("count", "cycle", "repeat")
+
+
+def gather(
+    x: Any,
+    inputs: Callable[[], Sequence[InputSpec] | None],
+    progress: Progress | None = None,
+    most: int | None = None,
+) -> Rows:
+    """Rows as an adapter takes them, and the labels and ids that came with them.
+
+    Args:
+        x: Whatever a caller holds; `Rows` are given back. What is an array stays as it is, also on disk.
+        inputs: Gives what the model takes, or None where it does not say; asked only where that counts.
+        progress: Called with (0, rows so far) while batches are gathered.
+        most: Batches to look at, where the first rows will do; None for all.
+
+    Raises:
+        InputError: No rows, an endless source, batches that differ or that say nothing of what is what, or
+            columns that cannot be rows.
+        FileError: As from `howsure.data.files.read_rows`.
+    """
+    if isinstance(x, Rows):
+        return x
+    if isinstance(x, (str, os.PathLike)):
+        specs = inputs()
+        if specs is None:
+            raise InputError(
+                "Files can be read for models that say what they take, and this one does not",
+                expected="rows in an array",
+                received=os.fspath(x),
+            )
+        return read_rows(x, specs)
+    if is_frame(x):
+        return read_frame(x, inputs())
+    if isinstance(x, Mapping):
+        return _of_mapping(x, inputs())
+    if isinstance(x, (list, tuple)):
+        return Rows(
+            [as_array(each, None) if is_frame(each) else each for each in x] if any(map(is_frame, x)) else x
+        )
+    batches = _batches(x)
+    if batches is None:
+        return Rows(x)
+    found = Batches(inputs(), weights=is_of(x, "tensorflow", "keras"))
+    for batch in islice(batches, most):
+        found.add(batch)
+        if progress is not None:
+            progress(0, found.rows)
+    return found.together()
+
+
+def first(x: Any, count: int) -> Any:
+    """The first rows of what an adapter takes; what has none is left for it to refuse."""
+    try:
+        if isinstance(x, Mapping):
+            return {key: value[:count] for key, value in x.items()}
+        return [part[:count] for part in x] if is_several(x) else x[:count]
+    except (TypeError, IndexError, KeyError):
+        return x
+
+
+def length(x: Any, called: str = "The rows") -> int:
+    """How many rows there are in what an adapter takes.
+
+    Raises:
+        InputError: These are no rows.
+    """
+    try:
+        if isinstance(x, Mapping):
+            return length(next(iter(x.values())), called)
+        return len(x[0]) if is_several(x) else int(x.shape[0]) if hasattr(x, "shape") else len(x)
+    except (TypeError, IndexError, StopIteration) as error:
+        raise InputError(
+            f"{called} are no rows", expected="an array (N, …), as for `assess`", received=type(x).__name__
+        ) from error
+
+
+def is_several(x: Any) -> bool:
+    """Whether this is a list of arrays, one for each input."""
+    return isinstance(x, (list, tuple)) and bool(x) and all(hasattr(part, "shape") for part in x)
+
+
+def is_of(x: object, *packages: str) -> bool:
+    """Whether a class that x is made from is defined in one of these packages; nothing is imported."""
+    return any(cls.__module__.split(".")[0] in packages for cls in type(x).__mro__)
+
+
+# --- dicts ----------------------------------------------------------------------------------------
+
+
+def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None) -> Rows:
+    """The arrays by input name, with the labels and ids that are among them."""
+    known = {spec.name: spec for spec in inputs or ()}
+    rest, labels, ids = taken_apart(x, inputs)
+    arrays = {
+        name: as_array(value, known.get(name)) if is_frame(value) else value for name, value in rest.items()
+    }
+    return Rows(
+        arrays,
+        None if labels is None else np.asarray(labels),
+        ids=None if ids is None else check_ids(ids, length(arrays)),
+    )
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+def _batches(x: Any) -> Iterator[Any] | None:
+    """What gives one batch after the other, or None where this is no source of batches."""
+    if hasattr(x, "__array__") or hasattr(x, "shape"):
+        return None
+    if is_of(x, "torch") and hasattr(x, "batch_sampler") and hasattr(x, "dataset"):
+        _warn_of_order(x)
+        return _of_any(x)
+    if is_of(x, "torch") and hasattr(x, "__getitem__") and not hasattr(x, "detach"):
+        raise InputError(
+            "This is a dataset of single rows",
+            expected="a DataLoader, which gives them in batches",
+            received=type(x).__qualname__,
+            mend="Give `torch.utils.data.DataLoader(dataset, batch_size=256)`",
+        )
+    if hasattr(x, "element_spec") and hasattr(x, "as_numpy_iterator"):
+        return _of_tensorflow(x)
+    if hasattr(type(x), "num_batches") and hasattr(x, "__getitem__"):
+        return _of_keras(x)
+    if is_of(x, "itertools") and type(x).__name__ in _ENDLESS:
+        raise _endless(type(x).__name__)
+    is_source = hasattr(x, "__iter__") and not hasattr(x, "__getitem__")
+    return _of_any(x) if is_source and not isinstance(x, Set) else None
+
+
+def _of_any(source: Iterable[Any]) -> Iterator[Any]:
+    """What a source of batches gives, one after the other."""
+    yield from source
+
+
+def _of_tensorflow(dataset: Any) -> Iterator[Any]:
+    """The elements of a `tf.data.Dataset`, unless they never end."""
+    if int(dataset.cardinality()) == -1:
+        raise _endless("a tf.data.Dataset that repeats")
+    return _of_any(dataset.as_numpy_iterator())
+
+
+def _of_keras(dataset: Any) -> Iterator[Any]:
+    """The batches of a `PyDataset`, unless they never end."""
+    if dataset.num_batches is None:
+        raise _endless("a PyDataset without a number of batches")
+    return (dataset[number] for number in range(dataset.num_batches))
+
+
+def _endless(received: str) -> InputError:
+    return InputError(
+        "There is no end to these rows",
+        expected="a source that ends",
+        received=received,
+        mend="Take what is wanted of it: `itertools.islice(x, batches)`, or `dataset.take(batches)`",
+    )
+
+
+def _warn_of_order(loader: Any) -> None:
+    """Say aloud where rows come in an order of the loader's own, or where some of them never come."""
+    if "Random" in type(getattr(loader, "sampler", None)).__name__:
+        warn(
+            "The DataLoader draws rows at random: row numbers count them as they were drawn, and labels that "
+            "come with them stay with them. To find a row again give shuffle=False, or ids."
+        )
+    size = getattr(loader, "batch_size", None)
+    left = len(loader.sampler) % size if size and hasattr(loader.sampler, "__len__") else 0
+    if getattr(loader, "drop_last", False) and left:
+        warn(f"The DataLoader leaves out {left} of {len(loader.sampler):,} rows, as drop_last=True says.")

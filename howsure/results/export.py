@@ -1,0 +1,82 @@
+"""A result as a table for other programs, csv or JSON lines; `howsure.load` reads the Parquet file of `save`.
+
+What is (N, K) is a column for each class in csv, `probabilities.cat`, and an object by class name in JSON. What
+is told at levels likewise, by share.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from howsure.results.between import LEVELS
+from howsure.results.columns import WIDE, Column, Result
+from howsure.words import no_formula
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+_ROWS_AT_A_TIME = 4096
+
+
+def write_csv(result: Result[Any], file: SupportsWrite[str]) -> None:
+    """Write one line per row, after a line of column names; a number that is not known is left empty.
+
+    A text that a spreadsheet would run as a formula gets a `'` before it.
+
+    Args:
+        result: What is written.
+        file: Open for text, with `newline=""` where it is on disk.
+    """
+    header: list[str] = []
+    for column, _ in _columns(result):
+        called, names = result.in_table(column), _names(result, column)
+        header += [f"{called}.{name}" for name in names] if column.is_list else [called]
+    lines = csv.writer(file, lineterminator="\n")
+    lines.writerow(map(no_formula, header))
+    for cells in _rows(result):
+        flat: list[Any] = []
+        for cell in cells:
+            flat += cell if isinstance(cell, list) else [cell]
+        lines.writerow(no_formula(_known(value)) for value in flat)
+
+
+def write_json_lines(result: Result[Any], file: SupportsWrite[str]) -> None:
+    """Write one JSON object per row and line; a number that is not known is `null`."""
+    called = [(result.in_table(column), _names(result, column)) for column, _ in _columns(result)]
+    for cells in _rows(result):
+        line = {
+            name: {each: _known(value) for each, value in zip(names, cell, strict=True)}
+            if isinstance(cell, list)
+            else _known(cell)
+            for (name, names), cell in zip(called, cells, strict=True)
+        }
+        file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _names(result: Result[Any], column: Column) -> tuple[str, ...]:
+    """What the values of one row are called, where a column has several."""
+    if column.shape == WIDE:
+        return tuple(getattr(result, result.names))
+    return tuple(f"{level:g}" for level in LEVELS) if column.is_list else ()
+
+
+def _columns(result: Result[Any]) -> list[tuple[Column, Any]]:
+    """The columns of the table that are there, with their values."""
+    shown = [(column, getattr(result, column.name)) for column in result.columns if column.in_table]
+    return [(column, values) for column, values in shown if values is not None]
+
+
+def _rows(result: Result[Any]) -> Iterator[tuple[Any, ...]]:
+    """The cells of each row, of Python's own types."""
+    columns = _columns(result)
+    for start in range(0, len(result), _ROWS_AT_A_TIME):
+        parts = [values[start : start + _ROWS_AT_A_TIME].tolist() for _, values in columns]
+        yield from zip(*parts, strict=True)
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,173 @@
+"""Tables as people have them, in and out: named columns, and tables that other programs read."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+keras = pytest.importorskip("keras", reason="Keras is not installed")
+
+import howsure  # noqa: E402  # needs keras
+from howsure.cli import app as cli  # noqa: E402
+from howsure.cli import output  # noqa: E402
+
+FLOWERS = ("rose", "tulip", "daisy")
+ROWS = 12
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch):
+    """The backend of this test run, and no change to the environment left behind."""
+    monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dropout(0.5), keras.layers.Dense(3, activation="softmax")]
+    )
+    path = tmp_path_factory.mktemp("model") / "flowers.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture
+def flowers(tmp_path):
+    """A table as it comes: with names for rows and classes, a note, and a column that has nothing to say."""
+    values = np.random.default_rng(0).normal(size=(ROWS, 2)).round(3)
+    path = tmp_path / "flowers.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["plant", "length", "width", "note", "nothing", "species"])
+        for row, (length, width) in enumerate(values):
+            lines.writerow([f"{row + 7:03}", length, width, "=1+1", "", FLOWERS[row % 3]])
+    return path
+
+
+CHOSEN = ("--label-column", "species", "--id-column", "plant", "--drop", "note,nothing")
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def assess(model_file, data, out, *arguments):
+    return run("assess", model_file, data, "--out", out, "--class-names", ",".join(FLOWERS), *arguments)
+
+
+def test_columns_are_chosen_by_name(model_file, flowers, tmp_path):
+    done = assess(model_file, flowers, tmp_path / "o.parquet", *CHOSEN)
+    assert done.exit_code == 0, done.stderr
+    found = howsure.load(tmp_path / "o.parquet")
+    assert found.ids.tolist() == [f"{row + 7:03}" for row in range(ROWS)]  # and no numbers without zeros
+    assert found.truth_name.tolist() == [FLOWERS[row % 3] for row in range(ROWS)]
+    assert found.to_arrow().column_names[:2] == ["row", "plant"]
+    assert "plant" in done.stdout
+    assert "right on" in done.stdout
+
+
+def test_every_form_of_the_table_holds_the_same(model_file, flowers, tmp_path):
+    for ending in ("parquet", "csv", "jsonl"):
+        done = assess(model_file, flowers, tmp_path / f"o.{ending}", *CHOSEN)
+        assert done.exit_code == 0, done.stderr
+    kept = howsure.load(tmp_path / "o.parquet")
+    with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    objects = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == len(objects) == ROWS
+    for row, line, each in zip(kept, lines, objects, strict=True):
+        assert line["plant"] == each["plant"] == row.id
+        assert line["label_name"] == each["label_name"] == row.label_name
+        assert float(line["gap"]) == each["gap"] == kept.gap[row.row]
+        assert line["reason"] == (row.reason or "")
+        for k, name in enumerate(FLOWERS):
+            assert float(line[f"probabilities.{name}"]) == each["probabilities"][name] == row.probabilities[k]
+
+
+def test_a_table_on_stdout_is_all_there(model_file, flowers, tmp_path):
+    done = assess(model_file, flowers, "-", *CHOSEN, "--report", tmp_path / "o.html")
+    assert done.exit_code == 0, done.stderr
+    lines = list(csv.reader(io.StringIO(done.stdout)))
+    assert lines[0][:4] == ["row", "plant", "label", "label_name"]
+    assert [line[1] for line in lines[1:]] == [f"{row + 7:03}" for row in range(ROWS)]
+    assert "the model is sure of" in " ".join(done.stderr.split())
+    assert "Report:" in done.stderr
+    assert not list(tmp_path.glob("-*"))
+
+
+def test_parquet_with_the_usual_names_needs_no_options(model_file, tmp_path):
+    pd = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pd.DataFrame({"id": [5, 3], "a": [0.1, 0.2], "b": [1.0, 2.0], "y": ["tulip", "rose"]})
+    frame.to_parquet(tmp_path / "rows.parquet", index=False)
+    done = assess(model_file, tmp_path / "rows.parquet", tmp_path / "o.parquet")
+    assert done.exit_code == 0, done.stderr
+    found = howsure.load(tmp_path / "o.parquet")
+    assert (found.ids.tolist(), found.truth.tolist()) == ([5, 3], [1, 0])
+
+
+def test_comparisons_choose_columns_too(model_file, flowers, tmp_path):
+    far = tmp_path / "far.csv"
+    far.write_text("length,width,note\n9,9,a\n8,9,b\n", encoding="utf-8")
+    arguments = (*CHOSEN, "--class-names", ",".join(FLOWERS), "--outside", far)
+    done = run("compare", model_file, flowers, *arguments)
+    assert done.exit_code == 0, done.stderr
+    assert "Who notices 'far.csv'?" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "2 columns without numbers: 'note', 'species'"),
+        ((), "`--drop note,species`"),
+        (("--label-column", "kind"), "has no column 'kind' for the labels"),
+        (("--label-column", "species", "--drop", "species"), "Column 'species' has two roles"),
+        (("--drop", "note,,species"), "--drop has an empty name in it"),
+        ((*CHOSEN, "--labels", "labels.npy"), "Labels come from two places"),
+        ((*CHOSEN[:4], "--drop", "note,nothing,lenght"), "no column 'lenght' to leave out"),
+        ((*CHOSEN[:2], "--id-column", "nothing", "--drop", "note,plant"), "empty cells in column 'nothing'"),
+    ],
+)
+def test_columns_that_cannot_be_used_are_named(
+    model_file, flowers, tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    np.save("labels.npy", np.zeros(ROWS, int))
+    done = assess(model_file, flowers, "o.parquet", *arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not (tmp_path / "o.parquet").exists()
+
+
+def test_labels_that_are_no_names_are_answered_with_the_nearest(model_file, flowers, tmp_path):
+    flowers.write_text(flowers.read_text(encoding="utf-8").replace("daisy", "dasiy"), encoding="utf-8")
+    done = assess(model_file, flowers, tmp_path / "o.parquet", *CHOSEN)
+    assert done.exit_code == 2
+    assert "nearest is 'daisy'" in done.stderr
+
+
+def test_what_is_done_is_kept_whatever_the_form(model_file, flowers, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "write_table", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    done = assess(model_file, flowers, tmp_path / "o.csv", *CHOSEN)
+    assert done.exit_code == 130
+    assert howsure.load(tmp_path / "o.part.parquet").truth_name[1] == "tulip"
+
+
+def test_a_terminal_is_not_steered_by_a_table(monkeypatch):
+    certainty = howsure.Certainty(
+        *([[0.6, 0.4]], [[0.01, np.nan]], [0.1]), passes=[5], class_names=["a", "b"], row=[0], ids=["\x1b[2J"]
+    )
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for stream, shown in ((Terminal(), r"\x1b[2J"), (io.StringIO(), "\x1b[2J")):
+        monkeypatch.setattr("sys.stdout", stream)
+        output.write_table(certainty, output.STDOUT)
+        (line,) = csv.DictReader(io.StringIO(stream.getvalue()))
+        assert line["id"] == shown

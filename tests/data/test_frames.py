@@ -1,0 +1,204 @@
+"""Data frames of every kind become the same rows, labels and ids; what cannot is refused in one sentence."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from howsure import InputError
+from howsure.data.frames import as_array, is_frame, read_frame
+from howsure.data.rows import InputSpec, check_rows
+
+pd = pytest.importorskip("pandas", reason="pandas is not installed")
+
+FLAT = [InputSpec("x", (3,), "float32")]
+TWO = [InputSpec("age", (1,), "int32"), InputSpec("place", (2,), "float32")]
+TEXT = [InputSpec("said", (), "string")]
+COLUMNS = {"p": [1, 2], "q": [0.5, 0.25], "r": [True, False]}
+EXPECTED = [[1, 0.5, 1], [2, 0.25, 0]]
+
+
+def polars(columns):
+    return pytest.importorskip("polars", reason="polars is not installed").DataFrame(columns)
+
+
+@pytest.fixture(params=[pd.DataFrame, polars, pa.table])
+def frame(request):
+    return request.param
+
+
+def refuse(frame, inputs, *fragments):
+    with pytest.raises(InputError) as caught:
+        read_frame(frame, inputs)
+    for fragment in fragments:
+        assert fragment in str(caught.value), str(caught.value)
+
+
+def test_columns_of_numbers_in_their_order_are_the_rows(frame):
+    for inputs in (FLAT, None):
+        rows = read_frame(frame(COLUMNS), inputs)
+        assert rows.x.tolist() == EXPECTED
+        assert (rows.labels, rows.ids, rows.id_name) == (None, None, "id")
+    assert is_frame(frame(COLUMNS))
+
+
+def test_single_precision_stays_single():
+    frame = pd.DataFrame(np.ones((4, 3), np.float32))
+    assert read_frame(frame, FLAT).x.dtype == np.float32
+
+
+def test_labels_and_ids_are_taken_out(frame):
+    rows = read_frame(frame({"id": ["a7", "b2"], **COLUMNS, "y": ["cat", "dog"]}), FLAT)
+    assert rows.x.tolist() == EXPECTED
+    assert rows.labels.tolist() == ["cat", "dog"]
+    assert (rows.ids.tolist(), rows.id_name) == (["a7", "b2"], "id")
+    rows = read_frame(frame({"id": [70, 20], **COLUMNS, "y": [1, 0]}), FLAT)
+    assert (rows.ids.tolist(), rows.labels.tolist()) == ([70, 20], [1, 0])
+
+
+def test_several_inputs_are_columns_by_name_and_others_stay_out(frame):
+    rows = read_frame(
+        frame({"note": ["u", "v"], "place": [[1.0, 2.0], [3.0, 4.0]], "age": [30, 40], "y": [0, 1]}), TWO
+    )
+    assert rows.x["age"].tolist() == [[30], [40]]
+    assert rows.x["place"].tolist() == [[1, 2], [3, 4]]
+    assert rows.labels.tolist() == [0, 1]
+    refuse(frame({"age": [30], "y": [0]}), TWO, "one column each for 'place'", "columns 'age', 'y'")
+
+
+def test_a_column_of_lists_that_is_named_like_the_input_is_it(frame):
+    columns = {"x": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "score": [7.0, 8.0], "note": ["u", "v"]}
+    assert read_frame(frame(columns), FLAT).x.tolist() == columns["x"]
+
+
+def test_columns_are_laid_out_in_the_shape_of_the_input(frame):
+    image = [InputSpec("image", (2, 2, 1), "float32")]
+    rows = read_frame(frame({f"pixel {k}": [k, 10 * k] for k in range(4)}), image)
+    assert rows.x.tolist() == [[[[0], [1]], [[2], [3]]], [[[0], [10]], [[20], [30]]]]
+
+
+def test_text_is_one_column(frame):
+    for name in ("said", "text"):
+        rows = read_frame(frame({"stars": [3, 4], name: ["good", "bad"], "y": [1, 0]}), TEXT)
+        assert (rows.x.tolist(), rows.labels.tolist()) == (["good", "bad"], [1, 0])
+
+
+def test_columns_that_are_not_numbers_say_how_to_leave_them_out_or_encode_them(frame):
+    given = frame({**COLUMNS, "kind": ["a", "b"]})
+    call = "x.drop(columns=['kind'])" if frame is pd.DataFrame else "x.drop(['kind'])"
+    refuse(given, FLAT, "1 column without numbers: 'kind'", "Encode them as in training", call, "call it 'y'")
+
+
+def test_the_calls_that_leave_columns_out_do_so(frame):
+    x = frame({**COLUMNS, "kind": ["a", "b"]})
+    with pytest.raises(InputError) as caught:
+        read_frame(x, FLAT)
+    call = str(caught.value).split("`")[1]
+    assert read_frame(eval(call, {"x": x}), FLAT).x.tolist() == EXPECTED
+
+
+def test_what_does_not_fit_is_refused(frame):
+    refuse(
+        frame({"p": [1.0, None], "q": [1.0, 2.0], "r": [1.0, 2.0]}),
+        FLAT,
+        "empty cells in column 'p'",
+        "row 1",
+    )
+    refuse(frame({"p": [1.0], "q": [2.0]}), FLAT, "2 numbers per row", "Expected: 3")
+    refuse(frame({"p": [1.0], "q": [2.0], "y": [3.0]}), FLAT, "'y' is not counted", "rename it")
+    refuse(frame({**COLUMNS, "s": [1.0, 2.0]}), FLAT, "4 numbers per row", "call it 'y'")
+    refuse(frame({**COLUMNS, "id": ["a", None]}), FLAT, "empty cells in column 'id'", "an id in every row")
+
+
+def test_kinds_that_are_no_numbers_are_named():
+    frame = pd.DataFrame(
+        {
+            "p": [1.0, 2.0],
+            "day": pd.to_datetime(["2020-01-01"] * 2),
+            "kind": pd.Categorical([1, 2]),
+        }
+    )
+    refuse(frame, FLAT, "2 columns without numbers: 'day', 'kind'", "timestamp", "dictionary")
+    mixed = pd.DataFrame({"p": [1, "a"]})
+    refuse(mixed, FLAT, "mixes kinds of values", "column p", "leave the column out")
+    twice = pd.DataFrame(np.ones((2, 2)), columns=["p", "p"])
+    refuse(twice, FLAT, "'p' 2 times")
+
+
+def test_numbers_of_pandas_own_types():
+    frame = pd.DataFrame({"p": pd.array([1, 2], dtype="Int64"), "q": [0.5, 0.25], "r": [True, False]})
+    assert read_frame(frame, FLAT).x.tolist() == EXPECTED
+    frame["p"] = pd.array([1, None], dtype="Int64")
+    refuse(frame, FLAT, "empty cells in column 'p'", "row 1")
+
+
+# --- the index of pandas --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("index", "ids", "name"),
+    [
+        (None, None, "id"),
+        (pd.RangeIndex(2, name="customer"), None, "id"),
+        (pd.Index([0, 1]), None, "id"),
+        (pd.Index([1, 0]), [1, 0], "id"),
+        (pd.RangeIndex(5, 7), [5, 6], "id"),
+        (pd.Index(["a7", "b2"], name="customer"), ["a7", "b2"], "customer"),
+        (pd.Index(["a7", "a7"]), ["a7", "a7"], "id"),
+        (
+            pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["shop", "day"]),
+            ["a, 1", "b, 2"],
+            "shop, day",
+        ),
+        (pd.to_datetime(["2020-01-01", "2020-01-02"]), ["2020-01-01 00:00:00", "2020-01-02 00:00:00"], "id"),
+        (pd.Index([0.5, 1.5]), ["0.5", "1.5"], "id"),
+    ],
+)
+def test_an_index_that_says_more_than_the_place_is_ids(index, ids, name):
+    for given in (pd.DataFrame(COLUMNS, index=index), pd.Series([1, 2], index=index)):
+        rows = read_frame(given, FLAT if given.ndim == 2 else [InputSpec("x", (), "int32")])
+        assert (None if rows.ids is None else rows.ids.tolist(), rows.id_name) == (ids, name)
+
+
+def test_rows_that_were_chosen_keep_their_numbers_as_ids():
+    frame = pd.DataFrame({"p": range(10), "q": range(10), "r": range(10)})
+    assert read_frame(frame[frame.p % 4 == 1], FLAT).ids.tolist() == [1, 5, 9]
+
+
+def test_a_column_of_ids_comes_before_the_index():
+    frame = pd.DataFrame({**COLUMNS, "id": ["a", "b"]}, index=[7, 8])
+    assert read_frame(frame, FLAT).ids.tolist() == ["a", "b"]
+
+
+def test_an_index_with_gaps_is_refused():
+    refuse(pd.DataFrame(COLUMNS, index=["a", None]), FLAT, "The ids in the index are missing in row 1")
+
+
+# --- series, parts of a dict, and what is no frame ------------------------------------------------
+
+
+def test_series_are_rows():
+    assert read_frame(pd.Series([1.5, 2.5]), None).x.tolist() == [1.5, 2.5]
+    assert read_frame(pd.Series(["good", "bad"]), TEXT).x.tolist() == ["good", "bad"]
+    assert read_frame(pd.Series([np.ones(3), np.zeros(3)]), FLAT).x.tolist() == [[1, 1, 1], [0, 0, 0]]
+
+
+def test_all_columns_of_a_part_are_its_rows(frame):
+    part = frame({"id": [1, 2], "y": [3.0, 4.0]})
+    for spec in (InputSpec("place", (2,), "float32"), None):
+        assert as_array(part, spec).tolist() == [[1, 3], [2, 4]]
+
+
+def test_text_in_polars_series():
+    series = pytest.importorskip("polars", reason="polars is not installed").Series(["good", "bad"])
+    assert check_rows(read_frame(series, TEXT).x, TEXT)[0].tolist() == ["good", "bad"]
+
+
+def test_frames_that_are_not_in_memory_are_refused():
+    lazy = pytest.importorskip("polars", reason="polars is not installed").LazyFrame(COLUMNS)
+    assert is_frame(lazy)
+    refuse(lazy, FLAT, "not in memory", "polars", "x.collect()")
+
+
+@pytest.mark.parametrize("x", [np.ones((2, 3)), [[1, 2, 3]], {"x": [1]}, "rows.csv", 5, None, iter([1])])
+def test_what_is_no_frame(x):
+    assert not is_frame(x)

@@ -1,0 +1,188 @@
+"""Rows in every form give what an array of them gives, and their labels and ids stay with them to the end.
+
+A network in numpy shows it once; `tests/keras/test_sources.py` shows the sources of frameworks.
+"""
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure import InputError
+from howsure.models.arrays import Dropout
+from tests.conformance.cases import arrays, two_inputs, two_layers
+
+pd = pytest.importorskip("pandas", reason="pandas is not installed")
+
+NAMES = ("lynx", "otter", "wolf")
+METHOD = howsure.MCDropout(passes=12)
+ROWS = 40
+
+
+@pytest.fixture(scope="module")
+def network():
+    return arrays(two_layers(Dropout(0.4))).make()
+
+
+@pytest.fixture(scope="module")
+def x():
+    return arrays(two_layers(Dropout(0.4)), rows=ROWS).rows[0]
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return np.random.default_rng(0).integers(0, 3, ROWS)
+
+
+@pytest.fixture
+def frame(x, truth):
+    index = pd.Index([f"animal {k}" for k in range(ROWS)], name="animal")
+    return pd.DataFrame(x, columns=list("pqrs"), index=index).assign(y=np.array(NAMES)[truth])
+
+
+def assess(network, x, **arguments):
+    return howsure.assess(network, x, **{"method": METHOD, "class_names": NAMES, **arguments})
+
+
+def pairs(x, truth, size=7):
+    return ((x[start : start + size], truth[start : start + size]) for start in range(0, len(x), size))
+
+
+def the_same(one, other):
+    assert np.array_equal(one.probabilities, other.probabilities)
+    assert np.array_equal(one.mc_error, other.mc_error)
+
+
+def test_a_frame_with_names_for_rows_and_classes(network, x, truth, frame, tmp_path):
+    certainty = assess(network, frame)
+    the_same(certainty, assess(network, x))
+    assert (certainty.ids.tolist(), certainty.id_name) == (frame.index.tolist(), "animal")
+    assert certainty.truth.tolist() == truth.tolist()
+    assert certainty[5].called == "animal animal 5"
+    certainty.save(tmp_path / "animals.parquet")
+    kept = howsure.load(tmp_path / "animals.parquet").to_pandas()
+    assert kept["animal"].tolist() == frame.index.tolist()
+    assert kept["truth_name"].tolist() == frame["y"].tolist()
+    assert str(howsure.evaluate(certainty)) == str(howsure.evaluate(certainty, truth))
+    assert str(howsure.evaluate(certainty)) == str(howsure.evaluate(certainty, frame["y"]))
+
+
+def test_labels_in_another_order_than_the_rows_are_refused(network, frame):
+    certainty = assess(network, frame)
+    with pytest.raises(InputError, match="another order"):
+        howsure.evaluate(certainty, frame["y"][::-1])
+    assert str(howsure.evaluate(certainty, frame["y"][::-1].loc[certainty.ids])) == str(
+        howsure.evaluate(certainty)
+    )
+
+
+def test_batches_with_labels(network, x, truth):
+    seen = []
+    certainty = assess(network, pairs(x, truth), progress=lambda *told: seen.append(told))
+    the_same(certainty, assess(network, x))
+    assert certainty.truth.tolist() == truth.tolist()
+    assert seen[:3] == [(0, 7), (0, 14), (0, 21)]
+    assert seen[-1] == (ROWS, ROWS)
+
+
+def test_blocks_have_the_ids_and_labels_of_their_rows(network, frame, monkeypatch):
+    monkeypatch.setattr("howsure.tuning.BLOCK", 15)
+    blocks = [*howsure.stream(network, frame, method=METHOD, class_names=NAMES)]
+    assert [len(block) for block in blocks] == [15, 15, 10]
+    assert [block.ids[0] for block in blocks] == ["animal 0", "animal 15", "animal 30"]
+    joined = blocks[0].joined(blocks)
+    assert joined.truth_name.tolist() == frame["y"].tolist()
+
+
+def test_several_inputs_by_the_names_of_columns():
+    case = arrays(two_inputs(), shapes=((4,), (2,)))
+    model, (a, b) = case.make(), case.rows
+    frame = pd.DataFrame({"note": "?", "b": [*b], "id": range(100, 100 + len(a)), "a": [*a]})
+    certainty = howsure.assess(model, frame, method=METHOD)
+    the_same(certainty, howsure.assess(model, [a, b], method=METHOD))
+    assert certainty.ids.tolist() == [*range(100, 100 + len(a))]
+    batches = iter([({"a": a[:4], "b": b[:4]}, [0] * 4), ({"a": a[4:], "b": b[4:]}, [1] * (len(a) - 4))])
+    the_same(howsure.assess(model, batches, method=METHOD), certainty)
+
+
+def test_several_labels_of_a_row():
+    case = arrays(two_layers(Dropout(0.4), "sigmoid"), rows=5)
+    holds = np.array([[1, 0, 0], [0, 0, 0], [1, 0, 1], [1, 1, 1], [0, 1, 0]])
+    certainty = howsure.assess(case.make(), iter([(case.rows[0], holds)]), method=METHOD, class_names=NAMES)
+    assert certainty.truth.tolist() == holds.astype(bool).tolist()
+    assert howsure.evaluate(certainty).rows == 5
+    words = [[name for name, one in zip(NAMES, row, strict=True) if one] for row in holds]
+    assert certainty.with_truth(words).truth.tolist() == certainty.truth.tolist()
+
+
+def test_labels_that_cannot_be_true_are_refused_before_work_begins(network, x):
+    labels = np.array(["lynx"] * 39 + ["linx"])
+    with pytest.raises(
+        InputError, match=r"came with the rows: labels are not among.*'lynx'.*give them alone"
+    ):
+        assess(network, pairs(x, labels), progress=lambda done, total: pytest.fail("began") if done else None)
+    with pytest.raises(InputError, match="labels do not fit the rows"):
+        assess(network, {"x": x, "labels": labels[:7]})
+
+
+def test_a_name_that_the_table_needs_is_not_that_of_the_ids(network, frame):
+    certainty = assess(network, frame.rename_axis("label"))
+    assert (certainty.id_name, certainty.ids[0]) == ("id", "animal 0")
+
+
+def test_whatever_takes_rows_takes_them_in_every_form(network, x, truth, frame):
+    assert howsure.plan(network, frame) == howsure.plan(network, x)
+    assert str(howsure.audit(network, frame)) == str(howsure.audit(network, x))
+    assert str(howsure.audit(network, pairs(x, truth))) == str(howsure.audit(network, x))
+    mean, _ = howsure.predict_with_uncertainty(network, pairs(x, truth))
+    assert np.array_equal(mean, howsure.predict_with_uncertainty(network, x)[0])
+    features = howsure.features_of(network, x)
+    assert np.array_equal(howsure.features_of(network, frame).features, features.features)
+    known = howsure.LastLayerLaplace.fit(network, x, truth)
+    named = howsure.LastLayerLaplace.fit(network, frame, class_names=NAMES)
+    assert named.posterior.prior_precision == known.posterior.prior_precision
+    with pytest.raises(InputError, match="true classes are not known"):
+        howsure.LastLayerLaplace.fit(network, x)
+    held_out = howsure.features_of(network, x + 0.1)
+    familiar = [
+        howsure.familiarity(features, labels, held_out, share=0.1, score="mahalanobis", class_names=NAMES)
+        for labels in (truth, frame["y"])
+    ]
+    assert familiar[0].threshold == familiar[1].threshold
+
+
+def test_methods_that_change_rows_get_arrays(network, x, frame):
+    method = howsure.Augmentation([lambda rows: rows + 0.01])
+    the_same(assess(network, frame, method=method), assess(network, x, method=method))
+    ensemble = howsure.Ensemble([arrays(two_layers(Dropout(0.1))).make()])
+    the_same(assess(network, frame, method=ensemble), assess(network, x, method=ensemble))
+
+
+def test_comparisons_take_the_labels_that_came_with_the_rows(network, x, truth, frame):
+    arguments = {"methods": {"softmax": howsure.Softmax(), "dropout": METHOD}, "class_names": NAMES}
+    arguments["calibrated"] = False
+    shifts = {"noise": lambda rows: rows + 0.1}
+    plain = howsure.compare(
+        network, x, truth, shifts={**shifts, "more": x + 1}, outside={"far": x + 9}, **arguments
+    )
+    framed = howsure.compare(
+        network,
+        frame,
+        shifts={**shifts, "more": frame.assign(**(frame[list("pqrs")] + 1))},
+        outside={"far": pairs(x + 9, truth)},
+        **arguments,
+    )
+    for rows in ("as they are", "noise", "more", "far"):
+        assert str(framed.score("dropout", "nll", rows)) == str(plain.score("dropout", "nll", rows))
+    assert framed.certainties["dropout"].ids.tolist() == frame.index.tolist()
+    assert framed.truth.tolist() == truth.tolist()
+    with pytest.raises(InputError, match="nothing to compare by"):
+        howsure.compare(network, x, **arguments)
+    with pytest.raises(InputError, match="'far' are no rows"):
+        howsure.compare(network, x, truth, outside={"far": 5}, **arguments)
+
+
+def test_a_memory_mapped_array_is_not_copied(network, x, tmp_path):
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    the_same(assess(network, mapped), assess(network, x))
+    the_same(assess(network, tmp_path / "x.npy"), assess(network, x))
