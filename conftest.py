@@ -35,7 +35,7 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def run_python(example: Example) -> None:
-    """Run a block and keep what it prints for the `text` block after it; skip it where a package is absent."""
+    """Run a block and keep what it prints for the `text` block after it; skip it where a package lacks."""
     printed = io.StringIO()
     example.namespace["_printed"] = None
     try:

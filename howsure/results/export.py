@@ -1,7 +1,7 @@
 """A result as a table for other programs, csv or JSON lines; `howsure.load` reads the Parquet file of `save`.
 
-What is (N, K) is a column for each class in csv, `probabilities.cat`, and an object by class name in JSON. What is
-told at levels likewise, by share.
+What is (N, K) is a column for each class in csv, `probabilities.cat`, and an object by class name in JSON.
+What is told at levels likewise, by share.
 """
 
 from __future__ import annotations
