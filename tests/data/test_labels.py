@@ -137,7 +137,7 @@ def test_true_is_the_second_class_unless_the_names_say_otherwise(names, numbers)
     [
         (
             ["dog", "dgo", "cat"],
-            r"not among the names, in row 1\..*one of 'cat', 'dog'.*'dgo'.*nearest is 'dog'",
+            r"among the names, in row 1\..*one of 'cat', 'dog'.*'dgo'.*nearest is 'dog'",
         ),
         (["dog", "Cat", " dog"], r"in 2 rows: 1, 2\..*Received: 'Cat'.*nearest is 'cat'"),
         (["great-tit", "dog", "cat"], "nearest is 'great tit'"),
