@@ -63,6 +63,25 @@ def of_probabilities(
         kind: What one row is.
     """
     given = read_given(p, names, each, "The probabilities")
+    return of_given(given, each, source, thresholds, kind)
+
+
+def of_given(
+    given: Given,
+    each: str,
+    source: str | None = None,
+    thresholds: Thresholds | None = None,
+    kind: str = "row",
+) -> Any:
+    """The same of numbers that were read.
+
+    Args:
+        given: The numbers, and what came with them.
+        each: What a column is of.
+        source: Where they come from.
+        thresholds: Where the verdicts lie, or None.
+        kind: What one row is.
+    """
     values = _checked(given, each, "The probabilities")
     outcome = _outcome(each, given.names, values.shape[1], thresholds)
     mean = np.concatenate([values, outcome.derived(values[None], values)[0]], axis=-1)

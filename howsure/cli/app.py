@@ -21,13 +21,14 @@ import typer
 from rich.console import Console
 
 import howsure
+from howsure.cli import tables
 from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
+from howsure.cli.compared import check_unused, compared_tables, is_table, say_comparison
 from howsure.cli.divide import check_divisor, divided
 from howsure.cli.options import Quiet, consoles, say_version
 from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_folder, check_output
 from howsure.cli.stopping import Interruptions, Unbreakable, kept, open_the_closed
-from howsure.compare.findings import findings, lead
 from howsure.compare.run import default_methods
 from howsure.data.files import read_class_names, read_labels, read_rows
 from howsure.data.rows import Array, Rows, counted
@@ -37,8 +38,8 @@ from howsure.methods.choices import CHOICES, Choice
 from howsure.models.adapt import adapt, input_specs, load
 from howsure.models.boot import load_keras
 from howsure.outcomes import outcome_of
-from howsure.report import write_comparison, write_report
-from howsure.terminal import Report, comparison_table, paragraph, progress, say, summary, undecided_table
+from howsure.report import write_report
+from howsure.terminal import Report, paragraph, progress, say, summary, undecided_table
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 
@@ -281,9 +282,15 @@ def assess_command(
 
 @app.command("compare")
 def compare_command(
-    model: Model,
+    model: Annotated[
+        Path,
+        typer.Argument(help="A Keras model: .keras, or legacy .h5; or a table of the same rows as DATA."),
+    ],
     data: Annotated[
-        Path, typer.Argument(help="Rows with known classes: .npz, .npy, .csv, .parquet, or class folders.")
+        Path,
+        typer.Argument(
+            help="Rows with known classes: .npz, .npy, .csv, .parquet, or class folders; or the other table."
+        ),
     ],
     labels: Annotated[Path | None, typer.Option(help="True classes, .npy or .csv.")] = None,
     label_column: LabelColumn = None,
@@ -316,10 +323,18 @@ def compare_command(
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say which method has the truest percentages here, by how much, whether the rows can tell, and why."""
+    """Say which method, or which of two tables, has the truest percentages, by how much, and why."""
     errors, console = consoles(quiet)
     members, changed, strangers = list(member or []), list(shifted or []), list(outside or [])
     with _plain_words():
+        if is_table(model):
+            unused = {"--member": member, "--shifted": shifted, "--outside": outside, "--outputs": outputs}
+            check_unused(unused | {"--divide-by": divide_by, "--allow-code": allow_code})
+            if report is not None:
+                check_output(report, ".html", [model, data, *([labels] if labels else [])])
+            compared = compared_tables(model, data, labels, label_column, class_names, seed)
+            say_comparison(console, compared, report)
+            return
         check_divisor(divide_by)
         for path, what in [
             (model, "model"),
@@ -373,19 +388,7 @@ def compare_command(
                 progress=_told(shown),
             )
 
-        paragraph(console, lead(comparison))
-        say(console, "")
-        console.print(comparison_table(comparison))
-        for finding in findings(comparison):
-            say(console, f"\n{finding.question}")
-            paragraph(console, finding.said)
-            for rows_like, said in finding.points:
-                paragraph(console, f"- {rows_like}: {said}")
-            if finding.note:
-                paragraph(console, finding.note)
-        if report is not None:
-            write_comparison(report, comparison)
-            say(console, f"\nReport:  {report}")
+        say_comparison(console, comparison, report)
 
 
 def main() -> None:
@@ -441,6 +444,9 @@ def _plain_words() -> Iterator[None]:
         except KeyboardInterrupt as error:
             say(errors, "interrupted")
             raise typer.Exit(INTERRUPTED) from error
+
+
+tables.register(app, _plain_words)
 
 
 # --- methods --------------------------------------------------------------------------------------

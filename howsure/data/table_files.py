@@ -52,6 +52,29 @@ def read_label_column(source: Path) -> Array:
     return as_found(table, 0 if len(table.names) == 1 else table.names.index(LABELS))
 
 
+def open_columns(source: Path) -> tuple[Table, bool]:
+    """All columns of a csv or Parquet file of probabilities, and whether they have names.
+
+    A first line 0, 1, 2, … names classes, as it is no distribution; 0, 1 might be one.
+
+    Raises:
+        FileError: Damaged.
+        InputError: Lines of different length, or a first line that may be a header or a row.
+    """
+    if source.suffix.lower() != ".csv":
+        return _open_parquet(source), True
+    first = next((cells for _, cells in read_lines(source) if cells), [])
+    header = _counts_classes(first) or (bool(first) and _check_first_line(source, first))
+    return _open_csv(source, header=header), header
+
+
+def _counts_classes(first: Sequence[str]) -> bool:
+    """Whether a first line can be nothing but class numbers, perhaps after an index without a name."""
+    filled = [cell.strip() for cell in first if cell.strip()]
+    counting = filled == [str(number) for number in range(len(filled))]
+    return counting and len(filled) > 1 and (len(filled) > 2 or not first[0].strip())
+
+
 def read_lines(source: Path) -> Iterator[tuple[int, list[str]]]:
     """The lines of a csv file: number, from 1, and cells; an empty line has none.
 
@@ -101,15 +124,21 @@ def _open_parquet(source: Path) -> Table:
     )
 
 
-def _open_csv(source: Path, texts: Sequence[str] = ()) -> Table:
-    """A csv file; columns of these names are text whatever they hold."""
+def _open_csv(source: Path, texts: Sequence[str] = (), *, header: bool | None = None) -> Table:
+    """A csv file; columns of these names are text whatever they hold.
+
+    Args:
+        source: The file.
+        texts: Names of columns.
+        header: Whether names come first; None looks.
+    """
     import pyarrow as pa
     import pyarrow.csv
 
     first = next((cells for _, cells in read_lines(source) if cells), None)
     if first is None:
         raise InputError(f"'{source}' is empty", expected="lines of numbers separated by commas")
-    has_header = bool(texts) or _check_first_line(source, first)
+    has_header = bool(texts) or (_check_first_line(source, first) if header is None else header)
     if len(first) == 1:
         _check_no_gap(source)
     names = first if has_header else [str(number + 1) for number in range(len(first))]

@@ -138,13 +138,13 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
     return Rows(
         x,
         None if label is None else as_found(table, label),
-        ids=None if identity is None else _ids(table, identity),
+        ids=None if identity is None else ids_of(table, identity),
         id_name=ID if identity is None else table.names[identity],
     )
 
 
-def _ids(table: Table, index: int) -> Array:
-    """(N,) whole numbers where all are written as such, else texts: `007` is no number."""
+def ids_of(table: Table, index: int) -> Array:
+    """(N,) the ids in a column: whole numbers where all are written as such, else texts, as `007` is."""
     column = table.columns[index] if table.as_text is None else table.as_text(index)
     _check_no_nulls(table, index, column, 1, expected="an id in every row")
     cells: list[Any] = column.to_pylist()
@@ -175,7 +175,7 @@ def column_of(table: Table, index: int) -> Array:
 
 def _is_list(column: Any) -> bool:
     """Whether every cell of a column is a list of numbers."""
-    return hasattr(column.type, "value_type") and _is_numeric(column.type)
+    return hasattr(column.type, "value_type") and is_numeric(column.type)
 
 
 def formed(table: Table, features: Sequence[int], spec: InputSpec) -> Array:
@@ -261,7 +261,7 @@ def _wrong_width(
 def _check_no_text(table: Table, features: Sequence[int]) -> None:
     text, mixed = [], []
     for index in features:
-        if not _is_numeric(table.columns[index].type):
+        if not is_numeric(table.columns[index].type):
             cells = table.columns[index].to_pylist()
             wrong = [row for row, cell in enumerate(cells) if not is_number(cell)]
             if 0 < len(wrong) < len(cells):
@@ -287,11 +287,12 @@ def _check_no_text(table: Table, features: Sequence[int]) -> None:
         )
 
 
-def _is_numeric(kind: Any) -> bool:
+def is_numeric(kind: Any) -> bool:
+    """Whether a type of pyarrow is one of numbers, or of lists of them."""
     import pyarrow as pa
 
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return _is_numeric(kind.value_type)
+        return is_numeric(kind.value_type)
     tests = (
         pa.types.is_integer,
         pa.types.is_floating,
@@ -330,7 +331,7 @@ def as_found(table: Table, index: int) -> Array:
     """(N,) a column without empty cells as numpy has it: numbers, texts or booleans."""
     column = table.columns[index]
     _check_no_nulls(table, index, column, 1)
-    if hasattr(column.type, "value_type") or not _is_numeric(column.type):
+    if hasattr(column.type, "value_type") or not is_numeric(column.type):
         return np.asarray(column.to_pylist())
     return np.asarray(column.to_numpy())
 

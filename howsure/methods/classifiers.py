@@ -65,6 +65,7 @@ class Members:
         """Name, and words about its members, as they are saved with a result."""
         words = {
             "passes": "members",
+            "between": "members",
             "pass": "one member of the classifier, such as a tree of a forest",
             "more": "a classifier with {passes} members",
             **NO_NETWORK,
@@ -84,17 +85,19 @@ class Members:
             most = max(1, tuning.LARGEST_FOLD // (job.model.members * columns))
             size = min(max(job.batch_size, tuning.BLOCK), most)
             run = Run(job.model, job.rows, numbers, job.outcome, job.seed, size)
-            mean, error, squared, variance = np.zeros((4, len(numbers), columns))
+            found = []
             for chunk, inputs in run.batches(np.arange(len(numbers)), size):
-                found = mean_over(run.values(job.model.ask_members(inputs), chunk), job.outcome)
-                if not job.model.alike:
-                    nothing = np.zeros_like(found.error)
-                    found = replace(found, error=nothing, squared_error=nothing)
-                mean[chunk], error[chunk] = found.mean, found.error
-                squared[chunk], variance[chunk] = found.squared_error, found.variance
+                values = run.values(job.model.ask_members(inputs), chunk)
+                found.append(mean_over(values, job.outcome, all_there=True))
                 progress(len(chunk))
-            passes = np.full(len(numbers), job.model.members, dtype=np.int64)
-            return Estimates(mean, error, squared, variance, passes)
+            if not found:
+                nothing = np.zeros((job.model.members, 0, job.outcome.width))
+                found.append(mean_over(nothing, job.outcome, all_there=True))
+            told = Estimates.joined(found)
+            if job.model.alike:
+                return told
+            exact = np.zeros_like(told.error)
+            return replace(told, error=exact, squared_error=exact)
 
         return Passes(draw)
 

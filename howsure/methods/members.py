@@ -67,19 +67,19 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
     return replace(found, **_told(between.of_members, values, outcome))
 
 
-def mean_over(values: Floats, outcome: Outcome) -> Estimates:
+def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> Estimates:
     """What independent passes over the same rows say together, each counting as a member; see `combined`.
-
-    Spread and quantiles are those of what the passes were drawn from, as `between.of_passes` has them.
 
     Args:
         values: (S, n, K) of S ≥ 2 passes.
         outcome: What they are values of.
+        all_there: Whether spread and quantiles are those of the passes themselves, as members have them, and
+            not of what they were drawn from, as `between.of_passes` has them.
     """
     derived = outcome.derived(values, values.mean(axis=0))
     passes = np.full(values.shape[1], len(values), dtype=np.int64)
     found = _estimates(np.concatenate([values, derived], axis=-1), passes, outcome)
-    return replace(found, **_told(between.of_passes, values, outcome))
+    return replace(found, **_told(between.of_members if all_there else between.of_passes, values, outcome))
 
 
 def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates:

@@ -500,6 +500,17 @@ def read_table(path: str | os.PathLike[str]) -> tuple[pa.Table, dict[str, Any]]:
         )
 
 
+def is_saved(path: str | os.PathLike[str]) -> bool:
+    """Whether a Parquet file says that `Result.save` wrote it; not of one that cannot be read."""
+    import pyarrow.parquet as pq
+
+    try:
+        with open(path, "rb") as file:
+            return _METADATA_KEY in (pq.read_schema(file).metadata or {})
+    except Exception:  # whatever a reader meets in a file that is none of its kind
+        return False
+
+
 def _table_in(source: Path) -> pa.Table:
     """The table in a Parquet file, one part of the file after the other."""
     import pyarrow as pa

@@ -522,7 +522,7 @@ def test_where_the_report_fails_the_findings_are_there(model_file, data_file, tm
     assert done.stderr == "error: No space.\n"
     assert f"Table:   {out}" in done.stdout
     assert len(howsure.load(out)) == 30
-    monkeypatch.setattr(cli, "write_comparison", no_room)
+    monkeypatch.setattr("howsure.cli.compared.write_comparison", no_room)
     done = run("compare", model_file, data_file, "--report", tmp_path / "r.html")
     assert done.exit_code == 2
     assert "Whose percentages are truest?" in done.stdout

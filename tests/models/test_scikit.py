@@ -146,6 +146,17 @@ def test_the_error_of_a_forest_covers_one_with_very_many_trees():
     assert abs(np.mean(covered) - 0.95) <= 3 * np.std(covered, ddof=1) / np.sqrt(len(covered))
 
 
+def test_the_spread_of_a_forest_is_that_of_its_trees(fitted):
+    model = fitted["forest of small trees"]
+    trees = np.stack([each.predict_proba(X) for each in model.estimators_])
+    found = howsure.assess(model, X)
+    np.testing.assert_allclose(found.spread, trees.std(axis=0), atol=1e-7)
+    top = np.sort(np.take_along_axis(trees, found.label[None, :, None], axis=-1)[..., 0], axis=0)
+    ends = found.interval(0.8)  # of 15 trees all but one at either end
+    np.testing.assert_allclose(ends, top[[1, 13]].T, atol=1e-7)
+    assert ", between members " in " ".join(str(row) for row in found)
+
+
 def test_the_members_of_a_vote_are_all_there_are(fitted):
     found = howsure.assess(fitted["soft vote"], X)
     assert not found.mc_error.any()

@@ -1,0 +1,231 @@
+"""Results from files: a table that howsure saved, or probabilities that anything else wrote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.arguments import check_path
+from howsure.bare.given import CLASSES, LABELS, read_given
+from howsure.bare.results import of_given
+from howsure.data.numpy_files import open_npy
+from howsure.data.rows import Array, quoted
+from howsure.data.table_files import open_columns
+from howsure.data.tables import ANY_VECTOR, Roles, Table, as_found, formed, ids_of, is_numeric
+from howsure.errors import FileError, InputError, warn
+from howsure.results.certainty import Certainty
+from howsure.results.columns import is_saved
+from howsure.results.files import load
+from howsure.results.multilabel import MultilabelCertainty
+
+ENDINGS = (".parquet", ".csv", ".npy")
+
+_EXPORTED = "probabilities."
+"""How the columns of probabilities begin in a csv file that `howsure assess --out` wrote."""
+
+Result = Certainty | MultilabelCertainty
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a file of probabilities are for.
+
+    Attributes:
+        class_names: Names of the classes, or labels: those of the columns that hold them, or of the columns
+            in their order; None where all columns that are left are classes.
+        roles: Which columns hold labels and ids, and which are left out.
+        several: Whether each column is the probability of a label of its own.
+    """
+
+    class_names: tuple[str, ...] | None = None
+    roles: Roles = Roles()  # noqa: RUF009 (frozen, so it may be shared)
+    several: bool = False
+
+    @property
+    def alike(self) -> Columns:
+        """The same for a further table, where a column may be missing."""
+        return replace(self, roles=replace(self.roles, needed=False))
+
+
+def read_result(path: str | os.PathLike[str], columns: Columns | None = None) -> Result:
+    """The result in a file.
+
+    | file | what is read |
+    |---|---|
+    | `.parquet` that howsure saved | all of it |
+    | `.csv`, `.parquet` | a column for each class, and perhaps one of labels and one of ids |
+    | `.npy` | an array (N, K), or (N,) of the second of two classes |
+
+    A csv file whose first line holds only numbers from 0 to 1 has no header. A first column without a name is
+    an index: ids, unless it only counts the rows.
+
+    Args:
+        path: The file.
+        columns: What its columns are for, where that does not show.
+
+    Raises:
+        FileError: Missing or damaged.
+        InputError: Columns that are not there, or no probabilities; see `Certainty.from_probabilities`.
+    """
+    source, given = check_path(path), columns or Columns()
+    suffix = source.suffix.lower()
+    if not source.exists():
+        raise FileError("The file does not exist", received=str(source))
+    if suffix not in ENDINGS:
+        raise InputError(
+            f"'{source}' is not a kind of file that results or probabilities are read from",
+            expected=f"a file that ends in {', '.join(ENDINGS)}",
+        )
+    if suffix == ".parquet" and is_saved(source):
+        _check_nothing_asked(source, given)
+        return load(source)
+    each = LABELS if given.several else CLASSES
+    if suffix == ".npy":
+        return _made(source, np.asarray(open_npy(source)), given, each)
+    table, header = open_columns(source)
+    found = _roles(table, source, given)
+    chosen, called = _classes(found.classes, given, source)
+    if not header and given.class_names is None:
+        called = None
+    values = _numbers(table, chosen, source)
+    return _made(source, values, given, each, called, found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Names of the columns of classes, and what other columns hold."""
+
+    classes: list[str]
+    labels: Array | None = None
+    ids: Any = None
+    id_name: str | None = None
+
+
+def _made(
+    source: Path,
+    values: Array,
+    columns: Columns,
+    each: str,
+    called: Sequence[str] | None = None,
+    beside: _Found | None = None,
+) -> Result:
+    names = columns.class_names if called is None else tuple(called)
+    try:
+        given = read_given(values, names, each, "The probabilities")
+        if beside is not None:
+            given = replace(given, ids=beside.ids, id_name=beside.id_name)
+        found: Result = of_given(given, each, source.name)
+        if beside is None or beside.labels is None:
+            return found
+        return found.with_truth(beside.labels)
+    except InputError as error:
+        raise InputError(
+            f"'{source}': {error.what[0].lower()}{error.what[1:]}",
+            expected=error.expected,
+            received=error.received,
+            mend=error.mend,
+        ) from error
+
+
+def _check_nothing_asked(source: Path, columns: Columns) -> None:
+    roles = columns.roles
+    asked = {
+        "class names": columns.class_names,
+        "a column of labels": roles.label,
+        "a column of ids": roles.id,
+        "columns to leave out": roles.drop,
+    }
+    given = [name for name, value in asked.items() if value]
+    if given and roles.needed:
+        raise InputError(
+            f"'{source}' is a saved result, which says itself what its columns are",
+            expected="labels in a file of their own, if any",
+            received=" and ".join(given),
+        )
+
+
+def _roles(table: Table, source: Path, columns: Columns) -> _Found:
+    """What each column is for; classes are those that are left."""
+    names = list(table.names)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"'{source}' has two columns '{twice}'", expected="distinct names")
+    exported = [name for name in names if name.startswith(_EXPORTED)]
+    roles = columns.roles
+    if exported and roles.label is None and "truth" in names:
+        roles = replace(roles, label="truth")
+    label, identity, left = roles.of(table, None)
+    if identity is None and names[:1] == [""]:
+        identity, left = 0, [place for place in left if place]
+    wanted = columns.class_names or ()
+    kept = [place for place in (label, identity) if place is not None and names[place] in wanted]
+    label, identity = (None if place in kept else place for place in (label, identity))
+    labels = None if label is None else as_found(table, label)
+    ids = None if identity is None else ids_of(table, identity)
+    nameless = identity is not None and not names[identity]
+    if nameless and ids is not None and np.array_equal(ids, np.arange(table.rows)):
+        ids = None
+    id_name = None if ids is None or identity is None else names[identity] or None
+    if not exported:
+        return _Found([names[place] for place in sorted([*left, *kept])], labels, ids, id_name)
+    warn(
+        f"'{source.name}' is a table that howsure wrote as csv. Its probabilities, ids and truth are "
+        "read; errors, passes and settings are only in the .parquet form."
+    )
+    return _Found(exported, labels, ids, id_name)
+
+
+def _classes(names: list[str], columns: Columns, source: Path) -> tuple[list[str], list[str] | None]:
+    """The columns of the classes, and what these are called; None for numbers."""
+    called = [name.removeprefix(_EXPORTED) for name in names]
+    wanted = columns.class_names
+    if wanted is None and len(names) == 1 and not columns.several:
+        raise InputError(
+            f"'{source}' has one column of probabilities, '{called[0]}'",
+            expected="a column for each class, or both class names where it is the second of two",
+            mend=f"On the command line: --class-names other,{called[0]}",
+        )
+    if wanted is None:
+        return names, called
+    missing = [name for name in wanted if name not in called]
+    if len(names) == 1 and len(wanted) == 2 and not columns.several:
+        if called[0] == wanted[0]:
+            raise InputError(
+                f"The only column of '{source}' is the second of two classes",
+                expected=f"'{called[0]}' as the second of the class names",
+                received=quoted(wanted),
+            )
+        return names, list(wanted)
+    if not missing:
+        return [names[called.index(name)] for name in wanted], list(wanted)
+    if len(missing) < len(wanted) or len(names) != len(wanted):
+        raise InputError(
+            f"'{source}' has no columns {quoted(missing)}",
+            expected=f"columns named like the classes, or as many columns as classes, {len(wanted)}",
+            received=quoted(names),
+        )
+    return names, list(wanted)
+
+
+def _numbers(table: Table, names: list[str], source: Path) -> Array:
+    """(N, K) from these columns, or an `InputError` that names those that hold something else."""
+    columns = [table.columns[table.names.index(name)] for name in names]
+    wrong = [name for name, each in zip(names, columns, strict=True) if not is_numeric(each.type)]
+    if wrong or not names:
+        raise InputError(
+            f"'{source}' has columns without numbers: {quoted(wrong)}"
+            if wrong
+            else f"'{source}' has no columns",
+            expected="a column of probabilities for each class, and perhaps labels (`y`) and ids (`id`)",
+            received=quoted(table.names),
+            mend="Say what they are, or leave them out: on the command line --label-column, --id-column, "
+            "--drop, or --class-names with the names of the classes' columns"
+            if wrong
+            else None,
+        )
+    return formed(table, [table.names.index(name) for name in names], ANY_VECTOR)

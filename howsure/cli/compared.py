@@ -1,0 +1,92 @@
+"""Two tables of the same rows beside each other, and a comparison in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+import howsure
+from howsure.bare.files import ENDINGS
+from howsure.cli.tables import check_paths, columns_of, read
+from howsure.compare.findings import findings, lead
+from howsure.data.files import read_labels
+from howsure.errors import InputError
+from howsure.report import write_comparison
+from howsure.terminal import comparison_table, paragraph, say
+
+
+def is_table(path: Path) -> bool:
+    """Whether a path, by its ending, is a table and no model."""
+    return path.suffix.lower() in ENDINGS
+
+
+def check_unused(options: Mapping[str, object]) -> None:
+    """Raise where something was asked for that has no effect on tables."""
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise InputError(
+            f"{' and '.join(given)} has no effect on tables",
+            expected="a model and rows, or two tables of the same rows",
+        )
+
+
+def compared_tables(
+    first: Path,
+    second: Path,
+    labels: Path | None,
+    label_column: str | None,
+    class_names: str | None,
+    seed: int,
+) -> howsure.Comparison:
+    """The comparison of two tables of the same rows.
+
+    Args:
+        first: The yardstick.
+        second: The other.
+        labels: File of true classes, or None where a table holds them.
+        label_column: Which column does.
+        class_names: Names of the columns that are classes, or of the classes in order.
+        seed: Of the folds.
+
+    Raises:
+        InputError: Tables of other rows or classes, of one name, or without labels.
+        FileError: A file is missing or damaged.
+    """
+    asked = columns_of(first, label_column, None, None, class_names, False, labels).alike
+    check_paths(first, labels, second)
+    names = [path.stem if first.stem != second.stem else path.name for path in (first, second)]
+    if names[0] == names[1]:
+        raise InputError("The two tables have the same name", expected="names to tell them by")
+    results = {name: read(path, asked) for name, path in zip(names, (first, second), strict=True)}
+    truth = None if labels is None else read_labels(labels)
+    if truth is None and all(each.truth is None for each in results.values()):
+        raise InputError(
+            "There is nothing to compare by",
+            expected="true classes: --labels FILE, or a column y in one of the tables",
+        )
+    return howsure.Comparison.of_results(results, truth, seed=seed)
+
+
+def say_comparison(console: Console, comparison: howsure.Comparison, report: Path | None) -> None:
+    """Print a comparison in words, and write its page where that is asked for.
+
+    Args:
+        console: Where.
+        comparison: What is told.
+        report: The page, or None.
+    """
+    paragraph(console, lead(comparison))
+    say(console, "")
+    console.print(comparison_table(comparison))
+    for finding in findings(comparison):
+        say(console, f"\n{finding.question}")
+        paragraph(console, finding.said)
+        for rows_like, said in finding.points:
+            paragraph(console, f"- {rows_like}: {said}")
+        if finding.note:
+            paragraph(console, finding.note)
+    if report is not None:
+        write_comparison(report, comparison)
+        say(console, f"\nReport:  {report}")

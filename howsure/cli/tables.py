@@ -1,0 +1,410 @@
+"""Commands on results that are there: tables that `howsure assess` wrote, or probabilities from elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import howsure
+from howsure.atomic import write_whole
+from howsure.bare.files import Columns, read_result
+from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
+from howsure.cli.options import Quiet, consoles
+from howsure.cli.output import STDOUT, check_table, write_table
+from howsure.cli.paths import check_exists, check_output
+from howsure.data.files import read_class_names, read_labels
+from howsure.errors import InputError
+from howsure.judge import maps
+from howsure.judge.calibrator_files import read_calibrator
+from howsure.judge.evaluate import Evaluation, MultilabelEvaluation
+from howsure.judge.scores import Score
+from howsure.judge.sets import SCORES
+from howsure.report import write_report
+from howsure.results.certainty import Certainty
+from howsure.results.verdict import SURE
+from howsure.terminal import paragraph, say, summary, undecided_table
+from howsure.words import counted, no_formula
+
+SHOWN = 10
+
+ScoreName = StrEnum("ScoreName", {name: name for name in SCORES})  # type: ignore[misc]
+MapName = StrEnum("MapName", {name: name for name in maps.METHODS})  # type: ignore[misc]
+
+
+class Which(StrEnum):
+    """Rows that a person may be asked about."""
+
+    coin_flips = "coin-flips"
+    not_sure = "not-sure"
+    not_settled = "not-settled"
+    unfamiliar = "unfamiliar"
+    all = "all"
+
+
+Table = Annotated[
+    Path,
+    typer.Argument(help="A table that `howsure assess` wrote, or probabilities: .parquet, .csv or .npy."),
+]
+Labels = Annotated[Path | None, typer.Option(help="True classes, .npy or .csv, where not in the table.")]
+ClassNames = Annotated[
+    str | None,
+    typer.Option(help="Names of the columns that are classes, or of the classes in order: a,b,c or a file."),
+]
+Several = Annotated[
+    bool, typer.Option("--several-labels", help="Each column is the probability of a label of its own.")
+]
+New = Annotated[Path | None, typer.Option(help="A table of other rows, to which this is applied.")]
+
+
+# --- the commands -------------------------------------------------------------------------------------
+
+
+def evaluate_command(
+    table: Table,
+    labels: Labels = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    drop: Drop = None,
+    class_names: ClassNames = None,
+    several_labels: Several = False,
+    outside: Annotated[Path | None, typer.Option(help="A table of rows that belong to no class.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Scores to write, .csv.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Say whether percentages are true: scores against true classes, each with its 95 % interval."""
+    console = consoles(quiet)[1]
+    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
+    taken = check_paths(table, labels, outside)
+    if out is not None:
+        check_output(out, ".csv", taken)
+    result = _labelled(table, asked, labels)
+    strangers = None if outside is None else read(outside, asked.alike)
+    evaluation = howsure.evaluate(result, outside=strangers)
+    say(console, str(evaluation))
+    if out is not None:
+        _write_csv(out, _scores(evaluation))
+        say(console, f"\nScores:  {out}")
+
+
+def calibrate_command(
+    table: Table,
+    labels: Labels = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    drop: Drop = None,
+    class_names: ClassNames = None,
+    several_labels: Several = False,
+    method: Annotated[MapName, typer.Option(help="Which map to fit.")] = MapName["temperature"],
+    calibrator: Annotated[
+        Path | None, typer.Option(help="A calibrator to apply to the table, instead of learning one.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The calibrator to write, .json; or with --calibrator the table: .parquet, .csv, .jsonl, "
+            "or - for csv to stdout."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds and replicas.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Learn from labelled rows how to mend percentages, or mend those of a table."""
+    console = consoles(quiet)[1]
+    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
+    taken = check_paths(table, labels, calibrator)
+    if out is not None:
+        if calibrator is None:
+            check_output(out, ".json", taken)
+        else:
+            check_table(out, taken)
+    if calibrator is None:
+        learnt = howsure.calibrate(_labelled(table, asked, labels), method=method.value, seed=seed)
+        paragraph(console, learnt.in_words())
+        if out is not None:
+            learnt.save(out)
+            say(console, f"\nCalibrator:  {out}")
+        return
+    if out is None:
+        raise InputError("There is nowhere to write the calibrated table", expected="--out TABLE.parquet")
+    map_of: Any = read_calibrator(calibrator)
+    mended = map_of(read(table, asked, labels))
+    write_table(mended, out)
+    if out == STDOUT:
+        return
+    paragraph(console, summary(mended))
+    say(console, f"\nTable:   {out}")
+
+
+def sets_command(
+    table: Table,
+    labels: Labels = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    drop: Drop = None,
+    class_names: ClassNames = None,
+    coverage: Annotated[float, typer.Option(help="Share of sets that hold the true class.")] = 0.95,
+    score: Annotated[ScoreName, typer.Option(help="By what classes are taken into a set.")] = ScoreName[
+        "lac"
+    ],
+    by_class: Annotated[bool, typer.Option("--by-class", help="Promise it for every class.")] = False,
+    new: New = None,
+    out: Annotated[Path | None, typer.Option(help="Sets of the --new rows to write, .csv.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the scores aps and raps.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Learn from labelled rows what else a row could be, with a promised coverage, and say it of new ones."""
+    console = consoles(quiet)[1]
+    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
+    taken = check_paths(table, labels, new)
+    _check_new(new, out)
+    if out is not None:
+        check_output(out, ".csv", taken)
+    known = _labelled(table, asked, labels, one_class=True)
+    fitted = howsure.prediction_sets(
+        known, coverage=coverage, score=score.value, by_class=by_class, seed=seed
+    )
+    paragraph(console, str(fitted))
+    if new is None:
+        return
+    rows = _one_class(read(new, asked.alike))
+    sizes, sets = fitted(rows).sum(axis=1), fitted.in_words(rows)
+    counts = [f"{np.sum(sizes == size):,} of {size}" for size in np.unique(sizes).tolist()]
+    say(
+        console, f"\nSets of {counted(len(rows), rows.kind)} by their number of classes: {', '.join(counts)}."
+    )
+    if out is not None:
+        columns = ["row", *([rows.id_name] if rows.ids is not None else []), "label", "set", "classes"]
+        lines = [
+            [row.row, *([row.id] if row.id is not None else []), row.label_name, sets[i], int(sizes[i])]
+            for i, row in enumerate(rows)
+        ]
+        _write_csv(out, [columns, *lines])
+        say(console, f"Sets:    {out}")
+
+
+def abstain_command(
+    table: Table,
+    labels: Labels = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    drop: Drop = None,
+    class_names: ClassNames = None,
+    risk: Annotated[float, typer.Option(help="Largest share of mistakes among rows that are kept.")] = 0.001,
+    confidence: Annotated[float, typer.Option(help="That the promise is kept.")] = 0.95,
+    new: New = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Rows of --new for a person: .csv, or .json for Label Studio.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Learn from labelled rows which ones a person should see, so that few of the rest are wrong."""
+    console = consoles(quiet)[1]
+    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
+    taken = check_paths(table, labels, new)
+    _check_new(new, out)
+    _check_handed(out, taken)
+    rule = howsure.abstain(_labelled(table, asked, labels, one_class=True), risk=risk, confidence=confidence)
+    paragraph(console, rule.in_words())
+    if new is None:
+        return
+    rows = _one_class(read(new, asked.alike))
+    chosen = rule(rows)
+    say(console, f"\nFor a person: {int(chosen.sum()):,} of {counted(len(rows), f'new {rows.kind}')}.")
+    if out is not None:
+        howsure.hand_over(rows, chosen, out)
+        say(console, f"Rows:    {out}")
+
+
+def handover_command(
+    table: Table,
+    out: Annotated[Path, typer.Option(help="Rows for a person: .csv, or .json for Label Studio.")],
+    labels: Labels = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    drop: Drop = None,
+    class_names: ClassNames = None,
+    which: Annotated[Which, typer.Option(help="Which rows.")] = Which.coin_flips,
+    most: Annotated[int | None, typer.Option(min=0, help="The most undecided of them, so many.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write down the rows that a person should look at, the most undecided first."""
+    console = consoles(quiet)[1]
+    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
+    _check_handed(out, check_paths(table, labels))
+    rows = _one_class(read(table, asked, labels))
+    if which is Which.unfamiliar and rows.familiarity is None:
+        raise InputError(
+            "How familiar these rows are was not measured", expected="a table with a column 'familiarity'"
+        )
+    members = {
+        Which.coin_flips: rows.verdict == "coin flip",
+        Which.not_sure: rows.verdict != SURE,
+        Which.not_settled: ~rows.settled,
+        Which.unfamiliar: rows.unfamiliar,
+        Which.all: np.ones(len(rows), dtype=bool),
+    }[which]
+    order = rows.most_undecided()
+    chosen = order[members[order]][:most]
+    howsure.hand_over(rows, chosen, out)
+    say(console, f"For a person: {len(chosen):,} of {counted(len(rows), rows.kind)}.")
+    say(console, f"Rows:    {out}")
+
+
+def report_command(
+    table: Table,
+    report: Annotated[Path, typer.Option(help="Page to write, .html.")],
+    labels: Labels = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    drop: Drop = None,
+    class_names: ClassNames = None,
+    several_labels: Several = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a page about a table: verdicts, coin flips, and with labels whether the percentages are true."""
+    console = consoles(quiet)[1]
+    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
+    check_output(report, ".html", check_paths(table, labels))
+    result = read(table, asked, labels)
+    write_report(report, result)
+    paragraph(console, summary(result))
+    if len(result):
+        say(console, "\nThe most undecided:\n")
+        console.print(undecided_table(result, SHOWN))
+    say(console, f"\nReport:  {report}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "evaluate": evaluate_command,
+    "calibrate": calibrate_command,
+    "sets": sets_command,
+    "abstain": abstain_command,
+    "handover": handover_command,
+    "report": report_command,
+}
+
+
+def register(app: typer.Typer, plainly: Callable[[], AbstractContextManager[None]]) -> None:
+    """Add these commands to a command line.
+
+    Args:
+        app: The command line.
+        plainly: What turns errors and interruptions into one line and an exit code.
+    """
+    for name, command in COMMANDS.items():
+        app.command(name)(_within(command, plainly))
+
+
+def _within(
+    command: Callable[..., None], plainly: Callable[[], AbstractContextManager[None]]
+) -> Callable[..., None]:
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with plainly():
+            command(*args, **kwargs)
+
+    return run
+
+
+# --- what commands share ------------------------------------------------------------------------------
+
+
+def columns_of(
+    table: Path,
+    label_column: str | None,
+    id_column: str | None,
+    drop: str | None,
+    class_names: str | None,
+    several: bool,
+    labels: Path | None,
+) -> Columns:
+    """What the columns of a table are for, from the options of a command, or an `InputError`."""
+    roles = roles_of(table, label_column, id_column, drop, labels)
+    return Columns(None if class_names is None else read_class_names(class_names), roles, several)
+
+
+def check_paths(table: Path, labels: Path | None, *others: Path | None) -> list[Path]:
+    """All paths that were given, each of which is there."""
+    check_exists(table, "table")
+    if labels is not None:
+        check_exists(labels, "file of labels")
+    given = [other for other in others if other is not None]
+    for other in given:
+        check_exists(other, "file")
+    return [path for path in (table, labels, *given) if path is not None]
+
+
+def _check_new(new: Path | None, out: Path | None) -> None:
+    if out is not None and new is None:
+        raise InputError(
+            "There are no rows to write", expected="--new TABLE with --out", mend="What is learnt is printed"
+        )
+
+
+def _check_handed(out: Path | None, taken: Sequence[Path]) -> None:
+    if out is not None:
+        check_output(out, (".csv", ".json"), taken)
+
+
+def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
+    """The result in a file, with labels of another file where there is one."""
+    result = read_result(table, columns)
+    return result if labels is None else result.with_truth(read_labels(labels))
+
+
+def _labelled(table: Path, columns: Columns, labels: Path | None, *, one_class: bool = False) -> Any:
+    """The same, or an `InputError` without labels, or where a row has several and may have one."""
+    result = _one_class(read(table, columns)) if one_class else read(table, columns)
+    result = result if labels is None else result.with_truth(read_labels(labels))
+    if result.truth is None:
+        raise InputError(
+            f"'{table}' holds no true classes",
+            expected="--labels FILE, or a column of them: y, or named with --label-column",
+        )
+    return result
+
+
+def _one_class(result: Any) -> Certainty:
+    if not isinstance(result, Certainty):
+        raise InputError(
+            "This is for one class per row, and these rows have several labels each",
+            expected="a table of one class per row",
+            received=f"{len(getattr(result, 'label_names', ()))} labels",
+            mend="In Python take one label at a time: `howsure.load(table).of_label(name)`",
+        )
+    return result
+
+
+def _scores(evaluation: Evaluation | MultilabelEvaluation) -> list[list[Any]]:
+    """A line for each score, after one of column names; of several labels, each label and their mean."""
+    if isinstance(evaluation, Evaluation):
+        lines = [
+            [name, *_ends(score)] for name, score in vars(evaluation).items() if isinstance(score, Score)
+        ]
+        return [["score", "value", "low", "high"], *lines]
+    of_each = {"": evaluation.mean} | {
+        name: {score: found for score, found in vars(each).items() if isinstance(found, Score)}
+        for name, each in evaluation.of_label.items()
+    }
+    lines = [[name, score, *_ends(found)] for name, of in of_each.items() for score, found in of.items()]
+    return [["label", "score", "value", "low", "high"], *lines]
+
+
+def _ends(score: Score) -> list[float | str]:
+    return ["" if np.isnan(end) else float(end) for end in (score.value, score.low, score.high)]
+
+
+def _write_csv(path: Path, lines: Sequence[Sequence[Any]]) -> None:
+    def write(temporary: str) -> None:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(map(no_formula, line) for line in lines)
+
+    write_whole(path, write)

@@ -1,0 +1,351 @@
+"""Every step after assessing, on the command line: from saved tables and from files of elsewhere."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from sklearn import metrics
+from typer.testing import CliRunner
+
+import howsure
+from howsure import Certainty, MultilabelCertainty
+from howsure.cli import app as cli
+from howsure.compare.findings import lead
+
+RANDOM = np.random.default_rng(0)
+NAMES = ("cat", "dog", "cow")
+P = RANDOM.dirichlet([0.5, 0.5, 0.5], size=500)
+TRUTH = np.array([RANDOM.choice(3, p=p) for p in P])
+SHARP = np.round(P**2 / np.sum(P**2, axis=1, keepdims=True), 3)
+KNOWN, NEW = slice(0, 400), slice(400, 500)
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def done(*arguments):
+    found = run(*arguments)
+    assert found.exit_code == 0, found.stderr
+    assert found.stderr == ""
+    return flat(found.stdout)
+
+
+def refused(*arguments):
+    found = run(*arguments)
+    assert found.exit_code == 2
+    assert "Traceback" not in found.stderr
+    return flat(found.stderr)
+
+
+def flat(text):
+    return " ".join(text.replace("\u00a0", " ").split())
+
+
+def lines_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write(path, rows, columns, extra=None):
+    """A csv file of probabilities with three decimals, and further columns before and after."""
+    before, after = extra or ({}, {})
+    with path.open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow([*before, *columns, *after])
+        for n, row in enumerate(rows):
+            cells = [f"{value:.3f}" for value in row]
+            lines.writerow([*(v[n] for v in before.values()), *cells, *(v[n] for v in after.values())])
+    return path
+
+
+@pytest.fixture
+def known(tmp_path):
+    ids = {"id": [f"a{n}" for n in range(500)]}
+    labels = {"y": np.array(NAMES)[TRUTH]}
+    write(tmp_path / "known.csv", SHARP[KNOWN], NAMES, (ids, labels))
+    write(tmp_path / "new.csv", SHARP[NEW], NAMES, ({"id": ids["id"][400:]}, {}))
+    return tmp_path / "known.csv"
+
+
+@pytest.fixture
+def new(known):
+    return known.with_name("new.csv")
+
+
+@pytest.fixture
+def result():
+    return Certainty.from_probabilities(SHARP, NAMES)
+
+
+# --- the commands -----------------------------------------------------------------------------
+
+
+def test_evaluate_prints_what_python_prints(known, result, tmp_path):
+    said = done("evaluate", known, "--out", tmp_path / "scores.csv")
+    evaluation = howsure.evaluate(result[KNOWN], TRUTH[KNOWN])
+    assert flat(str(evaluation)) in said
+    scores = {line["score"]: line for line in lines_of(tmp_path / "scores.csv")}
+    p = result[KNOWN].probabilities
+    assert float(scores["nll"]["value"]) == pytest.approx(
+        metrics.log_loss(TRUTH[KNOWN], np.clip(p, 2.2e-16, 1))
+    )
+    assert float(scores["accuracy"]["value"]) == metrics.accuracy_score(TRUTH[KNOWN], p.argmax(axis=1))
+    assert float(scores["nll"]["low"]) == evaluation.nll.low
+    assert scores["outside_auroc"]["value"] == ""
+
+
+def test_evaluate_tells_rows_from_outside(known, tmp_path):
+    far = write(tmp_path / "far.csv", np.full((30, 3), 0.333), NAMES)
+    assert "outside auroc" in done("evaluate", known, "--outside", far)
+
+
+def test_a_calibrator_is_learnt_kept_and_applied(known, new, result, tmp_path):
+    said = done("calibrate", known, "--out", tmp_path / "calibrator.json")
+    calibrator = howsure.calibrate(result[KNOWN], TRUTH[KNOWN])
+    assert flat(calibrator.in_words()) in said
+    done("calibrate", new, "--calibrator", tmp_path / "calibrator.json", "--out", tmp_path / "mended.parquet")
+    mended = howsure.load(tmp_path / "mended.parquet")
+    np.testing.assert_allclose(mended.probabilities, calibrator(result[NEW]).probabilities, rtol=1e-9)
+    assert mended.method["calibration"]["rows"] == 400
+    assert list(mended.ids[:2]) == ["a400", "a401"]
+    applied = ("--calibrator", tmp_path / "calibrator.json", "--out")
+    done("calibrate", new, *applied, tmp_path / "mended.csv")
+    shown = run("calibrate", new, *applied, "-")
+    assert shown.stdout == (tmp_path / "mended.csv").read_text()
+    lines = lines_of(tmp_path / "mended.csv")
+    assert [float(line["probabilities.cow"]) for line in lines] == mended.probabilities[:, 2].tolist()
+    said = refused(
+        *("calibrate", tmp_path / "mended.parquet", "--calibrator", tmp_path / "calibrator.json"),
+        *("--out", tmp_path / "twice.parquet"),
+    )
+    assert "These rows are calibrated already" in said
+
+
+def test_sets_are_those_of_python(known, new, result, tmp_path):
+    said = done("sets", known, "--coverage", 0.9, "--new", new, "--out", tmp_path / "sets.csv")
+    sets = howsure.prediction_sets(result[KNOWN], TRUTH[KNOWN], coverage=0.9)
+    assert flat(str(sets)) in said
+    lines = lines_of(tmp_path / "sets.csv")
+    assert [line["set"] for line in lines] == sets.in_words(result[NEW])
+    assert [line["id"] for line in lines] == [f"a{n}" for n in range(400, 500)]
+    sizes = sets(result[NEW]).sum(axis=1)
+    assert [int(line["classes"]) for line in lines] == sizes.tolist()
+    assert f"{np.sum(sizes == 1)} of 1" in said
+
+
+def test_abstain_hands_over_what_python_would(known, new, result, tmp_path):
+    said = done("abstain", known, "--risk", 0.3, "--new", new, "--out", tmp_path / "check.csv")
+    rule = howsure.abstain(result[KNOWN], TRUTH[KNOWN], risk=0.3)
+    assert flat(rule.in_words()) in said
+    lines = lines_of(tmp_path / "check.csv")
+    assert [int(line["row"]) for line in lines] == np.flatnonzero(rule(result[NEW])).tolist()
+    assert f"For a person: {len(lines)} of 100 new rows." in said
+
+
+@pytest.mark.parametrize("which", ["coin-flips", "not-sure", "all", "not-settled"])
+def test_rows_are_handed_over_the_most_undecided_first(which, known, result, tmp_path):
+    done("handover", known, "--which", which, "--out", tmp_path / "check.csv", "--most", 20)
+    rows = [int(line["row"]) for line in lines_of(tmp_path / "check.csv")]
+    part = result[KNOWN]
+    wanted = {
+        "coin-flips": part.verdict == "coin flip",
+        "not-sure": part.verdict != "sure",
+        "all": np.ones(400, bool),
+        "not-settled": np.zeros(400, bool),
+    }[which]
+    order = [row for row in part.most_undecided().tolist() if wanted[row]]
+    assert rows == order[:20]
+
+
+def test_tasks_for_label_studio_are_json(known, tmp_path):
+    done("handover", known, "--out", tmp_path / "tasks.json", "--most", 3)
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert [task["data"]["truth"] in NAMES for task in tasks] == [True] * 3
+    assert "not measured" in refused("handover", known, "--which", "unfamiliar", "--out", tmp_path / "u.csv")
+
+
+def test_a_report_says_what_is_known_and_nothing_of_passes(known, tmp_path):
+    said = done("report", known, "--report", tmp_path / "page.html")
+    assert "Of 400 rows the model is sure of" in said
+    assert "known.csv" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_two_tables_are_compared(known, tmp_path):
+    other = write(tmp_path / "other.csv", P[KNOWN], NAMES)
+    said = done("compare", known, other, "--report", tmp_path / "page.html")
+    results = {
+        "known": Certainty.from_probabilities(SHARP[KNOWN], NAMES),
+        "other": Certainty.from_probabilities(np.round(P[KNOWN], 3), NAMES),
+    }
+    assert flat(lead(howsure.Comparison.of_results(results, TRUTH[KNOWN]))) in said
+    assert "Take the other" in said
+    assert "plain predictions" not in said
+    assert "other" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "--member has no effect on tables" in refused("compare", known, other, "--member", "m.keras")
+    assert "nothing to compare by" in refused(
+        "compare", other, write(tmp_path / "third.csv", P[KNOWN], NAMES)
+    )
+
+
+# --- what is read -----------------------------------------------------------------------------
+
+
+def test_a_saved_result_is_read_whole(tmp_path):
+    passes = np.stack([RANDOM.dirichlet(9 * p + 0.3) for p in P for _ in range(5)]).reshape(500, 5, 3)
+    result = Certainty.from_passes(passes.transpose(1, 0, 2), NAMES)
+    result.save(tmp_path / "saved.parquet")
+    np.save(tmp_path / "y.npy", TRUTH)
+    said = done(
+        "report", tmp_path / "saved.parquet", "--labels", tmp_path / "y.npy", "--report", tmp_path / "r.html"
+    )
+    assert "more passes could still change the verdict" in said
+    said = refused("evaluate", tmp_path / "saved.parquet", "--label-column", "y")
+    assert "is a saved result, which says itself what its columns are" in said
+
+
+def test_a_table_that_howsure_wrote_as_csv_is_read_with_a_warning(known, result, tmp_path):
+    done("calibrate", known, "--out", tmp_path / "c.json")
+    mended = ("--calibrator", tmp_path / "c.json", "--out", tmp_path / "mended.csv")
+    done("calibrate", known, *mended)
+    found = run("evaluate", tmp_path / "mended.csv")
+    assert found.exit_code == 0
+    assert "is a table that howsure wrote as csv" in flat(found.stderr)
+    calibrated = howsure.calibrate(result[KNOWN], TRUTH[KNOWN])(result[KNOWN])
+    assert flat(str(howsure.evaluate(calibrated, TRUTH[KNOWN]))) in flat(found.stdout)
+
+
+def test_labels_may_lie_in_a_file_of_their_own(tmp_path):
+    table = write(tmp_path / "p.csv", SHARP, NAMES)
+    write(tmp_path / "y.csv", TRUTH[:, None], ["y"])
+    np.save(tmp_path / "y.npy", TRUTH)
+    one, other = (done("evaluate", table, "--labels", tmp_path / name) for name in ("y.csv", "y.npy"))
+    assert one == other
+    said = refused("evaluate", table, "--labels", tmp_path / "y.npy", "--label-column", "cow")
+    assert "Labels come from two places" in said
+    assert "holds no true classes. Expected: --labels FILE" in refused("evaluate", table)
+
+
+def test_columns_are_named_dropped_and_chosen(tmp_path):
+    extra = {"name": ["x"] * 500, "customer": range(7, 507)}, {"label": np.array(NAMES)[TRUTH]}
+    table = write(tmp_path / "p.csv", SHARP, NAMES, extra)
+    said = refused("evaluate", table)
+    assert "has columns without numbers: 'name', 'label'" in said
+    assert "--label-column" in said
+    chosen = done("evaluate", table, "--label-column", "label", "--class-names", "cat,dog,cow")
+    told = ("--label-column", "label", "--drop", "name", "--id-column", "customer")
+    assert done("evaluate", table, *told) == chosen
+    done("handover", table, *told, "--out", tmp_path / "check.csv", "--most", 1)
+    assert "customer" in (tmp_path / "check.csv").read_text().splitlines()[0]
+    assert "has no column 'none'" in refused("evaluate", table, "--drop", "none")
+    assert "has no columns 'cows'" in refused("evaluate", table, "--class-names", "cat,dog,cows")
+
+
+def test_class_names_say_the_order_or_give_names(tmp_path, result):
+    table = write(tmp_path / "p.csv", SHARP, NAMES)
+    np.save(tmp_path / "y.npy", np.array([2, 1, 0])[TRUTH])
+    turned = done("evaluate", table, "--class-names", "cow,dog,cat", "--labels", tmp_path / "y.npy")
+    assert flat(str(howsure.evaluate(result, TRUTH).nll)) in turned
+    said = done("report", table, "--class-names", "tom,rex,moo", "--report", tmp_path / "r.html")
+    assert "'tom'" in said
+
+
+@pytest.mark.parametrize("header", ["0,1,2", ",cat,dog,cow", None], ids=str)
+def test_first_lines_of_other_programs(header, tmp_path):
+    lines = [",".join(f"{value:.4f}" for value in row) for row in P]
+    if header is not None:
+        lines = [header, *(f"{n},{line}" if header[0] == "," else line for n, line in enumerate(lines))]
+    (tmp_path / "p.csv").write_text("\n".join(lines))
+    np.save(tmp_path / "y.npy", TRUTH)
+    expected = howsure.evaluate(Certainty.from_probabilities(np.round(P, 4)), TRUTH)
+    assert flat(str(expected)) in done("evaluate", tmp_path / "p.csv", "--labels", tmp_path / "y.npy")
+
+
+def test_a_header_of_two_class_numbers_might_be_a_row(tmp_path):
+    (tmp_path / "p.csv").write_text("0,1\n0.2,0.8\n")
+    assert "may be a header of column numbers or a row" in refused("evaluate", tmp_path / "p.csv")
+
+
+def test_arrays_and_parquet_files_of_others_are_read(tmp_path, result):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = dict(zip(NAMES, SHARP.T, strict=True)) | {"y": np.array(NAMES)[TRUTH]}
+    pq.write_table(pa.table(columns), tmp_path / "p.parquet")
+    np.save(tmp_path / "p.npy", SHARP)
+    np.save(tmp_path / "y.npy", TRUTH)
+    expected = flat(str(howsure.evaluate(result, TRUTH)))
+    assert expected in done("evaluate", tmp_path / "p.parquet")
+    assert expected in done("evaluate", tmp_path / "p.npy", "--labels", tmp_path / "y.npy")
+
+
+def test_one_column_is_the_second_of_two_classes(tmp_path):
+    table = write(tmp_path / "p.csv", SHARP[:, :1], ["spam"])
+    said = done("report", table, "--class-names", "fine,spam", "--report", tmp_path / "r.html")
+    assert "Of 500 rows" in said
+    assert "'spam'" in said
+    said = refused("report", table, "--report", tmp_path / "r.html")
+    assert "has one column of probabilities, 'spam'" in said
+    assert "--class-names other,spam" in said
+    said = refused("report", table, "--class-names", "spam,fine", "--report", tmp_path / "r.html")
+    assert "is the second of two classes" in said
+
+
+def test_several_labels(tmp_path):
+    p, holds = np.round(RANDOM.uniform(size=(200, 2)), 3), RANDOM.uniform(size=(200, 2)) < 0.5
+    table = write(tmp_path / "p.csv", p, ["rain", "wind"])
+    np.save(tmp_path / "y.npy", holds)
+    labels = ("--several-labels", "--labels", tmp_path / "y.npy")
+    result = MultilabelCertainty.from_probabilities(p, ["rain", "wind"])
+    assert flat(str(howsure.evaluate(result, holds))) in done("evaluate", table, *labels)
+    done("evaluate", table, *labels, "--out", tmp_path / "scores.csv")
+    lines = lines_of(tmp_path / "scores.csv")
+    assert {line["label"] for line in lines} == {"", "rain", "wind"}
+    done("calibrate", table, *labels, "--out", tmp_path / "c.json")
+    applied = ("--several-labels", "--calibrator", tmp_path / "c.json", "--out", tmp_path / "c.parquet")
+    done("calibrate", table, *applied)
+    mended = howsure.load(tmp_path / "c.parquet")
+    assert isinstance(mended, MultilabelCertainty)
+    assert "these rows have several labels each" in refused("sets", tmp_path / "c.parquet")
+    assert "do not sum to 1" in refused("evaluate", table, "--labels", tmp_path / "y.npy")
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+
+def test_what_is_wrong_in_a_file_names_file_and_row(tmp_path, known):
+    write(tmp_path / "p.csv", 100 * SHARP, NAMES)
+    said = refused("evaluate", tmp_path / "p.csv")
+    assert "p.csv': the probabilities are not from 0 to 1" in said
+    assert "They look like percentages: divide them by 100" in said
+    (tmp_path / "gap.csv").write_text("cat,dog\n0.5,0.5\n,1\n")
+    assert "empty cells in column 'cat', in line 3" in refused("evaluate", tmp_path / "gap.csv")
+    (tmp_path / "rows.txt").write_text("")
+    assert "is not a kind of file that results" in refused("evaluate", tmp_path / "rows.txt")
+    assert "The table does not exist" in refused("evaluate", tmp_path / "none.csv")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1")
+    assert "error:" in refused("evaluate", tmp_path / "bad.parquet")
+    (tmp_path / "empty.csv").write_text("")
+    assert "is empty" in refused("evaluate", tmp_path / "empty.csv")
+
+
+def test_an_earlier_output_stays_where_something_goes_wrong(known, tmp_path):
+    kept = tmp_path / "calibrator.json"
+    kept.write_text("before")
+    few = write(tmp_path / "few.csv", SHARP[:5], NAMES, ({}, {"y": TRUTH[:5]}))
+    assert "Too few labelled rows" in refused("calibrate", few, "--out", kept)
+    assert "Too few labelled rows" in refused("sets", few, "--coverage", 0.99)
+    assert kept.read_text() == "before"
+    assert "wrong ending" in refused("calibrate", known, "--out", tmp_path / "calibrator.txt")
+    assert "would overwrite" in refused("handover", known, "--out", known)
+    assert "--new TABLE with --out" in refused("sets", known, "--out", tmp_path / "sets.csv")
+    said = refused("calibrate", known, "--calibrator", kept)
+    assert "nowhere to write the calibrated table" in said
+    said = refused("calibrate", known, "--calibrator", kept, "--out", tmp_path / "c.parquet")
+    assert "is not a saved calibrator" in said
+
+
+def test_quiet_prints_nothing(known):
+    found = run("evaluate", known, "--quiet")
+    assert (found.exit_code, found.stdout, found.stderr) == (0, "", "")
