@@ -27,6 +27,7 @@ from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.models.features import Features, features_of
+from howsure.passes import passes
 from howsure.results.certainty import Certainty
 from howsure.results.files import load
 from howsure.results.multilabel import MultilabelCertainty
@@ -77,6 +78,7 @@ __all__ = [
     "features_of",
     "hand_over",
     "load",
+    "passes",
     "plan",
     "predict_with_uncertainty",
     "prediction_sets",

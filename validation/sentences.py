@@ -127,7 +127,7 @@ def told_of_passes(tally: Tally) -> None:
             top = re.match(SHARE, text)
             assert top is not None, text
             tally["top"].append(holds(top[1], one.p[position, row.label]))
-            rival = re.search(r"', or '\d' \((\d+) %\)", text)
+            rival = re.search(r", or '\d' \((\d+) %\)", text)
             if rival is not None:
                 reach = 196 * float(row.mc_error[row.runner_up]) + 0.5
                 exact = 100 * float(one.p[position, row.runner_up])
