@@ -279,7 +279,7 @@ def test_passes_equal_those_of_the_whole_module(name):
         expected = case.whole(rows, masks)
         assert expected.std(0).max() > 1e-3  # the masks do something
         torch.testing.assert_close(
-            ready.thin(masks)(ready.trunk(rows)), expected, rtol=ROUNDING, atol=ROUNDING
+            ready.thin(masks, 1)(ready.trunk(rows)), expected, rtol=ROUNDING, atol=ROUNDING
         )
 
 
@@ -287,7 +287,7 @@ def test_passes_equal_those_of_the_whole_module(name):
 def test_a_trunk_gives_the_rows_that_are_asked_for(name):
     case = CASES[name]()
     ready, rows, masks = case.split(), case.rows(6, seed=2), case.masks(widths_of(case))
-    passes, trunk = ready.thin(masks), ready.trunk(rows)
+    passes, trunk = ready.thin(masks, 1), ready.trunk(rows)
     for positions in ([1, 2, 3], [5, 0, 0, 4]):
         taken = trunk.take(np.array(positions))
         assert len(taken) == len(positions)
@@ -305,7 +305,7 @@ def test_weights_are_read_when_passes_run():
         case.module[2].weight.mul_(2)
     after = case.whole(rows, masks)
     assert (after - before).abs().max() > 0.01
-    torch.testing.assert_close(ready.thin(masks)(ready.trunk(rows)), after, rtol=ROUNDING, atol=ROUNDING)
+    torch.testing.assert_close(ready.thin(masks, 1)(ready.trunk(rows)), after, rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_levels_are_in_order_and_cost_what_multiply_adds_say():
@@ -344,11 +344,11 @@ class Largest(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", ["cnn", "residual", "encoder", "paths"])
 def test_no_tensor_is_larger_than_the_limit(name, monkeypatch):
-    monkeypatch.setattr(tuning, "TORCH_FOLD", 1 << 15)
+    monkeypatch.setattr(tuning, "LARGEST_FOLD", 1 << 15)
     case = CASES[name]()
     ready, widths = case.split(), widths_of(case)
     together = rows_per_call(ready, widths)
-    trunk, passes = ready.trunk(case.rows(together)), ready.thin(case.masks(widths))
+    trunk, passes = ready.trunk(case.rows(together)), ready.thin(case.masks(widths), together)
     with Largest() as seen:
         passes(trunk)
     assert ready.limits.fold / 4 < seen.most <= ready.limits.fold

@@ -11,6 +11,7 @@ broadcasts. Where other operations read a value of fewer passes, its passes are 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,9 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from howsure import tuning
-from howsure.models.protocol import Array, Level, Limits
+from howsure.models.processor import multiplies_bfloat16
+from howsure.models.protocol import BFLOAT16, FLOAT32, Array, Level, Limits
+from howsure.models.torch.dropped import Dropped, largest, thinned_linears
 from howsure.models.torch.levels import MADE, leveled, needed
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Unsplittable, record
+from howsure.models.torch.reduced import Reducing, reducible
 from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
 from howsure.sites import Site
 
@@ -121,13 +125,13 @@ class Split:
     """
 
     def __init__(self, program: Program, sites: Sequence[Site]) -> None:
-        found = leveled(program)
-        self._program, self._runner = program, Runner(program, found)
+        self._found = leveled(program)
+        self._program, self._runner = program, Runner(program, self._found)
         self._output = program.output
-        self._draws = {call.draw: call for call in (one.call for one in found) if call.draw is not None}
+        self._draws = {call.draw: call for call in (one.call for one in self._found) if call.draw is not None}
         self._check_masks(sites)
-        made = [self._runner.step(one) for one in found if one.level == MADE]
-        steps = [self._runner.step(one) for one in found if one.level > MADE and one.call.draw is None]
+        made = [self._runner.step(one) for one in self._found if one.level == MADE]
+        steps = [self._runner.step(one) for one in self._found if one.level > MADE and one.call.draw is None]
         self._shared = [step for step in steps if step.level == 0]
         self._of_masks = [step for step in steps if step.drawn]
         self._thinned = [step for step in steps if step.level > 0 and not step.drawn]
@@ -135,11 +139,15 @@ class Split:
         self._forget(self._shared, keep={*self._crossing})
         self._forget(self._thinned, keep={self._output})
         self._made = self._find_made(made, steps)
+        self._linears = thinned_linears(self._runner, self._thinned, self._output)
+        self._weights = self._count_weights()
+        self._reducible = reducible(program, self._thinned, self._shared)
         self.levels = self._measured(sites, steps)
         self.limits = Limits(
-            fold=tuning.TORCH_FOLD,
+            fold=tuning.LARGEST_FOLD,
             trunk=tuning.LARGEST_FOLD,
             trunk_size=sum(program.values[slot].size for slot in self._crossing),
+            precisions=(FLOAT32, BFLOAT16) if self._reducible and multiplies_bfloat16() else (FLOAT32,),
         )
 
     def trunk(self, rows: Sequence[Tensor]) -> SplitTrunk:
@@ -151,11 +159,12 @@ class Split:
         axes = tuple(self._runner.axis(slot) for slot in self._crossing)
         return SplitTrunk(sizes.rows, tuple(values[slot] for slot in self._crossing), axes)
 
-    def thin(self, masks: Sequence[Array]) -> Callable[[SplitTrunk], Tensor]:
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[SplitTrunk], Tensor]:
         """The thinned networks with these masks.
 
         Args:
             masks: For each draw (W_l, …), True or 1 where a unit is kept; W_l divides W_{l+1}.
+            rows: How many rows will run through them, about.
 
         Returns:
             A function from a trunk of n rows to outputs (W, n, …).
@@ -168,18 +177,48 @@ class Split:
                 if number in self._draws:
                     drawn[_first(self._draws[number])] = self._drawn(self._draws[number], mask)
             self._runner.run(self._of_masks, drawn, _Made(self, alone), alone)
+            dropped = self._dropped(drawn, widths, rows)
+            drawn = {slot: self._runner.kept(slot, mask) for slot, mask in drawn.items()}
+        left_out = {step for one in dropped for step in one.of.steps[:-1]}
+        steps = [step for step in self._thinned if step not in left_out]
+        return _Thinned(self, widths, steps, drawn, {one.of.layer: one for one in dropped})
 
-        def passes(trunk: SplitTrunk) -> Tensor:
-            sizes = Sizes(len(trunk), widths)
-            values = {**drawn, **dict(zip(self._crossing, trunk.values, strict=True))}
-            with torch.no_grad():
-                self._runner.run(self._thinned, values, _Made(self, sizes), sizes)
-                output = values[self._output]
-                have = widths[max(0, self._runner.level[self._output])]
-                output = widened(output, Axis(0), have, widths[-1], len(trunk), len(trunk))
-            return output.reshape(widths[-1], len(trunk), *output.shape[1:])
+    def _dropped(self, drawn: dict[Slot, Tensor], widths: tuple[int, ...], rows: int) -> list[Dropped]:
+        """The linear layers that run by what their masks drop."""
+        found = []
+        for linear in self._linears:
+            step, level = linear.layer, self._runner.level[linear.given]
+            made = self.made(step.level, False, Sizes(1, widths))
+            weight, bias = (
+                made[one] if isinstance(one, Slot) else one for one in (linear.weight, linear.bias)
+            )
+            found.append(linear.prepared(drawn[linear.mask], weight, bias, widths[level], rows))
+        return [one for one in found if one is not None]
 
-        return passes
+    def passes(self, thinned: _Thinned, trunk: SplitTrunk) -> Tensor:
+        """Outputs (W, n, …) of thinned networks for the n rows of a trunk."""
+        count, widths = len(trunk), thinned.widths
+        sizes = Sizes(count, widths)
+        values = {**thinned.drawn, **dict(zip(self._crossing, trunk.values, strict=True))}
+        made = _Made(self, sizes)
+        self._runner.run(thinned.steps, values, made, sizes, thinned.instead)
+        output = values[self._output]
+        have = widths[max(0, self._runner.level[self._output])]
+        return widened(output, Axis(0), have, widths[-1], count, count).reshape(
+            widths[-1], count, *output.shape[1:]
+        )
+
+    def rows_at_once(self, steps: Sequence[Step], widths: Sequence[int]) -> int:
+        """Rows whose tensors fit into the processor's caches, and that hold as much as the weights."""
+        return max(1, max(tuning.TORCH_FOLD, self._weights) // largest(self._runner, steps, widths))
+
+    def in_precision(self, precision: str) -> Split:
+        """The same with its heavy operations in another of `limits.precisions`."""
+        if precision == FLOAT32:
+            return self
+        reduced = copy.copy(self)
+        reduced._runner = Reducing(self._program, self._found, self._reducible)
+        return reduced
 
     def made(self, level: int, drawn: bool, sizes: Sizes) -> dict[Slot, Tensor]:
         """What steps of a level read that neither rows nor masks make."""
@@ -214,6 +253,17 @@ class Split:
             touched = {*step.call.reads, *(slot for slot in step.call.outputs if slot is not None)}
             step.ends.extend(touched - later - kept)
             later |= touched
+
+    def _count_weights(self) -> int:
+        """Numbers in the weights that passes read."""
+        found: dict[int, int] = {}
+        for step in self._thinned:
+            for item in step.call.args:
+                if isinstance(item, Tensor):
+                    found[id(item)] = item.numel()
+                elif isinstance(item, Slot) and self._runner.level[item] == MADE:
+                    found[self._program.values[item].storage] = self._program.values[item].size
+        return sum(found.values())
 
     def _find_made(self, made: Sequence[Step], steps: Sequence[Step]) -> dict[tuple[int, bool], list[Step]]:
         """What makes the constants that the steps of each level read."""
@@ -253,6 +303,35 @@ class Split:
         starts = [(), *((site,) for site in sites)]
         shares = costs / max(1.0, costs.sum())
         return tuple(map(Level, starts, shares.tolist(), sizes))
+
+
+@dataclass(frozen=True, eq=False)
+class _Thinned:
+    """Thinned networks: from a trunk to outputs.
+
+    Attributes:
+        of: What is thinned.
+        widths: Passes of each level.
+        steps: What runs.
+        drawn: The masks, and what is made of them.
+        instead: What some steps are replaced by.
+    """
+
+    of: Split
+    widths: tuple[int, ...]
+    steps: Sequence[Step]
+    drawn: dict[Slot, Tensor]
+    instead: dict[Step, Dropped]
+
+    def __call__(self, trunk: SplitTrunk) -> Tensor:
+        """Outputs (W, n, …) for the n rows of a trunk."""
+        at_once = self.of.rows_at_once(self.steps, self.widths)
+        with torch.no_grad():
+            if len(trunk) <= at_once:
+                return self.of.passes(self, trunk)
+            starts = range(0, len(trunk), at_once)
+            parts = [trunk.take(np.arange(start, min(start + at_once, len(trunk)))) for start in starts]
+            return torch.cat([self.of.passes(self, part) for part in parts], dim=1)
 
 
 class _Made:
