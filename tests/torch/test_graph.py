@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from howsure import tuning  # noqa: E402
+from howsure.models.torch.draws import Place  # noqa: E402
 from howsure.models.torch.graph import Unsplittable, split  # noqa: E402
 from howsure.sampling.tree import rows_per_call  # noqa: E402
 from howsure.sites import DROPOUT, Site  # noqa: E402
@@ -64,6 +65,7 @@ class Case:
             of_row = (*shape[:at], *((inner,) if inner > 1 else ()), *shape[at + 1 :])
             self.places.append((at, inner))
             self.sites.append(Site(number, f"draw {number}", DROPOUT, 1 - keep, of_row))
+        self.drawn = [Place(site, at) for site, (at, _) in zip(self.sites, self.places, strict=True)]
 
     def _draws(self, count):
         with dropping(self.module), Masks() as seen:
@@ -78,7 +80,7 @@ class Case:
 
     def split(self):
         with dropping(self.module):
-            return split(self.call, self.rows(5), self.rows(7), self.sites)
+            return split(self.call, self.rows(5), self.rows(7), self.drawn)
 
     def masks(self, widths, seed=0):
         random = np.random.default_rng(seed)
@@ -376,7 +378,7 @@ UNFIT = {
     "what is true": (lambda x: x[x.sum(1) > -1e9], "as many numbers as the values tell"),
     "how many rows": (lambda x: x / len(x), "computes with the number of rows"),
     "one value for all rows": (lambda x: x - x.mean(0), "one value for all rows"),
-    "other draws": (lambda x: x + torch.rand(6), "draws random numbers"),
+    "other draws": (lambda x: x + torch.rand(6), "2 draws where 1 were found"),
     "a loop over rows": (lambda x: torch.stack([row * 2 for row in x]), "another number of rows"),
     "pairs of rows": (lambda x: (x @ x.T) @ x, "rows on more than one axis"),
 }
@@ -406,6 +408,6 @@ def test_one_mask_for_all_rows_is_left_whole():
 
 def test_draws_that_were_not_found_are_an_error():
     case = CASES["in place"]()
-    case.sites = case.sites[:1]
+    case.drawn = case.drawn[:1]
     with pytest.raises(Unsplittable, match="2 draws where 1 were found"):
         case.split()

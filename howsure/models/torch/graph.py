@@ -12,8 +12,10 @@ broadcasts. Where other operations read a value of fewer passes, its passes are 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +25,12 @@ from torch import Tensor
 from howsure import tuning
 from howsure.models.processor import multiplies_bfloat16
 from howsure.models.protocol import BFLOAT16, FLOAT32, Array, Level, Limits
+from howsure.models.torch.draws import Place
 from howsure.models.torch.dropped import Dropped, largest, thinned_linears
 from howsure.models.torch.levels import MADE, leveled, needed
-from howsure.models.torch.recorded import Axis, Call, Program, Slot, Unsplittable, record
+from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times, Unsplittable, record
 from howsure.models.torch.reduced import Reducing, reducible
 from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
-from howsure.sites import Site
 
 __all__ = ["Split", "SplitTrunk", "Unsplittable", "split"]
 
@@ -37,7 +39,7 @@ def split(
     run: Callable[[Sequence[Tensor]], Tensor],
     rows: Sequence[Tensor],
     others: Sequence[Tensor],
-    sites: Sequence[Site],
+    drawn: Sequence[Place | float | None],
 ) -> Split:
     """The levels of a module; compare its passes with whole ones before you use them.
 
@@ -46,12 +48,12 @@ def split(
             as in training. What it leaves changed, its caller puts back.
         rows: Some of each input.
         others: The same with another number of rows, neither a multiple of the other, such as 5 and 7.
-        sites: Of its draws, in order.
+        drawn: For each draw in order the place of a site, or a number that stands in for what is drawn.
 
     Raises:
         Unsplittable: It must run whole; the message says why.
     """
-    return Split(record(run, rows, others), sites)
+    return Split(record(run, rows, others), drawn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,22 +116,24 @@ class Split:
 
     Args:
         program: The recorded run.
-        sites: Of its draws, in order.
+        drawn: As in `split`.
 
     Attributes:
-        levels: Level 0, which all passes share, then one for each draw.
+        levels: Level 0, which all passes share, then one for each site.
         limits: How much may run at once.
 
     Raises:
         Unsplittable: Rows or passes could not be told apart.
     """
 
-    def __init__(self, program: Program, sites: Sequence[Site]) -> None:
+    def __init__(self, program: Program, drawn: Sequence[Place | float | None]) -> None:
+        self._places = [each for each in drawn if isinstance(each, Place)]
+        program = _placed(program, drawn)
         self._found = leveled(program)
         self._program, self._runner = program, Runner(program, self._found)
         self._output = program.output
         self._draws = {call.draw: call for call in (one.call for one in self._found) if call.draw is not None}
-        self._check_masks(sites)
+        self._check_masks()
         made = [self._runner.step(one) for one in self._found if one.level == MADE]
         steps = [self._runner.step(one) for one in self._found if one.level > MADE and one.call.draw is None]
         self._shared = [step for step in steps if step.level == 0]
@@ -142,7 +146,7 @@ class Split:
         self._linears = thinned_linears(self._runner, self._thinned, self._output)
         self._weights = self._count_weights()
         self._reducible = reducible(program, self._thinned, self._shared)
-        self.levels = self._measured(sites, steps)
+        self.levels = self._measured(steps)
         self.limits = Limits(
             fold=tuning.LARGEST_FOLD,
             trunk=tuning.LARGEST_FOLD,
@@ -174,8 +178,7 @@ class Split:
         alone = Sizes(1, widths)
         with torch.no_grad():
             for number, mask in enumerate(masks):
-                if number in self._draws:
-                    drawn[_first(self._draws[number])] = self._drawn(self._draws[number], mask)
+                drawn |= self._drawn(number, mask)
             self._runner.run(self._of_masks, drawn, _Made(self, alone), alone)
             dropped = self._dropped(drawn, widths, rows)
             drawn = {slot: self._runner.kept(slot, mask) for slot, mask in drawn.items()}
@@ -229,15 +232,13 @@ class Split:
 
     # --- what it is made of -----------------------------------------------------------------------
 
-    def _check_masks(self, sites: Sequence[Site]) -> None:
-        """Raise an `Unsplittable` unless draws and sites are the same, and the output is one of rows."""
-        if self._program.draws != len(sites):
-            raise Unsplittable(f"{self._program.draws} draws where {len(sites)} were found")
+    def _check_masks(self) -> None:
+        """Raise an `Unsplittable` unless masks fit their draws, and the output is one of rows."""
         for number, call in self._draws.items():
-            slot = _first(call)
-            self._runner.axis(slot)
-            if self._program.values[slot].size != int(np.prod(sites[number].shape, dtype=np.int64)):
-                raise Unsplittable(f"a mask of {self._program.values[slot].shape} at {sites[number]}")
+            value, site = self._program.values[_first(call)], self._places[number].site
+            self._runner.axis(_first(call))
+            if value.size != math.prod(site.shape):
+                raise Unsplittable(f"a mask of {site.shape} for numbers of {value.shape}")
         if self._runner.level[self._output] == MADE or self._runner.drawn[self._output]:
             raise Unsplittable("an output that does not depend on the rows")
 
@@ -277,16 +278,24 @@ class Split:
             for key, slots in read.items()
         }
 
-    def _drawn(self, call: Call, mask: Array) -> Tensor:
-        """The masks of a draw as the tensor that it returns for one row."""
-        value, axis = self._program.values[_first(call)], self._runner.axis(_first(call))
+    def _drawn(self, number: int, mask: Array) -> dict[Slot, Tensor]:
+        """What a draw returns for one row with these masks (W, …); nothing where nobody reads it."""
+        if number not in self._draws:
+            return {}
+        call = self._draws[number]
+        slot, levels = _first(call), self._places[number].levels
+        value, axis = self._program.values[slot], self._runner.axis(slot)
         before, after = value.shape[: axis.place], value.shape[axis.place + 1 :]
-        tensor = torch.from_numpy(np.array(mask)).to(value.device, value.dtype)
-        tensor = tensor.reshape(-1, *before, axis.outer, axis.inner, *after).movedim(0, axis.place + 1)
-        return tensor.reshape(*before, len(mask) * axis.times, *after)
+        numbers = torch.from_numpy(np.array(mask)).to(value.device)
+        if levels is not None:
+            numbers = levels[0] + (levels[1] - levels[0]) * numbers.to(torch.float64)
+        numbers = (numbers if call.scaled is None else call.scaled(numbers)).to(value.dtype)
+        numbers = numbers.reshape(-1, *before, axis.outer, axis.inner, *after).movedim(0, axis.place + 1)
+        return {slot: numbers.reshape(*before, len(mask) * axis.times, *after)}
 
-    def _measured(self, sites: Sequence[Site], steps: Sequence[Step]) -> tuple[Level, ...]:
+    def _measured(self, steps: Sequence[Step]) -> tuple[Level, ...]:
         """The levels with what they cost and hold."""
+        sites = [place.site for place in self._places]
         costs, sizes = np.zeros(len(sites) + 1), [1] * (len(sites) + 1)
         values = self._program.values
         for step in steps:
@@ -346,6 +355,30 @@ class _Made:
         if key not in self._kept:
             self._kept[key] = self._split.made(*key, self._sizes)
         return self._kept[key]
+
+
+def _placed(program: Program, drawn: Sequence[Place | float | None]) -> Program:
+    """The same with draws of sites alone, numbered as these are; for others a number stands in."""
+    if program.draws != len(drawn):
+        raise Unsplittable(f"{program.draws} draws where {len(drawn)} were found")
+    calls = []
+    for call in program.calls:
+        place = None if call.draw is None else drawn[call.draw]
+        if call.draw is None:
+            calls.append(call)
+        elif isinstance(place, Place):
+            calls.append(replace(call, draw=place.site.number))
+        elif place is None:
+            raise Unsplittable(f"{call.op} draws random numbers")
+        else:
+            value = program.values[_first(call)]
+            size: list[Any] = list(value.shape)
+            if isinstance(value.axis, Axis):
+                size[value.axis.place] = Times(value.axis.times)
+            number = place if call.scaled is None else float(call.scaled(torch.tensor(place)))
+            kwargs = {"dtype": value.dtype, "device": value.device}
+            calls.append(Call(torch.ops.aten.full.default, (size, number), kwargs, call.outputs))
+    return replace(program, calls=tuple(calls))
 
 
 def _first(call: Call) -> Slot:
