@@ -40,20 +40,22 @@ def split(
     rows: Sequence[Tensor],
     others: Sequence[Tensor],
     drawn: Sequence[Place | float | None],
+    restore: Callable[[], None] = lambda: None,
 ) -> Split:
     """The levels of a module; compare its passes with whole ones before you use them.
 
     Args:
         run: From the inputs, each (n, …), to the output (n, …). It draws as in training and does nothing else
-            as in training. What it leaves changed, its caller puts back.
+            as in training.
         rows: Some of each input.
         others: The same with another number of rows, neither a multiple of the other, such as 5 and 7.
         drawn: For each draw in order the place of a site, or a number that stands in for what is drawn.
+        restore: Called after each run, to put back what it changed.
 
     Raises:
         Unsplittable: It must run whole; the message says why.
     """
-    return Split(record(run, rows, others), drawn)
+    return Split(record(run, rows, others, restore), drawn)
 
 
 @dataclass(frozen=True, eq=False)

@@ -144,7 +144,10 @@ class Program:
 
 
 def record(
-    run: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], others: Sequence[Tensor]
+    run: Callable[[Sequence[Tensor]], Tensor],
+    rows: Sequence[Tensor],
+    others: Sequence[Tensor],
+    restore: Callable[[], None],
 ) -> Program:
     """What `run` calls, for any number of rows.
 
@@ -152,11 +155,18 @@ def record(
         run: From the inputs, rows on their first axis, to the output. It draws as in training.
         rows: Of each input some.
         others: The same with another number of rows, neither a multiple of the other.
+        restore: Called after each run, to put back what it changed.
 
     Raises:
         Unsplittable: It would call something else for other rows.
     """
-    return _Match(_noted(run, rows), _noted(run, others)).program()
+    notes = []
+    for some in (rows, others):
+        try:
+            notes.append(_noted(run, some))
+        finally:
+            restore()
+    return _Match(*notes).program()
 
 
 # --- noting ---------------------------------------------------------------------------------------
@@ -191,10 +201,21 @@ class _Noting(TorchDispatchMode):
         self.known = set(map(id, rows))
 
     def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        alike = op is aten.as_strided_.default and _is_as_strided(*args)
         result = op(*args, **(kwargs or {}))
-        self.calls.append((op, args, kwargs or {}, result))
+        self.calls.append(
+            (aten.alias.default, args[:1], {}, result) if alike else (op, args, kwargs or {}, result)
+        )
         self.known.update(id(item) for item in _results(result))
         return result
+
+
+def _is_as_strided(tensor: Tensor, size: Sequence[int], stride: Sequence[int], *start: int) -> bool:
+    """Whether a tensor lies in memory so already: only strides of axes with one number differ."""
+    sides = zip(tensor.shape, size, tensor.stride(), stride, strict=False)
+    return (
+        not start and all(a == b and (a == 1 or c == d) for a, b, c, d in sides) and tensor.dim() == len(size)
+    )
 
 
 _LEAVING = (
@@ -367,7 +388,7 @@ class _Match:
             return type(one)(self._merged(a, b) for a, b in zip(one, other, strict=True))
         if isinstance(one, dict):
             return {name: self._merged(one[name], other[name]) for name in one}
-        if one == other:
+        if isinstance(one, torch.ScriptObject) or one == other:
             return one
         if isinstance(one, int) and not isinstance(one, bool):
             each, rest = divmod(one, self.one.count)

@@ -108,12 +108,9 @@ def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array])
 
         def run(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
             switch(model.module, found.training)
-            try:
-                return call.run(model.module, tensors)
-            finally:
-                snapshot.restore()
+            return call.run(model.module, tensors)
 
-        return split(run, call.tensors(rows), call.tensors(others), found.drawn)
+        return split(run, call.tensors(rows), call.tensors(others), found.drawn, snapshot.restore)
 
 
 def _agree(ready: SplitModel, whole: TorchModel, rows: Sequence[Array]) -> bool:
