@@ -39,10 +39,12 @@ WORDS = {
     "agreement": "This does not show whether the answer cannot be seen or too little was learned.",
     "others": "An ensemble, which tells whether networks trained from other seeds doubt it too. ",
     "familiarity": " Familiarity, which tells whether it is strange to the network.",
+    "shows": "",
 }
 """What a method may say of its passes in its settings, under `words`: what they are called; what one is;
 between what an interval lies; the option that gives more of them, where `{passes}` stands for their number;
-what it means that they agree; what other networks would tell; and what familiarity would."""
+what it means that they agree; what other networks would tell, and familiarity; and why one would look at this
+method, the rest of `It is shown because`."""
 
 FEW_LABELS = 5
 """Up to so many labels each has a sentence of its own; more are told in groups."""
