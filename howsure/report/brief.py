@@ -118,4 +118,9 @@ def _margin(certainty: Certainty) -> Point:
             "How far a percentage would move with endlessly many passes, at 95 %. It does not say whether "
             "the model is right."
         )
+        low, _ = certainty.interval().T
+        if np.isfinite(low).any():
+            between = words_of(certainty.method)["between"]
+            said += f" How far single {between} lie apart is another matter: nine in ten lie within the "
+            said += f"percentages after ‘between {between}’."
     return Point("What is ±?", said)

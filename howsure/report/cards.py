@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from howsure.report.looks import Look, Looks
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
-from howsure.results.sentences import Row, percent
+from howsure.results.sentences import Row, between_in_words, percent
 from howsure.results.verdict import COIN_FLIP, SURE
 from howsure.words import counted, rate
 
@@ -58,7 +58,7 @@ class Card:
         look: Its picture or its values.
         truth: Name of the true class, or None.
         right: Whether the label is the true class.
-        between: Where single networks lie, or None where that is not known.
+        between: Where single networks lie, or empty where that is not known.
         asked: Name of the label that the card is about, where a row has several.
     """
 
@@ -69,7 +69,7 @@ class Card:
     look: Look
     truth: str | None
     right: bool
-    between: str | None = None
+    between: str = ""
     asked: str | None = None
 
 
@@ -152,6 +152,7 @@ def _card(row: Row, names: tuple[str, ...], look: Look) -> Card:
         look=look,
         truth=None if row.truth is None else names[row.truth],
         right=row.truth == row.label,
+        between=between_in_words(row),
     )
 
 

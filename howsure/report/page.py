@@ -111,6 +111,7 @@ def render(
         "brief": brief(shown, comparison) if len(certainty) else [],
         "method": _method(certainty.method),
         "pass": words_of(certainty.method)["pass"],
+        "between": words_of(certainty.method)["between"] if np.isfinite(shown.interval()).any() else "",
         "shown_at_once": _SHOWN_AT_ONCE,
         "thresholds": certainty.thresholds,
         "as_gallery": looks.images is not None,
