@@ -143,7 +143,7 @@ def _card(row: Row, names: tuple[str, ...], look: Look) -> Card:
     if row.truth is not None and row.truth not in worth:
         worth.append(row.truth)
     rest = 1.0 - float(row.probabilities[worth].sum())
-    others = len(names) - len(worth)
+    others, between = len(names) - len(worth), between_in_words(row)
     return Card(
         row=row,
         line=line_of(row),
@@ -152,7 +152,7 @@ def _card(row: Row, names: tuple[str, ...], look: Look) -> Card:
         look=look,
         truth=None if row.truth is None else names[row.truth],
         right=row.truth == row.label,
-        between=between_in_words(row),
+        between=f"'{row.label_name}' {between}" if between else "",
     )
 
 

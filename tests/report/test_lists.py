@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+import howsure
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.report import render
@@ -172,6 +173,26 @@ def test_ids_are_on_every_card_and_every_line() -> None:
     for _, words in listed(html):
         assert names[int(words.split()[0])] in words
     assert ">file</th>" in html
+
+
+def test_a_card_says_once_where_single_networks_lie() -> None:
+    random = np.random.default_rng(0)
+    passes = random.dirichlet([2.0, 2.0], (200, 30))
+    certainty = howsure.Certainty.from_passes(passes)
+    html = render(certainty)
+    gallery = html.split('id="coin-flips"')[1].split("</section>")[0]
+    cards = gallery.split('<li class="card')[1:]
+    shown = certainty.coin_flips()[: len(cards)]
+    assert len(cards) == len(shown) >= 10
+    for card, position in zip(cards, shown, strict=True):
+        row = certainty[int(position)]
+        low, high = (f"{100 * end:.0f}" for end in row.interval(0.9))
+        assert re.findall(r"&#39;(\d)&#39; between passes (\d+) to (\d+) %", card) == [
+            (row.label_name, low, high)
+        ]
+    assert "nine in ten lie within the percentages" in top(html)["What is ±?"]
+    without = render(make_certainty(40))
+    assert "between networks" not in Page(without).words
 
 
 class Frame:
