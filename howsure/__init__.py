@@ -1,7 +1,5 @@
 """How sure is your neural network, row by row."""
 
-from importlib.metadata import version as _version
-
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -34,8 +32,6 @@ from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.sentences import MultilabelRow, Row
 from howsure.results.verdict import Thresholds
 from howsure.sampling.plan import Plan
-
-__version__ = _version("howsure")
 
 __all__ = [
     "Abstention",
@@ -84,3 +80,11 @@ __all__ = [
     "prediction_sets",
     "stream",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # looked up only where somebody asks
+
+        return version("howsure")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
