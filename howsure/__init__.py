@@ -1,7 +1,5 @@
 """How sure is your neural network, row by row."""
 
-from importlib.metadata import version as _version
-
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -27,14 +25,13 @@ from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.models.features import Features, features_of
+from howsure.passes import passes
 from howsure.results.certainty import Certainty
 from howsure.results.files import load
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.sentences import MultilabelRow, Row
 from howsure.results.verdict import Thresholds
 from howsure.sampling.plan import Plan
-
-__version__ = _version("howsure")
 
 __all__ = [
     "Abstention",
@@ -77,8 +74,17 @@ __all__ = [
     "features_of",
     "hand_over",
     "load",
+    "passes",
     "plan",
     "predict_with_uncertainty",
     "prediction_sets",
     "stream",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # looked up only where somebody asks
+
+        return version("howsure")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

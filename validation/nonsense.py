@@ -161,6 +161,10 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
         "assess": (howsure.assess, {**few, "method": howsure.Softmax(), **run, "thresholds": None}),
         "stream": (stream, {**few, "method": howsure.MCDropout(passes=2), **run, "thresholds": None}),
         "plan": (howsure.plan, {**few, "method": howsure.MCDropout(), **without_names, "precision": None}),
+        "passes": (
+            howsure.passes,
+            {**few, "n": 2, "balanced": False, "gaussian_noise": False, **without_names, "progress": None},
+        ),
         "predict_with_uncertainty": (
             howsure.predict_with_uncertainty,
             {**few, "n_iter": 2, "seed": 0, "batch_size": 8},
@@ -226,6 +230,8 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             certainty.with_familiarity,
             {"familiarity": certainty.familiarity, "share": 0.01},
         ),
+        "Certainty.interval": (certainty.interval, {"level": 0.9}),
+        "Certainty.interval_error": (certainty.interval_error, {"level": 0.9}),
         "Certainty.most_undecided": (certainty.most_undecided, {"count": 3}),
         "MultilabelCertainty.of_label": (labelled.of_label, {"label": 0}),
         "MultilabelCertainty.with_truth": (labelled.with_truth, {"labels": labelled.truth}),

@@ -127,7 +127,7 @@ def told_of_passes(tally: Tally) -> None:
             top = re.match(SHARE, text)
             assert top is not None, text
             tally["top"].append(holds(top[1], one.p[position, row.label]))
-            rival = re.search(r"', or '\d' \((\d+) %\)", text)
+            rival = re.search(r", or '\d' \((\d+) %\)", text)
             if rival is not None:
                 reach = 196 * float(row.mc_error[row.runner_up]) + 0.5
                 exact = 100 * float(one.p[position, row.runner_up])
@@ -209,7 +209,7 @@ def told_of_shares(tally: Tally) -> None:
     for rows, sharpness, seed in itertools.product(SIZES, (0.6, 1.0, 1.6), range(SETS // 4)):
         claims, right = drawn(seed, rows, sharpness)
         found, overall = reliability(claims, right), proportion(int(right.sum()), rows)
-        text = reliability_in_words(found, float(claims.mean()), overall, "row")
+        text = reliability_in_words(found, float(claims.mean()), overall)
         said = "too sure" if "it is too sure" in text else "modest" if "more modest than" in text else ""
         off = "off the diagonal by more than chance:" in text
         if sharpness == 1:

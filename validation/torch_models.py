@@ -25,17 +25,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 import howsure
+from validation.torch_libraries import LIBRARIES
 from validation.torch_zoo import ZOO, Kind
 
 ROWS = 3
 PASSES = 600
 CALLS = 3000
-COPIES = 6000
-
-LOUDER = 1.5
-"""By what weights are multiplied, so that passes differ more than a module at its beginning lets them."""
-
-CHUNK = 1500
+CHUNK = 500
 """Copies that run together."""
 
 MOST = 4.5
@@ -59,7 +55,7 @@ def compare(kind: Kind) -> dict[str, Any]:
     module = kind.make()
     with torch.no_grad():
         for weight in module.parameters():
-            weight.mul_(LOUDER if weight.ndim > 1 else 1)
+            weight.mul_(kind.louder if weight.ndim > 1 else 1)
     for each in module.modules():
         each.training = False
     x = rows_for(kind)
@@ -149,8 +145,8 @@ def draws(kind: Kind, module: nn.Module, x: Any) -> Floats:
     if kind.calls:
         return np.stack([as_probabilities(run(module, x)) for _ in range(CALLS)])
     found = []
-    for start in range(0, COPIES, CHUNK):
-        count = min(CHUNK, COPIES - start)
+    for start in range(0, kind.copies, CHUNK):
+        count = min(CHUNK, kind.copies - start)
         if isinstance(x, dict):
             many: Any = {name: np.repeat(array, count, axis=0) for name, array in x.items()}
         else:
@@ -204,9 +200,19 @@ def rows_for(kind: Kind) -> Any:
             return numbers.integers(1, kind.whole, (ROWS, *shape))
         return numbers.normal(size=(ROWS, *shape)).astype("float32")
 
+    if isinstance(kind.shape, dict) and "input_ids" in kind.shape:
+        return tokens(kind.shape["input_ids"], numbers)
     if isinstance(kind.shape, dict):
         return {name: make(shape) for name, shape in kind.shape.items()}
     return make(kind.shape)
+
+
+def tokens(shape: tuple[int, ...], numbers: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """Rows as a tokenizer gives them: numbers of words, 1 at the end, then padding."""
+    words, mask = numbers.integers(3, 50, (ROWS, *shape)), np.ones((ROWS, *shape), np.int64)
+    words[:, -1] = 1
+    words[1, -4:], mask[1, -3:] = (1, 0, 0, 0), 0
+    return {"input_ids": words, "attention_mask": mask}
 
 
 def verdict(found: dict[str, Any]) -> str:
@@ -234,8 +240,8 @@ def verdict(found: dict[str, Any]) -> str:
 def main(names: list[str]) -> None:
     """Look at modules, and write both files."""
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    for name, kind in ZOO.items():
-        if names and name not in names:
+    for name, kind in (ZOO | LIBRARIES).items():
+        if names and not any(name.startswith(each) for each in names):
             continue
         try:
             found = compare(kind)

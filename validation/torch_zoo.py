@@ -29,6 +29,8 @@ class Kind:
         left: What is said to stay fixed, or None.
         oracle: Makes what is compared with, where that is another module with the same weights.
         plain: Makes what its plain prediction is that of, where something is always drawn; it may be None.
+        copies: Of each row that the oracle draws.
+        louder: By what weights are multiplied, so that passes differ more than in the beginning.
     """
 
     make: Callable[[], nn.Module]
@@ -39,6 +41,8 @@ class Kind:
     left: str | None = None
     oracle: Callable[[nn.Module], nn.Module] | None = None
     plain: Callable[[nn.Module], nn.Module | None] | None = None
+    copies: int = 6000
+    louder: float = 1.5
 
 
 ZOO: dict[str, Kind] = {}

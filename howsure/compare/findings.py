@@ -94,9 +94,8 @@ def lead(comparison: Comparison) -> str:
     ranking = comparison.ranked("nll")
     if ranking.best is None:
         return "Nothing could be compared."
-    truer = better(comparison, "nll")
-    than = the(comparison, yardstick)
-    if not truer:
+    than, best = the(comparison, yardstick), chosen(comparison)
+    if best == yardstick:
         few = _few(comparison)
         return _joined(
             f"Take {than}: nothing else here is known to have truer percentages. {few}"
@@ -104,12 +103,19 @@ def lead(comparison: Comparison) -> str:
             else f"Take {than}: nothing else here has truer percentages by more than chance.",
             _truer_when_changed(comparison),
         )
+    said = f"Take {the(comparison, best)}: its percentages are truer than those of {than}"
+    worse = _worse_when_changed(comparison, best)
+    return f"{said}, but less true where {comparison.kind}s are {_quoted(worse)}." if worse else f"{said}."
+
+
+def chosen(comparison: Comparison) -> str:
+    """The method that `lead` names."""
+    ranking, truer = comparison.ranked("nll"), better(comparison, "nll")
+    if not truer:
+        return comparison.methods[0]
     among = [method for method in truer if method in ranking.tied] or truer
     steady = [method for method in among if not _worse_when_changed(comparison, method)]
-    chosen = min(steady or among, key=lambda method: _price(comparison, method))
-    said = f"Take {the(comparison, chosen)}: its percentages are truer than those of {than}"
-    worse = _worse_when_changed(comparison, chosen)
-    return f"{said}, but less true where {comparison.kind}s are {_quoted(worse)}." if worse else f"{said}."
+    return min(steady or among, key=lambda method: _price(comparison, method))
 
 
 def _price(comparison: Comparison, method: str) -> tuple[float, float]:

@@ -60,7 +60,11 @@ class Augmentation:
     @property
     def settings(self) -> dict[str, Any]:
         """Name and settings, as they are saved with a result."""
-        words = {"pass": "the answer to one version of what is asked", "more": "more changes"}
+        words = {
+            "pass": "the answer to one version of what is asked",
+            "more": "more changes",
+            "shows": "it tells whether slightly changed versions get the same answer",
+        }
         if self.each == Softmax():
             words |= {"passes": "answers to changed versions", "between": "versions"}
         return {

@@ -66,6 +66,7 @@ class Ensemble:
             "agreement": "If they were trained from different seeds, this is the stronger reason: another "
             "such ensemble is in doubt as well. It does not show whether more training rows would settle it.",
             "others": "",
+            "shows": "it tells how far networks that were trained apart disagree",
         }
         return {
             "name": "ensemble",

@@ -270,7 +270,11 @@ class LastLayerLaplace:
     def settings(self) -> dict[str, Any]:
         """Name and settings, as they are saved with a result."""
         given = {"passes": int(self.passes), "prior_precision": self.posterior.prior_precision}
-        words = {"pass": "the network with other weights in its last layer", "more": "passes={passes}"}
+        words = {
+            "pass": "the network with other weights in its last layer",
+            "more": "passes={passes}",
+            "shows": "its passes tell what the training rows leave open in the last layer",
+        }
         trained_on = self.posterior.train_rows
         return {"name": "last-layer Laplace", **given, "train_rows": trained_on, "words": words}
 

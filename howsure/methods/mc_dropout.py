@@ -107,6 +107,7 @@ class MCDropout:
         words = {
             "pass": "one thinned network: the same network with some of its units left out",
             "more": "max_passes={passes}" if self.passes is None else "passes={passes}",
+            "shows": "its passes tell how far thinned networks disagree, which one plain prediction cannot",
         }
         return {"name": "MC dropout", **given, "words": words}
 

@@ -1,4 +1,4 @@
-"""One row of a `Certainty` as the report shows it, and which rows it shows."""
+"""One row of a `Certainty` as the report shows it, and which rows it shows as cards."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from howsure.report.looks import Look, Looks
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
-from howsure.results.sentences import Row, percent, sentence_of_label
-from howsure.results.verdict import SURE
+from howsure.results.sentences import Row, between_in_words, percent
+from howsure.results.verdict import COIN_FLIP, SURE
 from howsure.words import counted, rate
 
 _MOST_CLASSES = 5
@@ -52,22 +52,24 @@ class Card:
 
     Attributes:
         row: The row.
-        sentence: The row in words.
+        line: What it is, or what it could be, in a few words without numbers: those are in the bars.
         bars: Its most probable classes, and the true one.
         rest: What the other classes have together, or None where that is less than half a per cent.
         look: Its picture or its values.
         truth: Name of the true class, or None.
         right: Whether the label is the true class.
+        between: Where single networks lie, or empty where that is not known.
         asked: Name of the label that the card is about, where a row has several.
     """
 
     row: Row
-    sentence: str
+    line: str
     bars: tuple[ClassBar, ...]
     rest: str | None
     look: Look
     truth: str | None
     right: bool
+    between: str = ""
     asked: str | None = None
 
 
@@ -100,30 +102,37 @@ def mistake_positions(certainty: Certainty) -> tuple[NDArray[np.int64], int]:
     return wrong[order][:_MOST_MISTAKES], len(wrong)
 
 
-def cards(certainty: Certainty, looks: Looks, positions: Sequence[int]) -> list[Card]:
-    """Cards for the rows at `positions`."""
-    return [
-        _card(certainty[int(position)], certainty.class_names, look)
-        for position, look in zip(positions, looks.of(positions), strict=True)
-    ]
-
-
-def answer_cards(certainty: MultilabelCertainty, looks: Looks, positions: Sequence[int]) -> list[Card]:
-    """Cards for single labels of single rows.
+def cards(
+    certainty: Certainty | MultilabelCertainty, looks: Looks, positions: Sequence[int], budget: int
+) -> list[Card]:
+    """Cards for some rows, or for single labels of rows where there are several.
 
     Args:
         certainty: What is shown.
         looks: Of its rows.
-        positions: Places in `certainty.answers()`.
+        positions: Places in it, or of several labels in `certainty.answers()`.
+        budget: Most characters that their pictures may take together.
     """
+    if isinstance(certainty, Certainty):
+        return [
+            _card(certainty[int(position)], certainty.class_names, look)
+            for position, look in zip(positions, looks.of(positions, budget), strict=True)
+        ]
     pairs = [divmod(int(position), len(certainty)) for position in positions]
     found = []
-    for (k, index), look in zip(pairs, looks.of([index for _, index in pairs]), strict=True):
+    for (k, index), look in zip(pairs, looks.of([index for _, index in pairs], budget), strict=True):
         answer = certainty[[index]].of_label(k)
         card = _card(answer[0], answer.class_names, look)
-        said = sentence_of_label(certainty[index], k)
-        found.append(replace(card, asked=certainty.label_names[k], sentence=said))
+        found.append(replace(card, asked=certainty.label_names[k]))
     return found
+
+
+def line_of(row: Row) -> str:
+    """`'7' or '9': coin flip, doubt within passes`: what it is, or what it could be, without numbers."""
+    said = f"'{row.label_name}'"
+    if row.verdict != SURE:
+        said += f" {'or' if row.verdict == COIN_FLIP else 'rather than'} '{row.runner_up_name}'"
+    return f"{said}: {row.verdict}" + (f", {row.reason}" if row.reason else "")
 
 
 def _card(row: Row, names: tuple[str, ...], look: Look) -> Card:
@@ -134,16 +143,21 @@ def _card(row: Row, names: tuple[str, ...], look: Look) -> Card:
     if row.truth is not None and row.truth not in worth:
         worth.append(row.truth)
     rest = 1.0 - float(row.probabilities[worth].sum())
-    others = len(names) - len(worth)
+    others, between = len(names) - len(worth), between_in_words(row)
     return Card(
         row=row,
-        sentence=str(row),
+        line=line_of(row),
         bars=tuple(_bar(row, names, k) for k in worth),
-        rest=f"{counted(others, 'other')} together {rate(rest, 0)}" if others and rest >= 0.005 else None,
+        rest=_rest(others, rest) if others and rest >= 0.005 else None,
         look=look,
         truth=None if row.truth is None else names[row.truth],
         right=row.truth == row.label,
+        between=f"'{row.label_name}' {between}" if between else "",
     )
+
+
+def _rest(others: int, share: float) -> str:
+    return f"{counted(others, 'other')}{' together' if others > 1 else ''} {rate(share, 0)}"
 
 
 def _bar(row: Row, names: tuple[str, ...], k: int) -> ClassBar:

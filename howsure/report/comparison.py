@@ -97,6 +97,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
     context: dict[str, Any] = {
         "title": _TITLE if title is None else title,
         "lead": lead(comparison),
+        "script": None,
         "kind": comparison.kind,
         "kinds": f"{comparison.kind}s",
         "rows": len(comparison.truth),
@@ -110,6 +111,9 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "scores": SCORES,
         "shift_scores": SHIFTED,
         "outside_scores": OUTSIDE,
+        "outside_headings": [
+            f"{rows}: {heading}" for rows in comparison.outside for heading in OUTSIDE.values()
+        ],
         "higher": HIGHER_IS_BETTER,
         "tables": tables,
         "costs": costs,

@@ -158,6 +158,51 @@ def reliability(probability: Floats, correct: NDArray[np.bool_]) -> Reliability:
     )
 
 
+BANDS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
+"""Ends of the bands in which percentages are held against the truth; each leaves less doubt."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows whose top probability lies in one band.
+
+    Attributes:
+        low: Lower end; it belongs to the band.
+        high: Upper end; it belongs to the next band, but for 1.
+        claim: Mean top probability.
+        right: Share of right rows.
+        off: −1 where fewer are right than claimed by more than chance, 1 where more are, else 0.
+    """
+
+    low: float
+    high: float
+    claim: float
+    right: Proportion
+    off: int
+
+
+def bands(probability: Floats, correct: NDArray[np.bool_]) -> list[Band]:
+    """What rows claim and how many are right, in bands that people ask about, the highest first.
+
+    Args:
+        probability: (N,) top probabilities.
+        correct: (N,) whether the label is the true class.
+
+    Returns:
+        A band for each of `BANDS` that has rows. All tests together err in one of twenty cases at most.
+    """
+    where = np.clip(np.searchsorted(BANDS, probability, side="right") - 1, 0, len(BANDS) - 2)
+    found = []
+    present = np.unique(where)[::-1].tolist()
+    for number in present:
+        members = where == number
+        claim = float(probability[members].mean())
+        right = proportion(int(correct[members].sum()), int(members.sum()))
+        off = differs_from_claim(claim, right, among=len(present))
+        found.append(Band(BANDS[number], BANDS[number + 1], claim, right, off))
+    return found
+
+
 @dataclass(frozen=True)
 class RiskCoverage:
     """What is gained by setting the least certain rows aside.

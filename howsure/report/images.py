@@ -16,8 +16,15 @@ Pixels = NDArray[Any]
 Floats = NDArray[np.float64]
 
 _CHANNELS = (1, 3, 4)
-_LONGEST_EDGES = (160, 112, 80, 56)
-_MOST_CHARACTERS = 1_900_000
+LARGEST = 320
+"""Pixels: twice the 160 at which a page shows an image, for whoever looks closer."""
+
+_LONGEST_EDGES = (LARGEST, 224, 160, 112, 80, 56, 40, 28)
+
+_JPEG_QUALITY = 85
+
+_TRIED = 8
+"""Pictures that tell whether all of a size would be far too much."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Picture:
     """One image, ready for an `img` element.
 
     Attributes:
-        source: PNG as a data URI.
+        source: PNG, or JPEG where it is shrunk, as a data URI.
         width: Pixels.
         height: Pixels.
         shrunk: Whether the original had more pixels; if not, each pixel is the row's own.
@@ -89,16 +96,18 @@ def _ends(values: Floats) -> tuple[float, float]:
     return float(low), float(high) if high > low else float(low) + 1
 
 
-def pictures(rows: Pixels, positions: Sequence[int]) -> list[Picture]:
+def pictures(rows: Pixels, positions: Sequence[int], budget: int, largest: int = LARGEST) -> list[Picture]:
     """Pictures of some rows, all of them together small enough for one page.
 
     Args:
         rows: (N, H, W) or (N, H, W, C), any range of values; brightness is the same for all rows.
         positions: Which rows, in the order wanted.
+        budget: Most characters that they may take together, unless they take more at 28 pixels.
+        largest: Longest edge in pixels.
 
     Returns:
-        One picture per position. Where the originals are more than 160 pixels long, or together
-        would take more than 1.9 MB, they are shrunk. Pixels that are not a number are black.
+        One picture per position. Where the originals are longer, or together would take more, they are
+        shrunk. Pixels that are not a number are black.
     """
     if not len(positions):
         return []
@@ -106,27 +115,41 @@ def pictures(rows: Pixels, positions: Sequence[int]) -> list[Picture]:
     black, white = black_and_white(four)
     if four.shape[-1] == 4:  # opacity is no matter of contrast
         black[3], white[3] = 0.0, 255.0 if white[3] > 16 else 1.0
-    images = [_image(four[position], black, white) for position in positions]
-    found: list[Picture] = []
-    for longest in _LONGEST_EDGES:
+    images = [_image(four[position], black, white, largest) for position in positions]
+    few = images[:: max(1, len(images) // _TRIED)]
+    edges = [edge for edge in _LONGEST_EDGES if edge <= largest]
+    for longest in edges:
+        if longest != edges[-1] and len(few) < len(images):
+            tried = sum(len(_picture(image, longest).source) for image in few)
+            if tried * len(images) > 2 * budget * len(few):
+                continue  # far too much
         found = [_picture(image, longest) for image in images]
-        if sum(len(picture.source) for picture in found) <= _MOST_CHARACTERS:
+        if sum(len(picture.source) for picture in found) <= budget:
             break
     return found
 
 
-def _image(values: Pixels, black: Floats, white: Floats) -> Image.Image:
+def _image(values: Pixels, black: Floats, white: Floats, largest: int) -> Image.Image:
     finite = np.nan_to_num(values.astype(np.float64), nan=-np.inf)
     pixels = np.round(255 * np.clip((finite - black) / (white - black), 0, 1)).astype(np.uint8)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    image.thumbnail((2 * _LONGEST_EDGES[0],) * 2, Image.Resampling.BOX)
+    image.thumbnail((2 * largest,) * 2, Image.Resampling.BOX)
     return image
 
 
 def _picture(image: Image.Image, longest: int) -> Picture:
     small = image.copy()
     small.thumbnail((longest, longest), Image.Resampling.BOX)
+    shrunk = small.size != image.size
+    # What is shrunk has none of the row's own pixels any more, so it need not be exact.
+    if shrunk and small.mode in ("L", "RGB"):
+        source = _data_uri(small, "jpeg", quality=_JPEG_QUALITY)
+    else:
+        source = _data_uri(small, "png", optimize=True)
+    return Picture(source, small.width, small.height, shrunk)
+
+
+def _data_uri(image: Image.Image, kind: str, **options: Any) -> str:
     buffer = io.BytesIO()
-    small.save(buffer, format="PNG", optimize=True)
-    source = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Picture(source, small.width, small.height, small.size != image.size)
+    image.save(buffer, format=kind.upper(), **options)
+    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.report.images import Picture, Pixels, are_images, pictures
+from howsure.report.images import LARGEST, Picture, Pixels, are_images, pictures
 from howsure.words import counted
 
 _MOST_VALUES = 6
@@ -40,11 +40,11 @@ class Looks:
     images: Pixels | None = None
     columns: tuple[tuple[str, Pixels], ...] = ()
 
-    def of(self, positions: Sequence[int]) -> list[Look]:
-        """The looks of the rows at some positions."""
+    def of(self, positions: Sequence[int], budget: int, largest: int = LARGEST) -> list[Look]:
+        """The looks of the rows at some positions; `budget` and `largest` are for their pictures."""
         shown: Sequence[Picture | None] = [None] * len(positions)
         if self.images is not None:
-            shown = pictures(self.images, positions)
+            shown = pictures(self.images, positions, budget, largest)
         values = [values_in_words(self.columns, position) if self.columns else None for position in positions]
         return [Look(*look) for look in zip(shown, values, strict=True)]
 
@@ -99,8 +99,13 @@ def values_in_words(columns: Sequence[tuple[str, Pixels]], position: int) -> str
         flat = np.asarray(array[position]).reshape(-1)
         total += len(flat)
         for number, value in enumerate(flat[: _MOST_VALUES - len(shown)]):
-            text = f"{value:.4g}" if flat.dtype.kind in "iuf" else str(value)
+            text = _number(float(value)) if flat.dtype.kind in "iuf" else str(value)
             called = name if not name or len(flat) == 1 else f"{name}[{number}]"
             shown.append(f"{called} {text}".strip())
     said = ", ".join(shown)
     return said if total <= _MOST_VALUES else f"{said}, … ({total:,} in all)"
+
+
+def _number(value: float) -> str:
+    """Four digits, or all before the point; powers of ten only where there would be many noughts."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"

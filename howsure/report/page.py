@@ -15,21 +15,26 @@ from howsure.audit import Audit
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import Comparison
 from howsure.report import words
-from howsure.report.cards import Card, answer_cards, cards, coin_flip_positions, mistake_positions
+from howsure.report.brief import brief
+from howsure.report.cards import cards, coin_flip_positions, mistake_positions
 from howsure.report.drawings import draw_histogram, draw_reliability, draw_risk_coverage
-from howsure.report.figures import Proportion, proportion
+from howsure.report.figures import Proportion, bands, proportion
 from howsure.report.labels import reliabilities, told_by_label
-from howsure.report.looks import Looks, looks_of
-from howsure.report.templates import environment
+from howsure.report.lists import classes_of, lists_of
+from howsure.report.looks import looks_of
+from howsure.report.templates import environment, script
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.printed import answers_of
 from howsure.results.printed import lead as lead_of
 from howsure.results.sentences import words_of
-from howsure.results.verdict import REASONS, SURE, UNFAMILIAR, VERDICTS
+from howsure.results.verdict import REASONS, SURE, VERDICTS
 
 _TITLE = "How sure is the model?"
 _SHOWN_AT_ONCE = 12
+
+_FLIPS, _MISTAKES = 1_000_000, 400_000
+"""Characters that the pictures of coin flips and of mistakes may take."""
 
 
 def write_report(
@@ -67,10 +72,11 @@ def render(
     comparison: Comparison | None = None,
     title: str | None = None,
 ) -> str:
-    """One HTML page about N rows: verdicts, coin flips, calibration, reasons, audit and passes.
+    """One HTML page about N rows: which to check first, whether to trust the percentages, and why.
 
-    The page holds its images, figures and styles and asks for nothing from outside. Of several labels per row
-    it counts and shows answers, one for each label of each row, and tells them label by label.
+    The page holds its images, figures, styles and one small script, which it can do without, and asks for
+    nothing from outside. What has nothing to tell is left out. Of several labels per row it counts and shows
+    answers, one for each label of each row, and tells them label by label.
 
     Args:
         certainty: What is reported; sections that need the true classes appear where it has them.
@@ -91,68 +97,77 @@ def render(
     several = certainty if isinstance(certainty, MultilabelCertainty) else None
     # Of several labels per row, each answer is counted, and shown, as a row of the classes no and yes.
     shown = answers_of(certainty)
-    kind = shown.kind
     context: dict[str, Any] = {
         "title": _TITLE if title is None else title,
         "certainty": shown,
         "several": several,
-        "kind": kind,
-        "kinds": f"{kind}s",
+        "kind": shown.kind,
+        "kinds": f"{shown.kind}s",
         "row_kind": certainty.kind,
+        "id_name": None if shown.ids is None else shown.id_name,
         "audit": audit,
         "compared": None if comparison is None else [lead(comparison), *findings(comparison)],
-        "compared_rows": None if comparison is None else len(comparison.truth),
         "lead": lead_of(certainty),
+        "brief": brief(shown, comparison) if len(certainty) else [],
         "method": _method(certainty.method),
         "pass": words_of(certainty.method)["pass"],
+        "between": words_of(certainty.method)["between"] if np.isfinite(shown.interval()).any() else "",
         "shown_at_once": _SHOWN_AT_ONCE,
         "thresholds": certainty.thresholds,
         "as_gallery": looks.images is not None,
         "with_values": bool(looks.columns),
+        "script": None,
     }
+    # In the order of the page; the details at its end are closed.
     sections: dict[str, str] = {}
+    details: dict[str, str] = {}
     if len(certainty):
+        positions, context["coin_flips_note"] = coin_flip_positions(shown)
         context |= {
             "groups": _groups(shown),
             "settled": words.settled_in_words(shown),
             "doubt": words.doubt_in_words(shown),
-            "one_pass": bool(np.all(shown.passes == 1)),
-            "histogram": draw_histogram(shown),
-            "reasons": _reasons(shown, certainty.kind, "class" if several is None else "answer"),
+            "coin_flips": cards(certainty, looks, positions.tolist(), _FLIPS),
             "passes": _passes(shown),
+            "overall": None,
         }
+        sections["coin-flips"] = "Check these first"
+        seen = set(positions.tolist())
+        if shown.truth is not None:
+            positions, mistakes = mistake_positions(shown)
+            seen |= set(positions.tolist())
+            context["mistakes"] = cards(certainty, looks, positions.tolist(), _MISTAKES)
+            context |= _with_truth(shown, mistakes)
+            if mistakes:
+                sections["mistakes"] = "Sure and wrong"
+        listings, entries = lists_of(certainty, shown, looks)
+        if len(entries) > len(seen):
+            context |= {"listings": listings, "entries": entries, "script": script()}
+            sections["lists"] = f"Every {shown.kind} that asks for a look"
         if several is not None:
             context["labels"] = told_by_label(several)
             sections["labels"] = "Label by label"
-        positions, context["coin_flips_note"] = coin_flip_positions(shown)
-        context["coin_flips"] = _cards(certainty, looks, positions.tolist())
-        sections["coin-flips"] = "Where it flips a coin"
-        if shown.truth is not None:
-            positions, mistakes = mistake_positions(shown)
-            context["mistakes"] = _cards(certainty, looks, positions.tolist())
-            context |= _with_truth(shown, mistakes)
-            sections["mistakes"] = "Sure and wrong"
-        sections["spread"] = "How certainty is spread"
+        elif len(certainty) > 1:
+            context["classes"] = classes_of(shown)
+            sections["classes"] = "Class by class"
         if shown.truth is not None and len(certainty) > 1:
             sections["trust"] = "Can the percentages be trusted?"
             context["reliabilities"] = [] if several is None else reliabilities(several)
-        sections["reasons"] = "Where the doubt lies"
+        context["reasons"] = _reasons(shown, certainty.kind, "class" if several is None else "answer")
+        if context["reasons"]:
+            sections["reasons"] = "Where the doubt lies"
     if comparison is not None:
         sections["methods"] = "Which method is better here?"
-    if audit is not None:
-        sections["audit"] = "What is random in the model"
     if len(certainty):
-        sections["passes"] = "Passes and their error"
-    sections["reading"] = "How to read this page"
-    context["sections"] = sections
+        if len(certainty) > 1:
+            context["histogram"] = draw_histogram(shown)
+            details["spread"] = "How certainty is spread"
+        details["passes"] = "Passes and their error"
+    if audit is not None:
+        details["audit"] = "What is random in the model"
+    details["reading"] = "How to read this page"
+    context |= {"sections": sections, "details": details}
     return environment().get_template("report.html.j2").render(context)
-
-
-def _cards(certainty: Certainty | MultilabelCertainty, looks: Looks, positions: list[int]) -> list[Card]:
-    """Of rows, or of answers where there are several labels per row."""
-    if isinstance(certainty, MultilabelCertainty):
-        return answer_cards(certainty, looks, positions)
-    return cards(certainty, looks, positions)
 
 
 @dataclass(frozen=True)
@@ -195,10 +210,9 @@ def _with_truth(certainty: Certainty, mistakes: int) -> dict[str, Any]:
     return {
         "mistakes_of_sure": proportion(mistakes, sure),
         "overall": reliability.overall,
+        "bands": bands(certainty.probability, certainty.label == certainty.truth),
         "reliability": reliability,
-        "reliability_words": words.reliability_in_words(
-            reliability.found, claim, reliability.overall, certainty.kind
-        ),
+        "reliability_words": words.reliability_in_words(reliability.found, claim, reliability.overall),
         "risk": risk,
         "risk_words": words.risk_in_words(risk.curve, certainty),
     }
@@ -217,18 +231,21 @@ class ReasonCount:
 
 
 def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]:
-    asked = [reason for reason in REASONS if reason != UNFAMILIAR or certainty.familiarity is not None]
-    given = sum(int(np.sum(certainty.reason == reason)) for reason in asked)
+    """The reasons that rows have, with what they mean; none for a method of one pass."""
+    given = int(np.sum(certainty.reason != None))  # noqa: E711  # of each element
     found = []
-    for reason in asked:
+    for reason in REASONS:
         members = certainty.reason == reason
+        count = int(members.sum())
+        if not count:
+            continue
         means, tells = words.WHAT_A_REASON_MEANS[reason]
         kinds = {"kind": kind, "kinds": f"{kind}s", "outcome": outcome, **words_of(certainty.method)}
-        count = int(members.sum())
         of_verdict = {word: int(np.sum(members & (certainty.verdict == word))) for word in VERDICTS}
-        share = count / given if given else 0.0
         found.append(
-            ReasonCount(reason, means.format(**kinds), tells.format(**kinds), count, share, of_verdict)
+            ReasonCount(
+                reason, means.format(**kinds), tells.format(**kinds), count, count / given, of_verdict
+            )
         )
     return found
 

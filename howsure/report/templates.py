@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +13,27 @@ import jinja2
 from howsure import words as in_sentences
 from howsure.report import words
 from howsure.results.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script within a page.
+
+    Attributes:
+        text: What it does; no text of a caller's is ever in it.
+        allowed: The source that a page's policy has to allow for it, and for no other.
+    """
+
+    text: str
+    allowed: str
+
+
+@cache
+def script() -> Script:
+    """The one that filters, searches and sorts a table; without it the table stands as it is."""
+    text = (Path(__file__).parent / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return Script(text, f"'sha256-{digest}'")
 
 
 @cache
@@ -27,6 +51,8 @@ def environment() -> jinja2.Environment:
         "interval": words.interval_of,
         "place": lambda position: f"{position:.2f}%",
         "points": in_sentences.points,
+        "beside": words.beside,
+        "slug": lambda word: word.replace(" ", "-"),
         "rate": in_sentences.rate,
         "share": words.share_of,
         "thousands": lambda number: f"{number:,}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim
 from howsure.results import verdict as verdicts
 from howsure.results.sentences import more_of, percent, words_of
-from howsure.words import UNIT, counted, points, rate
+from howsure.words import UNIT, counted, rate
 
 if TYPE_CHECKING:
     from howsure.results.certainty import Certainty
@@ -26,7 +27,7 @@ WHAT_A_REASON_MEANS = {
     ),
     verdicts.TOO_FEW_PASSES: (
         "A threshold lies within the error of the finite number of passes, so the verdict may still change.",
-        "More passes; the sentence of each {kind} says how many.",
+        "More passes; the note below the verdicts says how many.",
     ),
     verdicts.UNFAMILIAR: (
         "Hardly any held-out {kinds} are as unfamiliar to the network, so what it says of such {kinds} was "
@@ -38,26 +39,37 @@ WHAT_A_REASON_MEANS = {
 they agree, and what others, and familiarity, would tell."""
 
 
-def _decimals(found: Proportion) -> int:
-    """As many as the interval allows, or more, up to 3, where an end would else round to 0 or 100 %."""
-    width = found.high - found.low
-    decimals = 0 if width >= 0.1 else 1 if width >= 0.005 else 2
+def decimals_of(found: Proportion) -> int:
+    """As many as make its interval three steps wide or more."""
+    width = 100 * (found.high - found.low)
+    return max(0, math.ceil(-math.log10(width / 3))) if width else 0
+
+
+def _decimals_of_ends(found: Proportion) -> int:
+    """As `decimals_of`, and up to 3 where an end, or the share, would else be rounded to 0 or 100 %."""
+    decimals = decimals_of(found)
     ends = [end for end in (found.low, found.high, found.share) if 0 < end < 1]
     while decimals < 3 and not all(0 < round(100 * end, decimals) < 100 for end in ends):
         decimals += 1
     return decimals
 
 
+def beside(claim: float, found: Proportion) -> str:
+    """A claim with as many decimals as the interval of the share that it is held against allows."""
+    return rate(claim, decimals_of(found))
+
+
 def share_of(found: Proportion) -> str:
     """A counted share, with as many decimals as its interval allows; a dash for a share of nothing."""
-    return rate(found.share, _decimals(found)) if found.total else "–"
+    return rate(found.share, _decimals_of_ends(found)) if found.total else "–"
 
 
 def interval_of(found: Proportion) -> str:
     """The 95 % interval of a counted share: `98.0 to 99.1 %`; a dash for a share of nothing."""
     if not found.total:
         return "–"
-    low, high = rate(found.low, _decimals(found)), rate(found.high, _decimals(found))
+    decimals = _decimals_of_ends(found)
+    low, high = rate(found.low, decimals), rate(found.high, decimals)
     return f"{low.removesuffix(UNIT)} to {high}"
 
 
@@ -100,26 +112,32 @@ def doubt_in_words(certainty: Certainty) -> str:
     )
 
 
-def reliability_in_words(found: Reliability, claim: float, right: Proportion, kind: str) -> str:
+def claim_in_words(claim: float, right: Proportion) -> str:
+    """What the percentages say on average and how many answers are right, a sentence.
+
+    Args:
+        claim: Mean top probability of all rows.
+        right: Share of all rows that are right.
+    """
+    said = f"On average it says {beside(claim, right)} and is right on {share_of(right)} "
+    said += f"({interval_of(right)}): "
+    off = differs_from_claim(claim, right)
+    if not off:
+        return said + "no more of a difference than chance allows."
+    words = "it is too sure" if off < 0 else "it is more modest than it need be"
+    by = abs(100 * (claim - right.share))
+    return f"{said}{words}, by {by:.{decimals_of(right)}f}\u00a0points."
+
+
+def reliability_in_words(found: Reliability, claim: float, right: Proportion) -> str:
     """What the reliability diagram shows, in two sentences.
 
     Args:
         found: The groups.
         claim: Mean top probability of all rows.
         right: Share of all rows that are right.
-        kind: What a row is.
     """
-    overall = (
-        f"Over all {counted(right.total, kind)} the model claims {rate(claim, max(_decimals(right), 1))}"
-    )
-    overall += f" on average and is right on {share_of(right)} ({interval_of(right)}): "
-    found_off = differs_from_claim(claim, right)
-    if not found_off:
-        overall += "no more of a difference than chance allows."
-    elif found_off < 0:
-        overall += f"it is too sure, by {points(claim - right.share)}."
-    else:
-        overall += f"it is more modest than it need be, by {points(claim - right.share)}."
+    overall = claim_in_words(claim, right)
     pairs = list(zip(found.confidence.tolist(), found.right, strict=True))
     if len(pairs) == 1:
         return overall

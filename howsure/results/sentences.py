@@ -39,10 +39,12 @@ WORDS = {
     "agreement": "This does not show whether the answer cannot be seen or too little was learned.",
     "others": "An ensemble, which tells whether networks trained from other seeds doubt it too. ",
     "familiarity": " Familiarity, which tells whether it is strange to the network.",
+    "shows": "",
 }
 """What a method may say of its passes in its settings, under `words`: what they are called; what one is;
 between what an interval lies; the option that gives more of them, where `{passes}` stands for their number;
-what it means that they agree; what other networks would tell; and what familiarity would."""
+what it means that they agree; what other networks would tell, and familiarity; and why one would look at this
+method, the rest of `It is shown because`."""
 
 FEW_LABELS = 5
 """Up to so many labels each has a sentence of its own; more are told in groups."""
@@ -245,7 +247,8 @@ def sentence_of(row: Row) -> str:
     """What the row most probably is, what else it could be, how sure that is, and what its doubt is."""
     top = percent(row.probability, float(row.mc_error[row.label]))
     rival = 100 * row.probabilities[row.runner_up]
-    sentence = f"{top} '{row.label_name}'{_between_in_words(row)}"
+    between = between_in_words(row)
+    sentence = f"{top} '{row.label_name}'{f', {between}' if between else ''}"
     if row.verdict != verdicts.SURE:
         sentence += f", or '{row.runner_up_name}' ({'< 1' if rival < 0.5 else f'{rival:.0f}'} %)"
     sentence += f": {row.verdict}."
@@ -255,14 +258,14 @@ def sentence_of(row: Row) -> str:
     return sentence
 
 
-def _between_in_words(row: Row) -> str:
-    """Where nine in ten networks lie: `, between networks 40 to 62 %`; empty where it is unknown."""
+def between_in_words(row: Row) -> str:
+    """Where nine in ten networks lie: `between networks 40 to 62 %`; empty where it is unknown."""
     low, high = row.interval()
     if not np.isfinite(low + high):
         return ""
     first, last = (_end_in_words(end) for end in (low, high))
     ends = first if first == last else f"{first} to {last}"
-    return f", between {words_of(row.method)['between']} {ends} %"
+    return f"between {words_of(row.method)['between']} {ends} %"
 
 
 def _end_in_words(end: float) -> str:

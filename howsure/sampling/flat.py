@@ -78,6 +78,14 @@ class Flat:
         self, groups: Groups, run: Run, sums: Sums, at: Integers, chunk: Integers, trunk: Any, rows: int
     ) -> None:
         """Add some groups to the sums of rows; see `howsure.sampling.tree.Tree.draw`."""
+        for sizes, values in self.values(groups, run, chunk, trunk):
+            for group in np.split(values, np.cumsum(sizes)[:-1]):
+                sums.add_group(group, run.outcome, at)
+
+    def values(
+        self, groups: Groups, run: Run, chunk: Integers, trunk: Any
+    ) -> Iterator[tuple[list[int], Floats]]:
+        """Sizes of some groups, and (W, n, K) of their passes over a chunk; all groups in their order."""
         fold = self._model.limits.fold
         largest = max((level.size for level in self._model.levels[1:]), default=1)
         together = 1 if fold is None else max(1, fold // (len(chunk) * largest))
@@ -85,11 +93,8 @@ class Flat:
             masks = self._masks_of(groups, bunch)
             parts = -(-len(masks[0]) // min(len(masks[0]), together))
             slices = zip(*(np.array_split(mask, parts) for mask in masks), strict=True)
-            values = np.concatenate(
-                [run.values(self._model.thin(list(part), len(chunk))(trunk), chunk) for part in slices]
-            )
-            for group in np.split(values, np.cumsum([groups.sizes[number] for number in bunch])[:-1]):
-                sums.add_group(group, run.outcome, at)
+            values = [run.values(self._model.thin(list(part), len(chunk))(trunk), chunk) for part in slices]
+            yield [groups.sizes[number] for number in bunch], np.concatenate(values)
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
         """What rows say, each by the spread of its groups."""

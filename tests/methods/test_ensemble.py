@@ -1,5 +1,7 @@
 """What an ensemble says follows from what its members say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,6 +10,7 @@ import howsure
 from howsure.methods.members import combined as combined_estimates
 from howsure.outcomes.classes import Classes
 from howsure.outcomes.outcome import Estimates, Told
+from howsure.results.between import of_passes
 from howsure.sampling.estimate import Sums
 
 
@@ -103,3 +106,28 @@ def test_members_that_agree_have_no_mutual_information():
 def test_what_is_no_ensemble_is_refused(arguments, message):
     with pytest.raises(howsure.InputError, match=message):
         howsure.Ensemble(**arguments)
+
+
+def test_members_lie_apart_as_numpy_says():
+    p = draw(members=5)
+    found = combined([member(each) for each in p])
+    np.testing.assert_allclose(found.spread, p.std(axis=0))
+    assert not found.spread_error.any()
+    of_label = np.take_along_axis(p, found.label[None, :, None], axis=-1)[..., 0]
+    np.testing.assert_allclose(found.interval(0.9), np.stack([of_label.min(0), of_label.max(0)], axis=-1))
+    assert ", between members " in str(found[0])
+
+
+def test_passes_of_members_count_alike():
+    """The variance of all is the mean of the members' own, plus that of their means."""
+    passes = draw(members=80).reshape(4, 20, 6, 3)
+    found = combined(
+        [
+            replace(member(each.mean(axis=0)), passes=np.full(6, 20), **of_passes(each, np.zeros(6, int)))
+            for each in passes
+        ]
+    )
+    exact = np.sqrt(passes.var(axis=1, ddof=1).mean(axis=0) + passes.mean(axis=1).var(axis=0))
+    np.testing.assert_allclose(found.spread, exact)
+    assert np.all(found.spread_error >= 0.0005)
+    assert found.quantiles is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -111,7 +112,7 @@ class Page(HTMLParser):
         self._open.pop()
 
     def handle_data(self, data: str) -> None:
-        if not self._open or self._open[-1] != "style":
+        if not self._open or self._open[-1] not in ("style", "script"):
             self.text.append(data)
 
     @property
@@ -122,3 +123,24 @@ class Page(HTMLParser):
     def all(self, tag: str) -> Iterator[dict[str, str | None]]:
         """Attributes of every element of that name."""
         return (attributes for name, attributes in self.elements if name == tag)
+
+
+def check_tables(page: Page) -> None:
+    """Every table is in a box that the keyboard reaches, and its cells say by themselves what they are."""
+    boxes = [each for _, each in page.elements if "scroll" in (each.get("class") or "").split()]
+    assert len(boxes) == sum(1 for _ in page.all("table"))
+    assert all(box["tabindex"] == "0" and box["role"] == "group" and box["aria-label"] for box in boxes)
+    assert all("as-cards" in str(table["class"]) for table in page.all("table"))
+    for cell in page.all("td"):
+        drawn = {"chart", "small", "note"} & set((cell.get("class") or "").split())
+        assert drawn or cell.get("data-label"), cell
+
+
+def check_landmarks(html: str) -> None:
+    """No two landmarks of a page have the same name."""
+    headings = dict(re.findall(r'<h2 id="([^"]*)">(.*?)</h2>', html))
+    page = Page(html)
+    names = [headings[str(each["aria-labelledby"])] for each in page.all("section")]
+    names += [str(each["aria-label"]) for each in page.all("nav")]
+    assert len(names) == len(set(names))
+    assert not [each for _, each in page.elements if each.get("role") == "region"]

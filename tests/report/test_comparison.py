@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from howsure.assess import Method
-from howsure.compare.findings import better, findings, in_numbers, lead, the
+from howsure.compare.findings import better, chosen, findings, in_numbers, lead, the
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.errors import FileError
 from howsure.judge.calibrate import cross_calibrated
@@ -30,7 +30,7 @@ from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
 from howsure.results.certainty import Certainty
 from howsure.statistics import entropy_of
-from tests.report.made import Page, make_certainty
+from tests.report.made import Page, check_landmarks, check_tables, make_certainty
 
 Floats = NDArray[np.float64]
 
@@ -272,9 +272,11 @@ def test_every_drawing_has_a_title_or_is_hidden_and_every_heading_of_a_table_has
         assert hidden or ('role="img"' in attributes and first == "<title"), found.group()
     page = Page(html)
     assert all(heading["scope"] in {"col", "row", "colgroup"} for heading in page.all("th"))
-    boxes = [attributes for _, attributes in page.elements if attributes.get("class") == "scroll"]
-    assert len(boxes) == sum(1 for _ in page.all("table"))
-    assert all(box["tabindex"] == "0" and box["role"] == "region" and box["aria-label"] for box in boxes)
+    check_tables(page)
+
+
+def test_landmarks_have_names_of_their_own(html: str) -> None:
+    check_landmarks(html)
 
 
 def test_headings_go_down_one_level_at_a_time(html: str) -> None:
@@ -792,6 +794,25 @@ def test_the_report_beside_a_comparison_says_at_its_top_what_the_comparison_says
     certainty = make_certainty(40, method=dict(MCDropout().settings))
     page = Page(render(certainty, comparison=comparison)).words
     top = page.split("Verdicts on all images")[0]
-    assert "This page shows what MC dropout says. A comparison of methods on 150 images says:" in top
-    assert " ".join(lead(comparison).replace("\u00a0", " ").split()) in top
+    said = " ".join(lead(comparison).replace("\u00a0", " ").split())
+    assert f"A comparison of methods on 150 rows says: {said}" in top
     assert "A comparison of methods" not in Page(render(certainty)).words
+    assert "only a comparison can say" in Page(render(certainty)).words
+
+
+def test_it_says_whether_the_method_shown_is_the_one_to_believe() -> None:
+    comparison = simulated(600, calibrated=False)
+    assert chosen(comparison) == "ensemble"
+    assert "Take the ensemble" in lead(comparison)
+    for method, agrees in ((Ensemble([object()]), True), (MCDropout(), False), (Softmax(), False)):
+        certainty = make_certainty(40, method=dict(method.settings))
+        words = Page(render(certainty, comparison=comparison)).words
+        assert ("That is the method shown here." in words) == agrees
+        assert ("Where the two differ, believe the comparison." in words) != agrees
+    mended = make_certainty(40, method={**Softmax().settings, "calibration": {"temperature": 2.0}})
+    calibrated = of_true({"softmax": np.full(80, 0.999) * (np.arange(80) % 4 > 0) + 1e-4}, calibrated=True)
+    best = chosen(calibrated)
+    assert best == CALIBRATED.format("softmax")
+    assert "That is the method shown here." in Page(render(mended, comparison=calibrated)).words
+    plain = make_certainty(40, method=dict(Softmax().settings))
+    assert "believe the comparison" in Page(render(plain, comparison=calibrated)).words

@@ -2,12 +2,20 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from howsure.report.images import Picture, Pixels, are_images, black_and_white, pictures
+from howsure.report import images
+from howsure.report.images import LARGEST, Picture, Pixels, are_images, black_and_white
+
+ENOUGH = 1_900_000
+
+
+def pictures(rows: Pixels, positions: Sequence[int], budget: int = ENOUGH) -> list[Picture]:
+    return images.pictures(rows, positions, budget)
 
 
 def pixels_of(picture: Picture) -> Pixels:
@@ -80,12 +88,25 @@ def test_large_images_are_shrunk_until_all_fit_and_small_ones_left_alone() -> No
     random = np.random.default_rng(0)
     noise = random.integers(256, size=(60, 300, 200, 3), dtype=np.uint8)
     found = pictures(noise, range(60))
-    assert sum(len(picture.source) for picture in found) < 1_900_000
+    assert sum(len(picture.source) for picture in found) < ENOUGH
     assert all(picture.shrunk for picture in found)
     assert found[0].height == pytest.approx(1.5 * found[0].width, abs=1)
     small = pictures(noise[:, :28, :28], range(60))
     assert not any(picture.shrunk for picture in small)
     assert (small[0].width, small[0].height) == (28, 28)
+
+
+def test_a_picture_has_twice_the_pixels_it_is_shown_with_where_it_can() -> None:
+    ramp = np.linspace(0, 1, 1_000)
+    photo = np.stack([np.outer(ramp, ramp), np.outer(ramp, 1 - ramp), np.outer(1 - ramp, ramp)], axis=-1)
+    (found,) = pictures(photo[None], [0])
+    assert (found.width, found.height, found.shrunk) == (LARGEST, LARGEST, True)
+    kind, data = found.source.split(",", 1)
+    assert kind == "data:image/jpeg;base64"
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))), dtype=float)
+    assert np.abs(shown.mean(axis=(0, 1)) - 255 * photo.mean(axis=(0, 1))).max() < 3
+    (smaller,) = images.pictures(photo[None], [0], ENOUGH, largest=56)
+    assert max(smaller.width, smaller.height) == 56
 
 
 def test_what_counts_as_images() -> None:

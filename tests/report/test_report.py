@@ -13,9 +13,11 @@ from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.report import render, write_report
+from howsure.report.cards import line_of
 from howsure.report.drawings import draw_reliability
 from howsure.report.figures import differs_from_claim
 from howsure.report.words import WHAT_A_REASON_MEANS
+from howsure.results.sentences import percent
 from howsure.results.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS, Thresholds
 from howsure.statistics import entropy_of
 from tests.report.made import Page, certainty_of, make_certainty
@@ -86,7 +88,8 @@ def test_one_pass_gives_no_reason_and_waits_for_no_more() -> None:
     words = Page(render(flips)).words
     assert "There is one pass, so no verdict waits for more of them." in words
     assert "One pass does not show more about its doubt." in words
-    assert "rows have no reason" in words
+    assert "Where the doubt lies" not in words
+    assert "One pass has no ±" in words
     assert "probabilitynone a plain prediction is the same every time" in words
     assert "A pass is the network’s plain prediction." in words
 
@@ -106,19 +109,29 @@ def test_how_much_of_the_doubt_is_disagreement_is_said() -> None:
     assert "this is the stronger reason" not in Page(render(certainty)).words
 
 
-def test_cards_are_the_coin_flips_in_order_and_in_the_certaintys_own_words() -> None:
+def test_cards_are_the_coin_flips_in_order() -> None:
     certainty = make_certainty(2_500, row=np.arange(2_500) + 5_000)
     html = render(certainty, images(2_500))
     gallery = html.split('id="coin-flips"')[1].split("</section>")[0]
-    shown = [Page(text).words for text in re.findall(r'<p class="sentence">(.*?)</p>', gallery)]
+    shown = [Page(text).words for text in re.findall(r'<p class="line">(.*?)</p>', gallery)]
     flips = certainty.coin_flips()
     assert len(flips) > 48
-    assert shown == [str(certainty[int(position)]) for position in flips[:48]]
+    rows = [certainty[int(position)] for position in flips[:48]]
+    assert shown == [f"'{row.label_name}' or '{row.runner_up_name}': coin flip, {row.reason}" for row in rows]
+    numbers = re.findall(r'<li class="is-first">.*?<span class="number">(.*?)</span>', gallery, re.DOTALL)
+    assert numbers == [percent(row.probability, float(row.mc_error[row.label])) for row in rows]
     assert re.findall(r'alt="image (\d+)"', gallery) == [str(5_000 + position) for position in flips[:48]]
     assert f"The 48 most undecided of {len(flips)} coin flips" in Page(html).words
-    right = (certainty.label == certainty.truth)[flips[:48]]
-    marks = re.findall(r"[✓✗]</span> (right|wrong)", gallery)
-    assert marks == ["right" if each else "wrong" for each in right]
+
+
+def test_a_line_says_what_a_row_is_or_could_be() -> None:
+    certainty = certainty_of([[0.99, 0.01], [0.8, 0.2], [0.52, 0.48]])
+    strange = certainty.with_familiarity([0.001, 0.5, 0.5])
+    assert [line_of(row) for row in strange] == [
+        "'0': sure, unfamiliar",
+        "'0' rather than '1': leaning, passes disagree",
+        "'0' or '1': coin flip, passes disagree",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +150,7 @@ def test_few_coin_flips_are_filled_up_with_the_most_undecided(
 ) -> None:
     html = render(certainty_of([[0.52, 0.48]] * flips + [[0.8, 0.2]] * others))
     assert said in Page(html).words
-    assert html.count('<td class="sentence">') == cards
+    assert html.count('<p class="line">') == cards
 
 
 def test_bars_show_probabilities_and_their_intervals() -> None:
@@ -161,8 +174,8 @@ def test_the_true_class_is_among_the_bars_however_improbable() -> None:
 
 def test_one_row_is_right_or_wrong() -> None:
     one = certainty_of([[0.6, 0.4]])
-    assert "Its answer is right." in Page(render(one.with_truth([0]))).words
-    assert "Its answer is wrong." in Page(render(one.with_truth([1]))).words
+    assert "Its one answer is right" in Page(render(one.with_truth([0]))).words
+    assert "Its one answer is wrong" in Page(render(one.with_truth([1]))).words
 
 
 def test_sure_and_wrong_are_counted_and_shown_the_most_certain_first() -> None:
@@ -170,10 +183,10 @@ def test_sure_and_wrong_are_counted_and_shown_the_most_certain_first() -> None:
     html = render(certainty)
     section = html.split('id="mistakes"')[1].split("</section>")[0]
     assert "2 of the 3 rows it is sure of are wrong" in Page(html).words
-    assert re.findall(r'<th scope="row" class="numeric">(\d+)</th>', section) == ["1", "0"]
+    assert re.findall(r'<span class="called">row (\d+)</span>', section) == ["1", "0"]
     right = Page(render(certainty.with_truth([0, 0, 0, 1]))).words
-    assert "None: it is right on every row it is sure of (3)." in right
-    assert "There is no row it is sure of" in Page(render(certainty[3:4])).words
+    assert "It is right on all 3 it is sure of" in right
+    assert "Sure and wrong" not in right
     assert "Sure and wrong" not in PAGES["no truth"]
 
 
@@ -185,12 +198,12 @@ def test_figures_with_truth_hold_the_numbers_of_a_plain_computation() -> None:
     for number, cells in enumerate(table_rows(html, "Reliability as a table")):
         members = order[100 * number : 100 * number + 100]
         assert cells[0] == f"{100 * certainty.probability[members].mean():.2f} %"
-        assert float(cells[1].split()[0]) == pytest.approx(correct[members].sum(), abs=0.01)
+        assert float(cells[1].split()[0]) == pytest.approx(correct[members].sum(), abs=0.51)
     kept = order[::-1][:900]
     ninety = table_rows(html, "Risk and coverage as a table")[2]
     assert ninety[0] == "90.0 %"
     assert ninety[1] == f"{100 * certainty.probability[kept[-1]]:.2f} %"
-    assert float(ninety[2].split()[0]) == pytest.approx(100 * np.mean(~correct[kept]), abs=0.06)
+    assert float(ninety[2].split()[0]) == pytest.approx(100 * np.mean(~correct[kept]), abs=0.51)
     caught = int(np.sum(~correct) - np.sum(~correct[kept]))
     words = Page(html).words
     assert (
@@ -202,10 +215,10 @@ def test_findings_are_computed_and_not_fixed() -> None:
     probabilities = [[0.9, 0.1]] * 200
     half = np.arange(200) % 2
     too_sure = Page(render(certainty_of(probabilities, truth=half))).words
-    assert "claims 90.0 % on average" in too_sure
+    assert "On average it says 90 % and is right on 50 % (43 to 57 %)" in too_sure
     assert "it is too sure, by 40 points." in too_sure
     modest = Page(render(certainty_of(probabilities, truth=np.zeros(200, dtype=int)))).words
-    assert "it is more modest than it need be, by 10.0 points." in modest or "by 10 points." in modest
+    assert "it is more modest than it need be, by 10.0 points." in modest
     assert "Here no answer is wrong" in modest
     fair = Page(render(certainty_of(probabilities, truth=(np.arange(200) % 10 == 0).astype(int)))).words
     assert "no more of a difference than chance allows." in fair

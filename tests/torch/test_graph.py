@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from howsure import tuning  # noqa: E402
+from howsure.models.torch.draws import Place  # noqa: E402
 from howsure.models.torch.graph import Unsplittable, split  # noqa: E402
 from howsure.sampling.tree import rows_per_call  # noqa: E402
 from howsure.sites import DROPOUT, Site  # noqa: E402
@@ -64,6 +65,7 @@ class Case:
             of_row = (*shape[:at], *((inner,) if inner > 1 else ()), *shape[at + 1 :])
             self.places.append((at, inner))
             self.sites.append(Site(number, f"draw {number}", DROPOUT, 1 - keep, of_row))
+        self.drawn = [Place(site, at) for site, (at, _) in zip(self.sites, self.places, strict=True)]
 
     def _draws(self, count):
         with dropping(self.module), Masks() as seen:
@@ -78,7 +80,7 @@ class Case:
 
     def split(self):
         with dropping(self.module):
-            return split(self.call, self.rows(5), self.rows(7), self.sites)
+            return split(self.call, self.rows(5), self.rows(7), self.drawn)
 
     def masks(self, widths, seed=0):
         random = np.random.default_rng(seed)
@@ -279,7 +281,7 @@ def test_passes_equal_those_of_the_whole_module(name):
         expected = case.whole(rows, masks)
         assert expected.std(0).max() > 1e-3  # the masks do something
         torch.testing.assert_close(
-            ready.thin(masks)(ready.trunk(rows)), expected, rtol=ROUNDING, atol=ROUNDING
+            ready.thin(masks, 1)(ready.trunk(rows)), expected, rtol=ROUNDING, atol=ROUNDING
         )
 
 
@@ -287,7 +289,7 @@ def test_passes_equal_those_of_the_whole_module(name):
 def test_a_trunk_gives_the_rows_that_are_asked_for(name):
     case = CASES[name]()
     ready, rows, masks = case.split(), case.rows(6, seed=2), case.masks(widths_of(case))
-    passes, trunk = ready.thin(masks), ready.trunk(rows)
+    passes, trunk = ready.thin(masks, 1), ready.trunk(rows)
     for positions in ([1, 2, 3], [5, 0, 0, 4]):
         taken = trunk.take(np.array(positions))
         assert len(taken) == len(positions)
@@ -305,7 +307,7 @@ def test_weights_are_read_when_passes_run():
         case.module[2].weight.mul_(2)
     after = case.whole(rows, masks)
     assert (after - before).abs().max() > 0.01
-    torch.testing.assert_close(ready.thin(masks)(ready.trunk(rows)), after, rtol=ROUNDING, atol=ROUNDING)
+    torch.testing.assert_close(ready.thin(masks, 1)(ready.trunk(rows)), after, rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_levels_are_in_order_and_cost_what_multiply_adds_say():
@@ -344,11 +346,11 @@ class Largest(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", ["cnn", "residual", "encoder", "paths"])
 def test_no_tensor_is_larger_than_the_limit(name, monkeypatch):
-    monkeypatch.setattr(tuning, "TORCH_FOLD", 1 << 15)
+    monkeypatch.setattr(tuning, "LARGEST_FOLD", 1 << 15)
     case = CASES[name]()
     ready, widths = case.split(), widths_of(case)
     together = rows_per_call(ready, widths)
-    trunk, passes = ready.trunk(case.rows(together)), ready.thin(case.masks(widths))
+    trunk, passes = ready.trunk(case.rows(together)), ready.thin(case.masks(widths), together)
     with Largest() as seen:
         passes(trunk)
     assert ready.limits.fold / 4 < seen.most <= ready.limits.fold
@@ -376,7 +378,7 @@ UNFIT = {
     "what is true": (lambda x: x[x.sum(1) > -1e9], "as many numbers as the values tell"),
     "how many rows": (lambda x: x / len(x), "computes with the number of rows"),
     "one value for all rows": (lambda x: x - x.mean(0), "one value for all rows"),
-    "other draws": (lambda x: x + torch.rand(6), "draws random numbers"),
+    "other draws": (lambda x: x + torch.rand(6), "2 draws where 1 were found"),
     "a loop over rows": (lambda x: torch.stack([row * 2 for row in x]), "another number of rows"),
     "pairs of rows": (lambda x: (x @ x.T) @ x, "rows on more than one axis"),
 }
@@ -406,6 +408,6 @@ def test_one_mask_for_all_rows_is_left_whole():
 
 def test_draws_that_were_not_found_are_an_error():
     case = CASES["in place"]()
-    case.sites = case.sites[:1]
+    case.drawn = case.drawn[:1]
     with pytest.raises(Unsplittable, match="2 draws where 1 were found"):
         case.split()

@@ -2,6 +2,7 @@
 
 from howsure.models.torch.files import load
 from howsure.models.torch.inputs import input_specs
-from howsure.models.torch.model import TorchModel, adapt
+from howsure.models.torch.model import TorchModel
+from howsure.models.torch.split import adapt
 
 __all__ = ["TorchModel", "adapt", "input_specs", "load"]

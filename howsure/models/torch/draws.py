@@ -141,13 +141,11 @@ def _numbers(name: str, kind: str, given: dict[str, Any], scaled: Callable[[Tens
 
     def give(values: Tensor) -> Tensor:
         numbers = scaled(values)
-        if name.endswith("_"):
-            assert like is not None
-            like.copy_(numbers)
-            return like
-        made = torch.empty(shape, dtype=dtype, device=device)
-        made.copy_(numbers)
-        return made
+        target: Tensor = (
+            given["self"] if name.endswith("_") else torch.empty(shape, dtype=dtype, device=device)
+        )
+        target.copy_(numbers)
+        return target
 
     return Draw(name, kind, 1.0, shape, device, give, scaled=scaled)
 

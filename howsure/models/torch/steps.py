@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -100,6 +101,7 @@ class Runner:
         values: dict[Slot, Tensor],
         made: Callable[[Step], Mapping[Slot, Tensor]],
         sizes: Sizes,
+        instead: Mapping[Step, Callable[[Mapping[Slot, Tensor], Sizes], Tensor]] = MappingProxyType({}),
     ) -> None:
         """Run steps on `values`, adding the results to it and dropping what ends.
 
@@ -108,8 +110,14 @@ class Runner:
             values: What is known.
             made: For a step the values of level `MADE` that it reads.
             sizes: How much runs.
+            instead: For some steps what is called in their place, to get their one result.
         """
         for step in steps:
+            if step in instead:
+                (output,) = step.call.outputs
+                assert output is not None
+                values[output] = instead[step](values, sizes)
+                continue
             given = _Given(self, step, values, made(step), sizes)
             results = self.call(step, [given(item) for item in step.call.args], given(step.call.kwargs))
             for slot, result in zip(step.call.outputs, results, strict=True):
@@ -139,8 +147,15 @@ class Runner:
         assert step.spread is not None
         count, place = axis.times * sizes.batch(step.level), axis.place
         result = result.reshape(*result.shape[:place], count, *result.shape[place + len(step.spread) + 3 :])
-        # Some operations take the order of what they get for granted.
+        return self.ordered(step, slot, result)
+
+    def ordered(self, step: Step, slot: Slot, result: Tensor) -> Tensor:
+        """What a spread call returned, in the order of its axes where it was recorded in it."""
         return result.contiguous() if self.program.values[slot].in_order else result
+
+    def kept(self, slot: Slot, mask: Tensor) -> Tensor:
+        """What is made of masks, as its readers want it."""
+        return mask
 
     def axis(self, slot: Slot) -> Axis:
         """Where the rows of a value lie.

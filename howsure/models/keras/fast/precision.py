@@ -7,9 +7,7 @@ rounding errors average out; how much is left in the probabilities, the pilot me
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,6 +16,7 @@ from howsure import tuning
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.examine import Examination
 from howsure.models.keras.graph import Slot, Step
+from howsure.models.processor import multiplies_bfloat16
 
 _HEAVY = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
 
@@ -85,19 +84,9 @@ def bfloat16_is_faster() -> bool:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return not tf.config.list_physical_devices("GPU") and _multiplies_bfloat16()
+        return not tf.config.list_physical_devices("GPU") and multiplies_bfloat16()
     if backend == "torch":
         import torch
 
-        return not torch.cuda.is_available() and _multiplies_bfloat16()
+        return not torch.cuda.is_available() and multiplies_bfloat16()
     return False
-
-
-@functools.cache
-def _multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions for products in bfloat16, as Linux tells."""
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        return False
-    return bool(flags & {"avx512_bf16", "amx_bf16"})

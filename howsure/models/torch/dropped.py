@@ -1,0 +1,200 @@
+"""Linear layers behind dropout, by what is dropped.
+
+Over a balanced group of r masks of rate p each unit is dropped in exactly p·r of them. With d_t the product
+of the kernel K with what mask t drops, K x is therefore Σ d_t / (p·r), and what mask t keeps gives
+(K x − d_t) / (1 − p). The r products over dropped units cost as much as p·r over all units: one for a group
+of five masks of rate 0.2, in the place of five, and no copy of the inputs is thinned (docs/decisions/0007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from howsure import tuning
+from howsure.models.torch.levels import MADE
+from howsure.models.torch.recorded import Axis, Slot
+from howsure.models.torch.steps import Runner, Sizes, Step
+
+aten = torch.ops.aten
+
+_VIEWS = (aten.view, aten.reshape, aten._unsafe_view)
+
+
+@dataclass(frozen=True, eq=False)
+class ThinnedLinear:
+    """A product with masks and the linear layer that alone reads what it returns.
+
+    Attributes:
+        steps: The product, what gives its numbers another shape, and the layer.
+        given: What is thinned.
+        mask: The masks, over 1 − p where a unit is kept.
+        bias: Of the layer.
+        weight: Its kernel, transposed.
+    """
+
+    steps: tuple[Step, ...]
+    given: Slot
+    mask: Slot
+    bias: Slot | Tensor
+    weight: Slot | Tensor
+
+    @property
+    def layer(self) -> Step:
+        """The layer."""
+        return self.steps[-1]
+
+    @property
+    def output(self) -> Slot:
+        """What it returns."""
+        (slot,) = self.layer.call.outputs
+        assert slot is not None
+        return slot
+
+    def prepared(
+        self, masks: Tensor, weight: Tensor, bias: Tensor, parents: int, rows: int
+    ) -> Dropped | None:
+        """The kernel as these masks need it, or None where to thin the inputs is as well.
+
+        Args:
+            masks: (W, …) as the run makes them.
+            weight: (units, outputs).
+            bias: (outputs,).
+            parents: Passes folded into what is thinned; each has W / `parents` masks.
+            rows: How many rows will run with them.
+        """
+        of_each = len(masks) // parents
+        if rows < tuning.MANY_ROWS or of_each == 1 or masks.numel() != len(masks) * len(weight):
+            return None
+        scaled = masks.reshape(parents, of_each, -1)
+        dropped, factor = scaled == 0, float(scaled.max())
+        times = dropped.sum(1)
+        count = int(times[0, 0])
+        even = bool((times == count).all()) and bool((scaled[~dropped] == factor).all())
+        most = int(dropped.sum(2).max())
+        if (
+            not even
+            or not 0 < count <= of_each / 2
+            or len(masks) * most * weight.shape[1] > tuning.LARGEST_COPY
+        ):
+            return None
+        # Every mask as many units: where it drops fewer, some that it keeps, with weights of 0.
+        order = torch.sort(dropped, dim=2, descending=True, stable=True)
+        units = order.indices[..., :most]
+        picked = weight[units.flatten()].reshape(*units.shape, -1) * order.values[..., :most, None]
+        return Dropped(self, units.flatten(1), picked.transpose(2, 3).contiguous(), bias, factor, count, {})
+
+
+@dataclass(frozen=True, eq=False)
+class Dropped:
+    """What balanced masks drop: for each of P folded passes r masks, of D units at most.
+
+    Attributes:
+        of: Which layer.
+        units: (P, r · D) their numbers.
+        weights: (P, r, outputs, D) their columns of the kernel.
+        bias: (outputs,).
+        factor: 1 / (1 − p).
+        times: How often a unit is dropped in a group, p · r.
+        cast: The weights in other types of number.
+    """
+
+    of: ThinnedLinear
+    units: Tensor
+    weights: Tensor
+    bias: Tensor
+    factor: float
+    times: int
+    cast: dict[torch.dtype, Tensor]
+
+    def __call__(self, values: Mapping[Slot, Tensor], sizes: Sizes) -> Tensor:
+        """(P · r · n, outputs) of what is thinned, pass-major."""
+        parents, of_each, outputs, most = self.weights.shape
+        given = values[self.of.given]
+        if given.dtype not in self.cast:
+            self.cast[given.dtype] = self.weights.to(given.dtype)
+        weights, rows = self.cast[given.dtype], given.reshape(parents, sizes.rows, -1)
+        found = []
+        for parent in range(parents):
+            units = rows[parent].t().contiguous().index_select(0, self.units[parent])
+            products = torch.bmm(weights[parent], units.reshape(of_each, most, -1)).float()
+            total = products.sum(0) / self.times
+            found.append(((total - products) * self.factor).transpose(1, 2) + self.bias)
+        return torch.stack(found).reshape(-1, outputs)
+
+
+def thinned_linears(runner: Runner, steps: Sequence[Step], output: Slot) -> list[ThinnedLinear]:
+    """The large linear layers behind dropout.
+
+    Args:
+        runner: Of the program.
+        steps: Those that passes repeat, in order.
+        output: Of the program.
+    """
+    readers: dict[Slot, list[Step]] = {}
+    for step in steps:
+        for slot in step.call.reads:
+            readers.setdefault(slot, []).append(step)
+    found = []
+    for step in steps:
+        if step.op is aten.mul.Tensor and step.spread is not None:
+            linear = _linear(runner, _chain(step, readers, output))
+            if linear is not None:
+                found.append(linear)
+    return found
+
+
+def _chain(step: Step, readers: Mapping[Slot, Sequence[Step]], output: Slot) -> list[Step]:
+    """A step, what only gives its numbers another shape, and what reads them then; each the one reader."""
+    chain = [step]
+    while len(chain) == 1 or chain[-1].op.overloadpacket in _VIEWS:
+        (slot, *_) = chain[-1].call.outputs
+        reading = readers.get(slot, []) if slot is not None and slot != output else []
+        if len(reading) != 1:
+            break
+        chain.append(reading[0])
+    return chain
+
+
+def _linear(runner: Runner, chain: Sequence[Step]) -> ThinnedLinear | None:
+    first, *between, layer = chain if len(chain) > 1 else (*chain, *chain)
+    reads, values = first.call.reads, runner.program.values
+    if (
+        layer.op is not aten.addmm.default
+        or len(layer.call.args) != 3
+        or layer.call.kwargs
+        or len(reads) != 2
+    ):
+        return None
+    bias, given, weight = layer.call.args
+    before = between[-1] if between else first
+    thinned, mask = sorted(reads, key=lambda slot: runner.drawn[slot])
+    steady = all(not isinstance(one, Slot) or runner.level[one] == MADE for one in (bias, weight))
+    (output,) = layer.call.outputs
+    fits = (
+        steady
+        and before.call.outputs == (given,)
+        and runner.drawn[mask]
+        and not runner.drawn[thinned]
+        and runner.level[mask] == first.level == layer.level > runner.level[thinned]
+        and values[thinned].axis == values[mask].axis == Axis(0)
+        and values[thinned].dtype == torch.float32
+        and values[thinned].shape == values[mask].shape
+    )
+    if not fits or output is None:
+        return None
+    size = values[thinned].size * values[output].size
+    return ThinnedLinear(tuple(chain), thinned, mask, bias, weight) if size >= tuning.WORTHWHILE else None
+
+
+def largest(runner: Runner, steps: Iterable[Step], widths: Sequence[int]) -> int:
+    """Numbers for one row in the largest tensor of some steps with so many passes at each level."""
+    values, most = runner.program.values, 1
+    for step in steps:
+        slots = [slot for slot in (*step.call.reads, *step.call.outputs) if slot is not None]
+        sizes = [values[slot].size for slot in slots if runner.level.get(slot, MADE) > MADE]
+        most = max(most, widths[step.level] * max(sizes, default=1))
+    return most

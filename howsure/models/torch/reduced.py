@@ -1,0 +1,150 @@
+"""Running heavy operations of the passes in bfloat16, where the processor is faster in it.
+
+bfloat16 keeps 8 bits of a number; products are added up in float32. For the sums of a convolution the
+rounding errors average out; how much is left in the probabilities, the pilot measures. Convolutions get their
+weights with the channels last, as bfloat16 is fastest so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from howsure import tuning
+from howsure.models.torch.levels import MADE, Leveled
+from howsure.models.torch.recorded import Program, Slot
+from howsure.models.torch.steps import Runner, Step
+
+aten = torch.ops.aten
+
+_HEAVY = (aten.convolution, aten.addmm, aten.mm)
+
+_BETWEEN = (
+    *(aten.relu, aten.relu_, aten.clamp_min, aten.mul, aten.mul_, aten.leaky_relu, aten.leaky_relu_),
+    *(aten.view, aten.reshape, aten._unsafe_view, aten.max_pool2d_with_indices, aten.clone, aten.alias),
+)
+"""Operations that lose next to nothing in few digits, or pass numbers on."""
+
+_VIEWS = (aten.view, aten.reshape, aten._unsafe_view)
+
+
+def reducible(program: Program, steps: Sequence[Step], shared: Sequence[Step]) -> list[Step]:
+    """The heavy operations that every pass computes anew, and those whose results only such ones read.
+
+    Heavy are products and convolutions in float32 of `tuning.HEAVY` multiply-adds. Not the last product: what
+    it gives is nearly the answer, and keeps its digits.
+
+    Args:
+        program: The recorded run.
+        steps: Those that passes repeat, in order.
+        shared: Those that run once for all passes, in order.
+    """
+    if any(value.dtype in (torch.bfloat16, torch.float16) for value in program.values.values()):
+        return []
+    products = [step for step in steps if step.call.multiply_adds]
+    heavy = {step for step in (*shared, *products[:-1]) if _is_heavy(program, step)}
+    repeated = heavy & set(steps)
+    if not repeated:
+        return []
+    found: set[Step] = set()
+    readers: dict[Slot, list[Step]] = {}
+    for step in reversed((*shared, *steps)):
+        reading = [reader for slot in step.call.outputs if slot for reader in readers.get(slot, ())]
+        for_these = bool(reading) and found.issuperset(reading) and program.output not in step.call.outputs
+        between = step.call.op.overloadpacket in _BETWEEN and not step.drawn
+        if step in repeated or (for_these and (step in heavy or between)):
+            found.add(step)
+        for slot in step.call.reads:
+            readers.setdefault(slot, []).append(step)
+    return [step for step in (*shared, *steps) if step in found]
+
+
+def _is_heavy(program: Program, step: Step) -> bool:
+    (output, *_) = step.call.outputs
+    if step.op.overloadpacket not in _HEAVY or output is None:
+        return False
+    value = program.values[output]
+    on_processor = value.device.type == "cpu" and value.dtype == torch.float32
+    return on_processor and step.call.multiply_adds >= tuning.HEAVY
+
+
+class Reducing(Runner):
+    """Runs some steps in bfloat16.
+
+    Args:
+        program: The recorded run.
+        found: Its calls with their levels.
+        steps: Those that run in bfloat16.
+    """
+
+    def __init__(self, program: Program, found: Sequence[Leveled], steps: Sequence[Step]) -> None:
+        super().__init__(program, found)
+        self._reduced = frozenset(steps)
+        self._weights: dict[Any, tuple[Tensor, int, Tensor]] = {}
+        self._ordered, self._masks = self._in_order(steps)
+
+    def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
+        """The results of a call, in bfloat16 where that is wanted."""
+        if step not in self._reduced:
+            return super().call(step, [_in_float32(item) for item in args], kwargs)
+        pairs = zip(args, step.call.args, strict=True)
+        results = step.op(*(self._in_bfloat16(step, *pair) for pair in pairs), **kwargs)
+        results = results if isinstance(results, (tuple, list)) else (results,)
+        return [result.contiguous() if step in self._ordered else result for result in results]
+
+    def ordered(self, step: Step, slot: Slot, result: Tensor) -> Tensor:
+        """What a spread call returned, in the order in which it is wanted."""
+        return result if step in self._reduced else super().ordered(step, slot, result)
+
+    def kept(self, slot: Slot, mask: Tensor) -> Tensor:
+        """What is made of masks, as its readers want it."""
+        if slot not in self._masks:
+            return mask
+        last = not self._masks[slot] and mask.dim() == 4
+        return mask.to(torch.bfloat16, memory_format=torch.channels_last if last else torch.preserve_format)
+
+    def _in_bfloat16(self, step: Step, item: Any, recorded: Any) -> Any:
+        if not isinstance(item, Tensor) or item.dtype != torch.float32:
+            return item
+        made = isinstance(recorded, Slot) and self.level[recorded] == MADE
+        if not isinstance(recorded, Tensor) and not (
+            made and self.program.values[recorded].storage in self.program.kept
+        ):
+            return item.to(torch.bfloat16)
+        # A weight: kept in bfloat16 until it changes.
+        key = id(recorded) if isinstance(recorded, Tensor) else recorded
+        known = self._weights.get(key)
+        if known is None or known[0].data_ptr() != item.data_ptr() or known[1] != item._version:
+            last = step.op.overloadpacket is aten.convolution and item.dim() == 4
+            form = torch.channels_last if last else torch.preserve_format
+            known = self._weights[key] = (item, item._version, item.to(torch.bfloat16, memory_format=form))
+        return known[2]
+
+    def _in_order(self, steps: Sequence[Step]) -> tuple[frozenset[Step], dict[Slot, bool]]:
+        """Steps whose results are put into the order of their axes, and whether masks are wanted in it.
+
+        That is wanted where another shape is given to what a convolution made; before it is widened, as then
+        there is less of it.
+        """
+        wanted: set[Slot] = set()
+        ordered = set[Step]()
+        masks: dict[Slot, bool] = {}
+        for step in reversed(steps):
+            (output, *_) = step.call.outputs
+            wants = output in wanted
+            if step.spread is not None:
+                masks.update((slot, wants) for slot in step.call.reads if self.drawn[slot])
+            if step.op.overloadpacket in _VIEWS or (wants and step.spread is not None):
+                wanted.update(slot for slot in step.call.reads if not self.drawn[slot])
+            elif wants:
+                ordered.add(step)
+        return frozenset(ordered), masks
+
+
+def _in_float32(item: Any) -> Any:
+    if isinstance(item, Tensor) and item.dtype == torch.bfloat16:
+        return item.float()
+    return [_in_float32(each) for each in item] if isinstance(item, list) else item

@@ -1,0 +1,127 @@
+"""A module of PyTorch that runs its passes level by level, where that gives what its whole passes give.
+
+TorchModel ── recorded, split ── a few passes compared ──┬── equal ──> SplitModel
+└── not, or cannot be split ──> as it was
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from howsure.data.made_up import made_up_rows
+from howsure.errors import HowsureError
+from howsure.models.protocol import FLOAT32, Level, Limits
+from howsure.models.torch import model as whole_modules
+from howsure.models.torch.found import as_found, switch
+from howsure.models.torch.graph import Split, Unsplittable, split
+from howsure.models.torch.look import same
+from howsure.models.torch.model import FEW, TorchModel
+from howsure.sampling.masks import draw
+
+Array = NDArray[Any]
+
+ROWS, OTHERS, COMPARED = 2, 3, 3
+"""Rows of the two runs that are recorded, and of the passes that are compared."""
+
+WIDTHS = (1, 2, 4)
+"""Passes at the first, the second and all later levels of those that are compared."""
+
+
+def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
+    """Examine a module and check the rows it is given; see `howsure.models.torch.model.adapt`."""
+    adapted, rows = whole_modules.adapt(model, x, gaussian_noise=gaussian_noise)
+    some = [array[:FEW] for array in rows] if len(rows[0]) else made_up_rows(adapted.call.specs, rows)
+    return split_or_whole(adapted, some), rows
+
+
+def split_or_whole(model: TorchModel, rows: Sequence[Array]) -> TorchModel:
+    """The same module with levels, or as it is where its passes must run whole.
+
+    Args:
+        model: Examined.
+        rows: Some of its rows, one at least.
+    """
+    if not model.examination.foldable or not model.examination.places:
+        return model
+
+    def some(count: int) -> list[Array]:
+        return [np.resize(array, (count, *array.shape[1:])) for array in rows]
+
+    try:
+        ready = SplitModel(model, _recorded(model, some(ROWS), some(OTHERS)))
+        return ready if _agree(ready, model, some(COMPARED)) else model
+    except Unsplittable:
+        return model
+
+
+class SplitModel(TorchModel):
+    """A module whose passes run level by level.
+
+    Args:
+        whole: The module, examined.
+        split: Its levels.
+    """
+
+    def __init__(self, whole: TorchModel, split: Split) -> None:
+        super().__init__(whole.examination)
+        self._split = split
+
+    @functools.cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """Level 0, which all passes share, then one for each draw."""
+        return self._split.levels
+
+    @functools.cached_property
+    def limits(self) -> Limits:
+        """How much may run at once."""
+        return self._split.limits
+
+    def trunk(self, rows: Sequence[Array]) -> Any:
+        """What all passes over these rows share."""
+        return self._split.trunk(self.call.tensors(rows))
+
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], NDArray[np.float32]]:
+        """The thinned networks with these masks, from a trunk to outputs (W, n, …); see `PassModel`."""
+        passes = self._split.thin(masks, rows)
+        return lambda trunk: np.asarray(passes(trunk).float().cpu().numpy(), np.float32)
+
+    def in_precision(self, precision: str) -> SplitModel:
+        """The same with its heavy operations in another of `limits.precisions`."""
+        if precision == FLOAT32:
+            return self
+        reduced = copy.copy(self)
+        reduced._split = self._split.in_precision(precision)
+        return reduced
+
+
+def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array]) -> Split:
+    """The levels of a module, recorded as passes run it."""
+    found, call = model.examination, model.call
+    with as_found(model.module, found.restless) as snapshot:
+
+        def run(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+            switch(model.module, found.training)
+            return call.run(model.module, tensors)
+
+        return split(run, call.tensors(rows), call.tensors(others), found.drawn, snapshot.restore)
+
+
+def _agree(ready: SplitModel, whole: TorchModel, rows: Sequence[Array]) -> bool:
+    """Whether passes run level by level are those of the whole module, but for rounding."""
+    sites = [site for level in ready.levels for site in level.sites]
+    widths = [WIDTHS[min(at, len(WIDTHS) - 1)] for at in range(len(sites))]
+    masks = [draw(site, seed=0, group=0, size=width) for site, width in zip(sites, widths, strict=True)]
+    repeated = [np.repeat(mask, widths[-1] // len(mask), axis=0) for mask in masks]
+    found = ready.thin(masks, COMPARED)(ready.trunk(rows))
+    try:
+        expected = whole.thin(repeated, COMPARED)(whole.trunk(rows))
+    except HowsureError:  # it draws otherwise for other rows
+        return False
+    return same(torch.from_numpy(found), torch.from_numpy(expected))

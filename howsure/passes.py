@@ -1,0 +1,118 @@
+"""`passes`: the passes themselves, for whoever wants the array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.arguments import check_progress, check_whole
+from howsure.errors import InputError
+from howsure.methods.mc_dropout import MCDropout
+from howsure.prepare import prepare
+from howsure.sampling.flat import Flat
+from howsure.sampling.randomness import check_that_passes_differ
+from howsure.sampling.run import Run
+
+GIB = 2**30
+
+
+def passes(
+    model: Any,
+    x: Any,
+    n: int,
+    *,
+    balanced: bool = False,
+    gaussian_noise: bool = False,
+    seed: int = 0,
+    batch_size: int = 256,
+    outputs: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """What each of n thinned networks says of each row: MC dropout before anything is averaged.
+
+    Pass t is the same thinned network for every row, so `passes(…)[t]` is one network's answer to all rows.
+    They are those of `assess(…, method=MCDropout(passes=n, balanced=balanced), seed=seed)`, which keeps none,
+    takes any number of rows, and says how well mean and spread are known.
+
+    Args:
+        model: As in `assess`.
+        x: (N, …) rows, as in `assess`.
+        n: How many passes, ≥ 1.
+        balanced: False for independent passes, of which statistics of the array hold as of any sample; True
+            for balanced ones, whose mean is nearer to that of all networks, and which depend on each other.
+        gaussian_noise: As in `MCDropout`.
+        seed: Seed of the masks, ≥ 0.
+        batch_size: Rows that run together.
+        outputs: As in `assess`.
+        progress: Called with (rows done, rows in all).
+
+    Returns:
+        (n, N, K) float32, probabilities of K classes, or that each of K labels holds. Over the first axis
+        `mean` is the prediction, and `std` is how far networks lie apart.
+
+    Raises:
+        InputError: Rows or arguments that cannot be used, or an array that does not fit into memory: this is
+            said before the work begins.
+        ModelError: As in `assess`.
+
+    Example:
+        >>> p = howsure.passes(model, x, 100)
+        >>> p.shape, p.dtype
+        ((100, 500, 10), dtype('float32'))
+        >>> float(abs(p.mean(axis=0).sum(axis=-1) - 1).max()) < 1e-6
+        True
+    """
+    check_whole(n, "n", least=1)
+    check_progress(progress)
+    method = MCDropout(balanced=balanced, gaussian_noise=gaussian_noise)
+    job = prepare(model, x, method, seed, batch_size, outputs)
+    found = _room_for((int(n), job.total, job.outcome.width))
+    flat = Flat(job.model, job.seed, passes=int(n), max_passes=None, balanced=bool(balanced))
+    run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
+    (groups,) = flat.rounds()
+    done = 0
+    for chunk, trunk in run.chunks(run.numbers, flat.rows_per_call):
+        first = 0
+        for _, values in flat.values(groups, run, chunk, trunk):
+            found[first : first + len(values), chunk] = values
+            first += len(values)
+        done += len(chunk)
+        if progress is not None:
+            progress(done, job.total)
+    if n > 1 and job.total and np.array_equal(found[:-1], found[1:]):
+        check_that_passes_differ(job.model, [rows[run.numbers[:1]] for rows in job.rows])
+    return found
+
+
+def _room_for(shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """An array of this shape, or an `InputError` where it does not fit into memory."""
+    needed, free = 4 * int(np.prod(np.array(shape, dtype=object))), free_memory()
+    try:
+        if free is None or needed <= free:
+            return np.empty(shape, dtype=np.float32)
+    except (MemoryError, ValueError):
+        pass
+    n, rows, classes = shape
+    raise InputError(
+        "So many passes do not fit into memory",
+        expected="an array that does" if free is None else f"at most {free / GIB:.3g} GiB, which are free",
+        received=f"{n:,} passes × {rows:,} rows × {classes:,} values, {needed / GIB:.3g} GiB",
+        mend="Take some rows at a time; or howsure.assess, which keeps no pass",
+    )
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still take, as Linux tells; None where that is not known."""
+    found = []
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+        most, now = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("max", "current"))
+        found += [max(0, int(most) - int(now))]
+    except (OSError, ValueError, IndexError):
+        pass  # another system, or no limit
+    return min(found, default=None)

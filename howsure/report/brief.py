@@ -1,0 +1,126 @@
+"""The top of the report: what to check first, whether to trust the percentages, which method, what is ±."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from howsure.compare.findings import chosen, lead
+from howsure.compare.run import Comparison
+from howsure.report.figures import proportion
+from howsure.report.words import claim_in_words
+from howsure.results.certainty import Certainty
+from howsure.results.sentences import words_of
+from howsure.results.verdict import COIN_FLIP, LEANING, SURE
+from howsure.words import counted, upper
+
+
+@dataclass(frozen=True)
+class Point:
+    """One answer.
+
+    Attributes:
+        question: What a reader asks.
+        said: The answer, a few sentences.
+        quoted: What a comparison says; or empty.
+        verdict: What follows from that; or empty.
+        link: Where more of it is on this page: an anchor and a text, or None.
+    """
+
+    question: str
+    said: str
+    quoted: str = ""
+    verdict: str = ""
+    link: tuple[str, str] | None = None
+
+
+def brief(certainty: Certainty, comparison: Comparison | None) -> list[Point]:
+    """The answers, in the order in which they are asked.
+
+    Args:
+        certainty: Of N ≥ 1 rows, or of answers.
+        comparison: Of methods on rows like these, or None.
+    """
+    return [_check(certainty), _trust(certainty), _method(certainty, comparison), _margin(certainty)]
+
+
+def _check(certainty: Certainty) -> Point:
+    kind = certainty.kind
+    count = {word: int(np.sum(certainty.verdict == word)) for word in (SURE, LEANING, COIN_FLIP)}
+    flips, leaning, strange = count[COIN_FLIP], count[LEANING], int(np.sum(certainty.unfamiliar))
+    named = [(flips, "the one coin flip", "the {} coin flips")]
+    if certainty.truth is not None:
+        wrong = int(np.sum((certainty.verdict == SURE) & (certainty.label != certainty.truth)))
+        what = "it is sure of and gets wrong"
+        named.append((wrong, f"the one {what}", f"the {{}} {what}"))
+    named.append((strange, "the one that is unfamiliar", "the {} that are unfamiliar"))
+    named.append((leaning, "the one it leans on", "the {} it leans on"))
+    parts = [one if count == 1 else several.format(f"{count:,}") for count, one, several in named if count]
+    said = f"{upper(', then '.join(parts))}." if parts else f"It is sure of every {kind}."
+    link = "coin-flips", "See them" if parts else "The least certain"
+    return Point("What to check first", said, link=link)
+
+
+def _trust(certainty: Certainty) -> Point:
+    question = "Can the percentages be trusted?"
+    if certainty.truth is None:
+        return Point(
+            question,
+            "Nobody has checked these percentages: the true answers were not given. With labels, this page "
+            "says how often each percentage is right.",
+        )
+    right = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))
+    if len(certainty) == 1:
+        return Point(
+            question,
+            f"Its one answer is {'right' if right.count else 'wrong'}, which says nothing about others.",
+        )
+    said = claim_in_words(float(certainty.probability.mean()), right)
+    return Point(question, said, link=("trust", "Percentage by percentage"))
+
+
+def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
+    name, words = str(certainty.method.get("name", "not stated")), words_of(certainty.method)
+    least, most = int(certainty.passes.min()), int(certainty.passes.max())
+    if "calibration" in certainty.method:
+        name += ", calibrated"
+    if most == 1:
+        said = f"{upper(name)}: {words['pass']}, in one pass."
+    else:
+        number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        said = f"{upper(name)}: the mean over {number} passes, each {words['pass']}."
+    if words["shows"]:
+        said += f" It is shown because {words['shows']}."
+    if comparison is None:
+        said += " Whether another method has truer percentages here, only a comparison can say."
+        return Point("Which method, and why?", said)
+    best = chosen(comparison)
+    agrees = comparison.kinds[best].settings.get("name") == certainty.method.get("name") and (
+        (best in comparison.calibrations) == ("calibration" in certainty.method)
+    )
+    which = "That is the method shown here." if agrees else "Where the two differ, believe the comparison."
+    rows = counted(len(comparison.truth), comparison.kind)
+    return Point(
+        "Which method, and why?",
+        f"{said} A comparison of methods on {rows} says:",
+        quoted=lead(comparison),
+        verdict=which,
+        link=("methods", "The comparison"),
+    )
+
+
+def _margin(certainty: Certainty) -> Point:
+    if np.all(certainty.passes == 1):
+        said = "One pass has no ±: the percentages are the same every time, which does not make them true."
+    else:
+        said = (
+            "How far a percentage would move with endlessly many passes, at 95 %. It does not say whether "
+            "the model is right."
+        )
+        low, _ = certainty.interval().T
+        if np.isfinite(low).any():
+            between = words_of(certainty.method)["between"]
+            said += f" How far single {between} lie apart is another matter: nine in ten lie within the "
+            said += f"percentages after ‘between {between}’."
+    return Point("What is ±?", said)

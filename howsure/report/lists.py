@@ -1,0 +1,167 @@
+"""The lists of the report: rows that ask for a look, in a table that can be filtered, and class by class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.report.figures import Proportion, differs_from_claim, proportion
+from howsure.report.looks import Look, Looks
+from howsure.results.certainty import Certainty
+from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.sentences import Row, percent
+from howsure.results.verdict import COIN_FLIP, LEANING, VERDICTS
+
+Integers = NDArray[np.int64]
+
+MOST_LISTED = 200
+"""Rows of one list that the page shows; the table that a result saves has all."""
+
+_THUMBNAIL, _CHARACTERS = 56, 400_000
+"""Longest edge of a picture in the lists in pixels, and what all of them may take; else there are none."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One list of rows.
+
+    Attributes:
+        slug: In names of classes and ids of the page.
+        name: `coin flips`.
+        count: How many rows belong to it.
+        shown: How many of them the page shows.
+    """
+
+    slug: str
+    name: str
+    count: int
+    shown: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row in the table.
+
+    Attributes:
+        row: The row.
+        slugs: Of the lists that it belongs to.
+        top: Its most probable class with the probability, in words.
+        rival: The next, likewise.
+        look: Its picture or values.
+        truth: Name of the true class, or None.
+        right: Whether the label is the true class.
+        asked: Name of the label that is answered, where a row has several.
+    """
+
+    row: Row
+    slugs: tuple[str, ...]
+    top: str
+    rival: str
+    look: Look
+    truth: str | None
+    right: bool
+    asked: str | None
+
+
+def lists_of(
+    certainty: Certainty | MultilabelCertainty, answers: Certainty, looks: Looks
+) -> tuple[list[Listing], list[Entry]]:
+    """All rows, or answers, that ask for a look: the lists they belong to, and a line for each.
+
+    Args:
+        certainty: What is reported.
+        answers: The same, or of several labels its answers, one for each label of each row.
+        looks: Of the rows of `certainty`.
+
+    Returns:
+        The lists that have rows, and the rows of any of them, the most undecided first. Of each list
+        `MOST_LISTED` are shown at most: the most undecided, and of wrong ones the most certain.
+    """
+    members = {
+        ("coin-flip", "coin flips"): answers.verdict == COIN_FLIP,
+        ("leaning", "leaning"): answers.verdict == LEANING,
+        ("open", "not settled"): ~answers.settled,
+        ("unfamiliar", "unfamiliar"): answers.unfamiliar,
+    }
+    if answers.truth is not None:
+        members["wrong", "wrong"] = answers.label != answers.truth
+    order = answers.most_undecided()
+    found, chosen = [], np.zeros(len(answers), dtype=bool)
+    for (slug, name), belongs in members.items():
+        of_list = order[belongs[order]]
+        if not len(of_list):
+            continue
+        chosen[of_list[-MOST_LISTED:] if slug == "wrong" else of_list[:MOST_LISTED]] = True
+        found.append((slug, name, belongs))
+    positions = order[chosen[order]]
+    listings = [
+        Listing(slug, name, int(belongs.sum()), int(belongs[positions].sum()))
+        for slug, name, belongs in found
+    ]
+    slugs = [(slug, belongs) for slug, _, belongs in found]
+    numbers = positions % max(1, len(certainty))
+    shown = looks.of(numbers.tolist(), _CHARACTERS, _THUMBNAIL)
+    if sum(len(look.picture.source) for look in shown if look.picture) > _CHARACTERS:
+        shown = [replace(look, picture=None) for look in shown]
+    entries = []
+    for position, look in zip(positions.tolist(), shown, strict=True):
+        row = answers[position]
+        asked = None
+        if isinstance(certainty, MultilabelCertainty):
+            asked = certainty.label_names[position // len(certainty)]
+        entries.append(
+            Entry(
+                row=row,
+                slugs=tuple(slug for slug, belongs in slugs if belongs[position]),
+                top=percent(row.probability, float(row.mc_error[row.label])),
+                rival=percent(float(row.probabilities[row.runner_up]), 0.0),
+                look=look,
+                truth=None if row.truth is None else answers.class_names[row.truth],
+                right=row.truth == row.label,
+                asked=asked,
+            )
+        )
+    return listings, entries
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    """The rows of one most probable class.
+
+    Attributes:
+        name: Of the class.
+        count: Rows.
+        of_verdict: How many of them are sure, leaning and coin flips.
+        claim: Mean top probability.
+        right: Share of right ones, or None without truth.
+        off: −1 where fewer are right than claimed by more than chance, 1 where more are, else 0.
+    """
+
+    name: str
+    count: int
+    of_verdict: tuple[int, int, int]
+    claim: float
+    right: Proportion | None
+    off: int
+
+
+def classes_of(certainty: Certainty) -> list[ClassLine]:
+    """Class by class, those with the most coin flips first, then those with the most leaning rows.
+
+    Classes that no row is taken for are left out. All tests together err in one of twenty cases at most.
+    """
+    present = np.unique(certainty.label).tolist()
+    lines = []
+    for k in present:
+        members = certainty.label == k
+        sure, leaning, flips = (int(np.sum(members & (certainty.verdict == word))) for word in VERDICTS)
+        claim, count = float(certainty.probability[members].mean()), int(members.sum())
+        right, off = None, 0
+        if certainty.truth is not None:
+            right = proportion(int(np.sum(certainty.truth[members] == k)), count)
+            off = differs_from_claim(claim, right, among=len(present))
+        name = certainty.class_names[k]
+        lines.append(ClassLine(name, count, (sure, leaning, flips), claim, right, off))
+    return sorted(lines, key=lambda line: (-line.of_verdict[2], -line.of_verdict[1]))

@@ -1,0 +1,158 @@
+"""Modules of timm, torchvision, transformers and lightning, as `validation.torch_zoo` has plain ones.
+
+Small ones, made from a configuration with weights drawn. What is not installed is left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import Any
+
+import torch
+from torch import nn
+
+from validation.torch_zoo import CLASSES, mlp
+from validation.torch_zoo import Kind as AnyKind
+
+LIBRARIES: dict[str, AnyKind] = {}
+Kind = functools.partial(AnyKind, copies=1000, louder=1.0)
+IMAGE = (3, 32, 32)
+
+
+def _has(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def _timm(name: str, **settings: Any) -> Any:
+    def make() -> nn.Module:
+        import timm
+
+        return timm.create_model(name, num_classes=CLASSES, **settings)
+
+    return make
+
+
+def _torchvision(name: str, **settings: Any) -> Any:
+    def make() -> nn.Module:
+        from torchvision import models
+
+        return getattr(models, name)(num_classes=CLASSES, **settings)
+
+    return make
+
+
+TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+WORDS = {"vocab_size": 50, "max_position_embeddings": 16, "num_labels": CLASSES, "pad_token_id": 0}
+
+
+def _transformer(name: str, **settings: Any) -> Any:
+    """A classifier of transformers, tiny, from its configuration."""
+
+    def make() -> nn.Module:
+        import transformers
+
+        config = getattr(transformers, f"{name.partition('For')[0]}Config")(**settings)
+        return getattr(transformers, name)(config)
+
+    return make
+
+
+if _has("timm"):
+    small = {"img_size": 32, "drop_rate": 0.2, "drop_path_rate": 0.2}
+    LIBRARIES["timm vit_tiny"] = Kind(
+        _timm("vit_tiny_patch16_224", depth=3, attn_drop_rate=0.2, proj_drop_rate=0.2, **small), IMAGE
+    )
+    LIBRARIES["timm efficientnet_b0"] = Kind(
+        _timm("efficientnet_b0", drop_rate=0.2, drop_path_rate=0.2), IMAGE
+    )
+    LIBRARIES["timm swin_tiny"] = Kind(
+        _timm(
+            "swin_tiny_patch4_window7_224", window_size=4, depths=(1, 1, 1, 1), attn_drop_rate=0.2, **small
+        ),
+        IMAGE,
+    )
+    LIBRARIES["timm convnext_atto"] = Kind(_timm("convnext_atto", drop_rate=0.2, drop_path_rate=0.3), IMAGE)
+    LIBRARIES["timm resnet18, drop block"] = Kind(
+        _timm("resnet18", drop_block_rate=0.2, drop_path_rate=0.2), IMAGE
+    )
+    LIBRARIES["timm mixer"] = Kind(
+        _timm("mixer_s32_224", img_size=64, proj_drop_rate=0.2, drop_path_rate=0.2), (3, 64, 64)
+    )
+if _has("torchvision"):
+    LIBRARIES["torchvision alexnet"] = Kind(_torchvision("alexnet"), (3, 64, 64))
+    LIBRARIES["torchvision vgg11_bn"] = Kind(_torchvision("vgg11_bn"), IMAGE)
+    LIBRARIES["torchvision googlenet"] = Kind(_torchvision("googlenet", init_weights=False), (3, 64, 64))
+    LIBRARIES["torchvision squeezenet1_1"] = Kind(_torchvision("squeezenet1_1"), (3, 64, 64))
+    LIBRARIES["torchvision mobilenet_v3_small"] = Kind(_torchvision("mobilenet_v3_small", dropout=0.3), IMAGE)
+    LIBRARIES["torchvision efficientnet_b0"] = Kind(_torchvision("efficientnet_b0"), IMAGE)
+    LIBRARIES["torchvision convnext_tiny"] = Kind(
+        _torchvision("convnext_tiny", stochastic_depth_prob=0.3), IMAGE
+    )
+    LIBRARIES["torchvision swin_t"] = Kind(_torchvision("swin_t", dropout=0.1, attention_dropout=0.1), IMAGE)
+    LIBRARIES["torchvision densenet121"] = Kind(_torchvision("densenet121", drop_rate=0.2), IMAGE)
+if _has("transformers"):
+    drops = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}
+    words: dict[str, Any] = {"shape": {"input_ids": (10,), "attention_mask": (10,)}, "whole": 2}
+    for name, more in {
+        "BertForSequenceClassification": TINY | drops,
+        "RobertaForSequenceClassification": TINY | drops | {"max_position_embeddings": 20},
+        "ElectraForSequenceClassification": TINY | drops,
+        "AlbertForSequenceClassification": TINY
+        | drops
+        | {"embedding_size": 8, "classifier_dropout_prob": 0.2},
+        "DistilBertForSequenceClassification": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
+        "DebertaV2ForSequenceClassification": TINY | drops,
+        "GPT2ForSequenceClassification": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 16},
+        "BartForSequenceClassification": {
+            "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
+            "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "eos_token_id": 1,
+            "dropout": 0.2, "bos_token_id": 2,
+        },
+    }.items():  # fmt: skip
+        LIBRARIES[name] = Kind(_transformer(name, **(WORDS | more)), **words)
+    eager = _transformer(
+        "BertForSequenceClassification", **(WORDS | TINY | drops), attn_implementation="eager"
+    )
+    LIBRARIES["BertForSequenceClassification, eager"] = Kind(eager, **words)
+    pictures: dict[str, Any] = {"shape": {"pixel_values": IMAGE}}
+    patches = {"image_size": 32, "patch_size": 8, "num_labels": CLASSES}
+    for name, more in {
+        "ViTForImageClassification": TINY | drops | patches,
+        "BeitForImageClassification": TINY | drops | patches | {"drop_path_rate": 0.3, "vocab_size": 8},
+        "SwinForImageClassification": patches
+        | drops
+        | {"patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2], "window_size": 4}
+        | {"drop_path_rate": 0.3},
+        "ConvNextForImageClassification": {
+            "hidden_sizes": [8, 8, 8, 8],
+            "depths": [1, 1, 1, 1],
+            "drop_path_rate": 0.4,
+            "num_labels": CLASSES,
+        },
+    }.items():  # fmt: skip
+        LIBRARIES[name] = Kind(_transformer(name, **more), **pictures)
+if _has("lightning"):
+
+    def _lightning() -> nn.Module:
+        import lightning
+
+        class Classifier(lightning.LightningModule):
+            """As its documentation has it."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.net = mlp(nn.Dropout(0.3))
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                """The logits."""
+                return self.net(x)
+
+            def training_step(self, batch: Any, number: int) -> torch.Tensor:
+                """The loss."""
+                x, y = batch
+                return nn.functional.cross_entropy(self(x), y)
+
+        return Classifier()
+
+    LIBRARIES["LightningModule"] = Kind(_lightning)
