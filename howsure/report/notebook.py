@@ -108,10 +108,8 @@ def _of_audit(audit: Audit) -> dict[str, Any]:
         said.append(audit.advice)
     caption = f"Layers of {audit.model} on {audit.backend}"
     strong = {(i, 2) for i, layer in enumerate(audit.layers) if layer.random}
-    return {
-        "said": said,
-        "tables": [_table(caption, ["layer", "kind", "random", "computed"], rows, strong=strong)],
-    }
+    head = ["layer", "kind", "random", "computed"]
+    return {"said": said, "tables": [_table(caption, head, rows, strong=strong)] if rows else []}
 
 
 def _of_evaluation(evaluation: Evaluation) -> dict[str, Any]:
