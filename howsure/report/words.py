@@ -78,7 +78,7 @@ def settled_in_words(certainty: Certainty) -> str:
     rows = len(certainty)
     open_rows = int(np.sum(~certainty.settled))
     if rows and np.all(certainty.passes == 1):
-        return "There is one pass, so no verdict waits for more of them."
+        return "Nothing was drawn, so no verdict waits for more passes."
     if not open_rows:
         return "Every verdict is settled: each lies farther from a threshold than the error of its passes."
     more = more_of(certainty.method, int(certainty.passes_to_settle[~certainty.settled].max()))
@@ -96,7 +96,7 @@ def doubt_in_words(certainty: Certainty) -> str:
     if not len(shares):
         return ""
     if np.all(certainty.passes == 1):
-        return "One pass does not show more about its doubt."
+        return "Percentages alone do not show more about the doubt."
     if len(shares) == 1:
         return (
             f"In the one {kind} it is not sure of, disagreement between the {passes} is "
