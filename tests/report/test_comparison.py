@@ -751,7 +751,7 @@ def test_the_lead_looks_at_what_has_changed() -> None:
     late = compared({"softmax": plain, "late": sets(np.minimum(like, 0.9), base + 0.1)}, truth)
     assert lead(late) == (
         "Take the softmax: nothing else here has truer percentages by more than chance. But where rows are "
-        "'noisy', the late has truer ones."
+        "'noisy', 'late' has truer ones."
     )
 
 
