@@ -17,6 +17,7 @@ from howsure.compare.results import Given
 from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
 from howsure.judge.words import value_and_interval
+from howsure.methods.choices import CHOICES
 from howsure.methods.classifiers import is_plain
 from howsure.methods.protocol import Method
 from howsure.results.certainty import Certainty
@@ -39,6 +40,9 @@ class Wording:
     does: str
     beside: str = ""
 
+
+NOUNS = frozenset(choice.name for choice in CHOICES)
+"""Names of methods that are words; other names that begin with a small letter are quoted."""
 
 WORDINGS = {
     "nll": Wording(
@@ -514,10 +518,12 @@ def _with_interval(value: str, interval: str) -> str:
 
 
 def the(comparison: Comparison, name: str) -> str:
-    """A method in a sentence: `the softmax`, `the calibrated softmax`, `calibrated MC dropout`."""
+    """A method in a sentence: `the softmax`, `the calibrated softmax`, `calibrated MC dropout`, `'mine'`."""
     bare = comparison.calibrations.get(name, name)
     calibrated = "calibrated " if bare != name else ""
-    return f"the {calibrated}{bare}" if bare[:1].islower() else f"{calibrated}{bare}"
+    if not bare[:1].islower():
+        return f"{calibrated}{bare}"
+    return f"the {calibrated}{bare}" if bare in NOUNS else f"{calibrated}'{bare}'"
 
 
 def called(comparison: Comparison, name: str) -> str:

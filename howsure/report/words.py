@@ -81,7 +81,7 @@ def settled_in_words(certainty: Certainty) -> str:
     if rows and are_alone(certainty.method):
         return "The percentages came without passes, so no verdict waits for more of them."
     if rows and np.all(certainty.passes == 1):
-        return "There is one pass, so no verdict waits for more of them."
+        return "Nothing was drawn, so no verdict waits for more passes."
     if not open_rows:
         return "Every verdict is settled: each lies farther from a threshold than the error of its passes."
     more = more_of(certainty.method, int(certainty.passes_to_settle[~certainty.settled].max()))
@@ -101,7 +101,7 @@ def doubt_in_words(certainty: Certainty) -> str:
     if are_alone(certainty.method):
         return "Percentages alone do not show more about its doubt."
     if np.all(certainty.passes == 1):
-        return "One pass does not show more about its doubt."
+        return "Percentages alone do not show more about the doubt."
     if len(shares) == 1:
         return (
             f"In the one {kind} it is not sure of, disagreement between the {passes} is "

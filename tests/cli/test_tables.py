@@ -180,7 +180,7 @@ def test_two_tables_are_compared(known, tmp_path):
         "other": Certainty.from_probabilities(np.round(P[KNOWN], 3), NAMES),
     }
     assert flat(lead(howsure.Comparison.of_results(results, TRUTH[KNOWN]))) in said
-    assert "Take the other" in said
+    assert "Take 'other'" in said
     assert "plain predictions" not in said
     assert "other" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "--member has no effect on tables" in refused("compare", known, other, "--member", "m.keras")

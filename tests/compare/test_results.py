@@ -36,7 +36,7 @@ def test_differences_are_those_of_scikit_learn():
 
 def test_words_say_which_is_truer_and_nothing_of_costs():
     comparison = Comparison.of_results(RESULTS, TRUTH)
-    assert lead(comparison) == "Take the good: its percentages are truer than those of the poor."
+    assert lead(comparison) == "Take 'good': its percentages are truer than those of 'poor'."
     said = " ".join(each.answer for each in findings(comparison))
     assert "plain prediction" not in said
     assert "network" not in said

@@ -518,8 +518,8 @@ def test_what_is_truer_by_more_than_chance_is_named_though_the_best_may_be_first
     assert ranking.best == "best"
     assert set(ranking.tied) == set(found.methods)
     assert better(found, "nll") == ["slightly"]
-    assert lead(found).startswith("Take the slightly: its percentages are truer than those of the softmax")
-    assert "Better than the softmax by more than chance: the slightly." in answer(found, NLL)
+    assert lead(found).startswith("Take 'slightly': its percentages are truer than those of the softmax")
+    assert "Better than the softmax by more than chance: 'slightly'." in answer(found, NLL)
 
 
 def test_calibration_that_mends() -> None:
@@ -744,14 +744,14 @@ def test_the_lead_looks_at_what_has_changed() -> None:
     costs = {"softmax": 1.0, "cheap": 1.0, "steady": 5.0}
     cheap, steady = sets(base + 0.1, base - 0.1), sets(base + 0.1, base)
     both = compared({"softmax": plain, "cheap": cheap, "steady": steady}, truth, costs=costs)
-    assert lead(both) == "Take the steady: its percentages are truer than those of the softmax."
+    assert lead(both) == "Take 'steady': its percentages are truer than those of the softmax."
     alone = compared({"softmax": plain, "cheap": cheap}, truth)
     assert lead(alone).endswith("those of the softmax, but less true where rows are 'noisy'.")
     like = base * np.exp(0.1 * random.normal(size=len(base)))
     late = compared({"softmax": plain, "late": sets(np.minimum(like, 0.9), base + 0.1)}, truth)
     assert lead(late) == (
         "Take the softmax: nothing else here has truer percentages by more than chance. But where rows are "
-        "'noisy', the late has truer ones."
+        "'noisy', 'late' has truer ones."
     )
 
 

@@ -86,8 +86,8 @@ def test_settled_or_not_is_said() -> None:
 def test_one_pass_gives_no_reason_and_waits_for_no_more() -> None:
     flips = certainty_of([[0.55, 0.45]] * 3, passes=np.ones(3, dtype=int), method=dict(Softmax().settings))
     words = Page(render(flips)).words
-    assert "There is one pass, so no verdict waits for more of them." in words
-    assert "One pass does not show more about its doubt." in words
+    assert "Nothing was drawn, so no verdict waits for more passes." in words
+    assert "Percentages alone do not show more about the doubt." in words
     assert "Where the doubt lies" not in words
     assert "One pass has no ±" in words
     assert "probabilitynone a plain prediction is the same every time" in words
