@@ -327,6 +327,7 @@ def test_a_comparison_calibrates_the_plain_prediction(fitted):
     comparison = howsure.compare(fitted["naive Bayes"], X, Y)
     assert comparison.methods == ("plain prediction", "plain prediction, calibrated")
     assert comparison.costs["plain prediction"] == 1
+    assert "the plain prediction" in " ".join(each.answer for each in findings(comparison))
     assert comparison.score("plain prediction", "accuracy").value == fitted["naive Bayes"].score(X, NAMES[Y])
 
 
