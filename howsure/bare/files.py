@@ -118,11 +118,9 @@ def _made(
     try:
         given = read_given(values, names, each, "The probabilities")
         if beside is not None:
-            given = replace(given, ids=beside.ids, id_name=beside.id_name)
+            given = replace(given, ids=beside.ids, id_name=beside.id_name, labels=beside.labels)
         found: Result = of_given(given, each, source.name)
-        if beside is None or beside.labels is None:
-            return found
-        return found.with_truth(beside.labels)
+        return found
     except InputError as error:
         raise InputError(
             f"'{source}': {error.what[0].lower()}{error.what[1:]}",

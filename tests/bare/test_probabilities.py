@@ -1,8 +1,5 @@
 """Probabilities from elsewhere: what rounding explains is taken out, and everything else is refused."""
 
-import sys
-import types
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -224,21 +221,31 @@ def test_tables_of_arrow_are_frames():
     np.testing.assert_array_equal(given.label, [0, 1])
 
 
-class PolarsLike:
-    """What is used of a frame of polars."""
-
-    columns = ("cat", "dog")
-
-    def __getitem__(self, name):
-        return types.SimpleNamespace(
-            to_numpy=lambda: np.array([0.25, 0.75]) if name == "cat" else [0.75, 0.25]
-        )
-
-
 def test_frames_of_polars_are_frames():
-    polars = sys.modules.get("polars")
-    frame = polars.DataFrame({"cat": [0.25, 0.75], "dog": [0.75, 0.25]}) if polars else PolarsLike()
-    assert Certainty.from_probabilities(frame).class_names == ("cat", "dog")
+    pl = pytest.importorskip("polars")
+    given = Certainty.from_probabilities(pl.DataFrame({"cat": [0.25, 0.75], "dog": [0.75, 0.25]}))
+    assert given.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(given.label, [1, 0])
+
+
+def test_labels_that_come_with_a_frame_are_the_truth():
+    pd = pytest.importorskip("pandas")
+    frame = frame_of(pd, cat=[0.9, 0.2], y=["cat", "cat"], dog=[0.1, 0.8])
+    given = Certainty.from_probabilities(frame)
+    assert given.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(given.truth, [0, 0])
+    assert howsure.evaluate(given).accuracy.value == 0.5
+    y = frame_of(pd, x=[0.9, 0.2], y=[0.1, 0.8])
+    assert Certainty.from_probabilities(y, class_names=["x", "y"]).class_names == ("x", "y")
+
+
+def test_a_series_is_the_second_of_two_classes():
+    pd = pytest.importorskip("pandas")
+    given = Certainty.from_probabilities(
+        pd.Series([0.2, 0.97], index=["a7", "b9"], name="spam"), ["no", "spam"]
+    )
+    assert [row.label_name for row in given] == ["no", "spam"]
+    assert list(given.ids) == ["a7", "b9"]
 
 
 # --- several labels ---------------------------------------------------------------------------
