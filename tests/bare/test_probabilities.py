@@ -139,6 +139,8 @@ def test_one_hot_rows_and_fractions_are_distributions():
         (RANDOM.normal(0, 2, (30, 4)), "They look like logits: give `scipy.special.softmax"),
         (RANDOM.uniform(size=(30, 4)), "the yes or no of a label of its own, as sigmoids are"),
         (SHARP[:, 1:], "a class may be missing"),
+        (np.column_stack([np.arange(400), SHARP]), "Without column 0 they are distributions"),
+        (np.column_stack([SHARP, RANDOM.random(400)]), "Without column 10 they are distributions"),
         (SHARP[:50].T, "rows and classes have changed places"),
         (SHARP / 2, "All rows sum to 0.5: divide them by that"),
         (np.where(np.arange(400)[:, None] == 7, np.nan, SHARP), "missing, NaN or infinite in row 7"),
