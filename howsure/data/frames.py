@@ -132,6 +132,10 @@ def _native(frame: Any) -> Any:
     """A data frame or series of narwhals; what is none as it is."""
     import narwhals as nw
 
+    if hasattr(frame, "iloc") and not all(isinstance(name, str) for name in getattr(frame, "columns", ())):
+        frame = frame.set_axis(
+            [str(name) for name in frame.columns], axis=1
+        )  # as in pandas they may be numbers
     try:
         return nw.from_native(frame, pass_through=True, allow_series=True)
     except ValueError as error:  # columns of one name

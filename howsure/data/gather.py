@@ -65,9 +65,8 @@ def gather(
     if isinstance(x, Mapping):
         return _of_mapping(x, inputs())
     if isinstance(x, (list, tuple)):
-        return Rows(
-            [as_array(each, None) if is_frame(each) else each for each in x] if any(map(is_frame, x)) else x
-        )
+        framed = is_several(x) and any(map(is_frame, x))
+        return Rows([as_array(each, None) if is_frame(each) else each for each in x] if framed else x)
     batches = _batches(x)
     if batches is None:
         return Rows(x)

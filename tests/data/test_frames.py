@@ -109,6 +109,13 @@ def test_what_does_not_fit_is_refused(frame):
     refuse(frame({**COLUMNS, "id": ["a", None]}), FLAT, "empty cells in column 'id'", "an id in every row")
 
 
+def test_columns_may_be_called_by_numbers():
+    frame = pd.DataFrame(np.ones((2, 3))).assign(y=["cat", "dog"])
+    rows = read_frame(frame, FLAT)
+    assert (rows.x.shape, rows.labels.tolist()) == ((2, 3), ["cat", "dog"])
+    refuse(pd.DataFrame(np.ones((2, 2)), columns=[1, "1"]), FLAT, "a name of its own for every column")
+
+
 def test_kinds_that_are_no_numbers_are_named():
     frame = pd.DataFrame(
         {

@@ -2,12 +2,11 @@
 
 import itertools
 import sys
-import warnings
 
 import numpy as np
 import pytest
 
-from howsure import HowsureWarning, InputError
+from howsure import InputError
 from howsure.data.gather import first, gather, length
 from howsure.data.rows import InputSpec, Rows
 
@@ -311,61 +310,3 @@ def test_no_framework_is_imported_to_tell_what_something_is():
     gathered(iter([X]))
     gathered(X)
     assert not {"torch", "tensorflow", "keras", "polars"} & (set(sys.modules) - before)
-
-
-class TestTorch:
-    """DataLoaders; here and not with Keras, as they need no Keras."""
-
-    @pytest.fixture
-    def data(self):
-        return pytest.importorskip("torch.utils.data")
-
-    def set_of(self, data, *arrays):
-        import torch
-
-        return data.TensorDataset(*(torch.tensor(array) for array in arrays))
-
-    @pytest.mark.parametrize("inputs", [FLAT, None])
-    def test_a_loader_gives_rows_and_labels(self, data, inputs):
-        rows = gathered(data.DataLoader(self.set_of(data, X, Y), batch_size=3), inputs)
-        assert np.array_equal(rows.x, X)
-        assert rows.labels.tolist() == Y.tolist()
-        rows = gathered(data.DataLoader(self.set_of(data, X), batch_size=3), inputs)
-        assert np.array_equal(rows.x, X)
-        assert rows.labels is None
-
-    def test_a_loader_of_dicts(self, data):
-        items = [{"age": x[0], "place": x[1:], "label": int(y)} for x, y in zip(X, Y, strict=True)]
-        rows = gathered(data.DataLoader(items, batch_size=4), TWO)
-        assert np.array_equal(rows.x["place"], X[:, 1:])
-        assert rows.labels.tolist() == Y.tolist()
-
-    def test_a_loader_without_batches_gives_single_rows(self, data):
-        rows = gathered(data.DataLoader(self.set_of(data, X, Y), batch_size=None))
-        assert np.array_equal(rows.x, X)
-        assert rows.labels.tolist() == Y.tolist()
-
-    def test_a_loader_that_shuffles_keeps_rows_and_labels_together_and_says_so(self, data):
-        loader = data.DataLoader(self.set_of(data, X, Y), batch_size=3, shuffle=True)
-        with pytest.warns(HowsureWarning, match="row numbers count them as they were drawn"):
-            rows = gathered(loader)
-        order = (rows.x[:, 0] / 3).astype(int)
-        assert sorted(order) == list(range(7))
-        assert rows.labels.tolist() == Y[order].tolist()
-
-    def test_rows_that_a_loader_leaves_out_are_counted(self, data):
-        with pytest.warns(HowsureWarning, match="leaves out 1 of 7 rows"):
-            rows = gathered(data.DataLoader(self.set_of(data, X), batch_size=3, drop_last=True))
-        assert len(rows.x) == 6
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            gathered(data.DataLoader(self.set_of(data, X), batch_size=7, drop_last=True))
-
-    def test_a_dataset_is_told_how_to_become_a_loader(self, data):
-        refuse(self.set_of(data, X, Y), FLAT, "single rows", "DataLoader(dataset, batch_size=256)")
-
-    def test_tensors_of_half_precision_and_with_gradients(self, data):
-        import torch
-
-        part = torch.tensor(X, dtype=torch.bfloat16, requires_grad=True)
-        assert np.array_equal(gathered(iter([part, part])).x, np.concatenate([X, X]))
