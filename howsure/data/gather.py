@@ -139,7 +139,7 @@ def _batches(x: Any) -> Iterator[Any] | None:
     if hasattr(x, "__array__") or hasattr(x, "shape"):
         return None
     if is_of(x, "torch") and hasattr(x, "batch_sampler") and hasattr(x, "dataset"):
-        _warn_of_order(x)
+        _look_at_loader(x)
         return _of_any(x)
     if is_of(x, "torch") and hasattr(x, "__getitem__") and not hasattr(x, "detach"):
         raise InputError(
@@ -167,6 +167,8 @@ def _of_tensorflow(dataset: Any) -> Iterator[Any]:
     """The elements of a `tf.data.Dataset`, unless they never end."""
     if int(dataset.cardinality()) == -1:
         raise _endless("a tf.data.Dataset that repeats")
+    if _is_shuffled(dataset):
+        _warn_of_order("tf.data.Dataset")
     return _of_any(dataset.as_numpy_iterator())
 
 
@@ -186,14 +188,26 @@ def _endless(received: str) -> InputError:
     )
 
 
-def _warn_of_order(loader: Any) -> None:
+def _look_at_loader(loader: Any) -> None:
     """Say aloud where rows come in an order of the loader's own, or where some of them never come."""
     if "Random" in type(getattr(loader, "sampler", None)).__name__:
-        warn(
-            "The DataLoader draws rows at random: row numbers count them as they were drawn, and labels that "
-            "come with them stay with them. To find a row again give shuffle=False, or ids."
-        )
+        _warn_of_order("DataLoader")
     size = getattr(loader, "batch_size", None)
     left = len(loader.sampler) % size if size and hasattr(loader.sampler, "__len__") else 0
     if getattr(loader, "drop_last", False) and left:
         warn(f"The DataLoader leaves out {left} of {len(loader.sampler):,} rows, as drop_last=True says.")
+
+
+def _is_shuffled(dataset: Any) -> bool:
+    """Whether a `tf.data.Dataset`, or one that it is made from, shuffles, as far as that can be seen."""
+    made_from = getattr(dataset, "_inputs", None)
+    return "Shuffle" in type(dataset).__name__ or (
+        callable(made_from) and any(_is_shuffled(each) for each in made_from())
+    )
+
+
+def _warn_of_order(called: str) -> None:
+    warn(
+        f"The {called} shuffles: row numbers count the rows as they were drawn, and labels that come with "
+        "them stay with them. To find a row again, do not shuffle, or give ids."
+    )

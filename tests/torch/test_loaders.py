@@ -40,7 +40,7 @@ def test_a_loader_without_batches_gives_single_rows():
 
 def test_a_loader_that_shuffles_keeps_rows_and_labels_together_and_says_so():
     loader = DataLoader(set_of(X, Y), batch_size=3, shuffle=True)
-    with pytest.warns(HowsureWarning, match="row numbers count them as they were drawn"):
+    with pytest.warns(HowsureWarning, match="shuffles: row numbers count the rows as they were drawn"):
         rows = gathered(loader)
     order = (rows.x[:, 0] / 3).astype(int)
     assert sorted(order) == list(range(7))
