@@ -16,9 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
-from howsure.data.batches import Batches, taken_apart
+from howsure.data.batches import Batches, numpy_of, taken_apart
 from howsure.data.files import read_rows
 from howsure.data.frames import as_array, is_frame, read_frame
 from howsure.data.ids import check_ids
@@ -126,7 +124,7 @@ def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None) -> Row
     }
     return Rows(
         arrays,
-        None if labels is None else np.asarray(labels),
+        None if labels is None else numpy_of(labels, "The labels"),
         ids=None if ids is None else check_ids(ids, length(arrays)),
     )
 

@@ -126,7 +126,10 @@ def test_kinds_that_are_no_numbers_are_named():
     )
     refuse(frame, FLAT, "2 columns without numbers: 'day', 'kind'", "timestamp", "dictionary")
     mixed = pd.DataFrame({"p": [1, "a"]})
-    refuse(mixed, FLAT, "mixes kinds of values", "column p", "leave the column out")
+    refuse(mixed, FLAT, "has a column that cannot be read", "column p", "leave the column out")
+    refuse(pd.DataFrame({"p": [1j, 2j]}), FLAT, "has a column that cannot be read", "complex128")
+    sparse = pd.DataFrame(np.eye(3)).astype(pd.SparseDtype(float))
+    refuse(sparse, FLAT, "has a column that cannot be read", "Sparse")
     twice = pd.DataFrame(np.ones((2, 2)), columns=["p", "p"])
     refuse(twice, FLAT, "'p' 2 times")
 
@@ -158,6 +161,7 @@ def test_numbers_of_pandas_own_types():
         ),
         (pd.to_datetime(["2020-01-01", "2020-01-02"]), ["2020-01-01 00:00:00", "2020-01-02 00:00:00"], "id"),
         (pd.Index([0.5, 1.5]), ["0.5", "1.5"], "id"),
+        (pd.Index([b"a7", b"b2"]), ["a7", "b2"], "id"),
     ],
 )
 def test_an_index_that_says_more_than_the_place_is_ids(index, ids, name):

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from collections import UserDict
 
 import numpy as np
 import pytest
@@ -65,10 +66,17 @@ def test_labels_and_ids_are_taken_out_of_a_dict():
         assert rows.x["x"] is X
         assert rows.labels.tolist() == Y.tolist()
         assert rows.ids[2] == "row 2"
+    assert gathered(UserDict({"x": X, "labels": Y})).labels.tolist() == Y.tolist()
+    assert gathered(iter([UserDict({"x": X, "labels": Y})])).labels.tolist() == Y.tolist()
+    assert gathered(iter([(X, None)])).labels is None
     inputs = [InputSpec("label", (), "int32"), InputSpec("id", (), "int32")]
     rows = gathered({"label": Y, "id": Y}, inputs)
     assert (rows.labels, rows.ids) == (None, None)
     assert sorted(rows.x) == ["id", "label"]
+
+
+def test_masked_labels_of_a_dict_are_refused():
+    refuse({"x": X, "labels": np.ma.array(Y, mask=Y == 2)}, FLAT, "The labels are masked in 2 rows: 2, 5")
 
 
 def test_an_id_may_be_an_input_of_a_model_that_does_not_say():
@@ -218,9 +226,15 @@ def test_what_never_ends_is_refused(endless):
         ([(X, X, X, Y)], None, ["4 parts"]),
         ([(X[:, 0], X[:, 1:], Y, Y)], TWO, ["4 parts"]),
         ([(X, Y), (X, 1)], FLAT, ["different lengths"]),
-        ([[[1, 2, 3], [1, 2]]], FLAT, ["cannot be made an array", "Pad or cut"]),
+        ([[[1, 2, 3], [1, 2]]], FLAT, ["What is in a batch cannot be made an array", "Pad or cut"]),
         ([([[1, 2, 3]], [1, 2])], FLAT, ["different lengths"]),
         ([X[0], X[1, :2]], FLAT, ["Row 1 differs in shape"]),
+        ([np.ma.array(X, mask=X == 4)], FLAT, ["masked in row 1"]),
+        ([(X, np.ma.array(Y, mask=Y == 2))], FLAT, ["masked in 2 rows: 2, 5"]),
+        ([{}], FLAT, ["A batch has no rows in it"]),
+        ([()], FLAT, ["A batch has no rows in it"]),
+        ([{"labels": Y}], FLAT, ["A batch has no rows in it", "array"]),
+        ([((), Y)], None, ["different lengths"]),
     ],
 )
 def test_batches_that_do_not_fit_are_named(batches, inputs, fragments):
