@@ -24,7 +24,7 @@ class Audit(Displayed):
     Attributes:
         model: Name of the model.
         backend: What it was examined on: `tensorflow`, `numpy`.
-        layers: Every layer call, in the order of execution.
+        layers: Every layer call, in the order of execution; none of a classifier that is no network.
         passes_differ: Whether two different passes gave different outputs on a probe.
         largest_difference: The largest absolute difference of an output between those passes.
         warnings: What could not be switched, one sentence each.
@@ -60,6 +60,9 @@ class Audit(Displayed):
         return sum(layer.multiply_adds for layer in self.layers if layer.repeated)
 
     def __str__(self) -> str:
+        if not self.layers:
+            said = f"{self.in_words} {self.advice or ''}".rstrip()
+            return f"{self.model}, a classifier of {self.backend}\n\n{said}"
         width = max([5, *(len(layer.name) for layer in self.layers)])
         kinds = max([4, *(len(layer.kind) for layer in self.layers)])
         lines = [f"Model '{self.model}' on {self.backend}", ""]
@@ -80,6 +83,8 @@ class Audit(Displayed):
     @property
     def in_words(self) -> str:
         """What the passes of this model vary in, and what they cost, in two sentences."""
+        if not self.layers:
+            return "It draws nothing when it predicts."
         if not self.random_layers:
             return "Nothing in this model is random: every pass would give the same numbers."
         names = listed([f"'{layer.name}' ({layer.random})" for layer in self.random_layers])
@@ -128,7 +133,7 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
     return Audit(
         model=info.name,
         backend=info.framework,
-        layers=info.layers,
+        layers=() if is_classifier(model) else info.layers,
         passes_differ=difference > 0,
         largest_difference=difference,
         warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),

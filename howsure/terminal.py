@@ -169,15 +169,15 @@ def comparison_table(comparison: Comparison) -> Table:
     table.add_column("method", overflow="fold")
     for heading, _ in SCORES:
         table.add_column(heading, justify="right")
-    measured = any(np.isfinite(cost) for cost in comparison.costs.values())
-    if measured:
+    if comparison.has_costs:
         table.add_column(COST, justify="right", overflow="fold")
     for line in lines_of(comparison):
         cells = [
             Text(value, style="bold" if best else "")
             for value, best in zip(line.values, line.best, strict=True)
         ]
-        table.add_row(Text(printable(line.method)), *cells, *([Text(line.cost)] if measured else []))
+        cost = [Text(line.cost)] if comparison.has_costs else []
+        table.add_row(Text(printable(line.method)), *cells, *cost)
     return table
 
 

@@ -31,6 +31,7 @@ from howsure.outcomes.classes import Classes
 from howsure.outcomes.labels import Labels
 from howsure.outcomes.outcome import Estimates, Outcome, Told
 from howsure.outcomes.outputs import SUM_OFF
+from howsure.results.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
 from howsure.results.verdict import Thresholds
 from howsure.sampling.estimate import Estimate, Sums
 from howsure.sampling.sketch import with_networks
@@ -39,9 +40,6 @@ Floats = NDArray[np.float64]
 
 KEPT = 32
 """Passes from whose mean others are seen where they come one by one; its error changes theirs little."""
-
-PROBABILITIES, PASSES = "given probabilities", "given passes"
-"""Names of the methods in results."""
 
 
 def of_probabilities(
@@ -91,7 +89,7 @@ def of_given(
     nothing = np.zeros_like(mean)
     estimates = Estimates(mean, error, nothing, nothing, np.ones(len(mean), dtype=np.int64))
     words = {"pass": "what was given", **NO_NETWORK}
-    return _result(outcome, estimates, given, PROBABILITIES, source, words, kind)
+    return _result(outcome, estimates, given, GIVEN_PROBABILITIES, source, words, kind)
 
 
 def of_passes(
@@ -124,7 +122,7 @@ def of_passes(
         raise _too_few(len(kept))
     estimates = _at_hand(kept, outcome) if len(kept) < most else _streamed(kept, stream, outcome)
     words = {"pass": "one of the passes that were given", "between": "passes", **NO_NETWORK}
-    return _result(outcome, estimates, first, PASSES, source, words, kind)
+    return _result(outcome, estimates, first, GIVEN_PASSES, source, words, kind)
 
 
 def _result(
@@ -154,8 +152,8 @@ def _outcome(each: str, names: tuple[str, ...] | None, width: int, thresholds: T
         check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
     limits = Thresholds() if thresholds is None else thresholds
     if each == LABELS:
-        return Labels(PROBABILITIES, LABEL_PROBABILITIES, check_class_names(names, width), limits)
-    return Classes(PROBABILITIES, "probabilities", "float64", check_class_names(names, width), limits)
+        return Labels(GIVEN_PROBABILITIES, LABEL_PROBABILITIES, check_class_names(names, width), limits)
+    return Classes(GIVEN_PROBABILITIES, "probabilities", "float64", check_class_names(names, width), limits)
 
 
 def _checked(given: Given, each: str, called: str) -> Floats:

@@ -330,7 +330,7 @@ def compare_command(
             check_unused(unused | {"--divide-by": divide_by, "--allow-code": allow_code})
             if report is not None:
                 check_output(report, ".html", [model, data, *([labels] if labels else [])])
-            compared = compared_tables(model, data, labels, label_column, class_names, seed)
+            compared = compared_tables(model, data, labels, label_column, id_column, drop, class_names, seed)
             say_comparison(console, compared, report)
             return
         check_divisor(divide_by)

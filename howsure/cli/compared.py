@@ -37,6 +37,8 @@ def compared_tables(
     second: Path,
     labels: Path | None,
     label_column: str | None,
+    id_column: str | None,
+    drop: str | None,
     class_names: str | None,
     seed: int,
 ) -> howsure.Comparison:
@@ -47,6 +49,8 @@ def compared_tables(
         second: The other.
         labels: File of true classes, or None where a table holds them.
         label_column: Which column does.
+        id_column: Which column says what each row is called.
+        drop: Columns to leave out.
         class_names: Names of the columns that are classes, or of the classes in order.
         seed: Of the folds.
 
@@ -54,7 +58,7 @@ def compared_tables(
         InputError: Tables of other rows or classes, of one name, or without labels.
         FileError: A file is missing or damaged.
     """
-    asked = columns_of(first, label_column, None, None, class_names, False, labels).alike
+    asked = columns_of(first, label_column, id_column, drop, class_names, False, labels).alike
     check_paths(first, labels, second)
     names = [path.stem if first.stem != second.stem else path.name for path in (first, second)]
     if names[0] == names[1]:

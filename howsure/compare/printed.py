@@ -66,10 +66,10 @@ def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS
 def text_of(comparison: Comparison) -> str:
     """The answer in a sentence or two, and below it the short table."""
     lines = lines_of(comparison)
-    table = [["method", *(heading for heading, _ in SCORES), COST]]
+    table = [["method", *(heading for heading, _ in SCORES), *([COST] if comparison.has_costs else [])]]
     for line in lines:
         marked = [value + ("*" if best else " ") for value, best in zip(line.values, line.best, strict=True)]
-        table.append([line.method, *marked, line.cost])
+        table.append([line.method, *marked, *([line.cost] if comparison.has_costs else [])])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     said = [lead(comparison), ""]
     for first, *others in table:

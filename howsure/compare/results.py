@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from howsure.arguments import check_by_name, check_flag
-from howsure.compare.run import AS_THEY_ARE, CALIBRATED, Comparison
+from howsure.compare.run import AS_THEY_ARE, CALIBRATED, GIVEN, Comparison
 from howsure.data.rows import quoted
 from howsure.errors import InputError, ModelError
 from howsure.judge.calibrate import cross_calibrated
@@ -32,7 +32,7 @@ class Given:
     @property
     def settings(self) -> dict[str, Any]:
         """A name."""
-        return {"name": "given"}
+        return {"name": GIVEN}
 
     @property
     def needs(self) -> Needs:

@@ -54,6 +54,9 @@ AS_THEY_ARE = "as they are"
 CALIBRATED = "{}, calibrated"
 """Name of a method after temperature scaling."""
 
+GIVEN = "given"
+"""Name of what stands behind a result that was there already."""
+
 WARM_UP = 512
 """Rows that every method gets before it is timed."""
 
@@ -149,6 +152,11 @@ class Comparison(Displayed):
         from howsure.report import write_comparison  # which needs this class
 
         write_comparison(path, self, title=title)
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether methods were run: not where results were compared that were there already."""
+        return any(kind.settings.get("name") != GIVEN for kind in self.kinds.values())
 
     @property
     def kind(self) -> str:

@@ -28,7 +28,8 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
 
     Args:
         labels: One for each row: a class number, a class name, or True and False where there are two classes,
-            True being the second; or (rows, classes) one-hot. A series counts by position. The columns of a
+            True being the second. Whole numbers that are names of classes and cannot be numbers of them are
+            names. Or (rows, classes) one-hot. A series counts by position. The columns of a
             one-hot data frame are class names, in any order.
         rows: How many there are.
         classes: K.
@@ -77,6 +78,9 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             expected=f"whole numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
             received=f"dtype {given.dtype}, for example {given[:3].tolist()}",
         )
+    by_name = _whole_names(whole, classes, names)
+    if by_name is not None:
+        return by_name
     wrong = np.flatnonzero((whole < 0) | (whole >= classes))
     if len(wrong):
         is_name = names is not None and str(whole[wrong[0]]) in names
@@ -87,6 +91,29 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             mend="If these are class names, give them as texts" if is_name else None,
         )
     return whole
+
+
+def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) -> Integers | None:
+    """Class numbers of whole numbers that are class names, as 1, 2, 3 are, or None where they are none.
+
+    Raises:
+        InputError: They may be either: `2` is the name of one class and the number of another.
+    """
+    there = np.unique(labels).tolist()
+    if names is None or any(str(label) not in names for label in there):
+        return None
+    numbers = [names.index(str(label)) for label in there]
+    if numbers == there:
+        return None
+    if all(0 <= label < classes for label in there):
+        label = next(label for label, number in zip(there, numbers, strict=True) if label != number)
+        raise InputError(
+            f"The labels may be class numbers or names: class {names.index(str(label))} is called {label}",
+            expected="texts for class names, or class numbers that cannot be mistaken for them",
+            received=f"{there[:12]}, for classes named {quoted(names)}",
+            mend="Give names as texts: `labels.astype(str)`",
+        )
+    return np.asarray(numbers, dtype=np.int64)[np.searchsorted(there, labels)]
 
 
 def check_yes_or_no(

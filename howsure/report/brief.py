@@ -11,6 +11,7 @@ from howsure.compare.run import Comparison
 from howsure.report.figures import proportion
 from howsure.report.words import claim_in_words
 from howsure.results.certainty import Certainty
+from howsure.results.elsewhere import are_alone
 from howsure.results.sentences import words_of
 from howsure.results.verdict import COIN_FLIP, LEANING, SURE
 from howsure.words import counted, upper
@@ -85,7 +86,10 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
     least, most = int(certainty.passes.min()), int(certainty.passes.max())
     if "calibration" in certainty.method:
         name += ", calibrated"
-    if most == 1:
+    if are_alone(certainty.method):
+        source = certainty.method.get("source")
+        said = f"{upper(name)}{f', from {source}' if source else ''}: what something else computed."
+    elif most == 1:
         said = f"{upper(name)}: {words['pass']}, in one pass."
     else:
         number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
@@ -111,7 +115,9 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
 
 
 def _margin(certainty: Certainty) -> Point:
-    if np.all(certainty.passes == 1):
+    if are_alone(certainty.method):
+        said = "These percentages came without an error, so they have no ±. That does not make them true."
+    elif np.all(certainty.passes == 1):
         said = "One pass has no ±: the percentages are the same every time, which does not make them true."
     else:
         said = (

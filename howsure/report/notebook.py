@@ -84,8 +84,9 @@ def _of_labels(row: MultilabelRow) -> dict[str, Any]:
 
 def _of_comparison(comparison: Comparison) -> dict[str, Any]:
     lines = lines_of(comparison)
-    head = ["method", *(heading for heading, _ in SCORES), COST]
-    rows = [[line.method, *line.values, line.cost] for line in lines]
+    costs = comparison.has_costs
+    head = ["method", *(heading for heading, _ in SCORES), *([COST] if costs else [])]
+    rows = [[line.method, *line.values, *([line.cost] if costs else [])] for line in lines]
     strong = {(i, j + 1) for i, line in enumerate(lines) for j, best in enumerate(line.best) if best}
     caption = f"Scores on {counted(len(comparison.truth), comparison.kind)}"
     if strong:
@@ -107,10 +108,8 @@ def _of_audit(audit: Audit) -> dict[str, Any]:
         said.append(audit.advice)
     caption = f"Layers of {audit.model} on {audit.backend}"
     strong = {(i, 2) for i, layer in enumerate(audit.layers) if layer.random}
-    return {
-        "said": said,
-        "tables": [_table(caption, ["layer", "kind", "random", "computed"], rows, strong=strong)],
-    }
+    head = ["layer", "kind", "random", "computed"]
+    return {"said": said, "tables": [_table(caption, head, rows, strong=strong)] if rows else []}
 
 
 def _of_evaluation(evaluation: Evaluation) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from howsure.report.lists import classes_of, lists_of
 from howsure.report.looks import looks_of
 from howsure.report.templates import environment, script
 from howsure.results.certainty import Certainty
+from howsure.results.elsewhere import are_alone
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.printed import answers_of
 from howsure.results.printed import lead as lead_of
@@ -111,6 +112,7 @@ def render(
         "brief": brief(shown, comparison) if len(certainty) else [],
         "method": _method(certainty.method),
         "pass": words_of(certainty.method)["pass"],
+        "alone": are_alone(shown.method),
         "between": words_of(certainty.method)["between"] if np.isfinite(shown.interval()).any() else "",
         "shown_at_once": _SHOWN_AT_ONCE,
         "thresholds": certainty.thresholds,
@@ -162,7 +164,8 @@ def render(
         if len(certainty) > 1:
             context["histogram"] = draw_histogram(shown)
             details["spread"] = "How certainty is spread"
-        details["passes"] = "Passes and their error"
+        if not context["alone"]:
+            details["passes"] = "Passes and their error"
     if audit is not None:
         details["audit"] = "What is random in the model"
     details["reading"] = "How to read this page"

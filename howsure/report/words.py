@@ -9,6 +9,7 @@ import numpy as np
 
 from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim
 from howsure.results import verdict as verdicts
+from howsure.results.elsewhere import are_alone
 from howsure.results.sentences import more_of, percent, words_of
 from howsure.words import UNIT, counted, rate
 
@@ -77,6 +78,8 @@ def settled_in_words(certainty: Certainty) -> str:
     """Whether the passes suffice for every verdict, a sentence."""
     rows = len(certainty)
     open_rows = int(np.sum(~certainty.settled))
+    if rows and are_alone(certainty.method):
+        return "The percentages came without passes, so no verdict waits for more of them."
     if rows and np.all(certainty.passes == 1):
         return "Nothing was drawn, so no verdict waits for more passes."
     if not open_rows:
@@ -95,6 +98,8 @@ def doubt_in_words(certainty: Certainty) -> str:
     kind, passes = certainty.kind, words_of(certainty.method)["passes"]
     if not len(shares):
         return ""
+    if are_alone(certainty.method):
+        return "Percentages alone do not show more about its doubt."
     if np.all(certainty.passes == 1):
         return "Percentages alone do not show more about the doubt."
     if len(shares) == 1:

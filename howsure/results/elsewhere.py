@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from howsure.results.certainty import Certainty
     from howsure.results.multilabel import MultilabelCertainty
     from howsure.results.verdict import Thresholds
+
+
+GIVEN_PROBABILITIES, GIVEN_PASSES = "given probabilities", "given passes"
+"""Names of the methods of such results."""
+
+
+def are_alone(method: Mapping[str, Any]) -> bool:
+    """Whether the probabilities of a result came alone: without passes, and so without an error."""
+    return method.get("name") == GIVEN_PROBABILITIES
 
 
 class FromElsewhere:

@@ -11,6 +11,7 @@ from sklearn import metrics
 
 import howsure
 from howsure import Certainty, MultilabelCertainty
+from howsure.report import render
 
 RANDOM = np.random.default_rng(0)
 SHARP = RANDOM.dirichlet(np.full(10, 0.3), size=400)
@@ -254,3 +255,24 @@ def test_several_labels_may_all_hold():
     )
     with pytest.raises(howsure.InputError, match="not from 0 to 1 in row 1"):
         MultilabelCertainty.from_probabilities([[0.5], [1.5]])
+
+
+# --- words ------------------------------------------------------------------------------------
+
+
+def test_a_page_about_probabilities_alone_says_nothing_of_passes_or_networks():
+    page = render(Certainty.from_probabilities(SHARP, source="elsewhere.csv").with_truth(LABELS))
+    said = page[page.index("<body>") :]
+    assert "Given probabilities, from elsewhere.csv: what something else computed." in said
+    assert "These percentages came without an error, so they have no ±." in said
+    assert "The percentages came without passes, so no verdict waits for more of them." in said
+    for word in ("network", "dropout", "Passes and their error", "Mutual information", "A pass is"):
+        assert word not in said
+
+
+def test_a_page_about_given_passes_tells_of_passes():
+    passes = np.stack([RANDOM.dirichlet(4 * p + 0.3) for p in SHARP[:50] for _ in range(8)])
+    page = render(Certainty.from_passes(passes.reshape(50, 8, 10).swapaxes(0, 1)))
+    assert "Given passes: the mean over 8 passes, each one of the passes that were given." in page
+    assert "Passes and their error" in page
+    assert "network" not in page[page.index("<body>") :]

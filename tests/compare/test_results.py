@@ -44,6 +44,8 @@ def test_words_say_which_is_truer_and_nothing_of_costs():
     page = render_comparison(comparison)
     assert "Percentages that were given" in page
     assert comparison_table(comparison).row_count == 4
+    for shown in (page, str(comparison), comparison._repr_html_()):
+        assert "plain predictions" not in shown.lower()
 
 
 def test_labels_may_come_with_the_results():

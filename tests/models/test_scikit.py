@@ -314,7 +314,11 @@ def test_a_forest_that_is_not_settled_says_how_many_trees_to_try(fitted):
 
 
 def test_an_audit_says_what_the_passes_are(fitted):
-    assert "the mean of 15 members, and each of them is a pass" in str(howsure.audit(fitted["forest"]))
+    said = str(howsure.audit(fitted["forest"]))
+    assert said.startswith(
+        "RandomForestClassifier, a classifier of scikit-learn\n\nIt draws nothing when it predicts."
+    )
+    assert "the mean of 15 members, and each of them is a pass" in said
     said = str(howsure.audit(fitted["logistic regression"], X))
     assert "Of such a classifier, howsure.assess(model, x) tells the plain prediction." in said
 
