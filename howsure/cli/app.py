@@ -272,7 +272,7 @@ def assess_command(
             for line in rows.left_out:
                 say(loud, f"  {line}")
         if report is not None:
-            write_report(report, certainty, rows.x, audit=howsure.audit(network, rows_in))
+            write_report(report, certainty, rows.by_column, audit=howsure.audit(network, rows_in))
             say(console, f"Report:  {report}")
         if rows.left_out:
             raise typer.Exit(LEFT_OUT)
