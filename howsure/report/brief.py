@@ -86,7 +86,7 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
     if "calibration" in certainty.method:
         name += ", calibrated"
     if most == 1:
-        said = f"{upper(name)}: {words['pass']}, in one pass."
+        said = f"{upper(name)}: {words['pass']}."
     else:
         number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
         said = f"{upper(name)}: the mean over {number} passes, each {words['pass']}."
@@ -111,7 +111,9 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
 
 
 def _margin(certainty: Certainty) -> Point:
-    if np.all(certainty.passes == 1):
+    if not np.isfinite(certainty.mc_error).any():
+        said = "There is none here: how far these percentages would move with other passes is not known."
+    elif np.all(certainty.passes == 1):
         said = "One pass has no ±: the percentages are the same every time, which does not make them true."
     else:
         said = (
