@@ -269,6 +269,8 @@ def test_the_top_says_what_to_check_first() -> None:
         said([wrong, wrong, lean]) == "The 2 it is sure of and gets wrong, then the one it leans on. See them"
     )
     assert said([wrong, wrong, lean], truth=False) == "The one it leans on. See them"
+    assert "Check these first" not in Page(render(certainty_of([sure, sure]))).words
+    assert "Check these first" in Page(render(certainty_of([sure, lean]))).words
     strange = certainty_of([sure, lean]).with_familiarity([0.001, 0.001])
     assert top(render(strange))["What to check first"].startswith(
         "The 2 that are unfamiliar, then the one it"
