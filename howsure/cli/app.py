@@ -140,8 +140,10 @@ def audit_command(
     ] = None,
     divide_by: DivideBy = None,
     allow_code: AllowCode = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say what in a model is random, what stays fixed, what a pass costs, and how passes are planned."""
+    errors, console = consoles(quiet)
     with _plain_words():
         check_divisor(divide_by)
         check_exists(model, "model")
@@ -151,14 +153,13 @@ def audit_command(
             if data is None:
                 raise InputError("There are no rows to plan from", expected="--data with --save-plan")
             check_output(save_plan, ".json", [model, data])
-        errors = Console(stderr=True)
         network = _load_model(model, allow_code, errors)
         plan, x = None, None
         if data is not None:
             x = divided(_read_rows(data, network, skip_unreadable=False).x, divide_by, network)
             with progress(errors, "Planning", waiting="compiling, and passes over a few rows"):
                 plan = howsure.plan(network, x, precision=None if precision is None else precision.value)
-        say(Console(), str(howsure.audit(network, x, plan=plan)))
+        say(console, str(howsure.audit(network, x, plan=plan)))
         if plan is not None and save_plan is not None:
             plan.save(save_plan)
 
@@ -272,7 +273,7 @@ def assess_command(
             for line in rows.left_out:
                 say(loud, f"  {line}")
         if report is not None:
-            write_report(report, certainty, rows.x, audit=howsure.audit(network, rows_in))
+            write_report(report, certainty, rows.by_column, audit=howsure.audit(network, rows_in))
             say(console, f"Report:  {report}")
         if rows.left_out:
             raise typer.Exit(LEFT_OUT)

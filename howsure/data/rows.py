@@ -69,6 +69,7 @@ class Rows:
             relative to the folder.
         id_name: What the column of ids is called; `file` for images.
         left_out: Unreadable images that were skipped, each with the reason.
+        columns: Names of the columns that `x` was put together of, where each is one of its values.
     """
 
     x: Any
@@ -77,6 +78,12 @@ class Rows:
     ids: Array | None = None
     id_name: str = "id"
     left_out: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    @property
+    def by_column(self) -> Any:
+        """The rows with the names of their columns, where these are known, for whoever reads them."""
+        return dict(zip(self.columns, self.x.T, strict=True)) if self.columns else self.x
 
     def truth(self, names: Sequence[str] | None) -> Array | None:
         """The labels; those of class folders as names, so that they follow the class names.

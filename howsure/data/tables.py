@@ -136,11 +136,13 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
                 received=f"columns {quoted(table.names)}",
             )
         x = {spec.name: formed(table, [table.names.index(spec.name)], spec) for spec in inputs}
+    columns = tuple(table.names[i] for i in features)
     return Rows(
         x,
         None if label is None else as_found(table, label),
         ids=None if identity is None else ids_of(table, identity),
         id_name=ID if identity is None else table.names[identity],
+        columns=columns if isinstance(x, np.ndarray) and x.shape[1:] == (len(columns),) else (),
     )
 
 
