@@ -26,11 +26,14 @@ from torch import nn
 
 import howsure
 from validation.torch_libraries import LIBRARIES
-from validation.torch_zoo import ZOO, Kind
+from validation.torch_zoo import CLASSES, ZOO, Kind
 
 ROWS = 3
 PASSES = 600
 CALLS = 3000
+STEPS = 30
+"""Calls in which norms learn their statistics."""
+
 CHUNK = 500
 """Copies that run together."""
 
@@ -53,12 +56,15 @@ def compare(kind: Kind) -> dict[str, Any]:
     """What howsure makes of one module, and what PyTorch does."""
     torch.manual_seed(3)
     module = kind.make()
-    with torch.no_grad():
-        for weight in module.parameters():
-            weight.mul_(kind.louder if weight.ndim > 1 else 1)
+    x = rows_for(kind)
+    if kind.louder is None:
+        _settle(module, x)
+    else:
+        with torch.no_grad():
+            for weight in module.parameters():
+                weight.mul_(kind.louder if weight.ndim > 1 else 1)
     for each in module.modules():
         each.training = False
-    x = rows_for(kind)
     with warnings.catch_warnings(action="ignore"):
         oracle, calm = (copy.deepcopy(module) for _ in range(2))
     oracle = oracle if kind.oracle is None else kind.oracle(oracle)
@@ -87,6 +93,19 @@ def compare(kind: Kind) -> dict[str, Any]:
     found["said"] = sorted({str(warning.message) for warning in said})
     found.setdefault("changed", [])
     return found
+
+
+def _settle(module: nn.Module, x: Any) -> None:
+    """Give norms statistics of some rows, and logits a spread of 1, as training would."""
+    module.train()
+    for _ in range(STEPS):
+        run(module, x)
+    module.eval()
+    heads = [each for each in module.modules() if getattr(each, "out_features", None) == CLASSES]
+    heads += [each for each in module.modules() if getattr(each, "out_channels", None) == CLASSES]
+    with torch.no_grad():
+        nn.init.normal_(heads[-1].weight)
+        heads[-1].weight.mul_(1 / run(module, x).std())
 
 
 def _against(certainty: Any, passes: Floats) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.report.images import LARGEST, Picture, Pixels, are_images, pictures
+from howsure.report.images import LARGEST, Picture, Pixels, are_images, channels_last, pictures
 from howsure.words import counted
 
 _MOST_VALUES = 6
@@ -70,7 +70,8 @@ def looks_of(rows: Any, count: int, kind: str) -> Looks:
                 received=f"an array of shape {array.shape}",
             )
     images = next((array for _, array in columns if are_images(array, kind)), None)
-    return Looks(images, tuple(each for each in columns if each[1] is not images))
+    others = tuple(each for each in columns if each[1] is not images)
+    return Looks(None if images is None else channels_last(images), others)
 
 
 def _columns(rows: Any, count: int) -> list[tuple[str, Pixels]]:
