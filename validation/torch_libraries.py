@@ -73,8 +73,13 @@ if _has("timm"):
         IMAGE,
     )
     LIBRARIES["timm convnext_atto"] = Kind(_timm("convnext_atto", drop_rate=0.2, drop_path_rate=0.3), IMAGE)
+    LIBRARIES["timm resnet18, drop path"] = Kind(
+        _timm("resnet18", drop_path_rate=0.2, zero_init_last=False), (3, 64, 64)
+    )
     LIBRARIES["timm resnet18, drop block"] = Kind(
-        _timm("resnet18", drop_block_rate=0.2, drop_path_rate=0.2, zero_init_last=False), (3, 64, 64)
+        _timm("resnet18", drop_block_rate=0.2, zero_init_last=False),
+        (3, 64, 64),
+        refused="depends on those for others beside it",
     )
     LIBRARIES["timm mixer"] = Kind(
         _timm("mixer_s32_224", img_size=64, proj_drop_rate=0.2, drop_path_rate=0.2), (3, 64, 64)

@@ -99,7 +99,7 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
         ):
             continue
         try:
-            with as_found(module), Draws(middle):
+            with as_found(module, None), Draws(middle):
                 switch(module, ())
                 call.run(module, call.tensors(cast))
         except ModelError:
