@@ -12,7 +12,7 @@ from howsure.arguments import as_array
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import gather, is_several
 from howsure.errors import InputError
-from howsure.report.images import LARGEST, Picture, Pixels, are_images, pictures
+from howsure.report.images import LARGEST, Picture, Pixels, are_images, channels_last, pictures
 from howsure.words import counted
 
 _MOST_VALUES = 6
@@ -73,7 +73,8 @@ def looks_of(rows: Any, count: int, kind: str) -> Looks:
                 received=f"an array of shape {array.shape}",
             )
     images = next((array for _, array in columns if are_images(array, kind)), None)
-    return Looks(images, tuple(each for each in columns if each[1] is not images))
+    others = tuple(each for each in columns if each[1] is not images)
+    return Looks(None if images is None else channels_last(images), others)
 
 
 def _columns(rows: Any) -> list[tuple[str, Pixels]]:
