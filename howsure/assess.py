@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -146,30 +147,28 @@ def stream(
 
 
 def _truth_of(given: Rows, job: Job, *, came_along: bool) -> Any:
-    """The labels of the rows, checked before work begins, or None."""
-    truth = given.truth(getattr(job.outcome, "class_names", None))
-    if truth is not None:
-        try:
-            job.outcome.check_truth(truth, job.total)
-        except InputError as error:
-            if not came_along:
-                raise
-            mend = "To assess the rows without labels, give them alone"
-            raise InputError(
-                f"The labels that came with the rows: {error.what[0].lower()}{error.what[1:]}",
-                expected=error.expected,
-                received=error.received,
-                mend=mend if error.mend is None else f"{error.mend.rstrip('.')}. {mend}",
-            ) from error
-    return truth
+    """The true answers of all rows as the result keeps them, read before work begins, or None."""
+    labels = given.truth(getattr(job.outcome, "class_names", None))
+    try:
+        return None if labels is None else job.outcome.check_truth(labels, job.total)
+    except InputError as error:
+        if not came_along:
+            raise
+        mend = "To assess the rows without labels, give them alone"
+        raise InputError(
+            f"The labels that came with the rows: {error.what[0].lower()}{error.what[1:]}",
+            expected=error.expected,
+            received=error.received,
+            mend=mend if error.mend is None else f"{error.mend.rstrip('.')}. {mend}",
+        ) from error
 
 
 def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:
     """A block of results with the ids and labels of its rows."""
     if given.ids is not None and hasattr(block, "ids"):
         block = block.with_ids(given.ids[block.row], given.id_name if block.can_call(given.id_name) else ID)
-    if truth is not None and hasattr(block, "with_truth"):
-        block = block.with_truth(truth[block.row])
+    if truth is not None and hasattr(block, "truth"):
+        block = replace(block, truth=truth[block.row])
     return block
 
 

@@ -57,7 +57,8 @@ def needs_keras() -> Iterator[None]:
 
 def install_a_backend() -> str:
     """How Keras is installed together with a backend."""
-    return "Choose one: " + ", ".join(f"pip install 'howsure[{name}]'" for name in BACKENDS)
+    extras = ["keras,torch" if name == "torch" else name for name in BACKENDS]
+    return "Choose one: " + ", ".join(f"pip install 'howsure[{extra}]'" for extra in extras)
 
 
 def _root(error: ImportError) -> str:

@@ -93,6 +93,19 @@ def test_blocks_have_the_ids_and_labels_of_their_rows(network, frame, monkeypatc
     assert joined.truth_name.tolist() == frame["y"].tolist()
 
 
+def test_labels_are_read_once_for_all_blocks(network, x, monkeypatch):
+    monkeypatch.setattr("howsure.tuning.BLOCK", 15)
+    words = np.array(["2", "3"] * 20)  # read again as numbers, 2 and 3 would be others
+    certainty = assess(network, pairs(x, words), class_names=("1", "2", "3"))
+    assert certainty.truth.tolist() == [1, 2] * 20
+    assert howsure.evaluate(certainty).rows == ROWS
+    calibrated = howsure.calibrate(certainty[:30].with_truth(np.array([1, 2, 0] * 10)))
+    assert calibrated.rows == 30
+    methods = {"softmax": howsure.Softmax()}
+    comparison = howsure.compare(network, pairs(x, words), methods=methods, class_names=("1", "2", "3"))
+    assert comparison.truth.tolist() == [1, 2] * 20
+
+
 def test_several_inputs_by_the_names_of_columns():
     case = arrays(two_inputs(), shapes=((4,), (2,)))
     model, (a, b) = case.make(), case.rows

@@ -363,6 +363,12 @@ PARTS: dict[str, tuple[Callable[[], Figures], Callable[[Figures], list[str]]]] =
     "cost": (look_at_cost, page_of_cost),
 }
 
+SHOWN = (
+    "43 ± 2 % '0', between networks 8 to 83 %, or '1' (42 %): coin flip. "
+    "The passes are in doubt themselves; 23 ± 2 % of the doubt is disagreement."
+)
+"""What the block above prints; the page is a test."""
+
 ABOVE = """# Between networks
 
 `python -m validation.between` writes this page.
@@ -430,7 +436,7 @@ print(np.round(100 * np.quantile(p[:, 2, certainty.label[2]], [0.05, 0.95])))
 ```
 
 ```text
-43 ± 2 % '0', between networks 8 to 83 %, or '1' (42 %): coin flip. The passes are in doubt themselves; 23 ± 2 % of the doubt is disagreement.
+{SHOWN}
 [23.6 27.5 14.8] [23.6 27.5 14.8]
 [ 8. 83.]
 ```
@@ -443,7 +449,7 @@ def main() -> None:
     for name in sys.argv[1:] or PARTS:
         figures[name] = PARTS[name][0]()
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
-        lines = [ABOVE]
+        lines = [ABOVE.replace("{SHOWN}", SHOWN)]
         for part, (_, shown) in PARTS.items():
             if part in figures:
                 lines += [*shown(figures[part]), ""]

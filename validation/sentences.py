@@ -54,12 +54,22 @@ class Known:
         x: (N, F) rows.
         p: (N, K) exact predictive means.
         expected: (N,) or (N, K) exact expected entropy, nats.
+        passes: (M, N, K) what every thinned network says.
+        weights: (M,) how probable each is.
     """
 
     model: ArrayModel
     x: NDArray[np.float32]
     p: Floats
     expected: Floats
+    passes: Floats
+    weights: Floats
+
+    def quantile(self, row: int, label: int, level: float) -> float:
+        """The exact quantile of a probability between thinned networks, in per cent."""
+        order = np.argsort(self.passes[:, row, label], kind="stable")
+        place = int(np.searchsorted(np.cumsum(self.weights[order]), level - 1e-12))
+        return 100 * float(self.passes[order[place], row, label])
 
     @property
     def disagreement(self) -> Floats:
@@ -93,7 +103,8 @@ def known(seed: int, outputs: int, *, labels: bool = False) -> Known:
         passes = np.exp(logits - logits.max(axis=-1, keepdims=True))
         passes /= passes.sum(axis=-1, keepdims=True)
         doubt = entropy_of(passes)
-    return Known(model, x, np.tensordot(weights, passes, 1), np.tensordot(weights, doubt, 1))
+    means = np.tensordot(weights, passes, 1), np.tensordot(weights, doubt, 1)
+    return Known(model, x, *means, passes, weights)
 
 
 def _no_and_yes(p: Floats) -> Floats:
@@ -132,6 +143,13 @@ def told_of_passes(tally: Tally) -> None:
                 reach = 196 * float(row.mc_error[row.runner_up]) + 0.5
                 exact = 100 * float(one.p[position, row.runner_up])
                 tally["rival"].append(abs(exact - float(rival[1])) <= reach)
+            apart = re.search(r"between networks (.+?) %", text)
+            if apart is not None:
+                first, *last = re.findall(r"[\d.]+", apart[1])
+                ends = zip((first, (last or [first])[0]), certainty.interval_error()[position], strict=True)
+                for (said, error), level in zip(ends, (0.05, 0.95), strict=True):
+                    exact = one.quantile(position, int(row.label), level)
+                    tally["between"].append(abs(exact - float(said)) <= 196 * float(error) + 0.5)
             if row.settled:
                 tally["verdict"].append(row.verdict == exact_verdict[position])
             if row.reason == WITHIN_PASSES:
@@ -295,6 +313,7 @@ FALSE = "drawn answers, claims false"
 FACTS = (
     ("top", "`51 ± 1 % '8'`", ENUMERATED, INTERVAL),
     ("rival", "`or '6' (46 %)`", ENUMERATED, "within 1.96 `mc_error`"),
+    ("between", "`between networks 40 to 62 %`", ENUMERATED, "within 1.96 `interval_error`"),
     ("verdict", "`coin flip.`, where settled", ENUMERATED, FACT),
     ("settles", "`Not settled by 400 passes: try max_passes=1500.`", "so many passes", "half or more"),
     ("within", "`The passes are in doubt themselves`", ENUMERATED, FACT),

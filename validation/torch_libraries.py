@@ -16,7 +16,7 @@ from validation.torch_zoo import CLASSES, mlp
 from validation.torch_zoo import Kind as AnyKind
 
 LIBRARIES: dict[str, AnyKind] = {}
-Kind = functools.partial(AnyKind, copies=1000, louder=1.0)
+Kind = functools.partial(AnyKind, copies=1000, louder=None)
 IMAGE = (3, 32, 32)
 
 
@@ -73,8 +73,13 @@ if _has("timm"):
         IMAGE,
     )
     LIBRARIES["timm convnext_atto"] = Kind(_timm("convnext_atto", drop_rate=0.2, drop_path_rate=0.3), IMAGE)
+    LIBRARIES["timm resnet18, drop path"] = Kind(
+        _timm("resnet18", drop_path_rate=0.2, zero_init_last=False), (3, 64, 64)
+    )
     LIBRARIES["timm resnet18, drop block"] = Kind(
-        _timm("resnet18", drop_block_rate=0.2, drop_path_rate=0.2), IMAGE
+        _timm("resnet18", drop_block_rate=0.2, zero_init_last=False),
+        (3, 64, 64),
+        refused="depends on those for others beside it",
     )
     LIBRARIES["timm mixer"] = Kind(
         _timm("mixer_s32_224", img_size=64, proj_drop_rate=0.2, drop_path_rate=0.2), (3, 64, 64)
@@ -87,7 +92,7 @@ if _has("torchvision"):
     LIBRARIES["torchvision mobilenet_v3_small"] = Kind(_torchvision("mobilenet_v3_small", dropout=0.3), IMAGE)
     LIBRARIES["torchvision efficientnet_b0"] = Kind(_torchvision("efficientnet_b0"), IMAGE)
     LIBRARIES["torchvision convnext_tiny"] = Kind(
-        _torchvision("convnext_tiny", stochastic_depth_prob=0.3), IMAGE
+        _torchvision("convnext_tiny", stochastic_depth_prob=0.3, layer_scale=1.0), IMAGE
     )
     LIBRARIES["torchvision swin_t"] = Kind(_torchvision("swin_t", dropout=0.1, attention_dropout=0.1), IMAGE)
     LIBRARIES["torchvision densenet121"] = Kind(_torchvision("densenet121", drop_rate=0.2), IMAGE)

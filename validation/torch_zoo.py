@@ -30,7 +30,8 @@ class Kind:
         oracle: Makes what is compared with, where that is another module with the same weights.
         plain: Makes what its plain prediction is that of, where something is always drawn; it may be None.
         copies: Of each row that the oracle draws.
-        louder: By what weights are multiplied, so that passes differ more than in the beginning.
+        louder: By what weights are multiplied, so that passes differ more than in the beginning; None for
+            statistics of norms and a spread of the logits as training would give them.
     """
 
     make: Callable[[], nn.Module]
@@ -42,7 +43,7 @@ class Kind:
     oracle: Callable[[nn.Module], nn.Module] | None = None
     plain: Callable[[nn.Module], nn.Module | None] | None = None
     copies: int = 6000
-    louder: float = 1.5
+    louder: float | None = 1.5
 
 
 ZOO: dict[str, Kind] = {}

@@ -24,17 +24,17 @@ from howsure.cli import tables
 from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
 from howsure.cli.compared import check_unused, compared_tables, is_table, say_comparison
 from howsure.cli.divide import check_divisor, divided
+from howsure.cli.models import Model, Weights, check_models, load_model, rows_of
 from howsure.cli.options import Quiet, consoles, say_version
 from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_folder, check_output
 from howsure.cli.stopping import Interruptions, Unbreakable, kept, open_the_closed
 from howsure.compare.run import default_methods
-from howsure.data.files import read_class_names, read_labels, read_rows
+from howsure.data.files import read_class_names, read_labels
 from howsure.data.rows import Array, Rows, counted
-from howsure.data.tables import Roles
 from howsure.errors import HowsureError, HowsureWarning, InputError
 from howsure.methods.choices import CHOICES, Choice
-from howsure.models.adapt import adapt, input_specs, load
+from howsure.models.adapt import adapt
 from howsure.models.boot import load_keras
 from howsure.outcomes import outcome_of
 from howsure.report import write_report
@@ -84,7 +84,6 @@ class Precision(StrEnum):
     float32 = "float32"
 
 
-Model = Annotated[Path, typer.Argument(help="A Keras model: .keras, or legacy .h5.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same passes.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Rows that run together.")]
 GivenOutputs = Annotated[
@@ -139,26 +138,28 @@ def audit_command(
         typer.Option(help="A plan in float32 holds on every machine; needs --data."),
     ] = None,
     divide_by: DivideBy = None,
+    weights: Weights = None,
     allow_code: AllowCode = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say what in a model is random, what stays fixed, what a pass costs, and how passes are planned."""
+    errors, console = consoles(quiet)
     with _plain_words():
         check_divisor(divide_by)
-        check_exists(model, "model")
+        inputs = check_models(model, [], weights)
         if data is not None:
             check_exists(data, "data")
         if save_plan is not None:
             if data is None:
                 raise InputError("There are no rows to plan from", expected="--data with --save-plan")
-            check_output(save_plan, ".json", [model, data])
-        errors = Console(stderr=True)
-        network = _load_model(model, allow_code, errors)
+            check_output(save_plan, ".json", [*inputs, data])
+        network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         plan, x = None, None
         if data is not None:
-            x = divided(_read_rows(data, network, skip_unreadable=False).x, divide_by, network)
+            x = divided(rows_of(data, network, skip_unreadable=False).x, divide_by, network)
             with progress(errors, "Planning", waiting="compiling, and passes over a few rows"):
                 plan = howsure.plan(network, x, precision=None if precision is None else precision.value)
-        say(Console(), str(howsure.audit(network, x, plan=plan)))
+        say(console, str(howsure.audit(network, x, plan=plan)))
         if plan is not None and save_plan is not None:
             plan.save(save_plan)
 
@@ -203,6 +204,7 @@ def assess_command(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, and say which.")
     ] = False,
+    weights: Weights = None,
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
@@ -220,10 +222,8 @@ def assess_command(
         choice = next(choice for choice in CHOICES if choice.option == method.value)
         _check_choice(choice, member or [], dropout)
         check_divisor(divide_by)
-        for path in (model, *(member or [])):
-            check_exists(path, "model")
+        inputs = [*check_models(model, member or [], weights), data]
         check_exists(data, "data")
-        inputs = [model, data, *(member or [])]
         if labels is not None:
             check_exists(labels, "file of labels")
             inputs.append(labels)
@@ -234,9 +234,12 @@ def assess_command(
         names = None if class_names is None else read_class_names(class_names)
         given_labels = None if labels is None else read_labels(labels)
 
-        network = _load_model(model, allow_code, errors)
-        others = [_load_model(path, allow_code, errors) for path in member or []]
-        rows = _read_rows(data, network, skip_unreadable, roles)
+        network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
+        others = [
+            load_model(path, None, allow_code, errors, _INTERRUPTIONS.held, like=model)
+            for path in member or []
+        ]
+        rows = rows_of(data, network, skip_unreadable, roles)
         names = rows.class_names if names is None else names
         if given_labels is not None:
             rows = replace(rows, labels=given_labels, class_names=None)
@@ -272,7 +275,7 @@ def assess_command(
             for line in rows.left_out:
                 say(loud, f"  {line}")
         if report is not None:
-            write_report(report, certainty, rows.x, audit=howsure.audit(network, rows_in))
+            write_report(report, certainty, rows.by_column, audit=howsure.audit(network, rows_in))
             say(console, f"Report:  {report}")
         if rows.left_out:
             raise typer.Exit(LEFT_OUT)
@@ -318,6 +321,7 @@ def compare_command(
     batch_size: BatchSize = 256,
     outputs: GivenOutputs = None,
     divide_by: DivideBy = None,
+    weights: Weights = None,
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
@@ -327,30 +331,31 @@ def compare_command(
     with _plain_words():
         if is_table(model):
             unused = {"--member": member, "--shifted": shifted, "--outside": outside, "--outputs": outputs}
-            check_unused(unused | {"--divide-by": divide_by, "--allow-code": allow_code})
+            check_unused(
+                unused | {"--divide-by": divide_by, "--weights": weights, "--allow-code": allow_code}
+            )
             if report is not None:
                 check_output(report, ".html", [model, data, *([labels] if labels else [])])
             compared = compared_tables(model, data, labels, label_column, id_column, drop, class_names, seed)
             say_comparison(console, compared, report)
             return
         check_divisor(divide_by)
+        models = check_models(model, members, weights)
         for path, what in [
-            (model, "model"),
             (data, "data"),
-            *((path, "model") for path in members),
             *((path, "data") for path in (*changed, *strangers)),
             *([(labels, "file of labels")] if labels is not None else []),
         ]:
             check_exists(path, what)
         if report is not None:
-            taken = [model, data, *members, *changed, *strangers, *([labels] if labels else [])]
+            taken = [*models, data, *changed, *strangers, *([labels] if labels else [])]
             check_output(report, ".html", taken)
         roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
         given_labels = None if labels is None else read_labels(labels)
 
-        network = _load_model(model, allow_code, errors)
-        rows = _read_rows(data, network, skip_unreadable=False, roles=roles)
+        network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
+        rows = rows_of(data, network, skip_unreadable=False, roles=roles)
         names = rows.class_names if names is None else names
         truth = given_labels if given_labels is not None else rows.truth(names)
         if truth is None:
@@ -360,12 +365,14 @@ def compare_command(
                 received="rows alone",
             )
         _check_truth(truth, rows, network, outputs, names)
-        others = [_load_model(path, allow_code, errors) for path in members]
+        others = [
+            load_model(path, None, allow_code, errors, _INTERRUPTIONS.held, like=model) for path in members
+        ]
         methods = default_methods(network, rows.x, others)
 
         def named(paths: Sequence[Path]) -> dict[str, Any]:
             read = {
-                path.name: _read_rows(path, network, False, replace(roles, needed=False)).x for path in paths
+                path.name: rows_of(path, network, False, replace(roles, needed=False)).x for path in paths
             }
             if len(read) < len(paths):
                 raise InputError("Two files of rows have the same name", expected="names to tell them by")
@@ -481,18 +488,3 @@ def _check_truth(
             adapted.info, None if outputs is None else outputs.value, names, howsure.Thresholds()
         )
     outcome.check_truth(truth, len(checked[0]))
-
-
-# --- models -----------------------------------------------------------------------------------
-
-
-def _load_model(path: Path, allow_code: bool, errors: Console) -> Any:
-    with progress(errors, "Loading", waiting="Keras") as shown:
-        with _INTERRUPTIONS.held():  # an import that is broken off leaves a framework that does not work
-            load_keras()
-        shown(None, path.name)
-        return load(path, allow_code=allow_code)
-
-
-def _read_rows(data: Path, network: Any, skip_unreadable: bool, roles: Roles | None = None) -> Rows:
-    return read_rows(data, input_specs(network), skip_unreadable=skip_unreadable, roles=roles)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from howsure.atomic import write_whole
 from howsure.cli.paths import check_output
 from howsure.results.columns import Result
-from howsure.results.export import write_csv, write_json_lines
+from howsure.results.export import FORMS, write_csv
 from howsure.words import printable
 
 STDOUT = Path("-")
 
-_FORMS: dict[str, Callable[[Result[Any], Any], None]] = {".csv": write_csv, ".jsonl": write_json_lines}
-ENDINGS = (".parquet", *_FORMS)
+ENDINGS = (".parquet", *FORMS)
 
 
 def check_table(path: Path, taken: Sequence[Path]) -> None:
@@ -39,16 +37,7 @@ def write_table(result: Result[Any], path: Path) -> None:
     if path == STDOUT:
         write_csv(result, _Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
         return
-    form = _FORMS.get(path.suffix.lower())
-    if form is None:
-        result.save(path)
-        return
-
-    def write(temporary: str) -> None:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            form(result, file)
-
-    write_whole(path, write)
+    result.save(path)
 
 
 class _Shown:

@@ -13,7 +13,7 @@ from howsure.compare.run import AS_THEY_ARE, CALIBRATED, GIVEN, Comparison
 from howsure.data.rows import quoted
 from howsure.errors import InputError, ModelError
 from howsure.judge.calibrate import cross_calibrated
-from howsure.judge.evaluate import evaluate
+from howsure.judge.evaluate import evaluate_numbers
 from howsure.judge.labelled import check_certainty, truth_of
 from howsure.methods.protocol import Job, Needs, Passes, Standing
 from howsure.models.protocol import Model
@@ -84,7 +84,7 @@ def compared(
         for name in fresh:
             (mended,), _ = cross_calibrated(said[name], truth, seed=seed)
             shown[CALIBRATED.format(name)] = mended
-    evaluations = {(name, AS_THEY_ARE): evaluate(each, truth, seed=seed) for name, each in shown.items()}
+    evaluations = {(name, AS_THEY_ARE): evaluate_numbers(each, truth, seed) for name, each in shown.items()}
     return Comparison(
         methods=tuple(shown),
         sets=(AS_THEY_ARE,),

@@ -25,7 +25,7 @@ from howsure.judge.evaluate import (
     OUTSIDE,
     Evaluation,
     OutsideEvaluation,
-    evaluate,
+    evaluate_numbers,
     told_apart,
     with_outside,
 )
@@ -422,7 +422,7 @@ def compare(
             said[CALIBRATED.format(name)] = dict(zip([*sets, *strangers], [*mended, *far], strict=True))
             costs[CALIBRATED.format(name)] = costs[name]
     evaluations = {
-        (name, which): evaluate(said[name][which], truth, seed=seed) for name in said for which in sets
+        (name, which): evaluate_numbers(said[name][which], truth, seed) for name in said for which in sets
     }
     against = {
         (name, which): with_outside(

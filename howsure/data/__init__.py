@@ -1,1 +1,1 @@
-"""From files and arrays to checked rows and labels."""
+"""From frames, loaders, files and arrays to checked rows, labels and ids."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from howsure.data.ids import ID, check_ids
-from howsure.data.rows import Array, InputSpec, Rows, fits
+from howsure.data.rows import Array, InputSpec, Rows, check_unmasked, fits
 from howsure.errors import InputError
 
 _LABELS = "labels"
@@ -39,10 +39,16 @@ class Batches:
         """
         x, labels, ids = self._divided(batch)
         form = dict if isinstance(x, dict) else list if isinstance(x, list) else np.ndarray
+        if form is not np.ndarray and not len(x):
+            raise InputError(
+                "A batch has no rows in it", expected=_WHICH_IS_WHICH, received=repr(batch)[:200]
+            )
         named = x if form is dict else dict(enumerate(x)) if form is list else {0: x}
-        arrays: dict[Any, Array] = {("x", name): _numpy(value) for name, value in named.items()}
+        arrays: dict[Any, Array] = {("x", name): numpy_of(value) for name, value in named.items()}
         arrays |= {
-            (what, None): _numpy(value) for what, value in ((_LABELS, labels), (ID, ids)) if value is not None
+            (what, None): numpy_of(value)
+            for what, value in ((_LABELS, labels), (ID, ids))
+            if value is not None
         }
         if self._single is None:
             self._form, self._single = form, self._is_single(arrays)
@@ -87,13 +93,15 @@ class Batches:
         if not isinstance(batch, (tuple, list)):
             return batch, None, None
         if isinstance(batch, list) and not any(map(_is_array, batch)):
-            return _numpy(batch), None, None  # rows as lists of numbers, or texts
+            return numpy_of(batch), None, None  # rows as lists of numbers, or texts
+        if not batch:
+            return [], None, None
         inputs = None if self._inputs is None else len(self._inputs)
         x, *others = batch
         several = isinstance(x, Mapping)
         if isinstance(x, (tuple, list)):
             several = any(map(_is_array, x)) or (len(x) == inputs and inputs > 1)
-        x = dict(x) if isinstance(x, Mapping) else list(x) if several else _numpy(x)
+        x = dict(x) if isinstance(x, Mapping) else list(x) if several else numpy_of(x)
         if len(batch) == inputs and not several and inputs > 1:
             return list(batch), None, None
         if inputs is not None and len(batch) == inputs + 1 > 2 and not several:
@@ -163,8 +171,9 @@ def _is_array(value: object) -> bool:
     return hasattr(value, "shape") or isinstance(value, Mapping)
 
 
-def _numpy(value: Any) -> Array:
+def numpy_of(value: Any, called: str = "What is in a batch") -> Array:
     """A tensor of whatever framework, wherever it is, as an array."""
+    check_unmasked(value, called)
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu()
         value = value.float() if str(value.dtype) == "torch.bfloat16" else value
@@ -172,8 +181,8 @@ def _numpy(value: Any) -> Array:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"A batch cannot be made an array ({error})",
-            expected="rows of one shape",
+            f"{called} cannot be made an array ({error})",
+            expected="values of one shape",
             received=type(value).__qualname__,
             mend="Pad or cut them to one shape",
         ) from error

@@ -95,14 +95,14 @@ def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
         columns = columns.alias("x").to_frame()
     try:
         arrow = columns.to_arrow()
-    except (TypeError, ValueError) as error:  # as pyarrow's errors are
+    except (TypeError, ValueError, NotImplementedError) as error:  # as pyarrow's errors are
         raise InputError(
-            f"A column of the data frame mixes kinds of values ({' '.join(map(str, error.args))})",
-            expected="values of one kind in every column",
+            f"The data frame has a column that cannot be read ({' '.join(map(str, error.args))})",
+            expected="values of one kind in every column, such as numbers",
             mend="Make numbers of them as in training, or leave the column out",
         ) from error
     table = Table(
-        "The data frame",
+        "the data frame",
         tuple(arrow.column_names),
         tuple(arrow.columns),
         arrow.num_rows,
@@ -132,6 +132,10 @@ def _native(frame: Any) -> Any:
     """A data frame or series of narwhals; what is none as it is."""
     import narwhals as nw
 
+    if hasattr(frame, "iloc") and not all(isinstance(name, str) for name in getattr(frame, "columns", ())):
+        frame = frame.set_axis(
+            [str(name) for name in frame.columns], axis=1
+        )  # as in pandas they may be numbers
     try:
         return nw.from_native(frame, pass_through=True, allow_series=True)
     except ValueError as error:  # columns of one name
@@ -157,7 +161,8 @@ def _index(index: Any) -> tuple[Array, str] | None:
         if isinstance(each, tuple):
             ids[row] = ", ".join(map(str, each))
         else:
-            ids[row] = each if isinstance(each, (str, int, np.integer)) or is_missing(each) else str(each)
+            kept = isinstance(each, (str, bytes, int, np.integer)) or is_missing(each)
+            ids[row] = each if kept else str(each)
     return ids, ", ".join(levels) or ID
 
 

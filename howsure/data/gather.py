@@ -16,9 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
-from howsure.data.batches import Batches, taken_apart
+from howsure.data.batches import Batches, numpy_of, taken_apart
 from howsure.data.files import read_rows
 from howsure.data.frames import as_array, is_frame, read_frame
 from howsure.data.ids import check_ids
@@ -65,9 +63,8 @@ def gather(
     if isinstance(x, Mapping):
         return _of_mapping(x, inputs())
     if isinstance(x, (list, tuple)):
-        return Rows(
-            [as_array(each, None) if is_frame(each) else each for each in x] if any(map(is_frame, x)) else x
-        )
+        framed = is_several(x) and any(map(is_frame, x))
+        return Rows([as_array(each, None) if is_frame(each) else each for each in x] if framed else x)
     batches = _batches(x)
     if batches is None:
         return Rows(x)
@@ -127,7 +124,7 @@ def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None) -> Row
     }
     return Rows(
         arrays,
-        None if labels is None else np.asarray(labels),
+        None if labels is None else numpy_of(labels, "The labels"),
         ids=None if ids is None else check_ids(ids, length(arrays)),
     )
 
@@ -140,7 +137,7 @@ def _batches(x: Any) -> Iterator[Any] | None:
     if hasattr(x, "__array__") or hasattr(x, "shape"):
         return None
     if is_of(x, "torch") and hasattr(x, "batch_sampler") and hasattr(x, "dataset"):
-        _warn_of_order(x)
+        _look_at_loader(x)
         return _of_any(x)
     if is_of(x, "torch") and hasattr(x, "__getitem__") and not hasattr(x, "detach"):
         raise InputError(
@@ -168,6 +165,8 @@ def _of_tensorflow(dataset: Any) -> Iterator[Any]:
     """The elements of a `tf.data.Dataset`, unless they never end."""
     if int(dataset.cardinality()) == -1:
         raise _endless("a tf.data.Dataset that repeats")
+    if _is_shuffled(dataset):
+        _warn_of_order("tf.data.Dataset")
     return _of_any(dataset.as_numpy_iterator())
 
 
@@ -187,14 +186,26 @@ def _endless(received: str) -> InputError:
     )
 
 
-def _warn_of_order(loader: Any) -> None:
+def _look_at_loader(loader: Any) -> None:
     """Say aloud where rows come in an order of the loader's own, or where some of them never come."""
     if "Random" in type(getattr(loader, "sampler", None)).__name__:
-        warn(
-            "The DataLoader draws rows at random: row numbers count them as they were drawn, and labels that "
-            "come with them stay with them. To find a row again give shuffle=False, or ids."
-        )
+        _warn_of_order("DataLoader")
     size = getattr(loader, "batch_size", None)
     left = len(loader.sampler) % size if size and hasattr(loader.sampler, "__len__") else 0
     if getattr(loader, "drop_last", False) and left:
         warn(f"The DataLoader leaves out {left} of {len(loader.sampler):,} rows, as drop_last=True says.")
+
+
+def _is_shuffled(dataset: Any) -> bool:
+    """Whether a `tf.data.Dataset`, or one that it is made from, shuffles, as far as that can be seen."""
+    made_from = getattr(dataset, "_inputs", None)
+    return "Shuffle" in type(dataset).__name__ or (
+        callable(made_from) and any(_is_shuffled(each) for each in made_from())
+    )
+
+
+def _warn_of_order(called: str) -> None:
+    warn(
+        f"The {called} shuffles: row numbers count the rows as they were drawn, and labels that come with "
+        "them stay with them. To find a row again, do not shuffle, or give ids."
+    )

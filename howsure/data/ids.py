@@ -42,7 +42,7 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
         )
     if given.dtype.kind == "i" or (given.dtype.kind == "u" and given.max(initial=0) < 2**63):
         return given.astype(np.int64)
-    listed = given.tolist()
+    listed = [each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in given.tolist()]
     missing = [row for row, each in enumerate(listed) if is_missing(each)]
     if missing:
         raise InputError(

@@ -264,7 +264,7 @@ def _numbered(
 def _nearest(word: str, names: Sequence[str]) -> str:
     """What may have been meant by a name that is none."""
     if all(name.isdecimal() for name in names):
-        return "Name the classes in the order of the model's outputs: `class_names=[…]`"
+        return "Name the classes in the order of the model's outputs: `class_names=[…]`, or `--class-names`"
     if word.strip().isdecimal():
         return "If these are class numbers, give them as numbers"
     lower = {name.lower(): name for name in names}

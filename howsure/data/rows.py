@@ -69,6 +69,7 @@ class Rows:
             relative to the folder.
         id_name: What the column of ids is called; `file` for images.
         left_out: Unreadable images that were skipped, each with the reason.
+        columns: Names of the columns that `x` was put together of, where each is one of its values.
     """
 
     x: Any
@@ -77,6 +78,12 @@ class Rows:
     ids: Array | None = None
     id_name: str = "id"
     left_out: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    @property
+    def by_column(self) -> Any:
+        """The rows with the names of their columns, where these are known, for whoever reads them."""
+        return dict(zip(self.columns, self.x.T, strict=True)) if self.columns else self.x
 
     def truth(self, names: Sequence[str] | None) -> Array | None:
         """The labels; those of class folders as names, so that they follow the class names.
@@ -102,14 +109,18 @@ class Rows:
 def row_kind(inputs: Sequence[InputSpec]) -> str:
     """What one row is called in sentences: `image` or `row`.
 
-    An image is a single input of numbers with 1, 3 or 4 channels last, or a square of at least 8 × 8.
+    An image is a single input of numbers with 1, 3 or 4 channels last, or first before sides of at least 8,
+    or a square of at least 8 × 8.
     A rank-2 row that is not square is taken for a sequence.
     """
     if len(inputs) != 1 or inputs[0].dtype == TEXT:
         return "row"
     shape = inputs[0].shape
     if len(shape) == 3:
-        return "image" if shape[-1] in _IMAGE_CHANNELS else "row"
+        first = shape[0] in _IMAGE_CHANNELS and all(
+            side is None or side >= _LEAST_SIDE_OF_IMAGE for side in shape[1:]
+        )
+        return "image" if first or shape[-1] in _IMAGE_CHANNELS else "row"
     if len(shape) == 2 and shape[0] is not None and shape[0] >= _LEAST_SIDE_OF_IMAGE:
         return "image" if shape[0] == shape[1] else "row"
     return "row"

@@ -36,6 +36,8 @@ def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles) -> Rows:
 def read_label_column(source: Path) -> Array:
     """(N,) the only column of a csv file, or its column `y`, as found; else (N, K) all columns.
 
+    A first line of text is a header, unless a single column has that text again: then it is a class.
+
     Raises:
         FileError: Damaged.
         InputError: More than one column called `y`; an empty cell.
@@ -49,7 +51,10 @@ def read_label_column(source: Path) -> Array:
         )
     if len(table.names) > 1 and LABELS not in table.names:
         return np.stack([as_found(table, number) for number in range(len(table.names))], axis=1)
-    return as_found(table, 0 if len(table.names) == 1 else table.names.index(LABELS))
+    if len(table.names) > 1:
+        return as_found(table, table.names.index(LABELS))
+    found, name = as_found(table, 0), table.names[0]
+    return np.array([name, *found.tolist()]) if found.dtype.kind == "U" and name in found else found
 
 
 def open_columns(source: Path) -> tuple[Table, bool]:

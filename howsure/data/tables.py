@@ -12,6 +12,7 @@ import numpy as np
 from howsure.data.ids import ID, check_ids
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, quoted
 from howsure.errors import InputError
+from howsure.words import upper
 
 LABELS = "y"
 TEXTS = ("text", "x")
@@ -26,7 +27,7 @@ class Table:
     """Columns of a file or of a data frame, and how a reader finds a row of them again.
 
     Attributes:
-        called: What it is called in messages: `'rows.csv'`, `The data frame`.
+        called: What it is called in messages: `'rows.csv'`, `the data frame`.
         names: Of its columns.
         columns: Each a chunked array of pyarrow.
         rows: How many.
@@ -50,7 +51,7 @@ class Table:
         if self.names.count(name) != 1:
             times = self.names.count(name)
             raise InputError(
-                f"{self.called} has {f'{times} columns' if times else 'no column'} '{name}' {what}",
+                f"{upper(self.called)} has {f'{times} columns' if times else 'no column'} '{name}' {what}",
                 expected="the name of one column",
                 received=f"columns {quoted(self.names)}",
             )
@@ -130,16 +131,18 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
         missing = [name for name in names if table.names.count(name) != 1]
         if missing:
             raise InputError(
-                f"{table.called} does not have one column each for {quoted(missing)}",
+                f"{upper(table.called)} does not have one column each for {quoted(missing)}",
                 expected=f"columns named like the model's inputs, {quoted(names)}",
                 received=f"columns {quoted(table.names)}",
             )
         x = {spec.name: formed(table, [table.names.index(spec.name)], spec) for spec in inputs}
+    columns = tuple(table.names[i] for i in features)
     return Rows(
         x,
         None if label is None else as_found(table, label),
         ids=None if identity is None else ids_of(table, identity),
         id_name=ID if identity is None else table.names[identity],
+        columns=columns if isinstance(x, np.ndarray) and x.shape[1:] == (len(columns),) else (),
     )
 
 
@@ -152,7 +155,8 @@ def ids_of(table: Table, index: int) -> Array:
         empty = [row for row, cell in enumerate(cells) if not cell.strip()]
         if empty:
             raise InputError(
-                f"{table.called} has empty cells in column '{table.names[index]}', {table.place(empty)}",
+                f"{upper(table.called)} has empty cells in column '{table.names[index]}', "
+                f"{table.place(empty)}",
                 expected="an id in every row",
             )
         if all(cell.lstrip("-").isdecimal() and str(int(cell)) == cell for cell in cells):
@@ -187,7 +191,7 @@ def formed(table: Table, features: Sequence[int], spec: InputSpec) -> Array:
     known = prod(size for size in spec.shape if size is not None)
     if sum(free) > 1:
         raise InputError(
-            f"{table.called} cannot say how its columns form a row of shape {spec.shape}",
+            f"{upper(table.called)} cannot say how its columns form a row of shape {spec.shape}",
             expected="rows with at most one size that is free",
             mend="Give the rows as a .npz or .npy file",
         )
@@ -210,7 +214,7 @@ def _column_of_text(table: Table, spec: InputSpec) -> int:
     found = [name for name in dict.fromkeys((spec.name, *TEXTS)) if name in table.names]
     if not found or table.names.count(found[0]) > 1:
         raise InputError(
-            f"{table.called} does not say which column holds the text",
+            f"{upper(table.called)} does not say which column holds the text",
             expected=f"names of columns in the first line, one of them '{TEXTS[0]}' or '{spec.name}'",
             received=f"columns {quoted(table.names)}",
         )
@@ -223,7 +227,7 @@ def _text(table: Table, index: int, spec: InputSpec) -> Array:
 
     if spec.shape not in ((), (1,), (None,)):
         raise InputError(
-            f"{table.called} cannot hold rows of several texts for input '{spec.name}'",
+            f"{upper(table.called)} cannot hold rows of several texts for input '{spec.name}'",
             expected="a .npz or .npy file with an array of strings",
             received=f"rows of shape {spec.shape}",
         )
@@ -251,7 +255,7 @@ def _wrong_width(
         if taken and width < known:
             mend = f"{quoted(taken)} is not counted: it holds labels or ids, so rename it if it is a feature"
     return InputError(
-        f"{table.called} has {counted(width, 'number')} per row",
+        f"{upper(table.called)} has {counted(width, 'number')} per row",
         expected=f"{multiple}{known}, for rows of shape {spec.shape}",
         received=f"columns {quoted(names)}" if names else "no columns",
         mend=mend,
@@ -270,7 +274,7 @@ def _check_no_text(table: Table, features: Sequence[int]) -> None:
                 text.append(index)
     if text:
         raise InputError(
-            f"{table.called} has {counted(len(text), 'column')} without numbers: "
+            f"{upper(table.called)} has {counted(len(text), 'column')} without numbers: "
             f"{quoted([table.names[index] for index in text])}",
             expected="numbers in every column",
             received=", ".join(sorted({str(table.columns[index].type) for index in text})),
@@ -280,7 +284,7 @@ def _check_no_text(table: Table, features: Sequence[int]) -> None:
     if mixed:
         index, wrong, cell = mixed[0]
         raise InputError(
-            f"{table.called} has cells that are not numbers in column '{table.names[index]}', "
+            f"{upper(table.called)} has cells that are not numbers in column '{table.names[index]}', "
             f"{table.place(wrong)}",
             expected="a number in every cell",
             received=repr(cell),
@@ -345,7 +349,7 @@ def _check_no_nulls(
         )
         rows = np.unique(np.flatnonzero(is_null) // per_row).tolist()
         raise InputError(
-            f"{table.called} has empty cells in column '{table.names[index]}', {table.place(rows)}",
+            f"{upper(table.called)} has empty cells in column '{table.names[index]}', {table.place(rows)}",
             expected=expected,
             mend="Fill them in as in training, or leave those rows out",
         )

@@ -27,7 +27,7 @@ from howsure.judge.calibration_words import (
     warnings_of,
 )
 from howsure.judge.calibrator_files import Kept
-from howsure.judge.evaluate import Evaluation, evaluate
+from howsure.judge.evaluate import Evaluation, evaluate_numbers
 from howsure.judge.labelled import check_certainty, truth_of, truth_of_labels
 from howsure.judge.maps import Parameters
 from howsure.judge.scores import LEAST_MISTAKES, Score
@@ -332,10 +332,10 @@ def calibrate(
     weights = (random.exponential(size=len(p)) for _ in range(REPLICAS))
     replicas = tuple(maps.fitted(method, strength, p, truth, each / each.mean()) for each in weights)
     held_out = maps.out_of_fold(method, seed, p, truth, partial(maps.chosen, method, seed))
-    before = evaluate(certainty, truth, seed=seed)
+    before = evaluate_numbers(certainty, truth, seed)
     if np.array_equal(certainty.label, truth):
         warn(too_few_mistakes(0, len(p)))
-    after = evaluate(replace(certainty, probabilities=held_out), truth, seed=seed)
+    after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed)
     return Calibrator(
         method=method,
         parameters=_read_only(parameters),

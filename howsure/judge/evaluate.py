@@ -289,9 +289,15 @@ def evaluate(
         check_certainty(outside, certainty.class_names)
         if not len(outside):
             raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
-    found = _found_alone(certainty, truth, seed)
-    alone = Evaluation(rows=len(truth), **found.scores(), _found=found)
+    alone = evaluate_numbers(certainty, truth, seed)
     return alone if outside is None else with_outside(alone, certainty, outside)
+
+
+def evaluate_numbers(certainty: Certainty, truth: Integers, seed: int) -> Evaluation:
+    """What `evaluate` gives where labels were read already: (N,) class numbers, which are no names again."""
+    _check_enough(truth)
+    found = _found_alone(certainty, truth, seed)
+    return Evaluation(rows=len(truth), **found.scores(), _found=found)
 
 
 def _check_enough(truth: NDArray[np.generic]) -> None:

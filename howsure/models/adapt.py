@@ -30,7 +30,7 @@ ADAPTERS = {
 """By the package in which a model's class, or one it is made from, is defined: the adapter's module. Keras on
 PyTorch is made from both, and comes first."""
 
-FILES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras"}
+FILES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".pt2": "torch"}
 """By the ending of a model file: the framework."""
 
 _KEEP_IT = "Give the Keras model that it was made from, kept with model.save('model.keras')"
@@ -41,7 +41,8 @@ OTHER_FILES = {
     ".pb": ("a graph of TensorFlow, whose layers cannot be switched", _KEEP_IT),
     ".ckpt": (
         "a checkpoint of weights, without a model",
-        "Build the network in Python, restore the weights, and pass it to howsure.assess",
+        "Build the network in Python, restore the weights, and pass it to howsure.assess; of PyTorch: "
+        "howsure assess package.module:function ROWS --weights FILE",
     ),
     ".json": (
         "the plan of a network, without weights",
@@ -49,16 +50,12 @@ OTHER_FILES = {
         "howsure.assess",
     ),
     **dict.fromkeys(
-        (".pt", ".pth"),
+        (".pt", ".pth", ".safetensors"),
         (
-            "a file of PyTorch, whose modules howsure does not run",
-            "Build the network with Keras on the torch backend, copy its weights, and keep it with "
-            "model.save('model.keras')",
+            "a file of weights, or of a pickled module, which runs code when it is opened",
+            "Name a function that makes the module: howsure assess package.module:function ROWS --weights "
+            "FILE, or in Python pass the module to howsure.assess",
         ),
-    ),
-    ".safetensors": (
-        "weights, without a model",
-        "Build the network with Keras, copy its weights, and keep it with model.save('model.keras')",
     ),
     **dict.fromkeys(
         (".pkl", ".pickle", ".joblib"),
@@ -138,6 +135,25 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
     return specs
 
 
+def declared_specs(model: Any) -> Sequence[InputSpec] | None:
+    """What a model takes, in order, where it says so itself; None where only rows tell.
+
+    Raises:
+        ModelError: Not a model.
+    """
+    if isinstance(model, Model):
+        return model.info.inputs
+    adapter = _adapter_of(model)
+    specs: Sequence[InputSpec] | None = getattr(adapter, "declared_specs", adapter.input_specs)(model)
+    return specs
+
+
+def channels_of(model: Any) -> int | None:
+    """How many channels the images have that a model without declared inputs takes, or None."""
+    adapter = _adapter_of(model)
+    return adapter.channels_of(model) if hasattr(adapter, "channels_of") else None
+
+
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     """The model in a file, as its framework opens it.
 
@@ -160,7 +176,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
 def _not_a_model(file: Path) -> FileError:
     """The error for what no adapter opens."""
-    expected = "a .keras file, or a legacy .h5 file"
+    expected = "a .keras file, a legacy .h5 file, or a .pt2 file of torch.export"
     if file.is_dir() and (file / "saved_model.pb").exists():
         return FileError(
             f"'{file}' is a SavedModel, a closed graph of TensorFlow in which nothing can be switched",

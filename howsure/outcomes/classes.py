@@ -108,9 +108,9 @@ class Classes(Distributions):
         _, settled = judge(p, mc_error, self.thresholds)
         return np.asarray(np.all(mc_error <= target_error, axis=-1) & settled)
 
-    def check_truth(self, labels: Any, rows: int) -> None:
-        """Raise an `InputError` unless these say one class for each row."""
-        check_labels(labels, rows, self.width, self.class_names)
+    def check_truth(self, labels: Any, rows: int) -> Integers:
+        """(N,) class numbers, or an `InputError` unless these say one class for each row."""
+        return check_labels(labels, rows, self.width, self.class_names)
 
     def result(self, estimates: Estimates, told: Told) -> Certainty:
         """A `Certainty` of N rows."""

@@ -144,9 +144,9 @@ class Labels(Distributions):
         _, settled = judge(_both(p), np.stack([mc_error, mc_error], axis=-1), self.thresholds)
         return np.asarray(np.all((mc_error <= target_error) & settled, axis=-1))
 
-    def check_truth(self, labels: Any, rows: int) -> None:
-        """Raise an `InputError` unless these say of each row which labels hold."""
-        check_yes_or_no(labels, rows, self.width, self.label_names)
+    def check_truth(self, labels: Any, rows: int) -> Booleans:
+        """(N, K) yes or no, or an `InputError` unless these say of each row which labels hold."""
+        return check_yes_or_no(labels, rows, self.width, self.label_names)
 
     def result(self, estimates: Estimates, told: Told) -> MultilabelCertainty:
         """A `MultilabelCertainty` of N rows."""

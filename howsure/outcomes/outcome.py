@@ -156,14 +156,15 @@ class Outcome(ABC):
     def result(self, estimates: Estimates, told: Told) -> Any:
         """What `howsure.assess` returns for these rows."""
 
-    def check_truth(self, labels: Any, rows: int) -> None:
-        """Raise an `InputError` unless these are true answers of so many rows."""
+    def check_truth(self, labels: Any, rows: int) -> Any:
+        """True answers as the result keeps them, or an `InputError` unless they are of so many rows."""
         if np.shape(labels)[:1] != (rows,):
             raise InputError(
                 "The true answers do not fit the rows",
                 expected=f"{rows} of them",
                 received=f"an array of shape {np.shape(labels)}",
             )
+        return labels
 
     def derived(self, values: Floats, reference: Floats) -> Floats:
         """(W, n, C − K) more numbers of each pass whose plain means are estimates.

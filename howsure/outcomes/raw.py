@@ -37,14 +37,15 @@ class Raw(Outcome):
         """(n,) whether all errors are small enough."""
         return np.asarray(np.all(error <= target_error, axis=-1))
 
-    def check_truth(self, labels: Any, rows: int) -> None:
-        """Raise an `InputError` unless these have the shape of the outputs."""
+    def check_truth(self, labels: Any, rows: int) -> Any:
+        """The same, or an `InputError` unless these have the shape of the outputs."""
         if np.shape(labels) != (rows, *self.shape):
             raise InputError(
                 "The true outputs do not fit the rows",
                 expected=f"an array of shape {(rows, *self.shape)}",
                 received=f"an array of shape {np.shape(labels)}",
             )
+        return labels
 
     def result(self, estimates: Estimates, told: Told) -> tuple[Floats, Floats]:
         """Mean and variance over the passes, each (N, *shape)."""

@@ -90,7 +90,7 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
         source = certainty.method.get("source")
         said = f"{upper(name)}{f', from {source}' if source else ''}: what something else computed."
     elif most == 1:
-        said = f"{upper(name)}: {words['pass']}, in one pass."
+        said = f"{upper(name)}: {words['pass']}."
     else:
         number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
         said = f"{upper(name)}: the mean over {number} passes, each {words['pass']}."
@@ -117,6 +117,8 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
 def _margin(certainty: Certainty) -> Point:
     if are_alone(certainty.method):
         said = "These percentages came without an error, so they have no ±. That does not make them true."
+    elif not np.isfinite(certainty.mc_error).any():
+        said = "There is none here: how far these percentages would move with other passes is not known."
     elif np.all(certainty.passes == 1):
         said = "One pass has no ±: the percentages are the same every time, which does not make them true."
     else:

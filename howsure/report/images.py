@@ -48,7 +48,8 @@ def are_images(rows: Pixels, kind: str) -> bool:
     """Whether rows can be shown as images.
 
     Args:
-        rows: (N, H, W, C) with C of 1, 3 or 4 are images. (N, H, W) are where `kind` says so or H
+        rows: (N, H, W, C) with C of 1, 3 or 4 are images, and so are (N, C, H, W) where `kind` says so, as
+            PyTorch has them. (N, H, W) are where `kind` says so or H
             equals W; else they may as well be sequences.
         kind: What one row is, as `Certainty.kind` has it.
     """
@@ -56,7 +57,14 @@ def are_images(rows: Pixels, kind: str) -> bool:
         return False
     if rows.ndim == 3:
         return kind == "image" or rows.shape[1] == rows.shape[2]
-    return rows.ndim == 4 and rows.shape[-1] in _CHANNELS
+    last = rows.ndim == 4 and rows.shape[-1] in _CHANNELS
+    return last or (rows.ndim == 4 and kind == "image" and rows.shape[1] in _CHANNELS)
+
+
+def channels_last(images: Pixels) -> Pixels:
+    """Images (N, C, H, W) as (N, H, W, C), a view; others as they are."""
+    first = images.ndim == 4 and images.shape[-1] not in _CHANNELS
+    return np.moveaxis(images, 1, -1) if first else images
 
 
 def black_and_white(rows: Pixels) -> tuple[Floats, Floats]:

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from howsure.arguments import as_array
+from howsure.data.frames import is_frame, labelled_frame
+from howsure.data.gather import gather, is_several
 from howsure.errors import InputError
-from howsure.report.images import LARGEST, Picture, Pixels, are_images, pictures
+from howsure.report.images import LARGEST, Picture, Pixels, are_images, channels_last, pictures
 from howsure.words import counted
 
 _MOST_VALUES = 6
@@ -53,15 +56,15 @@ def looks_of(rows: Any, count: int, kind: str) -> Looks:
     """What can be shown of rows.
 
     Args:
-        rows: An array (N, …), a data frame, a dict of arrays by name, a list of arrays of several inputs, or
-            None.
+        rows: Whatever `assess` takes but a file: an array (N, …), a data frame, a dict of arrays by name, a
+            list of arrays of several inputs, batches; or None.
         count: N.
         kind: What one row is, as `Certainty.kind` has it.
 
     Raises:
         InputError: There are not N rows.
     """
-    columns = _columns(rows, count)
+    columns = _columns(rows)
     for _, array in columns:
         if array.ndim == 0 or len(array) != count:
             raise InputError(
@@ -70,25 +73,27 @@ def looks_of(rows: Any, count: int, kind: str) -> Looks:
                 received=f"an array of shape {array.shape}",
             )
     images = next((array for _, array in columns if are_images(array, kind)), None)
-    return Looks(images, tuple(each for each in columns if each[1] is not images))
+    others = tuple(each for each in columns if each[1] is not images)
+    return Looks(None if images is None else channels_last(images), others)
 
 
-def _columns(rows: Any, count: int) -> list[tuple[str, Pixels]]:
-    """Arrays by name; without one where there is but one."""
+def _columns(rows: Any) -> list[tuple[str, Pixels]]:
+    """Arrays by name; without one where there is but one. Labels and ids that came along are left out."""
     if rows is None:
         return []
-    if isinstance(rows, Mapping):
-        return [(str(name), np.asarray(array)) for name, array in rows.items()]
-    names = getattr(rows, "column_names", getattr(rows, "columns", None))
-    if names is not None and not callable(names):  # of pyarrow; of pandas and polars
-        return [(str(name), np.asarray(rows[name])) for name in names]
-    if (
-        isinstance(rows, (list, tuple))
-        and len(rows) != count
-        and all(hasattr(each, "shape") for each in rows)
-    ):
-        return [(f"input {number}", np.asarray(each)) for number, each in enumerate(rows)]
-    return [("", np.asarray(rows))]
+    if is_frame(rows):
+        import narwhals as nw
+
+        opened = nw.from_native(labelled_frame(rows, ()).x, allow_series=True)
+        if isinstance(opened, nw.Series):
+            return [(str(opened.name or ""), opened.to_numpy())]
+        return [(name, opened[name].to_numpy()) for name in opened.columns]
+    x = gather(rows, lambda: None).x
+    if isinstance(x, Mapping):
+        return [(str(name), as_array(array, "The rows")) for name, array in x.items()]
+    if is_several(x):
+        return [(f"input {number}", as_array(each, "The rows")) for number, each in enumerate(x)]
+    return [("", as_array(x, "The rows"))]
 
 
 def values_in_words(columns: Sequence[tuple[str, Pixels]], position: int) -> str:

@@ -133,7 +133,8 @@ def render(
             "passes": _passes(shown),
             "overall": None,
         }
-        sections["coin-flips"] = "Check these first"
+        all_sure = bool(np.all(shown.verdict == SURE))
+        sections["coin-flips"] = "The least certain" if all_sure else "Check these first"
         seen = set(positions.tolist())
         if shown.truth is not None:
             positions, mistakes = mistake_positions(shown)

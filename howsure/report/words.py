@@ -105,7 +105,7 @@ def doubt_in_words(certainty: Certainty) -> str:
     if len(shares) == 1:
         return (
             f"In the one {kind} it is not sure of, disagreement between the {passes} is "
-            f"{percent(float(shares[0]), float(certainty.disagreement_error[unsure][0]))} of the doubt."
+            f"{_on_one_line(float(shares[0]), float(certainty.disagreement_error[unsure][0]))} of the doubt."
         )
     # The rows share their passes, so their errors go together and do not average out.
     median = float(np.median(shares)), float(np.median(certainty.disagreement_error[unsure]))
@@ -113,8 +113,13 @@ def doubt_in_words(certainty: Certainty) -> str:
     half = f"in {larger:,} of them it is" if larger else "in none of them is it"
     return (
         f"In half of the {counted(len(shares), kind)} it is not sure of, disagreement between the {passes} "
-        f"is at most {percent(*median)} of the doubt; {half} more than half of it."
+        f"is at most {_on_one_line(*median)} of the doubt; {half} more than half of it."
     )
+
+
+def _on_one_line(share: float, error: float) -> str:
+    """A share with its error, of which no part goes to the next line."""
+    return percent(share, error).replace(" ", "\u00a0")
 
 
 def claim_in_words(claim: float, right: Proportion) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from howsure.arguments import check_type
+from howsure.data.rows import in_rows
 from howsure.errors import InputError
 from howsure.statistics import ERROR_FLOOR, widening
 
@@ -35,6 +36,9 @@ MOST = LEVELS[-1] - LEVELS[0]
 
 LEAST_PASSES = 10
 """Fewer passes do not tell how well they tell a spread: of five, ± 1.96 errors cover it in 87 %."""
+
+ROUNDING = float(np.finfo(np.float32).eps)
+"""How far a quantile may fall that was rounded to single precision."""
 
 SMALLEST = float(np.finfo(np.float64).tiny)
 
@@ -68,6 +72,18 @@ def interval_of(quantiles: Floats, level: float) -> Floats:
 def interval_error_of(quantiles_error: Floats, level: float) -> Floats:
     """(N, 2) standard errors of the ends that `interval_of` gives; the arguments are alike."""
     return np.stack([_between(quantiles_error, tail) for tail in _tails(level)], axis=-1)
+
+
+def check_quantiles(quantiles: Floats) -> None:
+    """Raise an `InputError` where quantiles (N, 11) fall from one level to a higher one, but for rounding."""
+    falls = quantiles[:, 1:] < np.fmax.accumulate(quantiles, axis=1)[:, :-1] - ROUNDING
+    rows = np.flatnonzero(falls.any(axis=1))
+    if len(rows):
+        raise InputError(
+            f"`quantiles` cannot be of a result {in_rows(len(rows), rows[:5].tolist())}",
+            expected="probabilities that do not fall from one level to the next",
+            received=np.array2string(quantiles[rows[0]], precision=4),
+        )
 
 
 def _tails(level: float) -> tuple[float, float]:

@@ -26,7 +26,7 @@ from howsure.data.labels import check_labels
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.results import verdict as verdicts
-from howsure.results.between import BetweenNetworks
+from howsure.results.between import BetweenNetworks, check_quantiles
 from howsure.results.columns import (
     AT_LEVELS,
     BOOLEAN,
@@ -301,6 +301,8 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
             )
         if self.truth is not None:
             check_labels(self.truth, len(self), classes)
+        if self.quantiles is not None:
+            check_quantiles(self.quantiles)
         check_share(self.unfamiliar_share, "unfamiliar_share")
 
     @cached_property

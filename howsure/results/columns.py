@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
@@ -400,13 +401,20 @@ class Result(Generic[OneRow]):
         return self.to_arrow().to_pandas()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a Parquet file; an earlier file stays until the new one is complete.
+        """Write a table; an earlier file stays until the new one is complete.
 
-        It is sealed: `load` notices the change of a single bit.
+        It is a Parquet file, and sealed: `load` notices the change of a single bit. With the ending `.csv` or
+        `.jsonl` it is for other programs, and `load` does not read it; see `howsure.results.export`.
 
         Raises:
             FileError: The file cannot be written, for example because the disk is full.
         """
+        from howsure.results.export import FORMS  # which is made of results
+
+        form = FORMS.get(check_path(path).suffix.lower())
+        if form is not None:
+            write_whole(path, partial(form, self))
+            return
         import pyarrow.parquet as pq
 
         table = self.to_arrow()

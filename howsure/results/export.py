@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from howsure.results.between import LEVELS
@@ -80,3 +81,15 @@ def _rows(result: Result[Any]) -> Iterator[tuple[Any, ...]]:
 
 def _known(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _to_file(write: Callable[[Result[Any], Any], None], result: Result[Any], path: str) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        write(result, file)
+
+
+FORMS: dict[str, Callable[[Result[Any], str], None]] = {
+    ".csv": partial(_to_file, write_csv),
+    ".jsonl": partial(_to_file, write_json_lines),
+}
+"""By ending, what writes a result to a file."""

@@ -70,14 +70,13 @@ def measure_design_effects(
     """
     if not outcome.are_probabilities:
         return INDEPENDENT, INDEPENDENT
-    values = np.asarray(replicates)
-    cells, passes = values.shape[1:3]
-    mean, overall = values.mean(axis=(0, 1, 2)), values.var(axis=(0, 1, 2))
-    kurtosis = ((values - mean) ** 4).mean(axis=(0, 1, 2)) / np.maximum(overall**2, SMALLEST)
-    label = mean.argmax(axis=-1)
-    of_cells, of_group = values.var(axis=2), values.reshape(len(values), -1, *mean.shape).var(axis=1)
-    of_spread = (_variance_of_one(of_cells), of_group.var(axis=0, ddof=1))
-    top = np.take_along_axis(values, label[None, None, None, :, None], axis=-1)[..., 0]
+    label = np.mean(replicates, axis=(0, 1, 2)).argmax(axis=-1)
+    top = np.array([[_of(cell, label) for cell in group] for group in replicates])
+    cells, passes = top.shape[1:3]
+    mean, overall = top.mean(axis=(0, 1, 2)), top.var(axis=(0, 1, 2))
+    kurtosis = ((top - mean) ** 4).mean(axis=(0, 1, 2)) / np.maximum(overall**2, SMALLEST)
+    of_group = top.reshape(len(top), -1, len(mean)).var(axis=1)
+    of_spread = (_variance_of_one(top.var(axis=2)), of_group.var(axis=0, ddof=1))
     quantiles = np.quantile(top, np.clip(LEVELS, 0.05, 0.95), axis=(0, 1, 2))
     below = np.stack([(top <= each).mean(axis=2) for each in quantiles], axis=-1)
     of_shares = (_variance_of_one(below), below.mean(axis=1).var(axis=0, ddof=1))
@@ -85,17 +84,21 @@ def measure_design_effects(
     binomial = np.maximum((share * (1 - share)).mean(axis=0), SMALLEST)
     effects = []
     for count, spread, shares in zip((passes, passes * cells), of_spread, of_shares, strict=True):
-        alone = (
-            4 * overall * spread_variance(mean, np.sqrt(overall), np.full(len(mean), float(count)), kurtosis)
-        )
-        used = np.arange(mean.shape[-1]) == label[:, None]
+        known = mean[:, None], np.sqrt(overall)[:, None], np.full(len(mean), float(count))
+        of_one = spread_variance(*known, kurtosis[:, None])
+        alone = np.maximum(4 * overall * of_one[:, 0], SMALLEST)
         effects.append(
             DesignEffect(
                 tuple(np.maximum(widened() * shares.mean(axis=0) * count / binomial, 1).tolist()),
-                max(1.0, float(widened() * np.mean(spread[used] / alone[used]))),
+                max(1.0, float(widened() * np.mean(spread / alone))),
             )
         )
     return effects[0], effects[1]
+
+
+def _of(values: Floats, label: NDArray[np.int64]) -> Floats:
+    """(W, n) of one class for each row."""
+    return values[:, np.arange(len(label)), label]
 
 
 def measure_shares(passes: Sequence[Floats], ratios: Sequence[int]) -> tuple[float, ...]:

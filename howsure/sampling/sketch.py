@@ -10,7 +10,6 @@ least of them, and is counted from then on.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,6 @@ passes are taken to lie evenly."""
 _STEPS = 1 << 16
 _EDGES = np.rint(_STEPS * from_angles(np.arange(BINS + 1) / BINS)).astype(np.int64)
 _BIN_OF = np.append(np.repeat(np.arange(BINS), np.diff(_EDGES)), BINS - 1)
-_ANGLES = np.arange(BINS + 1) / BINS
 """Bins begin at whole `_STEPS`, so that a table finds the bin of a probability."""
 
 
@@ -57,9 +55,10 @@ class Sketch:
             rows: (n,) each at most once.
         """
         classes, tracked = self._track(mean, rows), self._counts.shape[1]
-        steps = (_STEPS * np.take_along_axis(values, classes[None], axis=-1)).astype(np.int64)
-        first = (rows[:, None] * tracked + np.arange(tracked)) * BINS
-        np.add.at(self._counts.reshape(-1), (_BIN_OF[steps] + first).reshape(-1), 1)
+        wanted = (np.arange(len(rows))[:, None] * values.shape[-1] + classes).reshape(-1)
+        steps = (_STEPS * values.reshape(len(values), -1)[:, wanted]).astype(np.intp)
+        first = (rows[:, None] * tracked + np.arange(tracked)).reshape(-1) * BINS
+        np.add.at(self._counts.reshape(-1), (np.take(_BIN_OF, steps) + first).reshape(-1), np.uint32(1))
 
     def quantiles(self, label: Integers, spread: Floats, effect: Floats) -> tuple[Floats, Floats]:
         """(N, L) quantiles of the probability of a class at `LEVELS`, and their errors; NaN where unknown.
@@ -72,26 +71,29 @@ class Sketch:
         tracked = self._classes == label[:, None]
         counts = self._counts[np.arange(len(label)), tracked.argmax(axis=-1)]
         counts *= tracked.any(axis=-1)[:, None]
-        below, levels = np.cumsum(counts, axis=-1, dtype=np.float64), np.array(LEVELS)
-        passes = np.maximum(below[:, -1:], 1) / effect
-        found = _quantiles(below, counts, np.broadcast_to(levels, passes.shape))
-        found[np.minimum(levels, 1 - levels) * passes < 0.5 - 1e-9] = np.nan
-        lower, upper = (_quantiles(below, counts, each) for each in one_error_away(passes))
+        passes, levels = counts.sum(axis=-1, dtype=np.float64)[:, None], np.array(LEVELS)
+        effective = np.maximum(passes, 1) / effect
+        lower, upper = one_error_away(effective)
+        wanted = np.concatenate([np.broadcast_to(levels, lower.shape), lower, upper], axis=-1)
+        found, below, above = np.split(_quantiles(counts, passes, wanted), 3, axis=-1)
+        found = np.where(np.minimum(levels, 1 - levels) * effective < 0.5 - 1e-9, np.nan, found)
         width = np.pi / BINS * np.sqrt(found * (1 - found))
-        return found, quantiles_error(found, lower, upper, spread, passes, width)
+        return found, quantiles_error(found, below, above, spread, effective, width)
 
     def kurtosis(self, width: int) -> Floats:
         """(N, K) of the passes of tracked classes, up to the width of a bin; 0 for others."""
-        middles = from_angles((np.arange(BINS) + 0.5) / BINS)
-        moments = self._counts @ np.stack([middles**power for power in range(5)], axis=-1)
-        count = np.maximum(moments[..., :1], 1)
-        one, two, three, four = np.moveaxis(moments[..., 1:] / count, -1, 0)
-        variance = two - one**2
-        fourth = four - 4 * one * three + 6 * one**2 * two - 3 * one**4
-        narrow = variance <= (np.pi / BINS) ** 2 * one * (1 - one)
+        filled, weights = _filled(self._counts)
+        places, size = filled // BINS, self._classes.size
+        middles = from_angles((np.arange(BINS) + 0.5) / BINS)[filled % BINS]
+        count = np.maximum(np.bincount(places, weights, size), 1)
+        mean = np.bincount(places, weights * middles, size) / count
+        squares = (middles - mean[places]) ** 2
+        variance = np.bincount(places, weights * squares, size) / count
+        fourth = np.bincount(places, weights * squares**2, size) / count
+        narrow = variance <= (np.pi / BINS) ** 2 * mean * (1 - mean)
         found = np.where(narrow, 0.0, fourth / np.where(narrow, 1.0, variance) ** 2)
-        of_all = np.zeros((len(found), width))
-        np.put_along_axis(of_all, np.maximum(self._classes, 0), found, axis=-1)
+        of_all = np.zeros((len(self._classes), width))
+        np.put_along_axis(of_all, np.maximum(self._classes, 0), found.reshape(self._classes.shape), axis=-1)
         return of_all
 
     def _track(self, mean: Floats, rows: Integers) -> Integers:
@@ -109,23 +111,28 @@ class Sketch:
         return classes
 
 
-def _quantiles(below: Floats, counts: NDArray[Any], levels: Floats) -> Floats:
-    """(n, L) quantiles from counts (n, BINS) and their running sums; NaN beyond the extreme passes.
+def _filled(counts: NDArray[np.uint32]) -> tuple[Integers, Floats]:
+    """Places of the bins that hold passes, and how many these are."""
+    every = counts.reshape(-1)
+    filled = np.flatnonzero(every != 0)
+    return filled, every[filled].astype(np.float64)
+
+
+def _quantiles(counts: NDArray[np.uint32], passes: Floats, levels: Floats) -> Floats:
+    """(n, L) quantiles from counts (n, BINS) of passes (n, 1); NaN beyond the smallest and the largest pass.
 
     The k-th smallest of T passes is at the level (k − ½)/T (Hazen 1914).
     """
-    total = below[:, -1:]
-    wanted = levels * total
-    known = (wanted >= 0.5 - 1e-9) & (wanted <= total - 0.5 + 1e-9)
-    wanted = np.where(known, wanted, total / 2)
-    # One search for all rows: each in a range of numbers of its own.
-    start = (np.arange(len(below)) * (2.0 + total.max(initial=0)))[:, None]
-    at = np.searchsorted((below + start).reshape(-1), (wanted + start).reshape(-1))
-    bins = np.minimum(at.reshape(wanted.shape) - np.arange(len(below))[:, None] * BINS, BINS - 1)
-    here, sums = (np.take_along_axis(each, bins, axis=-1) for each in (counts, below))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = 1 - (sums - wanted) / here
-    return np.where(known, from_angles(_ANGLES[bins] + np.nan_to_num(share) / BINS), np.nan)
+    wanted = levels * passes
+    known = (wanted >= 0.5 - 1e-9) & (wanted <= passes - 0.5 + 1e-9)
+    filled, here = _filled(counts)
+    if not len(filled):
+        return np.full(levels.shape, np.nan)
+    # The bins of all rows one after the other: a row's passes begin where those before it end.
+    sums, before = np.cumsum(here), np.cumsum(passes, axis=0) - passes
+    at = np.minimum(np.searchsorted(sums, before + np.where(known, wanted, 0.5)), len(filled) - 1)
+    share = 1 - (sums[at] - before - wanted) / here[at]
+    return np.where(known, from_angles((filled[at] % BINS + share) / BINS), np.nan)
 
 
 def with_networks(

@@ -150,6 +150,15 @@ def test_labels_that_are_no_names_are_answered_with_the_nearest(model_file, flow
     assert "nearest is 'daisy'" in done.stderr
 
 
+def test_a_file_of_words_without_a_header(model_file, flowers, tmp_path):
+    species = [FLOWERS[row % 3] for row in range(ROWS)]
+    (tmp_path / "labels.csv").write_text("\n".join(species), encoding="utf-8")
+    arguments = ("--labels", tmp_path / "labels.csv", "--drop", "note,nothing,species,plant")
+    done = assess(model_file, flowers, tmp_path / "o.parquet", *arguments)
+    assert done.exit_code == 0, done.stderr
+    assert howsure.load(tmp_path / "o.parquet").truth_name.tolist() == species
+
+
 def test_what_is_done_is_kept_whatever_the_form(model_file, flowers, tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "write_table", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     done = assess(model_file, flowers, tmp_path / "o.csv", *CHOSEN)

@@ -114,6 +114,11 @@ def test_quiet_prints_nothing_and_writes_all_the_same(files, tmp_path, command):
     assert all(path.exists() for path in written)
 
 
+def test_every_command_can_be_quiet():
+    for name, command in COMMANDS.items():
+        assert "--quiet" in [option for each in command.params for option in each.opts], name
+
+
 def test_quiet_leaves_warnings_and_errors(files, tmp_path):
     warned = run("assess", files / "model.keras", files / "bytes.npz", "--out", tmp_path / "t.parquet", "-q")
     assert warned.exit_code == 0

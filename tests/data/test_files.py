@@ -376,6 +376,18 @@ def test_labels_from_csv(tmp_path, content, labels):
     assert read_labels(written(tmp_path, "y.csv", content)).tolist() == labels
 
 
+@pytest.mark.parametrize(
+    ("content", "labels"),
+    [
+        ("cat\ndog\ncat\n", ["cat", "dog", "cat"]),
+        ("species\ncat\ndog\ncat\n", ["cat", "dog", "cat"]),
+        ("y\nno\nyes\n", ["no", "yes"]),
+    ],
+)
+def test_a_first_line_that_comes_again_is_a_label(tmp_path, content, labels):
+    assert read_labels(written(tmp_path, "y.csv", content)).tolist() == labels
+
+
 def test_labels_that_cannot_be_read(tmp_path):
     refuse(FileError, read_labels, (tmp_path / "y.csv",), "The file does not exist")
     refuse(InputError, read_labels, (written(tmp_path, "y.txt", "1"),), "Expected: a .npy or .csv file")

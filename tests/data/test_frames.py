@@ -109,6 +109,13 @@ def test_what_does_not_fit_is_refused(frame):
     refuse(frame({**COLUMNS, "id": ["a", None]}), FLAT, "empty cells in column 'id'", "an id in every row")
 
 
+def test_columns_may_be_called_by_numbers():
+    frame = pd.DataFrame(np.ones((2, 3))).assign(y=["cat", "dog"])
+    rows = read_frame(frame, FLAT)
+    assert (rows.x.shape, rows.labels.tolist()) == ((2, 3), ["cat", "dog"])
+    refuse(pd.DataFrame(np.ones((2, 2)), columns=[1, "1"]), FLAT, "a name of its own for every column")
+
+
 def test_kinds_that_are_no_numbers_are_named():
     frame = pd.DataFrame(
         {
@@ -119,7 +126,10 @@ def test_kinds_that_are_no_numbers_are_named():
     )
     refuse(frame, FLAT, "2 columns without numbers: 'day', 'kind'", "timestamp", "dictionary")
     mixed = pd.DataFrame({"p": [1, "a"]})
-    refuse(mixed, FLAT, "mixes kinds of values", "column p", "leave the column out")
+    refuse(mixed, FLAT, "has a column that cannot be read", "column p", "leave the column out")
+    refuse(pd.DataFrame({"p": [1j, 2j]}), FLAT, "has a column that cannot be read", "complex128")
+    sparse = pd.DataFrame(np.eye(3)).astype(pd.SparseDtype(float))
+    refuse(sparse, FLAT, "has a column that cannot be read", "Sparse")
     twice = pd.DataFrame(np.ones((2, 2)), columns=["p", "p"])
     refuse(twice, FLAT, "'p' 2 times")
 
@@ -151,6 +161,7 @@ def test_numbers_of_pandas_own_types():
         ),
         (pd.to_datetime(["2020-01-01", "2020-01-02"]), ["2020-01-01 00:00:00", "2020-01-02 00:00:00"], "id"),
         (pd.Index([0.5, 1.5]), ["0.5", "1.5"], "id"),
+        (pd.Index([b"a7", b"b2"]), ["a7", "b2"], "id"),
     ],
 )
 def test_an_index_that_says_more_than_the_place_is_ids(index, ids, name):

@@ -2,12 +2,12 @@
 
 import itertools
 import sys
-import warnings
+from collections import UserDict
 
 import numpy as np
 import pytest
 
-from howsure import HowsureWarning, InputError
+from howsure import InputError
 from howsure.data.gather import first, gather, length
 from howsure.data.rows import InputSpec, Rows
 
@@ -66,10 +66,17 @@ def test_labels_and_ids_are_taken_out_of_a_dict():
         assert rows.x["x"] is X
         assert rows.labels.tolist() == Y.tolist()
         assert rows.ids[2] == "row 2"
+    assert gathered(UserDict({"x": X, "labels": Y})).labels.tolist() == Y.tolist()
+    assert gathered(iter([UserDict({"x": X, "labels": Y})])).labels.tolist() == Y.tolist()
+    assert gathered(iter([(X, None)])).labels is None
     inputs = [InputSpec("label", (), "int32"), InputSpec("id", (), "int32")]
     rows = gathered({"label": Y, "id": Y}, inputs)
     assert (rows.labels, rows.ids) == (None, None)
     assert sorted(rows.x) == ["id", "label"]
+
+
+def test_masked_labels_of_a_dict_are_refused():
+    refuse({"x": X, "labels": np.ma.array(Y, mask=Y == 2)}, FLAT, "The labels are masked in 2 rows: 2, 5")
 
 
 def test_an_id_may_be_an_input_of_a_model_that_does_not_say():
@@ -219,9 +226,15 @@ def test_what_never_ends_is_refused(endless):
         ([(X, X, X, Y)], None, ["4 parts"]),
         ([(X[:, 0], X[:, 1:], Y, Y)], TWO, ["4 parts"]),
         ([(X, Y), (X, 1)], FLAT, ["different lengths"]),
-        ([[[1, 2, 3], [1, 2]]], FLAT, ["cannot be made an array", "Pad or cut"]),
+        ([[[1, 2, 3], [1, 2]]], FLAT, ["What is in a batch cannot be made an array", "Pad or cut"]),
         ([([[1, 2, 3]], [1, 2])], FLAT, ["different lengths"]),
         ([X[0], X[1, :2]], FLAT, ["Row 1 differs in shape"]),
+        ([np.ma.array(X, mask=X == 4)], FLAT, ["masked in row 1"]),
+        ([(X, np.ma.array(Y, mask=Y == 2))], FLAT, ["masked in 2 rows: 2, 5"]),
+        ([{}], FLAT, ["A batch has no rows in it"]),
+        ([()], FLAT, ["A batch has no rows in it"]),
+        ([{"labels": Y}], FLAT, ["A batch has no rows in it", "array"]),
+        ([((), Y)], None, ["different lengths"]),
     ],
 )
 def test_batches_that_do_not_fit_are_named(batches, inputs, fragments):
@@ -311,61 +324,3 @@ def test_no_framework_is_imported_to_tell_what_something_is():
     gathered(iter([X]))
     gathered(X)
     assert not {"torch", "tensorflow", "keras", "polars"} & (set(sys.modules) - before)
-
-
-class TestTorch:
-    """DataLoaders; here and not with Keras, as they need no Keras."""
-
-    @pytest.fixture
-    def data(self):
-        return pytest.importorskip("torch.utils.data")
-
-    def set_of(self, data, *arrays):
-        import torch
-
-        return data.TensorDataset(*(torch.tensor(array) for array in arrays))
-
-    @pytest.mark.parametrize("inputs", [FLAT, None])
-    def test_a_loader_gives_rows_and_labels(self, data, inputs):
-        rows = gathered(data.DataLoader(self.set_of(data, X, Y), batch_size=3), inputs)
-        assert np.array_equal(rows.x, X)
-        assert rows.labels.tolist() == Y.tolist()
-        rows = gathered(data.DataLoader(self.set_of(data, X), batch_size=3), inputs)
-        assert np.array_equal(rows.x, X)
-        assert rows.labels is None
-
-    def test_a_loader_of_dicts(self, data):
-        items = [{"age": x[0], "place": x[1:], "label": int(y)} for x, y in zip(X, Y, strict=True)]
-        rows = gathered(data.DataLoader(items, batch_size=4), TWO)
-        assert np.array_equal(rows.x["place"], X[:, 1:])
-        assert rows.labels.tolist() == Y.tolist()
-
-    def test_a_loader_without_batches_gives_single_rows(self, data):
-        rows = gathered(data.DataLoader(self.set_of(data, X, Y), batch_size=None))
-        assert np.array_equal(rows.x, X)
-        assert rows.labels.tolist() == Y.tolist()
-
-    def test_a_loader_that_shuffles_keeps_rows_and_labels_together_and_says_so(self, data):
-        loader = data.DataLoader(self.set_of(data, X, Y), batch_size=3, shuffle=True)
-        with pytest.warns(HowsureWarning, match="row numbers count them as they were drawn"):
-            rows = gathered(loader)
-        order = (rows.x[:, 0] / 3).astype(int)
-        assert sorted(order) == list(range(7))
-        assert rows.labels.tolist() == Y[order].tolist()
-
-    def test_rows_that_a_loader_leaves_out_are_counted(self, data):
-        with pytest.warns(HowsureWarning, match="leaves out 1 of 7 rows"):
-            rows = gathered(data.DataLoader(self.set_of(data, X), batch_size=3, drop_last=True))
-        assert len(rows.x) == 6
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            gathered(data.DataLoader(self.set_of(data, X), batch_size=7, drop_last=True))
-
-    def test_a_dataset_is_told_how_to_become_a_loader(self, data):
-        refuse(self.set_of(data, X, Y), FLAT, "single rows", "DataLoader(dataset, batch_size=256)")
-
-    def test_tensors_of_half_precision_and_with_gradients(self, data):
-        import torch
-
-        part = torch.tensor(X, dtype=torch.bfloat16, requires_grad=True)
-        assert np.array_equal(gathered(iter([part, part])).x, np.concatenate([X, X]))

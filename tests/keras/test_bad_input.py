@@ -87,7 +87,7 @@ def test_rows_with_nan_and_infinity_are_named(model, value):
         (rows(6, 2, 2), ["(N, 4)", "(6, 2, 2)", "reshape(-1, 4)"]),
         (3.5, ["are not an array"]),
         (None, ["Received: "]),
-        ("rows.npy", ["are not an array", "the text 'rows.npy'", "numpy.load"]),
+        (b"rows.npy", ["are not an array", "the text b'rows.npy'", "numpy.load"]),
         ([[1.0, 2, 3, 4], [1.0, 2]], ["differ in shape: row 0 has shape (4,), row 1 has (2,)"]),
         (np.full((2, 4), "a"), ["are text", "<U1"]),
         (np.array([[{}] * 4]), ["are Python objects", "array of object"]),

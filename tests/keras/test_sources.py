@@ -145,6 +145,17 @@ def test_a_dataset_of_dicts_and_words(two, x, truth):
 
 
 @on_tensorflow
+def test_a_dataset_that_shuffles_says_so(model, x, truth):
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensor_slices((x, truth)).shuffle(ROWS, seed=1).batch(5)
+    with pytest.warns(HowsureWarning, match=r"tf.data.Dataset shuffles.*as they were drawn"):
+        drawn = assess(model, dataset)
+    assert drawn.truth.tolist() != truth.tolist()
+    assert str(howsure.evaluate(drawn).accuracy) == str(howsure.evaluate(assess(model, x), truth).accuracy)
+
+
+@on_tensorflow
 def test_a_dataset_that_repeats_is_refused(model, x):
     import tensorflow as tf
 
@@ -161,6 +172,6 @@ def test_a_loader_of_pytorch(model, x, truth):
     certainty = assess(model, DataLoader(given, batch_size=6))
     the_same(certainty, plain)
     assert certainty.truth.tolist() == truth.tolist()
-    with pytest.warns(HowsureWarning, match="as they were drawn"):
+    with pytest.warns(HowsureWarning, match=r"DataLoader shuffles.*as they were drawn"):
         drawn = assess(model, DataLoader(given, batch_size=6, shuffle=True))
     assert str(howsure.evaluate(drawn).accuracy) == str(howsure.evaluate(certainty).accuracy)

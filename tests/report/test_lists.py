@@ -195,18 +195,7 @@ def test_a_card_says_once_where_single_networks_lie() -> None:
     assert "between networks" not in Page(without).words
 
 
-class Frame:
-    """What pandas and polars have in common: names, and columns by name."""
-
-    def __init__(self, **columns: Any) -> None:
-        self.columns = list(columns)
-        self._held = columns
-
-    def __getitem__(self, name: str) -> Any:
-        return self._held[name]
-
-
-@pytest.mark.parametrize("kind", ["frame", "dict", "pandas", "arrow"])
+@pytest.mark.parametrize("kind", ["dict", "pandas", "polars", "arrow"])
 def test_columns_have_their_names_on_every_row(kind: str) -> None:
     held: dict[str, Any] = {
         "age": np.arange(40) + 20,
@@ -214,10 +203,10 @@ def test_columns_have_their_names_on_every_row(kind: str) -> None:
         "city": ["Rome"] * 40,
     }
     rows: Any = dict(held)
-    if kind == "frame":
-        rows = Frame(**held)
-    elif kind == "pandas":
-        rows = pytest.importorskip("pandas").DataFrame(held)
+    if kind != "dict":  # what is a label or an id is no value
+        held |= {"y": np.zeros(40, dtype=int), "id": np.arange(40)}
+    if kind in ("pandas", "polars"):
+        rows = pytest.importorskip(kind).DataFrame(held)
     elif kind == "arrow":
         rows = pytest.importorskip("pyarrow").table(held)
     certainty = make_certainty(40, kind="row")
@@ -236,12 +225,14 @@ def _as_said(value: float) -> str:
 
 def test_an_image_among_several_inputs_is_shown_with_the_values_of_the_others() -> None:
     rows = {"scan": images(40), "patient": np.stack([np.arange(40), np.arange(40)], axis=1)}
-    for given in (rows, list(rows.values())):
+    halves = (slice(0, 20), slice(20, 40))
+    batches = [{name: array[half] for name, array in rows.items()} for half in halves]
+    for given in (rows, list(rows.values()), iter(batches)):
         looks = looks_of(given, 40, "image")
         assert looks.images is not None
         (look,) = looks.of([7], 10_000)
         assert look.picture is not None
-        name = "patient" if isinstance(given, dict) else "input 1"
+        name = "input 1" if isinstance(given, list) else "patient"
         assert look.values == f"{name}[0] 7, {name}[1] 7"
 
 
@@ -278,6 +269,8 @@ def test_the_top_says_what_to_check_first() -> None:
         said([wrong, wrong, lean]) == "The 2 it is sure of and gets wrong, then the one it leans on. See them"
     )
     assert said([wrong, wrong, lean], truth=False) == "The one it leans on. See them"
+    assert "Check these first" not in Page(render(certainty_of([sure, sure]))).words
+    assert "Check these first" in Page(render(certainty_of([sure, lean]))).words
     strange = certainty_of([sure, lean]).with_familiarity([0.001, 0.001])
     assert top(render(strange))["What to check first"].startswith(
         "The 2 that are unfamiliar, then the one it"

@@ -122,9 +122,17 @@ def one(quantiles, **more):
 
 
 def with_ends(low, high):
-    quantiles = np.full((1, 11), (low + high) / 2)
-    quantiles[:, 2], quantiles[:, 8] = low, high
-    return one(quantiles)
+    return one(np.array([[low] * 3 + [(low + high) / 2] * 5 + [high] * 3]))
+
+
+def test_quantiles_that_fall_are_refused():
+    falling = np.linspace(0.7, 0.3, 11)[None]
+    with pytest.raises(InputError, match="`quantiles` cannot be of a result"):
+        one(falling)
+    falling[:, 1:-1] = np.nan
+    with pytest.raises(InputError, match="`quantiles` cannot be of a result"):
+        one(falling)
+    assert one(np.where(np.arange(11) % 2, np.nan, falling[:, ::-1])).quantiles is not None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+import howsure
 from howsure import Certainty, MultilabelCertainty
 from howsure.results.between import LEVELS
 from howsure.results.export import write_csv, write_json_lines
@@ -112,3 +113,20 @@ def test_more_rows_than_are_written_at_a_time(monkeypatch):
     monkeypatch.setattr("howsure.results.export._ROWS_AT_A_TIME", 2)
     several = classes()[[0, 1, 0, 1, 1]]
     assert [line["row"] for line in in_csv(several)] == ["4", "9", "4", "9", "9"]
+
+
+@pytest.mark.parametrize("result", [classes(ids=["a", "b"]), labels()], ids=["classes", "labels"])
+def test_the_ending_says_in_which_form_a_result_is_saved(tmp_path, result):
+    for ending, read in ((".csv", in_csv), (".jsonl", in_json), (".CSV", in_csv)):
+        path = tmp_path / f"table{ending}"
+        path.write_text("earlier", encoding="utf-8")
+        result.save(path)
+        content = path.read_text(encoding="utf-8")
+        lines = (
+            csv.DictReader(io.StringIO(content)) if read is in_csv else map(json.loads, content.splitlines())
+        )
+        assert list(lines) == read(result)
+    result.save(tmp_path / "table.parquet")
+    assert howsure.load(tmp_path / "table.parquet").row.tolist() == result.row.tolist()
+    with pytest.raises(howsure.FileError, match="not a readable Parquet file"):
+        howsure.load(tmp_path / "table.csv")

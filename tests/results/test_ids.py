@@ -43,7 +43,16 @@ def customers(result):
     return make(result, ids=CUSTOMERS, id_name="customer")
 
 
-@pytest.mark.parametrize("given", [CUSTOMERS, np.array(CUSTOMERS), np.array(CUSTOMERS, dtype=object)])
+@pytest.mark.parametrize(
+    "given",
+    [
+        CUSTOMERS,
+        np.array(CUSTOMERS),
+        np.array(CUSTOMERS, dtype=object),
+        np.array([each.encode() for each in CUSTOMERS]),
+        [each.encode() for each in CUSTOMERS],
+    ],
+)
 def test_texts_are_kept_as_texts(result, given):
     ids = make(result, ids=given).ids
     assert ids.tolist() == CUSTOMERS

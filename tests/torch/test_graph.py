@@ -11,8 +11,11 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from howsure import tuning  # noqa: E402
+from howsure.models.protocol import BFLOAT16, FLOAT32  # noqa: E402
+from howsure.models.torch import graph  # noqa: E402
 from howsure.models.torch.draws import Place  # noqa: E402
 from howsure.models.torch.graph import Unsplittable, split  # noqa: E402
+from howsure.sampling.masks import draw  # noqa: E402
 from howsure.sampling.tree import rows_per_call  # noqa: E402
 from howsure.sites import DROPOUT, Site  # noqa: E402
 
@@ -354,6 +357,41 @@ def test_no_tensor_is_larger_than_the_limit(name, monkeypatch):
     with Largest() as seen:
         passes(trunk)
     assert ready.limits.fold / 4 < seen.most <= ready.limits.fold
+
+
+def test_a_large_layer_runs_by_what_is_dropped(monkeypatch):
+    monkeypatch.setattr(tuning, "WORTHWHILE", 1)
+    monkeypatch.setattr(tuning, "MANY_ROWS", 2)
+    case = CASES["cnn"]()
+    ready, rows = case.split(), case.rows(6, seed=4)
+    for widths in ((1, 5, 5), (2, 10, 20)):
+        parents, of_each = widths[0], widths[1] // widths[0]
+        masks = case.masks(widths)
+        masks[1] = np.concatenate(
+            [draw(case.sites[1], seed=0, group=group, size=of_each) for group in range(parents)]
+        )
+        passes = ready.thin(masks, 6)
+        assert [len(one.weights) for one in passes.instead.values()] == [parents]
+        torch.testing.assert_close(
+            passes(ready.trunk(rows)), case.whole(rows, masks), rtol=ROUNDING, atol=ROUNDING
+        )
+    # Masks that are not balanced thin the inputs.
+    assert not ready.thin(case.masks((1, 5, 5)), 6).instead
+
+
+@pytest.mark.parametrize("name", ["cnn", "cnn, channels last", "residual"])
+def test_heavy_operations_run_in_bfloat16(name, monkeypatch):
+    monkeypatch.setattr(tuning, "HEAVY", 1)
+    monkeypatch.setattr(graph, "multiplies_bfloat16", lambda: True)
+    case = CASES[name]()
+    ready, rows, masks = case.split(), case.rows(4, seed=5), case.masks(widths_of(case))
+    assert ready.limits.precisions == (FLOAT32, BFLOAT16)
+    expected = case.whole(rows, masks)
+    found = ready.in_precision(BFLOAT16).thin(masks, 4)(ready.in_precision(BFLOAT16).trunk(rows))
+    assert found.dtype == torch.float32
+    off = (found - expected).abs().max() / expected.abs().max()
+    assert 1e-5 < off < 2**-6  # 8 bits, rounded a few times
+    assert ready.in_precision(FLOAT32) is ready
 
 
 class Unfit(nn.Module):

@@ -9,7 +9,7 @@ of five masks of rate 0.2, in the place of five, and no copy of the inputs is th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ class ThinnedLinear:
         mask: The masks, over 1 − p where a unit is kept.
         bias: Of the layer.
         weight: Its kernel, transposed.
+        kept: The kernel as masks are picked out of it.
     """
 
     steps: tuple[Step, ...]
@@ -41,6 +42,7 @@ class ThinnedLinear:
     mask: Slot
     bias: Slot | Tensor
     weight: Slot | Tensor
+    kept: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
     @property
     def layer(self) -> Step:
@@ -71,21 +73,31 @@ class ThinnedLinear:
             return None
         scaled = masks.reshape(parents, of_each, -1)
         dropped, factor = scaled == 0, float(scaled.max())
-        times = dropped.sum(1)
-        count = int(times[0, 0])
-        even = bool((times == count).all()) and bool((scaled[~dropped] == factor).all())
-        most = int(dropped.sum(2).max())
+        times = dropped.sum(1, dtype=torch.int32)
+        count, counts = int(times[0, 0]), dropped.sum(2, dtype=torch.int32)
+        most = int(counts.max())
+        even = bool((times == count).all()) and bool((dropped | (scaled == factor)).all())
         if (
             not even
             or not 0 < count <= of_each / 2
             or len(masks) * most * weight.shape[1] > tuning.LARGEST_COPY
         ):
             return None
-        # Every mask as many units: where it drops fewer, some that it keeps, with weights of 0.
-        order = torch.sort(dropped, dim=2, descending=True, stable=True)
-        units = order.indices[..., :most]
-        picked = weight[units.flatten()].reshape(*units.shape, -1) * order.values[..., :most, None]
-        return Dropped(self, units.flatten(1), picked.transpose(2, 3).contiguous(), bias, factor, count, {})
+        # Every mask as many units: filled up with any, whose weights are 0.
+        there = torch.arange(most, device=masks.device) < counts[..., None]
+        units = torch.zeros(there.shape, dtype=torch.int64, device=masks.device)
+        units[there] = dropped.nonzero()[:, 2]
+        picked = self._rows_of(weight).index_select(0, torch.where(there, units, len(weight)).flatten())
+        weights = picked.reshape(*units.shape, -1)
+        return Dropped(self, units.flatten(1), weights, bias, factor, count, {})
+
+    def _rows_of(self, weight: Tensor) -> Tensor:
+        """A kernel (units, outputs) and a row of zeros at its end, kept until it changes."""
+        key = (weight.data_ptr(), weight._version)
+        if key not in self.kept:
+            self.kept.clear()
+            self.kept[key] = torch.cat([weight, weight.new_zeros(1, weight.shape[1])])
+        return self.kept[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +107,11 @@ class Dropped:
     Attributes:
         of: Which layer.
         units: (P, r · D) their numbers.
-        weights: (P, r, outputs, D) their columns of the kernel.
+        weights: (P, r, D, outputs) their rows of the kernel.
         bias: (outputs,).
         factor: 1 / (1 − p).
         times: How often a unit is dropped in a group, p · r.
-        cast: The weights in other types of number.
+        cast: The weights by type of number, outputs first, which is faster.
     """
 
     of: ThinnedLinear
@@ -112,14 +124,15 @@ class Dropped:
 
     def __call__(self, values: Mapping[Slot, Tensor], sizes: Sizes) -> Tensor:
         """(P · r · n, outputs) of what is thinned, pass-major."""
-        parents, of_each, outputs, most = self.weights.shape
+        parents, of_each, most, outputs = self.weights.shape
         given = values[self.of.given]
         if given.dtype not in self.cast:
-            self.cast[given.dtype] = self.weights.to(given.dtype)
-        weights, rows = self.cast[given.dtype], given.reshape(parents, sizes.rows, -1)
+            self.cast[given.dtype] = self.weights.to(given.dtype).transpose(2, 3).contiguous()
+        weights, rows = self.cast[given.dtype], given.unflatten(0, (parents, sizes.rows))
         found = []
         for parent in range(parents):
-            units = rows[parent].t().contiguous().index_select(0, self.units[parent])
+            last = rows[parent].movedim(0, -1).reshape(-1, sizes.rows)
+            units = last.index_select(0, self.units[parent])
             products = torch.bmm(weights[parent], units.reshape(of_each, most, -1)).float()
             total = products.sum(0) / self.times
             found.append(((total - products) * self.factor).transpose(1, 2) + self.bias)

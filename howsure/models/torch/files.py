@@ -1,19 +1,129 @@
-"""Modules from files: what PyTorch keeps of a network."""
+"""Files of PyTorch: weights for a module, and exported programs. None of them may run code of its own."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from howsure.errors import FileError
+import torch
+from torch import nn
+
+from howsure.data.rows import counted, quoted
+from howsure.errors import DependencyError, FileError, ModelError
+from howsure.models.torch.inputs import name_of
+
+_INSIDE = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
+"""Under which names checkpoints keep a state dict among other things."""
+
+_SHOWN = 3
 
 
-def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
-    """The module in a file.
+def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> nn.Module:
+    """The module of a program that `torch.export.save` kept.
+
+    Args:
+        path: A `.pt2` file.
+        allow_code: Not needed: such a file holds a graph and weights.
 
     Raises:
-        FileError: Such files are not opened yet.
+        FileError: Missing, damaged, or no such program.
     """
-    raise FileError(
-        f"'{path}' cannot be opened", mend="Load it in Python and pass the module to howsure.assess"
-    )
+    file = Path(path)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # PyTorch's own, about what it will change
+            module: nn.Module = torch.export.load(file).module()
+            return module
+    except Exception as error:  # whatever PyTorch raises on what it cannot read
+        raise FileError(
+            f"'{file}' could not be read as an exported program ({_short(error)})",
+            expected="a .pt2 file that torch.export.save wrote, by a PyTorch no newer than this one",
+            received=f"PyTorch {torch.__version__} to read it",
+        ) from error
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Give a module the weights in a file: a state dict, or a checkpoint that holds one.
+
+    Only tensors and plain data are read (`weights_only`), so that the file can run no code. A common
+    beginning of all names, as `module.` of `DataParallel`, is left out.
+
+    Raises:
+        FileError: Damaged, or it holds more than weights.
+        ModelError: The weights are not those of this module.
+    """
+    found = _state_in(_opened(path))
+    if found is None:
+        raise FileError(
+            f"'{path}' holds no state dict",
+            expected="what torch.save(module.state_dict(), path) writes, or a checkpoint with 'state_dict'",
+        )
+    state, wanted = _renamed(found, module.state_dict()), module.state_dict()
+    missing, unknown = [name for name in wanted if name not in state], [n for n in state if n not in wanted]
+    other = [name for name in wanted if name in state and state[name].shape != wanted[name].shape]
+    if missing or unknown or other:
+        parts = [
+            f"{counted(len(names), 'tensor')} {what}: {quoted(names[:_SHOWN])}"
+            for names, what in ((missing, "missing"), (unknown, "too many"), (other, "of another shape"))
+            if names
+        ]
+        raise ModelError(
+            f"The weights in '{path}' are not those of module '{name_of(module)}'",
+            expected=f"the {len(wanted)} tensors of its state dict",
+            received="; ".join(parts),
+        )
+    module.load_state_dict(state)
+
+
+def _opened(path: Path) -> Any:
+    if path.suffix.lower() == ".safetensors":
+        if importlib.util.find_spec("safetensors") is None:
+            raise DependencyError(
+                f"'{path}' needs safetensors, which is not installed", mend="pip install safetensors"
+            )
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise FileError(
+            f"'{path}' holds more than weights and could run code when it is opened, so it was not",
+            expected="a state dict: torch.save(module.state_dict(), path)",
+            mend="If you trust where it comes from, open it yourself with torch.load(path, "
+            "weights_only=False), and keep its state dict",
+        ) from error
+    except Exception as error:  # whatever PyTorch raises on what it cannot read
+        raise FileError(
+            f"'{path}' is not a readable file of PyTorch ({_short(error)})",
+            expected="what torch.save(module.state_dict(), path) writes",
+        ) from error
+
+
+def _state_in(found: Any) -> dict[str, torch.Tensor] | None:
+    if not isinstance(found, Mapping):
+        return None
+    tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
+    if tensors and len(tensors) == len(found):
+        return tensors
+    inside = (_state_in(found[name]) for name in _INSIDE if name in found)
+    return next((each for each in inside if each is not None), None)
+
+
+def _renamed(state: dict[str, torch.Tensor], wanted: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Without a common beginning of all names, where only that makes them other than those wanted."""
+    parts = next(iter(state)).split(".")
+    for count in range(len(parts)):
+        beginning = "".join(f"{part}." for part in parts[:count])
+        shorter = {name.removeprefix(beginning): value for name, value in state.items()}
+        if set(shorter) == set(wanted):
+            return shorter
+    return state
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.160}".rstrip(".")

@@ -63,9 +63,10 @@ class Snapshot:
             if module.training is not flag:
                 module.training = flag
         for name, tensor, ground, values in self._tensors:
-            if tensor.data_ptr() != ground.data_ptr() or tensor.shape != ground.shape:
+            moved = tensor.data_ptr() != ground.data_ptr() or tensor.shape != ground.shape
+            if moved:
                 tensor.data = ground
-            if not torch.equal(ground, values):
+            if moved or not torch.equal(ground, values):
                 self.changed.add(name)
                 ground.copy_(values)
 

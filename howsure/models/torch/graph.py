@@ -146,7 +146,6 @@ class Split:
         self._forget(self._thinned, keep={self._output})
         self._made = self._find_made(made, steps)
         self._linears = thinned_linears(self._runner, self._thinned, self._output)
-        self._weights = self._count_weights()
         self._reducible = reducible(program, self._thinned, self._shared)
         self.levels = self._measured(steps)
         self.limits = Limits(
@@ -158,6 +157,14 @@ class Split:
 
     def trunk(self, rows: Sequence[Tensor]) -> SplitTrunk:
         """What all passes over these rows share."""
+        count, at_once = len(rows[0]), self.rows_at_once(self._shared, (1,))
+        parts = [
+            self._part_of_trunk([array[start : start + at_once] for array in rows])
+            for start in range(0, max(1, count), at_once)
+        ]
+        return parts[0].join(parts[1:]) if len(parts) > 1 else parts[0]
+
+    def _part_of_trunk(self, rows: Sequence[Tensor]) -> SplitTrunk:
         values = dict(zip(self._program.inputs, rows, strict=True))
         sizes = Sizes(len(rows[0]), (1,))
         with torch.no_grad():
@@ -214,8 +221,8 @@ class Split:
         )
 
     def rows_at_once(self, steps: Sequence[Step], widths: Sequence[int]) -> int:
-        """Rows whose tensors fit into the processor's caches, and that hold as much as the weights."""
-        return max(1, max(tuning.TORCH_FOLD, self._weights) // largest(self._runner, steps, widths))
+        """Rows whose tensors fit into the processor's caches."""
+        return max(1, tuning.TORCH_FOLD // largest(self._runner, steps, widths))
 
     def in_precision(self, precision: str) -> Split:
         """The same with its heavy operations in another of `limits.precisions`."""
@@ -256,17 +263,6 @@ class Split:
             touched = {*step.call.reads, *(slot for slot in step.call.outputs if slot is not None)}
             step.ends.extend(touched - later - kept)
             later |= touched
-
-    def _count_weights(self) -> int:
-        """Numbers in the weights that passes read."""
-        found: dict[int, int] = {}
-        for step in self._thinned:
-            for item in step.call.args:
-                if isinstance(item, Tensor):
-                    found[id(item)] = item.numel()
-                elif isinstance(item, Slot) and self._runner.level[item] == MADE:
-                    found[self._program.values[item].storage] = self._program.values[item].size
-        return sum(found.values())
 
     def _find_made(self, made: Sequence[Step], steps: Sequence[Step]) -> dict[tuple[int, bool], list[Step]]:
         """What makes the constants that the steps of each level read."""
@@ -336,7 +332,8 @@ class _Thinned:
 
     def __call__(self, trunk: SplitTrunk) -> Tensor:
         """Outputs (W, n, …) for the n rows of a trunk."""
-        at_once = self.of.rows_at_once(self.steps, self.widths)
+        steps = [step for step in self.steps if step not in self.instead]
+        at_once = self.of.rows_at_once(steps, self.widths)
         with torch.no_grad():
             if len(trunk) <= at_once:
                 return self.of.passes(self, trunk)

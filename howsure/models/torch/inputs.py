@@ -231,16 +231,3 @@ def _described(outputs: Any) -> str:
     if isinstance(outputs, (list, tuple)):
         return f"a {type(outputs).__name__} of {len(outputs)}"
     return type(outputs).__name__
-
-
-def input_specs(module: Any) -> Sequence[InputSpec]:
-    """What a module takes, in order.
-
-    Raises:
-        ModelError: It does not say it.
-    """
-    raise ModelError(
-        f"Module '{name_of(module)}' does not say what input it takes",
-        expected="rows, from which it is known",
-        mend="Give some: howsure.audit(module, x), howsure.assess(module, x)",
-    )

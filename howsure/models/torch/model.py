@@ -28,6 +28,7 @@ from howsure.models.torch.features import Last
 from howsure.models.torch.found import as_found, switch
 from howsure.models.torch.inputs import Call, calls_for, name_of
 from howsure.models.torch.look import ROWS, middle
+from howsure.models.torch.specs import exported_for
 from howsure.models.torch.watching import ModuleCall
 from howsure.sites import Site
 
@@ -57,6 +58,8 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list
 
 def check_module(model: Any) -> nn.Module:
     """The module itself, or a `ModelError` where it cannot run."""
+    if isinstance(model, torch.export.ExportedProgram):
+        model = model.module()
     if not isinstance(model, nn.Module):
         raise ModelError(
             "This is not a module of PyTorch",
@@ -65,6 +68,13 @@ def check_module(model: Any) -> nn.Module:
         )
     module = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     assert isinstance(module, nn.Module)
+    rows = exported_for(module)
+    if rows is not None:
+        raise ModelError(
+            f"Module '{name_of(module)}' was exported for {rows} rows at a time",
+            expected="a program for any number of rows",
+            mend="Export it with dynamic_shapes=({0: torch.export.Dim('rows')},)",
+        )
     tensors = dict([*module.named_parameters(), *module.named_buffers()])
     for name, tensor in tensors.items():
         if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
@@ -89,7 +99,7 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
         ):
             continue
         try:
-            with as_found(module), Draws(middle):
+            with as_found(module, None), Draws(middle):
                 switch(module, ())
                 call.run(module, call.tensors(cast))
         except ModelError:

@@ -160,7 +160,7 @@ class Passes:
             drawn=tuple(trial.drawn),
             draws=tuple(each.draw for each in seen.seen),
             left=tuple(self.left),
-            foldable=problem is None and trial.folds(),
+            foldable=problem is None and trial.foldable,
         )
 
     def _refuse(self, seen: Seen, what: str) -> None:

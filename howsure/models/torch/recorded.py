@@ -32,9 +32,9 @@ class Unsplittable(Exception):
     """Why a module must run whole."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slot:
-    """The place of a value among all values of a run."""
+    """The place of a value among all values of a run; there is one object for each."""
 
     number: int
 

@@ -90,10 +90,11 @@ class Reducing(Runner):
         """The results of a call, in bfloat16 where that is wanted."""
         if step not in self._reduced:
             return super().call(step, [_in_float32(item) for item in args], kwargs)
-        pairs = zip(args, step.call.args, strict=True)
-        results = step.op(*(self._in_bfloat16(step, *pair) for pair in pairs), **kwargs)
-        results = results if isinstance(results, (tuple, list)) else (results,)
-        return [result.contiguous() if step in self._ordered else result for result in results]
+        given = [self._in_bfloat16(step, *pair) for pair in zip(args, step.call.args, strict=True)]
+        if step in self._ordered:
+            given = [item.contiguous() if isinstance(item, Tensor) else item for item in given]
+        results = step.op(*given, **kwargs)
+        return list(results) if isinstance(results, (tuple, list)) else [results]
 
     def ordered(self, step: Step, slot: Slot, result: Tensor) -> Tensor:
         """What a spread call returned, in the order in which it is wanted."""
@@ -124,23 +125,21 @@ class Reducing(Runner):
         return known[2]
 
     def _in_order(self, steps: Sequence[Step]) -> tuple[frozenset[Step], dict[Slot, bool]]:
-        """Steps whose results are put into the order of their axes, and whether masks are wanted in it.
+        """Spread steps that get what is in the order of its axes, and whether masks are wanted in it.
 
         That is wanted where another shape is given to what a convolution made; before it is widened, as then
         there is less of it.
         """
         wanted: set[Slot] = set()
-        ordered = set[Step]()
-        masks: dict[Slot, bool] = {}
+        ordered, masks = set[Step](), dict[Slot, bool]()
         for step in reversed(steps):
-            (output, *_) = step.call.outputs
-            wants = output in wanted
-            if step.spread is not None:
+            wants = step.call.outputs[0] in wanted
+            if step.op.overloadpacket in _VIEWS:
+                wanted.update(step.call.reads)
+            elif step.spread is not None:
                 masks.update((slot, wants) for slot in step.call.reads if self.drawn[slot])
-            if step.op.overloadpacket in _VIEWS or (wants and step.spread is not None):
-                wanted.update(slot for slot in step.call.reads if not self.drawn[slot])
-            elif wants:
-                ordered.add(step)
+                if wants:
+                    ordered.add(step)
         return frozenset(ordered), masks
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -90,9 +91,27 @@ class Runner:
             )
         }
 
+        self._sole = self._sole_uses(found)
+
+    def _sole_uses(self, found: Sequence[Leveled]) -> frozenset[Slot]:
+        """Values that a call made anew and that are read once, so that the reader may write into them."""
+        alive = [slot for one in found for slot in one.call.outputs if slot is not None]
+        lying = Counter(self.program.values[slot].storage for slot in (*alive, *self.program.inputs))
+        reads = Counter(slot for one in found for slot in one.call.reads)
+        return frozenset(
+            slot
+            for slot in alive
+            if reads[slot] == 1 == lying[self.program.values[slot].storage]
+            and self.program.values[slot].storage not in self.program.kept
+        )
+
     def step(self, one: Leveled) -> Step:
         """A call made ready."""
         op = aten.reshape.default if one.call in self._copied else one.op
+        if op is aten.relu.default and not one.drawn:
+            (read,) = one.call.reads
+            same = (self.level[read], self.drawn[read]) == (one.level, False)
+            op = aten.relu_.default if same and read in self._sole else op
         return Step(one.call, op, one.level, one.drawn, self._spread(one))
 
     def run(

@@ -69,12 +69,17 @@ class Trial:
                     return self._seen[number], "rows that are the same do not get the same mask"
             if not self._fair(self._passes(masks)):
                 return first, "what a pass says of a row depends on the rows beside it"
+        if self.foldable and not self._folds():
+            return first, "what comes of the draws for one row depends on those for others beside it"
         return None
 
-    def folds(self) -> bool:
+    @property
+    def foldable(self) -> bool:
+        """Whether every draw has an axis of rows, so that passes can lie one after the other on it."""
+        return all(each.axis is not None for each in self.drawn if isinstance(each, Place))
+
+    def _folds(self) -> bool:
         """Whether two passes one after the other on the axis of the rows give what each gives alone."""
-        if any(isinstance(each, Place) and each.axis is None for each in self.drawn):
-            return False
         half = ROWS // 2
         each = [self.masks(number) for number in (0, 1)]
         both = [torch.cat(pair) for pair in zip(*each, strict=True)]

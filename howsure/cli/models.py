@@ -1,0 +1,108 @@
+"""The model that a command names, and rows for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from howsure.cli.paths import check_exists
+from howsure.data.files import read_rows
+from howsure.data.images import SUFFIXES
+from howsure.data.rows import InputSpec, Rows
+from howsure.data.tables import Roles
+from howsure.data.whatever import rows_in
+from howsure.errors import InputError
+from howsure.models.adapt import FILES, channels_of, declared_specs, load
+from howsure.models.boot import load_keras
+from howsure.models.factory import is_factory, made_by
+from howsure.terminal import progress
+
+Model = Annotated[
+    Path,
+    typer.Argument(
+        help="A Keras model: .keras, or legacy .h5. Of PyTorch: package.module:function that makes the "
+        "module, or an exported program, .pt2."
+    ),
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="Weights for the module that the function makes: its state dict.")
+]
+
+_WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
+
+
+def check_models(model: Path, members: list[Path], weights: Path | None) -> list[Path]:
+    """The files that a command reads models from, or an `InputError` where one is missing."""
+    if weights is not None and not is_factory(model):
+        raise InputError(
+            "--weights is for a module that a function makes",
+            expected="package.module:function as the model",
+            received=str(model),
+        )
+    files = [path for path in (model, *members) if not is_factory(path)]
+    for path in files:
+        check_exists(path, "model")
+    if weights is not None:
+        check_exists(weights, "file of weights")
+        files.append(weights)
+    return files
+
+
+def load_model(
+    path: Path,
+    weights: Path | None,
+    allow_code: bool,
+    errors: Console,
+    unbroken: Callable[[], AbstractContextManager[Any]],
+    *,
+    like: Path | None = None,
+) -> Any:
+    """A model as a command names it.
+
+    Args:
+        path: A file, or a function.
+        weights: For what a function makes.
+        allow_code: Whether a file may run code.
+        errors: Where progress is shown.
+        unbroken: Around an import, which leaves a framework that does not work where it is broken off.
+        like: The model that this one is another member of: where that is a function, weights alone will do.
+    """
+    if like is not None and is_factory(like) and path.suffix.lower() in _WEIGHTS:
+        path, weights = like, path
+    if is_factory(path) or FILES.get(path.suffix) != "keras":
+        with progress(errors, "Loading", waiting="PyTorch"):
+            return made_by(path, weights) if is_factory(path) else load(path, allow_code=allow_code)
+    with progress(errors, "Loading", waiting="Keras") as shown:
+        with unbroken():
+            load_keras()
+        shown(None, path.name)
+        return load(path, allow_code=allow_code)
+
+
+def rows_of(data: Path, model: Any, skip_unreadable: bool, roles: Roles | None = None) -> Rows:
+    """Rows in a file, for a model that says what it takes, or for one that takes what it gets.
+
+    Images have their channels last; for a module of PyTorch they are put first.
+
+    Args:
+        data: File or folder.
+        model: What they are for.
+        skip_unreadable: Whether unreadable images are left out.
+        roles: What columns are for that are no features.
+    """
+    specs = declared_specs(model)
+    if specs is not None:
+        return read_rows(data, specs, skip_unreadable=skip_unreadable, roles=roles)
+    if not (data.is_dir() or data.suffix.lower() in SUFFIXES):
+        return rows_in(data, roles)
+    image = [InputSpec("x", (None, None, channels_of(model) or 3), "float32")]
+    rows = read_rows(data, image, skip_unreadable=skip_unreadable, roles=roles)
+    assert isinstance(rows.x, np.ndarray)
+    return replace(rows, x=np.moveaxis(rows.x, -1, 1))

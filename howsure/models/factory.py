@@ -1,0 +1,75 @@
+"""A model that a function of a user's makes, named on the command line as `package.module:function`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from howsure.errors import FileError, InputError, ModelError
+
+_NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def is_factory(text: str | os.PathLike[str]) -> bool:
+    """Whether this names a function of a module, and no file."""
+    return _NAMED.fullmatch(os.fspath(text)) is not None and not Path(text).exists()
+
+
+def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
+    """What a function, a class or a variable stands for, with weights from a file.
+
+    Args:
+        name: `package.module:function`; the module is looked for where Python finds it, and in the current
+            folder.
+        weights: A state dict that `torch.save` kept, or None to leave it as it is.
+
+    Raises:
+        InputError: There is no such function.
+        FileError: The weights cannot be read.
+        ModelError: The weights do not fit, or what was made takes none.
+    """
+    module_name, _, path = os.fspath(name).partition(":")
+    found = _imported(module_name)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            raise InputError(
+                f"Module '{module_name}' has no '{path}'",
+                expected="a function without arguments that makes the model, as package.module:function",
+                received=os.fspath(name),
+            )
+    made = found() if isinstance(found, type) or not _is_model(found) else found
+    if weights is None:
+        return made
+    if not hasattr(made, "load_state_dict"):
+        raise ModelError(
+            f"'{name}' makes something that takes no state dict",
+            expected="a torch.nn.Module, where --weights is given",
+            received=f"{type(made).__module__}.{type(made).__qualname__}",
+        )
+    importlib.import_module("howsure.models.torch.files").load_weights(made, weights)
+    return made
+
+
+def _is_model(thing: Any) -> bool:
+    return any(hasattr(thing, name) for name in ("load_state_dict", "predict", "info"))
+
+
+def _imported(name: str) -> Any:
+    sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise
+        raise FileError(
+            f"There is no module '{name}' in the current folder, nor where Python looks for modules",
+            expected="package.module:function, or the path of a model file",
+            received=name,
+        ) from error
+    finally:
+        sys.path.remove(os.getcwd())

@@ -1,0 +1,175 @@
+"""Modules on the command line: made by a function, with weights from a file, or exported."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+import howsure
+from howsure.cli.app import app
+from tests.torch.modules import mlp, numbers, rows_for
+
+SOURCE = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Dropout(0.25), nn.Linear(12, 3))
+
+def images():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Dropout2d(0.3), nn.Flatten(), nn.Linear(144, 2))
+
+ready = make()
+"""
+
+
+def run(*arguments):
+    done = CliRunner().invoke(app, [str(each) for each in arguments])
+    said = " ".join((done.output + str(done.exception or "")).split())
+    return done.exit_code, said
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with networks, weights and rows, where the command is given."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"nets_{tmp_path.name}.py").write_text(SOURCE)
+    torch.save(mlp().state_dict(), "weights.pt")
+    np.savez("rows.npz", x=rows_for("mlp"), y=np.arange(9) % 3)
+    return f"nets_{tmp_path.name}"
+
+
+def from_python(weights, x, **settings):
+    module = mlp()
+    module.load_state_dict(torch.load(weights, weights_only=True))
+    return howsure.assess(module, x, **settings)
+
+
+def test_a_function_and_weights_from_a_file_give_what_the_module_gives(folder):
+    code, said = run(
+        "assess", f"{folder}:make", "rows.npz", "--weights", "weights.pt", "--out", "out.parquet"
+    )
+    assert code == 0, said
+    found = howsure.load("out.parquet")
+    expected = from_python("weights.pt", rows_for("mlp"))
+    assert np.array_equal(found.probabilities, expected.probabilities)
+    assert found.truth.tolist() == (np.arange(9) % 3).tolist()
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.net.", ""])
+def test_checkpoints_of_others_are_read(folder, prefix):
+    state = {f"{prefix}{name}": value for name, value in mlp().state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": state}, "last.ckpt")
+    code, said = run("assess", f"{folder}:make", "rows.npz", "--weights", "last.ckpt", "--out", "out.parquet")
+    assert code == 0, said
+
+
+def test_weights_alone_name_another_member(folder):
+    torch.save(mlp().state_dict(), "second.pt")
+    arguments = ["--method", "ensemble", "--member", "second.pt", "--out", "out.parquet"]
+    code, said = run("assess", f"{folder}:make", "rows.npz", "--weights", "weights.pt", *arguments)
+    assert code == 0, said
+    x = rows_for("mlp")
+    plain = [
+        from_python(name, x, method=howsure.Softmax()).probabilities for name in ("weights.pt", "second.pt")
+    ]
+    assert howsure.load("out.parquet").probabilities == pytest.approx(np.mean(plain, axis=0), abs=1e-6)
+
+
+def test_a_module_is_audited_without_rows(folder):
+    code, said = run("audit", f"{folder}:ready")
+    assert code == 0
+    assert "Random in every pass: '2' (drops 25 %)" in said
+
+
+def test_images_of_a_folder_get_their_channels_first(folder, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "images").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
+    torch.manual_seed(3)
+    arguments = ["--divide-by", "255", "--out", "out.parquet", "--report", "page.html"]
+    code, said = run("assess", f"{folder}:images", "images", *arguments)
+    assert code == 0, said
+    assert "image/png" in (tmp_path / "page.html").read_text()
+
+
+class RunsCode(nn.Module):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{nets}:nothing", "rows.npz"], "Module '{nets}' has no 'nothing'. Expected: a function without"),
+        (["no_such_module:make", "rows.npz"], "There is no module 'no_such_module' in the current folder"),
+        (["{nets}:make", "rows.npz", "--weights", "other.pt"], "2 tensors of another shape: '0.weight'"),
+        (
+            ["{nets}:make", "rows.npz", "--weights", "whole.pt"],
+            "could run code when it is opened, so it was not",
+        ),
+        (["{nets}:make", "rows.npz", "--weights", "cut.pt"], "'cut.pt' is not a readable file of PyTorch"),
+        (["{nets}:make", "rows.npz", "--weights", "empty.pt"], "'empty.pt' holds no state dict"),
+        (["{nets}:make", "rows.npz", "--weights", "missing.pt"], "The file of weights does not exist"),
+        (["weights.pt", "rows.npz"], "Name a function that makes the module"),
+        (
+            ["weights.pt", "rows.npz", "--weights", "weights.pt"],
+            "--weights is for a module that a function makes",
+        ),
+        (["broken.pt2", "rows.npz"], "'broken.pt2' could not be read as an exported program"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_words(folder, arguments, words):
+    torch.save(mlp().state_dict() | {"0.weight": torch.zeros(2, 2), "0.bias": torch.zeros(2)}, "other.pt")
+    torch.save(RunsCode(), "whole.pt")
+    torch.save({"epoch": 3}, "empty.pt")
+    for name in ("cut.pt", "broken.pt2"):
+        with open(name, "wb") as file:
+            file.write(b"PK\3\4 nothing")
+    given = [each.format(nets=folder) for each in arguments]
+    code, said = run("assess", *given, "--out", "out.parquet")
+    assert code == 2
+    assert words.format(nets=folder) in said
+    assert "Traceback" not in said
+
+
+def exported(module, path, *, rows=None):
+    sides = ({0: torch.export.Dim("rows")},) if rows is None else None
+    with warnings.catch_warnings(action="ignore"):
+        program = torch.export.export(module, (torch.zeros(rows or 2, 8),), dynamic_shapes=sides)
+        torch.export.save(program, path)
+
+
+def test_an_exported_program_is_served_where_it_can_be(folder):
+    torch.manual_seed(5)
+    module = mlp()
+    exported(module.train(), "training.pt2")
+    exported(module.eval(), "predicting.pt2")
+    exported(module.train(), "fixed.pt2", rows=4)
+    code, said = run("assess", "training.pt2", "rows.npz", "--out", "out.parquet")
+    assert code == 0, said
+    expected = howsure.assess(module.eval(), rows_for("mlp"))
+    assert howsure.load("out.parquet").probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+    code, said = run("assess", "predicting.pt2", "rows.npz", "--out", "out.parquet")
+    assert code == 2
+    assert "it was exported in eval mode, which left its dropout switched off for good" in said
+    code, said = run("assess", "predicting.pt2", "rows.npz", "--out", "out.parquet", "--method", "softmax")
+    assert code == 0, said
+    code, said = run("assess", "fixed.pt2", "rows.npz", "--out", "out.parquet")
+    assert code == 2
+    assert "was exported for 4 rows at a time" in said
+
+
+def test_rows_of_keyword_inputs_come_from_arrays_by_name(folder, tmp_path):
+    (tmp_path / f"two_{tmp_path.name}.py").write_text(
+        "from tests.torch.modules import TwoInputs\n\n\ndef make():\n    return TwoInputs()\n"
+    )
+    random = np.random.default_rng(0)
+    np.savez("two.npz", left=numbers(random, 5, 4), right=numbers(random, 5, 2), y=np.zeros(5, int))
+    code, said = run("assess", f"two_{tmp_path.name}:make", "two.npz", "--out", "out.parquet")
+    assert code == 0, said
+    assert len(howsure.load("out.parquet")) == 5

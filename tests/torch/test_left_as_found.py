@@ -1,0 +1,192 @@
+"""A module is left exactly as it was found, also after an error, and whatever the caller has switched on."""
+
+import random as python_random
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import howsure
+from tests.torch.modules import MODULES, build, mlp, rows_for
+
+
+def look(module):
+    """All of a module, and of PyTorch, that may not change."""
+    tensors = {name: tensor for name, tensor in module.state_dict(keep_vars=True).items()}
+    return {
+        "values": {name: tensor.detach().clone() for name, tensor in tensors.items()},
+        "tensors": {
+            name: (id(tensor), tensor.data_ptr(), tensor.requires_grad) for name, tensor in tensors.items()
+        },
+        "grads": {
+            name: None if each.grad is None else each.grad.clone() for name, each in module.named_parameters()
+        },
+        "flags": [each.training for each in module.modules()],
+        "hooks": [(len(each._forward_hooks), len(each._forward_pre_hooks)) for each in module.modules()],
+        "attributes": [sorted(vars(each)) for each in module.modules()],
+        "global hooks": len(nn.modules.module._global_forward_hooks),
+        "seeds": (torch.get_rng_state(), np.random.get_state()[1:3], python_random.getstate()),
+        "modes": (
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            torch.is_autocast_enabled("cpu"),
+        ),
+        "defaults": (torch.get_default_dtype(), torch.get_default_device()),
+    }
+
+
+def same(one, other):
+    if isinstance(one, (torch.Tensor, np.ndarray)):
+        return one.shape == other.shape and bool((one == other).all())
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def assert_left(module, before):
+    changed = [key for key, value in look(module).items() if not same(value, before[key])]
+    assert changed == []
+
+
+class Restless(nn.Module):
+    """It counts its calls, keeps what it saw, and moves a buffer and a weight whenever it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.calls, self.seen = mlp(), 0, None
+        self.register_buffer("count", torch.zeros(()))
+        self.register_buffer("replaced", torch.zeros(2))
+        self.weight = nn.Parameter(torch.full((8,), 3.0))
+
+    def forward(self, x):
+        self.calls += 1
+        self.count += 1
+        self.replaced = self.replaced + 1
+        self.seen = x
+        self.weight.data = self.weight.data.clamp(max=2.0)
+        self.late = x.sum()
+        return self.net(x * self.weight)
+
+
+class Fails(nn.Module):
+    """It fails at rows with a certain number, after its norm has been called in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.net = nn.utils.parametrizations.spectral_norm(nn.Linear(8, 8)), mlp()
+
+    def forward(self, x):
+        x = self.norm(x)
+        if len(x) > 64:
+            raise RuntimeError("too many rows for this module")
+        return self.net(x)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_is_left_as_found(name, training):
+    module = build(name).train(training)
+    before = look(module)
+    howsure.assess(module, rows_for(name), method=howsure.MCDropout(passes=8))
+    howsure.audit(module, rows_for(name))
+    howsure.features_of(module, rows_for(name))
+    assert_left(module, before)
+
+
+@pytest.mark.parametrize("make", [Restless, Fails, lambda: nn.utils.spectral_norm(nn.Linear(8, 3))])
+def test_so_are_buffers_weights_and_attributes_that_move(make):
+    module = make().eval()
+    before, attributes = look(module), [{**vars(each)} for each in module.modules()]
+    method = howsure.MCDropout(passes=8) if isinstance(module, Restless) else howsure.Softmax()
+    howsure.assess(module, rows_for("mlp"), method=method)
+    assert_left(module, before)
+    for each, known in zip(module.modules(), attributes, strict=True):
+        assert all(vars(each)[key] is value for key, value in known.items())
+
+
+def test_passes_of_a_module_that_moves_start_from_what_was_found():
+    """Each pass is that of the module as it is, so their order does not matter."""
+    module, x = Restless().eval(), rows_for("mlp")
+    method = howsure.MCDropout(passes=8)
+    whole = howsure.assess(module, x, method=method)
+    parts = [howsure.assess(module, x[at], method=method) for at in (slice(5), slice(5, 9))]
+    assert np.concatenate([each.probabilities for each in parts]) == pytest.approx(
+        whole.probabilities, abs=1e-6
+    )
+
+
+def test_it_is_left_as_found_after_an_error_of_its_own():
+    module = Fails().eval()
+    before = look(module)
+    with pytest.raises(RuntimeError, match="too many rows for this module"):
+        howsure.assess(module, rows_for("mlp", rows=200), method=howsure.Softmax())
+    assert_left(module, before)
+
+
+def test_gradients_and_hooks_of_the_caller_stay():
+    module, called = build("mlp"), []
+    module(torch.from_numpy(rows_for("mlp"))).sum().backward()
+    module[0].register_forward_hook(lambda *given: called.append(1))
+    before = look(module)
+    howsure.assess(module, rows_for("mlp"), method=howsure.MCDropout(passes=4))
+    assert_left(module, before)
+    module(torch.from_numpy(rows_for("mlp"))).sum().backward()
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [torch.inference_mode, torch.no_grad, torch.enable_grad, lambda: torch.device("cpu")],
+    ids=["inference", "no_grad", "enable_grad", "device"],
+)
+def test_modes_of_the_caller_change_nothing(mode):
+    module, x = build("functional"), rows_for("functional")
+    expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    with mode():
+        before = look(module)
+        found = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+        assert_left(module, before)
+    assert np.array_equal(found.probabilities, expected.probabilities)
+
+
+def test_the_default_type_of_the_caller_stays():
+    module, x = build("encoder"), rows_for("encoder")
+    expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+
+
+def test_seeds_of_the_caller_have_no_part_in_it():
+    module, x = build("encoder"), rows_for("encoder")
+    torch.manual_seed(1)
+    first = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    torch.manual_seed(2)
+    second = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    assert np.array_equal(first.probabilities, second.probabilities)
+
+
+def test_threads_that_ask_for_the_same_module_get_what_each_gets_alone():
+    module, found = build("functional"), {}
+    rows = {number: rows_for("functional", rows=20 + number) for number in range(4)}
+    method = howsure.MCDropout(passes=20)
+    alone = {number: howsure.assess(module, x, method=method).probabilities for number, x in rows.items()}
+    before = look(module)
+
+    def ask(number):
+        found[number] = howsure.assess(module, rows[number], method=method).probabilities
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in rows]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(found[number], alone[number]) for number in rows)
+    assert_left(module, before)
