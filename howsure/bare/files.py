@@ -155,8 +155,8 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
         raise InputError(f"'{source}' has two columns '{twice}'", expected="distinct names")
     exported = [name for name in names if name.startswith(_EXPORTED)]
     roles = columns.roles
-    if exported and roles.label is None and "truth" in names:
-        roles = replace(roles, label="truth")
+    if exported and roles.label is None and "truth_name" in names:
+        roles = replace(roles, label="truth_name")
     label, identity, left = roles.of(table, None)
     if identity is None and names[:1] == [""]:
         identity, left = 0, [place for place in left if place]
