@@ -152,7 +152,7 @@ def test_compare_needs_true_classes(model_file, tmp_path):
 def test_compare_checks_every_path_before_the_model_is_loaded(
     model_file, data_file, tmp_path, monkeypatch, option
 ):
-    monkeypatch.setattr(cli, "_load_model", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(cli, "load_model", lambda *_, **__: pytest.fail("loaded"))
     done = run("compare", model_file, data_file, option, tmp_path / "missing")
     assert done.exit_code == 2
     assert "does not exist" in done.stderr
@@ -341,7 +341,7 @@ def test_everything_is_checked_before_the_model_is_loaded(
     model_file, data_file, tmp_path, monkeypatch, change, message
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_load_model", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(cli, "load_model", lambda *_, **__: pytest.fail("the model was loaded"))
     (tmp_path / "taken.parquet").mkdir()
     (tmp_path / "rows.parquet").touch()
     given = {"MODEL": model_file, "DATA": data_file, "--out": "o.parquet", **change}
