@@ -34,6 +34,7 @@ def distributions(p: Floats, numbers: Integers, dtype: str, called: str) -> Floa
     the type (Higham 2002, of a division, a sum and a rounding), and 0.005 at most, 0.015 in bfloat16; float32
     is allowed everywhere, as most models compute in it. Or by K h, where all numbers have a last digit and h
     is half a unit of it: then what is missing is shared out, so that each number still has the digits it had.
+    A row of nothing but zeros is none, however many classes may have been rounded away.
 
     Args:
         p: (N, K) finite or not.
@@ -56,7 +57,7 @@ def distributions(p: Floats, numbers: Integers, dtype: str, called: str) -> Floa
         half = _half_digit(p)
         movable = np.where(total[:, None] > 1, half * (p > 0), half)
         room = movable.sum(axis=1)
-        wrong = np.abs(total - 1) > np.maximum(allowed, (1 + 1e-9) * room)
+        wrong = (np.abs(total - 1) > np.maximum(allowed, (1 + 1e-9) * room)) | (total == 0)
         if wrong.any():
             raise _not_distributions(p, numbers, called, wrong)
         by_digits = (np.abs(total - 1) > allowed)[:, None]
@@ -102,6 +103,8 @@ def _half_digit(p: Floats) -> Floats:
 
     All numbers have the same decimals (0.330), or the same number of digits that count (0.330, 0.00330).
     """
+    if np.array_equal(p, np.round(p)):  # whole numbers, as of one-hot rows, were not rounded
+        return np.zeros(p.shape)
     for decimals in range(1, DIGITS + 1):
         if np.all(np.abs(np.round(p, decimals) - p) <= SINGLE * p):
             return np.full(p.shape, 0.5 * 10.0**-decimals)

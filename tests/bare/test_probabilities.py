@@ -127,6 +127,15 @@ def test_one_hot_rows_and_fractions_are_distributions():
     np.testing.assert_allclose(thirds.probabilities, 1 / 3)
 
 
+def test_nothing_but_zeros_is_no_distribution_however_many_classes_there_are():
+    one_hot = np.eye(60)
+    one_hot[7] = 0
+    assert "do not sum to 1 in row 7" in refused(one_hot)
+    printed = np.round(RANDOM.dirichlet(np.full(60, 0.1), size=5), 1)
+    printed[3] = 0
+    assert "do not sum to 1 in row 3" in refused(printed)
+
+
 # --- what is refused --------------------------------------------------------------------------
 
 

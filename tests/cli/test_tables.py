@@ -340,6 +340,7 @@ def test_an_earlier_output_stays_where_something_goes_wrong(known, tmp_path):
     assert "wrong ending" in refused("calibrate", known, "--out", tmp_path / "calibrator.txt")
     assert "would overwrite" in refused("handover", known, "--out", known)
     assert "--new TABLE with --out" in refused("sets", known, "--out", tmp_path / "sets.csv")
+    assert "no effect" in refused("calibrate", known, "--calibrator", kept, "--method", "vector")
     said = refused("calibrate", known, "--calibrator", kept)
     assert "nowhere to write the calibrated table" in said
     said = refused("calibrate", known, "--calibrator", kept, "--out", tmp_path / "c.parquet")

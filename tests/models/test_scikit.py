@@ -252,6 +252,24 @@ def test_ids_and_labels_of_a_frame_stay_with_its_rows():
     np.testing.assert_array_equal(found.truth, Y)
 
 
+def test_the_columns_of_a_file_are_taken_by_name(tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = named(pd, colour=np.where(Y == 1, "red", "blue"))
+    first = compose.make_column_transformer(
+        (preprocessing.OneHotEncoder(), ["colour"]), remainder="passthrough"
+    )
+    model = pipeline.make_pipeline(first, forest()).fit(frame, Y)
+    frame[["leaf", "colour", "petal", "width", "length"]].assign(
+        id=[f"{n:03}" for n in range(150)], y=Y
+    ).to_csv(tmp_path / "rows.csv", index=False)
+    found = howsure.assess(model, tmp_path / "rows.csv")
+    np.testing.assert_allclose(found.probabilities, model.predict_proba(frame), atol=1e-7)
+    assert list(found.ids[:2]) == ["000", "001"]
+    np.testing.assert_array_equal(found.truth, Y)
+    with pytest.raises(howsure.FileError):
+        howsure.assess(model, tmp_path / "none.csv")
+
+
 def test_threads_do_not_change_a_forest():
     one, other = (howsure.assess(forest(n_jobs=jobs).fit(X, Y), X) for jobs in (None, -1))
     np.testing.assert_array_equal(one.probabilities, other.probabilities)
