@@ -347,6 +347,13 @@ def test_an_earlier_output_stays_where_something_goes_wrong(known, tmp_path):
     assert "is not a saved calibrator" in said
 
 
+def test_a_table_without_rows_is_read(tmp_path):
+    for text, options in (("cat,dog\n", ()), ("spam\n", ("--class-names", "fine,spam"))):
+        (tmp_path / "none.csv").write_text(text)
+        said = done("report", tmp_path / "none.csv", *options, "--report", tmp_path / "none.html")
+        assert "There were no rows to assess." in said
+
+
 def test_quiet_prints_nothing(known):
     found = run("evaluate", known, "--quiet")
     assert (found.exit_code, found.stdout, found.stderr) == (0, "", "")
