@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.arguments import check_choice, check_progress, check_type, check_whole
-from howsure.data.ids import ID
+from howsure.data.ids import ID, check_ids
 from howsure.data.rows import Rows, row_kind
 from howsure.errors import InputError
 from howsure.methods.choices import default_method
@@ -142,6 +142,8 @@ def stream(
     names = given.class_names if class_names is None else class_names
     job = prepare(model, given, chosen, seed, batch_size, outputs, names, thresholds)
     truth = _truth_of(given, job, came_along=given is not x)
+    if given.ids is not None:
+        given = replace(given, ids=check_ids(given.ids, job.total))
     blocks = _blocks(job, chosen, chosen.begin(job), progress)
     return (_with_what_came(block, given, truth) for block in blocks)
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from howsure.arguments import check_path
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import gather
 from howsure.data.rows import InputSpec, Rows, check_rows
+from howsure.data.whatever import rows_in
 from howsure.errors import FileError, ModelError, warn
 from howsure.models.protocol import Array, FeatureModel, MemberModel, Model, PassModel
 
@@ -114,10 +116,12 @@ def rows_for(
 
     def inputs() -> Sequence[InputSpec] | None:
         try:
-            return input_specs(model)
+            return declared_specs(model)
         except ModelError:  # it does not say what it takes, or `adapt` says what is wrong with it
             return None
 
+    if isinstance(x, (str, os.PathLike)):
+        return rows_in(check_path(x), inputs(), lambda: channels_of(model))
     if is_classifier(model) and is_frame(x):
         return labelled_frame(x, [str(name) for name in getattr(model, "feature_names_in_", ())])
     return gather(x, inputs, progress, most)
