@@ -177,6 +177,16 @@ def test_single_rows_are_told_from_batches():
     assert gathered(iter([(["good", "bad"], [1, 0])]), TEXT).x.tolist() == ["good", "bad"]
 
 
+def test_a_source_may_fill_the_same_array_again():
+    def filled():
+        batch = np.empty((1, 3), np.float32)
+        for row in X:
+            batch[0] = row
+            yield batch
+
+    assert np.array_equal(gathered(filled()).x, X)
+
+
 def test_batches_of_lists_of_numbers():
     rows = gathered(iter([(X[part].tolist(), Y[part].tolist()) for part in BATCHES]))
     assert np.array_equal(rows.x, X)
