@@ -138,6 +138,8 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
     evaluation, of_labels = howsure.evaluate(certainty), howsure.evaluate(labelled)
     abstention = howsure.abstain(certainty, risk=0.9, confidence=0.5)
     comparison = howsure.compare(model, x, y)
+    kept = _folder() / "calibrator.json"
+    calibrator.save(kept)
     saved, plan = _folder() / "c.parquet", _folder() / "plan.json"
     certainty.save(saved)
     howsure.Plan().save(plan)
@@ -180,6 +182,12 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             {"certainty": certainty, "labels": y, "method": "temperature", "seed": 0},
         ),
         "Calibrator": (calibrator, {"certainty": certainty}),
+        "Calibrator.save": (calibrator.save, {"path": kept}),
+        "Calibrator.load": (howsure.Calibrator.load, {"path": kept}),
+        "Comparison.of_results": (
+            howsure.Comparison.of_results,
+            {"results": {"one": certainty}, "labels": None, "calibrated": False, "seed": 0},
+        ),
         "Calibrator.spread": (calibrator.spread, {"certainty": certainty}),
         "prediction_sets": (howsure.prediction_sets, {"certainty": certainty, **fit}),
         "PredictionSets": (sets, {"certainty": certainty}),

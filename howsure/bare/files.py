@@ -118,11 +118,9 @@ def _made(
     try:
         given = read_given(values, names, each, "The probabilities")
         if beside is not None:
-            given = replace(given, ids=beside.ids, id_name=beside.id_name)
+            given = replace(given, ids=beside.ids, id_name=beside.id_name, labels=beside.labels)
         found: Result = of_given(given, each, source.name)
-        if beside is None or beside.labels is None:
-            return found
-        return found.with_truth(beside.labels)
+        return found
     except InputError as error:
         raise InputError(
             f"'{source}': {error.what[0].lower()}{error.what[1:]}",
@@ -157,8 +155,8 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
         raise InputError(f"'{source}' has two columns '{twice}'", expected="distinct names")
     exported = [name for name in names if name.startswith(_EXPORTED)]
     roles = columns.roles
-    if exported and roles.label is None and "truth" in names:
-        roles = replace(roles, label="truth")
+    if exported and roles.label is None and "truth_name" in names:
+        roles = replace(roles, label="truth_name")
     label, identity, left = roles.of(table, None)
     if identity is None and names[:1] == [""]:
         identity, left = 0, [place for place in left if place]

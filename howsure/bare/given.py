@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import as_array
+from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.labels import check_names, in_order
 from howsure.data.rows import check_unmasked, quoted
 from howsure.errors import InputError
@@ -34,6 +36,7 @@ class Given:
         names: K names of the columns, or None where they have none.
         ids: (N,) what the caller calls each row, or None.
         id_name: What the caller calls that, or None.
+        labels: True classes that came with the rows, or None.
     """
 
     values: Floats
@@ -41,6 +44,7 @@ class Given:
     names: tuple[str, ...] | None = None
     ids: Any = None
     id_name: str | None = None
+    labels: Any = None
 
 
 def read_given(p: Any, names: Any, each: str, called: str) -> Given:
@@ -55,7 +59,7 @@ def read_given(p: Any, names: Any, each: str, called: str) -> Given:
     Raises:
         InputError: No numbers, another shape, or names that do not fit.
     """
-    if hasattr(p, "columns") or hasattr(p, "column_names"):
+    if is_frame(p):
         return _from_frame(p, names, each, called)
     values, dtype = _numbers(p, called)
     if each == CLASSES:
@@ -124,80 +128,64 @@ def _described(values: Floats) -> str:
 
 
 def _from_frame(frame: Any, names: Any, each: str, called: str) -> Given:
-    """A frame of pandas, polars or pyarrow: its columns are the classes, but for one of ids."""
-    columns = [str(name) for name in getattr(frame, "column_names", None) or frame.columns]
-    index = _index_of(frame)
-    id_name = "id" if "id" in columns else None
-    ids = _column(frame, columns.index("id")) if id_name else None
-    if ids is None and index is not None:
-        ids, id_name = index, str(frame.index.name or "id")
-    chosen = [name for name in columns if name != "id"]
-    if names is not None:
-        wanted = check_names(names, each, f"The {each} names")
-        missing = [name for name in wanted if name not in columns]
-        if not missing:
-            chosen = list(wanted)
-        elif len(missing) < len(wanted) or len(wanted) != len(chosen):
-            raise InputError(
-                f"{called} have no columns {quoted(missing)}",
-                expected=f"all of {quoted(wanted)}, or names for as many columns as there are",
-                received=f"columns {quoted(columns)}",
-            )
-    else:
-        wanted = tuple(chosen)
-    parts, dtypes, wrong = [], [], []
-    for name in chosen:
-        if columns.count(name) > 1:
-            raise InputError(f"{called} have two columns '{name}'", expected="distinct names")
-        try:
-            values, dtype = _numbers(_column(frame, columns.index(name)), called)
-        except InputError:
-            wrong.append(name)
-            continue
-        parts.append(values)
-        dtypes.append(dtype)
+    """A data frame, or a series: its columns are the classes, but for those of labels and ids."""
+    import narwhals as nw
+
+    wanted = None if names is None else check_names(names, each, f"The {each} names")
+    rows = labelled_frame(frame, wanted or ())
+    opened = nw.from_native(rows.x, eager_only=True, allow_series=True)
+    if isinstance(opened, nw.Series):
+        given = read_given(opened.to_numpy(), names, each, called)
+        return replace(given, ids=rows.ids, id_name=rows.id_name)
+    chosen = _chosen(opened.columns, wanted, each, called)
+    columns = [opened[name].to_numpy() for name in chosen]
+    wrong = [name for name, values in zip(chosen, columns, strict=True) if not _are_numbers(values)]
     if wrong:
         raise InputError(
             f"{called} have columns without numbers: {quoted(wrong)}",
-            expected=f"one column of numbers for each {each}, and perhaps a column 'id'",
+            expected=f"one column of numbers for each {each}, and perhaps one of labels (`y`) and ids (`id`)",
             mend=f"Choose the columns: {each}_names=[{', '.join(map(repr, chosen[:2]))}, …]",
         )
-    if len(parts) < (2 if each == CLASSES else 1):
+    if len(chosen) < (2 if each == CLASSES else 1):
         raise InputError(
             f"{called} have too few columns",
             expected="a column for each class, two or more" if each == CLASSES else "a column for each label",
-            received=f"columns {quoted(columns)}",
+            received=f"columns {quoted(opened.columns)}",
             mend=f"If '{chosen[0]}' is the probability of the second of two classes, give that column and "
             "both names"
-            if parts
+            if chosen
             else None,
         )
-    coarse = [dtype for dtype in dtypes if dtype in ("float16", "bfloat16")]
-    dtype = coarse[0] if coarse else dtypes[0]
-    return Given(np.stack(parts, axis=1), dtype, tuple(wanted), ids, id_name)
+    read = [_numbers(values, called) for values in columns]
+    coarse = [dtype for _, dtype in read if dtype == "float16"]
+    return Given(
+        np.stack([values for values, _ in read], axis=1),
+        (coarse or [dtype for _, dtype in read])[0],
+        tuple(chosen if wanted is None else wanted),
+        rows.ids,
+        rows.id_name,
+        rows.labels,
+    )
 
 
-def _column(frame: Any, place: int) -> Any:
-    """A column of a frame by its place."""
-    if hasattr(frame, "iloc"):
-        column = frame.iloc[:, place]
-        gaps = {"dtype": np.float64, "na_value": np.nan} if _is_nullable(column) else {}
-        return column.to_numpy(**gaps)
-    column = frame.column(place) if hasattr(frame, "column") else frame[frame.columns[place]]
-    return column.to_numpy()
+def _chosen(columns: list[str], wanted: tuple[str, ...] | None, each: str, called: str) -> list[str]:
+    """The columns that hold probabilities."""
+    missing = [name for name in wanted or () if name not in columns]
+    if wanted is not None and not missing:
+        return list(wanted)
+    if wanted is not None and (len(missing) < len(wanted) or len(wanted) != len(columns)):
+        raise InputError(
+            f"{called} have no columns {quoted(missing)}",
+            expected=f"all of {quoted(wanted)}, or names for as many columns as there are",
+            received=f"columns {quoted(columns)}",
+        )
+    return columns
 
 
-def _is_nullable(column: Any) -> bool:
-    """Whether it is of pandas' own types of numbers, whose gaps numpy does not know."""
-    dtype = column.dtype
-    return not isinstance(dtype, np.dtype) and getattr(dtype, "kind", "O") in "biuf"
-
-
-def _index_of(frame: Any) -> Any:
-    """The index of a frame of pandas, where it is more than the numbers of its rows."""
-    index = getattr(frame, "index", None)
-    if index is None or not hasattr(index, "nlevels") or index.nlevels > 1:
-        return None
-    values = index.to_numpy()
-    numbered = values.dtype.kind in "iu" and np.array_equal(values, np.arange(len(values)))
-    return None if numbered and index.name is None else values
+def _are_numbers(values: NDArray[Any]) -> bool:
+    """Whether a column is one of numbers, those of Python and gaps among them too."""
+    if values.dtype.kind in "biuf":
+        return True
+    return values.dtype.kind == "O" and all(
+        value is None or isinstance(value, (int, float, np.number, Decimal)) for value in values
+    )

@@ -141,6 +141,8 @@ def _result(
     version = importlib.metadata.version("howsure")
     told = Told(np.arange(len(estimates)), kind, settings, 0, None, version)
     result: Any = outcome.result(estimates, told)
+    if given.labels is not None:
+        result = result.with_truth(given.labels)
     if given.ids is None:
         return result
     id_name = given.id_name if given.id_name is not None and result.can_call(given.id_name) else ID

@@ -34,6 +34,7 @@ def distributions(p: Floats, numbers: Integers, dtype: str, called: str) -> Floa
     the type (Higham 2002, of a division, a sum and a rounding), and 0.005 at most, 0.015 in bfloat16; float32
     is allowed everywhere, as most models compute in it. Or by K h, where all numbers have a last digit and h
     is half a unit of it: then what is missing is shared out, so that each number still has the digits it had.
+    A row of nothing but zeros is none, however many classes may have been rounded away.
 
     Args:
         p: (N, K) finite or not.
@@ -56,7 +57,7 @@ def distributions(p: Floats, numbers: Integers, dtype: str, called: str) -> Floa
         half = _half_digit(p)
         movable = np.where(total[:, None] > 1, half * (p > 0), half)
         room = movable.sum(axis=1)
-        wrong = np.abs(total - 1) > np.maximum(allowed, (1 + 1e-9) * room)
+        wrong = (np.abs(total - 1) > np.maximum(allowed, (1 + 1e-9) * room)) | (total == 0)
         if wrong.any():
             raise _not_distributions(p, numbers, called, wrong)
         by_digits = (np.abs(total - 1) > allowed)[:, None]
@@ -102,6 +103,8 @@ def _half_digit(p: Floats) -> Floats:
 
     All numbers have the same decimals (0.330), or the same number of digits that count (0.330, 0.00330).
     """
+    if np.array_equal(p, np.round(p)):  # whole numbers, as of one-hot rows, were not rounded
+        return np.zeros(p.shape)
     for decimals in range(1, DIGITS + 1):
         if np.all(np.abs(np.round(p, decimals) - p) <= SINGLE * p):
             return np.full(p.shape, 0.5 * 10.0**-decimals)
@@ -127,6 +130,9 @@ def _not_distributions(p: Floats, numbers: Integers, called: str, wrong: NDArray
 def _cause(p: Floats) -> str:
     """What numbers outside of 0 to 1 may be, and how to mend it."""
     total = p.sum(axis=1)
+    stray = _of_no_class(p)
+    if stray is not None:
+        return f"Without column {stray} they are distributions: it seems to be of no class, so leave it out"
     if p.max() <= 1e-6 and np.allclose(np.exp(p).sum(axis=1), 1, atol=SUM_OFF):
         return "They look like logarithms of probabilities: give `numpy.exp(p)`"
     if p.min() >= 0 and np.all(np.abs(total - 100) <= 0.5 * p.shape[1]):
@@ -141,6 +147,9 @@ def _cause(p: Floats) -> str:
 def _cause_of_sums(p: Floats, wrong: NDArray[np.bool_]) -> str:
     """What numbers from 0 to 1 may be whose rows do not sum to 1, and how to mend it."""
     total = p.sum(axis=1)
+    stray = _of_no_class(p)
+    if stray is not None:
+        return f"Without column {stray} they are distributions: it seems to be of no class, so leave it out"
     if len(p) > 1 and p.shape[0] != p.shape[1] and np.allclose(p.sum(axis=0), 1, atol=SUM_OFF):
         return "Their columns sum to 1: rows and classes have changed places, so give the transpose"
     if len(p) > 1 and wrong.all() and np.all(total > 0) and np.ptp(total) <= SUM_OFF * total[0]:
@@ -151,6 +160,16 @@ def _cause_of_sums(p: Floats, wrong: NDArray[np.bool_]) -> str:
         "If each column is the yes or no of a label of its own, as sigmoids are, give them to "
         "howsure.MultilabelCertainty.from_probabilities. If a column is no class, leave it out"
     )
+
+
+def _of_no_class(p: Floats) -> int | None:
+    """The one column without which all rows are distributions, but for rounding, or None."""
+    if p.shape[1] < 3:
+        return None
+    inside = np.sum((p < -SUM_OFF) | (p > 1 + SUM_OFF), axis=0) == 0
+    others = inside.sum() - inside == p.shape[1] - 1
+    fits = np.all(np.abs(p.sum(axis=1, keepdims=True) - p - 1) <= SUM_OFF, axis=0) & others
+    return int(np.argmax(fits)) if fits.sum() == 1 else None
 
 
 def _named(numbers: Integers, which: NDArray[np.bool_]) -> str:

@@ -102,7 +102,7 @@ def calibrate_command(
     drop: Drop = None,
     class_names: ClassNames = None,
     several_labels: Several = False,
-    method: Annotated[MapName, typer.Option(help="Which map to fit.")] = MapName["temperature"],
+    method: Annotated[MapName | None, typer.Option(help="Which map to fit (default temperature).")] = None,
     calibrator: Annotated[
         Path | None, typer.Option(help="A calibrator to apply to the table, instead of learning one.")
     ] = None,
@@ -126,12 +126,15 @@ def calibrate_command(
         else:
             check_table(out, taken)
     if calibrator is None:
-        learnt = howsure.calibrate(_labelled(table, asked, labels), method=method.value, seed=seed)
+        kind = "temperature" if method is None else method.value
+        learnt = howsure.calibrate(_labelled(table, asked, labels), method=kind, seed=seed)
         paragraph(console, learnt.in_words())
         if out is not None:
             learnt.save(out)
             say(console, f"\nCalibrator:  {out}")
         return
+    if method is not None:
+        raise InputError("--method has no effect with --calibrator", expected="one of the two")
     if out is None:
         raise InputError("There is nowhere to write the calibrated table", expected="--out TABLE.parquet")
     map_of: Any = read_calibrator(calibrator)

@@ -17,7 +17,7 @@ from howsure.compare.results import Given
 from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
 from howsure.judge.words import value_and_interval
-from howsure.methods.choices import CHOICES
+from howsure.methods.choices import CHOICES, OWN
 from howsure.methods.classifiers import is_plain
 from howsure.methods.protocol import Method
 from howsure.results.certainty import Certainty
@@ -41,7 +41,7 @@ class Wording:
     beside: str = ""
 
 
-NOUNS = frozenset(choice.name for choice in CHOICES)
+NOUNS = frozenset((*(choice.name for choice in CHOICES), OWN))
 """Names of methods that are words; other names that begin with a small letter are quoted."""
 
 WORDINGS = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.arguments import check_by_name, check_flag
+from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, GIVEN, Comparison
 from howsure.data.rows import quoted
 from howsure.errors import InputError, ModelError
@@ -64,6 +64,7 @@ def compared(
         seed: Of the folds.
     """
     check_flag(calibrated, "calibrated")
+    check_whole(seed, "seed", least=0)
     said = check_by_name(results, "results")
     if not said:
         raise InputError("There is no result to compare", expected="at least one, by name", received="none")

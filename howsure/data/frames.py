@@ -59,7 +59,7 @@ def labelled_frame(frame: Any, features: Sequence[str]) -> Rows:
     """
     import narwhals as nw
 
-    opened = _in_memory(frame)
+    opened = in_memory(frame)
     index = _index(nw.maybe_get_index(opened))
     taken = {}
     if not isinstance(opened, nw.Series):
@@ -87,7 +87,7 @@ def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
     """Its columns; its index and the name of that, unless it only counts; and whether it is a series."""
     import narwhals as nw
 
-    opened = _in_memory(frame)
+    opened = in_memory(frame)
     is_series = isinstance(opened, nw.Series)
     index = _index(nw.maybe_get_index(opened))
     columns = nw.maybe_reset_index(opened)
@@ -113,7 +113,7 @@ def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
     return table, index, is_series
 
 
-def _in_memory(frame: Any) -> Any:
+def in_memory(frame: Any) -> Any:
     """A data frame or series of narwhals, whose rows are there."""
     import narwhals as nw
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from howsure.data.ids import ID
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, damaged, in_rows, quoted
-from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, is_number, rows_of
+from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, ids_of, is_number, rows_of
 from howsure.errors import FileError, InputError
 
 _BYTES_PER_CELL = 64
@@ -71,6 +72,40 @@ def open_columns(source: Path) -> tuple[Table, bool]:
     first = next((cells for _, cells in read_lines(source) if cells), [])
     header = _counts_classes(first) or (bool(first) and _check_first_line(source, first))
     return _open_csv(source, header=header), header
+
+
+def read_named(source: Path, features: Sequence[str]) -> Rows:
+    """The rows of a csv or Parquet file as a table of pyarrow, for a model that takes columns by name.
+
+    Args:
+        source: The file, which has names of columns.
+        features: Those that the model takes, whatever they are called.
+
+    Returns:
+        Rows without the columns `y` and `id`, unless these are among the features: they hold labels and ids.
+
+    Raises:
+        FileError: Missing or damaged.
+        InputError: Two columns of one name, or empty cells among labels or ids.
+    """
+    import pyarrow as pa
+
+    table = _open_csv(source, header=True) if source.suffix.lower() == ".csv" else _open_parquet(source)
+    for name in features:
+        if table.names.count(name) > 1:
+            table.number(name, "for the model")
+    roles = {
+        name: table.number(name, "") for name in (LABELS, ID) if name in table.names and name not in features
+    }
+    columns = [place for place in range(len(table.names)) if place not in roles.values()]
+    frame = pa.table(
+        [table.columns[place] for place in columns], names=[table.names[place] for place in columns]
+    )
+    return Rows(
+        frame,
+        as_found(table, roles[LABELS]) if LABELS in roles else None,
+        ids=ids_of(table, roles[ID]) if ID in roles else None,
+    )
 
 
 def _counts_classes(first: Sequence[str]) -> bool:

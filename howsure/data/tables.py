@@ -206,7 +206,7 @@ def formed(table: Table, features: Sequence[int], spec: InputSpec) -> Array:
     for part in parts:
         rows[:, start : start + part.shape[1]] = part
         start += part.shape[1]
-    return rows.reshape((table.rows, *(-1 if size is None else size for size in spec.shape)))
+    return rows.reshape((table.rows, *(width // known if size is None else size for size in spec.shape)))
 
 
 def _column_of_text(table: Table, spec: InputSpec) -> int:

@@ -47,6 +47,10 @@ CHOICES = (
 )
 
 
+OWN = "plain prediction"
+"""Name of what a classifier predicts, by its members or at once."""
+
+
 def default_method(model: Any, x: Any) -> Method:
     """What `assess` takes for a model where no method is named.
 
@@ -77,7 +81,7 @@ def possible_methods(model: Model, members: Sequence[Any] = ()) -> dict[str, Met
         members: Other models like it, trained from other seeds.
     """
     if model.info.ending in (PROBABILITIES, LABEL_PROBABILITIES):  # a classifier: nothing to switch
-        own: dict[str, Method] = {"plain prediction": own_prediction(model)}
+        own: dict[str, Method] = {OWN: own_prediction(model)}
         return own | ({"ensemble": Ensemble(list(members))} if members else {})
     found: dict[str, Method] = {}
     for choice in CHOICES:

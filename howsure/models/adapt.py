@@ -18,6 +18,7 @@ from howsure.arguments import check_path
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import gather
 from howsure.data.rows import InputSpec, Rows, check_rows
+from howsure.data.table_files import read_named
 from howsure.data.whatever import rows_in
 from howsure.errors import FileError, ModelError, warn
 from howsure.models.protocol import Array, FeatureModel, MemberModel, Model, PassModel
@@ -120,10 +121,14 @@ def rows_for(
         except ModelError:  # it does not say what it takes, or `adapt` says what is wrong with it
             return None
 
+    if is_classifier(model):
+        named = [str(name) for name in getattr(model, "feature_names_in_", ())]
+        if is_frame(x):
+            return labelled_frame(x, named)
+        if named and isinstance(x, (str, os.PathLike)) and Path(x).suffix.lower() in (".csv", ".parquet"):
+            return read_named(check_path(x), named)
     if isinstance(x, (str, os.PathLike)):
         return rows_in(check_path(x), inputs(), lambda: channels_of(model))
-    if is_classifier(model) and is_frame(x):
-        return labelled_frame(x, [str(name) for name in getattr(model, "feature_names_in_", ())])
     return gather(x, inputs, progress, most)
 
 

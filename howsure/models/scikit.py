@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import as_array
+from howsure.data.frames import in_memory, is_frame
 from howsure.data.rows import InputSpec, check_rows, check_unmasked, in_rows, quoted
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.members import Members, members_of
@@ -241,27 +242,26 @@ def _name(model: Any) -> str:
 def _rows_of(model: Any, x: Any) -> tuple[Array, Take, InputSpec]:
     """Rows, or their numbers; how to take from them what the classifier takes; and what it is given."""
     check_unmasked(x, "The rows")
-    names = getattr(model, "feature_names_in_", None)
-    features = getattr(model, "n_features_in_", None)
-    if hasattr(x, "columns") or hasattr(x, "column_names"):
-        if names is None:
-            x = _as_numbers(x, features, model)
-        else:
-            x = _by_name(x, [str(name) for name in names], model)
-            return _held(x)
+    names, features = getattr(model, "feature_names_in_", None), getattr(model, "n_features_in_", None)
+    if is_frame(x):
+        frame = in_memory(x)
+        if names is not None and hasattr(frame, "columns"):
+            return _of_frame(frame, [str(name) for name in names], model)
+        columns = list(getattr(frame, "columns", ()))
+        if columns:
+            _check_width((len(frame), len(columns)), features, model, columns)
+        x = frame.to_numpy()
     if hasattr(x, "nnz") and hasattr(x, "toarray"):
-        x = x.tocsr() if hasattr(x, "tocsr") else x
-        _check_width(x.shape, features, model)
-        return _held(x)
+        matrix = x.tocsr()
+        _check_width(matrix.shape, features, model)
+        return np.arange(matrix.shape[0]), lambda numbers: matrix[numbers], NUMBERS
     given = as_array(x, "The rows")
+    if not given.ndim:
+        raise InputError(
+            "The rows are not an array", expected="rows as the classifier takes them", received=repr(x)[:200]
+        )
     if features is None or given.dtype.kind not in "biuf":
-        if not given.ndim:
-            raise InputError(
-                "The rows are not an array",
-                expected="rows as the classifier takes them",
-                received=repr(x)[:200],
-            )
-        return _held(given)
+        return np.arange(len(given)), lambda numbers: given[numbers], NUMBERS
     if names is not None:
         warn(
             f"{_name(model)} was fitted on columns with names, and these rows have none. They are taken "
@@ -269,53 +269,33 @@ def _rows_of(model: Any, x: Any) -> tuple[Array, Take, InputSpec]:
         )
     spec = InputSpec("x", (int(features),), "float64")
     if given.ndim == 2 and given.shape[1] == features:
-        _check_finite(given, model)
+        gaps = ~np.isfinite(given).all(axis=1) if given.dtype.kind == "f" else np.zeros(len(given), bool)
+        _check_gaps(np.asarray(gaps), lambda numbers: given[numbers], model)
         return given, lambda rows: rows, spec
     return check_rows(given, [spec])[0], lambda rows: rows, spec  # says what is wrong, or mends an axis
 
 
-def _held(x: Any) -> tuple[Array, Take, InputSpec]:
-    """The numbers of the rows, and how to take these from what the caller holds."""
-
-    def take(numbers: Array) -> Any:
-        if hasattr(x, "iloc"):
-            return x.iloc[numbers]
-        return x.take(numbers) if hasattr(x, "column_names") else x[numbers]
-
-    return np.arange(_length(x)), take, NUMBERS
-
-
-def _length(x: Any) -> int:
-    return int(x.shape[0]) if hasattr(x, "shape") else len(x)
-
-
-def _columns(frame: Any) -> list[str]:
-    return [str(name) for name in getattr(frame, "column_names", None) or list(frame.columns)]
-
-
-def _by_name(frame: Any, names: list[str], model: Any) -> Any:
-    """The columns that the classifier was fitted on, in its order."""
-    columns = _columns(frame)
-    missing = [name for name in names if name not in columns]
+def _of_frame(frame: Any, names: list[str], model: Any) -> tuple[Array, Take, InputSpec]:
+    """Numbers of the rows of a frame, of which the classifier gets the columns that it was fitted on."""
+    missing = [name for name in names if name not in frame.columns]
     if missing:
         raise InputError(
             f"The rows have no columns {quoted(missing)}, on which {_name(model)} was fitted",
             expected=f"columns {quoted(names)}",
-            received=quoted(columns),
+            received=quoted(frame.columns),
         )
-    if hasattr(frame, "column_names"):  # a table of pyarrow, of which scikit-learn makes nothing
-        frame = frame.to_pandas()
-    if columns == names:
-        return frame
-    return frame.select(names) if hasattr(frame, "select") else frame[names]
+    chosen = frame.select(names)
+    if chosen.implementation.is_pyarrow():  # of which scikit-learn makes nothing
+        chosen = in_memory(chosen.to_pandas())
 
+    def take(numbers: Array) -> Any:
+        return chosen[np.asarray(numbers)].to_native()
 
-def _as_numbers(frame: Any, features: int | None, model: Any) -> Any:
-    """A frame as an array, for a classifier that was fitted on arrays."""
-    _check_width((_length(frame), len(_columns(frame))), features, model, _columns(frame))
-    if hasattr(frame, "column_names"):
-        return np.column_stack([frame.column(place).to_numpy() for place in range(len(frame.column_names))])
-    return frame.to_numpy()
+    gaps = np.zeros(len(chosen), dtype=bool)
+    for name in names:
+        gaps |= np.asarray(chosen[name].is_null().to_numpy(), dtype=bool)
+    _check_gaps(gaps, take, model)
+    return np.arange(len(chosen)), take, NUMBERS
 
 
 def _check_width(
@@ -331,16 +311,20 @@ def _check_width(
         )
 
 
-def _check_finite(x: Array, model: Any) -> None:
-    """Raise an `InputError` that names rows with NaN or infinity, where the classifier takes none."""
-    bad = np.flatnonzero(~np.isfinite(x).all(axis=1)) if x.dtype.kind == "f" else np.empty(0, np.int64)
+def _check_gaps(gaps: NDArray[np.bool_], take: Take, model: Any) -> None:
+    """Raise an `InputError` that names the rows with NaN, infinity or nothing, if it takes no such rows."""
+    bad = np.flatnonzero(gaps)
     if not len(bad):
         return
     try:
-        _ask(model, x[bad[:1]])
+        _ask(model, take(bad[:1]))
     except InputError as error:
         raise InputError(
-            f"The rows hold NaN or infinite values {in_rows(len(bad), bad[:5].tolist())}",
-            expected=f"finite numbers, as {_name(model)} takes no others",
+            f"The rows hold NaN, infinite or missing values {in_rows(len(bad), bad[:5].tolist())}",
+            expected=f"a finite value everywhere, as {_name(model)} takes nothing else",
             mend="Put an imputer before it in a pipeline, or leave those rows out",
         ) from error
+
+
+def _length(x: Any) -> int:
+    return int(x.shape[0]) if hasattr(x, "shape") else len(x)

@@ -1,8 +1,5 @@
 """Probabilities from elsewhere: what rounding explains is taken out, and everything else is refused."""
 
-import sys
-import types
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -130,6 +127,15 @@ def test_one_hot_rows_and_fractions_are_distributions():
     np.testing.assert_allclose(thirds.probabilities, 1 / 3)
 
 
+def test_nothing_but_zeros_is_no_distribution_however_many_classes_there_are():
+    one_hot = np.eye(60)
+    one_hot[7] = 0
+    assert "do not sum to 1 in row 7" in refused(one_hot)
+    printed = np.round(RANDOM.dirichlet(np.full(60, 0.1), size=5), 1)
+    printed[3] = 0
+    assert "do not sum to 1 in row 3" in refused(printed)
+
+
 # --- what is refused --------------------------------------------------------------------------
 
 
@@ -142,6 +148,8 @@ def test_one_hot_rows_and_fractions_are_distributions():
         (RANDOM.normal(0, 2, (30, 4)), "They look like logits: give `scipy.special.softmax"),
         (RANDOM.uniform(size=(30, 4)), "the yes or no of a label of its own, as sigmoids are"),
         (SHARP[:, 1:], "a class may be missing"),
+        (np.column_stack([np.arange(400), SHARP]), "Without column 0 they are distributions"),
+        (np.column_stack([SHARP, RANDOM.random(400)]), "Without column 10 they are distributions"),
         (SHARP[:50].T, "rows and classes have changed places"),
         (SHARP / 2, "All rows sum to 0.5: divide them by that"),
         (np.where(np.arange(400)[:, None] == 7, np.nan, SHARP), "missing, NaN or infinite in row 7"),
@@ -224,21 +232,31 @@ def test_tables_of_arrow_are_frames():
     np.testing.assert_array_equal(given.label, [0, 1])
 
 
-class PolarsLike:
-    """What is used of a frame of polars."""
-
-    columns = ("cat", "dog")
-
-    def __getitem__(self, name):
-        return types.SimpleNamespace(
-            to_numpy=lambda: np.array([0.25, 0.75]) if name == "cat" else [0.75, 0.25]
-        )
-
-
 def test_frames_of_polars_are_frames():
-    polars = sys.modules.get("polars")
-    frame = polars.DataFrame({"cat": [0.25, 0.75], "dog": [0.75, 0.25]}) if polars else PolarsLike()
-    assert Certainty.from_probabilities(frame).class_names == ("cat", "dog")
+    pl = pytest.importorskip("polars")
+    given = Certainty.from_probabilities(pl.DataFrame({"cat": [0.25, 0.75], "dog": [0.75, 0.25]}))
+    assert given.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(given.label, [1, 0])
+
+
+def test_labels_that_come_with_a_frame_are_the_truth():
+    pd = pytest.importorskip("pandas")
+    frame = frame_of(pd, cat=[0.9, 0.2], y=["cat", "cat"], dog=[0.1, 0.8])
+    given = Certainty.from_probabilities(frame)
+    assert given.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(given.truth, [0, 0])
+    assert howsure.evaluate(given).accuracy.value == 0.5
+    y = frame_of(pd, x=[0.9, 0.2], y=[0.1, 0.8])
+    assert Certainty.from_probabilities(y, class_names=["x", "y"]).class_names == ("x", "y")
+
+
+def test_a_series_is_the_second_of_two_classes():
+    pd = pytest.importorskip("pandas")
+    given = Certainty.from_probabilities(
+        pd.Series([0.2, 0.97], index=["a7", "b9"], name="spam"), ["no", "spam"]
+    )
+    assert [row.label_name for row in given] == ["no", "spam"]
+    assert list(given.ids) == ["a7", "b9"]
 
 
 # --- several labels ---------------------------------------------------------------------------

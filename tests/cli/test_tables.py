@@ -340,10 +340,18 @@ def test_an_earlier_output_stays_where_something_goes_wrong(known, tmp_path):
     assert "wrong ending" in refused("calibrate", known, "--out", tmp_path / "calibrator.txt")
     assert "would overwrite" in refused("handover", known, "--out", known)
     assert "--new TABLE with --out" in refused("sets", known, "--out", tmp_path / "sets.csv")
+    assert "no effect" in refused("calibrate", known, "--calibrator", kept, "--method", "vector")
     said = refused("calibrate", known, "--calibrator", kept)
     assert "nowhere to write the calibrated table" in said
     said = refused("calibrate", known, "--calibrator", kept, "--out", tmp_path / "c.parquet")
     assert "is not a saved calibrator" in said
+
+
+def test_a_table_without_rows_is_read(tmp_path):
+    for text, options in (("cat,dog\n", ()), ("spam\n", ("--class-names", "fine,spam"))):
+        (tmp_path / "none.csv").write_text(text)
+        said = done("report", tmp_path / "none.csv", *options, "--report", tmp_path / "none.html")
+        assert "There were no rows to assess." in said
 
 
 def test_quiet_prints_nothing(known):

@@ -98,3 +98,10 @@ def test_ids_have_to_be_the_same():
     named["good"] = replace(RESULTS["good"], ids=np.roll(ids, 1))
     with pytest.raises(howsure.InputError, match=r"Expected: id r0\. Received: r799"):
         Comparison.of_results(named, TRUTH)
+
+
+def test_classes_that_are_called_by_other_numbers():
+    named = {name: Certainty.from_probabilities(p, ["1", "2", "3"]) for name, p in (("a", POOR), ("b", GOOD))}
+    comparison = Comparison.of_results(named, TRUTH + 1)
+    assert comparison.score("b", "nll").value == pytest.approx(metrics.log_loss(TRUTH, GOOD), rel=1e-9)
+    np.testing.assert_array_equal(comparison.truth, TRUTH)

@@ -11,7 +11,7 @@ from howsure.judge import maps
 from howsure.judge.calibrator_files import read_calibrator
 
 RANDOM = np.random.default_rng(0)
-P = RANDOM.dirichlet([1, 1, 1], size=300)
+P = RANDOM.dirichlet([1, 1, 1], size=120)
 TRUTH = np.array([RANDOM.choice(3, p=p) for p in P**0.5 / np.sum(P**0.5, axis=1, keepdims=True)])
 LABELLED = Certainty.from_probabilities(P, ["a", "b", "c"])
 
@@ -30,7 +30,7 @@ def test_what_was_saved_does_the_same(method, calibrators, tmp_path):
     np.testing.assert_array_equal(again.spread(LABELLED), calibrator.spread(LABELLED))
     assert again.in_words() == calibrator.in_words()
     assert repr(again) == repr(calibrator)
-    assert (again.helps, again.rows, again.warnings) == (calibrator.helps, 300, calibrator.warnings)
+    assert (again.helps, again.rows, again.warnings) == (calibrator.helps, 120, calibrator.warnings)
     assert str(again.after) == str(calibrator.after)
     assert str(again.differences["nll"]) == str(calibrator.differences["nll"])
     again.save(tmp_path / "again.json")
@@ -75,7 +75,7 @@ def changed(content, **values):
         (lambda text: "{}", "is not a saved calibrator"),
         (lambda text: "[]", "is not a saved calibrator"),
         (lambda text: text[:-40], "is not a saved calibrator"),
-        (lambda text: text.replace('"rows": 300', '"rows": 301'), "it is not what was saved"),
+        (lambda text: text.replace('"rows": 120', '"rows": 121'), "it is not what was saved"),
         (lambda text: changed(text, method="other"), "it is not what was saved"),
         (lambda text: changed(text, kind="plan"), "it is something else"),
         (lambda text: changed(text, format=2), "format that this version of howsure does not know"),

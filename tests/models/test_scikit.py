@@ -226,11 +226,62 @@ def test_a_pipeline_gets_texts_and_categories_as_they_are():
     np.testing.assert_allclose(found.probabilities, model.predict_proba(frame), atol=1e-7)
 
 
+def test_gaps_in_a_frame_are_named_unless_the_classifier_knows_gaps():
+    pd = pytest.importorskip("pandas")
+    frame = named(pd)
+    model = pipeline.make_pipeline(preprocessing.StandardScaler(), naive_bayes.GaussianNB()).fit(frame, Y)
+    frame.loc[[70, 90], "leaf"] = np.nan
+    with pytest.raises(howsure.InputError, match="missing values in 2 rows: 70, 90"):
+        howsure.assess(model, frame)
+
+
+def test_rows_of_a_frame_may_be_of_any_library():
+    pa, pd = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
+    model = forest().fit(named(pd), Y)
+    table = pa.Table.from_pandas(named(pd))
+    np.testing.assert_allclose(
+        howsure.assess(model, table).probabilities, model.predict_proba(named(pd)), atol=1e-7
+    )
+
+
+def test_ids_and_labels_of_a_frame_stay_with_its_rows():
+    pd = pytest.importorskip("pandas")
+    model = forest().fit(named(pd), NAMES[Y])
+    found = howsure.assess(model, named(pd, id=[f"plant {n}" for n in range(150)], y=NAMES[Y]))
+    assert found[3].called == "id plant 3"
+    np.testing.assert_array_equal(found.truth, Y)
+
+
+def test_the_columns_of_a_file_are_taken_by_name(tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = named(pd, colour=np.where(Y == 1, "red", "blue"))
+    first = compose.make_column_transformer(
+        (preprocessing.OneHotEncoder(), ["colour"]), remainder="passthrough"
+    )
+    model = pipeline.make_pipeline(first, forest()).fit(frame, Y)
+    frame[["leaf", "colour", "petal", "width", "length"]].assign(
+        id=[f"{n:03}" for n in range(150)], y=Y
+    ).to_csv(tmp_path / "rows.csv", index=False)
+    found = howsure.assess(model, tmp_path / "rows.csv")
+    np.testing.assert_allclose(found.probabilities, model.predict_proba(frame), atol=1e-7)
+    assert list(found.ids[:2]) == ["000", "001"]
+    np.testing.assert_array_equal(found.truth, Y)
+    with pytest.raises(howsure.FileError):
+        howsure.assess(model, tmp_path / "none.csv")
+
+
+def test_threads_do_not_change_a_forest():
+    one, other = (howsure.assess(forest(n_jobs=jobs).fit(X, Y), X) for jobs in (None, -1))
+    np.testing.assert_array_equal(one.probabilities, other.probabilities)
+    np.testing.assert_array_equal(one.mc_error, other.mc_error)
+
+
 def test_a_pipeline_gets_texts():
     texts = np.array(["good film", "bad film", "great", "awful bad"] * 5)
     model = pipeline.make_pipeline(feature_extraction.text.CountVectorizer(), naive_bayes.MultinomialNB())
     model.fit(texts, np.array([True, False] * 10))
-    for given in (texts, list(texts)):
+    pd = pytest.importorskip("pandas")
+    for given in (texts, list(texts), pd.Series(texts)):
         found = howsure.assess(model, given)
         np.testing.assert_allclose(found.probabilities, model.predict_proba(texts), atol=1e-7)
     assert found.class_names == ("False", "True")
@@ -251,7 +302,7 @@ def test_rows_may_have_gaps_where_the_classifier_knows_gaps():
     np.testing.assert_allclose(
         howsure.assess(model, rows).probabilities, model.predict_proba(rows), atol=1e-7
     )
-    with pytest.raises(howsure.InputError, match="NaN or infinite values in row 7"):
+    with pytest.raises(howsure.InputError, match="NaN, infinite or missing values in row 7"):
         howsure.assess(LOGISTIC.fit(X, NAMES[Y]), rows)
 
 
@@ -327,6 +378,7 @@ def test_a_comparison_calibrates_the_plain_prediction(fitted):
     comparison = howsure.compare(fitted["naive Bayes"], X, Y)
     assert comparison.methods == ("plain prediction", "plain prediction, calibrated")
     assert comparison.costs["plain prediction"] == 1
+    assert "the plain prediction" in " ".join(each.answer for each in findings(comparison))
     assert comparison.score("plain prediction", "accuracy").value == fitted["naive Bayes"].score(X, NAMES[Y])
 
 
