@@ -318,10 +318,11 @@ def page_of_digits(found: Figures) -> list[str]:
     lines += [
         "",
         "So the interval holds about nine in ten thinned networks. It does not promise to hold what a "
-        "network trained from another seed says, nor the truth. On digits it is not sure of, intervals are so "
-        "wide that they hold most other seeds; the true probability is outside of many. The last column holds "
-        f"the errors against {REFERENCE:,} passes. Digits that look sure after their first few passes have "
-        "seen few of the networks that differ, so there the spread is often too small by more than it says.",
+        "network trained from another seed says, nor the truth. On digits it is not sure of, intervals are "
+        "so wide that they hold most other seeds; the true probability is outside of many. The last column "
+        f"holds the errors against {REFERENCE:,} passes. Digits that look sure after their first few passes "
+        "have seen few of the networks that differ, so there the spread is often too small by more than it "
+        "says.",
         "",
         "Some of the sentences:",
         "",
@@ -470,17 +471,22 @@ print(np.round(100 * np.quantile(p[:, 2, certainty.label[2]], [0.05, 0.95])))
 """
 
 
+def page(figures: Figures) -> str:
+    """The page in Markdown."""
+    lines = [ABOVE.replace("{SHOWN}", SHOWN)]
+    for part, (_, shown) in PARTS.items():
+        if part in figures:
+            lines += [*shown(figures[part]), ""]
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Look, keep the figures, write the page."""
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     for name in sys.argv[1:] or PARTS:
         figures[name] = PARTS[name][0]()
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
-        lines = [ABOVE.replace("{SHOWN}", SHOWN)]
-        for part, (_, shown) in PARTS.items():
-            if part in figures:
-                lines += [*shown(figures[part]), ""]
-        PAGE.write_text("\n".join(lines), encoding="utf-8")
+        PAGE.write_text(page(figures), encoding="utf-8")
     print(f"written: {PAGE}")
 
 
