@@ -425,16 +425,16 @@ each label, and no interval: that would need a grid for each label.
   split. So all passes of a row count alike.
 - The squared spread is the variance over the passes plus the squared error of their mean, which the passes
   miss as the mean moves with them.
-- No pass is kept. For the classes that lead in a row its passes are counted in 256 bins, 1.2 points wide at
-  50 % and 0.05 points at 99.9 %; `quantiles` are read from the counts at eleven levels. Within a bin passes
+- No pass is kept. For the classes that lead in a row its passes are counted in 256 bins, 0.6 points wide at
+  50 % and 0.04 points at 99.9 %; `quantiles` are read from the counts at eleven levels. Within a bin passes
   are taken to lie evenly. That much an end may be off however many passes there are, and its error says so.
 - Where late masks are split, passes that share an early mask go together. A pilot measures how much less
   they tell of a quantile, or the spread, than as many independent passes (the design effect, Kish 1965),
   and the errors go by that. That balanced passes tell more is not counted on.
 - The error of a quantile is the distance to the quantiles whose levels are one error of a share away
   (Woodruff 1952); where these lie beyond all passes, that of a normal distribution. The error of the spread
-  goes by the kurtosis of the passes, but no less than that of a Beta distribution. Of fewer than ten passes
-  it is NaN.
+  goes by the kurtosis of the passes, but no less than that of a Beta distribution, and is that of a spread
+  1.96 errors larger: few passes see little of what is rare. Of fewer than ten passes it is NaN.
 - Ends are NaN where less than one pass in all would lie outside: 0.9 takes 10 passes, 0.99 takes 100.
 
 `howsure.passes(model, x, 100)` gives the passes themselves, (100, N, K), for those who want more than this:

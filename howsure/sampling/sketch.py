@@ -32,7 +32,7 @@ TRACKED = 3
 """Classes of a row that are counted: the two that a verdict goes by, and one that may still overtake them."""
 
 BINS = 256
-"""Bins of a row's grid, 1.2 points wide at a probability of one half and 0.05 points at 0.999. Within a bin
+"""Bins of a row's grid, 0.6 points wide at a probability of one half and 0.04 points at 0.999. Within a bin
 passes are taken to lie evenly."""
 
 _STEPS = 1 << 16
