@@ -91,6 +91,12 @@ def test_nothing_public_prints_its_arrays(rows):
         assert len(str(shown)) < 6_000
 
 
+def test_a_row_of_many_costs_no_look_at_all_of_them():
+    certainty = make_certainty(50)
+    for name in ("label_name", "runner_up_name", "truth_name", "verdict", "reason"):
+        assert getattr(certainty, name) is getattr(certainty, name), f"{name} is made anew for every row"
+
+
 # --- as a page ------------------------------------------------------------------------------------
 
 
