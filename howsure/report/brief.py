@@ -100,8 +100,9 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
         said += " Whether another method has truer percentages here, only a comparison can say."
         return Point("Which method, and why?", said)
     best = chosen(comparison)
-    agrees = comparison.kinds[best].settings.get("name") == certainty.method.get("name") and (
-        (best in comparison.calibrations) == ("calibration" in certainty.method)
+    believed = comparison.certainties[best].method
+    agrees = believed.get("name") == certainty.method.get("name") and (
+        ("calibration" in believed) == ("calibration" in certainty.method)
     )
     which = "That is the method shown here." if agrees else "Where the two differ, believe the comparison."
     rows = counted(len(comparison.truth), comparison.kind)
