@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from howsure.compare.findings import chosen, lead
+from howsure.compare.findings import chosen, lead, the
 from howsure.compare.run import Comparison
 from howsure.report.figures import proportion
 from howsure.report.words import claim_in_words
@@ -104,7 +104,9 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
     agrees = believed.get("name") == certainty.method.get("name") and (
         ("calibration" in believed) == ("calibration" in certainty.method)
     )
-    which = "That is the method shown here." if agrees else "Where the two differ, believe the comparison."
+    which = f"Where the two differ, believe {the(comparison, best)}."
+    if agrees:
+        which = "That is the method shown here."
     rows = counted(len(comparison.truth), comparison.kind)
     return Point(
         "Which method, and why?",

@@ -817,7 +817,7 @@ def test_it_says_whether_the_method_shown_is_the_one_to_believe() -> None:
         certainty = make_certainty(40, method=dict(method.settings))
         words = Page(render(certainty, comparison=comparison)).words
         assert ("That is the method shown here." in words) == agrees
-        assert ("Where the two differ, believe the comparison." in words) != agrees
+        assert ("Where the two differ, believe the ensemble." in words) != agrees
     mended = make_certainty(40, method={**Softmax().settings, "calibration": {"temperature": 2.0}})
     too_sure = np.full(80, 0.999) * (np.arange(80) % 4 > 0) + 1e-4
     calibrated = as_assessed(of_true({"softmax": too_sure}, calibrated=True))
@@ -825,4 +825,4 @@ def test_it_says_whether_the_method_shown_is_the_one_to_believe() -> None:
     assert best == CALIBRATED.format("softmax")
     assert "That is the method shown here." in Page(render(mended, comparison=calibrated)).words
     plain = make_certainty(40, method=dict(Softmax().settings))
-    assert "believe the comparison" in Page(render(plain, comparison=calibrated)).words
+    assert "believe the calibrated softmax." in Page(render(plain, comparison=calibrated)).words
