@@ -113,6 +113,12 @@ def _seeds_kept(module: nn.Module) -> Iterator[None]:
             torch.cuda.set_rng_state(theirs, device)
 
 
+def numbers_drawn_elsewhere() -> tuple[int, int]:
+    """Where the seeds of Python and numpy are; other values tell that something was drawn there."""
+    kind, keys, place, *more = np.random.get_state(legacy=True)
+    return hash(random.getstate()), hash((kind, keys.tobytes(), place, *more))
+
+
 def device_of(module: nn.Module) -> torch.device:
     """Where a module lies, by its first tensor."""
     first = next(itertools.chain(module.parameters(), module.buffers()), None)
