@@ -205,7 +205,7 @@ def test_laplace_familiarity_and_a_comparison_take_modules():
     module, x, y = build("softmax"), numbers(random, 120, 8), random.integers(0, 3, 120)
     laplace = howsure.LastLayerLaplace.fit(module, x, y)
     assert howsure.assess(module, x, method=laplace).probabilities.shape == (120, 3)
-    features = howsure.features_of(module, x)
-    assert howsure.familiarity(features, y, features).unfamiliar(features).shape == (120,)
+    features, others = howsure.features_of(module, x), howsure.features_of(module, x + 0.1)
+    assert howsure.familiarity(features, y, others).unfamiliar(features).shape == (120,)
     comparison = howsure.compare(module, x, y, methods={"softmax": howsure.Softmax(), "MC dropout": METHOD})
     assert set(comparison.results) >= {"softmax", "MC dropout"}

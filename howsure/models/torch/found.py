@@ -113,10 +113,10 @@ def _seeds_kept(module: nn.Module) -> Iterator[None]:
             torch.cuda.set_rng_state(theirs, device)
 
 
-def numbers_drawn_elsewhere() -> tuple[int, int]:
+def numbers_drawn_elsewhere() -> tuple[str, str]:
     """Where the seeds of Python and numpy are; other values tell that something was drawn there."""
-    kind, keys, place, *more = np.random.get_state(legacy=True)
-    return hash(random.getstate()), hash((kind, keys.tobytes(), place, *more))
+    state = np.random.get_state()
+    return str(random.getstate()), str([np.asarray(each).tolist() for each in state])
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -21,7 +21,7 @@ from howsure.sites import DROPOUT, UNIFORM
 Tensor = torch.Tensor
 
 AGAIN = 3
-"""Passes with the same masks that are compared with a first one: what draws past PyTorch may repeat itself."""
+"""Passes with the same masks that are compared with a first one: draws past PyTorch may repeat themselves."""
 
 _HELD = (0.5, 0.0, 1 - 2**-24)
 """What may stand for uniform numbers that are no mask: the middle, the least and the largest."""
