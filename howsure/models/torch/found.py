@@ -77,9 +77,10 @@ def as_found(module: nn.Module, parameters: Collection[str] | None = ()) -> Iter
 
     Args:
         module: The module.
-        parameters: As in `Snapshot`.
+        parameters: As in `Snapshot`; None for a module of which nothing is known yet.
     """
-    with _one_at_a_time, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
+    others = _seeds_of_others_kept() if parameters is None else contextlib.nullcontext()
+    with _one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
         snapshot = Snapshot(module, parameters)
         try:
             yield snapshot
@@ -101,16 +102,25 @@ def switch(module: nn.Module, training: Collection[int]) -> None:
 @contextlib.contextmanager
 def _seeds_kept(module: nn.Module) -> Iterator[None]:
     device = device_of(module)
-    ours = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    ours = torch.get_rng_state()
     theirs = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    try:
+        yield
+    finally:
+        torch.set_rng_state(ours)
+        if theirs is not None:
+            torch.cuda.set_rng_state(theirs, device)
+
+
+@contextlib.contextmanager
+def _seeds_of_others_kept() -> Iterator[None]:
+    """Those of Python and numpy: what draws there is refused once it has been examined."""
+    ours = random.getstate(), np.random.get_state()
     try:
         yield
     finally:
         random.setstate(ours[0])
         np.random.set_state(ours[1])
-        torch.set_rng_state(ours[2])
-        if theirs is not None:
-            torch.cuda.set_rng_state(theirs, device)
 
 
 def numbers_drawn_elsewhere() -> tuple[str, str]:
