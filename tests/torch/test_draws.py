@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import howsure
-from howsure.models.torch import adapt
+from howsure.models.torch import adapt, found
 from tests.torch.modules import CLASSES, MODULES, build, mlp, rows_for
 
 LINE = r"\(test_draws\.py, line \d+\)"
@@ -231,3 +231,13 @@ def test_the_second_call_of_a_layer_is_a_site_of_its_own():
     adapted, _ = adapt(module, rows_for("mlp"), gaussian_noise=False)
     names = [site.name for level in adapted.levels for site in level.sites]
     assert names == ["0", "0#2"]
+
+
+@pytest.mark.parametrize("name", ["encoder", "recurrent"])
+def test_kernels_that_draw_inside_are_left_aside_on_other_devices(monkeypatch, name):
+    """Here there is no such device: it is only told that the module lies on one."""
+    module, x = build(name), rows_for(name)
+    expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    monkeypatch.setattr(found, "device_of", lambda module: torch.device("xpu"))
+    other = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    assert other.probabilities == pytest.approx(expected.probabilities, abs=1e-6)

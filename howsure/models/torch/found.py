@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 _one_at_a_time = threading.RLock()
 """What is changed for a while is shared by all threads: the flags and buffers of a module."""
@@ -97,6 +98,21 @@ def switch(module: nn.Module, training: Collection[int]) -> None:
         flag = id(each) in training
         if each.training is not flag:
             each.training = flag
+
+
+@contextlib.contextmanager
+def drawing_in_the_open(module: nn.Module) -> Iterator[None]:
+    """Inside, attention and recurrent layers run outside of the fused kernels of other devices than CPUs.
+
+    Such kernels draw where no masks can be given.
+    """
+    if device_of(module).type == "cpu":
+        yield
+        return
+    recurrent = any(isinstance(each, nn.RNNBase) and each.dropout > 0 for each in module.modules())
+    slow = torch.backends.cudnn.flags(enabled=False) if recurrent else contextlib.nullcontext()
+    with sdpa_kernel(SDPBackend.MATH), slow:
+        yield
 
 
 @contextlib.contextmanager
