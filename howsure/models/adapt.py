@@ -235,8 +235,8 @@ def check_prediction(model: Model) -> None:
         raise ModelError(
             f"Layer '{model.info.always_random}' draws random numbers also when predicting, so model "
             f"'{model.info.name}' has no plain prediction",
-            expected="draws of Keras's random layers or of keras.random.dropout, which can be switched off",
-            mend="Use a Dropout layer there, or draw only where `training` is true",
+            expected="dropout, or other draws that can be switched off",
+            mend="Use a Dropout layer there, or draw only in training",
         )
 
 
