@@ -2,7 +2,7 @@
 
     python -m benchmarks                              everything, half an hour or more on two cores
     python -m benchmarks speed                        one kind, of: network, speed, profile, memory, errors,
-                                                      growth, peers
+                                                      growth, peers, modules
     python -m benchmarks speed question tensorflow    one measurement; the others stay as they were
 
 Measurements run one after the other, each in a process of its own. Figures from another machine are
@@ -31,6 +31,7 @@ PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
 BACKENDS = ("tensorflow", "jax", "torch")
 OTHERS = ("transfer", "residual", "transformer", "mlp")
+MODULES = ("cnn", "resnet", "vit", "bert")
 PEERS = (
     "plain",
     "torch-uncertainty",
@@ -61,6 +62,7 @@ def measurements() -> list[tuple[str, ...]]:
         *(("growth", "stream", "rows", str(10**power)) for power in (3, 4, 5, 6)),
         *(("growth", "stream", "passes", str(passes)) for passes in (20, 200, 2000)),
         *(("peers", "question", peer) for peer in PEERS),
+        *(("modules", name) for name in MODULES),
     ]
 
 
@@ -80,6 +82,8 @@ def measure(words: tuple[str, ...]) -> dict[str, Any]:
     if words[0] == "peers":
         weights = cache_folder() / "benchmarks" / "question.npz"
         command = [str(PEERS_PYTHON), "-m", "benchmarks.peers", str(weights), words[-1]]
+    elif words[0] == "modules":
+        command = [sys.executable, "-m", "benchmarks.torch_speed", words[-1]]
     else:
         command = [sys.executable, "-m", "benchmarks.measure", *words]
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -15,6 +15,12 @@ NETWORKS = {
     "mlp": "784–512–512–10; dropout .2 on the input, .5 after each hidden layer",
     "stream": "16–32–32–10 on made rows; dropout .1, to see how time and memory grow",
 }
+MODULES = {
+    "cnn": "the question's CNN, as above",
+    "resnet": "the layers of a ResNet-18 at 64×64×3, random weights; dropout .5 and .3 in the trained head",
+    "vit": "transformer of four layers of width 64 on 16 patches; dropout .1 everywhere, in attention too",
+    "bert": "BERT of transformers, two layers of width 32, 16 tokens and their mask; dropout .1 everywhere",
+}
 SUMMARY_BACKEND = "tensorflow"
 BATCH_SIZES = (32, 128, 256)
 PARTS = {
@@ -52,6 +58,7 @@ def page(results: Figures) -> str:
         *_flat(figures),
         *_memory(figures),
         *_peers(figures),
+        *_modules(figures),
         *_growth(figures),
     ]
     return "\n\n".join(parts) + "\n"
@@ -309,6 +316,55 @@ def _peers(figures: Figures) -> list[str]:
             "MiB at most",
         ),
         rows,
+    )
+
+
+def _modules(figures: Figures) -> list[str]:
+    """Modules of PyTorch without Keras."""
+    rows, others, load = [], [], 0.0
+    for name, what in MODULES.items():
+        found = _found(figures, "modules", name)
+        if found is None:
+            continue
+        loop = found["textbook_pass"] * found["textbook_passes"]
+        rows.append(
+            (
+                f"`{name}`: {what}",
+                f"{found['rows']:,}",
+                f"{_number(found['plain'])} (batches of {found['batch']})",
+                f"{_number(found['assess'])} ({_number(found['ratio'])} x)",
+                f"{found['error']:.4f} ({found['reported']:.4f})",
+                f"{found['error_of_textbook']:.4f}",
+                f"{found['textbook_passes']:,.0f}",
+                f"{_number(loop)} ({_number(loop / found['assess'])} x)",
+            )
+        )
+        load = max(load, found["load"])
+        thousand = found["textbook_pass"] * 1_000
+        loops = {"a loop of plain textbook passes": thousand} if found.get("peers") else {}
+        loops |= {PEERS[peer]: each["seconds"] for peer, each in found.get("peers", {}).items()}
+        packages = {PEERS[peer]: each["package"] for peer, each in found.get("peers", {}).items()}
+        others += [
+            (packages.get(how, "–"), how, f"{seconds:,.0f}", f"{seconds / found['assess']:,.0f} x")
+            for how, seconds in loops.items()
+        ]
+    beside = f", measured beside other work, a load of {load:.0f}" if load > 1 else ""
+    text = (
+        f"Plain modules, without Keras; `python -m benchmarks modules` prints this section alone{beside}. "
+        "Times are in seconds. A plain pass is `module(x)` in the fastest batches of 16 to 128, in the same "
+        "process and in turn with `assess`; the ratio is the median of five. Errors are on the 150 least "
+        "certain rows, as above, and in brackets as `assess` reports them. The last columns say how many "
+        "textbook passes have that error, and what these would take."
+    )
+    head = ("module", "rows", "plain pass", "`assess`", "its error", "error of 1,000 textbook passes")
+    parts = _section(
+        "Modules of PyTorch", text, (*head, "textbook passes of equal error", "their time"), rows
+    )
+    return parts + _table(
+        "A thousand textbook passes of `cnn` by others, timed with a hundred on 128 rows in the same run and "
+        "scaled up:",
+        ("peer", "how", "s per 10,000 rows", "beside `assess`"),
+        others,
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.arguments import check_choice, check_progress, check_type, check_whole
-from howsure.data.ids import ID
+from howsure.data.ids import ID, check_ids
 from howsure.data.rows import Rows, row_kind
 from howsure.errors import InputError
 from howsure.methods.choices import default_method
@@ -54,9 +54,9 @@ def assess(
     neighbours. Without a plan one is made from the rows given; `MCDropout(passes=T)` needs none.
 
     Args:
-        model: A trained Keras 3 model, a fitted classifier with `predict_proba` as scikit-learn's have it, or
-            one behind `howsure.models.protocol`. It ends in a distribution over K classes (softmax, one
-            sigmoid, or logits), or in a yes or no for each of K labels.
+        model: A trained Keras 3 model or module of PyTorch, a fitted classifier with `predict_proba` as
+            scikit-learn's have it, or one behind `howsure.models.protocol`. It ends in a distribution over K
+            classes (softmax, one sigmoid, or logits), or in a yes or no for each of K labels.
         x: (N, …) rows as the model takes them, in an array, tensor or series; a list or dict of arrays for
             several inputs; a data frame; a file or a folder of images; or batches, from a DataLoader, a
             `tf.data.Dataset`, a `PyDataset` or an iterator. Labels and ids that come with the rows become
@@ -142,6 +142,8 @@ def stream(
     names = given.class_names if class_names is None else class_names
     job = prepare(model, given, chosen, seed, batch_size, outputs, names, thresholds)
     truth = _truth_of(given, job, came_along=given is not x)
+    if given.ids is not None:
+        given = replace(given, ids=check_ids(given.ids, job.total))
     blocks = _blocks(job, chosen, chosen.begin(job), progress)
     return (_with_what_came(block, given, truth) for block in blocks)
 
@@ -208,7 +210,7 @@ def plan(
     a row's numbers depend on nothing but the row, the plan and the seed, and a single row costs no pilot.
 
     Args:
-        model: A trained Keras 3 model, as `assess` takes it.
+        model: A trained network, as `assess` takes it.
         x: (N, …) rows like those to come, as for `assess`; some 500 suffice, and their order does not matter.
         method: How passes will be drawn.
         seed: Seed of the pilot's masks, ≥ 0.
@@ -235,7 +237,7 @@ def predict_with_uncertainty(
     textbook, and both arrays have the shape of the model's output, not of its input.
 
     Args:
-        model: A trained Keras 3 model with dropout.
+        model: A trained network with dropout.
         x: (N, …) rows to predict, as the model takes them.
         n_iter: Number of passes, ≥ 2.
         seed: Seed of the masks, ≥ 0.

@@ -12,7 +12,7 @@ from howsure.data.rows import listed
 from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError
 from howsure.models.adapt import adapt, input_specs, is_classifier, rows_for
-from howsure.models.protocol import LayerInfo, MemberModel, Model, PassModel
+from howsure.models.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, sites_of
 
@@ -32,6 +32,7 @@ class Audit(Displayed):
         plan: What the plan says that was given, in words, or None.
         any_size: What stood for axes of any size, where no rows were given and the model has such; costs
             and shapes are for that size. Else None.
+        outputs: What its outputs are read as, in words, where nothing but its last layer tells. Else None.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Audit(Displayed):
     advice: str | None
     plan: str | None = None
     any_size: int | None = None
+    outputs: str | None = None
 
     @property
     def random_layers(self) -> tuple[LayerInfo, ...]:
@@ -73,6 +75,8 @@ class Audit(Displayed):
             start = f"{layer.name:{width}}  {layer.kind:{kinds}}  {layer.multiply_adds:13,}"
             lines.append(f"{start}  {again:9}  {what}".rstrip())
         lines += ["", self.in_words]
+        if self.outputs is not None:
+            lines.append(self.outputs)
         if self.plan is not None:
             lines.append(f"The plan: {self.plan}")
         lines += [f"Not switched on: {warning}" for warning in self.warnings]
@@ -142,6 +146,18 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
         else _advice(random, difference > 0, info.always_random is not None),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
+        outputs=_read_as(info),
+    )
+
+
+def _read_as(info: ModelInfo) -> str | None:
+    """What linear outputs are read as, where no loss says what they are."""
+    several = len(info.output_shape) == 1 and info.output_shape[0] > 1
+    if info.ending != "linear" or info.loss is not None or not several:
+        return None
+    return (
+        f"Its {info.output_shape[0]} linear outputs are read as logits of classes; if they are something "
+        "else, outputs=… says so."
     )
 
 

@@ -199,3 +199,40 @@ def test_a_memory_mapped_array_is_not_copied(network, x, tmp_path):
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     the_same(assess(network, mapped), assess(network, x))
     the_same(assess(network, tmp_path / "x.npy"), assess(network, x))
+
+
+def test_classifiers_get_their_frames_with_what_is_beside_the_features_taken_out(x, truth, frame):
+    ensemble = pytest.importorskip("sklearn.ensemble", reason="scikit-learn is not installed")
+    words, features = frame["y"], frame.drop(columns="y")
+    forest = ensemble.RandomForestClassifier(20, random_state=0).fit(features, words)
+    expected = forest.predict_proba(features)
+    certainty = howsure.assess(forest, frame)
+    np.testing.assert_allclose(certainty.probabilities, expected, atol=1e-6)
+    assert (certainty.class_names, certainty.id_name) == (NAMES, "animal")
+    assert certainty.ids.tolist() == frame.index.tolist()
+    assert certainty.truth.tolist() == truth.tolist()
+    unnamed = ensemble.RandomForestClassifier(20, random_state=0).fit(x, words)
+    found = howsure.assess(unnamed, frame.reset_index(names="id"))
+    np.testing.assert_allclose(found.probabilities, unnamed.predict_proba(x), atol=1e-6)
+    assert found.ids.tolist() == frame.index.tolist()
+    renamed = features.rename(columns={"p": "id", "q": "y"})
+    own = ensemble.RandomForestClassifier(20, random_state=0).fit(renamed, words)
+    found = howsure.assess(own, renamed)
+    np.testing.assert_allclose(found.probabilities, own.predict_proba(renamed), atol=1e-6)
+    assert found.truth is None
+    compared = howsure.compare(forest, frame, calibrated=False)
+    assert compared.truth.tolist() == truth.tolist()
+
+
+def test_classifiers_of_texts_keep_the_ids_of_a_series(truth):
+    linear = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is not installed")
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    said = pd.Series(
+        [f"a {NAMES[number]} was seen" for number in truth], index=[f"note {k}" for k in range(ROWS)]
+    )
+    model = make_pipeline(CountVectorizer(), linear.LogisticRegression()).fit(said, truth)
+    certainty = howsure.assess(model, said)
+    np.testing.assert_allclose(certainty.probabilities, model.predict_proba(said), atol=1e-6)
+    assert certainty.ids.tolist() == said.index.tolist()

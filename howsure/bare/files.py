@@ -19,9 +19,9 @@ from howsure.data.table_files import open_columns
 from howsure.data.tables import ANY_VECTOR, Roles, Table, as_found, formed, ids_of, is_numeric
 from howsure.errors import FileError, InputError, warn
 from howsure.results.certainty import Certainty
-from howsure.results.columns import is_saved
 from howsure.results.files import load
 from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.saved import is_saved
 
 ENDINGS = (".parquet", ".csv", ".npy")
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 
 from howsure.cli.paths import check_exists
-from howsure.data.files import read_rows
-from howsure.data.images import SUFFIXES
-from howsure.data.rows import InputSpec, Rows
+from howsure.data.rows import Rows
 from howsure.data.tables import Roles
 from howsure.data.whatever import rows_in
 from howsure.errors import InputError
@@ -89,20 +86,11 @@ def load_model(
 def rows_of(data: Path, model: Any, skip_unreadable: bool, roles: Roles | None = None) -> Rows:
     """Rows in a file, for a model that says what it takes, or for one that takes what it gets.
 
-    Images have their channels last; for a module of PyTorch they are put first.
-
     Args:
         data: File or folder.
         model: What they are for.
         skip_unreadable: Whether unreadable images are left out.
         roles: What columns are for that are no features.
     """
-    specs = declared_specs(model)
-    if specs is not None:
-        return read_rows(data, specs, skip_unreadable=skip_unreadable, roles=roles)
-    if not (data.is_dir() or data.suffix.lower() in SUFFIXES):
-        return rows_in(data, roles)
-    image = [InputSpec("x", (None, None, channels_of(model) or 3), "float32")]
-    rows = read_rows(data, image, skip_unreadable=skip_unreadable, roles=roles)
-    assert isinstance(rows.x, np.ndarray)
-    return replace(rows, x=np.moveaxis(rows.x, -1, 1))
+    specs, channels = declared_specs(model), partial(channels_of, model)
+    return rows_in(data, specs, channels, skip_unreadable=skip_unreadable, roles=roles)

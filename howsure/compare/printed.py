@@ -8,7 +8,8 @@ import numpy as np
 
 from howsure.compare.findings import lead
 from howsure.compare.run import AS_THEY_ARE, Comparison
-from howsure.words import rate
+from howsure.judge.words import value_and_interval
+from howsure.words import UNIT
 
 SCORES = (("right", "accuracy"), ("NLL", "nll"), ("ECE", "ece"), ("AURC", "aurc"))
 """Headings, and the scores below them."""
@@ -40,19 +41,22 @@ def lines_of(comparison: Comparison) -> list[Line]:
     best = {name: method if is_known(comparison, name, method) else None for name, method in best.items()}
     found = []
     for method in comparison.methods:
-        scores = {name: comparison.score(method, name).value for _, name in SCORES}
         cost = comparison.costs[method]
         found.append(
             Line(
                 method=method,
-                values=tuple(
-                    rate(value, 2) if name == "accuracy" else f"{value:.4f}" for name, value in scores.items()
-                ),
-                best=tuple(best[name] == method for name in scores),
+                values=tuple(_in_short(comparison, method, name) for _, name in SCORES),
+                best=tuple(best[name] == method for _, name in SCORES),
                 cost=f"{cost:.1f}" if np.isfinite(cost) else "–",
             )
         )
     return found
+
+
+def _in_short(comparison: Comparison, method: str, name: str) -> str:
+    """A score with as many digits as its interval allows."""
+    value, _ = value_and_interval(comparison.score(method, name), per_cent=name == "accuracy")
+    return f"{value}{UNIT}" if name == "accuracy" else value
 
 
 def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS_THEY_ARE) -> bool:

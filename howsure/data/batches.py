@@ -57,7 +57,7 @@ class Batches:
             arrays = {key: value[np.newaxis] for key, value in arrays.items()}
         self._check_alike(arrays, form)
         for key, value in arrays.items():
-            self._parts[key].append(value)
+            self._parts[key].append(np.array(value))  # a source may fill the same array again
         self._count += 1
         self.rows += len(next(iter(arrays.values())))
 

@@ -2,7 +2,6 @@
 
     array, tensor, list, dict       as they are; of a dict without `labels`, `label` and `id`
     data frame, series              `howsure.data.frames`
-    file or folder                  `howsure.data.files`
     DataLoader, tf.data.Dataset,    batch after batch, put together in memory
     PyDataset, generator, iterator
 
@@ -11,13 +10,11 @@ What something is, is told from the classes it is made from and by what it can d
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any
 
 from howsure.data.batches import Batches, numpy_of, taken_apart
-from howsure.data.files import read_rows
 from howsure.data.frames import as_array, is_frame, read_frame
 from howsure.data.ids import check_ids
 from howsure.data.rows import InputSpec, Rows
@@ -45,19 +42,9 @@ def gather(
     Raises:
         InputError: No rows, an endless source, batches that differ or that say nothing of what is what, or
             columns that cannot be rows.
-        FileError: As from `howsure.data.files.read_rows`.
     """
     if isinstance(x, Rows):
         return x
-    if isinstance(x, (str, os.PathLike)):
-        specs = inputs()
-        if specs is None:
-            raise InputError(
-                "Files can be read for models that say what they take, and this one does not",
-                expected="rows in an array",
-                received=os.fspath(x),
-            )
-        return read_rows(x, specs)
     if is_frame(x):
         return read_frame(x, inputs())
     if isinstance(x, Mapping):

@@ -1,41 +1,66 @@
-"""Rows from a file for a model that does not say what it takes: whatever the file holds."""
+"""Rows from a file, also for a model that does not say what it takes: then whatever the file holds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from howsure.data.files import read_rows
+from howsure.data.ids import ID
+from howsure.data.images import SUFFIXES
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.rows import InputSpec, Rows
-from howsure.data.tables import Roles
-from howsure.errors import InputError
+from howsure.data.tables import ANY_VECTOR, LABELS, Roles
+from howsure.errors import FileError, InputError
 
-_LABELS = "y"
-_IDS = "id"
 _ROWS = "x"
 
 
-def rows_in(source: Path, roles: Roles | None) -> Rows:
-    """The rows in a file: an array, the array `x` or all arrays by name, or the columns of a table.
+def rows_in(
+    source: Path,
+    inputs: Sequence[InputSpec] | None,
+    channels: Callable[[], int | None],
+    *,
+    skip_unreadable: bool = False,
+    roles: Roles | None = None,
+) -> Rows:
+    """The rows in a file or folder; see `read_rows`.
+
+    For a model that does not say what it takes they are an array, the array `x` or all arrays by name, or the
+    columns of a table. Of images the channels come first then, as modules of PyTorch have them.
 
     Args:
-        source: The file.
+        source: The file or folder.
+        inputs: What the model takes, or None.
+        channels: Gives how many channels its images have, or None; asked where it does not say it.
+        skip_unreadable: Whether unreadable images are left out.
         roles: What columns are for that are no features.
 
     Raises:
         FileError: Missing or damaged.
         InputError: No rows.
     """
+    if inputs is not None:
+        return read_rows(source, inputs, skip_unreadable=skip_unreadable, roles=roles)
     suffix = source.suffix.lower()
+    if source.is_dir() or suffix in SUFFIXES:
+        image = [InputSpec("x", (None, None, channels() or 3), "float32")]
+        rows = read_rows(source, image, skip_unreadable=skip_unreadable)
+        return replace(rows, x=np.moveaxis(rows.x, -1, 1))
+    if suffix not in (".npy", ".npz"):
+        return read_rows(source, [ANY_VECTOR], roles=roles)
+    if not source.exists():
+        raise FileError("The file does not exist", received=str(source))
     if suffix == ".npy":
         return Rows(open_npy(source))
-    if suffix != ".npz":
-        return read_rows(source, [InputSpec(_ROWS, (None,), "float32")], roles=roles)
-    names = [name for name in names_in_npz(source) if name not in (_LABELS, _IDS)]
+    names = [name for name in names_in_npz(source) if name not in (LABELS, ID)]
     if not names:
         raise InputError(f"'{source}' holds no rows", expected=f"an array '{_ROWS}', or one for each input")
-    arrays = read_npz(source, [*names, _LABELS, _IDS])
-    labels, ids = (arrays.pop(name, None) for name in (_LABELS, _IDS))
+    arrays = read_npz(source, [*names, LABELS, ID])
+    labels, ids = (arrays.pop(name, None) for name in (LABELS, ID))
     if _ROWS in arrays or len(arrays) == 1:
         return Rows(arrays.get(_ROWS, next(iter(arrays.values()))), labels, ids=ids)
     return Rows(arrays, labels, ids=ids)

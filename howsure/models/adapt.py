@@ -19,6 +19,7 @@ from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import gather
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
+from howsure.data.whatever import rows_in
 from howsure.errors import FileError, ModelError, warn
 from howsure.models.protocol import Array, FeatureModel, MemberModel, Model, PassModel
 
@@ -116,7 +117,7 @@ def rows_for(
 
     def inputs() -> Sequence[InputSpec] | None:
         try:
-            return input_specs(model)
+            return declared_specs(model)
         except ModelError:  # it does not say what it takes, or `adapt` says what is wrong with it
             return None
 
@@ -126,6 +127,8 @@ def rows_for(
             return labelled_frame(x, named)
         if named and isinstance(x, (str, os.PathLike)) and Path(x).suffix.lower() in (".csv", ".parquet"):
             return read_named(check_path(x), named)
+    if isinstance(x, (str, os.PathLike)):
+        return rows_in(check_path(x), inputs(), lambda: channels_of(model))
     return gather(x, inputs, progress, most)
 
 
@@ -232,8 +235,8 @@ def check_prediction(model: Model) -> None:
         raise ModelError(
             f"Layer '{model.info.always_random}' draws random numbers also when predicting, so model "
             f"'{model.info.name}' has no plain prediction",
-            expected="draws of Keras's random layers or of keras.random.dropout, which can be switched off",
-            mend="Use a Dropout layer there, or draw only where `training` is true",
+            expected="dropout, or other draws that can be switched off",
+            mend="Use a Dropout layer there, or draw only in training",
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from howsure.compare.findings import chosen, lead
+from howsure.compare.findings import chosen, lead, the
 from howsure.compare.run import Comparison
 from howsure.report.figures import proportion
 from howsure.report.words import claim_in_words
@@ -100,10 +100,13 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
         said += " Whether another method has truer percentages here, only a comparison can say."
         return Point("Which method, and why?", said)
     best = chosen(comparison)
-    agrees = comparison.kinds[best].settings.get("name") == certainty.method.get("name") and (
-        (best in comparison.calibrations) == ("calibration" in certainty.method)
+    believed = comparison.certainties[best].method
+    agrees = believed.get("name") == certainty.method.get("name") and (
+        ("calibration" in believed) == ("calibration" in certainty.method)
     )
-    which = "That is the method shown here." if agrees else "Where the two differ, believe the comparison."
+    which = f"Where the two differ, believe {the(comparison, best)}."
+    if agrees:
+        which = "That is the method shown here."
     rows = counted(len(comparison.truth), comparison.kind)
     return Point(
         "Which method, and why?",

@@ -152,16 +152,21 @@ def classes_of(certainty: Certainty) -> list[ClassLine]:
 
     Classes that no row is taken for are left out. All tests together err in one of twenty cases at most.
     """
-    present = np.unique(certainty.label).tolist()
+    classes, label = len(certainty.class_names), certainty.label
+    count = np.bincount(label, minlength=classes)
+    claims = np.bincount(label, weights=certainty.probability, minlength=classes)
+    verdicts = [np.bincount(label[certainty.verdict == word], minlength=classes) for word in VERDICTS]
+    right = None
+    if certainty.truth is not None:
+        right = np.bincount(label[label == certainty.truth], minlength=classes)
+    present = np.flatnonzero(count).tolist()
     lines = []
     for k in present:
-        members = certainty.label == k
-        sure, leaning, flips = (int(np.sum(members & (certainty.verdict == word))) for word in VERDICTS)
-        claim, count = float(certainty.probability[members].mean()), int(members.sum())
-        right, off = None, 0
-        if certainty.truth is not None:
-            right = proportion(int(np.sum(certainty.truth[members] == k)), count)
-            off = differs_from_claim(claim, right, among=len(present))
+        sure, leaning, flips = (int(counts[k]) for counts in verdicts)
+        claim, of_class, off = float(claims[k] / count[k]), None, 0
+        if right is not None:
+            of_class = proportion(int(right[k]), int(count[k]))
+            off = differs_from_claim(claim, of_class, among=len(present))
         name = certainty.class_names[k]
-        lines.append(ClassLine(name, count, (sure, leaning, flips), claim, right, off))
+        lines.append(ClassLine(name, int(count[k]), (sure, leaning, flips), claim, of_class, off))
     return sorted(lines, key=lambda line: (-line.of_verdict[2], -line.of_verdict[1]))

@@ -157,13 +157,15 @@ def of_passes(values: Floats, label: Integers) -> dict[str, Floats]:
 
     quantiles = at(np.array([LEVELS]))
     below, above = (at(levels) for levels in one_error_away(passes[:1, None]))
-    of_label = np.take_along_axis(spread, label[:, None], axis=-1)
     kurtosis = ((values - mean) ** 4).mean(axis=0) / np.maximum(values.var(axis=0) ** 2, SMALLEST)
+    error = spread_error(mean, spread, passes, kurtosis)
     return {
         "spread": spread,
-        "spread_error": spread_error(mean, spread, passes, kurtosis),
+        "spread_error": error,
         "quantiles": quantiles,
-        "quantiles_error": quantiles_error(quantiles, below, above, of_label, passes[:, None]),
+        "quantiles_error": quantiles_error(
+            quantiles, below, above, largest(spread, error, label), passes[:, None]
+        ),
     }
 
 
@@ -175,8 +177,10 @@ def _of(values: Floats, label: Integers) -> Floats:
 def spread_error(mean: Floats, spread: Floats, passes: Floats, kurtosis: Floats) -> Floats:
     """(N, K) standard error of a spread.
 
-    The root of `spread_variance`, times t₀.₉₇₅(T − 1)/1.96, and at least `ERROR_FLOOR`. Fewer than
-    `LEAST_PASSES` do not tell it: NaN.
+    The root of `spread_variance`, times t₀.₉₇₅(T − 1)/1.96, and at least `ERROR_FLOOR`. Where few passes lie
+    far away, a spread that is too small has an error that is too small as well. So the error is reckoned
+    twice, the second time as of a spread that is 1.96 errors larger. Fewer than `LEAST_PASSES` do not tell
+    it: NaN.
 
     Args:
         mean: (N, K) probabilities.
@@ -186,8 +190,18 @@ def spread_error(mean: Floats, spread: Floats, passes: Floats, kurtosis: Floats)
     """
     known = passes >= LEAST_PASSES - 1e-9
     count = np.where(known, passes, LEAST_PASSES)
-    error = np.sqrt(spread_variance(mean, spread, count, kurtosis)) * widening(np.rint(count))[:, None]
-    return np.where(known[:, None], np.maximum(error, ERROR_FLOOR), np.nan)
+    error, most = np.zeros_like(spread), np.sqrt(mean * (1 - mean))
+    for _ in range(2):
+        reached = np.minimum(spread + 1.96 * error, most)
+        again = np.sqrt(spread_variance(mean, reached, count, kurtosis)) * widening(np.rint(count))[:, None]
+        error = np.maximum(np.maximum(again, error), ERROR_FLOOR)
+    return np.where(known[:, None], error, np.nan)
+
+
+def largest(spread: Floats, error: Floats, label: Integers) -> Floats:
+    """(N, 1) how large the spread (N, K) of a class may be: 1.96 errors more, where they are known."""
+    most = np.fmax(spread, spread + 1.96 * error)
+    return np.take_along_axis(most, label[:, None], axis=-1)
 
 
 def spread_variance(mean: Floats, spread: Floats, passes: Floats, kurtosis: Floats) -> Floats:
@@ -202,9 +216,9 @@ def spread_variance(mean: Floats, spread: Floats, passes: Floats, kurtosis: Floa
         passes: (N,) T ≥ 2.
         kurtosis: (N, K) of the passes.
     """
-    count, largest = passes[:, None], np.maximum(mean * (1 - mean), 1e-12)
-    both = 1 / np.clip(spread**2 / largest, 1e-9, 1 - 1e-9) - 1  # a + b of the Beta distribution
-    skewed = (1 - 2 * mean) ** 2 / largest
+    count, both_sides = passes[:, None], np.maximum(mean * (1 - mean), 1e-12)
+    both = 1 / np.clip(spread**2 / both_sides, 1e-9, 1 - 1e-9) - 1  # a + b of the Beta distribution
+    skewed = (1 - 2 * mean) ** 2 / both_sides
     beta = 3 + 6 * (skewed * (both + 1) - (both + 2)) / ((both + 2) * (both + 3))
     factor = np.maximum(beta, kurtosis) - (count - 3) / (count - 1)
     return np.asarray(np.maximum(factor, 0) * spread**2 / (4 * count))
@@ -229,13 +243,13 @@ def quantiles_error(
     """(N, 11) standard errors of quantiles (Woodruff 1952): the distance to those at levels an error away.
 
     The larger of the two distances is taken, over 1.96. Where such a level lies beyond all passes, the
-    distance is that of a normal distribution with the same spread, but not beyond 0 or 1.
+    distance is that of a normal distribution with the largest spread there may be, but not beyond 0 or 1.
 
     Args:
         quantiles: (N, 11); NaN where unknown.
         below: (N, 11) quantiles at the lower levels of `one_error_away`; NaN where beyond all passes.
         above: (N, 11) at the higher ones.
-        spread: (N, 1) of the same probability.
+        spread: (N, 1) of the same probability, as `largest` has it.
         passes: (N, 1) or (N, 11) how many independent passes tell as much.
         width: (N, 11) of the bins in which passes were counted. They add half of it to each distance, and an
             error is at least width/√6, as for two places in a bin.

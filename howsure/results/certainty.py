@@ -320,17 +320,17 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
         """(N,) class number, the second most probable class."""
         return self._top_two[1]
 
-    @property
+    @cached_property
     def label_name(self) -> NDArray[np.object_]:
         """(N,) words, name of `label`."""
         return self._named(self.label)
 
-    @property
+    @cached_property
     def runner_up_name(self) -> NDArray[np.object_]:
         """(N,) words, name of `runner_up`."""
         return self._named(self.runner_up)
 
-    @property
+    @cached_property
     def truth_name(self) -> NDArray[np.object_] | None:
         """(N,) words, name of `truth`; None without labels."""
         return None if self.truth is None else self._named(self.truth)

@@ -10,10 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 import numpy as np
@@ -28,7 +26,8 @@ from howsure.errors import FileError, InputError
 from howsure.optional import needs
 from howsure.results.between import LEVELS
 from howsure.results.positions import Positions, one_position, several_positions
-from howsure.results.seal import check_seal, seal
+from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
+from howsure.results.seal import seal
 from howsure.results.verdict import Thresholds
 from howsure.words import is_printable
 
@@ -44,10 +43,6 @@ PER_ROW, WIDE, AT_LEVELS = "(N,)", "(N, K)", "(N, 11)"
 
 ROUNDING = float(np.finfo(np.float32).eps)
 """How far beyond its range a number may lie that was rounded to single precision."""
-
-_METADATA_KEY = b"howsure"
-_FORMAT, _NOT_SEALED = 3, 2
-"""Of a table that is saved; and that of older ones, which have no seal and are read all the same."""
 
 _ROWS_AT_A_TIME = 2**20
 """Most rows in one part of a file, as pyarrow would have it."""
@@ -374,11 +369,11 @@ class Result(Generic[OneRow]):
             {self.in_table(column): column.to_arrow(v) for column, v in shown.items() if v is not None}
         )
         settings = {
-            "format": _FORMAT,
+            "format": FORMAT,
             **{name: _plain(getattr(self, name)) for name in self._setting_names()},
         }
         try:
-            return table.replace_schema_metadata({_METADATA_KEY: json.dumps(settings)})
+            return table.replace_schema_metadata({METADATA_KEY: json.dumps(settings)})
         except (TypeError, ValueError, RecursionError) as error:
             raise InputError(
                 f"The settings of the result cannot be written as JSON ({error})",
@@ -451,7 +446,7 @@ class Result(Generic[OneRow]):
                 received=", ".join(settings),
                 mend="`howsure.load` reads whichever type a file holds",
             )
-        with _complete(path, cls.__name__):
+        with complete(path, cls.__name__):
             given = {name: settings[name] for name in cls._setting_names() if name not in _NOT_IN_OLDER_FILES}
             for name in cls._setting_names():
                 if name in _NOT_IN_OLDER_FILES:
@@ -469,76 +464,6 @@ class Result(Generic[OneRow]):
                 if not (column.optional and name not in table.column_names)
             }
             return cls(**given, **arrays)
-
-
-def read_table(path: str | os.PathLike[str]) -> tuple[pa.Table, dict[str, Any]]:
-    """The table and the settings that `Result.save` wrote to `path`.
-
-    Raises:
-        FileError: The file is missing, damaged, of another format, or not a saved result.
-    """
-    source = check_path(path)
-    try:
-        sealed = check_seal(source)
-        table = _table_in(source)
-    except FileNotFoundError as error:
-        raise FileError("The file does not exist", received=str(source)) from error
-    except FileError:
-        raise
-    except Exception as error:  # whatever a reader meets in a file that is none of its kind
-        raise FileError(f"'{source}' is not a readable Parquet file ({error})") from error
-    raw = (table.schema.metadata or {}).get(_METADATA_KEY)
-    if raw is None:
-        raise FileError(
-            f"'{source}' is a Parquet file, but not a saved Certainty",
-            expected="a file written by `Certainty.save` or `howsure assess --out`",
-        )
-    with _complete(source):
-        settings: dict[str, Any] = json.loads(raw)
-        found = settings["format"]
-        if found == _NOT_SEALED or (found == _FORMAT and sealed):
-            return table, settings
-        if found == _FORMAT:
-            raise ValueError("what was written around the table is missing")
-        raise FileError(
-            f"'{source}' is in a format that this version of howsure does not know",
-            expected=f"format {_FORMAT}",
-            received=f"{found}, written by howsure {settings['version']}",
-            mend="Assess the rows again" if found < _FORMAT else "Update howsure",
-        )
-
-
-def is_saved(path: str | os.PathLike[str]) -> bool:
-    """Whether a Parquet file says that `Result.save` wrote it; not of one that cannot be read."""
-    import pyarrow.parquet as pq
-
-    try:
-        with open(path, "rb") as file:
-            return _METADATA_KEY in (pq.read_schema(file).metadata or {})
-    except Exception:  # whatever a reader meets in a file that is none of its kind
-        return False
-
-
-def _table_in(source: Path) -> pa.Table:
-    """The table in a Parquet file, one part of the file after the other."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with source.open("rb") as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
-        parts = [file.read_row_group(number) for number in range(file.num_row_groups)]
-        return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
-
-
-@contextmanager
-def _complete(path: str | os.PathLike[str], name: str = "Certainty") -> Iterator[None]:
-    """What is missing or wrong in a table or its settings, as a `FileError`."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise FileError(
-            f"'{os.fspath(path)}' is not a complete saved {name} ({type(error).__name__}: {error})",
-            mend="It is damaged, or was changed by something other than howsure",
-        ) from error
 
 
 def _plain(setting: Any) -> Any:

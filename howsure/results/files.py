@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from howsure.results.certainty import Certainty
-from howsure.results.columns import read_table
 from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.saved import read_table
 
 
 def load(path: str | os.PathLike[str]) -> Certainty | MultilabelCertainty:

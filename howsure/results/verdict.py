@@ -71,8 +71,10 @@ def top_two(probabilities: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]
     Returns:
         label and runner_up, each (...), class numbers.
     """
-    order = np.argsort(-probabilities, axis=-1, kind="stable")
-    return order[..., 0].astype(np.int64), order[..., 1].astype(np.int64)
+    label = np.argmax(probabilities, axis=-1)
+    others = np.array(probabilities, dtype=float)
+    np.put_along_axis(others, label[..., None], -np.inf, axis=-1)
+    return label.astype(np.int64), np.argmax(others, axis=-1).astype(np.int64)
 
 
 def pick(values: Floats, label: NDArray[np.int64]) -> Floats:

@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.outcomes.outcome import Estimates, Outcome
-from howsure.results.between import LEVELS, from_angles, one_error_away, quantiles_error, spread_error
+from howsure.results.between import (
+    LEVELS,
+    from_angles,
+    largest,
+    one_error_away,
+    quantiles_error,
+    spread_error,
+)
 from howsure.sampling.design import INDEPENDENT, DesignEffect
 
 Floats = NDArray[np.float64]
@@ -25,7 +32,7 @@ TRACKED = 3
 """Classes of a row that are counted: the two that a verdict goes by, and one that may still overtake them."""
 
 BINS = 256
-"""Bins of a row's grid, 1.2 points wide at a probability of one half and 0.05 points at 0.999. Within a bin
+"""Bins of a row's grid, 0.6 points wide at a probability of one half and 0.04 points at 0.999. Within a bin
 passes are taken to lie evenly."""
 
 _STEPS = 1 << 16
@@ -65,7 +72,7 @@ class Sketch:
 
         Args:
             label: (N,) the class.
-            spread: (N, 1) of its probability.
+            spread: (N, 1) how large that of its probability may be.
             effect: (N, L) design effect of the share of passes below each quantile.
         """
         tracked = self._classes == label[:, None]
@@ -171,6 +178,5 @@ def with_networks(
     if sketch is None:
         return told
     label, of_quantiles = mean.argmax(axis=-1), np.array([each.quantiles for each in both])[which]
-    of_label = np.take_along_axis(spread, label[:, None], axis=-1)
-    quantiles, error = sketch.quantiles(label, of_label, of_quantiles)
+    quantiles, error = sketch.quantiles(label, largest(spread, error, label), of_quantiles)
     return replace(told, quantiles=quantiles, quantiles_error=error)

@@ -54,6 +54,22 @@ def test_text_in_every_form_gives_what_keras_gives():
 
 
 @only_tensorflow
+def test_text_from_frames_and_datasets():
+    import pandas as pd
+    import tensorflow as tf
+
+    model, method = network(), howsure.MCDropout(passes=10)
+    plain = howsure.assess(model, TEXTS, method=method)
+    frame = pd.DataFrame({"stars": range(5), "text": TEXTS, "y": [0, 1, 2, 0, 1]}, index=list("abcde"))
+    batches = tf.data.Dataset.from_tensor_slices((TEXTS, [0, 1, 2, 0, 1])).batch(2)
+    for x in (frame, batches, pd.Series(TEXTS), iter([TEXTS[:2], TEXTS[2:]])):
+        found = howsure.assess(model, x, method=method)
+        np.testing.assert_array_equal(found.probabilities, plain.probabilities)
+        assert found.truth is None or found.truth.tolist() == [0, 1, 2, 0, 1]
+    assert howsure.assess(model, frame, method=method).ids.tolist() == list("abcde")
+
+
+@only_tensorflow
 def test_an_audit_of_a_model_that_takes_text():
     assert howsure.audit(network()).passes_differ
 

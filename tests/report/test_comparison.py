@@ -800,19 +800,29 @@ def test_the_report_beside_a_comparison_says_at_its_top_what_the_comparison_says
     assert "only a comparison can say" in Page(render(certainty)).words
 
 
+def as_assessed(comparison: Comparison) -> Comparison:
+    """The same, whose results name the methods that stand behind them."""
+    found = {}
+    for name, each in comparison.certainties.items():
+        settings = {**each.method, **comparison.kinds[name].settings}
+        found[name] = dataclasses.replace(each, method=settings)
+    return dataclasses.replace(comparison, certainties=found)
+
+
 def test_it_says_whether_the_method_shown_is_the_one_to_believe() -> None:
-    comparison = simulated(600, calibrated=False)
+    comparison = as_assessed(simulated(600, calibrated=False))
     assert chosen(comparison) == "ensemble"
     assert "Take the ensemble" in lead(comparison)
     for method, agrees in ((Ensemble([object()]), True), (MCDropout(), False), (Softmax(), False)):
         certainty = make_certainty(40, method=dict(method.settings))
         words = Page(render(certainty, comparison=comparison)).words
         assert ("That is the method shown here." in words) == agrees
-        assert ("Where the two differ, believe the comparison." in words) != agrees
+        assert ("Where the two differ, believe the ensemble." in words) != agrees
     mended = make_certainty(40, method={**Softmax().settings, "calibration": {"temperature": 2.0}})
-    calibrated = of_true({"softmax": np.full(80, 0.999) * (np.arange(80) % 4 > 0) + 1e-4}, calibrated=True)
+    too_sure = np.full(80, 0.999) * (np.arange(80) % 4 > 0) + 1e-4
+    calibrated = as_assessed(of_true({"softmax": too_sure}, calibrated=True))
     best = chosen(calibrated)
     assert best == CALIBRATED.format("softmax")
     assert "That is the method shown here." in Page(render(mended, comparison=calibrated)).words
     plain = make_certainty(40, method=dict(Softmax().settings))
-    assert "believe the comparison" in Page(render(plain, comparison=calibrated)).words
+    assert "believe the calibrated softmax." in Page(render(plain, comparison=calibrated)).words

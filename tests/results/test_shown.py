@@ -1,5 +1,6 @@
 """What a result shows of itself: printed, and as a page."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 import howsure
 from howsure.compare.findings import lead
 from howsure.errors import InputError
+from howsure.judge.scores import Score
 from howsure.report import render
 from howsure.results.printed import FEW_ROWS, MOST_UNDECIDED
 from howsure.results.sentences import sentence_of_label
@@ -76,9 +78,11 @@ def test_a_comparison_is_its_answer_and_a_table():
     assert head.split() == ["method", "right", "NLL", "ECE", "AURC", "plain", "predictions"]
     for method, line in zip(FULL.methods, lines, strict=False):
         assert line.startswith(method)
-        nll = FULL.score(method, "nll").value
+        nll = str(FULL.score(method, "nll")).split(" (")[0]
         best = "*" if method == FULL.ranked("nll").best else ""
-        assert f" {nll:.4f}{best} " in line + " "
+        assert f" {nll}{best} " in line + " "
+        right = str(Score(*(100 * each for each in dataclasses.astuple(FULL.score(method, "accuracy")))))
+        assert f" {right.split(' (')[0]}\u00a0%" in line
     assert lines[-1] == "* the best of its column, be it by chance"
 
 
@@ -89,6 +93,12 @@ def test_nothing_public_prints_its_arrays(rows):
     for shown in (simulated(rows), evaluation, labels, make_certainty(rows), make_multilabel(rows, 3)):
         assert len(repr(shown)) < 6_000
         assert len(str(shown)) < 6_000
+
+
+def test_a_row_of_many_costs_no_look_at_all_of_them():
+    certainty = make_certainty(50)
+    for name in ("label_name", "runner_up_name", "truth_name", "verdict", "reason"):
+        assert getattr(certainty, name) is getattr(certainty, name), f"{name} is made anew for every row"
 
 
 # --- as a page ------------------------------------------------------------------------------------

@@ -128,15 +128,23 @@ class Dropped:
         given = values[self.of.given]
         if given.dtype not in self.cast:
             self.cast[given.dtype] = self.weights.to(given.dtype).transpose(2, 3).contiguous()
-        weights, rows = self.cast[given.dtype], given.unflatten(0, (parents, sizes.rows))
+        weights = self.cast[given.dtype]
+        last = given.dim() == 4 and given.is_contiguous(memory_format=torch.channels_last)
+        # Units are counted as they lie in memory, so that rows are moved to the last axis in one go.
+        rows = (given.movedim(1, -1) if last else given).reshape(parents, sizes.rows, -1)
+        numbers = self._channels_last(given.shape[1:]) if last else self.units
         found = []
         for parent in range(parents):
-            last = rows[parent].movedim(0, -1).reshape(-1, sizes.rows)
-            units = last.index_select(0, self.units[parent])
+            units = rows[parent].t().contiguous().index_select(0, numbers[parent])
             products = torch.bmm(weights[parent], units.reshape(of_each, most, -1)).float()
             total = products.sum(0) / self.times
             found.append(((total - products) * self.factor).transpose(1, 2) + self.bias)
         return torch.stack(found).reshape(-1, outputs)
+
+    def _channels_last(self, shape: torch.Size) -> Tensor:
+        """The numbers of the units where channels, the first axis of a row, are counted last."""
+        channels, places = shape[0], shape[1:].numel()
+        return self.units % places * channels + self.units // places
 
 
 def thinned_linears(runner: Runner, steps: Sequence[Step], output: Slot) -> list[ThinnedLinear]:

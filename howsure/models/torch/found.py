@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 _one_at_a_time = threading.RLock()
 """What is changed for a while is shared by all threads: the flags and buffers of a module."""
@@ -77,9 +78,10 @@ def as_found(module: nn.Module, parameters: Collection[str] | None = ()) -> Iter
 
     Args:
         module: The module.
-        parameters: As in `Snapshot`.
+        parameters: As in `Snapshot`; None for a module of which nothing is known yet.
     """
-    with _one_at_a_time, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
+    others = _seeds_of_others_kept() if parameters is None else contextlib.nullcontext()
+    with _one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
         snapshot = Snapshot(module, parameters)
         try:
             yield snapshot
@@ -99,18 +101,48 @@ def switch(module: nn.Module, training: Collection[int]) -> None:
 
 
 @contextlib.contextmanager
+def drawing_in_the_open(module: nn.Module) -> Iterator[None]:
+    """Inside, attention and recurrent layers run outside of the fused kernels of other devices than CPUs.
+
+    Such kernels draw where no masks can be given.
+    """
+    if device_of(module).type == "cpu":
+        yield
+        return
+    recurrent = any(isinstance(each, nn.RNNBase) and each.dropout > 0 for each in module.modules())
+    slow = torch.backends.cudnn.flags(enabled=False) if recurrent else contextlib.nullcontext()
+    with sdpa_kernel(SDPBackend.MATH), slow:
+        yield
+
+
+@contextlib.contextmanager
 def _seeds_kept(module: nn.Module) -> Iterator[None]:
     device = device_of(module)
-    ours = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    ours = torch.get_rng_state()
     theirs = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    try:
+        yield
+    finally:
+        torch.set_rng_state(ours)
+        if theirs is not None:
+            torch.cuda.set_rng_state(theirs, device)
+
+
+@contextlib.contextmanager
+def _seeds_of_others_kept() -> Iterator[None]:
+    """Those of Python and numpy: what draws there is refused once it has been examined."""
+    ours = random.getstate(), np.random.get_state()
     try:
         yield
     finally:
         random.setstate(ours[0])
         np.random.set_state(ours[1])
-        torch.set_rng_state(ours[2])
-        if theirs is not None:
-            torch.cuda.set_rng_state(theirs, device)
+
+
+def numbers_drawn_elsewhere() -> tuple[str, str]:
+    """Where the seeds of Python and numpy are; other values tell that something was drawn there."""
+    state = np.random.get_state()
+    return str(random.getstate()), str([np.asarray(each).tolist() for each in state])
 
 
 def device_of(module: nn.Module) -> torch.device:

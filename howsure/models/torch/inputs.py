@@ -40,7 +40,10 @@ class Call:
 
     def tensors(self, rows: Sequence[Array]) -> list[Tensor]:
         """Rows (n, …) of each input, as the module takes them."""
-        arrays = (np.ascontiguousarray(array) for array in rows)
+        arrays = (
+            np.ascontiguousarray(array, spec.array_dtype)
+            for array, spec in zip(rows, self.specs, strict=True)
+        )
         made = (torch.from_numpy(array if array.flags.writeable else array.copy()) for array in arrays)
         return [
             tensor.to(device=self.device, dtype=dtype)

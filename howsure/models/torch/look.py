@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.models.torch.draws import Draw, Draws, Numbers, constant
-from howsure.models.torch.found import Snapshot, switch
+from howsure.models.torch.found import Snapshot, drawing_in_the_open, switch
 from howsure.models.torch.inputs import Call, name_of
 from howsure.models.torch.watching import Watching
 
@@ -76,7 +76,7 @@ class Look:
         switch(self.module, training)
         seen = Watching(self.module, self.names, numbers, halved=halved)
         try:
-            with seen.watched():
+            with drawing_in_the_open(self.module), seen.watched():
                 output = self.call.run(self.module, self.rows[count])
         finally:
             self.snapshot.restore()
@@ -87,7 +87,7 @@ class Look:
         switch(self.module, training)
         seen, failed = Watching(self.module, self.names, middle), None
         try:
-            with seen.watched():
+            with drawing_in_the_open(self.module), seen.watched():
                 self.call.forward(self.module, self.rows[ROWS])
         except Exception as error:  # whatever a user's code raises where it wants more for training
             failed = error
@@ -105,7 +105,7 @@ class Look:
         """A run as passes are run."""
         switch(self.module, training)
         try:
-            with Draws(numbers):
+            with drawing_in_the_open(self.module), Draws(numbers):
                 return self.call.run(self.module, self.rows[count] if tensors is None else tensors)
         finally:
             self.snapshot.restore()

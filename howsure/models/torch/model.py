@@ -25,7 +25,7 @@ from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.torch.draws import Draws, Masks
 from howsure.models.torch.examine import Examination, examine
 from howsure.models.torch.features import Last
-from howsure.models.torch.found import as_found, switch
+from howsure.models.torch.found import as_found, drawing_in_the_open, switch
 from howsure.models.torch.inputs import Call, calls_for, name_of
 from howsure.models.torch.look import ROWS, middle
 from howsure.models.torch.specs import exported_for
@@ -269,7 +269,7 @@ class TorchModel:
         with as_found(self.module, found.restless):
             tensors = [part.repeat(width, *[1] * (part.ndim - 1)) for part in trunk.parts]
             switch(self.module, found.training)
-            with Draws(numbers) as draws:
+            with drawing_in_the_open(self.module), Draws(numbers) as draws:
                 output = self.call.run(self.module, tensors)
             numbers.check_all_drawn(draws.count)
             values = _in_numpy(output)

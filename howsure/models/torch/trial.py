@@ -12,12 +12,16 @@ from torch.overrides import TorchFunctionMode
 
 from howsure.errors import HowsureError
 from howsure.models.torch.draws import Draw, Masks, Place, constant, made_up
+from howsure.models.torch.found import numbers_drawn_elsewhere
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.look import ROWS, Look, middle, same
 from howsure.models.torch.watching import Seen
 from howsure.sites import DROPOUT, UNIFORM
 
 Tensor = torch.Tensor
+
+AGAIN = 3
+"""Passes with the same masks that are compared with a first one: draws past PyTorch may repeat themselves."""
 
 _HELD = (0.5, 0.0, 1 - 2**-24)
 """What may stand for uniform numbers that are no mask: the middle, the least and the largest."""
@@ -57,8 +61,9 @@ class Trial:
         if unknown is not None:
             return unknown, "no masks can be given for it, and its module drops as well"
         masks = self.masks(0)
-        output = self._passes(masks)
-        if not same(output, self._passes(masks)):
+        before, output = numbers_drawn_elsewhere(), self._passes(masks)
+        again = [self._passes(masks) for _ in range(AGAIN)]
+        if numbers_drawn_elsewhere() != before or not all(same(output, each) for each in again):
             return first, "passes with the same masks differ, so something is drawn outside of PyTorch"
         if not self._settles(plain):
             return first, "in training more is computed than in predicting, apart from what is drawn"

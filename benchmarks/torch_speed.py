@@ -1,0 +1,363 @@
+"""What certainty costs for modules of PyTorch, beside their own plain pass in the same process.
+
+    python -m benchmarks.torch_speed cnn
+
+The figures are printed as JSON on the last line. `python -m benchmarks modules` runs all and keeps them.
+
+    cnn      the question's CNN: dropout between few, heavy layers
+    resnet   the layers of a ResNet-18 at 64×64×3 with random weights, dropout only in its trained head
+    vit      a small vision transformer, dropout .1 everywhere, in attention too
+    bert     a tiny BERT of transformers, made from a configuration, with tokens and their mask
+
+Peers are timed where they are installed beside PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import howsure
+from benchmarks import peers
+from howsure import datasets
+
+Array = NDArray[Any]
+Figures = dict[str, Any]
+
+BATCH_SIZES = (16, 32, 64, 128)
+REPEATS = 5
+HARD = 150
+SEEDS = 5
+INDEPENDENT = 200
+"""Textbook passes whose variance says how exact one of them is."""
+
+TEXTBOOK = 1_000
+LOOP_ROWS, LOOP_PASSES = 512, 5
+PEER_ROWS = 128
+
+
+@dataclass(frozen=True)
+class Network:
+    """A module, what it is trained on and measured on.
+
+    Attributes:
+        build: Makes it.
+        data: Training rows and labels, test rows.
+        epochs: Of Adam, in batches of 100.
+        trained: The part that is trained; the rest stays as it is.
+        reference: Passes of the reference that errors are measured against.
+        split: Whether many passes share their early masks.
+    """
+
+    build: Callable[[], nn.Module]
+    data: Callable[[], tuple[Any, Array, Any]]
+    epochs: int
+    reference: int
+    split: bool
+    trained: Callable[[nn.Module], nn.Module] = lambda module: module
+
+
+# --- the networks ---------------------------------------------------------------------------------
+
+
+def cnn() -> nn.Module:
+    """As in `howsure.demo.question`, with logits."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 128, 7), nn.ReLU(), nn.Dropout(0.20)),
+        *(nn.Conv2d(128, 64, 3), nn.ReLU(), nn.Dropout(0.20), nn.Flatten()),
+        *(nn.Linear(25600, 64), nn.ReLU(), nn.Dropout(0.25), nn.Linear(64, 10)),
+    )
+
+
+class Block(nn.Module):
+    """Two convolutions and what is beside them (He et al. 2016)."""
+
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
+        self.second, self.last = nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        self.beside: nn.Module = nn.Identity()
+        if stride > 1 or before != width:
+            self.beside = nn.Sequential(
+                nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sum of both."""
+        y = self.last(self.second(self.norm(self.first(x)).relu()))
+        return (y + self.beside(x)).relu()
+
+
+def resnet() -> nn.Module:
+    """The layers of a ResNet-18 and a head that drops."""
+    widths = (64, 64, 64, 128, 128, 256, 256, 512, 512)
+    blocks = [
+        Block(before, width, 2 if width > before else 1) for before, width in itertools.pairwise(widths)
+    ]
+    stem = (nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+    body = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    head = nn.Sequential(nn.Dropout(0.5), nn.Linear(512, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, 10))
+    return nn.Sequential(body, head)
+
+
+class Vit(nn.Module):
+    """Sixteen patches of 7×7, four layers of width 64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(1, 64, 7, 7)
+        self.places = nn.Parameter(0.02 * torch.randn(1, 16, 64))
+        layer = nn.TransformerEncoderLayer(64, 4, 128, 0.1, "gelu", batch_first=True, norm_first=True)
+        self.drop, self.head = nn.Dropout(0.1), nn.Linear(64, 10)
+        self.encoder = nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        patches = self.patches(x).flatten(2).transpose(1, 2)
+        found: Tensor = self.head(self.encoder(self.drop(patches + self.places)).mean(1))
+        return found
+
+
+def bert() -> nn.Module:
+    """Two layers of width 32."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    config = BertConfig(
+        vocab_size=40,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+        num_labels=4,
+    )
+    return BertForSequenceClassification(config)
+
+
+# --- data and training ----------------------------------------------------------------------------
+
+
+def digits() -> tuple[Array, Array, Array]:
+    """MNIST as (N, 1, 28, 28) numbers in [0, 1]."""
+    found = datasets.mnist()
+    x_train, x_test = (x[:, None].astype(np.float32) / np.float32(255) for x in (found.x_train, found.x_test))
+    return x_train, found.y_train.astype(np.int64), x_test
+
+
+def photographs() -> tuple[Array, Array, Array]:
+    """Some of MNIST as (N, 3, 64, 64), twice as large and in a black frame."""
+    x_train, y_train, x_test = digits()
+
+    def enlarge(small: Array) -> Array:
+        large = np.pad(small.repeat(2, axis=2).repeat(2, axis=3), ((0, 0), (0, 0), (4, 4), (4, 4)))
+        return large.repeat(3, axis=1)
+
+    return enlarge(x_train[:3000]), y_train[:3000], enlarge(x_test[:5000])
+
+
+def words() -> tuple[dict[str, Array], Array, dict[str, Array]]:
+    """Sequences of up to 16 tokens; the class is the group of ten that most of them are from."""
+    random = np.random.default_rng(5)
+
+    def some(count: int) -> tuple[dict[str, Array], Array]:
+        tokens, mask = random.integers(1, 40, (count, 16)), np.ones((count, 16), np.int64)
+        mask[np.arange(16) >= random.integers(8, 17, (count, 1))] = 0
+        groups = np.stack([((tokens // 10 == group) * mask).sum(1) for group in range(4)], 1)
+        return {"input_ids": tokens * mask, "attention_mask": mask}, groups.argmax(1)
+
+    train, labels = some(8000)
+    return train, labels, some(2000)[0]
+
+
+NETWORKS = {
+    "cnn": Network(cnn, digits, epochs=2, reference=60_000, split=True),
+    "resnet": Network(
+        resnet, photographs, epochs=15, reference=60_000, split=True, trained=lambda module: module[1]
+    ),
+    "vit": Network(Vit, digits, epochs=2, reference=4_000, split=False),
+    "bert": Network(bert, words, epochs=10, reference=4_000, split=False),
+}
+
+
+def call(module: nn.Module, rows: Any) -> Tensor:
+    """Logits of rows as tensors."""
+    found = module(**rows) if isinstance(rows, dict) else module(rows)
+    logits: Tensor = getattr(found, "logits", found)
+    return logits
+
+
+def tensors(rows: Any, numbers: Any = slice(None)) -> Any:
+    """Some rows as tensors."""
+    if isinstance(rows, dict):
+        return {name: torch.from_numpy(array[numbers]) for name, array in rows.items()}
+    return torch.from_numpy(rows[numbers])
+
+
+def trained(name: str) -> tuple[nn.Module, Any, Figures]:
+    """The network with its weights, kept from the first time on; its test rows; and what training took."""
+    network = NETWORKS[name]
+    torch.manual_seed(0)
+    module, (x, y, x_test) = network.build(), network.data()
+    file = datasets.cache_folder() / "benchmarks" / f"torch-{name}.pt"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        start = time.perf_counter()
+        _train(module, network, x, y)
+        torch.save({"weights": module.state_dict(), "seconds": time.perf_counter() - start}, file)
+    kept = torch.load(file, weights_only=True)
+    module.load_state_dict(kept["weights"])
+    parameters = sum(each.numel() for each in module.parameters())
+    return module.eval(), x_test, {"parameters": parameters, "training_seconds": kept["seconds"]}
+
+
+def _train(module: nn.Module, network: Network, x: Any, y: Array) -> None:
+    part = network.trained(module)
+    if part is not module:  # what comes before it is computed once
+        module.eval()
+        with torch.no_grad():
+            x = torch.cat([module[0](torch.from_numpy(some)) for some in np.array_split(x, 60)]).numpy()
+    optimizer = torch.optim.Adam(part.parameters(), 1e-3)
+    part.train()
+    for _ in range(network.epochs):
+        for batch in torch.randperm(len(y)).split(100):
+            loss = nn.functional.cross_entropy(
+                call(part, tensors(x, batch.numpy())), torch.from_numpy(y[batch])
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+# --- what is measured -----------------------------------------------------------------------------
+
+
+def plain(module: nn.Module, x: Any, size: int) -> Tensor:
+    """Logits without anything random."""
+    count = len(next(iter(x.values())) if isinstance(x, dict) else x)
+    with torch.no_grad():
+        return torch.cat(
+            [call(module, tensors(x, slice(start, start + size))) for start in range(0, count, size)]
+        )
+
+
+def textbook_pass(module: nn.Module, x: Any, size: int) -> Tensor:
+    """One pass with dropout on and norms frozen."""
+    for each in module.modules():
+        each.training = not isinstance(each, nn.modules.batchnorm._NormBase)
+    try:
+        return plain(module, x, size)
+    finally:
+        module.eval()
+
+
+def seconds(what: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    what()
+    return time.perf_counter() - start
+
+
+def some_of(x: Any, numbers: Any) -> Any:
+    """Some rows."""
+    return {name: array[numbers] for name, array in x.items()} if isinstance(x, dict) else x[numbers]
+
+
+def speed(module: nn.Module, x: Any) -> Figures:
+    """Seconds of a plain pass in its fastest batches and of `assess`, medians, in turn; and of the loop."""
+    count = len(next(iter(x.values())) if isinstance(x, dict) else x)
+    plain(module, some_of(x, slice(512)), 128)
+    by_size = {
+        size: min(seconds(lambda s=size: plain(module, x, s)) for _ in range(2)) for size in BATCH_SIZES
+    }
+    size = min(by_size, key=lambda each: by_size[each])
+    first = seconds(lambda: howsure.assess(module, x, outputs="logits"))
+    times: dict[str, list[float]] = {"plain": [], "assess": []}
+    for _ in range(REPEATS):
+        times["plain"].append(seconds(lambda: plain(module, x, size)))
+        times["assess"].append(seconds(lambda: howsure.assess(module, x, outputs="logits")))
+    some = some_of(x, slice(LOOP_ROWS))
+    loop = statistics.median(seconds(lambda: textbook_pass(module, some, size)) for _ in range(LOOP_PASSES))
+    ratios = [b / a for a, b in zip(times["plain"], times["assess"], strict=True)]
+    return {
+        "rows": count,
+        "batch": size,
+        "plain": statistics.median(times["plain"]),
+        "assess": statistics.median(times["assess"]),
+        "ratio": statistics.median(ratios),
+        "assess_first": first,
+        "textbook_pass": loop * count / min(LOOP_ROWS, count),
+        "all": times,
+    }
+
+
+def errors(module: nn.Module, x: Any, network: Network) -> Figures:
+    """Root mean squared error of the predictive mean on the least certain rows, against a long reference."""
+    two = torch.softmax(plain(module, x, 128), 1).sort(1).values
+    hard = some_of(x, np.argsort((two[:, -1] - two[:, -2]).numpy())[:HARD])
+    if network.split:
+        given = replace(howsure.plan(module, x, seed=1_000_003, outputs="logits"), precision="float32")
+        long = howsure.MCDropout(target_error=1e-9, max_passes=network.reference, plan=given)
+    else:
+        long = howsure.MCDropout(passes=network.reference)
+    reference = howsure.assess(module, hard, method=long, seed=1_000_003, outputs="logits").probabilities
+    runs = []
+    for seed in range(SEEDS):
+        planned = howsure.MCDropout(plan=howsure.plan(module, x, seed=seed, outputs="logits"))
+        runs.append(howsure.assess(module, hard, method=planned, seed=seed, outputs="logits"))
+    alone = [torch.softmax(textbook_pass(module, hard, 32), 1).numpy() for _ in range(INDEPENDENT)]
+    variance = float(np.mean(np.var(alone, axis=0, ddof=1)))
+    error = float(np.sqrt(np.mean([(run.probabilities - reference) ** 2 for run in runs])))
+    return {
+        "error": error,
+        "reported": float(np.sqrt(np.mean([run.mc_error**2 for run in runs]))),
+        "passes": float(np.mean([run.passes for run in runs])),
+        "error_of_textbook": float(np.sqrt(variance / TEXTBOOK)),
+        "textbook_passes": variance / error**2,
+    }
+
+
+def peer_seconds(module: nn.Module, x: Array) -> Figures:
+    """Seconds of each installed peer for as many passes as the textbook's, over all rows."""
+    found = {}
+    some = torch.from_numpy(x[:PEER_ROWS])
+    for name, (package, peer) in peers.PEERS.items():
+        if name == "plain":
+            continue
+        try:
+            peer(module, 2)(some)
+        except ImportError:
+            continue
+        took = seconds(lambda peer=peer: peer(module, peers.PASSES)(some))
+        found[name] = {
+            "package": f"{package} {importlib.metadata.version(package)}",
+            "seconds": took * len(x) / PEER_ROWS * TEXTBOOK / peers.PASSES,
+        }
+        module.eval()
+    return found
+
+
+def measure(name: str) -> Figures:
+    """All figures of one network."""
+    load = os.getloadavg()[0]
+    module, x, figures = trained(name)
+    figures |= {"load": load} | speed(module, x) | errors(module, x, NETWORKS[name])
+    if name == "cnn":
+        figures["peers"] = peer_seconds(module, x)
+    return figures
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1])))

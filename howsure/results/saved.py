@@ -1,0 +1,91 @@
+"""Saved tables: what is in a file, and whether all of it is there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from howsure.arguments import check_path
+from howsure.errors import FileError
+from howsure.results.seal import check_seal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+METADATA_KEY = b"howsure"
+FORMAT, _NOT_SEALED = 3, 2
+"""Of a table that is saved; and that of older ones, which have no seal and are read all the same."""
+
+
+def read_table(path: str | os.PathLike[str]) -> tuple[pa.Table, dict[str, Any]]:
+    """The table and the settings that `Result.save` wrote to `path`.
+
+    Raises:
+        FileError: The file is missing, damaged, of another format, or not a saved result.
+    """
+    source = check_path(path)
+    try:
+        sealed = check_seal(source)
+        table = _table_in(source)
+    except FileNotFoundError as error:
+        raise FileError("The file does not exist", received=str(source)) from error
+    except FileError:
+        raise
+    except Exception as error:  # whatever a reader meets in a file that is none of its kind
+        raise FileError(f"'{source}' is not a readable Parquet file ({error})") from error
+    raw = (table.schema.metadata or {}).get(METADATA_KEY)
+    if raw is None:
+        raise FileError(
+            f"'{source}' is a Parquet file, but not a saved Certainty",
+            expected="a file written by `Certainty.save` or `howsure assess --out`",
+        )
+    with complete(source):
+        settings: dict[str, Any] = json.loads(raw)
+        found = settings["format"]
+        if found == _NOT_SEALED or (found == FORMAT and sealed):
+            return table, settings
+        if found == FORMAT:
+            raise ValueError("what was written around the table is missing")
+        raise FileError(
+            f"'{source}' is in a format that this version of howsure does not know",
+            expected=f"format {FORMAT}",
+            received=f"{found}, written by howsure {settings['version']}",
+            mend="Assess the rows again" if found < FORMAT else "Update howsure",
+        )
+
+
+def is_saved(path: str | os.PathLike[str]) -> bool:
+    """Whether a Parquet file says that `Result.save` wrote it; not of one that cannot be read."""
+    import pyarrow.parquet as pq
+
+    try:
+        with open(path, "rb") as file:
+            return METADATA_KEY in (pq.read_schema(file).metadata or {})
+    except Exception:  # whatever a reader meets in a file that is none of its kind
+        return False
+
+
+def _table_in(source: Path) -> pa.Table:
+    """The table in a Parquet file, one part of the file after the other."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with source.open("rb") as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+        parts = [file.read_row_group(number) for number in range(file.num_row_groups)]
+        return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
+
+
+@contextmanager
+def complete(path: str | os.PathLike[str], name: str = "Certainty") -> Iterator[None]:
+    """What is missing or wrong in a table or its settings, as a `FileError`."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise FileError(
+            f"'{os.fspath(path)}' is not a complete saved {name} ({type(error).__name__}: {error})",
+            mend="It is damaged, or was changed by something other than howsure",
+        ) from error

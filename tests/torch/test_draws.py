@@ -1,0 +1,243 @@
+"""What draws in a module is found by what happens, switched where it is dropout, else named with its line."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import howsure
+from howsure.models.torch import adapt, found
+from tests.torch.modules import CLASSES, MODULES, build, mlp, rows_for
+
+LINE = r"\(test_draws\.py, line \d+\)"
+COPIES = 4000
+MOST = 4.5
+"""Standard errors; of 9 x 3 x 3 numbers that are compared, 6e-4 are expected beyond."""
+
+
+class Through(nn.Module):
+    """Two layers with a function between, in whose module everything is drawn."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.first, self.last, self.function = nn.Linear(8, 12), nn.Linear(12, CLASSES), function
+
+    def forward(self, x):
+        return self.last(self.function(self, torch.tanh(self.first(x))))
+
+
+class Layer(nn.Module):
+    """A function as a layer of its own."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+def textbook(module, x):
+    """Mean and standard error over copies of rows in training, norms frozen, in plain PyTorch."""
+    for each in module.modules():
+        each.training = not isinstance(each, nn.modules.batchnorm._NormBase)
+
+    def many(array):
+        return torch.from_numpy(np.repeat(array, COPIES, axis=0))
+
+    with torch.no_grad():
+        outputs = module(**{k: many(v) for k, v in x.items()}) if isinstance(x, dict) else module(many(x))
+    logits = (outputs["logits"] if isinstance(outputs, dict) else outputs).double()
+    done = bool(((logits.sum(1) - 1).abs() < 1e-5).all())
+    passes = (logits if done else logits.softmax(1)).reshape(-1, COPIES, CLASSES).numpy()
+    module.eval()
+    return passes.mean(1), passes.std(1) / np.sqrt(COPIES)
+
+
+def assert_as_textbook(module, x, oracle=None):
+    certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=400))
+    mean, error = textbook(oracle or module, x)
+    off = np.abs(certainty.probabilities - mean) / np.hypot(error, certainty.mc_error)
+    assert off.max() < MOST
+    assert error.max() * np.sqrt(COPIES) > 0.005, "passes hardly differ, so nothing is tested"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "dropped_words"])
+def test_passes_are_those_of_pytorch(name):
+    assert_as_textbook(build(name), rows_for(name, rows=3))
+
+
+def test_one_mask_for_all_rows_is_drawn_once_a_pass():
+    module, x = build("dropped_words"), rows_for("dropped_words", rows=3)
+    certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=400))
+    module.train()
+    with torch.no_grad():
+        passes = torch.stack([module(torch.from_numpy(x)).softmax(1) for _ in range(COPIES)]).double().numpy()
+    error = passes.std(0) / np.sqrt(COPIES)
+    assert (
+        np.abs(certainty.probabilities - passes.mean(0)) / np.hypot(error, certainty.mc_error)
+    ).max() < MOST
+
+
+def test_a_pass_is_the_module_with_the_masks_of_the_plan():
+    """With a mask put in by hand, the module gives what a pass gives."""
+    module, x = build("mlp"), rows_for("mlp")
+    adapted, _ = adapt(module, x, gaussian_noise=False)
+    mask = np.arange(12)[None] % 3 > 0
+    found = adapted.thin([mask], len(x))(adapted.trunk([x]))
+    with torch.no_grad():
+        h = torch.relu(module[0](torch.from_numpy(x))) * torch.from_numpy(mask[0] / 0.75).float()
+        expected = module[3](h).numpy()
+    assert found[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_dropout_that_is_always_on_is_off_in_the_prediction():
+    module, x = Through(lambda m, h: F.dropout(h, 0.3)).eval(), rows_for("mlp")
+    seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+    with torch.no_grad():
+        expected = module.last(torch.tanh(module.first(torch.from_numpy(x)))).softmax(1).numpy()
+    assert seen == pytest.approx(expected, abs=1e-6)
+    assert_as_textbook(module, rows_for("mlp", rows=3))
+
+
+def test_weights_that_are_drawn_at_every_call_are_at_their_means_in_the_prediction():
+    class Bayesian(nn.Linear):
+        def forward(self, x):
+            return F.linear(x, self.weight + 0.3 * torch.randn_like(self.weight), self.bias)
+
+    module, x = nn.Sequential(Bayesian(8, 12), nn.Tanh(), nn.Linear(12, CLASSES)).eval(), rows_for("mlp")
+    seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+    with torch.no_grad():
+        h = torch.tanh(F.linear(torch.from_numpy(x), module[0].weight, module[0].bias))
+        assert seen == pytest.approx(module[2](h).softmax(1).numpy(), abs=1e-6)
+    assert len(set(map(tuple, howsure.passes(module, x[:1], 4)[:, 0].round(6).tolist()))) == 4
+
+
+def _flip(module, x):
+    return x.flip(-1) if module.training and torch.rand(()) < 0.5 else x
+
+
+def _noise(module, x):
+    return x + 0.5 * torch.randn_like(x) if module.training else x
+
+
+def _scale(module, x):
+    return x * (0.8 + 0.4 * torch.rand(len(x), 1)) if module.training else x
+
+
+def _louder(module, x):
+    return F.dropout(x, 0.3, module.training) * (2 if module.training else 1)
+
+
+def _numpy(module, x):
+    x = F.dropout(x, 0.3, module.training)
+    return x * float(np.random.random() > 0.5) if module.training else x
+
+
+def _some(module, x):
+    return x.masked_scatter((x[:, :1] > x[:, 1:2]), F.dropout(x[x[:, 0] > x[:, 1]], 0.3, module.training))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (_flip, f"torch.rand {LINE} chooses a branch, as augmentation and dropped layers do"),
+        (_scale, f"torch.rand {LINE} is no dropout, as far as can be seen"),
+        (
+            _noise,
+            f"torch.randn_like {LINE} adds noise, which is random with MCDropout\\(gaussian_noise=True\\)",
+        ),
+    ],
+)
+def test_what_is_no_dropout_stays_as_in_predicting_and_is_said(function, words):
+    module, x = nn.Sequential(Layer(function), mlp()).eval(), rows_for("mlp", rows=3)
+    with pytest.warns(howsure.HowsureWarning, match=words):
+        certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=100))
+    without = howsure.assess(module[1], x, method=howsure.MCDropout(passes=100))
+    assert certainty.probabilities == pytest.approx(without.probabilities, abs=1e-6)
+    assert re.search(words, str(howsure.audit(module, x)))
+
+
+def test_noise_that_is_added_is_random_where_it_is_asked_for():
+    module, x = (
+        nn.Sequential(nn.Linear(8, 12), nn.Tanh(), Layer(_noise), nn.Linear(12, CLASSES)).eval(),
+        rows_for("mlp", 3),
+    )
+    certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=400, gaussian_noise=True))
+    mean, error = textbook(module, x)
+    assert (np.abs(certainty.probabilities - mean) / np.hypot(error, certainty.mc_error)).max() < MOST
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (_louder, f"torch.bernoulli_ {LINE}: in training more is computed than in predicting"),
+        (_numpy, "passes with the same masks differ, so something is drawn outside of PyTorch"),
+        (_some, "how often or of what shape depends on how many rows there are"),
+    ],
+)
+def test_what_cannot_be_told_apart_is_refused_with_its_line(function, words):
+    module, x = Through(function).eval(), rows_for("mlp")
+    with pytest.raises(howsure.ModelError, match=words) as raised:
+        howsure.assess(module, x)
+    assert "Use a Dropout layer there" in str(raised.value)
+    assert len(howsure.assess(module, x, method=howsure.Softmax())) == len(x)
+
+
+def test_a_norm_without_statistics_makes_rows_depend_on_one_another():
+    module = nn.Sequential(
+        nn.Linear(8, 6), nn.BatchNorm1d(6, track_running_stats=False), nn.Linear(6, 3)
+    ).eval()
+    with pytest.raises(howsure.ModelError, match="depends on the rows beside it"):
+        howsure.assess(module, rows_for("mlp"), method=howsure.Softmax())
+
+
+def test_what_draws_also_when_predicting_and_is_no_dropout_is_refused():
+    module = Through(lambda m, h: h[:, torch.randperm(h.shape[1])]).eval()
+    with pytest.raises(howsure.ModelError, match="draws random numbers also when predicting"):
+        howsure.assess(module, rows_for("mlp"), method=howsure.Softmax())
+
+
+@pytest.mark.parametrize("kind", ["scripted", "traced", "compiled"])
+def test_modules_that_were_made_of_modules(kind):
+    module, x = mlp().eval(), rows_for("mlp")
+    with warnings.catch_warnings(action="ignore"):  # PyTorch's own: both are deprecated
+        scripted, traced = torch.jit.script(module), torch.jit.trace(module, torch.zeros(2, 8))
+    if kind == "traced":
+        with pytest.raises(howsure.ModelError, match="it was traced in eval mode, which left its dropout"):
+            howsure.assess(traced, x)
+        return
+    made = scripted if kind == "scripted" else torch.compile(module, backend="eager")
+    found, expected = (
+        howsure.assess(each, x, method=howsure.MCDropout(passes=20)) for each in (made, module)
+    )
+    assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+
+
+def test_an_audit_names_every_call_and_what_it_costs():
+    audit = howsure.audit(build("convolutions"), rows_for("convolutions"))
+    assert [layer.random for layer in audit.layers if layer.random] == ["drops 30 %", "drops 20 %"]
+    assert audit.multiply_adds == 16 * 4 * 9 + 64 * 10 + 10 * 3
+    assert "Its 3 linear outputs are read as logits of classes" in str(audit)
+
+
+def test_the_second_call_of_a_layer_is_a_site_of_its_own():
+    drop = nn.Dropout(0.2)
+    module = nn.Sequential(drop, nn.Linear(8, 8), drop, nn.Linear(8, 3)).eval()
+    adapted, _ = adapt(module, rows_for("mlp"), gaussian_noise=False)
+    names = [site.name for level in adapted.levels for site in level.sites]
+    assert names == ["0", "0#2"]
+
+
+@pytest.mark.parametrize("name", ["encoder", "recurrent"])
+def test_kernels_that_draw_inside_are_left_aside_on_other_devices(monkeypatch, name):
+    """Here there is no such device: it is only told that the module lies on one."""
+    module, x = build(name), rows_for(name)
+    expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    monkeypatch.setattr(found, "device_of", lambda module: torch.device("xpu"))
+    other = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    assert other.probabilities == pytest.approx(expected.probabilities, abs=1e-6)

@@ -1,0 +1,211 @@
+"""Rows as people have them for modules, what a module returns, and the methods that need no dropout."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import howsure
+from tests.torch.modules import CLASSES, TwoInputs, build, mlp, numbers, rows_for
+
+METHOD = howsure.MCDropout(passes=12)
+
+
+def assess(module, x, **settings):
+    return howsure.assess(module, x, method=METHOD, **settings).probabilities
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        torch.from_numpy,
+        lambda x: torch.from_numpy(x).requires_grad_(),
+        lambda x: x.astype("float64"),
+        lambda x: x.tolist(),
+        list,
+        lambda x: {"input": x},
+    ],
+    ids=["tensor", "with grad", "float64", "numbers", "list of rows", "by name"],
+)
+def test_rows_in_any_form_are_the_same_rows(change):
+    module, x = build("mlp"), rows_for("mlp")
+    assert np.array_equal(assess(module, change(x)), assess(module, x))
+
+
+def test_several_inputs_come_by_name_or_in_order():
+    module, x = build("two_inputs"), rows_for("two_inputs")
+    by_name = assess(module, x)
+    assert np.array_equal(by_name, assess(module, [x["left"], x["right"]]))
+    assert np.array_equal(
+        by_name, assess(module, {name: torch.from_numpy(x[name]) for name in ("right", "left")})
+    )
+
+
+def test_a_module_may_take_a_dict_as_it_is():
+    class OfDict(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = TwoInputs()
+
+        def forward(self, batch):
+            return self.net(batch["left"], batch["right"])
+
+    assert assess(OfDict().eval(), rows_for("two_inputs")).shape == (9, CLASSES)
+
+
+def test_whole_numbers_are_cast_only_where_the_module_needs_it():
+    words, x = build("dropped_words"), rows_for("dropped_words")
+    assert np.array_equal(assess(words, x), assess(words, x.astype("float64")))
+    assert np.array_equal(assess(words, x), assess(words, x.astype("int32")))
+    module, bits = build("mlp"), np.random.default_rng(0).integers(0, 2, (5, 8))
+    assert np.array_equal(assess(module, bits), assess(module, bits.astype("float32")))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_rows_are_cast_to_the_type_of_the_weights(dtype):
+    module, x = build("mlp").to(dtype), rows_for("mlp")
+    off = 0.03 if dtype == torch.bfloat16 else 1e-5
+    assert assess(module, x) == pytest.approx(assess(build("mlp"), x), abs=off)
+
+
+class Returns(nn.Module):
+    """It returns what it is told to."""
+
+    def __init__(self, what, outputs=CLASSES):
+        super().__init__()
+        self.net, self.what = (
+            mlp() if outputs == CLASSES else nn.Sequential(*mlp()[:3], nn.Linear(12, outputs)),
+            what,
+        )
+
+    def forward(self, x):
+        return self.what(self.net(x))
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda y: {"logits": y, "hidden": y},
+        lambda y: (y,),
+        lambda y: {"out": y},
+        lambda y: torch.softmax(y, 1),
+    ],
+    ids=["logits in a dict", "tuple of one", "dict of one", "softmax"],
+)
+def test_the_output_is_found_in_what_is_returned(what):
+    torch.manual_seed(3)
+    plain = Returns(lambda y: y).eval()
+    wrapped = Returns(what).eval()
+    wrapped.load_state_dict(plain.state_dict())
+    assert assess(wrapped, rows_for("mlp")) == pytest.approx(assess(plain, rows_for("mlp")), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("what", "outputs", "words"),
+    [
+        (lambda y: (y, y), 3, "What module 'Returns' returns cannot be read. .*Received: a tuple of 2"),
+        (lambda y: {"a": y, "b": y}, 3, "Received: dict with a, b"),
+        (lambda y: y.sum(), 3, "has no axis of rows"),
+        (lambda y: y.T, 3, "has no axis of rows"),
+        (torch.relu, 3, "does not end in a distribution over classes. .*Received: 'relu'"),
+        (lambda y: y, 1, "ends in one linear output, and what it was trained for is not known"),
+        (lambda y: y[:, :, None], 3, "is not one distribution over classes per row"),
+    ],
+)
+def test_outputs_that_do_not_say_what_they_are_are_refused(what, outputs, words):
+    with pytest.raises(howsure.ModelError, match=words):
+        assess(Returns(what, outputs).eval(), rows_for("mlp"))
+
+
+@pytest.mark.parametrize("squeezed", [False, True])
+def test_one_sigmoid_is_two_classes(squeezed):
+    torch.manual_seed(3)
+    logits = Returns(lambda y: y.squeeze() if squeezed else y, 1).eval()
+    sigmoid = Returns(lambda y: torch.sigmoid(y.squeeze(-1) if squeezed else y), 1).eval()
+    sigmoid.load_state_dict(logits.state_dict())
+    x = rows_for("mlp")
+    found = assess(sigmoid, x)
+    assert found.shape == (9, 2)
+    assert found == pytest.approx(assess(logits, x, outputs="logits"), abs=1e-6)
+
+
+def test_several_labels_are_declared():
+    labels = howsure.assess(build("mlp"), rows_for("mlp"), method=METHOD, outputs="label-logits")
+    assert isinstance(labels, howsure.MultilabelCertainty)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "words"),
+    [
+        (
+            {"left": np.zeros((3, 4))},
+            howsure.InputError,
+            r"does not take inputs of these names.*\(left, right\)",
+        ),
+        (np.zeros((3, 4)), howsure.InputError, "takes more than one input"),
+        ([np.zeros((3, 4)), np.zeros((2, 2))], howsure.InputError, "differ in their number of rows"),
+        ({"left": np.full((3, 4), np.nan), "right": np.zeros((3, 2))}, howsure.InputError, "'left' hold NaN"),
+    ],
+)
+def test_rows_that_do_not_fit_are_said_in_words(x, error, words):
+    with pytest.raises(error, match=words):
+        assess(build("two_inputs"), x)
+
+
+def test_an_error_of_the_module_itself_passes_through():
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        assess(build("mlp"), np.zeros((3, 5), np.float32))
+
+
+def test_a_module_without_weights_is_refused():
+    with pytest.raises(howsure.ModelError, match=r"has no weights yet: '0\.weight' is empty"):
+        assess(nn.Sequential(nn.LazyLinear(3)), rows_for("mlp"))
+    with pytest.raises(howsure.ModelError, match="has no weights yet"):
+        assess(mlp().to("meta"), rows_for("mlp"))
+
+
+def test_no_rows_and_one_row():
+    module, x = build("mlp"), rows_for("mlp")
+    assert len(assess(module, x[:0])) == 0
+    assert assess(module, x[:1]) == pytest.approx(assess(module, x)[:1], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mlp", "recurrent"])
+def test_an_audit_needs_no_rows_where_the_first_layer_tells(name):
+    assert howsure.audit(build(name)).passes_differ
+
+
+def test_a_module_that_does_not_say_what_it_takes_needs_rows():
+    with pytest.raises(howsure.ModelError, match="does not say what input it takes"):
+        howsure.audit(nn.Sequential(nn.LayerNorm(4), nn.Dropout(0.2), nn.Linear(4, 2)))
+
+
+def test_an_ensemble_of_modules_is_the_mean_of_its_members():
+    torch.manual_seed(1)
+    members, x = [mlp().eval() for _ in range(3)], rows_for("mlp")
+    found = howsure.assess(members[0], x, method=howsure.Ensemble(members[1:]))
+    with torch.no_grad():
+        expected = np.mean([each(torch.from_numpy(x)).softmax(1).numpy() for each in members], axis=0)
+    assert found.probabilities == pytest.approx(expected, abs=1e-6)
+
+
+def test_features_are_what_the_last_layer_gets():
+    module, x = build("mlp"), rows_for("mlp")
+    found = howsure.features_of(module, x)
+    with torch.no_grad():
+        h = torch.relu(module[0](torch.from_numpy(x)))
+        assert found.features == pytest.approx(h.numpy(), abs=1e-6)
+        assert found.logits == pytest.approx(module[3](h).numpy(), abs=1e-6)
+    with pytest.raises(howsure.ModelError, match="features of module 'Sequential' cannot be read"):
+        howsure.features_of(nn.Sequential(nn.Linear(8, 3), nn.ReLU()), x)
+
+
+def test_laplace_familiarity_and_a_comparison_take_modules():
+    random = np.random.default_rng(0)
+    module, x, y = build("softmax"), numbers(random, 120, 8), random.integers(0, 3, 120)
+    laplace = howsure.LastLayerLaplace.fit(module, x, y)
+    assert howsure.assess(module, x, method=laplace).probabilities.shape == (120, 3)
+    features, others = howsure.features_of(module, x), howsure.features_of(module, x + 0.1)
+    assert howsure.familiarity(features, y, others).unfamiliar(features).shape == (120,)
+    comparison = howsure.compare(module, x, y, methods={"softmax": howsure.Softmax(), "MC dropout": METHOD})
+    assert {"softmax", "MC dropout"} <= set(comparison.methods)

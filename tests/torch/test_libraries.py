@@ -1,0 +1,91 @@
+"""Classifiers of transformers, timm and Lightning: tiny ones, where the library is installed."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import howsure
+from tests.torch.modules import mlp, rows_for
+from tests.torch.test_draws import assert_as_textbook
+
+
+def louder(module):
+    """Classes farther apart than weights at their beginning tell them, so that passes differ."""
+    with torch.no_grad():
+        for each in module.modules():
+            if isinstance(each, nn.Linear):
+                each.weight.normal_(0, 1 / each.in_features**0.5)
+    return module.eval()
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_a_classifier_of_transformers(attention):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    config = transformers.BertConfig(
+        vocab_size=50,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        num_labels=3,
+        hidden_dropout_prob=0.2,
+        attention_probs_dropout_prob=0.2,
+        attn_implementation=attention,
+    )
+    module = louder(transformers.BertForSequenceClassification(config))
+    words = np.random.default_rng(0).integers(3, 50, (3, 6))
+    mask = np.ones((3, 6), np.int64)
+    mask[1, 4:] = 0
+    rows = {"input_ids": words, "attention_mask": mask}
+    assert_as_textbook(_Logits(module), rows)
+    as_it_is, of_tensors = (
+        howsure.assess(module, each, method=howsure.MCDropout(passes=8))
+        for each in (rows, transformers.BatchEncoding({key: torch.from_numpy(rows[key]) for key in rows}))
+    )
+    assert np.array_equal(as_it_is.probabilities, of_tensors.probabilities)
+    random = howsure.audit(module, rows).random_layers
+    assert len([each for each in random if "attention.self" in each.name]) == 1
+
+
+class _Logits(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, input_ids, attention_mask):
+        return {"logits": self.module(input_ids=input_ids, attention_mask=attention_mask).logits}
+
+
+def test_a_network_of_timm_with_drop_path():
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    settings = {
+        "img_size": 16,
+        "patch_size": 8,
+        "embed_dim": 16,
+        "depth": 2,
+        "num_heads": 2,
+        "num_classes": 3,
+    }
+    module = timm.models.VisionTransformer(
+        **settings, pos_drop_rate=0.1, attn_drop_rate=0.2, drop_path_rate=0.3
+    )
+    images = np.random.default_rng(0).normal(size=(3, 3, 16, 16)).astype("float32")
+    assert_as_textbook(louder(module), images)
+
+
+def test_a_lightning_module():
+    lightning = pytest.importorskip("lightning", reason="lightning is not installed")
+
+    class Classifier(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = mlp()
+            self.example_input_array = torch.zeros(2, 8)
+
+        def forward(self, x):
+            return self.net(x)
+
+    module = Classifier().eval()
+    assert_as_textbook(module, rows_for("mlp", rows=3))
+    assert howsure.audit(module).passes_differ
