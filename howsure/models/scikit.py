@@ -65,6 +65,8 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[Classifier, list
     rows, take, spec = _rows_of(model, x)
     probed = _ask(model, take(rows[:PROBED])) if len(rows) else None
     info = _info(model, spec, probed)
+    if probed is not None and info.trained_for == CLASSES and info.class_names is not None:
+        _warn_of_other_answers(model, take(rows[:PROBED]), probed)
     members = members_of(model) if info.trained_for == CLASSES else None
     if members is not None and (probed is None or _is_mean(members, take(rows[:PROBED]), probed)):
         return Averaged(model, take, info, members), [rows]
@@ -147,6 +149,21 @@ class Averaged(Classifier):
         """Probabilities (M, n, K) of each member."""
         with _without_names():
             return np.asarray(self._members.ask(self._take(rows[0])), np.float32)
+
+
+def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:
+    """Say aloud where `predict` names another class than the most probable one, as some classifiers' does."""
+    if not hasattr(model, "predict"):
+        return
+    with _without_names():
+        named = np.asarray(model.predict(x))
+    top = np.asarray(model.classes_)[predicted.argmax(axis=1)]
+    other = int(np.sum(named != top)) if named.shape == top.shape else 0
+    if other:
+        warn(
+            f"On {other} of the first {len(top)} rows, `predict` of {_name(model)} says another class than "
+            "the most probable one of its `predict_proba`. What is told here goes by the probabilities."
+        )
 
 
 def _is_mean(members: Members, x: Any, predicted: Array) -> bool:

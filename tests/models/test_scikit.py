@@ -443,6 +443,17 @@ def test_a_classifier_is_left_as_it_was(fitted):
     assert str(vars(model)) == before
 
 
+def test_who_predicts_another_class_than_the_most_probable_one_is_warned_of():
+    two = Y[Y < 2]
+    tuned = model_selection.FixedThresholdClassifier(naive_bayes.GaussianNB(), threshold=0.999)
+    tuned.fit(X[:100], two)
+    given = X[40:60]
+    other = int(np.sum(tuned.predict(given) != tuned.predict_proba(given).argmax(axis=1)))
+    assert other
+    with pytest.warns(howsure.HowsureWarning, match=f"On {other} of the first 20 rows, `predict` of Fixed"):
+        howsure.assess(tuned, given)
+
+
 def test_no_warning_of_scikit_learn_reaches_the_caller():
     pd = pytest.importorskip("pandas")
     model = ensemble.BaggingClassifier(LOGISTIC, 3).fit(named(pd), Y)
