@@ -13,11 +13,12 @@ import numpy as np
 from howsure.arguments import check_path
 from howsure.bare.given import CLASSES, LABELS, read_given
 from howsure.bare.results import of_given
+from howsure.data.files import check_readable
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array, quoted
 from howsure.data.table_files import open_columns
 from howsure.data.tables import ANY_VECTOR, Roles, Table, as_found, formed, ids_of, is_numeric
-from howsure.errors import FileError, InputError, warn
+from howsure.errors import InputError, warn
 from howsure.results.certainty import Certainty
 from howsure.results.files import load
 from howsure.results.multilabel import MultilabelCertainty
@@ -74,8 +75,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     """
     source, given = check_path(path), columns or Columns()
     suffix = source.suffix.lower()
-    if not source.exists():
-        raise FileError("The file does not exist", received=str(source))
+    check_readable(source)
     if suffix not in ENDINGS:
         raise InputError(
             f"'{source}' is not a kind of file that results or probabilities are read from",

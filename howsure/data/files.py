@@ -62,7 +62,7 @@ names of the files |
     """
     source = check_path(path)
     suffix = source.suffix.lower()
-    _check_exists(source)
+    check_readable(source)
     if suffix in (".csv", ".parquet") and source.is_file():
         return _checked(table_files.read_table(source, inputs, roles or Roles()), source, inputs)
     if source.is_dir() or suffix in images.SUFFIXES:
@@ -91,7 +91,7 @@ def read_labels(path: str | os.PathLike[str]) -> Array:
         InputError: An array of more axes, an empty cell, or another kind of file.
     """
     source = check_path(path)
-    _check_exists(source)
+    check_readable(source)
     if source.suffix.lower() == ".npy":
         return _check_shape(np.asarray(open_npy(source)), source)
     if source.suffix.lower() != ".csv":
@@ -137,7 +137,7 @@ def read_class_names(text: str) -> tuple[str, ...]:
 
 
 def _names_in_file(source: Path, suffix: str) -> list[str]:
-    _check_exists(source)
+    check_readable(source)
     if suffix == ".json":
         return _names_in_json(source)
     if suffix == ".txt":
@@ -181,7 +181,8 @@ def _names_in_json(source: Path) -> list[str]:
 # --- what all files have in common ----------------------------------------------------------------
 
 
-def _check_exists(source: Path) -> None:
+def check_readable(source: Path) -> None:
+    """Raise a `FileError` unless there is a file or a folder that can be read."""
     try:
         if not source.exists():
             raise FileError("The file does not exist", received=str(source))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from howsure.data.files import read_rows
+from howsure.data.files import check_readable, read_rows
 from howsure.data.ids import ID
 from howsure.data.images import SUFFIXES
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.rows import InputSpec, Rows
 from howsure.data.tables import ANY_VECTOR, LABELS, Roles
-from howsure.errors import FileError, InputError
+from howsure.errors import InputError
 
 _ROWS = "x"
 
@@ -46,14 +46,13 @@ def rows_in(
     if inputs is not None:
         return read_rows(source, inputs, skip_unreadable=skip_unreadable, roles=roles)
     suffix = source.suffix.lower()
+    check_readable(source)
     if source.is_dir() or suffix in SUFFIXES:
         image = [InputSpec("x", (None, None, channels() or 3), "float32")]
         rows = read_rows(source, image, skip_unreadable=skip_unreadable)
         return replace(rows, x=np.moveaxis(rows.x, -1, 1))
     if suffix not in (".npy", ".npz"):
         return read_rows(source, [ANY_VECTOR], roles=roles)
-    if not source.exists():
-        raise FileError("The file does not exist", received=str(source))
     if suffix == ".npy":
         return Rows(open_npy(source))
     names = [name for name in names_in_npz(source) if name not in (LABELS, ID)]
