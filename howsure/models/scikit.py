@@ -277,13 +277,16 @@ def _rows_of(model: Any, x: Any) -> tuple[Array, Take, InputSpec]:
 
 def _of_frame(frame: Any, names: list[str], model: Any) -> tuple[Array, Take, InputSpec]:
     """Numbers of the rows of a frame, of which the classifier gets the columns that it was fitted on."""
-    missing = [name for name in names if name not in frame.columns]
+    # LightGBM keeps names with underscores for blanks.
+    called = {"_".join(name.split()): name for name in frame.columns} | {name: name for name in frame.columns}
+    missing = [name for name in names if name not in called]
     if missing:
         raise InputError(
             f"The rows have no columns {quoted(missing)}, on which {_name(model)} was fitted",
             expected=f"columns {quoted(names)}",
             received=quoted(frame.columns),
         )
+    names = [called[name] for name in names]
     chosen = frame.select(names)
     if chosen.implementation.is_pyarrow():  # of which scikit-learn makes nothing
         chosen = in_memory(chosen.to_pandas())

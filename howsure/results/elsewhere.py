@@ -81,10 +81,10 @@ class FromElsewhere:
         """The result of S independent passes: of thinned networks, ensemble members, or posterior draws.
 
         `probabilities` is their mean, `mc_error` its standard error √(Σ (p_s − mean)² / (S (S − 1))), widened
-        by t₀.₉₇₅(S − 1)/1.96 so that ± 1.96 of it covers 95 %, and 0.0005 at least. `expected_entropy` is the
-        mean of their entropies, and what the entropy of the mean has beyond it is `mutual_information`, with
-        the correction for finitely many passes. Passes that balance each other, as those of `MCDropout` do
-        unless told otherwise, have a smaller error than that.
+        by t₀.₉₇₅(S − 1)/1.96 so that ± 1.96 of it covers 95 %, and 0.0005 at least. It covers less where few
+        passes are skewed, as near 0. `expected_entropy` is the mean of their entropies, and what the entropy
+        of the mean has beyond it is `mutual_information`, with the correction for finitely many passes.
+        Passes that balance each other, as those of `MCDropout` do unless told otherwise, have less error.
 
         Args:
             passes: (S, N, K), S ≥ 2; or S times (N, K), each as `from_probabilities` takes it. An iterator of

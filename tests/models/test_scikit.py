@@ -196,6 +196,23 @@ def test_the_columns_of_a_frame_are_taken_by_name():
         howsure.assess(model, frame[["length", "width", "petal"]])
 
 
+def test_names_with_underscores_for_blanks_are_the_same():
+    pd = pytest.importorskip("pandas")
+    given = named(pd).rename(columns={"leaf": "leaf (cm)"})
+    model = forest().fit(X, Y)
+
+    class LikeLightGBM:
+        feature_names_in_ = np.array(["length", "width", "petal", "leaf_(cm)"])
+        n_features_in_, classes_ = 4, model.classes_
+
+        def predict_proba(self, x):
+            assert list(x.columns) == list(given.columns)
+            return model.predict_proba(x.to_numpy())
+
+    found = howsure.assess(LikeLightGBM(), given[["leaf (cm)", "length", "width", "petal"]])
+    np.testing.assert_allclose(found.probabilities, model.predict_proba(X), atol=1e-7)
+
+
 def test_a_frame_for_a_classifier_without_names_is_taken_in_its_order():
     pd = pytest.importorskip("pandas")
     model = forest().fit(X, Y)
