@@ -18,10 +18,11 @@ from torch import nn
 from howsure.errors import ModelError
 from howsure.models.protocol import Unswitchable
 from howsure.models.torch.draws import Draw, Place
-from howsure.models.torch.found import as_found, numbers_drawn_elsewhere
+from howsure.models.torch.found import as_found
 from howsure.models.torch.inputs import Call, name_of
 from howsure.models.torch.look import ROWS, UNEVEN, Look, middle, same, stand_in
 from howsure.models.torch.passes import Passes
+from howsure.models.torch.trial import AGAIN
 from howsure.models.torch.watching import ModuleCall
 
 Array = NDArray[Any]
@@ -95,11 +96,9 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
     """
     with as_found(module, None) as snapshot:
         look = Look(module, call, rows, snapshot, gaussian_noise)
-        before = numbers_drawn_elsewhere()
         plain, predicted = look.watch((), middle)
         unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
-        steady = same(plain, look.run((), middle)) and numbers_drawn_elsewhere() == before
-        if unsteady is None and not steady:
+        if unsteady is None and not all(same(plain, look.run((), middle)) for _ in range(AGAIN)):
             unsteady = module
         if unsteady is None:
             _check_rows(look, plain)
