@@ -18,7 +18,7 @@ from torch import nn
 from howsure.errors import ModelError
 from howsure.models.protocol import Unswitchable
 from howsure.models.torch.draws import Draw, Place
-from howsure.models.torch.found import as_found
+from howsure.models.torch.found import as_found, numbers_drawn_elsewhere
 from howsure.models.torch.inputs import Call, name_of
 from howsure.models.torch.look import ROWS, UNEVEN, Look, middle, same, stand_in
 from howsure.models.torch.passes import Passes
@@ -60,6 +60,7 @@ class Examination:
         last_linear: Which of the linear operations of a prediction is its last layer, or None.
         rescales: Whether the first operations bring raw values into range.
         restless: Names of parameters that a run changes.
+        elsewhere: Whether a run moves the seeds of Python or numpy.
     """
 
     module: nn.Module
@@ -80,6 +81,7 @@ class Examination:
     last_linear: int | None
     rescales: bool
     restless: frozenset[str]
+    elsewhere: bool
 
 
 def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_noise: bool) -> Examination:
@@ -95,7 +97,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
         ModelError: What it returns cannot be read, or rows depend on one another.
     """
     with as_found(module, None) as snapshot:
-        look = Look(module, call, rows, snapshot, gaussian_noise)
+        look, seeds = Look(module, call, rows, snapshot, gaussian_noise), numbers_drawn_elsewhere()
         plain, predicted = look.watch((), middle)
         unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
         if unsteady is None and not all(same(plain, look.run((), middle)) for _ in range(AGAIN)):
@@ -123,6 +125,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
             last_linear=last_linear,
             rescales=not _RESCALING.isdisjoint(predicted.early),
             restless=frozenset(snapshot.changed),
+            elsewhere=numbers_drawn_elsewhere() != seeds,
         )
 
 
