@@ -1,5 +1,7 @@
 """How sure is your neural network, row by row."""
 
+import typing as _typing
+
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -32,6 +34,8 @@ from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.sentences import MultilabelRow, Row
 from howsure.results.verdict import Thresholds
 from howsure.sampling.plan import Plan
+
+__version__: str
 
 __all__ = [
     "Abstention",
@@ -82,9 +86,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    if name == "__version__":
-        from importlib.metadata import version  # looked up only where somebody asks
+if not _typing.TYPE_CHECKING:  # which would else believe that howsure has any attribute
 
-        return version("howsure")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> str:
+        if name == "__version__":
+            from importlib.metadata import version  # looked up only where somebody asks
+
+            return version("howsure")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -148,6 +148,7 @@ def test_whatever_takes_rows_takes_them_in_every_form(network, x, truth, frame):
     assert str(howsure.audit(network, pairs(x, truth))) == str(howsure.audit(network, x))
     mean, _ = howsure.predict_with_uncertainty(network, pairs(x, truth))
     assert np.array_equal(mean, howsure.predict_with_uncertainty(network, x)[0])
+    assert np.array_equal(howsure.passes(network, frame, 4), howsure.passes(network, x, 4))
     features = howsure.features_of(network, x)
     assert np.array_equal(howsure.features_of(network, frame).features, features.features)
     known = howsure.LastLayerLaplace.fit(network, x, truth)

@@ -133,6 +133,7 @@ if _has("transformers"):
             "hidden_sizes": [8, 8, 8, 8],
             "depths": [1, 1, 1, 1],
             "drop_path_rate": 0.4,
+            "layer_scale_init_value": 1.0,
             "num_labels": CLASSES,
         },
     }.items():  # fmt: skip

@@ -287,7 +287,7 @@ by the batch, and learn from it. A dropout that is always on is drawn whatever i
 
 def write_page(figures: dict[str, Any]) -> None:
     """Write docs/torch-models.md."""
-    modules = {name: found for name, found in figures.items() if name != "versions"}
+    modules = {name: figures[name] for name in ZOO | LIBRARIES if name in figures}
     verdicts = {name: verdict(found) for name, found in modules.items()}
     right, refused = (list(verdicts.values()).count(word) for word in ("right", "refused"))
     versions = dict.fromkeys(PEERS, "") | figures.get("versions", {})
@@ -329,6 +329,8 @@ def _of_peers(found: dict[str, Any] | None) -> list[str]:
 def main(names: list[str]) -> None:
     """Look at modules, and write both files."""
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    known = ("versions", *ZOO, *LIBRARIES)
+    figures = {name: found for name, found in figures.items() if name in known}
     for name, kind in (ZOO | LIBRARIES).items():
         if names and not any(name.startswith(each) for each in names):
             continue

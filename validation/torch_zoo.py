@@ -606,7 +606,20 @@ def _of_numpy(module: nn.Module, h: Tensor) -> Tensor:
     return F.dropout(h, 0.1, module.training) * torch.from_numpy(kept).float() / 0.7 if module.training else h
 
 
-ZOO["drawn by numpy"] = Kind(lambda: Through(_of_numpy), refused="something is drawn outside of PyTorch")
+def _of_a_generator(module: nn.Module, h: Tensor) -> Tensor:
+    if not module.training:
+        return h
+    kept = _GENERATOR.random(tuple(h.shape)) > 0.3
+    return F.dropout(h, 0.1) * torch.from_numpy(kept).float() / 0.7
+
+
+_GENERATOR = np.random.default_rng(0)
+ZOO["drawn by a generator of numpy"] = Kind(
+    lambda: Through(_of_a_generator), refused="something is drawn outside of PyTorch"
+)
+ZOO["drawn by numpy"] = Kind(
+    lambda: Through(_of_numpy), refused="numbers of numpy or Python are drawn as well"
+)
 
 
 def _chosen(module: nn.Module, h: Tensor) -> Tensor:

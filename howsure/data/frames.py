@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.data.ids import ID, check_ids
-from howsure.data.labels import is_missing
+from howsure.data.ids import ID, ids_from
 from howsure.data.rows import Array, InputSpec, Rows, in_rows
 from howsure.data.tables import ANY_VECTOR, LABELS, Roles, Table, column_of, formed, rows_of
 from howsure.errors import InputError
@@ -44,7 +43,7 @@ def read_frame(frame: Any, inputs: Sequence[InputSpec] | None) -> Rows:
     if rows.ids is not None or index is None:
         return rows
     ids, id_name = index
-    return replace(rows, ids=check_ids(ids, table.rows, "The ids in the index"), id_name=id_name)
+    return replace(rows, ids=ids, id_name=id_name)
 
 
 def labelled_frame(frame: Any, features: Sequence[str]) -> Rows:
@@ -67,14 +66,11 @@ def labelled_frame(frame: Any, features: Sequence[str]) -> Rows:
             name: opened[name] for name in (LABELS, ID) if name in opened.columns and name not in features
         }
     if ID in taken:
-        index = taken[ID].to_numpy(), ID
+        index = ids_from(taken[ID].to_list()), ID
     ids, id_name = (None, ID) if index is None else index
-    return Rows(
-        opened.drop(list(taken)).to_native() if taken else frame,
-        taken[LABELS].to_numpy() if LABELS in taken else None,
-        ids=None if ids is None else check_ids(ids, len(opened)),
-        id_name=id_name,
-    )
+    rest = opened.drop(list(taken)).to_native() if taken else frame
+    labels = taken[LABELS].to_numpy() if LABELS in taken else None
+    return Rows(rest, labels, ids=ids, id_name=id_name)
 
 
 def as_array(frame: Any, spec: InputSpec | None) -> Array:
@@ -93,6 +89,13 @@ def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
     columns = nw.maybe_reset_index(opened)
     if is_series:
         columns = columns.alias("x").to_frame()
+    objects = [name for name, kind in columns.schema.items() if kind == nw.Object]
+    if objects and columns.implementation.is_polars():  # which gives Arrow their addresses
+        raise InputError(
+            f"The data frame has Python objects in column '{objects[0]}'",
+            expected="numbers or texts in every column",
+            mend=f"Leave it out, `x.drop({objects})`, or make numbers or texts of it",
+        )
     try:
         arrow = columns.to_arrow()
     except (TypeError, ValueError, NotImplementedError) as error:  # as pyarrow's errors are
@@ -133,9 +136,8 @@ def _native(frame: Any) -> Any:
     import narwhals as nw
 
     if hasattr(frame, "iloc") and not all(isinstance(name, str) for name in getattr(frame, "columns", ())):
-        frame = frame.set_axis(
-            [str(name) for name in frame.columns], axis=1
-        )  # as in pandas they may be numbers
+        # In pandas columns may be called by numbers.
+        frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     try:
         return nw.from_native(frame, pass_through=True, allow_series=True)
     except ValueError as error:  # columns of one name
@@ -153,20 +155,10 @@ def _left_out(library: Any) -> Callable[[Sequence[str]], str]:
 
 def _index(index: Any) -> tuple[Array, str] | None:
     """What an index calls the rows, and its name; None where there is none, or where it counts from 0."""
-    if index is None or (len(index) and _counts(index)):
+    if index is None:
+        return None
+    values = np.asarray(index)
+    if values.dtype.kind in "iu" and np.array_equal(values, np.arange(len(values))):
         return None
     levels = [str(name) for name in index.names if name is not None]
-    ids = np.empty(len(index), dtype=object)
-    for row, each in enumerate(index):
-        if isinstance(each, tuple):
-            ids[row] = ", ".join(map(str, each))
-        else:
-            kept = isinstance(each, (str, bytes, int, np.integer)) or is_missing(each)
-            ids[row] = each if kept else str(each)
-    return ids, ", ".join(levels) or ID
-
-
-def _counts(index: Any) -> bool:
-    """Whether an index only says the place of each row."""
-    values = np.asarray(index)
-    return values.dtype.kind in "iu" and bool(np.array_equal(values, np.arange(len(values))))
+    return ids_from(list(index), "The ids in the index"), ", ".join(levels) or ID

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,28 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
     kept = np.empty(rows, dtype=object)
     kept[:] = [str(each) for each in listed]
     return kept
+
+
+def ids_from(values: Sequence[Any], called: str = "The ids") -> NDArray[Any]:
+    """What a column or an index holds, as ids: what is neither text nor a whole number as it prints.
+
+    Args:
+        values: One for each row, of Python's own types or such as pandas has.
+        called: What they are, in words, for the message.
+
+    Raises:
+        InputError: Missing for some rows.
+    """
+    given = np.empty(len(values), dtype=object)
+    given[:] = [_printed(value) for value in values]
+    return check_ids(given, len(given), called)
+
+
+def _printed(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return value if whole or isinstance(value, (str, bytes)) or is_missing(value) else str(value)
 
 
 def check_order(labels: Any, ids: NDArray[Any] | None) -> None:

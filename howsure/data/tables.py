@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.data.ids import ID, check_ids
+from howsure.data.ids import ID, ids_from
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, quoted
 from howsure.errors import InputError
 from howsure.words import upper
@@ -161,12 +161,7 @@ def ids_of(table: Table, index: int) -> Array:
             )
         if all(cell.lstrip("-").isdecimal() and str(int(cell)) == cell for cell in cells):
             cells = [int(cell) for cell in cells]
-    kept = [
-        cell if isinstance(cell, (str, int)) and not isinstance(cell, bool) else str(cell) for cell in cells
-    ]
-    mixed = np.empty(len(kept), dtype=object)
-    mixed[:] = kept
-    return check_ids(mixed, table.rows, f"The ids in column '{table.names[index]}'")
+    return ids_from(cells, f"The ids in column '{table.names[index]}'")
 
 
 # --- columns to arrays ----------------------------------------------------------------------------

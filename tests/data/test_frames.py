@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from howsure import InputError
-from howsure.data.frames import as_array, is_frame, read_frame
+from howsure.data.frames import as_array, is_frame, labelled_frame, read_frame
 from howsure.data.rows import InputSpec, check_rows
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
@@ -109,6 +109,11 @@ def test_what_does_not_fit_is_refused(frame):
     refuse(frame({**COLUMNS, "id": ["a", None]}), FLAT, "empty cells in column 'id'", "an id in every row")
 
 
+def test_python_objects_in_polars_are_refused():
+    given = polars({**COLUMNS, "id": np.array([object(), object()])})
+    refuse(given, FLAT, "Python objects in column 'id'", "x.drop(['id'])")
+
+
 def test_columns_may_be_called_by_numbers():
     frame = pd.DataFrame(np.ones((2, 3))).assign(y=["cat", "dog"])
     rows = read_frame(frame, FLAT)
@@ -162,6 +167,7 @@ def test_numbers_of_pandas_own_types():
         (pd.to_datetime(["2020-01-01", "2020-01-02"]), ["2020-01-01 00:00:00", "2020-01-02 00:00:00"], "id"),
         (pd.Index([0.5, 1.5]), ["0.5", "1.5"], "id"),
         (pd.Index([b"a7", b"b2"]), ["a7", "b2"], "id"),
+        (pd.Index([True, False]), ["True", "False"], "id"),
     ],
 )
 def test_an_index_that_says_more_than_the_place_is_ids(index, ids, name):
@@ -178,6 +184,30 @@ def test_rows_that_were_chosen_keep_their_numbers_as_ids():
 def test_a_column_of_ids_comes_before_the_index():
     frame = pd.DataFrame({**COLUMNS, "id": ["a", "b"]}, index=[7, 8])
     assert read_frame(frame, FLAT).ids.tolist() == ["a", "b"]
+
+
+def test_ids_of_dates_are_texts(frame):
+    days = pd.to_datetime(["2020-01-01", "2020-01-02"])
+    columns = {"id": list(days.to_pydatetime()), **COLUMNS}
+    texts = ["2020-01-01 00:00:00", "2020-01-02 00:00:00"]
+    assert read_frame(frame(columns), FLAT).ids.tolist() == texts
+    assert labelled_frame(frame(columns), "pqr").ids.tolist() == texts
+
+
+def test_a_frame_for_a_model_that_takes_frames(frame):
+    given = frame({"id": ["a", "b"], **COLUMNS, "kind": ["u", "v"], "y": ["cat", "dog"]})
+    rows = labelled_frame(given, [])
+    assert type(rows.x) is type(given)
+    names = rows.x.column_names if frame is pa.table else list(rows.x.columns)
+    assert names == ["p", "q", "r", "kind"]
+    assert (rows.ids.tolist(), rows.labels.tolist()) == (["a", "b"], ["cat", "dog"])
+    kept = labelled_frame(given, ["id", "y"])
+    assert kept.x is given
+    assert (kept.ids, kept.labels) == (None, None)
+
+
+def test_an_empty_frame_has_no_ids():
+    assert read_frame(pd.DataFrame(np.empty((0, 3))), FLAT).ids is None
 
 
 def test_an_index_with_gaps_is_refused():

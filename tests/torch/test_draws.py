@@ -138,6 +138,14 @@ def _numpy(module, x):
     return x * float(np.random.random() > 0.5) if module.training else x
 
 
+GENERATOR = np.random.default_rng(0)
+
+
+def _generator(module, x):
+    x = F.dropout(x, 0.3, module.training)
+    return x * torch.from_numpy(GENERATOR.random(x.shape) > 0.5) if module.training else x
+
+
 def _some(module, x):
     return x.masked_scatter((x[:, :1] > x[:, 1:2]), F.dropout(x[x[:, 0] > x[:, 1]], 0.3, module.training))
 
@@ -176,7 +184,8 @@ def test_noise_that_is_added_is_random_where_it_is_asked_for():
     ("function", "words"),
     [
         (_louder, f"torch.bernoulli_ {LINE}: in training more is computed than in predicting"),
-        (_numpy, "passes with the same masks differ, so something is drawn outside of PyTorch"),
+        (_numpy, "numbers of numpy or Python are drawn as well, for which no masks can be given"),
+        (_generator, "passes with the same masks differ, so something is drawn outside of PyTorch"),
         (_some, "how often or of what shape depends on how many rows there are"),
     ],
 )

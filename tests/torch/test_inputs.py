@@ -209,3 +209,19 @@ def test_laplace_familiarity_and_a_comparison_take_modules():
     assert howsure.familiarity(features, y, others).unfamiliar(features).shape == (120,)
     comparison = howsure.compare(module, x, y, methods={"softmax": howsure.Softmax(), "MC dropout": METHOD})
     assert {"softmax", "MC dropout"} <= set(comparison.methods)
+
+
+def test_loaders_frames_and_files_bring_rows_and_labels(tmp_path):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    module, x, y = build("mlp"), rows_for("mlp"), np.arange(9) % 3
+    expected = assess(module, x)
+    data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+    np.savez(tmp_path / "rows.npz", x=x, y=y)
+    for source in (torch.utils.data.DataLoader(data, batch_size=4), str(tmp_path / "rows.npz")):
+        found = howsure.assess(module, source, method=METHOD)
+        assert np.array_equal(found.probabilities, expected)
+        assert found.truth.tolist() == y.tolist()
+    frame = pandas.DataFrame(x, columns=list("abcdefgh"))
+    assert np.array_equal(assess(module, frame), expected)
+    with pytest.raises(howsure.FileError, match="does not exist"):
+        assess(module, str(tmp_path / "none.npz"))

@@ -22,6 +22,7 @@ from howsure.models.torch.found import as_found, numbers_drawn_elsewhere
 from howsure.models.torch.inputs import Call, name_of
 from howsure.models.torch.look import ROWS, UNEVEN, Look, middle, same, stand_in
 from howsure.models.torch.passes import Passes
+from howsure.models.torch.trial import AGAIN
 from howsure.models.torch.watching import ModuleCall
 
 Array = NDArray[Any]
@@ -59,6 +60,7 @@ class Examination:
         last_linear: Which of the linear operations of a prediction is its last layer, or None.
         rescales: Whether the first operations bring raw values into range.
         restless: Names of parameters that a run changes.
+        elsewhere: Whether a run moves the seeds of Python or numpy.
     """
 
     module: nn.Module
@@ -79,6 +81,7 @@ class Examination:
     last_linear: int | None
     rescales: bool
     restless: frozenset[str]
+    elsewhere: bool
 
 
 def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_noise: bool) -> Examination:
@@ -94,12 +97,10 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
         ModelError: What it returns cannot be read, or rows depend on one another.
     """
     with as_found(module, None) as snapshot:
-        look = Look(module, call, rows, snapshot, gaussian_noise)
-        before = numbers_drawn_elsewhere()
+        look, seeds = Look(module, call, rows, snapshot, gaussian_noise), numbers_drawn_elsewhere()
         plain, predicted = look.watch((), middle)
         unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
-        steady = same(plain, look.run((), middle)) and numbers_drawn_elsewhere() == before
-        if unsteady is None and not steady:
+        if unsteady is None and not all(same(plain, look.run((), middle)) for _ in range(AGAIN)):
             unsteady = module
         if unsteady is None:
             _check_rows(look, plain)
@@ -124,6 +125,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
             last_linear=last_linear,
             rescales=not _RESCALING.isdisjoint(predicted.early),
             restless=frozenset(snapshot.changed),
+            elsewhere=numbers_drawn_elsewhere() != seeds,
         )
 
 

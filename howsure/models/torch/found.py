@@ -73,14 +73,18 @@ class Snapshot:
 
 
 @contextlib.contextmanager
-def as_found(module: nn.Module, parameters: Collection[str] | None = ()) -> Iterator[Snapshot]:
+def as_found(
+    module: nn.Module, parameters: Collection[str] | None = (), *, elsewhere: bool = False
+) -> Iterator[Snapshot]:
     """Without gradients, alone, and so that the module and all seeds are as before when it ends.
 
     Args:
         module: The module.
         parameters: As in `Snapshot`; None for a module of which nothing is known yet.
+        elsewhere: Whether the seeds of Python and numpy move too.
     """
-    others = _seeds_of_others_kept() if parameters is None else contextlib.nullcontext()
+    moving = elsewhere or parameters is None
+    others = _seeds_of_others_kept() if moving else contextlib.nullcontext()
     with _one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
         snapshot = Snapshot(module, parameters)
         try:
@@ -130,7 +134,7 @@ def _seeds_kept(module: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _seeds_of_others_kept() -> Iterator[None]:
-    """Those of Python and numpy: what draws there is refused once it has been examined."""
+    """Those of Python and numpy."""
     ours = random.getstate(), np.random.get_state()
     try:
         yield

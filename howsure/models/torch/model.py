@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.torch.draws import Draws, Masks
 from howsure.models.torch.examine import Examination, examine
 from howsure.models.torch.features import Last
-from howsure.models.torch.found import as_found, drawing_in_the_open, switch
+from howsure.models.torch.found import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.models.torch.inputs import Call, calls_for, name_of
 from howsure.models.torch.look import ROWS, middle
 from howsure.models.torch.specs import exported_for
@@ -227,7 +228,7 @@ class TorchModel:
     def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
         """Raw outputs (n, …) with nothing random, for its inputs (n, …) in their types."""
         tensors = self.call.tensors(rows)
-        with as_found(self.module, self.examination.restless):
+        with self.as_found():
             switch(self.module, ())
             if not self.examination.always:
                 return _in_numpy(self.call.run(self.module, tensors))
@@ -238,7 +239,7 @@ class TorchModel:
         """What its last layer gets (n, F), and what it makes of it before its activation (n, K)."""
         tensors = self.call.tensors(rows)
         last = Last(self.examination.last_linear, self.name)
-        with as_found(self.module, self.examination.restless), last:
+        with self.as_found(), last:
             switch(self.module, ())
             self.call.run(self.module, tensors)
         features, logits = last.found
@@ -257,6 +258,11 @@ class TorchModel:
             return lambda trunk: np.concatenate([self._passes(some, trunk, 1) for some in each])
         return lambda trunk: self._passes(ready, trunk, width)
 
+    def as_found(self) -> AbstractContextManager[Snapshot]:
+        """Without gradients, and so that the module and all seeds are as before when it ends."""
+        found = self.examination
+        return as_found(self.module, found.restless, elsewhere=found.elsewhere)
+
     def in_precision(self, precision: str) -> TorchModel:
         """Itself, as there is one precision."""
         assert precision == FLOAT32
@@ -266,7 +272,7 @@ class TorchModel:
         """Raw outputs (width, n, …) of passes that lie one after the other on the axis of the rows."""
         found = self.examination
         numbers = Masks(found.drawn, found.draws, masks, len(trunk), self.name)
-        with as_found(self.module, found.restless):
+        with self.as_found():
             tensors = [part.repeat(width, *[1] * (part.ndim - 1)) for part in trunk.parts]
             switch(self.module, found.training)
             with drawing_in_the_open(self.module), Draws(numbers) as draws:

@@ -21,7 +21,7 @@ from howsure.sites import DROPOUT, UNIFORM
 Tensor = torch.Tensor
 
 AGAIN = 3
-"""Passes with the same masks that are compared with a first one: draws past PyTorch may repeat themselves."""
+"""Runs with the same masks that are compared with a first one: draws past PyTorch may repeat themselves."""
 
 _HELD = (0.5, 0.0, 1 - 2**-24)
 """What may stand for uniform numbers that are no mask: the middle, the least and the largest."""
@@ -63,7 +63,9 @@ class Trial:
         masks = self.masks(0)
         before, output = numbers_drawn_elsewhere(), self._passes(masks)
         again = [self._passes(masks) for _ in range(AGAIN)]
-        if numbers_drawn_elsewhere() != before or not all(same(output, each) for each in again):
+        if numbers_drawn_elsewhere() != before:
+            return first, "numbers of numpy or Python are drawn as well, for which no masks can be given"
+        if not all(same(output, each) for each in again):
             return first, "passes with the same masks differ, so something is drawn outside of PyTorch"
         if not self._settles(plain):
             return first, "in training more is computed than in predicting, apart from what is drawn"
