@@ -152,9 +152,19 @@ def test_rows_that_do_not_fit_are_said_in_words(x, error, words):
         assess(build("two_inputs"), x)
 
 
+@pytest.mark.parametrize("x", [np.full((3, 5), 0.5, np.float32), np.zeros((3, 5), np.int64)])
+def test_rows_on_which_pytorch_fails_are_refused_with_what_it_says(x):
+    with pytest.raises(howsure.InputError, match=r"\(N, 5\); PyTorch says: .* shapes cannot be multiplied"):
+        assess(build("mlp"), x)
+
+
 def test_an_error_of_the_module_itself_passes_through():
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        assess(build("mlp"), np.zeros((3, 5), np.float32))
+    class Strict(nn.Module):
+        def forward(self, x):
+            raise ValueError("four columns, please")
+
+    with pytest.raises(ValueError, match="four columns, please"):
+        assess(Strict(), np.zeros((3, 5), np.float32))
 
 
 def test_a_module_without_weights_is_refused():

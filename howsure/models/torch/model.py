@@ -21,7 +21,7 @@ from torch import nn
 from howsure import tuning
 from howsure.data.made_up import made_up_rows
 from howsure.data.rows import check_rows
-from howsure.errors import ModelError
+from howsure.errors import InputError, ModelError
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.torch.draws import Draws, Masks
 from howsure.models.torch.examine import Examination, examine
@@ -32,6 +32,7 @@ from howsure.models.torch.look import ROWS, middle
 from howsure.models.torch.specs import exported_for
 from howsure.models.torch.watching import ModuleCall
 from howsure.sites import Site
+from howsure.words import listed
 
 Array = NDArray[Any]
 Tensor = torch.Tensor
@@ -92,7 +93,12 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
     ways, given = calls_for(module, x)
     failed: Exception | None = None
     for call in ways:
-        rows = check_rows(given, call.specs)
+        try:
+            rows = check_rows(given, call.specs)
+        except InputError:
+            if failed is None:
+                raise
+            continue  # the rows cannot be meant so
         some = [array[:FEW] for array in rows] if len(rows[0]) else made_up_rows(call.specs, rows)
         cast = [array.astype(spec.array_dtype) for array, spec in zip(some, call.specs, strict=True)]
         if any(
@@ -106,11 +112,30 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
         except ModelError:
             raise
         except Exception as error:  # a user's code, which may want another type of number
-            failed = failed or error
+            if failed is None or None not in call.dtypes:
+                failed = _refused(module, call, error)
         else:
             return call, rows
     assert failed is not None
     raise failed
+
+
+def _refused(module: nn.Module, call: Call, error: Exception) -> Exception:
+    """The error itself where code of a user's raised it; where PyTorch did, what it says of the rows."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    raised_in = "" if at is None else at.tb_frame.f_globals.get("__name__", "")
+    if raised_in.partition(".")[0] not in ("torch", "howsure"):
+        return error
+    shapes = listed([f"'{spec.name}' {('N', *spec.shape)}".replace("'N'", "N") for spec in call.specs])
+    refused = InputError(
+        f"Module '{name_of(module)}' does not run on these rows",
+        expected="rows as it takes them, the axis of the rows first",
+        received=f"{shapes}; PyTorch says: {str(error).partition(chr(10))[0]}",
+    )
+    refused.__cause__ = error
+    return refused
 
 
 @dataclass(frozen=True, eq=False)
