@@ -211,13 +211,13 @@ def familiar(images):
 
     evaluated = []
 
-    def noted(certainty, truth, **more):
-        evaluated.append(more)
-        return howsure.evaluate(certainty, truth, **more)
+    def noted(certainty, truth, seed):
+        evaluated.append(seed)
+        return howsure.evaluate(certainty, truth, seed=seed)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "features_of", counted)
-        patch.setattr(module, "evaluate", noted)
+        patch.setattr(module, "evaluate_numbers", noted)
         comparison = howsure.compare(
             model,
             x,
@@ -229,7 +229,7 @@ def familiar(images):
             progress=lambda *now: seen.append(now),
         )
     assert seen[-1] == (3 * ROWS + 2 * 25, 3 * ROWS + 2 * 25)
-    assert evaluated == 4 * [{"seed": 0}]  # once for each method and set, none of them for rows from outside
+    assert evaluated == 4 * [0]  # once for each method and set, none of them for rows from outside
     assert sorted(calls) == [1, 1, 25, ROWS, ROWS]  # checks, rows from outside, warming up, rows as they are
     return comparison, known, inside, outside
 
