@@ -64,6 +64,7 @@ validate: .venv/.ready        ## slow: are the error bars honest, which method i
 	.venv/bin/python -m validation.models tensorflow
 	.venv/bin/python -m validation.models jax
 	.venv/bin/python -m validation.models torch
+	.venv/bin/python -m validation.torch_models
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.fresh
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.methods
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.known_digits

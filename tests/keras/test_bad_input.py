@@ -288,7 +288,7 @@ def test_a_model_without_random_layers_names_its_layers_and_what_else_there_is()
         rows(),
         howsure.ModelError,
         "Model 'plain' has no random layer that can be switched on, so all its passes would be the same.",
-        "Expected: Dropout (rate above 0)",
+        "Expected: Dropout of a rate above 0",
         "Received: layers hidden, out.",
         "method=howsure.Softmax()",
         "howsure.Ensemble([…]) of networks trained from different seeds",
