@@ -351,10 +351,11 @@ def _modules(figures: Figures) -> list[str]:
     beside = f", measured beside other work, a load of {load:.0f}" if load > 1 else ""
     text = (
         f"Plain modules, without Keras; `python -m benchmarks modules` prints this section alone{beside}. "
-        "Times are in seconds. A plain pass is `module(x)` in the fastest batches of 16 to 128, in the same "
-        "process and in turn with `assess`; the ratio is the median of five. Errors are on the 150 least "
-        "certain rows, as above, and in brackets as `assess` reports them. The last columns say how many "
-        "textbook passes have that error, and what these would take."
+        "All run on one thread, and times are seconds of the processor. A plain pass is `module(x)` in the "
+        "fastest batches of 16 to 128, in the same process and in turn with `assess`; the ratio is the "
+        "median of three. Errors are on the 150 least certain rows, as above, and in brackets as `assess` "
+        "reports them. The last columns say how many textbook passes have that error, and what these would "
+        "take."
     )
     head = ("module", "rows", "plain pass", "`assess`", "its error", "error of 1,000 textbook passes")
     parts = _section(
