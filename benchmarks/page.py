@@ -340,6 +340,12 @@ def _modules(figures: Figures) -> list[str]:
             )
         )
         load = max(load, found["load"])
+        if "thrifty" in found:
+            few = found["thrifty"]
+            what = "the same with `max_passes=400`"
+            error = f"{few['error']:.4f} ({few['reported']:.4f})"
+            equal = f"{few['textbook_passes']:,.0f}"
+            rows.append((what, "", "", f"{_number(few['ratio'])} x", error, "", equal, ""))
         thousand = found["textbook_pass"] * 1_000
         loops = {"a loop of plain textbook passes": thousand} if found.get("peers") else {}
         loops |= {PEERS[peer]: each["seconds"] for peer, each in found.get("peers", {}).items()}
