@@ -340,7 +340,7 @@ def errors(module: nn.Module, x: Any, network: Network, most: int | None = None)
     variance = float(np.mean(np.var(alone, axis=0, ddof=1)))
     error = float(np.sqrt(np.mean([(run.probabilities - reference) ** 2 for run in runs])))
     return {
-        "error": error,
+        "off": error,
         "reported": float(np.sqrt(np.mean([run.mc_error**2 for run in runs]))),
         "passes": float(np.mean([run.passes for run in runs])),
         "error_of_textbook": float(np.sqrt(variance / TEXTBOOK)),
