@@ -295,7 +295,7 @@ def _peers(figures: Figures) -> list[str]:
     for name, how in PEERS.items():
         found = figures.get(f"peers question {name}", {"error": "not measured"})
         if "error" in found:
-            rows.append((name, how, f"did not run: {found['error']}", *[""] * (2 + len(ours))))
+            rows.append((name, how, f"did not run: {found['off']}", *[""] * (2 + len(ours))))
             continue
         seconds = found["seconds"] / found["rows"]
         ratios = (f"{seconds / each:,.0f} x" for each in (one_pass, *ours.values()))
@@ -333,13 +333,19 @@ def _modules(figures: Figures) -> list[str]:
                 f"{found['rows']:,}",
                 f"{_number(found['plain'])} (batches of {found['batch']})",
                 f"{_number(found['assess'])} ({_number(found['ratio'])} x)",
-                f"{found['error']:.4f} ({found['reported']:.4f})",
+                f"{found['off']:.4f} ({found['reported']:.4f})",
                 f"{found['error_of_textbook']:.4f}",
                 f"{found['textbook_passes']:,.0f}",
                 f"{_number(loop)} ({_number(loop / found['assess'])} x)",
             )
         )
         load = max(load, found["load"])
+        if "thrifty" in found:
+            few = found["thrifty"]
+            what = "`cnn` with `max_passes=400`"
+            error = f"{few['off']:.4f} ({few['reported']:.4f})"
+            equal = f"{few['textbook_passes']:,.0f}"
+            rows.append((what, "", "", f"{_number(few['ratio'])} x", error, "", equal, ""))
         thousand = found["textbook_pass"] * 1_000
         loops = {"a loop of plain textbook passes": thousand} if found.get("peers") else {}
         loops |= {PEERS[peer]: each["seconds"] for peer, each in found.get("peers", {}).items()}
@@ -348,13 +354,14 @@ def _modules(figures: Figures) -> list[str]:
             (packages.get(how, "–"), how, f"{seconds:,.0f}", f"{seconds / found['assess']:,.0f} x")
             for how, seconds in loops.items()
         ]
-    beside = f", measured beside other work, a load of {load:.0f}" if load > 1 else ""
+    beside = f", measured beside other work, a load of up to {load:.0f}" if load > 1 else ""
     text = (
         f"Plain modules, without Keras; `python -m benchmarks modules` prints this section alone{beside}. "
-        "Times are in seconds. A plain pass is `module(x)` in the fastest batches of 16 to 128, in the same "
-        "process and in turn with `assess`; the ratio is the median of five. Errors are on the 150 least "
-        "certain rows, as above, and in brackets as `assess` reports them. The last columns say how many "
-        "textbook passes have that error, and what these would take."
+        "All run on one thread, and times are seconds of the processor. A plain pass is `module(x)` in the "
+        "fastest batches of 16 to 128, in the same process and in turn with `assess`; the ratio is the "
+        "median of three. Errors are on the 150 least certain rows, as above, and in brackets as `assess` "
+        "reports them. The last columns say how many textbook passes have that error, and what these would "
+        "take."
     )
     head = ("module", "rows", "plain pass", "`assess`", "its error", "error of 1,000 textbook passes")
     parts = _section(

@@ -28,7 +28,8 @@ from howsure.models.protocol import BFLOAT16, FLOAT32, Array, Level, Limits
 from howsure.models.torch.draws import Place
 from howsure.models.torch.dropped import Dropped, largest, thinned_linears
 from howsure.models.torch.levels import MADE, leveled, needed
-from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times, Unsplittable, record
+from howsure.models.torch.noting import Unsplittable
+from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times, record
 from howsure.models.torch.reduced import Reducing, reducible
 from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
 
@@ -41,6 +42,7 @@ def split(
     others: Sequence[Tensor],
     drawn: Sequence[Place | float | None],
     restore: Callable[[], None] = lambda: None,
+    place: Callable[[], str] = lambda: "",
 ) -> Split:
     """The levels of a module; compare its passes with whole ones before you use them.
 
@@ -51,11 +53,12 @@ def split(
         others: The same with another number of rows, neither a multiple of the other, such as 5 and 7.
         drawn: For each draw in order the place of a site, or a number that stands in for what is drawn.
         restore: Called after each run, to put back what it changed.
+        place: Says in which call of which module the run is.
 
     Raises:
         Unsplittable: It must run whole; the message says why.
     """
-    return Split(record(run, rows, others, restore), drawn)
+    return Split(record(run, rows, others, restore, place), drawn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +126,7 @@ class Split:
     Attributes:
         levels: Level 0, which all passes share, then one for each site.
         limits: How much may run at once.
+        repeated: The calls of modules that passes repeat.
 
     Raises:
         Unsplittable: Rows or passes could not be told apart.
@@ -148,6 +152,7 @@ class Split:
         self._linears = thinned_linears(self._runner, self._thinned, self._output)
         self._reducible = reducible(program, self._thinned, self._shared)
         self.levels = self._measured(steps)
+        self.repeated = frozenset(step.call.place for step in self._thinned)
         self.limits = Limits(
             fold=tuning.LARGEST_FOLD,
             trunk=tuning.LARGEST_FOLD,

@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 
-from howsure.models.torch.recorded import Call, Program, Slot, Unsplittable
+from howsure.models.torch.noting import Unsplittable
+from howsure.models.torch.recorded import Call, Program, Slot
 
 MADE = -1
 

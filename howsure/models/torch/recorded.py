@@ -14,22 +14,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from howsure.models.torch.draws import Draw, draw_of
+from howsure.models.torch.noting import Notes, Unsplittable, noted, results_of
 
 aten = torch.ops.aten
-
-
-class Unsplittable(Exception):
-    """Why a module must run whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +100,7 @@ class Call:
         draw: Its number among the draws of the run, or None.
         scaled: What a draw makes of plain numbers (see `Draw`); None where it returns them as they are.
         multiply_adds: For one row.
+        place: Which call of which module it belongs to.
     """
 
     op: Any
@@ -115,6 +111,7 @@ class Call:
     draw: int | None = None
     scaled: Callable[[Tensor], Tensor] | None = None
     multiply_adds: float = 0.0
+    place: str = ""
 
     @property
     def reads(self) -> tuple[Slot, ...]:
@@ -148,6 +145,7 @@ def record(
     rows: Sequence[Tensor],
     others: Sequence[Tensor],
     restore: Callable[[], None],
+    place: Callable[[], str],
 ) -> Program:
     """What `run` calls, for any number of rows.
 
@@ -156,6 +154,7 @@ def record(
         rows: Of each input some.
         others: The same with another number of rows, neither a multiple of the other.
         restore: Called after each run, to put back what it changed.
+        place: Says in which call of which module the run is.
 
     Raises:
         Unsplittable: It would call something else for other rows.
@@ -163,89 +162,11 @@ def record(
     notes = []
     for some in (rows, others):
         try:
-            notes.append(_noted(run, some))
+            notes.append(noted(run, some, place))
         finally:
             restore()
     return _Match(*notes).program()
 
-
-# --- noting ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Notes:
-    """A run: what was called, with its tensors, which are kept so that none is taken for another."""
-
-    rows: Sequence[Tensor]
-    calls: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any], Any]]
-    output: Tensor
-
-    @property
-    def count(self) -> int:
-        return len(self.rows[0])
-
-
-def _noted(run: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor]) -> _Notes:
-    noting = _Noting(rows)
-    with torch.no_grad(), _Leaving(noting), noting:
-        output = run(rows)
-    return _Notes(rows, noting.calls, output)
-
-
-class _Noting(TorchDispatchMode):
-    """Notes every operation."""
-
-    def __init__(self, rows: Sequence[Tensor]) -> None:
-        super().__init__()
-        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
-        self.known = set(map(id, rows))
-
-    def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        alike = op is aten.as_strided_.default and _is_as_strided(*args)
-        result = op(*args, **(kwargs or {}))
-        self.calls.append(
-            (aten.alias.default, args[:1], {}, result) if alike else (op, args, kwargs or {}, result)
-        )
-        self.known.update(id(item) for item in _results(result))
-        return result
-
-
-def _is_as_strided(tensor: Tensor, size: Sequence[int], stride: Sequence[int], *start: int) -> bool:
-    """Whether a tensor lies in memory so already: only strides of axes with one number differ."""
-    sides = zip(tensor.shape, size, tensor.stride(), stride, strict=False)
-    return (
-        not start and all(a == b and (a == 1 or c == d) for a, b, c, d in sides) and tensor.dim() == len(size)
-    )
-
-
-_LEAVING = (
-    torch.Tensor.numpy,
-    torch.Tensor.tolist,
-    torch.Tensor.__array__,
-    torch.Tensor.data_ptr,
-    torch.Tensor.__dlpack__,
-)
-"""By which numbers leave PyTorch unseen."""
-
-
-class _Leaving(TorchFunctionMode):
-    """Refuses to let a value of the run leave PyTorch: what is made of it there is not noted."""
-
-    def __init__(self, noting: _Noting) -> None:
-        super().__init__()
-        self._noting = noting
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _LEAVING and id(args[0]) in self._noting.known:
-            raise Unsplittable(f"{func.__name__} takes a value out of PyTorch")
-        return func(*args, **(kwargs or {}))
-
-
-def _results(result: Any) -> tuple[Any, ...]:
-    return tuple(result) if isinstance(result, (tuple, list)) else (result,)
-
-
-# --- from two runs to one -------------------------------------------------------------------------
 
 _VIEWS = (aten.view.default, aten._unsafe_view.default, aten.reshape.default)
 
@@ -272,7 +193,7 @@ _UNFIT = (aten.set_, aten.resize_, aten.as_strided, aten.as_strided_)
 class _Match:
     """Two runs over different numbers of rows, call by call."""
 
-    def __init__(self, one: _Notes, other: _Notes) -> None:
+    def __init__(self, one: Notes, other: Notes) -> None:
         self.one, self.other = one, other
         self._slots: tuple[dict[int, Slot], dict[int, Slot]] = ({}, {})
         self._values: dict[Slot, Value] = {}
@@ -287,10 +208,12 @@ class _Match:
         inputs = tuple(self._new(a, b, Axis(0)) for a, b in pairs)
         if len(self.one.calls) != len(self.other.calls):
             raise Unsplittable("other operations for another number of rows")
-        for one, other in zip(self.one.calls, self.other.calls, strict=True):
+        for one, other, place in zip(self.one.calls, self.other.calls, self.one.places, strict=True):
             if one[0] is not other[0]:
                 raise Unsplittable(f"{one[0]} for {self.one.count} rows, {other[0]} for {self.other.count}")
+            before = len(self._calls)
             self._add(*one, *other[1:])
+            self._calls[before:] = [replace(call, place=place) for call in self._calls[before:]]
         output = self._merged(self.one.output, self.other.output)
         if not isinstance(output, Slot) or self._values[output].axis != Axis(0):
             raise Unsplittable("an output without rows on its first axis")
@@ -299,7 +222,7 @@ class _Match:
 
     def _add(self, op: Any, args: Any, kwargs: Any, result: Any, *other: Any) -> None:
         """One call of both runs."""
-        results, pairs = _results(result), list(zip(_results(result), _results(other[2]), strict=True))
+        results, pairs = results_of(result), list(zip(results_of(result), results_of(other[2]), strict=True))
         for tag, what in _UNFIT_TAGS:
             if tag in op.tags and not _picks_by_number(op, args):
                 raise Unsplittable(f"{op} {what}")

@@ -6,18 +6,24 @@ TorchModel ── recorded, split ── a few passes compared ──┬── e
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
-from collections.abc import Callable, Sequence
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from howsure.data.made_up import made_up_rows
 from howsure.errors import HowsureError
-from howsure.models.protocol import FLOAT32, Level, Limits
+from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.found import as_found, switch
 from howsure.models.torch.graph import Split, Unsplittable, split
@@ -74,6 +80,12 @@ class SplitModel(TorchModel):
         self._split = split
 
     @functools.cached_property
+    def info(self) -> ModelInfo:
+        """What is known of it."""
+        info, again = super().info, self._split.repeated
+        return replace(info, layers=tuple(replace(one, repeated=one.name in again) for one in info.layers))
+
+    @functools.cached_property
     def levels(self) -> tuple[Level, ...]:
         """Level 0, which all passes share, then one for each draw."""
         return self._split.levels
@@ -110,7 +122,58 @@ def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array])
             switch(model.module, found.training)
             return call.run(model.module, tensors)
 
-        return split(run, call.tensors(rows), call.tensors(others), found.drawn, snapshot.restore)
+        def restore() -> None:
+            snapshot.restore()
+            under_way.forget()
+
+        under_way = _UnderWay(model.module, model.name)
+        with under_way.watched():
+            place = under_way.place
+            return split(run, call.tensors(rows), call.tensors(others), found.drawn, restore, place)
+
+
+class _UnderWay:
+    """Which call of which module a run is in.
+
+    Args:
+        module: What runs.
+        name: Its own.
+    """
+
+    def __init__(self, module: nn.Module, name: str) -> None:
+        self._names = {id(each): path for path, each in module.named_modules()} | {id(module): name}
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._stack: list[str] = []
+        self._counts: Counter[int] = Counter()
+
+    def place(self) -> str:
+        """The path of the innermost module, with the number of its call from the second on."""
+        return self._stack[-1] if self._stack else ""
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """While it lasts, calls in this thread are noted."""
+        thread = threading.get_ident()
+
+        def begin(module: nn.Module, args: Any) -> None:
+            if threading.get_ident() == thread and id(module) in self._names:
+                self._counts[id(module)] += 1
+                name, count = self._names[id(module)], self._counts[id(module)]
+                self._stack.append(name if count == 1 else f"{name}#{count}")
+
+        def end(module: nn.Module, args: Any, outputs: Any) -> None:
+            if threading.get_ident() == thread and id(module) in self._names:
+                self._stack.pop()
+
+        hooks = [register_module_forward_pre_hook(begin), register_module_forward_hook(end)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
 
 def _agree(ready: SplitModel, whole: TorchModel, rows: Sequence[Array]) -> bool:

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from howsure.models.torch.levels import MADE, Leveled
-from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times, Unsplittable
+from howsure.models.torch.noting import Unsplittable
+from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 
 aten = torch.ops.aten
 
