@@ -52,10 +52,14 @@ OTHER_FILES = {
         "Load it in Python with keras.models.model_from_json and model.load_weights, and pass it to "
         "howsure.assess",
     ),
+    ".safetensors": (
+        "a file of weights, without a model",
+        "Build the network in Python, load the weights, and pass it to howsure.assess",
+    ),
     **dict.fromkeys(
-        (".pt", ".pth", ".safetensors"),
+        (".pt", ".pth"),
         (
-            "a file of weights, or of a pickled module, which runs code when it is opened",
+            "a file of PyTorch with weights, or with a pickled module, which runs code when it is opened",
             "Name a function that makes the module: howsure assess package.module:function ROWS --weights "
             "FILE, or in Python pass the module to howsure.assess",
         ),
