@@ -54,7 +54,7 @@ OTHER_FILES = {
     ),
     ".safetensors": (
         "a file of weights, without a model",
-        "Build the network in Python, load the weights, and pass it to howsure.assess",
+        "Name a function that makes the module: howsure assess package.module:function ROWS --weights FILE",
     ),
     **dict.fromkeys(
         (".pt", ".pth"),
