@@ -156,13 +156,11 @@ def _truth_of(given: Rows, job: Job, *, came_along: bool) -> Any:
     except InputError as error:
         if not came_along:
             raise
-        mend = "To assess the rows without labels, give them alone"
-        raise InputError(
-            f"The labels that came with the rows: {error.what[0].lower()}{error.what[1:]}",
-            expected=error.expected,
-            received=error.received,
-            mend=mend if error.mend is None else f"{error.mend.rstrip('.')}. {mend}",
-        ) from error
+        whom, mend = (
+            "The labels that came with the rows",
+            "To assess the rows without labels, give them alone",
+        )
+        raise error.told_of(whom, mend) from error
 
 
 def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:

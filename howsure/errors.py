@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Self
 
 
 class HowsureError(Exception):
@@ -47,6 +48,17 @@ class HowsureError(Exception):
         if mend is not None:
             parts.append(mend)
         super().__init__(" ".join(part.rstrip(".") + "." for part in parts))
+
+    def told_of(self, whom: str, mend: str | None = None) -> Self:
+        """The same error, which begins with whom it is about: a file, a label.
+
+        Args:
+            whom: Begins the message.
+            mend: Another way to mend it, a sentence.
+        """
+        what = f"{whom}: {self.what[0].lower()}{self.what[1:]}"
+        mends = [each.rstrip(".") for each in (self.mend, mend) if each is not None]
+        return type(self)(what, expected=self.expected, received=self.received, mend=". ".join(mends) or None)
 
 
 class InputError(HowsureError, ValueError):

@@ -122,12 +122,7 @@ def _made(
         found: Result = of_given(given, each, source.name)
         return found
     except InputError as error:
-        raise InputError(
-            f"'{source}': {error.what[0].lower()}{error.what[1:]}",
-            expected=error.expected,
-            received=error.received,
-            mend=error.mend,
-        ) from error
+        raise error.told_of(f"'{source}'") from error
 
 
 def _check_nothing_asked(source: Path, columns: Columns) -> None:

@@ -202,12 +202,7 @@ def _checked(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows:
     try:
         arrays = check_rows(rows.x, inputs)
     except InputError as error:
-        raise InputError(
-            f"'{source}': {error.what[0].lower()}{error.what[1:]}",
-            expected=error.expected,
-            received=error.received,
-            mend=error.mend,
-        ) from error
+        raise error.told_of(f"'{source}'") from error
     labels = rows.labels
     if labels is not None:
         labels = _check_shape(labels, source)

@@ -359,12 +359,7 @@ def _calibrated_labels(
                 certainty.of_label(k), truth[:, k].astype(np.int64), method=method, seed=seed
             )
         except InputError as error:
-            raise InputError(
-                f"Label '{name}' cannot be calibrated: {error.what[0].lower()}{error.what[1:]}",
-                expected=error.expected,
-                received=error.received,
-                mend=error.mend,
-            ) from error
+            raise error.told_of(f"Label '{name}' cannot be calibrated") from error
     return MultilabelCalibrator(found)
 
 

@@ -20,11 +20,7 @@ from howsure.models import boot  # noqa: E402
 FLOWERS = ("rose", "tulip", "daisy")
 
 
-@pytest.fixture(autouse=True)
-def settings(monkeypatch):
-    """The backend of this test run, and no change to the environment left behind."""
-    monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 @pytest.fixture(scope="module")

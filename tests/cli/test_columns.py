@@ -18,11 +18,7 @@ FLOWERS = ("rose", "tulip", "daisy")
 ROWS = 12
 
 
-@pytest.fixture(autouse=True)
-def settings(monkeypatch):
-    """The backend of this test run, and no change to the environment left behind."""
-    monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 @pytest.fixture(scope="module")

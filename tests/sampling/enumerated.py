@@ -43,16 +43,21 @@ def entropy_of_labels(p):
     return entropy(np.stack([1 - p, p], axis=-1))
 
 
-def exact(forward, units, x, entropy=entropy):
-    """Predictive mean, its entropy, expected entropy: sums over all thinned networks."""
-    mean = expected = 0.0
+def thinned_networks(forward, units, x):
+    """For each thinned network how probable it is, and what it says of the rows (N, K)."""
     for bits in itertools.product([0, 1], repeat=sum(count for count, _ in units)):
         remaining, probability, masks = list(bits), 1.0, []
         for count, rate in units:
             kept, remaining = np.array(remaining[:count]), remaining[count:]
             probability *= np.prod(np.where(kept, 1 - rate, rate))
             masks.append(kept / (1 - rate))
-        p = forward(x.astype(np.float64), masks)
+        yield probability, forward(x.astype(np.float64), masks)
+
+
+def exact(forward, units, x, entropy=entropy):
+    """Predictive mean, its entropy, expected entropy: sums over all thinned networks."""
+    mean = expected = 0.0
+    for probability, p in thinned_networks(forward, units, x):
         mean, expected = mean + probability * p, expected + probability * entropy(p)
     return mean, entropy(mean), expected
 

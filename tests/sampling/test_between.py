@@ -1,13 +1,11 @@
 """Spread and intervals between thinned networks, against all thinned networks of small ones."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 import howsure
 from howsure.sampling.measure import measure_design_effects
-from tests.sampling.enumerated import entropy_of_labels
+from tests.sampling.enumerated import entropy_of_labels, thinned_networks
 from tests.sampling.test_enumeration import COSTS, NETWORKS, build, several_labels
 
 SEEDS = 12
@@ -16,15 +14,7 @@ LEVEL = 0.9
 
 def law(forward, units, x):
     """(M, N, K) what every thinned network says, and how probable each is."""
-    said, weights = [], []
-    for bits in itertools.product([0, 1], repeat=sum(count for count, _ in units)):
-        remaining, weight, masks = list(bits), 1.0, []
-        for count, rate in units:
-            kept, remaining = np.array(remaining[:count]), remaining[count:]
-            weight *= np.prod(np.where(kept, 1 - rate, rate))
-            masks.append(kept / (1 - rate))
-        said.append(forward(x.astype(np.float64), masks))
-        weights.append(weight)
+    weights, said = zip(*thinned_networks(forward, units, x), strict=True)
     return np.array(said), np.array(weights)
 
 

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from typer.testing import CliRunner
 
@@ -64,6 +65,15 @@ def test_checkpoints_of_others_are_read(folder, prefix):
     torch.save({"epoch": 3, "state_dict": state}, "last.ckpt")
     code, said = run("assess", f"{folder}:make", "rows.npz", "--weights", "last.ckpt", "--out", "out.parquet")
     assert code == 0, said
+
+
+def test_weights_are_read_from_safetensors(folder):
+    save_file(torch.load("weights.pt", weights_only=True), "weights.safetensors")
+    arguments = ["--weights", "weights.safetensors", "--out", "out.parquet"]
+    code, said = run("assess", f"{folder}:make", "rows.npz", *arguments)
+    assert code == 0, said
+    expected = from_python("weights.pt", rows_for("mlp"))
+    assert np.array_equal(howsure.load("out.parquet").probabilities, expected.probabilities)
 
 
 def test_weights_alone_name_another_member(folder):

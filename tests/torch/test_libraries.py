@@ -1,8 +1,11 @@
-"""Classifiers of transformers, timm and Lightning: tiny ones, where the library is installed."""
+"""Classifiers of transformers, timm and Lightning: tiny ones."""
 
+import lightning
 import numpy as np
 import pytest
+import timm
 import torch
+import transformers
 from torch import nn
 
 import howsure
@@ -21,7 +24,6 @@ def louder(module):
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_a_classifier_of_transformers(attention):
-    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     config = transformers.BertConfig(
         vocab_size=50,
         hidden_size=16,
@@ -58,7 +60,6 @@ class _Logits(nn.Module):
 
 
 def test_a_network_of_timm_with_drop_path():
-    timm = pytest.importorskip("timm", reason="timm is not installed")
     settings = {
         "img_size": 16,
         "patch_size": 8,
@@ -75,7 +76,6 @@ def test_a_network_of_timm_with_drop_path():
 
 
 def test_a_lightning_module():
-    lightning = pytest.importorskip("lightning", reason="lightning is not installed")
 
     class Classifier(lightning.LightningModule):
         def __init__(self):

@@ -221,7 +221,7 @@ class TorchModel:
                 random=sites[each.name].in_words if each.name in sites else None,
                 note=notes.get(each.name) or _note(each),
                 shape=each.shape,
-                multiply_adds=each.multiply_adds // ROWS,
+                multiply_adds=round(each.multiply_adds / ROWS),
                 repeated=bool(found.places),
             )
             for each in calls

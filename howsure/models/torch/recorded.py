@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import flop_registry
 
+from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, draw_of
 from howsure.models.torch.noting import Notes, Unsplittable, noted, results_of
 
@@ -244,7 +244,7 @@ class _Match:
             outputs = self._outputs(pairs, (given, tuple(named.values())), op in _VIEWS)
             if _computes_with_rows(op, given):
                 raise Unsplittable(f"{op} computes with the number of rows")
-            cost = _multiply_adds(op, args, kwargs, results) / self.one.count
+            cost = multiply_adds(op, args, kwargs, results) / self.one.count
             self._calls.append(Call(op, given, named, outputs, written, multiply_adds=cost))
 
     def _draw(self, op: Any, draw: Draw, args: Any, written: Slot | None, pairs: Any) -> None:
@@ -400,16 +400,3 @@ def _storage(tensor: Tensor) -> int:
 
 def _alike(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and one.dtype == other.dtype and one.device == other.device
-
-
-def _multiply_adds(op: Any, args: Any, kwargs: Any, results: Sequence[Any]) -> float:
-    """Of products of matrices, convolutions, attention and recurrent layers; 0 for all others."""
-    packet = op.overloadpacket
-    if packet is aten.mkldnn_rnn_layer:  # time is the first axis; both matrices are applied at every step
-        return float(args[0].shape[0] * args[0].shape[1] * (args[1].numel() + args[2].numel()))
-    if packet is aten._scaled_dot_product_flash_attention_for_cpu:
-        return float(2 * args[0].numel() * args[1].shape[-2])
-    if packet in flop_registry:
-        out = results[0] if len(results) == 1 else tuple(results)
-        return float(flop_registry[packet](*args, **kwargs, out_val=out)) / 2
-    return 0.0

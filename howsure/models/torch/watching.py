@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.utils.flop_counter import flop_registry
 
 from howsure.models.lines import frames, innermost_of_a_user, innermost_outside
+from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, Draws, Numbers
 from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, Steps, Trace, Use
 from howsure.sites import NORMAL, UNIFORM
@@ -63,7 +63,7 @@ class ModuleCall:
     module: nn.Module
     name: str
     shape: tuple[int, ...] = ()
-    multiply_adds: int = 0
+    multiply_adds: float = 0
     draws: list[int] = field(default_factory=list)
     holds: bool = False
 
@@ -218,9 +218,9 @@ class Watching(Draws):
             self._linears.append(outputs)
         if len(self.early) < 4 and name not in _SAME_NUMBERS:
             self.early.append(name)
-        formula = flop_registry.get(operation._overloadpacket)
-        if formula is not None and self._stack:
-            self._stack[-1].multiply_adds += formula(*args, **kwargs, out_val=outputs) // 2
+        if self._stack:
+            results = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+            self._stack[-1].multiply_adds += multiply_adds(operation, args, kwargs, results)
         return outputs
 
     def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:

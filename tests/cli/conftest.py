@@ -1,0 +1,11 @@
+"""What tests of the command line share."""
+
+import pytest
+
+
+@pytest.fixture
+def backend(monkeypatch):
+    """The backend of this test run, and no change to the environment left behind."""
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
