@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from howsure.data.ids import ID
+from howsure.data.native import open_native
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, damaged, in_rows, quoted
 from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, ids_of, is_number, rows_of
 from howsure.errors import FileError, InputError
@@ -148,7 +149,7 @@ def _open_parquet(source: Path) -> Table:
     import pyarrow.parquet as pq
 
     try:
-        with source.open("rb") as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+        with open_native(source) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
             table = file.read()
         table.validate(full=True)
     except Exception as error:  # what pyarrow meets in a damaged file
@@ -188,7 +189,7 @@ def _open_csv(source: Path, texts: Sequence[str] = (), *, header: bool | None = 
     )
 
     def read(types: dict[str, Any]) -> Any:
-        with source.open("rb") as opened:  # pyarrow takes no names that are not UTF-8
+        with open_native(source) as opened:
             return pa.csv.read_csv(
                 opened,
                 read_options=options,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from howsure.arguments import check_path
+from howsure.data.native import open_native
 from howsure.errors import FileError
 from howsure.results.seal import check_seal
 
@@ -63,7 +64,7 @@ def is_saved(path: str | os.PathLike[str]) -> bool:
     import pyarrow.parquet as pq
 
     try:
-        with open(path, "rb") as file:
+        with open_native(path) as file:
             return METADATA_KEY in (pq.read_schema(file).metadata or {})
     except Exception:  # whatever a reader meets in a file that is none of its kind
         return False
@@ -74,7 +75,7 @@ def _table_in(source: Path) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with source.open("rb") as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+    with open_native(source) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
         parts = [file.read_row_group(number) for number in range(file.num_row_groups)]
         return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
 
