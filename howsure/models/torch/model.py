@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -282,6 +282,11 @@ class TorchModel:
             each = [[mask[at : at + 1] for mask in ready] for at in range(width)]
             return lambda trunk: np.concatenate([self._passes(some, trunk, 1) for some in each])
         return lambda trunk: self._passes(ready, trunk, width)
+
+    def weights(self) -> Iterator[Array]:
+        """The bytes of its parameters and buffers, in the order in which the module defines them."""
+        for tensor in (*self.module.parameters(), *self.module.buffers()):
+            yield tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
 
     def as_found(self) -> AbstractContextManager[Snapshot]:
         """Without gradients, and so that the module and all seeds are as before when it ends."""
