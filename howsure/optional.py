@@ -29,7 +29,8 @@ def needs(package: str, what: str, extra: str | None = None) -> Iterator[None]:
         if _root(error) != package:
             raise
         raise DependencyError(
-            f"{what} needs {package}, which is not installed", mend=f"pip install 'howsure[{extra or package}]'"
+            f"{what} needs {package}, which is not installed",
+            mend=f"pip install 'howsure[{extra or package}]'",
         ) from error
 
 

@@ -61,7 +61,7 @@ def columns_graph(outcome: Classes | Labels, first: First, outputs: int) -> Any:
     found = []
     for name, value in columns.items():
         nodes.named(name, value)
-        shape = ["rows", outcome.width] if name in wide else ["rows"]
+        shape: list[str | int | None] = ["rows", outcome.width] if name in wide else ["rows"]
         found.append(helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), shape))
     raw = helper.make_tensor_value_info(RAW, TensorProto.FLOAT, [first.passes, "rows", outputs])
     graph = helper.make_graph(nodes.nodes, "certainty", [raw], found, nodes.constants)

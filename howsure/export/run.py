@@ -66,8 +66,8 @@ class Exported:
     def __str__(self) -> str:
         rows = counted(self.rows, "made-up row" if self.made_up else "row")
         return (
-            f"'{self.path}': {counted(self.passes, 'pass').removesuffix('s') + 'es'} in {self.size / 1e6:.3g} "
-            f"MB. On {rows} it says what howsure.assess says, to {self.largest_difference:.1g}."
+            f"'{self.path}': {self.passes} passes in {self.size / 1e6:.3g} MB. On {rows} it says what "
+            f"howsure.assess says, to {self.largest_difference:.1g}."
         )
 
 
@@ -164,7 +164,8 @@ def _known(job: Job) -> Classes | Labels:
     outcome = job.outcome
     if not isinstance(outcome, (Classes, Labels)):
         raise ModelError(
-            f"There is no graph for outcomes of {outcome.name}", expected="one class per row, or several labels"
+            f"There is no graph for outcomes of {outcome.name}",
+            expected="one class per row, or several labels",
         )
     return outcome
 

@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 from howsure.errors import ModelError
 from howsure.export.nodes import OPSET
-from howsure.models.torch.inputs import name_of
 from howsure.optional import needs
 
 
 def graph_of(
-    passes: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], names: Sequence[str], module: nn.Module
+    passes: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], names: Sequence[str], model: str
 ) -> Any:
     """What `passes` computes, as an `onnx.ModelProto`.
 
@@ -30,7 +29,7 @@ def graph_of(
         passes: From inputs (n, …) to outputs (W, n, …).
         rows: Some of each input, two at least.
         names: Of the inputs.
-        module: What the passes are of, for messages.
+        model: Name of what the passes are of, for messages.
 
     Raises:
         ModelError: `torch.export`, or what turns its graph into ONNX, does not know an operation.
@@ -60,10 +59,10 @@ def graph_of(
             )
         except Exception as error:  # whatever PyTorch raises for what it cannot write down
             raise ModelError(
-                f"PyTorch cannot write module '{name_of(module)}' as an ONNX graph",
+                f"PyTorch cannot write model '{model}' as an ONNX graph",
                 expected="operations for which torch.onnx.export has a translation",
                 received=_cause_of(error),
-                mend="Replace the operation in the module by others that do the same",
+                mend="Replace the operation in the model by others that do the same",
             ) from error
     assert written is not None
     return written.model_proto

@@ -121,7 +121,7 @@ class SplitModel(TorchModel):
             for array, spec in zip(like, specs, strict=True)
         ]
         with self.as_found():
-            return graph_of(run, some, [spec.name for spec in specs], self.module)
+            return graph_of(run, some, [spec.name for spec in specs], self.name)
 
     def in_precision(self, precision: str) -> SplitModel:
         """The same with its heavy operations in another of `limits.precisions`."""
