@@ -115,7 +115,8 @@ def _write_graph(folder: Path) -> None:
             )
         (folder / _GRAPH).write_bytes(adapted.graph(masks, like).SerializeToString())
     except HowsureError as error:
-        (folder / _REFUSED).write_text(str(error), encoding="utf-8")
+        said = error.what.replace(f"'{folder / _MODEL}'", "it")
+        (folder / _REFUSED).write_text(said, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ from howsure.errors import ModelError
 from howsure.export.nodes import OPSET
 from howsure.optional import needs
 
+LONGEST = 300
+"""Letters of what PyTorch says of an error; the rest tells how PyTorch is mended."""
+
 
 def graph_of(
     passes: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], names: Sequence[str], model: str
@@ -71,9 +74,9 @@ def graph_of(
 def _cause_of(error: Exception) -> str:
     """What was raised first, of all that was raised because of it, in one line."""
     first: BaseException = error
-    while (before := first.__cause__ or first.__context__) is not None:
-        first = before
-    return f"{type(first).__name__}: {str(first).strip().partition(chr(10))[0]}"
+    while first.__cause__ is not None:
+        first = first.__cause__
+    return f"{type(first).__name__}: {' '.join(str(first).split())[:LONGEST]}"
 
 
 class _Passes(nn.Module):

@@ -63,9 +63,12 @@ def split_or_whole(model: TorchModel, rows: Sequence[Array]) -> TorchModel:
 
     try:
         ready = SplitModel(model, _recorded(model, some(ROWS), some(OTHERS)))
-        return ready if _agree(ready, model, some(COMPARED)) else model
-    except Unsplittable:
-        return model
+        if _agree(ready, model, some(COMPARED)):
+            return ready
+        model.whole_because = "passes that run level by level are others than whole ones"
+    except Unsplittable as error:
+        model.whole_because = str(error)
+    return model
 
 
 class SplitModel(TorchModel):
