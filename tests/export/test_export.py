@@ -157,5 +157,5 @@ def test_what_is_no_plan(path):
 
 
 def test_an_adapter_that_writes_no_graphs(path):
-    with pytest.raises(ModelError, match="howsure.export needs passes as an ONNX graph"):
+    with pytest.raises(ModelError, match=r"howsure\.export needs passes as an ONNX graph"):
         howsure.export(digit_reader(), path, plan=howsure.Plan())
