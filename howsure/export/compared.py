@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_i
 CODES = {SURE_WORD: SURE, LEANING_WORD: LEANING, COIN_FLIP_WORD: COIN_FLIP}
 
 
-def runner(path: str) -> Callable[[Sequence[Array]], dict[str, Array]]:
-    """A graph, ready to run: from rows (n, …) of each input in its type to the outputs by their names.
+def runner(path: str) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+    """A graph, ready to run: from rows (n, …) by input to the outputs, both by their names.
 
     Args:
         path: Of the file.
@@ -42,11 +42,11 @@ def runner(path: str) -> Callable[[Sequence[Array]], dict[str, Array]]:
         import onnxruntime
     with _refusals():
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    inputs, outputs = ([each.name for each in both] for both in (session.get_inputs(), session.get_outputs()))
+    outputs = [output.name for output in session.get_outputs()]
 
-    def run(rows: Sequence[Array]) -> dict[str, Array]:
+    def run(rows: Mapping[str, Array]) -> dict[str, Array]:
         with _refusals():
-            found = session.run(outputs, dict(zip(inputs, rows, strict=True)))
+            found = session.run(outputs, dict(rows))
         return dict(zip(outputs, found, strict=True))
 
     return run
@@ -61,12 +61,12 @@ def _refusals() -> Iterator[None]:
         raise ModelError("ONNX Runtime does not run the graph", received=first_line) from error
 
 
-def check_graph(path: str, rows: Sequence[Array], expected: Any) -> float:
+def check_graph(path: str, rows: Mapping[str, Array], expected: Any) -> float:
     """Hold a graph against a result.
 
     Args:
         path: Of the graph.
-        rows: For each input (n, …) in its type.
+        rows: For each input by its name (n, …) in its type.
         expected: What `assess` says of these rows.
 
     Returns:
@@ -85,8 +85,8 @@ def check_graph(path: str, rows: Sequence[Array], expected: Any) -> float:
             received="the same answer in every pass",
         )
     largest = _compared(found, expected)
-    for row in range(min(ALONE, len(rows[0]))):
-        alone = run([array[row : row + 1] for array in rows])
+    for row in range(min(ALONE, len(expected))):
+        alone = run({name: array[row : row + 1] for name, array in rows.items()})
         largest = max(largest, _compared(alone, expected[row : row + 1]))
     return largest
 

@@ -138,6 +138,7 @@ def export(
     names = rows.class_names if class_names is None else class_names
     job = prepare(model, rows, MCDropout(), seed, COMPARED, outputs, names, thresholds)
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
+    _check_folds(ready)
     plan = MCDropout().pilot(job, FLOAT32).plan if plan is None else plan
     plan.check_fits(ready.levels)
     first = first_passes(plan, ready.levels, job.seed)
@@ -148,15 +149,27 @@ def export(
     graph = whole_graph(passes, columns, ready.info.name)
     note(graph, described(job, plan, first, ready.weights()))
     expected = _assessed(job, some, MCDropout(plan=plan, max_passes=first.passes))
+    named = {spec.name: array for spec, array in zip(ready.info.inputs, some, strict=True)}
     apart: list[float] = []
 
     def write(temporary: str) -> None:
         onnx.save(graph, temporary)
-        apart.append(check_graph(temporary, some, expected))
+        apart.append(check_graph(temporary, named, expected))
 
     write_whole(path, write)
     size = os.path.getsize(path)
     return Exported(Path(path), first.passes, plan, job.seed, len(some[0]), x is None, apart[0], size)
+
+
+def _check_folds(model: ExportModel) -> None:
+    """Raise a `ModelError` where passes run one at a time: a graph would hold the whole model for each."""
+    if model.limits.fold is None:
+        fixed = model.info.fixed_batch
+        raise ModelError(
+            f"Passes of model '{model.info.name}' run one at a time, and a graph holds all at once",
+            expected="a model that takes any number of rows, each by itself",
+            received="one that mixes rows" if fixed is None else f"one that takes {fixed} at a time",
+        )
 
 
 def _known(job: Job) -> Classes | Labels:

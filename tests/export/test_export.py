@@ -61,7 +61,7 @@ def constant_graph(path, certainty, **changed):
     return str(path)
 
 
-ROWS = [np.arange(3).reshape(3, 1)]
+ROWS = {"x": np.arange(3).reshape(3, 1)}
 
 
 @pytest.fixture

@@ -66,8 +66,9 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
     unknown = sorted({node.op_type for node in graph.graph.node if node.domain not in ("", "ai.onnx.ml")})
     if unknown:
         raise _refused(model, "tf2onnx", f"no translation of {', '.join(unknown)}")
-    names = {given.name: spec.name for given, spec in zip(graph.graph.input, model.inputs, strict=True)}
-    rename_inputs(graph.graph, names)
+    rename_inputs(
+        graph.graph, {given.name: spec.name for given, spec in zip(specs, model.inputs, strict=True)}
+    )
     return graph
 
 
