@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
+from howsure import tuning
 from howsure.data.made_up import made_up_rows
 from howsure.errors import HowsureError
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
@@ -110,7 +111,7 @@ class SplitModel(TorchModel):
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
         """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
-        passes, specs = self._split.thin(masks, rows=1), self.call.specs
+        passes, specs = self._split.thin(masks, rows=tuning.MANY_ROWS), self.call.specs
 
         def run(rows: Sequence[torch.Tensor]) -> torch.Tensor:
             given = [
