@@ -48,12 +48,14 @@ format: .venv/.ready
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-# A peer that cannot be installed does not stop the others; the benchmarks say that it is missing.
+# A peer that cannot be installed does not stop the others; the benchmarks say that it is missing. Modules of
+# PyTorch are measured in the same environment, with their peers beside them.
 .venv-peers/.ready:
 	$(PYTHON) -m venv .venv-peers
 	-.venv-peers/bin/python $(PIP_INSTALL) 'torch-uncertainty[cpu]'
 	-.venv-peers/bin/python $(PIP_INSTALL) baal
 	-.venv-peers/bin/python $(PIP_INSTALL) pytorch-ood
+	.venv-peers/bin/python $(PIP_INSTALL) --editable '.[torch]' 'transformers>=4.44'
 	touch $@
 
 bench: .venv/.ready .venv-peers/.ready    ## slow: what certainty costs, writes docs/performance.md
