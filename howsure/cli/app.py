@@ -232,7 +232,8 @@ def assess_command(
             check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
         roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
-        given_labels = None if labels is None else read_labels(labels)
+        if labels is not None:
+            read_labels(labels)  # before work begins
 
         network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         others = [
@@ -241,8 +242,8 @@ def assess_command(
         ]
         rows = rows_of(data, network, skip_unreadable, roles)
         names = rows.class_names if names is None else names
-        if given_labels is not None:
-            rows = replace(rows, labels=given_labels, class_names=None)
+        if labels is not None:
+            rows = replace(rows, labels=read_labels(labels, rows.ids), class_names=None)
         rows_in = replace(rows, x=divided(rows.x, divide_by, network))
         blocks: list[Any] = []
         with kept(blocks, parquet_beside(out), _INTERRUPTIONS):
@@ -352,12 +353,13 @@ def compare_command(
             check_output(report, ".html", taken)
         roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
-        given_labels = None if labels is None else read_labels(labels)
+        if labels is not None:
+            read_labels(labels)  # before work begins
 
         network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         rows = rows_of(data, network, skip_unreadable=False, roles=roles)
         names = rows.class_names if names is None else names
-        truth = given_labels if given_labels is not None else rows.truth(names)
+        truth = rows.truth(names) if labels is None else read_labels(labels, rows.ids)
         if truth is None:
             raise InputError(
                 "There is nothing to compare by",

@@ -12,7 +12,7 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data import images, table_files
-from howsure.data.ids import ID, check_ids
+from howsure.data.ids import ID, check_ids, places_of
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.rows import Array, InputSpec, Rows, check_rows, counted, quoted
 from howsure.data.tables import Roles
@@ -81,14 +81,19 @@ names of the files |
     return _checked(rows, source, inputs)
 
 
-def read_labels(path: str | os.PathLike[str]) -> Array:
+def read_labels(path: str | os.PathLike[str], ids: Array | None = None) -> Array:
     """True classes, one per row, as found: (N,) from a `.npy` file or a `.csv` file.
 
     A csv file has one column, or a column named `y`; with others it is (N, K), a column for each label.
 
+    Args:
+        path: The file.
+        ids: What the rows are called, or None. Labels of a csv file with columns `y` and `id` are brought
+            into their order.
+
     Raises:
         FileError: Missing or damaged.
-        InputError: An array of more axes, an empty cell, or another kind of file.
+        InputError: An array of more axes, an empty cell, another kind of file, or labels of other rows.
     """
     source = check_path(path)
     check_readable(source)
@@ -98,7 +103,10 @@ def read_labels(path: str | os.PathLike[str]) -> Array:
         raise InputError(
             f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
         )
-    return _check_shape(table_files.read_label_column(source), source)
+    labels, named = table_files.read_label_column(source)
+    if ids is not None and named is not None:
+        labels = labels[places_of(ids, named, f"'{source}'")]
+    return _check_shape(labels, source)
 
 
 def read_class_names(text: str) -> tuple[str, ...]:
