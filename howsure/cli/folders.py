@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from howsure.models.factory import is_factory
 from howsure.results.verdict import VERDICTS
 from howsure.scale.folder import MANIFEST, verdicts_in
 from howsure.scale.local import one_process
+from howsure.scale.ray import cluster
+from howsure.scale.ray import several as several_workers
 from howsure.scale.recipe import Source
 from howsure.scale.run import Job, begun
 from howsure.scale.sources import parquet_files
@@ -124,8 +127,10 @@ def assess_into(
             for each in (recipe.model, *recipe.members)
         ]
 
-    run = one_process
-    with begun(recipe, size=size, load_models=load_models, during=partial(progress, errors)) as job:
+    several = contextlib.nullcontext() if workers is None else cluster(workers)
+    run = one_process if workers is None else several_workers(workers)
+    beginning = begun(recipe, size=size, load_models=load_models, during=partial(progress, errors))
+    with several, beginning as job:
         if job.manifest.plan_from is not None:
             say(console, f"Plan:    made from {counted(job.manifest.plan_from, 'row')}, spread over all")
         if job.rows_before:
