@@ -60,7 +60,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
 
     | file | what is read |
     |---|---|
-    | `.parquet` that howsure saved | all of it |
+    | `.parquet` that howsure saved, or a folder of parts | all of it |
     | `.csv`, `.parquet` | a column for each class, and perhaps one of labels and one of ids |
     | `.npy` | an array (N, K), or (N,) of the second of two classes |
 
@@ -78,6 +78,9 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     source, given = check_path(path), columns or Columns()
     suffix = source.suffix.lower()
     check_readable(source)
+    if source.is_dir():
+        _check_nothing_asked(source, given)
+        return load(source)
     if suffix not in ENDINGS:
         raise InputError(
             f"'{source}' is not a kind of file that results or probabilities are read from",

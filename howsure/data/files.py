@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,7 +68,7 @@ names of the files |
     if source.is_dir() or suffix in images.SUFFIXES:
         rows = images.read_images(source, inputs, skip_unreadable)
     elif suffix == ".npz":
-        rows = _read_npz(source, inputs)
+        rows = rows_in_npz(source, inputs)
     elif suffix == ".npy":
         if len(inputs) > 1:
             raise InputError(
@@ -241,7 +241,22 @@ def _check_shape(labels: Array, source: Path) -> Array:
 # --- numpy files ----------------------------------------------------------------------------------
 
 
-def _read_npz(source: Path, inputs: Sequence[InputSpec]) -> Rows:
+def rows_in_npz(
+    source: Path,
+    inputs: Sequence[InputSpec],
+    read: Callable[[Path, list[str]], dict[str, Array]] = read_npz,
+) -> Rows:
+    """The rows of a .npz file as they are found, with labels and ids that are in it.
+
+    Args:
+        source: The file.
+        inputs: What the model takes.
+        read: `read_npz`, or `map_npz` for arrays that stay on disk.
+
+    Raises:
+        FileError: Damaged.
+        InputError: It does not say which array holds the rows.
+    """
     present = names_in_npz(source)
     if len(inputs) > 1:
         names = [spec.name for spec in inputs]
@@ -261,7 +276,7 @@ def _read_npz(source: Path, inputs: Sequence[InputSpec]) -> Rows:
                 received=f"arrays {quoted(present)}" if present else "no array",
                 mend="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
             )
-    arrays = read_npz(source, [*names, _LABELS, ID])
+    arrays = read(source, [*names, _LABELS, ID])
     x = arrays[names[0]] if len(inputs) == 1 else {name: arrays[name] for name in names}
     labels, ids = (None if name in names else arrays.get(name) for name in (_LABELS, ID))
     return Rows(x, labels, ids=ids)

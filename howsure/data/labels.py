@@ -23,8 +23,8 @@ _TRUE_FIRST = (("true", "false"), ("yes", "no"))
 """Names of two classes of which the first is True."""
 
 _AS_TEXTS = (
-    "Give names as texts: `labels.astype(str)` where these are names, `numpy.array(class_names)[labels]` where "
-    "they are numbers"
+    "Give names as texts: `labels.astype(str)` where these are names, `numpy.array(class_names)[labels]` "
+    "where they are numbers"
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from howsure.data.native import open_native
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, damaged, in_rows, quoted
 from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, ids_of, is_number, labels_of, rows_of
 from howsure.errors import FileError, InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _BYTES_PER_CELL = 64
 _LABEL_COLUMN = f"If one of them is the label, call it '{LABELS}', or name it with `--label-column`"
@@ -157,10 +160,27 @@ def _open_parquet(source: Path) -> Table:
         table.validate(full=True)
     except Exception as error:  # what pyarrow meets in a damaged file
         raise damaged(source, "Parquet", error) from error
+    return parquet_columns(source, table)
+
+
+def parquet_columns(source: Path, table: pa.Table) -> Table:
+    """What was read of a Parquet file, as columns; of tensors the lists that hold them.
+
+    Args:
+        source: The file, for messages.
+        table: All of its rows, or some.
+    """
+    import pyarrow as pa
+
+    def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+        if not isinstance(column.type, pa.BaseExtensionType):
+            return column
+        return pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+
     return Table(
         f"'{source}'",
         tuple(table.column_names),
-        tuple(table.columns),
+        tuple(plain(column) for column in table.columns),
         table.num_rows,
         lambda rows: in_rows(len(rows), rows[:5]),
         _left_out,
