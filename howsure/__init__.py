@@ -13,6 +13,7 @@ from howsure.errors import (
     InputError,
     ModelError,
 )
+from howsure.export.run import Exported, export
 from howsure.judge.abstain import Abstention, abstain
 from howsure.judge.calibrate import Calibrator, MultilabelCalibrator, calibrate
 from howsure.judge.evaluate import Evaluation, MultilabelEvaluation, evaluate
@@ -47,6 +48,7 @@ __all__ = [
     "DependencyError",
     "Ensemble",
     "Evaluation",
+    "Exported",
     "Familiarity",
     "Features",
     "FileError",
@@ -74,6 +76,7 @@ __all__ = [
     "calibrate",
     "compare",
     "evaluate",
+    "export",
     "familiarity",
     "features_of",
     "hand_over",

@@ -12,12 +12,13 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 @contextmanager
-def needs(package: str, what: str) -> Iterator[None]:
-    """Around the import of a package that an extra of its name installs: its absence is a `DependencyError`.
+def needs(package: str, what: str, extra: str | None = None) -> Iterator[None]:
+    """Around the import of a package that an extra installs: its absence is a `DependencyError`.
 
     Args:
-        package: As it is imported, and as the extra is called.
+        package: As it is imported.
         what: What needs it, the subject of a sentence.
+        extra: What the extra is called; None where it is called like the package.
 
     Raises:
         DependencyError: It is not installed.
@@ -28,7 +29,8 @@ def needs(package: str, what: str) -> Iterator[None]:
         if _root(error) != package:
             raise
         raise DependencyError(
-            f"{what} needs {package}, which is not installed", mend=f"pip install 'howsure[{package}]'"
+            f"{what} needs {package}, which is not installed",
+            mend=f"pip install 'howsure[{extra or package}]'",
         ) from error
 
 

@@ -20,11 +20,22 @@ import typer
 from rich.console import Console
 
 import howsure
-from howsure.cli import folders, tables
+from howsure.cli import exporting, folders, tables
 from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
 from howsure.cli.compared import check_unused, compared_tables, is_table, say_comparison
 from howsure.cli.models import Model, Weights, check_models, load_model, rows_of
-from howsure.cli.options import Quiet, consoles, say_version
+from howsure.cli.options import (
+    AllowCode,
+    BatchSize,
+    ClassNames,
+    DivideBy,
+    GivenOutputs,
+    Outputs,
+    Quiet,
+    Seed,
+    consoles,
+    say_version,
+)
 from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_folder, check_output
 from howsure.cli.stopping import Interruptions, Unbreakable, kept, open_the_closed
@@ -69,15 +80,6 @@ def all_commands(
     """How sure is your neural network, row by row?"""
 
 
-class Outputs(StrEnum):
-    """What a model gives."""
-
-    logits = "logits"
-    probabilities = "probabilities"
-    label_logits = "label-logits"
-    label_probabilities = "label-probabilities"
-
-
 MethodName = StrEnum("MethodName", {choice.option: choice.option for choice in CHOICES})  # type: ignore[misc]
 
 
@@ -85,22 +87,6 @@ class Precision(StrEnum):
     """In which a plan may have to be."""
 
     float32 = "float32"
-
-
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same passes.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Rows that run together.")]
-GivenOutputs = Annotated[
-    Outputs | None, typer.Option(help="What the model gives, where its last layer does not say.")
-]
-ClassNames = Annotated[
-    str | None, typer.Option(help="Names in the order of the model's outputs: a,b,c or a file.")
-]
-DivideBy = Annotated[
-    float | None, typer.Option(help="Divide the rows by this first, for example 255 for images.")
-]
-AllowCode = Annotated[
-    bool, typer.Option("--allow-code", help="Let the model file run code of its own; only if you trust it.")
-]
 
 
 @app.command("demo")
@@ -501,6 +487,7 @@ def _plain_words() -> Iterator[None]:
 
 
 tables.register(app, _plain_words)
+exporting.register(app, _plain_words, _INTERRUPTIONS)
 
 
 # --- methods --------------------------------------------------------------------------------------

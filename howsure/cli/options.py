@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,6 +13,31 @@ import howsure
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Print nothing but warnings and errors."),
+]
+
+
+class Outputs(StrEnum):
+    """What a model gives."""
+
+    logits = "logits"
+    probabilities = "probabilities"
+    label_logits = "label-logits"
+    label_probabilities = "label-probabilities"
+
+
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same passes.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Rows that run together.")]
+GivenOutputs = Annotated[
+    Outputs | None, typer.Option(help="What the model gives, where its last layer does not say.")
+]
+ClassNames = Annotated[
+    str | None, typer.Option(help="Names in the order of the model's outputs: a,b,c or a file.")
+]
+DivideBy = Annotated[
+    float | None, typer.Option(help="Divide the rows by this first, for example 255 for images.")
+]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Let the model file run code of its own; only if you trust it.")
 ]
 
 

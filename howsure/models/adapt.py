@@ -21,7 +21,7 @@ from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
 from howsure.data.whatever import rows_in
 from howsure.errors import FileError, ModelError, warn
-from howsure.models.protocol import Array, FeatureModel, MemberModel, Model, PassModel
+from howsure.models.protocol import Array, ExportModel, FeatureModel, MemberModel, Model, PassModel
 
 CLASSIFIERS = "sklearn"
 
@@ -77,6 +77,7 @@ OTHER_FILES = {
 _CAPABILITIES: dict[type, str] = {
     Model: "a plain prediction",
     PassModel: "passes with given masks",
+    ExportModel: "passes as an ONNX graph",
     FeatureModel: "the features of its last layer",
     MemberModel: "members whose mean it predicts",
 }

@@ -2,6 +2,7 @@
 
     Model            facts, and the plain prediction
     ├── PassModel    passes with given masks
+    │   └── ExportModel  the same as an ONNX graph
     ├── FeatureModel what its last layer gets and makes of it
     └── MemberModel  the members whose mean its prediction is
 
@@ -10,7 +11,7 @@ An adapter takes numpy and gives numpy; its tensors stay inside. `howsure/models
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -220,6 +221,32 @@ class PassModel(Model, Protocol):
 
     def in_precision(self, precision: str) -> PassModel:
         """The same with its heavy layers in another of `limits.precisions`."""
+        ...
+
+
+@runtime_checkable
+class ExportModel(PassModel, Protocol):
+    """A model whose passes with given masks can be written down as an ONNX graph."""
+
+    def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+        """Passes with these masks, as an `onnx.ModelProto`.
+
+        Args:
+            masks: As for `thin`.
+            like: Rows (n, …) of each input, whose shapes stand for axes of any size.
+
+        Returns:
+            A graph from the inputs (n, …) under their names, in their types, to one output (W, n, …) in
+            float32, for any n ≥ 1, in the version of the operators that `howsure.export.nodes` names.
+
+        Raises:
+            ModelError: Something in the model cannot be written down; the message says what.
+            DependencyError: A package that writes graphs is missing.
+        """
+        ...
+
+    def weights(self) -> Iterable[Array]:
+        """Its weights, in an order that is the same whenever it is loaded."""
         ...
 
 

@@ -26,6 +26,7 @@ from howsure.models.keras import private
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.draws import Masked, Still
 from howsure.models.keras.examine import examine, random_when_predicting, unswitchable
+from howsure.models.keras.exported import passes_graph
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.fast.precision import bfloat16_is_faster, computing_in, reducible_steps
@@ -303,6 +304,15 @@ class KerasModel:
             ]
         return Thinned(self, width, kept, kernels)
 
+    def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+        """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
+        return passes_graph(self, masks, like)
+
+    def weights(self) -> Iterator[Array]:
+        """Its variables, in the order in which the model has them."""
+        for variable in self.model.variables:
+            yield np.asarray(keras.ops.convert_to_numpy(variable))
+
     def _one_at_a_time(self, masks: Sequence[Array], width: int) -> Callable[[KerasTrunk], Array]:
         """The thinned networks with these masks, none folded."""
         places = [[at * len(mask) // width for mask in masks] for at in range(width)]
@@ -355,6 +365,11 @@ class KerasModel:
             run(self.examination.shared, values, lambda step: 1, around=lambda step, width: self._fast(step))
         tensors = [values[slot].tensor for slot in self._crossing]
         return [(tensor, private.mask_of(tensor)) for tensor in tensors]
+
+    def run_whole(self, masks: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
+        """Raw outputs (W × n, …) for the inputs (n, …), trunk and passes in one: what is written down."""
+        with quiet([self.model, *self.examination.layers]), self._ending_in_float32():
+            return self._run_passes(self._run_shared(*rows), masks, [None] * len(masks))
 
     def _run_passes(
         self,

@@ -164,20 +164,21 @@ class Split:
         """What all passes over these rows share."""
         count, at_once = len(rows[0]), self.rows_at_once(self._shared, (1,))
         parts = [
-            self._part_of_trunk([array[start : start + at_once] for array in rows])
+            self.part_of_trunk([array[start : start + at_once] for array in rows])
             for start in range(0, max(1, count), at_once)
         ]
         return parts[0].join(parts[1:]) if len(parts) > 1 else parts[0]
 
-    def _part_of_trunk(self, rows: Sequence[Tensor]) -> SplitTrunk:
+    def part_of_trunk(self, rows: Sequence[Tensor]) -> SplitTrunk:
+        """What all passes over these rows share, computed at once."""
         values = dict(zip(self._program.inputs, rows, strict=True))
-        sizes = Sizes(len(rows[0]), (1,))
+        sizes = Sizes(rows[0].shape[0], (1,))
         with torch.no_grad():
             self._runner.run(self._shared, values, _Made(self, sizes), sizes)
         axes = tuple(self._runner.axis(slot) for slot in self._crossing)
         return SplitTrunk(sizes.rows, tuple(values[slot] for slot in self._crossing), axes)
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[SplitTrunk], Tensor]:
+    def thin(self, masks: Sequence[Array], rows: int) -> Thinned:
         """The thinned networks with these masks.
 
         Args:
@@ -198,7 +199,7 @@ class Split:
             drawn = {slot: self._runner.kept(slot, mask) for slot, mask in drawn.items()}
         left_out = {step for one in dropped for step in one.of.steps[:-1]}
         steps = [step for step in self._thinned if step not in left_out]
-        return _Thinned(self, widths, steps, drawn, {one.of.layer: one for one in dropped})
+        return Thinned(self, widths, steps, drawn, {one.of.layer: one for one in dropped})
 
     def _dropped(self, drawn: dict[Slot, Tensor], widths: tuple[int, ...], rows: int) -> list[Dropped]:
         """The linear layers that run by what their masks drop."""
@@ -212,9 +213,9 @@ class Split:
             found.append(linear.prepared(drawn[linear.mask], weight, bias, widths[level], rows))
         return [one for one in found if one is not None]
 
-    def passes(self, thinned: _Thinned, trunk: SplitTrunk) -> Tensor:
+    def passes(self, thinned: Thinned, trunk: SplitTrunk) -> Tensor:
         """Outputs (W, n, …) of thinned networks for the n rows of a trunk."""
-        count, widths = len(trunk), thinned.widths
+        count, widths = trunk.rows, thinned.widths
         sizes = Sizes(count, widths)
         values = {**thinned.drawn, **dict(zip(self._crossing, trunk.values, strict=True))}
         made = _Made(self, sizes)
@@ -318,7 +319,7 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class _Thinned:
+class Thinned:
     """Thinned networks: from a trunk to outputs.
 
     Attributes:
@@ -345,6 +346,10 @@ class _Thinned:
             starts = range(0, len(trunk), at_once)
             parts = [trunk.take(np.arange(start, min(start + at_once, len(trunk)))) for start in starts]
             return torch.cat([self.of.passes(self, part) for part in parts], dim=1)
+
+    def once(self, rows: Sequence[Tensor]) -> Tensor:
+        """Outputs (W, n, …) for all rows at once, however many: for who writes down what is called."""
+        return self.of.passes(self, self.of.part_of_trunk(rows))
 
 
 class _Made:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -170,12 +170,16 @@ class TorchModel:
 
     Args:
         examination: What was seen of it.
+
+    Attributes:
+        whole_because: Why passes run through all of it.
     """
 
     def __init__(self, examination: Examination) -> None:
         self.examination = examination
         self.module, self.call = examination.module, examination.call
         self.name = name_of(self.module)
+        self.whole_because = "what it draws is not drawn for each row by itself"
 
     # --- what it is ---------------------------------------------------------------------------
 
@@ -282,6 +286,20 @@ class TorchModel:
             each = [[mask[at : at + 1] for mask in ready] for at in range(width)]
             return lambda trunk: np.concatenate([self._passes(some, trunk, 1) for some in each])
         return lambda trunk: self._passes(ready, trunk, width)
+
+    def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+        """A `ModelError`: only modules whose operations were recorded can be written down."""
+        raise ModelError(
+            f"Passes of module '{self.name}' run whole, and no graph can be written of those",
+            expected="a module that does the same operations for any rows, whatever is in them",
+            received=self.whole_because,
+            mend="Mend that in its forward, and its passes will also be faster",
+        )
+
+    def weights(self) -> Iterator[Array]:
+        """The bytes of its parameters and buffers, in the order in which the module defines them."""
+        for tensor in (*self.module.parameters(), *self.module.buffers()):
+            yield tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
 
     def as_found(self) -> AbstractContextManager[Snapshot]:
         """Without gradients, and so that the module and all seeds are as before when it ends."""

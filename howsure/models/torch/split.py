@@ -25,6 +25,7 @@ from howsure.data.made_up import made_up_rows
 from howsure.errors import HowsureError
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
+from howsure.models.torch.exported import graph_of
 from howsure.models.torch.found import as_found, switch
 from howsure.models.torch.graph import Split, Unsplittable, split
 from howsure.models.torch.look import same
@@ -62,9 +63,12 @@ def split_or_whole(model: TorchModel, rows: Sequence[Array]) -> TorchModel:
 
     try:
         ready = SplitModel(model, _recorded(model, some(ROWS), some(OTHERS)))
-        return ready if _agree(ready, model, some(COMPARED)) else model
-    except Unsplittable:
-        return model
+        if _agree(ready, model, some(COMPARED)):
+            return ready
+        model.whole_because = "passes that run level by level are others than whole ones"
+    except Unsplittable as error:
+        model.whole_because = str(error)
+    return model
 
 
 class SplitModel(TorchModel):
@@ -103,6 +107,24 @@ class SplitModel(TorchModel):
         """The thinned networks with these masks, from a trunk to outputs (W, n, …); see `PassModel`."""
         passes = self._split.thin(masks, rows)
         return lambda trunk: np.asarray(passes(trunk).float().cpu().numpy(), np.float32)
+
+    def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+        """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
+        passes, specs = self._split.thin(masks, rows=1), self.call.specs
+
+        def run(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+            given = [
+                tensor.to(dtype=tensor.dtype if dtype is None else dtype)
+                for tensor, dtype in zip(rows, self.call.dtypes, strict=True)
+            ]
+            return passes.once(given).float()
+
+        some = [
+            torch.from_numpy(np.resize(array, (OTHERS, *array.shape[1:])).astype(spec.array_dtype))
+            for array, spec in zip(like, specs, strict=True)
+        ]
+        with self.as_found():
+            return graph_of(run, some, [spec.name for spec in specs], self.name)
 
     def in_precision(self, precision: str) -> SplitModel:
         """The same with its heavy operations in another of `limits.precisions`."""

@@ -1,0 +1,63 @@
+"""Writing an ONNX graph node by node: each method returns the name of what it computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+OPSET = 18
+"""Version of ONNX's operators (ONNX 1.13, 2022): the latest that tf2onnx writes."""
+
+IR_VERSION = 10
+"""Version of the file format: the latest that ONNX Runtime 1.18, the oldest one allowed, reads."""
+
+
+class Nodes:
+    """Nodes and constants of a graph under way.
+
+    Args:
+        prefix: Begins the name of all that is computed, so that graphs can be put together.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._prefix = prefix
+
+    def __call__(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """The one result of an operator."""
+        (result,) = self.several(operator, 1, *inputs, **attributes)
+        return result
+
+    def several(self, operator: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
+        """The results of an operator that has more than one."""
+        from onnx import helper
+
+        place = f"{self._prefix}{operator}_{len(self.nodes)}"
+        names = [place if count == 1 else f"{place}_{number}" for number in range(count)]
+        self.nodes.append(helper.make_node(operator, inputs, names, name=place, **attributes))
+        return names
+
+    def named(self, name: str, value: str) -> str:
+        """A value under a name of its own, such as that of an output."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node("Identity", [value], [name], name=f"{self._prefix}{name}"))
+        return name
+
+    def number(self, value: ArrayLike) -> str:
+        """A constant in float32."""
+        return self._constant(np.asarray(value, np.float32))
+
+    def whole(self, value: ArrayLike) -> str:
+        """A constant of whole numbers."""
+        return self._constant(np.asarray(value, np.int64))
+
+    def _constant(self, array: NDArray[Any]) -> str:
+        from onnx import numpy_helper
+
+        name = f"{self._prefix}constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name

@@ -1,0 +1,200 @@
+"""`export`: a model and a plan in, an ONNX file out that says of each row what `assess` says first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.arguments import check_type
+from howsure.atomic import check_place, write_whole
+from howsure.data.made_up import made_up_rows
+from howsure.data.rows import cast_rows
+from howsure.errors import InputError, ModelError
+from howsure.export.arithmetic import columns_graph
+from howsure.export.compared import check_graph
+from howsure.export.whole import described, note, whole_graph
+from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.protocol import Job
+from howsure.models.adapt import capable, declared_specs, rows_for
+from howsure.models.protocol import FLOAT32, Array, ExportModel
+from howsure.optional import needs
+from howsure.outcomes.classes import Classes
+from howsure.outcomes.labels import Labels
+from howsure.outcomes.outcome import Told
+from howsure.prepare import prepare
+from howsure.results.verdict import Thresholds
+from howsure.sampling.first import first_passes
+from howsure.sampling.plan import Plan
+from howsure.words import counted
+
+COMPARED = 64
+"""Rows on which a graph is held against `assess`: enough for every kind of verdict, and soon done."""
+
+MADE_UP = 16
+"""Rows that are made up where none are given."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was exported.
+
+    Attributes:
+        path: Of the file.
+        passes: Thinned networks in the graph.
+        plan: Which they follow.
+        seed: Of their masks.
+        rows: On how many rows the graph was held against `assess`.
+        made_up: Whether these were made up, as none were given.
+        largest_difference: Between two numbers, over all columns.
+        size: Bytes of the file.
+    """
+
+    path: Path
+    passes: int
+    plan: Plan
+    seed: int
+    rows: int
+    made_up: bool
+    largest_difference: float
+    size: int
+
+    def __str__(self) -> str:
+        rows = counted(self.rows, "made-up row" if self.made_up else "row")
+        return (
+            f"'{self.path}': {self.passes} passes in {self.size / 1e6:.3g} MB. On {rows} it says what "
+            f"howsure.assess says, to {self.largest_difference:.1g}."
+        )
+
+
+def export(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    plan: Plan | None = None,
+    x: Any = None,
+    seed: int = 0,
+    outputs: str | None = None,
+    class_names: Sequence[str] | None = None,
+    thresholds: Thresholds | None = None,
+) -> Exported:
+    """Write the certainty of a model as an ONNX graph: rows in, percentages, errors and verdicts out.
+
+    The graph holds the passes that every row gets first: one cell of the plan's design, or a group where the
+    plan says so. Their masks are constants, so it is an ordinary deterministic graph, for any number of rows.
+    With P passes, its numbers are those of `assess(model, x, method=MCDropout(plan=plan, max_passes=P),
+    seed=seed)` but for rounding to float32, at most 1e-4. Before the file moves into place, it runs in ONNX
+    Runtime and is compared with that.
+
+    Rows that need more passes are not found out by the graph; their `mc_error` tells them.
+
+    Outputs are named like the columns of the table: `probabilities` and `mc_error` (N, K), `entropy`,
+    `expected_entropy` and `mutual_information` (N,) in nats, `label`, `runner_up` and `verdict` (N,) as whole
+    numbers: 0 sure, 1 leaning, 2 coin flip. Of several labels per row `yes` takes the place of the two
+    classes, and all are (N, K). The metadata hold the passes, the plan, the seed, names, thresholds, versions
+    and a SHA-256 of the weights. A graph raises no errors: rows for which the model puts out NaN get NaN.
+
+    Args:
+        model: A trained network, as `assess` takes it.
+        path: The file to write, `.onnx`; an earlier one stays until the new one has been compared.
+        plan: What `howsure.plan` made, in float32; None makes one from `x`.
+        x: (N, …) rows, as for `assess`, on up to 64 of which the graph is compared; None for made-up ones.
+        seed: Seed of the masks, ≥ 0.
+        outputs: As in `assess`.
+        class_names: As in `assess`.
+        thresholds: As in `assess`.
+
+    Returns:
+        What was written, and how far it is from `assess`.
+
+    Raises:
+        InputError: Arguments or rows that cannot be used, or neither a plan nor rows.
+        ModelError: The model holds what no graph can be written of, or the graph says something else.
+        FileError: The file cannot be written.
+        DependencyError: ONNX, or what writes its graphs, is missing: `pip install 'howsure[onnx]'`.
+    """
+    if check_place(path).suffix.lower() != ".onnx":
+        raise InputError(f"'{path}' has the wrong ending", expected="a name that ends in .onnx")
+    with needs("onnx", "An export", "onnx"):
+        import onnx
+    check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
+    if plan is not None and plan.precision != FLOAT32:
+        raise InputError(
+            "The plan runs heavy layers in bfloat16, and graphs compute in float32",
+            expected="a plan in float32",
+            received=plan.precision,
+            mend="Make one with howsure.plan(model, x, precision='float32'), or howsure audit … --save-plan "
+            "… --precision float32",
+        )
+    if plan is None and x is None:
+        raise InputError(
+            "There is neither a plan nor rows to make one from", expected="plan=howsure.plan(model, x), or x="
+        )
+    rows = rows_for(model, _made_up(model) if x is None else x)
+    names = rows.class_names if class_names is None else class_names
+    job = prepare(model, rows, MCDropout(), seed, COMPARED, outputs, names, thresholds)
+    ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
+    plan = MCDropout().pilot(job, FLOAT32).plan if plan is None else plan
+    plan.check_fits(ready.levels)
+    first = first_passes(plan, ready.levels, job.seed)
+    some = _some(job)
+
+    passes = ready.graph(first.masks, some)
+    columns = columns_graph(_known(job), first, ready.info.output_shape[-1])
+    graph = whole_graph(passes, columns, ready.info.name)
+    note(graph, described(job, plan, first, ready.weights()))
+    expected = _assessed(job, some, MCDropout(plan=plan, max_passes=first.passes))
+    apart: list[float] = []
+
+    def write(temporary: str) -> None:
+        onnx.save(graph, temporary)
+        apart.append(check_graph(temporary, some, expected))
+
+    write_whole(path, write)
+    size = os.path.getsize(path)
+    return Exported(Path(path), first.passes, plan, job.seed, len(some[0]), x is None, apart[0], size)
+
+
+def _known(job: Job) -> Classes | Labels:
+    """The outcome, one of those whose arithmetic is written down."""
+    outcome = job.outcome
+    if not isinstance(outcome, (Classes, Labels)):
+        raise ModelError(
+            f"There is no graph for outcomes of {outcome.name}",
+            expected="one class per row, or several labels",
+        )
+    return outcome
+
+
+def _some(job: Job) -> list[Array]:
+    """Rows of each input in its type, spread over all."""
+    if not job.total:
+        raise InputError("There are no rows to compare the graph on", expected="one row or more")
+    numbers = np.unique(np.linspace(0, job.total - 1, COMPARED).astype(np.int64))
+    return [np.ascontiguousarray(rows[numbers]) for rows in job.rows]
+
+
+def _assessed(job: Job, rows: Sequence[Array], method: MCDropout) -> Any:
+    """What `assess` says of these rows."""
+    count = len(rows[0])
+    job = replace(job, rows=cast_rows(rows, job.model.info.inputs), total=count)
+    numbers = np.arange(count)
+    told = Told(numbers, "row", method.settings, job.seed, None, "")
+    return job.outcome.result(method.begin(job).draw(numbers, lambda done: None), told)
+
+
+def _made_up(model: Any) -> Any:
+    """Rows that are made up for a model that says what it takes."""
+    specs = declared_specs(model)
+    if specs is None:
+        raise InputError(
+            "The model does not say what rows it takes",
+            expected="x=, some rows as it takes them",
+            received="None",
+        )
+    rows = made_up_rows(specs, count=MADE_UP)
+    return rows if len(rows) > 1 else rows[0]

@@ -1,0 +1,127 @@
+"""The passes of a model and the arithmetic of certainty as one ONNX graph, with what it tells of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from howsure.errors import ModelError
+from howsure.export.arithmetic import RAW
+from howsure.export.nodes import IR_VERSION
+from howsure.methods.protocol import Job
+from howsure.models.protocol import Array
+from howsure.outcomes.classes import Classes
+from howsure.results.verdict import VERDICTS
+from howsure.sampling.first import First
+from howsure.sampling.plan import Plan
+
+LARGEST = 2**31 - 1
+"""Bytes that a protobuf message, and so a graph in one file, may have."""
+
+FORMAT = 1
+"""Of the metadata."""
+
+
+def whole_graph(passes: Any, columns: Any, name: str) -> Any:
+    """Both graphs as one `onnx.ModelProto`; inputs and outputs keep their names.
+
+    Args:
+        passes: From the inputs to the raw outputs of the passes.
+        columns: From the raw outputs to the columns.
+        name: Of the model, for messages.
+
+    Raises:
+        ModelError: An input is called like a column, or the graph is too large for one file.
+    """
+    import onnx
+    from onnx import compose
+
+    names = {output.name for output in columns.graph.output}
+    for given in passes.graph.input:
+        if given.name in names:
+            raise ModelError(
+                f"Input '{given.name}' of model '{name}' is called like an output of its graph",
+                expected=f"inputs that are not called {', '.join(sorted(names))}",
+                mend="Rename the input",
+            )
+    (raw,) = (output.name for output in passes.graph.output)
+    inner = compose.add_prefix(passes, "model/", rename_inputs=False)
+    for each in (inner, columns):
+        each.ir_version = IR_VERSION
+    whole = compose.merge_models(inner, columns, io_map=[(f"model/{raw}", RAW)], name="howsure")
+    del whole.graph.value_info[:]  # shapes in between, which tools write in different ways
+    if whole.ByteSize() > LARGEST:
+        raise ModelError(
+            f"The graph of model '{name}' is too large for one file",
+            expected=f"at most {LARGEST / 2**30:.0f} GiB, weights and masks together",
+            received=f"{whole.ByteSize() / 2**30:.3g} GiB",
+        )
+    onnx.checker.check_model(whole)
+    return whole
+
+
+def described(job: Job, plan: Plan, first: First, weights: Iterable[Array]) -> dict[str, str]:
+    """The metadata of a graph: each a text, those of several parts in JSON.
+
+    Args:
+        job: What is exported.
+        plan: Which the passes follow.
+        first: The passes.
+        weights: Of the model.
+    """
+    outcome: Any = job.outcome
+    of_classes = isinstance(outcome, Classes)
+    names = {"class_names": outcome.class_names} if of_classes else {"label_names": outcome.label_names}
+    thresholds = {"sure": outcome.thresholds.sure, "coin_flip": outcome.thresholds.coin_flip}
+    inside = {
+        "outcome": outcome.name,
+        **names,
+        "verdicts": VERDICTS,
+        "thresholds": thresholds,
+        "plan": plan.settings,
+        "versions": _versions(),
+    }
+    return {
+        "format": str(FORMAT),
+        "howsure": importlib.metadata.version("howsure"),
+        "method": "MC dropout",
+        "passes": str(first.passes),
+        "seed": str(job.seed),
+        "model": job.model.info.name,
+        "framework": job.model.info.framework,
+        "outputs": outcome.outputs,
+        "weights_sha256": sha256_of(weights),
+        **{key: json.dumps(value) for key, value in inside.items()},
+    }
+
+
+def note(graph: Any, metadata: dict[str, str]) -> None:
+    """Write metadata into a graph, in the place of what others wrote there."""
+    from onnx import helper
+
+    del graph.metadata_props[:]
+    helper.set_model_props(graph, metadata)
+    graph.producer_name, graph.producer_version = "howsure", metadata["howsure"]
+
+
+def sha256_of(weights: Iterable[Array]) -> str:
+    """The SHA-256 of weights: of the shape, the type and the numbers of each, in order."""
+    found = hashlib.sha256()
+    for array in weights:
+        found.update(f"{array.shape} {array.dtype}\n".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    """Of the packages that may have taken part, those that are installed."""
+    versions = {}
+    for package in ("keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "onnx", "onnxruntime", "numpy"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,123 @@
+"""The graph of a Keras model that runs on JAX: it is built anew on a backend that can write ONNX.
+
+A process has one backend, so this is another process. Model, masks and rows go there in files, and the graph
+comes back in one:
+
+    python -m howsure.models.keras.elsewhere FOLDER
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.errors import DependencyError, HowsureError, ModelError
+from howsure.models.keras.files import load
+from howsure.sampling.plan import described
+
+if TYPE_CHECKING:
+    from howsure.models.keras.model import KerasModel
+
+Array = NDArray[Any]
+
+BACKENDS = ("tensorflow", "torch")
+"""Those that can write ONNX, in the order in which they are looked for."""
+
+_MODEL, _GIVEN, _SITES, _GRAPH, _REFUSED = "model.keras", "given.npz", "sites.json", "graph.onnx", "refused"
+
+
+def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
+    backend = next(filter(importlib.util.find_spec, BACKENDS), None)
+    if backend is None:
+        raise DependencyError(
+            "The export of a Keras model on JAX needs TensorFlow or PyTorch, which can write ONNX",
+            mend="pip install 'howsure[tensorflow]'",
+        )
+    import onnx
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            keras.saving.save_model(model.model, folder / _MODEL)
+        except Exception as error:  # a model of a user's may fail in any way
+            raise _refused(model, backend, f"it cannot be saved ({error})") from error
+        given: dict[str, Any] = {f"mask_{number:04}": mask for number, mask in enumerate(masks)}
+        given |= {f"rows_{number:04}": array for number, array in enumerate(like)}
+        np.savez(folder / _GIVEN, **given)
+        (folder / _SITES).write_text(json.dumps(described(model.levels)), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, name],
+            env={
+                **os.environ,
+                "KERAS_BACKEND": backend,
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+            },
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        if (folder / _REFUSED).exists():
+            raise _refused(model, backend, (folder / _REFUSED).read_text(encoding="utf-8"))
+        if done.returncode:
+            raise _refused(model, backend, done.stderr.strip().rpartition("\n")[2])
+        graph = onnx.load(folder / _GRAPH)
+    names = {given.name: spec.name for given, spec in zip(graph.graph.input, model.inputs, strict=True)}
+    rename_inputs(graph.graph, names)
+    return graph
+
+
+def rename_inputs(graph: Any, names: dict[str, str]) -> None:
+    """Call the inputs of an `onnx.GraphProto` otherwise."""
+    for given in graph.input:
+        given.name = names[given.name]
+    for node in graph.node:
+        for at, name in enumerate(node.input):
+            node.input[at] = names.get(name, name)
+
+
+def _refused(model: KerasModel, backend: str, why: str) -> ModelError:
+    return ModelError(
+        f"Model '{model.name}' runs on JAX, which cannot write ONNX, and was not built on {backend} instead",
+        expected="a model that Keras can save and load, of layers that are not written for JAX alone",
+        received=why,
+        mend=f"Build it with KERAS_BACKEND={backend}, load its weights and export it there",
+    )
+
+
+def _write_graph(folder: Path) -> None:
+    """In the other process: read what was given, and write the graph or why there is none."""
+    from howsure.models.keras.model import adapt
+
+    try:
+        model = load(folder / _MODEL, allow_code=True)  # this very program has just written it
+        with np.load(folder / _GIVEN) as given:
+            masks, like = (
+                [given[name] for name in sorted(given) if name.startswith(kind)] for kind in ("mask", "rows")
+            )
+        adapted, _ = adapt(model, like if len(like) > 1 else like[0], gaussian_noise=False)
+        expected = json.loads((folder / _SITES).read_text(encoding="utf-8"))
+        if list(described(adapted.levels)) != expected:
+            raise ModelError(
+                "It draws otherwise there", expected=expected, received=described(adapted.levels)
+            )
+        (folder / _GRAPH).write_bytes(adapted.graph(masks, like).SerializeToString())
+    except HowsureError as error:
+        said = error.what.replace(f"'{folder / _MODEL}'", "it")
+        (folder / _REFUSED).write_text(said, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _write_graph(Path(sys.argv[1]))

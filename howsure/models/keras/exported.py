@@ -1,0 +1,112 @@
+"""Passes of a Keras model as an ONNX graph, for any number of rows.
+
+    TensorFlow   tf.function traces the trunk and the passes, tf2onnx translates the graph
+    PyTorch      torch.export writes them down, as for modules (`howsure.models.torch.exported`)
+    JAX          nothing writes ONNX of it: the model is built anew on one of these, in another process
+                 (`howsure.models.keras.elsewhere`)
+
+Masks and weights are constants.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.errors import ModelError
+from howsure.export.nodes import OPSET
+from howsure.models.keras.elsewhere import graph_from_elsewhere, rename_inputs
+from howsure.optional import needs
+
+if TYPE_CHECKING:
+    from howsure.models.keras.model import KerasModel
+
+Array = NDArray[Any]
+
+TRACED = 3
+"""Rows for which PyTorch writes a graph; 0 and 1 stand for themselves there, and not for any number."""
+
+
+def passes_graph(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
+    if model.backend == "tensorflow":
+        return _on_tensorflow(model, masks, like)
+    if model.backend == "torch":
+        return _on_torch(model, masks, like)
+    return graph_from_elsewhere(model, masks, like)
+
+
+def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    import tensorflow as tf
+
+    with needs("tf2onnx", "The export of a Keras model on TensorFlow", "onnx"), _quiet():
+        import tf2onnx
+    specs = [
+        tf.TensorSpec((None, *array.shape[1:]), tf.as_dtype(array.dtype), name=f"input_{number}")
+        for number, array in enumerate(like)
+    ]
+
+    def passes(*rows: Any) -> Any:
+        raw = tf.cast(model.run_whole(list(map(keras.ops.convert_to_tensor, masks)), rows), tf.float32)
+        return tf.reshape(raw, (len(masks[-1]), -1, *raw.shape[1:]))
+
+    with _quiet():
+        function = tf.function(passes, input_signature=specs, autograph=False)
+        try:
+            graph, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET)
+        except Exception as error:  # whatever TensorFlow and tf2onnx raise for what they cannot write down
+            raise _refused(model, "tf2onnx", error) from error
+    unknown = sorted({node.op_type for node in graph.graph.node if node.domain not in ("", "ai.onnx.ml")})
+    if unknown:
+        raise _refused(model, "tf2onnx", f"no translation of {', '.join(unknown)}")
+    names = {given.name: spec.name for given, spec in zip(graph.graph.input, model.inputs, strict=True)}
+    rename_inputs(graph.graph, names)
+    return graph
+
+
+def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    import torch
+
+    from howsure.models.torch.exported import graph_of
+
+    some = [torch.from_numpy(np.resize(array, (TRACED, *array.shape[1:]))) for array in like]
+    with model.as_found():
+        ready = [keras.ops.convert_to_tensor(mask) for mask in masks]
+
+        def passes(rows: Sequence[Any]) -> Any:
+            raw = model.run_whole(ready, rows).float()
+            return raw.reshape(len(masks[-1]), -1, *raw.shape[1:])
+
+        return graph_of(passes, some, [spec.name for spec in model.inputs], model.name)
+
+
+def _refused(model: KerasModel, what: str, why: object) -> ModelError:
+    said = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
+    return ModelError(
+        f"{what} cannot write model '{model.name}' as an ONNX graph",
+        expected="layers whose operations ONNX has",
+        received=said.strip().partition("\n")[0],
+        mend="Replace the layer by others that do the same",
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What TensorFlow and tf2onnx note about themselves is left out."""
+    loud = logging.getLogger("tf2onnx"), logging.getLogger("tensorflow")
+    levels = [each.level for each in loud]
+    try:
+        for each in loud:
+            each.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        for each, level in zip(loud, levels, strict=True):
+            each.setLevel(level)

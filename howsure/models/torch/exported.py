@@ -1,0 +1,106 @@
+"""Passes of a module of PyTorch as an ONNX graph.
+
+The recorded run (`howsure.models.torch.graph`) is repeated once more, with a number of rows that stands for
+any, while `torch.export` writes it down; the masks and the weights are constants.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from howsure.errors import ModelError
+from howsure.export.nodes import OPSET
+from howsure.optional import needs
+
+LONGEST = 300
+"""Letters of what PyTorch says of an error; the rest tells how PyTorch is mended."""
+
+
+def graph_of(
+    passes: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], names: Sequence[str], model: str
+) -> Any:
+    """What `passes` computes, as an `onnx.ModelProto`.
+
+    Args:
+        passes: From inputs (n, …) to outputs (W, n, …).
+        rows: Some of each input, two at least.
+        names: Of the inputs.
+        model: Name of what the passes are of, for messages.
+
+    Raises:
+        ModelError: `torch.export`, or what turns its graph into ONNX, does not know an operation.
+        DependencyError: onnxscript is missing.
+    """
+    with needs("onnx", "An export", "onnx"):
+        import onnx  # noqa: F401
+    with needs("onnxscript", "The export of a module of PyTorch", "onnx"):
+        import onnxscript  # noqa: F401
+    rows_axis = {0: torch.export.Dim("rows", min=2)}
+    with _quiet():
+        try:
+            program = torch.export.export(
+                _Passes(passes),
+                (tuple(rows),),
+                dynamic_shapes=(tuple(rows_axis for _ in rows),),
+                strict=False,
+                prefer_deferred_runtime_asserts_over_guards=True,
+            )
+            written = torch.onnx.export(
+                program,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=list(names),
+                output_names=["passes"],
+                verbose=False,
+            )
+        except Exception as error:  # whatever PyTorch raises for what it cannot write down
+            raise ModelError(
+                f"PyTorch cannot write model '{model}' as an ONNX graph",
+                expected="operations for which torch.onnx.export has a translation",
+                received=_cause_of(error),
+                mend="Replace the operation in the model by others that do the same",
+            ) from error
+    assert written is not None
+    return written.model_proto
+
+
+def _cause_of(error: Exception) -> str:
+    """What was raised first, of all that was raised because of it, in one line."""
+    first: BaseException = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    return f"{type(first).__name__}: {' '.join(str(first).split())[:LONGEST]}"
+
+
+class _Passes(nn.Module):
+    """What `torch.export` takes: a module, here of a function of its inputs."""
+
+    def __init__(self, passes: Callable[[Sequence[Tensor]], Tensor]) -> None:
+        super().__init__()
+        self._passes = passes
+
+    def forward(self, rows: tuple[Tensor, ...]) -> Tensor:
+        """The passes."""
+        return self._passes(rows)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """PyTorch's notes about its own code, while it writes a graph, are for those who work on PyTorch."""
+    loud = logging.getLogger("torch.onnx"), logging.getLogger("torch.export")
+    levels = [each.level for each in loud]
+    try:
+        for each in loud:
+            each.setLevel(logging.ERROR)
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        for each, level in zip(loud, levels, strict=True):
+            each.setLevel(level)

@@ -1,0 +1,68 @@
+"""`howsure export`: from a model file and a plan to a graph."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+
+import howsure  # noqa: E402
+from howsure.cli.app import app  # noqa: E402
+
+SOURCE = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Dropout(0.5), nn.Linear(12, 3), nn.Softmax(1))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A function that makes a module, rows for it, and a plan."""
+    name = f"networks_of_{abs(hash(tmp_path)):x}"
+    (tmp_path / f"{name}.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    np.save("rows.npy", np.random.default_rng(0).normal(size=(40, 4)).astype("float32"))
+    howsure.Plan().save("plan.json")
+    return f"{name}:make"
+
+
+def export(*args):
+    return CliRunner().invoke(app, ["export", *args])
+
+
+def test_a_graph_is_written_and_told_of(folder, tmp_path):
+    done = export(folder, "out.onnx", "--plan", "plan.json", "--data", "rows.npy", "--class-names", "a,b,c")
+    assert done.exit_code == 0, done.stderr
+    assert "20 passes in" in done.stdout
+    assert "On 40 rows it says what howsure.assess says" in " ".join(done.stdout.split())
+    session = onnxruntime.InferenceSession(tmp_path / "out.onnx")
+    assert session.get_modelmeta().custom_metadata_map["class_names"] == '["a", "b", "c"]'
+
+
+def test_rows_alone_make_a_plan(folder, tmp_path):
+    done = export(folder, "out.onnx", "--data", "rows.npy", "--quiet")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["out.onnx"], "nothing to plan by"),
+        (["out.pb", "--plan", "plan.json"], "wrong ending"),
+        (["out.onnx", "--plan", "other.json"], "The plan does not exist"),
+        (["out.onnx", "--plan", "plan.json", "--data", "none.npy"], "The data does not exist"),
+        (["out.onnx", "--plan", "plan.json", "--divide-by", "255"], "has no effect without rows"),
+        (["out.onnx", "--plan", "plan.json"], "does not say what rows it takes"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(folder, tmp_path, args, said):
+    done = export(folder, *args)
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("out*"))

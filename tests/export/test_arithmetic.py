@@ -1,0 +1,115 @@
+"""The columns in the graph are those that numpy computes of the same raw outputs, whatever the plan."""
+
+import numpy as np
+import pytest
+
+from howsure.models.protocol import FLOAT32, Level, Limits
+from howsure.outcomes.classes import Classes
+from howsure.outcomes.labels import Labels
+from howsure.outcomes.outcome import Told
+from howsure.results.verdict import Thresholds
+from howsure.sampling.design import Design
+from howsure.sampling.error import EarlyError
+from howsure.sampling.estimate import Sums, sum_up
+from howsure.sampling.first import first_passes
+from howsure.sampling.plan import Plan
+from howsure.sampling.run import Run
+from howsure.sampling.tree import Tree
+from howsure.sites import DROPOUT, Site
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+from howsure.export.arithmetic import columns_graph  # noqa: E402
+
+ROWS = 40
+LEVELS = tuple(
+    Level((Site(number, f"drop{number}", DROPOUT, 0.25, (3,)),) if number >= 0 else (), 0.3, 3)
+    for number in range(-1, 3)
+)
+
+
+def constants(seed):
+    """Constants of an error such as pilots find."""
+    random = np.random.default_rng(seed)
+    scales = (0.02, 0.01, 0.3, 0.5)
+    return EarlyError(*(tuple(map(tuple, scale * random.random((4, 2)))) for scale in scales))
+
+
+def design(widths, late, cells, first):
+    return Design(widths, late, cells, first, 1.5, constants(1), constants(2))
+
+
+DESIGNS = {
+    "one cell of two": design((1, 4, 16), (4, 4), 2, 1),
+    "a group of cells": design((1, 3, 15), (3, 2), 4, 4),
+    "a cell alone": design((2, 2, 16), (4, 4), 1, 1),
+    "flat": design((20, 20, 20), (5, 5, 5, 5), 1, 1),
+    "without design": None,
+}
+OUTCOMES = {
+    "probabilities": (Classes("m", "probabilities", "float32", tuple("abcd"), Thresholds()), 4),
+    "logits": (Classes("m", "logits", "float32", tuple("abcd"), Thresholds(0.8, 0.3)), 4),
+    "a sigmoid": (Classes("m", "probabilities", "float32", tuple("ab"), Thresholds()), 1),
+    "a logit": (Classes("m", "logits", "float32", tuple("ab"), Thresholds()), 1),
+    "labels": (Labels("m", "label-probabilities", tuple("abc"), Thresholds()), 3),
+    "logits of labels": (Labels("m", "label-logits", tuple("abc"), Thresholds()), 3),
+}
+
+
+def raw_outputs(outcome, outputs, passes, random):
+    """Raw outputs from certain rows to coin flips, some of them with passes that all agree."""
+    logits = random.normal(0, 1, (1, ROWS, outputs)) * np.geomspace(0.1, 30, ROWS)[:, None]
+    logits = logits + random.normal(0, 1, (passes, ROWS, outputs)) * random.choice([0, 0.1, 1], (ROWS, 1))
+    if "logits" in outcome.outputs:
+        return logits.astype(np.float32)
+    if outputs == 1 or isinstance(outcome, Labels):
+        return (1 / (1 + np.exp(-logits))).astype(np.float32)
+    shifted = np.exp(logits - logits.max(-1, keepdims=True))
+    return (shifted / shifted.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def in_numpy(outcome, first, raw):
+    """The result that howsure's own engine makes of these raw outputs."""
+    rows = np.arange(ROWS)
+    run = Run(None, [], rows, outcome, 0, ROWS)
+    values, sums = outcome.values(raw, rows), Sums.of(ROWS, outcome)
+    if first.design is None:
+        for group in np.split(values, np.cumsum(first.groups)[:-1]):
+            sums.add_group(group, outcome)
+        estimates = sums.estimates(outcome)
+    else:
+        tree = Tree(first.design, Model(), 0)
+        for cell in np.split(values, first.design.first):
+            sums.add(sum_up(cell, tree.late, outcome))
+        estimates = tree.estimates(run, sums, rows)
+    return outcome.result(estimates, Told(rows, "row", {}, 0, None, "0"))
+
+
+class Model:
+    """All that a tree asks of a model to be made."""
+
+    levels, limits = LEVELS, Limits(2**22, 2**22, 3, (FLOAT32,))
+
+
+def in_onnx(graph, raw):
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"raw": raw}), strict=True))
+
+
+@pytest.mark.parametrize("plan", DESIGNS)
+@pytest.mark.parametrize("answer", OUTCOMES)
+def test_columns_are_those_of_numpy(plan, answer, random):
+    outcome, outputs = OUTCOMES[answer]
+    first = first_passes(Plan(DESIGNS[plan]), LEVELS, 0)
+    raw = raw_outputs(outcome, outputs, first.passes, random)
+    expected = in_numpy(outcome, first, raw)
+    found = in_onnx(columns_graph(outcome, first, outputs), raw)
+
+    for name in ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information"):
+        assert found[name].shape == getattr(expected, name).shape
+        assert np.abs(found[name] - getattr(expected, name)).max() < 5e-6, name
+    words = np.array(["sure", "leaning", "coin flip"], dtype=object)
+    assert (words[found["verdict"]] == expected.verdict).all()
+    assert len(set(found["verdict"].ravel())) == 3
+    for name in ("label", "runner_up") if isinstance(outcome, Classes) else ("yes",):
+        assert (found[name] == getattr(expected, name)).all()

@@ -1,0 +1,161 @@
+"""What is refused before anything is written, and what is told of a graph that says something else."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.errors import ModelError
+from howsure.export.compared import check_graph
+from howsure.export.whole import sha256_of, whole_graph
+from howsure.results.certainty import Certainty
+from tests.examples import digit_reader
+
+onnx = pytest.importorskip("onnx", reason="ONNX is not installed")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from howsure.export.nodes import IR_VERSION, OPSET  # noqa: E402
+
+
+def result(**changed):
+    """A result of three rows: sure, leaning and a coin flip."""
+    probabilities = np.array([[0.97, 0.02, 0.01], [0.7, 0.2, 0.1], [0.45, 0.4, 0.15]])
+    return Certainty(
+        **{
+            "probabilities": probabilities,
+            "mc_error": np.full((3, 3), 0.01),
+            "expected_entropy": np.array([0.1, 0.5, 0.8]),
+            "passes": np.full(3, 20),
+            "class_names": ("a", "b", "c"),
+            "row": np.arange(3),
+        }
+        | changed
+    )
+
+
+def constant_graph(path, certainty, **changed):
+    """A graph that says of any rows what a result says, but for what is changed."""
+    verdicts = ["sure", "leaning", "coin flip"]
+    names = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
+    columns = {name: np.asarray(getattr(certainty, name), np.float32) for name in names}
+    columns |= {name: getattr(certainty, name) for name in ("label", "runner_up")}
+    columns["verdict"] = np.array([verdicts.index(word) for word in certainty.verdict])
+    columns |= changed
+    first = helper.make_node("Flatten", ["x"], ["number"], axis=1)
+    row = helper.make_node("Squeeze", ["number", "last"], ["row"])
+    nodes = [helper.make_node("Gather", [f"all {name}", "row"], [name], axis=0) for name in columns]
+    constants = [numpy_helper.from_array(array, f"all {name}") for name, array in columns.items()]
+    constants.append(numpy_helper.from_array(np.array([1]), "last"))
+    outputs = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(array.dtype), ["rows", *array.shape[1:]]
+        )
+        for name, array in columns.items()
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.INT64, ["rows", 1])]
+    graph = helper.make_graph([first, row, *nodes], "constant", inputs, outputs, constants)
+    opsets = [helper.make_opsetid("", OPSET)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION), path)
+    return str(path)
+
+
+ROWS = [np.arange(3).reshape(3, 1)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "graph.onnx"
+
+
+def test_the_difference_of_an_equal_graph_is_rounding(path):
+    assert check_graph(constant_graph(path, result()), ROWS, result()) < 1e-7
+
+
+def test_a_number_that_is_off_is_named_with_its_column_and_row(path):
+    errors = np.full((3, 3), 0.01, np.float32)
+    errors[1, 2] = 0.02
+    graph = constant_graph(path, result(), mc_error=errors)
+    with pytest.raises(ModelError, match=r"column 'mc_error'\).*0.01 in row 1.*Received: 0.02"):
+        check_graph(graph, ROWS, result())
+
+
+def test_nan_is_off(path):
+    graph = constant_graph(path, result(), entropy=np.full(3, np.nan, np.float32))
+    with pytest.raises(ModelError, match="column 'entropy'"):
+        check_graph(graph, ROWS, result())
+
+
+def test_another_verdict_is_off_unless_rounding_decides(path):
+    graph = constant_graph(path, result(), verdict=np.array([0, 2, 2]))
+    with pytest.raises(ModelError, match=r"column 'verdict'\).*1 in row 1.*Received: 2"):
+        check_graph(graph, ROWS, result())
+    on_the_edge = result(thresholds=howsure.Thresholds(coin_flip=0.5 - 1e-6))
+    assert on_the_edge.verdict[1] == "leaning"
+    check_graph(graph, ROWS, on_the_edge)
+
+
+def test_another_class_is_off_unless_two_are_equal(path):
+    graph = constant_graph(path, result(), label=np.array([0, 0, 1]))
+    with pytest.raises(ModelError, match=r"column 'label'\).*0 in row 2.*Received: 1"):
+        check_graph(graph, ROWS, result())
+    equal = result(probabilities=np.array([[0.97, 0.02, 0.01], [0.7, 0.2, 0.1], [0.4, 0.4, 0.2]]))
+    check_graph(constant_graph(path, equal, label=np.array([0, 0, 1])), ROWS, equal)
+
+
+def test_passes_that_do_not_differ_are_told_of(path):
+    nothing = np.zeros(3, np.float32)
+    graph = constant_graph(path, result(), mutual_information=nothing)
+    with pytest.raises(ModelError, match="The passes of the graph do not differ"):
+        check_graph(graph, ROWS, result())
+
+
+def test_an_input_called_like_a_column_is_refused():
+    given = helper.make_tensor_value_info("label", TensorProto.FLOAT, ["rows"])
+    raw = helper.make_tensor_value_info("raw", TensorProto.FLOAT, ["rows"])
+    wanted = helper.make_tensor_value_info("label", TensorProto.FLOAT, ["rows"])
+    one, other = (
+        helper.make_model(
+            helper.make_graph([helper.make_node("Identity", [a.name], [b.name])], "g", [a], [b])
+        )
+        for a, b in ((given, raw), (raw, wanted))
+    )
+    with pytest.raises(ModelError, match="Input 'label' of model 'm' is called like an output"):
+        whole_graph(one, other, "m")
+
+
+def test_the_checksum_is_of_shapes_types_and_numbers():
+    one = np.arange(6, dtype=np.float32)
+    assert sha256_of([one]) == sha256_of([one.copy()])
+    others = [one.reshape(2, 3), one.astype(np.float64), one + 1]
+    assert len({sha256_of([each]) for each in (one, *others)}) == 4
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def test_a_name_that_does_not_end_in_onnx(tmp_path):
+    with pytest.raises(howsure.InputError, match=r"wrong ending.*\.onnx"):
+        howsure.export(None, tmp_path / "graph.pb", plan=howsure.Plan())
+
+
+def test_a_plan_in_bfloat16(path):
+    plan = dataclasses.replace(howsure.Plan(), precision="bfloat16")
+    with pytest.raises(howsure.InputError, match="graphs compute in float32"):
+        howsure.export(None, path, plan=plan)
+
+
+def test_neither_plan_nor_rows(path):
+    with pytest.raises(howsure.InputError, match="neither a plan nor rows"):
+        howsure.export(None, path)
+
+
+def test_what_is_no_plan(path):
+    with pytest.raises(howsure.InputError, match="`plan` cannot be used"):
+        howsure.export(None, path, plan={"design": None})
+
+
+def test_an_adapter_that_writes_no_graphs(path):
+    with pytest.raises(ModelError, match=r"howsure\.export needs passes as an ONNX graph"):
+        howsure.export(digit_reader(), path, plan=howsure.Plan())

@@ -1,0 +1,130 @@
+"""Keras models as ONNX graphs: what they say in ONNX Runtime is what `assess` says, on every backend."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import howsure
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+import onnx  # noqa: E402
+
+EXACT = 1e-4
+NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
+ON_JAX = keras.backend.backend() == "jax"
+
+
+def question():
+    """The layers of the question's CNN, with fewer filters; many late masks for each early one."""
+    return keras.Sequential(
+        [
+            keras.Input((10, 10, 1), name="pixels"),
+            *(layers.Conv2D(16, 3, activation="relu"), layers.Dropout(0.2)),
+            *(layers.Conv2D(24, 3, activation="relu"), layers.Dropout(0.2), layers.Flatten()),
+            *(layers.Dense(24, activation="relu"), layers.Dropout(0.25)),
+            layers.Dense(4, activation="softmax", kernel_initializer="he_normal"),
+        ]
+    )
+
+
+def sigmoid():
+    """One sigmoid stands for two classes."""
+    inputs = keras.Input((6,))
+    outputs = layers.Dense(1, activation="sigmoid")(layers.Dropout(0.4)(layers.Dense(8, "tanh")(inputs)))
+    return keras.Model(inputs, outputs)
+
+
+def two_inputs():
+    """Spatial dropout, a normalisation, and logits of two inputs."""
+    left, right = keras.Input((5, 3), name="left"), keras.Input((2,), name="right")
+    hidden = layers.GlobalAveragePooling1D()(layers.SpatialDropout1D(0.3)(layers.Conv1D(8, 2)(left)))
+    joined = layers.LayerNormalization()(layers.Concatenate()([hidden, right]))
+    return keras.Model([left, right], layers.Dense(3)(layers.AlphaDropout(0.1)(joined)))
+
+
+MODELS = {"question": question, "sigmoid": sigmoid, "two_inputs": two_inputs}
+
+
+def rows_for(model, count, seed=0):
+    random = np.random.default_rng(seed)
+    made = {
+        each.name: random.normal(size=(count, *each.shape[1:])).astype("float32") for each in model.inputs
+    }
+    return made if len(made) > 1 else next(iter(made.values()))
+
+
+def run(path, x):
+    session = onnxruntime.InferenceSession(path)
+    feed = x if isinstance(x, dict) else {session.get_inputs()[0].name: x}
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, feed), strict=True))
+
+
+def metadata(path):
+    return {each.key: each.value for each in onnx.load(path).metadata_props}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "certainty.onnx"
+
+
+@pytest.mark.parametrize("name", ["sigmoid"] if ON_JAX else MODELS)  # each is built anew in a process there
+def test_the_graph_says_what_assess_says(name, path):
+    model = MODELS[name]()
+    outputs = "logits" if name == "two_inputs" else None
+    x, others = rows_for(model, 80), rows_for(model, 40, seed=1)
+    plan = howsure.plan(model, x, precision="float32", outputs=outputs)
+    howsure.export(model, path, plan=plan, seed=2, outputs=outputs)
+
+    passes = int(metadata(path)["passes"])
+    assert (plan.design.widths[0] < passes) == (name == "question")
+    method = howsure.MCDropout(plan=plan, max_passes=passes)
+    expected = howsure.assess(model, others, method=method, seed=2, outputs=outputs)
+    found = run(path, others)
+    for column in NUMBERS:
+        assert np.abs(found[column] - getattr(expected, column)).max() < EXACT, column
+    assert (found["label"] == expected.label).all()
+    assert found["mutual_information"].max() > 1e-3
+    words = np.array(json.loads(metadata(path)["verdicts"]), dtype=object)
+    assert (words[found["verdict"]] == expected.verdict).all()
+    again = run(path, others)
+    assert all((again[column] == found[column]).all() for column in found)
+
+
+@pytest.mark.skipif(ON_JAX, reason="the arithmetic of several labels is the same on every backend")
+def test_a_group_of_flat_passes_and_rows_one_at_a_time(path):
+    model = sigmoid()
+    x = rows_for(model, 20)
+    howsure.export(model, path, plan=howsure.Plan(), x=x)
+    expected = howsure.assess(model, x, method=howsure.MCDropout(plan=howsure.Plan(), max_passes=20))
+    together = run(path, x)
+    for row in range(len(x)):
+        alone = run(path, x[row : row + 1])
+        for column in NUMBERS:
+            assert np.abs(alone[column][0] - together[column][row]).max() < 1e-6
+            assert np.abs(alone[column][0] - getattr(expected, column)[row]).max() < EXACT
+
+
+@pytest.mark.skipif(not ON_JAX, reason="other backends write the graph themselves")
+def test_on_jax_a_model_that_cannot_be_saved_is_refused(path):
+    class Secret(layers.Layer):
+        """Does not tell how it is set up."""
+
+        def call(self, inputs):
+            return inputs * 2.0
+
+        def get_config(self):
+            raise NotImplementedError("not told")
+
+    inputs = keras.Input((6,))
+    hidden = layers.Dropout(0.4)(Secret()(inputs))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(hidden))
+    with pytest.raises(
+        howsure.ModelError, match=r"runs on JAX, which cannot write ONNX.*cannot be saved .not told"
+    ):
+        howsure.export(model, path, plan=howsure.Plan())
+    assert not list(path.parent.iterdir())

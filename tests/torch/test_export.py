@@ -1,0 +1,145 @@
+"""Modules as ONNX graphs: what they say in ONNX Runtime is what `assess` says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import howsure
+from tests.torch.modules import build, mlp, rows_for
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+import onnx  # noqa: E402
+
+EXACT = 1e-4
+NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
+
+
+def run(path, x):
+    """What the graph says of rows, which are an array or a dict of arrays."""
+    session = onnxruntime.InferenceSession(path)
+    feed = x if isinstance(x, dict) else {session.get_inputs()[0].name: x}
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, feed), strict=True))
+
+
+def metadata(path):
+    return {each.key: each.value for each in onnx.load(path).metadata_props}
+
+
+def some(x, rows):
+    return {name: array[rows] for name, array in x.items()} if isinstance(x, dict) else x[rows]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "certainty.onnx"
+
+
+@pytest.mark.parametrize("name", ["convolutions", "encoder", "two_inputs"])
+def test_the_graph_says_what_assess_says(name, path):
+    module, x, others = build(name), rows_for(name, 80), rows_for(name, 30)
+    plan = howsure.plan(module, x, outputs="logits", precision="float32")
+    exported = howsure.export(module, path, plan=plan, x=x, seed=3, outputs="logits")
+
+    passes = int(metadata(path)["passes"])
+    method = howsure.MCDropout(plan=plan, max_passes=passes)
+    expected = howsure.assess(module, others, method=method, seed=3, outputs="logits")
+    found = run(path, others)
+    assert set(expected.passes) == {passes}
+    for column in NUMBERS:
+        assert np.abs(found[column] - getattr(expected, column)).max() < EXACT, column
+    assert exported.largest_difference < 1e-5
+    assert exported.passes == passes
+    assert exported.rows == 64
+    again = run(path, others)
+    assert all((again[column] == found[column]).all() for column in found)
+    alone = run(path, some(others, slice(7, 8)))
+    for column in NUMBERS:
+        assert np.abs(alone[column][0] - found[column][7]).max() < 1e-5, column
+
+
+def test_the_passes_in_the_graph_are_thinned_by_the_very_masks(path):
+    """By hand: the mean of softmax(W₂ (m ∘ relu(W₁ x)) / 0.75) over the masks that a plan draws."""
+    from howsure.sampling.flat import Flat
+
+    module, x = mlp().eval(), rows_for("mlp", 30)
+    howsure.export(module, path, plan=howsure.Plan(), x=x, seed=5, outputs="logits")
+    levels = howsure.models.adapt.adapt(module, x)[0].levels
+    flat = Flat(type("Levels", (), {"levels": levels}), 5, passes=None, max_passes=20, balanced=True)
+    (groups,) = flat.rounds()
+    (masks,) = flat._masks_of(groups, range(len(groups.sizes)))
+
+    first, last = module[0], module[3]
+    with torch.no_grad():
+        hidden = torch.relu(first(torch.from_numpy(x))).numpy()
+        thinned = torch.from_numpy((masks[:, None] * hidden / 0.75).astype("float32"))
+        values = torch.softmax(last(thinned), -1).numpy().astype(float)
+    found = run(path, x)
+    assert np.abs(found["probabilities"] - values.mean(axis=0)).max() < 1e-6
+    entropies = -(values * np.log(values)).sum(-1).mean(0)
+    assert np.abs(found["expected_entropy"] - entropies).max() < 1e-6
+    assert found["mutual_information"].max() > 0.01
+
+
+def test_several_labels_and_names(path):
+    module, x = build("mlp"), rows_for("mlp", 50)
+    names = ["rain", "wind", "fog"]
+    howsure.export(module, path, x=x, outputs="label-logits", class_names=names)
+    described = metadata(path)
+    plan = json.loads(described["plan"])
+    assert json.loads(described["label_names"]) == names
+    assert plan["design"]["widths"] == [int(described["passes"])]
+    found = run(path, x[:5])
+    assert found["probabilities"].shape == found["verdict"].shape == found["entropy"].shape == (5, 3)
+    assert (found["yes"] == (found["probabilities"] > 0.5)).all()
+
+
+def test_whole_numbers_go_in_as_whole_numbers(path):
+    """A row of words by their numbers."""
+    module = nn.Sequential(nn.Embedding(12, 8), nn.Flatten(), nn.Dropout(0.3), nn.Linear(48, 3)).eval()
+    x = rows_for("dropped_words", 20)
+    howsure.export(module, path, plan=howsure.Plan(), x=x, outputs="logits")
+    (given,) = onnxruntime.InferenceSession(path).get_inputs()
+    assert given.type == "tensor(int64)"
+    assert run(path, x)["probabilities"].sum(axis=-1) == pytest.approx(1, abs=1e-5)
+
+
+class Unknown(nn.Module):
+    """With an operation that ONNX does not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.last = nn.Dropout(0.3), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.last(self.drop(torch.special.bessel_j0(x)))
+
+
+def test_what_onnx_does_not_have_is_refused_by_its_name(path):
+    with pytest.raises(howsure.ModelError, match=r"cannot write model 'Unknown'.*bessel_j0"):
+        howsure.export(Unknown(), path, plan=howsure.Plan(), x=rows_for("mlp"), outputs="logits")
+    assert not list(path.parent.iterdir())
+
+
+def test_modules_that_run_whole_are_refused_with_the_reason(path):
+    with pytest.raises(howsure.ModelError, match=r"run whole.*Received: "):
+        howsure.export(
+            build("dropped_words"), path, plan=howsure.Plan(), x=rows_for("dropped_words"), outputs="logits"
+        )
+
+
+def test_the_module_is_left_as_it_was(path):
+    module, x = build("convolutions").train(), rows_for("convolutions", 20)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    howsure.export(module, path, plan=howsure.Plan(), x=x, outputs="logits")
+    assert module.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+
+
+def test_rows_are_needed_where_the_module_does_not_say_what_it_takes(path):
+    with pytest.raises(howsure.InputError, match="does not say what rows it takes"):
+        howsure.export(nn.Sequential(nn.Dropout(0.3), nn.LazyLinear(3)), path, plan=howsure.Plan())
