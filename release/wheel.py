@@ -1,0 +1,67 @@
+"""Is the wheel whole, and does it work where nothing else is installed? The last step of `make dist`.
+
+It is installed into an empty environment, without extras. There `howsure --version` has to answer, and the first
+example of docs/index.md has to print what the page shows.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+_EXAMPLE = re.compile(r"^```python\n(.*?)^```\n+```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def check_contents(wheel: Path) -> None:
+    """The wheel holds every file of the package, the licence, and nothing else."""
+    about = f"howsure-{wheel.name.split('-')[1]}.dist-info/"
+    expected = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "howsure").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    with zipfile.ZipFile(wheel) as opened:
+        names = set(opened.namelist())
+    found = {name for name in names if not name.startswith(about)}
+    if found != expected:
+        sys.exit(
+            f"{wheel.name} lacks {sorted(expected - found)}, and has {sorted(found - expected)} beside it"
+        )
+    if f"{about}licenses/LICENSE" not in names:
+        sys.exit(f"{wheel.name} lacks the licence")
+    print(f"{wheel.name}: the {len(found)} files of the package, and the licence")
+
+
+def check_alone(wheel: Path) -> None:
+    """The wheel works in an environment that has nothing but what it asks for."""
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    code, shown = _EXAMPLE.findall(page)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        programs = Path(folder) / "bin"
+        run([programs / "python", "-m", "pip", "install", "--quiet", wheel.resolve()], folder)
+        version = run([programs / "howsure", "--version"], folder)
+        if wheel.name.split("-")[1] not in version:
+            sys.exit(f"howsure --version says {version!r}")
+        printed = run([programs / "python", "-c", code], folder)
+        if printed != shown:
+            sys.exit(f"docs/index.md shows\n{shown}but it prints\n{printed}")
+    print(f"installed alone: {version.strip()}: {printed.strip()}")
+
+
+def run(command: list[str | Path], folder: str) -> str:
+    """What a command prints, run in a folder where this project is not found by chance."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    [built] = Path(sys.argv[1]).glob("howsure-*.whl")
+    check_contents(built)
+    check_alone(built)
