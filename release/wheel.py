@@ -1,7 +1,7 @@
 """Is the wheel whole, and does it work where nothing else is installed? The last step of `make dist`.
 
-It is installed into an empty environment, without extras. There `howsure --version` has to answer, and the first
-example of docs/index.md has to print what the page shows.
+It is installed into an empty environment, without extras. There `howsure --version` has to answer, and the
+first example of docs/index.md has to print what the page shows.
 """
 
 import re
@@ -27,10 +27,9 @@ def check_contents(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         names = set(opened.namelist())
     found = {name for name in names if not name.startswith(about)}
-    if found != expected:
-        sys.exit(
-            f"{wheel.name} lacks {sorted(expected - found)}, and has {sorted(found - expected)} beside it"
-        )
+    lacking, strange = sorted(expected - found), sorted(found - expected)
+    if lacking or strange:
+        sys.exit(f"{wheel.name} lacks {lacking}, and has {strange} beside the package")
     if f"{about}licenses/LICENSE" not in names:
         sys.exit(f"{wheel.name} lacks the licence")
     print(f"{wheel.name}: the {len(found)} files of the package, and the licence")
