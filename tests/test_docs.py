@@ -1,5 +1,6 @@
 """The pages name things that exist: links, options, make targets, fields; and every public name is on one."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def is_module(path):
+    try:
+        return importlib.util.find_spec(path) is not None
+    except ModuleNotFoundError:  # what it is in is no package
+        return False
+
+
 def shell_lines(text):
     blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
@@ -70,8 +78,10 @@ def test_every_public_name_is_on_a_page(name):
 
 def test_the_reference_has_every_public_name_once():
     text = "".join(page.read_text(encoding="utf-8") for page in REFERENCE)
-    named = re.findall(r"^::: howsure\.(\w+)$", text, re.MULTILINE)
-    assert sorted(named) == sorted(howsure.__all__)
+    paths = re.findall(r"^::: (howsure(?:\.\w+)+)$", text, re.MULTILINE)
+    assert sorted(path.rpartition(".")[2] for path in paths) == sorted(howsure.__all__)
+    for path in paths:  # where a function is called as its module, the site would show the module
+        assert not is_module(path), f"{path} is a module; say `{path}.…`, with the heading {path}"
 
 
 def test_the_site_names_every_page_once():
