@@ -266,8 +266,9 @@ def page(found: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# What the tuned numbers do",
         "",
-        f"Of {len(seen)} numbers, {idle} show no effect in the first table when they are halved or doubled. The "
-        f"other {len(seen) - idle} change what an assessment costs, or how exact it is, by the factors there.",
+        f"Of {len(seen)} numbers, {idle} show no effect in the first table when they are halved or doubled. "
+        f"The other {len(seen) - idle} change what an assessment costs, or how exact it is, by the factors "
+        "there.",
         "",
         "Printed by `python -m validation.tuning`, which is part of `make validate`. Each number in "
         "`howsure/tuning.py` that says which passes rows get, or what a pilot looks at, was set to half and "
