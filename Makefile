@@ -67,10 +67,10 @@ pictures: demo/report.html    ## the pictures of the demo's report, into docs/pi
 	.venv-dist/bin/python $(PIP_INSTALL) build
 	touch $@
 
-dist: .venv-dist/.ready       ## the wheel and the source, into dist/; the wheel is installed alone and tried
+dist: .venv-dist/.ready       ## the wheel and the source, into dist/; the wheel is tried alone, and with EXTRAS="jax torch"
 	rm -rf build dist
 	.venv-dist/bin/python -m build
-	.venv-dist/bin/python -m release.wheel dist
+	.venv-dist/bin/python -m release.wheel dist $(EXTRAS)
 
 # A peer that cannot be installed does not stop the others; the benchmarks say that it is missing.
 .venv-peers/.ready:

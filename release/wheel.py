@@ -1,7 +1,9 @@
 """Is the wheel whole, and does it work where nothing else is installed? The last step of `make dist`.
 
 It is installed into an empty environment, without extras. There `howsure --version` has to answer, and the
-first example of docs/index.md has to print what the page shows.
+first example of docs/index.md has to print what the page shows. With the extras that are named after
+the folder (`make dist EXTRAS="tensorflow jax keras,torch torch"`) the first examples that use a network run,
+each time in an environment of their own.
 """
 
 import re
@@ -13,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-_EXAMPLE = re.compile(r"^```python\n(.*?)^```\n+```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```python\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
 
 def check_contents(wheel: Path) -> None:
@@ -37,19 +39,45 @@ def check_contents(wheel: Path) -> None:
 
 def check_alone(wheel: Path) -> None:
     """The wheel works in an environment that has nothing but what it asks for."""
-    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    code, shown = _EXAMPLE.findall(page)[0]
+    code, shown = blocks("index.md")[0]
     with tempfile.TemporaryDirectory() as folder:
-        venv.create(folder, with_pip=True)
-        programs = Path(folder) / "bin"
-        run([programs / "python", "-m", "pip", "install", "--quiet", wheel.resolve()], folder)
+        programs = install(folder, wheel.resolve())
         version = run([programs / "howsure", "--version"], folder)
         if wheel.name.split("-")[1] not in version:
             sys.exit(f"howsure --version says {version!r}")
         printed = run([programs / "python", "-c", code], folder)
-        if printed != shown:
-            sys.exit(f"docs/index.md shows\n{shown}but it prints\n{printed}")
-    print(f"installed alone: {version.strip()}: {printed.strip()}")
+    if printed != shown:
+        sys.exit(f"docs/index.md shows\n{shown}but it prints\n{printed}")
+    print(f"alone: {version.strip()}: {printed.strip()}")
+
+
+def check_with(wheel: Path, extras: str) -> None:
+    """With these extras the first examples that use a network run, and print something."""
+    if extras == "torch":
+        parts, others = blocks("torch.md")[:2], ["scikit-learn"]  # which has the digits of that page
+    else:
+        parts, others = blocks("from-the-question.md")[:3], []
+    backend = extras.split(",")[-1]
+    code = f"import os\nos.environ['KERAS_BACKEND'] = {backend!r}\n" + "".join(part for part, _ in parts)
+    with tempfile.TemporaryDirectory() as folder:
+        programs = install(folder, f"howsure[{extras}] @ {wheel.resolve().as_uri()}", *others)
+        printed = run([programs / "python", "-c", code], folder)
+    if not printed:
+        sys.exit(f"with {extras} the examples print nothing")
+    print(f"with {extras}: {printed.splitlines()[-1]}")
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """The Python on a page of docs/, each block with what it prints, which may be nothing."""
+    return _BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))
+
+
+def install(folder: str, *packages: str | Path) -> Path:
+    """Where the programs of a new environment lie that has these packages and what they ask for."""
+    venv.create(folder, with_pip=True)
+    programs = Path(folder) / "bin"
+    run([programs / "python", "-m", "pip", "install", "--quiet", *packages], folder)
+    return programs
 
 
 def run(command: list[str | Path], folder: str) -> str:
@@ -64,3 +92,5 @@ if __name__ == "__main__":
     [built] = Path(sys.argv[1]).glob("howsure-*.whl")
     check_contents(built)
     check_alone(built)
+    for named in sys.argv[2:]:
+        check_with(built, named)
