@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --disable-pip-version-check --quiet
 
-.PHONY: setup demo test oldest lint format bench validate clean
+.PHONY: setup demo test oldest lint format docs pictures dist bench validate clean
 
 setup: .venv/.ready           ## everything a developer needs, all three backends
 
@@ -48,12 +48,38 @@ format: .venv/.ready
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-# A peer that cannot be installed does not stop the others; the benchmarks say that it is missing.
+.venv-docs/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python $(PIP_INSTALL) --editable '.[docs]'
+	touch $@
+
+docs: .venv-docs/.ready       ## the site, into site/; any link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
+demo/report.html:
+	$(MAKE) demo
+
+pictures: demo/report.html    ## the pictures of the demo's report, into docs/pictures/; needs Chromium or Chrome
+	.venv-demo/bin/python -m release.pictures demo/report.html docs/pictures
+
+.venv-dist/.ready:
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python $(PIP_INSTALL) build
+	touch $@
+
+dist: .venv-dist/.ready       ## the wheel and the source, into dist/; the wheel is tried alone, and with EXTRAS="jax torch"
+	rm -rf build dist
+	.venv-dist/bin/python -m build
+	.venv-dist/bin/python -m release.wheel dist $(EXTRAS)
+
+# A peer that cannot be installed does not stop the others; the benchmarks say that it is missing. Modules of
+# PyTorch are measured in the same environment, with their peers beside them.
 .venv-peers/.ready:
 	$(PYTHON) -m venv .venv-peers
 	-.venv-peers/bin/python $(PIP_INSTALL) 'torch-uncertainty[cpu]'
 	-.venv-peers/bin/python $(PIP_INSTALL) baal
 	-.venv-peers/bin/python $(PIP_INSTALL) pytorch-ood
+	.venv-peers/bin/python $(PIP_INSTALL) --editable '.[torch]' 'transformers>=4.44'
 	touch $@
 
 bench: .venv/.ready .venv-peers/.ready    ## slow: what certainty costs, writes docs/performance.md
@@ -75,4 +101,5 @@ validate: .venv/.ready        ## slow: are the error bars honest, which method i
 	.venv/bin/python -m validation.faults tensorflow jax torch
 
 clean:
-	rm -rf .venv .venv-demo .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage demo *.egg-info
+	rm -rf .venv .venv-demo .venv-dist .venv-docs .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf build demo dist site *.egg-info

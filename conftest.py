@@ -83,7 +83,7 @@ def need_backend(namespace: dict[str, Any]) -> None:
 
 
 def lend_model(namespace: dict[str, Any]) -> None:
-    """Give the README the `model` and the rows `x` of the first blocks of docs/from-the-question.md."""
+    """Give a page the `model` and the rows `x` of the first blocks of docs/from-the-question.md."""
     need_backend(namespace)
     made: dict[str, Any] = {}
     for block in _BLOCK.findall(PAGE.read_text(encoding="utf-8"))[:2]:
@@ -103,10 +103,10 @@ pytest_collect_file = SybilCollection(
         Sybil(
             PARSERS,
             patterns=["docs/*.md", "docs/decisions/*.md"],
-            excludes=["docs/torch*.md"],
+            excludes=["docs/torch*.md", "docs/index.md"],
             setup=need_backend,
         ),
         Sybil(PARSERS, patterns=["docs/torch*.md"], setup=need_torch),
-        Sybil(PARSERS, filenames=["README.md"], excludes=["docs/**/README.md"], setup=lend_model),
+        Sybil(PARSERS, patterns=["README.md", "docs/index.md"], setup=lend_model),
     ]
 ).pytest()

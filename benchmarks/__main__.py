@@ -83,7 +83,7 @@ def measure(words: tuple[str, ...]) -> dict[str, Any]:
         weights = cache_folder() / "benchmarks" / "question.npz"
         command = [str(PEERS_PYTHON), "-m", "benchmarks.peers", str(weights), words[-1]]
     elif words[0] == "modules":
-        command = [sys.executable, "-m", "benchmarks.torch_speed", words[-1]]
+        command = [str(PEERS_PYTHON), "-m", "benchmarks.torch_speed", words[-1]]
     else:
         command = [sys.executable, "-m", "benchmarks.measure", *words]
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}

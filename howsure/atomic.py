@@ -11,6 +11,9 @@ from pathlib import Path
 from howsure.arguments import check_path
 from howsure.errors import FileError
 
+TEMPORARY = ".howsure-"
+"""How the names of files begin that are being written; one stays where a process is killed meanwhile."""
+
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place.
@@ -70,7 +73,7 @@ def check_place(path: str | os.PathLike[str]) -> Path:
 def _beside(target: Path) -> str:
     """An empty file in the same folder, so that moving it into place is one step."""
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".howsure-", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY, suffix=".part")
     except OSError as error:
         raise FileError(f"Cannot write to '{target}' ({error.strerror or error})") from error
     os.close(handle)

@@ -54,6 +54,11 @@ def no_formula(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
+def before_no_formula(cell: str) -> str:
+    """The text from which `no_formula` made this one."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+
+
 def is_printable(text: str) -> bool:
     """Whether a text is of one line and holds nothing that steers a terminal or that UTF-8 cannot write."""
     return not any(unicodedata.category(letter) in _NOT_PRINTABLE for letter in text)

@@ -1,5 +1,6 @@
 """The pages name things that exist: links, options, make targets, fields; and every public name is on one."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -17,7 +18,10 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+START = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 PROGRAM = typer.main.get_command(app)
 COMMANDS = PROGRAM.commands
 
@@ -34,6 +38,13 @@ def anchors(page):
     """The anchors GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ +(.+)$", without_blocks(page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def is_module(path):
+    try:
+        return importlib.util.find_spec(path) is not None
+    except ModuleNotFoundError:  # what it is in is no package
+        return False
 
 
 def shell_lines(text):
@@ -61,12 +72,28 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("name", howsure.__all__)
 def test_every_public_name_is_on_a_page(name):
-    text = " ".join(page.read_text(encoding="utf-8") for page in PAGES)
+    text = " ".join(page.read_text(encoding="utf-8") for page in PAGES if page not in REFERENCE)
     assert re.search(rf"\b{name}\b", text)
 
 
-def test_every_command_is_in_the_readme_and_every_one_there_exists():
-    assert {words[0] for words in commands_in(README)} == set(COMMANDS)
+def test_the_reference_has_every_public_name_once():
+    text = "".join(page.read_text(encoding="utf-8") for page in REFERENCE)
+    paths = re.findall(r"^::: (howsure(?:\.\w+)+)$", text, re.MULTILINE)
+    assert sorted(path.rpartition(".")[2] for path in paths) == sorted(howsure.__all__)
+    for path in paths:  # where a function is called as its module, the site would show the module
+        assert not is_module(path), f"{path} is a module; say `{path}.…`, with the heading {path}"
+
+
+def test_the_site_names_every_page_once():
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    named = re.findall(r"([\w./-]+\.md)$", nav, re.MULTILINE)
+    pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
+    assert sorted(named) == sorted([*pages, "CONTRIBUTING.md", "CHANGELOG.md"])
+
+
+@pytest.mark.parametrize("text", [README, COMMAND_LINE], ids=["README", "command line"])
+def test_every_command_is_shown_and_every_one_shown_exists(text):
+    assert {words[0] for words in commands_in(text)} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
@@ -83,7 +110,7 @@ def test_options_in_sentences_exist():
         for parameter in command.params
         for option in parameter.opts
     }
-    assert set(re.findall(r"`(--[a-z-]+)`", README)) <= known
+    assert set(re.findall(r"`(--[a-z-]+)`", README + COMMAND_LINE)) <= known
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
@@ -96,9 +123,9 @@ def test_make_targets_exist(page):
     assert {line.split()[1] for line in named} <= targets
 
 
-def test_the_extras_in_the_readme_exist():
+def test_the_extras_of_the_installation_exist():
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    for extra in re.findall(r"(?:howsure|\.)\[(\w+)\]", README):
+    for extra in ",".join(re.findall(r"(?:howsure|\.)\[([\w,]+)\]", README + START)).split(","):
         assert re.search(rf"^{extra} = \[", pyproject, re.MULTILINE)
 
 

@@ -239,16 +239,25 @@ def _summary_row(name: str, network: dict[str, Any]) -> str:
 
 
 def page(found: dict[str, dict[str, Any]]) -> str:
-    """The tables in Markdown."""
+    """The tables in Markdown, what they come to first."""
+    covers = [
+        (100 * network["errors"][rows][what]["cover"], name, f"{what}, {rows} rows")
+        for what, rows in SUMMARY
+        for name, network in found.items()
+    ]
     lines = [
         "# Are the error bars honest?",
+        "",
+        "An honest error bar covers 95 % of the rows. On the networks that howsure was tuned on, those of "
+        f"the first table cover {min(covers)[0]:.1f} to {max(covers)[0]:.1f} %, and "
+        f"{np.median([cover for cover, *_ in covers]):.1f} % in the median. The least covered is that of "
+        f"`{min(covers)[1]}`: {min(covers)[2]}.",
         "",
         f"Printed by `make validate`, with TensorFlow and default settings. There are {len(SEEDS)} seeds, "
         "and each has a plan of its own. Rows are random test images of MNIST, and random ones of the "
         f"{100 * LEAST_CERTAIN:.0f} % that a plain prediction is least certain of.",
         "",
-        "An honest error bar covers 95 % of the rows. Every cell shows *cover*, and in brackets *ratio*. "
-        "Both are explained below the table.",
+        "Every cell shows *cover*, and in brackets *ratio*. Both are explained below the table.",
         "",
         f"| network | {' | '.join(f'{what}, {rows}' for what, rows in SUMMARY)} | settled | flat plans |",
         "|---" * (len(SUMMARY) + 3) + "|",

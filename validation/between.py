@@ -399,6 +399,10 @@ SHOWN = (
 
 ABOVE = """# Between networks
 
+How far single networks lie apart is another matter than how well their mean is known. An interval for nine
+in ten of them holds {INSIDE} % of the networks on digits, by verdict. It promises nothing about
+the truth, which lies outside of many.
+
 `python -m validation.between` writes this page.
 
 > 51 ± 1 % '8', between networks 40 to 62 %, or '6' (46 %): coin flip.
@@ -473,7 +477,9 @@ print(np.round(100 * np.quantile(p[:, 2, certainty.label[2]], [0.05, 0.95])))
 
 def page(figures: Figures) -> str:
     """The page in Markdown."""
-    lines = [ABOVE.replace("{SHOWN}", SHOWN)]
+    inside = [100 * each["thinned"] for each in figures["digits"]["verdicts"].values()]
+    held = f"{min(inside):.0f} to {max(inside):.0f}"
+    lines = [ABOVE.replace("{SHOWN}", SHOWN).replace("{INSIDE}", held)]
     for part, (_, shown) in PARTS.items():
         if part in figures:
             lines += [*shown(figures[part]), ""]

@@ -65,6 +65,9 @@ def page(figures: Mapping[str, Any]) -> str:
     calls = figures["calls"]
     raw = f"{calls['raw']:,}" if calls["raw"] else "None"
     rows = [_row(name, *(counts.get(kind, 0) for kind in KINDS)) for name, counts in figures["flips"].items()]
+    saved = [counts for name, counts in figures["flips"].items() if name.startswith("a saved")]
+    let_in = sum(counts.get(kind, 0) for counts in saved for kind in (flips.OTHER, flips.RAW))
+    signals = [found for backend in figures.get("stops", {}).values() for found in backend.values()]
     stopped = [
         f"| {backend} | {signal} | {said} | {count} |"
         for backend, found in figures.get("stops", {}).items()
@@ -74,6 +77,13 @@ def page(figures: Mapping[str, Any]) -> str:
     return _PAGE.format(
         **{"flips": FLIPS, "rows": "\n".join(rows), "stopped": "\n".join(stopped), "block": stops.BLOCK},
         **{"functions": calls["functions"], "calls": calls["calls"], "raw": raw},
+        **{
+            "saved": sum(sum(counts.values()) for counts in saved),
+            "let_in": f"{let_in:,}" if let_in else "none",
+        },
+        calm=calls["calls"] - calls["raw"],
+        stopped_times=sum(found["stops"] for found in signals),
+        intact=sum(found["earlier table intact"] for found in signals),
     )
 
 
@@ -83,6 +93,11 @@ def _row(name: str, *counts: int) -> str:
 
 _PAGE = """\
 # Faults
+
+Of {saved:,} changed bits of saved results and plans {let_in} came through as another number; files of rows
+without checksums cannot be guarded like that. Of {calls:,} calls with nonsense as arguments {calm:,} were
+answered by howsure, in its own words or with a result. Of {stopped_times:,} runs that were stopped {intact:,}
+left the earlier table intact.
 
 Printed by `python -m validation.faults` and, for stops, `python -m validation.faults tensorflow jax torch`.
 It does what goes wrong in practice, many times, and counts what comes of it.

@@ -85,12 +85,12 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
     lines = [
         "# Which method is better on MNIST",
         "",
+        f"**{lead(comparison)}**",
+        "",
         f"`python -m validation.methods {trained} {epochs}` trains the question's network {trained} times "
         f"from different seeds, {epochs} epochs each. It compares methods on the {len(comparison.truth):,} "
         "test digits, and writes this page. "
         "Intervals are 95 % intervals over images.",
-        "",
-        f"**{lead(comparison)}**",
         "",
     ]
     for finding in findings(comparison):

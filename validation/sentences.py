@@ -336,6 +336,9 @@ FACTS = (
 
 ABOVE = f"""# Is each sentence true?
 
+Every sentence that is printed was held against known answers. Nearly all are true as often as they claim
+to be. Those that rank methods are true least often; the last section shows what a reason does not tell.
+
 `python -m validation.sentences` reads what is printed, holds it against known answers, and writes this
 page.
 

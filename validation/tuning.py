@@ -260,9 +260,15 @@ def _seen(name: str, which: str, found: dict[str, dict[str, Any]]) -> str:
 
 
 def page(found: dict[str, dict[str, Any]]) -> str:
-    """The tables in Markdown."""
+    """The tables in Markdown, what they come to first."""
+    seen = [[_seen(name, which, found) for which in ("half", "twice")] for name in constants()]
+    idle = sum(not any("×" in each for each in both) for both in seen)
     lines = [
         "# What the tuned numbers do",
+        "",
+        f"Of {len(seen)} numbers, {idle} show no effect in the first table when they are halved or doubled. "
+        f"The other {len(seen) - idle} change what an assessment costs, or how exact it is, by the factors "
+        "there.",
         "",
         "Printed by `python -m validation.tuning`, which is part of `make validate`. Each number in "
         "`howsure/tuning.py` that says which passes rows get, or what a pilot looks at, was set to half and "

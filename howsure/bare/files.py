@@ -17,17 +17,19 @@ from howsure.data.files import check_readable
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array, quoted
 from howsure.data.table_files import open_columns
-from howsure.data.tables import ANY_VECTOR, Roles, Table, as_found, formed, ids_of, is_numeric
+from howsure.data.tables import ANY_VECTOR, Roles, Table, formed, ids_of, is_numeric, labels_of
 from howsure.errors import InputError, warn
 from howsure.results.certainty import Certainty
 from howsure.results.files import load
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.saved import is_saved
+from howsure.words import before_no_formula
 
 ENDINGS = (".parquet", ".csv", ".npy")
 
-_EXPORTED = "probabilities."
-"""How the columns of probabilities begin in a csv file that `howsure assess --out` wrote."""
+_EXPORTED, _YES, _TRUTH, _TRUTH_NAME = "probabilities.", "yes.", "truth.", "truth_name"
+"""In a csv file that `howsure assess --out` wrote: how columns of probabilities begin, and those that only
+several labels per row have; its columns of true answers."""
 
 Result = Certainty | MultilabelCertainty
 
@@ -58,7 +60,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
 
     | file | what is read |
     |---|---|
-    | `.parquet` that howsure saved | all of it |
+    | `.parquet` that howsure saved, or a folder of parts | all of it |
     | `.csv`, `.parquet` | a column for each class, and perhaps one of labels and one of ids |
     | `.npy` | an array (N, K), or (N,) of the second of two classes |
 
@@ -76,6 +78,9 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     source, given = check_path(path), columns or Columns()
     suffix = source.suffix.lower()
     check_readable(source)
+    if source.is_dir():
+        _check_nothing_asked(source, given)
+        return load(source)
     if suffix not in ENDINGS:
         raise InputError(
             f"'{source}' is not a kind of file that results or probabilities are read from",
@@ -84,16 +89,26 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     if suffix == ".parquet" and is_saved(source):
         _check_nothing_asked(source, given)
         return load(source)
-    each = LABELS if given.several else CLASSES
     if suffix == ".npy":
-        return _made(source, np.asarray(open_npy(source)), given, each)
+        return _made(source, np.asarray(open_npy(source)), given, _each(given))
     table, header = open_columns(source)
+    if any(name.startswith(_YES) for name in table.names) and _exported(table.names):
+        given = replace(given, several=True)
     found = _roles(table, source, given)
     chosen, called = _classes(found.classes, given, source)
     if not header and given.class_names is None:
         called = None
     values = _numbers(table, chosen, source)
-    return _made(source, values, given, each, called, found)
+    return _made(source, values, given, _each(given), called, found)
+
+
+def _each(columns: Columns) -> str:
+    return LABELS if columns.several else CLASSES
+
+
+def _exported(names: Sequence[str]) -> list[str]:
+    """The columns of probabilities, where `howsure assess --out` wrote the file; else none."""
+    return [name for name in names if name.startswith(_EXPORTED)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,22 +163,23 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"'{source}' has two columns '{twice}'", expected="distinct names")
-    exported = [name for name in names if name.startswith(_EXPORTED)]
-    roles = columns.roles
-    if exported and roles.label is None and "truth_name" in names:
-        roles = replace(roles, label="truth_name")
+    exported, roles = _exported(names), columns.roles
+    if exported:
+        roles = _roles_exported(names, columns)
     label, identity, left = roles.of(table, None)
     if identity is None and names[:1] == [""]:
         identity, left = 0, [place for place in left if place]
     wanted = columns.class_names or ()
     kept = [place for place in (label, identity) if place is not None and names[place] in wanted]
     label, identity = (None if place in kept else place for place in (label, identity))
-    labels = None if label is None else as_found(table, label)
+    labels = None if label is None else labels_of(table, label)
     ids = None if identity is None else ids_of(table, identity)
+    if exported:
+        labels, ids = _labels_exported(table, names, labels, label), _as_given(ids)
     nameless = identity is not None and not names[identity]
     if nameless and ids is not None and np.array_equal(ids, np.arange(table.rows)):
         ids = None
-    id_name = None if ids is None or identity is None else names[identity] or None
+    id_name = None if ids is None or identity is None else before_no_formula(names[identity]) or None
     if not exported:
         return _Found([names[place] for place in sorted([*left, *kept])], labels, ids, id_name)
     warn(
@@ -171,6 +187,38 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
         "read; errors, passes and settings are only in the .parquet form."
     )
     return _Found(exported, labels, ids, id_name)
+
+
+def _roles_exported(names: list[str], columns: Columns) -> Roles:
+    """Where labels and ids stand in a csv file that howsure wrote, unless the caller says it."""
+    kind = MultilabelCertainty if columns.several else Certainty
+    own = [name for name in names if kind.can_call(before_no_formula(name))]
+    roles = columns.roles
+    if roles.label is None and _TRUTH_NAME in names:
+        roles = replace(roles, label=_TRUTH_NAME)
+    if roles.id is None and len(own) == 1 and own[0] not in (roles.label, *roles.drop):
+        roles = replace(roles, id=own[0])
+    return roles
+
+
+def _labels_exported(table: Table, names: list[str], labels: Array | None, label: int | None) -> Array | None:
+    """The true classes by their names, as texts whatever they look like; of several labels which hold."""
+    several = [place for place, name in enumerate(names) if name.startswith(_TRUTH)]
+    if label is None and several:
+        return np.stack([labels_of(table, place) for place in several], axis=1)
+    if label is None or names[label] != _TRUTH_NAME:
+        return labels
+    column = table.columns[label] if table.as_text is None else table.as_text(label)
+    return _as_given(np.asarray(column.to_pylist(), dtype=object))
+
+
+def _as_given(texts: Array | None) -> Array | None:
+    """Texts as they were before they were kept from being formulas."""
+    if texts is None or texts.dtype.kind != "O":
+        return texts
+    found = np.empty(len(texts), dtype=object)
+    found[:] = [before_no_formula(text) for text in texts.tolist()]
+    return found
 
 
 def _classes(names: list[str], columns: Columns, source: Path) -> tuple[list[str], list[str] | None]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import as_array
-from howsure.data.frames import is_frame, labelled_frame
+from howsure.data.frames import in_memory, is_frame, labelled_frame
 from howsure.data.labels import check_names, in_order
 from howsure.data.rows import check_unmasked, quoted
 from howsure.errors import InputError
@@ -133,7 +133,7 @@ def _from_frame(frame: Any, names: Any, each: str, called: str) -> Given:
 
     wanted = None if names is None else check_names(names, each, f"The {each} names")
     rows = labelled_frame(frame, wanted or ())
-    opened = nw.from_native(rows.x, eager_only=True, allow_series=True)
+    opened = in_memory(rows.x)
     if isinstance(opened, nw.Series):
         given = read_given(opened.to_numpy(), names, each, called)
         return replace(given, ids=rows.ids, id_name=rows.id_name)

@@ -191,6 +191,7 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, each: str) -> Iterator
     first: Given | None = None
     for number, one in enumerate(passes):
         called = f"The probabilities of pass {number}"
+        _check_pass(one, called)
         given = read_given(one, names, each, called)
         if first is None:
             first = given
@@ -206,7 +207,25 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, each: str) -> Iterator
                 expected=quoted(first.names or ()),
                 received=quoted(given.names or ()),
             )
+        elif given.ids is not None and first.ids is not None and not np.array_equal(given.ids, first.ids):
+            place = int(np.argmax(np.asarray(given.ids != first.ids)))
+            raise InputError(
+                f"Pass {number} has its rows in another order than pass 0, or has other rows",
+                expected=f"'{first.ids[place]}' in row {place}",
+                received=f"'{given.ids[place]}'",
+            )
         yield given, _checked(given, each, called)
+
+
+def _check_pass(one: Any, called: str) -> None:
+    """Raise an `InputError` for a list of numbers: it may be one row of a single pass."""
+    if isinstance(one, (list, tuple)) and not any(hasattr(each, "__len__") for each in one):
+        raise InputError(
+            f"{called} are a list of numbers",
+            expected="an array or a list of shape (rows, classes)",
+            received=repr(one)[:200],
+            mend="One pass over some rows, or a mean, belongs to `from_probabilities`",
+        )
 
 
 def _too_few(passes: int) -> InputError:

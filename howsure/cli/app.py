@@ -20,10 +20,9 @@ import typer
 from rich.console import Console
 
 import howsure
-from howsure.cli import exporting, tables
+from howsure.cli import exporting, folders, tables
 from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
 from howsure.cli.compared import check_unused, compared_tables, is_table, say_comparison
-from howsure.cli.divide import check_divisor, divided
 from howsure.cli.models import Model, Weights, check_models, load_model, rows_of
 from howsure.cli.options import (
     AllowCode,
@@ -43,12 +42,16 @@ from howsure.cli.stopping import Interruptions, Unbreakable, kept, open_the_clos
 from howsure.compare.run import default_methods
 from howsure.data.files import read_class_names, read_labels
 from howsure.data.rows import Array, Rows, counted
+from howsure.divide import check_divisor, divided
 from howsure.errors import HowsureError, HowsureWarning, InputError
 from howsure.methods.choices import CHOICES, Choice
 from howsure.models.adapt import adapt
 from howsure.models.boot import load_keras
 from howsure.outcomes import outcome_of
 from howsure.report import write_report
+from howsure.scale.recipe import Asked
+from howsure.scale.sources import RowSource
+from howsure.scale.worker import Recipe
 from howsure.terminal import Report, paragraph, progress, say, summary, undecided_table
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
@@ -155,7 +158,13 @@ def assess_command(
     model: Model,
     data: Annotated[Path, typer.Argument(help="Rows: .npz, .npy, .csv, .parquet, or a folder of images.")],
     out: Annotated[
-        Path, typer.Option(help="Table to write: .parquet, .csv, .jsonl, or - for csv to stdout.")
+        Path,
+        typer.Option(
+            parser=folders.out_path,
+            metavar="PATH",
+            help="Table to write: .parquet, .csv, .jsonl, or - for csv to stdout; or a folder for many "
+            "rows, in which a run that was stopped goes on.",
+        ),
     ],
     report: Annotated[Path | None, typer.Option(help="Page to write, .html.")] = None,
     labels: Annotated[Path | None, typer.Option(help="True classes, .npy or .csv.")] = None,
@@ -163,6 +172,17 @@ def assess_command(
     id_column: IdColumn = None,
     drop: Drop = None,
     class_names: ClassNames = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes of Ray that share the rows, here or on the cluster of RAY_ADDRESS.",
+        ),
+    ] = None,
+    part_rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows in each part of a folder; what is stopped loses one at most."),
+    ] = None,
     method: Annotated[
         MethodName,
         typer.Option(help="What produces the passes; an ensemble needs --member."),
@@ -213,12 +233,40 @@ def assess_command(
         if labels is not None:
             check_exists(labels, "file of labels")
             inputs.append(labels)
-        check_table(out, inputs)
+        to_folder = folders.is_folder(out, workers)
+        if not to_folder:
+            folders.check_unused(part_rows, data)
+            check_table(out, inputs)
         if report is not None:
             check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
         roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
-        given_labels = None if labels is None else read_labels(labels)
+        if to_folder:
+            folders.check_free(out, inputs, report)
+            recipe = Recipe(
+                folders.source_of(model, weights, allow_code),
+                tuple(folders.source_of(path, None, allow_code, like=model) for path in member or []),
+                choice.option,
+                dropout,
+                Asked(seed, batch_size, None if outputs is None else outputs.value, names, divide_by),
+                RowSource(data.resolve(), roles, skip_unreadable),
+                None if labels is None else labels.resolve(),
+                out.resolve(),
+            )
+            whole = folders.assess_into(
+                recipe,
+                size=part_rows,
+                workers=workers,
+                errors=errors,
+                console=console,
+                unbroken=_INTERRUPTIONS.held,
+                check=_INTERRUPTIONS.check,
+            )
+            if not whole:
+                raise typer.Exit(LEFT_OUT)
+            return
+        if labels is not None:
+            read_labels(labels)  # before work begins
 
         network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         others = [
@@ -227,8 +275,8 @@ def assess_command(
         ]
         rows = rows_of(data, network, skip_unreadable, roles)
         names = rows.class_names if names is None else names
-        if given_labels is not None:
-            rows = replace(rows, labels=given_labels, class_names=None)
+        if labels is not None:
+            rows = replace(rows, labels=read_labels(labels, rows.ids), class_names=None)
         rows_in = replace(rows, x=divided(rows.x, divide_by, network))
         blocks: list[Any] = []
         with kept(blocks, parquet_beside(out), _INTERRUPTIONS):
@@ -338,12 +386,13 @@ def compare_command(
             check_output(report, ".html", taken)
         roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
-        given_labels = None if labels is None else read_labels(labels)
+        if labels is not None:
+            read_labels(labels)  # before work begins
 
         network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         rows = rows_of(data, network, skip_unreadable=False, roles=roles)
         names = rows.class_names if names is None else names
-        truth = given_labels if given_labels is not None else rows.truth(names)
+        truth = rows.truth(names) if labels is None else read_labels(labels, rows.ids)
         if truth is None:
             raise InputError(
                 "There is nothing to compare by",

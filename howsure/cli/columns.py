@@ -9,6 +9,7 @@ import typer
 
 from howsure.data.tables import Roles
 from howsure.errors import InputError
+from howsure.scale.sources import parquet_files
 
 LabelColumn = Annotated[
     str | None, typer.Option(help="Column of true classes in a .csv or .parquet file, where it is not y.")
@@ -34,7 +35,8 @@ def roles_of(
     """
     named = {"--label-column": label_column, "--id-column": id_column, "--drop": drop}
     given = [option for option, value in named.items() if value is not None]
-    if given and data.suffix.lower() not in (".csv", ".parquet"):
+    has_columns = data.suffix.lower() in (".csv", ".parquet") or (data.is_dir() and parquet_files(data))
+    if given and not has_columns:
         raise InputError(
             f"{given[0]} is for columns, and '{data}' has none", expected="a .csv or .parquet file"
         )

@@ -64,7 +64,8 @@ def compared_tables(
     if names[0] == names[1]:
         raise InputError("The two tables have the same name", expected="names to tell them by")
     results = {name: read(path, asked) for name, path in zip(names, (first, second), strict=True)}
-    truth = None if labels is None else read_labels(labels)
+    ids = next(each.ids for each in results.values())
+    truth = None if labels is None else read_labels(labels, ids)
     if truth is None and all(each.truth is None for each in results.values()):
         raise InputError(
             "There is nothing to compare by",

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 import howsure
-from howsure.cli.divide import check_divisor, divided
 from howsure.cli.models import Model, Weights, check_models, load_model, rows_of
 from howsure.cli.options import AllowCode, ClassNames, DivideBy, GivenOutputs, Quiet, Seed, consoles
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import Interruptions
 from howsure.data.files import read_class_names
+from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
 from howsure.terminal import progress, say
 

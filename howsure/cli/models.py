@@ -32,7 +32,8 @@ Weights = Annotated[
     Path | None, typer.Option(help="Weights for the module that the function makes: its state dict.")
 ]
 
-_WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
+WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
+"""How files of weights end."""
 
 
 def check_models(model: Path, members: list[Path], weights: Path | None) -> list[Path]:
@@ -71,7 +72,7 @@ def load_model(
         unbroken: Around an import, which leaves a framework that does not work where it is broken off.
         like: The model that this one is another member of: where that is a function, weights alone will do.
     """
-    if like is not None and is_factory(like) and path.suffix.lower() in _WEIGHTS:
+    if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
         path, weights = like, path
     if is_factory(path) or FILES.get(path.suffix) != "keras":
         with progress(errors, "Loading", waiting="PyTorch"):

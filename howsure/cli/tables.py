@@ -360,13 +360,13 @@ def _check_handed(out: Path | None, taken: Sequence[Path]) -> None:
 def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
     """The result in a file, with labels of another file where there is one."""
     result = read_result(table, columns)
-    return result if labels is None else result.with_truth(read_labels(labels))
+    return result if labels is None else result.with_truth(read_labels(labels, result.ids))
 
 
 def _labelled(table: Path, columns: Columns, labels: Path | None, *, one_class: bool = False) -> Any:
     """The same, or an `InputError` without labels, or where a row has several and may have one."""
     result = _one_class(read(table, columns)) if one_class else read(table, columns)
-    result = result if labels is None else result.with_truth(read_labels(labels))
+    result = result if labels is None else result.with_truth(read_labels(labels, result.ids))
     if result.truth is None:
         raise InputError(
             f"'{table}' holds no true classes",

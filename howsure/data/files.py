@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data import images, table_files
-from howsure.data.ids import ID, check_ids
+from howsure.data.ids import ID, check_ids, places_of
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.rows import Array, InputSpec, Rows, check_rows, counted, quoted
 from howsure.data.tables import Roles
@@ -68,7 +68,7 @@ names of the files |
     if source.is_dir() or suffix in images.SUFFIXES:
         rows = images.read_images(source, inputs, skip_unreadable)
     elif suffix == ".npz":
-        rows = _read_npz(source, inputs)
+        rows = rows_in_npz(source, inputs)
     elif suffix == ".npy":
         if len(inputs) > 1:
             raise InputError(
@@ -81,14 +81,19 @@ names of the files |
     return _checked(rows, source, inputs)
 
 
-def read_labels(path: str | os.PathLike[str]) -> Array:
+def read_labels(path: str | os.PathLike[str], ids: Array | None = None) -> Array:
     """True classes, one per row, as found: (N,) from a `.npy` file or a `.csv` file.
 
     A csv file has one column, or a column named `y`; with others it is (N, K), a column for each label.
 
+    Args:
+        path: The file.
+        ids: What the rows are called, or None. Labels of a csv file with columns `y` and `id` are brought
+            into their order.
+
     Raises:
         FileError: Missing or damaged.
-        InputError: An array of more axes, an empty cell, or another kind of file.
+        InputError: An array of more axes, an empty cell, another kind of file, or labels of other rows.
     """
     source = check_path(path)
     check_readable(source)
@@ -98,7 +103,10 @@ def read_labels(path: str | os.PathLike[str]) -> Array:
         raise InputError(
             f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
         )
-    return _check_shape(table_files.read_label_column(source), source)
+    labels, named = table_files.read_label_column(source)
+    if ids is not None and named is not None:
+        labels = labels[places_of(ids, named, f"'{source}'")]
+    return _check_shape(labels, source)
 
 
 def read_class_names(text: str) -> tuple[str, ...]:
@@ -233,7 +241,22 @@ def _check_shape(labels: Array, source: Path) -> Array:
 # --- numpy files ----------------------------------------------------------------------------------
 
 
-def _read_npz(source: Path, inputs: Sequence[InputSpec]) -> Rows:
+def rows_in_npz(
+    source: Path,
+    inputs: Sequence[InputSpec],
+    read: Callable[[Path, list[str]], dict[str, Array]] = read_npz,
+) -> Rows:
+    """The rows of a .npz file as they are found, with labels and ids that are in it.
+
+    Args:
+        source: The file.
+        inputs: What the model takes.
+        read: `read_npz`, or `map_npz` for arrays that stay on disk.
+
+    Raises:
+        FileError: Damaged.
+        InputError: It does not say which array holds the rows.
+    """
     present = names_in_npz(source)
     if len(inputs) > 1:
         names = [spec.name for spec in inputs]
@@ -253,7 +276,7 @@ def _read_npz(source: Path, inputs: Sequence[InputSpec]) -> Rows:
                 received=f"arrays {quoted(present)}" if present else "no array",
                 mend="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
             )
-    arrays = read_npz(source, [*names, _LABELS, ID])
+    arrays = read(source, [*names, _LABELS, ID])
     x = arrays[names[0]] if len(inputs) == 1 else {name: arrays[name] for name in names}
     labels, ids = (None if name in names else arrays.get(name) for name in (_LABELS, ID))
     return Rows(x, labels, ids=ids)

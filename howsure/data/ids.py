@@ -16,7 +16,10 @@ from howsure.errors import InputError
 ID = "id"
 """What a column of them is called where nobody gave it another name."""
 
-_EXPECTED = "texts, or whole numbers of up to 64 bits, one for each row"
+LARGEST = 2**63 - 1
+"""Whole number that is kept as such."""
+
+_EXPECTED = "texts, or whole numbers from −2⁶³ to 2⁶³ − 1, one for each row"
 
 
 def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
@@ -41,7 +44,7 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
             expected=f"{rows} of them, one for each row",
             received=f"an array of shape {given.shape}",
         )
-    if given.dtype.kind == "i" or (given.dtype.kind == "u" and given.max(initial=0) < 2**63):
+    if given.dtype.kind == "i" or (given.dtype.kind == "u" and given.max(initial=0) <= LARGEST):
         return given.astype(np.int64)
     listed = [each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in given.tolist()]
     missing = [row for row, each in enumerate(listed) if is_missing(each)]
@@ -110,6 +113,40 @@ def check_order(labels: Any, ids: NDArray[Any] | None) -> None:
             mend="Bring them into that order, `labels.loc[certainty.ids]`; or give `labels.to_numpy()`, if "
             "they are in it whatever the index says",
         )
+
+
+def places_of(ids: NDArray[Any], named: NDArray[Any], called: str) -> NDArray[np.int64]:
+    """(N,) where each of these ids stands among those of a file of labels.
+
+    Args:
+        ids: (N,) of the rows.
+        named: (N,) of the labels.
+        called: What the labels are, in words, the subject of a message.
+
+    Raises:
+        InputError: The labels are of other rows, or several rows of one id are in another order.
+    """
+    wanted, there = ([str(each) for each in column.tolist()] for column in (ids, named))
+    if wanted == there:
+        return np.arange(len(wanted))
+    if sorted(wanted) != sorted(there):
+        known = set(there)
+        odd = next((each for each in wanted if each not in known), None)
+        raise InputError(
+            f"{called} holds labels of other rows",
+            expected=f"one label for each of {len(wanted)} ids"
+            + ("" if odd is None else f", '{odd}' among them"),
+            received=f"{len(there)} labels" + ("" if odd is None else f", and none for '{odd}'"),
+        )
+    place = {each: number for number, each in enumerate(there)}
+    if len(place) < len(there):
+        twice = next(each for each in wanted if wanted.count(each) > 1)
+        raise InputError(
+            f"{called} has its ids in another order than the rows, and some rows share one",
+            expected="the same order, or an id of its own for every row",
+            received=f"several rows called '{twice}'",
+        )
+    return np.array([place[each] for each in wanted], dtype=np.int64)
 
 
 def _is_text(value: object) -> bool:

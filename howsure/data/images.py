@@ -31,7 +31,12 @@ _ORIENTATION = 0x0112
 """Tag of EXIF that says how an image is to be turned before it is shown; 1 for as it is."""
 
 
-def read_images(source: Path, inputs: Sequence[InputSpec], skip_unreadable: bool) -> Rows:
+def read_images(
+    source: Path,
+    inputs: Sequence[InputSpec],
+    skip_unreadable: bool,
+    listed: tuple[list[tuple[Path, int]], tuple[str, ...] | None] | None = None,
+) -> Rows:
     """Images as an 8-bit array (N, height, width[, channels]), sorted by name.
 
     Grey, RGB or RGBA by the number of channels of the input; values 0 … 255; never resized; of an
@@ -43,13 +48,14 @@ def read_images(source: Path, inputs: Sequence[InputSpec], skip_unreadable: bool
         source: Image or folder.
         inputs: What the model takes; one input with 1, 3 or 4 channels last, or none.
         skip_unreadable: List unreadable images in `left_out` instead of raising.
+        listed: Some of what `list_images` found there; None for all.
 
     Raises:
         FileError: An unreadable image.
         InputError: No images, images of a wrong size, or a model that does not take images.
     """
     mode, shape = _mode_and_shape(source, inputs)
-    files, class_names = _list(source)
+    files, class_names = list_images(source) if listed is None else listed
     root = source if source.is_dir() else source.parent
     pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None = None
     read: list[tuple[Path, int]] = []
@@ -83,13 +89,13 @@ def read_images(source: Path, inputs: Sequence[InputSpec], skip_unreadable: bool
         x=pixels[: len(read)],
         labels=None if class_names is None else np.array([label for _, label in read], dtype=np.int64),
         class_names=class_names,
-        ids=np.array([_readable(file.relative_to(root)) for file, _ in read], dtype=object),
+        ids=np.array([readable(file.relative_to(root)) for file, _ in read], dtype=object),
         id_name="file",
         left_out=tuple(left_out),
     )
 
 
-def _readable(path: Path) -> str:
+def readable(path: Path) -> str:
     """A path as a table can hold it: of a name that is not UTF-8 the bytes are shown."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
@@ -119,8 +125,12 @@ def _images_in(folder: Path) -> list[Path]:
     return [entry for entry in _visible(folder) if entry.suffix.lower() in SUFFIXES and entry.is_file()]
 
 
-def _list(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] | None]:
-    """The image files with their class number, and the class names if there are class folders."""
+def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] | None]:
+    """The image files, sorted, with their class number, and the class names if there are class folders.
+
+    Raises:
+        InputError: None, or images both beside and in folders.
+    """
     if source.is_file():
         return [(source, 0)], None
     top = _images_in(source)

@@ -22,6 +22,11 @@ _WHOLE = (int, np.integer)
 _TRUE_FIRST = (("true", "false"), ("yes", "no"))
 """Names of two classes of which the first is True."""
 
+_AS_TEXTS = (
+    "Give names as texts: `labels.astype(str)` where these are names, `numpy.array(class_names)[labels]` "
+    "where they are numbers"
+)
+
 
 def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | None = None) -> Integers:
     """True classes as (rows,) class numbers, however they are given.
@@ -100,8 +105,19 @@ def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) ->
         InputError: They may be either: `2` is the name of one class and the number of another.
     """
     there = np.unique(labels).tolist()
-    if names is None or any(str(label) not in names for label in there):
+    if names is None or list(names) == [str(number) for number in range(classes)]:
         return None
+    unknown = [label for label in there if str(label) not in names]
+    if len(unknown) == len(there):
+        return None
+    if unknown:
+        raise InputError(
+            f"The labels may be class numbers or names: {there[:12]} are some of both",
+            expected="texts for class names, or class numbers that cannot be mistaken for them",
+            received=f"{unknown[0]}, which is no name, beside "
+            f"{next(label for label in there if label not in unknown)}, which is one of {quoted(names)}",
+            mend=_AS_TEXTS,
+        )
     numbers = [names.index(str(label)) for label in there]
     if numbers == there:
         return None
@@ -111,7 +127,7 @@ def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) ->
             f"The labels may be class numbers or names: class {names.index(str(label))} is called {label}",
             expected="texts for class names, or class numbers that cannot be mistaken for them",
             received=f"{there[:12]}, for classes named {quoted(names)}",
-            mend="Give names as texts: `labels.astype(str)`",
+            mend=_AS_TEXTS,
         )
     return np.asarray(numbers, dtype=np.int64)[np.searchsorted(there, labels)]
 

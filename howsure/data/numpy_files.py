@@ -25,6 +25,12 @@ _ENCRYPTED = 1
 _END = struct.Struct("<4s4H2LH")
 """End of a zip archive: mark, disks (2), entries (2), size and place of the directory, length of comment."""
 
+_LOCAL = struct.Struct("<26x2H")
+"""What stands before an entry of a zip archive; it ends with the lengths of two texts that follow."""
+
+_AT_ONCE = 2**24
+"""Bytes."""
+
 _NOT_TOLD = 0xFFFF
 """Number of entries where it is told elsewhere."""
 
@@ -55,6 +61,19 @@ def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
     """
     names = set(wanted)
     return {name: _read(source, name) for name in names_in_npz(source) if name in names}
+
+
+def map_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
+    """As `read_npz`, but arrays that are not compressed stay on disk, and are mapped into memory.
+
+    Their checksums are compared too, which reads them once.
+
+    Raises:
+        FileError: Damaged in any way, or encrypted.
+        InputError: Pickled Python objects.
+    """
+    names = set(wanted)
+    return {name: _mapped(source, name) for name in names_in_npz(source) if name in names}
 
 
 def names_in_npz(source: Path) -> list[str]:
@@ -107,6 +126,38 @@ def _read(source: Path, name: str) -> Array:
             f"{called} in '{source}' does not fit into memory",
             mend="Save it as a .npy file, which is read from disk as it is needed",
         ) from error
+    except Exception as error:  # what zipfile, zlib, struct or numpy meets in what is damaged
+        raise damaged(source, "npz", error) from error
+
+
+def _mapped(source: Path, name: str) -> Array:
+    called = f"Array '{name}'"
+    try:
+        with zipfile.ZipFile(source) as archive:
+            entry = archive.getinfo(f"{name}.npy")
+            if entry.compress_type != zipfile.ZIP_STORED:
+                return _read(source, name)
+            with archive.open(entry) as file:
+                _check_header(file, entry.file_size, source, called)
+            with archive.open(entry) as file:
+                while file.read(_AT_ONCE):  # at its end the checksum is compared
+                    pass
+        with source.open("rb") as file:
+            file.seek(entry.header_offset)
+            name_length, extra_length = _LOCAL.unpack(file.read(_LOCAL.size))
+            file.seek(name_length + extra_length, 1)
+            version = np.lib.format.read_magic(file)
+            read: Any = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }
+            shape, fortran, dtype = read[version](file)
+            if 0 in shape:
+                return np.empty(shape, dtype)
+            order: Any = "F" if fortran else "C"
+            return np.memmap(source, dtype, "r", file.tell(), shape, order)
+    except HowsureError:
+        raise
     except Exception as error:  # what zipfile, zlib, struct or numpy meets in what is damaged
         raise damaged(source, "npz", error) from error
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from howsure.data.ids import ID
 from howsure.data.native import open_native
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, damaged, in_rows, quoted
-from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, ids_of, is_number, rows_of
+from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, ids_of, is_number, labels_of, rows_of
 from howsure.errors import FileError, InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _BYTES_PER_CELL = 64
 _LABEL_COLUMN = f"If one of them is the label, call it '{LABELS}', or name it with `--label-column`"
@@ -35,8 +38,10 @@ def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles) -> Rows:
     return rows_of(table, inputs, roles)
 
 
-def read_label_column(source: Path) -> Array:
+def read_label_column(source: Path) -> tuple[Array, Array | None]:
     """(N,) the only column of a csv file, or its column `y`, as found; else (N, K) all columns.
+
+    Beside a column `y` the ids of a column `id`, or None.
 
     A first line of text is a header, unless a single column has that text again: then it is a class.
 
@@ -52,11 +57,12 @@ def read_label_column(source: Path) -> Array:
             received=f"{counted(len(table.names), 'column')}: {quoted(table.names)}",
         )
     if len(table.names) > 1 and LABELS not in table.names:
-        return np.stack([as_found(table, number) for number in range(len(table.names))], axis=1)
+        return np.stack([as_found(table, number) for number in range(len(table.names))], axis=1), None
     if len(table.names) > 1:
-        return as_found(table, table.names.index(LABELS))
-    found, name = as_found(table, 0), table.names[0]
-    return np.array([name, *found.tolist()]) if found.dtype.kind == "U" and name in found else found
+        ids = ids_of(table, table.number(ID, "for the ids")) if ID in table.names else None
+        return labels_of(table, table.names.index(LABELS)), ids
+    found, name = labels_of(table, 0), table.names[0]
+    return (np.array([name, *found.tolist()]) if found.dtype.kind == "U" and name in found else found), None
 
 
 def open_columns(source: Path) -> tuple[Table, bool]:
@@ -104,7 +110,7 @@ def read_named(source: Path, features: Sequence[str]) -> Rows:
     )
     return Rows(
         frame,
-        as_found(table, roles[LABELS]) if LABELS in roles else None,
+        labels_of(table, roles[LABELS]) if LABELS in roles else None,
         ids=ids_of(table, roles[ID]) if ID in roles else None,
     )
 
@@ -154,10 +160,27 @@ def _open_parquet(source: Path) -> Table:
         table.validate(full=True)
     except Exception as error:  # what pyarrow meets in a damaged file
         raise damaged(source, "Parquet", error) from error
+    return parquet_columns(source, table)
+
+
+def parquet_columns(source: Path, table: pa.Table) -> Table:
+    """What was read of a Parquet file, as columns; of tensors the lists that hold them.
+
+    Args:
+        source: The file, for messages.
+        table: All of its rows, or some.
+    """
+    import pyarrow as pa
+
+    def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+        if not isinstance(column.type, pa.BaseExtensionType):
+            return column
+        return pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+
     return Table(
         f"'{source}'",
         tuple(table.column_names),
-        tuple(table.columns),
+        tuple(plain(column) for column in table.columns),
         table.num_rows,
         lambda rows: in_rows(len(rows), rows[:5]),
         _left_out,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.data.ids import ID, ids_from
+from howsure.data.ids import ID, LARGEST, ids_from
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, quoted
 from howsure.errors import InputError
 from howsure.words import upper
@@ -17,6 +18,9 @@ from howsure.words import upper
 LABELS = "y"
 TEXTS = ("text", "x")
 """What the column of text may be called besides the name of the input, which few have chosen."""
+
+_WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}")
+"""A text that is what Python prints of a whole number, which may still be larger than 64 bits hold."""
 
 ANY_VECTOR = InputSpec("x", (None,), "float32")
 """What a model takes that does not say it."""
@@ -139,7 +143,7 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
     columns = tuple(table.names[i] for i in features)
     return Rows(
         x,
-        None if label is None else as_found(table, label),
+        None if label is None else labels_of(table, label),
         ids=None if identity is None else ids_of(table, identity),
         id_name=ID if identity is None else table.names[identity],
         columns=columns if isinstance(x, np.ndarray) and x.shape[1:] == (len(columns),) else (),
@@ -154,14 +158,33 @@ def ids_of(table: Table, index: int) -> Array:
     if table.as_text is not None:
         empty = [row for row, cell in enumerate(cells) if not cell.strip()]
         if empty:
-            raise InputError(
-                f"{upper(table.called)} has empty cells in column '{table.names[index]}', "
-                f"{table.place(empty)}",
-                expected="an id in every row",
-            )
-        if all(cell.lstrip("-").isdecimal() and str(int(cell)) == cell for cell in cells):
+            raise _empty(table, index, empty, "an id in every row", None)
+        if all(_WHOLE_NUMBER.fullmatch(cell) and abs(int(cell)) <= LARGEST for cell in cells):
             cells = [int(cell) for cell in cells]
     return ids_from(cells, f"The ids in column '{table.names[index]}'")
+
+
+def labels_of(table: Table, index: int) -> Array:
+    """(N,) true classes in a column: texts as they stand in it where they are no plain numbers, as `01` is.
+
+    Raises:
+        InputError: A row without a label.
+    """
+    import pyarrow as pa
+
+    column = table.columns[index]
+    expected, mend = "a label in every row", "Leave those rows out"
+    _check_no_nulls(table, index, column, 1, expected, mend)
+    found = as_found(table, index)
+    if found.dtype.kind in "UO" and found.ndim == 1:
+        empty = [row for row, cell in enumerate(found.tolist()) if isinstance(cell, str) and not cell.strip()]
+        if empty:
+            raise _empty(table, index, empty, expected, mend)
+    if table.as_text is not None and pa.types.is_integer(column.type):
+        texts = [cell.strip() for cell in table.as_text(index).to_pylist()]
+        if not all(map(_WHOLE_NUMBER.fullmatch, texts)):
+            return np.asarray(texts)
+    return found
 
 
 # --- columns to arrays ----------------------------------------------------------------------------
@@ -336,18 +359,27 @@ def as_found(table: Table, index: int) -> Array:
 
 
 def _check_no_nulls(
-    table: Table, index: int, values: Any, per_row: int, expected: str = "a number in every cell"
+    table: Table,
+    index: int,
+    values: Any,
+    per_row: int,
+    expected: str = "a number in every cell",
+    mend: str = "Fill them in as in training, or leave those rows out",
 ) -> None:
     if values.null_count:
         is_null = values.is_null().to_numpy(
             **({} if hasattr(values, "chunks") else {"zero_copy_only": False})
         )
         rows = np.unique(np.flatnonzero(is_null) // per_row).tolist()
-        raise InputError(
-            f"{upper(table.called)} has empty cells in column '{table.names[index]}', {table.place(rows)}",
-            expected=expected,
-            mend="Fill them in as in training, or leave those rows out",
-        )
+        raise _empty(table, index, rows, expected, mend)
+
+
+def _empty(table: Table, index: int, rows: Sequence[int], expected: str, mend: str | None) -> InputError:
+    return InputError(
+        f"{upper(table.called)} has empty cells in column '{table.names[index]}', {table.place(rows)}",
+        expected=expected,
+        mend=mend,
+    )
 
 
 def is_number(cell: object) -> bool:

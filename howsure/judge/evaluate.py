@@ -157,8 +157,7 @@ class MultilabelEvaluation(Displayed):
         rows: How many.
         of_label: The `Evaluation` of each label, by name.
         mean: Mean of every score over the labels where it is defined, by name. Its interval is over rows,
-        each
-            with all of its labels, so labels that are wrong together make it wider.
+            each with all of its labels, so labels that are wrong together make it wider.
     """
 
     rows: int

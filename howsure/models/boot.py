@@ -28,7 +28,7 @@ def load_keras() -> None:
     quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") not in ("0", "1")
     if quiet:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with needs_keras(), _native_stderr_held() if quiet else contextlib.nullcontext():
+    with needs_keras(), native_stderr_held() if quiet else contextlib.nullcontext():
         importlib.import_module("howsure.models.keras")
 
 
@@ -37,8 +37,8 @@ def _is_installed(package: str) -> bool:
 
 
 @contextlib.contextmanager
-def _native_stderr_held() -> Iterator[None]:
-    """Hold back what C++ code writes to stderr, which no setting of TensorFlow's silences while it loads."""
+def native_stderr_held() -> Iterator[None]:
+    """Hold back what C++ code writes to stderr while a library starts, which no setting of its silences."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as held:

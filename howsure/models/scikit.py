@@ -189,6 +189,13 @@ def _ask(model: Any, x: Any) -> Array:
             f"{_name(model)} does not take these rows ({said})", expected="rows as it was fitted on"
         ) from error
     if isinstance(found, (list, tuple)):  # several answers, each a distribution of its own
+        always = next((k for k, each in enumerate(found) if np.shape(each)[1:] == (1,)), None)
+        if always is not None:
+            raise ModelError(
+                f"{_name(model)} knows one answer alone of label {always}: it never saw another",
+                expected="a yes or no for each of several labels, both seen while it was fitted",
+                mend=f"Fit it without label {always}",
+            )
         if any(np.shape(each)[1:] != (2,) for each in found):
             raise ModelError(
                 f"{_name(model)} gives several answers with more than two classes",

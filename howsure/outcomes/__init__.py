@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from howsure.data.rows import quoted
+from howsure.errors import InputError
 from howsure.models.protocol import ModelInfo
 from howsure.outcomes.classes import Classes
 from howsure.outcomes.labels import Labels
@@ -29,9 +31,22 @@ def outcome_of(
         InputError: Names that do not fit, or `outputs` is unknown.
         ModelError: The output is none that howsure knows, or does not say what it is.
     """
+    if names is not None and info.class_names is not None:
+        _check_order(tuple(map(str, names)), info.class_names)
     names = info.class_names if names is None else names
     for kind in OUTCOMES:
         found = kind.of(info, outputs, names, thresholds)
         if found is not None:
             return found
     raise AssertionError("the last outcome raises where it does not fit")
+
+
+def _check_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:
+    """Raise an `InputError` for a model's own names in another order: every answer would be another."""
+    if names != own and sorted(names) == sorted(own):
+        raise InputError(
+            "The class names are the model's own in another order",
+            expected=f"{quoted(own)}, the order of its outputs",
+            received=quoted(names),
+            mend="Leave class_names out: the model has them",
+        )

@@ -740,7 +740,7 @@ def test_as_a_program_a_missing_model_is_one_line(tmp_path):
 
 def test_what_is_held_back_while_loading_is_shown_if_loading_fails(capfd):
     def load(*, fail):
-        with boot._native_stderr_held():
+        with boot.native_stderr_held():
             os.write(2, b"the cause\n")
             if fail:
                 raise ImportError

@@ -171,12 +171,11 @@ def test_words_for_classes_without_names_ask_for_these():
 
 def test_whole_numbers_are_class_numbers_unless_they_can_only_be_names():
     assert check_labels(["2", "1"], 2, 3, ("1", "2", "3")).tolist() == [1, 0]
-    assert check_labels([0, 2, 1], 3, 3, ("1", "2", "3")).tolist() == [0, 2, 1]
     assert check_labels([3, 1, 2], 3, 3, ("1", "2", "3")).tolist() == [2, 0, 1]
     assert check_labels([-1, 1, 1], 3, 2, ("-1", "1")).tolist() == [0, 1, 1]
     assert check_labels([0, 1, 1], 3, 2, ("3", "5")).tolist() == [0, 1, 1]
     assert check_labels([0, 2, 1], 3, 3, ("0", "1", "2")).tolist() == [0, 2, 1]
-    for labels, names in (([2, 1], ("1", "2", "3")), ([0, 1], ("1", "0"))):
+    for labels, names in (([2, 1], ("1", "2", "3")), ([0, 1], ("1", "0")), ([0, 2], ("1", "2", "3"))):
         with pytest.raises(InputError, match=r"may be class numbers or names.*Give names as texts"):
             check_labels(labels, 2, len(names), names)
 

@@ -1,4 +1,4 @@
-"""What is declared of each column is what classes, tables, rows and the README hold."""
+"""What is declared of each column is what classes, tables, rows and docs/fields.md hold."""
 
 import dataclasses
 import inspect
@@ -15,7 +15,7 @@ from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column, Resul
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.sentences import MultilabelRow, Row
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+FIELDS = (Path(__file__).parents[2] / "docs" / "fields.md").read_text(encoding="utf-8")
 EARLIER = Path(__file__).parent / "format-2.parquet"
 RESULTS = [Certainty, MultilabelCertainty]
 
@@ -136,8 +136,8 @@ def test_what_a_row_shares_with_the_columns_is_their_value(result, row, others):
             assert isinstance(value, np.ndarray) or not isinstance(value, np.generic), name
 
 
-def test_the_readme_shows_the_columns_of_a_certainty():
-    table = README.split("| field |")[1].split("\n\n")[0]
+def test_the_page_of_fields_shows_the_columns_of_a_certainty():
+    table = FIELDS.split("| field |")[1].split("\n\n")[0]
     cells = [[cell.strip() for cell in flowing(line).split("|")[1:-1]] for line in table.splitlines()[2:]]
     assert cells == [
         [f"`{column.name}`", column.shape, column.unit, column.words] for column in Certainty.columns

@@ -1,0 +1,187 @@
+"""`howsure assess --out FOLDER`: results part by part, so that a run that is stopped goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from howsure.cli.models import WEIGHTS, load_model
+from howsure.cli.output import ENDINGS, STDOUT
+from howsure.data.rows import counted
+from howsure.errors import InputError
+from howsure.models.factory import is_factory
+from howsure.results.verdict import VERDICTS
+from howsure.scale.folder import MANIFEST, verdicts_in
+from howsure.scale.local import one_process
+from howsure.scale.ray import cluster
+from howsure.scale.ray import several as several_workers
+from howsure.scale.recipe import Source
+from howsure.scale.run import Job, begun
+from howsure.scale.sources import parquet_files
+from howsure.scale.worker import Recipe
+from howsure.terminal import Report, duration, paragraph, progress, say
+
+
+class Folder(type(Path())):  # type: ignore[misc]  # the class of paths on this system
+    """A path that was written with a slash at its end."""
+
+
+def out_path(text: str) -> Path:
+    """What `--out` names; a slash at the end of it is kept in its type."""
+    return Folder(text) if text.endswith(("/", os.sep)) else Path(text)
+
+
+def is_folder(out: Path, workers: int | None) -> bool:
+    """Whether results go to a folder of parts.
+
+    Raises:
+        InputError: Several workers are to write one file.
+    """
+    named = isinstance(out, Folder) or not out.suffix
+    there = os.path.isdir(out) and (out.suffix.lower() not in ENDINGS or (out / MANIFEST).exists())
+    folder = out != STDOUT and (named or there)
+    if workers is not None and not folder:
+        raise InputError(
+            "--workers write into a folder",
+            expected="--out FOLDER",
+            received=out,
+            mend="A folder has no ending, or a slash at the end of its name",
+        )
+    return folder
+
+
+def source_of(path: Path, weights: Path | None, allow_code: bool, like: Path | None = None) -> Source:
+    """A model as a worker is told of it, which may stand in another folder."""
+    if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
+        path, weights = like, path
+    weights = None if weights is None else weights.resolve()
+    if is_factory(path):
+        return Source(path, weights, allow_code, os.getcwd())
+    return Source(path.resolve(), weights, allow_code)
+
+
+def check_unused(part_rows: int | None, data: Path) -> None:
+    """Raise where something was asked for, or given, that is for a folder of results alone."""
+    if part_rows is not None:
+        raise InputError("--part-rows has no effect on one table", expected="--out FOLDER")
+    if data.is_dir() and parquet_files(data):
+        raise InputError(
+            f"'{data}' holds Parquet files, whose results go into a folder", expected="--out FOLDER"
+        )
+
+
+def check_free(out: Path, taken: list[Path], report: Path | None) -> None:
+    """Raise where the folder of results is one of the inputs, or a file, or where a report is wanted too."""
+    if report is not None:
+        raise InputError(
+            "--report is written of a folder that is done",
+            expected="--out TABLE with --report",
+            mend=f"howsure report {out} --report {report}",
+        )
+    if out.exists() and not out.is_dir():
+        raise InputError(
+            f"'{out}' is a file, and no folder",
+            expected=f"a folder, or a name ending in {', '.join(ENDINGS)}",
+        )
+    same = next((path for path in taken if path.exists() and path.resolve() == out.resolve()), None)
+    if same is not None:
+        raise InputError(f"'{out}' would overwrite '{same}'", expected="another folder for the results")
+
+
+def assess_into(
+    recipe: Recipe,
+    *,
+    size: int | None,
+    workers: int | None,
+    errors: Console,
+    console: Console,
+    unbroken: Callable[[], AbstractContextManager[Any]],
+    check: Callable[[], None],
+) -> bool:
+    """Assess rows into a folder, and say what came of it.
+
+    Args:
+        recipe: What was asked for.
+        size: Rows in a part, or None.
+        workers: How many processes of Ray, or None for this one.
+        errors: Where progress is shown.
+        console: Where it is said.
+        unbroken: Around imports, see `load_model`.
+        check: Raises where an interruption came that some library swallowed.
+
+    Returns:
+        Whether all rows are there.
+    """
+
+    def load_models() -> list[Any]:
+        return [
+            load_model(each.path, each.weights, each.allow_code, errors, unbroken)
+            for each in (recipe.model, *recipe.members)
+        ]
+
+    several = contextlib.nullcontext() if workers is None else cluster(workers)
+    run = one_process if workers is None else several_workers(workers)
+    beginning = begun(recipe, size=size, load_models=load_models, during=partial(progress, errors))
+    with several, beginning as job:
+        if job.manifest.plan_from is not None:
+            say(console, f"Plan:    made from {counted(job.manifest.plan_from, 'row')}, spread over all")
+        if job.rows_before:
+            say(console, f"There:   {job.rows_before:,} of {job.rows:,} rows, from before")
+        begin = time.monotonic()
+        try:
+            with progress(errors, "Assessing", waiting="compiling") as shown:
+                job.run(run, _told(shown, job, check))
+        except BaseException:
+            done = job.rows_before + sum(len(each.part) for each in job.outcomes if each.fault is None)
+            say(
+                Console(stderr=True),
+                f"kept: {done:,} of {job.rows:,} rows, in '{recipe.folder}'; the same command goes on",
+            )
+            raise
+        return _say_what_came(job, time.monotonic() - begin, console)
+
+
+def _told(shown: Report, job: Job, check: Callable[[], None]) -> Callable[[int, int], None]:
+    """What is told of progress, and shows rows per second and the time left."""
+    begin = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        check()
+        rate = (done - job.rows_before) / max(1e-9, time.monotonic() - begin)
+        left = f", {duration((total - done) / rate)} left" if rate > 0 else ""
+        shown(done / max(1, total), f"{done:,} of {total:,} rows, {rate:,.0f} rows/s{left}")
+
+    return tell
+
+
+def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
+    folder, done = job.recipe.folder, sum(each.rows for each in job.outcomes)
+    verdicts = verdicts_in(folder, job.parts)
+    rows = sum(verdicts.values())
+    told = [f"{name} {verdicts.get(name, 0):,}" for name in VERDICTS]
+    paragraph(console, f"Of {counted(rows, 'answer')}: {', '.join(told)}.")
+    if done:
+        say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s")
+    say(console, f"Folder:  {folder}")
+    loud, faults = Console(stderr=True), job.faults()
+    left_out = [line for each in job.outcomes for line in each.left_out]
+    if left_out:
+        say(loud, f"left out: {counted(len(left_out), 'unreadable image')}")
+        for line in left_out:
+            say(loud, f"  {line}")
+    if faults:
+        say(
+            loud,
+            f"missing: {counted(len(faults), 'part')}; mend the rows, and the same command does these",
+        )
+        for line in faults:
+            say(loud, f"  {line}")
+    return not faults and not left_out

@@ -1,0 +1,317 @@
+"""A folder of results: parts that are whole or not there, what they were made with, and who may write there.
+
+manifest.json                        what all parts were made with, and which rows make which part
+plan.json                            the plan, where passes follow one
+part-00000-000000008192.parquet      results of the rows of file 0 from row 8192 on: sealed, like any table
+.lock                                held by whoever writes, and let go by the system when they are gone
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from howsure.atomic import TEMPORARY, write_whole
+from howsure.data.native import open_native
+from howsure.errors import FileError, InputError, warn
+from howsure.results.saved import METADATA_KEY
+from howsure.scale.sources import SourceFile
+from howsure.scale.work import Part
+
+MANIFEST, PLAN, LOCK = "manifest.json", "plan.json", ".lock"
+
+FORMAT = 1
+"""Of a manifest."""
+
+_GO_ON = "The command that it was begun with goes on where it was stopped"
+
+_IN_WORDS = {
+    "model": "another model",
+    "plan": "another plan",
+    "seed": "another seed",
+    "method": "another method",
+    "class_names": "other class names",
+    "thresholds": "other thresholds",
+    "outputs": "other outputs",
+    "columns": "other columns",
+    "divide_by": "another divisor",
+    "labels": "other labels",
+    "rows": "other rows",
+    "rows_per_part": "parts of another size",
+}
+"""What may differ between two runs into one folder, in the order in which it is told."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a folder of results holds.
+
+    Attributes:
+        made_with: What all parts have in common, by the words in `_IN_WORDS`.
+        files: Of rows.
+        rows_per_part: Rows in a part at most.
+        settings: Of the results, as each part has them.
+        plan_from: Rows from which the plan was made; None where one was given, or none is needed.
+        versions: Of howsure and what it runs on, when the folder was made.
+        faults: By name of the part, or of the file of rows, why it is missing.
+    """
+
+    made_with: Mapping[str, Any]
+    files: tuple[SourceFile, ...]
+    rows_per_part: int
+    settings: Mapping[str, Any]
+    plan_from: int | None
+    versions: Mapping[str, str]
+    faults: Mapping[str, str]
+
+    @property
+    def rows(self) -> int:
+        """How many there are in all files that can be read."""
+        return sum(file.rows or 0 for file in self.files)
+
+    def save(self, folder: Path, parts: Sequence[Part]) -> None:
+        """Write it; an earlier one stays until this is complete.
+
+        Raises:
+            FileError: It cannot be written.
+        """
+        content = {
+            "format": FORMAT,
+            **asdict(self),
+            "rows": self.rows,
+            "parts": [{"name": part.name, **asdict(part)} for part in parts],
+        }
+        text = json.dumps({**content, "sha256": _digest(content)}, indent=1) + "\n"
+        write_whole(folder / MANIFEST, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+
+
+def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
+    """The manifest of a folder with its parts; None where there is none.
+
+    Raises:
+        FileError: It is damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_bytes().decode("utf-8"))
+        found = content["format"]
+        if found == FORMAT:
+            if content.pop("sha256") != _digest(content):
+                raise ValueError("it is not what was saved")
+            parts = [
+                Part(**{name: each[name] for name in Part.__dataclass_fields__}) for each in content["parts"]
+            ]
+            given = {name: content[name] for name in Manifest.__dataclass_fields__}
+            given["files"] = tuple(SourceFile(**each) for each in content["files"])
+            return Manifest(**given), parts
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FileError(f"'{path}' cannot be read ({error.strerror or error})") from error
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise FileError(
+            f"'{path}' is not a manifest of results ({type(error).__name__}: {error})",
+            mend="It is damaged, or was changed by something other than howsure",
+        ) from error
+    raise FileError(
+        f"'{path}' is in a format that this version of howsure does not know",
+        expected=f"format {FORMAT}",
+        received=found,
+    )
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of a manifest, whatever lines it is written in."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def present(folder: Path) -> list[Path]:
+    """The parts of a folder of results, in the order of the rows; a warning says what is missing.
+
+    Raises:
+        FileError: There is no manifest, or no part.
+    """
+    found = read_manifest(folder)
+    if found is None:
+        raise FileError(
+            f"The folder '{folder}' holds no results",
+            expected=f"'{MANIFEST}', as `howsure assess --out FOLDER` writes it",
+        )
+    paths = [(folder / part.name, len(part)) for part in found[1]]
+    there = [path for path, _ in paths if path.exists()]
+    if not there:
+        raise FileError(f"No part of the results in '{folder}' is done", mend=_GO_ON)
+    unread = [file.name for file in found[0].files if file.rows is None]
+    if len(there) < len(paths) or unread:
+        rows = sum(rows for path, rows in paths if not path.exists())
+        more = f", and those of '{unread[0]}', which could not be read" if unread else ""
+        warn(f"Results of {rows:,} of {found[0].rows:,} rows are missing in '{folder}'{more}. {_GO_ON}.")
+    return there
+
+
+# --- one at a time --------------------------------------------------------------------------------
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the only one who writes into a folder, which is made if it is not there.
+
+    The lock is one of the operating system's: it falls when its process is gone, however that ended.
+
+    Raises:
+        InputError: Somebody else writes there, or there are files of other people.
+        FileError: The folder cannot be made or written to.
+    """
+    import fcntl
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise FileError(f"The folder '{folder}' cannot be written to ({error.strerror or error})") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"Another process is writing results into '{folder}'",
+                expected="a folder that nobody writes into",
+                mend="Wait until it is done, or give another folder",
+            ) from error
+        _check_ours(folder)
+        for left in folder.glob(f"{TEMPORARY}*"):
+            left.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _check_ours(folder: Path) -> None:
+    """Raise for a folder that holds something else than results."""
+    known = {MANIFEST, PLAN, LOCK}
+    strange = [
+        entry.name
+        for entry in folder.iterdir()
+        if entry.name not in known and not entry.name.startswith(TEMPORARY)
+    ]
+    if strange and not (folder / MANIFEST).exists():
+        raise InputError(
+            f"The folder '{folder}' holds other files, and no results",
+            expected="a new folder, or one that an earlier run of this command made",
+            received=f"'{sorted(strange)[0]}'",
+        )
+
+
+# --- going on -------------------------------------------------------------------------------------
+
+
+def check_same(folder: Path, before: Manifest, now: Manifest) -> None:
+    """Raise an `InputError` unless what is asked for now is what was begun.
+
+    Args:
+        folder: Where.
+        before: As it was begun.
+        now: As it is asked for.
+    """
+    differs = [name for name in _IN_WORDS if before.made_with.get(name) != now.made_with.get(name)]
+    if differs:
+        first = differs[0]
+        raise InputError(
+            f"The results in '{folder}' are of {' and '.join(_IN_WORDS[name] for name in differs)}",
+            expected=f"{first}: {_short(before.made_with.get(first))}, as there",
+            received=_short(now.made_with.get(first)),
+            mend="Give another folder, or the command that this folder was begun with",
+        )
+    names = [[file.name for file in each.files] for each in (before, now)]
+    if names[0] != names[1]:
+        odd = sorted(set(names[0]) ^ set(names[1]))
+        raise InputError(
+            f"The results in '{folder}' are of other rows",
+            expected=f"the {len(names[0])} files that were there before",
+            received=f"{len(names[1])} files" + (f"; '{odd[0]}' is in one of the two alone" if odd else ""),
+            mend="Give another folder",
+        )
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"{text[:80]}…" if len(text) > 80 else text
+
+
+def changed_files(folder: Path, before: Manifest, now: Manifest, has_parts: set[int]) -> list[int]:
+    """Numbers of the files of rows that are not as they were: they had faults, and may have been mended.
+
+    Args:
+        folder: Where results are.
+        before: As it was begun.
+        now: As it is asked for.
+        has_parts: Numbers of the files of which there are results.
+
+    Raises:
+        InputError: A file has changed of which there are results, and which had no fault.
+    """
+    found = []
+    for number, (old, new) in enumerate(zip(before.files, now.files, strict=True)):
+        if (old.size, old.changed, old.rows) == (new.size, new.changed, new.rows):
+            continue
+        faulty = old.fault is not None or any(
+            name == old.name or name.startswith(f"part-{number:05}-") for name in before.faults
+        )
+        if not faulty and number in has_parts:
+            raise InputError(
+                f"The results in '{folder}' are of other rows: '{old.name}' has changed since",
+                expected=f"the file of {old.size:,} bytes that was read then",
+                received=f"one of {new.size:,} bytes, or written at another time",
+                mend="Give another folder",
+            )
+        found.append(number)
+    return found
+
+
+def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether there is a part that can be read, with these settings; a damaged one is as good as none."""
+    import pyarrow.parquet as pq
+
+    try:
+        with open_native(path) as file:
+            raw = (pq.read_schema(file).metadata or {})[METADATA_KEY]
+        found = json.loads(raw)
+    except Exception:  # whatever a reader meets in a file that is none, or is not there
+        return False
+    return _without_version(found) == _without_version(settings)
+
+
+def _without_version(settings: Mapping[str, Any]) -> str:
+    return json.dumps({**settings, "version": None}, sort_keys=True)
+
+
+def first_row_of(path: Path) -> int:
+    """The number of the first row in a part, as its statistics tell it."""
+    import pyarrow.parquet as pq
+
+    with open_native(path) as file:
+        return int(pq.read_metadata(file).row_group(0).column(0).statistics.min)
+
+
+def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
+    """How often each verdict stands in the parts that are there; one part is in memory at a time."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    found = Counter[str]()
+    for part in parts:
+        path = folder / part.name
+        if not path.exists():
+            continue
+        with open_native(path) as opened, pq.ParquetFile(opened) as file:
+            column = file.read(columns=["verdict"]).column("verdict")
+        values = pc.list_flatten(column) if hasattr(column.type, "value_type") else column
+        found.update({each["values"]: each["counts"] for each in pc.value_counts(values).to_pylist()})
+    return found

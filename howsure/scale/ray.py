@@ -1,0 +1,218 @@
+"""Parts done by several processes, of this machine or of a cluster, through Ray Data.
+
+    pending parts ── ray.data.from_items ── map_batches(an actor that loaded the model once) ── what came of each
+
+An actor writes its part itself and gives back its number, so no results travel. What Ray does is divide the
+work, start an actor again that died, and give its part to another.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+from howsure.atomic import TEMPORARY
+from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, warn
+from howsure.models.boot import native_stderr_held
+from howsure.optional import needs
+from howsure.scale.run import Job, Told
+from howsure.scale.work import Part
+from howsure.scale.worker import Outcome, Recipe, Worker
+
+ADDRESS = "RAY_ADDRESS"
+
+SPARE = 2
+"""Logical cores beyond one for each actor: with fewer, Ray Data waits for ever for one to read its input on."""
+
+_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+"""By which numerical libraries are told how many threads to have; each looks when it is loaded."""
+
+_TRIES = 3
+"""How often a part is begun before it is given up, where each time the process that had it died."""
+
+_ERRORS = {each.__name__: each for each in (FileError, InputError, ModelError)}
+
+
+@contextmanager
+def cluster(workers: int) -> Iterator[None]:
+    """A cluster that can run so many workers: that of RAY_ADDRESS, or one of this machine's own.
+
+    On this machine each worker gets its share of the cores. Start it before anything loads JAX, which does not bear
+    to be forked.
+
+    Args:
+        workers: How many.
+
+    Raises:
+        DependencyError: Ray is not installed.
+        InputError: There is no cluster at that address.
+    """
+    with needs("ray", "Several workers"):
+        import ray
+        import ray.data
+    if ray.is_initialized():
+        yield
+        return
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    share = str(max(1, len(os.sched_getaffinity(0)) // workers))
+    given = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}  # but for its warnings
+    if not os.environ.get(ADDRESS):
+        settings |= {"num_cpus": workers + SPARE, "include_dashboard": False}
+        given |= {name: share for name in _THREADS if name not in os.environ}
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        with warnings.catch_warnings(action="ignore"), native_stderr_held():
+            ray.init(**settings)
+    except ConnectionError as error:
+        raise InputError(
+            f"There is no cluster of Ray at '{os.environ.get(ADDRESS)}'",
+            expected=f"the address of one in {ADDRESS}, or none for workers on this machine",
+            received=str(error)[:200],
+        ) from error
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def several(workers: int) -> Callable[[Job, Told], Iterator[Outcome]]:
+    """What does parts with so many workers; within `cluster`.
+
+    Args:
+        workers: How many.
+    """
+    return partial(_several, workers)
+
+
+def _several(workers: int, job: Job, told: Told) -> Iterator[Outcome]:
+    import ray.data
+    from ray.exceptions import RayError
+
+    if not job.pending:
+        return
+    _quiet()
+    items = [asdict(part) for part in job.pending]
+    work = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+        _PartWorker,
+        fn_constructor_args=(job.recipe, job.probe),
+        batch_size=1,
+        concurrency=min(workers, len(items)),
+        num_cpus=1,
+    )
+    done = job.rows_before
+    try:
+        for told_of in work.iter_rows():
+            _warn_of(told_of["warnings"])
+            if told_of["refused"]:
+                raise _ERRORS[told_of["refused"]](told_of["fault"].rstrip("."))
+            part = Part(**{name: int(told_of[name]) for name in Part.__dataclass_fields__})
+            done += len(part)
+            told(done, job.rows)
+            yield Outcome(part, int(told_of["rows"]), tuple(told_of["left_out"]), told_of["fault"] or None)
+    except RayError as error:
+        raise ModelError(
+            f"A worker failed ({_last_line(error)})", mend="Without --workers the error shows as it is"
+        ) from error
+
+
+def _quiet() -> None:
+    """Ray Data tells its progress otherwise; ours is told instead."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
+
+
+def _warn_of(said: Any) -> None:
+    for text in said:
+        warn(str(text))
+
+
+class _PartWorker:
+    """An actor: the model, loaded once, and whatever part comes next.
+
+    What is wrong with model or plan is given back with the first part: an exception while an actor is made would be
+    tried again for ever.
+
+    Args:
+        recipe: What it is told.
+        probe: A few rows that can be read.
+    """
+
+    def __init__(self, recipe: Recipe, probe: Part) -> None:
+        self._folder = recipe.folder
+        self._worker: Worker | None = None
+        self._refusal: HowsureError | None = None
+        self._warnings: list[str] = []
+        try:
+            with _warnings_kept(self._warnings):
+                self._worker = Worker(recipe)
+                self._worker.check(probe)
+        except HowsureError as error:
+            self._refusal = error
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
+        part = Part(**{name: int(batch[name][0]) for name in Part.__dataclass_fields__})
+        refused, said = self._refusal, self._warnings
+        outcome = Outcome(part, 0, fault=None if refused is None else str(refused))
+        if self._worker is not None and refused is None:
+            try:
+                with _warnings_kept(said):
+                    outcome = self._tried(part, self._worker)
+            except HowsureError as error:  # results cannot be written
+                refused, outcome = error, replace(outcome, fault=str(error))
+        self._warnings = []
+        return {
+            **{name: [value] for name, value in asdict(part).items()},
+            "rows": [outcome.rows],
+            "left_out": [list(outcome.left_out)],
+            "fault": [outcome.fault or ""],
+            "refused": ["" if refused is None else type(refused).__name__],
+            "warnings": [said],
+        }
+
+    def _tried(self, part: Part, worker: Worker) -> Outcome:
+        """What comes of a part; Ray would give one that kills its process to another, for ever."""
+        tries = self._folder / f"{TEMPORARY}{part.name}.tries"
+        try:
+            with tries.open("ab") as file:
+                begun = file.tell()
+                file.write(b".")
+        except OSError as error:
+            raise FileError(f"Writing to '{self._folder}' failed ({error.strerror or error})") from error
+        if begun >= _TRIES:
+            died = f"the process that had it died {_TRIES} times, as where memory does not suffice"
+            outcome = Outcome(part, 0, fault=died)
+        else:
+            outcome = worker.do(part)
+        tries.unlink(missing_ok=True)
+        return outcome
+
+
+@contextmanager
+def _warnings_kept(said: list[str]) -> Iterator[None]:
+    """Put howsure's warnings on a list, for whoever is on the machine where the command was given."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", HowsureWarning)
+        try:
+            yield
+        finally:
+            said += [str(each.message) for each in caught if issubclass(each.category, HowsureWarning)]

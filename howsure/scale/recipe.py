@@ -1,0 +1,165 @@
+"""A model as a worker is told of it, known again by its checksum, and what assesses rows with it."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from howsure.assess import stream
+from howsure.data.rows import Array, Rows
+from howsure.divide import divided
+from howsure.errors import FileError
+from howsure.methods.protocol import Method
+from howsure.models.adapt import FILES, load
+from howsure.models.boot import load_keras
+from howsure.models.factory import is_factory, made_by
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model as it is named: a file, or a function that makes it.
+
+    Attributes:
+        path: A file, or `package.module:function`.
+        weights: For what a function makes, or None.
+        allow_code: Whether a file may run code.
+        folder: Where the module of a function is looked for.
+    """
+
+    path: Path
+    weights: Path | None = None
+    allow_code: bool = False
+    folder: str = ""
+
+    def load(self) -> Any:
+        """The model.
+
+        Raises:
+            FileError: It cannot be read.
+            ModelError: It wants to run code, or is no model.
+        """
+        if is_factory(self.path):
+            with _looked_for_in(self.folder):
+                return made_by(self.path, self.weights)
+        if FILES.get(self.path.suffix) == "keras":
+            load_keras()
+        return load(self.path, allow_code=self.allow_code)
+
+    def checksum(self, model: Any) -> str:
+        """The SHA-256 by which it is known again: of its file; of what a function makes, of its weights.
+
+        Args:
+            model: As it was loaded.
+
+        Raises:
+            FileError: The file cannot be read.
+        """
+        if is_factory(self.path):
+            return checksum_of(model)
+        try:
+            with self.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise FileError(f"'{self.path}' cannot be read ({error.strerror or error})") from error
+
+
+@contextmanager
+def _looked_for_in(folder: str) -> Iterator[None]:
+    if not folder:
+        yield
+        return
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def checksum_of(model: Any) -> str:
+    """The SHA-256 of the weights of a model; of one that shows none, of all of it as it is pickled.
+
+    Args:
+        model: With `state_dict`, as modules of PyTorch have; with `get_weights`, as Keras models have; or
+            neither.
+    """
+    found = hashlib.sha256(type(model).__qualname__.encode())
+    if hasattr(model, "state_dict"):
+        arrays = {name: each.detach().cpu().numpy() for name, each in model.state_dict().items()}
+    elif hasattr(model, "get_weights"):
+        arrays = {str(number): array for number, array in enumerate(model.get_weights())}
+    else:
+        arrays = {"pickle": np.frombuffer(cloudpickle.dumps(model), np.uint8)}
+    for name, array in arrays.items():
+        found.update(f"{name} {array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for besides the model and the rows, the same for all of them.
+
+    Attributes:
+        seed: As in `howsure.assess`.
+        batch_size: Likewise.
+        outputs: Likewise.
+        class_names: Likewise.
+        divide_by: What rows are divided by first, or None.
+    """
+
+    seed: int = 0
+    batch_size: int = 256
+    outputs: str | None = None
+    class_names: tuple[str, ...] | None = None
+    divide_by: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Assessor:
+    """A model that is there, and all that is needed to assess rows.
+
+    Attributes:
+        model: As its framework has it.
+        method: What produces the passes; one by which a row's numbers depend on no other row.
+        asked: The rest.
+    """
+
+    model: Any
+    method: Method
+    asked: Asked
+
+    def assess(self, rows: Rows, numbers: Array, progress: Callable[[int, int], None] | None = None) -> Any:
+        """The result of some rows.
+
+        Args:
+            rows: N of them.
+            numbers: (N,) of each in the whole input.
+            progress: Called with (rows done, rows in all).
+
+        Raises:
+            InputError: Rows that do not fit the model.
+            ModelError: A model that cannot be assessed.
+        """
+        asked = self.asked
+        given = replace(rows, x=divided(rows.x, asked.divide_by, self.model))
+        names = asked.class_names if asked.class_names is not None else rows.class_names
+        first, *others = stream(
+            self.model,
+            given,
+            method=self.method,
+            seed=asked.seed,
+            batch_size=asked.batch_size,
+            outputs=asked.outputs,
+            class_names=names,
+            progress=progress,
+        )
+        result = first.joined([first, *others])
+        return replace(result, row=numbers[result.row])

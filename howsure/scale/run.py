@@ -1,0 +1,352 @@
+"""Rows assessed into a folder, part by part, by one process or by many. The page to read first.
+
+lock ─ model ─ plan ─ a few rows ─ manifest ─ parts that are not there yet ─┬─ local.py: one after the other
+                                                                            └─ ray.py: several at a time
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.assess import plan as make_plan
+from howsure.data.files import read_labels
+from howsure.data.rows import Array, Rows
+from howsure.divide import divided as divided_by
+from howsure.errors import FileError, InputError
+from howsure.models.adapt import adapt
+from howsure.results.files import load
+from howsure.results.saved import METADATA_KEY
+from howsure.sampling.plan import Plan
+from howsure.scale import folder as folders
+from howsure.scale.folder import PLAN, Manifest
+from howsure.scale.recipe import Assessor
+from howsure.scale.sources import SourceFile
+from howsure.scale.work import Part, divided, spread, usual_size
+from howsure.scale.worker import Outcome, Recipe, Worker
+
+_PROBED = 2
+"""Rows on which every worker tries model and plan before it begins."""
+
+_SECONDS_BETWEEN_MANIFESTS = 1.0
+"""Where many parts are faulty one after the other, the manifest is not written for each."""
+
+_PACKAGES = ("howsure", "numpy", "pyarrow", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "ray")
+
+During = Callable[..., AbstractContextManager[Any]]
+"""Shows that something takes time: called with its name and, as `waiting`, what is waited for."""
+
+Told = Callable[[int, int], None]
+"""Called with (rows done, rows in all)."""
+
+
+@dataclass(eq=False)
+class Job:
+    """What there is to do in a folder that is ours.
+
+    Attributes:
+        recipe: What workers are told.
+        manifest: As it was written.
+        parts: All of them.
+        pending: Those that are not there yet.
+        assessor: The model, as it is here.
+        probe: A few rows that can be read.
+        outcomes: Of the parts done so far in this run.
+    """
+
+    recipe: Recipe
+    manifest: Manifest
+    parts: list[Part]
+    pending: list[Part]
+    assessor: Assessor
+    probe: Part
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """In all parts."""
+        return sum(map(len, self.parts))
+
+    @property
+    def rows_before(self) -> int:
+        """In the parts that were there already."""
+        return self.rows - sum(map(len, self.pending))
+
+    def run(self, workers: Callable[[Job, Told], Iterator[Outcome]], told: Told) -> None:
+        """Do all parts that are not there yet; what is wrong with some stops none of the others.
+
+        Args:
+            workers: Do the work.
+            told: Of progress.
+
+        Raises:
+            FileError: Results cannot be written, as where the disk is full.
+            InputError: No part of the rows can be assessed.
+        """
+        faults, written = dict(self.manifest.faults), time.monotonic()
+        for outcome in workers(self, told):
+            self.outcomes.append(outcome)
+            if outcome.fault is None:
+                faults.pop(outcome.part.name, None)
+                continue
+            faults[outcome.part.name] = outcome.fault
+            if time.monotonic() - written > _SECONDS_BETWEEN_MANIFESTS:
+                written = time.monotonic()
+                self._save(faults)
+        if faults != self.manifest.faults:
+            self._save(faults)
+        first = next((each for each in self.outcomes if each.fault is not None), None)
+        if first is not None and sum(each.fault is None for each in self.outcomes) == 0 == self.rows_before:
+            raise InputError(f"None of the rows can be assessed; {self.place(first.part)}: {first.fault}")
+
+    def _save(self, faults: Mapping[str, str]) -> None:
+        self.manifest = replace(self.manifest, faults=dict(faults))
+        self.manifest.save(self.recipe.folder, self.parts)
+
+    def faults(self) -> list[str]:
+        """What is missing, where and why."""
+        by_name = {part.name: part for part in self.parts}
+        return [
+            f"{self.place(by_name[name]) if name in by_name else name}: {fault}"
+            for name, fault in self.manifest.faults.items()
+        ]
+
+    def place(self, part: Part) -> str:
+        """A part in words."""
+        name = self.manifest.files[part.file].name
+        return f"'{name}', {part.stop - part.start:,} rows from row {part.start:,} of it on"
+
+
+@contextmanager
+def begun(
+    recipe: Recipe,
+    *,
+    size: int | None = None,
+    load_models: Callable[[], list[Any]],
+    during: During = lambda *_, **__: nullcontext(),
+) -> Iterator[Job]:
+    """A folder that is ours while this lasts, with what is still to be done in it.
+
+    Args:
+        recipe: What was asked for, with a plan or without.
+        size: Rows in a part; None for `usual_size`, or what the folder has.
+        load_models: Gives the model, and members.
+        during: Shows what takes time.
+
+    Raises:
+        InputError: Somebody else writes there, or the folder holds results of something else.
+        FileError: The folder, the model or the rows cannot be read.
+        ModelError: A model that cannot be assessed.
+    """
+    folder = recipe.folder
+    with folders.locked(folder):
+        found = folders.read_manifest(folder)
+        before = None if found is None else found[0]
+        files = recipe.rows.open().survey()
+        _check_labels(recipe, files)
+        models = load_models()
+        sources = (recipe.model, *recipe.members)
+        sums = tuple(source.checksum(model) for source, model in zip(sources, models, strict=True))
+        recipe = replace(recipe, checksums=sums)
+        assessor = Assessor(models[0], recipe.method(models[1:]), recipe.asked)
+        kept = before is not None and before.plan_from is not None and recipe.dropout.plan is None
+        if kept:
+            recipe = _with_plan(recipe, Plan.load(folder / PLAN))
+        wanted = recipe.needs_plan
+        worker, probe, sample = _sampled(recipe, assessor, files, all_places=wanted)
+        if recipe.asked.class_names is None and sample.class_names is not None:
+            recipe = replace(recipe, asked=replace(recipe.asked, class_names=sample.class_names))
+        plan_from = before.plan_from if before is not None and kept else None
+        if wanted:
+            with during("Planning", waiting="compiling, and passes over a few rows"):
+                recipe, plan_from = _planned(recipe, assessor, sample), _count(sample.x)
+        assessor = replace(assessor, method=recipe.method(models[1:]), asked=recipe.asked)
+        worker = Worker(recipe, assessor)
+        with during("Assessing", waiting="compiling"):
+            first = worker.check(probe)
+        settings = json.loads(first.to_arrow().schema.metadata[METADATA_KEY])
+        total = sum(file.rows or 0 for file in files)
+        if size is None:
+            size = usual_size(total) if before is None else before.rows_per_part
+        now = Manifest(
+            _made_with(recipe, settings, size, total),
+            tuple(files),
+            size,
+            settings,
+            plan_from,
+            _versions(),
+            {file.name: file.fault for file in files if file.fault is not None},
+        )
+        parts = divided(files, size)
+        if before is not None:
+            folders.check_same(folder, before, now)
+        elif wanted:
+            _plan_of(recipe).save(folder / PLAN)
+        pending = _pending(folder, before, now, parts)
+        missing = {part.name for part in pending}
+        old = {} if before is None else before.faults
+        faults = {name: fault for name, fault in old.items() if name in missing} | dict(now.faults)
+        now = replace(now, faults=faults)
+        now.save(folder, parts)
+        yield Job(recipe, now, parts, pending, assessor, probe)
+
+
+def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
+    """Raise where labels in a file of their own cannot be told which rows they belong to."""
+    total = sum(file.rows or 0 for file in files)
+    if not total:
+        faults = [file.fault for file in files if file.fault is not None]
+        raise InputError(f"There are no rows in '{recipe.rows.path}'", received=faults[0] if faults else None)
+    if recipe.labels is None:
+        return
+    unread = next((file for file in files if file.fault is not None), None)
+    if unread is not None:
+        raise InputError(
+            f"Which labels belong to which rows cannot be told: {unread.fault}",
+            expected="files of rows that can all be read, with --labels",
+            mend="Mend that file, or put the labels into a column of the rows",
+        )
+    labels = read_labels(recipe.labels)
+    if len(labels) != total:
+        raise InputError(
+            f"'{recipe.labels}' has another number of labels than there are rows",
+            expected=f"{total:,} labels, one per row",
+            received=f"{len(labels):,}",
+        )
+
+
+# --- a few rows, and the plan ---------------------------------------------------------------------
+
+
+def _sampled(
+    recipe: Recipe, assessor: Assessor, files: Sequence[SourceFile], *, all_places: bool
+) -> tuple[Worker, Part, Rows]:
+    """Rows from many places, or from the first that can be read, and a part of a few of them.
+
+    Places whose rows cannot be read, or do not fit, are passed over; they are named when their turn comes.
+    """
+    worker = Worker(recipe, assessor)
+    pieces, probe, fault = list[Rows](), None, None
+    for place in spread(files):
+        try:
+            rows, _ = worker.read(place)
+            rows = replace(rows, x=divided_by(rows.x, recipe.asked.divide_by, assessor.model))
+            adapt(assessor.model, rows)
+        except (FileError, InputError) as error:
+            fault = fault or error
+            continue
+        if pieces and _shape(rows.x) != _shape(pieces[0].x):
+            continue
+        pieces.append(rows)
+        if probe is None:
+            probe = replace(place, stop=min(place.stop, place.start + _PROBED))
+            if not all_places:
+                break
+    if probe is None:
+        raise fault or InputError(f"There are no rows in '{recipe.rows.path}'")
+    return worker, probe, replace(pieces[0], x=_joined([piece.x for piece in pieces]), labels=None, ids=None)
+
+
+def _shape(x: Array | dict[str, Array]) -> Any:
+    return {name: a.shape[1:] for name, a in x.items()} if isinstance(x, dict) else x.shape[1:]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], dict):
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return np.concatenate(parts)
+
+
+def _count(x: Any) -> int:
+    return len(next(iter(x.values())) if isinstance(x, dict) else x)
+
+
+def _planned(recipe: Recipe, assessor: Assessor, sample: Rows) -> Recipe:
+    """The recipe with a plan that is made from a sample, in float32 so that it holds on every machine."""
+    asked = recipe.asked
+    plan = make_plan(
+        assessor.model,
+        sample,
+        recipe.dropout,
+        seed=asked.seed,
+        batch_size=asked.batch_size,
+        outputs=asked.outputs,
+        precision="float32",
+    )
+    return _with_plan(recipe, plan)
+
+
+def _with_plan(recipe: Recipe, plan: Plan) -> Recipe:
+    return replace(recipe, dropout=replace(recipe.dropout, plan=plan))
+
+
+def _plan_of(recipe: Recipe) -> Plan:
+    """Its plan, which is there by now."""
+    return recipe.dropout.plan or Plan()
+
+
+# --- what is there already ------------------------------------------------------------------------
+
+
+def _made_with(recipe: Recipe, settings: Mapping[str, Any], size: int, total: int) -> dict[str, Any]:
+    """What all parts have in common; see `howsure.scale.folder`."""
+    plan, rows, asked = recipe.dropout.plan, recipe.rows, recipe.asked
+    labels = None
+    if recipe.labels is not None:
+        labels = f"{_file_digest(recipe.labels)} of {total} rows"
+    return {
+        "model": ", ".join(recipe.checksums),
+        "plan": None if plan is None else hashlib.sha256(json.dumps(asdict(plan)).encode()).hexdigest(),
+        "seed": asked.seed,
+        "method": json.dumps({**settings["method"], "words": None}),
+        "class_names": list(settings.get("class_names", settings.get("label_names", ()))),
+        "thresholds": settings["thresholds"],
+        "outputs": asked.outputs,
+        "columns": asdict(rows.roles) | {"drop": list(rows.roles.drop)},
+        "divide_by": asked.divide_by,
+        "labels": labels,
+        "rows_per_part": size,
+    }
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _pending(folder: Path, before: Manifest | None, now: Manifest, parts: Sequence[Part]) -> list[Part]:
+    """Parts that are not there; those of files that were mended are made anew, and others renumbered."""
+    if before is not None:
+        has_parts = {part.file for part in parts if (folder / part.name).exists()}
+        for number in folders.changed_files(folder, before, now, has_parts):
+            for stale in folder.glob(f"part-{number:05}-*.parquet"):
+                stale.unlink()
+    missing = []
+    for part in parts:
+        path = folder / part.name
+        if not folders.is_whole(path, now.settings):
+            missing.append(part)
+        elif len(now.files) > 1 and folders.first_row_of(path) != part.first_row:
+            result = load(path)
+            replace(result, row=result.row + (part.first_row - int(result.row[0]))).save(path)
+    return missing

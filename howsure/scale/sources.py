@@ -1,0 +1,282 @@
+"""Rows that are read a range at a time: from Parquet files, arrays on disk, or a folder of images.
+
+    survey ── a SourceFile for each file ── divided into parts ── read(file, start, stop), by whoever works
+
+Memory does not grow with the number of rows. A Parquet file is read forwards, some rows at a time; arrays are
+mapped; images are opened one by one. Compressed arrays are the exception: a reader holds the whole.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from howsure.data import images
+from howsure.data.files import check_readable, rows_in_npz
+from howsure.data.native import open_native
+from howsure.data.numpy_files import map_npz, open_npy
+from howsure.data.rows import Array, InputSpec, Rows, damaged
+from howsure.data.table_files import parquet_columns
+from howsure.data.tables import ANY_VECTOR, Roles, rows_of
+from howsure.data.whatever import any_rows_in_npz
+from howsure.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PARQUET = ".parquet"
+
+_READ_AHEAD = 2**16
+"""Bytes of each column that Arrow reads at a time: a table may have a thousand columns."""
+
+Specs = Sequence[InputSpec] | None
+"""What a model takes, or None where it does not say."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of rows as it was found, or a whole folder of images.
+
+    Attributes:
+        name: Of the file.
+        rows: How many it holds; None where that cannot be read.
+        size: Bytes.
+        changed: When it was changed, in nanoseconds; of images a number made of their names.
+        fault: Why it cannot be read, or None.
+    """
+
+    name: str
+    rows: int | None
+    size: int
+    changed: int
+    fault: str | None = None
+
+
+class Reader(Protocol):
+    """What reads ranges of rows."""
+
+    def survey(self) -> list[SourceFile]:
+        """All files, in order."""
+        ...
+
+    def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
+        """Rows start … stop − 1 of a file; images that are left out are listed.
+
+        Raises:
+            FileError: They cannot be read.
+            InputError: They cannot be rows of this model.
+        """
+        ...
+
+    def places(self, start: int, stop: int, rows: Rows) -> Array:
+        """(N,) where between start and stop the rows that were read are, from 0: images may be left out."""
+        ...
+
+
+@dataclass(frozen=True)
+class RowSource:
+    """Where rows are, as a worker on another machine can be told.
+
+    Attributes:
+        path: A file or folder.
+        roles: What columns are for that are no features.
+        skip_unreadable: Whether unreadable images are left out.
+        channels: Of images, for a model that does not say what it takes; None where it does not matter.
+    """
+
+    path: Path
+    roles: Roles = Roles()  # noqa: RUF009  (frozen, so it may be shared)
+    skip_unreadable: bool = False
+    channels: int | None = None
+
+    def open(self) -> Reader:
+        """Whatever reads what is there.
+
+        Raises:
+            FileError: It does not exist or cannot be read.
+            InputError: It is no kind of file that holds rows.
+        """
+        check_readable(self.path)
+        suffix = self.path.suffix.lower()
+        if self.path.is_dir():
+            parts = parquet_files(self.path)
+            if parts:
+                return _Parquet(parts, self.roles)
+            return _Images(self.path, self.skip_unreadable, self.channels)
+        if suffix == PARQUET:
+            return _Parquet([self.path], self.roles)
+        if suffix in (".npy", ".npz"):
+            return _Arrays(self.path)
+        raise InputError(
+            f"'{self.path}' is not a kind of file from which rows are read part by part",
+            expected="a .parquet, .npy or .npz file, or a folder of .parquet files or of images",
+            mend="Convert a csv file: pyarrow.parquet.write_table(pyarrow.csv.read_csv(path), 'rows.parquet')"
+            if suffix == ".csv"
+            else None,
+        )
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The Parquet files in a folder, sorted by name, but for those that begin with `.` or `_`."""
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.suffix.lower() == PARQUET and not entry.name.startswith((".", "_")) and entry.is_file()
+    )
+
+
+class _Parquet:
+    """A Parquet file, or several; each is read forwards, as ranges come in order."""
+
+    def __init__(self, files: Sequence[Path], roles: Roles) -> None:
+        self._files, self._roles = files, roles
+        self._cursor: _Cursor | None = None
+
+    def survey(self) -> list[SourceFile]:
+        """All files; where there are several, one that is damaged is listed with its fault."""
+        import pyarrow.parquet as pq
+
+        found = []
+        for file in self._files:
+            there = file.stat()
+            rows, fault = None, None
+            try:
+                with open_native(file) as opened:
+                    rows = int(pq.read_metadata(opened).num_rows)
+            except Exception as error:  # what pyarrow meets in a damaged file
+                if len(self._files) == 1:
+                    raise damaged(file, "Parquet", error) from error
+                fault = str(damaged(file, "Parquet", error))
+            found.append(SourceFile(file.name, rows, there.st_size, there.st_mtime_ns, fault))
+        return found
+
+    def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
+        """See `Reader`."""
+        source = self._files[file]
+        try:
+            if self._cursor is None or not self._cursor.can_reach(source, start):
+                self._cursor = _Cursor(source, start)
+            table = self._cursor.take(start, stop)
+            table.validate(full=True)
+        except Exception as error:  # what pyarrow meets in a damaged file
+            self._cursor = None
+            raise damaged(source, "Parquet", error) from error
+        return rows_of(parquet_columns(source, table), [ANY_VECTOR] if specs is None else specs, self._roles)
+
+    def places(self, start: int, stop: int, rows: Rows) -> Array:
+        """All of them."""
+        return np.arange(stop - start)
+
+
+class _Cursor:
+    """A place in a Parquet file, from which it is read forwards."""
+
+    def __init__(self, source: Path, start: int) -> None:
+        import pyarrow.parquet as pq
+
+        self._source = source
+        self._file = pq.ParquetFile(
+            open_native(source), page_checksum_verification=True, buffer_size=_READ_AHEAD, pre_buffer=False
+        )
+        counts = [self._file.metadata.row_group(n).num_rows for n in range(self._file.num_row_groups)]
+        begins = np.concatenate([[0], np.cumsum(counts)])
+        first = max(0, int(np.searchsorted(begins, start, side="right")) - 1)
+        self._begins = begins.tolist()
+        self._place = self._begins[min(first, len(counts))]
+        self._batches: Iterator[pa.RecordBatch] = self._file.iter_batches(
+            batch_size=_ROWS_AHEAD, row_groups=list(range(first, len(counts)))
+        )
+        self._left: pa.RecordBatch | None = None
+
+    def can_reach(self, source: Path, start: int) -> bool:
+        """Whether the row lies ahead, and no group of rows between here and there could be jumped over."""
+        ahead = [begin for begin in self._begins[:-1] if self._place < begin <= start]
+        return source == self._source and start >= self._place and not ahead
+
+    def take(self, start: int, stop: int) -> pa.Table:
+        """Rows start … stop − 1; what lies before them is passed over."""
+        import pyarrow as pa
+
+        taken = []
+        while self._place < stop:
+            batch = self._left if self._left is not None else next(self._batches, None)
+            if batch is None:
+                raise ValueError(f"it ends after {self._place} rows, and its footer says more")
+            first, last = max(0, start - self._place), min(len(batch), stop - self._place)
+            if last > first:
+                taken.append(batch.slice(first, last - first))
+            self._left = batch.slice(last) if last < len(batch) else None
+            self._place += last
+        return pa.Table.from_batches(taken, self._file.schema_arrow)
+
+
+_ROWS_AHEAD = 1024
+"""Rows that are decoded at a time."""
+
+
+class _Arrays:
+    """A .npy or .npz file, whose arrays stay on disk unless they are compressed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._whole: Callable[[Specs], Rows] = functools.lru_cache(maxsize=1)(self._found)
+
+    def survey(self) -> list[SourceFile]:
+        """The file."""
+        there = self._path.stat()
+        return [SourceFile(self._path.name, self._count(), there.st_size, there.st_mtime_ns)]
+
+    def _count(self) -> int:
+        x = self._whole(None).x
+        return len(next(iter(x.values())) if isinstance(x, dict) else x)
+
+    def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
+        """See `Reader`."""
+        whole, part = self._whole(None if specs is None else tuple(specs)), slice(start, stop)
+        x = {n: a[part] for n, a in whole.x.items()} if isinstance(whole.x, dict) else whole.x[part]
+        labels, ids = (None if each is None else each[part] for each in (whole.labels, whole.ids))
+        return replace(whole, x=x, labels=labels, ids=ids)
+
+    def places(self, start: int, stop: int, rows: Rows) -> Array:
+        """All of them."""
+        return np.arange(stop - start)
+
+    def _found(self, specs: Specs) -> Rows:
+        if self._path.suffix.lower() == ".npy":
+            return Rows(open_npy(self._path))
+        if specs is None:
+            return any_rows_in_npz(self._path, map_npz)
+        return rows_in_npz(self._path, specs, map_npz)
+
+
+class _Images:
+    """A folder of images, listed once and opened as they are needed."""
+
+    def __init__(self, folder: Path, skip_unreadable: bool, channels: int | None) -> None:
+        self._folder, self._skip, self._channels = folder, skip_unreadable, channels
+        self._files, self._class_names = images.list_images(folder)
+
+    def survey(self) -> list[SourceFile]:
+        """The folder; `changed` tells the names of the images."""
+        names = "\n".join(file.relative_to(self._folder).as_posix() for file, _ in self._files)
+        digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).digest()
+        return [SourceFile(self._folder.name, len(self._files), 0, int.from_bytes(digest[:8], "big"))]
+
+    def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
+        """See `Reader`."""
+        wanted = [InputSpec("x", (None, None, self._channels or 3), "float32")] if specs is None else specs
+        part = self._files[start:stop], self._class_names
+        rows = images.read_images(self._folder, wanted, self._skip, part)
+        return replace(rows, x=np.moveaxis(rows.x, -1, 1)) if specs is None else rows
+
+    def places(self, start: int, stop: int, rows: Rows) -> Array:
+        """Of the images that could be read."""
+        names = [images.readable(file.relative_to(self._folder)) for file, _ in self._files[start:stop]]
+        read = set(() if rows.ids is None else rows.ids.tolist())
+        return np.flatnonzero([name in read for name in names])

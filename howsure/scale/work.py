@@ -1,0 +1,103 @@
+"""The rows divided into parts: one range of rows of one file each, and one file of results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from howsure import tuning
+from howsure.scale.sources import SourceFile
+
+PIECES = 32
+"""Parts into which few rows are divided at least, so that a few workers end at about the same time."""
+
+MOST_PARTS = 4096
+"""Parts into which many rows are divided at most: as many files as a folder holds well."""
+
+SAMPLE = int(tuning.CANDIDATES / tuning.SHARE_OF_ROWS)
+"""Rows from which a plan is made: of so many, a pilot looks at as many as it ever does."""
+
+PLACES = 32
+"""Places from which they are taken, spread evenly, as rows may be sorted by class."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One unit of work.
+
+    Attributes:
+        file: Number of the file of rows.
+        start: Its first row in that file.
+        stop: The row after its last one.
+        first_row: Number of its first row in the whole input.
+    """
+
+    file: int
+    start: int
+    stop: int
+    first_row: int
+
+    @property
+    def name(self) -> str:
+        """Of the file of its results; the same whatever else there is."""
+        return f"part-{self.file:05}-{self.start:012}.parquet"
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def usual_size(rows: int) -> int:
+    """Rows in a part where nothing else was asked for: a power of two times what runs together.
+
+    Few rows are divided into `PIECES` or more, unless these had fewer than `tuning.KEPT_ROWS` rows, whose
+    trunk is kept at once. Many are divided into parts of `tuning.BLOCK`, and beyond `MOST_PARTS` of these
+    into larger ones.
+
+    Example:
+        >>> [usual_size(rows) for rows in (1000, 100_000, 10**6, 10**9)]
+        [512, 2048, 8192, 262144]
+    """
+    size = tuning.KEPT_ROWS
+    while 2 * size <= tuning.BLOCK and rows >= 2 * size * PIECES:
+        size *= 2
+    while rows > size * MOST_PARTS:
+        size *= 2
+    return size
+
+
+def divided(files: Sequence[SourceFile], size: int) -> list[Part]:
+    """All parts, in order; of files that cannot be read there are none, and they count no rows."""
+    return list(_parts(files, size))
+
+
+def _parts(files: Sequence[SourceFile], size: int) -> Iterator[Part]:
+    before = 0
+    for number, file in enumerate(files):
+        rows = file.rows or 0
+        for start in range(0, rows, size):
+            yield Part(number, start, min(start + size, rows), before + start)
+        before += rows
+
+
+def spread(files: Sequence[SourceFile], count: int = SAMPLE, places: int = PLACES) -> list[Part]:
+    """Ranges of rows spread evenly over all, `count` rows together, or all rows where there are fewer.
+
+    Args:
+        files: Those that can be read count.
+        count: How many rows.
+        places: From how many places.
+    """
+    total = sum(file.rows or 0 for file in files)
+    if total <= count:
+        return divided(files, max(1, total))
+    length = count // places
+    wanted = [place * (total - length) // (places - 1) for place in range(places)]
+    found, before = list[Part](), 0
+    for number, file in enumerate(files):
+        rows = file.rows or 0
+        for first in wanted:
+            start, stop = max(0, first - before), min(rows, first + length - before)
+            if start < stop and first < before + rows and first + length > before:
+                found.append(Part(number, start, stop, before + start))
+        before += rows
+    return found

@@ -1,0 +1,33 @@
+"""A hook of MkDocs: what the site takes from beside docs/, and that it loads nothing from elsewhere."""
+
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")
+
+LOADS = re.compile(
+    r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?(?:https?:)?//[^"'\s>]*"""
+    r"""|<link\b[^>]*\bhref=["']?(?:https?:)?//[^"'\s>]*"""
+    r"""|url\(["']?(?:https?:)?//[^)]*|@import[^;]*//[^;]*"""
+)
+"""What makes a browser ask another host as soon as the page, or its style, is read. Plain links do not."""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that lie beside docs/, with their links as they are from within it."""
+    for name in PAGES:
+        text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Refuse a site that loads something from another host."""
+    for path in sorted(Path(config.site_dir).rglob("*")):
+        if path.suffix in {".html", ".css"} and (found := LOADS.search(path.read_text(encoding="utf-8"))):
+            raise PluginError(f"{path} loads from another host: {found[0]}")

@@ -1,0 +1,116 @@
+"""What comes with probabilities stays what it is: codes of classes, ids, order, and what howsure exported."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+import howsure
+from howsure.bare.files import Columns, read_result
+from howsure.data.files import read_labels
+from howsure.errors import HowsureError, HowsureWarning
+
+P = [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.9, 0.05, 0.05]]
+
+
+def test_codes_of_classes_keep_their_zeros(tmp_path):
+    path = tmp_path / "codes.csv"
+    path.write_text("id,a,b,c,y\nr1,0.9,0.05,0.05,01\nr2,0.05,0.9,0.05,02\nr3,0.9,0.05,0.05,01\n")
+    found = read_result(path, Columns(("01", "02", "03")))
+    assert found.truth.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("names", [("01", "02", "03"), ("1", "2", "3"), ("=a", "-b", "c")])
+def test_what_was_exported_is_read_as_it_was(tmp_path, names):
+    given = howsure.Certainty.from_probabilities(P, names).with_truth([names[0], names[1], names[0]])
+    given = given.with_ids(["x", "-y", "z"], "plant")
+    given.save(tmp_path / "given.csv")
+    with pytest.warns(HowsureWarning, match="probabilities, ids and truth are read"):
+        found = read_result(tmp_path / "given.csv")
+    assert found.class_names == names
+    assert found.truth.tolist() == [0, 1, 0]
+    assert (found.ids.tolist(), found.id_name) == (["x", "-y", "z"], "plant")
+
+
+def test_several_labels_that_were_exported_are_read_with_their_truth(tmp_path):
+    given = howsure.MultilabelCertainty.from_probabilities([[0.2, 0.8], [0.7, 0.3]], ["rain", "sun"])
+    given.with_truth([[0, 1], [1, 1]]).save(tmp_path / "given.csv")
+    with pytest.warns(HowsureWarning, match="probabilities, ids and truth are read"):
+        found = read_result(tmp_path / "given.csv")
+    assert found.label_names == ("rain", "sun")
+    assert found.truth.tolist() == [[False, True], [True, True]]
+
+
+def test_frames_of_numbered_columns():
+    frame = pd.DataFrame(np.array(P))
+    assert np.allclose(howsure.Certainty.from_probabilities(frame).probabilities, P)
+    assert np.allclose(howsure.Certainty.from_passes([frame, frame]).probabilities, P)
+    assert np.allclose(howsure.MultilabelCertainty.from_probabilities(frame).probabilities, P)
+
+
+def test_labels_of_a_file_are_brought_into_the_order_of_the_ids(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("id,y\nb,dog\na,cat\nc,bird\n")
+    assert read_labels(path, np.array(["a", "b", "c"], dtype=object)).tolist() == ["cat", "dog", "bird"]
+    with pytest.raises(HowsureError, match=r"labels of other rows.*'d' among them"):
+        read_labels(path, np.array(["a", "b", "d"], dtype=object))
+    path.write_text("id,y\nb,dog\na,cat\na,bird\n")
+    with pytest.raises(HowsureError, match="another order than the rows, and some rows share one"):
+        read_labels(path, np.array(["a", "a", "b"], dtype=object))
+
+
+def test_passes_of_rows_in_another_order_are_refused():
+    frame = pd.DataFrame({"a": [0.2, 0.9], "b": [0.8, 0.1]}, index=["r0", "r1"])
+    with pytest.raises(HowsureError, match="in another order than pass 0"):
+        howsure.Certainty.from_passes([frame, frame.iloc[::-1]])
+
+
+def test_a_list_of_rows_is_not_a_list_of_passes():
+    with pytest.raises(HowsureError, match="belongs to `from_probabilities`"):
+        howsure.Certainty.from_passes([[0.2, 0.8], [0.3, 0.7]])
+
+
+def test_labels_that_are_some_names_and_some_not_are_refused():
+    frame = pd.DataFrame({"0": [0.5, 0.4], "1": [0.3, 0.4], "3": [0.2, 0.2], "y": [0, 2]})
+    with pytest.raises(HowsureError, match="2, which is no name, beside 0"):
+        howsure.Certainty.from_probabilities(frame)
+
+
+def test_a_classifier_keeps_the_order_of_its_classes():
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    model = LogisticRegression().fit(x, np.where(x[:, 0] > 0, "ill", "healthy"))
+    with pytest.raises(HowsureError, match="model's own in another order"):
+        howsure.assess(model, x, class_names=["ill", "healthy"])
+    renamed = howsure.assess(model, x, class_names=["well", "sick"])
+    assert renamed.class_names == ("well", "sick")
+
+
+def test_a_label_that_never_occurred_is_named():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, (40, 3))
+    y[:, 2] = 0
+    x = rng.normal(size=(40, 2))
+    with pytest.raises(HowsureError, match="one answer alone of label 2"):
+        howsure.assess(RandomForestClassifier(5).fit(x, y), x)
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ("cat,dog,y\n0.3,0.7,1\n0.3,0.7,\n", "a label in every row. Leave those rows out"),
+        ("cat,dog,y\n0.3,0.7,dog\n0.3,0.7,\n", "a label in every row. Leave those rows out"),
+    ],
+)
+def test_a_missing_label_is_not_to_be_made_up(tmp_path, cells, words):
+    path = tmp_path / "given.csv"
+    path.write_text(cells)
+    with pytest.raises(HowsureError, match=words):
+        read_result(path)
+
+
+@pytest.mark.parametrize("cell", ["--5", "18446744073709551615", "9" * 5000])
+def test_ids_that_are_no_numbers_of_64_bits_are_texts(tmp_path, cell):
+    path = tmp_path / "given.csv"
+    path.write_text(f"id,cat,dog\n{cell},0.6,0.4\n")
+    assert read_result(path).ids.tolist() == [cell]

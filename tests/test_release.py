@@ -1,0 +1,56 @@
+"""What goes out is whole: the wheel, and the papers beside it."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from release.wheel import ROOT, blocks, check_contents
+
+FILES = [
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "howsure").rglob("*")
+    if path.is_file() and "__pycache__" not in path.parts
+]
+LICENCE = "howsure-0.1.0.dist-info/licenses/LICENSE"
+
+
+def wheel(folder: Path, names: list[str]) -> Path:
+    path = folder / "howsure-0.1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as opened:
+        for name in names:
+            opened.writestr(name, "")
+    return path
+
+
+def test_a_wheel_with_every_file_is_whole(tmp_path, capsys):
+    check_contents(wheel(tmp_path, [*FILES, LICENCE]))
+    assert f"the {len(FILES)} files of the package, and the licence" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lacking", ["howsure/py.typed", "howsure/report/report.css", LICENCE])
+def test_a_wheel_that_lacks_a_file_is_refused(tmp_path, lacking):
+    names = [name for name in [*FILES, LICENCE] if name != lacking]
+    with pytest.raises(SystemExit, match="lacks .*" + ("licence" if lacking == LICENCE else lacking)):
+        check_contents(wheel(tmp_path, names))
+
+
+def test_a_wheel_with_tests_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match=r"tests/test_docs\.py"):
+        check_contents(wheel(tmp_path, [*FILES, LICENCE, "tests/test_docs.py"]))
+
+
+def test_the_first_example_needs_no_framework_and_has_an_output():
+    code, shown = blocks("index.md")[0]
+    assert set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE)) == {"howsure"}
+    assert "coin flip" in shown
+
+
+def test_the_citation_is_of_this_version():
+    version = re.compile(r'^version\W+([\d.]+)"?$', re.MULTILINE)
+    [cited], [built] = (
+        version.findall((ROOT / name).read_text(encoding="utf-8"))
+        for name in ("CITATION.cff", "pyproject.toml")
+    )
+    assert cited == built
