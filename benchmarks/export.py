@@ -4,10 +4,10 @@
     python -m benchmarks.export question tensorflow    one source; the others stay as they were
 
 Sources are the networks of `benchmarks.networks` on a backend of Keras, and the modules of
-`benchmarks.torch_speed`, each in a process of its own. Networks are trained where they are not kept yet, which
-takes minutes. Times are seconds of the processor on one thread of ONNX Runtime at its default optimisation, in
-turn with the plain prediction of the same network as ONNX (that of Keras written on TensorFlow); medians of
-five.
+`benchmarks.torch_speed`, each in a process of its own. Networks are trained where they are not kept yet,
+which takes minutes. Times are seconds of the processor on one thread of ONNX Runtime at its default
+optimisation, in turn with the plain prediction of the same network as ONNX (that of Keras written on
+TensorFlow); medians of five.
 """
 
 from __future__ import annotations

@@ -85,6 +85,23 @@ def test_the_passes_in_the_graph_are_thinned_by_the_very_masks(path):
     assert found["mutual_information"].max() > 0.01
 
 
+def test_a_large_layer_multiplies_only_what_is_dropped(path):
+    module = nn.Sequential(
+        *(nn.Linear(8, 1000), nn.ReLU(), nn.Dropout(0.25), nn.Linear(1000, 1000), nn.ReLU()),
+        nn.Linear(1000, 3),
+    ).eval()
+    x = rows_for("mlp", 30)
+    howsure.export(module, path, plan=howsure.Plan(), x=x, outputs="logits")
+    assert "GatherElements" in {node.op_type for node in onnx.load(path).graph.node}
+    expected = howsure.assess(
+        module, x, method=howsure.MCDropout(plan=howsure.Plan(), max_passes=20), outputs="logits"
+    )
+    found = run(path, x)
+    for column in NUMBERS:
+        assert np.abs(found[column] - getattr(expected, column)).max() < 1e-5, column
+    assert found["mutual_information"].max() > 1e-4
+
+
 def test_several_labels_and_names(path):
     module, x = build("mlp"), rows_for("mlp", 50)
     names = ["rain", "wind", "fog"]
@@ -125,11 +142,22 @@ def test_what_onnx_does_not_have_is_refused_by_its_name(path):
     assert not list(path.parent.iterdir())
 
 
+class Asking(Unknown):
+    """Goes on only where the rows are numbers."""
+
+    def forward(self, x):
+        if not x.isfinite().all():
+            raise ValueError("no numbers")
+        return self.last(self.drop(x))
+
+
 def test_modules_that_run_whole_are_refused_with_the_reason(path):
-    with pytest.raises(howsure.ModelError, match=r"run whole.*Received: "):
-        howsure.export(
-            build("dropped_words"), path, plan=howsure.Plan(), x=rows_for("dropped_words"), outputs="logits"
-        )
+    said = r"Passes of module 'Asking' run whole.*Received: .* reads a number out of a tensor"
+    with pytest.raises(howsure.ModelError, match=said):
+        howsure.export(Asking(), path, plan=howsure.Plan(), x=rows_for("mlp"), outputs="logits")
+    x = rows_for("dropped_words")
+    with pytest.raises(howsure.ModelError, match=r"'DroppedWords' run one at a time"):
+        howsure.export(build("dropped_words"), path, plan=howsure.Plan(), x=x, outputs="logits")
 
 
 def test_the_module_is_left_as_it_was(path):

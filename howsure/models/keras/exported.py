@@ -20,7 +20,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure import tuning
 from howsure.errors import ModelError
 from howsure.export.nodes import OPSET
 from howsure.models.keras.elsewhere import graph_from_elsewhere, rename_inputs
@@ -54,13 +53,9 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
         for number, array in enumerate(like)
     ]
 
-    thinned = model.thin(masks, tuning.MANY_ROWS)
-    ready = keras.tree.map_structure(np.asarray, [thinned.masks, thinned.kernels], none_is_leaf=False)
-
     def passes(*rows: Any) -> Any:
         # Constants are made inside: what is made outside would be an input of the graph.
-        constants = keras.tree.map_structure(tf.constant, ready, none_is_leaf=False)
-        raw = tf.cast(model.run_whole(*constants, rows), tf.float32)
+        raw = tf.cast(model.run_whole([tf.constant(mask) for mask in masks], rows), tf.float32)
         return tf.reshape(raw, (len(masks[-1]), -1, *raw.shape[1:]))
 
     with _quiet():
@@ -85,10 +80,10 @@ def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) 
 
     some = [torch.from_numpy(np.resize(array, (TRACED, *array.shape[1:]))) for array in like]
     with model.as_found():
-        thinned = model.thin(masks, tuning.MANY_ROWS)
+        ready = [keras.ops.convert_to_tensor(mask) for mask in masks]
 
         def passes(rows: Sequence[Any]) -> Any:
-            raw = model.run_whole(thinned.masks, thinned.kernels, rows).float()
+            raw = model.run_whole(ready, rows).float()
             return raw.reshape(len(masks[-1]), -1, *raw.shape[1:])
 
         return graph_of(passes, some, [spec.name for spec in model.inputs], model.name)

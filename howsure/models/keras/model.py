@@ -366,18 +366,10 @@ class KerasModel:
         tensors = [values[slot].tensor for slot in self._crossing]
         return [(tensor, private.mask_of(tensor)) for tensor in tensors]
 
-    def run_whole(
-        self,
-        masks: Sequence[Tensor | None],
-        kernels: Sequence[Dropped | Folded | None],
-        rows: Sequence[Tensor],
-    ) -> Tensor:
-        """Raw outputs (W × n, …) for the inputs (n, …), trunk and passes in one: what is written down.
-
-        Masks and kernels are those of `Thinned`.
-        """
+    def run_whole(self, masks: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
+        """Raw outputs (W × n, …) for the inputs (n, …), trunk and passes in one: what is written down."""
         with quiet([self.model, *self.examination.layers]), self._ending_in_float32():
-            return self._run_passes(self._run_shared(*rows), masks, kernels)
+            return self._run_passes(self._run_shared(*rows), masks, [None] * len(masks))
 
     def _run_passes(
         self,

@@ -147,6 +147,23 @@ class Dropped:
         return self.units % places * channels + self.units // places
 
 
+class WrittenDown(Dropped):
+    """The same for a graph: ONNX Runtime picks numbers one by one as fast for one row as for many."""
+
+    def __call__(self, values: Mapping[Slot, Tensor], sizes: Sizes) -> Tensor:
+        """(P · r · n, outputs) of what is thinned, pass-major."""
+        parents, of_each, most, outputs = self.weights.shape
+        rows = values[self.of.given].reshape(parents, sizes.rows, -1)
+        found = []
+        for parent in range(parents):
+            numbers = self.units[parent].expand(sizes.rows, of_each * most)
+            picked = rows[parent].gather(1, numbers).reshape(sizes.rows, of_each, most)
+            products = torch.bmm(picked.transpose(0, 1), self.weights[parent])
+            total = products.sum(0) / self.times
+            found.append((total - products) * self.factor + self.bias)
+        return torch.stack(found).reshape(-1, outputs)
+
+
 def thinned_linears(runner: Runner, steps: Sequence[Step], output: Slot) -> list[ThinnedLinear]:
     """The large linear layers behind dropout.
 

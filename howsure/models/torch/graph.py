@@ -26,7 +26,7 @@ from howsure import tuning
 from howsure.models.processor import multiplies_bfloat16
 from howsure.models.protocol import BFLOAT16, FLOAT32, Array, Level, Limits
 from howsure.models.torch.draws import Place
-from howsure.models.torch.dropped import Dropped, largest, thinned_linears
+from howsure.models.torch.dropped import Dropped, WrittenDown, largest, thinned_linears
 from howsure.models.torch.levels import MADE, leveled, needed
 from howsure.models.torch.noting import Unsplittable
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times, record
@@ -347,9 +347,10 @@ class Thinned:
             parts = [trunk.take(np.arange(start, min(start + at_once, len(trunk)))) for start in starts]
             return torch.cat([self.of.passes(self, part) for part in parts], dim=1)
 
-    def once(self, rows: Sequence[Tensor]) -> Tensor:
-        """Outputs (W, n, …) for all rows at once, however many: for who writes down what is called."""
-        return self.of.passes(self, self.of.part_of_trunk(rows))
+    def written_down(self, rows: Sequence[Tensor]) -> Tensor:
+        """Outputs (W, n, …) for all rows at once, however many, by operations that a graph does fast."""
+        fast: dict[Step, Dropped] = {step: WrittenDown(**vars(one)) for step, one in self.instead.items()}
+        return self.of.passes(replace(self, instead=fast), self.of.part_of_trunk(rows))
 
 
 class _Made:

@@ -118,7 +118,7 @@ class SplitModel(TorchModel):
                 tensor.to(dtype=tensor.dtype if dtype is None else dtype)
                 for tensor, dtype in zip(rows, self.call.dtypes, strict=True)
             ]
-            return passes.once(given).float()
+            return passes.written_down(given).float()
 
         some = [
             torch.from_numpy(np.resize(array, (OTHERS, *array.shape[1:])).astype(spec.array_dtype))
