@@ -44,6 +44,9 @@ def register(
         data: Annotated[
             Path | None, typer.Option(help="Rows on which the graph is compared; else they are made up.")
         ] = None,
+        calibrator: Annotated[
+            Path | None, typer.Option(help="A calibrator that the graph applies, from `howsure calibrate`.")
+        ] = None,
         class_names: ClassNames = None,
         seed: Seed = 0,
         outputs: GivenOutputs = None,
@@ -60,12 +63,14 @@ def register(
                 raise InputError("There is nothing to plan by", expected="--plan, or --data to make one from")
             if data is None and divide_by is not None:
                 raise InputError("--divide-by has no effect without rows", expected="--data")
-            given = [path for path in (plan, data) if path is not None]
-            for path, what in ((plan, "plan"), (data, "data")):
+            files = {"plan": plan, "data": data, "calibrator": calibrator}
+            given = [path for path in files.values() if path is not None]
+            for what, path in files.items():
                 if path is not None:
                     check_exists(path, what)
             check_output(out, ".onnx", [*check_models(model, [], weights), *given])
             known = None if plan is None else howsure.Plan.load(plan)
+            learnt = None if calibrator is None else howsure.Calibrator.load(calibrator)
             names = None if class_names is None else read_class_names(class_names)
             network = load_model(model, weights, allow_code, errors, interruptions.held)
             x = None
@@ -80,5 +85,6 @@ def register(
                     seed=seed,
                     outputs=None if outputs is None else outputs.value,
                     class_names=names,
+                    calibrator=learnt,
                 )
             say(console, str(exported))

@@ -19,6 +19,8 @@ import numpy as np
 
 from howsure import tuning
 from howsure.export.nodes import IR_VERSION, OPSET, Nodes
+from howsure.judge.calibrate import Calibrator
+from howsure.judge.scores import SMALLEST as SMALLEST_IN_THE_NLL
 from howsure.models.protocol import LABEL_LOGITS, LOGITS
 from howsure.outcomes.classes import Classes
 from howsure.outcomes.distributions import SMALLEST
@@ -31,6 +33,9 @@ from howsure.statistics import ERROR_FLOOR, widening
 RAW = "raw"
 """Name of the raw outputs of the passes."""
 
+SMOOTH = ("temperature", "vector", "dirichlet")
+"""Calibrators that can be written in float32; the lines of an isotonic one may be as steep as steps."""
+
 SURE, LEANING, COIN_FLIP = 0, 1, 2
 """Codes of the verdicts."""
 
@@ -38,26 +43,30 @@ LEAST_MEAN = 1e-12
 """Least probability by which a squared error is divided, as in `howsure.statistics.entropy_correction`."""
 
 
-def columns_graph(outcome: Classes | Labels, first: First, outputs: int) -> Any:
+def columns_graph(
+    outcome: Classes | Labels, first: First, outputs: int, calibrator: Calibrator | None = None
+) -> Any:
     """The graph from `raw` (W, n, outputs) to the columns.
 
     Args:
         outcome: What the answer of a row is.
         first: Which passes the raw outputs are of.
         outputs: Numbers that the model puts out for a row.
+        calibrator: Of classes, one of `SMOOTH`; or None.
 
     Returns:
         An `onnx.ModelProto` with the outputs `probabilities` (n, K), `mc_error` (n, K), `entropy`,
         `expected_entropy`, `mutual_information` and `verdict`. Of classes these are (n,), and `label` and
-        `runner_up` (n,) stand beside them; of labels they are (n, K), and `yes` (n, K).
+        `runner_up` (n,) stand beside them; of labels they are (n, K), and `yes` (n, K). With a calibrator
+        also `calibrated` (n, K) and `calibrated_verdict` (n,).
     """
     from onnx import TensorProto, helper
 
     nodes = Nodes("howsure/")
-    columns = _Writing(nodes, outcome, first, outputs).columns()
-    types = {"label": TensorProto.INT64, "runner_up": TensorProto.INT64, "verdict": TensorProto.INT64}
-    types["yes"] = TensorProto.BOOL
-    wide = {"probabilities", "mc_error"} if isinstance(outcome, Classes) else set(columns)
+    columns = _Writing(nodes, outcome, first, outputs).columns(calibrator)
+    codes = ("label", "runner_up", "verdict", "calibrated_verdict")
+    types = {"yes": TensorProto.BOOL, **dict.fromkeys(codes, TensorProto.INT64)}
+    wide = {"probabilities", "mc_error", "calibrated"} if isinstance(outcome, Classes) else set(columns)
     found = []
     for name, value in columns.items():
         nodes.named(name, value)
@@ -84,7 +93,7 @@ class _Writing:
         self.of_labels = isinstance(outcome, Labels)
         self.sides = (outcome.width, 2) if self.of_labels else (1, outcome.width)
 
-    def columns(self) -> dict[str, str]:
+    def columns(self, calibrator: Calibrator | None) -> dict[str, str]:
         """The columns by their names."""
         nodes = self.nodes
         passes = self._reshaped(self._values(), (self.first.passes, -1))
@@ -93,7 +102,12 @@ class _Writing:
         shape = (-1, *self.sides)
         probabilities, squared, error = (self._reshaped(each, shape) for each in (mean, squared, error))
         columns = {"probabilities": self._wide(probabilities), "mc_error": self._wide(error)}
-        return columns | self._entropies(passes, probabilities, squared) | self._answers(probabilities)
+        columns |= self._entropies(passes, probabilities, squared) | self._answers(probabilities)
+        if calibrator is not None:
+            calibrated = self._calibrated(probabilities, calibrator)
+            columns["calibrated"] = self._wide(calibrated)
+            columns["calibrated_verdict"] = self._answers(calibrated)["verdict"]
+        return columns
 
     # --- values -------------------------------------------------------------------------------
 
@@ -264,6 +278,20 @@ class _Writing:
             **{name: self._each(nodes("Squeeze", each, nodes.whole([-1]))) for name, each in found.items()},
             "verdict": verdict,
         }
+
+    def _calibrated(self, probabilities: str, calibrator: Calibrator) -> str:
+        """(n, 1, K) mapped by a smooth map; see `howsure.judge.maps.mapped`."""
+        nodes, parameters = self.nodes, calibrator.parameters
+        z = nodes("Log", nodes("Max", probabilities, nodes.number(SMALLEST_IN_THE_NLL)))
+        if calibrator.method == "temperature":
+            logits = nodes("Div", z, nodes.number(parameters["temperature"]))
+        else:
+            weights, operator = parameters["weights"], "Mul" if calibrator.method == "vector" else "MatMul"
+            logits = nodes(operator, z, nodes.number(weights.T))
+            logits = nodes("Add", logits, nodes.number(parameters["intercepts"]))
+        even = (1 - float(parameters["most"])) / (self.outcome.width - 1)
+        kept = nodes("Mul", nodes("Softmax", logits, axis=-1), nodes.number(1 - self.outcome.width * even))
+        return nodes("Add", kept, nodes.number(even))
 
     def _wide(self, values: str) -> str:
         """(n, K) of (n, D, C): of labels what belongs to yes."""

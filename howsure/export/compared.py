@@ -61,13 +61,16 @@ def _refusals() -> Iterator[None]:
         raise ModelError("ONNX Runtime does not run the graph", received=first_line) from error
 
 
-def check_graph(path: str, rows: Mapping[str, Array], expected: Any) -> float:
+def check_graph(
+    path: str, rows: Mapping[str, Array], expected: Any, calibrated: Certainty | None = None
+) -> float:
     """Hold a graph against a result.
 
     Args:
         path: Of the graph.
         rows: For each input by its name (n, …) in its type.
         expected: What `assess` says of these rows.
+        calibrated: The same calibrated, where the graph calibrates.
 
     Returns:
         The largest difference between two numbers.
@@ -84,18 +87,22 @@ def check_graph(path: str, rows: Mapping[str, Array], expected: Any) -> float:
             expected="masks that are kept, as `assess` has them",
             received="the same answer in every pass",
         )
-    largest = _compared(found, expected)
+    largest = _compared(found, expected, calibrated)
     for row in range(min(ALONE, len(expected))):
         alone = run({name: array[row : row + 1] for name, array in rows.items()})
-        largest = max(largest, _compared(alone, expected[row : row + 1]))
+        this = slice(row, row + 1)
+        of_it = None if calibrated is None else calibrated[this]
+        largest = max(largest, _compared(alone, expected[this], of_it))
     return largest
 
 
-def _compared(found: dict[str, Array], expected: Any) -> float:
+def _compared(found: dict[str, Array], expected: Any, calibrated: Certainty | None) -> float:
     """The largest difference, or a `ModelError`."""
     largest = 0.0
-    for name in NUMBERS:
-        wanted = getattr(expected, name)
+    numbers = {name: getattr(expected, name) for name in NUMBERS}
+    if calibrated is not None:
+        numbers["calibrated"] = calibrated.probabilities
+    for name, wanted in numbers.items():
         if found[name].shape != wanted.shape:
             raise _other(name, f"an array of shape {wanted.shape}", f"one of shape {found[name].shape}")
         apart = np.abs(found[name] - wanted)
@@ -104,14 +111,14 @@ def _compared(found: dict[str, Array], expected: Any) -> float:
             where = f"{wanted[place]:.6g} in row {expected.row[place[0]]}"
             raise _other(name, where, f"{found[name][place]:.6g}")
         largest = max(largest, float(apart.max(initial=0)))
-    codes = np.vectorize(CODES.get, otypes=[np.int64])(expected.verdict)
-    words = {"verdict": codes} | (
-        {"label": expected.label, "runner_up": expected.runner_up}
-        if isinstance(expected, Certainty)
-        else {"yes": expected.yes}
-    )
-    for name, wanted in words.items():
-        wrong = (found[name] != wanted) & ~_on_the_edge(name, found, expected)
+    of_both = isinstance(expected, Certainty)
+    words = {"verdict": (_codes(expected), _near_a_threshold(expected))}
+    for name in ("label", "runner_up") if of_both else ("yes",):
+        words[name] = getattr(expected, name), _near_another(expected)
+    if calibrated is not None:
+        words["calibrated_verdict"] = _codes(calibrated), _near_a_threshold(calibrated)
+    for name, (wanted, undecided) in words.items():
+        wrong = (found[name] != wanted) & ~undecided
         if wrong.any():
             place = tuple(np.argwhere(wrong)[0])
             where = f"{wanted[place]} in row {expected.row[place[0]]}"
@@ -119,21 +126,26 @@ def _compared(found: dict[str, Array], expected: Any) -> float:
     return largest
 
 
-def _on_the_edge(name: str, found: dict[str, Array], expected: Any) -> Array:
-    """Where rounding may decide: on a threshold, or between two classes that are equally probable."""
-    if not isinstance(expected, Certainty):
-        top = np.maximum(expected.probabilities, 1 - expected.probabilities)
-        gap, same = expected.gap, expected.gap
-    else:
-        top, gap = expected.probability, expected.gap
-        third = np.sort(expected.probabilities, axis=-1)[:, -3:-2].sum(axis=-1)
-        same = np.minimum(gap, top - gap - third) if expected.probabilities.shape[1] > 2 else gap
-    if name != "verdict":
-        return np.asarray(same <= 2 * TOLERANCE)
-    limits = expected.thresholds
+def _codes(result: Any) -> Array:
+    """The verdicts as a graph gives them."""
+    return np.asarray(np.vectorize(CODES.get, otypes=[np.int64])(result.verdict))
+
+
+def _near_a_threshold(result: Any) -> Array:
+    """Where rounding may decide on the verdict."""
+    of_labels = not isinstance(result, Certainty)
+    top = np.maximum(result.probabilities, 1 - result.probabilities) if of_labels else result.probability
+    limits = result.thresholds
     near_sure = np.abs(top - limits.sure) <= TOLERANCE
-    near_flip = np.abs(gap - limits.coin_flip) <= 2 * TOLERANCE
-    return np.asarray(near_sure | near_flip)
+    return np.asarray(near_sure | (np.abs(result.gap - limits.coin_flip) <= 2 * TOLERANCE))
+
+
+def _near_another(result: Any) -> Array:
+    """Where rounding may decide between two classes, or between yes and no."""
+    if not isinstance(result, Certainty) or result.probabilities.shape[1] == 2:
+        return np.asarray(result.gap <= 2 * TOLERANCE)
+    third, second, first = np.sort(result.probabilities, axis=-1)[:, -3:].T
+    return np.asarray(np.minimum(first - second, second - third) <= 2 * TOLERANCE)
 
 
 def _other(name: str, expected: str, received: str) -> ModelError:

@@ -15,9 +15,10 @@ from howsure.atomic import check_place, write_whole
 from howsure.data.made_up import made_up_rows
 from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
-from howsure.export.arithmetic import columns_graph
+from howsure.export.arithmetic import SMOOTH, columns_graph
 from howsure.export.compared import check_graph
 from howsure.export.whole import described, note, whole_graph
+from howsure.judge.calibrate import Calibrator
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job
 from howsure.models.adapt import capable, declared_specs, rows_for
@@ -81,6 +82,7 @@ def export(
     outputs: str | None = None,
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
+    calibrator: Calibrator | None = None,
 ) -> Exported:
     """Write the certainty of a model as an ONNX graph: rows in, percentages, errors and verdicts out.
 
@@ -107,6 +109,9 @@ def export(
         outputs: As in `assess`.
         class_names: As in `assess`.
         thresholds: As in `assess`.
+        calibrator: What `howsure.calibrate` learnt for one class per row, by a temperature, `vector` or
+            `dirichlet`. The graph then has `calibrated` (N, K) and `calibrated_verdict` (N,) too; all else is
+            as without it.
 
     Returns:
         What was written, and how far it is from `assess`.
@@ -139,22 +144,24 @@ def export(
     job = prepare(model, rows, MCDropout(), seed, COMPARED, outputs, names, thresholds)
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
     _check_folds(ready)
+    _check_calibrator(calibrator, job)
     plan = MCDropout().pilot(job, FLOAT32).plan if plan is None else plan
     plan.check_fits(ready.levels)
     first = first_passes(plan, ready.levels, job.seed)
     some = _some(job)
 
     passes = ready.graph(first.masks, some)
-    columns = columns_graph(_known(job), first, ready.info.output_shape[-1])
+    columns = columns_graph(_known(job), first, ready.info.output_shape[-1], calibrator)
     graph = whole_graph(passes, columns, ready.info.name)
-    note(graph, described(job, plan, first, ready.weights()))
+    note(graph, described(job, plan, first, ready.weights(), calibrator))
     expected = _assessed(job, some, MCDropout(plan=plan, max_passes=first.passes))
+    calibrated = None if calibrator is None else calibrator(expected)
     named = {spec.name: array for spec, array in zip(ready.info.inputs, some, strict=True)}
     apart: list[float] = []
 
     def write(temporary: str) -> None:
         onnx.save(graph, temporary)
-        apart.append(check_graph(temporary, named, expected))
+        apart.append(check_graph(temporary, named, expected, calibrated))
 
     write_whole(path, write)
     size = os.path.getsize(path)
@@ -169,6 +176,27 @@ def _check_folds(model: ExportModel) -> None:
             f"Passes of model '{model.info.name}' run one at a time, and a graph holds all at once",
             expected="a model that takes any number of rows, each by itself",
             received="one that mixes rows" if fixed is None else f"one that takes {fixed} at a time",
+        )
+
+
+def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
+    """Raise an `InputError` for one that cannot be written down, or is for other classes."""
+    if calibrator is None:
+        return
+    check_type(calibrator, Calibrator, "calibrator", "what howsure.calibrate learnt for one class per row")
+    if calibrator.method not in SMOOTH:
+        raise InputError(
+            "The calibrator cannot be written in float32: its lines may be as steep as steps",
+            expected=f"one by {', '.join(SMOOTH[:-1])} or {SMOOTH[-1]}",
+            received=calibrator.method,
+            mend="Learn one with howsure.calibrate(…, method='temperature')",
+        )
+    names = getattr(job.outcome, "class_names", None)
+    if calibrator.class_names != names:
+        raise InputError(
+            "The calibrator is for other classes",
+            expected=", ".join(names) if names else "one of several labels, which cannot be exported yet",
+            received=", ".join(calibrator.class_names),
         )
 
 

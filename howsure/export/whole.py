@@ -8,9 +8,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from howsure.errors import ModelError
 from howsure.export.arithmetic import RAW
 from howsure.export.nodes import IR_VERSION
+from howsure.judge.calibrate import Calibrator
 from howsure.methods.protocol import Job
 from howsure.models.protocol import Array
 from howsure.outcomes.classes import Classes
@@ -63,7 +66,9 @@ def whole_graph(passes: Any, columns: Any, name: str) -> Any:
     return whole
 
 
-def described(job: Job, plan: Plan, first: First, weights: Iterable[Array]) -> dict[str, str]:
+def described(
+    job: Job, plan: Plan, first: First, weights: Iterable[Array], calibrator: Calibrator | None
+) -> dict[str, str]:
     """The metadata of a graph: each a text, those of several parts in JSON.
 
     Args:
@@ -71,12 +76,13 @@ def described(job: Job, plan: Plan, first: First, weights: Iterable[Array]) -> d
         plan: Which the passes follow.
         first: The passes.
         weights: Of the model.
+        calibrator: That the graph applies, or None.
     """
     outcome: Any = job.outcome
     of_classes = isinstance(outcome, Classes)
     names = {"class_names": outcome.class_names} if of_classes else {"label_names": outcome.label_names}
     thresholds = {"sure": outcome.thresholds.sure, "coin_flip": outcome.thresholds.coin_flip}
-    inside = {
+    inside: dict[str, Any] = {
         "outcome": outcome.name,
         **names,
         "verdicts": VERDICTS,
@@ -84,6 +90,9 @@ def described(job: Job, plan: Plan, first: First, weights: Iterable[Array]) -> d
         "plan": plan.settings,
         "versions": _versions(),
     }
+    if calibrator is not None:
+        numbers = {name: np.asarray(array).tolist() for name, array in calibrator.parameters.items()}
+        inside["calibrator"] = {"method": calibrator.method, "rows": calibrator.rows, **numbers}
     return {
         "format": str(FORMAT),
         "howsure": importlib.metadata.version("howsure"),

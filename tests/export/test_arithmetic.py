@@ -1,8 +1,11 @@
 """The columns in the graph are those that numpy computes of the same raw outputs, whatever the plan."""
 
+import warnings
+
 import numpy as np
 import pytest
 
+from howsure.judge.calibrate import calibrate
 from howsure.models.protocol import FLOAT32, Level, Limits
 from howsure.outcomes.classes import Classes
 from howsure.outcomes.labels import Labels
@@ -18,7 +21,7 @@ from howsure.sampling.tree import Tree
 from howsure.sites import DROPOUT, Site
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-from howsure.export.arithmetic import columns_graph  # noqa: E402
+from howsure.export.arithmetic import SMOOTH, columns_graph  # noqa: E402
 
 ROWS = 40
 LEVELS = tuple(
@@ -113,3 +116,21 @@ def test_columns_are_those_of_numpy(plan, answer, random):
     assert len(set(found["verdict"].ravel())) == 3
     for name in ("label", "runner_up") if isinstance(outcome, Classes) else ("yes",):
         assert (found[name] == getattr(expected, name)).all()
+
+
+@pytest.mark.parametrize("method", SMOOTH)
+def test_calibrated_probabilities_are_those_of_the_calibrator(method, random):
+    outcome, outputs = OUTCOMES["logits"]
+    first = first_passes(Plan(DESIGNS["one cell of two"]), LEVELS, 0)
+    raw = raw_outputs(outcome, outputs, first.passes, random)
+    expected = in_numpy(outcome, first, raw)
+    truth = [random.choice(4, p=p / p.sum()) for p in expected.probabilities**0.5]
+    with warnings.catch_warnings(action="ignore"):  # so few rows teach little
+        calibrator = calibrate(expected, truth, method=method)
+    found = in_onnx(columns_graph(outcome, first, outputs, calibrator), raw)
+    calibrated = calibrator(expected)
+    assert np.abs(found["calibrated"] - calibrated.probabilities).max() < 5e-6
+    assert np.abs(found["calibrated"] - expected.probabilities).max() > 0.01
+    words = np.array(["sure", "leaning", "coin flip"], dtype=object)
+    assert (words[found["calibrated_verdict"]] == calibrated.verdict).all()
+    assert (words[found["verdict"]] == expected.verdict).all()

@@ -111,6 +111,18 @@ def test_passes_that_do_not_differ_are_told_of(path):
         check_graph(graph, ROWS, result())
 
 
+def test_calibrated_numbers_are_held_against_the_calibrated_result(path):
+    other = result(probabilities=np.array([[0.9, 0.06, 0.04], [0.6, 0.3, 0.1], [0.45, 0.4, 0.15]]))
+    said = {"calibrated": other.probabilities.astype(np.float32), "calibrated_verdict": np.array([1, 1, 2])}
+    check_graph(constant_graph(path, result(), **said), ROWS, result(), other)
+    said["calibrated_verdict"] = np.array([0, 1, 2])
+    with pytest.raises(ModelError, match=r"column 'calibrated_verdict'\).*1 in row 0.*Received: 0"):
+        check_graph(constant_graph(path, result(), **said), ROWS, result(), other)
+    said["calibrated"] = result().probabilities.astype(np.float32)
+    with pytest.raises(ModelError, match=r"column 'calibrated'\)"):
+        check_graph(constant_graph(path, result(), **said), ROWS, result(), other)
+
+
 def test_an_input_called_like_a_column_is_refused():
     given = helper.make_tensor_value_info("label", TensorProto.FLOAT, ["rows"])
     raw = helper.make_tensor_value_info("raw", TensorProto.FLOAT, ["rows"])

@@ -125,6 +125,26 @@ def test_whole_numbers_go_in_as_whole_numbers(path):
     assert run(path, x)["probabilities"].sum(axis=-1) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_calibrator_travels_along_or_is_refused_before_the_work(path):
+    module, x = build("mlp"), rows_for("mlp", 200)
+    method = howsure.MCDropout(plan=howsure.Plan(), max_passes=20)
+    certainty = howsure.assess(module, x, method=method, outputs="logits")
+    truth = np.where(np.arange(200) % 4, certainty.label, certainty.runner_up)
+    known = {"plan": howsure.Plan(), "x": x, "outputs": "logits"}
+    calibrator = howsure.calibrate(certainty, truth)
+    howsure.export(module, path, **known, calibrator=calibrator)
+    found, calibrated = run(path, x), calibrator(certainty)
+    assert np.abs(found["calibrated"] - calibrated.probabilities).max() < 1e-5
+    assert json.loads(metadata(path)["calibrator"])["method"] == "temperature"
+    assert np.abs(found["probabilities"] - certainty.probabilities).max() < 1e-5
+
+    steps = howsure.calibrate(certainty, truth, method="isotonic")
+    with pytest.raises(howsure.InputError, match="cannot be written in float32"):
+        howsure.export(module, path, **known, calibrator=steps)
+    with pytest.raises(howsure.InputError, match="for other classes"):
+        howsure.export(module, path, **known, calibrator=calibrator, class_names=list("abc"))
+
+
 class Unknown(nn.Module):
     """With an operation that ONNX does not have."""
 
