@@ -148,7 +148,7 @@ def measure(name: str, backend: str) -> Figures:
         try:
             exported = howsure.export(model, path, plan=plan, x=rows, outputs=outputs)
         except howsure.ModelError as error:
-            return {"refused": str(error)}
+            return {"refused": str(error.received)}
         took = time.perf_counter() - start
         method = howsure.MCDropout(plan=plan, max_passes=exported.passes)
         expected = howsure.assess(model, others, method=method, outputs=outputs)

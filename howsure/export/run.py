@@ -13,7 +13,7 @@ import numpy as np
 from howsure.arguments import check_type
 from howsure.atomic import check_place, write_whole
 from howsure.data.made_up import made_up_rows
-from howsure.data.rows import cast_rows
+from howsure.data.rows import TEXT, cast_rows
 from howsure.errors import InputError, ModelError
 from howsure.export.arithmetic import SMOOTH, columns_graph
 from howsure.export.compared import check_graph
@@ -143,7 +143,7 @@ def export(
     names = rows.class_names if class_names is None else class_names
     job = prepare(model, rows, MCDropout(), seed, COMPARED, outputs, names, thresholds)
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
-    _check_folds(ready)
+    _check_model(ready)
     _check_calibrator(calibrator, job)
     plan = MCDropout().pilot(job, FLOAT32).plan if plan is None else plan
     plan.check_fits(ready.levels)
@@ -168,8 +168,15 @@ def export(
     return Exported(Path(path), first.passes, plan, job.seed, len(some[0]), x is None, apart[0], size)
 
 
-def _check_folds(model: ExportModel) -> None:
-    """Raise a `ModelError` where passes run one at a time: a graph would hold the whole model for each."""
+def _check_model(model: ExportModel) -> None:
+    """Raise a `ModelError` for texts, and where passes run one at a time, so that each would be a graph."""
+    texts = [spec.name for spec in model.info.inputs if spec.dtype == TEXT]
+    if texts:
+        raise ModelError(
+            f"Input '{texts[0]}' of model '{model.info.name}' takes texts, of which graphs make no numbers",
+            expected="inputs of numbers",
+            mend="Export the part of the model behind what makes numbers of texts",
+        )
     if model.limits.fold is None:
         fixed = model.info.fixed_batch
         raise ModelError(

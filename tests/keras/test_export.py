@@ -109,6 +109,22 @@ def test_a_group_of_flat_passes_and_rows_one_at_a_time(path):
             assert np.abs(alone[column][0] - getattr(expected, column)[row]).max() < EXACT
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="texts are of TensorFlow")
+def test_texts_and_fixed_batches_are_refused(path):
+    words = layers.TextVectorization(20, output_sequence_length=5)
+    words.adapt(["a b c"])
+    last = (layers.Dropout(0.3), layers.Flatten(), layers.Dense(3, activation="softmax"))
+    model = keras.Sequential([keras.Input((1,), dtype="string"), words, layers.Embedding(20, 8), *last])
+    with pytest.raises(howsure.ModelError, match="takes texts"):
+        howsure.export(model, path, plan=howsure.Plan(), x=np.array([["a b"], ["c"]]))
+    model = keras.Sequential(
+        [keras.Input(batch_shape=(4, 6)), layers.Dropout(0.3), layers.Dense(3, "softmax")]
+    )
+    with pytest.raises(howsure.ModelError, match=r"run one at a time.*takes 4 at a time"):
+        howsure.export(model, path, plan=howsure.Plan())
+    assert not list(path.parent.iterdir())
+
+
 @pytest.mark.skipif(not ON_JAX, reason="other backends write the graph themselves")
 def test_on_jax_a_model_that_cannot_be_saved_is_refused(path):
     class Secret(layers.Layer):
