@@ -19,7 +19,7 @@ from howsure.data.rows import counted
 from howsure.errors import InputError
 from howsure.models.factory import is_factory
 from howsure.results.verdict import VERDICTS
-from howsure.scale.folder import MANIFEST, verdicts_in
+from howsure.scale.folder import is_results, verdicts_in
 from howsure.scale.local import one_process
 from howsure.scale.ray import cluster
 from howsure.scale.ray import several as several_workers
@@ -46,7 +46,7 @@ def is_folder(out: Path, workers: int | None) -> bool:
         InputError: Several workers are to write one file.
     """
     named = isinstance(out, Folder) or not out.suffix
-    there = os.path.isdir(out) and (out.suffix.lower() not in ENDINGS or (out / MANIFEST).exists())
+    there = os.path.isdir(out) and (out.suffix.lower() not in ENDINGS or is_results(out))
     folder = out != STDOUT and (named or there)
     if workers is not None and not folder:
         raise InputError(
