@@ -316,6 +316,19 @@ def first_row_of(path: Path) -> int:
         return int(pq.read_metadata(file).row_group(0).column(0).statistics.min)
 
 
+def lacking(folder: Path, parts: Sequence[Part]) -> int:
+    """Rows that the parts that are there do not hold, as their images could not be read."""
+    import pyarrow.parquet as pq
+
+    found = 0
+    for part in parts:
+        path = folder / part.name
+        if path.exists():
+            with open_native(path) as file:
+                found += len(part) - int(pq.read_metadata(file).num_rows)
+    return found
+
+
 def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
     """How often each verdict stands in the parts that are there; one part is in memory at a time."""
     import pyarrow.compute as pc
