@@ -58,6 +58,9 @@ format: .venv/.ready
 
 bench: .venv/.ready .venv-peers/.ready    ## slow: what certainty costs, writes docs/performance.md
 	.venv/bin/python -m benchmarks
+	.venv/bin/python -m benchmarks.scale small 20000
+	.venv/bin/python -m benchmarks.scale digits 20000
+	.venv/bin/python -m benchmarks.scale small 1000000 0
 
 validate: .venv/.ready        ## slow: are the error bars honest, which method is better, what is tuned? writes pages into docs/
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation
@@ -73,6 +76,7 @@ validate: .venv/.ready        ## slow: are the error bars honest, which method i
 	.venv/bin/python -m validation.sentences
 	.venv/bin/python -m validation.faults
 	.venv/bin/python -m validation.faults tensorflow jax torch
+	.venv/bin/python -m validation.scale
 
 clean:
 	rm -rf .venv .venv-demo .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage demo *.egg-info

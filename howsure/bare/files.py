@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,9 @@ class Columns:
         return replace(self, roles=replace(self.roles, needed=False))
 
 
-def read_result(path: str | os.PathLike[str], columns: Columns | None = None) -> Result:
+def read_result(
+    path: str | os.PathLike[str], columns: Columns | None = None, *, without: Collection[str] = ()
+) -> Result:
     """The result in a file.
 
     | file | what is read |
@@ -68,6 +70,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     Args:
         path: The file.
         columns: What its columns are for, where that does not show.
+        without: Columns of a saved result that are left out, as for `load`.
 
     Raises:
         FileError: Missing or damaged.
@@ -78,7 +81,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     check_readable(source)
     if source.is_dir():
         _check_nothing_asked(source, given)
-        return load(source)
+        return load(source, without=without)
     if suffix not in ENDINGS:
         raise InputError(
             f"'{source}' is not a kind of file that results or probabilities are read from",
@@ -86,7 +89,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
         )
     if suffix == ".parquet" and is_saved(source):
         _check_nothing_asked(source, given)
-        return load(source)
+        return load(source, without=without)
     each = LABELS if given.several else CLASSES
     if suffix == ".npy":
         return _made(source, np.asarray(open_npy(source)), given, each)

@@ -138,7 +138,7 @@ def assess_into(
         begin = time.monotonic()
         try:
             with progress(errors, "Assessing", waiting="compiling") as shown:
-                job.run(run, _told(shown, job, check))
+                job.run(run, _told(shown, check))
         except BaseException:
             done = job.rows_before + sum(len(each.part) for each in job.outcomes if each.fault is None)
             say(
@@ -149,13 +149,15 @@ def assess_into(
         return _say_what_came(job, time.monotonic() - begin, console)
 
 
-def _told(shown: Report, job: Job, check: Callable[[], None]) -> Callable[[int, int], None]:
+def _told(shown: Report, check: Callable[[], None]) -> Callable[[int, int], None]:
     """What is told of progress, and shows rows per second and the time left."""
-    begin = time.monotonic()
+    first: tuple[float, int] | None = None
 
     def tell(done: int, total: int) -> None:
+        nonlocal first
         check()
-        rate = (done - job.rows_before) / max(1e-9, time.monotonic() - begin)
+        first = first or (time.monotonic(), done)  # compiling, and the start of workers, are behind
+        rate = (done - first[1]) / max(1e-9, time.monotonic() - first[0])
         left = f", {duration((total - done) / rate)} left" if rate > 0 else ""
         shown(done / max(1, total), f"{done:,} of {total:,} rows, {rate:,.0f} rows/s{left}")
 

@@ -316,17 +316,25 @@ def first_row_of(path: Path) -> int:
         return int(pq.read_metadata(file).row_group(0).column(0).statistics.min)
 
 
-def lacking(folder: Path, parts: Sequence[Part]) -> int:
-    """Rows that the parts that are there do not hold, as their images could not be read."""
+def rows_in(path: Path) -> int:
+    """How many results a part holds.
+
+    Raises:
+        FileError: It cannot be read.
+    """
     import pyarrow.parquet as pq
 
-    found = 0
-    for part in parts:
-        path = folder / part.name
-        if path.exists():
-            with open_native(path) as file:
-                found += len(part) - int(pq.read_metadata(file).num_rows)
-    return found
+    try:
+        with open_native(path) as file:
+            return int(pq.read_metadata(file).num_rows)
+    except Exception as error:  # whatever a reader meets in a file that is none of its kind
+        raise FileError(f"'{path}' is not a readable Parquet file ({error})") from error
+
+
+def lacking(folder: Path, parts: Sequence[Part]) -> int:
+    """Rows that the parts that are there do not hold, as their images could not be read."""
+    there = [part for part in parts if (folder / part.name).exists()]
+    return sum(len(part) - rows_in(folder / part.name) for part in there)
 
 
 def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
