@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,9 @@ class Columns:
         return replace(self, roles=replace(self.roles, needed=False))
 
 
-def read_result(path: str | os.PathLike[str], columns: Columns | None = None) -> Result:
+def read_result(
+    path: str | os.PathLike[str], columns: Columns | None = None, *, without: Collection[str] = ()
+) -> Result:
     """The result in a file.
 
     | file | what is read |
@@ -70,6 +72,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     Args:
         path: The file.
         columns: What its columns are for, where that does not show.
+        without: Columns of a saved result that are left out, as for `load`.
 
     Raises:
         FileError: Missing or damaged.
@@ -80,7 +83,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     check_readable(source)
     if source.is_dir():
         _check_nothing_asked(source, given)
-        return load(source)
+        return load(source, without=without)
     if suffix not in ENDINGS:
         raise InputError(
             f"'{source}' is not a kind of file that results or probabilities are read from",
@@ -88,7 +91,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
         )
     if suffix == ".parquet" and is_saved(source):
         _check_nothing_asked(source, given)
-        return load(source)
+        return load(source, without=without)
     if suffix == ".npy":
         return _made(source, np.asarray(open_npy(source)), given, _each(given))
     table, header = open_columns(source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +29,7 @@ from howsure.judge.scores import Score
 from howsure.judge.sets import SCORES
 from howsure.report import write_report
 from howsure.results.certainty import Certainty
+from howsure.results.files import BETWEEN
 from howsure.results.verdict import SURE
 from howsure.terminal import paragraph, say, summary, undecided_table
 from howsure.words import counted, no_formula
@@ -357,15 +358,16 @@ def _check_handed(out: Path | None, taken: Sequence[Path]) -> None:
         check_output(out, (".csv", ".json"), taken)
 
 
-def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
-    """The result in a file, with labels of another file where there is one."""
-    result = read_result(table, columns)
+def read(table: Path, columns: Columns, labels: Path | None = None, *, without: Collection[str] = ()) -> Any:
+    """The result in a file but for some columns, with labels of another file where there is one."""
+    result = read_result(table, columns, without=without)
     return result if labels is None else result.with_truth(read_labels(labels, result.ids))
 
 
 def _labelled(table: Path, columns: Columns, labels: Path | None, *, one_class: bool = False) -> Any:
-    """The same, or an `InputError` without labels, or where a row has several and may have one."""
-    result = _one_class(read(table, columns)) if one_class else read(table, columns)
+    """What scores look at, or an `InputError` without labels, or where a row has several and may have one."""
+    result = read(table, columns, without=BETWEEN)
+    result = _one_class(result) if one_class else result
     result = result if labels is None else result.with_truth(read_labels(labels, result.ids))
     if result.truth is None:
         raise InputError(
