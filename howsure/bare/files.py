@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from howsure.data.table_files import open_columns
 from howsure.data.tables import ANY_VECTOR, Roles, Table, formed, ids_of, is_numeric, labels_of
 from howsure.errors import InputError, warn
 from howsure.results.certainty import Certainty
-from howsure.results.files import load
+from howsure.results.files import load, load_sample, parts_of
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.saved import is_saved
 from howsure.words import before_no_formula
@@ -103,6 +103,26 @@ def read_result(
         called = None
     values = _numbers(table, chosen, source)
     return _made(source, values, given, _each(given), called, found)
+
+
+def read_sample(
+    path: str | os.PathLike[str], columns: Columns, *, without: Collection[str] = ()
+) -> tuple[Result, int]:
+    """As `read_result`, but of a large folder as many rows as `load_sample` draws; and how many there are."""
+    if not check_path(path).is_dir():
+        found = read_result(path, columns, without=without)
+        return found, len(found)
+    _check_nothing_asked(check_path(path), columns)
+    return load_sample(path, without=without)
+
+
+def read_parts(path: str | os.PathLike[str], columns: Columns) -> Iterator[Result]:
+    """As `read_result`, but of a folder one part after the other."""
+    if not check_path(path).is_dir():
+        yield read_result(path, columns)
+        return
+    _check_nothing_asked(check_path(path), columns)
+    yield from parts_of(path)
 
 
 def _each(columns: Columns) -> str:
