@@ -84,7 +84,7 @@ def _looked_for_in(folder: str) -> Iterator[None]:
 
 
 def checksum_of(model: Any) -> str:
-    """The SHA-256 of the weights and layers of a model; of one that shows none, of all of it as it is pickled.
+    """The SHA-256 of the weights and layers of a model; of one that shows none, of all of it, pickled.
 
     Args:
         model: With `state_dict`, as modules of PyTorch have; with `get_weights`, as Keras models have; or
