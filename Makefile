@@ -84,6 +84,9 @@ dist: .venv-dist/.ready       ## the wheel and the source, into dist/; the wheel
 
 bench: .venv/.ready .venv-peers/.ready    ## slow: what certainty costs, writes docs/performance.md
 	.venv/bin/python -m benchmarks
+	.venv/bin/python -m benchmarks.scale small 20000
+	.venv/bin/python -m benchmarks.scale digits 20000
+	.venv/bin/python -m benchmarks.scale small 1000000 0
 
 validate: .venv/.ready        ## slow: are the error bars honest, which method is better, what is tuned? writes pages into docs/
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation
@@ -99,6 +102,7 @@ validate: .venv/.ready        ## slow: are the error bars honest, which method i
 	.venv/bin/python -m validation.sentences
 	.venv/bin/python -m validation.faults
 	.venv/bin/python -m validation.faults tensorflow jax torch
+	.venv/bin/python -m validation.scale
 
 clean:
 	rm -rf .venv .venv-demo .venv-dist .venv-docs .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage

@@ -11,6 +11,7 @@ NOT_CALLED = {
     *("Audit", "Abstention", "Calibrator", "MultilabelCalibrator", "Comparison", "Evaluation"),
     *(
         "MultilabelEvaluation",
+        "Exported",
         "Familiarity",
         "PredictionSets",
         "Score",

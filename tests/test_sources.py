@@ -99,7 +99,7 @@ def test_labels_are_read_once_for_all_blocks(network, x, monkeypatch):
     certainty = assess(network, pairs(x, words), class_names=("1", "2", "3"))
     assert certainty.truth.tolist() == [1, 2] * 20
     assert howsure.evaluate(certainty).rows == ROWS
-    calibrated = howsure.calibrate(certainty[:30].with_truth(np.array([1, 2, 0] * 10)))
+    calibrated = howsure.calibrate(certainty[:30].with_truth(np.array(["2", "3", "1"] * 10)))
     assert calibrated.rows == 30
     methods = {"softmax": howsure.Softmax()}
     comparison = howsure.compare(network, pairs(x, words), methods=methods, class_names=("1", "2", "3"))

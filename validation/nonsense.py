@@ -172,6 +172,11 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             {**few, "n_iter": 2, "seed": 0, "batch_size": 8},
         ),
         "audit": (howsure.audit, {**few, "gaussian_noise": False, "plan": None}),
+        "export": (
+            howsure.export,
+            {"model": model, "path": _folder() / "graph.onnx", "x": x, "plan": None, "seed": 0}
+            | {"outputs": None, "class_names": None, "thresholds": None},
+        ),
         "features_of": (howsure.features_of, {**few, "batch_size": 8}),
         "Features": (howsure.Features, fields(features)),
         "familiarity": (howsure.familiarity, learn),

@@ -1,10 +1,10 @@
-"""Folders of results whose process, worker or driver is killed at random moments: is anything lost, or there twice?
+"""Folders of results whose process, worker or driver is killed at random moments: is anything lost?
 
     python -m validation.scale              ten moments of each kind; prints a table
     python -m validation.scale 2 process    two moments of one kind
 
-The same 20,000 rows each time, of a network in numpy. After each kill the same command is given again; then all
-rows are compared with those of one table that was never stopped.
+The same 20,000 rows each time, of a network in numpy. After each kill the same command is given again;
+then all rows are compared with those of one table that was never stopped.
 """
 
 from __future__ import annotations
@@ -21,41 +21,27 @@ from pathlib import Path
 import numpy as np
 
 import howsure
+from validation import small_network
 
-ROWS, FEATURES, CLASSES, UNITS = 20_000, 8, 4, 32
+ROWS = 20_000
 
 KINDS = ("process", "worker", "driver")
-"""What is killed: the process that works alone, one of two workers of Ray, or the process that leads these."""
+"""What is killed: the process that works alone, one of two workers of Ray, or their leader."""
 
-MODULE = """
-import numpy as np
-from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
-
-def make():
-    random = np.random.default_rng(0)
-    return ArrayModel("small", [InputSpec("x", ({features},), "float32")], {{
-        "hidden": (Dense(random.normal(size=({features}, {units})), random.normal(size={units}), "relu"), "x"),
-        "drop": (Dropout(0.5), "hidden"),
-        "output": (Dense(random.normal(size=({units}, {classes})) / 3, np.zeros({classes}), "softmax"), "drop"),
-    }})
-"""
+MODEL = "validation.small_network:make"
 
 COLUMNS = ("probabilities", "mc_error", "entropy", "passes")
 
 
-def prepare(folder: Path, rows: int = ROWS) -> None:
-    """A network and rows for it, and a plan that was made of them."""
-    text = MODULE.format(features=FEATURES, units=UNITS, classes=CLASSES)
-    (folder / "small_network.py").write_text(text)
-    x = np.random.default_rng(1).normal(size=(rows, FEATURES)).astype(np.float32)
-    np.savez(folder / "rows.npz", x=x, id=np.arange(rows) * 7)
+def prepare(folder: Path, count: int = ROWS) -> None:
+    """Rows with ids, in a file."""
+    np.savez(folder / "rows.npz", x=small_network.rows(count), id=np.arange(count) * 7)
 
 
 def command(out: str, workers: int | None, *more: str) -> list[str]:
     """The command that is killed, and given again."""
     given = [] if workers is None else ["--workers", str(workers)]
-    program = [sys.executable, "-m", "howsure", "assess", "small_network:make", "rows.npz", "--out", out]
+    program = [sys.executable, "-m", "howsure", "assess", MODEL, "rows.npz", "--out", out]
     return [*program, *given, *more]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from howsure.data.table_files import open_columns
 from howsure.data.tables import ANY_VECTOR, Roles, Table, formed, ids_of, is_numeric, labels_of
 from howsure.errors import InputError, warn
 from howsure.results.certainty import Certainty
-from howsure.results.files import load
+from howsure.results.files import load, load_sample, parts_of
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.saved import is_saved
 from howsure.words import before_no_formula
@@ -55,7 +55,9 @@ class Columns:
         return replace(self, roles=replace(self.roles, needed=False))
 
 
-def read_result(path: str | os.PathLike[str], columns: Columns | None = None) -> Result:
+def read_result(
+    path: str | os.PathLike[str], columns: Columns | None = None, *, without: Collection[str] = ()
+) -> Result:
     """The result in a file.
 
     | file | what is read |
@@ -70,6 +72,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     Args:
         path: The file.
         columns: What its columns are for, where that does not show.
+        without: Columns of a saved result that are left out, as for `load`.
 
     Raises:
         FileError: Missing or damaged.
@@ -80,7 +83,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
     check_readable(source)
     if source.is_dir():
         _check_nothing_asked(source, given)
-        return load(source)
+        return load(source, without=without)
     if suffix not in ENDINGS:
         raise InputError(
             f"'{source}' is not a kind of file that results or probabilities are read from",
@@ -88,7 +91,7 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
         )
     if suffix == ".parquet" and is_saved(source):
         _check_nothing_asked(source, given)
-        return load(source)
+        return load(source, without=without)
     if suffix == ".npy":
         return _made(source, np.asarray(open_npy(source)), given, _each(given))
     table, header = open_columns(source)
@@ -100,6 +103,26 @@ def read_result(path: str | os.PathLike[str], columns: Columns | None = None) ->
         called = None
     values = _numbers(table, chosen, source)
     return _made(source, values, given, _each(given), called, found)
+
+
+def read_sample(
+    path: str | os.PathLike[str], columns: Columns, *, without: Collection[str] = ()
+) -> tuple[Result, int]:
+    """As `read_result`, but of a large folder as many rows as `load_sample` draws; and how many there are."""
+    if not check_path(path).is_dir():
+        found = read_result(path, columns, without=without)
+        return found, len(found)
+    _check_nothing_asked(check_path(path), columns)
+    return load_sample(path, without=without)
+
+
+def read_parts(path: str | os.PathLike[str], columns: Columns) -> Iterator[Result]:
+    """As `read_result`, but of a folder one part after the other."""
+    if not check_path(path).is_dir():
+        yield read_result(path, columns)
+        return
+    _check_nothing_asked(check_path(path), columns)
+    yield from parts_of(path)
 
 
 def _each(columns: Columns) -> str:

@@ -14,12 +14,13 @@ from howsure.compare.findings import findings, lead
 from howsure.data.files import read_labels
 from howsure.errors import InputError
 from howsure.report import write_comparison
+from howsure.scale.folder import is_results
 from howsure.terminal import comparison_table, paragraph, say
 
 
 def is_table(path: Path) -> bool:
-    """Whether a path, by its ending, is a table and no model."""
-    return path.suffix.lower() in ENDINGS
+    """Whether a path, by its ending, is a table and no model, or a folder of results."""
+    return path.suffix.lower() in ENDINGS or is_results(path)
 
 
 def check_unused(options: Mapping[str, object]) -> None:

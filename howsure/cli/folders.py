@@ -19,7 +19,7 @@ from howsure.data.rows import counted
 from howsure.errors import InputError
 from howsure.models.factory import is_factory
 from howsure.results.verdict import VERDICTS
-from howsure.scale.folder import MANIFEST, verdicts_in
+from howsure.scale.folder import is_results, lacking, verdicts_in
 from howsure.scale.local import one_process
 from howsure.scale.ray import cluster
 from howsure.scale.ray import several as several_workers
@@ -46,7 +46,7 @@ def is_folder(out: Path, workers: int | None) -> bool:
         InputError: Several workers are to write one file.
     """
     named = isinstance(out, Folder) or not out.suffix
-    there = os.path.isdir(out) and (out.suffix.lower() not in ENDINGS or (out / MANIFEST).exists())
+    there = os.path.isdir(out) and (out.suffix.lower() not in ENDINGS or is_results(out))
     folder = out != STDOUT and (named or there)
     if workers is not None and not folder:
         raise InputError(
@@ -138,7 +138,7 @@ def assess_into(
         begin = time.monotonic()
         try:
             with progress(errors, "Assessing", waiting="compiling") as shown:
-                job.run(run, _told(shown, job, check))
+                job.run(run, _told(shown, check))
         except BaseException:
             done = job.rows_before + sum(len(each.part) for each in job.outcomes if each.fault is None)
             say(
@@ -149,13 +149,15 @@ def assess_into(
         return _say_what_came(job, time.monotonic() - begin, console)
 
 
-def _told(shown: Report, job: Job, check: Callable[[], None]) -> Callable[[int, int], None]:
+def _told(shown: Report, check: Callable[[], None]) -> Callable[[int, int], None]:
     """What is told of progress, and shows rows per second and the time left."""
-    begin = time.monotonic()
+    first: tuple[float, int] | None = None
 
     def tell(done: int, total: int) -> None:
+        nonlocal first
         check()
-        rate = (done - job.rows_before) / max(1e-9, time.monotonic() - begin)
+        first = first or (time.monotonic(), done)  # compiling, and the start of workers, are behind
+        rate = (done - first[1]) / max(1e-9, time.monotonic() - first[0])
         left = f", {duration((total - done) / rate)} left" if rate > 0 else ""
         shown(done / max(1, total), f"{done:,} of {total:,} rows, {rate:,.0f} rows/s{left}")
 
@@ -172,10 +174,10 @@ def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
         say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s")
     say(console, f"Folder:  {folder}")
     loud, faults = Console(stderr=True), job.faults()
-    left_out = [line for each in job.outcomes for line in each.left_out]
+    left_out = lacking(folder, job.parts) if job.recipe.rows.skip_unreadable else 0
     if left_out:
-        say(loud, f"left out: {counted(len(left_out), 'unreadable image')}")
-        for line in left_out:
+        say(loud, f"left out: {counted(left_out, 'unreadable image')}")
+        for line in [line for each in job.outcomes for line in each.left_out]:
             say(loud, f"  {line}")
     if faults:
         say(

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from rich.console import Console
 
 import howsure
 from howsure.atomic import write_whole
-from howsure.bare.files import Columns, read_result
+from howsure.bare.files import Columns, read_parts, read_result, read_sample
 from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
 from howsure.cli.options import Quiet, consoles
 from howsure.cli.output import STDOUT, check_table, write_table
 from howsure.cli.paths import check_exists, check_output
-from howsure.data.files import read_class_names, read_labels
+from howsure.data.files import read_class_names, read_label_file, read_labels
 from howsure.errors import InputError
 from howsure.judge import maps
 from howsure.judge.calibrator_files import read_calibrator
@@ -29,7 +32,8 @@ from howsure.judge.scores import Score
 from howsure.judge.sets import SCORES
 from howsure.report import write_report
 from howsure.results.certainty import Certainty
-from howsure.results.verdict import SURE
+from howsure.results.files import BETWEEN
+from howsure.results.verdict import COIN_FLIP, SURE
 from howsure.terminal import paragraph, say, summary, undecided_table
 from howsure.words import counted, no_formula
 
@@ -85,8 +89,8 @@ def evaluate_command(
     taken = check_paths(table, labels, outside)
     if out is not None:
         check_output(out, ".csv", taken)
-    result = _labelled(table, asked, labels)
-    strangers = None if outside is None else read(outside, asked.alike)
+    result = _labelled(console, table, asked, labels)
+    strangers: Any = None if outside is None else read_sample(outside, asked.alike, without=BETWEEN)[0]
     evaluation = howsure.evaluate(result, outside=strangers)
     say(console, str(evaluation))
     if out is not None:
@@ -127,7 +131,7 @@ def calibrate_command(
             check_table(out, taken)
     if calibrator is None:
         kind = "temperature" if method is None else method.value
-        learnt = howsure.calibrate(_labelled(table, asked, labels), method=kind, seed=seed)
+        learnt = howsure.calibrate(_labelled(console, table, asked, labels), method=kind, seed=seed)
         paragraph(console, learnt.in_words())
         if out is not None:
             learnt.save(out)
@@ -170,26 +174,34 @@ def sets_command(
     _check_new(new, out)
     if out is not None:
         check_output(out, ".csv", taken)
-    known = _labelled(table, asked, labels, one_class=True)
+    known = _labelled(console, table, asked, labels, one_class=True)
     fitted = howsure.prediction_sets(
         known, coverage=coverage, score=score.value, by_class=by_class, seed=seed
     )
     paragraph(console, str(fitted))
     if new is None:
         return
-    rows = _one_class(read(new, asked.alike))
-    sizes, sets = fitted(rows).sum(axis=1), fitted.in_words(rows)
-    counts = [f"{np.sum(sizes == size):,} of {size}" for size in np.unique(sizes).tolist()]
-    say(
-        console, f"\nSets of {counted(len(rows), rows.kind)} by their number of classes: {', '.join(counts)}."
-    )
+    sizes: Counter[int] = Counter()
+    kind = "row"
+
+    def lines() -> Iterator[list[Any]]:
+        nonlocal kind
+        for number, rows in enumerate(map(_one_class, read_parts(new, asked.alike))):
+            kind, found, sets = rows.kind, fitted(rows).sum(axis=1).tolist(), fitted.in_words(rows)
+            sizes.update(found)
+            if not number:
+                ids = [] if rows.ids is None else [rows.id_name]
+                yield ["row", *ids, "label", "set", "classes"]
+            for i, row in enumerate(rows):
+                yield [row.row, *([] if row.id is None else [row.id]), row.label_name, sets[i], found[i]]
+
+    if out is None:
+        deque(lines(), maxlen=0)
+    else:
+        _write_csv(out, lines())
+    counts = [f"{sizes[size]:,} of {size}" for size in sorted(sizes)]
+    say(console, f"\nSets of {counted(sizes.total(), kind)} by their number of classes: {', '.join(counts)}.")
     if out is not None:
-        columns = ["row", *([rows.id_name] if rows.ids is not None else []), "label", "set", "classes"]
-        lines = [
-            [row.row, *([row.id] if row.id is not None else []), row.label_name, sets[i], int(sizes[i])]
-            for i, row in enumerate(rows)
-        ]
-        _write_csv(out, [columns, *lines])
         say(console, f"Sets:    {out}")
 
 
@@ -214,15 +226,15 @@ def abstain_command(
     taken = check_paths(table, labels, new)
     _check_new(new, out)
     _check_handed(out, taken)
-    rule = howsure.abstain(_labelled(table, asked, labels, one_class=True), risk=risk, confidence=confidence)
+    known = _labelled(console, table, asked, labels, one_class=True)
+    rule = howsure.abstain(known, risk=risk, confidence=confidence)
     paragraph(console, rule.in_words())
     if new is None:
         return
-    rows = _one_class(read(new, asked.alike))
-    chosen = rule(rows)
-    say(console, f"\nFor a person: {int(chosen.sum()):,} of {counted(len(rows), f'new {rows.kind}')}.")
+    rows, total = _kept(new, asked.alike, None, rule)
+    say(console, f"\nFor a person: {len(rows):,} of {counted(total, f'new {rows.kind}')}.")
     if out is not None:
-        howsure.hand_over(rows, chosen, out)
+        howsure.hand_over(rows, np.ones(len(rows), dtype=bool), out)
         say(console, f"Rows:    {out}")
 
 
@@ -242,22 +254,10 @@ def handover_command(
     console = consoles(quiet)[1]
     asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
     _check_handed(out, check_paths(table, labels))
-    rows = _one_class(read(table, asked, labels))
-    if which is Which.unfamiliar and rows.familiarity is None:
-        raise InputError(
-            "How familiar these rows are was not measured", expected="a table with a column 'familiarity'"
-        )
-    members = {
-        Which.coin_flips: rows.verdict == "coin flip",
-        Which.not_sure: rows.verdict != SURE,
-        Which.not_settled: ~rows.settled,
-        Which.unfamiliar: rows.unfamiliar,
-        Which.all: np.ones(len(rows), dtype=bool),
-    }[which]
-    order = rows.most_undecided()
-    chosen = order[members[order]][:most]
+    rows, total = _kept(table, asked, labels, partial(_members, which))
+    chosen = rows.most_undecided()[:most]
     howsure.hand_over(rows, chosen, out)
-    say(console, f"For a person: {len(chosen):,} of {counted(len(rows), rows.kind)}.")
+    say(console, f"For a person: {len(chosen):,} of {counted(total, rows.kind)}.")
     say(console, f"Rows:    {out}")
 
 
@@ -276,8 +276,8 @@ def report_command(
     console = consoles(quiet)[1]
     asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
     check_output(report, ".html", check_paths(table, labels))
-    result = read(table, asked, labels)
-    write_report(report, result)
+    result, total = _sample(console, table, asked, labels)
+    write_report(report, result, drawn_from=total if total > len(result) else None)
     paragraph(console, summary(result))
     if len(result):
         say(console, "\nThe most undecided:\n")
@@ -363,10 +363,54 @@ def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
     return result if labels is None else result.with_truth(read_labels(labels, result.ids))
 
 
-def _labelled(table: Path, columns: Columns, labels: Path | None, *, one_class: bool = False) -> Any:
-    """The same, or an `InputError` without labels, or where a row has several and may have one."""
-    result = _one_class(read(table, columns)) if one_class else read(table, columns)
-    result = result if labels is None else result.with_truth(read_labels(labels, result.ids))
+def _sample(
+    console: Console, table: Path, columns: Columns, labels: Path | None, *, without: Collection[str] = ()
+) -> tuple[Any, int]:
+    """The result in a file, or rows drawn from a large folder, which is said; and how many there are."""
+    result, total = read_sample(table, columns, without=without)
+    drawn = total > len(result)
+    if drawn:
+        paragraph(console, f"{len(result):,} of {total:,} {result.kind}s are looked at, drawn by chance.")
+    if labels is None:
+        return result, total
+    return result.with_truth(read_label_file(labels).of(result.ids, result.row if drawn else None)), total
+
+
+def _kept(
+    table: Path, columns: Columns, labels: Path | None, keep: Callable[[Certainty], Any]
+) -> tuple[Certainty, int]:
+    """The rows that are kept, and how many there are; of a folder one part after the other is read."""
+    known = None if labels is None else read_label_file(labels)
+    kept, total = list[Certainty](), 0
+    for part in map(_one_class, read_parts(table, columns)):
+        if known is not None:
+            part = part.with_truth(known.of(part.ids, part.row if table.is_dir() else None))
+        total += len(part)
+        kept.append(part[keep(part)])
+    return kept[0].joined(kept), total
+
+
+def _members(which: Which, rows: Certainty) -> Any:
+    """(N,) whether a person may be asked about each row."""
+    if which is Which.unfamiliar and rows.familiarity is None:
+        raise InputError(
+            "How familiar these rows are was not measured", expected="a table with a column 'familiarity'"
+        )
+    return {
+        Which.coin_flips: rows.verdict == COIN_FLIP,
+        Which.not_sure: rows.verdict != SURE,
+        Which.not_settled: ~rows.settled,
+        Which.unfamiliar: rows.unfamiliar,
+        Which.all: np.ones(len(rows), dtype=bool),
+    }[which]
+
+
+def _labelled(
+    console: Console, table: Path, columns: Columns, labels: Path | None, *, one_class: bool = False
+) -> Any:
+    """What scores look at, or an `InputError` without labels, or where a row has several and may have one."""
+    result, _ = _sample(console, table, columns, labels, without=BETWEEN)
+    result = _one_class(result) if one_class else result
     if result.truth is None:
         raise InputError(
             f"'{table}' holds no true classes",
@@ -405,7 +449,7 @@ def _ends(score: Score) -> list[float | str]:
     return ["" if np.isnan(end) else float(end) for end in (score.value, score.low, score.high)]
 
 
-def _write_csv(path: Path, lines: Sequence[Sequence[Any]]) -> None:
+def _write_csv(path: Path, lines: Iterable[Sequence[Any]]) -> None:
     def write(temporary: str) -> None:
         with open(temporary, "w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(map(no_formula, line) for line in lines)

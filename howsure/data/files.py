@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -81,10 +81,45 @@ names of the files |
     return _checked(rows, source, inputs)
 
 
-def read_labels(path: str | os.PathLike[str], ids: Array | None = None) -> Array:
-    """True classes, one per row, as found: (N,) from a `.npy` file or a `.csv` file.
+@dataclass(frozen=True, eq=False)
+class LabelFile:
+    """True classes in a file, one per row, as found.
 
-    A csv file has one column, or a column named `y`; with others it is (N, K), a column for each label.
+    Attributes:
+        path: Of the file.
+        labels: (N,), or (N, K) of several labels per row.
+        ids: (N,) what the file calls each row, or None.
+    """
+
+    path: Path
+    labels: Array
+    ids: Array | None = None
+
+    def of(self, ids: Array | None, rows: Array | None = None) -> Array:
+        """The labels of rows, by what these are called where that is known; else by their place.
+
+        Args:
+            ids: (n,) what the rows are called, or None.
+            rows: (n,) their places in the file; None for all rows.
+
+        Raises:
+            InputError: The labels are of other rows.
+        """
+        if rows is not None and len(rows) and rows.max() >= len(self.labels):
+            raise InputError(
+                f"'{self.path}' has another number of labels than there are rows",
+                expected=f"{rows.max() + 1:,} labels or more, one per row",
+                received=f"{len(self.labels):,}",
+            )
+        chosen = slice(None) if rows is None else rows
+        labels = self.labels[chosen]
+        if ids is None or self.ids is None:
+            return labels
+        return labels[places_of(ids, self.ids[chosen], f"'{self.path}'")]
+
+
+def read_labels(path: str | os.PathLike[str], ids: Array | None = None) -> Array:
+    """True classes, one per row, as found; see `read_label_file`.
 
     Args:
         path: The file.
@@ -92,21 +127,31 @@ def read_labels(path: str | os.PathLike[str], ids: Array | None = None) -> Array
             into their order.
 
     Raises:
+        FileError: As from `read_label_file`.
+        InputError: Likewise, or labels of other rows.
+    """
+    return read_label_file(path).of(ids)
+
+
+def read_label_file(path: str | os.PathLike[str]) -> LabelFile:
+    """True classes from a `.npy` file or a `.csv` file.
+
+    A csv file has one column, or a column named `y`; with others it is (N, K), a column for each label.
+
+    Raises:
         FileError: Missing or damaged.
-        InputError: An array of more axes, an empty cell, another kind of file, or labels of other rows.
+        InputError: An array of more axes, an empty cell, or another kind of file.
     """
     source = check_path(path)
     check_readable(source)
     if source.suffix.lower() == ".npy":
-        return _check_shape(np.asarray(open_npy(source)), source)
+        return LabelFile(source, _check_shape(np.asarray(open_npy(source)), source))
     if source.suffix.lower() != ".csv":
         raise InputError(
             f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
         )
     labels, named = table_files.read_label_column(source)
-    if ids is not None and named is not None:
-        labels = labels[places_of(ids, named, f"'{source}'")]
-    return _check_shape(labels, source)
+    return LabelFile(source, _check_shape(labels, source), named)
 
 
 def read_class_names(text: str) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ def write_report(
     audit: Audit | None = None,
     comparison: Comparison | None = None,
     title: str | None = None,
+    drawn_from: int | None = None,
 ) -> None:
     """Write the page that `render` makes; an earlier file stays until the new one is complete.
 
@@ -56,12 +57,13 @@ def write_report(
         audit: As for `render`.
         comparison: As for `render`.
         title: As for `render`.
+        drawn_from: As for `render`.
 
     Raises:
         InputError: `rows` has another length than `certainty`.
         FileError: The file cannot be written.
     """
-    page = render(certainty, rows, audit=audit, comparison=comparison, title=title)
+    page = render(certainty, rows, audit=audit, comparison=comparison, title=title, drawn_from=drawn_from)
     write_whole(path, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
 
 
@@ -72,6 +74,7 @@ def render(
     audit: Audit | None = None,
     comparison: Comparison | None = None,
     title: str | None = None,
+    drawn_from: int | None = None,
 ) -> str:
     """One HTML page about N rows: which to check first, whether to trust the percentages, and why.
 
@@ -87,6 +90,7 @@ def render(
         audit: What in the model is random, or None to leave that section out.
         comparison: Of methods, on rows like these, or None to leave that section out.
         title: A line above the heading; None stands for one that asks how sure the model is.
+        drawn_from: How many rows there are, where these were drawn from them by chance; else None.
 
     Returns:
         HTML, at most 3 MB. With zero rows it says so.
@@ -101,6 +105,7 @@ def render(
     context: dict[str, Any] = {
         "title": _TITLE if title is None else title,
         "certainty": shown,
+        "drawn_from": drawn_from,
         "several": several,
         "kind": shown.kind,
         "kinds": f"{shown.kind}s",

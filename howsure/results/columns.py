@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
@@ -344,6 +344,38 @@ class Result(Generic[OneRow]):
             name: np.concatenate([part._arrays[name] for part in parts]) for name in parts[0]._arrays
         }
         return replace(parts[0], **arrays)
+
+    @classmethod
+    def gathered(cls, parts: Iterable[Self], rows: int) -> Self:
+        """As `joined`, but only one part is in memory beside what is made of them.
+
+        Args:
+            parts: At least one, with `rows` rows together.
+            rows: How many.
+
+        Raises:
+            InputError: As `joined`.
+        """
+        first: Self | None = None
+        arrays, done = dict[str, NDArray[Any]](), 0
+        for part in parts:
+            if first is None:
+                first = part[:0]
+                arrays = {name: np.empty((rows, *a.shape[1:]), a.dtype) for name, a in part._arrays.items()}
+            cls.joined([first, part[:0]])  # says what is not alike
+            for name, array in part._arrays.items():
+                if array.dtype != arrays[name].dtype:
+                    raise InputError(
+                        f"These parts cannot be joined: they differ in the type of `{name}`",
+                        expected=f"{arrays[name].dtype} in all",
+                        received=str(array.dtype),
+                    )
+                arrays[name][done : done + len(array)] = array
+            done += len(part)
+        if first is None:
+            return cls.joined([])
+        given: dict[str, Any] = arrays
+        return replace(first, **given)
 
     def with_ids(self, ids: ArrayLike, name: str = ID) -> Self:
         """The same with what the caller calls each row.

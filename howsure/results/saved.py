@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,14 @@ FORMAT, _NOT_SEALED = 3, 2
 """Of a table that is saved; and that of older ones, which have no seal and are read all the same."""
 
 
-def read_table(path: str | os.PathLike[str]) -> tuple[pa.Table, dict[str, Any]]:
+def read_table(
+    path: str | os.PathLike[str], without: Collection[str] = ()
+) -> tuple[pa.Table, dict[str, Any]]:
     """The table and the settings that `Result.save` wrote to `path`.
+
+    Args:
+        path: The file.
+        without: Columns that are left out.
 
     Raises:
         FileError: The file is missing, damaged, of another format, or not a saved result.
@@ -31,7 +37,7 @@ def read_table(path: str | os.PathLike[str]) -> tuple[pa.Table, dict[str, Any]]:
     source = check_path(path)
     try:
         sealed = check_seal(source)
-        table = _table_in(source)
+        table = _table_in(source, without)
     except FileNotFoundError as error:
         raise FileError("The file does not exist", received=str(source)) from error
     except FileError:
@@ -70,13 +76,14 @@ def is_saved(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _table_in(source: Path) -> pa.Table:
-    """The table in a Parquet file, one part of the file after the other."""
+def _table_in(source: Path, without: Collection[str]) -> pa.Table:
+    """The table in a Parquet file but for some columns, one part of the file after the other."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with open_native(source) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
-        parts = [file.read_row_group(number) for number in range(file.num_row_groups)]
+        wanted = [name for name in file.schema_arrow.names if name not in without]
+        parts = [file.read_row_group(number, wanted) for number in range(file.num_row_groups)]
         return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
 
 

@@ -43,7 +43,6 @@ _IN_WORDS = {
     "columns": "other columns",
     "divide_by": "another divisor",
     "labels": "other labels",
-    "rows": "other rows",
     "rows_per_part": "parts of another size",
 }
 """What may differ between two runs into one folder, in the order in which it is told."""
@@ -132,6 +131,11 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def is_results(path: Path) -> bool:
+    """Whether this is a folder of results."""
+    return os.path.exists(path / MANIFEST)
+
+
 def present(folder: Path) -> list[Path]:
     """The parts of a folder of results, in the order of the rows; a warning says what is missing.
 
@@ -212,23 +216,35 @@ def _check_ours(folder: Path) -> None:
 # --- going on -------------------------------------------------------------------------------------
 
 
-def check_same(folder: Path, before: Manifest, now: Manifest) -> None:
-    """Raise an `InputError` unless what is asked for now is what was begun.
+def check_made_with(folder: Path, before: Manifest, made_with: Mapping[str, Any]) -> None:
+    """Raise an `InputError` unless this is what the parts in a folder have in common.
+
+    Args:
+        folder: Where.
+        before: As it was begun.
+        made_with: As it is asked for, or some of that.
+    """
+    differs = [
+        name for name in _IN_WORDS if name in made_with and before.made_with.get(name) != made_with[name]
+    ]
+    if differs:
+        first = differs[0]
+        raise InputError(
+            f"The results in '{folder}' are of {' and '.join(_IN_WORDS[name] for name in differs)}",
+            expected=f"{first}: {_short(before.made_with.get(first))}, as there",
+            received=_short(made_with[first]),
+            mend="Give another folder, or the command that this folder was begun with",
+        )
+
+
+def check_files(folder: Path, before: Manifest, now: Manifest) -> None:
+    """Raise an `InputError` unless the rows are in the files in which they were.
 
     Args:
         folder: Where.
         before: As it was begun.
         now: As it is asked for.
     """
-    differs = [name for name in _IN_WORDS if before.made_with.get(name) != now.made_with.get(name)]
-    if differs:
-        first = differs[0]
-        raise InputError(
-            f"The results in '{folder}' are of {' and '.join(_IN_WORDS[name] for name in differs)}",
-            expected=f"{first}: {_short(before.made_with.get(first))}, as there",
-            received=_short(now.made_with.get(first)),
-            mend="Give another folder, or the command that this folder was begun with",
-        )
     names = [[file.name for file in each.files] for each in (before, now)]
     if names[0] != names[1]:
         odd = sorted(set(names[0]) ^ set(names[1]))
@@ -298,6 +314,27 @@ def first_row_of(path: Path) -> int:
 
     with open_native(path) as file:
         return int(pq.read_metadata(file).row_group(0).column(0).statistics.min)
+
+
+def rows_in(path: Path) -> int:
+    """How many results a part holds.
+
+    Raises:
+        FileError: It cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with open_native(path) as file:
+            return int(pq.read_metadata(file).num_rows)
+    except Exception as error:  # whatever a reader meets in a file that is none of its kind
+        raise FileError(f"'{path}' is not a readable Parquet file ({error})") from error
+
+
+def lacking(folder: Path, parts: Sequence[Part]) -> int:
+    """Rows that the parts that are there do not hold, as their images could not be read."""
+    there = [part for part in parts if (folder / part.name).exists()]
+    return sum(len(part) - rows_in(folder / part.name) for part in there)
 
 
 def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:

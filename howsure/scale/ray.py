@@ -1,6 +1,6 @@
 """Parts done by several processes, of this machine or of a cluster, through Ray Data.
 
-    pending parts ── ray.data.from_items ── map_batches(an actor that loaded the model once) ── what came of each
+    pending parts ── ray.data.from_items ── map_batches(actors with the model) ── what came of each
 
 An actor writes its part itself and gives back its number, so no results travel. What Ray does is divide the
 work, start an actor again that died, and give its part to another.
@@ -28,7 +28,7 @@ from howsure.scale.worker import Outcome, Recipe, Worker
 ADDRESS = "RAY_ADDRESS"
 
 SPARE = 2
-"""Logical cores beyond one for each actor: with fewer, Ray Data waits for ever for one to read its input on."""
+"""Logical cores beyond one for each actor: with fewer, Ray Data waits for one for ever."""
 
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 """By which numerical libraries are told how many threads to have; each looks when it is loaded."""
@@ -43,8 +43,8 @@ _ERRORS = {each.__name__: each for each in (FileError, InputError, ModelError)}
 def cluster(workers: int) -> Iterator[None]:
     """A cluster that can run so many workers: that of RAY_ADDRESS, or one of this machine's own.
 
-    On this machine each worker gets its share of the cores. Start it before anything loads JAX, which does not bear
-    to be forked.
+    On this machine each worker gets its share of the cores. It is started before anything loads JAX, which
+    does not bear to be forked.
 
     Args:
         workers: How many.
@@ -149,8 +149,8 @@ def _warn_of(said: Any) -> None:
 class _PartWorker:
     """An actor: the model, loaded once, and whatever part comes next.
 
-    What is wrong with model or plan is given back with the first part: an exception while an actor is made would be
-    tried again for ever.
+    What is wrong with model or plan is given back with the first part, as Ray starts an actor again and again
+    that fails while it is made.
 
     Args:
         recipe: What it is told.

@@ -84,7 +84,7 @@ def _looked_for_in(folder: str) -> Iterator[None]:
 
 
 def checksum_of(model: Any) -> str:
-    """The SHA-256 of the weights of a model; of one that shows none, of all of it as it is pickled.
+    """The SHA-256 of the weights and layers of a model; of one that shows none, of all of it, pickled.
 
     Args:
         model: With `state_dict`, as modules of PyTorch have; with `get_weights`, as Keras models have; or
@@ -92,6 +92,7 @@ def checksum_of(model: Any) -> str:
     """
     found = hashlib.sha256(type(model).__qualname__.encode())
     if hasattr(model, "state_dict"):
+        found.update(repr(model).encode())  # its layers, as PyTorch tells them, with rates and kinds
         arrays = {name: each.detach().cpu().numpy() for name, each in model.state_dict().items()}
     elif hasattr(model, "get_weights"):
         arrays = {str(number): array for number, array in enumerate(model.get_weights())}

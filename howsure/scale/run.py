@@ -158,6 +158,8 @@ def begun(
         sources = (recipe.model, *recipe.members)
         sums = tuple(source.checksum(model) for source, model in zip(sources, models, strict=True))
         recipe = replace(recipe, checksums=sums)
+        if before is not None:
+            folders.check_made_with(folder, before, {"model": ", ".join(sums), "seed": recipe.asked.seed})
         assessor = Assessor(models[0], recipe.method(models[1:]), recipe.asked)
         kept = before is not None and before.plan_from is not None and recipe.dropout.plan is None
         if kept:
@@ -189,7 +191,8 @@ def begun(
         )
         parts = divided(files, size)
         if before is not None:
-            folders.check_same(folder, before, now)
+            folders.check_made_with(folder, before, now.made_with)
+            folders.check_files(folder, before, now)
         elif wanted:
             _plan_of(recipe).save(folder / PLAN)
         pending = _pending(folder, before, now, parts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -189,8 +190,9 @@ class _Cursor:
         first = max(0, int(np.searchsorted(begins, start, side="right")) - 1)
         self._begins = begins.tolist()
         self._place = self._begins[min(first, len(counts))]
-        self._batches: Iterator[pa.RecordBatch] = self._file.iter_batches(
-            batch_size=_ROWS_AHEAD, row_groups=list(range(first, len(counts)))
+        self._batches: Iterator[pa.RecordBatch] = itertools.chain.from_iterable(
+            self._file.iter_batches(batch_size=_ROWS_AHEAD, row_groups=[number])  # a batch may span groups
+            for number in range(first, len(counts))
         )
         self._left: pa.RecordBatch | None = None
 

@@ -89,7 +89,7 @@ def spread(files: Sequence[SourceFile], count: int = SAMPLE, places: int = PLACE
     """
     total = sum(file.rows or 0 for file in files)
     if total <= count:
-        return divided(files, max(1, total))
+        return divided(files, -(-total // places))
     length = count // places
     wanted = [place * (total - length) // (places - 1) for place in range(places)]
     found, before = list[Part](), 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from howsure.data.files import read_labels
+from howsure.data.files import read_label_file
 from howsure.data.rows import Array, Rows
 from howsure.errors import FileError, InputError, ModelError
 from howsure.methods.choices import CHOICES
@@ -123,7 +123,7 @@ class Worker:
         self._folder = recipe.folder
         self._assessor = recipe.load() if assessor is None else assessor
         self._reader = recipe.rows.open()
-        self._labels = None if recipe.labels is None else read_labels(recipe.labels)
+        self._labels = None if recipe.labels is None else read_label_file(recipe.labels)
         self._specs = declared_specs(self._assessor.model)
 
     def read(self, part: Part) -> tuple[Rows, Array]:
@@ -136,7 +136,8 @@ class Worker:
         rows = self._reader.read(part.file, part.start, part.stop, self._specs)
         places = self._reader.places(part.start, part.stop, rows)
         if self._labels is not None:
-            rows = replace(rows, labels=self._labels[part.first_row + places], class_names=None)
+            labels = self._labels.of(rows.ids, part.first_row + places)
+            rows = replace(rows, labels=labels, class_names=None)
         return rows, places
 
     def check(self, part: Part) -> Any:

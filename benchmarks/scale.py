@@ -1,0 +1,160 @@
+"""What rows cost in a folder of results, by one process and by workers; printed, for docs/scaling.md.
+
+    python -m benchmarks.scale small 20000        a network in numpy, alone and with 1 and 2 workers
+    python -m benchmarks.scale digits 20000       the CNN of the question, on MNIST, its digits over and over
+    python -m benchmarks.scale small 1000000 0    alone; then what later commands need of the folder
+
+Each command runs in a process of its own; its time and most memory are what the system tells. Speed is what
+the command says: from when the model is there, and with the time that workers take to start.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import howsure
+from validation import small_network
+
+WORKERS = (0, 1, 2)
+"""How many, where 0 stands for none: one process, without Ray."""
+
+ROWS_AT_ONCE = 10_000
+
+PLANNED, PRICE, CORES = 10**9, 0.05, 64
+"""Rows that are planned for; dollars for a core and hour, which is an assumption; and cores of a machine."""
+
+_SPEED = re.compile(r"([\d,]+) rows/s")
+
+
+def small(folder: Path, count: int) -> list[str]:
+    """The network in numpy and rows for it: the model, the rows, and options."""
+    np.save(folder / "rows.npy", small_network.rows(count))
+    _labels(folder, np.arange(count) % small_network.CLASSES)
+    return ["validation.small_network:make", "rows.npy"]
+
+
+def digits(folder: Path, count: int) -> list[str]:
+    """The CNN of the question and the digits of MNIST, repeated, as bytes."""
+    from benchmarks import networks
+    from howsure import datasets
+
+    file = networks.folder() / "question.keras"
+    if not file.exists():
+        networks.train("question")
+    mnist = datasets.mnist()
+    held = np.lib.format.open_memmap(folder / "rows.npy", "w+", np.uint8, (count, 28, 28, 1))
+    for start in range(0, count, ROWS_AT_ONCE):
+        numbers = np.arange(start, min(start + ROWS_AT_ONCE, count)) % len(mnist.x_test)
+        held[start : start + len(numbers)] = mnist.x_test[numbers].reshape(-1, 28, 28, 1)
+    held.flush()
+    _labels(folder, mnist.y_test[np.arange(count) % len(mnist.y_test)])
+    return [str(file), "rows.npy", "--divide-by", "255"]
+
+
+def _labels(folder: Path, labels: np.ndarray) -> None:
+    np.save(folder / "labels.npy", labels.astype(np.int64))
+
+
+NETWORKS = {"small": small, "digits": digits}
+
+
+def measured(folder: Path, arguments: Sequence[str]) -> tuple[str, float, float]:
+    """What a command printed, its seconds, and the most memory that one of its processes had, in MiB."""
+    path = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+    program = [sys.executable, "-c", _COMMAND, *arguments]
+    begin = time.monotonic()
+    done = subprocess.run(
+        program, cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True
+    )
+    seconds = time.monotonic() - begin
+    if done.returncode:
+        raise SystemExit(f"howsure {' '.join(arguments)}: exit {done.returncode}\n{done.stderr[-2000:]}")
+    printed, _, memory = done.stdout.rpartition("\n@")
+    return printed, seconds, float(memory)
+
+
+_COMMAND = """
+import resource, sys
+from howsure.cli.app import main
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(f"\\n@{most / 1024}")
+sys.exit(code)
+"""
+
+
+def size_of(folder: Path) -> int:
+    """Bytes in a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def main(network: str, count: int, numbers: Sequence[int]) -> None:
+    """Measure, and print two tables."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model_and_rows = NETWORKS[network](folder, count)
+        one: howsure.Certainty | None = None
+        speeds = dict[int, int]()
+        plan = [] if min(numbers) > 0 else ["--plan", "out-0/plan.json"]
+        print(f"{count:,} rows of `{network}`, {os.cpu_count()} cores\n")
+        print("| workers | rows/s | seconds | memory of the leader, MiB | bytes a row | beside alone |")
+        print("|---|---|---|---|---|---|")
+        for number in numbers:
+            out = f"out-{number}"
+            more = ["--workers", str(number)] if number else ["--labels", "labels.npy"]
+            if number and plan:
+                more += plan
+            told, seconds, memory = measured(folder, ["assess", *model_and_rows, "--out", out, *more])
+            (speed,) = _SPEED.findall(told)[-1:]
+            same = "–"
+            if number and one is not None:
+                found = howsure.load(folder / out)
+                same = f"largest difference {np.abs(found.probabilities - one.probabilities).max():.1g}"
+            elif len(numbers) > 1:
+                one = howsure.load(folder / out)
+            bytes_a_row = size_of(folder / out) / count
+            row = [number or "none", speed, f"{seconds:.0f}", f"{memory:,.0f}", f"{bytes_a_row:.0f}", same]
+            print("|", " | ".join(map(str, row)), "|", flush=True)
+            speeds[number] = int(speed.replace(",", ""))
+        if max(numbers) >= (os.cpu_count() or 1):
+            _plan(speeds)
+        if 0 not in numbers:
+            return
+        print("\n| command on the folder | seconds | most memory, MiB |\n|---|---|---|")
+        for command in (
+            ["evaluate", "out-0"],
+            ["calibrate", "out-0", "--out", "calibrator.json"],
+            ["abstain", "out-0", "--risk", "0.7"],
+            ["report", "out-0", "--report", "page.html"],
+        ):
+            _, seconds, memory = measured(folder, command)
+            print(f"| `{command[0]}` | {seconds:.0f} | {memory:,.0f} |", flush=True)
+
+
+def _plan(speeds: dict[int, int]) -> None:
+    """What so many rows would take, if each core did as much as here."""
+    cores = os.cpu_count() or 1
+    best = max(speeds.values()) / cores
+    hours = PLANNED / best / 3600
+    print(
+        f"\n{PLANNED:,} rows at {best:,.0f} rows/s for each core: {hours:,.0f} core-hours, "
+        f"{hours / CORES:,.1f} hours on a machine of {CORES} cores, or {hours / CORES / 8:,.1f} on eight; "
+        f"{PRICE * hours:,.0f} dollars at {PRICE} for a core and hour"
+    )
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    main(given[0], int(given[1]), [int(number) for number in given[2:]] or WORKERS)

@@ -1,0 +1,173 @@
+"""`howsure.scale.assess`: a dataset of Ray in, the columns of the table out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from howsure import tuning
+from howsure.arguments import check_path, check_type, check_whole
+from howsure.data.ids import ID
+from howsure.data.rows import quoted
+from howsure.data.table_files import parquet_columns
+from howsure.data.tables import ANY_VECTOR, Roles, rows_of
+from howsure.errors import HowsureError, InputError
+from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.protocol import Method
+from howsure.models.adapt import declared_specs
+from howsure.models.factory import is_factory
+from howsure.optional import needs
+from howsure.sampling.plan import Plan
+from howsure.scale.recipe import Asked, Assessor, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import ray.data
+
+
+def assess(
+    dataset: ray.data.Dataset,
+    model: str | os.PathLike[str] | Callable[[], Any],
+    *,
+    plan: Plan | None = None,
+    method: Method | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    workers: int = 1,
+    id_column: str = ID,
+    label_column: str | None = None,
+    drop: Sequence[str] = (),
+    seed: int = 0,
+    batch_size: int = 256,
+    outputs: str | None = None,
+    class_names: Sequence[str] | None = None,
+    allow_code: bool = False,
+) -> ray.data.Dataset:
+    """Assess a dataset of Ray: rows in, the columns of the table out, in whatever order they come.
+
+    Each worker loads the model once. With a plan a row's numbers depend on nothing but the row: they are
+    those of `howsure.assess` with the same plan.
+
+    Args:
+        dataset: Columns as in a Parquet file of rows: one for each feature, or one of lists or tensors; and
+            one of ids, as the order of rows is not kept.
+        model: The path of a model file, `package.module:function`, or a function without arguments that makes
+            the model.
+        plan: What `howsure.plan(model, x, precision="float32")` made; needed for `MCDropout()`.
+        method: As in `howsure.assess`; None stands for `MCDropout(plan=plan)`.
+        weights: A state dict for what `package.module:function` makes, or None.
+        workers: Processes, ≥ 1, each with the model in memory and one logical core.
+        id_column: What each row is called; texts or whole numbers.
+        label_column: Of true classes, or None for `y`, where there is one.
+        drop: Columns to leave out.
+        seed: As in `howsure.assess`.
+        batch_size: Likewise.
+        outputs: Likewise.
+        class_names: Likewise.
+        allow_code: Whether a model file may run code of its own.
+
+    Returns:
+        A dataset, computed when it is read, with the columns of `Certainty.to_arrow` but for `row`: Ray does
+        not number its rows.
+
+    Raises:
+        InputError: No column of ids, or no plan where one is needed.
+        DependencyError: Ray is not installed.
+    """
+    with needs("ray", "`howsure.scale.assess`"):
+        import ray.data
+    check_type(dataset, ray.data.Dataset, "dataset", "a ray.data.Dataset")
+    check_whole(workers, "workers", least=1)
+    chosen = _chosen(method, plan)
+    columns = dataset.columns() or []
+    if id_column not in columns:
+        raise InputError(
+            f"The dataset has no column of ids '{id_column}', and Ray does not keep the order of rows",
+            expected="a column that says what each row is called, named with `id_column`",
+            received=f"columns {quoted(columns)}",
+        )
+    recipe = _Recipe(
+        _made_by(model, weights, allow_code),
+        chosen,
+        Roles(label_column, id_column, tuple(drop)),
+        Asked(seed, batch_size, outputs, None if class_names is None else tuple(class_names)),
+    )
+    return dataset.map_batches(
+        _Batches,
+        fn_constructor_args=(recipe,),
+        batch_size=tuning.BLOCK,
+        batch_format="pyarrow",
+        concurrency=workers,
+        num_cpus=1,
+    )
+
+
+def _chosen(method: Method | None, plan: Plan | None) -> Method:
+    """The method, by which a row's numbers depend on no other row."""
+    if plan is not None:
+        check_type(plan, Plan, "plan", "what howsure.plan(model, x) made")
+    if plan is not None and method is not None:
+        raise InputError(
+            "`plan` is for the method that None stands for",
+            expected="howsure.MCDropout(plan=plan) as `method`",
+        )
+    chosen = MCDropout(plan=plan) if method is None else method
+    if isinstance(chosen, MCDropout) and chosen.plan is None and chosen.passes is None and chosen.balanced:
+        raise InputError(
+            "Without a plan a row's numbers would depend on the others in its batch",
+            expected="plan=howsure.plan(model, some_rows, precision='float32'), or method=howsure.MCDropout("
+            "passes=T)",
+        )
+    return chosen
+
+
+def _made_by(
+    model: Any, weights: str | os.PathLike[str] | None, allow_code: bool
+) -> Source | Callable[[], Any]:
+    if callable(model):
+        function: Callable[[], Any] = model
+        return function
+    file = None if weights is None else check_path(weights).resolve()
+    path = check_path(model)
+    if is_factory(path):
+        return Source(path, file, allow_code, os.getcwd())
+    return Source(path.resolve(), file, allow_code)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What each worker is told."""
+
+    source: Source | Callable[[], Any]
+    method: Method
+    roles: Roles
+    asked: Asked
+
+
+class _Batches:
+    """An actor: the model, loaded once, and whatever batch comes next.
+
+    Args:
+        recipe: What it is told.
+    """
+
+    def __init__(self, recipe: _Recipe) -> None:
+        self._roles = recipe.roles
+        self._error: HowsureError | None = None
+        try:
+            model = recipe.source.load() if isinstance(recipe.source, Source) else recipe.source()
+            self._assessor = Assessor(model, recipe.method, recipe.asked)
+            self._specs = declared_specs(model) or [ANY_VECTOR]
+        except HowsureError as error:  # Ray would start an actor that fails again and again
+            self._error = error
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        if self._error is not None:
+            raise self._error
+        rows = rows_of(parquet_columns(Path("the dataset"), batch), self._specs, self._roles)
+        result = self._assessor.assess(rows, np.arange(batch.num_rows))
+        return result.to_arrow().drop_columns(["row"])

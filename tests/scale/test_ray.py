@@ -1,0 +1,141 @@
+"""Several workers: the same numbers, whoever dies. One cluster for all of them, as it starts slowly."""
+
+import os
+import signal
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import howsure
+import howsure.scale
+from howsure.scale import ray as workers
+from howsure.scale.recipe import Asked, Source
+from howsure.scale.run import begun
+from howsure.scale.sources import RowSource
+from howsure.scale.worker import Recipe
+from tests.scale.conftest import FILES, MODEL, ROWS, check_same, into, table_of
+from validation import scale as kills
+from validation import small_network
+
+ray = pytest.importorskip("ray", reason="Ray is not installed")
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with warnings.catch_warnings(action="ignore"), workers.cluster(2):
+        yield
+
+
+def recipe_of(rows, out, plan):
+    return Recipe(
+        Source(MODEL, folder=os.getcwd()),
+        (),
+        "mc-dropout",
+        howsure.MCDropout(plan=plan),
+        Asked(),
+        RowSource(rows),
+        None,
+        out,
+    )
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_is_killed_and_a_file_is_corrupt(tmp_path, x, plan, whole):
+    """Both at once, as each run has to start its workers."""
+    path, out = tmp_path / "rows", tmp_path / "results"
+    path.mkdir()
+    for number in range(FILES):
+        first = number * ROWS
+        pq.write_table(table_of(x[first : first + ROWS], first), path / f"{number}.parquet")
+    (path / "6.parquet").write_bytes(b"PAR1 and no more")
+    victims = []
+
+    def told(done, total):
+        if not victims:
+            victims.append(next(kills.workers_of(os.getpid())))
+            os.kill(victims[0], signal.SIGKILL)
+
+    recipe = recipe_of(path, out, plan)
+    with begun(recipe, size=20, load_models=lambda: [small_network.make()]) as job:
+        job.run(workers.several(2), told)
+        assert [fault.split(": ")[0] for fault in job.faults()] == ["6.parquet"]
+        assert sum(outcome.rows for outcome in job.outcomes) == (FILES - 1) * ROWS
+        assert len({outcome.part for outcome in job.outcomes}) == len(job.outcomes) == len(job.parts)
+    assert victims
+    assert not list(out.glob(".howsure-*"))
+    pq.write_table(table_of(x[6 * ROWS : 7 * ROWS], 6 * ROWS), path / "6.parquet")
+    with begun(recipe, load_models=lambda: [small_network.make()]) as job:
+        assert [part.file for part in job.pending] == [6, 6]
+        job.run(workers.several(2), lambda *_: None)
+    check_same(howsure.load(out), whole)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_workers_refuse_what_they_cannot_do(tmp_path, rows, plan):
+    """A plan in a precision that they lack: nothing is written, and the reason is said once."""
+    out = tmp_path / "results"
+    recipe = recipe_of(rows, out, plan)
+    with begun(recipe, load_models=lambda: [small_network.make()]) as job:
+        job.recipe = replace(job.recipe, dropout=howsure.MCDropout(plan=replace(plan, precision="bfloat16")))
+        with pytest.raises(howsure.InputError, match="runs heavy layers in bfloat16"):
+            job.run(workers.several(1), lambda *_: None)
+    assert not kills.parts_in(out)
+
+
+def test_a_worker_with_another_model(tmp_path, rows, plan):
+    recipe = replace(recipe_of(rows, tmp_path, plan), checksums=("0" * 64,))
+    with pytest.raises(howsure.ModelError, match="not the same model for every worker"):
+        recipe.load()
+
+
+def test_a_part_that_kills_whoever_has_it(tmp_path, rows, plan):
+    """It is given up after three processes, and named."""
+    out = tmp_path / "results"
+    with begun(recipe_of(rows, out, plan), size=20, load_models=lambda: [small_network.make()]) as job:
+        part = job.pending[0]
+        worker = workers._PartWorker(job.recipe, job.probe)
+        (out / f".howsure-{part.name}.tries").write_bytes(b"...")  # as three that died would leave it
+        batch = {name: [value] for name, value in vars(part).items()}
+        assert "the process that had it died 3 times" in worker(batch)["fault"][0]
+        assert worker({name: [value] for name, value in vars(job.pending[1]).items()})["fault"] == [""]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_dataset(x, plan, whole):
+    items = [{"x": row, "id": f"row {number}"} for number, row in enumerate(x)]
+    dataset = ray.data.from_items(items)
+    found = howsure.scale.assess(dataset, small_network.make, plan=plan).to_pandas()
+    order = np.argsort([int(name.split()[1]) for name in found["id"]])
+    assert np.array_equal(np.stack(found["probabilities"].to_numpy()[order]), whole.probabilities)
+    assert "row" not in found
+    assert found["verdict"].to_numpy()[order].tolist() == whole.verdict.tolist()
+    with pytest.raises(howsure.InputError, match="no column of ids 'name'"):
+        howsure.scale.assess(dataset, MODEL, plan=plan, id_column="name")
+    with pytest.raises(howsure.InputError, match="Without a plan"):
+        howsure.scale.assess(dataset, MODEL)
+
+
+def test_the_leader_is_killed(tmp_path, plan):
+    """Its workers end with it, and what they finished is not made again, by whoever goes on."""
+    kills.prepare(tmp_path, 3000)
+    plan.save(tmp_path / "plan.json")
+    out = tmp_path / "out"
+    process = kills.started(tmp_path, kills.command("out", 1, "--plan", "plan.json"))
+    kills.wait_for_parts(process, out, 1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = {part: part.stat().st_mtime_ns for part in kills.parts_in(out)}
+    assert before
+    done = into(out, tmp_path / "rows.npz", "--plan", tmp_path / "plan.json", "--part-rows", 512)
+    assert done.exit_code == 0, done.stderr
+    after = {part: part.stat().st_mtime_ns for part in kills.parts_in(out)}
+    assert before.items() <= after.items()
+    method = howsure.MCDropout(plan=plan)
+    check_same(
+        howsure.load(out), howsure.assess(small_network.make(), small_network.rows(3000), method=method)
+    )

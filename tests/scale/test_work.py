@@ -1,0 +1,146 @@
+import zipfile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import howsure
+from howsure import tuning
+from howsure.data.rows import InputSpec
+from howsure.data.tables import Roles
+from howsure.scale.sources import RowSource, SourceFile
+from howsure.scale.work import MOST_PARTS, PIECES, divided, spread, usual_size
+
+SPECS = [InputSpec("x", (3,), "float32")]
+
+
+def files(*counts):
+    return [SourceFile(str(number), rows, 0, 0) for number, rows in enumerate(counts)]
+
+
+@pytest.mark.parametrize("counts", [(5,), (10, 3), (4, None, 9), (0, 1), (12, 12, 12)])
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_parts_hold_every_row_once(counts, size):
+    parts = divided(files(*counts), size)
+    numbers = [n for part in parts for n in range(part.first_row, part.first_row + len(part))]
+    assert numbers == list(range(sum(rows or 0 for rows in counts)))
+    places = [(part.file, n) for part in parts for n in range(part.start, part.stop)]
+    assert places == [(file, n) for file, rows in enumerate(counts) for n in range(rows or 0)]
+    assert max(map(len, parts)) <= size
+    assert len({part.name for part in parts}) == len(parts)
+
+
+@pytest.mark.parametrize("rows", [1, 1000, 16_384, 16_385, 20_000, 10**6, 2**25, 10**9, 10**10])
+def test_usual_sizes(rows):
+    size = usual_size(rows)
+    assert -(-rows // size) <= MOST_PARTS
+    assert size >= tuning.KEPT_ROWS
+    assert size == tuning.KEPT_ROWS or rows >= PIECES * size
+    assert tuning.BLOCK % size == 0 or size % tuning.BLOCK == 0
+
+
+@pytest.mark.parametrize("counts", [(5000,), (100, 4900), (2000, None, 50, 3000), (1, 1, 9000)])
+def test_the_sample_reaches_from_the_first_row_to_the_last(counts):
+    places = spread(files(*counts), 100, 10)
+    numbers = [n for part in places for n in range(part.first_row, part.first_row + len(part))]
+    total = sum(rows or 0 for rows in counts)
+    assert len(numbers) == len(set(numbers)) == 100
+    assert numbers[0] == 0
+    assert numbers[-1] == total - 1
+    assert np.diff(numbers).max() <= total / 9
+
+
+def test_few_rows_are_all_in_the_sample():
+    assert sum(map(len, spread(files(30, 20), 100, 10))) == 50
+
+
+# --- what is read, by whatever way, is what was written -------------------------------------------
+
+
+@pytest.fixture
+def x():
+    return np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+
+
+def lists(x):
+    return {"x": pa.array(x.tolist(), pa.list_(pa.float32()))}
+
+
+def fixed_lists(x):
+    return {"x": pa.FixedSizeListArray.from_arrays(x.ravel(), 3)}
+
+
+def tensors(x):
+    return {"x": pa.FixedShapeTensorArray.from_numpy_ndarray(x)}
+
+
+def plain(x):
+    return {name: x[:, number] for number, name in enumerate("abc")}
+
+
+@pytest.mark.parametrize("columns", [plain, lists, fixed_lists, tensors])
+@pytest.mark.parametrize("group", [7, 50])
+def test_parquet(tmp_path, x, columns, group):
+    names = [f"{number}" for number in range(50)]
+    pq.write_table(pa.table({"name": names, **columns(x)}), tmp_path / "x.parquet", row_group_size=group)
+    reader = RowSource(tmp_path / "x.parquet", Roles(id="name")).open()
+    assert [file.rows for file in reader.survey()] == [50]
+    for start, stop in [(0, 10), (10, 13), (30, 50), (2, 9), (2, 9), (49, 50)]:  # also back again
+        rows = reader.read(0, start, stop, SPECS)
+        assert np.array_equal(rows.x, x[start:stop])
+        assert rows.ids.tolist() == names[start:stop]
+        assert rows.id_name == "name"
+
+
+def test_arrays_stay_on_disk(tmp_path, x):
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "x.npz", x=np.asfortranarray(x), id=np.arange(50), y=np.arange(50) % 2)
+    np.savez_compressed(tmp_path / "small.npz", x=x, id=np.arange(50), y=np.arange(50) % 2)
+    for name, mapped in [("x.npy", True), ("x.npz", True), ("small.npz", False)]:
+        reader = RowSource(tmp_path / name).open()
+        assert reader.survey()[0].rows == 50
+        rows = reader.read(0, 20, 30, SPECS)
+        assert np.array_equal(rows.x, x[20:30])
+        assert isinstance(rows.x, np.memmap) == mapped
+        if name != "x.npy":
+            assert rows.ids.tolist() == list(range(20, 30))
+            assert rows.labels.tolist() == [0, 1] * 5
+
+
+def test_a_changed_bit_of_a_mapped_array_is_found(tmp_path, x):
+    path = tmp_path / "x.npz"
+    np.savez(path, x=x)
+    with zipfile.ZipFile(path) as archive:
+        place = archive.getinfo("x.npy").header_offset
+    content = bytearray(path.read_bytes())
+    content[place + 300] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(howsure.FileError, match=r"not a readable npz file.*CRC"):
+        RowSource(path).open().survey()
+
+
+def test_images_are_read_as_they_are_needed(tmp_path):
+    from PIL import Image
+
+    for number in range(6):
+        folder = tmp_path / ("cat" if number < 3 else "dog")
+        folder.mkdir(exist_ok=True)
+        Image.new("L", (4, 4), 10 * number).save(folder / f"{number}.png")
+    (tmp_path / "cat" / "1.png").write_bytes(b"no image")
+    specs = [InputSpec("x", (4, 4, 1), "float32")]
+    reader = RowSource(tmp_path, skip_unreadable=True).open()
+    assert reader.survey()[0].rows == 6
+    rows = reader.read(0, 0, 4, specs)
+    assert rows.x[:, 0, 0, 0].tolist() == [0, 20, 30]
+    assert rows.ids.tolist() == ["cat/0.png", "cat/2.png", "dog/3.png"]
+    assert reader.places(0, 4, rows).tolist() == [0, 2, 3]
+    assert rows.labels.tolist() == [0, 0, 1]
+    assert rows.class_names == ("cat", "dog")
+    assert reader.read(0, 4, 6, specs).x[:, 0, 0, 0].tolist() == [40, 50]
+
+
+def test_what_is_not_read_part_by_part(tmp_path):
+    (tmp_path / "x.csv").write_text("1,2,3\n")
+    with pytest.raises(howsure.InputError, match=r"not a kind of file.*part by part.*write_table"):
+        RowSource(tmp_path / "x.csv").open()
