@@ -25,19 +25,21 @@ from howsure.data.made_up import made_up_rows
 from howsure.errors import HowsureError
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
-from howsure.models.torch.found import as_found, switch
+from howsure.models.torch.found import switch
 from howsure.models.torch.graph import Split, Unsplittable, split
 from howsure.models.torch.look import same
 from howsure.models.torch.model import FEW, TorchModel
 from howsure.sampling.masks import draw
+from howsure.sites import DROPOUT, Site
 
 Array = NDArray[Any]
 
 ROWS, OTHERS, COMPARED = 2, 3, 3
 """Rows of the two runs that are recorded, and of the passes that are compared."""
 
-WIDTHS = (1, 2, 4)
-"""Passes at the first, the second and all later levels of those that are compared."""
+WIDTHS = (2, 4, 8)
+"""Passes at the first, the second and all later levels of those that are compared. Two at the first tell whether
+what is repeated for them, such as numbers of rows, still means the same in the second."""
 
 
 def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
@@ -116,7 +118,7 @@ class SplitModel(TorchModel):
 def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array]) -> Split:
     """The levels of a module, recorded as passes run it."""
     found, call = model.examination, model.call
-    with as_found(model.module, found.restless) as snapshot:
+    with model.as_found() as snapshot:
 
         def run(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
             switch(model.module, found.training)
@@ -180,7 +182,7 @@ def _agree(ready: SplitModel, whole: TorchModel, rows: Sequence[Array]) -> bool:
     """Whether passes run level by level are those of the whole module, but for rounding."""
     sites = [site for level in ready.levels for site in level.sites]
     widths = [WIDTHS[min(at, len(WIDTHS) - 1)] for at in range(len(sites))]
-    masks = [draw(site, seed=0, group=0, size=width) for site, width in zip(sites, widths, strict=True)]
+    masks = [_told_apart(site, width) for site, width in zip(sites, widths, strict=True)]
     repeated = [np.repeat(mask, widths[-1] // len(mask), axis=0) for mask in masks]
     found = ready.thin(masks, COMPARED)(ready.trunk(rows))
     try:
@@ -188,3 +190,11 @@ def _agree(ready: SplitModel, whole: TorchModel, rows: Sequence[Array]) -> bool:
     except HowsureError:  # it draws otherwise for other rows
         return False
     return same(torch.from_numpy(found), torch.from_numpy(expected))
+
+
+def _told_apart(site: Site, width: int) -> Array:
+    """Masks (width, …) in pairs that have no unit in common: what the one drops, the other keeps."""
+    if site.kind != DROPOUT:
+        return draw(site, seed=0, group=0, size=width)
+    kept = np.random.default_rng([7, site.number]).random((width // 2, *site.shape)) < 0.5
+    return np.stack([kept, ~kept], axis=1).reshape(width, *site.shape)
