@@ -618,7 +618,7 @@ ZOO["drawn by a generator of numpy"] = Kind(
     lambda: Through(_of_a_generator), refused="something is drawn outside of PyTorch"
 )
 ZOO["drawn by numpy"] = Kind(
-    lambda: Through(_of_numpy), refused="numbers of numpy or Python are drawn as well"
+    lambda: Through(_of_numpy), refused="numbers of numpy or Python are drawn in training"
 )
 
 

@@ -1,5 +1,6 @@
 """What draws in a module is found by what happens, switched where it is dropout, else named with its line."""
 
+import random
 import re
 import warnings
 
@@ -125,6 +126,10 @@ def _noise(module, x):
     return x + 0.5 * torch.randn_like(x) if module.training else x
 
 
+def _noise_times_a_weight(module, x):
+    return x + torch.tensor(0.5) * torch.randn_like(x) if module.training else x
+
+
 def _scale(module, x):
     return x * (0.8 + 0.4 * torch.rand(len(x), 1)) if module.training else x
 
@@ -146,6 +151,23 @@ def _generator(module, x):
     return x * torch.from_numpy(GENERATOR.random(x.shape) > 0.5) if module.training else x
 
 
+def _two_masks(module, x):
+    if not module.training:
+        return x
+    numbers = torch.rand_like(x)
+    return (x * (numbers > 0.2) / 0.8 + x * (numbers > 0.5) / 0.5) / 2
+
+
+def _rates_of_units(module, x):
+    rates = torch.linspace(0.1, 0.6, x.shape[1])
+    return x * (torch.rand_like(x) > rates) / (1 - rates) if module.training else x
+
+
+def _bernoulli_of_units(module, x):
+    kept = torch.linspace(0.9, 0.4, x.shape[1]).expand_as(x)
+    return x * torch.bernoulli(kept) / kept if module.training else x
+
+
 def _some(module, x):
     return x.masked_scatter((x[:, :1] > x[:, 1:2]), F.dropout(x[x[:, 0] > x[:, 1]], 0.3, module.training))
 
@@ -153,6 +175,7 @@ def _some(module, x):
 @pytest.mark.parametrize(
     ("function", "words"),
     [
+        (_noise_times_a_weight, f"torch.randn_like {LINE} adds noise"),
         (_flip, f"torch.rand {LINE} chooses a branch, as augmentation and dropped layers do"),
         (_scale, f"torch.rand {LINE} is no dropout, as far as can be seen"),
         (
@@ -184,8 +207,8 @@ def test_noise_that_is_added_is_random_where_it_is_asked_for():
     ("function", "words"),
     [
         (_louder, f"torch.bernoulli_ {LINE}: in training more is computed than in predicting"),
-        (_numpy, "numbers of numpy or Python are drawn as well, for which no masks can be given"),
-        (_generator, "passes with the same masks differ, so something is drawn outside of PyTorch"),
+        (_numpy, "numbers of numpy or Python are drawn in training, for which no masks can be given"),
+        (_generator, "two runs as in training differ, so something is drawn outside of PyTorch"),
         (_some, "how often or of what shape depends on how many rows there are"),
     ],
 )
@@ -195,6 +218,44 @@ def test_what_cannot_be_told_apart_is_refused_with_its_line(function, words):
         howsure.assess(module, x)
     assert "Use a Dropout layer there" in str(raised.value)
     assert len(howsure.assess(module, x, method=howsure.Softmax())) == len(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (
+            lambda m, x: x * float(np.random.random() > 0.5) * 2 if m.training else x,
+            "numbers of numpy or Python",
+        ),
+        (
+            lambda m, x: x * float(random.random() > 0.5) * 2 if m.training else x,
+            "numbers of numpy or Python",
+        ),
+        (lambda m, x: x * float(GENERATOR.random()) if m.training else x, "is drawn outside of PyTorch"),
+        (_two_masks, f"torch.rand_like {LINE}: more than one mask is made of its numbers"),
+        (_rates_of_units, f"torch.rand_like {LINE}: its numbers are compared with more than one rate"),
+        (_bernoulli_of_units, f"torch.bernoulli {LINE}: its numbers have rates of their own"),
+    ],
+)
+def test_a_layer_that_cannot_be_done_right_is_not_left_out(function, words):
+    """Beside a dropout that can: passes without the layer would be wrong, and look right."""
+    module, x = nn.Sequential(Layer(function), mlp()).eval(), rows_for("mlp", rows=3)
+    with pytest.raises(howsure.ModelError, match=words):
+        howsure.assess(module, x)
+    assert re.search(words, str(howsure.audit(module, x)))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        lambda h: torch.tensor(0.3) < torch.rand_like(h),
+        lambda h: torch.rand_like(h) >= torch.tensor([0.3]),
+        lambda h: (torch.tensor([0.7]) + torch.rand_like(h)).floor(),
+    ],
+)
+def test_a_rate_may_be_a_tensor_of_one_number(mask):
+    module = Through(lambda m, h: h * mask(h) / 0.7 if m.training else h).eval()
+    assert_as_textbook(module, rows_for("mlp", rows=3))
 
 
 def test_a_norm_without_statistics_makes_rows_depend_on_one_another():

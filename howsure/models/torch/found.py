@@ -84,7 +84,7 @@ def as_found(
         elsewhere: Whether the seeds of Python and numpy move too.
     """
     moving = elsewhere or parameters is None
-    others = _seeds_of_others_kept() if moving else contextlib.nullcontext()
+    others = seeds_of_others_kept() if moving else contextlib.nullcontext()
     with _one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
         snapshot = Snapshot(module, parameters)
         try:
@@ -133,7 +133,7 @@ def _seeds_kept(module: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _seeds_of_others_kept() -> Iterator[None]:
+def seeds_of_others_kept() -> Iterator[None]:
     """Those of Python and numpy."""
     ours = random.getstate(), np.random.get_state()
     try:

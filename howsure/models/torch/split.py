@@ -38,8 +38,8 @@ ROWS, OTHERS, COMPARED = 2, 3, 3
 """Rows of the two runs that are recorded, and of the passes that are compared."""
 
 WIDTHS = (2, 4, 8)
-"""Passes at the first, the second and all later levels of those that are compared. Two at the first tell whether
-what is repeated for them, such as numbers of rows, still means the same in the second."""
+"""Passes at the first, the second and all later levels of those that are compared. Two at the first tell
+whether what is repeated for them, such as numbers of rows, still means the same in the second."""
 
 
 def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:

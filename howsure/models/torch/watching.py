@@ -17,7 +17,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from howsure.models.lines import frames, innermost_of_a_user, innermost_outside
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, Draws, Numbers
-from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, Steps, Trace, Use
+from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
 from howsure.sites import NORMAL, UNIFORM
 
 Tensor = torch.Tensor
@@ -173,7 +173,7 @@ class Watching(Draws):
 
     def _end(self, outputs: Any) -> None:
         call = self._stack.pop()
-        tensor = next(_tensors(outputs), None)
+        tensor = next(tensors_in(outputs), None)
         if tensor is not None:
             call.shape = tuple(tensor.shape[1:])
 
@@ -202,7 +202,7 @@ class Watching(Draws):
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
         """Follow uniform and normal numbers."""
         if draw.kind in (UNIFORM, NORMAL) and isinstance(outputs, Tensor):
-            first: Steps = () if draw.scaled is None else ((draw.scaled, (), {}),)
+            first: Steps = () if draw.scaled is None else ((draw.scaled, (NUMBERS,), {}),)
             self._traces[id(outputs)] = Trace(number, draw.kind == UNIFORM, first, outputs)
         return outputs
 
@@ -210,7 +210,7 @@ class Watching(Draws):
         """Note an operation: what it cost, what made its output, what became of numbers drawn."""
         name = operation._schema.name.removeprefix("aten::")
         outputs = self._followed(name, operation, args, kwargs, outputs)
-        for tensor in _tensors(outputs):
+        for tensor in tensors_in(outputs):
             self._makers[id(tensor)] = (tensor, name, args, kwargs)
             if tensor.layout == torch.strided and _ground(tensor) not in self._weights:
                 self.largest = max(self.largest, tensor.numel())
@@ -226,14 +226,15 @@ class Watching(Draws):
     def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         """The outputs of an operation, which may stand for a mask; what became of numbers is noted."""
         if name in BRANCHING:
-            for _, number in [self._masks[id(each)] for each in _tensors(args) if id(each) in self._masks]:
+            for _, number in [self._masks[id(each)] for each in tensors_in(args) if id(each) in self._masks]:
                 self.uses[number] = replace(self.uses[number], kind=BRANCH)
-        for trace in [self._traces[id(each)] for each in _tensors(args) if id(each) in self._traces]:
-            after = trace.after(name, operation, args, kwargs, outputs)
+        for trace in [self._traces[id(each)] for each in tensors_in(args) if id(each) in self._traces]:
+            after = trace.after(name, operation, args, kwargs, outputs, self._traces)
             if isinstance(after, Trace):
                 self._traces[id(outputs)] = after
                 continue
-            self.uses.setdefault(trace.number, after)
+            before = self.uses.get(trace.number)
+            self.uses[trace.number] = after if before is None else before.beside(after)
             if outputs is trace.tensor:
                 del self._traces[id(outputs)]
             if after.kind == MASK:
@@ -275,16 +276,16 @@ class Watching(Draws):
             tensor = args[0]
 
 
-def _tensors(outputs: Any) -> Iterator[Tensor]:
+def tensors_in(outputs: Any) -> Iterator[Tensor]:
     """The tensors in what was returned, as deep as lists and dicts go."""
     if isinstance(outputs, Tensor):
         yield outputs
     elif isinstance(outputs, (list, tuple)):
         for each in outputs:
-            yield from _tensors(each)
+            yield from tensors_in(each)
     elif isinstance(outputs, Mapping):
         for each in outputs.values():
-            yield from _tensors(each)
+            yield from tensors_in(each)
 
 
 def _ground(tensor: Tensor) -> int:
