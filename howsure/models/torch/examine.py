@@ -44,6 +44,7 @@ class Examination:
     Attributes:
         module: The module.
         call: How rows become a call of it.
+        rows: Of each input the rows with which it was looked at.
         training: The modules whose flags are on in passes, by identity.
         places: For each site, in order, what it is and where its masks go.
         drawn: For each draw of a pass, in order, the place of a site, or the number that stands in for it.
@@ -65,6 +66,7 @@ class Examination:
 
     module: nn.Module
     call: Call
+    rows: Sequence[Array]
     training: frozenset[int]
     places: tuple[Place, ...]
     drawn: tuple[Place | float | None, ...]
@@ -90,7 +92,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
     Args:
         module: The module.
         call: How rows become a call of it.
-        rows: Some of its rows, one at least.
+        rows: Two of its rows.
         gaussian_noise: Whether noise that is added is random.
 
     Raises:
@@ -109,6 +111,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
         return Examination(
             module=module,
             call=call,
+            rows=rows,
             training=passes.training,
             places=passes.places,
             drawn=passes.drawn,

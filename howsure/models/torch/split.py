@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from howsure.data.made_up import made_up_rows
 from howsure.errors import HowsureError
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.found import switch
 from howsure.models.torch.graph import Split, Unsplittable, split
 from howsure.models.torch.look import same
-from howsure.models.torch.model import FEW, TorchModel
+from howsure.models.torch.model import TorchModel
 from howsure.sampling.masks import draw
 from howsure.sites import DROPOUT, Site
 
@@ -45,22 +44,16 @@ whether what is repeated for them, such as numbers of rows, still means the same
 def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
     """Examine a module and check the rows it is given; see `howsure.models.torch.model.adapt`."""
     adapted, rows = whole_modules.adapt(model, x, gaussian_noise=gaussian_noise)
-    some = [array[:FEW] for array in rows] if len(rows[0]) else made_up_rows(adapted.call.specs, rows)
-    return split_or_whole(adapted, some), rows
+    return split_or_whole(adapted), rows
 
 
-def split_or_whole(model: TorchModel, rows: Sequence[Array]) -> TorchModel:
-    """The same module with levels, or as it is where its passes must run whole.
-
-    Args:
-        model: Examined.
-        rows: Some of its rows, one at least.
-    """
+def split_or_whole(model: TorchModel) -> TorchModel:
+    """The same examined module with levels, or as it is where its passes must run whole."""
     if not model.examination.foldable or not model.examination.places:
         return model
 
     def some(count: int) -> list[Array]:
-        return [np.resize(array, (count, *array.shape[1:])) for array in rows]
+        return [np.resize(array, (count, *array.shape[1:])) for array in model.examination.rows]
 
     try:
         ready = SplitModel(model, _recorded(model, some(ROWS), some(OTHERS)))
