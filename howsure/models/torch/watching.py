@@ -17,34 +17,11 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from howsure.models.lines import frames, innermost_of_a_user, innermost_outside
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, Draws, Numbers
+from howsure.models.torch.endings import SAME_NUMBERS, Endings, ground, tensors_in
 from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
 from howsure.sites import NORMAL, UNIFORM
 
 Tensor = torch.Tensor
-
-LINEAR = ("addmm", "mm")
-"""Operations of a linear layer over rows."""
-
-ENDINGS = {
-    "_softmax": "softmax",
-    "_log_softmax": "log_softmax",
-    **{
-        name: name
-        for name in ("sigmoid", "relu", "tanh", "gelu", "silu", "elu", "leaky_relu", "softplus", "hardtanh")
-    },
-}
-"""Operations that say what an output is, or that it is none of a classifier; other outputs are linear."""
-
-ACTIVATIONS = ("softmax", "log_softmax", "sigmoid")
-"""What may follow the last linear layer where features are read."""
-
-_SAME_NUMBERS = frozenset(
-    {
-        *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "expand", "slice", "select"),
-        *("transpose", "permute", "t", "clone", "_to_copy", "alias", "detach", "contiguous"),
-    }
-)
-"""Operations that change no number."""
 
 
 @dataclass(eq=False)
@@ -138,9 +115,8 @@ class Watching(Draws):
         self._stack: list[ModuleCall] = []
         self._counts: Counter[int] = Counter()
         self._drawn: Counter[str] = Counter()
-        self._makers: dict[int, tuple[Tensor, str, Any, Any]] = {}
-        self._linears: list[Tensor] = []
-        self._weights = {_ground(each) for each in (*module.parameters(), *module.buffers())}
+        self._weights = {ground(each) for each in (*module.parameters(), *module.buffers())}
+        self._endings = Endings(self._weights)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -211,12 +187,10 @@ class Watching(Draws):
         name = operation._schema.name.removeprefix("aten::")
         outputs = self._followed(name, operation, args, kwargs, outputs)
         for tensor in tensors_in(outputs):
-            self._makers[id(tensor)] = (tensor, name, args, kwargs)
-            if tensor.layout == torch.strided and _ground(tensor) not in self._weights:
+            if tensor.layout == torch.strided and ground(tensor) not in self._weights:
                 self.largest = max(self.largest, tensor.numel())
-        if name in LINEAR:
-            self._linears.append(outputs)
-        if len(self.early) < 4 and name not in _SAME_NUMBERS:
+        self._endings.ran(name, args, kwargs, outputs)
+        if len(self.early) < 4 and name not in SAME_NUMBERS:
             self.early.append(name)
         if self._stack:
             results = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
@@ -246,48 +220,5 @@ class Watching(Draws):
         return outputs
 
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
-        """What made the output, and which of the linear operations was the last before it.
-
-        Returns:
-            `softmax`, another name of an activation, or `linear`, None where that cannot be told; and the
-            place of the last linear operation among all of them, from the first, with nothing but
-            activations after it, or None.
-        """
-        ending, tensor = None, output
-        while True:
-            made = self._makers.get(id(tensor))
-            if made is None or made[0] is not tensor:
-                return ending, None
-            _, name, args, _ = made
-            if name in LINEAR:
-                place = next(at for at, each in enumerate(self._linears) if each is tensor)
-                fits = output.ndim == 2 and tensor.shape == output.shape
-                return ending or "linear", place if fits else None
-            if name in _SAME_NUMBERS:
-                tensor = args[0]
-                continue
-            known = ENDINGS.get(name.removesuffix("_") if name.endswith("_") else name)
-            if ending is None:
-                ending = known or "linear"
-                if known in ("softmax", "log_softmax") and args[1] not in (args[0].ndim - 1, -1):
-                    ending = f"{known} over another axis"
-            if ending not in ACTIVATIONS or known not in ACTIVATIONS:
-                return ending, None
-            tensor = args[0]
-
-
-def tensors_in(outputs: Any) -> Iterator[Tensor]:
-    """The tensors in what was returned, as deep as lists and dicts go."""
-    if isinstance(outputs, Tensor):
-        yield outputs
-    elif isinstance(outputs, (list, tuple)):
-        for each in outputs:
-            yield from tensors_in(each)
-    elif isinstance(outputs, Mapping):
-        for each in outputs.values():
-            yield from tensors_in(each)
-
-
-def _ground(tensor: Tensor) -> int:
-    """Where the numbers of a tensor lie."""
-    return tensor.untyped_storage().data_ptr()
+        """As `Endings.ending`."""
+        return self._endings.ending(output)
