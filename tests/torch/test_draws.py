@@ -118,6 +118,32 @@ def test_weights_that_are_drawn_at_every_call_are_at_their_means_in_the_predicti
     assert len(set(map(tuple, howsure.passes(module, x[:1], 4)[:, 0].round(6).tolist()))) == 4
 
 
+def _projected(module, x):
+    return x @ torch.randn(8, 8, generator=torch.Generator().manual_seed(0)) / 3
+
+
+def test_a_generator_that_is_seeded_in_every_call_draws_as_it_does():
+    """A fixed projection is part of the network, and not its mean."""
+    module, x = (
+        nn.Sequential(Layer(_projected), nn.Linear(8, 12), nn.Dropout(0.3), nn.Linear(12, 3)),
+        rows_for("mlp", 3),
+    )
+    torch.manual_seed(0)  # where the seed of PyTorch is says nothing of that of the generator
+    seen = howsure.assess(module.eval(), x, method=howsure.Softmax()).probabilities
+    with torch.no_grad():
+        assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
+    assert_as_textbook(module, x)
+
+
+def test_a_generator_that_goes_on_draws_masks():
+    generator = torch.Generator().manual_seed(0)
+
+    def dropped(module, h):
+        return h * torch.empty_like(h).bernoulli_(0.7, generator=generator) / 0.7 if module.training else h
+
+    assert_as_textbook(Through(dropped).eval(), rows_for("mlp", rows=3))
+
+
 def _flip(module, x):
     return x.flip(-1) if module.training and torch.rand(()) < 0.5 else x
 
@@ -166,6 +192,7 @@ def _rates_of_units(module, x):
 def _bernoulli_of_units(module, x):
     kept = torch.linspace(0.9, 0.4, x.shape[1]).expand_as(x)
     return x * torch.bernoulli(kept) / kept if module.training else x
+
 
 
 def _some(module, x):

@@ -110,3 +110,8 @@ def test_numbers_are_compared_one_by_one(off, equal):
 def test_rows_that_all_are_zero_are_answered():
     certainty = howsure.assess(mlp().eval(), np.zeros((3, 8), np.float32), method=howsure.MCDropout(passes=8))
     assert len(certainty) == 3
+
+
+@pytest.mark.parametrize(("other", "equal"), [(2.0, True), (2.1, False)])
+def test_a_loss_is_one_number(other, equal):
+    assert same(torch.tensor(2.0), torch.tensor(other)) is equal

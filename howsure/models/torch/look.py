@@ -53,6 +53,7 @@ class Look:
 
     Attributes:
         names: Path of each module in it, by identity.
+        fixed: As of `Draws`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Look:
     ) -> None:
         self.module, self.call, self.snapshot = module, call, snapshot
         self.gaussian_noise = gaussian_noise
+        self.fixed: frozenset[bytes] = frozenset()
         self.names = {id(each): path for path, each in module.named_modules()}
         self.names[id(module)] = name_of(module)
         self.rows = {
@@ -81,7 +83,7 @@ class Look:
     ) -> tuple[Tensor, Watching]:
         """A run with everything noted."""
         switch(self.module, training)
-        seen = Watching(self.module, self.names, numbers, halved=halved)
+        seen = Watching(self.module, self.names, numbers, self.fixed, halved=halved)
         try:
             with drawing_in_the_open(self.module), seen.watched():
                 output = self.call.run(self.module, self.rows[count])
@@ -92,7 +94,7 @@ class Look:
     def try_out(self, training: Collection[int]) -> tuple[Watching, Exception | None, Any]:
         """A run that may fail: what was noted, the error, and whatever it returned."""
         switch(self.module, training)
-        seen, failed, output = Watching(self.module, self.names, middle), None, None
+        seen, failed, output = Watching(self.module, self.names, middle, self.fixed), None, None
         try:
             with drawing_in_the_open(self.module), seen.watched():
                 output = self.call.forward(self.module, self.rows[ROWS])
@@ -101,6 +103,21 @@ class Look:
         finally:
             self.snapshot.restore()
         return seen, failed, output
+
+    def find_fixed(self, training: Collection[int]) -> None:
+        """Find generators that are seeded anew in every run: in two runs on end they stand at the same."""
+
+        def noted(number: int, draw: Draw) -> None:
+            states[-1].update({draw.state} - {None})
+
+        states: list[set[Any]] = []
+        for _ in range(2):
+            states.append(set())
+            try:
+                self.run(training, noted)
+            except Exception:  # as in `try_out`
+                continue
+        self.fixed |= states[0] & states[1]
 
     def drawn_elsewhere(self, training: Collection[int]) -> tuple[str, str]:
         """Where the seeds of Python and numpy are after a run, from where they are now."""
@@ -123,7 +140,7 @@ class Look:
         """A run as passes are run."""
         switch(self.module, training)
         try:
-            with drawing_in_the_open(self.module), Draws(numbers):
+            with drawing_in_the_open(self.module), Draws(numbers, self.fixed):
                 return self.call.run(self.module, self.rows[count] if tensors is None else tensors)
         finally:
             self.snapshot.restore()
@@ -141,7 +158,7 @@ def same(one: Tensor, other: Tensor) -> bool:
     if not other.numel():
         return True
     share = COARSE if one.dtype in (torch.bfloat16, torch.float16) else ROUNDING
-    one, other = one.double(), other.double()
+    one, other = (torch.atleast_1d(each.double()) for each in (one, other))
     sizes = other.abs().nan_to_num(0.0, 0.0, 0.0)
     columns = sizes.amax(0).flatten()
     differ = (other != other[:1]).any(0).flatten() & (columns > 0)

@@ -267,13 +267,13 @@ class TorchModel:
             switch(self.module, ())
             if not self.examination.always:
                 return _in_numpy(self.call.run(self.module, tensors))
-            with Draws(middle):
+            with Draws(middle, self.examination.fixed):
                 return _in_numpy(self.call.run(self.module, tensors))
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What its last layer gets (n, F), and what it makes of it before its activation (n, K)."""
         tensors = self.call.tensors(rows)
-        last = Last(self.examination.last_linear, self.name)
+        last = Last(self.examination.last_linear, self.name, self.examination.fixed)
         with self.as_found(), last:
             switch(self.module, ())
             self.call.run(self.module, tensors)
@@ -310,7 +310,7 @@ class TorchModel:
         with self.as_found():
             tensors = [part.repeat(width, *[1] * (part.ndim - 1)) for part in trunk.parts]
             switch(self.module, found.training)
-            with drawing_in_the_open(self.module), Draws(numbers) as draws:
+            with drawing_in_the_open(self.module), Draws(numbers, found.fixed) as draws:
                 output = self.call.run(self.module, tensors)
             numbers.check_all_drawn(draws.count)
             values = _in_numpy(output)

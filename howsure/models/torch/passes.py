@@ -12,6 +12,7 @@ from howsure.errors import HowsureError
 from howsure.models.protocol import Unswitchable
 from howsure.models.torch.baked import baked_in
 from howsure.models.torch.draws import Draw, Place, place_of
+from howsure.models.torch.found import numbers_drawn_elsewhere
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.look import OTHERS, ROWS, Look, middle, stand_in
 from howsure.models.torch.trial import Trial
@@ -21,6 +22,7 @@ from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor
 
+_OF_NUMPY = "numbers of numpy or Python are drawn in training, for which no masks can be given"
 _ZEROS_AND_ONES = ("bernoulli", "bernoulli_")
 _OF_THEIR_OWN = "its numbers have rates of their own, and masks are given for one rate alone"
 _WITHOUT_MASKS = {
@@ -88,7 +90,11 @@ class Passes:
 
     def _trained(self) -> Watching:
         """A run as in training, as far as it goes: what it returns does not matter."""
-        seen, error, _ = self.look.try_out(_identities(self._everything))
+        flags = _identities(self._everything)
+        seen, error, _ = self.look.try_out(flags)
+        if any(each.draw.generator is not None for each in seen.seen):
+            self.look.find_fixed(flags)
+            seen, error, _ = self.look.try_out(flags)
         if error is None:
             return seen
         name = name_of(self.look.module)
@@ -103,18 +109,24 @@ class Passes:
         return seen
 
     def _refuse_what_is_drawn_elsewhere(self, trained: Watching) -> None:
-        """Note a module that draws by numpy or Python in training and not in predicting."""
-        flags = _identities(self._everything)
+        """Note a module that draws outside of PyTorch in training and not in predicting."""
+        flags, name = _identities(self._everything), name_of(self.look.module)
         if self._draws_elsewhere(flags):
             alone = (each for each in self._everything if self._draws_elsewhere({id(each)}))
-            name = self.look.names[id(next(alone, self.look.module))]
-            what = "numbers of numpy or Python are drawn in training, for which no masks can be given"
-            self.left.append(Unswitchable(name, what, refused=True))
+            name, what = self.look.names[id(next(alone, self.look.module))], _OF_NUMPY
         elif all(each.draw.kind is not None for each in trained.seen) and not self.look.repeats(flags):
-            what = "two runs as in training differ, so something is drawn outside of PyTorch"
-            self.left.append(Unswitchable(name_of(self.look.module), what, refused=True))
+            moved = self.look.drawn_elsewhere(flags) != numbers_drawn_elsewhere()
+            what = (
+                _OF_NUMPY
+                if moved
+                else "two runs as in training differ, so something is drawn outside of PyTorch"
+            )
+        else:
+            return
+        self.left.append(Unswitchable(name, what, refused=True))
 
     def _draws_elsewhere(self, flags: Collection[int]) -> bool:
+        """Whether the seeds of Python or numpy move otherwise with these flags on."""
         return self.look.drawn_elsewhere(flags) != self.look.drawn_elsewhere(())
 
     def _is_site(self, seen: Seen, run: Watching) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -83,6 +83,7 @@ class Watching(Draws):
         module: What runs.
         names: Path of each module in it, by identity.
         numbers: As of `Draws`.
+        fixed: Likewise.
         halved: Whether a mask that is made of uniform numbers is replaced by its mean.
 
     Attributes:
@@ -98,10 +99,11 @@ class Watching(Draws):
         module: nn.Module,
         names: Mapping[int, str],
         numbers: Numbers,
+        fixed: Container[bytes],
         *,
         halved: bool = False,
     ) -> None:
-        super().__init__(self._noting(numbers))
+        super().__init__(self._noting(numbers), fixed)
         self.seen: list[Seen] = []
         self.calls: list[ModuleCall] = []
         self.largest = 1
