@@ -12,59 +12,10 @@ from torch import nn
 
 import howsure
 from howsure.models.torch import adapt, found
-from tests.torch.modules import CLASSES, MODULES, build, mlp, rows_for
+from tests.torch.modules import CLASSES, MODULES, Layer, Through, build, mlp, rows_for
+from tests.torch.textbook import COPIES, MOST, assert_as_textbook, textbook
 
 LINE = r"\(test_draws\.py, line \d+\)"
-COPIES = 4000
-MOST = 4.5
-"""Standard errors; of 9 x 3 x 3 numbers that are compared, 6e-4 are expected beyond."""
-
-
-class Through(nn.Module):
-    """Two layers with a function between, in whose module everything is drawn."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.first, self.last, self.function = nn.Linear(8, 12), nn.Linear(12, CLASSES), function
-
-    def forward(self, x):
-        return self.last(self.function(self, torch.tanh(self.first(x))))
-
-
-class Layer(nn.Module):
-    """A function as a layer of its own."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(self, x)
-
-
-def textbook(module, x):
-    """Mean and standard error over copies of rows in training, norms frozen, in plain PyTorch."""
-    for each in module.modules():
-        each.training = not isinstance(each, nn.modules.batchnorm._NormBase)
-
-    def many(array):
-        return torch.from_numpy(np.repeat(array, COPIES, axis=0))
-
-    with torch.no_grad():
-        outputs = module(**{k: many(v) for k, v in x.items()}) if isinstance(x, dict) else module(many(x))
-    logits = (outputs["logits"] if isinstance(outputs, dict) else outputs).double()
-    done = bool(((logits.sum(1) - 1).abs() < 1e-5).all())
-    passes = (logits if done else logits.softmax(1)).reshape(-1, COPIES, CLASSES).numpy()
-    module.eval()
-    return passes.mean(1), passes.std(1) / np.sqrt(COPIES)
-
-
-def assert_as_textbook(module, x, oracle=None):
-    certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=400))
-    mean, error = textbook(oracle or module, x)
-    off = np.abs(certainty.probabilities - mean) / np.hypot(error, certainty.mc_error)
-    assert off.max() < MOST
-    assert error.max() * np.sqrt(COPIES) > 0.005, "passes hardly differ, so nothing is tested"
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "dropped_words"])
@@ -192,7 +143,6 @@ def _rates_of_units(module, x):
 def _bernoulli_of_units(module, x):
     kept = torch.linspace(0.9, 0.4, x.shape[1]).expand_as(x)
     return x * torch.bernoulli(kept) / kept if module.training else x
-
 
 
 def _some(module, x):

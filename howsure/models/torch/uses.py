@@ -69,6 +69,11 @@ class Use:
         """Whether other numbers can make a difference."""
         return 0 < self.rate < 1
 
+    @property
+    def turned(self) -> Use:
+        """The same mask where what is 1, or true, drops."""
+        return Use(self.kind, 1 - self.rate, self.one, self.zero)
+
     def beside(self, other: Use) -> Use:
         """What both are together: the same numbers may be read twice."""
         if self == other or not other.differs:

@@ -15,11 +15,12 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from howsure.models.lines import frames, innermost_of_a_user, innermost_outside
+from howsure.models.torch.booleans import Boolean, Done, ZerosAndOnes, done
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, Draws, Numbers
 from howsure.models.torch.endings import SAME_NUMBERS, Endings, ground, tensors_in
 from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
-from howsure.sites import NORMAL, UNIFORM
+from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor
 
@@ -84,7 +85,7 @@ class Watching(Draws):
         names: Path of each module in it, by identity.
         numbers: As of `Draws`.
         fixed: Likewise.
-        halved: Whether a mask that is made of uniform numbers is replaced by its mean.
+        halved: Whether a mask is replaced by its mean, and what one of true and false chooses by its own.
 
     Attributes:
         seen: The draws, in order.
@@ -111,7 +112,11 @@ class Watching(Draws):
         self.uses: dict[int, Use] = {}
         self._halved = halved
         self._traces: dict[int, Trace] = {}
-        self._masks: dict[int, tuple[Tensor, int]] = {}
+        self._masks: dict[int, int] = {}
+        self._kept: list[Tensor] = []
+        self._dropped: dict[int, ZerosAndOnes] = {}
+        self._booleans: dict[int, Boolean] = {}
+        self._turned: set[int] = set()
         self._module = module
         self._names = names
         self._stack: list[ModuleCall] = []
@@ -178,10 +183,16 @@ class Watching(Draws):
         return noted
 
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
-        """Follow uniform and normal numbers."""
-        if draw.kind in (UNIFORM, NORMAL) and isinstance(outputs, Tensor):
+        """Follow what was drawn."""
+        if not isinstance(outputs, Tensor):
+            return outputs
+        if draw.kind in (UNIFORM, NORMAL):
             first: Steps = () if draw.scaled is None else ((draw.scaled, (NUMBERS,), {}),)
             self._traces[id(outputs)] = Trace(number, draw.kind == UNIFORM, first, outputs)
+        elif draw.kind == DROPOUT and outputs.dtype == torch.bool:
+            self._booleans[id(outputs)] = Boolean(outputs, number, 1 - draw.rate)
+        elif draw.kind == DROPOUT:
+            self._dropped[id(outputs)] = ZerosAndOnes(outputs, number, draw.rate)
         return outputs
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
@@ -202,8 +213,14 @@ class Watching(Draws):
     def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         """The outputs of an operation, which may stand for a mask; what became of numbers is noted."""
         if name in BRANCHING:
-            for _, number in [self._masks[id(each)] for each in tensors_in(args) if id(each) in self._masks]:
+            for number in [self._masks[id(each)] for each in tensors_in(args) if id(each) in self._masks]:
                 self.uses[number] = replace(self.uses[number], kind=BRANCH)
+        for boolean in [self._booleans[id(each)] for each in tensors_in(args) if id(each) in self._booleans]:
+            self._choose(boolean, done(boolean, name, operation, args, kwargs, outputs), outputs)
+        for drawn in [self._dropped[id(each)] for each in tensors_in(args) if id(each) in self._dropped]:
+            made = drawn.compared(operation, args, kwargs, outputs) if self._halved else None
+            if made is not None:
+                self._booleans[id(outputs)] = made
         for trace in [self._traces[id(each)] for each in tensors_in(args) if id(each) in self._traces]:
             after = trace.after(name, operation, args, kwargs, outputs, self._traces)
             if isinstance(after, Trace):
@@ -214,12 +231,25 @@ class Watching(Draws):
             if outputs is trace.tensor:
                 del self._traces[id(outputs)]
             if after.kind == MASK:
-                if self._halved and outputs.is_floating_point():
+                if outputs.dtype == torch.bool:
+                    self._booleans[id(outputs)] = Boolean(outputs, trace.number, 1 - after.rate)
+                elif self._halved:
                     outputs.fill_(1 - after.rate)
-                elif self._halved and outputs.ndim:
-                    outputs = torch.full_like(outputs, 1 - after.rate, dtype=torch.get_default_dtype())
-                self._masks[id(outputs)] = (outputs, trace.number)
+                self._kept.append(outputs)
+                self._masks[id(outputs)] = trace.number
         return outputs
+
+    def _choose(self, boolean: Boolean, what: Done, outputs: Any) -> None:
+        """Note what true and false are for, and put in the mean of what they choose."""
+        if what.boolean is not None:
+            self._booleans[id(outputs)] = what.boolean
+        use = self.uses.get(boolean.number)
+        turns = what.drops is not None and what.drops != boolean.negated
+        if use is not None and use.kind == MASK and turns and boolean.number not in self._turned:
+            self.uses[boolean.number] = use.turned
+            self._turned.add(boolean.number)
+        if self._halved and what.mean is not None:
+            outputs.copy_(what.mean)
 
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
         """As `Endings.ending`."""
