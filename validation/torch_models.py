@@ -139,7 +139,9 @@ class Fingerprint:
             "grads": [tensor.grad is None for _, tensor in tensors],
             "flags": [each.training for each in module.modules()],
             "hooks": [len(each._forward_hooks) + len(each._forward_pre_hooks) for each in module.modules()],
-            "attributes": [sorted(vars(each)) for each in module.modules()],
+            "attributes": [
+                {key: _kept(value) for key, value in vars(each).items()} for each in module.modules()
+            ],
             "seeds": (torch.get_rng_state(), random.getstate(), str(np.random.get_state())),
             "defaults": (torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()),
         }
@@ -147,6 +149,13 @@ class Fingerprint:
     def changed(self, module: nn.Module) -> list[str]:
         """What is otherwise than it was."""
         return [key for key, value in self._look(module).items() if not _equal(value, self._seen[key])]
+
+
+def _kept(value: Any) -> Any:
+    """What an attribute is: numbers, words and tensors themselves, of others which object."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    return value if value is None or isinstance(value, (bool, int, float, str)) else id(value)
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -270,7 +279,8 @@ what PyTorch itself draws with the flags of training on and norms frozen, over t
 row: the means of the probabilities and of the entropies, each within {most} standard errors of both
 together. The number is the largest such distance over rows and classes. *Refused* modules are answered by
 an error, whose words stand below; so do the warnings. Each module had the same weights, buffers,
-attributes, flags, hooks and gradients afterwards, and all seeds were where they were. Those of timm,
+attributes (numbers, words and tensors; of others, which object), flags, hooks and gradients afterwards, and
+all seeds were where they were. Those of timm,
 torchvision, transformers and lightning are small, with weights drawn.
 
 Where training does more than draw, as with an augmentation or a second head, the module is compared with
