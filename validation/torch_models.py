@@ -291,8 +291,8 @@ what is left of it without that.
 The last columns say what others switch on in the same modules: how many of the draws of a call in training
 are made after their switching. Their own code was run: torch-uncertainty {torch-uncertainty}, baal {baal},
 lightning-uq-box {lightning-uq-box} (`python -m validation.torch_peers FOLDER`). "Norms" means that norms go
-by the batch, and learn from it. A dropout that is always on is drawn whatever is switched. Where these columns are
-empty, others were not asked.
+by the batch, and learn from it. A dropout that is always on is drawn whatever is switched. Where these
+columns are empty, others were not asked.
 
 | module | howsure | draws | torch-uncertainty | baal | lightning-uq-box |
 |---|---|---|---|---|---|"""

@@ -23,7 +23,7 @@ from howsure.models.torch.inputs import Call, name_of
 from howsure.models.torch.look import ROWS, UNEVEN, Look, middle, same, stand_in
 from howsure.models.torch.passes import Passes
 from howsure.models.torch.trial import AGAIN
-from howsure.models.torch.watching import ModuleCall
+from howsure.models.torch.under_way import ModuleCall
 
 Array = NDArray[Any]
 Tensor = torch.Tensor

@@ -24,6 +24,7 @@ from howsure.models.torch.found import (
     switch,
 )
 from howsure.models.torch.inputs import Call, name_of
+from howsure.models.torch.under_way import names_in
 from howsure.models.torch.watching import Watching
 
 Array = NDArray[Any]
@@ -62,8 +63,7 @@ class Look:
         self.module, self.call, self.snapshot = module, call, snapshot
         self.gaussian_noise = gaussian_noise
         self.fixed: frozenset[bytes] = frozenset()
-        self.names = {id(each): path for path, each in module.named_modules()}
-        self.names[id(module)] = name_of(module)
+        self.names = names_in(module, name_of(module))
         self.rows = {
             count: call.tensors([np.resize(array, (count, *array.shape[1:])) for array in rows])
             for count in (ROWS // 2, OTHERS)

@@ -30,7 +30,7 @@ from howsure.models.torch.inputs import Call, calls_for, name_of
 from howsure.models.torch.look import ROWS, middle
 from howsure.models.torch.probes import probes
 from howsure.models.torch.specs import exported_for
-from howsure.models.torch.watching import ModuleCall
+from howsure.models.torch.under_way import ModuleCall
 from howsure.sites import Site
 from howsure.words import listed
 

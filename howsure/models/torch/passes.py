@@ -16,8 +16,9 @@ from howsure.models.torch.found import numbers_drawn_elsewhere
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.look import OTHERS, ROWS, Look, middle, stand_in
 from howsure.models.torch.trial import Trial
+from howsure.models.torch.under_way import ModuleCall
 from howsure.models.torch.uses import ADDED, BRANCH, COMPARED, MASK, SEVERAL
-from howsure.models.torch.watching import ModuleCall, Seen, Watching
+from howsure.models.torch.watching import Seen, Watching
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, draw_of
-from howsure.models.torch.noting import Notes, Unsplittable, noted, results_of
+from howsure.models.torch.noting import Notes, Unsplittable, is_view, noted, results_of
 
 aten = torch.ops.aten
 
@@ -168,8 +168,6 @@ def record(
     return _Match(*notes).program()
 
 
-_VIEWS = (aten.view.default, aten._unsafe_view.default, aten.reshape.default)
-
 _FILLED: dict[Any, float | None] = {
     aten.empty_like: None,
     aten.new_empty: None,
@@ -249,7 +247,7 @@ class _Match:
         else:
             given = self._merged(args, other[0])
             named = self._merged(kwargs, other[1])
-            outputs = self._outputs(pairs, (given, tuple(named.values())), op in _VIEWS)
+            outputs = self._outputs(pairs, (given, tuple(named.values())), is_view(op))
             if self._counts_rows(op, given):
                 raise Unsplittable(f"{op} takes some of the rows by their number")
             if _computes_with_rows(op, given):

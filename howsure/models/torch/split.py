@@ -6,20 +6,15 @@ TorchModel ── recorded, split ── a few passes compared ──┬── e
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from howsure.errors import HowsureError
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
@@ -28,6 +23,7 @@ from howsure.models.torch.found import switch
 from howsure.models.torch.graph import Split, Unsplittable, split
 from howsure.models.torch.look import same
 from howsure.models.torch.model import TorchModel
+from howsure.models.torch.under_way import UnderWay, names_in
 from howsure.sampling.masks import draw
 from howsure.sites import DROPOUT, Site
 
@@ -121,54 +117,12 @@ def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array])
             snapshot.restore()
             under_way.forget()
 
-        under_way = _UnderWay(model.module, model.name)
+        def place() -> str:
+            return under_way.stack[-1].name if under_way.stack else ""
+
+        under_way = UnderWay(names_in(model.module, model.name))
         with under_way.watched():
-            place = under_way.place
             return split(run, call.tensors(rows), call.tensors(others), found.drawn, restore, place)
-
-
-class _UnderWay:
-    """Which call of which module a run is in.
-
-    Args:
-        module: What runs.
-        name: Its own.
-    """
-
-    def __init__(self, module: nn.Module, name: str) -> None:
-        self._names = {id(each): path for path, each in module.named_modules()} | {id(module): name}
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self._stack: list[str] = []
-        self._counts: Counter[int] = Counter()
-
-    def place(self) -> str:
-        """The path of the innermost module, with the number of its call from the second on."""
-        return self._stack[-1] if self._stack else ""
-
-    @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
-        """While it lasts, calls in this thread are noted."""
-        thread = threading.get_ident()
-
-        def begin(module: nn.Module, args: Any) -> None:
-            if threading.get_ident() == thread and id(module) in self._names:
-                self._counts[id(module)] += 1
-                name, count = self._names[id(module)], self._counts[id(module)]
-                self._stack.append(name if count == 1 else f"{name}#{count}")
-
-        def end(module: nn.Module, args: Any, outputs: Any) -> None:
-            if threading.get_ident() == thread and id(module) in self._names:
-                self._stack.pop()
-
-        hooks = [register_module_forward_pre_hook(begin), register_module_forward_hook(end)]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
 
 
 def _agree(ready: SplitModel, whole: TorchModel, rows: Sequence[Array]) -> bool:

@@ -3,47 +3,25 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from howsure.models.lines import frames, innermost_of_a_user, innermost_outside
 from howsure.models.torch.booleans import Boolean, Done, ZerosAndOnes, done
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, Draws, Numbers
 from howsure.models.torch.endings import SAME_NUMBERS, Endings, ground, tensors_in
+from howsure.models.torch.under_way import ModuleCall, UnderWay
 from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor
-
-
-@dataclass(eq=False)
-class ModuleCall:
-    """One call of one module.
-
-    Attributes:
-        module: The module.
-        name: Its path, from the second call on with the number of the call.
-        shape: Shape of its (first) output for one row, or () where it returned none.
-        multiply_adds: What it computed itself, for all rows.
-        draws: Numbers of what it drew itself.
-        holds: Whether it called other modules.
-    """
-
-    module: nn.Module
-    name: str
-    shape: tuple[int, ...] = ()
-    multiply_adds: float = 0
-    draws: list[int] = field(default_factory=list)
-    holds: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +67,6 @@ class Watching(Draws):
 
     Attributes:
         seen: The draws, in order.
-        calls: Calls of modules, in order of their beginning.
         largest: Numbers in the largest tensor that was made.
         early: The first operations that compute.
         uses: By the number of a draw what was made of its numbers, as far as that shows.
@@ -106,7 +83,6 @@ class Watching(Draws):
     ) -> None:
         super().__init__(self._noting(numbers), fixed)
         self.seen: list[Seen] = []
-        self.calls: list[ModuleCall] = []
         self.largest = 1
         self.early: list[str] = []
         self.uses: dict[int, Use] = {}
@@ -119,8 +95,7 @@ class Watching(Draws):
         self._turned: set[int] = set()
         self._module = module
         self._names = names
-        self._stack: list[ModuleCall] = []
-        self._counts: Counter[int] = Counter()
+        self._under_way = UnderWay(names)
         self._drawn: Counter[str] = Counter()
         self._weights = {ground(each) for each in (*module.parameters(), *module.buffers())}
         self._endings = Endings(self._weights)
@@ -128,41 +103,18 @@ class Watching(Draws):
     @contextmanager
     def watched(self) -> Iterator[None]:
         """While the module runs, in this thread."""
-        thread = threading.get_ident()
+        with self._under_way.watched(), self:
+            yield
 
-        def begin(module: nn.Module, args: Any) -> None:
-            if threading.get_ident() == thread and id(module) in self._names:
-                self._begin(module)
-
-        def end(module: nn.Module, args: Any, outputs: Any) -> None:
-            if threading.get_ident() == thread and id(module) in self._names:
-                self._end(outputs)
-
-        hooks = [register_module_forward_pre_hook(begin), register_module_forward_hook(end)]
-        try:
-            with self:
-                yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _begin(self, module: nn.Module) -> None:
-        self._counts[id(module)] += 1
-        name, call = self._names[id(module)], self._counts[id(module)]
-        if self._stack:
-            self._stack[-1].holds = True
-        self._stack.append(ModuleCall(module, name if call == 1 else f"{name}#{call}"))
-        self.calls.append(self._stack[-1])
-
-    def _end(self, outputs: Any) -> None:
-        call = self._stack.pop()
-        tensor = next(tensors_in(outputs), None)
-        if tensor is not None:
-            call.shape = tuple(tensor.shape[1:])
+    @property
+    def calls(self) -> list[ModuleCall]:
+        """Calls of modules, in order of their beginning."""
+        return self._under_way.calls
 
     def _noting(self, numbers: Callable[[int, Draw], Tensor | None]) -> Callable[[int, Draw], Tensor | None]:
         def noted(number: int, draw: Draw) -> Tensor | None:
-            call = self._stack[-1] if self._stack else ModuleCall(self._module, self._names[id(self._module)])
+            calls = self._under_way.stack or [ModuleCall(self._module, self._names[id(self._module)])]
+            call = calls[-1]
             self._drawn[call.name] += 1
             name, count = call.name, self._drawn[call.name]
             under_way = frames()
@@ -171,7 +123,7 @@ class Watching(Draws):
                     draw,
                     name if count == 1 else f"{name}:{count}",
                     call.module,
-                    tuple(each.module for each in self._stack) or (self._module,),
+                    tuple(each.module for each in calls),
                     innermost_of_a_user(under_way) or innermost_outside("torch", under_way),
                     number,
                 )
@@ -205,9 +157,9 @@ class Watching(Draws):
         self._endings.ran(name, args, kwargs, outputs)
         if len(self.early) < 4 and name not in SAME_NUMBERS:
             self.early.append(name)
-        if self._stack:
+        if self._under_way.stack:
             results = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
-            self._stack[-1].multiply_adds += multiply_adds(operation, args, kwargs, results)
+            self._under_way.stack[-1].multiply_adds += multiply_adds(operation, args, kwargs, results)
         return outputs
 
     def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
