@@ -111,8 +111,11 @@ def free_memory() -> int | None:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         found += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-        most, now = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("max", "current"))
-        found += [max(0, int(most) - int(now))]
+        most, now, of = (
+            Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("max", "current", "stat")
+        )
+        files = sum(int(line.split()[1]) for line in of.splitlines() if line.startswith("inactive_file "))
+        found += [max(0, int(most) - int(now) + files)]  # copies of files, which give way
     except (OSError, ValueError, IndexError):
         pass  # another system, or no limit
     return min(found, default=None)

@@ -1,5 +1,7 @@
 """The passes themselves are those that `assess` takes the mean of."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,15 @@ def test_a_model_whose_passes_are_the_same_is_an_error():
 def test_free_memory_is_a_number_where_linux_tells():
     free = free_memory()
     assert free is None or 0 <= free < 2**60
+
+
+def test_copies_of_files_count_as_free(monkeypatch):
+    """What a control group holds of files gives way to whoever asks for memory."""
+    texts = {
+        "/proc/meminfo": "MemTotal: 8192 kB\nMemAvailable: 4096 kB\n",
+        "/sys/fs/cgroup/memory.max": "3000000\n",
+        "/sys/fs/cgroup/memory.current": "2500000\n",
+        "/sys/fs/cgroup/memory.stat": "anon 900000\ninactive_file 1000000\nactive_file 600000\n",
+    }
+    monkeypatch.setattr(Path, "read_text", lambda path: texts[str(path)])
+    assert free_memory() == 1500000

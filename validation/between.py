@@ -418,7 +418,7 @@ Two things stand beside a percentage, and they are easily taken for each other.
   `certainty.spread` the standard deviation, for every class.
 
 With an ensemble it reads *between members*, and the members given are all there are: their standard
-deviation is divided by their number, quantiles are those of the members, and errors are 0. With up to nine
+deviation is divided by their number, quantiles are those of the members, and errors are 0. With up to 19
 members the interval reaches from the least to the largest. A plain prediction has neither. Calibration
 drops both, as it would need the passes. Where each of several labels holds or not there is a spread for
 each label, and no interval: that would need a grid for each label.

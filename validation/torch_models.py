@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 import howsure
+from validation.torch_handwritten import HANDWRITTEN
 from validation.torch_libraries import LIBRARIES
 from validation.torch_zoo import CLASSES, ZOO, Kind
 
-ROWS = 3
 PASSES = 600
 CALLS = 3000
 STEPS = 30
@@ -37,7 +37,7 @@ CHUNK = 500
 """Copies that run together."""
 
 MOST = 4.5
-"""Standard errors by which a mean may be off; of some 1,500 that are compared, 0.01 are expected beyond."""
+"""Standard errors by which a mean may be off; of some 7,000 that are compared, 0.05 are expected beyond."""
 
 LEAST_SPREAD = 1e-3
 """Standard deviation over passes below which a module is too sure of itself to tell anything."""
@@ -47,6 +47,8 @@ PLAIN_OFF = {torch.bfloat16: 2**-7, torch.float16: 2**-10, torch.float32: 2e-5, 
 
 FIGURES = Path(__file__).parent.parent / "docs" / "torch-models.json"
 PAGE = Path(__file__).parent.parent / "docs" / "torch-models.md"
+
+MODULES = ZOO | HANDWRITTEN | LIBRARIES
 
 PEERS = ("torch-uncertainty", "baal", "lightning-uq-box")
 
@@ -139,7 +141,9 @@ class Fingerprint:
             "grads": [tensor.grad is None for _, tensor in tensors],
             "flags": [each.training for each in module.modules()],
             "hooks": [len(each._forward_hooks) + len(each._forward_pre_hooks) for each in module.modules()],
-            "attributes": [sorted(vars(each)) for each in module.modules()],
+            "attributes": [
+                {key: _kept(value) for key, value in vars(each).items()} for each in module.modules()
+            ],
             "seeds": (torch.get_rng_state(), random.getstate(), str(np.random.get_state())),
             "defaults": (torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()),
         }
@@ -147,6 +151,13 @@ class Fingerprint:
     def changed(self, module: nn.Module) -> list[str]:
         """What is otherwise than it was."""
         return [key for key, value in self._look(module).items() if not _equal(value, self._seen[key])]
+
+
+def _kept(value: Any) -> Any:
+    """What an attribute is: numbers, words and tensors themselves, of others which object."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    return value if value is None or isinstance(value, (bool, int, float, str)) else id(value)
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -172,7 +183,7 @@ def draws(kind: Kind, module: nn.Module, x: Any) -> Floats:
         else:
             many = np.repeat(x, count, axis=0)
         chunk = as_probabilities(run(module, many))
-        found.append(chunk.reshape(ROWS, count, -1).transpose(1, 0, 2))
+        found.append(chunk.reshape(kind.rows, count, -1).transpose(1, 0, 2))
     return np.concatenate(found)
 
 
@@ -217,11 +228,11 @@ def rows_for(kind: Kind) -> Any:
 
     def make(shape: tuple[int, ...]) -> NDArray[Any]:
         if kind.whole:
-            return numbers.integers(1, kind.whole, (ROWS, *shape))
-        return numbers.normal(size=(ROWS, *shape)).astype("float32")
+            return numbers.integers(1, kind.whole, (kind.rows, *shape))
+        return np.asarray(kind.changed(numbers.normal(size=(kind.rows, *shape)).astype("float32")))
 
     if isinstance(kind.shape, dict) and "input_ids" in kind.shape:
-        return tokens(kind.shape["input_ids"], numbers)
+        return tokens((kind.rows, *kind.shape["input_ids"]), numbers)
     if isinstance(kind.shape, dict):
         return {name: make(shape) for name, shape in kind.shape.items()}
     return make(kind.shape)
@@ -229,7 +240,7 @@ def rows_for(kind: Kind) -> Any:
 
 def tokens(shape: tuple[int, ...], numbers: np.random.Generator) -> dict[str, NDArray[Any]]:
     """Rows as a tokenizer gives them: numbers of words, 1 at the end, then padding."""
-    words, mask = numbers.integers(3, 50, (ROWS, *shape)), np.ones((ROWS, *shape), np.int64)
+    words, mask = numbers.integers(3, 50, shape), np.ones(shape, np.int64)
     words[:, -1] = 1
     words[1, -4:], mask[1, -3:] = (1, 0, 0, 0), 0
     return {"input_ids": words, "attention_mask": mask}
@@ -270,7 +281,8 @@ what PyTorch itself draws with the flags of training on and norms frozen, over t
 row: the means of the probabilities and of the entropies, each within {most} standard errors of both
 together. The number is the largest such distance over rows and classes. *Refused* modules are answered by
 an error, whose words stand below; so do the warnings. Each module had the same weights, buffers,
-attributes, flags, hooks and gradients afterwards, and all seeds were where they were. Those of timm,
+attributes (numbers, words and tensors; of others, which object), flags, hooks and gradients afterwards, and
+all seeds were where they were. Those of timm,
 torchvision, transformers and lightning are small, with weights drawn.
 
 Where training does more than draw, as with an augmentation or a second head, the module is compared with
@@ -279,7 +291,8 @@ what is left of it without that.
 The last columns say what others switch on in the same modules: how many of the draws of a call in training
 are made after their switching. Their own code was run: torch-uncertainty {torch-uncertainty}, baal {baal},
 lightning-uq-box {lightning-uq-box} (`python -m validation.torch_peers FOLDER`). "Norms" means that norms go
-by the batch, and learn from it. A dropout that is always on is drawn whatever is switched.
+by the batch, and learn from it. A dropout that is always on is drawn whatever is switched. Where these
+columns are empty, others were not asked.
 
 | module | howsure | draws | torch-uncertainty | baal | lightning-uq-box |
 |---|---|---|---|---|---|"""
@@ -287,7 +300,7 @@ by the batch, and learn from it. A dropout that is always on is drawn whatever i
 
 def write_page(figures: dict[str, Any]) -> None:
     """Write docs/torch-models.md."""
-    modules = {name: figures[name] for name in ZOO | LIBRARIES if name in figures}
+    modules = {name: figures[name] for name in MODULES if name in figures}
     verdicts = {name: verdict(found) for name, found in modules.items()}
     right, refused = (list(verdicts.values()).count(word) for word in ("right", "refused"))
     versions = dict.fromkeys(PEERS, "") | figures.get("versions", {})
@@ -329,9 +342,9 @@ def _of_peers(found: dict[str, Any] | None) -> list[str]:
 def main(names: list[str]) -> None:
     """Look at modules, and write both files."""
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    known = ("versions", *ZOO, *LIBRARIES)
+    known = ("versions", *MODULES)
     figures = {name: found for name, found in figures.items() if name in known}
-    for name, kind in (ZOO | LIBRARIES).items():
+    for name, kind in MODULES.items():
         if names and not any(name.startswith(each) for each in names):
             continue
         try:

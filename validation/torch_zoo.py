@@ -32,6 +32,8 @@ class Kind:
         copies: Of each row that the oracle draws.
         louder: By what weights are multiplied, so that passes differ more than in the beginning; None for
             statistics of norms and a spread of the logits as training would give them.
+        rows: How many rows.
+        changed: Makes of normal numbers the rows that are wanted.
     """
 
     make: Callable[[], nn.Module]
@@ -44,6 +46,8 @@ class Kind:
     plain: Callable[[nn.Module], nn.Module | None] | None = None
     copies: int = 6000
     louder: float | None = 1.5
+    rows: int = 3
+    changed: Callable[[Any], Any] = lambda x: x
 
 
 ZOO: dict[str, Kind] = {}
@@ -618,7 +622,7 @@ ZOO["drawn by a generator of numpy"] = Kind(
     lambda: Through(_of_a_generator), refused="something is drawn outside of PyTorch"
 )
 ZOO["drawn by numpy"] = Kind(
-    lambda: Through(_of_numpy), refused="numbers of numpy or Python are drawn as well"
+    lambda: Through(_of_numpy), refused="numbers of numpy or Python are drawn in training"
 )
 
 

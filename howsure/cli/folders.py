@@ -164,14 +164,23 @@ def _told(shown: Report, check: Callable[[], None]) -> Callable[[int, int], None
     return tell
 
 
+def _speed_after_start(job: Job) -> float | None:
+    """Rows per second without what compiling and the start of workers took; None where that does not show."""
+    later = sum(each.rows for each in job.outcomes[1:])
+    if job.first_done is None or not later:
+        return None
+    return later / max(1e-9, time.monotonic() - job.first_done)
+
+
 def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
-    folder, done = job.recipe.folder, sum(each.rows for each in job.outcomes)
+    folder, done, after = job.recipe.folder, sum(each.rows for each in job.outcomes), _speed_after_start(job)
     verdicts = verdicts_in(folder, job.parts)
     rows = sum(verdicts.values())
     told = [f"{name} {verdicts.get(name, 0):,}" for name in VERDICTS]
     paragraph(console, f"Of {counted(rows, 'answer')}: {', '.join(told)}.")
     if done:
-        say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s")
+        started = "" if after is None else f"; {after:,.0f} rows/s after the first part"
+        say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s{started}")
     say(console, f"Folder:  {folder}")
     loud, faults = Console(stderr=True), job.faults()
     left_out = lacking(folder, job.parts) if job.recipe.rows.skip_unreadable else 0

@@ -112,7 +112,7 @@ def of_members(values: Floats, label: Integers) -> dict[str, Floats]:
     """Spread and quantiles of given members, which are all there are: exact.
 
     The spread is √(Σ (p − mean)² / M), with all M members as the divisor. A quantile is the smallest
-    probability that at least its level of the members do not exceed, so `interval(0.9)` of up to nine
+    probability that at least its level of the members do not exceed, so `interval(0.9)` of up to 19
     members reaches from the least to the largest.
 
     Args:

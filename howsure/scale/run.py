@@ -62,6 +62,7 @@ class Job:
         assessor: The model, as it is here.
         probe: A few rows that can be read.
         outcomes: Of the parts done so far in this run.
+        first_done: When the first of them was done, by `time.monotonic`; None before.
     """
 
     recipe: Recipe
@@ -71,6 +72,7 @@ class Job:
     assessor: Assessor
     probe: Part
     outcomes: list[Outcome] = field(default_factory=list)
+    first_done: float | None = None
 
     @property
     def rows(self) -> int:
@@ -96,6 +98,7 @@ class Job:
         faults, written = dict(self.manifest.faults), time.monotonic()
         for outcome in workers(self, told):
             self.outcomes.append(outcome)
+            self.first_done = self.first_done or time.monotonic()
             if outcome.fault is None:
                 faults.pop(outcome.part.name, None)
                 continue

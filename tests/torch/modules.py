@@ -83,6 +83,28 @@ class TwoInputs(nn.Module):
         return {"logits": self.last(self.drop(torch.tanh(self.left(left) + self.right(right))))}
 
 
+class Through(nn.Module):
+    """Two layers with a function between, in whose module everything is drawn."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.first, self.last, self.function = nn.Linear(8, 12), nn.Linear(12, CLASSES), function
+
+    def forward(self, x):
+        return self.last(self.function(self, torch.tanh(self.first(x))))
+
+
+class Layer(nn.Module):
+    """A function as a layer of its own."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
 def mlp(*end):
     return nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Dropout(0.25), nn.Linear(12, CLASSES), *end)
 

@@ -1,5 +1,6 @@
 """What draws in a module is found by what happens, switched where it is dropout, else named with its line."""
 
+import random
 import re
 import warnings
 
@@ -11,59 +12,10 @@ from torch import nn
 
 import howsure
 from howsure.models.torch import adapt, found
-from tests.torch.modules import CLASSES, MODULES, build, mlp, rows_for
+from tests.torch.modules import CLASSES, MODULES, Layer, Through, build, mlp, rows_for
+from tests.torch.textbook import COPIES, MOST, assert_as_textbook, textbook
 
 LINE = r"\(test_draws\.py, line \d+\)"
-COPIES = 4000
-MOST = 4.5
-"""Standard errors; of 9 x 3 x 3 numbers that are compared, 6e-4 are expected beyond."""
-
-
-class Through(nn.Module):
-    """Two layers with a function between, in whose module everything is drawn."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.first, self.last, self.function = nn.Linear(8, 12), nn.Linear(12, CLASSES), function
-
-    def forward(self, x):
-        return self.last(self.function(self, torch.tanh(self.first(x))))
-
-
-class Layer(nn.Module):
-    """A function as a layer of its own."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(self, x)
-
-
-def textbook(module, x):
-    """Mean and standard error over copies of rows in training, norms frozen, in plain PyTorch."""
-    for each in module.modules():
-        each.training = not isinstance(each, nn.modules.batchnorm._NormBase)
-
-    def many(array):
-        return torch.from_numpy(np.repeat(array, COPIES, axis=0))
-
-    with torch.no_grad():
-        outputs = module(**{k: many(v) for k, v in x.items()}) if isinstance(x, dict) else module(many(x))
-    logits = (outputs["logits"] if isinstance(outputs, dict) else outputs).double()
-    done = bool(((logits.sum(1) - 1).abs() < 1e-5).all())
-    passes = (logits if done else logits.softmax(1)).reshape(-1, COPIES, CLASSES).numpy()
-    module.eval()
-    return passes.mean(1), passes.std(1) / np.sqrt(COPIES)
-
-
-def assert_as_textbook(module, x, oracle=None):
-    certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=400))
-    mean, error = textbook(oracle or module, x)
-    off = np.abs(certainty.probabilities - mean) / np.hypot(error, certainty.mc_error)
-    assert off.max() < MOST
-    assert error.max() * np.sqrt(COPIES) > 0.005, "passes hardly differ, so nothing is tested"
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "dropped_words"])
@@ -117,12 +69,42 @@ def test_weights_that_are_drawn_at_every_call_are_at_their_means_in_the_predicti
     assert len(set(map(tuple, howsure.passes(module, x[:1], 4)[:, 0].round(6).tolist()))) == 4
 
 
+def _projected(module, x):
+    return x @ torch.randn(8, 8, generator=torch.Generator().manual_seed(0)) / 3
+
+
+def test_a_generator_that_is_seeded_in_every_call_draws_as_it_does():
+    """A fixed projection is part of the network, and not its mean."""
+    module, x = (
+        nn.Sequential(Layer(_projected), nn.Linear(8, 12), nn.Dropout(0.3), nn.Linear(12, 3)),
+        rows_for("mlp", 3),
+    )
+    torch.manual_seed(0)  # where the seed of PyTorch is says nothing of that of the generator
+    seen = howsure.assess(module.eval(), x, method=howsure.Softmax()).probabilities
+    with torch.no_grad():
+        assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
+    assert_as_textbook(module, x)
+
+
+def test_a_generator_that_goes_on_draws_masks():
+    generator = torch.Generator().manual_seed(0)
+
+    def dropped(module, h):
+        return h * torch.empty_like(h).bernoulli_(0.7, generator=generator) / 0.7 if module.training else h
+
+    assert_as_textbook(Through(dropped).eval(), rows_for("mlp", rows=3))
+
+
 def _flip(module, x):
     return x.flip(-1) if module.training and torch.rand(()) < 0.5 else x
 
 
 def _noise(module, x):
     return x + 0.5 * torch.randn_like(x) if module.training else x
+
+
+def _noise_times_a_weight(module, x):
+    return x + torch.tensor(0.5) * torch.randn_like(x) if module.training else x
 
 
 def _scale(module, x):
@@ -146,6 +128,23 @@ def _generator(module, x):
     return x * torch.from_numpy(GENERATOR.random(x.shape) > 0.5) if module.training else x
 
 
+def _two_masks(module, x):
+    if not module.training:
+        return x
+    numbers = torch.rand_like(x)
+    return (x * (numbers > 0.2) / 0.8 + x * (numbers > 0.5) / 0.5) / 2
+
+
+def _rates_of_units(module, x):
+    rates = torch.linspace(0.1, 0.6, x.shape[1])
+    return x * (torch.rand_like(x) > rates) / (1 - rates) if module.training else x
+
+
+def _bernoulli_of_units(module, x):
+    kept = torch.linspace(0.9, 0.4, x.shape[1]).expand_as(x)
+    return x * torch.bernoulli(kept) / kept if module.training else x
+
+
 def _some(module, x):
     return x.masked_scatter((x[:, :1] > x[:, 1:2]), F.dropout(x[x[:, 0] > x[:, 1]], 0.3, module.training))
 
@@ -153,6 +152,7 @@ def _some(module, x):
 @pytest.mark.parametrize(
     ("function", "words"),
     [
+        (_noise_times_a_weight, f"torch.randn_like {LINE} adds noise"),
         (_flip, f"torch.rand {LINE} chooses a branch, as augmentation and dropped layers do"),
         (_scale, f"torch.rand {LINE} is no dropout, as far as can be seen"),
         (
@@ -184,8 +184,8 @@ def test_noise_that_is_added_is_random_where_it_is_asked_for():
     ("function", "words"),
     [
         (_louder, f"torch.bernoulli_ {LINE}: in training more is computed than in predicting"),
-        (_numpy, "numbers of numpy or Python are drawn as well, for which no masks can be given"),
-        (_generator, "passes with the same masks differ, so something is drawn outside of PyTorch"),
+        (_numpy, "numbers of numpy or Python are drawn in training, for which no masks can be given"),
+        (_generator, "two runs as in training differ, so something is drawn outside of PyTorch"),
         (_some, "how often or of what shape depends on how many rows there are"),
     ],
 )
@@ -195,6 +195,44 @@ def test_what_cannot_be_told_apart_is_refused_with_its_line(function, words):
         howsure.assess(module, x)
     assert "Use a Dropout layer there" in str(raised.value)
     assert len(howsure.assess(module, x, method=howsure.Softmax())) == len(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (
+            lambda m, x: x * float(np.random.random() > 0.5) * 2 if m.training else x,
+            "numbers of numpy or Python",
+        ),
+        (
+            lambda m, x: x * float(random.random() > 0.5) * 2 if m.training else x,
+            "numbers of numpy or Python",
+        ),
+        (lambda m, x: x * float(GENERATOR.random()) if m.training else x, "is drawn outside of PyTorch"),
+        (_two_masks, f"torch.rand_like {LINE}: more than one mask is made of its numbers"),
+        (_rates_of_units, f"torch.rand_like {LINE}: its numbers are compared with more than one rate"),
+        (_bernoulli_of_units, f"torch.bernoulli {LINE}: its numbers have rates of their own"),
+    ],
+)
+def test_a_layer_that_cannot_be_done_right_is_not_left_out(function, words):
+    """Beside a dropout that can: passes without the layer would be wrong, and look right."""
+    module, x = nn.Sequential(Layer(function), mlp()).eval(), rows_for("mlp", rows=3)
+    with pytest.raises(howsure.ModelError, match=words):
+        howsure.assess(module, x)
+    assert re.search(words, str(howsure.audit(module, x)))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        lambda h: torch.tensor(0.3) < torch.rand_like(h),
+        lambda h: torch.rand_like(h) >= torch.tensor([0.3]),
+        lambda h: (torch.tensor([0.7]) + torch.rand_like(h)).floor(),
+    ],
+)
+def test_a_rate_may_be_a_tensor_of_one_number(mask):
+    module = Through(lambda m, h: h * mask(h) / 0.7 if m.training else h).eval()
+    assert_as_textbook(module, rows_for("mlp", rows=3))
 
 
 def test_a_norm_without_statistics_makes_rows_depend_on_one_another():

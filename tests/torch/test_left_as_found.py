@@ -25,7 +25,13 @@ def look(module):
         },
         "flags": [each.training for each in module.modules()],
         "hooks": [(len(each._forward_hooks), len(each._forward_pre_hooks)) for each in module.modules()],
-        "attributes": [sorted(vars(each)) for each in module.modules()],
+        "attributes": [
+            {
+                key: value.clone() if isinstance(value, torch.Tensor) else key
+                for key, value in vars(each).items()
+            }
+            for each in module.modules()
+        ],
         "global hooks": len(nn.modules.module._global_forward_hooks),
         "seeds": (torch.get_rng_state(), np.random.get_state()[1:3], python_random.getstate()),
         "modes": (
@@ -61,9 +67,11 @@ class Restless(nn.Module):
         self.register_buffer("count", torch.zeros(()))
         self.register_buffer("replaced", torch.zeros(2))
         self.weight = nn.Parameter(torch.full((8,), 3.0))
+        self.plain = torch.zeros(3)
 
     def forward(self, x):
         self.calls += 1
+        self.plain += 1
         self.count += 1
         self.replaced = self.replaced + 1
         self.seen = x
@@ -106,6 +114,24 @@ def test_so_are_buffers_weights_and_attributes_that_move(make):
     assert_left(module, before)
     for each, known in zip(module.modules(), attributes, strict=True):
         assert all(vars(each)[key] is value for key, value in known.items())
+
+
+def test_so_are_generators_of_its_own():
+    class Drawing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.last, self.of_torch = nn.Linear(8, 3), torch.Generator().manual_seed(1)
+            self.of_numpy = np.random.default_rng(1)
+
+        def forward(self, x):
+            self.of_numpy.random()
+            return self.last(x * torch.empty_like(x).bernoulli_(0.5, generator=self.of_torch) / 0.5)
+
+    module = Drawing().eval()
+    seeds = module.of_torch.get_state(), module.of_numpy.bit_generator.state
+    howsure.assess(module, rows_for("mlp"), method=howsure.MCDropout(passes=8))
+    assert torch.equal(module.of_torch.get_state(), seeds[0])
+    assert module.of_numpy.bit_generator.state == seeds[1]
 
 
 def test_passes_of_a_module_that_moves_start_from_what_was_found():

@@ -7,8 +7,8 @@ that they can be the middle of their distribution, made up, or the masks of a pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ class Draw:
             0 and standard deviation 1, or in [0, 1).
         keeps: Whether a number between 0 and 1 may stand for a 0 or 1.
         scaled: What plain numbers are made of it before anything else.
+        generator: What draws them, where the module has one of its own for that.
     """
 
     function: str
@@ -53,21 +54,29 @@ class Draw:
     give: Callable[[Tensor], Any]
     keeps: bool = True
     scaled: Callable[[Tensor], Tensor] | None = None
+    generator: torch.Generator | None = None
+
+    @property
+    def state(self) -> bytes | None:
+        """Where the generator of its own stands, which tells what it will draw."""
+        return None if self.generator is None else self.generator.get_state().numpy().tobytes()
 
     @property
     def middle(self) -> float:
         """The mean of its numbers."""
         return {DROPOUT: 1 - self.rate if self.keeps else 1.0, UNIFORM: 0.5}.get(self.kind or "", 0.0)
 
-    def like(self, other: Draw) -> bool:
-        """Whether another draw asks for the same numbers."""
-        mine, others = ((one.function, one.kind, one.rate, one.shape) for one in (self, other))
-        return mine == others
-
 
 def draw_of(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Draw | None:
     """What an operation of ATen draws, or None where it draws nothing that could differ."""
     given = _arguments(operation, args, kwargs)
+    draw = _drawn_of(operation, args, kwargs, given)
+    return draw and replace(draw, generator=given.get("generator"))
+
+
+def _drawn_of(
+    operation: Any, args: Sequence[Any], kwargs: dict[str, Any], given: dict[str, Any]
+) -> Draw | None:
     name = operation._schema.name.removeprefix("aten::")
     if any(given.get(key) == 0 for key in _DRAWS_NOTHING_AT_0):
         return None
@@ -163,18 +172,21 @@ class Draws(TorchDispatchMode):
 
     Args:
         numbers: What is given in place of the draws.
+        fixed: States of generators that a module seeds anew in every run: what they draw is always the same,
+            and none of its draws.
     """
 
-    def __init__(self, numbers: Numbers) -> None:
+    def __init__(self, numbers: Numbers, fixed: Container[bytes] = frozenset()) -> None:
         super().__init__()
         self.count = 0
+        self._fixed = fixed
         self._numbers = numbers
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation, or ask for what it draws."""
         kwargs = kwargs or {}
         draw = draw_of(func, args, kwargs) if _draws(func) else None
-        if draw is None:
+        if draw is None or (draw.generator is not None and draw.state in self._fixed):
             return self.ran(func, args, kwargs, func(*args, **kwargs))
         number, self.count = self.count, self.count + 1
         values = self._numbers(number, draw)

@@ -16,12 +16,11 @@ from torch import Tensor
 
 from howsure import tuning
 from howsure.models.torch.levels import MADE
+from howsure.models.torch.noting import is_view
 from howsure.models.torch.recorded import Axis, Slot
 from howsure.models.torch.steps import Runner, Sizes, Step
 
 aten = torch.ops.aten
-
-_VIEWS = (aten.view, aten.reshape, aten._unsafe_view)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +187,7 @@ def thinned_linears(runner: Runner, steps: Sequence[Step], output: Slot) -> list
 def _chain(step: Step, readers: Mapping[Slot, Sequence[Step]], output: Slot) -> list[Step]:
     """A step, what only gives its numbers another shape, and what reads them then; each the one reader."""
     chain = [step]
-    while len(chain) == 1 or chain[-1].op.overloadpacket in _VIEWS:
+    while len(chain) == 1 or is_view(chain[-1].op):
         (slot, *_) = chain[-1].call.outputs
         reading = readers.get(slot, []) if slot is not None and slot != output else []
         if len(reading) != 1:

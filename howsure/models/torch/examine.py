@@ -23,7 +23,7 @@ from howsure.models.torch.inputs import Call, name_of
 from howsure.models.torch.look import ROWS, UNEVEN, Look, middle, same, stand_in
 from howsure.models.torch.passes import Passes
 from howsure.models.torch.trial import AGAIN
-from howsure.models.torch.watching import ModuleCall
+from howsure.models.torch.under_way import ModuleCall
 
 Array = NDArray[Any]
 Tensor = torch.Tensor
@@ -44,10 +44,12 @@ class Examination:
     Attributes:
         module: The module.
         call: How rows become a call of it.
+        rows: Of each input the rows with which it was looked at.
         training: The modules whose flags are on in passes, by identity.
         places: For each site, in order, what it is and where its masks go.
         drawn: For each draw of a pass, in order, the place of a site, or the number that stands in for it.
         draws: What each of these draws asked for when `ROWS` rows ran.
+        fixed: As of `Draws`.
         always: Numbers that stand in for what is drawn when predicting.
         always_random: Path of a module that draws when predicting what nothing can stand for, or None.
         left: What is random in training and stays fixed.
@@ -65,10 +67,12 @@ class Examination:
 
     module: nn.Module
     call: Call
+    rows: Sequence[Array]
     training: frozenset[int]
     places: tuple[Place, ...]
     drawn: tuple[Place | float | None, ...]
     draws: tuple[Draw, ...]
+    fixed: frozenset[bytes]
     always: tuple[float | None, ...]
     always_random: str | None
     left: tuple[Unswitchable, ...]
@@ -90,7 +94,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
     Args:
         module: The module.
         call: How rows become a call of it.
-        rows: Some of its rows, one at least.
+        rows: Two of its rows.
         gaussian_noise: Whether noise that is added is random.
 
     Raises:
@@ -99,6 +103,9 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
     with as_found(module, None) as snapshot:
         look, seeds = Look(module, call, rows, snapshot, gaussian_noise), numbers_drawn_elsewhere()
         plain, predicted = look.watch((), middle)
+        if any(each.draw.generator is not None for each in predicted.seen):
+            look.find_fixed(())
+            plain, predicted = look.watch((), middle)
         unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
         if unsteady is None and not all(same(plain, look.run((), middle)) for _ in range(AGAIN)):
             unsteady = module
@@ -109,10 +116,12 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
         return Examination(
             module=module,
             call=call,
+            rows=rows,
             training=passes.training,
             places=passes.places,
             drawn=passes.drawn,
             draws=passes.draws,
+            fixed=look.fixed,
             always=tuple(stand_in(each.draw) for each in predicted.seen),
             always_random=None if unsteady is None else look.names[id(unsteady)],
             left=passes.left,

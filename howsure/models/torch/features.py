@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import torch
 
 from howsure.errors import ModelError
 from howsure.models.torch.draws import Draws
+from howsure.models.torch.endings import LINEAR
 from howsure.models.torch.look import middle
-from howsure.models.torch.watching import LINEAR
 
 Tensor = torch.Tensor
 
@@ -20,12 +21,13 @@ class Last(Draws):
     Args:
         place: Which of the linear operations, from the first.
         name: Of the module, for messages.
+        fixed: As of `Draws`.
     """
 
-    def __init__(self, place: int | None, name: str) -> None:
+    def __init__(self, place: int | None, name: str, fixed: Container[bytes]) -> None:
         if place is None:
             raise ends_otherwise(name)
-        super().__init__(middle)
+        super().__init__(middle, fixed)
         self._left, self._name = place, name
         self._found: tuple[Tensor, Tensor] | None = None
 

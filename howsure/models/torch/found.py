@@ -1,7 +1,8 @@
 """Running a module so that it is left exactly as it was found, also after an error.
 
 Forward passes leave traces: running statistics, vectors of spectral norm, counters, an attention map kept for
-later, a seed that has gone on. Flags of training are switched for a while. All of it is put back.
+later, a seed that has gone on. Flags of training are switched for a while. All of it is put back, but for
+what a module adds to a list or dict of its own: the list is the same, and holds more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import itertools
 import random
 import threading
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ _one_at_a_time = threading.RLock()
 """What is changed for a while is shared by all threads: the flags and buffers of a module."""
 
 _MISSING = object()
+_Kind = TypeVar("_Kind")
 
 
 class Snapshot:
@@ -43,12 +45,12 @@ class Snapshot:
             if not isinstance(each, torch.jit.ScriptModule):
                 for found in (vars(each), each._parameters, each._buffers, each._modules):
                     self._dicts.append((found, dict(found)))
-        named = module.named_parameters()
+        named, plain = module.named_parameters(), _attributes(module, torch.Tensor)
         wanted = [pair for pair in named if parameters is None or pair[0] in parameters]
         self._tensors = [
             (name, tensor, tensor.data, tensor.data.clone())
-            for name, tensor in (*module.named_buffers(), *wanted)
-            if tensor.layout == torch.strided
+            for name, tensor in (*module.named_buffers(), *plain, *wanted)
+            if tensor.layout == torch.strided and not tensor.is_meta
         ]
         self.changed: set[str] = set()
 
@@ -84,7 +86,7 @@ def as_found(
         elsewhere: Whether the seeds of Python and numpy move too.
     """
     moving = elsewhere or parameters is None
-    others = _seeds_of_others_kept() if moving else contextlib.nullcontext()
+    others = seeds_of_others_kept() if moving else contextlib.nullcontext()
     with _one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
         snapshot = Snapshot(module, parameters)
         try:
@@ -124,16 +126,22 @@ def _seeds_kept(module: nn.Module) -> Iterator[None]:
     device = device_of(module)
     ours = torch.get_rng_state()
     theirs = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    of_torch = [(each, each.get_state()) for _, each in _attributes(module, torch.Generator)]
+    of_numpy = [(each, each.bit_generator.state) for _, each in _attributes(module, np.random.Generator)]
     try:
         yield
     finally:
         torch.set_rng_state(ours)
+        for of_module, state in of_torch:
+            of_module.set_state(state)
+        for other, known in of_numpy:
+            other.bit_generator.state = known
         if theirs is not None:
             torch.cuda.set_rng_state(theirs, device)
 
 
 @contextlib.contextmanager
-def _seeds_of_others_kept() -> Iterator[None]:
+def seeds_of_others_kept() -> Iterator[None]:
     """Those of Python and numpy."""
     ours = random.getstate(), np.random.get_state()
     try:
@@ -147,6 +155,17 @@ def numbers_drawn_elsewhere() -> tuple[str, str]:
     """Where the seeds of Python and numpy are; other values tell that something was drawn there."""
     state = np.random.get_state()
     return str(random.getstate()), str([np.asarray(each).tolist() for each in state])
+
+
+def _attributes(module: nn.Module, kind: type[_Kind]) -> list[tuple[str, _Kind]]:
+    """The plain attributes of a module, and of those in it, that are of some kind, by name."""
+    return [
+        (f"{path}.{name}", value)
+        for path, each in module.named_modules()
+        if not isinstance(each, torch.jit.ScriptModule)
+        for name, value in vars(each).items()
+        if isinstance(value, kind)
+    ]
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -50,7 +50,7 @@ def split(
         run: From the inputs, each (n, …), to the output (n, …). It draws as in training and does nothing else
             as in training.
         rows: Some of each input.
-        others: The same with another number of rows, neither a multiple of the other, such as 5 and 7.
+        others: The same with another number of rows, neither a multiple of the other, such as 2 and 3.
         drawn: For each draw in order the place of a site, or a number that stands in for what is drawn.
         restore: Called after each run, to put back what it changed.
         place: Says in which call of which module the run is.

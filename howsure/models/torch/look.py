@@ -15,8 +15,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.models.torch.draws import Draw, Draws, Numbers, constant
-from howsure.models.torch.found import Snapshot, drawing_in_the_open, switch
+from howsure.models.torch.endings import tensors_in
+from howsure.models.torch.found import (
+    Snapshot,
+    drawing_in_the_open,
+    numbers_drawn_elsewhere,
+    seeds_of_others_kept,
+    switch,
+)
 from howsure.models.torch.inputs import Call, name_of
+from howsure.models.torch.under_way import names_in
 from howsure.models.torch.watching import Watching
 
 Array = NDArray[Any]
@@ -29,7 +37,7 @@ UNEVEN = 3
 """Rows among which one of them comes once and the other twice."""
 
 ROUNDING = 1e-3
-"""Share of the largest output within which two ways to the same number in float32 agree. Its own rounding is
+"""Share of a typical output within which two ways to the same number in float32 agree. Its own rounding is
 6e-8 for each operation, which deep networks amplify; 1e-3 was seen. In 16 bits `COARSE`."""
 
 COARSE = 0.05
@@ -46,6 +54,7 @@ class Look:
 
     Attributes:
         names: Path of each module in it, by identity.
+        fixed: As of `Draws`.
     """
 
     def __init__(
@@ -53,8 +62,8 @@ class Look:
     ) -> None:
         self.module, self.call, self.snapshot = module, call, snapshot
         self.gaussian_noise = gaussian_noise
-        self.names = {id(each): path for path, each in module.named_modules()}
-        self.names[id(module)] = name_of(module)
+        self.fixed: frozenset[bytes] = frozenset()
+        self.names = names_in(module, name_of(module))
         self.rows = {
             count: call.tensors([np.resize(array, (count, *array.shape[1:])) for array in rows])
             for count in (ROWS // 2, OTHERS)
@@ -74,7 +83,7 @@ class Look:
     ) -> tuple[Tensor, Watching]:
         """A run with everything noted."""
         switch(self.module, training)
-        seen = Watching(self.module, self.names, numbers, halved=halved)
+        seen = Watching(self.module, self.names, numbers, self.fixed, halved=halved)
         try:
             with drawing_in_the_open(self.module), seen.watched():
                 output = self.call.run(self.module, self.rows[count])
@@ -82,18 +91,44 @@ class Look:
             self.snapshot.restore()
         return output, seen
 
-    def try_out(self, training: Collection[int]) -> tuple[Watching, Exception | None]:
-        """A run that may fail, whose output is not read: what was noted, and the error."""
+    def try_out(self, training: Collection[int]) -> tuple[Watching, Exception | None, Any]:
+        """A run that may fail: what was noted, the error, and whatever it returned."""
         switch(self.module, training)
-        seen, failed = Watching(self.module, self.names, middle), None
+        seen, failed, output = Watching(self.module, self.names, middle, self.fixed), None, None
         try:
             with drawing_in_the_open(self.module), seen.watched():
-                self.call.forward(self.module, self.rows[ROWS])
+                output = self.call.forward(self.module, self.rows[ROWS])
         except Exception as error:  # whatever a user's code raises where it wants more for training
             failed = error
         finally:
             self.snapshot.restore()
-        return seen, failed
+        return seen, failed, output
+
+    def find_fixed(self, training: Collection[int]) -> None:
+        """Find generators that are seeded anew in every run: in two runs on end they stand at the same."""
+
+        def noted(number: int, draw: Draw) -> None:
+            states[-1].update({draw.state} - {None})
+
+        states: list[set[Any]] = []
+        for _ in range(2):
+            states.append(set())
+            try:
+                self.run(training, noted)
+            except Exception:  # as in `try_out`
+                continue
+        self.fixed |= states[0] & states[1]
+
+    def drawn_elsewhere(self, training: Collection[int]) -> tuple[str, str]:
+        """Where the seeds of Python and numpy are after a run, from where they are now."""
+        with seeds_of_others_kept():
+            self.try_out(training)
+            return numbers_drawn_elsewhere()
+
+    def repeats(self, training: Collection[int]) -> bool:
+        """Whether two runs that draw the same of PyTorch return the same; also if they fail."""
+        one, other = (list(tensors_in(self.try_out(training)[2])) for _ in range(2))
+        return len(one) == len(other) and all(map(same, one, other))
 
     def run(
         self,
@@ -105,20 +140,31 @@ class Look:
         """A run as passes are run."""
         switch(self.module, training)
         try:
-            with drawing_in_the_open(self.module), Draws(numbers):
+            with drawing_in_the_open(self.module), Draws(numbers, self.fixed):
                 return self.call.run(self.module, self.rows[count] if tensors is None else tensors)
         finally:
             self.snapshot.restore()
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Whether two outputs are equal but for rounding."""
+    """Whether two outputs are equal but for rounding.
+
+    Each number by itself: what rounding makes of a number near 0 depends on the size of the others, for which
+    stands the median over the columns. One that is the same for all rows says nothing of it, as where classes
+    are masked with −1e9.
+    """
     if one.shape != other.shape:
         return False
-    coarse = one.dtype in (torch.bfloat16, torch.float16)
-    scale = float(other.float().abs().nan_to_num(0.0, 0.0, 0.0).max()) if other.numel() else 0.0
-    off = (COARSE if coarse else ROUNDING) * max(scale, 1e-30)
-    return bool(torch.allclose(one.float(), other.float(), rtol=0, atol=off, equal_nan=True))
+    if not other.numel():
+        return True
+    share = COARSE if one.dtype in (torch.bfloat16, torch.float16) else ROUNDING
+    one, other = (torch.atleast_1d(each.double()) for each in (one, other))
+    sizes = other.abs().nan_to_num(0.0, 0.0, 0.0)
+    columns = sizes.amax(0).flatten()
+    differ = (other != other[:1]).any(0).flatten() & (columns > 0)
+    typical = columns[differ if bool(differ.any()) else columns >= 0].median()
+    equal = (one == other) | (one.isnan() & other.isnan())
+    return bool((equal | ((one - other).abs() <= share * sizes.clamp(min=max(float(typical), 1e-30)))).all())
 
 
 def middle(number: int, draw: Draw) -> Tensor | None:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure import tuning
-from howsure.data.made_up import made_up_rows
 from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
@@ -29,16 +28,14 @@ from howsure.models.torch.features import Last
 from howsure.models.torch.found import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.models.torch.inputs import Call, calls_for, name_of
 from howsure.models.torch.look import ROWS, middle
+from howsure.models.torch.probes import probes
 from howsure.models.torch.specs import exported_for
-from howsure.models.torch.watching import ModuleCall
+from howsure.models.torch.under_way import ModuleCall
 from howsure.sites import Site
 from howsure.words import listed
 
 Array = NDArray[Any]
 Tensor = torch.Tensor
-
-FEW = 2
-"""Rows with which it is tried how a module takes its inputs."""
 
 
 def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
@@ -54,7 +51,7 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list
     """
     module = check_module(model)
     call, rows = _read(module, x)
-    some = [array[:FEW] for array in rows] if len(rows[0]) else made_up_rows(call.specs, rows)
+    some = probes(call.specs, rows, lambda some: _tells(module, call, some))
     return TorchModel(examine(module, call, some, gaussian_noise=gaussian_noise)), rows
 
 
@@ -99,16 +96,14 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
             if failed is None:
                 raise
             continue  # the rows cannot be meant so
-        some = [array[:FEW] for array in rows] if len(rows[0]) else made_up_rows(call.specs, rows)
+        some = probes(call.specs, rows, lambda some: False)
         cast = [array.astype(spec.array_dtype) for array, spec in zip(some, call.specs, strict=True)]
         if any(
             (array != given).any() for array, given in zip(cast, some, strict=True) if array.dtype.kind == "i"
         ):
             continue
         try:
-            with as_found(module, None), Draws(middle):
-                switch(module, ())
-                call.run(module, call.tensors(cast))
+            _tried(module, call, cast)
         except ModelError:
             raise
         except Exception as error:  # a user's code, which may want another type of number
@@ -118,6 +113,21 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
             return call, rows
     assert failed is not None
     raise failed
+
+
+def _tried(module: nn.Module, call: Call, rows: Sequence[Array]) -> Tensor:
+    """What a module makes of a few rows, with nothing random."""
+    with as_found(module, None), Draws(middle):
+        switch(module, ())
+        return call.run(module, call.tensors(rows))
+
+
+def _tells(module: nn.Module, call: Call, rows: Sequence[Array]) -> bool:
+    """Whether a module makes numbers of rows that are made up."""
+    try:
+        return not bool(_tried(module, call, rows).isnan().any())
+    except Exception:  # whatever a user's code raises for rows that are not as its own
+        return False
 
 
 def _refused(module: nn.Module, call: Call, error: Exception) -> Exception:
@@ -261,13 +271,13 @@ class TorchModel:
             switch(self.module, ())
             if not self.examination.always:
                 return _in_numpy(self.call.run(self.module, tensors))
-            with Draws(middle):
+            with Draws(middle, self.examination.fixed):
                 return _in_numpy(self.call.run(self.module, tensors))
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What its last layer gets (n, F), and what it makes of it before its activation (n, K)."""
         tensors = self.call.tensors(rows)
-        last = Last(self.examination.last_linear, self.name)
+        last = Last(self.examination.last_linear, self.name, self.examination.fixed)
         with self.as_found(), last:
             switch(self.module, ())
             self.call.run(self.module, tensors)
@@ -318,7 +328,7 @@ class TorchModel:
         with self.as_found():
             tensors = [part.repeat(width, *[1] * (part.ndim - 1)) for part in trunk.parts]
             switch(self.module, found.training)
-            with drawing_in_the_open(self.module), Draws(numbers) as draws:
+            with drawing_in_the_open(self.module), Draws(numbers, found.fixed) as draws:
                 output = self.call.run(self.module, tensors)
             numbers.check_all_drawn(draws.count)
             values = _in_numpy(output)

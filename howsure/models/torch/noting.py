@@ -114,3 +114,8 @@ class _Leaving(TorchFunctionMode):
 def results_of(result: Any) -> tuple[Any, ...]:
     """What an operation returned, as several."""
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+
+
+def is_view(op: Any) -> bool:
+    """Whether an operation gives numbers another shape, and nothing else."""
+    return op in (aten.view.default, aten._unsafe_view.default, aten.reshape.default)

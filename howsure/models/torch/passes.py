@@ -12,14 +12,25 @@ from howsure.errors import HowsureError
 from howsure.models.protocol import Unswitchable
 from howsure.models.torch.baked import baked_in
 from howsure.models.torch.draws import Draw, Place, place_of
+from howsure.models.torch.found import numbers_drawn_elsewhere
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.look import OTHERS, ROWS, Look, middle, stand_in
 from howsure.models.torch.trial import Trial
-from howsure.models.torch.uses import ADDED, BRANCH, MASK
-from howsure.models.torch.watching import ModuleCall, Seen, Watching
+from howsure.models.torch.under_way import ModuleCall
+from howsure.models.torch.uses import ADDED, BRANCH, COMPARED, MASK, SEVERAL
+from howsure.models.torch.watching import Seen, Watching
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor
+
+_OF_NUMPY = "numbers of numpy or Python are drawn in training, for which no masks can be given"
+_ZEROS_AND_ONES = ("bernoulli", "bernoulli_")
+_OF_THEIR_OWN = "its numbers have rates of their own, and masks are given for one rate alone"
+_WITHOUT_MASKS = {
+    COMPARED: "its numbers are compared with more than one rate, and masks are given for one rate alone",
+    SEVERAL: "more than one mask is made of its numbers, or something else beside it",
+}
+"""Why no masks can be given for what is random in training, by what is made of its numbers."""
 
 _NORMS = nn.modules.batchnorm._NormBase
 
@@ -51,13 +62,22 @@ class Passes:
         self.look, self.plain = look, plain
         self.always = {each.key for each in predicted.seen}
         self.left: list[Unswitchable] = list(baked_in(look.module))
+        self._refused: set[tuple[str, str]] = set()
         module = look.module
         self._everything = [each for each in module.modules() if not isinstance(each, _NORMS)]
 
     def found(self) -> Found:
         """All of it."""
         trained = self._trained()
+        self._refuse_what_is_drawn_elsewhere(trained)
         sites = [each for each in trained.seen if self._is_site(each, trained)]
+        for each in trained.seen:
+            use = trained.uses.get(each.number)
+            why = _WITHOUT_MASKS.get("" if use is None else use.kind)
+            if each.draw.function in _ZEROS_AND_ONES and each.draw.kind is None:
+                why = _OF_THEIR_OWN
+            if why is not None:
+                self._refuse(each, why)
         if not sites:
             self._leave([each for each in trained.seen if each.key not in self.always], trained)
             return Found(left=tuple(self.left))
@@ -71,7 +91,11 @@ class Passes:
 
     def _trained(self) -> Watching:
         """A run as in training, as far as it goes: what it returns does not matter."""
-        seen, error = self.look.try_out(_identities(self._everything))
+        flags = _identities(self._everything)
+        seen, error, _ = self.look.try_out(flags)
+        if any(each.draw.generator is not None for each in seen.seen):
+            self.look.find_fixed(flags)
+            seen, error, _ = self.look.try_out(flags)
         if error is None:
             return seen
         name = name_of(self.look.module)
@@ -80,10 +104,31 @@ class Passes:
         inside = [each for each in self._everything if each is not self.look.module]
         leaves = [each for each in inside if not next(each.children(), None)]
         for some in (inside, leaves):
-            again, error = self.look.try_out(_identities(some))
+            again, error, _ = self.look.try_out(_identities(some))
             if error is None:
                 return again
         return seen
+
+    def _refuse_what_is_drawn_elsewhere(self, trained: Watching) -> None:
+        """Note a module that draws outside of PyTorch in training and not in predicting."""
+        flags, name = _identities(self._everything), name_of(self.look.module)
+        if self._draws_elsewhere(flags):
+            alone = (each for each in self._everything if self._draws_elsewhere({id(each)}))
+            name, what = self.look.names[id(next(alone, self.look.module))], _OF_NUMPY
+        elif all(each.draw.kind is not None for each in trained.seen) and not self.look.repeats(flags):
+            moved = self.look.drawn_elsewhere(flags) != numbers_drawn_elsewhere()
+            what = (
+                _OF_NUMPY
+                if moved
+                else "two runs as in training differ, so something is drawn outside of PyTorch"
+            )
+        else:
+            return
+        self.left.append(Unswitchable(name, what, refused=True))
+
+    def _draws_elsewhere(self, flags: Collection[int]) -> bool:
+        """Whether the seeds of Python or numpy move otherwise with these flags on."""
+        return self.look.drawn_elsewhere(flags) != self.look.drawn_elsewhere(())
 
     def _is_site(self, seen: Seen, run: Watching) -> bool:
         """Whether masks are to be given for a draw; see `howsure.models.torch.uses`."""
@@ -116,6 +161,8 @@ class Passes:
     def _leave(self, draws: Sequence[Seen], run: Watching, *, refused: bool = False) -> None:
         """Note what is drawn in training and stays as in predicting."""
         for each in draws:
+            if each.key in self._refused:
+                continue
             use = run.uses.get(each.number)
             if use is not None and not use.differs:
                 continue
@@ -164,6 +211,7 @@ class Passes:
         )
 
     def _refuse(self, seen: Seen, what: str) -> None:
+        self._refused.add(seen.key)
         self.left.append(Unswitchable(seen.name, f"{seen.in_words}: {what}", refused=True))
 
 

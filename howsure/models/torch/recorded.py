@@ -22,7 +22,7 @@ from torch import Tensor
 
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, draw_of
-from howsure.models.torch.noting import Notes, Unsplittable, noted, results_of
+from howsure.models.torch.noting import Notes, Unsplittable, is_view, noted, results_of
 
 aten = torch.ops.aten
 
@@ -168,8 +168,6 @@ def record(
     return _Match(*notes).program()
 
 
-_VIEWS = (aten.view.default, aten._unsafe_view.default, aten.reshape.default)
-
 _FILLED: dict[Any, float | None] = {
     aten.empty_like: None,
     aten.new_empty: None,
@@ -188,6 +186,11 @@ _UNFIT_TAGS = (
 )
 
 _UNFIT = (aten.set_, aten.resize_, aten.as_strided, aten.as_strided_)
+
+
+_CUTS = (aten.slice, aten.split)
+_TO_THE_END = 2**63 - 1
+"""Where a slice ends that names no end."""
 
 
 class _Match:
@@ -222,7 +225,10 @@ class _Match:
 
     def _add(self, op: Any, args: Any, kwargs: Any, result: Any, *other: Any) -> None:
         """One call of both runs."""
-        results, pairs = results_of(result), list(zip(results_of(result), results_of(other[2]), strict=True))
+        results, others = results_of(result), results_of(other[2])
+        if len(results) != len(others):
+            raise Unsplittable(f"{op} returns {len(results)} and {len(others)} results")
+        pairs = list(zip(results, others, strict=True))
         for tag, what in _UNFIT_TAGS:
             if tag in op.tags and not _picks_by_number(op, args):
                 raise Unsplittable(f"{op} {what}")
@@ -241,11 +247,28 @@ class _Match:
         else:
             given = self._merged(args, other[0])
             named = self._merged(kwargs, other[1])
-            outputs = self._outputs(pairs, (given, tuple(named.values())), op in _VIEWS)
+            outputs = self._outputs(pairs, (given, tuple(named.values())), is_view(op))
+            if self._counts_rows(op, given):
+                raise Unsplittable(f"{op} takes some of the rows by their number")
             if _computes_with_rows(op, given):
                 raise Unsplittable(f"{op} computes with the number of rows")
             cost = multiply_adds(op, args, kwargs, results) / self.one.count
             self._calls.append(Call(op, given, named, outputs, written, multiply_adds=cost))
+
+    def _counts_rows(self, op: Any, given: Sequence[Any]) -> bool:
+        """Whether it cuts the axis of the rows at a fixed place, as forwards do that work in chunks of rows.
+
+        With as few rows as are recorded, one chunk holds them all, and there is no other.
+        """
+        if op.overloadpacket not in _CUTS or not isinstance(given[0], Slot):
+            return False
+        value = self._values[given[0]]
+        names = [argument.name for argument in op._schema.arguments]
+        named = dict(zip(names, given, strict=False))
+        if not isinstance(value.axis, Axis) or named.get("dim", 0) % len(value.shape) != value.axis.place:
+            return False
+        places = [named.get(name) for name in ("start", "end", "split_size")]
+        return any(isinstance(each, int) and each not in (0, _TO_THE_END) for each in places)
 
     def _draw(self, op: Any, draw: Draw, args: Any, written: Slot | None, pairs: Any) -> None:
         """What is drawn; where that is not what comes back, also what is made of it."""

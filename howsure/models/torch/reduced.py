@@ -15,6 +15,7 @@ from torch import Tensor
 
 from howsure import tuning
 from howsure.models.torch.levels import MADE, Leveled
+from howsure.models.torch.noting import is_view
 from howsure.models.torch.recorded import Program, Slot
 from howsure.models.torch.steps import Runner, Step
 
@@ -27,8 +28,6 @@ _BETWEEN = (
     *(aten.view, aten.reshape, aten._unsafe_view, aten.max_pool2d_with_indices, aten.clone, aten.alias),
 )
 """Operations that lose next to nothing in few digits, or pass numbers on."""
-
-_VIEWS = (aten.view, aten.reshape, aten._unsafe_view)
 
 
 def reducible(program: Program, steps: Sequence[Step], shared: Sequence[Step]) -> list[Step]:
@@ -134,7 +133,7 @@ class Reducing(Runner):
         ordered, masks = set[Step](), dict[Slot, bool]()
         for step in reversed(steps):
             wants = step.call.outputs[0] in wanted
-            if step.op.overloadpacket in _VIEWS:
+            if is_view(step.op):
                 wanted.update(step.call.reads)
             elif step.spread is not None:
                 masks.update((slot, wants) for slot in step.call.reads if self.drawn[slot])

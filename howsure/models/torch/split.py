@@ -6,61 +6,52 @@ TorchModel ── recorded, split ── a few passes compared ──┬── e
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from howsure import tuning
-from howsure.data.made_up import made_up_rows
 from howsure.errors import HowsureError
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.exported import graph_of
-from howsure.models.torch.found import as_found, switch
+from howsure.models.torch.found import switch
 from howsure.models.torch.graph import Split, Unsplittable, split
 from howsure.models.torch.look import same
-from howsure.models.torch.model import FEW, TorchModel
+from howsure.models.torch.model import TorchModel
+from howsure.models.torch.under_way import UnderWay, names_in
 from howsure.sampling.masks import draw
+from howsure.sites import DROPOUT, Site
 
 Array = NDArray[Any]
 
 ROWS, OTHERS, COMPARED = 2, 3, 3
 """Rows of the two runs that are recorded, and of the passes that are compared."""
 
-WIDTHS = (1, 2, 4)
-"""Passes at the first, the second and all later levels of those that are compared."""
+WIDTHS = (2, 4, 8)
+"""Passes at the first, the second and all later levels of those that are compared. Two at the first tell
+whether what is repeated for them, such as numbers of rows, still means the same in the second."""
 
 
 def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
     """Examine a module and check the rows it is given; see `howsure.models.torch.model.adapt`."""
     adapted, rows = whole_modules.adapt(model, x, gaussian_noise=gaussian_noise)
-    some = [array[:FEW] for array in rows] if len(rows[0]) else made_up_rows(adapted.call.specs, rows)
-    return split_or_whole(adapted, some), rows
+    return split_or_whole(adapted), rows
 
 
-def split_or_whole(model: TorchModel, rows: Sequence[Array]) -> TorchModel:
-    """The same module with levels, or as it is where its passes must run whole.
-
-    Args:
-        model: Examined.
-        rows: Some of its rows, one at least.
-    """
+def split_or_whole(model: TorchModel) -> TorchModel:
+    """The same examined module with levels, or as it is where its passes must run whole."""
     if not model.examination.foldable or not model.examination.places:
         return model
 
     def some(count: int) -> list[Array]:
-        return [np.resize(array, (count, *array.shape[1:])) for array in rows]
+        return [np.resize(array, (count, *array.shape[1:])) for array in model.examination.rows]
 
     try:
         ready = SplitModel(model, _recorded(model, some(ROWS), some(OTHERS)))
@@ -139,7 +130,7 @@ class SplitModel(TorchModel):
 def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array]) -> Split:
     """The levels of a module, recorded as passes run it."""
     found, call = model.examination, model.call
-    with as_found(model.module, found.restless) as snapshot:
+    with model.as_found() as snapshot:
 
         def run(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
             switch(model.module, found.training)
@@ -149,61 +140,19 @@ def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array])
             snapshot.restore()
             under_way.forget()
 
-        under_way = _UnderWay(model.module, model.name)
+        def place() -> str:
+            return under_way.stack[-1].name if under_way.stack else ""
+
+        under_way = UnderWay(names_in(model.module, model.name))
         with under_way.watched():
-            place = under_way.place
             return split(run, call.tensors(rows), call.tensors(others), found.drawn, restore, place)
-
-
-class _UnderWay:
-    """Which call of which module a run is in.
-
-    Args:
-        module: What runs.
-        name: Its own.
-    """
-
-    def __init__(self, module: nn.Module, name: str) -> None:
-        self._names = {id(each): path for path, each in module.named_modules()} | {id(module): name}
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self._stack: list[str] = []
-        self._counts: Counter[int] = Counter()
-
-    def place(self) -> str:
-        """The path of the innermost module, with the number of its call from the second on."""
-        return self._stack[-1] if self._stack else ""
-
-    @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
-        """While it lasts, calls in this thread are noted."""
-        thread = threading.get_ident()
-
-        def begin(module: nn.Module, args: Any) -> None:
-            if threading.get_ident() == thread and id(module) in self._names:
-                self._counts[id(module)] += 1
-                name, count = self._names[id(module)], self._counts[id(module)]
-                self._stack.append(name if count == 1 else f"{name}#{count}")
-
-        def end(module: nn.Module, args: Any, outputs: Any) -> None:
-            if threading.get_ident() == thread and id(module) in self._names:
-                self._stack.pop()
-
-        hooks = [register_module_forward_pre_hook(begin), register_module_forward_hook(end)]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
 
 
 def _agree(ready: SplitModel, whole: TorchModel, rows: Sequence[Array]) -> bool:
     """Whether passes run level by level are those of the whole module, but for rounding."""
     sites = [site for level in ready.levels for site in level.sites]
     widths = [WIDTHS[min(at, len(WIDTHS) - 1)] for at in range(len(sites))]
-    masks = [draw(site, seed=0, group=0, size=width) for site, width in zip(sites, widths, strict=True)]
+    masks = [_told_apart(site, width) for site, width in zip(sites, widths, strict=True)]
     repeated = [np.repeat(mask, widths[-1] // len(mask), axis=0) for mask in masks]
     found = ready.thin(masks, COMPARED)(ready.trunk(rows))
     try:
@@ -211,3 +160,11 @@ def _agree(ready: SplitModel, whole: TorchModel, rows: Sequence[Array]) -> bool:
     except HowsureError:  # it draws otherwise for other rows
         return False
     return same(torch.from_numpy(found), torch.from_numpy(expected))
+
+
+def _told_apart(site: Site, width: int) -> Array:
+    """Masks (width, …) in pairs that have no unit in common: what the one drops, the other keeps."""
+    if site.kind != DROPOUT:
+        return draw(site, seed=0, group=0, size=width)
+    kept = np.random.default_rng([7, site.number]).random((width // 2, *site.shape)) < 0.5
+    return np.stack([kept, ~kept], axis=1).reshape(width, *site.shape)

@@ -20,12 +20,10 @@ import torch
 from torch import Tensor
 
 from howsure.models.torch.levels import MADE, Leveled
-from howsure.models.torch.noting import Unsplittable
+from howsure.models.torch.noting import Unsplittable, is_view
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 
 aten = torch.ops.aten
-
-_VIEWS = (aten.view.default, aten._unsafe_view.default)
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Runner:
         self._copied = {
             one.call
             for one in found
-            if one.op in _VIEWS
+            if is_view(one.op)
             and all(
                 program.values[slot].storage not in written for slot in one.call.outputs if slot is not None
             )

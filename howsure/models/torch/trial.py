@@ -64,7 +64,7 @@ class Trial:
         before, output = numbers_drawn_elsewhere(), self._passes(masks)
         again = [self._passes(masks) for _ in range(AGAIN)]
         if numbers_drawn_elsewhere() != before:
-            return first, "numbers of numpy or Python are drawn as well, for which no masks can be given"
+            return first, "numbers of numpy or Python are drawn in training, for which no masks can be given"
         if not all(same(output, each) for each in again):
             return first, "passes with the same masks differ, so something is drawn outside of PyTorch"
         if not self._settles(plain):

@@ -7,6 +7,7 @@ kind or weights that are drawn. A number that becomes one of Python chooses a br
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,12 @@ MASK = "mask"
 ADDED = "added"
 MULTIPLIED = "multiplied"
 BRANCH = "branch"
+COMPARED = "compared"
+SEVERAL = "several"
 OTHER = "other"
+
+NUMBERS = object()
+"""Stands for the numbers among what an operation got."""
 
 BRANCHING = ("_local_scalar_dense", "is_nonzero", "equal")
 """Operations that make a number of Python."""
@@ -33,6 +39,7 @@ _SCALING = frozenset(
     }
 )
 _STEPS = ("floor", "ceil", "round", "lt", "le", "gt", "ge")
+_COMPARING = ("lt", "le", "gt", "ge")
 _SAME = frozenset({"view", "_unsafe_view", "expand", "unsqueeze", "squeeze", "clone", "alias", "detach", "t"})
 _POINTS = 1024
 _HALVINGS = 50
@@ -45,7 +52,8 @@ class Use:
     """What became of numbers.
 
     Attributes:
-        kind: `mask`, `added`, `multiplied`, `branch` or `other`.
+        kind: `mask`, `added`, `multiplied`, `branch`, `compared` with other numbers than one,
+            `several` where a mask is not all that is made of them, or `other`.
         rate: For a mask the share of zeros; likewise for a branch that is chosen by one.
         zero: For a mask a number that becomes 0.
         one: For a mask one that becomes 1.
@@ -61,6 +69,19 @@ class Use:
         """Whether other numbers can make a difference."""
         return 0 < self.rate < 1
 
+    @property
+    def turned(self) -> Use:
+        """The same mask where what is 1, or true, drops."""
+        return Use(self.kind, 1 - self.rate, self.one, self.zero)
+
+    def beside(self, other: Use) -> Use:
+        """What both are together: the same numbers may be read twice."""
+        if self == other or not other.differs:
+            return self
+        if not self.differs:
+            return other
+        return Use(SEVERAL) if MASK in (self.kind, other.kind) else self
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:
@@ -69,7 +90,7 @@ class Trace:
     Attributes:
         number: Of the draw.
         uniform: Whether they were drawn uniformly from [0, 1).
-        steps: The operations, with what they got; the numbers themselves are the first argument.
+        steps: The operations, with what they got; `NUMBERS` stands for the numbers themselves.
         tensor: They, now.
     """
 
@@ -78,30 +99,44 @@ class Trace:
     steps: Steps
     tensor: Tensor
 
-    def after(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Trace | Use:
-        """The same after one more operation, or what became of them."""
+    def after(
+        self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any, drawn: Container[int]
+    ) -> Trace | Use:
+        """The same after one more operation, or what became of them.
+
+        Args:
+            name: Of the operation.
+            operation: Itself.
+            args: What it got.
+            kwargs: Likewise.
+            outputs: What it returned.
+            drawn: Tensors of numbers that were drawn, by identity.
+        """
         if name in BRANCHING:
             return Use(BRANCH)
         if not isinstance(outputs, Tensor):
             return Use(OTHER)
         if name in _SAME:
             return Trace(self.number, self.uniform, self.steps, outputs)
-        others = [
-            each for each in args if isinstance(each, Tensor) and each is not self.tensor and each.ndim > 0
-        ]
-        first = bool(args) and args[0] is self.tensor
-        if others or not first or name not in _SCALING:
-            plain = name.removesuffix("_")
+        beside = [each for each in args if isinstance(each, Tensor) and each is not self.tensor]
+        plain = name.removesuffix("_")
+        alone = all(each.numel() == 1 and id(each) not in drawn for each in beside)
+        if not alone or name not in _SCALING or outputs.shape != self.tensor.shape:
             if plain in ("mul", "div", "addcmul"):
                 return Use(MULTIPLIED)
+            if self.uniform and plain in _COMPARING:
+                return Use(COMPARED)
             return Use(ADDED if plain in ("add", "sub", "rsub") else OTHER)
-        steps = (
-            *self.steps,
-            (operation, tuple(args[1:]), {key: kwargs[key] for key in kwargs if key == "dtype"}),
-        )
-        if self.uniform and name.removesuffix("_") in _STEPS:
+        given = tuple(NUMBERS if each is self.tensor else _kept(each) for each in args)
+        steps = (*self.steps, (operation, given, {key: kwargs[key] for key in kwargs if key == "dtype"}))
+        if self.uniform and plain in _STEPS:
             return _mask(steps) or Use(OTHER)
         return Trace(self.number, self.uniform, steps, outputs)
+
+
+def _kept(item: Any) -> Any:
+    """A number as it is now; a tensor of one may be written into later."""
+    return item.detach().double().cpu().reshape(()) if isinstance(item, Tensor) else item
 
 
 def _mask(steps: Steps) -> Use | None:
@@ -109,9 +144,8 @@ def _mask(steps: Steps) -> Use | None:
 
     def ones(numbers: Tensor) -> Tensor | None:
         values = numbers.clone()
-        for operation, others, kwargs in steps:
-            on_cpu = [each.double().cpu() if isinstance(each, Tensor) else each for each in others]
-            values = operation(values, *on_cpu, **kwargs)
+        for operation, given, kwargs in steps:
+            values = operation(*(values if each is NUMBERS else each for each in given), **kwargs)
         values = values.double()
         return values > 0.5 if bool(((values == 0) | (values == 1)).all()) else None
 

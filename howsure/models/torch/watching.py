@@ -3,69 +3,25 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from howsure.models.lines import frames, innermost_of_a_user, innermost_outside
+from howsure.models.torch.booleans import Boolean, Done, ZerosAndOnes, done
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, Draws, Numbers
-from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, Steps, Trace, Use
-from howsure.sites import NORMAL, UNIFORM
+from howsure.models.torch.endings import SAME_NUMBERS, Endings, ground, tensors_in
+from howsure.models.torch.under_way import ModuleCall, UnderWay
+from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
+from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor
-
-LINEAR = ("addmm", "mm")
-"""Operations of a linear layer over rows."""
-
-ENDINGS = {
-    "_softmax": "softmax",
-    "_log_softmax": "log_softmax",
-    **{
-        name: name
-        for name in ("sigmoid", "relu", "tanh", "gelu", "silu", "elu", "leaky_relu", "softplus", "hardtanh")
-    },
-}
-"""Operations that say what an output is, or that it is none of a classifier; other outputs are linear."""
-
-ACTIVATIONS = ("softmax", "log_softmax", "sigmoid")
-"""What may follow the last linear layer where features are read."""
-
-_SAME_NUMBERS = frozenset(
-    {
-        *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "expand", "slice", "select"),
-        *("transpose", "permute", "t", "clone", "_to_copy", "alias", "detach", "contiguous"),
-    }
-)
-"""Operations that change no number."""
-
-
-@dataclass(eq=False)
-class ModuleCall:
-    """One call of one module.
-
-    Attributes:
-        module: The module.
-        name: Its path, from the second call on with the number of the call.
-        shape: Shape of its (first) output for one row, or () where it returned none.
-        multiply_adds: What it computed itself, for all rows.
-        draws: Numbers of what it drew itself.
-        holds: Whether it called other modules.
-    """
-
-    module: nn.Module
-    name: str
-    shape: tuple[int, ...] = ()
-    multiply_adds: float = 0
-    draws: list[int] = field(default_factory=list)
-    holds: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +62,11 @@ class Watching(Draws):
         module: What runs.
         names: Path of each module in it, by identity.
         numbers: As of `Draws`.
-        halved: Whether a mask that is made of uniform numbers is replaced by its mean.
+        fixed: Likewise.
+        halved: Whether a mask is replaced by its mean, and what one of true and false chooses by its own.
 
     Attributes:
         seen: The draws, in order.
-        calls: Calls of modules, in order of their beginning.
         largest: Numbers in the largest tensor that was made.
         early: The first operations that compute.
         uses: By the number of a draw what was made of its numbers, as far as that shows.
@@ -121,65 +77,44 @@ class Watching(Draws):
         module: nn.Module,
         names: Mapping[int, str],
         numbers: Numbers,
+        fixed: Container[bytes],
         *,
         halved: bool = False,
     ) -> None:
-        super().__init__(self._noting(numbers))
+        super().__init__(self._noting(numbers), fixed)
         self.seen: list[Seen] = []
-        self.calls: list[ModuleCall] = []
         self.largest = 1
         self.early: list[str] = []
         self.uses: dict[int, Use] = {}
         self._halved = halved
         self._traces: dict[int, Trace] = {}
-        self._masks: dict[int, tuple[Tensor, int]] = {}
+        self._masks: dict[int, int] = {}
+        self._kept: list[Tensor] = []
+        self._dropped: dict[int, ZerosAndOnes] = {}
+        self._booleans: dict[int, Boolean] = {}
+        self._turned: set[int] = set()
         self._module = module
         self._names = names
-        self._stack: list[ModuleCall] = []
-        self._counts: Counter[int] = Counter()
+        self._under_way = UnderWay(names)
         self._drawn: Counter[str] = Counter()
-        self._makers: dict[int, tuple[Tensor, str, Any, Any]] = {}
-        self._linears: list[Tensor] = []
-        self._weights = {_ground(each) for each in (*module.parameters(), *module.buffers())}
+        self._weights = {ground(each) for each in (*module.parameters(), *module.buffers())}
+        self._endings = Endings(self._weights)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """While the module runs, in this thread."""
-        thread = threading.get_ident()
+        with self._under_way.watched(), self:
+            yield
 
-        def begin(module: nn.Module, args: Any) -> None:
-            if threading.get_ident() == thread and id(module) in self._names:
-                self._begin(module)
-
-        def end(module: nn.Module, args: Any, outputs: Any) -> None:
-            if threading.get_ident() == thread and id(module) in self._names:
-                self._end(outputs)
-
-        hooks = [register_module_forward_pre_hook(begin), register_module_forward_hook(end)]
-        try:
-            with self:
-                yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _begin(self, module: nn.Module) -> None:
-        self._counts[id(module)] += 1
-        name, call = self._names[id(module)], self._counts[id(module)]
-        if self._stack:
-            self._stack[-1].holds = True
-        self._stack.append(ModuleCall(module, name if call == 1 else f"{name}#{call}"))
-        self.calls.append(self._stack[-1])
-
-    def _end(self, outputs: Any) -> None:
-        call = self._stack.pop()
-        tensor = next(_tensors(outputs), None)
-        if tensor is not None:
-            call.shape = tuple(tensor.shape[1:])
+    @property
+    def calls(self) -> list[ModuleCall]:
+        """Calls of modules, in order of their beginning."""
+        return self._under_way.calls
 
     def _noting(self, numbers: Callable[[int, Draw], Tensor | None]) -> Callable[[int, Draw], Tensor | None]:
         def noted(number: int, draw: Draw) -> Tensor | None:
-            call = self._stack[-1] if self._stack else ModuleCall(self._module, self._names[id(self._module)])
+            calls = self._under_way.stack or [ModuleCall(self._module, self._names[id(self._module)])]
+            call = calls[-1]
             self._drawn[call.name] += 1
             name, count = call.name, self._drawn[call.name]
             under_way = frames()
@@ -188,7 +123,7 @@ class Watching(Draws):
                     draw,
                     name if count == 1 else f"{name}:{count}",
                     call.module,
-                    tuple(each.module for each in self._stack) or (self._module,),
+                    tuple(each.module for each in calls),
                     innermost_of_a_user(under_way) or innermost_outside("torch", under_way),
                     number,
                 )
@@ -200,93 +135,74 @@ class Watching(Draws):
         return noted
 
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
-        """Follow uniform and normal numbers."""
-        if draw.kind in (UNIFORM, NORMAL) and isinstance(outputs, Tensor):
-            first: Steps = () if draw.scaled is None else ((draw.scaled, (), {}),)
+        """Follow what was drawn."""
+        if not isinstance(outputs, Tensor):
+            return outputs
+        if draw.kind in (UNIFORM, NORMAL):
+            first: Steps = () if draw.scaled is None else ((draw.scaled, (NUMBERS,), {}),)
             self._traces[id(outputs)] = Trace(number, draw.kind == UNIFORM, first, outputs)
+        elif draw.kind == DROPOUT and outputs.dtype == torch.bool:
+            self._booleans[id(outputs)] = Boolean(outputs, number, 1 - draw.rate)
+        elif draw.kind == DROPOUT:
+            self._dropped[id(outputs)] = ZerosAndOnes(outputs, number, draw.rate)
         return outputs
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         """Note an operation: what it cost, what made its output, what became of numbers drawn."""
         name = operation._schema.name.removeprefix("aten::")
         outputs = self._followed(name, operation, args, kwargs, outputs)
-        for tensor in _tensors(outputs):
-            self._makers[id(tensor)] = (tensor, name, args, kwargs)
-            if tensor.layout == torch.strided and _ground(tensor) not in self._weights:
+        for tensor in tensors_in(outputs):
+            if tensor.layout == torch.strided and ground(tensor) not in self._weights:
                 self.largest = max(self.largest, tensor.numel())
-        if name in LINEAR:
-            self._linears.append(outputs)
-        if len(self.early) < 4 and name not in _SAME_NUMBERS:
+        self._endings.ran(name, args, kwargs, outputs)
+        if len(self.early) < 4 and name not in SAME_NUMBERS:
             self.early.append(name)
-        if self._stack:
+        if self._under_way.stack:
             results = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
-            self._stack[-1].multiply_adds += multiply_adds(operation, args, kwargs, results)
+            self._under_way.stack[-1].multiply_adds += multiply_adds(operation, args, kwargs, results)
         return outputs
 
     def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         """The outputs of an operation, which may stand for a mask; what became of numbers is noted."""
         if name in BRANCHING:
-            for _, number in [self._masks[id(each)] for each in _tensors(args) if id(each) in self._masks]:
+            for number in [self._masks[id(each)] for each in tensors_in(args) if id(each) in self._masks]:
                 self.uses[number] = replace(self.uses[number], kind=BRANCH)
-        for trace in [self._traces[id(each)] for each in _tensors(args) if id(each) in self._traces]:
-            after = trace.after(name, operation, args, kwargs, outputs)
+        for boolean in [self._booleans[id(each)] for each in tensors_in(args) if id(each) in self._booleans]:
+            self._choose(boolean, done(boolean, name, operation, args, kwargs, outputs), outputs)
+        for drawn in [self._dropped[id(each)] for each in tensors_in(args) if id(each) in self._dropped]:
+            made = drawn.compared(operation, args, kwargs, outputs) if self._halved else None
+            if made is not None:
+                self._booleans[id(outputs)] = made
+        for trace in [self._traces[id(each)] for each in tensors_in(args) if id(each) in self._traces]:
+            after = trace.after(name, operation, args, kwargs, outputs, self._traces)
             if isinstance(after, Trace):
                 self._traces[id(outputs)] = after
                 continue
-            self.uses.setdefault(trace.number, after)
+            before = self.uses.get(trace.number)
+            self.uses[trace.number] = after if before is None else before.beside(after)
             if outputs is trace.tensor:
                 del self._traces[id(outputs)]
             if after.kind == MASK:
-                if self._halved and outputs.is_floating_point():
+                if outputs.dtype == torch.bool:
+                    self._booleans[id(outputs)] = Boolean(outputs, trace.number, 1 - after.rate)
+                elif self._halved:
                     outputs.fill_(1 - after.rate)
-                elif self._halved and outputs.ndim:
-                    outputs = torch.full_like(outputs, 1 - after.rate, dtype=torch.get_default_dtype())
-                self._masks[id(outputs)] = (outputs, trace.number)
+                self._kept.append(outputs)
+                self._masks[id(outputs)] = trace.number
         return outputs
 
+    def _choose(self, boolean: Boolean, what: Done, outputs: Any) -> None:
+        """Note what true and false are for, and put in the mean of what they choose."""
+        if what.boolean is not None:
+            self._booleans[id(outputs)] = what.boolean
+        use = self.uses.get(boolean.number)
+        turns = what.drops is not None and what.drops != boolean.negated
+        if use is not None and use.kind == MASK and turns and boolean.number not in self._turned:
+            self.uses[boolean.number] = use.turned
+            self._turned.add(boolean.number)
+        if self._halved and what.mean is not None:
+            outputs.copy_(what.mean)
+
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
-        """What made the output, and which of the linear operations was the last before it.
-
-        Returns:
-            `softmax`, another name of an activation, or `linear`, None where that cannot be told; and the
-            place of the last linear operation among all of them, from the first, with nothing but
-            activations after it, or None.
-        """
-        ending, tensor = None, output
-        while True:
-            made = self._makers.get(id(tensor))
-            if made is None or made[0] is not tensor:
-                return ending, None
-            _, name, args, _ = made
-            if name in LINEAR:
-                place = next(at for at, each in enumerate(self._linears) if each is tensor)
-                fits = output.ndim == 2 and tensor.shape == output.shape
-                return ending or "linear", place if fits else None
-            if name in _SAME_NUMBERS:
-                tensor = args[0]
-                continue
-            known = ENDINGS.get(name.removesuffix("_") if name.endswith("_") else name)
-            if ending is None:
-                ending = known or "linear"
-                if known in ("softmax", "log_softmax") and args[1] not in (args[0].ndim - 1, -1):
-                    ending = f"{known} over another axis"
-            if ending not in ACTIVATIONS or known not in ACTIVATIONS:
-                return ending, None
-            tensor = args[0]
-
-
-def _tensors(outputs: Any) -> Iterator[Tensor]:
-    """The tensors in what was returned, as deep as lists and dicts go."""
-    if isinstance(outputs, Tensor):
-        yield outputs
-    elif isinstance(outputs, (list, tuple)):
-        for each in outputs:
-            yield from _tensors(each)
-    elif isinstance(outputs, Mapping):
-        for each in outputs.values():
-            yield from _tensors(each)
-
-
-def _ground(tensor: Tensor) -> int:
-    """Where the numbers of a tensor lie."""
-    return tensor.untyped_storage().data_ptr()
+        """As `Endings.ending`."""
+        return self._endings.ending(output)

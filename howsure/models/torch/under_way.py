@@ -1,0 +1,98 @@
+"""The calls of modules in a run: which is under way, and how often each has been called."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from howsure.models.torch.endings import tensors_in
+
+
+@dataclass(eq=False)
+class ModuleCall:
+    """One call of one module.
+
+    Attributes:
+        module: The module.
+        name: Its path, from the second call on with the number of the call.
+        shape: Shape of its (first) output for one row, or () where it returned none.
+        multiply_adds: What it computed itself, for all rows.
+        draws: Numbers of what it drew itself.
+        holds: Whether it called other modules.
+    """
+
+    module: nn.Module
+    name: str
+    shape: tuple[int, ...] = ()
+    multiply_adds: float = 0
+    draws: list[int] = field(default_factory=list)
+    holds: bool = False
+
+
+class UnderWay:
+    """Notes the calls of the modules in one.
+
+    Args:
+        names: Path of each module, by identity.
+
+    Attributes:
+        calls: In order of their beginning.
+        stack: Those that have not ended, outermost first.
+    """
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        self._names = names
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.calls: list[ModuleCall] = []
+        self.stack: list[ModuleCall] = []
+        self._counts: Counter[int] = Counter()
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """While it lasts, calls in this thread are noted."""
+        thread = threading.get_ident()
+
+        def begin(module: nn.Module, args: Any) -> None:
+            if threading.get_ident() == thread and id(module) in self._names:
+                self._begin(module)
+
+        def end(module: nn.Module, args: Any, outputs: Any) -> None:
+            if threading.get_ident() == thread and id(module) in self._names:
+                self._end(outputs)
+
+        hooks = [register_module_forward_pre_hook(begin), register_module_forward_hook(end)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _begin(self, module: nn.Module) -> None:
+        self._counts[id(module)] += 1
+        name, call = self._names[id(module)], self._counts[id(module)]
+        if self.stack:
+            self.stack[-1].holds = True
+        self.stack.append(ModuleCall(module, name if call == 1 else f"{name}#{call}"))
+        self.calls.append(self.stack[-1])
+
+    def _end(self, outputs: Any) -> None:
+        call = self.stack.pop()
+        tensor: torch.Tensor | None = next(tensors_in(outputs), None)
+        if tensor is not None:
+            call.shape = tuple(tensor.shape[1:])
+
+
+def names_in(module: nn.Module, name: str) -> dict[int, str]:
+    """The path of each module in one by identity, and for itself its name."""
+    return {id(each): path for path, each in module.named_modules()} | {id(module): name}

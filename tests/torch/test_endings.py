@@ -1,0 +1,134 @@
+"""What comes of a product is read as logits; what was a probability on the way is not, unless it is said."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import howsure
+from tests.torch.modules import numbers
+
+
+class Ends(nn.Module):
+    """A backbone with dropout, and a function of what it gives as head."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.first, self.drop, self.last, self.head = (
+            nn.Linear(8, 12),
+            nn.Dropout(0.3),
+            nn.Linear(12, 3),
+            head,
+        )
+        self.scale, self.others = nn.Parameter(torch.tensor(1.5)), nn.Parameter(torch.randn(3, 12))
+        self.mixture = nn.Parameter(torch.randn(2))
+        self.pointwise = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x):
+        return self.head(self, self.drop(torch.relu(self.first(x))))
+
+
+def _sigmoids(m, h):
+    p = torch.sigmoid(m.last(h)[:, :1])
+    return torch.cat([1 - p, p], 1)
+
+
+def _put_softmax(m, h):
+    outputs = torch.zeros(len(h), 3)
+    outputs[:, :] = m.last(h).softmax(1) * 0.9
+    return outputs
+
+
+def _by_hand(m, h):
+    odds = m.last(h).exp()
+    return odds / odds.sum(1, keepdim=True)
+
+
+UNKNOWN = {
+    "exp of log_softmax": lambda m, h: torch.log_softmax(m.last(h), 1).exp(),
+    "mean of two softmaxes": lambda m, h: (m.last(h).softmax(1) + m.last(2 * h).softmax(1)) / 2,
+    "mean of a stack": lambda m, h: torch.stack([m.last(h).softmax(1), m.last(2 * h).softmax(1)]).mean(0),
+    "a sigmoid and the rest": _sigmoids,
+    "a softmax clamped": lambda m, h: m.last(h).softmax(1).clamp(1e-6, 1),
+    "a softmax put into zeros": _put_softmax,
+    "a softmax by hand": _by_hand,
+    "1 / (1 + exp)": lambda m, h: 1 / (1 + torch.exp(-m.last(h))),
+    "scaled sigmoids": lambda m, h: 0.5 * torch.sigmoid(m.last(h)),
+    "a softmax in place, scaled": lambda m, h: m.last(h).sigmoid_().mul_(0.9),
+    "a softmax times fixed noise": lambda m, h: m.last(h).softmax(1) @ (0.8 * torch.eye(3) + 0.2 / 3),
+    "votes weighted": lambda m, h: torch.bmm(
+        m.mixture.softmax(0).expand(len(h), 1, 2),
+        torch.stack([m.last(h).softmax(1), m.last(2 * h).softmax(1)], 1),
+    ).squeeze(1),
+}
+
+LINEAR = {
+    "linear": lambda m, h: m.last(h),
+    "scaled": lambda m, h: m.last(h) * m.scale.exp() / 2 - 1,
+    "cosine": lambda m, h: 5 * F.normalize(h, dim=1) @ F.normalize(m.others, dim=1).t(),
+    "F.linear": lambda m, h: F.linear(h, m.others),
+    "einsum": lambda m, h: torch.einsum("nf,kf->nk", h, m.others),
+    "bmm": lambda m, h: torch.bmm(m.others.expand(len(h), 3, 12), h[:, :, None]).squeeze(2),
+    "addmm": lambda m, h: torch.addmm(m.scale, h, m.others.t()),
+    "baddbmm": lambda m, h: torch.baddbmm(m.scale, h[:, None], m.others.t().expand(len(h), 12, 3))[:, 0],
+    "mean over tokens": lambda m, h: m.last(torch.stack([h, h.flip(1)], 1)).mean(1),
+    "the last token": lambda m, h: m.last(torch.stack([h, h.flip(1)], 1))[torch.arange(len(h)), -1],
+    "a class masked": lambda m, h: m.last(h).masked_fill(torch.tensor([False, False, True]), -1e4),
+    "put into zeros": lambda m, h: torch.zeros(len(h), 3).index_add(1, torch.arange(3), m.last(h)),
+    "put into a slice": lambda m, h: _put(m.last(h)),
+    "two heads": lambda m, h: torch.cat([m.last(h), F.linear(h, m.others[:1])], 1),
+    "experts": lambda m, h: sum(w * m.last(h * k) for k, w in enumerate(m.mixture.softmax(0), 1)),
+    "gated": lambda m, h: m.last(h) * torch.sigmoid(F.linear(h, m.others)),
+    "squared distances": lambda m, h: -((h[:, None] - m.others) ** 2).sum(2),
+    "cdist": lambda m, h: -torch.cdist(h, m.others),
+    "convolution, relu, pooled": lambda m, h: F.adaptive_avg_pool2d(
+        F.relu(m.pointwise(h.view(-1, 3, 2, 2))), 1
+    ).flatten(1),
+    "layer norm": lambda m, h: F.layer_norm(m.last(h), (3,)),
+    "mean of two log_softmaxes": lambda m, h: (m.last(h).log_softmax(1) + m.last(2 * h).log_softmax(1)) / 2,
+    "clamped": lambda m, h: m.last(h).clamp(-30, 30),
+}
+
+
+def _put(values):
+    outputs = torch.zeros(len(values), 4)
+    outputs[:, :3] = values
+    return outputs
+
+
+@pytest.mark.parametrize("name", list(UNKNOWN))
+def test_what_was_a_probability_is_not_read_as_logits(name, random):
+    module, x = Ends(UNKNOWN[name]).eval(), numbers(random, 4, 8)
+    with pytest.raises(
+        howsure.ModelError, match=r"something that is not a layer's activation.*say so: outputs="
+    ):
+        howsure.assess(module, x)
+
+
+def test_what_is_said_of_an_ending_holds(random):
+    module, x = Ends(UNKNOWN["mean of two softmaxes"]).eval(), numbers(random, 4, 8)
+    seen = howsure.assess(module, x, method=howsure.Softmax(), outputs="probabilities").probabilities
+    with torch.no_grad():
+        assert seen == pytest.approx(module(torch.from_numpy(x)).numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", list(LINEAR))
+def test_what_a_product_gives_is_read_as_logits(name, random):
+    module, x = Ends(LINEAR[name]).eval(), numbers(random, 4, 8)
+    seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+    with torch.no_grad():
+        assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_one_sigmoid_is_one_also_in_place(inplace, random):
+    class Sigmoid(nn.Module):
+        def forward(self, x):
+            return x.sigmoid_() if inplace else x.sigmoid()
+
+    module = nn.Sequential(nn.Linear(8, 4), nn.Dropout(0.2), nn.Linear(4, 1), Sigmoid()).eval()
+    x = numbers(random, 4, 8)
+    seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities[:, 1]
+    with torch.no_grad():
+        assert seen == pytest.approx(np.ravel(module(torch.from_numpy(x)).numpy()), abs=1e-6)
