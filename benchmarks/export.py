@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ Figures = dict[str, Any]
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "docs" / "export.json"
 PAGE = ROOT / "docs" / "export.md"
-BEGIN = "| network | runs on | rows for a plan"
-"""How the table on the page begins; it ends with a line that is no part of it."""
+TITLES = "| network | runs on | passes | largest difference | size | plain | one row | 64 rows |"
+"""With which the table on the page begins; it ends at an empty line."""
 
 MODULES = ("cnn", "resnet", "vit", "bert")
 SOURCES = (
@@ -79,9 +80,13 @@ def graph_of_plain(model: Any, rows: dict[str, Array], backend: str, path: str) 
     import tensorflow as tf
     import tf2onnx
 
+    from howsure.models.keras.exported import without_erfc
+
     specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype, name) for name, array in rows.items()]
     function = tf.function(lambda *x: model(x[0], training=False), input_signature=specs)
-    tf2onnx.convert.from_function(function, specs, opset=18, output_path=path)
+    graph, _ = tf2onnx.convert.from_function(function, specs, opset=18)
+    without_erfc(graph.graph)
+    Path(path).write_bytes(graph.SerializeToString())
 
 
 def seconds_of(session: Any, rows: dict[str, Array], size: int) -> float:
@@ -115,18 +120,18 @@ def times(plain: str, graph: str, rows: dict[str, Array]) -> Figures:
     return found
 
 
-def prepared(name: str, backend: str) -> tuple[Any, Any, str | None, Any]:
-    """A network, its test rows, what its outputs are, and where it can be written as ONNX its plain one."""
+def prepared(name: str, backend: str) -> tuple[Any, Any, str | None]:
+    """A network, its test rows, and what its outputs are."""
     if backend == "PyTorch":
         from benchmarks import torch_speed
 
         module, x, _ = torch_speed.trained(name)
-        return module, x, "logits", module
+        return module, x, "logits"
     from benchmarks import networks
 
     networks.train(name)
     data = networks.NETWORKS[name].data()
-    return networks.load(name), data.x_test, None, None
+    return networks.load(name), data.x_test, None
 
 
 def measure(name: str, backend: str) -> Figures:
@@ -137,7 +142,7 @@ def measure(name: str, backend: str) -> Figures:
     from howsure.export.compared import NUMBERS, runner
     from howsure.models.adapt import adapt
 
-    model, x, outputs, _ = prepared(name, backend)
+    model, x, outputs = prepared(name, backend)
     rows = {key: array[:PLANNED] for key, array in x.items()} if isinstance(x, dict) else x[:PLANNED]
     after = slice(PLANNED, PLANNED + COMPARED)
     others = {key: array[after] for key, array in x.items()} if isinstance(x, dict) else x[after]
@@ -195,7 +200,7 @@ def write_plain(name: str, path: str) -> None:
     """The plain prediction of a Keras network, written on TensorFlow."""
     from howsure.models.adapt import adapt
 
-    model, x, *_ = prepared(name, "tensorflow")
+    model, x, _ = prepared(name, "tensorflow")
     adapted, arrays = adapt(model, x[:3])
     pairs = zip(adapted.info.inputs, arrays, strict=True)
     graph_of_plain(
@@ -208,10 +213,7 @@ def write_plain(name: str, path: str) -> None:
 
 def table(figures: dict[str, Figures]) -> str:
     """The table of the page."""
-    lines = [
-        "| network | runs on | passes | largest difference | size | plain | one row | 64 rows |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    lines = [TITLES, "|---|---|---|---|---|---|---|---|"]
     for name, backend in SOURCES:
         found = figures.get(f"{name} {backend}")
         if found is None:
@@ -248,11 +250,19 @@ def main(words: Sequence[str]) -> None:
         figures[f"{name} {backend}"] = json.loads(done.stdout.splitlines()[-1])
         print(f"{name} {backend}: {json.dumps(figures[f'{name} {backend}'])}", flush=True)
         FIGURES.write_text(
-            json.dumps({"machine": machine(), "versions": versions(), "figures": figures}, indent=1) + "\n"
+            json.dumps(
+                {
+                    "machine": machine(),
+                    "versions": versions() | {each: version(each) for each in PACKAGES},
+                    "figures": figures,
+                },
+                indent=1,
+            )
+            + "\n"
         )
     if PAGE.exists():
         text = PAGE.read_text(encoding="utf-8")
-        before, _, after = text.partition("| network | runs on |")
+        before, _, after = text.partition(TITLES)
         rest = after[after.index("\n\n") :] if "\n\n" in after else "\n"
         PAGE.write_text(before + table(figures) + rest, encoding="utf-8")
     print(table(figures))

@@ -37,7 +37,7 @@ def whole_graph(passes: Any, columns: Any, name: str) -> Any:
         name: Of the model, for messages.
 
     Raises:
-        ModelError: An input is called like a column, or the graph is too large for one file.
+        ModelError: An input is called like a column, or the graph is invalid or too large for one file.
     """
     import onnx
     from onnx import compose
@@ -62,7 +62,14 @@ def whole_graph(passes: Any, columns: Any, name: str) -> Any:
             expected=f"at most {LARGEST / 2**30:.0f} GiB, weights and masks together",
             received=f"{whole.ByteSize() / 2**30:.3g} GiB",
         )
-    onnx.checker.check_model(whole)
+    try:
+        onnx.checker.check_model(whole)
+    except onnx.checker.ValidationError as error:
+        raise ModelError(
+            f"The graph of model '{name}' is not valid ONNX",
+            expected="operations that ONNX has",
+            received=" ".join(str(error).split()),
+        ) from error
     return whole
 
 

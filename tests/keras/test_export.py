@@ -38,9 +38,11 @@ def sigmoid():
 
 
 def two_inputs():
-    """Spatial dropout, a normalisation, and logits of two inputs."""
+    """Spatial dropout, an exact GELU, a normalisation, and logits of two inputs."""
     left, right = keras.Input((5, 3), name="left"), keras.Input((2,), name="right")
-    hidden = layers.GlobalAveragePooling1D()(layers.SpatialDropout1D(0.3)(layers.Conv1D(8, 2)(left)))
+    hidden = layers.GlobalAveragePooling1D()(
+        layers.SpatialDropout1D(0.3)(layers.Conv1D(8, 2, activation="gelu")(left))
+    )
     joined = layers.LayerNormalization()(layers.Concatenate()([hidden, right]))
     return keras.Model([left, right], layers.Dense(3)(layers.AlphaDropout(0.1)(joined)))
 

@@ -44,6 +44,7 @@ def passes_graph(model: KerasModel, masks: Sequence[Array], like: Sequence[Array
 
 
 def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    import onnx
     import tensorflow as tf
 
     with needs("tf2onnx", "The export of a Keras model on TensorFlow", "onnx"), _quiet():
@@ -64,13 +65,35 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
             graph, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET)
         except Exception as error:  # whatever TensorFlow and tf2onnx raise for what they cannot write down
             raise _refused(model, "tf2onnx", error) from error
-    unknown = sorted({node.op_type for node in graph.graph.node if node.domain not in ("", "ai.onnx.ml")})
+    without_erfc(graph.graph)
+    unknown = {node.op_type for node in graph.graph.node if not onnx.defs.has(node.op_type, node.domain)}
     if unknown:
-        raise _refused(model, "tf2onnx", f"no translation of {', '.join(unknown)}")
+        raise _refused(model, "tf2onnx", f"no translation of {', '.join(sorted(unknown))}")
     rename_inputs(
         graph.graph, {given.name: spec.name for given, spec in zip(specs, model.inputs, strict=True)}
     )
     return graph
+
+
+def without_erfc(graph: Any) -> None:
+    """Write erfc x as 1 − erf x in an `onnx.GraphProto`: ONNX has no erfc, and tf2onnx leaves it there.
+
+    Keras computes the exact GELU by it.
+    """
+    from onnx import helper, numpy_helper
+
+    one, nodes = f"{graph.name}_one", []
+    for node in graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        (given,), (result,) = node.input, node.output
+        nodes.append(helper.make_node("Erf", [given], [f"{result}_of_erf"], name=f"{node.name}_erf"))
+        nodes.append(helper.make_node("Sub", [one, f"{result}_of_erf"], [result], name=node.name))
+    if len(nodes) > len(graph.node):
+        graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), one))
+        del graph.node[:]
+        graph.node.extend(nodes)
 
 
 def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
