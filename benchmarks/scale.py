@@ -113,10 +113,8 @@ def main(network: str, count: int, numbers: Sequence[int]) -> None:
         speeds = dict[int, int]()
         plan = [] if min(numbers) > 0 else ["--plan", "out-0/plan.json"]
         print(f"{count:,} rows of `{network}`, {os.cpu_count()} cores\n")
-        print(
-            "| workers | rows/s | after the first part | seconds | memory of the leader, MiB "
-            "| bytes a row | beside alone |"
-        )
+        heading = "rows/s | after the first part | seconds | leader, MiB | bytes a row | beside alone"
+        print(f"| workers | {heading} |")
         print("|---|---|---|---|---|---|---|")
         for number in numbers:
             out = f"out-{number}"

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,6 +183,13 @@ def _summed_up(groups: Sequence[Sequence[Floats]], tree: Tree, run: Run) -> list
     return [[sum_up(values, tree.late, run.outcome) for values in cells] for cells in groups]
 
 
+def _as_bytes(content: Any) -> Any:
+    """A row as bytes; of texts what they say, not where they lie in memory."""
+    if isinstance(content, str) or content.dtype.kind == "O":
+        return "\0".join(map(str, np.ravel(content).tolist())).encode()
+    return content
+
+
 def _sample(run: Run, count: int) -> Integers:
     """Positions of `count` rows chosen by their content, so that neither order nor copies matter."""
     checksums = np.zeros(len(run.numbers), dtype=np.uint32)
@@ -190,7 +198,7 @@ def _sample(run: Run, count: int) -> Integers:
         for rows in run.rows:
             contents = np.ascontiguousarray(rows[run.numbers[part]])
             checksums[part] = [
-                zlib.crc32(content, before)
+                zlib.crc32(_as_bytes(content), before)
                 for content, before in zip(contents, checksums[part].tolist(), strict=True)
             ]
     _, positions = np.unique(checksums, return_index=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from howsure.atomic import TEMPORARY, write_whole
 from howsure.data.native import open_native
-from howsure.errors import FileError, InputError, warn
+from howsure.errors import DependencyError, FileError, InputError, warn
 from howsure.results.saved import METADATA_KEY
 from howsure.scale.sources import SourceFile
 from howsure.scale.work import Part
@@ -172,9 +172,16 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         InputError: Somebody else writes there, or there are files of other people.
         FileError: The folder cannot be made or written to.
+        DependencyError: The system has no such locks.
     """
-    import fcntl
-
+    try:
+        import fcntl
+    except ImportError as error:
+        raise DependencyError(
+            "Folders of results need locks of the operating system, which this one does not have",
+            expected="Linux or macOS",
+            mend="Write one table: --out results.parquet",
+        ) from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

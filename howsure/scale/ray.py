@@ -33,6 +33,13 @@ SPARE = 2
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 """By which numerical libraries are told how many threads to have; each looks when it is loaded."""
 
+_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_enable_output_error_log_if_still_retry": "0",
+}
+"""What Ray is told: to report to nobody, and not to print what it mends by itself."""
+
 _TRIES = 3
 """How often a part is begun before it is given up, where each time the process that had it died."""
 
@@ -61,7 +68,7 @@ def cluster(workers: int) -> Iterator[None]:
         return
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     share = str(max(1, len(os.sched_getaffinity(0)) // workers))
-    given = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}  # but for its warnings
+    given = dict(_RAY)
     if not os.environ.get(ADDRESS):
         settings |= {"num_cpus": workers + SPARE, "include_dashboard": False}
         given |= {name: share for name in _THREADS if name not in os.environ}

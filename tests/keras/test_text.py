@@ -128,3 +128,15 @@ def test_elsewhere_text_is_refused():
     for refused in (lambda: howsure.assess(model, TEXTS), lambda: howsure.audit(model)):
         with pytest.raises(howsure.ModelError, match=r"takes text, which Keras cannot run on .*=tensorflow"):
             refused()
+
+
+@only_tensorflow
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_the_rows_of_a_pilot_are_chosen_by_what_texts_say(shape):
+    model = network()
+    inputs = keras.Input(shape, dtype="string", name="review")
+    model = keras.Model(inputs, model(keras.ops.reshape(inputs, (-1, 1)) if shape == () else inputs))
+    said = [f"{word} film {number % 9}" for number, word in enumerate(["good", "bad", "12"] * 200)]
+    texts = np.array(said, dtype=object).reshape((-1, *shape))
+    elsewhere = np.array([("x" + text)[1:] for text in said[::-1]], dtype=object).reshape((-1, *shape))
+    assert howsure.plan(model, texts) == howsure.plan(model, elsewhere)
