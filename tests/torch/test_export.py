@@ -191,3 +191,27 @@ def test_the_module_is_left_as_it_was(path):
 def test_rows_are_needed_where_the_module_does_not_say_what_it_takes(path):
     with pytest.raises(howsure.InputError, match="does not say what rows it takes"):
         howsure.export(nn.Sequential(nn.Dropout(0.3), nn.LazyLinear(3)), path, plan=howsure.Plan())
+
+
+class Recurrent(nn.Module):
+    """An LSTM, which PyTorch runs as one operation that ONNX does not know."""
+
+    def __init__(self, both_ways):
+        super().__init__()
+        self.rnn = nn.LSTM(4, 6, 2, dropout=0.4, batch_first=True, bidirectional=both_ways)
+        self.last = nn.Linear(12 if both_ways else 6, 3)
+
+    def forward(self, x):
+        return self.last(3 * self.rnn(x)[0][:, -1])
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_a_fused_recurrent_layer_is_unrolled(both_ways, path):
+    torch.manual_seed(0)
+    module = Recurrent(both_ways).eval()
+    x = np.random.default_rng(0).normal(size=(40, 5, 4)).astype("float32")
+    exported = howsure.export(module, path, x=x)
+    assert exported.largest_difference < 1e-5
+    method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
+    expected = howsure.assess(module, x, method=method)
+    assert np.abs(run(path, x)["probabilities"] - expected.probabilities).max() < 1e-5

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from howsure.errors import ModelError
 from howsure.export.nodes import OPSET
+from howsure.models.torch.unrolled import Unrolled
 from howsure.optional import needs
 
 LONGEST = 300
@@ -88,7 +89,8 @@ class _Passes(nn.Module):
 
     def forward(self, rows: tuple[Tensor, ...]) -> Tensor:
         """The passes."""
-        return self._passes(rows)
+        with Unrolled():
+            return self._passes(rows)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,56 @@
+"""Recurrent layers that PyTorch runs as one operation of its own, as operations that ONNX knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+_LSTM = 2
+"""The mode of `mkldnn_rnn_layer` that is one; PyTorch runs no other recurrent layer by it."""
+
+
+class Unrolled(TorchFunctionMode):
+    """While it lasts, the fused LSTM is computed step by step."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """The operation, or the steps that it stands for."""
+        if func is torch.ops.aten.mkldnn_rnn_layer.default and args[9] == _LSTM:
+            return _lstm(*args[:8])
+        return func(*args, **(kwargs or {}))
+
+
+def _lstm(
+    x: Tensor, of_x: Tensor, of_h: Tensor, bias_x: Tensor, bias_h: Tensor, h: Tensor, c: Tensor, reverse: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One layer in one direction (Hochreiter & Schmidhuber 1997), in the order of `torch.nn.LSTM`.
+
+    Args:
+        x: (T, n, F) steps.
+        of_x: (4H, F) weights.
+        of_h: (4H, H) weights.
+        bias_x: (4H,).
+        bias_h: (4H,).
+        h: (n, H) hidden state before the first step, or (1, n, H).
+        c: Cell state, likewise.
+        reverse: Whether it runs from the last step to the first.
+
+    Returns:
+        (T, n, H) hidden states, the last hidden and cell state, and an empty workspace.
+    """
+    shape, units = h.shape, of_h.shape[1]
+    hidden, cell = h.reshape(-1, units), c.reshape(-1, units)
+    steps = torch.matmul(x, of_x.t()) + (bias_x + bias_h)
+    found: list[Tensor] = []
+    for step in reversed(range(len(x))) if reverse else range(len(x)):
+        into, forget, new, out = (steps[step] + hidden @ of_h.t()).chunk(4, -1)
+        cell = torch.sigmoid(forget) * cell + torch.sigmoid(into) * torch.tanh(new)
+        hidden = torch.sigmoid(out) * torch.tanh(cell)
+        found.append(hidden)
+    states = torch.stack(found[::-1] if reverse else found)
+    return states, hidden.reshape(shape), cell.reshape(shape), x.new_zeros(0)
