@@ -119,16 +119,11 @@ class Look:
                 continue
         self.fixed |= states[0] & states[1]
 
-    def drawn_elsewhere(self, training: Collection[int]) -> tuple[str, str]:
-        """Where the seeds of Python and numpy are after a run, from where they are now."""
+    def elsewhere(self, training: Collection[int]) -> tuple[tuple[str, str], Any]:
+        """Where the seeds of Python and numpy are after a run from where they are; and what it returned."""
         with seeds_of_others_kept():
-            self.try_out(training)
-            return numbers_drawn_elsewhere()
-
-    def repeats(self, training: Collection[int]) -> bool:
-        """Whether two runs that draw the same of PyTorch return the same; also if they fail."""
-        one, other = (list(tensors_in(self.try_out(training)[2])) for _ in range(2))
-        return len(one) == len(other) and all(map(same, one, other))
+            _, _, output = self.try_out(training)
+            return numbers_drawn_elsewhere(), output
 
     def run(
         self,
@@ -165,6 +160,12 @@ def same(one: Tensor, other: Tensor) -> bool:
     typical = columns[differ if bool(differ.any()) else columns >= 0].median()
     equal = (one == other) | (one.isnan() & other.isnan())
     return bool((equal | ((one - other).abs() <= share * sizes.clamp(min=max(float(typical), 1e-30)))).all())
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether all tensors in what two runs returned are the same."""
+    pairs = list(tensors_in(one)), list(tensors_in(other))
+    return len(pairs[0]) == len(pairs[1]) and all(map(same, *pairs))
 
 
 def middle(number: int, draw: Draw) -> Tensor | None:

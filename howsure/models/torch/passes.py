@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +16,7 @@ from howsure.models.torch.baked import baked_in
 from howsure.models.torch.draws import Draw, Place, place_of
 from howsure.models.torch.found import numbers_drawn_elsewhere
 from howsure.models.torch.inputs import name_of
-from howsure.models.torch.look import OTHERS, ROWS, Look, middle, stand_in
+from howsure.models.torch.look import OTHERS, ROWS, Look, alike, middle, stand_in
 from howsure.models.torch.trial import Trial
 from howsure.models.torch.under_way import ModuleCall
 from howsure.models.torch.uses import ADDED, BRANCH, COMPARED, MASK, SEVERAL
@@ -24,6 +26,7 @@ from howsure.sites import DROPOUT, NORMAL, UNIFORM
 Tensor = torch.Tensor
 
 _OF_NUMPY = "numbers of numpy or Python are drawn in training, for which no masks can be given"
+_OUTSIDE = "two runs as in training differ, so something is drawn outside of PyTorch"
 _ZEROS_AND_ONES = ("bernoulli", "bernoulli_")
 _OF_THEIR_OWN = "its numbers have rates of their own, and masks are given for one rate alone"
 _WITHOUT_MASKS = {
@@ -63,6 +66,7 @@ class Passes:
         self.always = {each.key for each in predicted.seen}
         self.left: list[Unswitchable] = list(baked_in(look.module))
         self._refused: set[tuple[str, str]] = set()
+        self._trained_to: Any = None
         module = look.module
         self._everything = [each for each in module.modules() if not isinstance(each, _NORMS)]
 
@@ -92,10 +96,10 @@ class Passes:
     def _trained(self) -> Watching:
         """A run as in training, as far as it goes: what it returns does not matter."""
         flags = _identities(self._everything)
-        seen, error, _ = self.look.try_out(flags)
+        seen, error, self._trained_to = self.look.try_out(flags)
         if any(each.draw.generator is not None for each in seen.seen):
             self.look.find_fixed(flags)
-            seen, error, _ = self.look.try_out(flags)
+            seen, error, self._trained_to = self.look.try_out(flags)
         if error is None:
             return seen
         name = name_of(self.look.module)
@@ -112,23 +116,25 @@ class Passes:
     def _refuse_what_is_drawn_elsewhere(self, trained: Watching) -> None:
         """Note a module that draws outside of PyTorch in training and not in predicting."""
         flags, name = _identities(self._everything), name_of(self.look.module)
-        if self._draws_elsewhere(flags):
-            alone = (each for each in self._everything if self._draws_elsewhere({id(each)}))
+        before = numbers_drawn_elsewhere()
+        after, output = self.look.elsewhere(flags)
+        if after != before and after != self._after_predicting:
+            alone = (each for each in self._everything if self._moves_seeds(each))
             name, what = self.look.names[id(next(alone, self.look.module))], _OF_NUMPY
-        elif all(each.draw.kind is not None for each in trained.seen) and not self.look.repeats(flags):
-            moved = self.look.drawn_elsewhere(flags) != numbers_drawn_elsewhere()
-            what = (
-                _OF_NUMPY
-                if moved
-                else "two runs as in training differ, so something is drawn outside of PyTorch"
-            )
+        elif all(each.draw.kind is not None for each in trained.seen) and not alike(self._trained_to, output):
+            what = _OF_NUMPY if after != before else _OUTSIDE
         else:
             return
         self.left.append(Unswitchable(name, what, refused=True))
 
-    def _draws_elsewhere(self, flags: Collection[int]) -> bool:
-        """Whether the seeds of Python or numpy move otherwise with these flags on."""
-        return self.look.drawn_elsewhere(flags) != self.look.drawn_elsewhere(())
+    @functools.cached_property
+    def _after_predicting(self) -> tuple[str, str]:
+        """Where the seeds of Python and numpy are after a prediction, from where they are now."""
+        return self.look.elsewhere(())[0]
+
+    def _moves_seeds(self, module: nn.Module) -> bool:
+        """Whether a module alone draws by numpy or Python in training."""
+        return self.look.elsewhere({id(module)})[0] != self._after_predicting
 
     def _is_site(self, seen: Seen, run: Watching) -> bool:
         """Whether masks are to be given for a draw; see `howsure.models.torch.uses`."""
