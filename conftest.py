@@ -27,6 +27,8 @@ if INSTALLED:
     os.environ.setdefault("KERAS_BACKEND", INSTALLED[0])
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+STARTED_IN = Path.cwd()
+
 PAGE = Path(__file__).parent / "docs" / "from-the-question.md"
 PRINTED_ON = "tensorflow"
 """The backend whose numbers the pages show; on the others only the words are compared."""
@@ -96,6 +98,11 @@ def need_torch(namespace: dict[str, Any]) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
 
 
+def go_back(namespace: dict[str, Any]) -> None:
+    """Leave the folder that a page has gone into: other tests run in the same process."""
+    os.chdir(STARTED_IN)
+
+
 PARSERS = [CodeBlockParser("python", run_python), CodeBlockParser("text", compare_output)]
 
 pytest_collect_file = SybilCollection(
@@ -105,8 +112,9 @@ pytest_collect_file = SybilCollection(
             patterns=["docs/*.md", "docs/decisions/*.md"],
             excludes=["docs/torch*.md", "docs/index.md"],
             setup=need_backend,
+            teardown=go_back,
         ),
-        Sybil(PARSERS, patterns=["docs/torch*.md"], setup=need_torch),
-        Sybil(PARSERS, patterns=["README.md", "docs/index.md"], setup=lend_model),
+        Sybil(PARSERS, patterns=["docs/torch*.md"], setup=need_torch, teardown=go_back),
+        Sybil(PARSERS, patterns=["README.md", "docs/index.md"], setup=lend_model, teardown=go_back),
     ]
 ).pytest()

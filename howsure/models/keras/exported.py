@@ -82,14 +82,14 @@ def without_erfc(graph: Any) -> None:
     """
     from onnx import helper, numpy_helper
 
-    one, nodes = f"{graph.name}_one", []
+    one, nodes = f"{graph.name}.one", []
     for node in graph.node:
         if node.op_type != "Erfc":
             nodes.append(node)
             continue
         (given,), (result,) = node.input, node.output
-        nodes.append(helper.make_node("Erf", [given], [f"{result}_of_erf"], name=f"{node.name}_erf"))
-        nodes.append(helper.make_node("Sub", [one, f"{result}_of_erf"], [result], name=node.name))
+        nodes.append(helper.make_node("Erf", [given], [f"{result}.of_erf"], name=f"{node.name}.erf"))
+        nodes.append(helper.make_node("Sub", [one, f"{result}.of_erf"], [result], name=node.name))
     if len(nodes) > len(graph.node):
         graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), one))
         del graph.node[:]
