@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --disable-pip-version-check --quiet
 
-.PHONY: setup demo test oldest lint format docs pictures dist bench validate clean
+.PHONY: setup demo test coverage oldest lint format docs pictures dist bench validate clean
 
 setup: .venv/.ready           ## everything a developer needs, all three backends
 
@@ -21,14 +21,16 @@ demo: .venv-demo/.ready       ## train the question's CNN, show its coin flips, 
 
 # Two processes share the files of tests, so each gets one thread; a page runs in one of them, in its order.
 TWO_AT_A_TIME = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
-COVERED = --cov=howsure --cov-append
+test: .venv/.ready            ## framework-free tests once, the rest once per backend
+	$(TWO_AT_A_TIME) $(COVERED) --ignore=tests/keras
+	KERAS_BACKEND=tensorflow $(TWO_AT_A_TIME) $(COVERED) tests/keras
+	KERAS_BACKEND=torch $(TWO_AT_A_TIME) $(COVERED) tests/keras
+	KERAS_BACKEND=jax $(TWO_AT_A_TIME) $(COVERED) tests/keras
 
-test: .venv/.ready            ## framework-free tests once, the rest once per backend, then coverage
+coverage: .venv/.ready        ## the same tests, slower, and which lines they ran
 	.venv/bin/python -m coverage erase
-	$(TWO_AT_A_TIME) $(COVERED) --cov-report= --ignore=tests/keras
-	KERAS_BACKEND=tensorflow $(TWO_AT_A_TIME) $(COVERED) --cov-report= tests/keras
-	KERAS_BACKEND=torch $(TWO_AT_A_TIME) $(COVERED) --cov-report= tests/keras
-	KERAS_BACKEND=jax $(TWO_AT_A_TIME) $(COVERED) --cov-report=term tests/keras
+	$(MAKE) test COVERED='--cov=howsure --cov-append --cov-report='
+	.venv/bin/python -m coverage report
 
 # Of Keras, howsure reads a few parts that are private; these tests say whether they are still there.
 .venv-oldest/.ready: pyproject.toml
