@@ -70,16 +70,18 @@ def cluster(workers: int) -> Iterator[None]:
     share = str(max(1, len(os.sched_getaffinity(0)) // workers))
     given = dict(_RAY)
     if not os.environ.get(ADDRESS):
-        settings |= {"num_cpus": workers + SPARE, "include_dashboard": False}
+        # Without "local", Ray joins whatever cluster was started on this machine.
+        settings |= {"address": "local", "num_cpus": workers + SPARE, "include_dashboard": False}
         given |= {name: share for name in _THREADS if name not in os.environ}
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)
     try:
         with warnings.catch_warnings(action="ignore"), native_stderr_held():
             ray.init(**settings)
-    except ConnectionError as error:
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        address = os.environ.get(ADDRESS)
         raise InputError(
-            f"There is no cluster of Ray at '{os.environ.get(ADDRESS)}'",
+            f"There is no cluster of Ray at '{address}'" if address else "Ray could not be started here",
             expected=f"the address of one in {ADDRESS}, or none for workers on this machine",
             received=str(error)[:200],
         ) from error
