@@ -254,7 +254,7 @@ def handover_command(
     console = consoles(quiet)[1]
     asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
     _check_handed(out, check_paths(table, labels))
-    rows, total = _kept(table, asked, labels, partial(_members, which))
+    rows, total = _kept(table, asked, labels, partial(_members, which), most)
     chosen = rows.most_undecided()[:most]
     howsure.hand_over(rows, chosen, out)
     say(console, f"For a person: {len(chosen):,} of {counted(total, rows.kind)}.")
@@ -377,16 +377,24 @@ def _sample(
 
 
 def _kept(
-    table: Path, columns: Columns, labels: Path | None, keep: Callable[[Certainty], Any]
+    table: Path,
+    columns: Columns,
+    labels: Path | None,
+    keep: Callable[[Certainty], Any],
+    most: int | None = None,
 ) -> tuple[Certainty, int]:
-    """The rows that are kept, and how many there are; of a folder one part after the other is read."""
+    """The rows that are kept, and how many there are; of a folder one part after the other is read.
+
+    Of each part the `most` most undecided will do, where no more are wanted.
+    """
     known = None if labels is None else read_label_file(labels)
     kept, total = list[Certainty](), 0
     for part in map(_one_class, read_parts(table, columns)):
         if known is not None:
             part = part.with_truth(known.of(part.ids, part.row if table.is_dir() else None))
         total += len(part)
-        kept.append(part[keep(part)])
+        chosen = part[keep(part)]
+        kept.append(chosen if most is None else chosen[np.sort(chosen.most_undecided()[:most])])
     return kept[0].joined(kept), total
 
 

@@ -79,6 +79,14 @@ def test_lists_are_of_all_rows(folder, few, tmp_path, which):
     assert f"{len(wanted)} of 360 rows" in told
 
 
+def test_a_short_list_is_the_beginning_of_the_long_one(folder, tmp_path):
+    whole = howsure.load(folder)
+    said(run("handover", folder, "--which", "all", "--most", 7, "--out", tmp_path / "h.csv"))
+    with (tmp_path / "h.csv").open() as file:
+        found = [int(line["row"]) for line in csv.DictReader(file)]
+    assert found == whole.row[whole.most_undecided()[:7]].tolist()
+
+
 def test_sets_of_all_rows(folder, few, tmp_path):
     labels = labels_for(folder, tmp_path / "y.csv", range(FILES * ROWS))
     told = said(run("sets", folder, "--labels", labels, "--new", folder, "--out", tmp_path / "s.csv"))
