@@ -24,9 +24,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from validation.torch_libraries import LIBRARIES
-from validation.torch_models import FIGURES, _with_flags, rows_for, run, write_page
-from validation.torch_zoo import ZOO, Kind
+from validation.torch_models import FIGURES, MODULES, _with_flags, rows_for, run, write_page
+from validation.torch_zoo import Kind
 
 DROPS = ("bernoulli", "bernoulli_", "native_dropout", "rand", "rand_like", "randn", "randn_like")
 """Operations that draw what dropout needs, whoever asks for it."""
@@ -145,7 +144,7 @@ def main(arguments: list[str]) -> None:
     folder = Path(arguments[0])
     peers = {name: make(folder) for name, make in PEERS.items()}
     figures = json.loads(FIGURES.read_text())
-    for name, kind in (ZOO | LIBRARIES).items():
+    for name, kind in MODULES.items():
         if kind.refused is not None or name not in figures or "export" in name:
             continue
         try:
