@@ -10,10 +10,7 @@ Masks and weights are constants.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -22,6 +19,7 @@ from numpy.typing import NDArray
 
 from howsure.errors import ModelError
 from howsure.export.nodes import OPSET
+from howsure.export.quiet import quiet
 from howsure.models.keras.elsewhere import graph_from_elsewhere, rename_inputs
 from howsure.optional import needs
 
@@ -29,6 +27,9 @@ if TYPE_CHECKING:
     from howsure.models.keras.model import KerasModel
 
 Array = NDArray[Any]
+
+NOISY = ("tf2onnx", "tensorflow")
+"""Loggers of what writes the graph on TensorFlow."""
 
 TRACED = 3
 """Rows for which PyTorch writes a graph; 0 and 1 stand for themselves there, and not for any number."""
@@ -47,7 +48,10 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
     import onnx
     import tensorflow as tf
 
-    with needs("tf2onnx", "The export of a Keras model on TensorFlow", "onnx"), _quiet():
+    with (
+        needs("tf2onnx", "The export of a Keras model on TensorFlow", "onnx"),
+        quiet(*NOISY),
+    ):
         import tf2onnx
     specs = [
         tf.TensorSpec((None, *array.shape[1:]), tf.as_dtype(array.dtype), name=f"input_{number}")
@@ -59,7 +63,7 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
         raw = tf.cast(model.run_whole([tf.constant(mask) for mask in masks], rows), tf.float32)
         return tf.reshape(raw, (len(masks[-1]), -1, *raw.shape[1:]))
 
-    with _quiet():
+    with quiet(*NOISY):
         function = tf.function(passes, input_signature=specs, autograph=False)
         try:
             graph, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET)
@@ -120,18 +124,3 @@ def _refused(model: KerasModel, what: str, why: object) -> ModelError:
         received=said.strip().partition("\n")[0],
         mend="Replace the layer by others that do the same",
     )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """What TensorFlow and tf2onnx note about themselves is left out."""
-    loud = logging.getLogger("tf2onnx"), logging.getLogger("tensorflow")
-    levels = [each.level for each in loud]
-    try:
-        for each in loud:
-            each.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        for each, level in zip(loud, levels, strict=True):
-            each.setLevel(level)

@@ -6,10 +6,7 @@ any, while `torch.export` writes it down; the masks and the weights are constant
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +14,7 @@ from torch import Tensor, nn
 
 from howsure.errors import ModelError
 from howsure.export.nodes import OPSET
+from howsure.export.quiet import quiet
 from howsure.models.torch.unrolled import Unrolled
 from howsure.optional import needs
 
@@ -44,7 +42,7 @@ def graph_of(
     with needs("onnxscript", "The export of a module of PyTorch", "onnx"):
         import onnxscript  # noqa: F401
     rows_axis = {0: torch.export.Dim("rows", min=2)}
-    with _quiet():
+    with quiet("torch.onnx", "torch.export"):
         try:
             program = torch.export.export(
                 _Passes(passes),
@@ -91,18 +89,3 @@ class _Passes(nn.Module):
         """The passes."""
         with Unrolled():
             return self._passes(rows)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """PyTorch's notes about its own code, while it writes a graph, are for those who work on PyTorch."""
-    loud = logging.getLogger("torch.onnx"), logging.getLogger("torch.export")
-    levels = [each.level for each in loud]
-    try:
-        for each in loud:
-            each.setLevel(logging.ERROR)
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        for each, level in zip(loud, levels, strict=True):
-            each.setLevel(level)
