@@ -21,7 +21,7 @@ from rich.console import Console
 
 import howsure
 from howsure.cli import exporting, folders, tables
-from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
+from howsure.cli.columns import Drop, IdColumn, LabelColumn, check_rows_given, roles_of
 from howsure.cli.compared import check_unused, compared_tables, is_table, say_comparison
 from howsure.cli.models import Model, Weights, check_models, load_model, rows_of
 from howsure.cli.options import (
@@ -126,6 +126,10 @@ def audit_command(
         Precision | None,
         typer.Option(help="A plan in float32 holds on every machine; needs --data."),
     ] = None,
+    outputs: GivenOutputs = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    drop: Drop = None,
     divide_by: DivideBy = None,
     weights: Weights = None,
     allow_code: AllowCode = False,
@@ -136,8 +140,13 @@ def audit_command(
     with _plain_words():
         check_divisor(divide_by)
         inputs = check_models(model, [], weights)
+        columns = {"--label-column": label_column, "--id-column": id_column, "--drop": drop}
+        check_rows_given(
+            data, {**columns, "--outputs": outputs, "--divide-by": divide_by, "--precision": precision}
+        )
         if data is not None:
             check_exists(data, "data")
+            roles = roles_of(data, label_column, id_column, drop, None)
         if save_plan is not None:
             if data is None:
                 raise InputError("There are no rows to plan from", expected="--data with --save-plan")
@@ -145,9 +154,14 @@ def audit_command(
         network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         plan, x = None, None
         if data is not None:
-            x = divided(rows_of(data, network, skip_unreadable=False).x, divide_by, network)
+            x = divided(rows_of(data, network, skip_unreadable=False, roles=roles).x, divide_by, network)
             with progress(errors, "Planning", waiting="compiling, and passes over a few rows"):
-                plan = howsure.plan(network, x, precision=None if precision is None else precision.value)
+                plan = howsure.plan(
+                    network,
+                    x,
+                    outputs=None if outputs is None else outputs.value,
+                    precision=None if precision is None else precision.value,
+                )
         say(console, str(howsure.audit(network, x, plan=plan)))
         if plan is not None and save_plan is not None:
             plan.save(save_plan)
@@ -478,6 +492,7 @@ def _plain_words() -> Iterator[None]:
         warnings.simplefilter("always", HowsureWarning)
         try:
             yield
+            _INTERRUPTIONS.check()
         except HowsureError as error:
             say(errors, f"error: {error}")
             raise typer.Exit(WRONG) from error

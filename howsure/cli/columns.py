@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -48,3 +49,10 @@ def roles_of(
             "--drop has an empty name in it", expected="names of columns separated by commas", received=drop
         )
     return Roles(label_column, id_column, tuple(dict.fromkeys(dropped)))
+
+
+def check_rows_given(data: Path | None, options: Mapping[str, object]) -> None:
+    """Raise where something was asked for that is about rows, and there are none."""
+    given = [name for name, value in options.items() if value is not None]
+    if data is None and given:
+        raise InputError(f"{given[0]} has no effect without rows", expected=f"--data with {given[0]}")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import howsure
+from howsure.cli.columns import Drop, IdColumn, LabelColumn, check_rows_given, roles_of
 from howsure.cli.models import Model, Weights, check_models, load_model, rows_of
 from howsure.cli.options import AllowCode, ClassNames, DivideBy, GivenOutputs, Quiet, Seed, consoles
 from howsure.cli.paths import check_exists, check_output
@@ -50,6 +51,9 @@ def register(
         class_names: ClassNames = None,
         seed: Seed = 0,
         outputs: GivenOutputs = None,
+        label_column: LabelColumn = None,
+        id_column: IdColumn = None,
+        drop: Drop = None,
         divide_by: DivideBy = None,
         weights: Weights = None,
         allow_code: AllowCode = False,
@@ -61,8 +65,8 @@ def register(
             check_divisor(divide_by)
             if plan is None and data is None:
                 raise InputError("There is nothing to plan by", expected="--plan, or --data to make one from")
-            if data is None and divide_by is not None:
-                raise InputError("--divide-by has no effect without rows", expected="--data")
+            columns = {"--label-column": label_column, "--id-column": id_column, "--drop": drop}
+            check_rows_given(data, {**columns, "--divide-by": divide_by})
             files = {"plan": plan, "data": data, "calibrator": calibrator}
             given = [path for path in files.values() if path is not None]
             for what, path in files.items():
@@ -75,8 +79,14 @@ def register(
             network = load_model(model, weights, allow_code, errors, interruptions.held)
             x = None
             if data is not None:
-                x = divided(rows_of(data, network, skip_unreadable=False).x, divide_by, network)
-            with progress(errors, "Exporting", waiting="writing the graph, and comparing it"):
+                roles = roles_of(data, label_column, id_column, drop, None)
+                x = divided(rows_of(data, network, False, roles).x, divide_by, network)
+            with progress(errors, "Exporting", waiting="looking at the model") as shown:
+
+                def tell(said: str) -> None:
+                    interruptions.check()
+                    shown(None, said)
+
                 exported = howsure.export(
                     network,
                     out,
@@ -86,5 +96,6 @@ def register(
                     outputs=None if outputs is None else outputs.value,
                     class_names=names,
                     calibrator=learnt,
+                    progress=tell,
                 )
             say(console, str(exported))

@@ -30,14 +30,15 @@ from howsure.sampling.error import EarlyError, Ends, widened
 from howsure.sampling.first import First
 from howsure.statistics import ERROR_FLOOR, widening
 
-RAW = "raw"
-"""Name of the raw outputs of the passes."""
+RAW, ROWS = "raw", "rows"
+"""Names of the raw outputs of the passes, and of the first axis of inputs and outputs."""
 
 SMOOTH = ("temperature", "vector", "dirichlet")
 """Calibrators that can be written in float32; the lines of an isotonic one may be as steep as steps."""
 
-SURE, LEANING, COIN_FLIP = 0, 1, 2
-"""Codes of the verdicts."""
+SURE, LEANING, COIN_FLIP, NOT_A_NUMBER = 0, 1, 2, 3
+"""Codes of the verdicts, and of rows for which the model puts out NaN. Those have no class either: their
+`label` and `runner_up` are K, one more than the last."""
 
 LEAST_MEAN = 1e-12
 """Least probability by which a squared error is divided, as in `howsure.statistics.entropy_correction`."""
@@ -70,9 +71,9 @@ def columns_graph(
     found = []
     for name, value in columns.items():
         nodes.named(name, value)
-        shape: list[str | int | None] = ["rows", outcome.width] if name in wide else ["rows"]
+        shape: list[str | int | None] = [ROWS, outcome.width] if name in wide else [ROWS]
         found.append(helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), shape))
-    raw = helper.make_tensor_value_info(RAW, TensorProto.FLOAT, [first.passes, "rows", outputs])
+    raw = helper.make_tensor_value_info(RAW, TensorProto.FLOAT, [first.passes, ROWS, outputs])
     graph = helper.make_graph(nodes.nodes, "certainty", [raw], found, nodes.constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
@@ -269,11 +270,17 @@ class _Writing:
         is_coin_flip = nodes("LessOrEqual", gap, nodes.number(thresholds.coin_flip))
         other = nodes("Where", is_coin_flip, nodes.whole(COIN_FLIP), nodes.whole(LEANING))
         verdict = nodes("Where", is_sure, nodes.whole(SURE), other)
+        is_nan = nodes("IsNaN", top)
+        verdict = nodes("Where", is_nan, nodes.whole(NOT_A_NUMBER), verdict)
         verdict = self._each(nodes("Squeeze", verdict, nodes.whole([-1])))
         if self.of_labels:
             yes = nodes("Greater", self._wide(probabilities), nodes.number(0.5))
             return {"yes": yes, "verdict": verdict}
-        found = {"label": label, "runner_up": runner_up}
+        no_class = nodes.whole(self.outcome.width)
+        found = {
+            name: nodes("Where", is_nan, no_class, each)
+            for name, each in {"label": label, "runner_up": runner_up}.items()
+        }
         return {
             **{name: self._each(nodes("Squeeze", each, nodes.whole([-1]))) for name, each in found.items()},
             "verdict": verdict,

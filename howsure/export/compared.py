@@ -40,12 +40,12 @@ def runner(path: str) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
     """
     with needs("onnxruntime", "An export", "onnx"):
         import onnxruntime
-    with _refusals():
+    with _refusals(path):
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]
 
     def run(rows: Mapping[str, Array]) -> dict[str, Array]:
-        with _refusals():
+        with _refusals(path):
             found = session.run(outputs, dict(rows))
         return dict(zip(outputs, found, strict=True))
 
@@ -53,12 +53,17 @@ def runner(path: str) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals(path: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # its errors have no class in common
         first_line = str(error).strip().partition("\n")[0]
-        raise ModelError("ONNX Runtime does not run the graph", received=first_line) from error
+        raise ModelError(
+            "ONNX Runtime does not run the graph",
+            expected="operations that it has, of the types that they get",
+            received=first_line.replace(path, "it"),
+            mend="Nothing was written. Replace the operation in the model, or build it in another framework",
+        ) from error
 
 
 def check_graph(

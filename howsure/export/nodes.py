@@ -7,11 +7,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.errors import ModelError
+
 OPSET = 18
 """Version of ONNX's operators (ONNX 1.13, 2022): the latest that tf2onnx writes."""
 
 IR_VERSION = 10
 """Version of the file format: the latest that ONNX Runtime 1.18, the oldest one allowed, reads."""
+
+SIXTEEN_BITS = ("float16", "bfloat16")
+
+
+def check_type_of(dtype: str, model: str) -> None:
+    """Raise a `ModelError` where a model computes in 16 bits, whose rounding a graph cannot repeat.
+
+    Args:
+        dtype: In which it computes, anywhere.
+        model: Its name.
+    """
+    if dtype in SIXTEEN_BITS:
+        raise ModelError(
+            f"Model '{model}' computes in {dtype}, and graphs compute in float32",
+            expected="a model that computes in float32",
+            received=dtype,
+            mend="Build it in float32 and load its weights",
+        )
 
 
 class Nodes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,7 @@ def export(
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
     calibrator: Calibrator | None = None,
+    progress: Callable[[str], object] | None = None,
 ) -> Exported:
     """Write the certainty of a model as an ONNX graph: rows in, percentages, errors and verdicts out.
 
@@ -98,7 +99,10 @@ def export(
     `expected_entropy` and `mutual_information` (N,) in nats, `label`, `runner_up` and `verdict` (N,) as whole
     numbers: 0 sure, 1 leaning, 2 coin flip. Of several labels per row `yes` takes the place of the two
     classes, and all are (N, K). The metadata hold the passes, the plan, the seed, names, thresholds, versions
-    and a SHA-256 of the weights. A graph raises no errors: rows for which the model puts out NaN get NaN.
+    and a SHA-256 of the weights.
+
+    A graph raises no errors. Rows for which the model puts out NaN get NaN, the verdict 3, and K, which is no
+    class, as label and runner-up. Infinite values, which `assess` refuses, go through the model.
 
     Args:
         model: A trained network, as `assess` takes it.
@@ -112,6 +116,7 @@ def export(
         calibrator: What `howsure.calibrate` learnt for one class per row, by a temperature, `vector` or
             `dirichlet`. The graph then has `calibrated` (N, K) and `calibrated_verdict` (N,) too; all else is
             as without it.
+        progress: Called with what is about to be done.
 
     Returns:
         What was written, and how far it is from `assess`.
@@ -145,11 +150,15 @@ def export(
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
     _check_model(ready)
     _check_calibrator(calibrator, job)
-    plan = MCDropout().pilot(job, FLOAT32).plan if plan is None else plan
+    tell = progress or (lambda said: None)
+    if plan is None:
+        tell("planning")
+        plan = MCDropout().pilot(job, FLOAT32).plan
     plan.check_fits(ready.levels)
     first = first_passes(plan, ready.levels, job.seed)
     some = _some(job)
 
+    tell("writing the graph")
     passes = ready.graph(first.masks, some)
     columns = columns_graph(_known(job), first, ready.info.output_shape[-1], calibrator)
     graph = whole_graph(passes, columns, ready.info.name)
@@ -161,7 +170,9 @@ def export(
 
     def write(temporary: str) -> None:
         onnx.save(graph, temporary)
+        tell("comparing it")
         apart.append(check_graph(temporary, named, expected, calibrated))
+        tell("moving it into place")
 
     write_whole(path, write)
     size = os.path.getsize(path)
@@ -204,6 +215,8 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
             "The calibrator is for other classes",
             expected=", ".join(names) if names else "one of several labels, which cannot be exported yet",
             received=", ".join(calibrator.class_names),
+            mend="If they are the same in the same order, name them: class_names= (on the command line: "
+            "--class-names)",
         )
 
 
@@ -242,6 +255,13 @@ def _made_up(model: Any) -> Any:
         raise InputError(
             "The model does not say what rows it takes",
             expected="x=, some rows as it takes them",
+            received="None",
+        )
+    any_size = [spec for spec in specs if None in spec.shape]
+    if any_size:
+        raise InputError(
+            f"Input '{any_size[0].name}' takes rows of any size, and a graph those of one",
+            expected="x=, some rows of that size (on the command line: --data)",
             received="None",
         )
     rows = made_up_rows(specs, count=MADE_UP)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from howsure.errors import ModelError
-from howsure.export.arithmetic import RAW
+from howsure.export.arithmetic import RAW, ROWS
 from howsure.export.nodes import IR_VERSION
 from howsure.judge.calibrate import Calibrator
 from howsure.methods.protocol import Job
@@ -40,7 +40,7 @@ def whole_graph(passes: Any, columns: Any, name: str) -> Any:
         ModelError: An input is called like a column, or the graph is invalid or too large for one file.
     """
     import onnx
-    from onnx import compose
+    from onnx import compose, helper
 
     names = {output.name for output in columns.graph.output}
     for given in passes.graph.input:
@@ -54,23 +54,38 @@ def whole_graph(passes: Any, columns: Any, name: str) -> Any:
     inner = compose.add_prefix(passes, "model/", rename_inputs=False)
     for each in (inner, columns):
         each.ir_version = IR_VERSION
-    whole = compose.merge_models(inner, columns, io_map=[(f"model/{raw}", RAW)], name="howsure")
+    whole = _checked(
+        name, lambda: compose.merge_models(inner, columns, io_map=[(f"model/{raw}", RAW)], name="howsure")
+    )
     del whole.graph.value_info[:]  # shapes in between, which tools write in different ways
+    versions = {each.domain: each.version for each in whole.opset_import}  # both graphs name theirs
+    del whole.opset_import[:]
+    whole.opset_import.extend(helper.make_opsetid(*each) for each in versions.items())
+    for given in whole.graph.input:
+        given.type.tensor_type.shape.dim[0].dim_param = ROWS
     if whole.ByteSize() > LARGEST:
         raise ModelError(
             f"The graph of model '{name}' is too large for one file",
             expected=f"at most {LARGEST / 2**30:.0f} GiB, weights and masks together",
             received=f"{whole.ByteSize() / 2**30:.3g} GiB",
         )
+    _checked(name, lambda: onnx.checker.check_model(whole))
+    return whole
+
+
+def _checked(name: str, act: Callable[[], Any]) -> Any:
+    """What ONNX makes of a graph, or a `ModelError` where it is not valid."""
+    import onnx
+
     try:
-        onnx.checker.check_model(whole)
+        return act()
     except onnx.checker.ValidationError as error:
         raise ModelError(
             f"The graph of model '{name}' is not valid ONNX",
             expected="operations that ONNX has",
             received=" ".join(str(error).split()),
+            mend="Nothing was written. Export the model from another framework, or leave out what ONNX lacks",
         ) from error
-    return whole
 
 
 def described(
@@ -92,7 +107,7 @@ def described(
     inside: dict[str, Any] = {
         "outcome": outcome.name,
         **names,
-        "verdicts": VERDICTS,
+        "verdicts": [*VERDICTS, "not a number"],
         "thresholds": thresholds,
         "plan": plan.settings,
         "versions": _versions(),

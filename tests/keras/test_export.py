@@ -146,3 +146,66 @@ def test_on_jax_a_model_that_cannot_be_saved_is_refused(path):
     ):
         howsure.export(model, path, plan=howsure.Plan())
     assert not list(path.parent.iterdir())
+
+
+@pytest.mark.skipif(ON_JAX, reason="the other backends write the graph")
+def test_constants_of_layers_names_and_versions(path):
+    """`Normalization` holds constants that are no variables; an input may be called as an output of ours."""
+    rescale = layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 4.0, 9.0])
+    inputs = keras.Input((3,), name="passes")
+    hidden = layers.Dropout(0.4)(layers.Dense(8, "tanh")(rescale(inputs)))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(hidden))
+    x = np.random.default_rng(0).normal(2, 3, size=(30, 3)).astype("float32")
+    exported = howsure.export(model, path, plan=howsure.Plan(), x=x)
+    assert exported.largest_difference < 1e-5
+    graph = onnx.load(path)
+    assert [each.name for each in graph.graph.input] == ["passes"]
+    assert graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "rows"
+    domains = [each.domain for each in graph.opset_import]
+    assert sorted(domains) == sorted(set(domains))
+
+
+@pytest.mark.skipif(ON_JAX, reason="the arithmetic is the same on every backend")
+def test_nan_has_neither_a_class_nor_a_verdict(path):
+    model = question()
+    x = rows_for(model, 4)
+    howsure.export(model, path, plan=howsure.Plan())
+    x[2, 5, 5, 0] = np.nan
+    found = run(path, x)
+    verdicts = json.loads(metadata(path)["verdicts"])
+    assert np.isnan(found["probabilities"]).any(axis=1).tolist() == [False, False, True, False]
+    assert verdicts[found["verdict"][2]] == "not a number"
+    assert (found["label"][2], found["runner_up"][2]) == (4, 4)
+    assert (found["verdict"][[0, 1, 3]] < 3).all()
+    assert (found["label"][[0, 1, 3]] < 4).all()
+
+
+@pytest.mark.skipif(ON_JAX, reason="the other backends write the graph")
+def test_the_checksum_is_of_the_weights_whenever_they_are_loaded(path, tmp_path):
+    model = sigmoid()
+    model.save(tmp_path / "model.keras")
+    sums = set()
+    for network in (model, *(keras.models.load_model(tmp_path / "model.keras") for _ in range(2))):
+        howsure.export(network, path, plan=howsure.Plan())
+        sums.add(metadata(path)["weights_sha256"])
+    assert len(sums) == 1
+    model.layers[-1].bias.assign([1.0])
+    howsure.export(model, path, plan=howsure.Plan())
+    assert metadata(path)["weights_sha256"] not in sums
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_sixteen_bits_are_refused(policy, path):
+    inputs = keras.Input((6,))
+    hidden = layers.Dropout(0.4)(layers.Dense(8, "tanh", dtype=policy)(inputs))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax", dtype="float32")(hidden))
+    with pytest.raises(howsure.ModelError, match=r"computes in b?float16, and graphs compute in float32"):
+        howsure.export(model, path, plan=howsure.Plan())
+
+
+def test_the_size_of_rows_is_not_made_up(path):
+    inputs = keras.Input((None, None, 3))
+    hidden = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.Dropout(0.4)(hidden)))
+    with pytest.raises(howsure.InputError, match="takes rows of any size"):
+        howsure.export(model, path, plan=howsure.Plan())

@@ -215,3 +215,36 @@ def test_a_fused_recurrent_layer_is_unrolled(both_ways, path):
     method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
     expected = howsure.assess(module, x, method=method)
     assert np.abs(run(path, x)["probabilities"] - expected.probabilities).max() < 1e-5
+
+
+class Named(nn.Module):
+    """Its input is called as an output of the passes was."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(4, 6), nn.Dropout(0.4), nn.Linear(6, 3))
+
+    def forward(self, passes):
+        return self.net(passes)
+
+
+def test_an_input_may_be_called_passes(path):
+    howsure.export(Named().eval(), path, x={"passes": rows_for("mlp", 20)[:, :4]})
+    assert [each.name for each in onnxruntime.InferenceSession(path).get_inputs()] == ["passes"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_sixteen_bits_are_refused(dtype, path):
+    module, x = Named().eval().to(dtype), torch.randn(20, 4).to(dtype)
+    with pytest.raises(howsure.ModelError, match=r"computes in b?float16, and graphs compute in float32"):
+        howsure.export(module, path, plan=howsure.Plan(), x=x)
+
+
+def test_nan_of_several_labels_has_no_verdict(path):
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    howsure.export(Named().eval(), path, plan=howsure.Plan(), x=x, outputs="label-logits")
+    x[1, 0] = np.nan
+    found = run(path, x)
+    assert (found["verdict"][1] == 3).all()
+    assert (found["verdict"][[0, 2, 3, 4]] < 3).all()
+    assert not found["yes"][1].any()

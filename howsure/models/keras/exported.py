@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import ModelError
-from howsure.export.nodes import OPSET
+from howsure.export.nodes import OPSET, check_type_of
 from howsure.export.quiet import quiet
 from howsure.models.keras.elsewhere import graph_from_elsewhere, rename_inputs
+from howsure.models.keras.private import layers_below
 from howsure.optional import needs
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ TRACED = 3
 
 def passes_graph(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
     """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
+    for layer in layers_below(model.model):
+        check_type_of(layer.compute_dtype, model.name)
     if model.backend == "tensorflow":
         return _on_tensorflow(model, masks, like)
     if model.backend == "torch":
@@ -67,9 +70,13 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
         function = tf.function(passes, input_signature=specs, autograph=False)
         try:
             graph, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET)
+            _keep_constants(graph.graph, function.get_concrete_function(*specs))
         except Exception as error:  # whatever TensorFlow and tf2onnx raise for what they cannot write down
             raise _refused(model, "tf2onnx", error) from error
     without_erfc(graph.graph)
+    foreign = {each.name for each in graph.graph.input} - {spec.name for spec in specs}
+    if foreign:
+        raise _refused(model, "tf2onnx", f"it takes {', '.join(sorted(foreign))} besides the rows")
     unknown = {node.op_type for node in graph.graph.node if not onnx.defs.has(node.op_type, node.domain)}
     if unknown:
         raise _refused(model, "tf2onnx", f"no translation of {', '.join(sorted(unknown))}")
@@ -77,6 +84,31 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
         graph.graph, {given.name: spec.name for given, spec in zip(specs, model.inputs, strict=True)}
     )
     return graph
+
+
+def _keep_constants(graph: Any, function: Any) -> None:
+    """What a layer made when it was built and is no variable, as `Normalization` does, is a constant.
+
+    TensorFlow hands it to the function from outside, and tf2onnx takes it for one more input.
+
+    Args:
+        graph: An `onnx.GraphProto`.
+        function: What it was made of, a `ConcreteFunction` of TensorFlow.
+    """
+    import tensorflow as tf
+    from onnx import numpy_helper
+
+    kept = {
+        inner.name: outer.numpy() for outer, inner in function.graph.captures if outer.dtype != tf.resource
+    }
+    given = [each for each in graph.input if each.name not in kept]
+    graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(kept[each.name]), each.name)
+        for each in graph.input
+        if each.name in kept
+    )
+    del graph.input[:]
+    graph.input.extend(given)
 
 
 def without_erfc(graph: Any) -> None:
@@ -113,7 +145,8 @@ def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) 
             raw = model.run_whole(ready, rows).float()
             return raw.reshape(len(masks[-1]), -1, *raw.shape[1:])
 
-        return graph_of(passes, some, [spec.name for spec in model.inputs], model.name)
+        names = [spec.name for spec in model.inputs]
+        return graph_of(passes, some, names, model.name, mend="Export it with KERAS_BACKEND=tensorflow")
 
 
 def _refused(model: KerasModel, what: str, why: object) -> ModelError:

@@ -309,8 +309,8 @@ class KerasModel:
         return passes_graph(self, masks, like)
 
     def weights(self) -> Iterator[Array]:
-        """Its variables, in the order in which the model has them."""
-        for variable in self.model.variables:
+        """Its weights, in the order in which the model has them; seeds and metrics are none."""
+        for variable in self.model.weights:
             yield np.asarray(keras.ops.convert_to_numpy(variable))
 
     def _one_at_a_time(self, masks: Sequence[Array], width: int) -> Callable[[KerasTrunk], Array]:

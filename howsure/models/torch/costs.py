@@ -16,7 +16,7 @@ def multiply_adds(op: Any, args: Any, kwargs: Any, results: Sequence[Any]) -> fl
     """Of products of matrices, convolutions, attention and recurrent layers, for all rows; 0 for all others.
 
     They are half of the operations that PyTorch counts (`torch.utils.flop_counter`). What it leaves out is
-    counted here: fused operations, and products with a vector.
+    counted here: fused operations, and products with a vector. Nested tensors are not counted.
 
     Args:
         op: An operation of ATen.
@@ -25,6 +25,8 @@ def multiply_adds(op: Any, args: Any, kwargs: Any, results: Sequence[Any]) -> fl
         results: What it returned.
     """
     packet = op.overloadpacket
+    if any(isinstance(item, Tensor) and item.is_nested for item in (*args, *results)):
+        return 0.0  # rows of several lengths, as `TransformerEncoder` packs padded ones: they have no shape
     if packet is aten.mkldnn_rnn_layer:  # time is the first axis; both matrices are applied at every step
         return float(args[0].shape[0] * args[0].shape[1] * (args[1].numel() + args[2].numel()))
     if packet is aten._scaled_dot_product_flash_attention_for_cpu:

@@ -23,7 +23,11 @@ LONGEST = 300
 
 
 def graph_of(
-    passes: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], names: Sequence[str], model: str
+    passes: Callable[[Sequence[Tensor]], Tensor],
+    rows: Sequence[Tensor],
+    names: Sequence[str],
+    model: str,
+    mend: str = "Replace the operation in the model by others that do the same",
 ) -> Any:
     """What `passes` computes, as an `onnx.ModelProto`.
 
@@ -32,6 +36,7 @@ def graph_of(
         rows: Some of each input, two at least.
         names: Of the inputs.
         model: Name of what the passes are of, for messages.
+        mend: What to do where no graph can be written.
 
     Raises:
         ModelError: `torch.export`, or what turns its graph into ONNX, does not know an operation.
@@ -56,7 +61,7 @@ def graph_of(
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=list(names),
-                output_names=["passes"],
+                output_names=[_free("passes", names)],
                 verbose=False,
             )
         except Exception as error:  # whatever PyTorch raises for what it cannot write down
@@ -64,10 +69,17 @@ def graph_of(
                 f"PyTorch cannot write model '{model}' as an ONNX graph",
                 expected="operations for which torch.onnx.export has a translation",
                 received=_cause_of(error),
-                mend="Replace the operation in the model by others that do the same",
+                mend=mend,
             ) from error
     assert written is not None
     return written.model_proto
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """The name, or one like it that is not taken."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _cause_of(error: Exception) -> str:

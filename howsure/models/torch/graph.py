@@ -160,6 +160,11 @@ class Split:
             precisions=(FLOAT32, BFLOAT16) if self._reducible and multiplies_bfloat16() else (FLOAT32,),
         )
 
+    @property
+    def types(self) -> frozenset[str]:
+        """Of the numbers that any operation gets or gives, as `float32`."""
+        return frozenset(str(value.dtype).removeprefix("torch.") for value in self._program.values.values())
+
     def trunk(self, rows: Sequence[Tensor]) -> SplitTrunk:
         """What all passes over these rows share."""
         count, at_once = len(rows[0]), self.rows_at_once(self._shared, (1,))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.errors import HowsureError
+from howsure.export.nodes import check_type_of
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.exported import graph_of
@@ -102,6 +103,8 @@ class SplitModel(TorchModel):
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
         """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
+        for dtype in sorted(self._split.types):
+            check_type_of(dtype, self.name)
         passes, specs = self._split.thin(masks, rows=tuning.MANY_ROWS), self.call.specs
 
         def run(rows: Sequence[torch.Tensor]) -> torch.Tensor:
