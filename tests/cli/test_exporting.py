@@ -1,5 +1,8 @@
 """`howsure export`: from a model file and a plan to a graph."""
 
+import importlib
+import signal
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -15,6 +18,16 @@ from torch import nn
 
 def make():
     return nn.Sequential(nn.Linear(4, 12), nn.ReLU(), nn.Dropout(0.5), nn.Linear(12, 3), nn.Softmax(1))
+"""
+
+DOUBLED = """
+class Doubled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = make()[:-1]
+
+    def forward(self, x):
+        return (self.net(x) * 2).exp().log()
 """
 
 
@@ -66,3 +79,35 @@ def test_wrong_use_is_one_line_and_exit_code_2(folder, tmp_path, args, said):
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("out*"))
+
+
+def test_what_assess_takes_audit_and_export_take(folder, tmp_path):
+    """A table with ids and labels, and a head whose outputs have to be said."""
+    source = tmp_path / f"{folder.partition(':')[0]}.py"
+    source.write_text(source.read_text() + "\ndef doubled():\n    return Doubled()\n" + DOUBLED)
+    rows = np.load("rows.npy")
+    lines = [f"r{number},{','.join(map(str, row))},yes" for number, row in enumerate(rows)]
+    (tmp_path / "rows.csv").write_text("\n".join(["id,a,b,c,d,kind", *lines]))
+    made = f"{folder.partition(':')[0]}:doubled"
+    given = ["--data", "rows.csv", "--drop", "kind", "--outputs", "logits"]
+    said = CliRunner().invoke(app, ["audit", made, *given, "--save-plan", "p.json", "--precision", "float32"])
+    assert said.exit_code == 0, said.stderr
+    done = export(made, "out.onnx", "--plan", "p.json", *given)
+    assert done.exit_code == 0, done.stderr
+    without = CliRunner().invoke(app, ["audit", made, "--drop", "kind"])
+    assert without.exit_code == 2
+    assert "--drop has no effect without rows" in without.stderr
+
+
+def test_an_interruption_that_a_library_swallowed_stops_before_the_file_moves(folder, tmp_path, monkeypatch):
+    def swallowed(*args, **kwargs):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            return 0.0
+        raise AssertionError("nothing was heard")
+
+    monkeypatch.setattr(importlib.import_module("howsure.export.run"), "check_graph", swallowed)
+    done = export(folder, "out.onnx", "--plan", "plan.json", "--data", "rows.npy")
+    assert done.exit_code == 130
+    assert not (tmp_path / "out.onnx").exists()

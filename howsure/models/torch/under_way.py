@@ -89,7 +89,7 @@ class UnderWay:
     def _end(self, outputs: Any) -> None:
         call = self.stack.pop()
         tensor: torch.Tensor | None = next(tensors_in(outputs), None)
-        if tensor is not None:
+        if tensor is not None and not tensor.is_nested:  # such have no shape
             call.shape = tuple(tensor.shape[1:])
 
 
