@@ -8,6 +8,7 @@ comes back in one:
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -34,7 +35,8 @@ Array = NDArray[Any]
 BACKENDS = ("tensorflow", "torch")
 """Those that can write ONNX, in the order in which they are looked for."""
 
-_MODEL, _GIVEN, _SITES, _GRAPH, _REFUSED = "model.keras", "given.npz", "sites.json", "graph.onnx", "refused"
+_MODEL, _GIVEN, _GRAPH, _REFUSED = "model.keras", "given.npz", "graph.onnx", "refused"
+_SITES, _MODULES = "sites.json", "modules.json"
 
 
 def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
@@ -57,6 +59,8 @@ def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequen
         given |= {f"rows_{number:04}": array for number, array in enumerate(like)}
         np.savez(folder / _GIVEN, **given)
         (folder / _SITES).write_text(json.dumps(described(model.levels)), encoding="utf-8")
+        registered = {each.__module__ for each in keras.saving.get_custom_objects().values()}
+        (folder / _MODULES).write_text(json.dumps(sorted(registered - {"__main__"})), encoding="utf-8")
         done = subprocess.run(
             [sys.executable, "-m", __name__, name],
             env={
@@ -101,6 +105,9 @@ def _write_graph(folder: Path) -> None:
     """In the other process: read what was given, and write the graph or why there is none."""
     from howsure.models.keras.model import adapt
 
+    for name in json.loads((folder / _MODULES).read_text(encoding="utf-8")):
+        with contextlib.suppress(Exception):  # of the layers registered there, the model may need none
+            importlib.import_module(name)
     try:
         model = load(folder / _MODEL, allow_code=True)  # this very program has just written it
         with np.load(folder / _GIVEN) as given:
