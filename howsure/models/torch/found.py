@@ -23,6 +23,10 @@ _one_at_a_time = threading.RLock()
 """What is changed for a while is shared by all threads: the flags and buffers of a module."""
 
 _MISSING = object()
+
+_DICTS = tuple(name for name, value in vars(nn.Module()).items() if isinstance(value, dict))
+"""The attributes in which PyTorch keeps parameters, buffers, modules and hooks of all kinds."""
+
 _Kind = TypeVar("_Kind")
 
 
@@ -43,8 +47,8 @@ class Snapshot:
         self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
         for each in module.modules():
             if not isinstance(each, torch.jit.ScriptModule):
-                for found in (vars(each), each._parameters, each._buffers, each._modules):
-                    self._dicts.append((found, dict(found)))
+                of_torch = (vars(each)[name] for name in _DICTS if name in vars(each))
+                self._dicts += [(found, dict(found)) for found in (vars(each), *of_torch)]
         named, plain = module.named_parameters(), _attributes(module, torch.Tensor)
         wanted = [pair for pair in named if parameters is None or pair[0] in parameters]
         self._tensors = [
@@ -62,6 +66,9 @@ class Snapshot:
             for key, value in before.items():
                 if now.get(key, _MISSING) is not value:
                     now[key] = value
+            if list(now) != list(before):  # hooks run, and weights are saved, in their order
+                now.clear()
+                now.update(before)
         for module, flag in self._flags:
             if module.training is not flag:
                 module.training = flag
