@@ -95,6 +95,30 @@ def _projected(module: nn.Module, h: Tensor) -> Tensor:
 
 
 HANDWRITTEN["a projection by a seeded generator"] = Kind(lambda: mlp(nn.Dropout(0.3), Layer(_projected)))
+
+
+def _seeded(fork: bool) -> Callable[[nn.Module, Tensor], Tensor]:
+    def projected(module: nn.Module, h: Tensor) -> Tensor:
+        with torch.random.fork_rng(enabled=fork):
+            torch.manual_seed(0)
+            return h + h @ torch.randn(h.shape[1], h.shape[1]) / 3
+
+    return projected
+
+
+def _kept(module: nn.Module, h: Tensor) -> Tensor:
+    if not hasattr(module, "projection"):
+        module.projection = torch.randn(h.shape[1], h.shape[1])
+    return h @ module.projection
+
+
+HANDWRITTEN["a projection by a seed, forked"] = Kind(lambda: mlp(nn.Dropout(0.3), Layer(_seeded(True))))
+HANDWRITTEN["a projection by a seed, then Dropout"] = Kind(
+    lambda: mlp(Layer(_seeded(False)), nn.Dropout(0.3)), refused="seeded anew in every call"
+)
+HANDWRITTEN["a projection drawn at the first call"] = Kind(
+    lambda: mlp(Layer(_kept), nn.Dropout(0.3)), refused="in its first call that later ones use again"
+)
 HANDWRITTEN["noise times a weight"] = Kind(
     lambda: nn.Sequential(
         Layer(_in_training(lambda h: h + torch.tensor(0.7) * torch.randn_like(h))), mlp(nn.Dropout(0.3))

@@ -7,7 +7,7 @@ that they can be the middle of their distribution, made up, or the masks of a pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,9 +57,15 @@ class Draw:
     generator: torch.Generator | None = None
 
     @property
-    def state(self) -> bytes | None:
-        """Where the generator of its own stands, which tells what it will draw."""
-        return None if self.generator is None else self.generator.get_state().numpy().tobytes()
+    def state(self) -> bytes:
+        """Where the generator stands that draws them, its own or that of the device: what it will draw."""
+        if self.generator is not None:
+            state = self.generator.get_state()
+        elif self.device.type == "cuda":
+            state = torch.cuda.get_rng_state(self.device)
+        else:
+            state = torch.get_rng_state()
+        return state.numpy().tobytes()
 
     @property
     def middle(self) -> float:
@@ -176,7 +182,7 @@ class Draws(TorchDispatchMode):
             and none of its draws.
     """
 
-    def __init__(self, numbers: Numbers, fixed: Container[bytes] = frozenset()) -> None:
+    def __init__(self, numbers: Numbers, fixed: frozenset[bytes] = frozenset()) -> None:
         super().__init__()
         self.count = 0
         self._fixed = fixed
@@ -186,7 +192,10 @@ class Draws(TorchDispatchMode):
         """Run an operation, or ask for what it draws."""
         kwargs = kwargs or {}
         draw = draw_of(func, args, kwargs) if _draws(func) else None
-        if draw is None or (draw.generator is not None and draw.state in self._fixed):
+        if draw is not None and self._fixed and draw.state in self._fixed:
+            self.draws_the_same(draw)
+            draw = None
+        if draw is None:
             return self.ran(func, args, kwargs, func(*args, **kwargs))
         number, self.count = self.count, self.count + 1
         values = self._numbers(number, draw)
@@ -195,6 +204,9 @@ class Draws(TorchDispatchMode):
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         """Called after each operation that draws nothing; returns its outputs."""
         return outputs
+
+    def draws_the_same(self, draw: Draw) -> None:
+        """Called before each draw that is the same in every run."""
 
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
         """Called after each draw; returns its outputs."""

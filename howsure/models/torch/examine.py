@@ -103,7 +103,8 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
     with as_found(module, None) as snapshot:
         look, seeds = Look(module, call, rows, snapshot, gaussian_noise), numbers_drawn_elsewhere()
         plain, predicted = look.watch((), middle)
-        if any(each.draw.generator is not None for each in predicted.seen):
+        if predicted.seen:
+            _check_nothing_is_kept(look)
             look.find_fixed(())
             plain, predicted = look.watch((), middle)
         unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
@@ -135,6 +136,16 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
             rescales=not _RESCALING.isdisjoint(predicted.early),
             restless=frozenset(snapshot.changed),
             elsewhere=numbers_drawn_elsewhere() != seeds,
+        )
+
+
+def _check_nothing_is_kept(look: Look) -> None:
+    """What is drawn is drawn in every call."""
+    if look.draws_once(()):
+        raise ModelError(
+            f"Module '{name_of(look.module)}' draws numbers in its first call that later ones use again",
+            expected="a module that has drawn what it keeps",
+            mend="Call it once on a batch of rows, or draw them where it is made",
         )
 
 

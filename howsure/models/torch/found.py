@@ -24,6 +24,9 @@ _one_at_a_time = threading.RLock()
 
 _MISSING = object()
 
+OUR_SEED = int.from_bytes(b"howsure")
+"""From which everything runs: one that no module seeds with, so that a module which does so is told by it."""
+
 _DICTS = tuple(name for name, value in vars(nn.Module()).items() if isinstance(value, dict))
 """The attributes in which PyTorch keeps parameters, buffers, modules and hooks of all kinds."""
 
@@ -40,6 +43,7 @@ class Snapshot:
 
     Attributes:
         changed: Names of the tensors that have been found changed.
+        sets: Whether a run has set an attribute.
     """
 
     def __init__(self, module: nn.Module, parameters: Collection[str] | None) -> None:
@@ -57,15 +61,18 @@ class Snapshot:
             if tensor.layout == torch.strided and not tensor.is_meta
         ]
         self.changed: set[str] = set()
+        self.sets = False
 
     def restore(self) -> None:
         """Put everything back that has changed."""
         for now, before in self._dicts:
             for key in [key for key in now if key not in before]:
                 del now[key]
+                self.sets = True
             for key, value in before.items():
                 if now.get(key, _MISSING) is not value:
                     now[key] = value
+                    self.sets = self.sets or key != "training"
             if list(now) != list(before):  # hooks run, and weights are saved, in their order
                 now.clear()
                 now.update(before)
@@ -95,6 +102,7 @@ def as_found(
     moving = elsewhere or parameters is None
     others = seeds_of_others_kept() if moving else contextlib.nullcontext()
     with _one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
+        seed(module, OUR_SEED)
         snapshot = Snapshot(module, parameters)
         try:
             yield snapshot
@@ -111,6 +119,15 @@ def switch(module: nn.Module, training: Collection[int]) -> None:
         flag = id(each) in training
         if each.training is not flag:
             each.training = flag
+
+
+def seed(module: nn.Module, number: int) -> None:
+    """Seed what a module draws by, where it has no generator of its own."""
+    torch.default_generator.manual_seed(number)
+    device = device_of(module)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)
 
 
 @contextlib.contextmanager

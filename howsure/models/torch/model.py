@@ -116,8 +116,11 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
 
 
 def _tried(module: nn.Module, call: Call, rows: Sequence[Array]) -> Tensor:
-    """What a module makes of a few rows, with nothing random."""
-    with as_found(module, None), Draws(middle):
+    """What a module makes of a few rows.
+
+    Whatever it draws it draws: what a first call keeps in a list or dict for all others stays there.
+    """
+    with as_found(module, None):
         switch(module, ())
         return call.run(module, call.tensors(rows))
 

@@ -27,6 +27,11 @@ Tensor = torch.Tensor
 
 _OF_NUMPY = "numbers of numpy or Python are drawn in training, for which no masks can be given"
 _OUTSIDE = "two runs as in training differ, so something is drawn outside of PyTorch"
+_THE_SAME = (
+    "what draws it is seeded anew in every call, so that it always drops the same; seed within "
+    "torch.random.fork_rng()"
+)
+_KEPT = "a first call in training draws numbers that later ones use again; call it once before"
 _ZEROS_AND_ONES = ("bernoulli", "bernoulli_")
 _OF_THEIR_OWN = "its numbers have rates of their own, and masks are given for one rate alone"
 _WITHOUT_MASKS = {
@@ -64,6 +69,7 @@ class Passes:
     def __init__(self, look: Look, plain: Tensor, predicted: Watching) -> None:
         self.look, self.plain = look, plain
         self.always = {each.key for each in predicted.seen}
+        self._always_the_same = {each.key for each in predicted.the_same}
         self.left: list[Unswitchable] = list(baked_in(look.module))
         self._refused: set[tuple[str, str]] = set()
         self._trained_to: Any = None
@@ -73,6 +79,9 @@ class Passes:
     def found(self) -> Found:
         """All of it."""
         trained = self._trained()
+        for each in trained.the_same:
+            if each.draw.kind == DROPOUT and each.key not in self._always_the_same:
+                self._refuse(each, _THE_SAME)
         self._refuse_what_is_drawn_elsewhere(trained)
         sites = [each for each in trained.seen if self._is_site(each, trained)]
         for each in trained.seen:
@@ -96,10 +105,10 @@ class Passes:
     def _trained(self) -> Watching:
         """A run as in training, as far as it goes: what it returns does not matter."""
         flags = _identities(self._everything)
+        self.look.find_fixed(flags)
         seen, error, self._trained_to = self.look.try_out(flags)
-        if any(each.draw.generator is not None for each in seen.seen):
-            self.look.find_fixed(flags)
-            seen, error, self._trained_to = self.look.try_out(flags)
+        if self.look.draws_once(flags):
+            self.left.append(Unswitchable(name_of(self.look.module), _KEPT, refused=True))
         if error is None:
             return seen
         name = name_of(self.look.module)
