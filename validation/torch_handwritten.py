@@ -245,6 +245,16 @@ def _alike(x: Any) -> Any:
     return x
 
 
+class DroppingNorm(nn.BatchNorm1d):
+    """A norm that drops what it has made."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(super().forward(x), 0.5, self.training)
+
+
+HANDWRITTEN["a norm that drops, beside Dropout"] = Kind(
+    lambda: mlp(DroppingNorm(16), nn.Dropout(0.1)), refused="a norm draws it"
+)
 HANDWRITTEN["a class masked with −1e9"] = Kind(lambda: nn.Sequential(mlp(nn.Dropout(0.3)), Layer(_masked)))
 HANDWRITTEN["a class masked, a norm by the batch"] = Kind(
     lambda: nn.Sequential(mlp(_norm(), nn.Dropout(0.3)), Layer(_masked)), refused="on the rows beside it"

@@ -298,6 +298,20 @@ def test_a_rate_may_be_a_tensor_of_one_number(mask):
     assert_as_textbook(module, rows_for("mlp", rows=3))
 
 
+class Dropping(nn.BatchNorm1d):
+    """A norm that drops what it has made."""
+
+    def forward(self, x):
+        return F.dropout(super().forward(x), 0.5, self.training)
+
+
+@pytest.mark.parametrize("layers", [(), (nn.Dropout(0.1),)])
+def test_what_a_norm_of_a_users_draws_is_not_left_out(layers):
+    module = nn.Sequential(nn.Linear(8, 12), Dropping(12), nn.ReLU(), *layers, nn.Linear(12, 3)).eval()
+    with pytest.raises(howsure.ModelError, match=f"'1' cannot be done right: .* {LINE}: a norm draws it"):
+        howsure.assess(module, rows_for("mlp"))
+
+
 def test_a_norm_without_statistics_makes_rows_depend_on_one_another():
     module = nn.Sequential(
         nn.Linear(8, 6), nn.BatchNorm1d(6, track_running_stats=False), nn.Linear(6, 3)

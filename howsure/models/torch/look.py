@@ -94,13 +94,13 @@ class Look:
             self.snapshot.restore()
         return output, seen
 
-    def try_out(self, training: Collection[int]) -> tuple[Watching, Exception | None, Any]:
+    def try_out(self, training: Collection[int], count: int = ROWS) -> tuple[Watching, Exception | None, Any]:
         """A run that may fail: what was noted, the error, and whatever it returned."""
         self._ready(training)
         seen, failed, output = Watching(self.module, self.names, middle, self.fixed), None, None
         try:
             with drawing_in_the_open(self.module), seen.watched():
-                output = self.call.forward(self.module, self.rows[ROWS])
+                output = self.call.forward(self.module, self.rows[count])
         except Exception as error:  # whatever a user's code raises where it wants more for training
             failed = error
         finally:

@@ -33,6 +33,7 @@ _THE_SAME = (
 )
 _KEPT = "a first call in training draws numbers that later ones use again; call it once before"
 _ZEROS_AND_ONES = ("bernoulli", "bernoulli_")
+_OF_A_NORM = "a norm draws it, and norms stay as in predicting"
 _OF_THEIR_OWN = "its numbers have rates of their own, and masks are given for one rate alone"
 _WITHOUT_MASKS = {
     COMPARED: "its numbers are compared with more than one rate, and masks are given for one rate alone",
@@ -75,6 +76,11 @@ class Passes:
         self._trained_to: Any = None
         module = look.module
         self._everything = [each for each in module.modules() if not isinstance(each, _NORMS)]
+        self._norms_of_others = [
+            each
+            for each in module.modules()
+            if isinstance(each, _NORMS) and type(each).__module__.partition(".")[0] != "torch"
+        ]
 
     def found(self) -> Found:
         """All of it."""
@@ -82,6 +88,7 @@ class Passes:
         for each in trained.the_same:
             if each.draw.kind == DROPOUT and each.key not in self._always_the_same:
                 self._refuse(each, _THE_SAME)
+        self._refuse_what_norms_draw(trained)
         self._refuse_what_is_drawn_elsewhere(trained)
         sites = [each for each in trained.seen if self._is_site(each, trained)]
         for each in trained.seen:
@@ -121,6 +128,16 @@ class Passes:
             if error is None:
                 return again
         return seen
+
+    def _refuse_what_norms_draw(self, trained: Watching) -> None:
+        """Note what is drawn only where norms of other classes than those of PyTorch are as in training."""
+        if not self._norms_of_others:
+            return
+        seen, _, _ = self.look.try_out(_identities([*self._everything, *self._norms_of_others]))
+        known = self.always | {each.key for each in trained.seen}
+        for each in seen.seen:
+            if each.key not in known:
+                self._refuse(each, _OF_A_NORM)
 
     def _refuse_what_is_drawn_elsewhere(self, trained: Watching) -> None:
         """Note a module that draws outside of PyTorch in training and not in predicting."""
