@@ -128,6 +128,48 @@ HANDWRITTEN["noise times a weight"] = Kind(
 )
 
 
+# --- noise -----------------------------------------------------------------------------------------------
+
+
+class NoisedWeights(nn.Linear):
+    """Noise on its weights, in training."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        noise = 0.3 * torch.randn_like(self.weight) if self.training else 0
+        return nn.functional.linear(x, self.weight + noise, self.bias)
+
+
+class NoisedWords(nn.Module):
+    """Noise on rows that lie second, in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = mlp(nn.Dropout(0.3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        words = x.transpose(0, 1)
+        if self.training:
+            words = words + 0.5 * torch.randn_like(words)
+        return self.net(words).mean(0)
+
+
+def _quiet(module: nn.Module) -> nn.Module:
+    """The same without noise: words are rows."""
+    return nn.Sequential(module.net, Layer(lambda m, h: h.mean(1)))
+
+
+for _count in (4, 6):
+    HANDWRITTEN[f"noise on weights, {_count} units"] = Kind(
+        lambda n=_count: nn.Sequential(  # type: ignore[misc]
+            NoisedWeights(8, n), nn.Tanh(), nn.Dropout(0.2), nn.Linear(n, CLASSES)
+        ),
+        calls=True,
+    )
+    HANDWRITTEN[f"noise on rows that lie second, {_count} words"] = Kind(
+        NoisedWords, (_count, 8), left="adds noise", oracle=_quiet
+    )
+
+
 # --- rows by their number -------------------------------------------------------------------------------
 
 
