@@ -287,6 +287,36 @@ def _alike(x: Any) -> Any:
     return x
 
 
+class Inferring(nn.Module):
+    """A backbone in inference mode, and dropout behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.4))
+        self.drop, self.last = nn.Dropout(0.2), nn.Linear(16, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.inference_mode():
+            h = self.backbone(x)
+        return self.last(self.drop(h))
+
+
+class Inferred(nn.Module):
+    """All of it in inference mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = mlp(nn.Dropout(0.3))
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+HANDWRITTEN["a backbone in inference mode"] = Kind(Inferring)
+HANDWRITTEN["a forward in inference mode"] = Kind(Inferred)
+
+
 class DroppingNorm(nn.BatchNorm1d):
     """A norm that drops what it has made."""
 

@@ -355,6 +355,30 @@ def test_what_a_norm_of_a_users_draws_is_not_left_out(layers):
         howsure.assess(module, rows_for("mlp"))
 
 
+class Backbone(nn.Module):
+    """A backbone that runs in inference mode, and a head with dropout that does not."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.backbone, self.drop, self.last = build(name), nn.Dropout(0.2), nn.Linear(CLASSES, CLASSES)
+
+    def forward(self, x):
+        with torch.inference_mode():
+            h = self.backbone(x)
+        return self.last(self.drop(2 * h))
+
+
+@pytest.mark.parametrize("name", ["mlp", "encoder", "recurrent"])
+def test_dropout_in_inference_mode_and_behind_it_is_found(name):
+    module, x = Backbone(name).eval(), rows_for(name, rows=3)
+    assert_as_textbook(module, x)
+    outside = nn.Sequential(module.backbone, Layer(lambda m, h: 2 * h), module.drop, module.last)
+    expected, audit = howsure.audit(outside, x), howsure.audit(module, x)
+    assert audit.multiply_adds == expected.multiply_adds
+    of_both = [[layer.random for layer in each.layers if layer.random] for each in (audit, expected)]
+    assert of_both[0] == of_both[1] != []
+
+
 def test_a_norm_without_statistics_makes_rows_depend_on_one_another():
     module = nn.Sequential(
         nn.Linear(8, 6), nn.BatchNorm1d(6, track_running_stats=False), nn.Linear(6, 3)

@@ -7,6 +7,7 @@ that they can be the middle of their distribution, made up, or the masks of a pl
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -191,6 +192,9 @@ class Draws(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation, or ask for what it draws."""
         kwargs = kwargs or {}
+        if is_of_others(func):
+            with self:
+                return taken_apart(func, args, kwargs)
         draw = draw_of(func, args, kwargs) if _draws(func) else None
         if draw is not None and self._fixed and draw.state in self._fixed:
             self.draws_the_same(draw)
@@ -211,6 +215,23 @@ class Draws(TorchDispatchMode):
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
         """Called after each draw; returns its outputs."""
         return outputs
+
+
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+
+
+@functools.cache
+def is_of_others(operation: Any) -> bool:
+    """Whether an operation is made of others alone.
+
+    It arrives whole for what comes out of `torch.inference_mode`; elsewhere these others arrive.
+    """
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operation.name(), _COMPOSITE))
+
+
+def taken_apart(operation: Any, args: Any, kwargs: Any) -> Any:
+    """What such an operation returns, by those it is made of."""
+    return operation._op_dk(_COMPOSITE, *args, **kwargs)
 
 
 _KNOWN: dict[Any, bool] = {}
