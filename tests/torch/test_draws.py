@@ -379,6 +379,49 @@ def test_dropout_in_inference_mode_and_behind_it_is_found(name):
     assert of_both[0] == of_both[1] != []
 
 
+class Frozen(nn.Module):
+    """A backbone that its `train` keeps in evaluation, as is usual where it is not trained."""
+
+    def __init__(self, rate=0.1):
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Linear(8, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(0.5))
+        self.drop, self.last, self.calls = nn.Dropout(rate), nn.Linear(12, CLASSES), 0
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.backbone.eval().requires_grad_(not mode)
+        self.calls += 1
+        return self
+
+    def forward(self, x):
+        return self.last(self.drop(self.backbone(x)))
+
+
+def test_a_backbone_that_train_keeps_frozen_stays_so():
+    module, x = Frozen().eval(), rows_for("mlp", rows=3)
+    calls = module.calls
+    howsure.assess(module, x)
+    assert module.calls == calls
+    assert all(weight.requires_grad for weight in module.parameters())
+    oracle = nn.Sequential(*module.backbone[:3], nn.Dropout(0.1), module.last)
+    assert_as_textbook(module, x, oracle)
+    notes = {layer.name: layer.note for layer in howsure.audit(module, x).layers}
+    assert notes["backbone.3"] == "stays fixed: the module's train() keeps it as in predicting"
+
+
+def test_of_what_train_keeps_off_it_is_said_where_nothing_else_is_random():
+    words = r"out of reach \('backbone\.3': .*: the module's train\(\) keeps it as in predicting"
+    with pytest.raises(howsure.ModelError, match=words):
+        howsure.assess(Frozen(rate=0).eval(), rows_for("mlp"))
+
+
+def test_a_backbone_whose_train_was_put_out_of_use_stays_as_it_is():
+    module = nn.Sequential(mlp(nn.ReLU()), nn.Dropout(0.2), nn.Linear(CLASSES, CLASSES)).eval()
+    module[0].train = lambda mode=True: module[0]
+    adapted, _ = adapt(module, rows_for("mlp"), gaussian_noise=False)
+    assert [site.name for level in adapted.levels for site in level.sites] == ["1"]
+
+
 def test_a_norm_without_statistics_makes_rows_depend_on_one_another():
     module = nn.Sequential(
         nn.Linear(8, 6), nn.BatchNorm1d(6, track_running_stats=False), nn.Linear(6, 3)

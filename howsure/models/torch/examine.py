@@ -53,6 +53,7 @@ class Examination:
         always: Numbers that stand in for what is drawn when predicting.
         always_random: Path of a module that draws when predicting what nothing can stand for, or None.
         left: What is random in training and stays fixed.
+        kept_off: Calls whose draws the module's own `train()` keeps off, by name.
         calls: Calls of modules in a pass.
         foldable: Whether passes can lie one after the other on the axis of the rows.
         largest: Numbers in the largest tensor for one row.
@@ -76,6 +77,7 @@ class Examination:
     always: tuple[float | None, ...]
     always_random: str | None
     left: tuple[Unswitchable, ...]
+    kept_off: frozenset[str]
     calls: tuple[ModuleCall, ...]
     foldable: bool
     largest: int
@@ -126,6 +128,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
             always=tuple(stand_in(each.draw) for each in predicted.seen),
             always_random=None if unsteady is None else look.names[id(unsteady)],
             left=passes.left,
+            kept_off=passes.kept_off,
             calls=passes.calls or tuple(predicted.calls),
             foldable=passes.foldable,
             largest=-(-max(predicted.largest, passes.largest) // ROWS),

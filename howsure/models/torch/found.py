@@ -48,6 +48,7 @@ class Snapshot:
 
     def __init__(self, module: nn.Module, parameters: Collection[str] | None) -> None:
         self._flags = [(each, each.training) for each in module.modules()]
+        self._learns = [(each, each.requires_grad) for each in module.parameters()]
         self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
         for each in module.modules():
             if not isinstance(each, torch.jit.ScriptModule):
@@ -79,6 +80,9 @@ class Snapshot:
         for module, flag in self._flags:
             if module.training is not flag:
                 module.training = flag
+        for parameter, learns in self._learns:
+            if parameter.requires_grad is not learns:
+                parameter.requires_grad_(learns)
         for name, tensor, ground, values in self._tensors:
             moved = tensor.data_ptr() != ground.data_ptr() or tensor.shape != ground.shape
             if moved:

@@ -66,6 +66,7 @@ class Look:
         self.module, self.call, self.snapshot = module, call, snapshot
         self.gaussian_noise = gaussian_noise
         self.fixed: frozenset[bytes] = frozenset()
+        self._modules = list(module.modules())
         self.names = names_in(module, name_of(module))
         self.rows = {
             count: call.tensors([np.resize(array, (count, *array.shape[1:])) for array in rows])
@@ -106,6 +107,18 @@ class Look:
         finally:
             self.snapshot.restore()
         return seen, failed, output
+
+    def kept_off(self) -> frozenset[int]:
+        """The modules whose flags are off after `train()`, which a user may have defined so, by identity."""
+        if all(type(each).train is nn.Module.train and "train" not in vars(each) for each in self._modules):
+            return frozenset()
+        try:
+            self.module.train()
+            return frozenset(id(each) for each in self._modules if not each.training)
+        except Exception:  # exported programs do not know it, and a user's may want more
+            return frozenset()
+        finally:
+            self.snapshot.restore()
 
     def find_fixed(self, training: Collection[int]) -> None:
         """Find what is drawn by a generator that is seeded anew in every run.

@@ -28,6 +28,7 @@ from howsure.models.torch.features import Last
 from howsure.models.torch.found import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.models.torch.inputs import Call, calls_for, name_of
 from howsure.models.torch.look import ROWS, middle
+from howsure.models.torch.passes import KEPT_OFF
 from howsure.models.torch.probes import probes
 from howsure.models.torch.specs import exported_for
 from howsure.models.torch.under_way import ModuleCall
@@ -225,7 +226,7 @@ class TorchModel:
                 0
             ]: f"{'cannot be done right' if each.refused else 'stays fixed'}: {each.what}"
             for each in found.left
-        }
+        } | {name.partition(":")[0]: f"stays fixed: {KEPT_OFF}" for name in found.kept_off}
         calls = [
             each
             for each in found.calls

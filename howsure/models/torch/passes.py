@@ -33,6 +33,7 @@ _THE_SAME = (
 )
 _KEPT = "a first call in training draws numbers that later ones use again; call it once before"
 _ZEROS_AND_ONES = ("bernoulli", "bernoulli_")
+KEPT_OFF = "the module's train() keeps it as in predicting"
 _OF_A_NORM = "a norm draws it, and norms stay as in predicting"
 _OF_THEIR_OWN = "its numbers have rates of their own, and masks are given for one rate alone"
 _WITHOUT_MASKS = {
@@ -54,6 +55,7 @@ class Found:
     draws: tuple[Draw, ...] = ()
     left: tuple[Unswitchable, ...] = ()
     calls: tuple[ModuleCall, ...] = ()
+    kept_off: frozenset[str] = frozenset()
     foldable: bool = True
     largest: int = 1
 
@@ -76,12 +78,13 @@ class Passes:
         self._trained_to: Any = None
         self._follow_rows: frozenset[tuple[str, str]] = frozenset()
         module = look.module
-        self._everything = [each for each in module.modules() if not isinstance(each, _NORMS)]
-        self._norms_of_others = [
+        self._kept_off = look.kept_off()
+        self._everything = [
             each
             for each in module.modules()
-            if isinstance(each, _NORMS) and type(each).__module__.partition(".")[0] != "torch"
+            if not isinstance(each, _NORMS) and id(each) not in self._kept_off
         ]
+        self._norms = [each for each in module.modules() if isinstance(each, _NORMS)]
 
     def found(self) -> Found:
         """All of it."""
@@ -100,7 +103,9 @@ class Passes:
                 why = _OF_THEIR_OWN
             if why is not None:
                 self._refuse(each, why)
+        kept = self._draws_kept_off(trained)
         if not sites:
+            self.left += [Unswitchable(each.name, f"{each.in_words}: {KEPT_OFF}", False) for each in kept]
             self._leave([each for each in trained.seen if each.key not in self.always], trained)
             return Found(left=tuple(self.left))
         least = self._least_flags(sites)
@@ -109,7 +114,7 @@ class Passes:
         training, seen = least
         in_passes = {each.key for each in seen.seen}
         self._leave([each for each in trained.seen if each.key not in in_passes | self.always], trained)
-        return self._placed(training, seen)
+        return replace(self._placed(training, seen), kept_off=frozenset(each.name for each in kept))
 
     def _trained(self) -> Watching:
         """A run as in training, as far as it goes: what it returns does not matter."""
@@ -131,11 +136,24 @@ class Passes:
                 return again
         return seen
 
+    def _draws_kept_off(self, trained: Watching) -> list[Seen]:
+        """What is drawn only where the module's own `train()` leaves flags off."""
+        if not self._kept_off:
+            return []
+        flags = _identities(self._everything) | self._kept_off - _identities(self._norms)
+        known = self.always | {each.key for each in trained.seen}
+        return [each for each in self.look.try_out(flags)[0].seen if each.key not in known]
+
     def _refuse_what_norms_draw(self, trained: Watching) -> None:
         """Note what is drawn only where norms of other classes than those of PyTorch are as in training."""
-        if not self._norms_of_others:
+        others = [
+            each
+            for each in self._norms
+            if type(each).__module__.partition(".")[0] != "torch" and id(each) not in self._kept_off
+        ]
+        if not others:
             return
-        seen, _, _ = self.look.try_out(_identities([*self._everything, *self._norms_of_others]))
+        seen, _, _ = self.look.try_out(_identities([*self._everything, *others]))
         known = self.always | {each.key for each in trained.seen}
         for each in seen.seen:
             if each.key not in known:
@@ -193,8 +211,8 @@ class Passes:
     def _least_flags(self, sites: Sequence[Seen]) -> tuple[frozenset[int], Watching] | None:
         """The fewest flags with which all is drawn that is drawn in training; None where none do."""
         wanted = [(each.key, each.draw.rate) for each in sites]
-        own = {id(each.module) for each in sites}
-        around = {id(one) for each in sites for one in each.around}
+        own = {id(each.module) for each in sites} - self._kept_off
+        around = {id(one) for each in sites for one in each.around} - self._kept_off
         failed = "with no combination of flags it draws again what it draws in training"
         for flags in (own, around, _identities(self._everything)):
             try:
