@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import howsure
+from howsure.models.torch import adapt
 from tests.torch.modules import Layer, mlp, rows_for
 from tests.torch.textbook import assert_as_textbook
 
@@ -27,6 +28,8 @@ def test_so_does_that_of_pytorch_where_it_is_seeded_in_every_call(at):
     with torch.no_grad():
         assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
     assert_as_textbook(module, x)
+    adapted, _ = adapt(module, x, gaussian_noise=False)
+    assert adapted.whole_because == "it draws by a generator that it seeds anew in every call"
 
 
 def test_dropout_behind_a_seed_drops_the_same_in_every_call():

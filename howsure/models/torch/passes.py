@@ -76,7 +76,7 @@ class Passes:
         self.left: list[Unswitchable] = list(baked_in(look.module))
         self._refused: set[tuple[str, str]] = set()
         self._trained_to: Any = None
-        self._follow_rows: frozenset[tuple[str, str]] = frozenset()
+        self._of_weights: frozenset[tuple[str, str]] = frozenset()
         module = look.module
         self._kept_off = look.kept_off()
         self._everything = [
@@ -89,7 +89,7 @@ class Passes:
     def found(self) -> Found:
         """All of it."""
         trained = self._trained()
-        self._follow_rows = self._with_other_rows(trained)
+        self._of_weights = self._noise_of_weights(trained)
         for each in trained.the_same:
             if each.draw.kind == DROPOUT and each.key not in self._always_the_same:
                 self._refuse(each, _THE_SAME)
@@ -187,26 +187,24 @@ class Passes:
         use, kind = run.uses.get(seen.number), seen.draw.kind
         if kind == UNIFORM and use is not None and use.kind == MASK:
             return use.differs
-        if kind == NORMAL and use is not None and use.kind == ADDED and seen.key in self._follow_rows:
+        if kind == NORMAL and use is not None and use.kind == ADDED and seen.key not in self._of_weights:
             return self.look.gaussian_noise
         if kind == UNIFORM:
             return seen.key in self.always
         return kind in (DROPOUT, NORMAL)
 
-    def _with_other_rows(self, trained: Watching) -> frozenset[tuple[str, str]]:
-        """Those of the normal numbers drawn whose shape depends on how many rows there are.
+    def _noise_of_weights(self, trained: Watching) -> frozenset[tuple[str, str]]:
+        """Those of the normal numbers drawn whose shape is the same for another number of rows.
 
-        Added to rows they are noise of the rows, and otherwise of weights. Where other draws are made for
-        other rows, all are taken for those of rows.
+        Where other draws are made for these, none are taken for noise of weights.
         """
         normal = [each for each in trained.seen if each.draw.kind == NORMAL]
         if not normal:
             return frozenset()
         others = self.look.try_out(_identities(self._everything), OTHERS)[0].seen
-        same = [each.key for each in trained.seen] == [each.key for each in others]
-        return frozenset(
-            each.key for each in normal if not same or each.draw.shape != others[each.number].draw.shape
-        )
+        if [each.key for each in trained.seen] != [each.key for each in others]:
+            return frozenset()
+        return frozenset(each.key for each in normal if each.draw.shape == others[each.number].draw.shape)
 
     def _least_flags(self, sites: Sequence[Seen]) -> tuple[frozenset[int], Watching] | None:
         """The fewest flags with which all is drawn that is drawn in training; None where none do."""
