@@ -106,6 +106,12 @@ def _seeded(fork: bool) -> Callable[[nn.Module, Tensor], Tensor]:
     return projected
 
 
+def _masked_by_a_seed(h: Tensor) -> Tensor:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return h * (torch.rand(h.shape[1]) > 0.3) / 0.7
+
+
 def _kept(module: nn.Module, h: Tensor) -> Tensor:
     if not hasattr(module, "projection"):
         module.projection = torch.randn(h.shape[1], h.shape[1])
@@ -115,6 +121,9 @@ def _kept(module: nn.Module, h: Tensor) -> Tensor:
 HANDWRITTEN["a projection by a seed, forked"] = Kind(lambda: mlp(nn.Dropout(0.3), Layer(_seeded(True))))
 HANDWRITTEN["a projection by a seed, then Dropout"] = Kind(
     lambda: mlp(Layer(_seeded(False)), nn.Dropout(0.3)), refused="seeded anew in every call"
+)
+HANDWRITTEN["a mask by a seed, in training alone"] = Kind(
+    lambda: mlp(Layer(_in_training(_masked_by_a_seed)), nn.Dropout(0.3)), refused="seeded anew in every call"
 )
 HANDWRITTEN["a projection drawn at the first call"] = Kind(
     lambda: mlp(Layer(_kept), nn.Dropout(0.3)), refused="in its first call that later ones use again"

@@ -32,6 +32,27 @@ def test_so_does_that_of_pytorch_where_it_is_seeded_in_every_call(at):
     assert adapted.whole_because == "it draws by a generator that it seeds anew in every call"
 
 
+def test_what_is_dropped_before_a_fixed_projection_does_not_make_it_another():
+    def dropped_and_projected(module, x):
+        x = nn.functional.dropout(x, 0.3, module.training)
+        return _seeded(module, x)
+
+    assert_as_textbook(nn.Sequential(Layer(dropped_and_projected), mlp()).eval(), rows_for("mlp", 3))
+
+
+def test_a_mask_that_is_always_the_same_is_not_left_out():
+    """In training alone, so that it is no part of the prediction."""
+
+    def thinned(module, x):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return x * (torch.rand(8) > 0.3) / 0.7 if module.training else x
+
+    module = nn.Sequential(Layer(thinned), mlp()).eval()
+    with pytest.raises(howsure.ModelError, match=r"'0' cannot be done right.* seeded anew in every call"):
+        howsure.assess(module, rows_for("mlp", 3))
+
+
 def test_dropout_behind_a_seed_drops_the_same_in_every_call():
     def gated(module, x):
         torch.manual_seed(0)

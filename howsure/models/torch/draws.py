@@ -196,8 +196,9 @@ class Draws(TorchDispatchMode):
             with self:
                 return taken_apart(func, args, kwargs)
         draw = draw_of(func, args, kwargs) if _draws(func) else None
-        if draw is not None and self._fixed and draw.state in self._fixed:
-            self.draws_the_same(draw)
+        state = draw.state if draw is not None and self._fixed else None
+        if draw is not None and state in self._fixed:
+            self.draws_the_same(draw, state)
             draw = None
         if draw is None:
             return self.ran(func, args, kwargs, func(*args, **kwargs))
@@ -209,8 +210,8 @@ class Draws(TorchDispatchMode):
         """Called after each operation that draws nothing; returns its outputs."""
         return outputs
 
-    def draws_the_same(self, draw: Draw) -> None:
-        """Called before each draw that is the same in every run."""
+    def draws_the_same(self, draw: Draw, state: bytes) -> None:
+        """Called before each draw that is the same in every run, with where its generator stands."""
 
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
         """Called after each draw; returns its outputs."""

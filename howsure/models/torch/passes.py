@@ -28,8 +28,8 @@ Tensor = torch.Tensor
 _OF_NUMPY = "numbers of numpy or Python are drawn in training, for which no masks can be given"
 _OUTSIDE = "two runs as in training differ, so something is drawn outside of PyTorch"
 _THE_SAME = (
-    "what draws it is seeded anew in every call, so that it always drops the same; seed within "
-    "torch.random.fork_rng()"
+    "what draws it is seeded anew in every call, so that every pass would get the same; seed what must be "
+    "the same within torch.random.fork_rng()"
 )
 _KEPT = "a first call in training draws numbers that later ones use again; call it once before"
 _ZEROS_AND_ONES = ("bernoulli", "bernoulli_")
@@ -72,7 +72,7 @@ class Passes:
     def __init__(self, look: Look, plain: Tensor, predicted: Watching) -> None:
         self.look, self.plain = look, plain
         self.always = {each.key for each in predicted.seen}
-        self._always_the_same = {each.key for each in predicted.the_same}
+        self._the_same = set(predicted.the_same)
         self.left: list[Unswitchable] = list(baked_in(look.module))
         self._refused: set[tuple[str, str]] = set()
         self._trained_to: Any = None
@@ -90,8 +90,8 @@ class Passes:
         """All of it."""
         trained = self._trained()
         self._of_weights = self._noise_of_weights(trained)
-        for each in trained.the_same:
-            if each.draw.kind == DROPOUT and each.key not in self._always_the_same:
+        for state, each in trained.the_same.items():
+            if state not in self._the_same:
                 self._refuse(each, _THE_SAME)
         self._refuse_what_norms_draw(trained)
         self._refuse_what_is_drawn_elsewhere(trained)

@@ -67,7 +67,8 @@ class Watching(Draws):
 
     Attributes:
         seen: The draws, in order.
-        the_same: Draws that are the same in every run, which are not among them.
+        the_same: Draws that are the same in every run, which are not among them, by where their generator
+            stands.
         largest: Numbers in the largest tensor that was made.
         early: The first operations that compute.
         uses: By the number of a draw what was made of its numbers, as far as that shows.
@@ -84,7 +85,7 @@ class Watching(Draws):
     ) -> None:
         super().__init__(self._noting(numbers), fixed)
         self.seen: list[Seen] = []
-        self.the_same: list[Seen] = []
+        self.the_same: dict[bytes, Seen] = {}
         self.largest = 1
         self.early: list[str] = []
         self.uses: dict[int, Use] = {}
@@ -138,9 +139,9 @@ class Watching(Draws):
             number,
         )
 
-    def draws_the_same(self, draw: Draw) -> None:
+    def draws_the_same(self, draw: Draw, state: bytes) -> None:
         """Note it."""
-        self.the_same.append(self._where(self.count, draw))
+        self.the_same[state] = self._where(self.count, draw)
 
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
         """Follow what was drawn."""
