@@ -95,6 +95,39 @@ def _projected(module: nn.Module, h: Tensor) -> Tensor:
 
 
 HANDWRITTEN["a projection by a seeded generator"] = Kind(lambda: mlp(nn.Dropout(0.3), Layer(_projected)))
+
+
+def _seeded(fork: bool) -> Callable[[nn.Module, Tensor], Tensor]:
+    def projected(module: nn.Module, h: Tensor) -> Tensor:
+        with torch.random.fork_rng(enabled=fork):
+            torch.manual_seed(0)
+            return h + h @ torch.randn(h.shape[1], h.shape[1]) / 3
+
+    return projected
+
+
+def _masked_by_a_seed(h: Tensor) -> Tensor:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return h * (torch.rand(h.shape[1]) > 0.3) / 0.7
+
+
+def _kept(module: nn.Module, h: Tensor) -> Tensor:
+    if not hasattr(module, "projection"):
+        module.projection = torch.randn(h.shape[1], h.shape[1])
+    return h @ module.projection
+
+
+HANDWRITTEN["a projection by a seed, forked"] = Kind(lambda: mlp(nn.Dropout(0.3), Layer(_seeded(True))))
+HANDWRITTEN["a projection by a seed, then Dropout"] = Kind(
+    lambda: mlp(Layer(_seeded(False)), nn.Dropout(0.3)), refused="seeded anew in every call"
+)
+HANDWRITTEN["a mask by a seed, in training alone"] = Kind(
+    lambda: mlp(Layer(_in_training(_masked_by_a_seed)), nn.Dropout(0.3)), refused="seeded anew in every call"
+)
+HANDWRITTEN["a projection drawn at the first call"] = Kind(
+    lambda: mlp(Layer(_kept), nn.Dropout(0.3)), refused="in its first call that later ones use again"
+)
 HANDWRITTEN["noise times a weight"] = Kind(
     lambda: nn.Sequential(
         Layer(_in_training(lambda h: h + torch.tensor(0.7) * torch.randn_like(h))), mlp(nn.Dropout(0.3))
@@ -102,6 +135,48 @@ HANDWRITTEN["noise times a weight"] = Kind(
     left="adds noise",
     oracle=lambda m: m[1],
 )
+
+
+# --- noise -----------------------------------------------------------------------------------------------
+
+
+class NoisedWeights(nn.Linear):
+    """Noise on its weights, in training."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        noise = 0.3 * torch.randn_like(self.weight) if self.training else 0
+        return nn.functional.linear(x, self.weight + noise, self.bias)
+
+
+class NoisedWords(nn.Module):
+    """Noise on rows that lie second, in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = mlp(nn.Dropout(0.3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        words = x.transpose(0, 1)
+        if self.training:
+            words = words + 0.5 * torch.randn_like(words)
+        return self.net(words).mean(0)
+
+
+def _quiet(module: nn.Module) -> nn.Module:
+    """The same without noise: words are rows."""
+    return nn.Sequential(module.net, Layer(lambda m, h: h.mean(1)))
+
+
+for _count in (4, 6):
+    HANDWRITTEN[f"noise on weights, {_count} units"] = Kind(
+        lambda n=_count: nn.Sequential(  # type: ignore[misc]
+            NoisedWeights(8, n), nn.Tanh(), nn.Dropout(0.2), nn.Linear(n, CLASSES)
+        ),
+        calls=True,
+    )
+    HANDWRITTEN[f"noise on rows that lie second, {_count} words"] = Kind(
+        NoisedWords, (_count, 8), left="adds noise", oracle=_quiet
+    )
 
 
 # --- rows by their number -------------------------------------------------------------------------------
@@ -221,6 +296,46 @@ def _alike(x: Any) -> Any:
     return x
 
 
+class Inferring(nn.Module):
+    """A backbone in inference mode, and dropout behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.4))
+        self.drop, self.last = nn.Dropout(0.2), nn.Linear(16, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.inference_mode():
+            h = self.backbone(x)
+        return self.last(self.drop(h))
+
+
+class Inferred(nn.Module):
+    """All of it in inference mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = mlp(nn.Dropout(0.3))
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+HANDWRITTEN["a backbone in inference mode"] = Kind(Inferring)
+HANDWRITTEN["a forward in inference mode"] = Kind(Inferred)
+
+
+class DroppingNorm(nn.BatchNorm1d):
+    """A norm that drops what it has made."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(super().forward(x), 0.5, self.training)
+
+
+HANDWRITTEN["a norm that drops, beside Dropout"] = Kind(
+    lambda: mlp(DroppingNorm(16), nn.Dropout(0.1)), refused="a norm draws it"
+)
 HANDWRITTEN["a class masked with −1e9"] = Kind(lambda: nn.Sequential(mlp(nn.Dropout(0.3)), Layer(_masked)))
 HANDWRITTEN["a class masked, a norm by the batch"] = Kind(
     lambda: nn.Sequential(mlp(_norm(), nn.Dropout(0.3)), Layer(_masked)), refused="on the rows beside it"

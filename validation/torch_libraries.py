@@ -120,6 +120,22 @@ if _has("transformers"):
         "BertForSequenceClassification", **(WORDS | TINY | drops), attn_implementation="eager"
     )
     LIBRARIES["BertForSequenceClassification, eager"] = Kind(eager, **words)
+    # As found is what was never called: transformers puts hooks into a module at its first call.
+    never_called = functools.partial(AnyKind, copies=1000, louder=8.0)
+    LIBRARIES["BertForSequenceClassification, hidden states"] = never_called(
+        _transformer("BertForSequenceClassification", **(WORDS | TINY | drops), output_hidden_states=True),
+        **words,
+    )
+    LIBRARIES["Wav2Vec2ForSequenceClassification"] = never_called(
+        _transformer(
+            "Wav2Vec2ForSequenceClassification",
+            **(TINY | {"conv_dim": [8, 8], "conv_stride": [4, 4], "conv_kernel": [8, 8]}),
+            **{"num_feat_extract_layers": 2, "num_conv_pos_embeddings": 4, "num_labels": CLASSES},
+            **{"num_conv_pos_embedding_groups": 2, "classifier_proj_size": 8, "mask_time_prob": 0.0},
+            **{"layerdrop": 0.0, "hidden_dropout": 0.2},
+        ),
+        {"input_values": (800,)},
+    )
     pictures: dict[str, Any] = {"shape": {"pixel_values": IMAGE}}
     patches = {"image_size": 32, "patch_size": 8, "num_labels": CLASSES}
     for name, more in {

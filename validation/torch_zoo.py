@@ -692,3 +692,25 @@ class Kept(nn.Module):
 
 
 ZOO["a train of its own"] = Kind(Kept)
+
+
+class Frozen(nn.Module):
+    """A backbone with dropout that its `train` keeps in evaluation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5))
+        self.drop, self.last = nn.Dropout(0.2), nn.Linear(16, CLASSES)
+
+    def train(self, mode: bool = True) -> nn.Module:
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.drop(self.backbone(x)))
+
+
+ZOO["a backbone kept frozen by train"] = Kind(
+    Frozen, oracle=lambda m: nn.Sequential(m.backbone[:3], m.drop, m.last)
+)

@@ -170,6 +170,49 @@ def test_what_is_no_dropout_stays_as_in_predicting_and_is_said(function, words):
     assert re.search(words, str(howsure.audit(module, x)))
 
 
+class Noisy(nn.Module):
+    """Noise on rows of 4 or 5 words, these first or second; and dropout."""
+
+    def __init__(self, first):
+        super().__init__()
+        self.words, self.drop, self.last = nn.Linear(8, 12), nn.Dropout(0.3), nn.Linear(12, CLASSES)
+        self.first = first
+
+    def forward(self, x):
+        x = x.transpose(0, 1) if self.first else x
+        x = x + 0.5 * torch.randn_like(x) if self.training else x
+        return self.last(self.drop(torch.tanh(self.words(x))).mean(0 if self.first else 1))
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("words", [4, 5])
+def test_noise_of_rows_is_told_by_their_number_wherever_they_lie(words, first):
+    module, x = Noisy(first).eval(), np.random.default_rng(5).normal(size=(3, words, 8)).astype("float32")
+    adapted, _ = adapt(module, x, gaussian_noise=False)
+    assert [site.name for level in adapted.levels for site in level.sites] == ["drop"]
+    assert "adds noise" in adapted.info.unswitchable[0].what
+    random, _ = adapt(module, x, gaussian_noise=True)
+    assert sorted(site.name for level in random.levels for site in level.sites) == ["Noisy", "drop"]
+
+
+@pytest.mark.parametrize("classes", [3, 4])
+def test_noise_of_weights_is_drawn_however_many_of_them_there_are(classes):
+    class Noised(nn.Linear):
+        def forward(self, x):
+            noise = 0.5 * torch.randn_like(self.weight) if self.training else 0
+            return F.linear(x, self.weight + noise, self.bias)
+
+    module = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Dropout(0.2), Noised(12, classes)).eval()
+    x, method = rows_for("mlp", 3), howsure.MCDropout(passes=400)
+    certainty = howsure.assess(module, x, method=method)
+    module.train()
+    with torch.no_grad():
+        passes = torch.stack([module(torch.from_numpy(x)).softmax(1) for _ in range(COPIES)]).double().numpy()
+    error = passes.std(0) / np.sqrt(COPIES)
+    off = np.abs(certainty.probabilities - passes.mean(0)) / np.hypot(error, certainty.mc_error)
+    assert off.max() < MOST
+
+
 def test_noise_that_is_added_is_random_where_it_is_asked_for():
     module, x = (
         nn.Sequential(nn.Linear(8, 12), nn.Tanh(), Layer(_noise), nn.Linear(12, CLASSES)).eval(),

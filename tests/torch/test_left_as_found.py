@@ -24,7 +24,10 @@ def look(module):
             name: None if each.grad is None else each.grad.clone() for name, each in module.named_parameters()
         },
         "flags": [each.training for each in module.modules()],
-        "hooks": [(len(each._forward_hooks), len(each._forward_pre_hooks)) for each in module.modules()],
+        "hooks": [
+            [(name, *each) for name, each in vars(one).items() if name.endswith("_hooks")]
+            for one in module.modules()
+        ],
         "attributes": [
             {
                 key: value.clone() if isinstance(value, torch.Tensor) else key
@@ -143,6 +146,30 @@ def test_passes_of_a_module_that_moves_start_from_what_was_found():
     assert np.concatenate([each.probabilities for each in parts]) == pytest.approx(
         whole.probabilities, abs=1e-6
     )
+
+
+def test_hooks_that_a_module_installs_at_its_first_call_go_with_the_mark_of_that():
+    """As in transformers: were they left without the mark, every run would install them once more."""
+
+    class Hooked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.caught = mlp(), []
+
+        def forward(self, x):
+            if not hasattr(self, "installed"):
+                for layer in self.net:
+                    layer.register_forward_hook(lambda *given: self.caught.append(given[-1]))
+                    layer.register_forward_pre_hook(lambda *given: None, with_kwargs=False)
+                self.installed = True
+            self.caught.clear()
+            return {"logits": self.net(x), "hidden": tuple(self.caught)}
+
+    module, x = Hooked().eval(), rows_for("mlp")
+    before = look(module)
+    howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    assert_left(module, before)
+    assert len(module(torch.from_numpy(x))["hidden"]) == len(module.net)
 
 
 def test_it_is_left_as_found_after_an_error_of_its_own():

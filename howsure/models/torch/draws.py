@@ -7,7 +7,8 @@ that they can be the middle of their distribution, made up, or the masks of a pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,9 +58,15 @@ class Draw:
     generator: torch.Generator | None = None
 
     @property
-    def state(self) -> bytes | None:
-        """Where the generator of its own stands, which tells what it will draw."""
-        return None if self.generator is None else self.generator.get_state().numpy().tobytes()
+    def state(self) -> bytes:
+        """Where the generator stands that draws them, its own or that of the device: what it will draw."""
+        if self.generator is not None:
+            state = self.generator.get_state()
+        elif self.device.type == "cuda":
+            state = torch.cuda.get_rng_state(self.device)
+        else:
+            state = torch.get_rng_state()
+        return state.numpy().tobytes()
 
     @property
     def middle(self) -> float:
@@ -176,7 +183,7 @@ class Draws(TorchDispatchMode):
             and none of its draws.
     """
 
-    def __init__(self, numbers: Numbers, fixed: Container[bytes] = frozenset()) -> None:
+    def __init__(self, numbers: Numbers, fixed: frozenset[bytes] = frozenset()) -> None:
         super().__init__()
         self.count = 0
         self._fixed = fixed
@@ -185,8 +192,15 @@ class Draws(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation, or ask for what it draws."""
         kwargs = kwargs or {}
+        if is_of_others(func):
+            with self:
+                return taken_apart(func, args, kwargs)
         draw = draw_of(func, args, kwargs) if _draws(func) else None
-        if draw is None or (draw.generator is not None and draw.state in self._fixed):
+        state = draw.state if draw is not None and self._fixed else None
+        if draw is not None and state in self._fixed:
+            self.draws_the_same(draw, state)
+            draw = None
+        if draw is None:
             return self.ran(func, args, kwargs, func(*args, **kwargs))
         number, self.count = self.count, self.count + 1
         values = self._numbers(number, draw)
@@ -196,9 +210,29 @@ class Draws(TorchDispatchMode):
         """Called after each operation that draws nothing; returns its outputs."""
         return outputs
 
+    def draws_the_same(self, draw: Draw, state: bytes) -> None:
+        """Called before each draw that is the same in every run, with where its generator stands."""
+
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
         """Called after each draw; returns its outputs."""
         return outputs
+
+
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+
+
+@functools.cache
+def is_of_others(operation: Any) -> bool:
+    """Whether an operation is made of others alone.
+
+    It arrives whole for what comes out of `torch.inference_mode`; elsewhere these others arrive.
+    """
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operation.name(), _COMPOSITE))
+
+
+def taken_apart(operation: Any, args: Any, kwargs: Any) -> Any:
+    """What such an operation returns, by those it is made of."""
+    return operation._op_dk(_COMPOSITE, *args, **kwargs)
 
 
 _KNOWN: dict[Any, bool] = {}

@@ -53,6 +53,7 @@ class Examination:
         always: Numbers that stand in for what is drawn when predicting.
         always_random: Path of a module that draws when predicting what nothing can stand for, or None.
         left: What is random in training and stays fixed.
+        kept_off: Calls whose draws the module's own `train()` keeps off, by name.
         calls: Calls of modules in a pass.
         foldable: Whether passes can lie one after the other on the axis of the rows.
         largest: Numbers in the largest tensor for one row.
@@ -76,6 +77,7 @@ class Examination:
     always: tuple[float | None, ...]
     always_random: str | None
     left: tuple[Unswitchable, ...]
+    kept_off: frozenset[str]
     calls: tuple[ModuleCall, ...]
     foldable: bool
     largest: int
@@ -103,7 +105,8 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
     with as_found(module, None) as snapshot:
         look, seeds = Look(module, call, rows, snapshot, gaussian_noise), numbers_drawn_elsewhere()
         plain, predicted = look.watch((), middle)
-        if any(each.draw.generator is not None for each in predicted.seen):
+        if predicted.seen:
+            _check_nothing_is_kept(look)
             look.find_fixed(())
             plain, predicted = look.watch((), middle)
         unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
@@ -125,6 +128,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
             always=tuple(stand_in(each.draw) for each in predicted.seen),
             always_random=None if unsteady is None else look.names[id(unsteady)],
             left=passes.left,
+            kept_off=passes.kept_off,
             calls=passes.calls or tuple(predicted.calls),
             foldable=passes.foldable,
             largest=-(-max(predicted.largest, passes.largest) // ROWS),
@@ -135,6 +139,16 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
             rescales=not _RESCALING.isdisjoint(predicted.early),
             restless=frozenset(snapshot.changed),
             elsewhere=numbers_drawn_elsewhere() != seeds,
+        )
+
+
+def _check_nothing_is_kept(look: Look) -> None:
+    """What is drawn is drawn in every call."""
+    if look.draws_once(()):
+        raise ModelError(
+            f"Module '{name_of(look.module)}' draws numbers in its first call that later ones use again",
+            expected="a module that has drawn what it keeps",
+            mend="Call it once on a batch of rows, or draw them where it is made",
         )
 
 

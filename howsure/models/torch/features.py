@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from typing import Any
 
 import torch
@@ -24,7 +23,7 @@ class Last(Draws):
         fixed: As of `Draws`.
     """
 
-    def __init__(self, place: int | None, name: str, fixed: Container[bytes]) -> None:
+    def __init__(self, place: int | None, name: str, fixed: frozenset[bytes]) -> None:
         if place is None:
             raise ends_otherwise(name)
         super().__init__(middle, fixed)

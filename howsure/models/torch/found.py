@@ -23,6 +23,13 @@ _one_at_a_time = threading.RLock()
 """What is changed for a while is shared by all threads: the flags and buffers of a module."""
 
 _MISSING = object()
+
+OUR_SEED = int.from_bytes(b"howsure")
+"""From which everything runs: one that no module seeds with, so that a module which does so is told by it."""
+
+_DICTS = tuple(name for name, value in vars(nn.Module()).items() if isinstance(value, dict))
+"""The attributes in which PyTorch keeps parameters, buffers, modules and hooks of all kinds."""
+
 _Kind = TypeVar("_Kind")
 
 
@@ -36,15 +43,17 @@ class Snapshot:
 
     Attributes:
         changed: Names of the tensors that have been found changed.
+        sets: Whether a run has set an attribute.
     """
 
     def __init__(self, module: nn.Module, parameters: Collection[str] | None) -> None:
         self._flags = [(each, each.training) for each in module.modules()]
+        self._learns = [(each, each.requires_grad) for each in module.parameters()]
         self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
         for each in module.modules():
             if not isinstance(each, torch.jit.ScriptModule):
-                for found in (vars(each), each._parameters, each._buffers, each._modules):
-                    self._dicts.append((found, dict(found)))
+                of_torch = (vars(each)[name] for name in _DICTS if name in vars(each))
+                self._dicts += [(found, dict(found)) for found in (vars(each), *of_torch)]
         named, plain = module.named_parameters(), _attributes(module, torch.Tensor)
         wanted = [pair for pair in named if parameters is None or pair[0] in parameters]
         self._tensors = [
@@ -53,18 +62,27 @@ class Snapshot:
             if tensor.layout == torch.strided and not tensor.is_meta
         ]
         self.changed: set[str] = set()
+        self.sets = False
 
     def restore(self) -> None:
         """Put everything back that has changed."""
         for now, before in self._dicts:
             for key in [key for key in now if key not in before]:
                 del now[key]
+                self.sets = True
             for key, value in before.items():
                 if now.get(key, _MISSING) is not value:
                     now[key] = value
+                    self.sets = self.sets or key != "training"
+            if list(now) != list(before):  # hooks run, and weights are saved, in their order
+                now.clear()
+                now.update(before)
         for module, flag in self._flags:
             if module.training is not flag:
                 module.training = flag
+        for parameter, learns in self._learns:
+            if parameter.requires_grad is not learns:
+                parameter.requires_grad_(learns)
         for name, tensor, ground, values in self._tensors:
             moved = tensor.data_ptr() != ground.data_ptr() or tensor.shape != ground.shape
             if moved:
@@ -88,6 +106,7 @@ def as_found(
     moving = elsewhere or parameters is None
     others = seeds_of_others_kept() if moving else contextlib.nullcontext()
     with _one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
+        seed(module, OUR_SEED)
         snapshot = Snapshot(module, parameters)
         try:
             yield snapshot
@@ -104,6 +123,15 @@ def switch(module: nn.Module, training: Collection[int]) -> None:
         flag = id(each) in training
         if each.training is not flag:
             each.training = flag
+
+
+def seed(module: nn.Module, number: int) -> None:
+    """Seed what a module draws by, where it has no generator of its own."""
+    torch.default_generator.manual_seed(number)
+    device = device_of(module)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ another number of rows tells where the rows are in what is drawn.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -17,9 +18,11 @@ from torch import nn
 from howsure.models.torch.draws import Draw, Draws, Numbers, constant
 from howsure.models.torch.endings import tensors_in
 from howsure.models.torch.found import (
+    OUR_SEED,
     Snapshot,
     drawing_in_the_open,
     numbers_drawn_elsewhere,
+    seed,
     seeds_of_others_kept,
     switch,
 )
@@ -63,6 +66,7 @@ class Look:
         self.module, self.call, self.snapshot = module, call, snapshot
         self.gaussian_noise = gaussian_noise
         self.fixed: frozenset[bytes] = frozenset()
+        self._modules = list(module.modules())
         self.names = names_in(module, name_of(module))
         self.rows = {
             count: call.tensors([np.resize(array, (count, *array.shape[1:])) for array in rows])
@@ -82,7 +86,7 @@ class Look:
         halved: bool = False,
     ) -> tuple[Tensor, Watching]:
         """A run with everything noted."""
-        switch(self.module, training)
+        self._ready(training)
         seen = Watching(self.module, self.names, numbers, self.fixed, halved=halved)
         try:
             with drawing_in_the_open(self.module), seen.watched():
@@ -91,33 +95,67 @@ class Look:
             self.snapshot.restore()
         return output, seen
 
-    def try_out(self, training: Collection[int]) -> tuple[Watching, Exception | None, Any]:
+    def try_out(self, training: Collection[int], count: int = ROWS) -> tuple[Watching, Exception | None, Any]:
         """A run that may fail: what was noted, the error, and whatever it returned."""
-        switch(self.module, training)
+        self._ready(training)
         seen, failed, output = Watching(self.module, self.names, middle, self.fixed), None, None
         try:
             with drawing_in_the_open(self.module), seen.watched():
-                output = self.call.forward(self.module, self.rows[ROWS])
+                output = self.call.forward(self.module, self.rows[count])
         except Exception as error:  # whatever a user's code raises where it wants more for training
             failed = error
         finally:
             self.snapshot.restore()
         return seen, failed, output
 
+    def kept_off(self) -> frozenset[int]:
+        """The modules whose flags are off after `train()`, which a user may have defined so, by identity."""
+        if all(type(each).train is nn.Module.train and "train" not in vars(each) for each in self._modules):
+            return frozenset()
+        try:
+            self.module.train()
+            return frozenset(id(each) for each in self._modules if not each.training)
+        except Exception:  # exported programs do not know it, and a user's may want more
+            return frozenset()
+        finally:
+            self.snapshot.restore()
+
     def find_fixed(self, training: Collection[int]) -> None:
-        """Find generators that are seeded anew in every run: in two runs on end they stand at the same."""
+        """Find what is drawn by a generator that is seeded anew in every run.
+
+        In two runs on end, from seeds that differ and with everything drawn, it stands at the same.
+        """
 
         def noted(number: int, draw: Draw) -> None:
-            states[-1].update({draw.state} - {None})
+            states[-1].add(draw.state)
 
-        states: list[set[Any]] = []
-        for _ in range(2):
+        states: list[set[bytes]] = []
+        for number in range(2):
             states.append(set())
-            try:
-                self.run(training, noted)
-            except Exception:  # as in `try_out`
-                continue
+            self._drawing(training, noted, OUR_SEED + number)
+        self.snapshot.restore()
         self.fixed |= states[0] & states[1]
+
+    def draws_once(self, training: Collection[int]) -> bool:
+        """Whether a first call draws what the next ones do without, as it is kept in an attribute."""
+        if not self.snapshot.sets:
+            return False
+        counts = [self._drawing(training, middle, OUR_SEED) for _ in range(2)]
+        self.snapshot.restore()
+        return counts[1] < counts[0]
+
+    def _drawing(self, training: Collection[int], numbers: Numbers, number: int) -> int:
+        """How much a run draws, as far as it goes; the module is left as the run leaves it."""
+        self._ready(training, number)
+        draws = Draws(numbers, self.fixed)
+        with contextlib.suppress(Exception), drawing_in_the_open(self.module), draws:  # as in `try_out`
+            self.call.forward(self.module, self.rows[ROWS])
+        return draws.count
+
+    def _ready(self, training: Collection[int], number: int = OUR_SEED) -> None:
+        """Flags and seed as a run is to find them."""
+        switch(self.module, training)
+        seed(self.module, number)
 
     def elsewhere(self, training: Collection[int]) -> tuple[tuple[str, str], Any]:
         """Where the seeds of Python and numpy are after a run from where they are; and what it returned."""
@@ -133,7 +171,7 @@ class Look:
         tensors: Sequence[Tensor] | None = None,
     ) -> Tensor:
         """A run as passes are run."""
-        switch(self.module, training)
+        self._ready(training)
         try:
             with drawing_in_the_open(self.module), Draws(numbers, self.fixed):
                 return self.call.run(self.module, self.rows[count] if tensors is None else tensors)

@@ -28,6 +28,7 @@ from howsure.models.torch.features import Last
 from howsure.models.torch.found import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.models.torch.inputs import Call, calls_for, name_of
 from howsure.models.torch.look import ROWS, middle
+from howsure.models.torch.passes import KEPT_OFF
 from howsure.models.torch.probes import probes
 from howsure.models.torch.specs import exported_for
 from howsure.models.torch.under_way import ModuleCall
@@ -116,8 +117,11 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
 
 
 def _tried(module: nn.Module, call: Call, rows: Sequence[Array]) -> Tensor:
-    """What a module makes of a few rows, with nothing random."""
-    with as_found(module, None), Draws(middle):
+    """What a module makes of a few rows.
+
+    Whatever it draws it draws: what a first call keeps in a list or dict for all others stays there.
+    """
+    with as_found(module, None):
         switch(module, ())
         return call.run(module, call.tensors(rows))
 
@@ -222,7 +226,7 @@ class TorchModel:
                 0
             ]: f"{'cannot be done right' if each.refused else 'stays fixed'}: {each.what}"
             for each in found.left
-        }
+        } | {name.partition(":")[0]: f"stays fixed: {KEPT_OFF}" for name in found.kept_off}
         calls = [
             each
             for each in found.calls

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from howsure.models.torch.draws import is_of_others, taken_apart
+
 aten = torch.ops.aten
 
 
@@ -70,6 +72,9 @@ class _Noting(TorchDispatchMode):
         self.known = set(map(id, rows))
 
     def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if is_of_others(op):
+            with self:
+                return taken_apart(op, args, kwargs or {})
         alike = op is aten.as_strided_.default and _is_as_strided(*args)
         result = op(*args, **(kwargs or {}))
         self.calls.append(

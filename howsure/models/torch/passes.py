@@ -27,7 +27,14 @@ Tensor = torch.Tensor
 
 _OF_NUMPY = "numbers of numpy or Python are drawn in training, for which no masks can be given"
 _OUTSIDE = "two runs as in training differ, so something is drawn outside of PyTorch"
+_THE_SAME = (
+    "what draws it is seeded anew in every call, so that every pass would get the same; seed what must be "
+    "the same within torch.random.fork_rng()"
+)
+_KEPT = "a first call in training draws numbers that later ones use again; call it once before"
 _ZEROS_AND_ONES = ("bernoulli", "bernoulli_")
+KEPT_OFF = "the module's train() keeps it as in predicting"
+_OF_A_NORM = "a norm draws it, and norms stay as in predicting"
 _OF_THEIR_OWN = "its numbers have rates of their own, and masks are given for one rate alone"
 _WITHOUT_MASKS = {
     COMPARED: "its numbers are compared with more than one rate, and masks are given for one rate alone",
@@ -48,6 +55,7 @@ class Found:
     draws: tuple[Draw, ...] = ()
     left: tuple[Unswitchable, ...] = ()
     calls: tuple[ModuleCall, ...] = ()
+    kept_off: frozenset[str] = frozenset()
     foldable: bool = True
     largest: int = 1
 
@@ -64,15 +72,28 @@ class Passes:
     def __init__(self, look: Look, plain: Tensor, predicted: Watching) -> None:
         self.look, self.plain = look, plain
         self.always = {each.key for each in predicted.seen}
+        self._the_same = set(predicted.the_same)
         self.left: list[Unswitchable] = list(baked_in(look.module))
         self._refused: set[tuple[str, str]] = set()
         self._trained_to: Any = None
+        self._of_weights: frozenset[tuple[str, str]] = frozenset()
         module = look.module
-        self._everything = [each for each in module.modules() if not isinstance(each, _NORMS)]
+        self._kept_off = look.kept_off()
+        self._everything = [
+            each
+            for each in module.modules()
+            if not isinstance(each, _NORMS) and id(each) not in self._kept_off
+        ]
+        self._norms = [each for each in module.modules() if isinstance(each, _NORMS)]
 
     def found(self) -> Found:
         """All of it."""
         trained = self._trained()
+        self._of_weights = self._noise_of_weights(trained)
+        for state, each in trained.the_same.items():
+            if state not in self._the_same:
+                self._refuse(each, _THE_SAME)
+        self._refuse_what_norms_draw(trained)
         self._refuse_what_is_drawn_elsewhere(trained)
         sites = [each for each in trained.seen if self._is_site(each, trained)]
         for each in trained.seen:
@@ -82,7 +103,9 @@ class Passes:
                 why = _OF_THEIR_OWN
             if why is not None:
                 self._refuse(each, why)
+        kept = self._draws_kept_off(trained)
         if not sites:
+            self.left += [Unswitchable(each.name, f"{each.in_words}: {KEPT_OFF}", False) for each in kept]
             self._leave([each for each in trained.seen if each.key not in self.always], trained)
             return Found(left=tuple(self.left))
         least = self._least_flags(sites)
@@ -91,15 +114,15 @@ class Passes:
         training, seen = least
         in_passes = {each.key for each in seen.seen}
         self._leave([each for each in trained.seen if each.key not in in_passes | self.always], trained)
-        return self._placed(training, seen)
+        return replace(self._placed(training, seen), kept_off=frozenset(each.name for each in kept))
 
     def _trained(self) -> Watching:
         """A run as in training, as far as it goes: what it returns does not matter."""
         flags = _identities(self._everything)
+        self.look.find_fixed(flags)
         seen, error, self._trained_to = self.look.try_out(flags)
-        if any(each.draw.generator is not None for each in seen.seen):
-            self.look.find_fixed(flags)
-            seen, error, self._trained_to = self.look.try_out(flags)
+        if self.look.draws_once(flags):
+            self.left.append(Unswitchable(name_of(self.look.module), _KEPT, refused=True))
         if error is None:
             return seen
         name = name_of(self.look.module)
@@ -112,6 +135,29 @@ class Passes:
             if error is None:
                 return again
         return seen
+
+    def _draws_kept_off(self, trained: Watching) -> list[Seen]:
+        """What is drawn only where the module's own `train()` leaves flags off."""
+        if not self._kept_off:
+            return []
+        flags = _identities(self._everything) | self._kept_off - _identities(self._norms)
+        known = self.always | {each.key for each in trained.seen}
+        return [each for each in self.look.try_out(flags)[0].seen if each.key not in known]
+
+    def _refuse_what_norms_draw(self, trained: Watching) -> None:
+        """Note what is drawn only where norms of other classes than those of PyTorch are as in training."""
+        others = [
+            each
+            for each in self._norms
+            if type(each).__module__.partition(".")[0] != "torch" and id(each) not in self._kept_off
+        ]
+        if not others:
+            return
+        seen, _, _ = self.look.try_out(_identities([*self._everything, *others]))
+        known = self.always | {each.key for each in trained.seen}
+        for each in seen.seen:
+            if each.key not in known:
+                self._refuse(each, _OF_A_NORM)
 
     def _refuse_what_is_drawn_elsewhere(self, trained: Watching) -> None:
         """Note a module that draws outside of PyTorch in training and not in predicting."""
@@ -141,17 +187,30 @@ class Passes:
         use, kind = run.uses.get(seen.number), seen.draw.kind
         if kind == UNIFORM and use is not None and use.kind == MASK:
             return use.differs
-        if kind == NORMAL and use is not None and use.kind == ADDED and seen.draw.shape[:1] == (ROWS,):
+        if kind == NORMAL and use is not None and use.kind == ADDED and seen.key not in self._of_weights:
             return self.look.gaussian_noise
         if kind == UNIFORM:
             return seen.key in self.always
         return kind in (DROPOUT, NORMAL)
 
+    def _noise_of_weights(self, trained: Watching) -> frozenset[tuple[str, str]]:
+        """Those of the normal numbers drawn whose shape is the same for another number of rows.
+
+        Where other draws are made for these, none are taken for noise of weights.
+        """
+        normal = [each for each in trained.seen if each.draw.kind == NORMAL]
+        if not normal:
+            return frozenset()
+        others = self.look.try_out(_identities(self._everything), OTHERS)[0].seen
+        if [each.key for each in trained.seen] != [each.key for each in others]:
+            return frozenset()
+        return frozenset(each.key for each in normal if each.draw.shape == others[each.number].draw.shape)
+
     def _least_flags(self, sites: Sequence[Seen]) -> tuple[frozenset[int], Watching] | None:
         """The fewest flags with which all is drawn that is drawn in training; None where none do."""
         wanted = [(each.key, each.draw.rate) for each in sites]
-        own = {id(each.module) for each in sites}
-        around = {id(one) for each in sites for one in each.around}
+        own = {id(each.module) for each in sites} - self._kept_off
+        around = {id(one) for each in sites for one in each.around} - self._kept_off
         failed = "with no combination of flags it draws again what it draws in training"
         for flags in (own, around, _identities(self._everything)):
             try:

@@ -50,6 +50,9 @@ def split_or_whole(model: TorchModel) -> TorchModel:
     """The same examined module with levels, or as it is where its passes must run whole."""
     if not model.examination.foldable or not model.examination.places:
         return model
+    if model.examination.fixed:
+        model.whole_because = "it draws by a generator that it seeds anew in every call"
+        return model
 
     def some(count: int) -> list[Array]:
         return [np.resize(array, (count, *array.shape[1:])) for array in model.examination.rows]

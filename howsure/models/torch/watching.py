@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,6 +67,8 @@ class Watching(Draws):
 
     Attributes:
         seen: The draws, in order.
+        the_same: Draws that are the same in every run, which are not among them, by where their generator
+            stands.
         largest: Numbers in the largest tensor that was made.
         early: The first operations that compute.
         uses: By the number of a draw what was made of its numbers, as far as that shows.
@@ -77,12 +79,13 @@ class Watching(Draws):
         module: nn.Module,
         names: Mapping[int, str],
         numbers: Numbers,
-        fixed: Container[bytes],
+        fixed: frozenset[bytes],
         *,
         halved: bool = False,
     ) -> None:
         super().__init__(self._noting(numbers), fixed)
         self.seen: list[Seen] = []
+        self.the_same: dict[bytes, Seen] = {}
         self.largest = 1
         self.early: list[str] = []
         self.uses: dict[int, Use] = {}
@@ -113,26 +116,32 @@ class Watching(Draws):
 
     def _noting(self, numbers: Callable[[int, Draw], Tensor | None]) -> Callable[[int, Draw], Tensor | None]:
         def noted(number: int, draw: Draw) -> Tensor | None:
-            calls = self._under_way.stack or [ModuleCall(self._module, self._names[id(self._module)])]
-            call = calls[-1]
-            self._drawn[call.name] += 1
-            name, count = call.name, self._drawn[call.name]
-            under_way = frames()
-            self.seen.append(
-                Seen(
-                    draw,
-                    name if count == 1 else f"{name}:{count}",
-                    call.module,
-                    tuple(each.module for each in calls),
-                    innermost_of_a_user(under_way) or innermost_outside("torch", under_way),
-                    number,
-                )
-            )
-            call.draws.append(number)
+            self.seen.append(self._where(number, draw))
+            if self._under_way.stack:
+                self._under_way.stack[-1].draws.append(number)
             self.largest = max(self.largest, math.prod(draw.shape))
             return numbers(number, draw)
 
         return noted
+
+    def _where(self, number: int, draw: Draw) -> Seen:
+        calls = self._under_way.stack or [ModuleCall(self._module, self._names[id(self._module)])]
+        call = calls[-1]
+        self._drawn[call.name] += 1
+        name, count = call.name, self._drawn[call.name]
+        under_way = frames()
+        return Seen(
+            draw,
+            name if count == 1 else f"{name}:{count}",
+            call.module,
+            tuple(each.module for each in calls),
+            innermost_of_a_user(under_way) or innermost_outside("torch", under_way),
+            number,
+        )
+
+    def draws_the_same(self, draw: Draw, state: bytes) -> None:
+        """Note it."""
+        self.the_same[state] = self._where(self.count, draw)
 
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
         """Follow what was drawn."""
