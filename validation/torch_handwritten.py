@@ -180,6 +180,48 @@ for _name, _cut in {"multiplied": _multiplied, "put": _put, "split": _parts}.ite
         )
 
 
+# --- rows beside the usual order ------------------------------------------------------------------------
+
+
+class Twins(nn.Module):
+    """Both parts of each row go through one network, the second of all rows after the first of all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.3))
+        self.last = nn.Linear(16, CLASSES)
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        one, other = self.body(torch.cat([one, other])).chunk(2)
+        return self.last((one - other).abs())
+
+
+class PackedWords(nn.Module):
+    """A recurrent layer over packed sequences, with dropout between its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.last = nn.LSTM(4, 8, 2, batch_first=True, dropout=0.4), nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths = (x[:, :, 0] != 0).sum(1)
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        return self.last(4 * self.body(packed)[1][0][-1])
+
+
+def _of_other_lengths(x: Any) -> Any:
+    for number, row in enumerate(x):
+        row[2 + number :] = 0
+    return x
+
+
+HANDWRITTEN["twins in one batch"] = Kind(Twins, {"one": (8,), "other": (8,)})
+HANDWRITTEN["packed sequences of one length"] = Kind(PackedWords, (5, 4))
+HANDWRITTEN["packed sequences of other lengths"] = Kind(
+    PackedWords, (5, 4), changed=_of_other_lengths, refused="assess rows of one length at a time"
+)
+
+
 # --- endings --------------------------------------------------------------------------------------------
 
 
