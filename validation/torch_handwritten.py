@@ -255,6 +255,48 @@ for _name, _cut in {"multiplied": _multiplied, "put": _put, "split": _parts}.ite
         )
 
 
+# --- rows beside the usual order ------------------------------------------------------------------------
+
+
+class Twins(nn.Module):
+    """Both parts of each row go through one network, the second of all rows after the first of all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.3))
+        self.last = nn.Linear(16, CLASSES)
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        one, other = self.body(torch.cat([one, other])).chunk(2)
+        return self.last((one - other).abs())
+
+
+class PackedWords(nn.Module):
+    """A recurrent layer over packed sequences, with dropout between its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.last = nn.LSTM(4, 8, 2, batch_first=True, dropout=0.4), nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths = (x[:, :, 0] != 0).sum(1)
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        return self.last(4 * self.body(packed)[1][0][-1])
+
+
+def _of_other_lengths(x: Any) -> Any:
+    for number, row in enumerate(x):
+        row[2 + number :] = 0
+    return x
+
+
+HANDWRITTEN["twins in one batch"] = Kind(Twins, {"one": (8,), "other": (8,)})
+HANDWRITTEN["packed sequences of one length"] = Kind(PackedWords, (5, 4))
+HANDWRITTEN["packed sequences of other lengths"] = Kind(
+    PackedWords, (5, 4), changed=_of_other_lengths, refused="assess rows of one length at a time"
+)
+
+
 # --- endings --------------------------------------------------------------------------------------------
 
 
@@ -268,11 +310,48 @@ ENDINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "the mean of two softmaxes": lambda logits: (logits.softmax(1) + (2 * logits).softmax(1)) / 2,
     "a sigmoid and the rest": _sigmoids,
     "a softmax clamped": lambda logits: logits.softmax(1).clamp(1e-6, 1),
+    "softplus and 1, as evidence": lambda logits: nn.functional.softplus(logits) + 1,
+    "relu and 1": lambda logits: logits.relu() + 1,
+    "a clamp from 0 to 1": lambda logits: logits.clamp(0, 1),
+    "distances": lambda logits: torch.cdist(logits, torch.eye(CLASSES)),
+    "labels of experts by a gate": lambda logits: torch.einsum(
+        "nm,nmk->nk", logits[:, :2].softmax(1), torch.stack([logits, 2 * logits], 1).sigmoid()
+    ),
 }
 for _name, _end in ENDINGS.items():
     HANDWRITTEN[f"ends in {_name}"] = Kind(
         lambda f=_end: nn.Sequential(mlp(nn.Dropout(0.3)), Layer(lambda m, h: f(h))),  # type: ignore[misc]
         refused="does not end in a distribution over classes",
+    )
+
+
+HANDWRITTEN["distances turned"] = Kind(
+    lambda: nn.Sequential(mlp(nn.Dropout(0.3)), Layer(lambda m, h: -torch.cdist(h, torch.eye(CLASSES))))
+)
+
+
+# --- rows of other types ------------------------------------------------------------------------------------
+
+
+def _bag(module: nn.Module, words: Tensor) -> Tensor:
+    return torch.zeros(len(words), 20).scatter_add_(1, words, torch.ones_like(words, dtype=torch.float))
+
+
+def _loudness(module: nn.Module, x: Tensor) -> Tensor:
+    return torch.stft(x, 16, 8, window=torch.hann_window(16), return_complex=True).abs().flatten(1)
+
+
+ROWS_OF: dict[str, tuple[Callable[[nn.Module, Tensor], Tensor], tuple[int, ...], int, int]] = {
+    "pixels below 256": (lambda m, x: x.float().flatten(1) / 255, (1, 6, 6), 256, 36),
+    "one_hot": (lambda m, x: nn.functional.one_hot(x, 12).float().flatten(1), (5,), 12, 60),
+    "words counted": (_bag, (9,), 20, 20),
+    "a complex spectrum": (_loudness, (40,), 0, 54),
+}
+for _name, (_first, _shape, _whole, _inputs) in ROWS_OF.items():
+    HANDWRITTEN[f"rows as {_name}"] = Kind(
+        lambda f=_first, inputs=_inputs: nn.Sequential(Layer(f), mlp(nn.Dropout(0.3), inputs=inputs)),  # type: ignore[misc]
+        _shape,
+        whole=_whole,
     )
 
 

@@ -631,7 +631,9 @@ def _chosen(module: nn.Module, h: Tensor) -> Tensor:
     return h.masked_scatter(some[:, None], F.dropout(h[some], 0.3, module.training))
 
 
-ZOO["dropout on some rows"] = Kind(lambda: Through(_chosen), refused="how many rows")
+ZOO["dropout on some rows"] = Kind(
+    lambda: Through(_chosen), refused="does not go by the number of rows alone"
+)
 ZOO["FractionalMaxPool2d"] = Kind(
     lambda: nn.Sequential(
         nn.Conv2d(1, 3, 3),

@@ -146,20 +146,21 @@ def _from_frame(frame: Any, names: Any, each: str, called: str) -> Given:
             expected=f"one column of numbers for each {each}, and perhaps one of labels (`y`) and ids (`id`)",
             mend=f"Choose the columns: {each}_names=[{', '.join(map(repr, chosen[:2]))}, …]",
         )
-    if len(chosen) < (2 if each == CLASSES else 1):
+    if len(chosen) < (1 if each == LABELS or (wanted and len(wanted) == 2) else 2):
         raise InputError(
             f"{called} have too few columns",
             expected="a column for each class, two or more" if each == CLASSES else "a column for each label",
             received=f"columns {quoted(opened.columns)}",
-            mend=f"If '{chosen[0]}' is the probability of the second of two classes, give that column and "
-            "both names"
+            mend=f"If '{chosen[0]}' is the probability of the second of two classes, give both names: "
+            f"class_names=['other', '{chosen[0]}']"
             if chosen
             else None,
         )
     read = [_numbers(values, called) for values in columns]
     coarse = [dtype for _, dtype in read if dtype == "float16"]
+    values = np.stack([values for values, _ in read], axis=1)
     return Given(
-        np.stack([values for values, _ in read], axis=1),
+        np.concatenate([1 - values, values], axis=1) if len(chosen) < len(wanted or chosen) else values,
         (coarse or [dtype for _, dtype in read])[0],
         tuple(chosen if wanted is None else wanted),
         rows.ids,
@@ -171,6 +172,14 @@ def _from_frame(frame: Any, names: Any, each: str, called: str) -> Given:
 def _chosen(columns: list[str], wanted: tuple[str, ...] | None, each: str, called: str) -> list[str]:
     """The columns that hold probabilities."""
     missing = [name for name in wanted or () if name not in columns]
+    if wanted is not None and each == CLASSES and len(columns) == 1 and len(wanted) == 2:
+        if columns[0] == wanted[0]:
+            raise InputError(
+                "The only column of probabilities is that of the second of two classes",
+                expected=f"'{columns[0]}' as the second of the class names",
+                received=quoted(wanted),
+            )
+        return columns
     if wanted is not None and not missing:
         return list(wanted)
     if wanted is not None and (len(missing) < len(wanted) or len(wanted) != len(columns)):

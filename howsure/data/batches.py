@@ -175,6 +175,16 @@ def numpy_of(value: Any, called: str = "What is in a batch") -> Array:
     """A tensor of whatever framework, wherever it is, as an array."""
     check_unmasked(value, called)
     if hasattr(value, "detach") and hasattr(value, "cpu"):
+        empty, layout = getattr(value, "is_meta", False), str(getattr(value, "layout", "torch.strided"))
+        if empty or layout != "torch.strided":
+            raise InputError(
+                f"{called} cannot be made an array",
+                expected="an ordinary tensor",
+                received="a tensor without numbers, on the device 'meta'"
+                if empty
+                else f"one of layout {layout}",
+                mend=None if empty else "Convert it with `x.to_dense()`",
+            )
         value = value.detach().cpu()
         value = value.float() if str(value.dtype) == "torch.bfloat16" else value
     try:

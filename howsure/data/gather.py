@@ -153,7 +153,7 @@ def _of_tensorflow(dataset: Any) -> Iterator[Any]:
     if int(dataset.cardinality()) == -1:
         raise _endless("a tf.data.Dataset that repeats")
     if _is_shuffled(dataset):
-        _warn_of_order("tf.data.Dataset")
+        _warn_of_order("tf.data.Dataset shuffles")
     return _of_any(dataset.as_numpy_iterator())
 
 
@@ -175,12 +175,24 @@ def _endless(received: str) -> InputError:
 
 def _look_at_loader(loader: Any) -> None:
     """Say aloud where rows come in an order of the loader's own, or where some of them never come."""
-    if "Random" in type(getattr(loader, "sampler", None)).__name__:
-        _warn_of_order("DataLoader")
-    size = getattr(loader, "batch_size", None)
-    left = len(loader.sampler) % size if size and hasattr(loader.sampler, "__len__") else 0
-    if getattr(loader, "drop_last", False) and left:
-        warn(f"The DataLoader leaves out {left} of {len(loader.sampler):,} rows, as drop_last=True says.")
+    batches, sampler = loader.batch_sampler, loader.sampler
+    if _is_pytorchs(batches, "BatchSampler"):
+        sampler = batches.sampler
+        size, rows = batches.batch_size, len(sampler) if hasattr(sampler, "__len__") else 0
+        if batches.drop_last and rows % size:
+            warn(f"The DataLoader leaves out {rows % size} of {rows:,} rows, as drop_last=True says.")
+    elif batches is not None:
+        sampler = batches
+    if "Random" in type(sampler).__name__:
+        _warn_of_order("DataLoader shuffles")
+    elif not _is_pytorchs(sampler, "SequentialSampler", "_InfiniteConstantSampler"):
+        kind = type(sampler).__name__
+        _warn_of_order(f"DataLoader gives rows in the order of its {kind}, which may be any")
+
+
+def _is_pytorchs(x: object, *names: str) -> bool:
+    """Whether this is an object of one of these classes of PyTorch itself, and of none made from them."""
+    return type(x).__module__.startswith("torch.") and type(x).__name__ in names
 
 
 def _is_shuffled(dataset: Any) -> bool:
@@ -191,8 +203,8 @@ def _is_shuffled(dataset: Any) -> bool:
     )
 
 
-def _warn_of_order(called: str) -> None:
+def _warn_of_order(what: str) -> None:
     warn(
-        f"The {called} shuffles: row numbers count the rows as they were drawn, and labels that come with "
+        f"The {what}: row numbers count the rows as they were drawn, and labels that come with "
         "them stay with them. To find a row again, do not shuffle, or give ids."
     )

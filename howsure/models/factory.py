@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -42,7 +43,7 @@ def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
                 expected="a function without arguments that makes the model, as package.module:function",
                 received=os.fspath(name),
             )
-    made = found() if isinstance(found, type) or not _is_model(found) else found
+    made = _called(found, os.fspath(name)) if isinstance(found, type) or not _is_model(found) else found
     if weights is None:
         return made
     if not hasattr(made, "load_state_dict"):
@@ -53,6 +54,21 @@ def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
         )
     importlib.import_module("howsure.models.torch.files").load_weights(made, weights)
     return made
+
+
+def _called(maker: Any, name: str) -> Any:
+    """What a function without arguments makes."""
+    try:
+        inspect.signature(maker).bind()
+    except TypeError as error:
+        raise InputError(
+            f"'{name}' cannot be called ({error})",
+            expected="a function without arguments that makes the model",
+            mend="Write one that calls it with what it takes, and name that",
+        ) from error
+    except ValueError:  # of one that is not written in Python nothing is known
+        pass
+    return maker()
 
 
 def _is_model(thing: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.arguments import as_array
+from howsure.data.batches import numpy_of
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import gather, is_several
 from howsure.errors import InputError
@@ -90,10 +90,10 @@ def _columns(rows: Any) -> list[tuple[str, Pixels]]:
         return [(name, opened[name].to_numpy()) for name in opened.columns]
     x = gather(rows, lambda: None).x
     if isinstance(x, Mapping):
-        return [(str(name), as_array(array, "The rows")) for name, array in x.items()]
+        return [(str(name), numpy_of(array, "The rows")) for name, array in x.items()]
     if is_several(x):
-        return [(f"input {number}", as_array(each, "The rows")) for number, each in enumerate(x)]
-    return [("", as_array(x, "The rows"))]
+        return [(f"input {number}", numpy_of(each, "The rows")) for number, each in enumerate(x)]
+    return [("", numpy_of(x, "The rows"))]
 
 
 def values_in_words(columns: Sequence[tuple[str, Pixels]], position: int) -> str:

@@ -45,8 +45,9 @@ class FromElsewhere:
 
         Args:
             p: (N, K) 0 to 1, rows sum to 1; or (N,), the probability of the second of two classes. A list, an
-                array, a tensor, or a data frame, whose columns are the classes; a column `y` holds true
-                classes, and a column `id`, or an index that is more than numbers from 0, is kept as `ids`.
+                array, a tensor, or a data frame, whose columns are the classes, or whose one column is the
+                second of two that `class_names` names; a column `y` holds true classes, and a column `id`, or
+                an index that is more than numbers from 0, is kept as `ids`.
                 Zero rows give zero rows.
             class_names: K names in the order of the columns. Of a frame with columns of these names they
                 choose them, and their order; None takes its names, or '0' … 'K−1'.

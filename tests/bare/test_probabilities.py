@@ -204,6 +204,25 @@ def test_class_names_choose_among_the_columns():
     assert "too few columns" in refused(frame[["cat"]])
 
 
+def test_one_column_and_two_names_are_the_second_of_two_classes():
+    pd = pytest.importorskip("pandas")
+    frame = frame_of(pd, p=[0.2, 0.9], y=["no", "yes"], id=["x7", "y9"])
+    given = Certainty.from_probabilities(frame, class_names=["no", "yes"])
+    assert given.class_names == ("no", "yes")
+    assert given.probabilities == pytest.approx(np.array([[0.8, 0.2], [0.1, 0.9]]))
+    assert list(given.ids) == ["x7", "y9"]
+    assert list(given.truth) == [0, 1]
+    named = frame.rename(columns={"p": "yes"})
+    assert np.array_equal(
+        Certainty.from_probabilities(named, ["no", "yes"]).probabilities, given.probabilities
+    )
+    assert "'yes' as the second of the class names" in refused(named, class_names=["yes", "no"])
+    assert "give both names: class_names=['other', 'yes']" in refused(named)
+    assert "have no columns 'no', 'perhaps'" in refused(named, class_names=["no", "perhaps", "yes"])
+    passes = Certainty.from_passes([frame, frame], class_names=["no", "yes"])
+    assert passes.probabilities == pytest.approx(given.probabilities)
+
+
 def test_ids_of_a_frame_stay_with_its_rows(tmp_path):
     pd = pytest.importorskip("pandas")
     frame = frame_of(pd, id=["x7", "y9"], cat=[0.9, 0.2], dog=[0.1, 0.8])

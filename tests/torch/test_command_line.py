@@ -22,7 +22,11 @@ def make():
 def images():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Dropout2d(0.3), nn.Flatten(), nn.Linear(144, 2))
 
+def sized(width):
+    return nn.Linear(8, width)
+
 ready = make()
+width = 3
 """
 
 
@@ -116,11 +120,21 @@ class RunsCode(nn.Module):
     ("arguments", "words"),
     [
         (["{nets}:nothing", "rows.npz"], "Module '{nets}' has no 'nothing'. Expected: a function without"),
+        (
+            ["{nets}:sized", "rows.npz"],
+            "'{nets}:sized' cannot be called (missing a required argument: 'width')",
+        ),
+        (["{nets}:width", "rows.npz"], "'{nets}:width' cannot be called (3 is not a callable object)"),
         (["no_such_module:make", "rows.npz"], "There is no module 'no_such_module' in the current folder"),
         (["{nets}:make", "rows.npz", "--weights", "other.pt"], "2 tensors of another shape: '0.weight'"),
         (
             ["{nets}:make", "rows.npz", "--weights", "whole.pt"],
             "could run code when it is opened, so it was not",
+        ),
+        (["{nets}:make", "rows.npz", "--weights", "letter.pt"], "'letter.pt' is damaged, or it holds more"),
+        (
+            ["{nets}:make", "rows.npz", "--weights", "script.pt"],
+            "'script.pt' is not a readable file of PyTorch (RuntimeError",
         ),
         (["{nets}:make", "rows.npz", "--weights", "cut.pt"], "'cut.pt' is not a readable file of PyTorch"),
         (["{nets}:make", "rows.npz", "--weights", "empty.pt"], "'empty.pt' holds no state dict"),
@@ -137,6 +151,10 @@ def test_what_cannot_be_used_is_said_in_words(folder, arguments, words):
     torch.save(mlp().state_dict() | {"0.weight": torch.zeros(2, 2), "0.bias": torch.zeros(2)}, "other.pt")
     torch.save(RunsCode(), "whole.pt")
     torch.save({"epoch": 3}, "empty.pt")
+    with warnings.catch_warnings(action="ignore"):
+        torch.jit.save(torch.jit.script(mlp()), "script.pt")
+    with open("letter.pt", "wb") as file:
+        file.write(b"x")
     for name in ("cut.pt", "broken.pt2"):
         with open(name, "wb") as file:
             file.write(b"PK\3\4 nothing")

@@ -229,7 +229,7 @@ def test_noise_that_is_added_is_random_where_it_is_asked_for():
         (_louder, f"torch.bernoulli_ {LINE}: in training more is computed than in predicting"),
         (_numpy, "numbers of numpy or Python are drawn in training, for which no masks can be given"),
         (_generator, "two runs as in training differ, so something is drawn outside of PyTorch"),
-        (_some, "how often or of what shape depends on how many rows there are"),
+        (_some, "how many numbers it draws does not go by the number of rows alone"),
     ],
 )
 def test_what_cannot_be_told_apart_is_refused_with_its_line(function, words):

@@ -24,6 +24,8 @@ class Ends(nn.Module):
         self.scale, self.others = nn.Parameter(torch.tensor(1.5)), nn.Parameter(torch.randn(3, 12))
         self.mixture = nn.Parameter(torch.randn(2))
         self.pointwise = nn.Conv2d(3, 4, 1)
+        self.positive = nn.Parameter(torch.rand(3, 12))
+        self.register_buffer("means", torch.rand(3, 12))
 
     def forward(self, x):
         return self.head(self, self.drop(torch.relu(self.first(x))))
@@ -61,7 +63,41 @@ UNKNOWN = {
         m.mixture.softmax(0).expand(len(h), 1, 2),
         torch.stack([m.last(h).softmax(1), m.last(2 * h).softmax(1)], 1),
     ).squeeze(1),
+    "softplus and 1": lambda m, h: F.softplus(m.last(h)) + 1,
+    "relu and 1": lambda m, h: F.relu(m.last(h)) + 1,
+    "relu and a bias": lambda m, h: F.relu(m.last(h)) + m.mixture[0].exp().expand(3),
+    "twice relu": lambda m, h: F.relu(m.last(h)) * 2,
+    "elu and 1": lambda m, h: F.elu(m.last(h)) + 1,
+    "clamped from 0 to 1": lambda m, h: m.last(h).clamp(0, 1),
+    "relu6 and 1": lambda m, h: F.relu6(m.last(h)) + 1,
+    "the greater of 0": lambda m, h: torch.maximum(m.last(h), torch.tensor(0.0)),
+    "squares and 1": lambda m, h: m.last(h) ** 2 + 1,
+    "sizes": lambda m, h: m.last(h).abs(),
+    "distances": lambda m, h: torch.cdist(h, m.others),
+    "almost a share": lambda m, h: _share(m.last(h).relu() + 0.1, 0.05),
+    "the mean of two evidences": lambda m, h: torch.stack([m.last(h).relu(), m.last(2 * h).relu()], 2).mean(
+        1
+    ),
+    "pooled evidence and 1": lambda m, h: F.relu(m.pointwise(h.view(-1, 3, 2, 2))).mean((2, 3)) + 1,
+    "experts of labels, by a gate": lambda m, h: torch.einsum(
+        "nm,nmk->nk", F.linear(h, m.others[:2]).softmax(1), _experts(m, h).sigmoid()
+    ),
+    "experts of labels, by weights": lambda m, h: torch.einsum(
+        "m,nmk->nk", m.mixture.softmax(0), _experts(m, h).sigmoid()
+    ),
+    "attention over labels": lambda m, h: F.scaled_dot_product_attention(
+        *[_experts(m, h)[:, None]] * 2, _experts(m, h).sigmoid()[:, None]
+    )[:, 0, 0],
 }
+
+
+def _share(values, more):
+    return values / (values.sum(1, keepdim=True) + more)
+
+
+def _experts(m, h):
+    return torch.stack([m.last(h), m.last(2 * h)], 1)
+
 
 LINEAR = {
     "linear": lambda m, h: m.last(h),
@@ -88,6 +124,25 @@ LINEAR = {
     "layer norm": lambda m, h: F.layer_norm(m.last(h), (3,)),
     "mean of two log_softmaxes": lambda m, h: (m.last(h).log_softmax(1) + m.last(2 * h).log_softmax(1)) / 2,
     "clamped": lambda m, h: m.last(h).clamp(-30, 30),
+    "clamped above": lambda m, h: m.last(h).clamp(max=30),
+    "experts of logits, by a gate": lambda m, h: torch.einsum(
+        "nm,nmk->nk", F.linear(h, m.others[:2]).softmax(1), _experts(m, h)
+    ),
+    "attention over logits": lambda m, h: F.scaled_dot_product_attention(*[_experts(m, h)[:, None]] * 3)[
+        :, 0, 0
+    ],
+    "a layer by hand": lambda m, h: (h[:, None] * m.others).sum(2),
+    "cosine_similarity": lambda m, h: F.cosine_similarity(h[:, None], m.others, dim=2),
+    "cosine to means of features": lambda m, h: F.normalize(h, dim=1) @ F.normalize(m.means, dim=1).t(),
+    "cosine_similarity to means": lambda m, h: F.cosine_similarity(h[:, None], m.means, dim=2),
+    "squared distances to means": lambda m, h: -((h[:, None] - m.means) ** 2).sum(2),
+    "absolute distances to means": lambda m, h: -(h[:, None] - m.means).abs().sum(2),
+    "norms": lambda m, h: 3 - 2 * torch.linalg.vector_norm(h[:, None] - m.means, dim=2) ** 2,
+    "Student's t": lambda m, h: -torch.log(1 + torch.cdist(h, m.others)),
+    "sigmoid features": lambda m, h: m.last(torch.sigmoid(h)),
+    "softplus features": lambda m, h: F.linear(F.softplus(h), m.others),
+    "bilinear": lambda m, h: F.bilinear(h, h.sigmoid(), m.others[:, :, None].expand(3, 12, 12)),
+    "a number of weights drawn positive": lambda m, h: F.linear(h.sigmoid(), m.positive),
 }
 
 
@@ -117,6 +172,42 @@ def test_what_is_said_of_an_ending_holds(random):
 def test_what_a_product_gives_is_read_as_logits(name, random):
     module, x = Ends(LINEAR[name]).eval(), numbers(random, 4, 8)
     seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+    with torch.no_grad():
+        assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
+
+
+def _counted(words):
+    return torch.zeros(len(words), 8).scatter_add_(1, words, torch.ones_like(words, dtype=torch.float))
+
+
+def _loudness(x):
+    return torch.stft(x, 14, 7, window=torch.hann_window(14), return_complex=True).abs()[:, :, 0]
+
+
+ROWS = {
+    "pixels": (lambda x: x.float() / 255, lambda random: random.integers(0, 256, (4, 8), "uint8")),
+    "one_hot": (lambda x: F.one_hot(x, 8).float().mean(1), lambda random: random.integers(0, 8, (4, 5))),
+    "words counted": (_counted, lambda random: random.integers(0, 8, (4, 5))),
+    "a complex spectrum": (_loudness, lambda random: numbers(random, 4, 14)),
+    "an inverse transform": (
+        lambda x: torch.fft.irfft(torch.fft.rfft(x)),
+        lambda random: numbers(random, 4, 8),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(ROWS))
+def test_rows_of_any_type_are_followed_to_a_layer(name, random):
+    class First(nn.Module):
+        def forward(self, x):
+            return first(x)
+
+    first, rows = ROWS[name]
+    module, x = (
+        nn.Sequential(First(), nn.Linear(8, 6), nn.ReLU(), nn.Dropout(0.3), nn.Linear(6, 3)),
+        rows(random),
+    )
+    seen = howsure.assess(module.eval(), x, method=howsure.Softmax()).probabilities
     with torch.no_grad():
         assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
 

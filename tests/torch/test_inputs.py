@@ -158,6 +158,29 @@ def test_rows_on_which_pytorch_fails_are_refused_with_what_it_says(x):
         assess(build("mlp"), x)
 
 
+@pytest.mark.parametrize(
+    ("convert", "words"),
+    [
+        (lambda x: x.to_sparse(), r"one of layout torch\.sparse_coo\. Convert it with `x\.to_dense\(\)`"),
+        (lambda x: x.to("meta"), r"without numbers, on the device 'meta'"),
+    ],
+)
+def test_tensors_that_are_no_arrays_are_refused(convert, words):
+    with pytest.raises(howsure.InputError, match=f"The rows cannot be made an array.*{words}"):
+        assess(build("mlp"), convert(torch.from_numpy(rows_for("mlp"))))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: x.requires_grad_(), lambda x: x.to(torch.bfloat16), lambda x: x.half()]
+)
+def test_rows_of_a_report_may_be_tensors_of_any_kind(change, tmp_path):
+    x = torch.from_numpy(rows_for("mlp")).round()  # the same in 16 bits
+    certainty = howsure.assess(build("mlp"), x)
+    for name, rows in (("array", x.numpy().copy()), ("tensor", change(x))):
+        certainty.report(tmp_path / f"{name}.html", rows=rows)
+    assert (tmp_path / "tensor.html").read_text() == (tmp_path / "array.html").read_text()
+
+
 def test_an_error_of_the_module_itself_passes_through():
     class Strict(nn.Module):
         def forward(self, x):

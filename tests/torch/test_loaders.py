@@ -5,7 +5,15 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    TensorDataset,
+)
 
 from howsure import HowsureWarning
 from tests.data.test_gather import FLAT, TWO, X, Y, gathered, refuse
@@ -53,6 +61,62 @@ def test_rows_that_a_loader_leaves_out_are_counted():
     assert len(rows.x) == 6
     with warnings.catch_warnings(action="error"):
         gathered(DataLoader(set_of(X), batch_size=7, drop_last=True))
+
+
+class Backwards(Sampler):
+    """A sampler of one's own."""
+
+    def __iter__(self):
+        return iter(range(len(X))[::-1])
+
+    def __len__(self):
+        return len(X)
+
+
+class SortedBatches(BatchSampler):
+    """Batches of one's own, as of rows of like length."""
+
+    def __iter__(self):
+        return iter(sorted(super().__iter__(), reverse=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"batch_sampler": BatchSampler(RandomSampler(X), 3, False)}, "The DataLoader shuffles"),
+        ({"batch_size": 3, "sampler": Backwards()}, "in the order of its Backwards, which may be any"),
+        ({"batch_size": None, "sampler": Backwards()}, "in the order of its Backwards"),
+        ({"batch_sampler": BatchSampler(Backwards(), 3, False)}, "in the order of its Backwards"),
+        ({"batch_sampler": SortedBatches(SequentialSampler(X), 3, False)}, "order of its SortedBatches"),
+        ({"batch_sampler": [[6, 5], [4, 3, 2], [1, 0]]}, "in the order of its list"),
+    ],
+)
+def test_an_order_that_is_not_known_is_said(settings, said):
+    with pytest.warns(HowsureWarning, match=f"{said}.*row numbers count the rows as they were drawn"):
+        rows = gathered(DataLoader(set_of(X, Y), **settings))
+    order = (rows.x[:, 0] / 3).astype(int)
+    assert sorted(order) == list(range(7))
+    assert rows.labels.tolist() == Y[order].tolist()
+
+
+def test_an_order_that_is_known_needs_no_word():
+    class Streamed(IterableDataset):
+        def __iter__(self):
+            return iter(torch.tensor(X))
+
+    with warnings.catch_warnings(action="error"):
+        for loader in (
+            DataLoader(set_of(X), batch_sampler=BatchSampler(SequentialSampler(X), 3, False)),
+            DataLoader(Streamed(), batch_size=3),
+            DataLoader(Streamed(), batch_size=None),
+        ):
+            assert np.array_equal(gathered(loader).x, X)
+
+
+def test_rows_that_a_sampler_of_batches_leaves_out_are_counted():
+    with pytest.warns(HowsureWarning, match="leaves out 1 of 7 rows"):
+        rows = gathered(DataLoader(set_of(X), batch_sampler=BatchSampler(SequentialSampler(X), 3, True)))
+    assert len(rows.x) == 6
 
 
 def test_a_dataset_is_told_how_to_become_a_loader():

@@ -1,17 +1,19 @@
 """What the output of a module is, by the operations of a plain run that lead to it.
 
-product ── add, scale, pick, mask, mean ── output      linear: read as logits
-… ── softmax ── output                                 softmax: read as probabilities
-… ── softmax, sigmoid, exp ── anything else ── output  not known: `outputs=` is asked for
+product ── add, scale, pick, mask, mean ── output            linear: read as logits
+… ── softmax ── output                                       softmax: read as probabilities
+… ── softmax, sigmoid, exp, relu ── anything else ── output  not known: `outputs=` is asked for
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from howsure.models.torch.kinds import ANY, SAME_NUMBERS, UNSIGNED, Kinds, tensors_in
 
 Tensor = torch.Tensor
 
@@ -31,49 +33,6 @@ ENDINGS = {
 ACTIVATIONS = ("softmax", "log_softmax", "sigmoid")
 """What may follow the last linear layer where features are read."""
 
-SAME_NUMBERS = frozenset(
-    {
-        *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "expand", "slice", "select"),
-        *("transpose", "permute", "t", "clone", "_to_copy", "alias", "detach", "contiguous"),
-    }
-)
-"""Operations that change no number."""
-
-_PRODUCTS = frozenset(
-    {
-        *("addmm", "mm", "bmm", "baddbmm", "addbmm", "addmv", "mv", "dot", "addr", "_trilinear"),
-        *("convolution", "_convolution", "mkldnn_convolution", "embedding", "_embedding_bag"),
-        *("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"),
-        *("cudnn_batch_norm", "native_layer_norm", "native_group_norm", "_fused_rms_norm"),
-        *("_cdist_forward", "_euclidean_dist", "_log_softmax"),
-    }
-)
-"""Operations that may give any number, whatever they get; logarithms of a softmax are logits."""
-
-_COMBINING = frozenset({"add", "sub", "rsub", "mul", "addcmul", "addcdiv", "lerp", "maximum", "minimum"})
-"""Operations that may give any number if one of what they get may, as where a gate multiplies logits."""
-
-_PASSING = SAME_NUMBERS | frozenset(
-    {
-        *("cat", "stack", "where", "masked_fill", "masked_scatter", "index", "index_select", "gather"),
-        *("index_put", "index_add", "scatter", "scatter_add", "scatter_reduce", "copy", "repeat", "flip"),
-        *("roll", "take", "tril", "triu", "unfold", "pixel_shuffle", "as_strided", "constant_pad_nd"),
-        *("clamp", "clamp_min", "clamp_max", "nan_to_num", "neg", "abs", "pow", "sqrt", "log", "div"),
-        *("mean", "sum", "amax", "amin", "max", "min", "median", "topk", "sort", "cumsum"),
-        *("relu", "gelu", "silu", "elu", "leaky_relu", "softplus", "hardtanh", "hardswish", "mish"),
-        *("linalg_vector_norm", "native_dropout"),
-    }
-)
-"""Operations whose result is what the least known of what they get is; of `div`, of what is divided alone."""
-
-_POOLS = ("avg_pool", "max_pool", "adaptive_avg", "_adaptive_avg", "adaptive_max", "upsample")
-"""Beginnings of the names of more of these."""
-
-_MADE = frozenset({"zeros_like", "ones_like", "full_like", "empty_like"})
-
-_CONSTANT, _GIVEN, _ANY, _OTHER = range(4)
-"""What numbers are: of weights alone, of rows as they are given, any numbers, or something else."""
-
 _DONE = 1e-3
 """How far from 1 the sum of a row of probabilities may be: room for 16 bits and for a clamp."""
 
@@ -92,11 +51,12 @@ class Endings:
     """Follows the operations of a run.
 
     Args:
-        weights: Where the numbers of parameters and buffers lie.
+        parameters: Parameters of the module.
+        buffers: Its buffers.
     """
 
-    def __init__(self, weights: Iterable[int]) -> None:
-        self._kinds = dict.fromkeys(weights, _CONSTANT)
+    def __init__(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
+        self._kinds = Kinds(parameters, buffers)
         self._makers: dict[int, _Maker] = {}
         self._linears: list[Tensor] = []
 
@@ -105,35 +65,9 @@ class Endings:
         for tensor in tensors_in(outputs):
             before = self._makers.get(id(tensor))
             self._makers[id(tensor)] = _Maker(tensor, name, args, before)
-            if tensor.layout == torch.strided and tensor.is_floating_point():
-                self._note_kind(tensor, name, args)
+        self._kinds.ran(name, args, outputs)
         if name in LINEAR:
             self._linears.append(outputs)
-
-    def _note_kind(self, tensor: Tensor, name: str, args: Any) -> None:
-        plain, place = name.removesuffix("_"), ground(tensor)
-        got = args[1:] if plain in ("copy", "fill") else args[:1] if plain == "div" else args
-        every = [self._kind(each) for each in tensors_in(got)]
-        kinds = [self._kind(each) for each in tensors_in(got) if each.is_floating_point()]
-        most = max(kinds, default=_CONSTANT)
-        if plain in _MADE or plain.startswith("new_"):
-            kind = _CONSTANT
-        elif plain in _PRODUCTS or "linear" in plain or plain.startswith("_scaled_dot_product"):
-            kind = _ANY if max(every, default=_CONSTANT) > _CONSTANT else _CONSTANT
-        elif plain in _COMBINING:
-            kind = _ANY if _ANY in kinds else most
-        elif plain in _PASSING or plain.startswith(_POOLS):
-            kind = most
-        else:
-            kind = _CONSTANT if max(every, default=_CONSTANT) == _CONSTANT else _OTHER
-        whole = tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
-        known = any(ground(each) == place for each in tensors_in(args) if each.layout == torch.strided)
-        if known and (not whole or name in SAME_NUMBERS):  # a part of it, or a view
-            kind = max(kind, self._kinds.get(place, _GIVEN))
-        self._kinds[place] = kind
-
-    def _kind(self, tensor: Tensor) -> int:
-        return self._kinds.get(ground(tensor), _GIVEN) if tensor.layout == torch.strided else _GIVEN
 
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
         """What the output is, and which of the linear operations was the last before it.
@@ -163,24 +97,10 @@ class Endings:
 
     def _linear(self, output: Tensor) -> str | None:
         """`linear` where nothing but sums, products and the like lies between a product and the output."""
-        values = output.double()
-        done = values.ndim > 1 and values.shape[1] > 1 and bool((values >= 0).all())
-        done = done and bool(((values.sum(1) - 1).abs() < _DONE).all())
-        return "linear" if self._kind(output) == _ANY and not done else None
-
-
-def tensors_in(outputs: Any) -> Iterator[Tensor]:
-    """The tensors in what was returned, as deep as lists and dicts go."""
-    if isinstance(outputs, Tensor):
-        yield outputs
-    elif isinstance(outputs, (list, tuple)):
-        for each in outputs:
-            yield from tensors_in(each)
-    elif isinstance(outputs, Mapping):
-        for each in outputs.values():
-            yield from tensors_in(each)
-
-
-def ground(tensor: Tensor) -> int:
-    """Where the numbers of a tensor lie."""
-    return tensor.untyped_storage().data_ptr()
+        values, kind = output.double(), self._kinds.of(output)
+        if bool((values >= 0).all()):
+            adds_up = values.ndim > 1 and values.shape[1] > 1
+            adds_up = adds_up and bool(((values.sum(1) - 1).abs() < _DONE).all())
+            if kind == UNSIGNED or adds_up:
+                return None
+        return "linear" if ANY <= kind <= UNSIGNED else None

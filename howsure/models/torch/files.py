@@ -89,10 +89,13 @@ def _opened(path: Path) -> Any:
 
         return load_file(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # PyTorch's own, about what kind of file it is
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        named = "global" in str(error).lower()  # a function or class that is no part of weights
         raise FileError(
-            f"'{path}' holds more than weights and could run code when it is opened, so it was not",
+            f"'{path}' {'' if named else 'is damaged, or it '}holds more than weights and could run code "
+            "when it is opened, so it was not",
             expected="a state dict: torch.save(module.state_dict(), path)",
             mend="If you trust where it comes from, open it yourself with torch.load(path, "
             "weights_only=False), and keep its state dict",
@@ -126,4 +129,4 @@ def _renamed(state: dict[str, torch.Tensor], wanted: Mapping[str, Any]) -> dict[
 
 
 def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split()):.160}".rstrip(".")
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.160}".rstrip(". :")

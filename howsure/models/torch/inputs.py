@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from howsure.data.batches import numpy_of
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
 from howsure.models.torch.found import device_of
@@ -127,8 +128,7 @@ def _float_of(module: nn.Module) -> torch.dtype:
 def _as_numpy(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
-    value = value.detach().cpu()
-    return (value.float() if value.dtype in (torch.bfloat16, torch.float16) else value).numpy()
+    return numpy_of(value.float() if value.dtype == torch.float16 else value, "The rows")
 
 
 def _named(module: nn.Module, x: Any) -> tuple[str, dict[str, Any]]:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.models.torch.draws import Draw, Draws, Numbers, constant
-from howsure.models.torch.endings import tensors_in
 from howsure.models.torch.found import (
     OUR_SEED,
     Snapshot,
@@ -27,6 +26,7 @@ from howsure.models.torch.found import (
     switch,
 )
 from howsure.models.torch.inputs import Call, name_of
+from howsure.models.torch.kinds import tensors_in
 from howsure.models.torch.under_way import names_in
 from howsure.models.torch.watching import Watching
 

@@ -17,7 +17,7 @@ from howsure.models.torch.draws import Draw, Place, place_of
 from howsure.models.torch.found import numbers_drawn_elsewhere
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.look import OTHERS, ROWS, Look, alike, middle, stand_in
-from howsure.models.torch.trial import Trial
+from howsure.models.torch.trial import BY_LENGTH, Trial
 from howsure.models.torch.under_way import ModuleCall
 from howsure.models.torch.uses import ADDED, BRANCH, COMPARED, MASK, SEVERAL
 from howsure.models.torch.watching import Seen, Watching
@@ -256,7 +256,7 @@ class Passes:
                 other, use = more.seen[number].draw, seen.uses.get(number)
                 place = place_of(sites, each.name, each.draw, other, (ROWS, OTHERS), use)
             if place is None:
-                self._refuse(each, "how often or of what shape depends on how many rows there are")
+                self._refuse(each, BY_LENGTH)
                 return replace(found, left=tuple(self.left))
             sites += 1
             drawn.append(place)

@@ -33,18 +33,20 @@ def probes(
 
     Returns:
         Of the given rows the first that is not the same number throughout, and the first that differs from it
-        in every input. Where there is none, a row made up is beside it, if the module runs on that: of normal
-        numbers, or of the same whole numbers in reverse order.
+        in every input, if it can be in how much of it is padding. Where there is none, a row made up is
+        beside it, if the module runs on that: of normal numbers, or of the same whole numbers in reverse
+        order.
     """
     if not len(rows[0]):
         return made_up_rows(specs, rows)
     searched = range(min(SEARCHED, len(rows[0])))
-    first, second, best = next((at for at in searched if _varied(rows, at)), 0), 0, (0, False)
+    first, second, best = next((at for at in searched if _varied(rows, at)), 0), 0, (0, False, False)
     for at in searched:
         unlike = sum(not np.array_equal(array[at], array[first]) for array in rows)
-        if (unlike, _varied(rows, at)) > best:
-            second, best = at, (unlike, _varied(rows, at))
-        if best == (len(rows), True):
+        longer = any(_padding(array[at]) != _padding(array[first]) for array in rows)
+        if (unlike, _varied(rows, at), longer) > best:
+            second, best = at, (unlike, _varied(rows, at), longer)
+        if best == (len(rows), True, True):
             break
     real = [array[[first, second]] for array in rows]
     beside = _beside(specs, real)
@@ -58,6 +60,15 @@ def _varied(rows: Sequence[Array], at: int) -> bool:
         array.dtype.kind != "f" or array[at].size < 2 or bool((array[at] != array[at].flat[0]).any())
         for array in rows
     )
+
+
+def _padding(row: Array) -> int:
+    """How much at the end of words by their number, or of a series of vectors, is the same."""
+    words = row.ndim == 1 and row.dtype.kind in "iu"
+    if not (words or row.ndim == 2) or not row.size:
+        return 0
+    others = np.flatnonzero((row != row[-1]).reshape(len(row), -1).any(axis=1))
+    return len(row) - 1 - int(others[-1]) if len(others) else len(row)
 
 
 def _beside(specs: Sequence[InputSpec], real: Sequence[Array]) -> list[Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from howsure.errors import HowsureError
 from howsure.models.torch.draws import Draw, Masks, Place, constant, made_up
 from howsure.models.torch.found import numbers_drawn_elsewhere
 from howsure.models.torch.inputs import name_of
-from howsure.models.torch.look import ROWS, Look, middle, same
+from howsure.models.torch.look import ROWS, UNEVEN, Look, middle, same
 from howsure.models.torch.watching import Seen
 from howsure.sites import DROPOUT, UNIFORM
 
@@ -22,6 +22,14 @@ Tensor = torch.Tensor
 
 AGAIN = 3
 """Runs with the same masks that are compared with a first one: draws past PyTorch may repeat themselves."""
+
+BY_LENGTH = (
+    "how many numbers it draws does not go by the number of rows alone, as with packed sequences of unequal "
+    "length (assess rows of one length at a time)"
+)
+"""Why masks of one shape for each row do not fit a draw."""
+
+_BESIDE = "what comes of the draws for one row depends on those for others beside it"
 
 _HELD = (0.5, 0.0, 1 - 2**-24)
 """What may stand for uniform numbers that are no mask: the middle, the least and the largest."""
@@ -57,6 +65,9 @@ class Trial:
         first = next(
             each for each, place in zip(self._seen, self.drawn, strict=True) if isinstance(place, Place)
         )
+        longer = self._longer(first)
+        if longer is not None:
+            return longer, BY_LENGTH
         unknown = next((each for each in self._seen if each.draw.kind is None), None)
         if unknown is not None:
             return unknown, "no masks can be given for it, and its module drops as well"
@@ -69,15 +80,28 @@ class Trial:
             return first, "passes with the same masks differ, so something is drawn outside of PyTorch"
         if not self._settles(plain):
             return first, "in training more is computed than in predicting, apart from what is drawn"
-        output = self._passes(masks)
-        if not self._fair(output):
+        if not self._fair(lambda count: self._passes(masks, count)):
             for number, place in enumerate(self.drawn):
-                if isinstance(place, Place) and not self._in_order(number, place):
+                folded = isinstance(place, Place) and place.folded > 1
+                if isinstance(place, Place) and folded and not self._in_order(number, place):
                     return self._seen[number], "rows that are the same do not get the same mask"
-            if not self._fair(self._passes(masks)):
-                return first, "what a pass says of a row depends on the rows beside it"
+            if not self._fair(lambda count: self._passes(masks, count)):
+                return first, _BESIDE
         if self.foldable and not self._folds():
-            return first, "what comes of the draws for one row depends on those for others beside it"
+            return first, _BESIDE
+        return None
+
+    def _longer(self, first: Seen) -> Seen | None:
+        """A draw that asks for more or fewer numbers where one of two rows comes once and the other twice."""
+        _, more = self._look.watch(self._training, middle, UNEVEN)
+        if len(more.seen) != len(self._seen):
+            return first
+        for seen, place, other in zip(self._seen, self.drawn, more.seen, strict=True):
+            if isinstance(place, Place) and place.axis is not None:
+                wanted = list(seen.draw.shape)
+                wanted[place.axis] = place.folded * UNEVEN
+                if list(other.draw.shape) != wanted:
+                    return seen
         return None
 
     @property
@@ -91,11 +115,10 @@ class Trial:
         each = [self.masks(number) for number in (0, 1)]
         both = [torch.cat(pair) for pair in zip(*each, strict=True)]
         try:
-            together = self._passes(both, half)
+            together = self._passes(both, half, self._look.rows[ROWS])
         except HowsureError:
             return False
-        tensors = self._look.rows[half]
-        return same(together, torch.cat([self._passes(masks, half, tensors) for masks in each]))
+        return same(together, torch.cat([self._passes(masks, half) for masks in each]))
 
     def masks(self, seed: int) -> list[Tensor]:
         """Masks (1, *site.shape) made up for each site."""
@@ -107,7 +130,7 @@ class Trial:
     ) -> Tensor:
         draws = [each.draw for each in self._seen]
         numbers = Masks(self.drawn, draws, masks, rows, name_of(self._look.module))
-        return self._look.run(self._training, numbers, tensors=tensors)
+        return self._look.run(self._training, numbers, rows, tensors)
 
     def _settles(self, plain: Tensor) -> bool:
         """Whether passes that drop nothing are the prediction, with what stands in for other draws.
@@ -155,24 +178,27 @@ class Trial:
             return False
         return same(output, plain)
 
-    def _fair(self, output: Tensor) -> bool:
-        return same(output[: ROWS // 2], output[ROWS // 2 :])
+    def _fair(self, passes: Callable[[int], Tensor]) -> bool:
+        """Whether in a pass over so many rows each gets the same, once and again, whatever is beside it."""
+        even, uneven, half = passes(ROWS), passes(UNEVEN), ROWS // 2
+        return same(even[:half], even[half:]) and same(even[[0, 1, 1]], uneven)
 
     def _in_order(self, number: int, place: Place) -> bool:
         """Whether rows lie first or last on a folded axis, tried with masks of this site alone; it is set."""
         mask = made_up(place.site, np.random.default_rng([7, number]), self._look.call.device)
-        for order in (True, False) if place.folded > 1 else (True,):
+        for order in (True, False):
             tried = replace(place, rows_first=order)
 
-            def numbers(at: int, draw: Draw, tried: Place = tried) -> Tensor | None:
-                if at == number:
-                    return tried.spread(mask, ROWS)
-                other = self.drawn[at]
-                return (
-                    middle(at, draw) if isinstance(other, Place) or other is None else constant(draw, other)
-                )
+            def passes(count: int, tried: Place = tried) -> Tensor:
+                def numbers(at: int, draw: Draw) -> Tensor | None:
+                    if at == number:
+                        return tried.spread(mask, count)
+                    other = self.drawn[at]
+                    return constant(draw, other) if isinstance(other, float) else middle(at, draw)
 
-            if self._fair(self._look.run(self._training, numbers)):
+                return self._look.run(self._training, numbers, count)
+
+            if self._fair(passes):
                 self.drawn[number] = tried
                 return True
         return False

@@ -16,7 +16,8 @@ from howsure.models.lines import frames, innermost_of_a_user, innermost_outside
 from howsure.models.torch.booleans import Boolean, Done, ZerosAndOnes, done
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, Draws, Numbers
-from howsure.models.torch.endings import SAME_NUMBERS, Endings, ground, tensors_in
+from howsure.models.torch.endings import Endings
+from howsure.models.torch.kinds import SAME_NUMBERS, ground, tensors_in
 from howsure.models.torch.under_way import ModuleCall, UnderWay
 from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
@@ -101,7 +102,7 @@ class Watching(Draws):
         self._under_way = UnderWay(names)
         self._drawn: Counter[str] = Counter()
         self._weights = {ground(each) for each in (*module.parameters(), *module.buffers())}
-        self._endings = Endings(self._weights)
+        self._endings = Endings(module.parameters(), module.buffers())
 
     @contextmanager
     def watched(self) -> Iterator[None]:
