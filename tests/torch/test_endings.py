@@ -82,6 +82,9 @@ UNKNOWN = {
     "experts of labels, by a gate": lambda m, h: torch.einsum(
         "nm,nmk->nk", F.linear(h, m.others[:2]).softmax(1), _experts(m, h).sigmoid()
     ),
+    "labels by a table of shares": lambda m, h: (
+        m.last(h).sigmoid()[:, :, None] * (0.8 * torch.eye(3) + 0.05)
+    ).sum(1),
     "experts of labels, by weights": lambda m, h: torch.einsum(
         "m,nmk->nk", m.mixture.softmax(0), _experts(m, h).sigmoid()
     ),
@@ -138,7 +141,14 @@ LINEAR = {
     "squared distances to means": lambda m, h: -((h[:, None] - m.means) ** 2).sum(2),
     "absolute distances to means": lambda m, h: -(h[:, None] - m.means).abs().sum(2),
     "norms": lambda m, h: 3 - 2 * torch.linalg.vector_norm(h[:, None] - m.means, dim=2) ** 2,
+    "pairwise_distance": lambda m, h: -F.pairwise_distance(h[:, None], m.others),
     "Student's t": lambda m, h: -torch.log(1 + torch.cdist(h, m.others)),
+    "distances of tanh features": lambda m, h: -(torch.tanh(h)[:, None] - m.others).pow(2).sum(2),
+    "a layer by hand over sigmoids": lambda m, h: (torch.sigmoid(h)[:, None] * m.others).sum(2),
+    "distances by a scale of the row": lambda m, h: (
+        -torch.cdist(h, m.others) * F.linear(h, m.others[:1]).exp()
+    ),
+    "a difference of two": lambda m, h: m.last(h).relu() - m.last(2 * h).relu().flip(1),
     "sigmoid features": lambda m, h: m.last(torch.sigmoid(h)),
     "softplus features": lambda m, h: F.linear(F.softplus(h), m.others),
     "bilinear": lambda m, h: F.bilinear(h, h.sigmoid(), m.others[:, :, None].expand(3, 12, 12)),

@@ -51,7 +51,7 @@ _COMBINING = frozenset({"add", "sub", "rsub", "mul", "addcmul", "addcdiv", "lerp
 _DISTANCES = frozenset({"_cdist_forward", "_euclidean_dist"})
 """Operations that give no number below 0, whatever they get."""
 
-_UNSIGNED = frozenset({"abs", "pow", "linalg_vector_norm"})
+_UNSIGNED = frozenset({"abs", "pow", "norm", "linalg_vector_norm"})
 """Operations by which no number is below 0, of what they get."""
 
 _RECTIFYING = frozenset({"relu", "gelu", "silu", "elu", "leaky_relu", "hardswish", "mish", "_prelu_kernel"})
@@ -140,9 +140,13 @@ class Kinds:
     def _only_mixes(self, tensors: Sequence[Tensor], kinds: Sequence[int]) -> bool:
         """Whether a product weighs such as are something else, and no layer's weights or logits are in it."""
         return OTHER in kinds and not any(
-            kind == ANY or (kind < ANY and (ground(each) in self._layers or _has_negative(each)))
+            kind == ANY or (kind < ANY and self._weighs(each))
             for each, kind in zip(tensors, kinds, strict=True)
         )
+
+    def _weighs(self, tensor: Tensor) -> bool:
+        """Whether these are weights of a layer, by which some things may speak against a class."""
+        return ground(tensor) in self._layers or _has_negative(tensor)
 
     def _combined(self, name: str, args: Any, tensors: Sequence[Tensor], kinds: Sequence[int]) -> int:
         most = max(kinds)
@@ -152,13 +156,18 @@ class Kinds:
             return ANY if _has_negative(tensors[kinds.index(min(kinds))]) else RECTIFIED
         if ANY in kinds:
             return ANY
-        if most == RECTIFIED and len(tensors) > 1:
-            # from a prototype, or times a row of weights for each class: half of a distance or of a product
-            matrices = any(
-                kind == CONSTANT and sum(size > 1 for size in each.shape) > 1
-                for each, kind in zip(tensors, kinds, strict=True)
-            )
-            return ANY if matrices or name in ("sub", "rsub") else most
+        matrices = [
+            each
+            for each, kind in zip(tensors, kinds, strict=True)
+            if kind == CONSTANT and sum(size > 1 for size in each.shape) > 1
+        ]
+        differ = name in ("sub", "rsub") and len(tensors) > 1
+        if matrices and (most == RECTIFIED or differ or any(map(self._weighs, matrices))):
+            return ANY  # half of a product, or of a distance from prototypes
+        if most == RECTIFIED and differ:
+            return ANY
+        if UNSIGNED in kinds:
+            return UNSIGNED
         if most == AVERAGED and name != "mul" and kinds.count(AVERAGED) < 2:
             return RECTIFIED
         return most
