@@ -8,7 +8,8 @@
 
     HowsureWarning (UserWarning)      the result stands, but the reader should know this
 
-An exception raised inside the user's own layer passes through unchanged.
+An exception raised inside the user's own layer passes through unchanged. Where results go into a folder it is
+named as the fault of its part.
 """
 
 from __future__ import annotations

@@ -146,7 +146,19 @@ def assess_into(
                 f"kept: {done:,} of {job.rows:,} rows, in '{recipe.folder}'; the same command goes on",
             )
             raise
+        finally:
+            _say_where_it_was_raised(job)
         return _say_what_came(job, time.monotonic() - begin, console)
+
+
+def _say_where_it_was_raised(job: Job) -> None:
+    """The first traceback of an exception that is none of howsure's, as the model may raise."""
+    first = next((each for each in job.outcomes if each.traceback), None)
+    if first is not None:
+        loud = Console(stderr=True)
+        say(loud, f"raised at {job.place(first.part)}:")
+        for line in first.traceback.splitlines():
+            say(loud, f"  {line}")
 
 
 def _told(shown: Report, check: Callable[[], None]) -> Callable[[int, int], None]:

@@ -23,7 +23,7 @@ from howsure.models.boot import native_stderr_held
 from howsure.optional import needs
 from howsure.scale.run import Job, Told
 from howsure.scale.work import Part
-from howsure.scale.worker import Outcome, Recipe, Worker
+from howsure.scale.worker import Outcome, Recipe, Worker, raised
 
 ADDRESS = "RAY_ADDRESS"
 
@@ -130,10 +130,16 @@ def _several(workers: int, job: Job, told: Told) -> Iterator[Outcome]:
             part = Part(**{name: int(told_of[name]) for name in Part.__dataclass_fields__})
             done += len(part)
             told(done, job.rows)
-            yield Outcome(part, int(told_of["rows"]), tuple(told_of["left_out"]), told_of["fault"] or None)
+            yield Outcome(
+                part,
+                int(told_of["rows"]),
+                tuple(told_of["left_out"]),
+                told_of["fault"] or None,
+                told_of["traceback"],
+            )
     except RayError as error:
         raise ModelError(
-            f"A worker failed ({_last_line(error)})", mend="Without --workers the error shows as it is"
+            f"A worker failed ({_reason(error)})", mend="Without --workers the error shows as it is"
         ) from error
 
 
@@ -146,8 +152,13 @@ def _quiet() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
+def _reason(error: Exception) -> str:
+    """Why Ray gave up, in one line: of a traceback what was raised first, not Ray's advice behind it."""
+    from ray.exceptions import RayTaskError
+
+    first = str(error).partition("\nThe above exception was the direct cause")[0]
+    lines = [line.strip() for line in first.splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1 if isinstance(error, RayTaskError) else 0][:300]
 
 
 def _warn_of(said: Any) -> None:
@@ -177,6 +188,8 @@ class _PartWorker:
                 self._worker.check(probe)
         except HowsureError as error:
             self._refusal = error
+        except Exception as error:  # whatever the model itself may raise
+            self._refusal = ModelError(f"A worker cannot begin ({raised(error)})")
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         part = Part(**{name: int(batch[name][0]) for name in Part.__dataclass_fields__})
@@ -194,6 +207,7 @@ class _PartWorker:
             "rows": [outcome.rows],
             "left_out": [list(outcome.left_out)],
             "fault": [outcome.fault or ""],
+            "traceback": [outcome.traceback],
             "refused": ["" if refused is None else type(refused).__name__],
             "warnings": [said],
         }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from traceback import format_exc
 from typing import Any
 
 from howsure.data.files import read_label_file
 from howsure.data.rows import Array, Rows
-from howsure.errors import FileError, InputError, ModelError
+from howsure.errors import FileError, HowsureError, InputError, ModelError
 from howsure.methods.choices import CHOICES
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
@@ -28,12 +29,14 @@ class Outcome:
         rows: How many results were written.
         left_out: Unreadable images that were skipped, each with the reason.
         fault: Why nothing was written, or None.
+        traceback: Of an exception that is none of howsure's, as the model may raise; else empty.
     """
 
     part: Part
     rows: int
     left_out: tuple[str, ...] = ()
     fault: str | None = None
+    traceback: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,13 +155,27 @@ class Worker:
     def do(self, part: Part, progress: Callable[[int, int], None] | None = None) -> Outcome:
         """Write the results of a part, or say why that cannot be.
 
+        What the model itself raises is a fault of this part, too: others may well come through.
+
         Raises:
             FileError: They cannot be written.
+            DependencyError: A package is not installed, which no part can do without.
         """
         try:
             rows, places = self.read(part)
             result = self._assessor.assess(rows, part.first_row + places, progress)
         except (FileError, InputError, ModelError) as error:
             return Outcome(part, 0, fault=str(error))
+        except HowsureError:
+            raise
+        except Exception as error:
+            return Outcome(part, 0, fault=raised(error), traceback=format_exc())
         result.save(self._folder / part.name)
         return Outcome(part, len(result), rows.left_out)
+
+
+def raised(error: Exception) -> str:
+    """What was raised that is none of howsure's errors, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = f": {lines[0][:300]}" if lines else ""
+    return f"{type(error).__name__}{told}"

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
+from howsure.models.arrays import ArrayModel
 from howsure.scale.folder import locked
 from tests.scale.conftest import FILES, MODEL, ROWS, check_same, into, run, table_of
 from validation import scale as kills
@@ -181,6 +182,63 @@ def test_rows_that_no_longer_fit_in_part_7_of_9(tmp_path, rows, plan_file, whole
     bad.write_bytes(good)
     assert into(out, rows, "--plan", plan_file).exit_code == 0
     check_same(howsure.load(out), whole)
+
+
+class Angry(ArrayModel):
+    """A network that raises an exception of its own on some rows."""
+
+    def predict(self, x):
+        self._check(x)
+        return super().predict(x)
+
+    def trunk(self, x):
+        self._check(x)
+        return super().trunk(x)
+
+    def _check(self, x):
+        if np.any(x[0] > 90):
+            raise IndexError("too large\na second line")
+
+
+@pytest.fixture
+def angry(monkeypatch):
+    def make(usual=small_network.make):
+        model = usual()
+        model.__class__ = Angry
+        return model
+
+    monkeypatch.setattr(small_network, "make", make)
+    return make
+
+
+def test_rows_on_which_the_model_itself_raises(tmp_path, rows, x, angry):
+    """They are passed over where the plan is made and options are tried, and named; all others are done."""
+    out, good = tmp_path / "results", (rows / "6.parquet").read_bytes()
+    for number in (0, 6):
+        part = x[number * ROWS : (number + 1) * ROWS].copy()
+        part[0, 2] = 99
+        pq.write_table(table_of(part, number * ROWS), rows / f"{number}.parquet")
+    done = into(out, rows)
+    assert done.exit_code == 1, done.stderr
+    assert "Plan:    made from 336 rows" in done.stdout  # two places of twelve are passed over
+    assert done.stderr.count("Traceback (most recent call last)") == 1
+    assert "'0.parquet', 32 rows from row 0 of it on: IndexError: too large\n" in done.stderr
+    assert "'6.parquet', 32 rows from row 0 of it on: IndexError: too large\n" in done.stderr
+    method = howsure.MCDropout(plan=howsure.Plan.load(out / "plan.json"))
+    whole = howsure.assess(angry(), x, method=method)
+    with pytest.warns(howsure.HowsureWarning, match="Results of 64 of 360 rows are missing"):
+        check_same(howsure.load(out), whole, np.delete(np.arange(len(x)), np.r_[0:32, 240:272]))
+    (rows / "6.parquet").write_bytes(good)
+    pq.write_table(table_of(x[:ROWS], 0), rows / "0.parquet")
+    assert into(out, rows).exit_code == 0
+    check_same(howsure.load(out), whole)
+
+
+def test_a_model_that_raises_on_all_rows(tmp_path, x, angry):
+    """Its own exception passes through, as it does for one table."""
+    np.save(tmp_path / "x.npy", x + 100)
+    done = run("assess", MODEL, tmp_path / "x.npy", "--out", tmp_path / "results")
+    assert isinstance(done.exception, IndexError)
 
 
 def test_rows_of_which_none_fit(tmp_path, x):

@@ -111,6 +111,35 @@ def test_a_part_that_kills_whoever_has_it(tmp_path, rows, plan):
         assert worker({name: [value] for name, value in vars(job.pending[1]).items()})["fault"] == [""]
 
 
+def test_what_the_model_raises_is_a_fault_also_in_a_worker(tmp_path, rows, plan, monkeypatch):
+    with begun(recipe_of(rows, tmp_path / "out", plan), load_models=lambda: [small_network.make()]) as job:
+        worker = workers._PartWorker(job.recipe, job.probe)
+
+        def fail(*_):
+            raise IndexError("index out of range")
+
+        monkeypatch.setattr(worker._worker._assessor.model, "trunk", fail, raising=False)
+        said = worker({name: [value] for name, value in vars(job.pending[0]).items()})
+        assert (said["fault"], said["refused"]) == (["IndexError: index out of range"], [""])
+        assert "in fail" in said["traceback"][0]
+        monkeypatch.setattr(small_network, "make", fail)
+        said = workers._PartWorker(job.recipe, job.probe)(
+            {name: [value] for name, value in vars(job.pending[0]).items()}
+        )
+        assert said["refused"] == ["ModelError"]
+        assert "A worker cannot begin (IndexError: index out of range)" in said["fault"][0]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_ray_says_is_not_its_advice():
+    def fail(_):
+        raise IndexError("index out of range")
+
+    with pytest.raises(ray.exceptions.RayError) as raised:
+        ray.data.from_items([1]).map(fail).materialize()
+    assert workers._reason(raised.value) == "IndexError: index out of range"
+
+
 @pytest.mark.usefixtures("cluster")
 def test_a_dataset(x, plan, whole):
     items = [{"x": row, "id": f"row {number}"} for number, row in enumerate(x)]
