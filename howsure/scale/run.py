@@ -6,10 +6,12 @@ lock ─ model ─ plan ─ a few rows ─ manifest ─ parts that are not there
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import itertools
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from howsure.data.files import read_labels
-from howsure.errors import InputError
+from howsure.errors import FileError, InputError
 from howsure.results.files import load
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
@@ -88,24 +90,30 @@ class Job:
             FileError: Results cannot be written, as where the disk is full.
             InputError: No part of the rows can be assessed.
         """
-        faults, written = dict(self.manifest.faults), time.monotonic()
-        for outcome in workers(self, told):
-            self.outcomes.append(outcome)
-            self.first_done = self.first_done or time.monotonic()
-            if outcome.fault is None:
-                faults.pop(outcome.part.name, None)
-                continue
-            faults[outcome.part.name] = outcome.fault
-            if time.monotonic() - written > _SECONDS_BETWEEN_MANIFESTS:
-                written = time.monotonic()
+        faults, written = dict(self.manifest.faults), -math.inf
+        try:
+            for outcome in workers(self, told):
+                self.outcomes.append(outcome)
+                self.first_done = self.first_done or time.monotonic()
+                if outcome.fault is None:
+                    faults.pop(outcome.part.name, None)
+                    continue
+                faults[outcome.part.name] = outcome.fault
+                if time.monotonic() - written > _SECONDS_BETWEEN_MANIFESTS:
+                    written = time.monotonic()
+                    self._save(faults)
+        except BaseException:
+            with contextlib.suppress(FileError):  # what stopped this is told, and not what followed from it
                 self._save(faults)
-        if faults != self.manifest.faults:
-            self._save(faults)
+            raise
+        self._save(faults)
         first = next((each for each in self.outcomes if each.fault is not None), None)
         if first is not None and sum(each.fault is None for each in self.outcomes) == 0 == self.rows_before:
             raise InputError(f"None of the rows can be assessed; {self.place(first.part)}: {first.fault}")
 
     def _save(self, faults: Mapping[str, str]) -> None:
+        if faults == self.manifest.faults:
+            return
         self.manifest = replace(self.manifest, faults=dict(faults))
         self.manifest.save(self.recipe.folder, self.parts)
 
@@ -166,7 +174,7 @@ def begun(
         class_names = pieces[0][1].class_names
         if recipe.asked.class_names is None and class_names is not None:
             recipe = replace(recipe, asked=replace(recipe.asked, class_names=class_names))
-        plan_from = before.plan_from if before is not None and kept else None
+        plan_from = None if before is None else before.plan_from
         if wanted:
             with during("Planning", waiting="compiling, and passes over a few rows"):
                 recipe, plan_from = planned(recipe, assessor, [rows for _, rows in pieces])
@@ -184,7 +192,7 @@ def begun(
             size,
             settings,
             plan_from,
-            _versions(),
+            _versions() if before is None else before.versions,
             {file.name: file.fault for file in files if file.fault is not None},
         )
         parts = divided(files, size)
@@ -193,7 +201,8 @@ def begun(
             folders.check_files(folder, before, now)
         elif wanted and recipe.dropout.plan is not None:
             recipe.dropout.plan.save(folder / PLAN)
-        pending = _pending(folder, before, now, parts)
+        with during("Checking", waiting="the seals of parts that are there"):
+            pending = _pending(folder, before, now, parts)
         missing = {part.name for part in pending}
         old = {} if before is None else before.faults
         faults = {name: fault for name, fault in old.items() if name in missing} | dict(now.faults)

@@ -12,7 +12,9 @@ import pytest
 
 import howsure
 from howsure.models.arrays import ArrayModel
-from howsure.scale.folder import locked
+from howsure.scale.folder import locked, verdicts_in
+from howsure.scale.work import Part
+from howsure.scale.worker import Worker
 from tests.scale.conftest import FILES, MODEL, ROWS, check_same, into, run, table_of
 from validation import scale as kills
 from validation import small_network
@@ -69,10 +71,13 @@ def test_a_damaged_part_is_made_again(results, rows, plan_file, whole):
     parts = kills.parts_in(results)
     parts[3].write_bytes(parts[3].read_bytes()[:1000])
     parts[5].unlink()
+    flipped = bytearray(parts[7].read_bytes())
+    flipped[len(flipped) // 3] ^= 1  # which only the seal tells
+    parts[7].write_bytes(flipped)
     before = written(results)
     assert into(results, rows, "--plan", plan_file).exit_code == 0
     changed = [part for part, when in written(results).items() if before.get(part) != when]
-    assert changed == [parts[3], parts[5]]
+    assert changed == [parts[3], parts[5], parts[7]]
     check_same(howsure.load(results), whole)
 
 
@@ -182,6 +187,53 @@ def test_rows_that_no_longer_fit_in_part_7_of_9(tmp_path, rows, plan_file, whole
     bad.write_bytes(good)
     assert into(out, rows, "--plan", plan_file).exit_code == 0
     check_same(howsure.load(out), whole)
+
+
+def test_a_fault_of_a_run_that_was_stopped_is_known_to_the_next(
+    tmp_path, rows, plan_file, x, whole, monkeypatch
+):
+    out, part, do = tmp_path / "results", x[:ROWS].copy(), Worker.do
+    part[5, 2] = np.nan
+    pq.write_table(table_of(part, 0), rows / "0.parquet")
+
+    def stopped(worker, part, *more):
+        if part.file == 2:
+            raise KeyboardInterrupt
+        return do(worker, part, *more)
+
+    monkeypatch.setattr(Worker, "do", stopped)
+    done = into(out, rows, "--plan", plan_file)
+    assert done.exit_code == 130
+    assert "kept: 48 of 360 rows" in done.stderr
+    assert "'0.parquet', 32 rows from row 0 of it on: " in done.stderr
+    assert list(manifest_of(out)["faults"]) == ["part-00000-000000000000.parquet"]
+    monkeypatch.setattr(Worker, "do", do)
+    pq.write_table(table_of(x[:ROWS], 0), rows / "0.parquet")
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    check_same(howsure.load(out), whole)
+
+
+def test_a_plan_that_is_named_once_stays_that_of_the_folder(tmp_path, rows):
+    out = tmp_path / "results"
+    first = into(out, rows).stdout
+    told = manifest_of(out)
+    assert into(out, rows, "--plan", out / "plan.json").exit_code == 0
+    assert manifest_of(out) == told
+    again = into(out, rows)
+    assert again.exit_code == 0, again.stderr
+    assert (
+        first.splitlines()[0]
+        == again.stdout.splitlines()[0]
+        == "Plan:    made from 360 rows, spread over all"
+    )
+    assert manifest_of(out) == told
+
+
+def test_versions_are_those_with_which_the_folder_was_made(results, rows, plan_file, monkeypatch):
+    told = manifest_of(results)["versions"]
+    monkeypatch.setattr("howsure.scale.run._PACKAGES", ("howsure",))
+    assert into(results, rows, "--plan", plan_file).exit_code == 0
+    assert manifest_of(results)["versions"] == told
 
 
 class Angry(ArrayModel):
@@ -376,6 +428,13 @@ def test_later_commands_read_a_folder(tmp_path, rows, x, plan_file):
 def test_an_empty_folder_holds_no_results(tmp_path):
     with pytest.raises(howsure.FileError, match="holds no results"):
         howsure.load(tmp_path)
+
+
+def test_verdicts_of_a_damaged_part(tmp_path):
+    part = Part(0, 0, 10, 0)
+    (tmp_path / part.name).write_bytes(b"PAR1 and no more")
+    with pytest.raises(howsure.FileError, match="not a readable Parquet file"):
+        verdicts_in(tmp_path, [part])
 
 
 def test_a_changed_manifest_is_noticed(results, rows, plan_file):
