@@ -40,7 +40,8 @@ from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_folder, check_output
 from howsure.cli.stopping import Interruptions, Unbreakable, kept, open_the_closed
 from howsure.compare.run import default_methods
-from howsure.data.files import read_class_names, read_labels
+from howsure.data.files import read_class_names
+from howsure.data.label_files import read_labels
 from howsure.data.rows import Array, Rows, counted
 from howsure.divide import check_divisor, divided
 from howsure.errors import HowsureError, HowsureWarning, InputError

@@ -132,6 +132,17 @@ def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) ->
     return np.asarray(numbers, dtype=np.int64)[np.searchsorted(there, labels)]
 
 
+def are_numbers_or_names(labels: NDArray[Any], names: Sequence[str]) -> bool:
+    """Whether these are whole numbers, and classes are called by others, as 1, 2, 3 are.
+
+    Then only all labels together tell whether they are class numbers or names.
+    """
+    usual = [str(number) for number in range(len(names))]
+    if list(names) == usual or not any(name.removeprefix("-").isdecimal() for name in names):
+        return False
+    return labels.ndim == 1 and _plain(labels).dtype.kind in "iuf"
+
+
 def check_yes_or_no(
     labels: Any, rows: int, count: int, names: Sequence[str] | None = None
 ) -> NDArray[np.bool_]:

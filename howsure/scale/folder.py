@@ -127,6 +127,17 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
     )
 
 
+def _manifest_of(folder: Path) -> tuple[Manifest, list[Part]]:
+    """As `read_manifest`, but a `FileError` where there is none."""
+    found = read_manifest(folder)
+    if found is None:
+        raise FileError(
+            f"The folder '{folder}' holds no results",
+            expected=f"'{MANIFEST}', as `howsure assess --out FOLDER` writes it",
+        )
+    return found
+
+
 def _digest(content: Mapping[str, Any]) -> str:
     """The SHA-256 of a manifest, whatever lines it is written in."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -143,12 +154,7 @@ def present(folder: Path) -> list[Path]:
     Raises:
         FileError: There is no manifest, or no part.
     """
-    found = read_manifest(folder)
-    if found is None:
-        raise FileError(
-            f"The folder '{folder}' holds no results",
-            expected=f"'{MANIFEST}', as `howsure assess --out FOLDER` writes it",
-        )
+    found = _manifest_of(folder)
     paths = [(folder / part.name, len(part)) for part in found[1]]
     there = [path for path, _ in paths if path.exists()]
     if not there:
@@ -159,6 +165,15 @@ def present(folder: Path) -> list[Path]:
         more = f", and those of '{unread[0]}', which could not be read" if unread else ""
         warn(f"Results of {rows:,} of {found[0].rows:,} rows are missing in '{folder}'{more}. {_GO_ON}.")
     return there
+
+
+def rows_of_input(folder: Path) -> int:
+    """How many rows there were to be assessed, also those that are missing; as `row` counts them.
+
+    Raises:
+        FileError: There is no manifest, or it is damaged.
+    """
+    return _manifest_of(folder)[0].rows
 
 
 # --- one at a time --------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from howsure.data.files import read_labels
+from howsure.data.label_files import read_label_file
 from howsure.errors import FileError, InputError
 from howsure.results.files import load
 from howsure.results.saved import METADATA_KEY
@@ -226,13 +226,7 @@ def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
             expected="files of rows that can all be read, with --labels",
             mend="Mend that file, or put the labels into a column of the rows",
         )
-    labels = read_labels(recipe.labels)
-    if len(labels) != total:
-        raise InputError(
-            f"'{recipe.labels}' has another number of labels than there are rows",
-            expected=f"{total:,} labels, one per row",
-            received=f"{len(labels):,}",
-        )
+    read_label_file(recipe.labels).check_count(total)
 
 
 # --- what is there already ------------------------------------------------------------------------

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import format_exc
 from typing import Any
 
-from howsure.data.files import read_label_file
-from howsure.data.rows import Array, Rows
+from howsure.data.label_files import read_label_file
+from howsure.data.labels import are_numbers_or_names
+from howsure.data.rows import Array, Rows, quoted
 from howsure.errors import FileError, HowsureError, InputError, ModelError
 from howsure.methods.choices import CHOICES
 from howsure.methods.mc_dropout import MCDropout
@@ -126,7 +127,8 @@ class Worker:
         self._folder = recipe.folder
         self._assessor = recipe.load() if assessor is None else assessor
         self._reader = recipe.rows.open()
-        self._labels = None if recipe.labels is None else read_label_file(recipe.labels)
+        self._names = recipe.asked.class_names
+        self._labels = None if recipe.labels is None else read_label_file(recipe.labels).decided(self._names)
         self._specs = declared_specs(self._assessor.model)
 
     def read(self, part: Part) -> tuple[Rows, Array]:
@@ -139,8 +141,10 @@ class Worker:
         rows = self._reader.read(part.file, part.start, part.stop, self._specs)
         places = self._reader.places(part.start, part.stop, rows)
         if self._labels is not None:
-            labels = self._labels.of(rows.ids, part.first_row + places)
-            rows = replace(rows, labels=labels, class_names=None)
+            labels = self._labels.of_some(rows.ids, part.first_row + places)
+            return replace(rows, labels=labels, class_names=None), places
+        if rows.labels is not None and rows.class_names is None and self._names is not None:
+            _check_decided(rows.labels, self._names)
         return rows, places
 
     def check(self, part: Part) -> Any:
@@ -172,6 +176,18 @@ class Worker:
             return Outcome(part, 0, fault=raised(error), traceback=format_exc())
         result.save(self._folder / part.name)
         return Outcome(part, len(result), rows.left_out)
+
+
+def _check_decided(labels: Array, names: Sequence[str]) -> None:
+    """Raise where a label may be the name of one class and the number of another: only all labels tell."""
+    numbers = {str(number) for number in range(len(names))}
+    if not numbers.isdisjoint(names) and are_numbers_or_names(labels, names):
+        raise InputError(
+            "Labels that came with the rows may be class numbers or names, which no part tells alone",
+            expected=f"texts, as classes are called {quoted(names)}",
+            received=f"{labels[:3].tolist()}",
+            mend="Make texts of them, or give them in a file of their own, with --labels",
+        )
 
 
 def raised(error: Exception) -> str:

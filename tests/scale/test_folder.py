@@ -425,6 +425,53 @@ def test_later_commands_read_a_folder(tmp_path, rows, x, plan_file):
     assert compared.exit_code == 0, compared.stderr
 
 
+def test_labels_follow_the_rows_whatever_is_missing(
+    tmp_path, results, rows, x, plan_file, whole, monkeypatch
+):
+    """By place or by id, in any order, of all rows or of a sample; never of another number of rows."""
+    monkeypatch.chdir(tmp_path)
+    labels = np.where(np.arange(len(x)) % 5 == 0, whole.runner_up, whole.label)
+    np.save("all.npy", labels)
+    np.save("more.npy", np.append(labels, 0))
+    order = np.random.default_rng(0).permutation(len(x))
+    lines = [f"row {number},{labels[number]}" for number in order]
+    (tmp_path / "ids.csv").write_text("\n".join(["id,y", *lines]))
+    done = into(tmp_path / "labelled", rows, "--plan", plan_file, "--labels", "ids.csv")
+    assert done.exit_code == 0, done.stderr
+    assert np.array_equal(howsure.load(tmp_path / "labelled").truth, labels)
+    for folder in (results, tmp_path / "labelled"):
+        kills.parts_in(folder)[3].unlink()
+    for sample in (1000, 100):
+        monkeypatch.setattr("howsure.results.files.SAMPLE", sample)
+        wanted = run("evaluate", tmp_path / "labelled").stdout
+        assert f"{min(sample, 352)} rows" in wanted
+        for given in ("all.npy", "ids.csv"):
+            assert run("evaluate", results, "--labels", given).stdout == wanted
+            assert run("handover", results, "--labels", given, "--out", "hand.csv").exit_code == 0
+    for command in ("evaluate",), ("handover", "--out", "hand.csv"), ("report", "--report", "page.html"):
+        done = run(command[0], results, *command[1:], "--labels", "more.npy")
+        assert done.exit_code == 2
+        assert "Expected: 360 labels, one per row. Received: 361." in done.stderr
+
+
+def test_classes_that_are_called_by_numbers(tmp_path, x, monkeypatch):
+    """A part of one class alone does not tell whether its labels are numbers or names."""
+    monkeypatch.chdir(tmp_path)
+    names = ("--class-names", "1,2,3,4", "--passes", 4)
+    labels = 1 + np.arange(len(x)) // 90
+    pq.write_table(table_of(x, 0).append_column("y", [labels]), "y.parquet")
+    done = into("refused", "y.parquet", *names)
+    assert done.exit_code == 2
+    assert "may be class numbers or names, which no part tells alone" in done.stderr
+    pq.write_table(table_of(x, 0), "x.parquet")
+    np.save("labels.npy", labels)
+    done = into("results", "x.parquet", *names, "--labels", "labels.npy")
+    assert done.exit_code == 0, done.stderr
+    assert np.array_equal(howsure.load("results").truth, labels - 1)
+    done = run("handover", "results", "--labels", "labels.npy", "--out", "hand.csv")
+    assert done.exit_code == 0, done.stderr
+
+
 def test_an_empty_folder_holds_no_results(tmp_path):
     with pytest.raises(howsure.FileError, match="holds no results"):
         howsure.load(tmp_path)
