@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -76,7 +78,7 @@ def cluster(workers: int) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)
     try:
-        with warnings.catch_warnings(action="ignore"), native_stderr_held():
+        with warnings.catch_warnings(action="ignore"), native_stderr_held(), _signals_kept():
             ray.init(**settings)
     except (ConnectionError, RuntimeError, ValueError) as error:
         address = os.environ.get(ADDRESS)
@@ -95,6 +97,19 @@ def cluster(workers: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Whoever heard signals hears them afterwards: Ray sets its own handlers, and one of them aborts."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = {number: handler for number in numbers if (handler := signal.getsignal(number)) is not None}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in heard.items():
+                signal.signal(number, handler)
 
 
 def several(workers: int) -> Callable[[Job, Told], Iterator[Outcome]]:

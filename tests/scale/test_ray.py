@@ -31,10 +31,22 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 
 @pytest.fixture(scope="module")
 def cluster():
+    """One of two workers; yields a list of the signals that came."""
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="ignore"):
         patch.setenv("PYTHONPATH", str(ROOT))  # where workers find the network
         with workers.cluster(2):
-            yield
+            yield heard
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_the_request_to_end_is_heard_as_before(cluster):
+    """Ray's own handler aborts the process."""
+    here = signal.getsignal(signal.SIGTERM)
+    assert here.__module__ == __name__, here
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert cluster == [signal.SIGTERM]
 
 
 def recipe_of(rows, out, plan):
