@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,9 @@ _RAY = {
 }
 """What Ray is told: to report to nobody, and not to print what it mends by itself."""
 
+_PATIENCE = 5.0
+"""Seconds for which an address is tried: what is lost is sent again after 1 and 3 (RFC 6298)."""
+
 _TRIES = 3
 """How often a part is begun before it is given up, where each time the process that had it died."""
 
@@ -68,6 +72,7 @@ def cluster(workers: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _check_answered(os.environ.get(ADDRESS, ""))
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     share = str(max(1, len(os.sched_getaffinity(0)) // workers))
     given = dict(_RAY)
@@ -81,12 +86,7 @@ def cluster(workers: int) -> Iterator[None]:
         with warnings.catch_warnings(action="ignore"), native_stderr_held(), _signals_kept():
             ray.init(**settings)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        address = os.environ.get(ADDRESS)
-        raise InputError(
-            f"There is no cluster of Ray at '{address}'" if address else "Ray could not be started here",
-            expected=f"the address of one in {ADDRESS}, or none for workers on this machine",
-            received=str(error)[:200],
-        ) from error
+        raise _no_cluster(error) from error
     finally:
         for name, value in before.items():
             if value is None:
@@ -97,6 +97,25 @@ def cluster(workers: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answered(address: str) -> None:
+    """Raise an `InputError` where nobody listens at host:port: Ray would try for minutes, without a word."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+        except (OSError, OverflowError) as error:
+            raise _no_cluster(error) from error
+
+
+def _no_cluster(error: Exception) -> InputError:
+    address = os.environ.get(ADDRESS)
+    return InputError(
+        f"There is no cluster of Ray at '{address}'" if address else "Ray could not be started here",
+        expected=f"the address of one in {ADDRESS}, or none for workers on this machine",
+        received=str(error)[:200],
+    )
 
 
 @contextmanager

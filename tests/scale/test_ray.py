@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,17 @@ ROOT = Path(__file__).parent.parent.parent
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "[::1]:{}", "127.0.0.1:99999"])
+def test_an_address_at_which_nobody_listens(tmp_path, rows, monkeypatch, address):
+    """Before any test of this file has a cluster, which would be taken."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # and does not listen
+        monkeypatch.setenv("RAY_ADDRESS", address.format(free.getsockname()[1]))
+        done = into(tmp_path / "results", rows, "--workers", 1)
+    assert done.exit_code == 2
+    assert "There is no cluster of Ray at '" in done.stderr
 
 
 @pytest.fixture(scope="module")
