@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import as_array
+from howsure.data.row_numbers import row_number
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.errors import InputError
 from howsure.words import is_printable
@@ -240,7 +241,7 @@ def _from_one_hot(rows: NDArray[Any]) -> Integers:
         raise InputError(
             f"The one-hot labels do not say one class {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"a single 1 among {rows.shape[1]} values, and 0 for the others",
-            received=f"{rows[wrong[0]].tolist()[:12]} in row {wrong[0]}",
+            received=f"{rows[wrong[0]].tolist()[:12]} in row {row_number(wrong[0])}",
             mend="Leave those rows out, or say which class it is",
         )
     return np.asarray(np.argmax(rows, axis=1), dtype=np.int64)

@@ -10,6 +10,7 @@ from typing import Any
 
 from howsure.data.label_files import read_label_file
 from howsure.data.labels import are_numbers_or_names
+from howsure.data.row_numbers import numbered
 from howsure.data.rows import Array, Rows, quoted
 from howsure.errors import FileError, HowsureError, InputError, ModelError
 from howsure.methods.choices import CHOICES
@@ -138,7 +139,8 @@ class Worker:
             FileError: They cannot be read.
             InputError: They cannot be rows of this model.
         """
-        rows = self._reader.read(part.file, part.start, part.stop, self._specs)
+        with numbered(range(part.start, part.stop)):
+            rows = self._reader.read(part.file, part.start, part.stop, self._specs)
         places = self._reader.places(part.start, part.stop, rows)
         if self._labels is not None:
             labels = self._labels.of_some(rows.ids, part.first_row + places)
@@ -154,7 +156,8 @@ class Worker:
             HowsureError: It does.
         """
         rows, places = self.read(part)
-        return self._assessor.assess(rows, part.first_row + places)
+        with numbered(part.start + places):
+            return self._assessor.assess(rows, part.first_row + places)
 
     def do(self, part: Part, progress: Callable[[int, int], None] | None = None) -> Outcome:
         """Write the results of a part, or say why that cannot be.
@@ -167,7 +170,8 @@ class Worker:
         """
         try:
             rows, places = self.read(part)
-            result = self._assessor.assess(rows, part.first_row + places, progress)
+            with numbered(part.start + places):
+                result = self._assessor.assess(rows, part.first_row + places, progress)
         except (FileError, InputError, ModelError) as error:
             return Outcome(part, 0, fault=str(error))
         except HowsureError:

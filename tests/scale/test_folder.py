@@ -7,6 +7,7 @@ import signal
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -187,6 +188,23 @@ def test_rows_that_no_longer_fit_in_part_7_of_9(tmp_path, rows, plan_file, whole
     bad.write_bytes(good)
     assert into(out, rows, "--plan", plan_file).exit_code == 0
     check_same(howsure.load(out), whole)
+
+
+def test_a_fault_names_the_row_by_its_number_in_the_file(tmp_path, rows, plan_file, x):
+    """And not by that in the part, which begins at row 32."""
+    empty = table_of(x[:ROWS], 0)
+    values = pa.array([None if row == 36 else row for row in range(ROWS)], pa.float32())
+    pq.write_table(empty.set_column(2, "f1", values), rows / "0.parquet")
+    bad = x[:ROWS].copy()
+    bad[37, 2] = np.nan
+    pq.write_table(table_of(bad, 0), rows / "1.parquet")
+    done = into(tmp_path / "results", rows, "--plan", plan_file)
+    assert done.exit_code == 1
+    empty_cell, not_finite = done.stderr.splitlines()[-2:]
+    assert "'0.parquet', 8 rows from row 32 of it on: " in empty_cell
+    assert "in column 'f1', in row 36" in empty_cell
+    assert "NaN or infinite values, in row 37." in not_finite
+    assert "Received: nan in row 37." in not_finite
 
 
 def test_a_fault_of_a_run_that_was_stopped_is_known_to_the_next(
