@@ -158,7 +158,8 @@ def _several(workers: int, job: Job, told: Told) -> Iterator[Outcome]:
     done = job.rows_before
     try:
         for told_of in work.iter_rows():
-            _warn_of(told_of["warnings"])
+            for text, kind in zip(told_of["warnings"], told_of["kinds"], strict=True):
+                warn(str(text), str(kind))
             if told_of["refused"]:
                 raise _ERRORS[told_of["refused"]](told_of["fault"].rstrip("."))
             part = Part(**{name: int(told_of[name]) for name in Part.__dataclass_fields__})
@@ -195,11 +196,6 @@ def _reason(error: Exception) -> str:
     return lines[-1 if isinstance(error, RayTaskError) else 0][:300]
 
 
-def _warn_of(said: Any) -> None:
-    for text in said:
-        warn(str(text))
-
-
 class _PartWorker:
     """An actor: the model, loaded once, and whatever part comes next.
 
@@ -215,7 +211,7 @@ class _PartWorker:
         self._folder = recipe.folder
         self._worker: Worker | None = None
         self._refusal: HowsureError | None = None
-        self._warnings: list[str] = []
+        self._warnings: list[HowsureWarning] = []
         try:
             with _warnings_kept(self._warnings):
                 self._worker = Worker(recipe)
@@ -243,7 +239,8 @@ class _PartWorker:
             "fault": [outcome.fault or ""],
             "traceback": [outcome.traceback],
             "refused": ["" if refused is None else type(refused).__name__],
-            "warnings": [said],
+            "warnings": [list(map(str, said))],
+            "kinds": [[each.kind for each in said]],
         }
 
     def _tried(self, part: Part, worker: Worker) -> Outcome:
@@ -265,11 +262,11 @@ class _PartWorker:
 
 
 @contextmanager
-def _warnings_kept(said: list[str]) -> Iterator[None]:
+def _warnings_kept(said: list[HowsureWarning]) -> Iterator[None]:
     """Put howsure's warnings on a list, for whoever is on the machine where the command was given."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", HowsureWarning)
         try:
             yield
         finally:
-            said += [str(each.message) for each in caught if issubclass(each.category, HowsureWarning)]
+            said += [each.message for each in caught if isinstance(each.message, HowsureWarning)]

@@ -16,7 +16,7 @@ import numpy as np
 from howsure.assess import plan as make_plan
 from howsure.data.rows import Array, Rows
 from howsure.divide import divided as divided_by
-from howsure.errors import InputError
+from howsure.errors import HowsureWarning, InputError
 from howsure.methods.softmax import Softmax
 from howsure.models.adapt import adapt
 from howsure.sampling.plan import Plan
@@ -44,11 +44,11 @@ def readable(worker: Worker, assessor: Assessor, files: Sequence[SourceFile]) ->
     shape = None
     for place in spread(files):
         try:
-            rows, _ = worker.read(place)
-            rows = replace(
-                rows, x=divided_by(rows.x, assessor.asked.divide_by, assessor.model), labels=None, ids=None
-            )
-            adapt(assessor.model, rows)
+            with warnings.catch_warnings(action="ignore", category=HowsureWarning):  # given again with parts
+                rows, _ = worker.read(place)
+                x = divided_by(rows.x, assessor.asked.divide_by, assessor.model)
+                rows = replace(rows, x=x, labels=None, ids=None)
+                adapt(assessor.model, rows)
         except Exception as error:  # whatever the model itself may raise
             fault = fault or error
             continue

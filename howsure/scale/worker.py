@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from howsure.data.label_files import read_label_file
 from howsure.data.labels import are_numbers_or_names
 from howsure.data.row_numbers import numbered
 from howsure.data.rows import Array, Rows, quoted
-from howsure.errors import FileError, HowsureError, InputError, ModelError
+from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError
 from howsure.methods.choices import CHOICES
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
@@ -152,12 +153,15 @@ class Worker:
     def check(self, part: Part) -> Any:
         """The result of a few rows, so that what is wrong with model, plan or options shows at once.
 
+        Warnings are given when parts are assessed, as they tell of more rows.
+
         Raises:
             HowsureError: It does.
         """
-        rows, places = self.read(part)
-        with numbered(part.start + places):
-            return self._assessor.assess(rows, part.first_row + places)
+        with warnings.catch_warnings(action="ignore", category=HowsureWarning):
+            rows, places = self.read(part)
+            with numbered(part.start + places):
+                return self._assessor.assess(rows, part.first_row + places)
 
     def do(self, part: Part, progress: Callable[[int, int], None] | None = None) -> Outcome:
         """Write the results of a part, or say why that cannot be.

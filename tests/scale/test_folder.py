@@ -16,7 +16,7 @@ from howsure.models.arrays import ArrayModel
 from howsure.scale.folder import locked, verdicts_in
 from howsure.scale.work import Part
 from howsure.scale.worker import Worker
-from tests.scale.conftest import FILES, MODEL, ROWS, check_same, into, run, table_of
+from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, check_same, into, run, table_of
 from validation import scale as kills
 from validation import small_network
 
@@ -309,6 +309,20 @@ def test_a_model_that_raises_on_all_rows(tmp_path, x, angry):
     np.save(tmp_path / "x.npy", x + 100)
     done = run("assess", MODEL, tmp_path / "x.npy", "--out", tmp_path / "results")
     assert isinstance(done.exception, IndexError)
+
+
+def test_a_warning_of_one_kind_is_said_once(tmp_path, x):
+    """Each part of whole numbers has its own range, and one table has one."""
+    highest = 200 + np.arange(len(x)) // PER_PART
+    images = np.minimum(60 * np.abs(x), highest[:, None]).astype(np.uint8)
+    images[::PER_PART, 0] = highest[::PER_PART]
+    np.save(tmp_path / "x.npy", images)
+    done = into(tmp_path / "results", tmp_path / "x.npy", "--passes", 4)
+    assert done.exit_code == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(said) == 2
+    assert said[0].startswith("warning: The rows of 'x' are uint8, from 0 to 200, ")
+    assert said[1].startswith("warning: 11 more of other rows, like: The rows of 'x' are uint8, ")
 
 
 def test_rows_of_which_none_fit(tmp_path, x):

@@ -135,6 +135,17 @@ def test_a_part_that_kills_whoever_has_it(tmp_path, rows, plan):
         assert worker({name: [value] for name, value in vars(job.pending[1]).items()})["fault"] == [""]
 
 
+def test_warnings_of_a_worker_keep_their_kind(tmp_path, plan):
+    np.save(tmp_path / "x.npy", np.full((40, small_network.FEATURES), 9, np.uint8))
+    recipe = recipe_of(tmp_path / "x.npy", tmp_path / "out", plan)
+    begin = begun(recipe, load_models=lambda: [small_network.make()])
+    with warnings.catch_warnings(action="ignore"), begin as job:
+        worker = workers._PartWorker(job.recipe, job.probe)
+        said = worker({name: [value] for name, value in vars(job.pending[0]).items()})
+    assert "are uint8, from 9 to 9" in said["warnings"][0][0]
+    assert said["kinds"] == [["whole numbers in 'x'"]]
+
+
 def test_what_the_model_raises_is_a_fault_also_in_a_worker(tmp_path, rows, plan, monkeypatch):
     with begun(recipe_of(rows, tmp_path / "out", plan), load_models=lambda: [small_network.make()]) as job:
         worker = workers._PartWorker(job.recipe, job.probe)
