@@ -22,12 +22,13 @@ from howsure.atomic import TEMPORARY, write_whole
 from howsure.data.native import open_native
 from howsure.errors import DependencyError, FileError, InputError, warn
 from howsure.results.saved import METADATA_KEY
+from howsure.scale.columns import Columns
 from howsure.scale.sources import SourceFile
 from howsure.scale.work import Part
 
 MANIFEST, PLAN, LOCK = "manifest.json", "plan.json", ".lock"
 
-FORMAT = 1
+FORMAT = 2
 """Of a manifest."""
 
 _GO_ON = "The command that it was begun with goes on where it was stopped"
@@ -55,6 +56,7 @@ class Manifest:
     Attributes:
         made_with: What all parts have in common, by the words in `_IN_WORDS`.
         files: Of rows.
+        columns: Of all files, in the order in which they form a row; None where rows have no columns.
         rows_per_part: Rows in a part at most.
         settings: Of the results, as each part has them.
         plan_from: Rows from which the plan was made; None where one was given, or none is needed.
@@ -64,6 +66,7 @@ class Manifest:
 
     made_with: Mapping[str, Any]
     files: tuple[SourceFile, ...]
+    columns: Columns | None
     rows_per_part: int
     settings: Mapping[str, Any]
     plan_from: int | None
@@ -109,6 +112,8 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
             ]
             given = {name: content[name] for name in Manifest.__dataclass_fields__}
             given["files"] = tuple(SourceFile(**each) for each in content["files"])
+            if given["columns"] is not None:
+                given["columns"] = tuple((name, kind) for name, kind in given["columns"])
             return Manifest(**given), parts
     except FileNotFoundError:
         return None

@@ -155,7 +155,10 @@ def begun(
     with folders.locked(folder):
         found = folders.read_manifest(folder)
         before = None if found is None else found[0]
-        files = recipe.rows.open().survey()
+        rows = replace(recipe.rows, columns=None if before is None else before.columns)
+        reader = rows.open()
+        files = reader.survey()
+        recipe = replace(recipe, rows=replace(rows, columns=reader.columns))
         _check_labels(recipe, files)
         models = load_models()
         sources = (recipe.model, *recipe.members)
@@ -186,6 +189,7 @@ def begun(
         now = Manifest(
             _made_with(recipe, settings, size, total),
             tuple(files),
+            reader.columns,
             size,
             settings,
             plan_from,

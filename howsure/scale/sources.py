@@ -27,6 +27,7 @@ from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.data.whatever import any_rows_in_npz
 from howsure.errors import InputError
+from howsure.scale.columns import Columns, columns_in, in_order
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +61,13 @@ class SourceFile:
 
 
 class Reader(Protocol):
-    """What reads ranges of rows."""
+    """What reads ranges of rows.
+
+    Attributes:
+        columns: Those of all rows, once there was a survey; None where rows have no columns.
+    """
+
+    columns: Columns | None
 
     def survey(self) -> list[SourceFile]:
         """All files, in order."""
@@ -89,12 +96,15 @@ class RowSource:
         roles: What columns are for that are no features.
         skip_unreadable: Whether unreadable images are left out.
         channels: Of images, for a model that does not say what it takes; None where it does not matter.
+        columns: Of all Parquet files, in the order in which they form a row; None for those of the first
+            that can be read.
     """
 
     path: Path
     roles: Roles = Roles()  # noqa: RUF009  (frozen, so it may be shared)
     skip_unreadable: bool = False
     channels: int | None = None
+    columns: Columns | None = None
 
     def open(self) -> Reader:
         """Whatever reads what is there.
@@ -108,10 +118,10 @@ class RowSource:
         if self.path.is_dir():
             parts = parquet_files(self.path)
             if parts:
-                return _Parquet(parts, self.roles)
+                return _Parquet(parts, self.roles, self.columns)
             return _Images(self.path, self.skip_unreadable, self.channels)
         if suffix == PARQUET:
-            return _Parquet([self.path], self.roles)
+            return _Parquet([self.path], self.roles, self.columns)
         if suffix in (".npy", ".npz"):
             return _Arrays(self.path)
         raise InputError(
@@ -135,8 +145,8 @@ def parquet_files(folder: Path) -> list[Path]:
 class _Parquet:
     """A Parquet file, or several; each is read forwards, as ranges come in order."""
 
-    def __init__(self, files: Sequence[Path], roles: Roles) -> None:
-        self._files, self._roles = files, roles
+    def __init__(self, files: Sequence[Path], roles: Roles, columns: Columns | None) -> None:
+        self._files, self._roles, self.columns = files, roles, columns
         self._cursor: _Cursor | None = None
 
     def survey(self) -> list[SourceFile]:
@@ -148,8 +158,9 @@ class _Parquet:
             there = file.stat()
             rows, fault = None, None
             try:
-                with open_native(file) as opened:
-                    rows = int(pq.read_metadata(opened).num_rows)
+                with open_native(file) as opened, pq.ParquetFile(opened) as footer:
+                    rows, schema = int(footer.metadata.num_rows), footer.schema_arrow
+                self.columns = self.columns or columns_in(schema)
             except Exception as error:  # what pyarrow meets in a damaged file
                 if len(self._files) == 1:
                     raise damaged(file, "Parquet", error) from error
@@ -168,6 +179,8 @@ class _Parquet:
         except Exception as error:  # what pyarrow meets in a damaged file
             self._cursor = None
             raise damaged(source, "Parquet", error) from error
+        if self.columns is not None:
+            table = in_order(f"'{source}'", table, self.columns, self._roles.drop)
         return rows_of(parquet_columns(source, table), [ANY_VECTOR] if specs is None else specs, self._roles)
 
     def places(self, start: int, stop: int, rows: Rows) -> Array:
@@ -225,6 +238,8 @@ _ROWS_AHEAD = 1024
 class _Arrays:
     """A .npy or .npz file, whose arrays stay on disk unless they are compressed."""
 
+    columns: Columns | None = None
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._whole: Callable[[Specs], Rows] = functools.lru_cache(maxsize=1)(self._found)
@@ -259,6 +274,8 @@ class _Arrays:
 
 class _Images:
     """A folder of images, listed once and opened as they are needed."""
+
+    columns: Columns | None = None
 
     def __init__(self, folder: Path, skip_unreadable: bool, channels: int | None) -> None:
         self._folder, self._skip, self._channels = folder, skip_unreadable, channels

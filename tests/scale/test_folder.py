@@ -171,7 +171,7 @@ def test_rows_that_no_longer_fit_in_part_7_of_9(tmp_path, rows, plan_file, whole
     pq.write_table(table_of(part, 0, 7 if change == "narrow" else 8), bad)
     done = into(out, rows, "--plan", plan_file)
     assert done.exit_code == 1
-    said = "has 7 numbers per row" if change == "narrow" else "NaN or infinite values, in row 5"
+    said = "Received: no 'f7'" if change == "narrow" else "NaN or infinite values, in row 5"
     assert "'6.parquet', 32 rows from row 0 of it on: " in done.stderr
     assert said in done.stderr
     lost = range(6 * ROWS, 7 * ROWS if change == "narrow" else 6 * ROWS + 32)
