@@ -24,7 +24,7 @@ from howsure.data.files import read_labels
 from howsure.data.rows import Array, Rows
 from howsure.divide import divided as divided_by
 from howsure.errors import FileError, InputError
-from howsure.models.adapt import adapt
+from howsure.models.adapt import adapt, declared_specs
 from howsure.results.files import load
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
@@ -157,10 +157,10 @@ def begun(
         before = None if found is None else found[0]
         rows = replace(recipe.rows, columns=None if before is None else before.columns)
         reader = rows.open()
-        files = reader.survey()
+        models = load_models()
+        files = reader.survey(declared_specs(models[0]))
         recipe = replace(recipe, rows=replace(rows, columns=reader.columns))
         _check_labels(recipe, files)
-        models = load_models()
         sources = (recipe.model, *recipe.members)
         sums = tuple(source.checksum(model) for source, model in zip(sources, models, strict=True))
         recipe = replace(recipe, checksums=sums)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from howsure.data import images
-from howsure.data.files import check_readable, rows_in_npz
+from howsure.data.files import check_lengths, check_readable, rows_in_npz
 from howsure.data.native import open_native
 from howsure.data.numpy_files import map_npz, open_npy
 from howsure.data.rows import Array, InputSpec, Rows, damaged
@@ -69,8 +69,13 @@ class Reader(Protocol):
 
     columns: Columns | None
 
-    def survey(self) -> list[SourceFile]:
-        """All files, in order."""
+    def survey(self, specs: Specs) -> list[SourceFile]:
+        """All files, in order.
+
+        Raises:
+            FileError: The only one cannot be read.
+            InputError: Its arrays do not belong together.
+        """
         ...
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
@@ -149,7 +154,7 @@ class _Parquet:
         self._files, self._roles, self.columns = files, roles, columns
         self._cursor: _Cursor | None = None
 
-    def survey(self) -> list[SourceFile]:
+    def survey(self, specs: Specs) -> list[SourceFile]:
         """All files; where there are several, one that is damaged is listed with its fault."""
         import pyarrow.parquet as pq
 
@@ -244,18 +249,15 @@ class _Arrays:
         self._path = path
         self._whole: Callable[[Specs], Rows] = functools.lru_cache(maxsize=1)(self._found)
 
-    def survey(self) -> list[SourceFile]:
+    def survey(self, specs: Specs) -> list[SourceFile]:
         """The file."""
-        there = self._path.stat()
-        return [SourceFile(self._path.name, self._count(), there.st_size, there.st_mtime_ns)]
-
-    def _count(self) -> int:
-        x = self._whole(None).x
-        return len(next(iter(x.values())) if isinstance(x, dict) else x)
+        there, x = self._path.stat(), self._whole(_fixed(specs)).x
+        count = len(next(iter(x.values())) if isinstance(x, dict) else x)
+        return [SourceFile(self._path.name, count, there.st_size, there.st_mtime_ns)]
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
         """See `Reader`."""
-        whole, part = self._whole(None if specs is None else tuple(specs)), slice(start, stop)
+        whole, part = self._whole(_fixed(specs)), slice(start, stop)
         x = {n: a[part] for n, a in whole.x.items()} if isinstance(whole.x, dict) else whole.x[part]
         labels, ids = (None if each is None else each[part] for each in (whole.labels, whole.ids))
         return replace(whole, x=x, labels=labels, ids=ids)
@@ -266,10 +268,17 @@ class _Arrays:
 
     def _found(self, specs: Specs) -> Rows:
         if self._path.suffix.lower() == ".npy":
-            return Rows(open_npy(self._path))
-        if specs is None:
-            return any_rows_in_npz(self._path, map_npz)
-        return rows_in_npz(self._path, specs, map_npz)
+            found = Rows(open_npy(self._path))
+        elif specs is None:
+            found = any_rows_in_npz(self._path, map_npz)
+        else:
+            found = rows_in_npz(self._path, specs, map_npz)
+        return check_lengths(found, self._path)
+
+
+def _fixed(specs: Specs) -> Specs:
+    """What a cache can tell apart."""
+    return None if specs is None else tuple(specs)
 
 
 class _Images:
@@ -281,7 +290,7 @@ class _Images:
         self._folder, self._skip, self._channels = folder, skip_unreadable, channels
         self._files, self._class_names = images.list_images(folder)
 
-    def survey(self) -> list[SourceFile]:
+    def survey(self, specs: Specs) -> list[SourceFile]:
         """The folder; `changed` tells the names of the images."""
         names = "\n".join(file.relative_to(self._folder).as_posix() for file, _ in self._files)
         digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).digest()
