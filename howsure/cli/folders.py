@@ -19,7 +19,7 @@ from howsure.data.rows import counted
 from howsure.errors import InputError
 from howsure.models.factory import is_factory
 from howsure.results.verdict import VERDICTS
-from howsure.scale.folder import is_results, lacking, verdicts_in
+from howsure.scale.folder import is_results, verdicts_in
 from howsure.scale.local import one_process
 from howsure.scale.ray import cluster
 from howsure.scale.ray import several as several_workers
@@ -183,10 +183,10 @@ def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
         say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s{started}")
     say(console, f"Folder:  {folder}")
     loud, faults = Console(stderr=True), job.faults()
-    left_out = lacking(folder, job.parts) if job.recipe.rows.skip_unreadable else 0
+    left_out = job.left_out + [line for each in job.outcomes for line in each.left_out]
     if left_out:
-        say(loud, f"left out: {counted(left_out, 'unreadable image')}")
-        for line in [line for each in job.outcomes for line in each.left_out]:
+        say(loud, f"left out: {counted(len(left_out), 'unreadable image')}")
+        for line in left_out:
             say(loud, f"  {line}")
     if faults:
         say(

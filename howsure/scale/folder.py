@@ -14,7 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from howsure.data.native import open_native
 from howsure.errors import DependencyError, FileError, InputError, warn
 from howsure.results.saved import METADATA_KEY
 from howsure.scale.columns import Columns
+from howsure.scale.same import Probe
 from howsure.scale.sources import SourceFile
 from howsure.scale.work import Part
 
@@ -62,6 +63,8 @@ class Manifest:
         plan_from: Rows from which the plan was made; None where one was given, or none is needed.
         versions: Of howsure and what it runs on, when the folder was made.
         faults: By name of the part, or of the file of rows, why it is missing.
+        images: By name of the part a mark of its images; empty where rows are no images.
+        probe: What the model said of a few rows.
     """
 
     made_with: Mapping[str, Any]
@@ -72,6 +75,8 @@ class Manifest:
     plan_from: int | None
     versions: Mapping[str, str]
     faults: Mapping[str, str]
+    images: Mapping[str, str]
+    probe: Probe
 
     @property
     def rows(self) -> int:
@@ -112,6 +117,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
             ]
             given = {name: content[name] for name in Manifest.__dataclass_fields__}
             given["files"] = tuple(SourceFile(**each) for each in content["files"])
+            given["probe"] = Probe(**content["probe"])
             if given["columns"] is not None:
                 given["columns"] = tuple((name, kind) for name, kind in given["columns"])
             return Manifest(**given), parts
@@ -287,7 +293,7 @@ def changed_files(folder: Path, before: Manifest, now: Manifest, has_parts: set[
     """
     found = []
     for number, (old, new) in enumerate(zip(before.files, now.files, strict=True)):
-        if (old.size, old.changed, old.rows) == (new.size, new.changed, new.rows):
+        if replace(old, fault=None) == replace(new, fault=None):
             continue
         faulty = old.fault is not None or any(
             name == old.name or name.startswith(f"part-{number:05}-") for name in before.faults
@@ -296,7 +302,7 @@ def changed_files(folder: Path, before: Manifest, now: Manifest, has_parts: set[
             raise InputError(
                 f"The results in '{folder}' are of other rows: '{old.name}' has changed since",
                 expected=f"the file of {old.size:,} bytes that was read then",
-                received=f"one of {new.size:,} bytes, or written at another time",
+                received=f"one of {new.size:,} bytes, or written at another time, or with other rows",
                 mend="Give another folder",
             )
         found.append(number)
@@ -341,12 +347,6 @@ def rows_in(path: Path) -> int:
             return int(pq.read_metadata(file).num_rows)
     except Exception as error:  # whatever a reader meets in a file that is none of its kind
         raise FileError(f"'{path}' is not a readable Parquet file ({error})") from error
-
-
-def lacking(folder: Path, parts: Sequence[Part]) -> int:
-    """Rows that the parts that are there do not hold, as their images could not be read."""
-    there = [part for part in parts if (folder / part.name).exists()]
-    return sum(len(part) - rows_in(folder / part.name) for part in there)
 
 
 def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:

@@ -28,6 +28,7 @@ from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.data.whatever import any_rows_in_npz
 from howsure.errors import InputError
 from howsure.scale.columns import Columns, columns_in, in_order
+from howsure.scale.digests import of_archive, of_array, of_footer, of_images
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +52,7 @@ class SourceFile:
         size: Bytes.
         changed: When it was changed, in nanoseconds; of images a number made of their names.
         fault: Why it cannot be read, or None.
+        digest: A mark of what it holds; of images see `Reader.digest`.
     """
 
     name: str
@@ -58,6 +60,7 @@ class SourceFile:
     size: int
     changed: int
     fault: str | None = None
+    digest: str = ""
 
 
 class Reader(Protocol):
@@ -89,6 +92,14 @@ class Reader(Protocol):
 
     def places(self, start: int, stop: int, rows: Rows) -> Array:
         """(N,) where between start and stop the rows that were read are, from 0: images may be left out."""
+        ...
+
+    def digest(self, start: int, stop: int) -> str | None:
+        """A mark of images start … stop − 1; None where rows are no images."""
+        ...
+
+    def unreadable(self, rows: Sequence[int]) -> list[str]:
+        """Which images among these cannot be read, each with the reason."""
         ...
 
 
@@ -147,7 +158,23 @@ def parquet_files(folder: Path) -> list[Path]:
     )
 
 
-class _Parquet:
+class _NoImages:
+    """What readers of files have in common."""
+
+    def places(self, start: int, stop: int, rows: Rows) -> Array:
+        """All of them."""
+        return np.arange(stop - start)
+
+    def digest(self, start: int, stop: int) -> str | None:
+        """None: their files have marks."""
+        return None
+
+    def unreadable(self, rows: Sequence[int]) -> list[str]:
+        """None."""
+        return []
+
+
+class _Parquet(_NoImages):
     """A Parquet file, or several; each is read forwards, as ranges come in order."""
 
     def __init__(self, files: Sequence[Path], roles: Roles, columns: Columns | None) -> None:
@@ -161,16 +188,17 @@ class _Parquet:
         found = []
         for file in self._files:
             there = file.stat()
-            rows, fault = None, None
+            rows, fault, digest = None, None, ""
             try:
                 with open_native(file) as opened, pq.ParquetFile(opened) as footer:
                     rows, schema = int(footer.metadata.num_rows), footer.schema_arrow
+                    digest = of_footer(opened)
                 self.columns = self.columns or columns_in(schema)
             except Exception as error:  # what pyarrow meets in a damaged file
                 if len(self._files) == 1:
                     raise damaged(file, "Parquet", error) from error
                 fault = str(damaged(file, "Parquet", error))
-            found.append(SourceFile(file.name, rows, there.st_size, there.st_mtime_ns, fault))
+            found.append(SourceFile(file.name, rows, there.st_size, there.st_mtime_ns, fault, digest))
         return found
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
@@ -187,10 +215,6 @@ class _Parquet:
         if self.columns is not None:
             table = in_order(f"'{source}'", table, self.columns, self._roles.drop)
         return rows_of(parquet_columns(source, table), [ANY_VECTOR] if specs is None else specs, self._roles)
-
-    def places(self, start: int, stop: int, rows: Rows) -> Array:
-        """All of them."""
-        return np.arange(stop - start)
 
 
 class _Cursor:
@@ -240,7 +264,7 @@ _ROWS_AHEAD = 1024
 """Rows that are decoded at a time."""
 
 
-class _Arrays:
+class _Arrays(_NoImages):
     """A .npy or .npz file, whose arrays stay on disk unless they are compressed."""
 
     columns: Columns | None = None
@@ -253,7 +277,9 @@ class _Arrays:
         """The file."""
         there, x = self._path.stat(), self._whole(_fixed(specs)).x
         count = len(next(iter(x.values())) if isinstance(x, dict) else x)
-        return [SourceFile(self._path.name, count, there.st_size, there.st_mtime_ns)]
+        is_archive = self._path.suffix.lower() == ".npz"
+        digest = of_archive(self._path) if is_archive else of_array(np.asarray(x))
+        return [SourceFile(self._path.name, count, there.st_size, there.st_mtime_ns, digest=digest)]
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
         """See `Reader`."""
@@ -261,10 +287,6 @@ class _Arrays:
         x = {n: a[part] for n, a in whole.x.items()} if isinstance(whole.x, dict) else whole.x[part]
         labels, ids = (None if each is None else each[part] for each in (whole.labels, whole.ids))
         return replace(whole, x=x, labels=labels, ids=ids)
-
-    def places(self, start: int, stop: int, rows: Rows) -> Array:
-        """All of them."""
-        return np.arange(stop - start)
 
     def _found(self, specs: Specs) -> Rows:
         if self._path.suffix.lower() == ".npy":
@@ -308,3 +330,17 @@ class _Images:
         names = [images.readable(file.relative_to(self._folder)) for file, _ in self._files[start:stop]]
         read = set(() if rows.ids is None else rows.ids.tolist())
         return np.flatnonzero([name in read for name in names])
+
+    def digest(self, start: int, stop: int) -> str | None:
+        """See `Reader`."""
+        return of_images(self._folder, [file for file, _ in self._files[start:stop]])
+
+    def unreadable(self, rows: Sequence[int]) -> list[str]:
+        """See `Reader`."""
+        files = [self._files[row][0] for row in rows]
+        reasons = [images.unreadable(file) for file in files]
+        return [
+            f"{file.relative_to(self._folder).as_posix()}: {reason}"
+            for file, reason in zip(files, reasons, strict=True)
+            if reason is not None
+        ]

@@ -11,7 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
+from howsure.models.arrays import Dense
+from howsure.scale import recipe
 from howsure.scale.folder import locked
+from howsure.scale.same import Probe
 from tests.scale.conftest import FILES, MODEL, ROWS, check_same, into, run, table_of
 from validation import scale as kills
 from validation import small_network
@@ -116,6 +119,46 @@ def test_other_rows_are_refused(results, rows, plan_file, x):
     done = into(results, rows, "--plan", plan_file)
     assert done.exit_code == 2
     assert "'4.parquet' is in one of the two alone" in done.stderr
+
+
+def test_other_rows_of_the_same_size_and_time_are_refused(tmp_path, x, plan_file):
+    out, path = tmp_path / "results", tmp_path / "x.npy"
+    for number, rows in enumerate((x, x + 1)):
+        np.save(path, rows)
+        os.utime(path, ns=(10**18, 10**18))
+        done = into(out, path, "--plan", plan_file)
+        assert done.exit_code == 2 * number, done.stderr
+    assert "are of other rows: 'x.npy' has changed since" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "probabilities", "passes", "agrees"),
+    [
+        ([0, 1], [[0.2, 0.8], [1e-9, 1.0]], [40, 60], True),
+        ([0, 1], [[0.2001, 0.7999], [2e-9, 1.0]], [40, 60], True),  # summed in another order
+        ([0, 1], [[0.2, 0.8], [0.3, 0.7]], [40, 80], True),  # passes of one row ended elsewhere
+        ([1], [[1e-9, 1.0]], [60], True),  # an image was left out
+        ([0, 1], [[0.2, 0.8], [1e-9, 1.0]], [60, 80], False),
+        ([0, 1], [[0.21, 0.79], [1e-9, 1.0]], [40, 60], False),
+        ([0, 1], [[0.2, 0.8], [1e-4, 1.0 - 1e-4]], [40, 60], False),
+        ([0, 1], [[0.2, 0.7, 0.1], [0.0, 1.0, 0.0]], [40, 60], False),
+    ],
+)
+def test_what_a_model_says_again(rows, probabilities, passes, agrees):
+    known = Probe(0, 0, 2, [0, 1], [[0.2, 0.8], [1e-9, 1.0]], [40, 60])
+    assert known.agrees(Probe(0, 0, 2, rows, probabilities, passes)) is agrees
+
+
+def test_a_model_of_the_same_checksum_that_says_something_else(tmp_path, rows, plan_file, monkeypatch):
+    """As where a function computes something else of the same weights."""
+    monkeypatch.setattr(recipe, "checksum_of", lambda model: "as before")
+    out = tmp_path / "results"
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    monkeypatch.setattr(small_network, "Dense", lambda kernel, *others: Dense(1.1 * kernel, *others))
+    done = into(out, rows, "--plan", plan_file)
+    assert done.exit_code == 2
+    assert "are of another model, or of other rows: of row 0 of '0.parquet' it says" in done.stderr
 
 
 # --- faults ---------------------------------------------------------------------------------------
