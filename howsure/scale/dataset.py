@@ -118,7 +118,10 @@ def _chosen(method: Method | None, plan: Plan | None) -> Method:
             expected="howsure.MCDropout(plan=plan) as `method`",
         )
     chosen = MCDropout(plan=plan) if method is None else method
-    if isinstance(chosen, MCDropout) and chosen.plan is None and chosen.passes is None and chosen.balanced:
+    each: Any = chosen
+    while hasattr(each, "each"):  # as an ensemble has, of which each member may run passes
+        each = each.each
+    if isinstance(each, MCDropout) and each.plan is None and each.passes is None and each.balanced:
         raise InputError(
             "Without a plan a row's numbers would depend on the others in its batch",
             expected="plan=howsure.plan(model, some_rows, precision='float32'), or method=howsure.MCDropout("

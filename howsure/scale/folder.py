@@ -159,16 +159,32 @@ def present(folder: Path) -> list[Path]:
             f"The folder '{folder}' holds no results",
             expected=f"'{MANIFEST}', as `howsure assess --out FOLDER` writes it",
         )
-    paths = [(folder / part.name, len(part)) for part in found[1]]
-    there = [path for path, _ in paths if path.exists()]
+    there = [path for path in (folder / part.name for part in found[1]) if path.exists()]
     if not there:
         raise FileError(f"No part of the results in '{folder}' is done", mend=_GO_ON)
-    unread = [file.name for file in found[0].files if file.rows is None]
-    if len(there) < len(paths) or unread:
-        rows = sum(rows for path, rows in paths if not path.exists())
-        more = f", and those of '{unread[0]}', which could not be read" if unread else ""
-        warn(f"Results of {rows:,} of {found[0].rows:,} rows are missing in '{folder}'{more}. {_GO_ON}.")
+    missing = _missing(folder, *found)
+    if missing is not None:
+        warn(f"{missing} {_GO_ON}.")
     return there
+
+
+def missing_in(path: Path) -> str | None:
+    """What is missing in a folder of results, a sentence; None where nothing is, or this is no such folder.
+
+    Raises:
+        FileError: The manifest is damaged.
+    """
+    found = read_manifest(path) if path.is_dir() else None
+    return None if found is None else _missing(path, *found)
+
+
+def _missing(folder: Path, manifest: Manifest, parts: Sequence[Part]) -> str | None:
+    rows = sum(len(part) for part in parts if not (folder / part.name).exists())
+    unread = [file.name for file in manifest.files if file.rows is None]
+    if not rows and not unread:
+        return None
+    more = f", and those of '{unread[0]}', which could not be read" if unread else ""
+    return f"Results of {rows:,} of {manifest.rows:,} rows are missing in '{folder}'{more}."
 
 
 # --- one at a time --------------------------------------------------------------------------------

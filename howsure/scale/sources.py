@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PARQUET = ".parquet"
+_PARQUET_TOO = (".pq", ".parq")
+"""Other endings that Parquet files are given."""
 
 _READ_AHEAD = 2**16
 """Bytes of each column that Arrow reads at a time: a table may have a thousand columns."""
@@ -134,8 +137,14 @@ class RowSource:
         if self.path.is_dir():
             parts = parquet_files(self.path)
             if parts:
+                _check_nothing_passed_over(self.path)
                 return _Parquet(parts, self.roles, self.columns)
-            return _Images(self.path, self.skip_unreadable, self.channels)
+            try:
+                return _Images(self.path, self.skip_unreadable, self.channels)
+            except InputError:
+                _check_nothing_passed_over(self.path)
+                _check_not_empty(self.path)
+                raise
         if suffix == PARQUET:
             return _Parquet([self.path], self.roles, self.columns)
         if suffix in (".npy", ".npz"):
@@ -156,6 +165,32 @@ def parquet_files(folder: Path) -> list[Path]:
         for entry in folder.iterdir()
         if entry.suffix.lower() == PARQUET and not entry.name.startswith((".", "_")) and entry.is_file()
     )
+
+
+def _check_nothing_passed_over(folder: Path) -> None:
+    """Raise for Parquet files in a folder that would not be read: deeper in it, or under another ending."""
+    for place, deeper, names in os.walk(folder):
+        deeper[:] = [name for name in deeper if not name.startswith((".", "_"))]
+        endings = _PARQUET_TOO if Path(place) == folder else (PARQUET, *_PARQUET_TOO)
+        more = sorted(
+            name for name in names if name.lower().endswith(endings) and not name.startswith((".", "_"))
+        )
+        if more:
+            raise InputError(
+                f"'{folder}' holds rows that would not be read",
+                expected=f"all of them in files ending in {PARQUET}, none of these in a folder of its own",
+                received=f"'{(Path(place) / more[0]).relative_to(folder)}'",
+                mend="Move or rename these files, or give the folder that they are in",
+            )
+
+
+def _check_not_empty(folder: Path) -> None:
+    """Raise where there is nothing that could be rows."""
+    if not any(entry.is_dir() or entry.suffix.lower() in images.SUFFIXES for entry in folder.iterdir()):
+        raise InputError(
+            f"The folder '{folder}' holds no rows",
+            expected=f"{PARQUET} files, images, or one sub-folder of images per class",
+        )
 
 
 class _NoImages:

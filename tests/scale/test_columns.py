@@ -8,7 +8,7 @@ import pytest
 import howsure
 from howsure.data.tables import Roles
 from howsure.scale.columns import columns_in, in_order
-from howsure.scale.dataset import _Batches, _Recipe
+from howsure.scale.dataset import _Batches, _chosen, _Recipe
 from howsure.scale.recipe import Asked
 from tests.scale.conftest import ROWS, check_same, into, table_of
 from validation import small_network
@@ -93,3 +93,12 @@ def test_two_columns_of_one_name_cannot_be_told_apart():
     assert in_order("'t'", twice, wanted) is twice
     with pytest.raises(howsure.InputError, match="two columns of one name, in another order"):
         in_order("'t'", twice.select([2, 0, 1]), wanted)
+
+
+@pytest.mark.parametrize(
+    "method", [howsure.MCDropout(), howsure.Ensemble([small_network.make()], each=howsure.MCDropout())]
+)
+def test_passes_without_a_plan_are_refused(method):
+    """Also of members: a row's numbers would depend on the others in its block."""
+    with pytest.raises(howsure.InputError, match="Without a plan"):
+        _chosen(method, None)

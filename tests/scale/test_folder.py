@@ -309,6 +309,30 @@ def test_a_folder_of_somebody_else(tmp_path, rows):
     assert sorted(path.name for path in out.iterdir()) == [".lock", "photo.jpg"]
 
 
+@pytest.mark.parametrize("where", ["day=2/b.parquet", "c.pq", "year=1/day=2/D.PARQUET"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_rows_that_would_not_be_read(tmp_path, rows, where, alone):
+    path = rows / where
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (rows / "0.parquet").rename(path)
+    (rows / ".hidden").mkdir()
+    (rows / ".hidden" / "1.parquet").touch()
+    for other in rows.glob("?.parquet"):
+        if alone:
+            other.unlink()
+    done = into(tmp_path / "results", rows)
+    assert done.exit_code == 2
+    assert "holds rows that would not be read. Expected: all of them in files" in done.stderr
+    assert f"Received: '{where}'" in done.stderr
+
+
+def test_a_folder_without_rows(tmp_path):
+    (tmp_path / "rows").mkdir()
+    done = into(tmp_path / "results", tmp_path / "rows")
+    assert done.exit_code == 2
+    assert "holds no rows. Expected: .parquet files, images, or one sub-folder" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -356,6 +380,13 @@ def test_later_commands_read_a_folder(tmp_path, rows, x, plan_file):
         assert found.stdout == wanted.stdout.replace(str(one), str(out)), name
     compared = run("compare", out, one)
     assert compared.exit_code == 0, compared.stderr
+
+
+def test_a_page_says_what_is_missing(tmp_path, results):
+    kills.parts_in(results)[2].unlink()
+    said = f"Results of 32 of 360 rows are missing in &#39;{results}&#39;."
+    assert run("report", results, "--report", tmp_path / "page.html").exit_code == 0
+    assert said in (tmp_path / "page.html").read_text()
 
 
 def test_an_empty_folder_holds_no_results(tmp_path):
