@@ -263,9 +263,9 @@ def assess_command(
                 choice.option,
                 dropout,
                 Asked(seed, batch_size, None if outputs is None else outputs.value, names, divide_by),
-                RowSource(data.resolve(), roles, skip_unreadable),
-                None if labels is None else labels.resolve(),
-                out.resolve(),
+                RowSource(data.absolute(), roles, skip_unreadable),
+                None if labels is None else labels.absolute(),
+                out.absolute(),
             )
             whole = folders.assess_into(
                 recipe,

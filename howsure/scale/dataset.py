@@ -136,11 +136,11 @@ def _made_by(
     if callable(model):
         function: Callable[[], Any] = model
         return function
-    file = None if weights is None else check_path(weights).resolve()
+    file = None if weights is None else check_path(weights).absolute()
     path = check_path(model)
     if is_factory(path):
         return Source(path, file, allow_code, os.getcwd())
-    return Source(path.resolve(), file, allow_code)
+    return Source(path.absolute(), file, allow_code)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -210,24 +210,34 @@ def locked(folder: Path) -> Iterator[None]:
             mend="Write one table: --out results.parquet",
         ) from error
     try:
+        made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise FileError(f"The folder '{folder}' cannot be written to ({error.strerror or error})") from error
+    ours = False
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            if not os.path.samestat(os.fstat(handle), os.stat(folder / LOCK)):
+                raise BlockingIOError("the lock was removed by whoever had it")
+        except (BlockingIOError, FileNotFoundError) as error:
             raise InputError(
                 f"Another process is writing results into '{folder}'",
                 expected="a folder that nobody writes into",
                 mend="Wait until it is done, or give another folder",
             ) from error
+        ours = True
         _check_ours(folder)
         for left in folder.glob(f"{TEMPORARY}*"):
             left.unlink(missing_ok=True)
         yield
     finally:
+        if ours and not (folder / MANIFEST).exists():  # nothing was begun
+            (folder / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # other files are there
+                if made:
+                    folder.rmdir()
         os.close(handle)
 
 

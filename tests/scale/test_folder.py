@@ -306,7 +306,7 @@ def test_a_folder_of_somebody_else(tmp_path, rows):
     done = into(out, rows)
     assert done.exit_code == 2
     assert "holds other files, and no results. " in done.stderr
-    assert sorted(path.name for path in out.iterdir()) == [".lock", "photo.jpg"]
+    assert [path.name for path in out.iterdir()] == ["photo.jpg"]
 
 
 @pytest.mark.parametrize("where", ["day=2/b.parquet", "c.pq", "year=1/day=2/D.PARQUET"])
@@ -341,6 +341,7 @@ def test_a_folder_without_rows(tmp_path):
         (("--out", "o.parquet"), "holds Parquet files, whose results go into a folder"),
         (("--out", "o", "--report", "o.html"), "howsure report o --report o.html"),
         (("--out", "rows"), "would overwrite"),
+        (("--out", "rows/within"), "'rows/within' lies within 'rows', and would be taken for some of it"),
         (("--out", "o", "--labels", "few.npy"), "another number of labels than there are rows"),
         (("--out", "o", "--id-column", "name"), "no column 'name' for the ids"),
     ],
@@ -351,6 +352,24 @@ def test_wrong_use(tmp_path, rows, monkeypatch, options, said):
     done = run("assess", MODEL, "rows", *options)
     assert done.exit_code == 2
     assert said in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["few.npy", "rows"]  # nothing was begun
+
+
+def test_links_whose_targets_have_no_ending(tmp_path, rows, plan_file, whole):
+    """As caches keep files by their checksums."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    labels = np.arange(len(whole)) % small_network.CLASSES
+    np.savez(tmp_path / "x.npz", x=small_network.rows(len(whole)))
+    np.save(tmp_path / "y.npy", labels)
+    for name in ("x.npz", "y.npy"):
+        (tmp_path / name).rename(kept / name[0])
+        (tmp_path / name).symlink_to(kept / name[0])
+    done = into(tmp_path / "results", tmp_path / "x.npz", "--labels", tmp_path / "y.npy", "--plan", plan_file)
+    assert done.exit_code == 0, done.stderr
+    found = howsure.load(tmp_path / "results")
+    check_same(found, whole)
+    assert np.array_equal(found.truth, labels)
 
 
 # --- what comes after -----------------------------------------------------------------------------
