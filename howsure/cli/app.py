@@ -265,7 +265,7 @@ def assess_command(
                 Asked(seed, batch_size, None if outputs is None else outputs.value, names, divide_by),
                 RowSource(data.absolute(), roles, skip_unreadable),
                 None if labels is None else labels.absolute(),
-                out.absolute(),
+                out.resolve(),
             )
             whole = folders.assess_into(
                 recipe,
