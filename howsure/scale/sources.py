@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -29,17 +28,15 @@ from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.data.whatever import any_rows_in_npz
 from howsure.errors import InputError
 from howsure.scale.columns import Columns, columns_in, in_order
+from howsure.scale.cursor import Cursor
 from howsure.scale.digests import of_archive, of_array, of_footer, of_images
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 PARQUET = ".parquet"
 _PARQUET_TOO = (".pq", ".parq")
 """Other endings that Parquet files are given."""
-
-_READ_AHEAD = 2**16
-"""Bytes of each column that Arrow reads at a time: a table may have a thousand columns."""
 
 Specs = Sequence[InputSpec] | None
 """What a model takes, or None where it does not say."""
@@ -214,7 +211,7 @@ class _Parquet(_NoImages):
 
     def __init__(self, files: Sequence[Path], roles: Roles, columns: Columns | None) -> None:
         self._files, self._roles, self.columns = files, roles, columns
-        self._cursor: _Cursor | None = None
+        self._cursor: Cursor | None = None
 
     def survey(self, specs: Specs) -> list[SourceFile]:
         """All files; where there are several, one that is damaged is listed with its fault."""
@@ -241,7 +238,7 @@ class _Parquet(_NoImages):
         source = self._files[file]
         try:
             if self._cursor is None or not self._cursor.can_reach(source, start):
-                self._cursor = _Cursor(source, start)
+                self._cursor = Cursor(source, start)
             table = self._cursor.take(start, stop)
             table.validate(full=True)
         except Exception as error:  # what pyarrow meets in a damaged file
@@ -250,53 +247,6 @@ class _Parquet(_NoImages):
         if self.columns is not None:
             table = in_order(f"'{source}'", table, self.columns, self._roles.drop)
         return rows_of(parquet_columns(source, table), [ANY_VECTOR] if specs is None else specs, self._roles)
-
-
-class _Cursor:
-    """A place in a Parquet file, from which it is read forwards."""
-
-    def __init__(self, source: Path, start: int) -> None:
-        import pyarrow.parquet as pq
-
-        self._source = source
-        self._file = pq.ParquetFile(
-            open_native(source), page_checksum_verification=True, buffer_size=_READ_AHEAD, pre_buffer=False
-        )
-        counts = [self._file.metadata.row_group(n).num_rows for n in range(self._file.num_row_groups)]
-        begins = np.concatenate([[0], np.cumsum(counts)])
-        first = max(0, int(np.searchsorted(begins, start, side="right")) - 1)
-        self._begins = begins.tolist()
-        self._place = self._begins[min(first, len(counts))]
-        self._batches: Iterator[pa.RecordBatch] = itertools.chain.from_iterable(
-            self._file.iter_batches(batch_size=_ROWS_AHEAD, row_groups=[number])  # a batch may span groups
-            for number in range(first, len(counts))
-        )
-        self._left: pa.RecordBatch | None = None
-
-    def can_reach(self, source: Path, start: int) -> bool:
-        """Whether the row lies ahead, and no group of rows between here and there could be jumped over."""
-        ahead = [begin for begin in self._begins[:-1] if self._place < begin <= start]
-        return source == self._source and start >= self._place and not ahead
-
-    def take(self, start: int, stop: int) -> pa.Table:
-        """Rows start … stop − 1; what lies before them is passed over."""
-        import pyarrow as pa
-
-        taken = []
-        while self._place < stop:
-            batch = self._left if self._left is not None else next(self._batches, None)
-            if batch is None:
-                raise ValueError(f"it ends after {self._place} rows, and its footer says more")
-            first, last = max(0, start - self._place), min(len(batch), stop - self._place)
-            if last > first:
-                taken.append(batch.slice(first, last - first))
-            self._left = batch.slice(last) if last < len(batch) else None
-            self._place += last
-        return pa.Table.from_batches(taken, self._file.schema_arrow)
-
-
-_ROWS_AHEAD = 1024
-"""Rows that are decoded at a time."""
 
 
 class _Arrays(_NoImages):
