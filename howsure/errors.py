@@ -8,7 +8,8 @@
 
     HowsureWarning (UserWarning)      the result stands, but the reader should know this
 
-An exception raised inside the user's own layer passes through unchanged.
+An exception raised inside the user's own layer passes through unchanged. Where results go into a folder it is
+named as the fault of its part.
 """
 
 from __future__ import annotations
@@ -78,14 +79,31 @@ class DependencyError(HowsureError, ImportError):
 
 
 class HowsureWarning(UserWarning):
-    """The result stands, but the reader should know what the message says."""
+    """The result stands, but the reader should know what the message says.
+
+    Args:
+        said: The message.
+        kind: What it has in common with such warnings about other rows, which may tell other numbers; None
+            where there are no others.
+
+    Attributes:
+        kind: As given, or the message.
+    """
+
+    def __init__(self, said: str = "", kind: str | None = None) -> None:
+        super().__init__(said)
+        self.kind = said if kind is None else kind
 
 
-def warn(said: str) -> None:
+def warn(said: str, kind: str | None = None) -> None:
     """Warn whoever called howsure, with a `HowsureWarning` that points at their line.
 
     That is the caller of the outermost of howsure's frames, however many frames of ours, of a framework or of
     Python's own library lie between it and here.
+
+    Args:
+        said: The message.
+        kind: As for `HowsureWarning`.
     """
     frame = ours = sys._getframe()
     while (before := frame.f_back) is not None:
@@ -95,4 +113,4 @@ def warn(said: str) -> None:
     caller = ours.f_back or ours
     registry = caller.f_globals.setdefault("__warningregistry__", {})
     place = caller.f_code.co_filename, caller.f_lineno
-    warnings.warn_explicit(said, HowsureWarning, *place, registry=registry)
+    warnings.warn_explicit(HowsureWarning(said, kind), None, *place, registry=registry)

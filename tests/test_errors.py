@@ -33,6 +33,12 @@ def test_warning_is_no_error():
     assert not issubclass(howsure.HowsureWarning, howsure.HowsureError)
 
 
+def test_warnings_have_a_kind():
+    assert howsure.HowsureWarning("said").kind == "said"
+    sent = pickle.loads(pickle.dumps(howsure.HowsureWarning("of 5 rows", "of rows")))
+    assert (str(sent), sent.kind) == ("of 5 rows", "of rows")
+
+
 def test_docstring_draws_every_class():
     drawn = set(re.findall(r"\b(\w+(?:Error|Warning)) (?:\(|  )", errors.__doc__))
     defined = {name for name in vars(errors) if name.endswith(("Error", "Warning"))}

@@ -39,8 +39,10 @@ from howsure.cli.options import (
 from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_folder, check_output
 from howsure.cli.stopping import Interruptions, Unbreakable, kept, open_the_closed
+from howsure.cli.warned import Warned
 from howsure.compare.run import default_methods
-from howsure.data.files import read_class_names, read_labels
+from howsure.data.files import read_class_names
+from howsure.data.label_files import read_labels
 from howsure.data.rows import Array, Rows, counted
 from howsure.divide import check_divisor, divided
 from howsure.errors import HowsureError, HowsureWarning, InputError
@@ -476,22 +478,22 @@ def _told(shown: Report) -> Callable[[int, int], None]:
 @contextlib.contextmanager
 def _plain_words() -> Iterator[None]:
     """Turn howsure's errors and warnings, and Ctrl-C, into one line on stderr and an exit code."""
-    errors, said = Console(stderr=True), set()
+    errors = Console(stderr=True)
+    warned = Warned(errors)
     with warnings.catch_warnings(), _INTERRUPTIONS.heard():
         show_others = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, HowsureWarning):
-                if str(message) not in said:  # `compare` assesses many times
-                    say(errors, f"warning: {message}")
-                said.add(str(message))
+            if isinstance(message, HowsureWarning):
+                warned.show(message)
             else:
                 show_others(message, category, *place, **more)
 
         warnings.showwarning = show
         warnings.simplefilter("always", HowsureWarning)
         try:
-            yield
+            with contextlib.closing(warned):
+                yield
             _INTERRUPTIONS.check()
         except HowsureError as error:
             say(errors, f"error: {error}")

@@ -9,9 +9,8 @@ from rich.console import Console
 
 import howsure
 from howsure.bare.files import ENDINGS
-from howsure.cli.tables import check_paths, columns_of, read
+from howsure.cli.tables import check_paths, columns_of, label_file_of, labels_of, read
 from howsure.compare.findings import findings, lead
-from howsure.data.files import read_labels
 from howsure.errors import InputError
 from howsure.report import write_comparison
 from howsure.scale.folder import is_results
@@ -65,8 +64,10 @@ def compared_tables(
     if names[0] == names[1]:
         raise InputError("The two tables have the same name", expected="names to tell them by")
     results = {name: read(path, asked) for name, path in zip(names, (first, second), strict=True)}
-    ids = next(each.ids for each in results.values())
-    truth = None if labels is None else read_labels(labels, ids)
+    truth = None
+    if labels is not None:
+        known = label_file_of(results[names[0]], first, labels)
+        truth = labels_of(results[names[0]], first, known)
     if truth is None and all(each.truth is None for each in results.values()):
         raise InputError(
             "There is nothing to compare by",

@@ -152,8 +152,26 @@ def assess_into(
                 Console(stderr=True),
                 f"kept: {done:,} of {job.rows:,} rows, in '{recipe.folder}'; the same command goes on",
             )
+            _say_faults(job)
             raise
         return _say_what_came(job, time.monotonic() - begin, console)
+
+
+def _say_faults(job: Job) -> None:
+    """What is missing and why, after the first traceback of what is none of howsure's errors."""
+    loud, faults = Console(stderr=True), job.faults()
+    first = next((each for each in job.outcomes if each.traceback), None)
+    if first is not None:
+        say(loud, f"raised at {job.place(first.part)}:")
+        for line in first.traceback.splitlines():
+            say(loud, f"  {line}")
+    if faults:
+        say(
+            loud,
+            f"missing: {counted(len(faults), 'part')}; mend the rows, and the same command does these",
+        )
+        for line in faults:
+            say(loud, f"  {line}")
 
 
 def _told(shown: Report, check: Callable[[], None]) -> Callable[[int, int], None]:
@@ -189,17 +207,11 @@ def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
         started = "" if after is None else f"; {after:,.0f} rows/s after the first part"
         say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s{started}")
     say(console, f"Folder:  {folder}")
-    loud, faults = Console(stderr=True), job.faults()
     left_out = job.left_out + [line for each in job.outcomes for line in each.left_out]
     if left_out:
+        loud = Console(stderr=True)
         say(loud, f"left out: {counted(len(left_out), 'unreadable image')}")
         for line in left_out:
             say(loud, f"  {line}")
-    if faults:
-        say(
-            loud,
-            f"missing: {counted(len(faults), 'part')}; mend the rows, and the same command does these",
-        )
-        for line in faults:
-            say(loud, f"  {line}")
-    return not faults and not left_out
+    _say_faults(job)
+    return not job.manifest.faults and not left_out

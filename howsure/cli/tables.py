@@ -23,7 +23,8 @@ from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
 from howsure.cli.options import Quiet, consoles
 from howsure.cli.output import STDOUT, check_table, write_table
 from howsure.cli.paths import check_exists, check_output
-from howsure.data.files import read_class_names, read_label_file, read_labels
+from howsure.data.files import read_class_names
+from howsure.data.label_files import LabelFile, read_label_file
 from howsure.errors import InputError
 from howsure.judge import maps
 from howsure.judge.calibrator_files import read_calibrator
@@ -34,7 +35,7 @@ from howsure.report import write_report
 from howsure.results.certainty import Certainty
 from howsure.results.files import BETWEEN
 from howsure.results.verdict import COIN_FLIP, SURE
-from howsure.scale.folder import missing_in
+from howsure.scale.folder import missing_in, rows_of_input
 from howsure.terminal import paragraph, say, summary, undecided_table
 from howsure.words import counted, no_formula
 
@@ -362,7 +363,26 @@ def _check_handed(out: Path | None, taken: Sequence[Path]) -> None:
 def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
     """The result in a file, with labels of another file where there is one."""
     result = read_result(table, columns)
-    return result if labels is None else result.with_truth(read_labels(labels, result.ids))
+    if labels is None:
+        return result
+    return result.with_truth(labels_of(result, table, label_file_of(result, table, labels)))
+
+
+def label_file_of(result: Any, table: Path, labels: Path) -> LabelFile:
+    """A file of labels for what is in a table.
+
+    Of a folder it holds one for each row of the input, also for those that are missing.
+    """
+    known = read_label_file(labels)
+    if not table.is_dir():
+        return known
+    known.check_count(rows_of_input(table))
+    return known.decided(result.class_names if isinstance(result, Certainty) else None)
+
+
+def labels_of(result: Any, table: Path, known: LabelFile) -> Any:
+    """The labels of all rows of a table; of a folder those of the rows that are in `result`."""
+    return known.of_some(result.ids, result.row) if table.is_dir() else known.of(result.ids)
 
 
 def _sample(
@@ -375,7 +395,7 @@ def _sample(
         paragraph(console, f"{len(result):,} of {total:,} {result.kind}s are looked at, drawn by chance.")
     if labels is None:
         return result, total
-    return result.with_truth(read_label_file(labels).of(result.ids, result.row if drawn else None)), total
+    return result.with_truth(labels_of(result, table, label_file_of(result, table, labels))), total
 
 
 def _kept(
@@ -389,11 +409,12 @@ def _kept(
 
     Of each part the `most` most undecided will do, where no more are wanted.
     """
-    known = None if labels is None else read_label_file(labels)
+    known: LabelFile | None = None
     kept, total = list[Certainty](), 0
     for part in map(_one_class, read_parts(table, columns)):
-        if known is not None:
-            part = part.with_truth(known.of(part.ids, part.row if table.is_dir() else None))
+        if labels is not None:
+            known = known or label_file_of(part, table, labels)
+            part = part.with_truth(labels_of(part, table, known))
         total += len(part)
         chosen = part[keep(part)]
         kept.append(chosen if most is None else chosen[np.sort(chosen.most_undecided()[:most])])

@@ -1,18 +1,16 @@
-"""Rows, labels and class names from files and folders, or one error that names the row, column or file."""
+"""Rows and class names from files and folders, or one error that names the row, column or file."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data import images, table_files
-from howsure.data.ids import ID, check_ids, places_of
+from howsure.data.ids import ID, check_ids
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.rows import Array, InputSpec, Rows, check_rows, counted, quoted
 from howsure.data.tables import Roles
@@ -79,79 +77,6 @@ names of the files |
     else:
         raise InputError(f"'{source}' is not a kind of file that holds rows", expected=_ACCEPTED)
     return _checked(rows, source, inputs)
-
-
-@dataclass(frozen=True, eq=False)
-class LabelFile:
-    """True classes in a file, one per row, as found.
-
-    Attributes:
-        path: Of the file.
-        labels: (N,), or (N, K) of several labels per row.
-        ids: (N,) what the file calls each row, or None.
-    """
-
-    path: Path
-    labels: Array
-    ids: Array | None = None
-
-    def of(self, ids: Array | None, rows: Array | None = None) -> Array:
-        """The labels of rows, by what these are called where that is known; else by their place.
-
-        Args:
-            ids: (n,) what the rows are called, or None.
-            rows: (n,) their places in the file; None for all rows.
-
-        Raises:
-            InputError: The labels are of other rows.
-        """
-        if rows is not None and len(rows) and rows.max() >= len(self.labels):
-            raise InputError(
-                f"'{self.path}' has another number of labels than there are rows",
-                expected=f"{rows.max() + 1:,} labels or more, one per row",
-                received=f"{len(self.labels):,}",
-            )
-        chosen = slice(None) if rows is None else rows
-        labels = self.labels[chosen]
-        if ids is None or self.ids is None:
-            return labels
-        return labels[places_of(ids, self.ids[chosen], f"'{self.path}'")]
-
-
-def read_labels(path: str | os.PathLike[str], ids: Array | None = None) -> Array:
-    """True classes, one per row, as found; see `read_label_file`.
-
-    Args:
-        path: The file.
-        ids: What the rows are called, or None. Labels of a csv file with columns `y` and `id` are brought
-            into their order.
-
-    Raises:
-        FileError: As from `read_label_file`.
-        InputError: Likewise, or labels of other rows.
-    """
-    return read_label_file(path).of(ids)
-
-
-def read_label_file(path: str | os.PathLike[str]) -> LabelFile:
-    """True classes from a `.npy` file or a `.csv` file.
-
-    A csv file has one column, or a column named `y`; with others it is (N, K), a column for each label.
-
-    Raises:
-        FileError: Missing or damaged.
-        InputError: An array of more axes, an empty cell, or another kind of file.
-    """
-    source = check_path(path)
-    check_readable(source)
-    if source.suffix.lower() == ".npy":
-        return LabelFile(source, _check_shape(np.asarray(open_npy(source)), source))
-    if source.suffix.lower() != ".csv":
-        raise InputError(
-            f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
-        )
-    labels, named = table_files.read_label_column(source)
-    return LabelFile(source, _check_shape(labels, source), named)
 
 
 def read_class_names(text: str) -> tuple[str, ...]:
@@ -287,7 +212,7 @@ def check_lengths(rows: Rows, source: Path) -> Rows:
             received=", ".join(f"'{name}' has {count}" for name, count in counts.items()),
         )
     count = next(iter(counts.values()))
-    labels = None if rows.labels is None else _check_shape(rows.labels, source)
+    labels = None if rows.labels is None else check_label_shape(rows.labels, source)
     if labels is not None and len(labels) != count:
         raise InputError(
             f"'{source}' has another number of labels than of rows",
@@ -303,7 +228,7 @@ def check_lengths(rows: Rows, source: Path) -> Rows:
     return replace(rows, labels=labels)
 
 
-def _check_shape(labels: Array, source: Path) -> Array:
+def check_label_shape(labels: Array, source: Path) -> Array:
     """(N,) or, for several labels per row, (N, K)."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]

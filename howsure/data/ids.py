@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from howsure.arguments import as_array
 from howsure.data.labels import is_missing
+from howsure.data.row_numbers import row_number
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 
@@ -64,7 +65,7 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
         raise InputError(
             f"{called} cannot be kept",
             expected=_EXPECTED,
-            received=f"{ascii(listed[wrong])[:100]} in row {wrong}",
+            received=f"{ascii(listed[wrong])[:100]} in row {row_number(wrong)}",
             mend="Make texts of them",
         )
     kept = np.empty(rows, dtype=object)

@@ -177,7 +177,7 @@ def _warn_of_turned(names: Sequence[str]) -> None:
         f"{are} turned upright, as the EXIF orientation says: {quoted(names)}. Loaders of Keras do not "
         "turn images. If the model was trained on them as they lie, save them without EXIF."
     )
-    warn(said)
+    warn(said, kind="turned images")
 
 
 def _decode(file: Path) -> tuple[Image.Image, bool]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import as_array
+from howsure.data.row_numbers import row_number
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.errors import InputError
 from howsure.words import is_printable
@@ -132,6 +133,17 @@ def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) ->
     return np.asarray(numbers, dtype=np.int64)[np.searchsorted(there, labels)]
 
 
+def are_numbers_or_names(labels: NDArray[Any], names: Sequence[str]) -> bool:
+    """Whether these are whole numbers, and classes are called by others, as 1, 2, 3 are.
+
+    Then only all labels together tell whether they are class numbers or names.
+    """
+    usual = [str(number) for number in range(len(names))]
+    if list(names) == usual or not any(name.removeprefix("-").isdecimal() for name in names):
+        return False
+    return labels.ndim == 1 and _plain(labels).dtype.kind in "iuf"
+
+
 def check_yes_or_no(
     labels: Any, rows: int, count: int, names: Sequence[str] | None = None
 ) -> NDArray[np.bool_]:
@@ -229,7 +241,7 @@ def _from_one_hot(rows: NDArray[Any]) -> Integers:
         raise InputError(
             f"The one-hot labels do not say one class {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"a single 1 among {rows.shape[1]} values, and 0 for the others",
-            received=f"{rows[wrong[0]].tolist()[:12]} in row {wrong[0]}",
+            received=f"{rows[wrong[0]].tolist()[:12]} in row {row_number(wrong[0])}",
             mend="Leave those rows out, or say which class it is",
         )
     return np.asarray(np.argmax(rows, axis=1), dtype=np.int64)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.data.row_numbers import row_number
 from howsure.errors import FileError, InputError
 
 Array = NDArray[Any]
@@ -302,9 +303,9 @@ def _first_that_differs(rows: Sequence[Any]) -> str:
         try:
             shapes.append(np.shape(row))
         except ValueError:
-            return f": row {number} is not rectangular"
+            return f": row {row_number(number)} is not rectangular"
         if shapes[-1] != shapes[0]:
-            return f": row 0 has shape {shapes[0]}, row {number} has {shapes[-1]}"
+            return f": row {row_number(0)} has shape {shapes[0]}, row {row_number(number)} has {shapes[-1]}"
     return ""
 
 
@@ -482,7 +483,7 @@ def _refuse(array: Array, bad: Callable[[Array], Array], called: str, what: str,
     raise InputError(
         f"{called} hold {what}, {in_rows(count, numbers)}",
         expected=expected,
-        received=f"{value} in row {numbers[0]}",
+        received=f"{value} in row {row_number(numbers[0])}",
         mend="Mend or leave out those rows",
     )
 
@@ -493,9 +494,9 @@ def _refuse(array: Array, bad: Callable[[Array], Array], called: str, what: str,
 def in_rows(count: int, numbers: Sequence[int]) -> str:
     """`in row 4`, or `in 7 rows: 1, 3, 4, 8, 9, …`; rows are numbered from 0."""
     if count == 1:
-        return f"in row {numbers[0]}"
+        return f"in row {row_number(numbers[0])}"
     more = ", …" if count > len(numbers) else ""
-    return f"in {count} rows: {', '.join(map(str, numbers))}{more}"
+    return f"in {count} rows: {', '.join(str(row_number(number)) for number in numbers)}{more}"
 
 
 def counted(count: int, word: str) -> str:

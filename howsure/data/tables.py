@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from howsure.data.ids import ID, LARGEST, ids_from
+from howsure.data.row_numbers import row_number
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, quoted
 from howsure.errors import InputError
 from howsure.words import upper
@@ -339,8 +340,8 @@ def _numbers(table: Table, index: int) -> Array:
             other = int(np.argmax(lengths != lengths[0])) // per_row
             raise InputError(
                 f"The lists in column '{table.names[index]}' of {table.called} differ in length",
-                expected=f"{lengths[0]} values, as in row 0",
-                received=f"{lengths[lengths != lengths[0]][0]} in row {other}",
+                expected=f"{lengths[0]} values, as in row {row_number(0)}",
+                received=f"{lengths[lengths != lengths[0]][0]} in row {row_number(other)}",
             )
         values, per_row = values.flatten(), per_row * int(lengths[0])
         _check_no_nulls(table, index, values, per_row)

@@ -257,7 +257,8 @@ def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
             warn(
                 f"The rows of '{spec.name}' are uint8, from {seen.min()} to {seen.max()}, and nothing in the "
                 "model rescales them. If it was trained on values from 0 to 1, divide them by 255 first "
-                "(on the command line: --divide-by 255)."
+                "(on the command line: --divide-by 255).",
+                kind=f"whole numbers in '{spec.name}'",
             )
 
 

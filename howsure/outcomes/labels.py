@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from howsure.data.labels import check_class_names, check_yes_or_no
+from howsure.data.row_numbers import row_number
 from howsure.data.rows import in_rows
 from howsure.errors import ModelError
 from howsure.models.protocol import (
@@ -110,7 +111,8 @@ class Labels(Distributions):
             row = int(np.argmax(outside.any(axis=(0, 2))))
             one_pass = int(np.argmax(outside[:, row].any(axis=-1)))
             raise ModelError(
-                f"The outputs of model '{self.model}' are no probabilities, first in row {rows[row]}",
+                f"The outputs of model '{self.model}' are no probabilities, "
+                f"first in row {row_number(rows[row])}",
                 expected="numbers from 0 to 1, one for each label",
                 received=np.array2string(values[one_pass, row, :6], precision=4),
                 mend="If the model ends in logits, say so: outputs='label-logits'",

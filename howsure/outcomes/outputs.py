@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.data.row_numbers import row_number
 from howsure.data.rows import counted, in_rows
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
@@ -180,7 +181,8 @@ def to_probabilities(
         row = int(np.argmax(wrong.any(axis=0)))
         one_pass = int(np.argmax(wrong[:, row]))
         raise ModelError(
-            f"The output of model '{model}' is not a distribution over classes, first in row {rows[row]}",
+            f"The output of model '{model}' is not a distribution over classes, "
+            f"first in row {row_number(rows[row])}",
             expected="numbers from 0 to 1 that add up to 1",
             received=np.array2string(values[one_pass, row, :6], precision=4)
             + f", sum {values[one_pass, row].sum():.4g}",

@@ -22,6 +22,7 @@ from howsure.atomic import TEMPORARY, write_whole
 from howsure.data.native import open_native
 from howsure.errors import DependencyError, FileError, InputError, warn
 from howsure.results.saved import METADATA_KEY
+from howsure.results.seal import check_seal
 from howsure.scale.columns import Columns
 from howsure.scale.same import Probe
 from howsure.scale.sources import SourceFile
@@ -137,6 +138,17 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
     )
 
 
+def _manifest_of(folder: Path) -> tuple[Manifest, list[Part]]:
+    """As `read_manifest`, but a `FileError` where there is none."""
+    found = read_manifest(folder)
+    if found is None:
+        raise FileError(
+            f"The folder '{folder}' holds no results",
+            expected=f"'{MANIFEST}', as `howsure assess --out FOLDER` writes it",
+        )
+    return found
+
+
 def _digest(content: Mapping[str, Any]) -> str:
     """The SHA-256 of a manifest, whatever lines it is written in."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -153,12 +165,7 @@ def present(folder: Path) -> list[Path]:
     Raises:
         FileError: There is no manifest, or no part.
     """
-    found = read_manifest(folder)
-    if found is None:
-        raise FileError(
-            f"The folder '{folder}' holds no results",
-            expected=f"'{MANIFEST}', as `howsure assess --out FOLDER` writes it",
-        )
+    found = _manifest_of(folder)
     there = [path for path in (folder / part.name for part in found[1]) if path.exists()]
     if not there:
         raise FileError(f"No part of the results in '{folder}' is done", mend=_GO_ON)
@@ -185,6 +192,15 @@ def _missing(folder: Path, manifest: Manifest, parts: Sequence[Part]) -> str | N
         return None
     more = f", and those of '{unread[0]}', which could not be read" if unread else ""
     return f"Results of {rows:,} of {manifest.rows:,} rows are missing in '{folder}'{more}."
+
+
+def rows_of_input(folder: Path) -> int:
+    """How many rows there were to be assessed, also those that are missing; as `row` counts them.
+
+    Raises:
+        FileError: There is no manifest, or it is damaged.
+    """
+    return _manifest_of(folder)[0].rows
 
 
 # --- one at a time --------------------------------------------------------------------------------
@@ -336,10 +352,15 @@ def changed_files(folder: Path, before: Manifest, now: Manifest, has_parts: set[
 
 
 def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
-    """Whether there is a part that can be read, with these settings; a damaged one is as good as none."""
+    """Whether there is a part with these settings, as its seal says; a damaged one is as good as none.
+
+    The whole part is read for its seal.
+    """
     import pyarrow.parquet as pq
 
     try:
+        if not check_seal(path):
+            return False
         with open_native(path) as file:
             raw = (pq.read_schema(file).metadata or {})[METADATA_KEY]
         found = json.loads(raw)
@@ -368,15 +389,24 @@ def rows_in(path: Path) -> int:
     """
     import pyarrow.parquet as pq
 
+    with _read_of(path), open_native(path) as file:
+        return int(pq.read_metadata(file).num_rows)
+
+
+@contextmanager
+def _read_of(path: Path) -> Iterator[None]:
     try:
-        with open_native(path) as file:
-            return int(pq.read_metadata(file).num_rows)
+        yield
     except Exception as error:  # whatever a reader meets in a file that is none of its kind
         raise FileError(f"'{path}' is not a readable Parquet file ({error})") from error
 
 
 def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
-    """How often each verdict stands in the parts that are there; one part is in memory at a time."""
+    """How often each verdict stands in the parts that are there; one part is in memory at a time.
+
+    Raises:
+        FileError: One cannot be read.
+    """
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -385,7 +415,7 @@ def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
         path = folder / part.name
         if not path.exists():
             continue
-        with open_native(path) as opened, pq.ParquetFile(opened) as file:
+        with _read_of(path), open_native(path) as opened, pq.ParquetFile(opened) as file:
             column = file.read(columns=["verdict"]).column("verdict")
         values = pc.list_flatten(column) if hasattr(column.type, "value_type") else column
         found.update({each["values"]: each["counts"] for each in pc.value_counts(values).to_pylist()})

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import socket
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +26,7 @@ from howsure.models.boot import native_stderr_held
 from howsure.optional import needs
 from howsure.scale.run import Job, Told
 from howsure.scale.work import Part
-from howsure.scale.worker import Outcome, Recipe, Worker
+from howsure.scale.worker import Outcome, Recipe, Worker, raised
 
 ADDRESS = "RAY_ADDRESS"
 
@@ -39,6 +42,9 @@ _RAY = {
     "RAY_enable_output_error_log_if_still_retry": "0",
 }
 """What Ray is told: to report to nobody, and not to print what it mends by itself."""
+
+_PATIENCE = 5.0
+"""Seconds for which an address is tried: what is lost is sent again after 1 and 3 (RFC 6298)."""
 
 _TRIES = 3
 """How often a part is begun before it is given up, where each time the process that had it died."""
@@ -66,6 +72,7 @@ def cluster(workers: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _check_answered(os.environ.get(ADDRESS, ""))
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     share = str(max(1, len(os.sched_getaffinity(0)) // workers))
     given = dict(_RAY)
@@ -76,15 +83,10 @@ def cluster(workers: int) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)
     try:
-        with warnings.catch_warnings(action="ignore"), native_stderr_held():
+        with warnings.catch_warnings(action="ignore"), native_stderr_held(), _signals_kept():
             ray.init(**settings)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        address = os.environ.get(ADDRESS)
-        raise InputError(
-            f"There is no cluster of Ray at '{address}'" if address else "Ray could not be started here",
-            expected=f"the address of one in {ADDRESS}, or none for workers on this machine",
-            received=str(error)[:200],
-        ) from error
+        raise _no_cluster(error) from error
     finally:
         for name, value in before.items():
             if value is None:
@@ -95,6 +97,38 @@ def cluster(workers: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answered(address: str) -> None:
+    """Raise an `InputError` where nobody listens at host:port: Ray would try for minutes, without a word."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+        except (OSError, OverflowError) as error:
+            raise _no_cluster(error) from error
+
+
+def _no_cluster(error: Exception) -> InputError:
+    address = os.environ.get(ADDRESS)
+    return InputError(
+        f"There is no cluster of Ray at '{address}'" if address else "Ray could not be started here",
+        expected=f"the address of one in {ADDRESS}, or none for workers on this machine",
+        received=str(error)[:200],
+    )
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Whoever heard signals hears them afterwards: Ray sets its own handlers, and one of them aborts."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = {number: handler for number in numbers if (handler := signal.getsignal(number)) is not None}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in heard.items():
+                signal.signal(number, handler)
 
 
 def several(workers: int) -> Callable[[Job, Told], Iterator[Outcome]]:
@@ -124,16 +158,23 @@ def _several(workers: int, job: Job, told: Told) -> Iterator[Outcome]:
     done = job.rows_before
     try:
         for told_of in work.iter_rows():
-            _warn_of(told_of["warnings"])
+            for text, kind in zip(told_of["warnings"], told_of["kinds"], strict=True):
+                warn(str(text), str(kind))
             if told_of["refused"]:
                 raise _ERRORS[told_of["refused"]](told_of["fault"].rstrip("."))
             part = Part(**{name: int(told_of[name]) for name in Part.__dataclass_fields__})
             done += len(part)
             told(done, job.rows)
-            yield Outcome(part, int(told_of["rows"]), tuple(told_of["left_out"]), told_of["fault"] or None)
+            yield Outcome(
+                part,
+                int(told_of["rows"]),
+                tuple(told_of["left_out"]),
+                told_of["fault"] or None,
+                told_of["traceback"],
+            )
     except RayError as error:
         raise ModelError(
-            f"A worker failed ({_last_line(error)})", mend="Without --workers the error shows as it is"
+            f"A worker failed ({_reason(error)})", mend="Without --workers the error shows as it is"
         ) from error
 
 
@@ -146,13 +187,13 @@ def _quiet() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
+def _reason(error: Exception) -> str:
+    """Why Ray gave up, in one line: of a traceback what was raised first, not Ray's advice behind it."""
+    from ray.exceptions import RayTaskError
 
-
-def _warn_of(said: Any) -> None:
-    for text in said:
-        warn(str(text))
+    first = str(error).partition("\nThe above exception was the direct cause")[0]
+    lines = [line.strip() for line in first.splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1 if isinstance(error, RayTaskError) else 0][:300]
 
 
 class _PartWorker:
@@ -170,13 +211,15 @@ class _PartWorker:
         self._folder = recipe.folder
         self._worker: Worker | None = None
         self._refusal: HowsureError | None = None
-        self._warnings: list[str] = []
+        self._warnings: list[HowsureWarning] = []
         try:
             with _warnings_kept(self._warnings):
                 self._worker = Worker(recipe)
                 self._worker.check(probe)
         except HowsureError as error:
             self._refusal = error
+        except Exception as error:  # whatever the model itself may raise
+            self._refusal = ModelError(f"A worker cannot begin ({raised(error)})")
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         part = Part(**{name: int(batch[name][0]) for name in Part.__dataclass_fields__})
@@ -194,8 +237,10 @@ class _PartWorker:
             "rows": [outcome.rows],
             "left_out": [list(outcome.left_out)],
             "fault": [outcome.fault or ""],
+            "traceback": [outcome.traceback],
             "refused": ["" if refused is None else type(refused).__name__],
-            "warnings": [said],
+            "warnings": [list(map(str, said))],
+            "kinds": [[each.kind for each in said]],
         }
 
     def _tried(self, part: Part, worker: Worker) -> Outcome:
@@ -217,11 +262,11 @@ class _PartWorker:
 
 
 @contextmanager
-def _warnings_kept(said: list[str]) -> Iterator[None]:
+def _warnings_kept(said: list[HowsureWarning]) -> Iterator[None]:
     """Put howsure's warnings on a list, for whoever is on the machine where the command was given."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", HowsureWarning)
         try:
             yield
         finally:
-            said += [str(each.message) for each in caught if issubclass(each.category, HowsureWarning)]
+            said += [each.message for each in caught if isinstance(each.message, HowsureWarning)]

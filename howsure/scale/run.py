@@ -6,9 +6,12 @@ lock ─ model ─ plan ─ a few rows ─ manifest ─ parts that are not there
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
+import itertools
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,14 +20,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from howsure.assess import plan as make_plan
-from howsure.data.files import read_labels
-from howsure.data.rows import Array, Rows
-from howsure.divide import divided as divided_by
+from howsure.data.label_files import read_label_file
 from howsure.errors import FileError, InputError
-from howsure.models.adapt import adapt, declared_specs
+from howsure.models.adapt import declared_specs
 from howsure.results.files import load
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
@@ -32,12 +30,10 @@ from howsure.scale import folder as folders
 from howsure.scale.folder import PLAN, Manifest
 from howsure.scale.recipe import Assessor
 from howsure.scale.same import Probe, changed_images, check_probe, digests_of, lacking
+from howsure.scale.sample import planned, readable, tried, with_plan
 from howsure.scale.sources import Reader, SourceFile
-from howsure.scale.work import Part, divided, spread, usual_size
+from howsure.scale.work import Part, divided, usual_size
 from howsure.scale.worker import Outcome, Recipe, Worker
-
-_PROBED = 2
-"""Rows on which every worker tries model and plan before it begins."""
 
 _SECONDS_BETWEEN_MANIFESTS = 1.0
 """Where many parts are faulty one after the other, the manifest is not written for each."""
@@ -98,24 +94,30 @@ class Job:
             FileError: Results cannot be written, as where the disk is full.
             InputError: No part of the rows can be assessed.
         """
-        faults, written = dict(self.manifest.faults), time.monotonic()
-        for outcome in workers(self, told):
-            self.outcomes.append(outcome)
-            self.first_done = self.first_done or time.monotonic()
-            if outcome.fault is None:
-                faults.pop(outcome.part.name, None)
-                continue
-            faults[outcome.part.name] = outcome.fault
-            if time.monotonic() - written > _SECONDS_BETWEEN_MANIFESTS:
-                written = time.monotonic()
+        faults, written = dict(self.manifest.faults), -math.inf
+        try:
+            for outcome in workers(self, told):
+                self.outcomes.append(outcome)
+                self.first_done = self.first_done or time.monotonic()
+                if outcome.fault is None:
+                    faults.pop(outcome.part.name, None)
+                    continue
+                faults[outcome.part.name] = outcome.fault
+                if time.monotonic() - written > _SECONDS_BETWEEN_MANIFESTS:
+                    written = time.monotonic()
+                    self._save(faults)
+        except BaseException:
+            with contextlib.suppress(FileError):  # what stopped this is told, and not what followed from it
                 self._save(faults)
-        if faults != self.manifest.faults:
-            self._save(faults)
+            raise
+        self._save(faults)
         first = next((each for each in self.outcomes if each.fault is not None), None)
         if first is not None and sum(each.fault is None for each in self.outcomes) == 0 == self.rows_before:
             raise InputError(f"None of the rows can be assessed; {self.place(first.part)}: {first.fault}")
 
     def _save(self, faults: Mapping[str, str]) -> None:
+        if faults == self.manifest.faults:
+            return
         self.manifest = replace(self.manifest, faults=dict(faults))
         self.manifest.save(self.recipe.folder, self.parts)
 
@@ -156,8 +158,8 @@ def begun(
     """
     folder = recipe.folder
     with folders.locked(folder):
-        found = folders.read_manifest(folder)
-        before = None if found is None else found[0]
+        manifest = folders.read_manifest(folder)
+        before = None if manifest is None else manifest[0]
         rows = replace(recipe.rows, columns=None if before is None else before.columns)
         reader = rows.open()
         models = load_models()
@@ -172,19 +174,21 @@ def begun(
         assessor = Assessor(models[0], recipe.method(models[1:]), recipe.asked)
         kept = before is not None and before.plan_from is not None and recipe.dropout.plan is None
         if kept:
-            recipe = _with_plan(recipe, Plan.load(folder / PLAN))
+            recipe = with_plan(recipe, Plan.load(folder / PLAN))
         wanted = recipe.needs_plan
-        worker, probe, sample = _sampled(recipe, assessor, files, all_places=wanted)
-        if recipe.asked.class_names is None and sample.class_names is not None:
-            recipe = replace(recipe, asked=replace(recipe.asked, class_names=sample.class_names))
-        plan_from = before.plan_from if before is not None and kept else None
+        found = readable(Worker(recipe, assessor), assessor, files)
+        pieces = list(found if wanted else itertools.islice(found, 1))
+        class_names = pieces[0][1].class_names
+        if recipe.asked.class_names is None and class_names is not None:
+            recipe = replace(recipe, asked=replace(recipe.asked, class_names=class_names))
+        plan_from = None if before is None else before.plan_from
         if wanted:
             with during("Planning", waiting="compiling, and passes over a few rows"):
-                recipe, plan_from = _planned(recipe, assessor, sample), _count(sample.x)
+                recipe, plan_from = planned(recipe, assessor, [rows for _, rows in pieces])
         assessor = replace(assessor, method=recipe.method(models[1:]), asked=recipe.asked)
         worker = Worker(recipe, assessor)
         with during("Assessing", waiting="compiling"):
-            first = worker.check(probe)
+            probe, first = tried(worker, (place for place, _ in itertools.chain(pieces, found)))
         settings = json.loads(first.to_arrow().schema.metadata[METADATA_KEY])
         total = sum(file.rows or 0 for file in files)
         if size is None:
@@ -197,7 +201,7 @@ def begun(
             size,
             settings,
             plan_from,
-            _versions(),
+            _versions() if before is None else before.versions,
             {file.name: file.fault for file in files if file.fault is not None},
             digests_of(reader, parts),
             Probe.of(probe, first),
@@ -209,9 +213,10 @@ def begun(
             mended = changed_images(folder, before.images, now.images, parts)
             known = check_probe(folder, (before.probe, before.files), (now.probe, files), worker.check)
             now = replace(now, probe=known)
-        elif wanted:
-            _plan_of(recipe).save(folder / PLAN)
-        pending, left_out = _pending(folder, before, now, parts, mended, reader)
+        elif wanted and recipe.dropout.plan is not None:
+            recipe.dropout.plan.save(folder / PLAN)
+        with during("Checking", waiting="the seals of parts that are there"):
+            pending, left_out = _pending(folder, before, now, parts, mended, reader)
         missing = {part.name for part in pending}
         old = {} if before is None else before.faults
         faults = {name: fault for name, fault in old.items() if name in missing} | dict(now.faults)
@@ -235,83 +240,7 @@ def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
             expected="files of rows that can all be read, with --labels",
             mend="Mend that file, or put the labels into a column of the rows",
         )
-    labels = read_labels(recipe.labels)
-    if len(labels) != total:
-        raise InputError(
-            f"'{recipe.labels}' has another number of labels than there are rows",
-            expected=f"{total:,} labels, one per row",
-            received=f"{len(labels):,}",
-        )
-
-
-# --- a few rows, and the plan ---------------------------------------------------------------------
-
-
-def _sampled(
-    recipe: Recipe, assessor: Assessor, files: Sequence[SourceFile], *, all_places: bool
-) -> tuple[Worker, Part, Rows]:
-    """Rows from many places, or from the first that can be read, and a part of a few of them.
-
-    Places whose rows cannot be read, or do not fit, are passed over; they are named when their turn comes.
-    """
-    worker = Worker(recipe, assessor)
-    pieces, probe, fault = list[Rows](), None, None
-    for place in spread(files):
-        try:
-            rows, _ = worker.read(place)
-            rows = replace(rows, x=divided_by(rows.x, recipe.asked.divide_by, assessor.model))
-            adapt(assessor.model, rows)
-        except (FileError, InputError) as error:
-            fault = fault or error
-            continue
-        if pieces and _shape(rows.x) != _shape(pieces[0].x):
-            continue
-        pieces.append(rows)
-        if probe is None:
-            probe = replace(place, stop=min(place.stop, place.start + _PROBED))
-            if not all_places:
-                break
-    if probe is None:
-        raise fault or InputError(f"There are no rows in '{recipe.rows.path}'")
-    return worker, probe, replace(pieces[0], x=_joined([piece.x for piece in pieces]), labels=None, ids=None)
-
-
-def _shape(x: Array | dict[str, Array]) -> Any:
-    return {name: a.shape[1:] for name, a in x.items()} if isinstance(x, dict) else x.shape[1:]
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    if isinstance(parts[0], dict):
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return np.concatenate(parts)
-
-
-def _count(x: Any) -> int:
-    return len(next(iter(x.values())) if isinstance(x, dict) else x)
-
-
-def _planned(recipe: Recipe, assessor: Assessor, sample: Rows) -> Recipe:
-    """The recipe with a plan that is made from a sample, in float32 so that it holds on every machine."""
-    asked = recipe.asked
-    plan = make_plan(
-        assessor.model,
-        sample,
-        recipe.dropout,
-        seed=asked.seed,
-        batch_size=asked.batch_size,
-        outputs=asked.outputs,
-        precision="float32",
-    )
-    return _with_plan(recipe, plan)
-
-
-def _with_plan(recipe: Recipe, plan: Plan) -> Recipe:
-    return replace(recipe, dropout=replace(recipe.dropout, plan=plan))
-
-
-def _plan_of(recipe: Recipe) -> Plan:
-    """Its plan, which is there by now."""
-    return recipe.dropout.plan or Plan()
+    read_label_file(recipe.labels).check_count(total)
 
 
 # --- what is there already ------------------------------------------------------------------------

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from traceback import format_exc
 from typing import Any
 
-from howsure.data.files import read_label_file
-from howsure.data.rows import Array, Rows
-from howsure.errors import FileError, InputError, ModelError
+from howsure.data.label_files import read_label_file
+from howsure.data.labels import are_numbers_or_names
+from howsure.data.row_numbers import numbered
+from howsure.data.rows import Array, Rows, quoted
+from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError
 from howsure.methods.choices import CHOICES
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
@@ -28,12 +32,14 @@ class Outcome:
         rows: How many results were written.
         left_out: Unreadable images that were skipped, each with the reason.
         fault: Why nothing was written, or None.
+        traceback: Of an exception that is none of howsure's, as the model may raise; else empty.
     """
 
     part: Part
     rows: int
     left_out: tuple[str, ...] = ()
     fault: str | None = None
+    traceback: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,8 @@ class Worker:
         self._folder = recipe.folder
         self._assessor = recipe.load() if assessor is None else assessor
         self._reader = recipe.rows.open()
-        self._labels = None if recipe.labels is None else read_label_file(recipe.labels)
+        self._names = recipe.asked.class_names
+        self._labels = None if recipe.labels is None else read_label_file(recipe.labels).decided(self._names)
         self._specs = declared_specs(self._assessor.model)
 
     def read(self, part: Part) -> tuple[Rows, Array]:
@@ -133,32 +140,66 @@ class Worker:
             FileError: They cannot be read.
             InputError: They cannot be rows of this model.
         """
-        rows = self._reader.read(part.file, part.start, part.stop, self._specs)
+        with numbered(range(part.start, part.stop)):
+            rows = self._reader.read(part.file, part.start, part.stop, self._specs)
         places = self._reader.places(part.start, part.stop, rows)
         if self._labels is not None:
-            labels = self._labels.of(rows.ids, part.first_row + places)
-            rows = replace(rows, labels=labels, class_names=None)
+            labels = self._labels.of_some(rows.ids, part.first_row + places)
+            return replace(rows, labels=labels, class_names=None), places
+        if rows.labels is not None and rows.class_names is None and self._names is not None:
+            _check_decided(rows.labels, self._names)
         return rows, places
 
     def check(self, part: Part) -> Any:
         """The result of a few rows, so that what is wrong with model, plan or options shows at once.
 
+        Warnings are given when parts are assessed, as they tell of more rows.
+
         Raises:
             HowsureError: It does.
         """
-        rows, places = self.read(part)
-        return self._assessor.assess(rows, part.first_row + places)
+        with warnings.catch_warnings(action="ignore", category=HowsureWarning):
+            rows, places = self.read(part)
+            with numbered(part.start + places):
+                return self._assessor.assess(rows, part.first_row + places)
 
     def do(self, part: Part, progress: Callable[[int, int], None] | None = None) -> Outcome:
         """Write the results of a part, or say why that cannot be.
 
+        What the model itself raises is a fault of this part, too: others may well come through.
+
         Raises:
             FileError: They cannot be written.
+            DependencyError: A package is not installed, which no part can do without.
         """
         try:
             rows, places = self.read(part)
-            result = self._assessor.assess(rows, part.first_row + places, progress)
+            with numbered(part.start + places):
+                result = self._assessor.assess(rows, part.first_row + places, progress)
         except (FileError, InputError, ModelError) as error:
             return Outcome(part, 0, fault=str(error))
+        except HowsureError:
+            raise
+        except Exception as error:
+            return Outcome(part, 0, fault=raised(error), traceback=format_exc())
         result.save(self._folder / part.name)
         return Outcome(part, len(result), rows.left_out)
+
+
+def _check_decided(labels: Array, names: Sequence[str]) -> None:
+    """Raise where a label may be the name of one class and the number of another: only all labels tell."""
+    numbers = {str(number) for number in range(len(names))}
+    if not numbers.isdisjoint(names) and are_numbers_or_names(labels, names):
+        raise InputError(
+            "Labels that came with the rows may be class numbers or names, which no part tells alone",
+            expected=f"texts, as classes are called {quoted(names)}",
+            received=f"{labels[:3].tolist()}",
+            mend="Make texts of them, or give them in a file of their own, with --labels",
+        )
+
+
+def raised(error: Exception) -> str:
+    """What was raised that is none of howsure's errors, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = f": {lines[0][:300]}" if lines else ""
+    return f"{type(error).__name__}{told}"

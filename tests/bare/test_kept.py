@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 import howsure
 from howsure.bare.files import Columns, read_result
-from howsure.data.files import read_labels
+from howsure.data.label_files import read_labels
 from howsure.errors import HowsureError, HowsureWarning
 
 P = [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.9, 0.05, 0.05]]

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from howsure.data.files import read_class_names, read_labels, read_rows
+from howsure.data.files import read_class_names, read_rows
+from howsure.data.label_files import read_labels
 from howsure.data.rows import InputSpec
 from howsure.errors import FileError, HowsureError, InputError
 

@@ -7,15 +7,18 @@ import signal
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.models.arrays import Dense
+from howsure.models.arrays import ArrayModel, Dense
 from howsure.scale import recipe
-from howsure.scale.folder import locked
+from howsure.scale.folder import locked, verdicts_in
 from howsure.scale.same import Probe
-from tests.scale.conftest import FILES, MODEL, ROWS, check_same, into, run, table_of
+from howsure.scale.work import Part
+from howsure.scale.worker import Worker
+from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, check_same, into, run, table_of
 from validation import scale as kills
 from validation import small_network
 
@@ -71,10 +74,13 @@ def test_a_damaged_part_is_made_again(results, rows, plan_file, whole):
     parts = kills.parts_in(results)
     parts[3].write_bytes(parts[3].read_bytes()[:1000])
     parts[5].unlink()
+    flipped = bytearray(parts[7].read_bytes())
+    flipped[len(flipped) // 3] ^= 1  # which only the seal tells
+    parts[7].write_bytes(flipped)
     before = written(results)
     assert into(results, rows, "--plan", plan_file).exit_code == 0
     changed = [part for part, when in written(results).items() if before.get(part) != when]
-    assert changed == [parts[3], parts[5]]
+    assert changed == [parts[3], parts[5], parts[7]]
     check_same(howsure.load(results), whole)
 
 
@@ -224,6 +230,141 @@ def test_rows_that_no_longer_fit_in_part_7_of_9(tmp_path, rows, plan_file, whole
     bad.write_bytes(good)
     assert into(out, rows, "--plan", plan_file).exit_code == 0
     check_same(howsure.load(out), whole)
+
+
+def test_a_fault_names_the_row_by_its_number_in_the_file(tmp_path, rows, plan_file, x):
+    """And not by that in the part, which begins at row 32."""
+    empty = table_of(x[:ROWS], 0)
+    values = pa.array([None if row == 36 else row for row in range(ROWS)], pa.float32())
+    pq.write_table(empty.set_column(2, "f1", values), rows / "0.parquet")
+    bad = x[:ROWS].copy()
+    bad[37, 2] = np.nan
+    pq.write_table(table_of(bad, 0), rows / "1.parquet")
+    done = into(tmp_path / "results", rows, "--plan", plan_file)
+    assert done.exit_code == 1
+    empty_cell, not_finite = done.stderr.splitlines()[-2:]
+    assert "'0.parquet', 8 rows from row 32 of it on: " in empty_cell
+    assert "in column 'f1', in row 36" in empty_cell
+    assert "NaN or infinite values, in row 37." in not_finite
+    assert "Received: nan in row 37." in not_finite
+
+
+def test_a_fault_of_a_run_that_was_stopped_is_known_to_the_next(
+    tmp_path, rows, plan_file, x, whole, monkeypatch
+):
+    out, part, do = tmp_path / "results", x[:ROWS].copy(), Worker.do
+    part[5, 2] = np.nan
+    pq.write_table(table_of(part, 0), rows / "0.parquet")
+
+    def stopped(worker, part, *more):
+        if part.file == 2:
+            raise KeyboardInterrupt
+        return do(worker, part, *more)
+
+    monkeypatch.setattr(Worker, "do", stopped)
+    done = into(out, rows, "--plan", plan_file)
+    assert done.exit_code == 130
+    assert "kept: 48 of 360 rows" in done.stderr
+    assert "'0.parquet', 32 rows from row 0 of it on: " in done.stderr
+    assert list(manifest_of(out)["faults"]) == ["part-00000-000000000000.parquet"]
+    monkeypatch.setattr(Worker, "do", do)
+    pq.write_table(table_of(x[:ROWS], 0), rows / "0.parquet")
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    check_same(howsure.load(out), whole)
+
+
+def test_a_plan_that_is_named_once_stays_that_of_the_folder(tmp_path, rows):
+    out = tmp_path / "results"
+    first = into(out, rows).stdout
+    told = manifest_of(out)
+    assert into(out, rows, "--plan", out / "plan.json").exit_code == 0
+    assert manifest_of(out) == told
+    again = into(out, rows)
+    assert again.exit_code == 0, again.stderr
+    assert (
+        first.splitlines()[0]
+        == again.stdout.splitlines()[0]
+        == "Plan:    made from 360 rows, spread over all"
+    )
+    assert manifest_of(out) == told
+
+
+def test_versions_are_those_with_which_the_folder_was_made(results, rows, plan_file, monkeypatch):
+    told = manifest_of(results)["versions"]
+    monkeypatch.setattr("howsure.scale.run._PACKAGES", ("howsure",))
+    assert into(results, rows, "--plan", plan_file).exit_code == 0
+    assert manifest_of(results)["versions"] == told
+
+
+class Angry(ArrayModel):
+    """A network that raises an exception of its own on some rows."""
+
+    def predict(self, x):
+        self._check(x)
+        return super().predict(x)
+
+    def trunk(self, x):
+        self._check(x)
+        return super().trunk(x)
+
+    def _check(self, x):
+        if np.any(x[0] > 90):
+            raise IndexError("too large\na second line")
+
+
+@pytest.fixture
+def angry(monkeypatch):
+    def make(usual=small_network.make):
+        model = usual()
+        model.__class__ = Angry
+        return model
+
+    monkeypatch.setattr(small_network, "make", make)
+    return make
+
+
+def test_rows_on_which_the_model_itself_raises(tmp_path, rows, x, angry):
+    """They are passed over where the plan is made and options are tried, and named; all others are done."""
+    out, good = tmp_path / "results", (rows / "6.parquet").read_bytes()
+    for number in (0, 6):
+        part = x[number * ROWS : (number + 1) * ROWS].copy()
+        part[0, 2] = 99
+        pq.write_table(table_of(part, number * ROWS), rows / f"{number}.parquet")
+    done = into(out, rows)
+    assert done.exit_code == 1, done.stderr
+    assert "Plan:    made from 336 rows" in done.stdout  # two places of twelve are passed over
+    assert done.stderr.count("Traceback (most recent call last)") == 1
+    assert "'0.parquet', 32 rows from row 0 of it on: IndexError: too large\n" in done.stderr
+    assert "'6.parquet', 32 rows from row 0 of it on: IndexError: too large\n" in done.stderr
+    method = howsure.MCDropout(plan=howsure.Plan.load(out / "plan.json"))
+    whole = howsure.assess(angry(), x, method=method)
+    with pytest.warns(howsure.HowsureWarning, match="Results of 64 of 360 rows are missing"):
+        check_same(howsure.load(out), whole, np.delete(np.arange(len(x)), np.r_[0:32, 240:272]))
+    (rows / "6.parquet").write_bytes(good)
+    pq.write_table(table_of(x[:ROWS], 0), rows / "0.parquet")
+    assert into(out, rows).exit_code == 0
+    check_same(howsure.load(out), whole)
+
+
+def test_a_model_that_raises_on_all_rows(tmp_path, x, angry):
+    """Its own exception passes through, as it does for one table."""
+    np.save(tmp_path / "x.npy", x + 100)
+    done = run("assess", MODEL, tmp_path / "x.npy", "--out", tmp_path / "results")
+    assert isinstance(done.exception, IndexError)
+
+
+def test_a_warning_of_one_kind_is_said_once(tmp_path, x):
+    """Each part of whole numbers has its own range, and one table has one."""
+    highest = 200 + np.arange(len(x)) // PER_PART
+    images = np.minimum(60 * np.abs(x), highest[:, None]).astype(np.uint8)
+    images[::PER_PART, 0] = highest[::PER_PART]
+    np.save(tmp_path / "x.npy", images)
+    done = into(tmp_path / "results", tmp_path / "x.npy", "--passes", 4)
+    assert done.exit_code == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(said) == 2
+    assert said[0].startswith("warning: The rows of 'x' are uint8, from 0 to 200, ")
+    assert said[1].startswith("warning: 11 more of other rows, like: The rows of 'x' are uint8, ")
 
 
 def test_rows_of_which_none_fit(tmp_path, x):
@@ -408,9 +549,63 @@ def test_a_page_says_what_is_missing(tmp_path, results):
     assert said in (tmp_path / "page.html").read_text()
 
 
+def test_labels_follow_the_rows_whatever_is_missing(
+    tmp_path, results, rows, x, plan_file, whole, monkeypatch
+):
+    """By place or by id, in any order, of all rows or of a sample; never of another number of rows."""
+    monkeypatch.chdir(tmp_path)
+    labels = np.where(np.arange(len(x)) % 5 == 0, whole.runner_up, whole.label)
+    np.save("all.npy", labels)
+    np.save("more.npy", np.append(labels, 0))
+    order = np.random.default_rng(0).permutation(len(x))
+    lines = [f"row {number},{labels[number]}" for number in order]
+    (tmp_path / "ids.csv").write_text("\n".join(["id,y", *lines]))
+    done = into(tmp_path / "labelled", rows, "--plan", plan_file, "--labels", "ids.csv")
+    assert done.exit_code == 0, done.stderr
+    assert np.array_equal(howsure.load(tmp_path / "labelled").truth, labels)
+    for folder in (results, tmp_path / "labelled"):
+        kills.parts_in(folder)[3].unlink()
+    for sample in (1000, 100):
+        monkeypatch.setattr("howsure.results.files.SAMPLE", sample)
+        wanted = run("evaluate", tmp_path / "labelled").stdout
+        assert f"{min(sample, 352)} rows" in wanted
+        for given in ("all.npy", "ids.csv"):
+            assert run("evaluate", results, "--labels", given).stdout == wanted
+            assert run("handover", results, "--labels", given, "--out", "hand.csv").exit_code == 0
+    for command in ("evaluate",), ("handover", "--out", "hand.csv"), ("report", "--report", "page.html"):
+        done = run(command[0], results, *command[1:], "--labels", "more.npy")
+        assert done.exit_code == 2
+        assert "Expected: 360 labels, one per row. Received: 361." in done.stderr
+
+
+def test_classes_that_are_called_by_numbers(tmp_path, x, monkeypatch):
+    """A part of one class alone does not tell whether its labels are numbers or names."""
+    monkeypatch.chdir(tmp_path)
+    names = ("--class-names", "1,2,3,4", "--passes", 4)
+    labels = 1 + np.arange(len(x)) // 90
+    pq.write_table(table_of(x, 0).append_column("y", [labels]), "y.parquet")
+    done = into("refused", "y.parquet", *names)
+    assert done.exit_code == 2
+    assert "may be class numbers or names, which no part tells alone" in done.stderr
+    pq.write_table(table_of(x, 0), "x.parquet")
+    np.save("labels.npy", labels)
+    done = into("results", "x.parquet", *names, "--labels", "labels.npy")
+    assert done.exit_code == 0, done.stderr
+    assert np.array_equal(howsure.load("results").truth, labels - 1)
+    done = run("handover", "results", "--labels", "labels.npy", "--out", "hand.csv")
+    assert done.exit_code == 0, done.stderr
+
+
 def test_an_empty_folder_holds_no_results(tmp_path):
     with pytest.raises(howsure.FileError, match="holds no results"):
         howsure.load(tmp_path)
+
+
+def test_verdicts_of_a_damaged_part(tmp_path):
+    part = Part(0, 0, 10, 0)
+    (tmp_path / part.name).write_bytes(b"PAR1 and no more")
+    with pytest.raises(howsure.FileError, match="not a readable Parquet file"):
+        verdicts_in(tmp_path, [part])
 
 
 def test_a_changed_manifest_is_noticed(results, rows, plan_file):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -29,12 +30,35 @@ ray = pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "[::1]:{}", "127.0.0.1:99999"])
+def test_an_address_at_which_nobody_listens(tmp_path, rows, monkeypatch, address):
+    """Before any test of this file has a cluster, which would be taken."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # and does not listen
+        monkeypatch.setenv("RAY_ADDRESS", address.format(free.getsockname()[1]))
+        done = into(tmp_path / "results", rows, "--workers", 1)
+    assert done.exit_code == 2
+    assert "There is no cluster of Ray at '" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def cluster():
+    """One of two workers; yields a list of the signals that came."""
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="ignore"):
         patch.setenv("PYTHONPATH", str(ROOT))  # where workers find the network
         with workers.cluster(2):
-            yield
+            yield heard
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_the_request_to_end_is_heard_as_before(cluster):
+    """Ray's own handler aborts the process."""
+    here = signal.getsignal(signal.SIGTERM)
+    assert here.__module__ == __name__, here
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert cluster == [signal.SIGTERM]
 
 
 def recipe_of(rows, out, plan):
@@ -109,6 +133,46 @@ def test_a_part_that_kills_whoever_has_it(tmp_path, rows, plan):
         batch = {name: [value] for name, value in vars(part).items()}
         assert "the process that had it died 3 times" in worker(batch)["fault"][0]
         assert worker({name: [value] for name, value in vars(job.pending[1]).items()})["fault"] == [""]
+
+
+def test_warnings_of_a_worker_keep_their_kind(tmp_path, plan):
+    np.save(tmp_path / "x.npy", np.full((40, small_network.FEATURES), 9, np.uint8))
+    recipe = recipe_of(tmp_path / "x.npy", tmp_path / "out", plan)
+    begin = begun(recipe, load_models=lambda: [small_network.make()])
+    with warnings.catch_warnings(action="ignore"), begin as job:
+        worker = workers._PartWorker(job.recipe, job.probe)
+        said = worker({name: [value] for name, value in vars(job.pending[0]).items()})
+    assert "are uint8, from 9 to 9" in said["warnings"][0][0]
+    assert said["kinds"] == [["whole numbers in 'x'"]]
+
+
+def test_what_the_model_raises_is_a_fault_also_in_a_worker(tmp_path, rows, plan, monkeypatch):
+    with begun(recipe_of(rows, tmp_path / "out", plan), load_models=lambda: [small_network.make()]) as job:
+        worker = workers._PartWorker(job.recipe, job.probe)
+
+        def fail(*_):
+            raise IndexError("index out of range")
+
+        monkeypatch.setattr(worker._worker._assessor.model, "trunk", fail, raising=False)
+        said = worker({name: [value] for name, value in vars(job.pending[0]).items()})
+        assert (said["fault"], said["refused"]) == (["IndexError: index out of range"], [""])
+        assert "in fail" in said["traceback"][0]
+        monkeypatch.setattr(small_network, "make", fail)
+        said = workers._PartWorker(job.recipe, job.probe)(
+            {name: [value] for name, value in vars(job.pending[0]).items()}
+        )
+        assert said["refused"] == ["ModelError"]
+        assert "A worker cannot begin (IndexError: index out of range)" in said["fault"][0]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_ray_says_is_not_its_advice():
+    def fail(_):
+        raise IndexError("index out of range")
+
+    with pytest.raises(ray.exceptions.RayError) as raised:
+        ray.data.from_items([1]).map(fail).materialize()
+    assert workers._reason(raised.value) == "IndexError: index out of range"
 
 
 @pytest.mark.usefixtures("cluster")

@@ -1,0 +1,146 @@
+"""True classes in a file of their own, and which row each belongs to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from howsure.arguments import check_path
+from howsure.data import table_files
+from howsure.data.files import check_label_shape, check_readable
+from howsure.data.ids import places_of
+from howsure.data.labels import are_numbers_or_names, check_labels
+from howsure.data.numpy_files import open_npy
+from howsure.data.rows import Array
+from howsure.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFile:
+    """True classes in a file, one per row, as found.
+
+    Attributes:
+        path: Of the file.
+        labels: (N,), or (N, K) of several labels per row.
+        ids: (N,) what the file calls each row, or None.
+    """
+
+    path: Path
+    labels: Array
+    ids: Array | None = None
+
+    def of(self, ids: Array | None) -> Array:
+        """The labels of all rows, by what these are called where that is known; else by their place.
+
+        Args:
+            ids: (N,) what the rows are called, or None.
+
+        Raises:
+            InputError: The labels are of other rows.
+        """
+        if ids is None or self.ids is None:
+            return self.labels
+        return self.labels[places_of(ids, self.ids, f"'{self.path}'")]
+
+    def check_count(self, rows: int) -> None:
+        """Raise an `InputError` unless there is one label for each of so many rows."""
+        if len(self.labels) != rows:
+            raise InputError(
+                f"'{self.path}' has another number of labels than there are rows",
+                expected=f"{rows:,} labels, one per row",
+                received=f"{len(self.labels):,}",
+            )
+
+    def of_some(self, ids: Array | None, rows: Array) -> Array:
+        """The labels of some rows, by what these are called where that is known; else by their place.
+
+        Args:
+            ids: (n,) what they are called, or None.
+            rows: (n,) their places among all, in [0, N).
+
+        Raises:
+            InputError: The labels are of other rows, or several rows of one id are in another order.
+        """
+        if ids is None or self.ids is None:
+            return self.labels[rows]
+        wanted = [str(each) for each in ids.tolist()]
+        if wanted == [str(each) for each in self.ids[rows].tolist()]:
+            return self.labels[rows]
+        odd = next((each for each in wanted if each not in self._place), None)
+        if odd is not None:
+            raise InputError(
+                f"'{self.path}' holds labels of other rows",
+                expected=f"a label for '{odd}'",
+                received=f"labels of {len(self.labels):,} other rows",
+            )
+        if len(self._place) < len(self.labels) or len(set(wanted)) < len(wanted):
+            raise InputError(
+                f"'{self.path}' has its ids in another order than the rows, and some rows share one",
+                expected="the same order, or an id of its own for every row",
+            )
+        return self.labels[[self._place[each] for each in wanted]]
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        ids = [] if self.ids is None else self.ids.tolist()
+        return {str(each): number for number, each in enumerate(ids)}
+
+    def decided(self, names: Sequence[str] | None) -> LabelFile:
+        """The same, with names in the place of whole numbers that may be class numbers or names.
+
+        Only all labels together tell which of the two they are.
+
+        Args:
+            names: Of the classes, or None.
+
+        Raises:
+            InputError: They do not tell either, or they are no labels of these classes.
+        """
+        if names is None or not are_numbers_or_names(self.labels, names):
+            return self
+        try:
+            numbers = check_labels(self.labels, len(self.labels), len(names), names)
+        except InputError as error:
+            raise error.told_of(f"'{self.path}'") from error
+        return replace(self, labels=np.array(names, dtype=object)[numbers])
+
+
+def read_labels(path: str | os.PathLike[str], ids: Array | None = None) -> Array:
+    """True classes, one per row, as found; see `read_label_file`.
+
+    Args:
+        path: The file.
+        ids: What the rows are called, or None. Labels of a csv file with columns `y` and `id` are brought
+            into their order.
+
+    Raises:
+        FileError: As from `read_label_file`.
+        InputError: Likewise, or labels of other rows.
+    """
+    return read_label_file(path).of(ids)
+
+
+def read_label_file(path: str | os.PathLike[str]) -> LabelFile:
+    """True classes from a `.npy` file or a `.csv` file.
+
+    A csv file has one column, or a column named `y`; with others it is (N, K), a column for each label.
+
+    Raises:
+        FileError: Missing or damaged.
+        InputError: An array of more axes, an empty cell, or another kind of file.
+    """
+    source = check_path(path)
+    check_readable(source)
+    if source.suffix.lower() == ".npy":
+        return LabelFile(source, check_label_shape(np.asarray(open_npy(source)), source))
+    if source.suffix.lower() != ".csv":
+        raise InputError(
+            f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
+        )
+    labels, named = table_files.read_label_column(source)
+    return LabelFile(source, check_label_shape(labels, source), named)

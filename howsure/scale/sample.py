@@ -1,0 +1,144 @@
+"""A few rows from many places: what a plan is made from, and what model, plan and options are tried on.
+
+Rows that cannot be read, that do not fit, or on which the model fails are passed over here. They are named
+when their turn comes, so one of them does not keep the others from being assessed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from howsure.assess import plan as make_plan
+from howsure.data.rows import Array, Rows
+from howsure.divide import divided as divided_by
+from howsure.errors import HowsureWarning, InputError
+from howsure.methods.softmax import Softmax
+from howsure.models.adapt import adapt
+from howsure.sampling.plan import Plan
+from howsure.scale.recipe import Assessor
+from howsure.scale.sources import SourceFile
+from howsure.scale.work import Part, spread
+from howsure.scale.worker import Recipe, Worker
+
+_PROBED = 2
+"""Rows on which every worker tries model and plan before it begins."""
+
+
+def readable(worker: Worker, assessor: Assessor, files: Sequence[SourceFile]) -> Iterator[tuple[Part, Rows]]:
+    """Places spread over all rows, each with its rows, divided and without labels.
+
+    Args:
+        worker: Reads them.
+        assessor: The model that they have to fit.
+        files: In which they are.
+
+    Raises:
+        Exception: What was wrong with the first of them, where there is none.
+    """
+    fault: Exception | None = None
+    shape = None
+    for place in spread(files):
+        try:
+            with warnings.catch_warnings(action="ignore", category=HowsureWarning):  # given again with parts
+                rows, _ = worker.read(place)
+                x = divided_by(rows.x, assessor.asked.divide_by, assessor.model)
+                rows = replace(rows, x=x, labels=None, ids=None)
+                adapt(assessor.model, rows)
+        except Exception as error:  # whatever the model itself may raise
+            fault = fault or error
+            continue
+        if shape is None or _shape(rows.x) == shape:
+            shape = _shape(rows.x)
+            yield place, rows
+    if shape is None:
+        raise fault or InputError("There are no rows")
+
+
+def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
+    """A part of a few rows, and their result, so that what is wrong with plan or options shows at once.
+
+    Args:
+        worker: Assesses them.
+        places: Of which the first will do that comes through.
+
+    Raises:
+        Exception: What was wrong at the first place, where none comes through.
+    """
+    fault: Exception | None = None
+    for place in places:
+        probe = replace(place, stop=min(place.stop, place.start + _PROBED))
+        try:
+            return probe, worker.check(probe)
+        except Exception as error:  # whatever the model itself may raise
+            fault = fault or error
+    raise fault or InputError("There are no rows")
+
+
+def planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple[Recipe, int]:
+    """The recipe with a plan that is made from a sample, and how many rows that has.
+
+    It is made in float32, so that it holds on every machine.
+
+    Args:
+        recipe: What was asked for.
+        assessor: The model.
+        pieces: Rows from many places; where the model fails on some, the plan is made from the others.
+
+    Raises:
+        Exception: What is wrong with all of them.
+    """
+    try:
+        return with_plan(recipe, _plan_from(recipe, assessor, pieces)), sum(map(_count, pieces))
+    except Exception:  # whatever the model itself may raise
+        kept = [piece for piece in pieces if _is_predicted(assessor, piece)]
+        if not 0 < len(kept) < len(pieces):
+            raise
+    return with_plan(recipe, _plan_from(recipe, assessor, kept)), sum(map(_count, kept))
+
+
+def with_plan(recipe: Recipe, plan: Plan) -> Recipe:
+    """The recipe with a plan."""
+    return replace(recipe, dropout=replace(recipe.dropout, plan=plan))
+
+
+def _plan_from(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> Plan:
+    asked = recipe.asked
+    return make_plan(
+        assessor.model,
+        replace(pieces[0], x=_joined([piece.x for piece in pieces])),
+        recipe.dropout,
+        seed=asked.seed,
+        batch_size=asked.batch_size,
+        outputs=asked.outputs,
+        precision="float32",
+    )
+
+
+def _is_predicted(assessor: Assessor, piece: Rows) -> bool:
+    """Whether the model gives a plain prediction of rows that are divided already."""
+    plain = replace(assessor, method=Softmax(), asked=replace(assessor.asked, divide_by=None))
+    try:
+        with warnings.catch_warnings(action="ignore"):  # said when the rows are assessed
+            plain.assess(piece, np.arange(_count(piece)))
+    except Exception:  # whatever the model itself may raise
+        return False
+    return True
+
+
+def _shape(x: Array | dict[str, Array]) -> Any:
+    return {name: a.shape[1:] for name, a in x.items()} if isinstance(x, dict) else x.shape[1:]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], dict):
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return np.concatenate(parts)
+
+
+def _count(rows: Rows) -> int:
+    return len(next(iter(rows.x.values())) if isinstance(rows.x, dict) else rows.x)

@@ -1,0 +1,57 @@
+"""Labels of some of the rows of a file, as parts of a folder ask for them."""
+
+import numpy as np
+import pytest
+
+from howsure import InputError
+from howsure.data.label_files import LabelFile, read_label_file
+
+IDS = np.array(["a", "b", "c", "d", "e"], dtype=object)
+
+
+def file_of(labels, ids=None, path="y.csv"):
+    return LabelFile(path, np.asarray(labels), None if ids is None else np.asarray(ids, dtype=object))
+
+
+def test_by_their_place():
+    known = file_of([5, 6, 7, 8, 9])
+    assert known.of_some(IDS[[3, 1]], np.array([3, 1])).tolist() == [8, 6]
+    assert file_of([5, 6, 7, 8, 9], IDS).of_some(None, np.array([0, 4])).tolist() == [5, 9]
+
+
+def test_by_what_they_are_called(tmp_path):
+    (tmp_path / "y.csv").write_text("id,y\nd,3\na,0\nc,2\ne,4\nb,1\n")
+    known = read_label_file(tmp_path / "y.csv")
+    for rows in ([0, 1], [2, 3, 4], [4, 0]):
+        assert known.of_some(IDS[rows], np.array(rows)).tolist() == rows
+    with pytest.raises(InputError, match=r"labels of other rows\. Expected: a label for 'x'"):
+        known.of_some(np.array(["a", "x"], dtype=object), np.array([0, 1]))
+
+
+def test_ids_that_several_rows_have():
+    known = file_of([5, 6, 7, 8], ["a", "a", "b", "c"])
+    assert known.of_some(np.array(["a", "b"], dtype=object), np.array([1, 2])).tolist() == [6, 7]
+    with pytest.raises(InputError, match="and some rows share one"):
+        known.of_some(np.array(["b", "a"], dtype=object), np.array([1, 2]))
+    with pytest.raises(InputError, match="and some rows share one"):
+        file_of([5, 6], ["b", "a"]).of_some(np.array(["a", "a"], dtype=object), np.array([0, 1]))
+
+
+def test_too_many_and_too_few():
+    known = file_of([5, 6, 7])
+    known.check_count(3)
+    for rows in (2, 4):
+        with pytest.raises(InputError, match=f"another number of labels.*Expected: {rows} labels"):
+            known.check_count(rows)
+
+
+def test_numbers_or_names_is_decided_once():
+    """The first rows alone may be either; the whole file says that they are names."""
+    names = ("1", "2", "3")
+    assert file_of([1, 1, 2, 3]).decided(names).labels.tolist() == ["1", "1", "2", "3"]
+    assert file_of([1, 0, 2, 2]).decided(("10", "20", "30")).labels.tolist() == ["20", "10", "30", "30"]
+    with pytest.raises(InputError, match=r"'y\.csv': the labels may be class numbers or names"):
+        file_of([1, 1, 2]).decided(names)
+    for labels, called in [([1, 0], ("0", "1")), (["1", "2"], names), ([1, 0], ("cat", "dog")), ([1], None)]:
+        known = file_of(labels)
+        assert known.decided(called) is known
