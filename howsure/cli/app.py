@@ -265,8 +265,8 @@ def assess_command(
                 choice.option,
                 dropout,
                 Asked(seed, batch_size, None if outputs is None else outputs.value, names, divide_by),
-                RowSource(data.resolve(), roles, skip_unreadable),
-                None if labels is None else labels.resolve(),
+                RowSource(data.absolute(), roles, skip_unreadable),
+                None if labels is None else labels.absolute(),
                 out.resolve(),
             )
             whole = folders.assess_into(

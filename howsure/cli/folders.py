@@ -19,7 +19,7 @@ from howsure.data.rows import counted
 from howsure.errors import InputError
 from howsure.models.factory import is_factory
 from howsure.results.verdict import VERDICTS
-from howsure.scale.folder import is_results, lacking, verdicts_in
+from howsure.scale.folder import is_results, verdicts_in
 from howsure.scale.local import one_process
 from howsure.scale.ray import cluster
 from howsure.scale.ray import several as several_workers
@@ -62,10 +62,11 @@ def source_of(path: Path, weights: Path | None, allow_code: bool, like: Path | N
     """A model as a worker is told of it, which may stand in another folder."""
     if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
         path, weights = like, path
-    weights = None if weights is None else weights.resolve()
+    # What a link points at may have no ending, or another.
+    weights = None if weights is None else weights.absolute()
     if is_factory(path):
         return Source(path, weights, allow_code, os.getcwd())
-    return Source(path.resolve(), weights, allow_code)
+    return Source(path.absolute(), weights, allow_code)
 
 
 def check_unused(part_rows: int | None, data: Path) -> None:
@@ -91,9 +92,15 @@ def check_free(out: Path, taken: list[Path], report: Path | None) -> None:
             f"'{out}' is a file, and no folder",
             expected=f"a folder, or a name ending in {', '.join(ENDINGS)}",
         )
-    same = next((path for path in taken if path.exists() and path.resolve() == out.resolve()), None)
+    same = next((path for path in taken if path.exists() and out.exists() and path.samefile(out)), None)
     if same is not None:
         raise InputError(f"'{out}' would overwrite '{same}'", expected="another folder for the results")
+    around = next((path for path in taken if path.is_dir() and path.resolve() in out.resolve().parents), None)
+    if around is not None:
+        raise InputError(
+            f"'{out}' lies within '{around}', and would be taken for some of it",
+            expected="a folder elsewhere for the results",
+        )
 
 
 def assess_into(
@@ -200,11 +207,11 @@ def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
         started = "" if after is None else f"; {after:,.0f} rows/s after the first part"
         say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s{started}")
     say(console, f"Folder:  {folder}")
-    left_out = lacking(folder, job.parts) if job.recipe.rows.skip_unreadable else 0
+    left_out = job.left_out + [line for each in job.outcomes for line in each.left_out]
     if left_out:
         loud = Console(stderr=True)
-        say(loud, f"left out: {counted(left_out, 'unreadable image')}")
-        for line in [line for each in job.outcomes for line in each.left_out]:
+        say(loud, f"left out: {counted(len(left_out), 'unreadable image')}")
+        for line in left_out:
             say(loud, f"  {line}")
     _say_faults(job)
     return not job.manifest.faults and not left_out

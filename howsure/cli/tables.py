@@ -35,7 +35,7 @@ from howsure.report import write_report
 from howsure.results.certainty import Certainty
 from howsure.results.files import BETWEEN
 from howsure.results.verdict import COIN_FLIP, SURE
-from howsure.scale.folder import rows_of_input
+from howsure.scale.folder import missing_in, rows_of_input
 from howsure.terminal import paragraph, say, summary, undecided_table
 from howsure.words import counted, no_formula
 
@@ -279,7 +279,8 @@ def report_command(
     asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
     check_output(report, ".html", check_paths(table, labels))
     result, total = _sample(console, table, asked, labels)
-    write_report(report, result, drawn_from=total if total > len(result) else None)
+    drawn_from = total if total > len(result) else None
+    write_report(report, result, drawn_from=drawn_from, missing=missing_in(table))
     paragraph(console, summary(result))
     if len(result):
         say(console, "\nThe most undecided:\n")

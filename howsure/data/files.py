@@ -181,18 +181,51 @@ def _checked(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows:
         arrays = check_rows(rows.x, inputs)
     except InputError as error:
         raise error.told_of(f"'{source}'") from error
-    labels = rows.labels
-    if labels is not None:
-        labels = check_label_shape(labels, source)
-        if len(labels) != len(arrays[0]):
-            raise InputError(
-                f"'{source}' has another number of labels than of rows",
-                expected=f"{len(arrays[0])} labels, one per row",
-                received=f"{len(labels)} in '{_LABELS}'",
-            )
     x = arrays[0] if len(inputs) == 1 else {s.name: a for s, a in zip(inputs, arrays, strict=True)}
     ids = None if rows.ids is None else check_ids(rows.ids, len(arrays[0]), f"The ids in '{source}'")
-    return replace(rows, x=x, labels=labels, ids=ids)
+    return check_lengths(replace(rows, x=x, ids=ids), source)
+
+
+def check_lengths(rows: Rows, source: Path) -> Rows:
+    """The same rows, with labels of one value per row or (N, K), where all that is said of rows has N of it.
+
+    Args:
+        rows: As they were found in a file.
+        source: The file, for messages.
+
+    Raises:
+        InputError: Arrays of different length, or one that is a single number.
+    """
+    arrays = rows.x if isinstance(rows.x, dict) else {"": rows.x}
+    for name, array in arrays.items():
+        if array.ndim == 0:
+            raise InputError(
+                f"'{source}' holds a single value, and no rows",
+                expected="an array of shape (N, …)",
+                received=f"array '{name}' of shape ()" if name else "an array of shape ()",
+            )
+    counts = {name: len(array) for name, array in arrays.items()}
+    if len(set(counts.values())) > 1:
+        raise InputError(
+            f"The arrays in '{source}' differ in their number of rows",
+            expected="the same number of rows in every array",
+            received=", ".join(f"'{name}' has {count}" for name, count in counts.items()),
+        )
+    count = next(iter(counts.values()))
+    labels = None if rows.labels is None else check_label_shape(rows.labels, source)
+    if labels is not None and len(labels) != count:
+        raise InputError(
+            f"'{source}' has another number of labels than of rows",
+            expected=f"{count} labels, one per row",
+            received=f"{len(labels)} in '{_LABELS}'",
+        )
+    if rows.ids is not None and rows.ids.shape != (count,):
+        raise InputError(
+            f"The ids in '{source}' do not fit the rows",
+            expected=f"{count} of them, one for each row",
+            received=f"an array of shape {rows.ids.shape}",
+        )
+    return replace(rows, labels=labels)
 
 
 def check_label_shape(labels: Array, source: Path) -> Array:

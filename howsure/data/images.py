@@ -95,6 +95,17 @@ def read_images(
     )
 
 
+def unreadable(file: Path) -> str | None:
+    """Why an image cannot be read, or None where it can."""
+    try:
+        _decode(file)
+    except FileError as error:
+        return str(error.received)
+    except InputError:  # it can be read, and does not do
+        return None
+    return None
+
+
 def readable(path: Path) -> str:
     """A path as a table can hold it: of a name that is not UTF-8 the bytes are shown."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")

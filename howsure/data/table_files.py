@@ -169,18 +169,31 @@ def parquet_columns(source: Path, table: pa.Table) -> Table:
     Args:
         source: The file, for messages.
         table: All of its rows, or some.
+
+    Raises:
+        InputError: Tensors whose axes are stored in another order than they have.
     """
     import pyarrow as pa
 
-    def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-        if not isinstance(column.type, pa.BaseExtensionType):
+    def plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        kind = column.type
+        if not isinstance(kind, pa.BaseExtensionType):
             return column
-        return pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+        permutation = getattr(kind, "permutation", None)
+        if permutation is not None and permutation != [*range(len(permutation))]:
+            # pyarrow 26 writes and reads some of them in two different orders.
+            raise InputError(
+                f"Column '{name}' of '{source}' holds tensors whose axes are stored in another order",
+                expected="tensors in C order, without a permutation of axes",
+                received=f"permutation {permutation}",
+                mend="Write the column from numpy.ascontiguousarray(x): a transposed view keeps its order",
+            )
+        return pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
 
     return Table(
         f"'{source}'",
         tuple(table.column_names),
-        tuple(plain(column) for column in table.columns),
+        tuple(map(plain, table.column_names, table.columns)),
         table.num_rows,
         lambda rows: in_rows(len(rows), rows[:5]),
         _left_out,

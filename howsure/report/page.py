@@ -47,6 +47,7 @@ def write_report(
     comparison: Comparison | None = None,
     title: str | None = None,
     drawn_from: int | None = None,
+    missing: str | None = None,
 ) -> None:
     """Write the page that `render` makes; an earlier file stays until the new one is complete.
 
@@ -58,12 +59,21 @@ def write_report(
         comparison: As for `render`.
         title: As for `render`.
         drawn_from: As for `render`.
+        missing: As for `render`.
 
     Raises:
         InputError: `rows` has another length than `certainty`.
         FileError: The file cannot be written.
     """
-    page = render(certainty, rows, audit=audit, comparison=comparison, title=title, drawn_from=drawn_from)
+    page = render(
+        certainty,
+        rows,
+        audit=audit,
+        comparison=comparison,
+        title=title,
+        drawn_from=drawn_from,
+        missing=missing,
+    )
     write_whole(path, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
 
 
@@ -75,6 +85,7 @@ def render(
     comparison: Comparison | None = None,
     title: str | None = None,
     drawn_from: int | None = None,
+    missing: str | None = None,
 ) -> str:
     """One HTML page about N rows: which to check first, whether to trust the percentages, and why.
 
@@ -91,6 +102,7 @@ def render(
         comparison: Of methods, on rows like these, or None to leave that section out.
         title: A line above the heading; None stands for one that asks how sure the model is.
         drawn_from: How many rows there are, where these were drawn from them by chance; else None.
+        missing: A sentence on rows that should be in `certainty` and are not, or None.
 
     Returns:
         HTML, at most 3 MB. With zero rows it says so.
@@ -106,6 +118,7 @@ def render(
         "title": _TITLE if title is None else title,
         "certainty": shown,
         "drawn_from": drawn_from,
+        "missing": missing,
         "several": several,
         "kind": shown.kind,
         "kinds": f"{shown.kind}s",

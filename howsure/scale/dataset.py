@@ -23,6 +23,7 @@ from howsure.models.adapt import declared_specs
 from howsure.models.factory import is_factory
 from howsure.optional import needs
 from howsure.sampling.plan import Plan
+from howsure.scale.columns import Columns, in_order
 from howsure.scale.recipe import Asked, Assessor, Source
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def assess(
         chosen,
         Roles(label_column, id_column, tuple(drop)),
         Asked(seed, batch_size, outputs, None if class_names is None else tuple(class_names)),
+        tuple((name, "") for name in columns),
     )
     return dataset.map_batches(
         _Batches,
@@ -116,7 +118,10 @@ def _chosen(method: Method | None, plan: Plan | None) -> Method:
             expected="howsure.MCDropout(plan=plan) as `method`",
         )
     chosen = MCDropout(plan=plan) if method is None else method
-    if isinstance(chosen, MCDropout) and chosen.plan is None and chosen.passes is None and chosen.balanced:
+    each: Any = chosen
+    while hasattr(each, "each"):  # as an ensemble has, of which each member may run passes
+        each = each.each
+    if isinstance(each, MCDropout) and each.plan is None and each.passes is None and each.balanced:
         raise InputError(
             "Without a plan a row's numbers would depend on the others in its batch",
             expected="plan=howsure.plan(model, some_rows, precision='float32'), or method=howsure.MCDropout("
@@ -131,11 +136,11 @@ def _made_by(
     if callable(model):
         function: Callable[[], Any] = model
         return function
-    file = None if weights is None else check_path(weights).resolve()
+    file = None if weights is None else check_path(weights).absolute()
     path = check_path(model)
     if is_factory(path):
         return Source(path, file, allow_code, os.getcwd())
-    return Source(path.resolve(), file, allow_code)
+    return Source(path.absolute(), file, allow_code)
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,7 @@ class _Recipe:
     method: Method
     roles: Roles
     asked: Asked
+    columns: Columns
 
 
 class _Batches:
@@ -156,7 +162,7 @@ class _Batches:
     """
 
     def __init__(self, recipe: _Recipe) -> None:
-        self._roles = recipe.roles
+        self._roles, self._columns = recipe.roles, recipe.columns
         self._error: HowsureError | None = None
         try:
             model = recipe.source.load() if isinstance(recipe.source, Source) else recipe.source()
@@ -168,6 +174,7 @@ class _Batches:
     def __call__(self, batch: pa.Table) -> pa.Table:
         if self._error is not None:
             raise self._error
+        batch = in_order("A block of the dataset", batch, self._columns)
         rows = rows_of(parquet_columns(Path("the dataset"), batch), self._specs, self._roles)
         result = self._assessor.assess(rows, np.arange(batch.num_rows))
         return result.to_arrow().drop_columns(["row"])

@@ -13,8 +13,8 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ from howsure.data.native import open_native
 from howsure.errors import DependencyError, FileError, InputError, warn
 from howsure.results.saved import METADATA_KEY
 from howsure.results.seal import check_seal
+from howsure.scale.columns import Columns
+from howsure.scale.same import Probe
 from howsure.scale.sources import SourceFile
 from howsure.scale.work import Part
 
 MANIFEST, PLAN, LOCK = "manifest.json", "plan.json", ".lock"
 
-FORMAT = 1
+FORMAT = 2
 """Of a manifest."""
 
 _GO_ON = "The command that it was begun with goes on where it was stopped"
@@ -56,20 +58,26 @@ class Manifest:
     Attributes:
         made_with: What all parts have in common, by the words in `_IN_WORDS`.
         files: Of rows.
+        columns: Of all files, in the order in which they form a row; None where rows have no columns.
         rows_per_part: Rows in a part at most.
         settings: Of the results, as each part has them.
         plan_from: Rows from which the plan was made; None where one was given, or none is needed.
         versions: Of howsure and what it runs on, when the folder was made.
         faults: By name of the part, or of the file of rows, why it is missing.
+        images: By name of the part a mark of its images; empty where rows are no images.
+        probe: What the model said of a few rows.
     """
 
     made_with: Mapping[str, Any]
     files: tuple[SourceFile, ...]
+    columns: Columns | None
     rows_per_part: int
     settings: Mapping[str, Any]
     plan_from: int | None
     versions: Mapping[str, str]
     faults: Mapping[str, str]
+    images: Mapping[str, str]
+    probe: Probe
 
     @property
     def rows(self) -> int:
@@ -110,6 +118,9 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
             ]
             given = {name: content[name] for name in Manifest.__dataclass_fields__}
             given["files"] = tuple(SourceFile(**each) for each in content["files"])
+            given["probe"] = Probe(**content["probe"])
+            if given["columns"] is not None:
+                given["columns"] = tuple((name, kind) for name, kind in given["columns"])
             return Manifest(**given), parts
     except FileNotFoundError:
         return None
@@ -155,16 +166,32 @@ def present(folder: Path) -> list[Path]:
         FileError: There is no manifest, or no part.
     """
     found = _manifest_of(folder)
-    paths = [(folder / part.name, len(part)) for part in found[1]]
-    there = [path for path, _ in paths if path.exists()]
+    there = [path for path in (folder / part.name for part in found[1]) if path.exists()]
     if not there:
         raise FileError(f"No part of the results in '{folder}' is done", mend=_GO_ON)
-    unread = [file.name for file in found[0].files if file.rows is None]
-    if len(there) < len(paths) or unread:
-        rows = sum(rows for path, rows in paths if not path.exists())
-        more = f", and those of '{unread[0]}', which could not be read" if unread else ""
-        warn(f"Results of {rows:,} of {found[0].rows:,} rows are missing in '{folder}'{more}. {_GO_ON}.")
+    missing = _missing(folder, *found)
+    if missing is not None:
+        warn(f"{missing} {_GO_ON}.")
     return there
+
+
+def missing_in(path: Path) -> str | None:
+    """What is missing in a folder of results, a sentence; None where nothing is, or this is no such folder.
+
+    Raises:
+        FileError: The manifest is damaged.
+    """
+    found = read_manifest(path) if path.is_dir() else None
+    return None if found is None else _missing(path, *found)
+
+
+def _missing(folder: Path, manifest: Manifest, parts: Sequence[Part]) -> str | None:
+    rows = sum(len(part) for part in parts if not (folder / part.name).exists())
+    unread = [file.name for file in manifest.files if file.rows is None]
+    if not rows and not unread:
+        return None
+    more = f", and those of '{unread[0]}', which could not be read" if unread else ""
+    return f"Results of {rows:,} of {manifest.rows:,} rows are missing in '{folder}'{more}."
 
 
 def rows_of_input(folder: Path) -> int:
@@ -199,24 +226,34 @@ def locked(folder: Path) -> Iterator[None]:
             mend="Write one table: --out results.parquet",
         ) from error
     try:
+        made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise FileError(f"The folder '{folder}' cannot be written to ({error.strerror or error})") from error
+    ours = False
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            if not os.path.samestat(os.fstat(handle), os.stat(folder / LOCK)):
+                raise BlockingIOError("the lock was removed by whoever had it")
+        except (BlockingIOError, FileNotFoundError) as error:
             raise InputError(
                 f"Another process is writing results into '{folder}'",
                 expected="a folder that nobody writes into",
                 mend="Wait until it is done, or give another folder",
             ) from error
+        ours = True
         _check_ours(folder)
         for left in folder.glob(f"{TEMPORARY}*"):
             left.unlink(missing_ok=True)
         yield
     finally:
+        if ours and not (folder / MANIFEST).exists():  # nothing was begun
+            (folder / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):  # other files are there
+                if made:
+                    folder.rmdir()
         os.close(handle)
 
 
@@ -298,7 +335,7 @@ def changed_files(folder: Path, before: Manifest, now: Manifest, has_parts: set[
     """
     found = []
     for number, (old, new) in enumerate(zip(before.files, now.files, strict=True)):
-        if (old.size, old.changed, old.rows) == (new.size, new.changed, new.rows):
+        if replace(old, fault=None) == replace(new, fault=None):
             continue
         faulty = old.fault is not None or any(
             name == old.name or name.startswith(f"part-{number:05}-") for name in before.faults
@@ -307,7 +344,7 @@ def changed_files(folder: Path, before: Manifest, now: Manifest, has_parts: set[
             raise InputError(
                 f"The results in '{folder}' are of other rows: '{old.name}' has changed since",
                 expected=f"the file of {old.size:,} bytes that was read then",
-                received=f"one of {new.size:,} bytes, or written at another time",
+                received=f"one of {new.size:,} bytes, or written at another time, or with other rows",
                 mend="Give another folder",
             )
         found.append(number)
@@ -362,12 +399,6 @@ def _read_of(path: Path) -> Iterator[None]:
         yield
     except Exception as error:  # whatever a reader meets in a file that is none of its kind
         raise FileError(f"'{path}' is not a readable Parquet file ({error})") from error
-
-
-def lacking(folder: Path, parts: Sequence[Part]) -> int:
-    """Rows that the parts that are there do not hold, as their images could not be read."""
-    there = [part for part in parts if (folder / part.name).exists()]
-    return sum(len(part) - rows_in(folder / part.name) for part in there)
 
 
 def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:

@@ -84,7 +84,9 @@ def _looked_for_in(folder: str) -> Iterator[None]:
 
 
 def checksum_of(model: Any) -> str:
-    """The SHA-256 of the weights and layers of a model; of one that shows none, of all of it, pickled.
+    """The SHA-256 of a model's weights, and of PyTorch's its layers; of one that shows none, of all of it.
+
+    What a function computes besides shows in what the model says of rows, see `howsure.scale.same`.
 
     Args:
         model: With `state_dict`, as modules of PyTorch have; with `get_weights`, as Keras models have; or

@@ -22,14 +22,16 @@ from typing import Any
 
 from howsure.data.label_files import read_label_file
 from howsure.errors import FileError, InputError
+from howsure.models.adapt import declared_specs
 from howsure.results.files import load
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
 from howsure.scale import folder as folders
 from howsure.scale.folder import PLAN, Manifest
 from howsure.scale.recipe import Assessor
+from howsure.scale.same import Probe, changed_images, check_probe, digests_of, lacking
 from howsure.scale.sample import planned, readable, tried, with_plan
-from howsure.scale.sources import SourceFile
+from howsure.scale.sources import Reader, SourceFile
 from howsure.scale.work import Part, divided, usual_size
 from howsure.scale.worker import Outcome, Recipe, Worker
 
@@ -56,6 +58,7 @@ class Job:
         pending: Those that are not there yet.
         assessor: The model, as it is here.
         probe: A few rows that can be read.
+        left_out: Unreadable images that parts from before do not hold, each with the reason.
         outcomes: Of the parts done so far in this run.
         first_done: When the first of them was done, by `time.monotonic`; None before.
     """
@@ -66,6 +69,7 @@ class Job:
     pending: list[Part]
     assessor: Assessor
     probe: Part
+    left_out: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     first_done: float | None = None
 
@@ -156,9 +160,12 @@ def begun(
     with folders.locked(folder):
         manifest = folders.read_manifest(folder)
         before = None if manifest is None else manifest[0]
-        files = recipe.rows.open().survey()
-        _check_labels(recipe, files)
+        rows = replace(recipe.rows, columns=None if before is None else before.columns)
+        reader = rows.open()
         models = load_models()
+        files = reader.survey(declared_specs(models[0]))
+        recipe = replace(recipe, rows=replace(rows, columns=reader.columns))
+        _check_labels(recipe, files)
         sources = (recipe.model, *recipe.members)
         sums = tuple(source.checksum(model) for source, model in zip(sources, models, strict=True))
         recipe = replace(recipe, checksums=sums)
@@ -186,29 +193,36 @@ def begun(
         total = sum(file.rows or 0 for file in files)
         if size is None:
             size = usual_size(total) if before is None else before.rows_per_part
+        parts = divided(files, size)
         now = Manifest(
             _made_with(recipe, settings, size, total),
             tuple(files),
+            reader.columns,
             size,
             settings,
             plan_from,
             _versions() if before is None else before.versions,
             {file.name: file.fault for file in files if file.fault is not None},
+            digests_of(reader, parts),
+            Probe.of(probe, first),
         )
-        parts = divided(files, size)
+        mended = list[Part]()
         if before is not None:
             folders.check_made_with(folder, before, now.made_with)
             folders.check_files(folder, before, now)
+            mended = changed_images(folder, before.images, now.images, parts)
+            known = check_probe(folder, (before.probe, before.files), (now.probe, files), worker.check)
+            now = replace(now, probe=known)
         elif wanted and recipe.dropout.plan is not None:
             recipe.dropout.plan.save(folder / PLAN)
         with during("Checking", waiting="the seals of parts that are there"):
-            pending = _pending(folder, before, now, parts)
+            pending, left_out = _pending(folder, before, now, parts, mended, reader)
         missing = {part.name for part in pending}
         old = {} if before is None else before.faults
         faults = {name: fault for name, fault in old.items() if name in missing} | dict(now.faults)
         now = replace(now, faults=faults)
         now.save(folder, parts)
-        yield Job(recipe, now, parts, pending, assessor, probe)
+        yield Job(recipe, now, parts, pending, assessor, probe, left_out)
 
 
 def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
@@ -268,14 +282,26 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _pending(folder: Path, before: Manifest | None, now: Manifest, parts: Sequence[Part]) -> list[Part]:
-    """Parts that are not there; those of files that were mended are made anew, and others renumbered."""
+def _pending(
+    folder: Path,
+    before: Manifest | None,
+    now: Manifest,
+    parts: Sequence[Part],
+    mended: Sequence[Part],
+    reader: Reader,
+) -> tuple[list[Part], list[str]]:
+    """Parts that are not there, and images that the others do not hold.
+
+    Parts of files and images that were mended are made anew, and others renumbered.
+    """
     if before is not None:
         has_parts = {part.file for part in parts if (folder / part.name).exists()}
         for number in folders.changed_files(folder, before, now, has_parts):
             for stale in folder.glob(f"part-{number:05}-*.parquet"):
                 stale.unlink()
-    missing = []
+        for part in mended:
+            (folder / part.name).unlink(missing_ok=True)
+    missing, left_out = [], list[str]()
     for part in parts:
         path = folder / part.name
         if not folders.is_whole(path, now.settings):
@@ -283,4 +309,9 @@ def _pending(folder: Path, before: Manifest | None, now: Manifest, parts: Sequen
         elif len(now.files) > 1 and folders.first_row_of(path) != part.first_row:
             result = load(path)
             replace(result, row=result.row + (part.first_row - int(result.row[0]))).save(path)
-    return missing
+        elif without := lacking(folder, part):
+            lines = reader.unreadable(without)
+            if len(lines) < len(without):
+                missing.append(part)
+            left_out += lines if len(lines) == len(without) else []
+    return missing, left_out

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from howsure.data import images
-from howsure.data.files import check_readable, rows_in_npz
+from howsure.data.files import check_lengths, check_readable, rows_in_npz
 from howsure.data.native import open_native
 from howsure.data.numpy_files import map_npz, open_npy
 from howsure.data.rows import Array, InputSpec, Rows, damaged
@@ -27,14 +27,16 @@ from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.data.whatever import any_rows_in_npz
 from howsure.errors import InputError
+from howsure.scale.columns import Columns, columns_in, in_order
+from howsure.scale.cursor import Cursor
+from howsure.scale.digests import of_archive, of_array, of_footer, of_images
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 PARQUET = ".parquet"
-
-_READ_AHEAD = 2**16
-"""Bytes of each column that Arrow reads at a time: a table may have a thousand columns."""
+_PARQUET_TOO = (".pq", ".parq")
+"""Other endings that Parquet files are given."""
 
 Specs = Sequence[InputSpec] | None
 """What a model takes, or None where it does not say."""
@@ -50,6 +52,7 @@ class SourceFile:
         size: Bytes.
         changed: When it was changed, in nanoseconds; of images a number made of their names.
         fault: Why it cannot be read, or None.
+        digest: A mark of what it holds; of images see `Reader.digest`.
     """
 
     name: str
@@ -57,13 +60,25 @@ class SourceFile:
     size: int
     changed: int
     fault: str | None = None
+    digest: str = ""
 
 
 class Reader(Protocol):
-    """What reads ranges of rows."""
+    """What reads ranges of rows.
 
-    def survey(self) -> list[SourceFile]:
-        """All files, in order."""
+    Attributes:
+        columns: Those of all rows, once there was a survey; None where rows have no columns.
+    """
+
+    columns: Columns | None
+
+    def survey(self, specs: Specs) -> list[SourceFile]:
+        """All files, in order.
+
+        Raises:
+            FileError: The only one cannot be read.
+            InputError: Its arrays do not belong together.
+        """
         ...
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
@@ -79,6 +94,14 @@ class Reader(Protocol):
         """(N,) where between start and stop the rows that were read are, from 0: images may be left out."""
         ...
 
+    def digest(self, start: int, stop: int) -> str | None:
+        """A mark of images start … stop − 1; None where rows are no images."""
+        ...
+
+    def unreadable(self, rows: Sequence[int]) -> list[str]:
+        """Which images among these cannot be read, each with the reason."""
+        ...
+
 
 @dataclass(frozen=True)
 class RowSource:
@@ -89,12 +112,15 @@ class RowSource:
         roles: What columns are for that are no features.
         skip_unreadable: Whether unreadable images are left out.
         channels: Of images, for a model that does not say what it takes; None where it does not matter.
+        columns: Of all Parquet files, in the order in which they form a row; None for those of the first
+            that can be read.
     """
 
     path: Path
     roles: Roles = Roles()  # noqa: RUF009  (frozen, so it may be shared)
     skip_unreadable: bool = False
     channels: int | None = None
+    columns: Columns | None = None
 
     def open(self) -> Reader:
         """Whatever reads what is there.
@@ -108,10 +134,16 @@ class RowSource:
         if self.path.is_dir():
             parts = parquet_files(self.path)
             if parts:
-                return _Parquet(parts, self.roles)
-            return _Images(self.path, self.skip_unreadable, self.channels)
+                _check_nothing_passed_over(self.path)
+                return _Parquet(parts, self.roles, self.columns)
+            try:
+                return _Images(self.path, self.skip_unreadable, self.channels)
+            except InputError:
+                _check_nothing_passed_over(self.path)
+                _check_not_empty(self.path)
+                raise
         if suffix == PARQUET:
-            return _Parquet([self.path], self.roles)
+            return _Parquet([self.path], self.roles, self.columns)
         if suffix in (".npy", ".npz"):
             return _Arrays(self.path)
         raise InputError(
@@ -132,29 +164,73 @@ def parquet_files(folder: Path) -> list[Path]:
     )
 
 
-class _Parquet:
+def _check_nothing_passed_over(folder: Path) -> None:
+    """Raise for Parquet files in a folder that would not be read: deeper in it, or under another ending."""
+    for place, deeper, names in os.walk(folder):
+        deeper[:] = [name for name in deeper if not name.startswith((".", "_"))]
+        endings = _PARQUET_TOO if Path(place) == folder else (PARQUET, *_PARQUET_TOO)
+        more = sorted(
+            name for name in names if name.lower().endswith(endings) and not name.startswith((".", "_"))
+        )
+        if more:
+            raise InputError(
+                f"'{folder}' holds rows that would not be read",
+                expected=f"all of them in files ending in {PARQUET}, none of these in a folder of its own",
+                received=f"'{(Path(place) / more[0]).relative_to(folder)}'",
+                mend="Move or rename these files, or give the folder that they are in",
+            )
+
+
+def _check_not_empty(folder: Path) -> None:
+    """Raise where there is nothing that could be rows."""
+    if not any(entry.is_dir() or entry.suffix.lower() in images.SUFFIXES for entry in folder.iterdir()):
+        raise InputError(
+            f"The folder '{folder}' holds no rows",
+            expected=f"{PARQUET} files, images, or one sub-folder of images per class",
+        )
+
+
+class _NoImages:
+    """What readers of files have in common."""
+
+    def places(self, start: int, stop: int, rows: Rows) -> Array:
+        """All of them."""
+        return np.arange(stop - start)
+
+    def digest(self, start: int, stop: int) -> str | None:
+        """None: their files have marks."""
+        return None
+
+    def unreadable(self, rows: Sequence[int]) -> list[str]:
+        """None."""
+        return []
+
+
+class _Parquet(_NoImages):
     """A Parquet file, or several; each is read forwards, as ranges come in order."""
 
-    def __init__(self, files: Sequence[Path], roles: Roles) -> None:
-        self._files, self._roles = files, roles
-        self._cursor: _Cursor | None = None
+    def __init__(self, files: Sequence[Path], roles: Roles, columns: Columns | None) -> None:
+        self._files, self._roles, self.columns = files, roles, columns
+        self._cursor: Cursor | None = None
 
-    def survey(self) -> list[SourceFile]:
+    def survey(self, specs: Specs) -> list[SourceFile]:
         """All files; where there are several, one that is damaged is listed with its fault."""
         import pyarrow.parquet as pq
 
         found = []
         for file in self._files:
             there = file.stat()
-            rows, fault = None, None
+            rows, fault, digest = None, None, ""
             try:
-                with open_native(file) as opened:
-                    rows = int(pq.read_metadata(opened).num_rows)
+                with open_native(file) as opened, pq.ParquetFile(opened) as footer:
+                    rows, schema = int(footer.metadata.num_rows), footer.schema_arrow
+                    digest = of_footer(opened)
+                self.columns = self.columns or columns_in(schema)
             except Exception as error:  # what pyarrow meets in a damaged file
                 if len(self._files) == 1:
                     raise damaged(file, "Parquet", error) from error
                 fault = str(damaged(file, "Parquet", error))
-            found.append(SourceFile(file.name, rows, there.st_size, there.st_mtime_ns, fault))
+            found.append(SourceFile(file.name, rows, there.st_size, there.st_mtime_ns, fault, digest))
         return found
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
@@ -162,109 +238,66 @@ class _Parquet:
         source = self._files[file]
         try:
             if self._cursor is None or not self._cursor.can_reach(source, start):
-                self._cursor = _Cursor(source, start)
+                self._cursor = Cursor(source, start)
             table = self._cursor.take(start, stop)
             table.validate(full=True)
         except Exception as error:  # what pyarrow meets in a damaged file
             self._cursor = None
             raise damaged(source, "Parquet", error) from error
+        if self.columns is not None:
+            table = in_order(f"'{source}'", table, self.columns, self._roles.drop)
         return rows_of(parquet_columns(source, table), [ANY_VECTOR] if specs is None else specs, self._roles)
 
-    def places(self, start: int, stop: int, rows: Rows) -> Array:
-        """All of them."""
-        return np.arange(stop - start)
 
-
-class _Cursor:
-    """A place in a Parquet file, from which it is read forwards."""
-
-    def __init__(self, source: Path, start: int) -> None:
-        import pyarrow.parquet as pq
-
-        self._source = source
-        self._file = pq.ParquetFile(
-            open_native(source), page_checksum_verification=True, buffer_size=_READ_AHEAD, pre_buffer=False
-        )
-        counts = [self._file.metadata.row_group(n).num_rows for n in range(self._file.num_row_groups)]
-        begins = np.concatenate([[0], np.cumsum(counts)])
-        first = max(0, int(np.searchsorted(begins, start, side="right")) - 1)
-        self._begins = begins.tolist()
-        self._place = self._begins[min(first, len(counts))]
-        self._batches: Iterator[pa.RecordBatch] = itertools.chain.from_iterable(
-            self._file.iter_batches(batch_size=_ROWS_AHEAD, row_groups=[number])  # a batch may span groups
-            for number in range(first, len(counts))
-        )
-        self._left: pa.RecordBatch | None = None
-
-    def can_reach(self, source: Path, start: int) -> bool:
-        """Whether the row lies ahead, and no group of rows between here and there could be jumped over."""
-        ahead = [begin for begin in self._begins[:-1] if self._place < begin <= start]
-        return source == self._source and start >= self._place and not ahead
-
-    def take(self, start: int, stop: int) -> pa.Table:
-        """Rows start … stop − 1; what lies before them is passed over."""
-        import pyarrow as pa
-
-        taken = []
-        while self._place < stop:
-            batch = self._left if self._left is not None else next(self._batches, None)
-            if batch is None:
-                raise ValueError(f"it ends after {self._place} rows, and its footer says more")
-            first, last = max(0, start - self._place), min(len(batch), stop - self._place)
-            if last > first:
-                taken.append(batch.slice(first, last - first))
-            self._left = batch.slice(last) if last < len(batch) else None
-            self._place += last
-        return pa.Table.from_batches(taken, self._file.schema_arrow)
-
-
-_ROWS_AHEAD = 1024
-"""Rows that are decoded at a time."""
-
-
-class _Arrays:
+class _Arrays(_NoImages):
     """A .npy or .npz file, whose arrays stay on disk unless they are compressed."""
+
+    columns: Columns | None = None
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._whole: Callable[[Specs], Rows] = functools.lru_cache(maxsize=1)(self._found)
 
-    def survey(self) -> list[SourceFile]:
+    def survey(self, specs: Specs) -> list[SourceFile]:
         """The file."""
-        there = self._path.stat()
-        return [SourceFile(self._path.name, self._count(), there.st_size, there.st_mtime_ns)]
-
-    def _count(self) -> int:
-        x = self._whole(None).x
-        return len(next(iter(x.values())) if isinstance(x, dict) else x)
+        there, x = self._path.stat(), self._whole(_fixed(specs)).x
+        count = len(next(iter(x.values())) if isinstance(x, dict) else x)
+        is_archive = self._path.suffix.lower() == ".npz"
+        digest = of_archive(self._path) if is_archive else of_array(np.asarray(x))
+        return [SourceFile(self._path.name, count, there.st_size, there.st_mtime_ns, digest=digest)]
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
         """See `Reader`."""
-        whole, part = self._whole(None if specs is None else tuple(specs)), slice(start, stop)
+        whole, part = self._whole(_fixed(specs)), slice(start, stop)
         x = {n: a[part] for n, a in whole.x.items()} if isinstance(whole.x, dict) else whole.x[part]
         labels, ids = (None if each is None else each[part] for each in (whole.labels, whole.ids))
         return replace(whole, x=x, labels=labels, ids=ids)
 
-    def places(self, start: int, stop: int, rows: Rows) -> Array:
-        """All of them."""
-        return np.arange(stop - start)
-
     def _found(self, specs: Specs) -> Rows:
         if self._path.suffix.lower() == ".npy":
-            return Rows(open_npy(self._path))
-        if specs is None:
-            return any_rows_in_npz(self._path, map_npz)
-        return rows_in_npz(self._path, specs, map_npz)
+            found = Rows(open_npy(self._path))
+        elif specs is None:
+            found = any_rows_in_npz(self._path, map_npz)
+        else:
+            found = rows_in_npz(self._path, specs, map_npz)
+        return check_lengths(found, self._path)
+
+
+def _fixed(specs: Specs) -> Specs:
+    """What a cache can tell apart."""
+    return None if specs is None else tuple(specs)
 
 
 class _Images:
     """A folder of images, listed once and opened as they are needed."""
 
+    columns: Columns | None = None
+
     def __init__(self, folder: Path, skip_unreadable: bool, channels: int | None) -> None:
         self._folder, self._skip, self._channels = folder, skip_unreadable, channels
         self._files, self._class_names = images.list_images(folder)
 
-    def survey(self) -> list[SourceFile]:
+    def survey(self, specs: Specs) -> list[SourceFile]:
         """The folder; `changed` tells the names of the images."""
         names = "\n".join(file.relative_to(self._folder).as_posix() for file, _ in self._files)
         digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).digest()
@@ -282,3 +315,17 @@ class _Images:
         names = [images.readable(file.relative_to(self._folder)) for file, _ in self._files[start:stop]]
         read = set(() if rows.ids is None else rows.ids.tolist())
         return np.flatnonzero([name in read for name in names])
+
+    def digest(self, start: int, stop: int) -> str | None:
+        """See `Reader`."""
+        return of_images(self._folder, [file for file, _ in self._files[start:stop]])
+
+    def unreadable(self, rows: Sequence[int]) -> list[str]:
+        """See `Reader`."""
+        files = [self._files[row][0] for row in rows]
+        reasons = [images.unreadable(file) for file in files]
+        return [
+            f"{file.relative_to(self._folder).as_posix()}: {reason}"
+            for file, reason in zip(files, reasons, strict=True)
+            if reason is not None
+        ]

@@ -338,3 +338,15 @@ def test_a_damaged_parquet_file_is_refused_in_words(tmp_path):
         path.write_bytes(changed)
         with contextlib.suppress(HowsureError):
             assert read_rows(path, FLAT).x.shape[1:] == (3,)
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (0, 2, 1)])
+def test_tensors_whose_axes_are_stored_in_another_order(parquet, axes):
+    """A view with its axes moved is stored as it lies in memory, and would be read in that order."""
+    rows = np.arange(24, dtype="float32").reshape(6, 2, 2).transpose(axes)
+    path = parquet(x=pa.FixedShapeTensorArray.from_numpy_ndarray(rows))
+    inputs = [InputSpec("x", (2, 2), "float32")]
+    if axes == (0, 1, 2):
+        assert np.array_equal(read_rows(path, inputs).x, rows)
+    else:
+        refuse(path, inputs, InputError, "Column 'x'", "another order", "[1, 0]", "ascontiguousarray")

@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.models.arrays import ArrayModel
+from howsure.models.arrays import ArrayModel, Dense
+from howsure.scale import recipe
 from howsure.scale.folder import locked, verdicts_in
+from howsure.scale.same import Probe
 from howsure.scale.work import Part
 from howsure.scale.worker import Worker
 from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, check_same, into, run, table_of
@@ -125,6 +127,46 @@ def test_other_rows_are_refused(results, rows, plan_file, x):
     assert "'4.parquet' is in one of the two alone" in done.stderr
 
 
+def test_other_rows_of_the_same_size_and_time_are_refused(tmp_path, x, plan_file):
+    out, path = tmp_path / "results", tmp_path / "x.npy"
+    for number, rows in enumerate((x, x + 1)):
+        np.save(path, rows)
+        os.utime(path, ns=(10**18, 10**18))
+        done = into(out, path, "--plan", plan_file)
+        assert done.exit_code == 2 * number, done.stderr
+    assert "are of other rows: 'x.npy' has changed since" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "probabilities", "passes", "agrees"),
+    [
+        ([0, 1], [[0.2, 0.8], [1e-9, 1.0]], [40, 60], True),
+        ([0, 1], [[0.2001, 0.7999], [2e-9, 1.0]], [40, 60], True),  # summed in another order
+        ([0, 1], [[0.2, 0.8], [0.3, 0.7]], [40, 80], True),  # passes of one row ended elsewhere
+        ([1], [[1e-9, 1.0]], [60], True),  # an image was left out
+        ([0, 1], [[0.2, 0.8], [1e-9, 1.0]], [60, 80], False),
+        ([0, 1], [[0.21, 0.79], [1e-9, 1.0]], [40, 60], False),
+        ([0, 1], [[0.2, 0.8], [1e-4, 1.0 - 1e-4]], [40, 60], False),
+        ([0, 1], [[0.2, 0.7, 0.1], [0.0, 1.0, 0.0]], [40, 60], False),
+    ],
+)
+def test_what_a_model_says_again(rows, probabilities, passes, agrees):
+    known = Probe(0, 0, 2, [0, 1], [[0.2, 0.8], [1e-9, 1.0]], [40, 60])
+    assert known.agrees(Probe(0, 0, 2, rows, probabilities, passes)) is agrees
+
+
+def test_a_model_of_the_same_checksum_that_says_something_else(tmp_path, rows, plan_file, monkeypatch):
+    """As where a function computes something else of the same weights."""
+    monkeypatch.setattr(recipe, "checksum_of", lambda model: "as before")
+    out = tmp_path / "results"
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    monkeypatch.setattr(small_network, "Dense", lambda kernel, *others: Dense(1.1 * kernel, *others))
+    done = into(out, rows, "--plan", plan_file)
+    assert done.exit_code == 2
+    assert "are of another model, or of other rows: of row 0 of '0.parquet' it says" in done.stderr
+
+
 # --- faults ---------------------------------------------------------------------------------------
 
 
@@ -178,7 +220,7 @@ def test_rows_that_no_longer_fit_in_part_7_of_9(tmp_path, rows, plan_file, whole
     pq.write_table(table_of(part, 0, 7 if change == "narrow" else 8), bad)
     done = into(out, rows, "--plan", plan_file)
     assert done.exit_code == 1
-    said = "has 7 numbers per row" if change == "narrow" else "NaN or infinite values, in row 5"
+    said = "Received: no 'f7'" if change == "narrow" else "NaN or infinite values, in row 5"
     assert "'6.parquet', 32 rows from row 0 of it on: " in done.stderr
     assert said in done.stderr
     lost = range(6 * ROWS, 7 * ROWS if change == "narrow" else 6 * ROWS + 32)
@@ -405,7 +447,31 @@ def test_a_folder_of_somebody_else(tmp_path, rows):
     done = into(out, rows)
     assert done.exit_code == 2
     assert "holds other files, and no results. " in done.stderr
-    assert sorted(path.name for path in out.iterdir()) == [".lock", "photo.jpg"]
+    assert [path.name for path in out.iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.parametrize("where", ["day=2/b.parquet", "c.pq", "year=1/day=2/D.PARQUET"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_rows_that_would_not_be_read(tmp_path, rows, where, alone):
+    path = rows / where
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (rows / "0.parquet").rename(path)
+    (rows / ".hidden").mkdir()
+    (rows / ".hidden" / "1.parquet").touch()
+    for other in rows.glob("?.parquet"):
+        if alone:
+            other.unlink()
+    done = into(tmp_path / "results", rows)
+    assert done.exit_code == 2
+    assert "holds rows that would not be read. Expected: all of them in files" in done.stderr
+    assert f"Received: '{where}'" in done.stderr
+
+
+def test_a_folder_without_rows(tmp_path):
+    (tmp_path / "rows").mkdir()
+    done = into(tmp_path / "results", tmp_path / "rows")
+    assert done.exit_code == 2
+    assert "holds no rows. Expected: .parquet files, images, or one sub-folder" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -416,6 +482,7 @@ def test_a_folder_of_somebody_else(tmp_path, rows):
         (("--out", "o.parquet"), "holds Parquet files, whose results go into a folder"),
         (("--out", "o", "--report", "o.html"), "howsure report o --report o.html"),
         (("--out", "rows"), "would overwrite"),
+        (("--out", "rows/within"), "'rows/within' lies within 'rows', and would be taken for some of it"),
         (("--out", "o", "--labels", "few.npy"), "another number of labels than there are rows"),
         (("--out", "o", "--id-column", "name"), "no column 'name' for the ids"),
     ],
@@ -426,6 +493,24 @@ def test_wrong_use(tmp_path, rows, monkeypatch, options, said):
     done = run("assess", MODEL, "rows", *options)
     assert done.exit_code == 2
     assert said in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["few.npy", "rows"]  # nothing was begun
+
+
+def test_links_whose_targets_have_no_ending(tmp_path, rows, plan_file, whole):
+    """As caches keep files by their checksums."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    labels = np.arange(len(whole)) % small_network.CLASSES
+    np.savez(tmp_path / "x.npz", x=small_network.rows(len(whole)))
+    np.save(tmp_path / "y.npy", labels)
+    for name in ("x.npz", "y.npy"):
+        (tmp_path / name).rename(kept / name[0])
+        (tmp_path / name).symlink_to(kept / name[0])
+    done = into(tmp_path / "results", tmp_path / "x.npz", "--labels", tmp_path / "y.npy", "--plan", plan_file)
+    assert done.exit_code == 0, done.stderr
+    found = howsure.load(tmp_path / "results")
+    check_same(found, whole)
+    assert np.array_equal(found.truth, labels)
 
 
 # --- what comes after -----------------------------------------------------------------------------
@@ -455,6 +540,13 @@ def test_later_commands_read_a_folder(tmp_path, rows, x, plan_file):
         assert found.stdout == wanted.stdout.replace(str(one), str(out)), name
     compared = run("compare", out, one)
     assert compared.exit_code == 0, compared.stderr
+
+
+def test_a_page_says_what_is_missing(tmp_path, results):
+    kills.parts_in(results)[2].unlink()
+    said = f"Results of 32 of 360 rows are missing in &#39;{results}&#39;."
+    assert run("report", results, "--report", tmp_path / "page.html").exit_code == 0
+    assert said in (tmp_path / "page.html").read_text()
 
 
 def test_labels_follow_the_rows_whatever_is_missing(

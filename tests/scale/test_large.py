@@ -57,7 +57,10 @@ def test_scores_of_a_sample_have_its_labels(folder, few, tmp_path):
     told = said(run("evaluate", folder, "--labels", labels))
     assert "200 of 360 rows are looked at, drawn by chance." in told
     assert "accuracy 1.000" in told  # each label is what was answered
-    other = labels_for(folder, tmp_path / "z.csv", [*range(1, FILES * ROWS), 0])
+    turned = labels_for(folder, tmp_path / "z.csv", [*range(1, FILES * ROWS), 0])
+    assert said(run("evaluate", folder, "--labels", turned)) == told
+    other = tmp_path / "other.csv"
+    other.write_text(labels.read_text().replace("row ", "other "))
     refused = run("evaluate", folder, "--labels", other)
     assert refused.exit_code == 2
     assert "labels of other rows" in str(refused.exception) + refused.output
@@ -101,5 +104,9 @@ def test_labels_with_ids_reach_their_rows(tmp_path, rows, folder):
     assert done.exit_code == 0, done.output
     found = howsure.load(tmp_path / "labelled")
     assert np.array_equal(found.truth, found.label)
-    other = labels_for(folder, tmp_path / "z.csv", [*range(1, FILES * ROWS), 0])
+    turned = labels_for(folder, tmp_path / "z.csv", [*range(1, FILES * ROWS), 0])
+    assert into(tmp_path / "turned", rows, "--labels", turned).exit_code == 0
+    assert np.array_equal(howsure.load(tmp_path / "turned").truth, found.label)
+    other = tmp_path / "other.csv"
+    other.write_text(labels.read_text().replace("row 7,", "row seven,"))
     assert into(tmp_path / "refused", rows, "--labels", other).exit_code != 0

@@ -1,5 +1,7 @@
 """Models as commands name them: a Keras file, a function with weights, and a file that runs code."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,8 @@ def keras_file(tmp_path):
     ]
     model = keras.Sequential(layers)
     model.save(tmp_path / "model.keras")
+    (tmp_path / "model.keras").rename(tmp_path / "kept")  # as a cache has it
+    (tmp_path / "model.keras").symlink_to("kept")
     return tmp_path / "model.keras"
 
 
@@ -54,7 +58,16 @@ def test_a_keras_file_and_a_folder_of_images(tmp_path, keras_file, digits):
     assert np.abs(found.probabilities - single.probabilities).max() <= 1e-6  # other rows run beside each
     again = run(*asked, "--out", out)
     assert again.exit_code == 1
-    assert "left out: 1 unreadable image" in again.stderr
+    assert "left out: 1 unreadable image\n  left/17.png: not an image Pillow knows" in again.stderr
+    good = digits / "right" / "18.png"
+    shutil.copyfile(digits / "left" / "19.png", digits / "left" / "17.png")
+    mended = run(*asked, "--out", out)
+    assert mended.exit_code == 0, mended.stderr
+    assert howsure.load(out).row.tolist() == [*range(40)]
+    good.write_bytes((digits / "right" / "20.png").read_bytes())
+    other = run(*asked, "--out", out)
+    assert other.exit_code == 2
+    assert "are of other rows: images 16 to 31, by their names from 0 on" in other.stderr
 
 
 def test_a_model_file_that_wants_to_run_code(tmp_path, digits):

@@ -85,7 +85,7 @@ def test_parquet(tmp_path, x, columns, group):
     names = [f"{number}" for number in range(50)]
     pq.write_table(pa.table({"name": names, **columns(x)}), tmp_path / "x.parquet", row_group_size=group)
     reader = RowSource(tmp_path / "x.parquet", Roles(id="name")).open()
-    assert [file.rows for file in reader.survey()] == [50]
+    assert [file.rows for file in reader.survey(SPECS)] == [50]
     for start, stop in [(0, 10), (10, 13), (30, 50), (2, 9), (2, 9), (49, 50)]:  # also back again
         rows = reader.read(0, start, stop, SPECS)
         assert np.array_equal(rows.x, x[start:stop])
@@ -99,13 +99,43 @@ def test_arrays_stay_on_disk(tmp_path, x):
     np.savez_compressed(tmp_path / "small.npz", x=x, id=np.arange(50), y=np.arange(50) % 2)
     for name, mapped in [("x.npy", True), ("x.npz", True), ("small.npz", False)]:
         reader = RowSource(tmp_path / name).open()
-        assert reader.survey()[0].rows == 50
+        assert reader.survey(SPECS)[0].rows == 50
         rows = reader.read(0, 20, 30, SPECS)
         assert np.array_equal(rows.x, x[20:30])
         assert isinstance(rows.x, np.memmap) == mapped
         if name != "x.npy":
             assert rows.ids.tolist() == list(range(20, 30))
             assert rows.labels.tolist() == [0, 1] * 5
+
+
+TWO = [InputSpec("left", (3,), "float32"), InputSpec("right", (3,), "float32")]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "specs", "said"),
+    [
+        ({"x": 50, "y": 60}, SPECS, "another number of labels than of rows. Expected: 50"),
+        ({"x": 50, "y": 60}, None, "another number of labels than of rows. Expected: 50"),
+        ({"x": 50, "id": 60}, SPECS, "do not fit the rows. Expected: 50"),
+        ({"left": 50, "right": 60}, TWO, "differ in their number of rows.*'left' has 50, 'right' has 60"),
+        ({"left": 50, "right": 40}, None, "differ in their number of rows.*'left' has 50, 'right' has 40"),
+        ({"x": None}, SPECS, "holds a single value, and no rows"),
+    ],
+)
+def test_arrays_that_do_not_belong_together(tmp_path, arrays, specs, said):
+    """More labels than rows would be cut to their number, part by part, and be those of other rows."""
+    found = {
+        name: np.float32(1) if rows is None else np.zeros((rows, 3) if name not in ("y", "id") else rows, int)
+        for name, rows in arrays.items()
+    }
+    np.savez(tmp_path / "x.npz", **found)
+    with pytest.raises(howsure.InputError, match=said):
+        RowSource(tmp_path / "x.npz").open().survey(specs)
+
+
+def test_an_array_that_the_model_does_not_take_may_have_any_length(tmp_path, x):
+    np.savez(tmp_path / "x.npz", about=np.arange(3), left=x, right=x)
+    assert RowSource(tmp_path / "x.npz").open().survey(TWO)[0].rows == 50
 
 
 def test_a_changed_bit_of_a_mapped_array_is_found(tmp_path, x):
@@ -117,7 +147,7 @@ def test_a_changed_bit_of_a_mapped_array_is_found(tmp_path, x):
     content[place + 300] ^= 1
     path.write_bytes(content)
     with pytest.raises(howsure.FileError, match=r"not a readable npz file.*CRC"):
-        RowSource(path).open().survey()
+        RowSource(path).open().survey(SPECS)
 
 
 def test_images_are_read_as_they_are_needed(tmp_path):
@@ -130,7 +160,7 @@ def test_images_are_read_as_they_are_needed(tmp_path):
     (tmp_path / "cat" / "1.png").write_bytes(b"no image")
     specs = [InputSpec("x", (4, 4, 1), "float32")]
     reader = RowSource(tmp_path, skip_unreadable=True).open()
-    assert reader.survey()[0].rows == 6
+    assert reader.survey(specs)[0].rows == 6
     rows = reader.read(0, 0, 4, specs)
     assert rows.x[:, 0, 0, 0].tolist() == [0, 20, 30]
     assert rows.ids.tolist() == ["cat/0.png", "cat/2.png", "dog/3.png"]

@@ -1,0 +1,80 @@
+"""Short marks of what files of rows hold, so that other rows in files of the same name are noticed.
+
+No file is read whole for them: the footer of a Parquet file tells the least and largest value of each column,
+a .npz file keeps a checksum of each array, and of others a few rows have to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from howsure.data.rows import Array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ROWS = 32
+"""Rows of an array that are looked at, spread evenly: one for each place that a plan is made from."""
+
+_TAIL = 8
+"""Bytes at the end of a Parquet file: the length of its footer, and four letters."""
+
+
+def of_footer(file: pa.NativeFile) -> str:
+    """Of the footer of a Parquet file, which holds sizes, places and statistics of all columns.
+
+    Args:
+        file: Opened, and known to be one.
+    """
+    size = file.size()
+    file.seek(size - _TAIL)
+    length = int.from_bytes(file.read(4), "little")
+    file.seek(size - _TAIL - length)
+    return hashlib.sha256(file.read(length)).hexdigest()
+
+
+def of_archive(path: Path) -> str:
+    """Of the checksums that a .npz file keeps of its arrays.
+
+    Args:
+        path: Of the file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = [(entry.filename, entry.file_size, entry.CRC) for entry in archive.infolist()]
+    return hashlib.sha256(repr(sorted(entries)).encode()).hexdigest()
+
+
+def of_array(array: Array) -> str:
+    """Of the shape of an array and some of its rows.
+
+    Args:
+        array: (N, …), perhaps on disk.
+    """
+    found = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    for row in np.linspace(0, len(array) - 1, min(len(array), _ROWS)).round().astype(int).tolist():
+        found.update(np.ascontiguousarray(array[row]).tobytes())
+    return found.hexdigest()
+
+
+def of_images(folder: Path, files: Sequence[Path]) -> str:
+    """Of names, sizes and times of change of images; one that is gone counts as empty.
+
+    Args:
+        folder: In which names are told.
+        files: The images.
+    """
+    found = hashlib.sha256()
+    for file in files:
+        try:
+            there = file.stat()
+            told = there.st_size, there.st_mtime_ns
+        except OSError:
+            told = 0, 0
+        found.update(f"{file.relative_to(folder).as_posix()}\n{told}\n".encode("utf-8", "surrogateescape"))
+    return found.hexdigest()

@@ -1,0 +1,205 @@
+"""Whether a model says the same of the same rows as before, and which parts lack images that are mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.data.native import open_native
+from howsure.errors import FileError, InputError
+from howsure.scale.sources import Reader, SourceFile
+from howsure.scale.work import Part
+
+RELATIVE = 0.02
+"""By what share a probability may differ: TF32 of graphics processors keeps 10 bits, so a logit of 30 differs
+by up to 30 / 2¹¹, and a probability by that share."""
+
+ABSOLUTE = 1e-5
+"""Of probabilities near 0, which float32 does not hold as well."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a model said of a few rows when a folder was begun.
+
+    Attributes:
+        file: Number of the file of rows.
+        start: The first row in that file.
+        stop: The row after the last one.
+        rows: Those of them that could be read, as places in the file.
+        probabilities: Of each, as in the result.
+        passes: Of each.
+    """
+
+    file: int
+    start: int
+    stop: int
+    rows: Sequence[int]
+    probabilities: Sequence[Any]
+    passes: Sequence[int]
+
+    @classmethod
+    def of(cls, part: Part, result: Any) -> Probe:
+        """What is written down of a result.
+
+        Args:
+            part: The rows.
+            result: Of them.
+        """
+        return cls(
+            part.file,
+            part.start,
+            part.stop,
+            (result.row - part.first_row + part.start).tolist(),
+            np.asarray(result.probabilities, np.float64).tolist(),
+            result.passes.tolist(),
+        )
+
+    def part(self, files: Sequence[SourceFile]) -> Part:
+        """Where the rows are.
+
+        Args:
+            files: Of rows.
+        """
+        before = sum(file.rows or 0 for file in files[: self.file])
+        return Part(self.file, self.start, self.stop, before + self.start)
+
+    def agrees(self, other: Probe) -> bool:
+        """Whether a model may be the same, by what it says of the rows that both have.
+
+        Passes end when an error is small enough. Rounding may end those of one row elsewhere, which is then
+        not compared; hardly ever those of more than half of them.
+
+        Args:
+            other: What it says now.
+        """
+        place = {row: number for number, row in enumerate(other.rows)}
+        both = [(number, place[row]) for number, row in enumerate(self.rows) if row in place]
+        same = [(a, b) for a, b in both if self.passes[a] == other.passes[b]]
+        if 2 * len(same) < len(both):
+            return False
+        return all(_close(self.probabilities[a], other.probabilities[b]) for a, b in same)
+
+
+def _close(known: Any, found: Any) -> bool:
+    known, found = np.asarray(known), np.asarray(found)
+    return known.shape == found.shape and np.allclose(found, known, RELATIVE, ABSOLUTE, equal_nan=True)
+
+
+def check_probe(
+    folder: Path,
+    before: tuple[Probe, Sequence[SourceFile]],
+    now: tuple[Probe, Sequence[SourceFile]],
+    check: Callable[[Part], Any],
+) -> Probe:
+    """What a folder keeps of a model: what was written down, unless the file of those rows has changed.
+
+    Args:
+        folder: Of results.
+        before: What the model said then, and the files of rows.
+        now: Likewise.
+        check: Gives the result of a part.
+
+    Raises:
+        InputError: The model says something else of the same rows.
+    """
+    (known, old), (found, new) = before, now
+    if old[known.file] != new[known.file]:
+        return found
+    part = known.part(new)
+    if (found.file, found.start, found.stop) != (known.file, known.start, known.stop):
+        try:
+            found = Probe.of(part, check(part))
+        except (FileError, InputError):  # told when its turn comes
+            return known
+    if not known.agrees(found):
+        raise InputError(
+            f"The results in '{folder}' are of another model, or of other rows: of row {known.rows[0]} of "
+            f"'{old[known.file].name}' it says something else",
+            expected=f"probabilities {_shown(known)}, as there",
+            received=_shown(found),
+            mend="Give another folder, or the model and the rows that this folder was begun with",
+        )
+    return known
+
+
+def _shown(probe: Probe) -> str:
+    return ", ".join(f"{each:.4g}" for each in np.ravel(probe.probabilities[0])[:5])
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def digests_of(reader: Reader, parts: Sequence[Part]) -> dict[str, str]:
+    """Marks of the images in each part, by its name; none where rows are no images.
+
+    Args:
+        reader: Of rows.
+        parts: All of them.
+    """
+    found = {part.name: reader.digest(part.start, part.stop) for part in parts}
+    return {name: digest for name, digest in found.items() if digest is not None}
+
+
+def lacking(folder: Path, part: Part) -> list[int]:
+    """Rows that a part which is there does not hold, as places in the file of rows.
+
+    Args:
+        folder: Of results.
+        part: Which.
+
+    Raises:
+        FileError: It cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    path = folder / part.name
+    try:
+        with open_native(path) as opened, pq.ParquetFile(opened) as file:
+            if file.metadata.num_rows == len(part):
+                return []
+            rows = file.read(columns=["row"]).column("row").to_numpy()
+    except Exception as error:  # whatever a reader meets in a file that is none of its kind
+        raise FileError(f"'{path}' is not a readable Parquet file ({error})") from error
+    there = set(rows.tolist())
+    return [row for row in range(part.start, part.stop) if row - part.start + part.first_row not in there]
+
+
+def changed_images(
+    folder: Path,
+    before: Mapping[str, str],
+    now: Mapping[str, str],
+    parts: Sequence[Part],
+) -> list[Part]:
+    """Parts whose images are not as they were, and which some were left out of: they may have been mended.
+
+    Args:
+        folder: Of results.
+        before: Marks of the images, by name of the part.
+        now: Likewise.
+        parts: All of them.
+
+    Raises:
+        InputError: Others have changed.
+    """
+    found = []
+    for part in parts:
+        if before.get(part.name) == now.get(part.name) or not (folder / part.name).exists():
+            continue
+        try:
+            without = lacking(folder, part)
+        except FileError:  # it is made again anyway
+            continue
+        if not without:
+            raise InputError(
+                f"The results in '{folder}' are of other rows: images {part.start} to {part.stop - 1}, by "
+                "their names from 0 on, are not those of then",
+                expected="images of the same names and sizes that nobody has written to since",
+                mend="Give another folder",
+            )
+        found.append(part)
+    return found
