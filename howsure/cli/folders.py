@@ -19,13 +19,14 @@ from howsure.data.rows import counted
 from howsure.errors import InputError
 from howsure.models.factory import is_factory
 from howsure.results.verdict import VERDICTS
-from howsure.scale.folder import is_results, verdicts_in
+from howsure.scale.folder import is_results
 from howsure.scale.local import one_process
 from howsure.scale.ray import cluster
 from howsure.scale.ray import several as several_workers
 from howsure.scale.recipe import Source
 from howsure.scale.run import Job, begun
 from howsure.scale.sources import parquet_files
+from howsure.scale.there import verdicts_in
 from howsure.scale.worker import Recipe
 from howsure.terminal import Report, duration, paragraph, progress, say
 

@@ -35,7 +35,7 @@ from howsure.report import write_report
 from howsure.results.certainty import Certainty
 from howsure.results.files import BETWEEN
 from howsure.results.verdict import COIN_FLIP, SURE
-from howsure.scale.folder import missing_in, rows_of_input
+from howsure.scale.there import missing_in, rows_of_input
 from howsure.terminal import paragraph, say, summary, undecided_table
 from howsure.words import counted, no_formula
 

@@ -38,7 +38,7 @@ def load(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Cert
     source, left_out = check_path(path), _FOLLOW | set(without)
     if not os.path.isdir(source):
         return _load(source, left_out)
-    from howsure.scale.folder import present, rows_in  # which is not needed for a file
+    from howsure.scale.there import present, rows_in  # which is not needed for a file
 
     parts = present(source)
     first = _load(parts[0], left_out)
@@ -67,7 +67,7 @@ def load_sample(
     if not os.path.isdir(source):
         found = _load(source, left_out)
         return found, len(found)
-    from howsure.scale.folder import present, rows_in  # which is not needed for a file
+    from howsure.scale.there import present, rows_in  # which is not needed for a file
 
     parts = present(source)
     ends = np.cumsum([rows_in(part) for part in parts])
@@ -101,7 +101,7 @@ def parts_of(
     if not os.path.isdir(source):
         yield _load(source, left_out)
         return
-    from howsure.scale.folder import present  # which is not needed for a file
+    from howsure.scale.there import present  # which is not needed for a file
 
     for part in present(source):
         yield _load(part, left_out)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ from typing import Any
 
 from howsure.atomic import TEMPORARY, write_whole
 from howsure.data.native import open_native
-from howsure.errors import DependencyError, FileError, InputError, warn
+from howsure.errors import DependencyError, FileError, InputError
 from howsure.results.saved import METADATA_KEY
 from howsure.results.seal import check_seal
 from howsure.scale.columns import Columns
@@ -32,8 +31,6 @@ MANIFEST, PLAN, LOCK = "manifest.json", "plan.json", ".lock"
 
 FORMAT = 2
 """Of a manifest."""
-
-_GO_ON = "The command that it was begun with goes on where it was stopped"
 
 _IN_WORDS = {
     "model": "another model",
@@ -138,17 +135,6 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
     )
 
 
-def _manifest_of(folder: Path) -> tuple[Manifest, list[Part]]:
-    """As `read_manifest`, but a `FileError` where there is none."""
-    found = read_manifest(folder)
-    if found is None:
-        raise FileError(
-            f"The folder '{folder}' holds no results",
-            expected=f"'{MANIFEST}', as `howsure assess --out FOLDER` writes it",
-        )
-    return found
-
-
 def _digest(content: Mapping[str, Any]) -> str:
     """The SHA-256 of a manifest, whatever lines it is written in."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -157,50 +143,6 @@ def _digest(content: Mapping[str, Any]) -> str:
 def is_results(path: Path) -> bool:
     """Whether this is a folder of results."""
     return os.path.exists(path / MANIFEST)
-
-
-def present(folder: Path) -> list[Path]:
-    """The parts of a folder of results, in the order of the rows; a warning says what is missing.
-
-    Raises:
-        FileError: There is no manifest, or no part.
-    """
-    found = _manifest_of(folder)
-    there = [path for path in (folder / part.name for part in found[1]) if path.exists()]
-    if not there:
-        raise FileError(f"No part of the results in '{folder}' is done", mend=_GO_ON)
-    missing = _missing(folder, *found)
-    if missing is not None:
-        warn(f"{missing} {_GO_ON}.")
-    return there
-
-
-def missing_in(path: Path) -> str | None:
-    """What is missing in a folder of results, a sentence; None where nothing is, or this is no such folder.
-
-    Raises:
-        FileError: The manifest is damaged.
-    """
-    found = read_manifest(path) if path.is_dir() else None
-    return None if found is None else _missing(path, *found)
-
-
-def _missing(folder: Path, manifest: Manifest, parts: Sequence[Part]) -> str | None:
-    rows = sum(len(part) for part in parts if not (folder / part.name).exists())
-    unread = [file.name for file in manifest.files if file.rows is None]
-    if not rows and not unread:
-        return None
-    more = f", and those of '{unread[0]}', which could not be read" if unread else ""
-    return f"Results of {rows:,} of {manifest.rows:,} rows are missing in '{folder}'{more}."
-
-
-def rows_of_input(folder: Path) -> int:
-    """How many rows there were to be assessed, also those that are missing; as `row` counts them.
-
-    Raises:
-        FileError: There is no manifest, or it is damaged.
-    """
-    return _manifest_of(folder)[0].rows
 
 
 # --- one at a time --------------------------------------------------------------------------------
@@ -379,44 +321,3 @@ def first_row_of(path: Path) -> int:
 
     with open_native(path) as file:
         return int(pq.read_metadata(file).row_group(0).column(0).statistics.min)
-
-
-def rows_in(path: Path) -> int:
-    """How many results a part holds.
-
-    Raises:
-        FileError: It cannot be read.
-    """
-    import pyarrow.parquet as pq
-
-    with _read_of(path), open_native(path) as file:
-        return int(pq.read_metadata(file).num_rows)
-
-
-@contextmanager
-def _read_of(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # whatever a reader meets in a file that is none of its kind
-        raise FileError(f"'{path}' is not a readable Parquet file ({error})") from error
-
-
-def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
-    """How often each verdict stands in the parts that are there; one part is in memory at a time.
-
-    Raises:
-        FileError: One cannot be read.
-    """
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    found = Counter[str]()
-    for part in parts:
-        path = folder / part.name
-        if not path.exists():
-            continue
-        with _read_of(path), open_native(path) as opened, pq.ParquetFile(opened) as file:
-            column = file.read(columns=["verdict"]).column("verdict")
-        values = pc.list_flatten(column) if hasattr(column.type, "value_type") else column
-        found.update({each["values"]: each["counts"] for each in pc.value_counts(values).to_pylist()})
-    return found

@@ -14,8 +14,9 @@ import pytest
 import howsure
 from howsure.models.arrays import ArrayModel, Dense
 from howsure.scale import recipe
-from howsure.scale.folder import locked, verdicts_in
+from howsure.scale.folder import locked
 from howsure.scale.same import Probe
+from howsure.scale.there import verdicts_in
 from howsure.scale.work import Part
 from howsure.scale.worker import Worker
 from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, check_same, into, run, table_of
