@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -30,9 +30,6 @@ from howsure.errors import InputError
 from howsure.scale.columns import Columns, columns_in, in_order
 from howsure.scale.cursor import Cursor
 from howsure.scale.digests import of_archive, of_array, of_footer, of_images
-
-if TYPE_CHECKING:
-    pass
 
 PARQUET = ".parquet"
 _PARQUET_TOO = (".pq", ".parq")
