@@ -121,8 +121,11 @@ def _no_cluster(error: Exception) -> InputError:
 @contextmanager
 def _signals_kept() -> Iterator[None]:
     """Whoever heard signals hears them afterwards: Ray sets its own handlers, and one of them aborts."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    heard = {number: handler for number in numbers if (handler := signal.getsignal(number)) is not None}
+    heard = {
+        number: handler
+        for name in ("SIGINT", "SIGTERM", "SIGHUP")  # the last is not on Windows
+        if (number := getattr(signal, name, None)) and (handler := signal.getsignal(number)) is not None
+    }
     try:
         yield
     finally:
