@@ -10,6 +10,7 @@ import importlib.util
 import io
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ INSTALLED = [name for name in BACKENDS if importlib.util.find_spec(name) is not 
 if INSTALLED:
     os.environ.setdefault("KERAS_BACKEND", INSTALLED[0])
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# PyTorch's optimizers load triton, which aborts a process that has loaded TensorFlow. howsure loads none
+# (tests/torch/test_with_tensorflow.py), but pages train networks of both in one process.
+sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 
 STARTED_IN = Path.cwd()
 

@@ -37,11 +37,12 @@ def _in_jax(call: Any) -> Iterator[list[tuple[str, int]]]:
 
 def _in_torch(call: Any) -> list[list[tuple[str, int]]]:
     import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
+
+    from howsure.models.torch.modes import DispatchMode
 
     found: list[list[tuple[str, int]]] = []
 
-    class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    class Watching(DispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if torch.Tag.nondeterministic_seeded in func.tags:
                 found.append([(frame.filename, frame.lineno) for frame in inspect.stack(context=0)])

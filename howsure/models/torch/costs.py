@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import flop_registry
 
 aten = torch.ops.aten
 
+_PRODUCTS = {aten.mm: 0, aten.bmm: 0, aten.addmm: 1, aten.baddbmm: 1}
+"""Products of matrices, and the place of the first factor among the arguments."""
+_CONVOLUTIONS = {aten.convolution, aten._convolution}
+_ATTENTION = {
+    aten._scaled_dot_product_flash_attention_for_cpu,
+    aten._scaled_dot_product_flash_attention,
+    aten._scaled_dot_product_efficient_attention,
+    aten._scaled_dot_product_cudnn_attention,
+}
 
-def multiply_adds(op: Any, args: Any, kwargs: Any, results: Sequence[Any]) -> float:
+
+def multiply_adds(op: Any, args: Any, results: Sequence[Any]) -> float:
     """Of products of matrices, convolutions, attention and recurrent layers, for all rows; 0 for all others.
 
-    They are half of the operations that PyTorch counts (`torch.utils.flop_counter`). What it leaves out is
-    counted here: fused operations, and products with a vector. Nested tensors are not counted.
+    They are half of what `torch.utils.flop_counter` counts; what it leaves out is counted as well: fused
+    operations, and products with a vector. Nested tensors are not counted. That counter is not used here
+    because it loads triton (see `howsure.models.torch.modes`).
 
     Args:
         op: An operation of ATen.
         args: What it got.
-        kwargs: Likewise, by name.
         results: What it returned.
     """
     packet = op.overloadpacket
@@ -29,17 +39,22 @@ def multiply_adds(op: Any, args: Any, kwargs: Any, results: Sequence[Any]) -> fl
         return 0.0  # rows of several lengths, as `TransformerEncoder` packs padded ones: they have no shape
     if packet is aten.mkldnn_rnn_layer:  # time is the first axis; both matrices are applied at every step
         return float(args[0].shape[0] * args[0].shape[1] * (args[1].numel() + args[2].numel()))
-    if packet is aten._scaled_dot_product_flash_attention_for_cpu:
-        return float(2 * args[0].numel() * args[1].shape[-2])
+    if packet in _ATTENTION:  # queries with keys, and what comes out with values
+        queries, keys, values = args[0], args[1], args[2]
+        places = math.prod(queries.shape[:-1])
+        return float(places * keys.shape[-2] * (queries.shape[-1] + values.shape[-1]))
+    if packet in _PRODUCTS:
+        return float(results[0].numel() * args[_PRODUCTS[packet]].shape[-1])
+    if packet in _CONVOLUTIONS:  # the kernel is applied at each place of the output, or of the input
+        inputs, kernel, transposed = args[0], args[1], args[6]
+        at = inputs if transposed else results[0]
+        return float(at.shape[0] * math.prod(at.shape[2:]) * kernel.numel())
     if packet is aten._native_multi_head_attention:
         return _attention(args[0], args[1], (args[5], args[7]))
     if packet is aten._transformer_encoder_layer_fwd:
         return _attention(args[0], args[0], (args[3], args[5], args[14], args[16]))
     if packet is aten.mv:
         return float(args[0].numel())
-    if packet in flop_registry:
-        out = results[0] if len(results) == 1 else tuple(results)
-        return float(flop_registry[packet](*args, **kwargs, out_val=out)) / 2
     return 0.0
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from howsure.errors import ModelError
+from howsure.models.torch.modes import DispatchMode
 from howsure.models.torch.uses import MASK, Use
 from howsure.sites import DROPOUT, NORMAL, UNIFORM, Site
 
@@ -174,7 +174,7 @@ Numbers = Callable[[int, Draw], Tensor | None]
 """Called for each draw with its place in order and what it is; gives its numbers, or None to let it draw."""
 
 
-class Draws(TorchDispatchMode):
+class Draws(DispatchMode):
     """Inside, whatever is drawn is asked for.
 
     Args:

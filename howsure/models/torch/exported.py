@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from howsure.errors import ModelError
 from howsure.export.nodes import OPSET
 from howsure.export.quiet import quiet
+from howsure.models.torch.modes import without_triton
 from howsure.models.torch.unrolled import Unrolled
 from howsure.optional import needs
 
@@ -47,7 +48,7 @@ def graph_of(
     with needs("onnxscript", "The export of a module of PyTorch", "onnx"):
         import onnxscript  # noqa: F401
     rows_axis = {0: torch.export.Dim("rows", min=2)}
-    with quiet("torch.onnx", "torch.export"):
+    with quiet("torch.onnx", "torch.export"), without_triton():
         try:
             program = torch.export.export(
                 _Passes(passes),

@@ -16,6 +16,7 @@ from torch import nn
 from howsure.data.rows import counted, quoted
 from howsure.errors import DependencyError, FileError, ModelError
 from howsure.models.torch.inputs import name_of
+from howsure.models.torch.modes import without_triton
 
 _INSIDE = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
 """Under which names checkpoints keep a state dict among other things."""
@@ -35,7 +36,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> nn.Module
     """
     file = Path(path)
     try:
-        with warnings.catch_warnings(action="ignore"):  # PyTorch's own, about what it will change
+        with without_triton(), warnings.catch_warnings(action="ignore"):  # about what PyTorch will change
             module: nn.Module = torch.export.load(file).module()
             return module
     except Exception as error:  # whatever PyTorch raises on what it cannot read

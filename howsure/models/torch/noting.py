@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from howsure.models.torch.draws import is_of_others, taken_apart
+from howsure.models.torch.modes import DispatchMode
 
 aten = torch.ops.aten
 
@@ -61,7 +61,7 @@ def noted(
     return Notes(rows, noting.calls, noting.places, output)
 
 
-class _Noting(TorchDispatchMode):
+class _Noting(DispatchMode):
     """Notes every operation."""
 
     def __init__(self, rows: Sequence[Tensor], place: Callable[[], str]) -> None:

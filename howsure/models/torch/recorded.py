@@ -252,7 +252,7 @@ class _Match:
                 raise Unsplittable(f"{op} takes some of the rows by their number")
             if _computes_with_rows(op, given):
                 raise Unsplittable(f"{op} computes with the number of rows")
-            cost = multiply_adds(op, args, kwargs, results) / self.one.count
+            cost = multiply_adds(op, args, results) / self.one.count
             self._calls.append(Call(op, given, named, outputs, written, multiply_adds=cost))
 
     def _counts_rows(self, op: Any, given: Sequence[Any]) -> bool:

@@ -169,7 +169,7 @@ class Watching(Draws):
             self.early.append(name)
         if self._under_way.stack:
             results = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
-            self._under_way.stack[-1].multiply_adds += multiply_adds(operation, args, kwargs, results)
+            self._under_way.stack[-1].multiply_adds += multiply_adds(operation, args, results)
         return outputs
 
     def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
