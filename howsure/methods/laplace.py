@@ -169,17 +169,19 @@ def fit_laplace(
     truth = check_labels(labels, rows, classes, check_class_names(class_names, classes))
     contrasts = helmert(classes).T  # (K, K − 1), orthonormal, each adding up to 0
     width = features.features.shape[1] + bias
-    fisher, gram, cross = np.zeros((classes - 1,) * 2), np.zeros((width,) * 2), np.zeros((width, classes - 1))
+    both, gram, cross = np.zeros((classes,) * 2), np.zeros((width,) * 2), np.zeros((width, classes - 1))
     squares = log_likelihood = 0.0
     for chunk in _chunks(rows, classes, width):
         inputs, logits = _inputs(features.features[chunk], bias), _of_classes(features.logits[chunk])
         log_p, apart = log_softmax(logits, axis=1), (logits - logits[:, :1]) @ contrasts
         p = np.exp(log_p)
-        fisher += contrasts.T @ (p.sum(axis=0)[:, None] * contrasts) - (p @ contrasts).T @ (p @ contrasts)
+        both += p.T @ p
         gram += inputs.T @ inputs / rows
         cross += inputs.T @ apart / rows
         squares += float(np.sum(apart**2)) / rows
         log_likelihood += float(log_p[np.arange(len(log_p)), truth[chunk]].sum())
+    np.fill_diagonal(both, 0)  # p_k (1 − p_k) = Σ p_k p_l over the other classes l: nothing cancels, however sure
+    fisher = contrasts.T @ (np.diag(both.sum(axis=1)) - both) @ contrasts
     (a, within), (b, vectors) = np.linalg.eigh(fisher), np.linalg.eigh(gram)
     norm = _squared_norm(b, vectors.T @ cross, squares)
     curvature = np.outer(np.maximum(a, 0), np.maximum(b, 0))

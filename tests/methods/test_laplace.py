@@ -409,6 +409,18 @@ def test_what_cannot_be_fitted_is_refused():
         fit_laplace(Features(np.ones((9, 1)), np.tile([0.0, 5000.0, 0.0], (9, 1))), np.ones(9))
 
 
+@pytest.mark.parametrize("logit", [20.0, 40.0, 300.0])
+def test_the_surest_of_networks_still_has_curvature(logit):
+    """Exact to the last digits although 1 − p is far below rounding: that of p (1 − p) is Σ of p_k p_l."""
+    features = np.linspace(0.9, 1.1, 9)[:, None]
+    fitted = fit_laplace(Features(features, features * [0.0, logit]), np.ones(9), bias=False)
+    p = 1 / (1 + np.exp(features[:, 0] * logit))
+    curvature = 2 * np.sum(p / (1 + np.exp(-features[:, 0] * logit))) * np.mean(features**2)
+    norm = logit**2 / 2  # one weight: δ · norm = c / (c + δ)
+    precision = (np.sqrt(curvature**2 + 4 * curvature / norm) - curvature) / 2
+    assert fitted.prior_precision == pytest.approx(precision, rel=1e-6)
+
+
 def test_what_cannot_be_predicted_is_refused():
     train, labels = simulated()
     fitted = fit_laplace(train, labels)
