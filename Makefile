@@ -1,62 +1,79 @@
 # Everything a person or CI runs. Each target does all of its own set-up and is safe to repeat.
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --disable-pip-version-check --quiet
+ENVIRONMENT = .venv
+# An environment is made anew for another Python: `make test PYTHON=python3.13`.
+READY := .ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: setup demo test coverage oldest lint format docs pictures dist bench validate clean
+.PHONY: setup demo test pages arithmetics coverage oldest lint format docs pictures dist bench validate clean
 
-setup: .venv/.ready           ## everything a developer needs, all three backends
+setup: .venv/$(READY)         ## everything a developer needs, all three backends
 
-.venv/.ready: pyproject.toml
-	$(PYTHON) -m venv .venv
+.venv/$(READY): pyproject.toml
+	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python $(PIP_INSTALL) --editable '.[dev]'
 	touch $@
 
-.venv-demo/.ready: pyproject.toml
-	$(PYTHON) -m venv .venv-demo
+.venv-demo/$(READY): pyproject.toml
+	$(PYTHON) -m venv --clear .venv-demo
 	.venv-demo/bin/python $(PIP_INSTALL) --editable '.[demo]'
 	touch $@
 
-demo: .venv-demo/.ready       ## train the question's CNN, show its coin flips, write demo/
+demo: .venv-demo/$(READY)       ## train the question's CNN, show its coin flips, write demo/
 	.venv-demo/bin/howsure demo
 
 # Two processes share the files of tests, so each gets one thread; a page runs in one of them, in its order.
-TWO_AT_A_TIME = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
+TWO_AT_A_TIME = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest -n 2 --dist loadfile
 # On JAX most of the time is compiling; each test runs once what it compiles, so LLVM need not optimize it.
-test: .venv/.ready            ## framework-free tests once, the rest once per backend
+test: $(ENVIRONMENT)/$(READY)  ## framework-free tests once, the rest once per backend
 	$(TWO_AT_A_TIME) $(COVERED) --ignore=tests/keras
 	KERAS_BACKEND=tensorflow $(TWO_AT_A_TIME) $(COVERED) tests/keras
 	KERAS_BACKEND=torch $(TWO_AT_A_TIME) $(COVERED) tests/keras
 	XLA_FLAGS=--xla_backend_optimization_level=0 KERAS_BACKEND=jax $(TWO_AT_A_TIME) $(COVERED) tests/keras
 
-coverage: .venv/.ready        ## the same tests, slower, and which lines they ran
+# Which instructions compute sums decides their last digits. Here as a processor without AVX-512 has them, and as
+# one without AVX2.
+AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswell TF_ENABLE_ONEDNN_OPTS=0
+SSE41 = ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Nehalem TF_ENABLE_ONEDNN_OPTS=0
+
+pages: .venv/$(READY)         ## the Python of README and docs/ once more, with the arithmetic of an older processor
+	$(AVX2) $(TWO_AT_A_TIME) README.md docs
+
+arithmetics: .venv/$(READY)   ## slow: all tests under three arithmetics
+	$(MAKE) test
+	$(AVX2) $(MAKE) test
+	$(SSE41) $(MAKE) test
+
+coverage: .venv/$(READY)        ## the same tests, slower, and which lines they ran
 	.venv/bin/python -m coverage erase
 	$(MAKE) test COVERED='--cov=howsure --cov-append --cov-report='
 	.venv/bin/python -m coverage report
 
-# Of Keras, howsure reads a few parts that are private; these tests say whether they are still there.
-.venv-oldest/.ready: pyproject.toml
-	$(PYTHON) -m venv .venv-oldest
-	.venv-oldest/bin/python $(PIP_INSTALL) --editable '.[dev]' 'keras==3.8.0'
+# The oldest versions that pyproject.toml allows, all at once.
+.venv-oldest/$(READY): pyproject.toml release/oldest.py
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m release.oldest > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python $(PIP_INSTALL) --constraint .venv-oldest/constraints.txt --editable '.[dev]'
 	touch $@
 
-oldest: .venv-oldest/.ready   ## tests/keras on the oldest Keras that is supported
-	KERAS_BACKEND=tensorflow .venv-oldest/bin/python -m pytest tests/keras
+oldest: .venv-oldest/$(READY) ## the same tests with the oldest versions that are supported
+	$(MAKE) test ENVIRONMENT=.venv-oldest
 
-lint: .venv/.ready
+lint: .venv/$(READY)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-format: .venv/.ready
+format: .venv/$(READY)
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-.venv-docs/.ready: pyproject.toml
+.venv-docs/$(READY): pyproject.toml
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/python $(PIP_INSTALL) --editable '.[docs]'
 	touch $@
 
-docs: .venv-docs/.ready       ## the site, into site/; any link that leads nowhere is an error
+docs: .venv-docs/$(READY)       ## the site, into site/; any link that leads nowhere is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 demo/report.html:
@@ -65,19 +82,19 @@ demo/report.html:
 pictures: demo/report.html    ## the pictures of the demo's report, into docs/pictures/; needs Chromium or Chrome
 	.venv-demo/bin/python -m release.pictures demo/report.html docs/pictures
 
-.venv-dist/.ready:
+.venv-dist/$(READY):
 	$(PYTHON) -m venv .venv-dist
 	.venv-dist/bin/python $(PIP_INSTALL) build
 	touch $@
 
-dist: .venv-dist/.ready       ## the wheel and the source, into dist/; the wheel is tried alone, and with EXTRAS="jax torch"
+dist: .venv-dist/$(READY)       ## the wheel and the source, into dist/; the wheel is tried alone, and with EXTRAS="jax torch"
 	rm -rf build dist
 	.venv-dist/bin/python -m build
 	.venv-dist/bin/python -m release.wheel dist $(EXTRAS)
 
 # A peer that cannot be installed does not stop the others; the benchmarks say that it is missing. Modules of
 # PyTorch are measured in the same environment, with their peers beside them.
-.venv-peers/.ready:
+.venv-peers/$(READY):
 	$(PYTHON) -m venv .venv-peers
 	-.venv-peers/bin/python $(PIP_INSTALL) 'torch-uncertainty[cpu]'
 	-.venv-peers/bin/python $(PIP_INSTALL) baal
@@ -85,13 +102,13 @@ dist: .venv-dist/.ready       ## the wheel and the source, into dist/; the wheel
 	.venv-peers/bin/python $(PIP_INSTALL) --editable '.[torch]' 'transformers>=4.44'
 	touch $@
 
-bench: .venv/.ready .venv-peers/.ready    ## slow: what certainty costs, writes docs/performance.md
+bench: .venv/$(READY) .venv-peers/$(READY)    ## slow: what certainty costs, writes docs/performance.md
 	.venv/bin/python -m benchmarks
 	.venv/bin/python -m benchmarks.scale small 20000
 	.venv/bin/python -m benchmarks.scale digits 20000
 	.venv/bin/python -m benchmarks.scale small 1000000 0
 
-validate: .venv/.ready        ## slow: are the error bars honest, which method is better, what is tuned? writes pages into docs/
+validate: .venv/$(READY)        ## slow: are the error bars honest, which method is better, what is tuned? writes pages into docs/
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation
 	.venv/bin/python -m validation.models tensorflow
 	.venv/bin/python -m validation.models jax

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from release.oldest import floors
 from release.wheel import ROOT, blocks, check_contents
 
 FILES = [
@@ -54,3 +55,11 @@ def test_the_citation_is_of_this_version():
         for name in ("CITATION.cff", "pyproject.toml")
     )
     assert cited == built
+
+
+def test_the_oldest_versions_are_the_lower_ends_of_the_ranges():
+    project = {
+        "dependencies": ["numpy>=1.26", "narwhals>=1.20,<3", "unbounded"],
+        "optional-dependencies": {"many": ["ray[data]>=2.52 ; os_name == 'posix'"], "dev": ["ruff>=0.8"]},
+    }
+    assert floors(project) == {"numpy": "1.26", "narwhals": "1.20", "ray": "2.52"}
