@@ -180,7 +180,7 @@ def fit_laplace(
         cross += inputs.T @ apart / rows
         squares += float(np.sum(apart**2)) / rows
         log_likelihood += float(log_p[np.arange(len(log_p)), truth[chunk]].sum())
-    np.fill_diagonal(both, 0)  # p_k (1 − p_k) = Σ p_k p_l over the other classes l: nothing cancels, however sure
+    np.fill_diagonal(both, 0)  # p_k (1 − p_k) is the sum of p_k p_l over other l: nothing cancels
     fisher = contrasts.T @ (np.diag(both.sum(axis=1)) - both) @ contrasts
     (a, within), (b, vectors) = np.linalg.eigh(fisher), np.linalg.eigh(gram)
     norm = _squared_norm(b, vectors.T @ cross, squares)
