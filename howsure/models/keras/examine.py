@@ -385,7 +385,9 @@ def _traced(function: Callable[..., Any], rows: Sequence[Array]) -> None:
     if backend == "jax":
         import jax
 
-        jax.eval_shape(function, *(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in rows))
+        kinds = [jax.dtypes.canonicalize_dtype(array.dtype) for array in rows]  # int32 where int64 is off
+        shapes = [array.shape for array in rows]
+        jax.eval_shape(function, *map(jax.ShapeDtypeStruct, shapes, kinds))
     elif backend == "tensorflow":
         import tensorflow as tf
 
