@@ -19,7 +19,7 @@ Tensor = Any
 ACTIVATION_LAYERS = (keras.layers.Activation, keras.layers.Softmax)
 ACTIVATION_OPERATIONS = ("Softmax", "LogSoftmax", "Sigmoid", "Cast")
 """What may follow the last layer with weights; operations by name, as Keras keeps their classes private. In
-models of mixed precision Keras 3.8 casts in steps of their own."""
+models of mixed precision older Keras casts in steps of their own."""
 
 
 def to_last_layer(

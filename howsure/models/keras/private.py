@@ -1,6 +1,6 @@
 """All that howsure reads or changes of Keras that Keras keeps private; no other file of howsure does.
 
-Each function says what it reads, why nothing public does, and since which Keras it is there. 3.8 is the
+Each function says what it reads, why nothing public does, and since which Keras it is there. 3.13 is the
 oldest that is supported, 3.15 the newest that was looked at; `make oldest` runs the tests on the former.
 """
 

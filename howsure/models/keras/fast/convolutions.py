@@ -1,6 +1,6 @@
 """Convolutions on PyTorch without two copies of everything they get.
 
-Keras keeps the channels last, PyTorch counts them first. To hand images over, Keras (3.15, not yet 3.8) moves
+Keras keeps the channels last, PyTorch counts them first. To hand images over, Keras (3.15) moves
 the channels of all numbers to the front, and then, as convolutions are faster so, to the back again. A view
 does without either.
 """
