@@ -36,11 +36,11 @@ coverage: .venv/.ready        ## the same tests, slower, and which lines they ra
 # Of Keras, howsure reads a few parts that are private; these tests say whether they are still there.
 .venv-oldest/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv-oldest
-	.venv-oldest/bin/python $(PIP_INSTALL) --editable '.[dev]' 'keras==3.8.0'
+	.venv-oldest/bin/python $(PIP_INSTALL) --editable '.[dev]' 'keras==3.12.4' 'torch==2.10.*'
 	touch $@
 
-oldest: .venv-oldest/.ready   ## tests/keras on the oldest Keras that is supported
-	KERAS_BACKEND=tensorflow .venv-oldest/bin/python -m pytest tests/keras
+oldest: .venv-oldest/.ready   ## tests/keras and those of files on the oldest Keras and PyTorch that are supported
+	KERAS_BACKEND=tensorflow .venv-oldest/bin/python -m pytest tests/keras tests/torch/test_command_line.py tests/torch/test_hostile_programs.py
 
 lint: .venv/.ready
 	.venv/bin/ruff check .
