@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -43,6 +44,12 @@ _RAY = {
 }
 """What Ray is told: to report to nobody, and not to print what it mends by itself."""
 
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""With 0 Ray takes this machine for its whole cluster, on Linux too, and listens on the loopback interface
+alone; otherwise it listens on all of them, whichever address it is given."""
+
+_TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
+
 _PATIENCE = 5.0
 """Seconds for which an address is tried: what is lost is sent again after 1 and 3 (RFC 6298)."""
 
@@ -56,8 +63,9 @@ _ERRORS = {each.__name__: each for each in (FileError, InputError, ModelError)}
 def cluster(workers: int) -> Iterator[None]:
     """A cluster that can run so many workers: that of RAY_ADDRESS, or one of this machine's own.
 
-    On this machine each worker gets its share of the cores. It is started before anything loads JAX, which
-    does not bear to be forked.
+    On this machine each worker gets its share of the cores, nothing listens but on the loopback interface,
+    and who connects needs a token that is made for this cluster; settings of Ray in the environment come
+    first. It is started before anything loads JAX, which does not bear to be forked.
 
     Args:
         workers: How many.
@@ -79,11 +87,15 @@ def cluster(workers: int) -> Iterator[None]:
     if not os.environ.get(ADDRESS):
         # Without "local", Ray joins whatever cluster was started on this machine.
         settings |= {"address": "local", "num_cpus": workers + SPARE, "include_dashboard": False}
-        given |= {name: share for name in _THREADS if name not in os.environ}
+        own = dict.fromkeys(_THREADS, share) | {_LOOPBACK: "0"}
+        if not any(name in os.environ for name in _TOKEN):
+            own |= zip(_TOKEN, ("token", secrets.token_hex(32)), strict=True)
+        given |= {name: value for name, value in own.items() if name not in os.environ}
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)
     try:
-        with warnings.catch_warnings(action="ignore"), native_stderr_held(), _signals_kept():
+        quiet = warnings.catch_warnings(action="ignore")
+        with quiet, native_stderr_held(), _signals_kept(), _as_the_environment_says():
             ray.init(**settings)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_cluster(error) from error
@@ -97,6 +109,21 @@ def cluster(workers: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _as_the_environment_says() -> Iterator[None]:
+    """While Ray starts, it goes by what the environment says now, and not when it was imported."""
+    from ray._private import ray_constants
+    from ray._raylet import Config  # type: ignore[attr-defined]  # compiled
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = before and os.environ.get(_LOOPBACK) != "0"
+    Config.initialize("")
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _check_answered(address: str) -> None:

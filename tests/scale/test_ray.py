@@ -1,6 +1,7 @@
 """Several workers: the same numbers, whoever dies. One cluster for all of them, as it starts slowly."""
 
 import os
+import re
 import signal
 import socket
 import warnings
@@ -53,6 +54,10 @@ def cluster():
     signal.signal(signal.SIGTERM, before)
 
 
+def test_the_token_of_a_cluster_is_known_to_its_processes_alone(cluster):
+    assert "RAY_AUTH_TOKEN" not in os.environ
+
+
 def test_the_request_to_end_is_heard_as_before(cluster):
     """Ray's own handler aborts the process."""
     here = signal.getsignal(signal.SIGTERM)
@@ -74,20 +79,50 @@ def recipe_of(rows, out, plan):
     )
 
 
+def listening(process):
+    """Where a process and all below it listen, as Linux tells: addresses in hexadecimal, by who it is."""
+    parents, sockets = {}, {}
+    for entry in filter(lambda entry: entry.name.isdigit(), Path("/proc").iterdir()):
+        try:
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            for place in map(os.readlink, (entry / "fd").iterdir()):
+                sockets[place] = int(entry.name)
+        except OSError:  # it has just ended
+            continue
+    found = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            fields = line.split()
+            owner = above = sockets.get(f"socket:[{fields[9]}]")
+            while above is not None and above != process:
+                above = parents.get(above)
+            if above == process and fields[3] == "0A":
+                found[fields[1]] = Path(f"/proc/{owner}/cmdline").read_text().split("\0")[0]
+    return found
+
+
+def is_loopback(address):
+    host = address.rpartition(":")[0]
+    return host == "00000000000000000000000001000000" or host[-8:] == "0100007F"
+
+
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_is_killed_and_a_file_is_corrupt(tmp_path, x, plan, whole):
-    """Both at once, as each run has to start its workers."""
+    """Both at once, as each run has to start its workers; meanwhile nobody can reach them from elsewhere."""
     path, out = tmp_path / "rows", tmp_path / "results"
     path.mkdir()
     for number in range(FILES):
         first = number * ROWS
         pq.write_table(table_of(x[first : first + ROWS], first), path / f"{number}.parquet")
     (path / "6.parquet").write_bytes(b"PAR1 and no more")
-    victims = []
+    victims, heard, tokens = [], {}, set()
 
     def told(done, total):
         if not victims:
             victims.append(next(kills.workers_of(os.getpid())))
+            heard.update(listening(os.getpid()))
+            told_of = Path(f"/proc/{victims[0]}/environ").read_text().split("\0")
+            tokens.update(each for each in told_of if each.startswith("RAY_AUTH_"))
             os.kill(victims[0], signal.SIGKILL)
 
     recipe = recipe_of(path, out, plan)
@@ -97,6 +132,10 @@ def test_a_worker_is_killed_and_a_file_is_corrupt(tmp_path, x, plan, whole):
         assert sum(outcome.rows for outcome in job.outcomes) == (FILES - 1) * ROWS
         assert len({outcome.part for outcome in job.outcomes}) == len(job.outcomes) == len(job.parts)
     assert victims
+    assert any(name.startswith("ray::MapWorker") for name in heard.values())
+    assert [where for where in heard if not is_loopback(where)] == []
+    assert ray._raylet.get_authentication_mode() == ray._raylet.AuthenticationMode.TOKEN
+    assert any(re.fullmatch("RAY_AUTH_TOKEN=[0-9a-f]{64}", each) for each in tokens)
     assert not list(out.glob(".howsure-*"))
     pq.write_table(table_of(x[6 * ROWS : 7 * ROWS], 6 * ROWS), path / "6.parquet")
     with begun(recipe, load_models=lambda: [small_network.make()]) as job:

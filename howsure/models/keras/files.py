@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import zipfile
@@ -11,14 +12,15 @@ from typing import Any
 import h5py
 import keras
 
-from howsure.errors import FileError, ModelError
+from howsure.errors import FileError, HowsureError, ModelError
+from howsure.models.keras.asked import refused
 from howsure.models.keras.losses import remember
 from howsure.models.keras.old_files import as_keras_2_computes, as_keras_3_reads_it
 
 _UNKNOWN = re.compile(r"(?:Could not locate \w+|Unknown \w+:) '([^']+)'")
 _WEIGHTS = "load the weights with model.load_weights(…), and pass the model to howsure.assess"
-_LAMBDA = re.compile(r'"class_name":\s*"(\w+>)?Lambda"')
-"""In a legacy file; older Keras opens Lambda layers of those whatever its safe mode."""
+_MOST_OF_CONFIG = 2**28
+"""Bytes that are read of a configuration, which hardly has a millionth of a model's."""
 
 _UNRECOGNIZED = re.compile(r"Unrecognized keyword arguments passed to (\w+): \{'(\w+)': ([^,}]+)")
 
@@ -28,7 +30,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
     Args:
         path: The file.
-        allow_code: Whether a file that wants to run code (Lambda layers) may do so.
+        allow_code: Whether a file that wants to run code (Lambda layers and the like) may do so.
 
     Raises:
         FileError: Missing, truncated, or no Keras model.
@@ -45,19 +47,21 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
             expected="the zip archive that model.save() writes",
             received="a file that is no zip archive, or is truncated",
         )
-    if file.suffix != ".keras":
-        config = _config_in_h5(file)
-        if config == "":
-            raise FileError(
-                f"'{file}' holds no model, at most weights of one",
-                expected="a file that model.save() wrote",
-                mend=f"Build the network in Python as it was trained, {_WEIGHTS}",
-            )
-        if config is not None and not allow_code and _LAMBDA.search(config):
-            raise _wants_to_run_code(file)
+    _check_size(file)
+    if file.suffix != ".keras" and _config_in_h5(file) == "":
+        raise FileError(
+            f"'{file}' holds no model, at most weights of one",
+            expected="a file that model.save() wrote",
+            mend=f"Build the network in Python as it was trained, {_WEIGHTS}",
+        )
     try:
         with as_keras_3_reads_it(file) as readable:
+            asked = None if allow_code else refused(_config_in(readable), legacy=file.suffix != ".keras")
+            if asked is not None:
+                raise _wants_to_run_code(file, asked.name) if asked.is_code else _unknown(file, asked.name)
             model = keras.models.load_model(readable, compile=False, safe_mode=not allow_code)
+    except HowsureError:
+        raise
     except Exception as error:
         raise _loading_error(file, error) from error
     as_keras_2_computes(model, file)
@@ -69,13 +73,6 @@ def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
     # Keras quotes the whole configuration before it comes to the cause.
     said = " ".join(str(error).rsplit("Exception encountered:", 1)[-1].split())
     unknown, unrecognized = _UNKNOWN.search(said), _UNRECOGNIZED.search(said)
-    if unknown and unknown[1] in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
-        return ModelError(
-            f"'{file}' was saved by Keras 2 with operations of TensorFlow between its layers, which Keras 3 "
-            "cannot read",
-            expected="a model of layers and of operations of Keras 3",
-            mend=f"Build it in Python with Keras 3, {_WEIGHTS}",
-        )
     if unrecognized:
         return ModelError(
             f"'{file}' needs a {unrecognized[1]} with {unrecognized[2]}={unrecognized[3]}, which this Keras "
@@ -83,21 +80,57 @@ def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
             mend=f"Build the network in Python without it, {_WEIGHTS}",
         )
     if unknown:
-        return ModelError(
-            f"'{file}' needs '{unknown[1]}', which is not known here",
-            mend="Import its definition, load the model in Python and pass it to howsure.assess",
-        )
+        return _unknown(file, unknown[1])
     if "safe_mode=False" in said or "unsafe" in said:
         return _wants_to_run_code(file)
     return FileError(f"'{file}' could not be read as a Keras model ({type(error).__name__}: {said[:200]})")
 
 
-def _wants_to_run_code(file: Path) -> ModelError:
+def _unknown(file: Path, name: str) -> ModelError:
+    if name.rpartition(".")[2] in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
+        return ModelError(
+            f"'{file}' was saved by Keras 2 with operations of TensorFlow between its layers, which Keras 3 "
+            "cannot read",
+            expected="a model of layers and of operations of Keras 3",
+            mend=f"Build it in Python with Keras 3, {_WEIGHTS}",
+        )
+    return ModelError(
+        f"'{file}' needs '{name}', which is not known here",
+        mend="Import its definition, load the model in Python and pass it to howsure.assess",
+    )
+
+
+def _wants_to_run_code(file: Path, name: str | None = None) -> ModelError:
     return ModelError(
         f"'{file}' wants to run code of its own (a Lambda layer or the like), and was not opened",
+        received=name,
         mend="If you trust where it comes from, say so with --allow-code, or load it yourself and "
         "pass the model to howsure.assess",
     )
+
+
+def _check_size(file: Path) -> None:
+    """Raise a `FileError` where a small archive holds what would fill the memory."""
+    if file.suffix != ".keras":
+        return
+    with zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            most = _MOST_OF_CONFIG if entry.filename.endswith(".json") else 100 * entry.compress_size + 2**32
+            if entry.file_size > most:
+                raise FileError(
+                    f"'{entry.filename}' in '{file}' would fill the memory",
+                    expected="an archive as model.save() writes it, which is not compressed",
+                    received=f"{entry.file_size:,} bytes out of {entry.compress_size:,}",
+                )
+
+
+def _config_in(file: Path) -> Any:
+    """What a file says of its model, without what it was compiled with, which Keras does not look at here."""
+    if file.suffix != ".keras":
+        return json.loads(_config_in_h5(file) or "null")
+    with zipfile.ZipFile(file) as archive:
+        config = json.loads(archive.read("config.json"))
+    return {key: part for key, part in config.items() if key != "compile_config"}
 
 
 def _config_in_h5(file: Path) -> str | None:

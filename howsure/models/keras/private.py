@@ -1,7 +1,7 @@
 """All that howsure reads or changes of Keras that Keras keeps private; no other file of howsure does.
 
-Each function says what it reads, why nothing public does, and since which Keras it is there. 3.13 is the
-oldest that is supported, 3.15 the newest that was looked at; `make oldest` runs the tests on the former.
+Each function says what it reads, why nothing public does, and since which Keras it is there. 3.12.4 is
+the oldest that is supported, 3.15 the newest that was looked at; `make oldest` runs the tests on the former.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ Graph = Any
 """A `Functional`, which has no public name."""
 
 # --- how a model is made ------------------------------------------------------------------------------
+
+
+def legacy_layers() -> Mapping[str, Any]:
+    """Where Keras looks for the layers that a `.h5` file names: all of a private module (3.0)."""
+    return dict(vars(keras.src.layers))
 
 
 def layers_below(layer: Layer, *, nested: bool = True) -> list[Layer]:

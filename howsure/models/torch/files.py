@@ -1,7 +1,8 @@
-"""Files of PyTorch: weights for a module, and exported programs. None of them may run code of its own."""
+"""Files of PyTorch: weights for a module, and exported programs."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pickle
@@ -14,9 +15,10 @@ import torch
 from torch import nn
 
 from howsure.data.rows import counted, quoted
-from howsure.errors import DependencyError, FileError, ModelError
+from howsure.errors import DependencyError, FileError, HowsureError, ModelError
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.modes import without_triton
+from howsure.models.torch.programs import checked
 
 _INSIDE = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
 """Under which names checkpoints keep a state dict among other things."""
@@ -29,16 +31,23 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> nn.Module
 
     Args:
         path: A `.pt2` file.
-        allow_code: Not needed: such a file holds a graph and weights.
+        allow_code: Whether a file that holds more than a graph and weights may run it.
 
     Raises:
         FileError: Missing, damaged, or no such program.
+        ModelError: It could run code.
     """
     file = Path(path)
     try:
-        with without_triton(), warnings.catch_warnings(action="ignore"):  # about what PyTorch will change
-            module: nn.Module = torch.export.load(file).module()
+        with (
+            without_triton(),
+            warnings.catch_warnings(action="ignore"),  # PyTorch's own, about what it will change
+            contextlib.nullcontext(file) if allow_code else checked(file) as readable,
+        ):
+            module: nn.Module = torch.export.load(readable).module()
             return module
+    except HowsureError:
+        raise
     except Exception as error:  # whatever PyTorch raises on what it cannot read
         raise FileError(
             f"'{file}' could not be read as an exported program ({_short(error)})",
@@ -86,9 +95,16 @@ def _opened(path: Path) -> Any:
             raise DependencyError(
                 f"'{path}' needs safetensors, which is not installed", mend="pip install safetensors"
             )
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        return load_file(path)
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise FileError(
+                f"'{path}' is not a readable file of safetensors ({_short(error)})",
+                expected="what safetensors.torch.save_file(module.state_dict(), path) writes",
+            ) from error
     try:
         with warnings.catch_warnings(action="ignore"):  # PyTorch's own, about what kind of file it is
             return torch.load(path, map_location="cpu", weights_only=True)
