@@ -74,7 +74,7 @@ def compare(kind: Kind) -> dict[str, Any]:
     calm = oracle if kind.plain is None else kind.plain(calm)
     output = None if calm is None else run(_with_flags(calm, False), x)
     found: dict[str, Any] = {"expected": kind.refused, "left": kind.left}
-    before = Fingerprint(module)
+    before, rows = Fingerprint(module), copy.deepcopy(x)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", howsure.HowsureWarning)
         try:
@@ -95,6 +95,8 @@ def compare(kind: Kind) -> dict[str, Any]:
             found["changed"] = before.changed(module)
     found["said"] = sorted({str(warning.message) for warning in said})
     found.setdefault("changed", [])
+    if not _equal_rows(x, rows):
+        found["changed"].append("rows")
     return found
 
 
@@ -153,6 +155,12 @@ class Fingerprint:
         return [key for key, value in self._look(module).items() if not _equal(value, self._seen[key])]
 
 
+def _equal_rows(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return all(np.array_equal(one[name], other[name]) for name in one)
+    return np.array_equal(one, other)
+
+
 def _kept(value: Any) -> Any:
     """What an attribute is: numbers, words and tensors themselves, of others which object."""
     if isinstance(value, torch.Tensor):
@@ -201,7 +209,7 @@ def run(module: nn.Module, x: Any) -> torch.Tensor:
     kinds = [each.dtype for each in module.parameters() if each.is_floating_point()]
 
     def tensor(array: NDArray[Any]) -> torch.Tensor:
-        made = torch.from_numpy(array)
+        made = torch.from_numpy(array).clone()  # a module may write into its rows
         return made.to(kinds[0]) if made.is_floating_point() and kinds else made
 
     with torch.no_grad():

@@ -22,6 +22,7 @@ from howsure.data.table_files import read_named
 from howsure.data.whatever import rows_in
 from howsure.errors import FileError, ModelError, warn
 from howsure.models.protocol import Array, ExportModel, FeatureModel, MemberModel, Model, PassModel
+from howsure.optional import needs, needs_keras
 
 CLASSIFIERS = "sklearn"
 
@@ -177,6 +178,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
     Raises:
         FileError: Missing, damaged, or no model file.
+        DependencyError: Its framework is not installed.
         ModelError: It wants to run code, or needs a class that is not known here.
     """
     file = Path(path)
@@ -185,7 +187,9 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     framework = FILES.get(file.suffix)
     if framework is None:
         raise _not_a_model(file)
-    return importlib.import_module(ADAPTERS[framework]).load(file, allow_code=allow_code)
+    with needs_keras() if framework == "keras" else needs(framework, f"A {file.suffix} file"):
+        adapter = importlib.import_module(ADAPTERS[framework])
+    return adapter.load(file, allow_code=allow_code)
 
 
 def _not_a_model(file: Path) -> FileError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from howsure.errors import FileError, InputError, ModelError
+from howsure.optional import needs
 
 _NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -32,9 +33,11 @@ def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
         InputError: There is no such function.
         FileError: The weights cannot be read.
         ModelError: The weights do not fit, or what was made takes none.
+        DependencyError: It imports PyTorch, which is not installed.
     """
     module_name, _, path = os.fspath(name).partition(":")
-    found = _imported(module_name)
+    with needs("torch", f"Module '{module_name}'"):
+        found = _imported(module_name)
     for part in path.split("."):
         found = getattr(found, part, None)
         if found is None:
@@ -43,7 +46,8 @@ def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
                 expected="a function without arguments that makes the model, as package.module:function",
                 received=os.fspath(name),
             )
-    made = _called(found, os.fspath(name)) if isinstance(found, type) or not _is_model(found) else found
+    with needs("torch", f"'{os.fspath(name)}'"):
+        made = _called(found, os.fspath(name)) if isinstance(found, type) or not _is_model(found) else found
     if weights is None:
         return made
     if not hasattr(made, "load_state_dict"):

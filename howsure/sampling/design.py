@@ -16,6 +16,7 @@ Where no level is cheap enough a design is flat: every pass has masks of its own
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Design:
         """Thinned networks in a cell."""
         return self.widths[-1]
 
-    @property
+    @functools.cached_property
     def ratios(self) -> tuple[int, ...]:
         """Masks at each level for each mask at the level before."""
         before = (1, *self.widths[:-1])
@@ -92,7 +93,7 @@ class Design:
         """Whether every pass has masks of its own at all layers."""
         return self.widths[0] == self.passes
 
-    @property
+    @functools.cached_property
     def branchings(self) -> tuple[int, ...]:
         """The levels with more masks than the one before, from 1."""
         return tuple(level for level, ratio in enumerate(self.ratios, start=1) if ratio > 1)

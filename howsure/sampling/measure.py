@@ -111,13 +111,17 @@ def measure_shares(passes: Sequence[Floats], ratios: Sequence[int]) -> tuple[flo
     Returns:
         For each level the share of its branching, and for the first level that of the cells.
     """
-    means = np.asarray(passes).reshape(len(passes), *ratios, *passes[0].shape[1:])
-    brought = np.zeros(1 + len(ratios))
-    for axis in reversed(range(len(brought))):
+    sides = (len(passes), *ratios)
+    means, brought = np.asarray(passes), np.zeros(len(sides))
+    means = means.reshape(-1, *means.shape[2:])
+    # One level at a time, as numpy has fewer axes than deep networks have levels. Where a level does not
+    # branch there is nothing to do.
+    for level in reversed([number for number, side in enumerate(sides) if side > 1]):
         # Balanced masks spread more among themselves than alone; dividing by their number, not by one
         # less, makes up for it.
-        brought[axis] = means.var(axis=axis).mean()
-        means = means.mean(axis=axis)
+        means = means.reshape(-1, sides[level], *means.shape[1:])
+        brought[level] = means.var(axis=1).mean()
+        means = means.mean(axis=1)
     brought[1] += brought[0]
     total = max(brought[1:].sum(), 1e-300)
     return tuple((brought[1:] / total).tolist())

@@ -44,6 +44,7 @@ class Draw:
             0 and standard deviation 1, or in [0, 1).
         keeps: Whether a number between 0 and 1 may stand for a 0 or 1.
         scaled: What plain numbers are made of it before anything else.
+        scaled_by: The mean and the standard deviation of normal numbers where one of them is a tensor.
         generator: What draws them, where the module has one of its own for that.
     """
 
@@ -55,7 +56,14 @@ class Draw:
     give: Callable[[Tensor], Any]
     keeps: bool = True
     scaled: Callable[[Tensor], Tensor] | None = None
+    scaled_by: tuple[Tensor | float, Tensor | float] | None = None
     generator: torch.Generator | None = None
+
+    @property
+    def adds(self) -> bool:
+        """Whether normal numbers are noise around others that are not all the same."""
+        mean = 0.0 if self.scaled_by is None else self.scaled_by[0]
+        return isinstance(mean, Tensor) and mean.numel() > 0 and bool((mean != mean.flatten()[0]).any())
 
     @property
     def state(self) -> bytes:
@@ -99,7 +107,9 @@ def _drawn_of(
     if name in _NORMAL and "out" not in given:
         mean, deviation = given.get("mean", 0.0), given.get("std", 1.0)
         if name in ("normal_", "normal_functional", "normal") or "mean" in given:
-            return _numbers(name, NORMAL, given, lambda values: mean + deviation * values)
+            draw = _numbers(name, NORMAL, given, lambda values: mean + deviation * values)
+            by_tensors = isinstance(mean, Tensor) or isinstance(deviation, Tensor)
+            return replace(draw, scaled_by=(mean, deviation)) if by_tensors else draw
         return _numbers(name, NORMAL, given, lambda values: values)
     tensors = [value for value in given.values() if isinstance(value, Tensor)]
     device = tensors[0].device if tensors else torch.device("cpu")
@@ -144,7 +154,7 @@ def _native_dropout(inputs: Tensor, rate: float) -> Draw | None:
     return Draw("native_dropout", DROPOUT, rate, tuple(inputs.shape), inputs.device, give)
 
 
-def _numbers(name: str, kind: str, given: dict[str, Any], scaled: Callable[[Tensor], Tensor]) -> Draw | None:
+def _numbers(name: str, kind: str, given: dict[str, Any], scaled: Callable[[Tensor], Tensor]) -> Draw:
     """A draw of uniform or normal numbers."""
     like = next((given[key] for key in ("self", "mean", "std") if isinstance(given.get(key), Tensor)), None)
     if like is None:

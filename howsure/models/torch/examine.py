@@ -64,6 +64,7 @@ class Examination:
         rescales: Whether the first operations bring raw values into range.
         restless: Names of parameters that a run changes.
         elsewhere: Whether a run moves the seeds of Python or numpy.
+        writes: Whether a run writes into its rows, so that each needs a copy of them.
     """
 
     module: nn.Module
@@ -88,6 +89,7 @@ class Examination:
     rescales: bool
     restless: frozenset[str]
     elsewhere: bool
+    writes: bool
 
 
 def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_noise: bool) -> Examination:
@@ -139,6 +141,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
             rescales=not _RESCALING.isdisjoint(predicted.early),
             restless=frozenset(snapshot.changed),
             elsewhere=numbers_drawn_elsewhere() != seeds,
+            writes=look.writes,
         )
 
 

@@ -7,7 +7,7 @@ another number of rows tells where the rows are in what is drawn.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ class Look:
     Attributes:
         names: Path of each module in it, by identity.
         fixed: As of `Draws`.
+        writes: Whether a run has written into its rows.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Look:
         self.module, self.call, self.snapshot = module, call, snapshot
         self.gaussian_noise = gaussian_noise
         self.fixed: frozenset[bytes] = frozenset()
+        self.writes = False
         self._modules = list(module.modules())
         self.names = names_in(module, name_of(module))
         self.rows = {
@@ -88,11 +90,8 @@ class Look:
         """A run with everything noted."""
         self._ready(training)
         seen = Watching(self.module, self.names, numbers, self.fixed, halved=halved)
-        try:
-            with drawing_in_the_open(self.module), seen.watched():
-                output = self.call.run(self.module, self.rows[count])
-        finally:
-            self.snapshot.restore()
+        with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), seen.watched():
+            output = self.call.run(self.module, rows)
         return output, seen
 
     def try_out(self, training: Collection[int], count: int = ROWS) -> tuple[Watching, Exception | None, Any]:
@@ -100,12 +99,10 @@ class Look:
         self._ready(training)
         seen, failed, output = Watching(self.module, self.names, middle, self.fixed), None, None
         try:
-            with drawing_in_the_open(self.module), seen.watched():
-                output = self.call.forward(self.module, self.rows[count])
+            with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), seen.watched():
+                output = self.call.forward(self.module, rows)
         except Exception as error:  # whatever a user's code raises where it wants more for training
             failed = error
-        finally:
-            self.snapshot.restore()
         return seen, failed, output
 
     def kept_off(self) -> frozenset[int]:
@@ -148,8 +145,9 @@ class Look:
         """How much a run draws, as far as it goes; the module is left as the run leaves it."""
         self._ready(training, number)
         draws = Draws(numbers, self.fixed)
+        rows = [each.clone() for each in self.rows[ROWS]]
         with contextlib.suppress(Exception), drawing_in_the_open(self.module), draws:  # as in `try_out`
-            self.call.forward(self.module, self.rows[ROWS])
+            self.call.forward(self.module, rows)
         return draws.count
 
     def _ready(self, training: Collection[int], number: int = OUR_SEED) -> None:
@@ -172,10 +170,19 @@ class Look:
     ) -> Tensor:
         """A run as passes are run."""
         self._ready(training)
+        given = self.rows[count] if tensors is None else tensors
+        with self._copied(given) as rows, drawing_in_the_open(self.module), Draws(numbers, self.fixed):
+            return self.call.run(self.module, rows)
+
+    @contextlib.contextmanager
+    def _copied(self, rows: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+        """Rows for one run, which may write into them; the module is put back after it."""
+        copies = [each.clone() for each in rows]
+        before = [each._version for each in copies]
         try:
-            with drawing_in_the_open(self.module), Draws(numbers, self.fixed):
-                return self.call.run(self.module, self.rows[count] if tensors is None else tensors)
+            yield copies
         finally:
+            self.writes = self.writes or [each._version for each in copies] != before
             self.snapshot.restore()
 
 

@@ -123,7 +123,7 @@ def _tried(module: nn.Module, call: Call, rows: Sequence[Array]) -> Tensor:
     """
     with as_found(module, None):
         switch(module, ())
-        return call.run(module, call.tensors(rows))
+        return call.run(module, [each.clone() for each in call.tensors(rows)])
 
 
 def _tells(module: nn.Module, call: Call, rows: Sequence[Array]) -> bool:
@@ -270,7 +270,7 @@ class TorchModel:
 
     def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
         """Raw outputs (n, …) with nothing random, for its inputs (n, …) in their types."""
-        tensors = self.call.tensors(rows)
+        tensors = self._tensors(rows)
         with self.as_found():
             switch(self.module, ())
             if not self.examination.always:
@@ -280,7 +280,7 @@ class TorchModel:
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What its last layer gets (n, F), and what it makes of it before its activation (n, K)."""
-        tensors = self.call.tensors(rows)
+        tensors = self._tensors(rows)
         last = Last(self.examination.last_linear, self.name, self.examination.fixed)
         with self.as_found(), last:
             switch(self.module, ())
@@ -324,6 +324,11 @@ class TorchModel:
         """Itself, as there is one precision."""
         assert precision == FLOAT32
         return self
+
+    def _tensors(self, rows: Sequence[Array]) -> list[Tensor]:
+        """Rows as the module takes them; copies where it writes into them, as they are the caller's."""
+        tensors = self.call.tensors(rows)
+        return [each.clone() for each in tensors] if self.examination.writes else tensors
 
     def _passes(self, masks: Sequence[Tensor], trunk: TorchTrunk, width: int) -> NDArray[np.float32]:
         """Raw outputs (width, n, …) of passes that lie one after the other on the axis of the rows."""

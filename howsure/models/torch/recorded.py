@@ -273,6 +273,9 @@ class _Match:
     def _draw(self, op: Any, draw: Draw, args: Any, written: Slot | None, pairs: Any) -> None:
         """What is drawn; where that is not what comes back, also what is made of it."""
         number, self._draws = self._draws, self._draws + 1
+        if draw.scaled_by is not None:
+            self._scaled(op, number, args, pairs)
+            return
         if op is not aten.native_dropout.default:
             outputs = self._outputs(pairs, args)
             self._calls.append(Call(op, (), {}, outputs, written, number, draw.scaled))
@@ -287,6 +290,20 @@ class _Match:
             Call(aten.mul.Tensor, (given, mask), {}, (thinned,)),
             Call(aten.mul.Scalar, (thinned, 0.0 if rate == 1 else 1 / (1 - rate)), {}, (output,)),
             Call(aten.ne.Scalar, (mask, 0), {}, (kept,)),
+        ]
+        self._likes += likes
+
+    def _scaled(self, op: Any, number: int, args: Any, pairs: Any) -> None:
+        """Normal numbers whose mean or standard deviation is a tensor, as plain ones, a product and a sum."""
+        mean, deviation = (*args, 1.0)[:2]
+        likes = [[torch.empty_like(one) for one in pairs[0]] for _ in range(2)]
+        (output,) = self._outputs(pairs, args)
+        assert output is not None
+        numbers, spread = (self._new(one, other, self._values[output].axis) for one, other in likes)
+        self._calls += [
+            Call(op, (), {}, (numbers,), None, number),
+            Call(_times(deviation), (numbers, deviation), {}, (spread,)),
+            Call(_plus(mean), (spread, mean), {}, (output,)),
         ]
         self._likes += likes
 
@@ -388,6 +405,14 @@ class _Match:
         if len(found) == 1:
             return Axis(place, *found.pop())
         return f"rows folded into an axis, {tuple(one.shape)}"
+
+
+def _times(factor: Any) -> Any:
+    return aten.mul.Tensor if isinstance(factor, (Slot, Tensor)) else aten.mul.Scalar
+
+
+def _plus(summand: Any) -> Any:
+    return aten.add.Tensor if isinstance(summand, (Slot, Tensor)) else aten.add.Scalar
 
 
 def _slots(given: Any) -> list[Slot]:

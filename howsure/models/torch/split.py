@@ -26,6 +26,7 @@ from howsure.models.torch.found import switch
 from howsure.models.torch.graph import Split, Unsplittable, split
 from howsure.models.torch.look import same
 from howsure.models.torch.model import TorchModel
+from howsure.models.torch.passes import in_words
 from howsure.models.torch.under_way import UnderWay, names_in
 from howsure.sampling.masks import draw
 from howsure.sites import DROPOUT, Site
@@ -38,6 +39,10 @@ ROWS, OTHERS, COMPARED = 2, 3, 3
 WIDTHS = (2, 4, 8)
 """Passes at the first, the second and all later levels of those that are compared. Two at the first tell
 whether what is repeated for them, such as numbers of rows, still means the same in the second."""
+
+
+AGAIN_FAILS = "its operations fail when they are called again level by level"
+"""Why passes run whole where something went wrong that nobody thought of."""
 
 
 def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
@@ -64,6 +69,8 @@ def split_or_whole(model: TorchModel) -> TorchModel:
         model.whole_because = "passes that run level by level are others than whole ones"
     except Unsplittable as error:
         model.whole_because = str(error)
+    except Exception as error:  # an operation that does not take what it gets when it is called again
+        model.whole_because = f"{AGAIN_FAILS} ({in_words(error)})"
     return model
 
 
@@ -140,7 +147,8 @@ def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array])
 
         def run(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
             switch(model.module, found.training)
-            return call.run(model.module, tensors)
+            given = [each.clone() for each in tensors] if found.writes else tensors
+            return call.run(model.module, given)
 
         def restore() -> None:
             snapshot.restore()

@@ -195,6 +195,10 @@ class Runner:
         met = {(self.level[slot], self.drawn[slot]) for slot in one.call.reads if self.level[slot] > MADE}
         if met <= {(one.level, False)} or len(one.call.outputs) != 1:
             return None
+        if all(
+            level < one.level for level, _ in met
+        ):  # what is written into its memory later has more passes
+            return None
         (slot,) = one.call.outputs
         assert slot is not None
         axis, rank = self.axis(slot), len(self.program.values[slot].shape)

@@ -19,7 +19,7 @@ from howsure.models.torch.draws import Draw, Draws, Numbers
 from howsure.models.torch.endings import Endings
 from howsure.models.torch.kinds import SAME_NUMBERS, ground, tensors_in
 from howsure.models.torch.under_way import ModuleCall, UnderWay
-from howsure.models.torch.uses import BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
+from howsure.models.torch.uses import ADDED, BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor
@@ -148,7 +148,9 @@ class Watching(Draws):
         """Follow what was drawn."""
         if not isinstance(outputs, Tensor):
             return outputs
-        if draw.kind in (UNIFORM, NORMAL):
+        if draw.adds:
+            self.uses[number] = Use(ADDED)
+        elif draw.kind in (UNIFORM, NORMAL):
             first: Steps = () if draw.scaled is None else ((draw.scaled, (NUMBERS,), {}),)
             self._traces[id(outputs)] = Trace(number, draw.kind == UNIFORM, first, outputs)
         elif draw.kind == DROPOUT and outputs.dtype == torch.bool:
