@@ -1,4 +1,4 @@
-"""Rows divided by what `--divide-by` says, and what may be wrong with that."""
+"""Rows divided by what `--divide-by` or `divide_by` says, and what may be wrong with that."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from howsure.data.batches import numpy_of
 from howsure.data.rows import Array
 from howsure.errors import InputError, warn
 from howsure.models.adapt import adapt
@@ -26,11 +27,11 @@ def check_divisor(divisor: float | None) -> None:
         )
 
 
-def divided(x: Array | dict[str, Array], divisor: float | None, network: Any) -> Array | dict[str, Array]:
+def divided(x: Any, divisor: float | None, network: Any) -> Any:
     """The rows divided, in single precision; a warning where the model rescales them once more.
 
     Args:
-        x: (N, …) rows as `read_rows` gives them.
+        x: (N, …) rows as `read_rows` gives them; of several inputs a dict or a list.
         divisor: That `check_divisor` let pass.
         network: The model.
 
@@ -50,7 +51,9 @@ def divided(x: Array | dict[str, Array], divisor: float | None, network: Any) ->
         warn(said)
     if isinstance(x, dict):
         return {name: _divided(array, divisor) for name, array in x.items()}
-    return _divided(x, divisor)
+    if isinstance(x, list) and all(hasattr(array, "dtype") for array in x):
+        return [_divided(numpy_of(array), divisor) for array in x]
+    return _divided(numpy_of(x, "The rows"), divisor)
 
 
 def _divided(array: Array, divisor: float) -> Array:

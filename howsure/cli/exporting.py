@@ -12,11 +12,11 @@ import typer
 import howsure
 from howsure.cli.columns import Drop, IdColumn, LabelColumn, check_rows_given, roles_of
 from howsure.cli.models import Model, Weights, check_models, load_model, rows_of
-from howsure.cli.options import AllowCode, ClassNames, DivideBy, GivenOutputs, Quiet, Seed, consoles
+from howsure.cli.options import AllowCode, ClassNames, GivenOutputs, Quiet, Seed, consoles
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import Interruptions
 from howsure.data.files import read_class_names
-from howsure.divide import check_divisor, divided
+from howsure.divide import check_divisor
 from howsure.errors import InputError
 from howsure.terminal import progress, say
 
@@ -54,7 +54,10 @@ def register(
         label_column: LabelColumn = None,
         id_column: IdColumn = None,
         drop: Drop = None,
-        divide_by: DivideBy = None,
+        divide_by: Annotated[
+            float | None,
+            typer.Option(help="What the graph divides its inputs by first, for example 255 for images."),
+        ] = None,
         weights: Weights = None,
         allow_code: AllowCode = False,
         quiet: Quiet = False,
@@ -66,7 +69,7 @@ def register(
             if plan is None and data is None:
                 raise InputError("There is nothing to plan by", expected="--plan, or --data to make one from")
             columns = {"--label-column": label_column, "--id-column": id_column, "--drop": drop}
-            check_rows_given(data, {**columns, "--divide-by": divide_by})
+            check_rows_given(data, columns)
             files = {"plan": plan, "data": data, "calibrator": calibrator}
             given = [path for path in files.values() if path is not None]
             for what, path in files.items():
@@ -80,7 +83,7 @@ def register(
             x = None
             if data is not None:
                 roles = roles_of(data, label_column, id_column, drop, None)
-                x = divided(rows_of(data, network, False, roles).x, divide_by, network)
+                x = rows_of(data, network, False, roles).x
             with progress(errors, "Exporting", waiting="looking at the model") as shown:
 
                 def tell(said: str) -> None:
@@ -96,6 +99,7 @@ def register(
                     outputs=None if outputs is None else outputs.value,
                     class_names=names,
                     calibrator=learnt,
+                    divide_by=divide_by,
                     progress=tell,
                 )
             say(console, str(exported))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
 from howsure.assess import assess
 from howsure.data.gather import first, length
-from howsure.data.labels import check_labels
+from howsure.data.labels import check_labels, misread
 from howsure.data.rows import quoted
 from howsure.displayed import Displayed
 from howsure.errors import InputError, warn
@@ -56,6 +56,9 @@ CALIBRATED = "{}, calibrated"
 
 GIVEN = "given"
 """Name of what stands behind a result that was there already."""
+
+PROBED = 256
+"""Rows whose plain prediction tells whether labels are read as they are meant."""
 
 WARM_UP = 512
 """Rows that every method gets before it is timed."""
@@ -335,7 +338,7 @@ def compare(
     check_progress(progress)
     given = rows_for(model, x, progress)
     x, class_names = given.x, given.class_names if class_names is None else class_names
-    probe = assess(model, first(x, 1), method=Softmax(), outputs=outputs, class_names=class_names)
+    probe = assess(model, first(x, PROBED), method=Softmax(), outputs=outputs, class_names=class_names)
     check_certainty(probe)
     labels = given.truth(probe.class_names) if labels is None else labels
     if labels is None:
@@ -367,6 +370,11 @@ def compare(
     if empty:
         raise InputError(f"There are no rows from outside in '{empty[0]}'", expected="at least 1")
     truth = check_labels(labels, rows[AS_THEY_ARE], probe.probabilities.shape[-1], probe.class_names)
+    if np.size(labels) == len(truth):
+        seen = slice(len(probe))
+        misunderstood = misread(np.ravel(labels)[seen], truth[seen], probe.label, probe.class_names)
+        if misunderstood is not None:
+            raise misunderstood
     wrong = [name for name in sets if rows[name] != len(truth)]
     if wrong:
         raise InputError(

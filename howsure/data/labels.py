@@ -23,6 +23,11 @@ _WHOLE = (int, np.integer)
 _TRUE_FIRST = (("true", "false"), ("yes", "no"))
 """Names of two classes of which the first is True."""
 
+_FROM_0 = "give `labels - 1`; in a file subtract 1, or write the names of the classes"
+
+_FAR = 3
+"""Standard errors by which one way to read labels has to be better than another."""
+
 _AS_TEXTS = (
     "Give names as texts: `labels.astype(str)` where these are names, `numpy.array(class_names)[labels]` "
     "where they are numbers"
@@ -34,8 +39,8 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
 
     Args:
         labels: One for each row: a class number, a class name, or True and False where there are two classes,
-            True being the second. Whole numbers that are names of classes and cannot be numbers of them are
-            names. Or (rows, classes) one-hot. A series counts by position. The columns of a
+            True being the second. Whole numbers are names where all of them are names of classes. Or (rows,
+            classes) one-hot. A series counts by position. The columns of a
             one-hot data frame are class names, in any order.
         rows: How many there are.
         classes: K.
@@ -90,11 +95,16 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
     wrong = np.flatnonzero((whole < 0) | (whole >= classes))
     if len(wrong):
         is_name = names is not None and str(whole[wrong[0]]) in names
+        from_1 = whole.min() == 1 and whole.max() == classes
         raise InputError(
             f"Labels are out of range {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"class numbers from 0 to {classes - 1}, as the model has {classes} outputs",
             received=int(whole[wrong[0]]),
-            mend="If these are class names, give them as texts" if is_name else None,
+            mend="If these are class names, give them as texts"
+            if is_name
+            else f"If they count from 1, {_FROM_0}"
+            if from_1
+            else None,
         )
     return whole
 
@@ -103,7 +113,7 @@ def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) ->
     """Class numbers of whole numbers that are class names, as 1, 2, 3 are, or None where they are none.
 
     Raises:
-        InputError: They may be either: `2` is the name of one class and the number of another.
+        InputError: Some are names, and others can only be numbers.
     """
     there = np.unique(labels).tolist()
     if names is None or list(names) == [str(number) for number in range(classes)]:
@@ -120,17 +130,47 @@ def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) ->
             mend=_AS_TEXTS,
         )
     numbers = [names.index(str(label)) for label in there]
-    if numbers == there:
+    return np.asarray(numbers, dtype=np.int64)[np.searchsorted(there, labels)]
+
+
+def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[str]) -> InputError | None:
+    """What is wrong where class numbers agree with the answers far better when they are read otherwise.
+
+    Numbers from 1 to K whose last class is not there could all be numbers from 0, and names such as 1, 2, 3
+    could all be numbers. Far better: n rows agree when they are read otherwise and m as they were, and n − m
+    is above 3 √(n + m), which chance gives in about one of a thousand cases.
+
+    Args:
+        labels: As they were given; texts say themselves that they are names.
+        truth: (N,) class numbers, as they were read.
+        predicted: (N,) class numbers that were answered.
+        names: K names.
+    """
+    given = _plain(np.asarray(labels))
+    if given.dtype.kind not in "iuf" or given.size != len(truth) or not len(truth) or np.ptp(truth) == 0:
         return None
-    if all(0 <= label < classes for label in there):
-        label = next(label for label, number in zip(there, numbers, strict=True) if label != number)
-        raise InputError(
-            f"The labels may be class numbers or names: class {names.index(str(label))} is called {label}",
-            expected="texts for class names, or class numbers that cannot be mistaken for them",
-            received=f"{there[:12]}, for classes named {quoted(names)}",
+    by_name = not np.array_equal(given.ravel(), truth)
+    other = given.ravel().astype(np.int64) if by_name else truth - 1
+    if other.min() < 0 or other.max() >= len(names):
+        return None
+    now, then = int(np.sum(truth == predicted)), int(np.sum(other == predicted))
+    if then <= now or (then - now) ** 2 <= _FAR**2 * (then + now):
+        return None
+    right = f"are right for {then / len(truth):.0%} of the rows, not for {now / len(truth):.0%}"
+    if by_name:
+        return InputError(
+            f"The labels seem to be class numbers, and no names: so the answers {right}",
+            expected=f"names of classes, as {quoted(names)} are",
+            received=str(np.unique(given).tolist()[:12]),
             mend=_AS_TEXTS,
         )
-    return np.asarray(numbers, dtype=np.int64)[np.searchsorted(there, labels)]
+    return InputError(
+        f"The labels seem to count from 1: less 1, the answers {right}",
+        expected=f"class numbers from 0 to {len(names) - 1}",
+        received=f"{truth.min()} to {truth.max()}",
+        mend=f"If they count from 1, {_FROM_0}. If they count from 0, say so with names: "
+        "`numpy.array(certainty.class_names)[labels]`",
+    )
 
 
 def are_numbers_or_names(labels: NDArray[Any], names: Sequence[str]) -> bool:

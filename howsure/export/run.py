@@ -13,7 +13,8 @@ import numpy as np
 from howsure.arguments import check_type
 from howsure.atomic import check_place, write_whole
 from howsure.data.made_up import made_up_rows
-from howsure.data.rows import TEXT, cast_rows
+from howsure.data.rows import TEXT, CastRows, cast_rows
+from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
 from howsure.export.arithmetic import SMOOTH, columns_graph
 from howsure.export.compared import check_graph
@@ -21,7 +22,7 @@ from howsure.export.whole import described, note, whole_graph
 from howsure.judge.calibrate import Calibrator
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job
-from howsure.models.adapt import capable, declared_specs, rows_for
+from howsure.models.adapt import adapt, capable, declared_specs, rows_for
 from howsure.models.protocol import FLOAT32, Array, ExportModel
 from howsure.optional import needs
 from howsure.outcomes.classes import Classes
@@ -83,6 +84,7 @@ def export(
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
     calibrator: Calibrator | None = None,
+    divide_by: float | None = None,
     progress: Callable[[str], object] | None = None,
 ) -> Exported:
     """Write the certainty of a model as an ONNX graph: rows in, percentages, errors and verdicts out.
@@ -116,6 +118,8 @@ def export(
         calibrator: What `howsure.calibrate` learnt for one class per row, by a temperature, `vector` or
             `dirichlet`. The graph then has `calibrated` (N, K) and `calibrated_verdict` (N,) too; all else is
             as without it.
+        divide_by: What rows were divided by in training, for example 255 for images. The graph then takes rows
+            as they were before, divides them itself, and says so in its metadata; `x` is given undivided too.
         progress: Called with what is about to be done.
 
     Returns:
@@ -144,11 +148,15 @@ def export(
         raise InputError(
             "There is neither a plan nor rows to make one from", expected="plan=howsure.plan(model, x), or x="
         )
-    rows = rows_for(model, _made_up(model) if x is None else x)
+    check_divisor(divide_by)
+    raw = rows_for(model, _made_up(model, divide_by) if x is None else x)
+    rows = replace(raw, x=divided(raw.x, divide_by, model))
     names = rows.class_names if class_names is None else class_names
     job = prepare(model, rows, MCDropout(), seed, COMPARED, outputs, names, thresholds)
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
     _check_model(ready)
+    if divide_by is not None:
+        _check_divisible(ready)
     _check_calibrator(calibrator, job)
     tell = progress or (lambda said: None)
     if plan is None:
@@ -156,16 +164,19 @@ def export(
         plan = MCDropout().pilot(job, FLOAT32).plan
     plan.check_fits(ready.levels)
     first = first_passes(plan, ready.levels, job.seed)
-    some = _some(job)
+    some = _some(job.rows, job.total)
 
     tell("writing the graph")
     passes = ready.graph(first.masks, some)
     columns = columns_graph(_known(job), first, ready.info.output_shape[-1], calibrator)
-    graph = whole_graph(passes, columns, ready.info.name)
-    note(graph, described(job, plan, first, ready.weights(), calibrator))
+    graph = whole_graph(passes, columns, ready.info.name, divide_by)
+    note(graph, described(job, plan, first, ready.weights(), calibrator, divide_by))
     expected = _assessed(job, some, MCDropout(plan=plan, max_passes=first.passes))
     calibrated = None if calibrator is None else calibrator(expected)
-    named = {spec.name: array for spec, array in zip(ready.info.inputs, some, strict=True)}
+    fed = (
+        some if divide_by is None else _some(cast_rows(adapt(model, raw.x)[1], ready.info.inputs), job.total)
+    )
+    named = {spec.name: array for spec, array in zip(ready.info.inputs, fed, strict=True)}
     apart: list[float] = []
 
     def write(temporary: str) -> None:
@@ -194,6 +205,17 @@ def _check_model(model: ExportModel) -> None:
             f"Passes of model '{model.info.name}' run one at a time, and a graph holds all at once",
             expected="a model that takes any number of rows, each by itself",
             received="one that mixes rows" if fixed is None else f"one that takes {fixed} at a time",
+        )
+
+
+def _check_divisible(model: ExportModel) -> None:
+    """Raise an `InputError` for inputs of whole numbers, which are not divided."""
+    whole = next((spec for spec in model.info.inputs if spec.dtype != FLOAT32), None)
+    if whole is not None:
+        raise InputError(
+            f"Input '{whole.name}' of model '{model.info.name}' takes {whole.dtype}, which no graph divides",
+            expected=f"inputs of {FLOAT32} with divide_by (on the command line: --divide-by)",
+            mend="Leave divide_by out, and divide what is to be divided before it goes into the graph",
         )
 
 
@@ -231,12 +253,12 @@ def _known(job: Job) -> Classes | Labels:
     return outcome
 
 
-def _some(job: Job) -> list[Array]:
+def _some(rows: Sequence[CastRows], total: int) -> list[Array]:
     """Rows of each input in its type, spread over all."""
-    if not job.total:
+    if not total:
         raise InputError("There are no rows to compare the graph on", expected="one row or more")
-    numbers = np.unique(np.linspace(0, job.total - 1, COMPARED).astype(np.int64))
-    return [np.ascontiguousarray(rows[numbers]) for rows in job.rows]
+    numbers = np.unique(np.linspace(0, total - 1, COMPARED).astype(np.int64))
+    return [np.ascontiguousarray(each[numbers]) for each in rows]
 
 
 def _assessed(job: Job, rows: Sequence[Array], method: MCDropout) -> Any:
@@ -248,8 +270,8 @@ def _assessed(job: Job, rows: Sequence[Array], method: MCDropout) -> Any:
     return job.outcome.result(method.begin(job).draw(numbers, lambda done: None), told)
 
 
-def _made_up(model: Any) -> Any:
-    """Rows that are made up for a model that says what it takes."""
+def _made_up(model: Any, divide_by: float | None) -> Any:
+    """Rows that are made up for a model that says what it takes, as they are before they are divided."""
     specs = declared_specs(model)
     if specs is None:
         raise InputError(
@@ -265,4 +287,6 @@ def _made_up(model: Any) -> Any:
             received="None",
         )
     rows = made_up_rows(specs, count=MADE_UP)
+    if divide_by is not None:
+        rows = [array * np.float32(divide_by) for array in rows]
     return rows if len(rows) > 1 else rows[0]

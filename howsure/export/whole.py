@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from howsure.errors import ModelError
 from howsure.export.arithmetic import RAW, ROWS
-from howsure.export.nodes import IR_VERSION
+from howsure.export.nodes import IR_VERSION, Nodes
 from howsure.judge.calibrate import Calibrator
 from howsure.methods.protocol import Job
 from howsure.models.protocol import Array
@@ -28,13 +28,14 @@ FORMAT = 1
 """Of the metadata."""
 
 
-def whole_graph(passes: Any, columns: Any, name: str) -> Any:
+def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = None) -> Any:
     """Both graphs as one `onnx.ModelProto`; inputs and outputs keep their names.
 
     Args:
         passes: From the inputs to the raw outputs of the passes.
         columns: From the raw outputs to the columns.
         name: Of the model, for messages.
+        divide_by: What every input is divided by first, or None.
 
     Raises:
         ModelError: An input is called like a column, or the graph is invalid or too large for one file.
@@ -51,9 +52,11 @@ def whole_graph(passes: Any, columns: Any, name: str) -> Any:
                 mend="Rename the input",
             )
     (raw,) = (output.name for output in passes.graph.output)
-    inner = compose.add_prefix(passes, "model/", rename_inputs=False)
+    inner = compose.add_prefix(passes, "model/", rename_inputs=divide_by is not None)
     for each in (inner, columns):
         each.ir_version = IR_VERSION
+    if divide_by is not None:
+        inner = _behind_division(inner, [given.name for given in passes.graph.input], divide_by)
     whole = _checked(
         name, lambda: compose.merge_models(inner, columns, io_map=[(f"model/{raw}", RAW)], name="howsure")
     )
@@ -73,6 +76,29 @@ def whole_graph(passes: Any, columns: Any, name: str) -> Any:
     return whole
 
 
+def _behind_division(model: Any, names: Sequence[str], divisor: float) -> Any:
+    """A graph behind one that divides its inputs, which get their own names again.
+
+    Args:
+        model: The graph, whose inputs begin with `model/`.
+        names: Of the inputs without that.
+        divisor: In float32, as rows are divided for `assess`.
+    """
+    from onnx import compose, helper
+
+    nodes = Nodes("divided/")
+    by = nodes.number(divisor)
+    inputs, outputs, mapped = [], [], []
+    for name, given in zip(names, model.graph.input, strict=True):
+        inputs.append(helper.make_value_info(name, given.type))
+        quotient = nodes("Div", name, by)
+        outputs.append(helper.make_value_info(quotient, given.type))
+        mapped.append((quotient, given.name))
+    graph = helper.make_graph(nodes.nodes, "divided", inputs, outputs, nodes.constants)
+    first = helper.make_model(graph, opset_imports=model.opset_import, ir_version=IR_VERSION)
+    return compose.merge_models(first, model, io_map=mapped)
+
+
 def _checked(name: str, act: Callable[[], Any]) -> Any:
     """What ONNX makes of a graph, or a `ModelError` where it is not valid."""
     import onnx
@@ -89,7 +115,12 @@ def _checked(name: str, act: Callable[[], Any]) -> Any:
 
 
 def described(
-    job: Job, plan: Plan, first: First, weights: Iterable[Array], calibrator: Calibrator | None
+    job: Job,
+    plan: Plan,
+    first: First,
+    weights: Iterable[Array],
+    calibrator: Calibrator | None,
+    divide_by: float | None = None,
 ) -> dict[str, str]:
     """The metadata of a graph: each a text, those of several parts in JSON.
 
@@ -99,6 +130,7 @@ def described(
         first: The passes.
         weights: Of the model.
         calibrator: That the graph applies, or None.
+        divide_by: What the graph divides its inputs by, or None.
     """
     outcome: Any = job.outcome
     of_classes = isinstance(outcome, Classes)
@@ -115,6 +147,8 @@ def described(
     if calibrator is not None:
         numbers = {name: np.asarray(array).tolist() for name, array in calibrator.parameters.items()}
         inside["calibrator"] = {"method": calibrator.method, "rows": calibrator.rows, **numbers}
+    if divide_by is not None:
+        inside["divide_by"] = divide_by
     return {
         "format": str(FORMAT),
         "howsure": importlib.metadata.version("howsure"),

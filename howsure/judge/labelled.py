@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from howsure.data.labels import misread
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
 from howsure.results.certainty import Certainty
@@ -52,6 +53,9 @@ def truth_of(certainty: Certainty, labels: Any) -> Integers:
         raise InputError(
             "The true classes are not known", expected="labels, one true class per row", received="none"
         )
+    wrong = misread(certainty.truth, certainty.truth, certainty.label, certainty.class_names)
+    if wrong is not None:
+        warn(f"{wrong.what}. Labels as texts, which are names, cannot be misread.")
     return certainty.truth
 
 

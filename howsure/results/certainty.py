@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_floats, check_share, check_whole
 from howsure.data.ids import ID, check_order
-from howsure.data.labels import check_labels
+from howsure.data.labels import check_labels, misread
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.results import verdict as verdicts
@@ -469,10 +469,15 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
         """(N,) class number of true classes that are given as for `with_truth`.
 
         Raises:
-            InputError: As there, and where a series is indexed by the ids of these rows in another order.
+            InputError: As there, and where a series is indexed by the ids of these rows in another order, or
+                class numbers agree with the answers far better when they are counted from 1.
         """
         check_order(labels, self.ids)
-        return check_labels(labels, len(self), len(self.class_names), self.class_names)
+        truth = check_labels(labels, len(self), len(self.class_names), self.class_names)
+        wrong = misread(labels, truth, self.label, self.class_names)
+        if wrong is not None:
+            raise wrong
+        return truth
 
     def with_familiarity(self, familiarity: ArrayLike, share: float = 0.01) -> Certainty:
         """The same with how familiar each row is, from which `unfamiliar` and the reason follow.

@@ -69,7 +69,6 @@ def test_rows_alone_make_a_plan(folder, tmp_path):
         (["out.pb", "--plan", "plan.json"], "wrong ending"),
         (["out.onnx", "--plan", "other.json"], "The plan does not exist"),
         (["out.onnx", "--plan", "plan.json", "--data", "none.npy"], "The data does not exist"),
-        (["out.onnx", "--plan", "plan.json", "--divide-by", "255"], "has no effect without rows"),
         (["out.onnx", "--plan", "plan.json"], "does not say what rows it takes"),
     ],
 )
@@ -79,6 +78,29 @@ def test_wrong_use_is_one_line_and_exit_code_2(folder, tmp_path, args, said):
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("out*"))
+
+
+def test_a_graph_divides_its_inputs_as_assess_divides_rows(folder, tmp_path):
+    """It was written for rows that are divided already, and said nothing of it."""
+    raw = np.random.default_rng(0).integers(0, 256, size=(40, 4), dtype=np.uint8)
+    np.save("raw.npy", raw)
+    torch.save(importlib.import_module(folder.partition(":")[0]).make().state_dict(), "weights.pt")
+    plan = ["--plan", "plan.json", "--weights", "weights.pt", "--divide-by", "255"]
+    done = export(folder, "out.onnx", *plan, "--data", "raw.npy")
+    assert done.exit_code == 0, done.stderr
+    session = onnxruntime.InferenceSession(tmp_path / "out.onnx")
+    about = session.get_modelmeta().custom_metadata_map
+    assert float(about["divide_by"]) == 255
+    (given,) = session.get_inputs()
+    (found,) = session.run(["probabilities"], {given.name: raw.astype(np.float32)})
+    done = CliRunner().invoke(
+        app, ["assess", folder, "raw.npy", "--out", "out.parquet", "--max-passes", about["passes"], *plan]
+    )
+    assert done.exit_code == 0, done.stderr
+    assert np.abs(found - howsure.load("out.parquet").probabilities).max() < 1e-6
+    assert export(folder, "out.onnx", *plan[:4], "--data", "rows.npy").exit_code == 0
+    about = onnxruntime.InferenceSession(tmp_path / "out.onnx").get_modelmeta().custom_metadata_map
+    assert "divide_by" not in about
 
 
 def test_what_assess_takes_audit_and_export_take(folder, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from howsure import InputError
 from howsure.data.ids import check_ids, check_order
-from howsure.data.labels import check_class_names, check_labels, check_yes_or_no
+from howsure.data.labels import check_class_names, check_labels, check_yes_or_no, misread
 
 
 @pytest.mark.parametrize(
@@ -169,15 +169,51 @@ def test_words_for_classes_without_names_ask_for_these():
     assert check_labels(["1", "0"], 2, 2, ("0", "1")).tolist() == [1, 0]
 
 
-def test_whole_numbers_are_class_numbers_unless_they_can_only_be_names():
+def test_whole_numbers_are_names_where_all_of_them_are():
     assert check_labels(["2", "1"], 2, 3, ("1", "2", "3")).tolist() == [1, 0]
     assert check_labels([3, 1, 2], 3, 3, ("1", "2", "3")).tolist() == [2, 0, 1]
+    assert check_labels([2, 1], 2, 3, ("1", "2", "3")).tolist() == [1, 0]
+    assert check_labels([2, 4, 4], 3, 2, ("2", "4")).tolist() == [0, 1, 1]
     assert check_labels([-1, 1, 1], 3, 2, ("-1", "1")).tolist() == [0, 1, 1]
+    assert check_labels([1, 1], 2, 2, ("-1", "1")).tolist() == [1, 1]
     assert check_labels([0, 1, 1], 3, 2, ("3", "5")).tolist() == [0, 1, 1]
     assert check_labels([0, 2, 1], 3, 3, ("0", "1", "2")).tolist() == [0, 2, 1]
-    for labels, names in (([2, 1], ("1", "2", "3")), ([0, 1], ("1", "0")), ([0, 2], ("1", "2", "3"))):
-        with pytest.raises(InputError, match=r"may be class numbers or names.*Give names as texts"):
-            check_labels(labels, 2, len(names), names)
+    with pytest.raises(InputError, match=r"may be class numbers or names.*Give names as texts"):
+        check_labels([0, 2], 2, 3, ("1", "2", "3"))
+    with pytest.raises(
+        InputError, match=r"out of range.*Received: 3\. If they count from 1, give `labels - 1`"
+    ):
+        check_labels([1, 2, 3], 3, 3, NAMES)
+
+
+def answers(truth, wrong=0.3):
+    """Of a model that is right but for a share of the rows, which are three classes off."""
+    known = np.asarray(truth)
+    return np.where(np.arange(len(known)) < wrong * len(known), (known + 3) % 5, known)
+
+
+@pytest.mark.parametrize("names", [tuple("01234"), ("a", "b", "c", "d", "e")])
+def test_labels_from_1_without_the_last_class_are_told_by_the_answers(names):
+    truth = np.arange(40) % 4
+    wrong = misread(truth + 1, truth + 1, answers(truth), names)
+    assert "seem to count from 1: less 1, the answers are right for 70% of the rows" in str(wrong)
+    assert "give `labels - 1`" in str(wrong)
+    for labels in (truth, 1 + truth, np.array(names)[1 + truth]):  # right, or said to be names
+        predicted = answers(truth if labels is truth else 1 + truth, 0.0)
+        assert misread(labels, check_labels(labels, 40, 5, names), predicted, names) is None
+    said = np.array(names)[truth + 1]
+    assert misread(said, truth + 1, answers(truth), names) is None
+    few = truth[:8]
+    assert misread(few + 1, few + 1, few, names) is None
+    assert misread(np.ones(40, int), np.ones(40, int), np.zeros(40, int), names) is None
+
+
+def test_names_that_are_numbers_are_told_by_the_answers():
+    names, numbers = ("1", "2", "3", "4", "5"), 1 + np.arange(40) % 4
+    assert misread(numbers, numbers - 1, numbers - 1, names) is None
+    wrong = misread(numbers, numbers - 1, numbers, names)
+    assert "seem to be class numbers, and no names: so the answers are right for 100%" in str(wrong)
+    assert misread(numbers.astype(str), numbers - 1, numbers, names) is None
 
 
 WEATHER = ("rain", "wind", "snow")

@@ -463,3 +463,17 @@ def test_a_score_that_is_no_probability_is_paired_with_the_rows():
     assert (back.value, back.low, back.high) == pytest.approx((-found.value, -found.high, -found.low))
     with pytest.raises(InputError, match="row by row"):
         told.minus(howsure.evaluate(inside, labels))
+
+
+def test_labels_that_count_from_1_are_refused_and_kept_ones_said_aloud():
+    """Nothing in [1, 4) is out of range of five classes, and 11 % would be all that is said."""
+    p, truth = draw(rows=200, classes=5, sharpness=4.0)
+    seen = truth < 4
+    certainty, truth = certainty_of(p[seen]), truth[seen]
+    with pytest.raises(InputError, match=r"seem to count from 1.*give `labels - 1`"):
+        howsure.evaluate(certainty, truth + 1)
+    with pytest.raises(InputError, match=r"seem to count from 1"):
+        certainty.with_truth(truth + 1)
+    meant = howsure.evaluate(certainty, np.array(certainty.class_names)[truth + 1])
+    with pytest.warns(howsure.HowsureWarning, match="seem to count from 1"):
+        assert howsure.evaluate(replace(certainty, truth=truth + 1)).accuracy.value == meant.accuracy.value

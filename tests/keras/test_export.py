@@ -209,3 +209,21 @@ def test_the_size_of_rows_is_not_made_up(path):
     model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.Dropout(0.4)(hidden)))
     with pytest.raises(howsure.InputError, match="takes rows of any size"):
         howsure.export(model, path, plan=howsure.Plan())
+
+
+def test_inputs_are_divided_first_where_that_is_asked_for(path):
+    model = two_inputs()
+    raw = {name: np.abs(100 * rows) for name, rows in rows_for(model, 8).items()}
+    exported = howsure.export(model, path, plan=howsure.Plan(), divide_by=100)  # on made-up rows
+    assert json.loads(metadata(path)["divide_by"]) == 100
+    method = howsure.MCDropout(plan=howsure.Plan(), max_passes=exported.passes)
+    certainty = howsure.assess(model, {name: rows / 100 for name, rows in raw.items()}, method=method)
+    assert np.abs(run(path, raw)["probabilities"] - certainty.probabilities).max() < EXACT
+
+
+def test_inputs_of_whole_numbers_are_not_divided(path):
+    inputs = keras.Input((4,), dtype="int32", name="tokens")
+    hidden = layers.Dropout(0.5)(layers.Flatten()(layers.Embedding(10, 2)(inputs)))
+    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(hidden))
+    with pytest.raises(howsure.InputError, match="'tokens'.*takes int32, which no graph divides"):
+        howsure.export(model, path, plan=howsure.Plan(), divide_by=2)
