@@ -81,11 +81,13 @@ class Reader(Protocol):
     Attributes:
         columns: Those of all rows, once there was a survey; None where rows have no columns.
         may_grow: Whether there may be more files later.
+        each_a_file: Whether each row is a file of its own, which may be unreadable alone.
         passed_over: What lies beside the files and is not read, each with the reason.
     """
 
     columns: Columns | None
     may_grow: bool
+    each_a_file: bool
     passed_over: Sequence[str]
 
     def survey(self, specs: Specs) -> list[SourceFile]:
@@ -167,7 +169,7 @@ class RowSource:
                 _check_nothing_passed_over(self.path)
                 return self._parquet(parts, self.path)
             try:
-                return _Images(self.path, self.skip_unreadable or self.skip_rows, self.channels)
+                return _Images(self.path, self.skip_unreadable and not self.skip_rows, self.channels)
             except InputError:
                 _check_nothing_passed_over(self.path)
                 _check_not_empty(self.path)
@@ -252,6 +254,7 @@ class _NoImages:
     """What readers of files have in common."""
 
     may_grow = False
+    each_a_file = False
     passed_over: Sequence[str] = ()
 
     def places(self, start: int, stop: int, rows: Rows) -> Array:
@@ -392,6 +395,7 @@ class _Images:
 
     columns: Columns | None = None
     may_grow = False
+    each_a_file = True
     passed_over: Sequence[str] = ()
 
     def __init__(self, folder: Path, skip_unreadable: bool, channels: int | None) -> None:

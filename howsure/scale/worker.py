@@ -261,7 +261,7 @@ class Worker:
             known: Rows that are known to fail.
 
         Returns:
-            None of them where rows are not to blame: the file is damaged, or does not have the right columns.
+            None of them where rows are not to blame: a file of many is damaged, or has other columns.
         """
 
         def fails(start: int, stop: int) -> str | None:
@@ -270,9 +270,11 @@ class Worker:
                 return None
             try:
                 attempt(part.within(start, stop), without)
-            except (FileError, DependencyError):
-                raise
             except Exception as error:  # whatever the model itself may raise
+                if isinstance(error, DependencyError):
+                    raise
+                if isinstance(error, FileError) and not self._reader.each_a_file:
+                    raise
                 return str(error) if isinstance(error, HowsureError) else raised(error)
             return None
 
