@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 UNIT = "\u00a0%"  # a no-break space, so that a number and its sign stay on one line
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What makes a spreadsheet take a cell for a formula."""
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+"""How a text begins that a spreadsheet takes for a formula, perhaps after quotes that keep it from that."""
+
+_NUMBER = re.compile(r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?")
+"""What a spreadsheet takes for a number, whatever sign comes first."""
 
 _NOT_PRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 """Categories of Unicode: controls, halves of surrogate pairs, separators of lines and of paragraphs."""
@@ -50,13 +54,22 @@ def listed(names: Sequence[str]) -> str:
 
 
 def no_formula(cell: Any) -> Any:
-    """A text that a spreadsheet would run as a formula with a `'` before it, as OWASP advises for csv."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    """A text that a spreadsheet would run as a formula with a `'` before it, as OWASP advises for csv.
+
+    A number stays one. What has such a `'` already gets one more, so that `before_no_formula` finds it again.
+
+    Example:
+        >>> [no_formula(cell) for cell in ("=1+1", "-1", "'=1", "it's", 2)]
+        ["'=1+1", '-1', "''=1", "it's", 2]
+    """
+    if not isinstance(cell, str) or _NUMBER.fullmatch(cell) or not _FORMULA.match(cell):
+        return cell
+    return f"'{cell}"
 
 
 def before_no_formula(cell: str) -> str:
     """The text from which `no_formula` made this one."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def is_printable(text: str) -> bool:

@@ -226,6 +226,13 @@ def assess_command(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, and say which.")
     ] = False,
+    skip_rows: Annotated[
+        bool,
+        typer.Option(
+            "--skip-rows",
+            help="In a folder, leave rows out on which the data or the model fails, and say which.",
+        ),
+    ] = False,
     weights: Weights = None,
     allow_code: AllowCode = False,
     quiet: Quiet = False,
@@ -251,7 +258,7 @@ def assess_command(
             inputs.append(labels)
         to_folder = folders.is_folder(out, workers)
         if not to_folder:
-            folders.check_unused(part_rows, data)
+            folders.check_unused(part_rows, skip_rows, data)
             check_table(out, inputs)
         if report is not None:
             check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
@@ -265,7 +272,7 @@ def assess_command(
                 choice.option,
                 dropout,
                 Asked(seed, batch_size, None if outputs is None else outputs.value, names, divide_by),
-                RowSource(data.absolute(), roles, skip_unreadable),
+                RowSource(data.absolute(), roles, skip_unreadable, skip_rows),
                 None if labels is None else labels.absolute(),
                 out.resolve(),
             )

@@ -26,7 +26,7 @@ from howsure.scale.ray import several as several_workers
 from howsure.scale.recipe import Source
 from howsure.scale.run import Job, begun
 from howsure.scale.sources import parquet_files
-from howsure.scale.there import verdicts_in
+from howsure.scale.there import left_out_in, verdicts_in
 from howsure.scale.worker import Recipe
 from howsure.terminal import Report, duration, paragraph, progress, say
 
@@ -70,10 +70,11 @@ def source_of(path: Path, weights: Path | None, allow_code: bool, like: Path | N
     return Source(path.absolute(), weights, allow_code)
 
 
-def check_unused(part_rows: int | None, data: Path) -> None:
+def check_unused(part_rows: int | None, skip_rows: bool, data: Path) -> None:
     """Raise where something was asked for, or given, that is for a folder of results alone."""
-    if part_rows is not None:
-        raise InputError("--part-rows has no effect on one table", expected="--out FOLDER")
+    for option, given in (("--part-rows", part_rows is not None), ("--skip-rows", skip_rows)):
+        if given:
+            raise InputError(f"{option} has no effect on one table", expected="--out FOLDER")
     if data.is_dir() and parquet_files(data):
         raise InputError(
             f"'{data}' holds Parquet files, whose results go into a folder", expected="--out FOLDER"
@@ -208,11 +209,21 @@ def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
         started = "" if after is None else f"; {after:,.0f} rows/s after the first part"
         say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s{started}")
     say(console, f"Folder:  {folder}")
-    left_out = job.left_out + [line for each in job.outcomes for line in each.left_out]
-    if left_out:
-        loud = Console(stderr=True)
-        say(loud, f"left out: {counted(len(left_out), 'unreadable image')}")
-        for line in left_out:
-            say(loud, f"  {line}")
+    images = job.left_out + [line for each in job.outcomes for line in each.left_out]
+    rows_left_out = [
+        f"'{job.manifest.files[part.file].name}', row {place}: {why}"
+        for part, place, why in left_out_in(folder, job.parts)
+    ]
+    for what, lines in (
+        (f"left out: {counted(len(images), 'unreadable image')}", images),
+        (f"left out: {counted(len(rows_left_out), 'row')}", rows_left_out),
+        (f"gone: {counted(len(job.gone()), 'file')} of rows; their results stay", job.gone()),
+        (f"not read: {len(job.passed_over):,} of what lies in '{job.recipe.rows.path}'", job.passed_over),
+    ):
+        if lines:
+            loud = Console(stderr=True)
+            say(loud, what)
+            for line in lines:
+                say(loud, f"  {line}")
     _say_faults(job)
-    return not job.manifest.faults and not left_out
+    return not (job.manifest.faults or images or rows_left_out or job.gone() or job.passed_over)

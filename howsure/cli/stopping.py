@@ -86,15 +86,21 @@ def kept(blocks: list[Any], out: Path, interruptions: Interruptions) -> Iterator
         if blocks:
             with interruptions.held():
                 done = blocks[0].joined(blocks)
-                say(
-                    Console(stderr=True),
-                    f"kept: the first {len(done):,} rows, in '{_save(done, out)}'",
-                )
+                try:
+                    told = f"kept: the first {len(done):,} rows, in '{_save(done, out)}'"
+                except OSError as error:  # what stopped this is told as well
+                    told = f"lost: the first {len(done):,} rows, which cannot be written anywhere: {error}"
+                say(Console(stderr=True), told)
         raise
 
 
 def _save(done: Any, out: Path) -> Path:
-    """Write a result beside `out` under a name that is not taken, or else in the temporary folder."""
+    """Write a result beside `out` under a name that is not taken, or else in the temporary folder.
+
+    Raises:
+        FileError: Neither has space, for example; then there is no file.
+        OSError: There is no temporary folder.
+    """
     number, place = 1, out.with_name(f"{out.stem}.part{out.suffix}")
     while os.path.lexists(place):
         number += 1
@@ -105,7 +111,11 @@ def _save(done: Any, out: Path) -> Path:
         handle, name = tempfile.mkstemp(prefix="howsure-", suffix=out.suffix)
         os.close(handle)
         place = Path(name)
-        done.save(place)
+        try:
+            done.save(place)
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
     return place
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -33,11 +32,12 @@ from howsure.judge.scores import Score
 from howsure.judge.sets import SCORES
 from howsure.report import write_report
 from howsure.results.certainty import Certainty
+from howsure.results.export import write_csv_lines
 from howsure.results.files import BETWEEN
 from howsure.results.verdict import COIN_FLIP, SURE
 from howsure.scale.there import missing_in, rows_of_input
 from howsure.terminal import paragraph, say, summary, undecided_table
-from howsure.words import counted, no_formula
+from howsure.words import counted
 
 SHOWN = 10
 
@@ -483,6 +483,6 @@ def _ends(score: Score) -> list[float | str]:
 def _write_csv(path: Path, lines: Iterable[Sequence[Any]]) -> None:
     def write(temporary: str) -> None:
         with open(temporary, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(map(no_formula, line) for line in lines)
+            write_csv_lines(lines, file)
 
     write_whole(path, write)

@@ -26,6 +26,21 @@ SUFFIXES = frozenset(
 FORMATS = frozenset(
     ["AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP"]
 )
+_OTHER_SUFFIXES = frozenset(
+    [".apng", ".arw", ".cr2", ".cr3", ".dds", ".dib", ".dng", ".eps", ".exr", ".hdr", ".heics", ".heifs"]
+    + [".icns", ".ico", ".j2k", ".jif", ".jp2k", ".jpe", ".jpx", ".jxl", ".mpo", ".nef", ".orf", ".pcx"]
+    + [".psd", ".qoi", ".raf", ".rw2", ".svg", ".xbm", ".xpm"]
+)
+"""Endings of images that are hardly used here; some can be opened, and others are reported as unreadable."""
+
+_TOLD = frozenset(
+    ["AVIF", "DDS", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PSD", "QOI", "TIFF", "WEBP"]
+)
+"""Pillow's names of contents whose first bytes nothing else begins with, as a text may with `BM` or `P1`."""
+
+_BEGINNING = 16
+"""Bytes by which Pillow tells contents."""
+
 _MODES: dict[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
 _ORIENTATION = 0x0112
 """Tag of EXIF that says how an image is to be turned before it is shown; 1 for as it is."""
@@ -41,8 +56,8 @@ def read_images(
 
     Grey, RGB or RGBA by the number of channels of the input; values 0 … 255; never resized; of an
     animation the first frame. Where EXIF says how to turn an image it is turned, and a warning says so.
-    Class sub-folders, sorted by name, give the labels. Hidden files, and files that are no images, are
-    passed over.
+    Class sub-folders, sorted by name, give the labels. Hidden files, and files that are no images by their
+    endings or first bytes, are passed over. A link that leads nowhere may have been an image.
 
     Args:
         source: Image or folder.
@@ -133,7 +148,19 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    return [entry for entry in _visible(folder) if entry.suffix.lower() in SUFFIXES and entry.is_file()]
+    return [entry for entry in _visible(folder) if _is_image(entry)]
+
+
+def _is_image(entry: Path) -> bool:
+    """Whether a person would call it an image, or what is left of one: it may be unreadable."""
+    if entry.is_dir():
+        return False
+    if entry.suffix.lower() in SUFFIXES | _OTHER_SUFFIXES or not os.path.exists(entry):
+        return True
+    try:
+        return entry.is_file() and _format(entry) in _TOLD
+    except OSError:  # a file that is no image by its ending, and closed
+        return False
 
 
 def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] | None]:
@@ -145,17 +172,25 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
     if source.is_file():
         return [(source, 0)], None
     top = _images_in(source)
+    lost = [entry for entry in top if not os.path.exists(entry) and entry.suffix.lower() not in SUFFIXES]
     folders = [entry for entry in _visible(source) if entry.is_dir()]
     inside = [(file, label) for label, folder in enumerate(folders) for file in _images_in(folder)]
+    if inside and lost:
+        raise FileError(
+            f"'{lost[0]}' is a link that leads nowhere",
+            expected="one sub-folder of images per class",
+            received=f"a link to '{os.readlink(lost[0])}'",
+            mend="Put the folder there, or remove the link",
+        )
     if top and inside:
         raise InputError(
             f"'{source}' holds images both directly and in sub-folders",
             expected="images, or one sub-folder of images per class",
             received=f"{counted(len(top), 'image')} beside {quoted([folder.name for folder in folders])}",
         )
-    if top:
-        return [(file, 0) for file in top], None
     deeper = [inner for folder in folders for inner in _visible(folder) if inner.is_dir()]
+    if top and not any(map(_holds_images, deeper)):
+        return [(file, 0) for file in top], None
     if deeper:
         raise InputError(
             f"'{source}' has folders within class folders",
@@ -168,6 +203,11 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
             expected=f"files ending in {', '.join(sorted(SUFFIXES))}, or one sub-folder of them per class",
         )
     return inside, tuple(folder.name for folder in folders)
+
+
+def _holds_images(folder: Path) -> bool:
+    """Whether images lie anywhere in a folder, by their endings; links to folders are not followed."""
+    return any(Path(name).suffix.lower() in SUFFIXES for _, _, names in os.walk(folder) for name in names)
 
 
 def _warn_of_turned(names: Sequence[str]) -> None:
@@ -185,6 +225,7 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     Image.init()
+    _check_regular(file)
     try:
         with file.open("rb") as handle:
             start = handle.read(LOOKED_AT)
@@ -213,16 +254,31 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
         raise _unreadable(file, reason) from error
 
 
+def _check_regular(file: Path) -> None:
+    """Raise a `FileError` for what is no file: a pipe would be waited for, and a link may lead nowhere."""
+    if file.is_symlink() and not os.path.exists(file):
+        raise _unreadable(file, "a link that leads nowhere")
+    if file.exists() and not file.is_file():
+        raise _unreadable(file, "it is no file")
+
+
 def _other_format(file: Path) -> str | None:
     """Pillow's name for content that is not among `FORMATS`, by its first bytes; nothing is decoded."""
+    name = _format(file)
+    return None if name in FORMATS else {"EPS": "PostScript"}.get(name or "", name)
+
+
+def _format(file: Path) -> str | None:
+    """Pillow's name for content that it knows by the first bytes; nothing is decoded."""
     from PIL import Image
 
+    Image.init()
     with file.open("rb") as handle:
-        start = handle.read(16)
-    for name, (_, accept) in Image.OPEN.items():
-        if name not in FORMATS and accept is not None and accept(start) is True:
-            return {"EPS": "PostScript"}.get(name, name)
-    return None
+        start = handle.read(_BEGINNING)
+    if len(start) < _BEGINNING:  # which no image is, and some of Pillow's readers do not expect
+        return None
+    found = [name for name, (_, accept) in Image.OPEN.items() if accept is not None and accept(start) is True]
+    return min(found, key=FORMATS.__contains__, default=None)
 
 
 def _unreadable(file: Path, reason: str) -> FileError:

@@ -229,7 +229,7 @@ def _open_csv(source: Path, texts: Sequence[str] = (), *, header: bool | None = 
             return pa.csv.read_csv(
                 opened,
                 read_options=options,
-                parse_options=pa.csv.ParseOptions(newlines_in_values=bool(texts)),
+                parse_options=pa.csv.ParseOptions(newlines_in_values=True),
                 convert_options=pa.csv.ConvertOptions(column_types=types),
             )
 

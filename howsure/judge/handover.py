@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty
 from howsure.judge.sets import PredictionSets
 from howsure.results.certainty import Certainty
-from howsure.words import no_formula
+from howsure.results.export import write_csv_lines
 
 COLUMNS = (
     *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "verdict", "reason"),
@@ -152,9 +151,7 @@ def _task(line: dict[str, Any], shown: str, version: str) -> dict[str, Any]:
 def _write_csv(temporary: str, columns: Sequence[str], lines: Sequence[dict[str, Any]]) -> None:
     # Names of files that are not UTF-8 come as surrogates, and go back to the bytes they were.
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
-        table = csv.DictWriter(handle, columns)
-        table.writerow({column: no_formula(column) for column in columns})
-        table.writerows({column: no_formula(cell) for column, cell in line.items()} for line in lines)
+        write_csv_lines([columns, *([line.get(column) for column in columns] for line in lines)], handle)
 
 
 def _can_be_written(name: object) -> bool:

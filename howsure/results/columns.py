@@ -439,21 +439,10 @@ class Result(Generic[OneRow]):
         from howsure.results.export import FORMS  # which is made of results
 
         form = FORMS.get(check_path(path).suffix.lower())
-        if form is not None:
+        if form is None:
+            save_sealed(self, path, {})
+        else:
             write_whole(path, partial(form, self))
-            return
-        import pyarrow.parquet as pq
-
-        table = self.to_arrow()
-        # A part of a file is read into one Arrow array, so it holds no more than one does.
-        rows = min(_ROWS_AT_A_TIME, rows_at_a_time(len(getattr(self, self.names))))
-
-        def write(temporary: str) -> None:
-            with open(temporary, "wb") as file:  # pyarrow takes no names that are not UTF-8
-                pq.write_table(table, file, row_group_size=rows, write_page_checksum=True)
-            seal(temporary)
-
-        write_whole(path, write)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -496,6 +485,32 @@ class Result(Generic[OneRow]):
                 if not (column.optional and name not in table.column_names)
             }
             return cls(**given, **arrays)
+
+
+def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mapping[bytes, bytes]) -> None:
+    """Write a result as a Parquet file with a seal.
+
+    Args:
+        result: What is written.
+        path: Where; an earlier file stays until the new one is complete.
+        beside: What the metadata of the file holds beside the settings, by key.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    table = result.to_arrow()
+    table = table.replace_schema_metadata({**table.schema.metadata, **beside})
+    # A part of a file is read into one Arrow array, so it holds no more than one does.
+    rows = min(_ROWS_AT_A_TIME, rows_at_a_time(len(getattr(result, result.names))))
+
+    def write(temporary: str) -> None:
+        with open(temporary, "wb") as file:  # pyarrow takes no names that are not UTF-8
+            pq.write_table(table, file, row_group_size=rows, write_page_checksum=True)
+        seal(temporary)
+
+    write_whole(path, write)
 
 
 def _plain(setting: Any) -> Any:

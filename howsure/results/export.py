@@ -7,9 +7,10 @@ What is told at levels likewise, by share.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 _ROWS_AT_A_TIME = 4096
+
+_QUOTED_END = "\r\n"
 
 
 def write_csv(result: Result[Any], file: SupportsWrite[str]) -> None:
@@ -36,13 +39,38 @@ def write_csv(result: Result[Any], file: SupportsWrite[str]) -> None:
     for column, _ in _columns(result):
         called, names = result.in_table(column), _names(result, column)
         header += [f"{called}.{name}" for name in names] if column.is_list else [called]
-    lines = csv.writer(file, lineterminator="\n")
-    lines.writerow(map(no_formula, header))
-    for cells in _rows(result):
-        flat: list[Any] = []
-        for cell in cells:
-            flat += cell if isinstance(cell, list) else [cell]
-        lines.writerow(no_formula(_known(value)) for value in flat)
+    flat = ([each for cell in cells for each in _several(cell)] for cells in _rows(result))
+    write_csv_lines(itertools.chain([header], flat), file)
+
+
+def write_csv_lines(lines: Iterable[Iterable[Any]], file: SupportsWrite[str]) -> None:
+    """Write lines of cells as csv, each as a reader finds it again: the only place where howsure writes csv.
+
+    A number that is not known is left empty. A text that a spreadsheet would run as a formula gets a `'`
+    before it.
+
+    Args:
+        lines: Of cells.
+        file: As for `write_csv`.
+    """
+    # Python before 3.13 quotes a carriage return only where it is part of what ends a line.
+    writer = csv.writer(_Lines(file), lineterminator=_QUOTED_END)
+    writer.writerows(map(no_formula, map(_known, cells)) for cells in lines)
+
+
+class _Lines:
+    """Whole lines of csv, written with a line feed at their end."""
+
+    def __init__(self, file: SupportsWrite[str]) -> None:
+        self._file = file
+
+    def write(self, line: str) -> object:
+        """Write a line that ends in `_QUOTED_END`."""
+        return self._file.write(line.removesuffix(_QUOTED_END) + "\n")
+
+
+def _several(cell: Any) -> list[Any]:
+    return cell if isinstance(cell, list) else [cell]
 
 
 def write_json_lines(result: Result[Any], file: SupportsWrite[str]) -> None:

@@ -1,12 +1,14 @@
-"""Short marks of what files of rows hold, so that other rows in files of the same name are noticed.
+"""Marks of what files of rows hold, so that other rows in files of the same name are noticed.
 
-No file is read whole for them: the footer of a Parquet file tells the least and largest value of each column,
-a .npz file keeps a checksum of each array, and of others a few rows have to do.
+For short ones no file is read whole: the footer of a Parquet file tells the least and largest value of each
+column, a .npz file keeps a checksum of each array, and of others a few rows have to do. Where these, the size
+or the time of change differ, the content of the whole file tells.
 """
 
 from __future__ import annotations
 
 import hashlib
+import stat
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +61,36 @@ def of_array(array: Array) -> str:
     found = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
     for row in np.linspace(0, len(array) - 1, min(len(array), _ROWS)).round().astype(int).tolist():
         found.update(np.ascontiguousarray(array[row]).tobytes())
+    return found.hexdigest()
+
+
+def of_file(path: Path) -> str:
+    """The SHA-256 of all that a file holds.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def of_content(folder: Path, files: Sequence[Path]) -> str:
+    """Of names and content of images; one that cannot be read counts as empty.
+
+    Args:
+        folder: In which names are told.
+        files: The images.
+    """
+    found = hashlib.sha256()
+    for file in files:
+        try:
+            told = of_file(file) if stat.S_ISREG(file.stat().st_mode) else ""
+        except OSError:
+            told = ""
+        found.update(f"{file.relative_to(folder).as_posix()}\n{told}\n".encode("utf-8", "surrogateescape"))
     return found.hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 manifest.json                        what all parts were made with, and which rows make which part
 plan.json                            the plan, where passes follow one
-part-00000-000000008192.parquet      results of the rows of file 0 from row 8192 on: sealed, like any table
+part-00000-000000008192.parquet      results of the rows of file 0 from row 8192 on: sealed, see parts.py
 .lock                                held by whoever writes, and let go by the system when they are gone
 """
 
@@ -18,10 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from howsure.atomic import TEMPORARY, write_whole
-from howsure.data.native import open_native
 from howsure.errors import DependencyError, FileError, InputError
-from howsure.results.saved import METADATA_KEY
-from howsure.results.seal import check_seal
 from howsure.scale.columns import Columns
 from howsure.scale.same import Probe
 from howsure.scale.sources import SourceFile
@@ -29,8 +26,8 @@ from howsure.scale.work import Part
 
 MANIFEST, PLAN, LOCK = "manifest.json", "plan.json", ".lock"
 
-FORMAT = 2
-"""Of a manifest."""
+FORMAT, _EARLIER = 3, 2
+"""Of a manifest; and that of earlier ones, which tell no content of files and are read all the same."""
 
 _IN_WORDS = {
     "model": "another model",
@@ -107,7 +104,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
     try:
         content = json.loads(path.read_bytes().decode("utf-8"))
         found = content["format"]
-        if found == FORMAT:
+        if found in (FORMAT, _EARLIER):
             if content.pop("sha256") != _digest(content):
                 raise ValueError("it is not what was saved")
             parts = [
@@ -239,23 +236,41 @@ def check_made_with(folder: Path, before: Manifest, made_with: Mapping[str, Any]
         )
 
 
-def check_files(folder: Path, before: Manifest, now: Manifest) -> None:
-    """Raise an `InputError` unless the rows are in the files in which they were.
+def grown(
+    folder: Path, before: Manifest, now: Sequence[SourceFile], may_grow: bool
+) -> tuple[SourceFile, ...]:
+    """The files of rows in the order in which they were found: first those that were there before.
+
+    One that has another name now is known by its content. One that went stays, so that its results do.
 
     Args:
-        folder: Where.
+        folder: Where results are.
         before: As it was begun.
-        now: As it is asked for.
+        now: Files as they were found this time.
+        may_grow: Whether files may come and go, as in a folder of them.
+
+    Raises:
+        InputError: The rows are in other files.
     """
-    names = [[file.name for file in each.files] for each in (before, now)]
-    if names[0] != names[1]:
-        odd = sorted(set(names[0]) ^ set(names[1]))
+    left = {file.name: file for file in now}
+    found = [left.pop(old.name, None) for old in before.files]
+    named = {file.content: name for name, file in left.items() if file.content}
+    for number, old in enumerate(before.files):
+        if found[number] is None and old.content in named:
+            found[number] = left.pop(named.pop(old.content))
+    odd = sorted([*left, *(old.name for old, new in zip(before.files, found, strict=True) if new is None)])
+    if odd and not (may_grow and any(found)):
         raise InputError(
             f"The results in '{folder}' are of other rows",
-            expected=f"the {len(names[0])} files that were there before",
-            received=f"{len(names[1])} files" + (f"; '{odd[0]}' is in one of the two alone" if odd else ""),
+            expected=f"the {len(before.files)} files that were there before",
+            received=f"{len(now)} files; '{odd[0]}' is in one of the two alone",
             mend="Give another folder",
         )
+    kept = [
+        replace(old, gone=True, fault=None) if new is None else new
+        for old, new in zip(before.files, found, strict=True)
+    ]
+    return (*kept, *left.values())
 
 
 def _short(value: Any) -> str:
@@ -263,61 +278,31 @@ def _short(value: Any) -> str:
     return f"{text[:80]}…" if len(text) > 80 else text
 
 
-def changed_files(folder: Path, before: Manifest, now: Manifest, has_parts: set[int]) -> list[int]:
+def changed_files(folder: Path, before: Manifest, now: Manifest, left_out: Mapping[int, bool]) -> list[int]:
     """Numbers of the files of rows that are not as they were: they had faults, and may have been mended.
 
     Args:
         folder: Where results are.
         before: As it was begun.
         now: As it is asked for.
-        has_parts: Numbers of the files of which there are results.
+        left_out: By number of the file of which there are results, whether rows were left out of them.
 
     Raises:
         InputError: A file has changed of which there are results, and which had no fault.
     """
     found = []
-    for number, (old, new) in enumerate(zip(before.files, now.files, strict=True)):
-        if replace(old, fault=None) == replace(new, fault=None):
+    for number, (old, new) in enumerate(zip(before.files, now.files, strict=False)):
+        if new.gone or old.is_like(new):
             continue
         faulty = old.fault is not None or any(
             name == old.name or name.startswith(f"part-{number:05}-") for name in before.faults
         )
-        if not faulty and number in has_parts:
+        if not faulty and left_out.get(number) is False:
             raise InputError(
                 f"The results in '{folder}' are of other rows: '{old.name}' has changed since",
                 expected=f"the file of {old.size:,} bytes that was read then",
-                received=f"one of {new.size:,} bytes, or written at another time, or with other rows",
-                mend="Give another folder",
+                received=f"one of {new.size:,} bytes with other content",
+                mend="Give another folder, or other rows in a file of another name",
             )
         found.append(number)
     return found
-
-
-def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
-    """Whether there is a part with these settings, as its seal says; a damaged one is as good as none.
-
-    The whole part is read for its seal.
-    """
-    import pyarrow.parquet as pq
-
-    try:
-        if not check_seal(path):
-            return False
-        with open_native(path) as file:
-            raw = (pq.read_schema(file).metadata or {})[METADATA_KEY]
-        found = json.loads(raw)
-    except Exception:  # whatever a reader meets in a file that is none, or is not there
-        return False
-    return _without_version(found) == _without_version(settings)
-
-
-def _without_version(settings: Mapping[str, Any]) -> str:
-    return json.dumps({**settings, "version": None}, sort_keys=True)
-
-
-def first_row_of(path: Path) -> int:
-    """The number of the first row in a part, as its statistics tell it."""
-    import pyarrow.parquet as pq
-
-    with open_native(path) as file:
-        return int(pq.read_metadata(file).row_group(0).column(0).statistics.min)

@@ -280,15 +280,16 @@ class _PartWorker:
             with tries.open("ab") as file:
                 begun = file.tell()
                 file.write(b".")
+            if begun >= _TRIES:
+                died = f"the process that had it died {_TRIES} times, as where memory does not suffice"
+                return Outcome(part, 0, fault=died)
+            return worker.do(part)
+        except HowsureError:
+            raise
         except OSError as error:
             raise FileError(f"Writing to '{self._folder}' failed ({error.strerror or error})") from error
-        if begun >= _TRIES:
-            died = f"the process that had it died {_TRIES} times, as where memory does not suffice"
-            outcome = Outcome(part, 0, fault=died)
-        else:
-            outcome = worker.do(part)
-        tries.unlink(missing_ok=True)
-        return outcome
+        finally:
+            tries.unlink(missing_ok=True)
 
 
 @contextmanager

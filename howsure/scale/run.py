@@ -28,6 +28,7 @@ from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
 from howsure.scale import folder as folders
 from howsure.scale.folder import PLAN, Manifest
+from howsure.scale.parts import about_of, first_row_of, is_whole, save_part
 from howsure.scale.recipe import Assessor
 from howsure.scale.same import Probe, changed_images, check_probe, digests_of, lacking
 from howsure.scale.sample import planned, readable, tried, with_plan
@@ -59,6 +60,7 @@ class Job:
         assessor: The model, as it is here.
         probe: A few rows that can be read.
         left_out: Unreadable images that parts from before do not hold, each with the reason.
+        passed_over: What lies among the rows and is not read, each with the reason.
         outcomes: Of the parts done so far in this run.
         first_done: When the first of them was done, by `time.monotonic`; None before.
     """
@@ -70,6 +72,7 @@ class Job:
     assessor: Assessor
     probe: Part
     left_out: list[str] = field(default_factory=list)
+    passed_over: Sequence[str] = ()
     outcomes: list[Outcome] = field(default_factory=list)
     first_done: float | None = None
 
@@ -121,6 +124,11 @@ class Job:
         self.manifest = replace(self.manifest, faults=dict(faults))
         self.manifest.save(self.recipe.folder, self.parts)
 
+    def gone(self) -> list[str]:
+        """Files that are not there any more, each with how many rows it held."""
+        gone = [file for file in self.manifest.files if file.gone and file.rows]
+        return [f"{file.name}, {file.rows:,} rows" for file in gone]
+
     def faults(self) -> list[str]:
         """What is missing, where and why."""
         by_name = {part.name: part for part in self.parts}
@@ -163,20 +171,25 @@ def begun(
         rows = replace(recipe.rows, columns=None if before is None else before.columns)
         reader = rows.open()
         models = load_models()
-        files = reader.survey(declared_specs(models[0]))
-        recipe = replace(recipe, rows=replace(rows, columns=reader.columns))
-        _check_labels(recipe, files)
+        files: Sequence[SourceFile] = reader.survey(declared_specs(models[0]))
         sources = (recipe.model, *recipe.members)
         sums = tuple(source.checksum(model) for source, model in zip(sources, models, strict=True))
         recipe = replace(recipe, checksums=sums)
         if before is not None:
             folders.check_made_with(folder, before, {"model": ", ".join(sums), "seed": recipe.asked.seed})
+        with during("Checking", waiting="what files of rows hold"):
+            files = _with_content(reader, files, before)
+        if before is not None:
+            files = folders.grown(folder, before, files, reader.may_grow)
+        names = tuple(file.name for file in files) if reader.may_grow else None
+        recipe = replace(recipe, rows=replace(rows, columns=reader.columns, files=names))
+        _check_labels(recipe, files)
         assessor = Assessor(models[0], recipe.method(models[1:]), recipe.asked)
         kept = before is not None and before.plan_from is not None and recipe.dropout.plan is None
         if kept:
             recipe = with_plan(recipe, Plan.load(folder / PLAN))
         wanted = recipe.needs_plan
-        found = readable(Worker(recipe, assessor), assessor, files)
+        found = readable(Worker(recipe, assessor), files)
         pieces = list(found if wanted else itertools.islice(found, 1))
         class_names = pieces[0][1].class_names
         if recipe.asked.class_names is None and class_names is not None:
@@ -209,8 +222,7 @@ def begun(
         mended = list[Part]()
         if before is not None:
             folders.check_made_with(folder, before, now.made_with)
-            folders.check_files(folder, before, now)
-            mended = changed_images(folder, before.images, now.images, parts)
+            mended = changed_images(folder, before.images, now.images, parts, reader)
             known = check_probe(folder, (before.probe, before.files), (now.probe, files), worker.check)
             now = replace(now, probe=known)
         elif wanted and recipe.dropout.plan is not None:
@@ -222,7 +234,26 @@ def begun(
         faults = {name: fault for name, fault in old.items() if name in missing} | dict(now.faults)
         now = replace(now, faults=faults)
         now.save(folder, parts)
-        yield Job(recipe, now, parts, pending, assessor, probe, left_out)
+        yield Job(recipe, now, parts, pending, assessor, probe, left_out, reader.passed_over)
+
+
+def _with_content(
+    reader: Reader, files: Sequence[SourceFile], before: Manifest | None
+) -> Sequence[SourceFile]:
+    """The files with marks of all that they hold; those that were not touched since are not read again."""
+    known = {} if before is None else {file.name: file for file in before.files}
+    found = []
+    for number, file in enumerate(files):
+        old = known.get(file.name)
+        if old is not None and replace(old, content="", gone=False) == file:
+            file = replace(file, content=old.content)
+        if not file.content and file.digest:  # which images do not have
+            try:
+                file = replace(file, content=reader.content(number, 0, file.rows or 0))
+            except OSError as error:
+                file = replace(file, rows=None, fault=f"'{file.name}' cannot be read ({error})")
+        found.append(file)
+    return found
 
 
 def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
@@ -295,8 +326,11 @@ def _pending(
     Parts of files and images that were mended are made anew, and others renumbered.
     """
     if before is not None:
-        has_parts = {part.file for part in parts if (folder / part.name).exists()}
-        for number in folders.changed_files(folder, before, now, has_parts):
+        found = dict[int, bool]()
+        for part in parts:
+            if (folder / part.name).exists():
+                found[part.file] = found.get(part.file, False) or _has_left_out(folder / part.name)
+        for number in folders.changed_files(folder, before, now, found):
             for stale in folder.glob(f"part-{number:05}-*.parquet"):
                 stale.unlink()
         for part in mended:
@@ -304,14 +338,28 @@ def _pending(
     missing, left_out = [], list[str]()
     for part in parts:
         path = folder / part.name
-        if not folders.is_whole(path, now.settings):
+        if not is_whole(path, now.settings):
             missing.append(part)
-        elif len(now.files) > 1 and folders.first_row_of(path) != part.first_row:
-            result = load(path)
-            replace(result, row=result.row + (part.first_row - int(result.row[0]))).save(path)
-        elif without := lacking(folder, part):
+            continue
+        about = about_of(path)
+        first = about.first_row
+        if first is None:
+            first = first_row_of(path) if len(now.files) > 1 else part.first_row
+        if first != part.first_row:
+            result, about = load(path), replace(about, first_row=part.first_row)
+            save_part(folder, part, replace(result, row=result.row + (part.first_row - first)), about)
+        without = [row for row in lacking(folder, part) if row not in about.left_out]
+        if without:
             lines = reader.unreadable(without)
             if len(lines) < len(without):
                 missing.append(part)
             left_out += lines if len(lines) == len(without) else []
     return missing, left_out
+
+
+def _has_left_out(path: Path) -> bool:
+    """Whether a part says that rows were left out of it."""
+    try:
+        return bool(about_of(path).left_out)
+    except Exception:  # whatever a reader meets in a file that is none of its kind
+        return False

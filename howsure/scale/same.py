@@ -11,8 +11,9 @@ import numpy as np
 
 from howsure.data.native import open_native
 from howsure.errors import FileError, InputError
+from howsure.scale.parts import about_of
 from howsure.scale.sources import Reader, SourceFile
-from howsure.scale.work import Part
+from howsure.scale.work import Part, by_name
 
 RELATIVE = 0.02
 """By what share a probability may differ: TF32 of graphics processors keeps 10 bits, so a logit of 30 differs
@@ -65,7 +66,7 @@ class Probe:
         Args:
             files: Of rows.
         """
-        before = sum(file.rows or 0 for file in files[: self.file])
+        before = next(first for number, first, _ in by_name(files) if number == self.file)
         return Part(self.file, self.start, self.stop, before + self.start)
 
     def agrees(self, other: Probe) -> bool:
@@ -108,7 +109,7 @@ def check_probe(
         InputError: The model says something else of the same rows.
     """
     (known, old), (found, new) = before, now
-    if old[known.file] != new[known.file]:
+    if not old[known.file].is_like(new[known.file]):
         return found
     part = known.part(new)
     if (found.file, found.start, found.stop) != (known.file, known.start, known.stop):
@@ -174,6 +175,7 @@ def changed_images(
     before: Mapping[str, str],
     now: Mapping[str, str],
     parts: Sequence[Part],
+    reader: Reader,
 ) -> list[Part]:
     """Parts whose images are not as they were, and which some were left out of: they may have been mended.
 
@@ -182,6 +184,7 @@ def changed_images(
         before: Marks of the images, by name of the part.
         now: Likewise.
         parts: All of them.
+        reader: Of the images, whose content is looked at where marks differ.
 
     Raises:
         InputError: Others have changed.
@@ -192,13 +195,16 @@ def changed_images(
             continue
         try:
             without = lacking(folder, part)
-        except FileError:  # it is made again anyway
+            content = about_of(folder / part.name).content
+        except Exception:  # a damaged part is made again anyway
+            continue
+        if content and content == reader.content(part.file, part.start, part.stop):
             continue
         if not without:
             raise InputError(
                 f"The results in '{folder}' are of other rows: images {part.start} to {part.stop - 1}, by "
                 "their names from 0 on, are not those of then",
-                expected="images of the same names and sizes that nobody has written to since",
+                expected="images of the same names and content",
                 mend="Give another folder",
             )
         found.append(part)

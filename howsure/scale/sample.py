@@ -15,26 +15,23 @@ import numpy as np
 
 from howsure.assess import plan as make_plan
 from howsure.data.rows import Array, Rows
-from howsure.divide import divided as divided_by
-from howsure.errors import HowsureWarning, InputError
+from howsure.errors import InputError
 from howsure.methods.softmax import Softmax
-from howsure.models.adapt import adapt
 from howsure.sampling.plan import Plan
 from howsure.scale.recipe import Assessor
 from howsure.scale.sources import SourceFile
 from howsure.scale.work import Part, spread
-from howsure.scale.worker import Recipe, Worker
+from howsure.scale.worker import Recipe, Worker, failing_alone
 
 _PROBED = 2
 """Rows on which every worker tries model and plan before it begins."""
 
 
-def readable(worker: Worker, assessor: Assessor, files: Sequence[SourceFile]) -> Iterator[tuple[Part, Rows]]:
+def readable(worker: Worker, files: Sequence[SourceFile]) -> Iterator[tuple[Part, Rows]]:
     """Places spread over all rows, each with its rows, divided and without labels.
 
     Args:
-        worker: Reads them.
-        assessor: The model that they have to fit.
+        worker: Reads them, and has the model that they have to fit.
         files: In which they are.
 
     Raises:
@@ -44,14 +41,13 @@ def readable(worker: Worker, assessor: Assessor, files: Sequence[SourceFile]) ->
     shape = None
     for place in spread(files):
         try:
-            with warnings.catch_warnings(action="ignore", category=HowsureWarning):  # given again with parts
-                rows, _ = worker.read(place)
-                x = divided_by(rows.x, assessor.asked.divide_by, assessor.model)
-                rows = replace(rows, x=x, labels=None, ids=None)
-                adapt(assessor.model, rows)
+            rows = worker.fitting(place)
         except Exception as error:  # whatever the model itself may raise
             fault = fault or error
-            continue
+            failing = worker.failing(place, worker.fitting) if worker.skips_rows else {}
+            if not 0 < len(failing) < len(place):
+                continue
+            rows = worker.fitting(place, failing)
         if shape is None or _shape(rows.x) == shape:
             shape = _shape(rows.x)
             yield place, rows
@@ -71,11 +67,12 @@ def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
     """
     fault: Exception | None = None
     for place in places:
-        probe = replace(place, stop=min(place.stop, place.start + _PROBED))
-        try:
-            return probe, worker.check(probe)
-        except Exception as error:  # whatever the model itself may raise
-            fault = fault or error
+        for start in range(place.start, place.stop, _PROBED if worker.skips_rows else len(place)):
+            probe = place.within(start, min(place.stop, start + _PROBED))
+            try:
+                return probe, worker.check(probe)
+            except Exception as error:  # whatever the model itself may raise
+                fault = fault or error
     raise fault or InputError("There are no rows")
 
 
@@ -87,7 +84,8 @@ def planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple
     Args:
         recipe: What was asked for.
         assessor: The model.
-        pieces: Rows from many places; where the model fails on some, the plan is made from the others.
+        pieces: Rows from many places; where the model fails on some, the plan is made from the others, and
+            where rows are skipped, from all rows on which it does not.
 
     Raises:
         Exception: What is wrong with all of them.
@@ -96,7 +94,9 @@ def planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple
         return with_plan(recipe, _plan_from(recipe, assessor, pieces)), sum(map(_count, pieces))
     except Exception:  # whatever the model itself may raise
         kept = [piece for piece in pieces if _is_predicted(assessor, piece)]
-        if not 0 < len(kept) < len(pieces):
+        if recipe.rows.skip_rows:
+            kept = [piece for each in pieces if (piece := _predicted_of(assessor, each)) is not None]
+        if not 0 < sum(map(_count, kept)) < sum(map(_count, pieces)):
             raise
     return with_plan(recipe, _plan_from(recipe, assessor, kept)), sum(map(_count, kept))
 
@@ -128,6 +128,22 @@ def _is_predicted(assessor: Assessor, piece: Rows) -> bool:
     except Exception:  # whatever the model itself may raise
         return False
     return True
+
+
+def _predicted_of(assessor: Assessor, piece: Rows) -> Rows | None:
+    """The rows of which the model gives a plain prediction, or None where there is none."""
+
+    def fails(start: int, stop: int) -> str | None:
+        return None if _is_predicted(assessor, _some(piece, slice(start, stop))) else "no prediction"
+
+    failing = failing_alone(0, _count(piece), fails)
+    kept = [row for row in range(_count(piece)) if row not in failing]
+    return _some(piece, kept) if kept else None
+
+
+def _some(rows: Rows, which: Any) -> Rows:
+    x = rows.x
+    return replace(rows, x={name: a[which] for name, a in x.items()} if isinstance(x, dict) else x[which])
 
 
 def _shape(x: Array | dict[str, Array]) -> Any:

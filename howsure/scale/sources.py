@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -26,10 +27,13 @@ from howsure.data.rows import Array, InputSpec, Rows, damaged
 from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.data.whatever import any_rows_in_npz
-from howsure.errors import InputError
+from howsure.errors import FileError, InputError
 from howsure.scale.columns import Columns, columns_in, in_order
 from howsure.scale.cursor import Cursor
-from howsure.scale.digests import of_archive, of_array, of_footer, of_images
+from howsure.scale.digests import of_archive, of_array, of_content, of_file, of_footer, of_images
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PARQUET = ".parquet"
 _PARQUET_TOO = (".pq", ".parq")
@@ -49,7 +53,9 @@ class SourceFile:
         size: Bytes.
         changed: When it was changed, in nanoseconds; of images a number made of their names.
         fault: Why it cannot be read, or None.
-        digest: A mark of what it holds; of images see `Reader.digest`.
+        digest: A short mark of what it holds; of images see `Reader.digest`.
+        content: A mark of all that it holds; empty where it cannot be read, and of images.
+        gone: Whether it is not there any more, while its results are.
     """
 
     name: str
@@ -58,6 +64,15 @@ class SourceFile:
     changed: int
     fault: str | None = None
     digest: str = ""
+    content: str = ""
+    gone: bool = False
+
+    def is_like(self, other: SourceFile) -> bool:
+        """Whether both hold the same: by their content; where that is not known, by all that is."""
+        if self.content and other.content:
+            return self.content == other.content
+        plain = [replace(each, fault=None, content="", gone=False) for each in (self, other)]
+        return plain[0] == plain[1]
 
 
 class Reader(Protocol):
@@ -65,9 +80,15 @@ class Reader(Protocol):
 
     Attributes:
         columns: Those of all rows, once there was a survey; None where rows have no columns.
+        may_grow: Whether there may be more files later.
+        each_a_file: Whether each row is a file of its own, which may be unreadable alone.
+        passed_over: What lies beside the files and is not read, each with the reason.
     """
 
     columns: Columns | None
+    may_grow: bool
+    each_a_file: bool
+    passed_over: Sequence[str]
 
     def survey(self, specs: Specs) -> list[SourceFile]:
         """All files, in order.
@@ -95,6 +116,14 @@ class Reader(Protocol):
         """A mark of images start … stop − 1; None where rows are no images."""
         ...
 
+    def content(self, file: int, start: int, stop: int) -> str:
+        """A mark of all that a file holds, or of images start … stop − 1.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        ...
+
     def unreadable(self, rows: Sequence[int]) -> list[str]:
         """Which images among these cannot be read, each with the reason."""
         ...
@@ -108,16 +137,20 @@ class RowSource:
         path: A file or folder.
         roles: What columns are for that are no features.
         skip_unreadable: Whether unreadable images are left out.
+        skip_rows: Whether rows on which the data or the model fails are left out, unreadable images too.
         channels: Of images, for a model that does not say what it takes; None where it does not matter.
         columns: Of all Parquet files, in the order in which they form a row; None for those of the first
             that can be read.
+        files: Names of the Parquet files in a folder, by number; None for those that are there.
     """
 
     path: Path
     roles: Roles = Roles()  # noqa: RUF009  (frozen, so it may be shared)
     skip_unreadable: bool = False
+    skip_rows: bool = False
     channels: int | None = None
     columns: Columns | None = None
+    files: tuple[str, ...] | None = None
 
     def open(self) -> Reader:
         """Whatever reads what is there.
@@ -129,18 +162,20 @@ class RowSource:
         check_readable(self.path)
         suffix = self.path.suffix.lower()
         if self.path.is_dir():
+            if self.files is not None:
+                return self._parquet([self.path / name for name in self.files])
             parts = parquet_files(self.path)
             if parts:
                 _check_nothing_passed_over(self.path)
-                return _Parquet(parts, self.roles, self.columns)
+                return self._parquet(parts, self.path)
             try:
-                return _Images(self.path, self.skip_unreadable, self.channels)
+                return _Images(self.path, self.skip_unreadable and not self.skip_rows, self.channels)
             except InputError:
                 _check_nothing_passed_over(self.path)
                 _check_not_empty(self.path)
                 raise
         if suffix == PARQUET:
-            return _Parquet([self.path], self.roles, self.columns)
+            return self._parquet([self.path])
         if suffix in (".npy", ".npz"):
             return _Arrays(self.path)
         raise InputError(
@@ -151,24 +186,52 @@ class RowSource:
             else None,
         )
 
+    def _parquet(self, files: Sequence[Path], folder: Path | None = None) -> _Parquet:
+        return _Parquet(files, self.roles, self.columns, folder, keep=self.skip_rows)
+
 
 def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files in a folder, sorted by name, but for those that begin with `.` or `_`."""
+    """The Parquet files in a folder, sorted by name, but for those that begin with `.` or `_`.
+
+    Also links that lead nowhere, pipes, and whatever else has the ending and is no folder: what cannot be
+    read is to be named.
+    """
     return sorted(
         entry
         for entry in folder.iterdir()
-        if entry.suffix.lower() == PARQUET and not entry.name.startswith((".", "_")) and entry.is_file()
+        if entry.suffix.lower() == PARQUET and not _is_hidden(entry.name) and not os.path.isdir(entry)
     )
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _passed_over(folder: Path, read: Sequence[Path]) -> list[str]:
+    """What lies in a folder beside the Parquet files that are read, each with the reason.
+
+    Not what programs keep there for themselves, by names that begin with `.` or `_`.
+    """
+    found = []
+    for entry in sorted({*folder.iterdir()} - {*read}):
+        if os.path.isdir(entry):
+            reason = "a link to a folder" if entry.is_symlink() else "a folder"
+            reason = "" if _is_hidden(entry.name) else reason
+        elif _is_hidden(entry.name):
+            reason = f"its name begins with {entry.name[0]}" if entry.suffix.lower() == PARQUET else ""
+        else:
+            reason = f"its name does not end in {PARQUET}"
+        if reason:
+            found.append(f"{images.readable(entry.relative_to(folder))}: {reason}")
+    return found
 
 
 def _check_nothing_passed_over(folder: Path) -> None:
     """Raise for Parquet files in a folder that would not be read: deeper in it, or under another ending."""
     for place, deeper, names in os.walk(folder):
-        deeper[:] = [name for name in deeper if not name.startswith((".", "_"))]
+        deeper[:] = [name for name in deeper if not _is_hidden(name)]
         endings = _PARQUET_TOO if Path(place) == folder else (PARQUET, *_PARQUET_TOO)
-        more = sorted(
-            name for name in names if name.lower().endswith(endings) and not name.startswith((".", "_"))
-        )
+        more = sorted(name for name in names if name.lower().endswith(endings) and not _is_hidden(name))
         if more:
             raise InputError(
                 f"'{folder}' holds rows that would not be read",
@@ -190,6 +253,10 @@ def _check_not_empty(folder: Path) -> None:
 class _NoImages:
     """What readers of files have in common."""
 
+    may_grow = False
+    each_a_file = False
+    passed_over: Sequence[str] = ()
+
     def places(self, start: int, stop: int, rows: Rows) -> Array:
         """All of them."""
         return np.arange(stop - start)
@@ -206,9 +273,14 @@ class _NoImages:
 class _Parquet(_NoImages):
     """A Parquet file, or several; each is read forwards, as ranges come in order."""
 
-    def __init__(self, files: Sequence[Path], roles: Roles, columns: Columns | None) -> None:
-        self._files, self._roles, self.columns = files, roles, columns
+    def __init__(
+        self, files: Sequence[Path], roles: Roles, columns: Columns | None, folder: Path | None, *, keep: bool
+    ) -> None:
+        self._files, self._roles, self.columns, self._keep = files, roles, columns, keep
         self._cursor: Cursor | None = None
+        self._taken: tuple[int, int, pa.Table] | None = None
+        self.may_grow = folder is not None
+        self.passed_over = () if folder is None else _passed_over(folder, files)
 
     def survey(self, specs: Specs) -> list[SourceFile]:
         """All files; where there are several, one that is damaged is listed with its fault."""
@@ -216,23 +288,42 @@ class _Parquet(_NoImages):
 
         found = []
         for file in self._files:
-            there = file.stat()
-            rows, fault, digest = None, None, ""
+            rows, size, changed, fault, digest = None, 0, 0, None, ""
             try:
+                there = file.stat()
+                size, changed = there.st_size, there.st_mtime_ns
+                if not stat.S_ISREG(there.st_mode):
+                    raise ValueError("it is no file")  # a pipe would be waited for
                 with open_native(file) as opened, pq.ParquetFile(opened) as footer:
                     rows, schema = int(footer.metadata.num_rows), footer.schema_arrow
                     digest = of_footer(opened)
                 self.columns = self.columns or columns_in(schema)
             except Exception as error:  # what pyarrow meets in a damaged file
+                told = _unreadable(file, error)
                 if len(self._files) == 1:
-                    raise damaged(file, "Parquet", error) from error
-                fault = str(damaged(file, "Parquet", error))
-            found.append(SourceFile(file.name, rows, there.st_size, there.st_mtime_ns, fault, digest))
+                    raise told from error
+                fault = str(told)
+            found.append(SourceFile(file.name, rows, size, changed, fault, digest))
         return found
+
+    def content(self, file: int, start: int, stop: int) -> str:
+        """Of a file."""
+        return of_file(self._files[file])
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
         """See `Reader`."""
         source = self._files[file]
+        table = self._table(source, file, start, stop)
+        if self.columns is not None:
+            table = in_order(f"'{source}'", table, self.columns, self._roles.drop)
+        return rows_of(parquet_columns(source, table), [ANY_VECTOR] if specs is None else specs, self._roles)
+
+    def _table(self, source: Path, file: int, start: int, stop: int) -> pa.Table:
+        """Rows of a file; some of those that were kept are not read again."""
+        if self._taken is not None:
+            number, first, table = self._taken
+            if number == file and first <= start and stop <= first + table.num_rows:
+                return table.slice(start - first, stop - start)
         try:
             if self._cursor is None or not self._cursor.can_reach(source, start):
                 self._cursor = Cursor(source, start)
@@ -240,10 +331,20 @@ class _Parquet(_NoImages):
             table.validate(full=True)
         except Exception as error:  # what pyarrow meets in a damaged file
             self._cursor = None
-            raise damaged(source, "Parquet", error) from error
-        if self.columns is not None:
-            table = in_order(f"'{source}'", table, self.columns, self._roles.drop)
-        return rows_of(parquet_columns(source, table), [ANY_VECTOR] if specs is None else specs, self._roles)
+            raise _unreadable(source, error) from error
+        if self._keep:
+            self._taken = file, start, table
+        return table
+
+
+def _unreadable(file: Path, error: Exception) -> FileError:
+    if file.is_symlink() and not os.path.exists(file):
+        return FileError(
+            f"'{file}' is a link that leads nowhere",
+            received=f"a link to '{os.readlink(file)}'",
+            mend="Put the file there, or remove the link",
+        )
+    return damaged(file, "Parquet", error)
 
 
 class _Arrays(_NoImages):
@@ -262,6 +363,10 @@ class _Arrays(_NoImages):
         is_archive = self._path.suffix.lower() == ".npz"
         digest = of_archive(self._path) if is_archive else of_array(np.asarray(x))
         return [SourceFile(self._path.name, count, there.st_size, there.st_mtime_ns, digest=digest)]
+
+    def content(self, file: int, start: int, stop: int) -> str:
+        """Of the arrays: a .npz file keeps their checksums, and also the time when it was written."""
+        return of_archive(self._path) if self._path.suffix.lower() == ".npz" else of_file(self._path)
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
         """See `Reader`."""
@@ -289,6 +394,9 @@ class _Images:
     """A folder of images, listed once and opened as they are needed."""
 
     columns: Columns | None = None
+    may_grow = False
+    each_a_file = True
+    passed_over: Sequence[str] = ()
 
     def __init__(self, folder: Path, skip_unreadable: bool, channels: int | None) -> None:
         self._folder, self._skip, self._channels = folder, skip_unreadable, channels
@@ -316,6 +424,10 @@ class _Images:
     def digest(self, start: int, stop: int) -> str | None:
         """See `Reader`."""
         return of_images(self._folder, [file for file, _ in self._files[start:stop]])
+
+    def content(self, file: int, start: int, stop: int) -> str:
+        """Of the images."""
+        return of_content(self._folder, [file for file, _ in self._files[start:stop]])
 
     def unreadable(self, rows: Sequence[int]) -> list[str]:
         """See `Reader`."""

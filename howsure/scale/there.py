@@ -10,6 +10,7 @@ from pathlib import Path
 from howsure.data.native import open_native
 from howsure.errors import FileError, warn
 from howsure.scale.folder import MANIFEST, Manifest, read_manifest
+from howsure.scale.parts import about_of
 from howsure.scale.work import Part
 
 _GO_ON = "The command that it was begun with goes on where it was stopped"
@@ -52,7 +53,7 @@ def missing_in(path: Path) -> str | None:
 
 def _missing(folder: Path, manifest: Manifest, parts: Sequence[Part]) -> str | None:
     rows = sum(len(part) for part in parts if not (folder / part.name).exists())
-    unread = [file.name for file in manifest.files if file.rows is None]
+    unread = [file.name for file in manifest.files if file.rows is None and not file.gone]
     if not rows and not unread:
         return None
     more = f", and those of '{unread[0]}', which could not be read" if unread else ""
@@ -88,6 +89,22 @@ def _read_of(path: Path) -> Iterator[None]:
         yield
     except Exception as error:  # whatever a reader meets in a file that is none of its kind
         raise FileError(f"'{path}' is not a readable Parquet file ({error})") from error
+
+
+def left_out_in(folder: Path, parts: Sequence[Part]) -> list[tuple[Part, int, str]]:
+    """Rows that were left out of the parts that are there: part, place in the file of rows, and reason.
+
+    Raises:
+        FileError: One cannot be read.
+    """
+    found = []
+    for part in parts:
+        path = folder / part.name
+        if path.exists():
+            with _read_of(path):
+                left_out = about_of(path).left_out
+            found += [(part, place, why) for place, why in left_out.items()]
+    return found
 
 
 def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:

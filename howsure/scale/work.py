@@ -26,7 +26,7 @@ class Part:
     """One unit of work.
 
     Attributes:
-        file: Number of the file of rows.
+        file: Number of the file of rows, in the order in which they were found.
         start: Its first row in that file.
         stop: The row after its last one.
         first_row: Number of its first row in the whole input.
@@ -41,6 +41,10 @@ class Part:
     def name(self) -> str:
         """Of the file of its results; the same whatever else there is."""
         return f"part-{self.file:05}-{self.start:012}.parquet"
+
+    def within(self, start: int, stop: int) -> Part:
+        """Rows start … stop − 1 of the file, which are among these."""
+        return Part(self.file, start, stop, self.first_row + start - self.start)
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -71,11 +75,20 @@ def divided(files: Sequence[SourceFile], size: int) -> list[Part]:
 
 
 def _parts(files: Sequence[SourceFile], size: int) -> Iterator[Part]:
-    before = 0
-    for number, file in enumerate(files):
-        rows = file.rows or 0
+    for number, before, rows in by_name(files):
         for start in range(0, rows, size):
             yield Part(number, start, min(start + size, rows), before + start)
+
+
+def by_name(files: Sequence[SourceFile]) -> Iterator[tuple[int, int, int]]:
+    """The files in the order of their names, in which rows are counted: number, first row, and how many rows.
+
+    A file keeps its number, and so the names of its parts, when others are added.
+    """
+    before = 0
+    for number in sorted(range(len(files)), key=lambda number: files[number].name):
+        rows = files[number].rows or 0
+        yield number, before, rows
         before += rows
 
 
@@ -92,12 +105,10 @@ def spread(files: Sequence[SourceFile], count: int = SAMPLE, places: int = PLACE
         return divided(files, -(-total // places))
     length = count // places
     wanted = [place * (total - length) // (places - 1) for place in range(places)]
-    found, before = list[Part](), 0
-    for number, file in enumerate(files):
-        rows = file.rows or 0
+    found = list[Part]()
+    for number, before, rows in by_name(files):
         for first in wanted:
             start, stop = max(0, first - before), min(rows, first + length - before)
             if start < stop and first < before + rows and first + length > before:
                 found.append(Part(number, start, stop, before + start))
-        before += rows
     return found

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import format_exc
 from typing import Any
 
+import numpy as np
+
 from howsure.data.label_files import read_label_file
 from howsure.data.labels import are_numbers_or_names
 from howsure.data.row_numbers import numbered
 from howsure.data.rows import Array, Rows, quoted
-from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError
+from howsure.divide import divided
+from howsure.errors import DependencyError, FileError, HowsureError, HowsureWarning, InputError, ModelError
 from howsure.methods.choices import CHOICES
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
-from howsure.models.adapt import declared_specs
+from howsure.models.adapt import adapt, declared_specs
+from howsure.scale.parts import About, save_part
 from howsure.scale.recipe import Asked, Assessor, Source
 from howsure.scale.sources import RowSource
 from howsure.scale.work import Part
+
+Attempt = Callable[[Part, Collection[int]], object]
+"""What may fail for rows of a part without some of them."""
 
 
 @dataclass(frozen=True)
@@ -132,14 +140,33 @@ class Worker:
         self._names = recipe.asked.class_names
         self._labels = None if recipe.labels is None else read_label_file(recipe.labels).decided(self._names)
         self._specs = declared_specs(self._assessor.model)
+        self._skips_rows = recipe.rows.skip_rows
 
-    def read(self, part: Part) -> tuple[Rows, Array]:
+    @property
+    def skips_rows(self) -> bool:
+        """Whether rows are left out on which the data or the model fails."""
+        return self._skips_rows
+
+    def read(self, part: Part, without: Collection[int] = ()) -> tuple[Rows, Array]:
         """The rows of a part, with the labels of each, and where in the part they are.
+
+        Args:
+            part: Which rows.
+            without: Those that are left out, as places in the file; never all of them.
 
         Raises:
             FileError: They cannot be read.
             InputError: They cannot be rows of this model.
         """
+        if not without:
+            return self._read(part)
+        ends = [part.start - 1, *sorted(without), part.stop]
+        ranges = [(before + 1, after) for before, after in itertools.pairwise(ends) if before + 1 < after]
+        pieces = [self._read(part.within(start, stop)) for start, stop in ranges]
+        places = [start - part.start + found for (start, _), (_, found) in zip(ranges, pieces, strict=True)]
+        return joined([rows for rows, _ in pieces]), np.concatenate(places)
+
+    def _read(self, part: Part) -> tuple[Rows, Array]:
         with numbered(range(part.start, part.stop)):
             rows = self._reader.read(part.file, part.start, part.stop, self._specs)
         places = self._reader.places(part.start, part.stop, rows)
@@ -150,7 +177,27 @@ class Worker:
             _check_decided(rows.labels, self._names)
         return rows, places
 
-    def check(self, part: Part) -> Any:
+    def fitting(self, part: Part, without: Collection[int] = ()) -> Rows:
+        """Rows as the model takes them, divided, without labels and ids; nothing is computed of them.
+
+        Warnings are given when parts are assessed.
+
+        Args:
+            part: Which rows.
+            without: As for `read`.
+
+        Raises:
+            HowsureError: They cannot be read, or do not fit.
+        """
+        with warnings.catch_warnings(action="ignore", category=HowsureWarning):
+            rows, places = self.read(part, without)
+            with numbered(part.start + places):
+                x = divided(rows.x, self._assessor.asked.divide_by, self._assessor.model)
+                rows = replace(rows, x=x, labels=None, ids=None)
+                adapt(self._assessor.model, rows)
+        return rows
+
+    def check(self, part: Part, without: Collection[int] = ()) -> Any:
         """The result of a few rows, so that what is wrong with model, plan or options shows at once.
 
         Warnings are given when parts are assessed, as they tell of more rows.
@@ -159,31 +206,124 @@ class Worker:
             HowsureError: It does.
         """
         with warnings.catch_warnings(action="ignore", category=HowsureWarning):
-            rows, places = self.read(part)
+            rows, places = self.read(part, without)
             with numbered(part.start + places):
                 return self._assessor.assess(rows, part.first_row + places)
 
     def do(self, part: Part, progress: Callable[[int, int], None] | None = None) -> Outcome:
         """Write the results of a part, or say why that cannot be.
 
-        What the model itself raises is a fault of this part, too: others may well come through.
+        What the model itself raises is a fault of this part, too: others may well come through. Where rows
+        are skipped, those that fail alone are left out, and all others run together.
 
         Raises:
             FileError: They cannot be written.
             DependencyError: A package is not installed, which no part can do without.
         """
+        left_out: dict[int, str] = {}
+        found = self._assessed(part, left_out, progress)
+        for attempt in (self.fitting, self.check) if self._skips_rows else ():  # the first computes nothing
+            if isinstance(found, Outcome):
+                left_out |= self.failing(part, attempt, left_out)
+                if 0 < len(left_out) < len(part):
+                    found = self._assessed(part, left_out, progress)
+        if isinstance(found, Outcome):
+            return found
+        rows, result = found
+        content = "" if self._reader.digest(part.start, part.stop) is None else self._content(part)
+        save_part(self._folder, part, result, About(part.first_row, left_out, content))
+        return Outcome(part, len(result), rows.left_out)
+
+    def _content(self, part: Part) -> str:
+        return self._reader.content(part.file, part.start, part.stop)
+
+    def _assessed(
+        self, part: Part, without: Collection[int], progress: Callable[[int, int], None] | None
+    ) -> tuple[Rows, Any] | Outcome:
+        """Rows of a part and their result, or why there is none."""
         try:
-            rows, places = self.read(part)
+            rows, places = self.read(part, without)
             with numbered(part.start + places):
-                result = self._assessor.assess(rows, part.first_row + places, progress)
+                return rows, self._assessor.assess(rows, part.first_row + places, progress)
         except (FileError, InputError, ModelError) as error:
             return Outcome(part, 0, fault=str(error))
         except HowsureError:
             raise
         except Exception as error:
             return Outcome(part, 0, fault=raised(error), traceback=format_exc())
-        result.save(self._folder / part.name)
-        return Outcome(part, len(result), rows.left_out)
+
+    def failing(self, part: Part, attempt: Attempt, known: Collection[int] = ()) -> dict[int, str]:
+        """Which rows of a part fail alone, by their places in the file, each with the reason.
+
+        Args:
+            part: Of which all rows together fail.
+            attempt: Fails or not for a range of rows without some of them.
+            known: Rows that are known to fail.
+
+        Returns:
+            None of them where rows are not to blame: a file of many is damaged, or has other columns.
+        """
+
+        def fails(start: int, stop: int) -> str | None:
+            without = [row for row in known if start <= row < stop]
+            if len(without) == stop - start:
+                return None
+            try:
+                attempt(part.within(start, stop), without)
+            except Exception as error:  # whatever the model itself may raise
+                if isinstance(error, DependencyError):
+                    raise
+                if isinstance(error, FileError) and not self._reader.each_a_file:
+                    raise
+                return str(error) if isinstance(error, HowsureError) else raised(error)
+            return None
+
+        try:
+            if self._reader.columns is not None:
+                self._read(part.within(part.start, part.start))
+            return failing_alone(part.start, part.stop, fails)
+        except HowsureError:
+            return {}
+
+
+def failing_alone(start: int, stop: int, fails: Callable[[int, int], str | None]) -> dict[int, str]:
+    """Which of the numbers start … stop − 1 fail alone, found by halves, each with the reason.
+
+    Args:
+        start: The first one.
+        stop: The one after the last.
+        fails: Says of a range why it fails, or None.
+
+    Example:
+        >>> failing_alone(0, 100, lambda a, b: "bad" if a <= 7 < b or a <= 60 < b else None)
+        {7: 'bad', 60: 'bad'}
+    """
+    why = fails(start, stop) if start < stop else None
+    if why is None or stop - start == 1:
+        return {} if why is None else {start: why}
+    middle = (start + stop) // 2
+    return failing_alone(start, middle, fails) | failing_alone(middle, stop, fails)
+
+
+def joined(pieces: Sequence[Rows]) -> Rows:
+    """Rows put together, with what came with them."""
+    first = pieces[0]
+    if len(pieces) == 1:
+        return first
+
+    def together(arrays: Sequence[Any]) -> Any:
+        return None if arrays[0] is None else np.concatenate(arrays)
+
+    x = [piece.x for piece in pieces]
+    return replace(
+        first,
+        x={name: together([each[name] for each in x]) for name in x[0]}
+        if isinstance(x[0], dict)
+        else together(x),
+        labels=together([piece.labels for piece in pieces]),
+        ids=together([piece.ids for piece in pieces]),
+        left_out=tuple(line for piece in pieces for line in piece.left_out),
+    )
 
 
 def _check_decided(labels: Array, names: Sequence[str]) -> None:

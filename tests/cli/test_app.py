@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -595,6 +596,23 @@ def test_a_full_disk_loses_nothing(model_file, data_file, tmp_path, monkeypatch)
     (kept,) = room.iterdir()
     assert f"kept: the first 30 rows, in '{kept}'" in done.stderr
     assert len(howsure.load(kept)) == 30
+
+
+def test_full_disks_everywhere_leave_no_files_behind(model_file, data_file, tmp_path, monkeypatch):
+    out, room = tmp_path / "full" / "o.parquet", tmp_path / "room"
+    for folder in (out.parent, room):
+        folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(room))
+
+    def full(*arguments, **settings):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pyarrow.parquet.write_table", full)
+    done = run("assess", model_file, data_file, "--out", out)
+    assert done.exit_code == 2
+    assert "lost: the first 30 rows, which cannot be written anywhere: " in done.stderr
+    assert f"error: Writing '{out}' failed (No space left on device)" in done.stderr
+    assert not [*out.parent.iterdir(), *room.iterdir()]
 
 
 # --- audit and demo ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -237,6 +238,57 @@ def test_formats_that_are_not_claimed_are_not_read(tmp_path, kind):
     refuse(tmp_path, GREY, FileError, "one.png' is not a readable image")
     rows = read_rows(tmp_path, GREY, skip_unreadable=True)
     assert (rows.ids.tolist(), len(rows.left_out)) == (["two.png"], 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+def test_no_image_is_passed_over(tmp_path):
+    """Whatever its name, or what is left of it; and what is none is passed over, and not waited for."""
+    save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "IMG_0001")
+    (tmp_path / "b.jxl").write_bytes(b"\xff\x0a and more of what nobody here reads")
+    (tmp_path / "c.bak").write_bytes(b"8BPS\0\1" + bytes(20))
+    for name in ("d", "e.png"):
+        (tmp_path / name).symlink_to("nowhere")
+    os.mkfifo(tmp_path / "f.png")
+    (tmp_path / "g.png").symlink_to("g.png")
+    others = {
+        "README": "Python reads these",
+        "y.csv": "BMI,y\n1,2\n" * 9,
+        "p": "P1 is a name of pictures",
+        "n": "",
+    }
+    for name, text in others.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(20))
+    os.mkfifo(tmp_path / "pipe")
+    refuse(tmp_path, GREY, FileError, "b.jxl' is not a readable image")
+    rows = read_rows(tmp_path, GREY, skip_unreadable=True)
+    assert rows.ids.tolist() == ["IMG_0001"]
+    assert [line.split(": ") for line in rows.left_out] == [
+        ["b.jxl", "not an image Pillow knows"],
+        ["c.bak", "its content is PSD, which is not read"],
+        ["d", "a link that leads nowhere"],
+        ["e.png", "a link that leads nowhere"],
+        ["f.png", "it is no file"],
+        ["g.png", "a link that leads nowhere"],
+    ]
+
+
+def test_a_class_folder_that_is_a_link(tmp_path):
+    for name in ("cat/1.png", "kept/2.png"):
+        save(tmp_path / "rows" / name)
+    (tmp_path / "rows" / "kept").rename(tmp_path / "kept")
+    (tmp_path / "rows" / "dog").symlink_to(tmp_path / "nowhere")
+    refuse(tmp_path / "rows", GREY, FileError, "dog' is a link that leads nowhere", "Put the folder there")
+    (tmp_path / "rows" / "dog").unlink()
+    (tmp_path / "rows" / "dog").symlink_to(tmp_path / "kept")
+    assert read_rows(tmp_path / "rows", GREY).class_names == ("cat", "dog")
+
+
+def test_images_deeper_beside_images(tmp_path):
+    for name in ("1.png", "more/of/2.png"):
+        save(tmp_path / name)
+    refuse(tmp_path, GREY, InputError, "has folders within class folders", "more/of")
 
 
 def test_the_content_counts_and_not_the_ending(tmp_path):

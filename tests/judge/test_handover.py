@@ -186,7 +186,19 @@ def test_names_that_are_none_are_refused(tmp_path, name):
             hand_over(made(), [0], tmp_path / f"rows{suffix}", names=["a", name, "c"])
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"])
+def test_texts_of_any_kind_come_back(tmp_path):
+    """A carriage return would end a line, and a class called by a number stays one."""
+    p = np.array([[0.6, 0.4], [0.3, 0.7], [0.5, 0.5]])
+    made = Certainty.from_probabilities(p, ["-1", "1"]).with_ids(["a\rb", 'c,"\n', " d "])
+    hand_over(made, [0, 1, 2], tmp_path / "rows.csv", names=["x\r\ny", "", "z\r"])
+    with (tmp_path / "rows.csv").open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["id"] for line in lines] == made.ids.tolist()
+    assert [line["name"] for line in lines] == ["x\r\ny", "", "z\r"]
+    assert [line["label"] for line in lines] == ["-1", "1", "-1"]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1+1", "-a", "-1.", "@SUM(A1)", "\t=1", "＝1", "'=1"])
 def test_no_text_is_a_formula(tmp_path, name):
     hand_over(made(), [0, 2], tmp_path / "rows.csv", names=[name, "b", "a=1.png"])
     assert [line["name"] for line in table(tmp_path / "rows.csv")] == [f"'{name}", "a=1.png"]

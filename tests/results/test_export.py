@@ -9,8 +9,10 @@ import pytest
 
 import howsure
 from howsure import Certainty, MultilabelCertainty
+from howsure.bare.files import read_result
 from howsure.results.between import LEVELS
 from howsure.results.export import write_csv, write_json_lines
+from howsure.words import before_no_formula
 
 LEVELS_IN_WORDS = [f"{level:g}" for level in LEVELS]
 
@@ -94,6 +96,45 @@ def test_formulas_do_not_run():
     assert first["'@id"] == "'=1+1"
     assert first["label_name"] == "'=cat"
     assert in_json(classes())[0]["label_name"] == "=cat"
+
+
+STRANGE = [
+    "a\rb",
+    "c\nd",
+    "\r\n",
+    "e\r",
+    'q"',
+    "f,g",
+    " h ",
+    "-1",
+    "+2.5e3",
+    "=x",
+    "'=x",
+    "''=x",
+    "'-1",
+    "'",
+    "007",
+]
+
+
+def test_texts_of_any_kind_come_back(tmp_path):
+    """Ids, and classes in any role, through the csv file and howsure's own reader, or any other."""
+    names = ("-1", "+1", "'-1", "=a", 'b,"c" ')
+    p = np.random.default_rng(0).dirichlet(np.ones(len(names)), len(STRANGE))
+    made = Certainty.from_probabilities(p, names).with_ids(STRANGE, "=id")
+    made = made.with_truth([names[row % len(names)] for row in range(len(made))])
+    made.save(tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert [before_no_formula(line["'=id"]) for line in lines] == STRANGE
+    assert {line["label_name"] for line in lines if line["label"] == "0"} == {"-1"}
+    assert [before_no_formula(line["truth_name"]) for line in lines] == made.truth_name.tolist()
+    with pytest.warns(howsure.HowsureWarning, match="wrote as csv"):
+        found = read_result(tmp_path / "table.csv")
+    assert found.ids.tolist() == STRANGE
+    assert found.id_name == "=id"
+    assert found.class_names == names
+    assert np.array_equal(found.truth, made.truth)
 
 
 def test_what_is_not_known_is_empty_or_null():

@@ -122,10 +122,13 @@ def test_other_rows_are_refused(results, rows, plan_file, x):
     done = into(results, rows, "--plan", plan_file)
     assert done.exit_code == 2
     assert "are of other rows: '4.parquet' has changed since" in done.stderr
-    (rows / "4.parquet").unlink()
-    done = into(results, rows, "--plan", plan_file)
+    other = rows.rename(rows.with_name("other"))
+    for number in range(FILES):
+        (other / f"{number}.parquet").rename(other / f"of-{number}.parquet")
+        pq.write_table(table_of(x[:ROWS] + 2 + number, 0), other / f"of-{number}.parquet")
+    done = into(results, other, "--plan", plan_file)
     assert done.exit_code == 2
-    assert "'4.parquet' is in one of the two alone" in done.stderr
+    assert "Received: 9 files; '0.parquet' is in one of the two alone" in done.stderr
 
 
 def test_other_rows_of_the_same_size_and_time_are_refused(tmp_path, x, plan_file):

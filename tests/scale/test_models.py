@@ -1,5 +1,6 @@
 """Models as commands name them: a Keras file, a function with weights, and a file that runs code."""
 
+import os
 import shutil
 
 import numpy as np
@@ -64,10 +65,41 @@ def test_a_keras_file_and_a_folder_of_images(tmp_path, keras_file, digits):
     mended = run(*asked, "--out", out)
     assert mended.exit_code == 0, mended.stderr
     assert howsure.load(out).row.tolist() == [*range(40)]
+    made = {part: part.stat().st_mtime_ns for part in out.glob("part-*")}
+    for number, file in enumerate(digits.glob("*/*.png")):
+        os.utime(file, ns=(10**18, 10**18 + number))  # as copies have it
+    assert run(*asked, "--out", out).exit_code == 0
+    assert made == {part: part.stat().st_mtime_ns for part in out.glob("part-*")}
     good.write_bytes((digits / "right" / "20.png").read_bytes())
     other = run(*asked, "--out", out)
     assert other.exit_code == 2
     assert "are of other rows: images 16 to 31, by their names from 0 on" in other.stderr
+
+
+def test_images_that_fail_are_left_out_alone(tmp_path, keras_file, digits):
+    """One that cannot be read, one of another size, and a link that leads nowhere."""
+    from PIL import Image
+
+    Image.new("L", (5, 4)).save(digits / "left" / "19.png")
+    (digits / "right" / "02.png").unlink()
+    (digits / "right" / "02.png").symlink_to("nowhere")
+    out = tmp_path / "results"
+    asked = ["assess", keras_file, digits, "--divide-by", "255", "--skip-rows", "--quiet"]
+    for _ in range(2):
+        done = run(*asked, "--out", out, "--part-rows", "16")
+        assert done.exit_code == 1, done.stderr
+        assert "left out: 3 rows\n" in done.stderr
+        assert f"  'pictures', row 8: '{digits}/left/17.png' is not a readable image. " in done.stderr
+        assert (
+            f"  'pictures', row 9: '{digits}/left/19.png' does not have the size the model takes"
+            in done.stderr
+        )
+        assert f"  'pictures', row 21: '{digits}/right/02.png' is not a readable image. " in done.stderr
+        assert howsure.load(out).row.tolist() == [row for row in range(40) if row not in (8, 9, 21)]
+    shutil.copyfile(digits / "left" / "01.png", digits / "left" / "19.png")
+    done = run(*asked, "--out", out)
+    assert "left out: 2 rows\n" in done.stderr
+    assert howsure.load(out).row.tolist() == [row for row in range(40) if row not in (8, 21)]
 
 
 def test_a_model_file_that_wants_to_run_code(tmp_path, digits):

@@ -1,0 +1,90 @@
+"""The file of one part: results, and beside them what only this part knows, whole or not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from howsure.data.native import open_native
+from howsure.results.columns import save_sealed
+from howsure.results.saved import METADATA_KEY
+from howsure.results.seal import check_seal
+from howsure.scale.work import Part
+
+PART_KEY = b"howsure.part"
+
+
+@dataclass(frozen=True)
+class About:
+    """What the file of a part says of itself.
+
+    Attributes:
+        first_row: The number of its first row in the whole input, also where that row was left out; None
+            where an earlier version of howsure wrote it.
+        left_out: Why rows were left out, by their places in the file of rows.
+        content: Of images, a mark of what they hold; else empty.
+    """
+
+    first_row: int | None = None
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    content: str = ""
+
+
+def save_part(folder: Path, part: Part, result: Any, about: About) -> None:
+    """Write the file of a part.
+
+    Args:
+        folder: Of results.
+        part: Which.
+        result: Of its rows, but for those that were left out.
+        about: What else there is to say.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    save_sealed(result, folder / part.name, {PART_KEY: json.dumps(vars(about)).encode()})
+
+
+def about_of(path: Path) -> About:
+    """What the file of a part says of itself; it has to be there."""
+    import pyarrow.parquet as pq
+
+    with open_native(path) as file:
+        raw = (pq.read_schema(file).metadata or {}).get(PART_KEY)
+    if raw is None:
+        return About()
+    told = json.loads(raw)
+    return About(**{**told, "left_out": {int(place): why for place, why in told["left_out"].items()}})
+
+
+def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether there is a part with these settings, as its seal says; a damaged one is as good as none.
+
+    The whole part is read for its seal.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        if not check_seal(path):
+            return False
+        with open_native(path) as file:
+            raw = (pq.read_schema(file).metadata or {})[METADATA_KEY]
+        found = json.loads(raw)
+    except Exception:  # whatever a reader meets in a file that is none, or is not there
+        return False
+    return _without_version(found) == _without_version(settings)
+
+
+def _without_version(settings: Mapping[str, Any]) -> str:
+    return json.dumps({**settings, "version": None}, sort_keys=True)
+
+
+def first_row_of(path: Path) -> int:
+    """The number of the first row in a part, as its statistics tell it."""
+    import pyarrow.parquet as pq
+
+    with open_native(path) as file:
+        return int(pq.read_metadata(file).row_group(0).column(0).statistics.min)
