@@ -526,7 +526,7 @@ def damaged(source: Path, kind: str, error: Exception) -> FileError:
     reason = " ".join(str(error).split()) or type(error).__name__
     return FileError(
         f"'{source}' is not a readable {kind} file ({reason.rstrip('.')})",
-        mend="It is damaged, cut short, or of another kind than its name says",
+        mend="It may be damaged, cut short, or of another kind than its name says",
     )
 
 

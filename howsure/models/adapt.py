@@ -17,6 +17,7 @@ import numpy as np
 from howsure.arguments import check_path
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import gather
+from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
 from howsure.data.whatever import rows_in
@@ -185,6 +186,9 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     framework = FILES.get(file.suffix)
     if framework is None:
         raise _not_a_model(file)
+    if file.is_file():
+        with reading(file, "model"):
+            file.open("rb").close()
     return importlib.import_module(ADAPTERS[framework]).load(file, allow_code=allow_code)
 
 

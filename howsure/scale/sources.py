@@ -22,11 +22,12 @@ from howsure.data import images
 from howsure.data.files import check_lengths, check_readable, rows_in_npz
 from howsure.data.native import open_native
 from howsure.data.numpy_files import map_npz, open_npy
-from howsure.data.rows import Array, InputSpec, Rows, damaged
+from howsure.data.reading import reading
+from howsure.data.rows import Array, InputSpec, Rows
 from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.data.whatever import any_rows_in_npz
-from howsure.errors import InputError
+from howsure.errors import FileError, InputError
 from howsure.scale.columns import Columns, columns_in, in_order
 from howsure.scale.cursor import Cursor
 from howsure.scale.digests import of_archive, of_array, of_footer, of_images
@@ -219,28 +220,28 @@ class _Parquet(_NoImages):
             there = file.stat()
             rows, fault, digest = None, None, ""
             try:
-                with open_native(file) as opened, pq.ParquetFile(opened) as footer:
-                    rows, schema = int(footer.metadata.num_rows), footer.schema_arrow
-                    digest = of_footer(opened)
-                self.columns = self.columns or columns_in(schema)
-            except Exception as error:  # what pyarrow meets in a damaged file
+                with reading(file, "Parquet"):
+                    with open_native(file) as opened, pq.ParquetFile(opened) as footer:
+                        rows, schema = int(footer.metadata.num_rows), footer.schema_arrow
+                        digest = of_footer(opened)
+                    self.columns = self.columns or columns_in(schema)
+            except FileError as error:
                 if len(self._files) == 1:
-                    raise damaged(file, "Parquet", error) from error
-                fault = str(damaged(file, "Parquet", error))
+                    raise
+                fault = str(error)
             found.append(SourceFile(file.name, rows, there.st_size, there.st_mtime_ns, fault, digest))
         return found
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
         """See `Reader`."""
         source = self._files[file]
-        try:
-            if self._cursor is None or not self._cursor.can_reach(source, start):
-                self._cursor = Cursor(source, start)
-            table = self._cursor.take(start, stop)
+        cursor, self._cursor = self._cursor, None  # what failed is not gone on with
+        with reading(source, "Parquet"):
+            if cursor is None or not cursor.can_reach(source, start):
+                cursor = Cursor(source, start)
+            table = cursor.take(start, stop)
             table.validate(full=True)
-        except Exception as error:  # what pyarrow meets in a damaged file
-            self._cursor = None
-            raise damaged(source, "Parquet", error) from error
+        self._cursor = cursor
         if self.columns is not None:
             table = in_order(f"'{source}'", table, self.columns, self._roles.drop)
         return rows_of(parquet_columns(source, table), [ANY_VECTOR] if specs is None else specs, self._roles)

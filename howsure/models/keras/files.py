@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import keras
 
+from howsure.data.reading import not_for_its_content
 from howsure.errors import FileError, ModelError
 from howsure.models.keras.losses import remember
 from howsure.models.keras.old_files import as_keras_2_computes, as_keras_3_reads_it
@@ -66,6 +67,9 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
 
 def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
+    by_the_system = not_for_its_content(file, error)
+    if by_the_system is not None:
+        return by_the_system
     # Keras quotes the whole configuration before it comes to the cause.
     said = " ".join(str(error).rsplit("Exception encountered:", 1)[-1].split())
     unknown, unrecognized = _UNKNOWN.search(said), _UNRECOGNIZED.search(said)
