@@ -158,5 +158,6 @@ def _other(name: str, expected: str, received: str) -> ModelError:
         f"The graph says something else than `assess` (column '{name}')",
         expected=expected,
         received=received,
-        mend="Nothing was written. An operation of the model computes otherwise in ONNX Runtime",
+        mend="Nothing was written. An operation of the model computes otherwise in ONNX Runtime"
+        + ("; if it masks classes with -inf, mask them with -1e9" if received == "nan" else ""),
     )
