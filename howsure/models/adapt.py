@@ -6,6 +6,7 @@ An adapter's module has three functions: `adapt(model, x, gaussian_noise=…)` f
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from howsure.data.table_files import read_named
 from howsure.data.whatever import rows_in
 from howsure.errors import FileError, ModelError, warn
 from howsure.models.protocol import Array, ExportModel, FeatureModel, MemberModel, Model, PassModel
+from howsure.optional import needs, needs_keras
 
 CLASSIFIERS = "sklearn"
 
@@ -189,7 +191,9 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     if file.is_file():
         with reading(file, "model"):
             file.open("rb").close()
-    return importlib.import_module(ADAPTERS[framework]).load(file, allow_code=allow_code)
+    with needs_keras() if framework == "keras" else needs(framework, f"'{file}'"):
+        adapter = importlib.import_module(ADAPTERS[framework])
+    return adapter.load(file, allow_code=allow_code)
 
 
 def _not_a_model(file: Path) -> FileError:
@@ -275,7 +279,8 @@ def _adapter_of(model: Any) -> Any:
     roots = roots_of(model)
     for framework, module in ADAPTERS.items():
         if framework in roots:
-            return importlib.import_module(module)
+            with needs_keras() if framework == "keras" else contextlib.nullcontext():
+                return importlib.import_module(module)
     if hasattr(model, "predict_proba"):
         return importlib.import_module(ADAPTERS[CLASSIFIERS])
     mend = "Pass a keras.Model (Keras 3), a torch.nn.Module, or a classifier of scikit-learn"
