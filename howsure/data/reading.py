@@ -13,7 +13,9 @@ from howsure.data.rows import damaged
 from howsure.errors import FileError, HowsureError
 
 _OUT_OF_MEMORY = re.compile(
-    r"can(no|')t allocate memory|out of memory|OOM when allocating|unable to allocate", re.I
+    r"can(no|')t allocate memory|out of memory|OOM when allocating|unable to allocate"
+    r"|failed to allocate|bad_alloc",
+    re.I,
 )
 """What frameworks say of it in errors that are no `MemoryError`."""
 
@@ -53,6 +55,13 @@ def reading(source: Path, kind: str) -> Iterator[None]:
         raise not_for_its_content(source, error) or damaged(source, kind, error) from error
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether it was memory that there was too little of, whatever a framework calls that."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return _OUT_OF_MEMORY.search(str(error)) is not None
+
+
 def not_for_its_content(source: str | os.PathLike[str], error: Exception) -> FileError | None:
     """The error where the system is why a file was not read; None where its content may be.
 
@@ -62,7 +71,7 @@ def not_for_its_content(source: str | os.PathLike[str], error: Exception) -> Fil
     """
     said = " ".join(str(error).split()).rstrip(".")
     number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, MemoryError) or number == errno.ENOMEM or _OUT_OF_MEMORY.search(said):
+    if is_out_of_memory(error):
         return FileError(
             f"Memory ran out while '{os.fspath(source)}' was read" + (f" ({said})" if said else ""),
             mend=_SMALLER.get(Path(source).suffix.lower(), "Read it where more memory is free")

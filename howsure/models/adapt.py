@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +229,7 @@ def capable(model: Model, wanted: Any, user: str) -> Any:
         raise ModelError(
             f"{user} needs {_CAPABILITIES[wanted]}, which the adapter of '{model.info.name}' does not give",
             expected=f"a model with {_CAPABILITIES[wanted]}",
-            received=type(model).__name__,
+            received=f"a model on {model.info.framework}",
             mend=_without_passes(model) if wanted is PassModel else None,
         )
     return model
@@ -284,6 +284,12 @@ def _adapter_of(model: Any) -> Any:
     if hasattr(model, "predict_proba"):
         return importlib.import_module(ADAPTERS[CLASSIFIERS])
     mend = "Pass a keras.Model (Keras 3), a torch.nn.Module, or a classifier of scikit-learn"
+    if isinstance(model, (str, os.PathLike)):
+        mend = "Load it first: keras.models.load_model(path), or torch.export.load(path).module()"
+    elif isinstance(model, type):
+        mend = f"Pass a trained one, not the class {model.__qualname__}"
+    elif isinstance(model, Mapping):
+        mend = "Weights alone are no model: pass the module, after module.load_state_dict(weights)"
     if roots & {"tf_keras", "tensorflow"}:
         mend = "Save it and load it with Keras 3, or rebuild it with `import keras`"
     raise ModelError(

@@ -205,7 +205,9 @@ def to_probabilities(
             expected="numbers from 0 to 1 that add up to 1",
             received=np.array2string(values[one_pass, row, :6], precision=4)
             + f", sum {values[one_pass, row].sum():.4g}",
-            mend="If the model ends in logits, say so: outputs='logits'",
+            mend="If each is the probability of a label of its own, say so: outputs='label-probabilities'"
+            if lowest >= 0 and highest <= 1
+            else "If the model ends in logits, say so: outputs='logits'",
         )
     if lowest < 0 or one:
         values = np.clip(values, 0.0, None)
