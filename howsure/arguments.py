@@ -87,7 +87,7 @@ def as_array(values: object, called: str) -> NDArray[Any]:
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{called} are not an array ({error})",
-            expected="values of one shape",
+            expected="values that numpy.asarray takes, all of one shape",
             received=repr(values)[:200],
         ) from error
 

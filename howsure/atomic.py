@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tempfile
 from collections.abc import Callable
@@ -75,7 +76,12 @@ def _beside(target: Path) -> str:
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY, suffix=".part")
     except OSError as error:
-        raise FileError(f"Cannot write to '{target}' ({error.strerror or error})") from error
+        raise FileError(
+            f"Cannot write to '{target}' ({error.strerror or error})",
+            mend=None
+            if target.parent.exists()
+            else f"Make the folder first: mkdir -p {shlex.quote(str(target.parent))}",
+        ) from error
     os.close(handle)
     return name
 

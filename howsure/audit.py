@@ -90,7 +90,10 @@ class Audit(Displayed):
         if not self.layers:
             return "It draws nothing when it predicts."
         if not self.random_layers:
-            return "Nothing in this model is random: every pass would give the same numbers."
+            what = "Nothing in this model is random"
+            if self.warnings:
+                what = "Nothing that this model draws in training can be switched on"
+            return f"{what}: every pass would give the same numbers."
         names = listed([f"'{layer.name}' ({layer.random})" for layer in self.random_layers])
         share = 100 * self.multiply_adds_repeated / max(1, self.multiply_adds)
         differ = (

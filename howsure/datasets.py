@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.atomic import write_whole
+from howsure.data.reading import reading
 from howsure.errors import FileError, HowsureError, warn
 from howsure.known_digits import BlendedDigits, KnownDigits, blended_digits, coin_flip_scores, known_digits
 
@@ -134,11 +135,8 @@ def cache_folder() -> Path:
 
 
 def _read_kept(path: Path) -> dict[str, Bytes]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: np.asarray(archive[name]) for name in _MNIST_SHA256}
-    except Exception as error:  # a damaged zip raises from zipfile, zlib, struct or numpy, whichever meets it
-        raise FileError(f"'{path}' is damaged ({error})") from error
+    with reading(path, "npz"), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        arrays = {name: np.asarray(archive[name]) for name in _MNIST_SHA256}
     return _check(arrays, f"'{path}'")
 
 

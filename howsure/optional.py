@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +14,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 @contextmanager
 def needs(package: str, what: str, extra: str | None = None) -> Iterator[None]:
-    """Around the import of a package that an extra installs: its absence is a `DependencyError`.
+    """Around the import of a package that an extra installs: its failure is a `DependencyError`.
 
     Args:
         package: As it is imported.
@@ -21,16 +22,19 @@ def needs(package: str, what: str, extra: str | None = None) -> Iterator[None]:
         extra: What the extra is called; None where it is called like the package.
 
     Raises:
-        DependencyError: It is not installed.
+        DependencyError: It is not installed, or cannot be imported.
     """
     try:
         yield
     except ImportError as error:
-        if _root(error) != package:
-            raise
+        if _is_absent(error, package):
+            raise DependencyError(
+                f"{what} needs {package}, which is not installed",
+                mend=f"pip install 'howsure[{extra or package}]'",
+            ) from error
         raise DependencyError(
-            f"{what} needs {package}, which is not installed",
-            mend=f"pip install 'howsure[{extra or package}]'",
+            f"{what} needs {package}, which cannot be imported ({error})",
+            mend=f"Install it anew: pip install --force-reinstall {package}",
         ) from error
 
 
@@ -44,11 +48,15 @@ def needs_keras() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        missing = _root(error)
-        if missing == "keras":
+        if _is_absent(error, "keras"):
             raise DependencyError("Keras is not installed", mend=install_a_backend()) from error
-        if missing not in BACKENDS:
-            raise
+        missing = next((name for name in BACKENDS if _is_absent(error, name)), None)
+        if missing is None:
+            raise DependencyError(
+                f"Keras cannot be imported ({error})",
+                expected="Keras 3.8 or newer, with a backend that works",
+                mend=f"Install it anew. {install_a_backend()}",
+            ) from error
         raise DependencyError(
             f"Keras looks for {missing}, which is not installed",
             expected="KERAS_BACKEND set to a backend that is, such as jax, before keras is imported",
@@ -63,5 +71,9 @@ def install_a_backend() -> str:
     return "Choose one: " + ", ".join(f"pip install 'howsure[{extra}]'" for extra in extras)
 
 
-def _root(error: ImportError) -> str:
-    return (error.name or "").partition(".")[0]
+def _is_absent(error: ImportError, package: str) -> bool:
+    """Whether this package is not there, rather than one that it needs or a part that it lacks."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return False
+    root = error.name.partition(".")[0]
+    return error.name == package or (root == package and importlib.util.find_spec(root) is None)

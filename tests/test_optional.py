@@ -18,14 +18,29 @@ def missing(name):
 def test_a_missing_package_is_named_with_its_extra():
     said = r"`to_pandas` needs pandas, which is not installed\. pip install 'howsure\[pandas\]'"
     with pytest.raises(howsure.DependencyError, match=said), needs("pandas", "`to_pandas`"):
-        raise missing("pandas.core")
+        raise missing("pandas")
 
 
-def test_the_failure_of_another_package_passes_through():
-    with pytest.raises(ModuleNotFoundError, match="dateutil"), needs("pandas", "`to_pandas`"):
-        raise missing("dateutil")
-    with pytest.raises(ModuleNotFoundError, match="h5py"), needs_keras():
-        raise missing("h5py")
+@pytest.mark.parametrize(
+    "error",
+    [missing("dateutil"), missing("pandas.core"), ImportError("libfoo.so: cannot open", name="pandas")],
+)
+def test_a_package_that_is_there_and_fails_is_not_called_missing(error):
+    said = r"`to_pandas` needs pandas, which cannot be imported \(.*(dateutil|\.core|libfoo).*reinstall"
+    with pytest.raises(howsure.DependencyError, match=said) as caught, needs("pandas", "`to_pandas`"):
+        raise error
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [missing("h5py"), missing("tensorflow.python"), ImportError("cannot import name 'ops'", name="keras")],
+)
+def test_keras_that_is_there_and_fails_is_not_called_missing(error):
+    said = r"Keras cannot be imported \(.*(h5py|python|ops).*Keras 3\.8 or newer"
+    with pytest.raises(howsure.DependencyError, match=said) as caught, needs_keras():
+        raise error
+    assert caught.value.__cause__ is error
 
 
 def test_keras_that_looks_for_another_backend_is_explained():
@@ -76,3 +91,37 @@ def test_settings_of_the_method_are_sent_to_the_method(name):
 def test_a_plan_is_sent_to_the_method_too():
     with pytest.raises(TypeError, match=r"'plan'.*MCDropout\(plan=plan\)"):
         howsure.assess(None, np.zeros((1, 2)), plan=object())
+
+
+@pytest.mark.parametrize(
+    ("hidden", "model", "said"),
+    [
+        (
+            "torch",
+            "model.pt2",
+            "error: 'model.pt2' needs torch, which is not installed. pip install 'howsure[torch]'.",
+        ),
+        ("sklearn", "forest:make", "error: 'forest:make' needs sklearn, which is not installed"),
+        ("keras", "model.keras", "error: Keras with a backend is not installed. Choose one: pip install"),
+    ],
+)
+def test_a_command_without_the_package_of_its_model_says_so(hidden, model, said, tmp_path):
+    for name in ("model.pt2", "model.keras"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "nets.py").write_text("import torch\n")
+    (tmp_path / "forest.py").write_text("def make():\n    import sklearn\n")
+    np.save(tmp_path / "rows.npy", np.ones((2, 3)))
+    program = (
+        "import sys; from importlib.machinery import PathFinder; find = PathFinder.find_spec\n"
+        "PathFinder.find_spec = lambda name, *more: (\n"
+        f"    None if name.partition('.')[0] == {hidden!r} else find(name, *more))\n"
+        f"sys.argv = ['howsure', 'assess', {model!r}, 'rows.npy', '--out', 'out.parquet']\n"
+        "from howsure.cli.app import main\nmain()\n"
+    )
+    home = {"HOME": str(tmp_path), "PATH": "", "PYTHONPATH": ":".join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, env=home, cwd=tmp_path
+    )
+    assert done.returncode == 2, done.stderr
+    assert " ".join(done.stderr.split()).startswith(said)
+    assert "Traceback" not in done.stderr

@@ -42,7 +42,12 @@ def roles_of(
             f"{given[0]} is for columns, and '{data}' has none", expected="a .csv or .parquet file"
         )
     if label_column is not None and labels is not None:
-        raise InputError("Labels come from two places", expected="--labels or --label-column")
+        raise InputError(
+            "--labels and --label-column both say where the labels are",
+            expected="one of the two",
+            received=f"--labels {labels} --label-column {label_column}",
+            mend="Leave one of them out",
+        )
     dropped = () if drop is None else tuple(name.strip() for name in drop.split(","))
     if "" in dropped:
         raise InputError(

@@ -72,7 +72,8 @@ class Batches:
                 "There are no rows",
                 expected="at least one batch",
                 received="none",
-                mend="An iterator gives its batches once: make it anew, or keep them in a list first",
+                mend="An iterator gives its batches once: make it anew, or keep them in a list first. A "
+                "DataLoader with drop_last=True leaves out a last batch that is not full",
             )
         arrays = {}
         for key in list(self._parts):
@@ -192,9 +193,9 @@ def numpy_of(value: Any, called: str = "What is in a batch") -> Array:
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{called} cannot be made an array ({error})",
-            expected="values of one shape",
+            expected="numbers that numpy.asarray takes, all rows of one shape",
             received=type(value).__qualname__,
-            mend="Pad or cut them to one shape",
+            mend="Make an array of each batch first; or pad or cut rows of several shapes to one",
         ) from error
 
 

@@ -12,6 +12,7 @@ from howsure.arguments import check_path
 from howsure.data import images, table_files
 from howsure.data.ids import ID, check_ids
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
+from howsure.data.reading import reading
 from howsure.data.rows import Array, InputSpec, Rows, check_rows, counted, quoted
 from howsure.data.tables import Roles
 from howsure.errors import FileError, InputError
@@ -132,12 +133,8 @@ def _names_in_file(source: Path, suffix: str) -> list[str]:
 
 
 def _read_text(source: Path) -> str:
-    try:
+    with reading(source, "text"):
         return source.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FileError(f"'{source}' cannot be read ({error.strerror or error})") from error
-    except UnicodeDecodeError as error:
-        raise FileError(f"'{source}' is not text in UTF-8", mend="Save it as UTF-8") from error
 
 
 def _names_in_json(source: Path) -> list[str]:

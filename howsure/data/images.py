@@ -251,6 +251,8 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
         raise _unreadable(file, reason) from error
     except Exception as error:  # what Pillow's decoders meet in a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MemoryError):
+            reason = "memory ran out while it was read"
         raise _unreadable(file, reason) from error
 
 

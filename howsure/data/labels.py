@@ -98,7 +98,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
         from_1 = whole.min() == 1 and whole.max() == classes
         raise InputError(
             f"Labels are out of range {in_rows(len(wrong), wrong[:5].tolist())}",
-            expected=f"class numbers from 0 to {classes - 1}, as the model has {classes} outputs",
+            expected=f"class numbers from 0 to {classes - 1}, as there are {classes} classes",
             received=int(whole[wrong[0]]),
             mend="If these are class names, give them as texts"
             if is_name
@@ -373,7 +373,7 @@ def check_names(names: object, one: str, called: str, count: int | None = None) 
         names: As `in_order` takes them.
         one: What each is a name of, `class` or `label`.
         called: What they are, in words, for the message.
-        count: How many outputs the model has, where there is one.
+        count: How many classes or labels the model has, where there is one.
     """
     expected = f"a list of names, one for each {one}" if count is None else f"a list of {count} names"
     listed = in_order(names, called, expected)
@@ -385,7 +385,7 @@ def check_names(names: object, one: str, called: str, count: int | None = None) 
     if count is not None and len(given) != count:
         raise InputError(
             f"{called} do not fit the model",
-            expected=f"{count} names, one per output",
+            expected=f"{count} names, one for each {one}",
             received=f"{len(given)}: {', '.join(given[:12])}",
         )
     if len(set(given)) < len(given):

@@ -16,8 +16,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from howsure.data.reading import reading
 from howsure.data.rows import Array, damaged
-from howsure.errors import FileError, HowsureError, InputError
+from howsure.errors import FileError, InputError
 
 _ENCRYPTED = 1
 """Bit of a zip entry's flags."""
@@ -42,14 +43,10 @@ def open_npy(source: Path) -> Array:
         FileError: Not a .npy file, or longer or shorter than its header says.
         InputError: Pickled Python objects.
     """
-    try:
+    with reading(source, "npy"):
         with source.open("rb") as file:
             _check_header(file, source.stat().st_size, source, "The array")
         return np.lib.format.open_memmap(source, mode="r")
-    except HowsureError:
-        raise
-    except Exception as error:  # what numpy meets in a header that is none
-        raise damaged(source, "npy", error) from error
 
 
 def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
@@ -82,7 +79,7 @@ def names_in_npz(source: Path) -> list[str]:
     Raises:
         FileError: Damaged.
     """
-    try:
+    with reading(source, "npz"):
         with zipfile.ZipFile(source) as archive:
             for entry in archive.infolist():
                 if entry.flag_bits & _ENCRYPTED:
@@ -94,10 +91,6 @@ def names_in_npz(source: Path) -> list[str]:
         with source.open("rb") as file:
             file.seek(-_END.size, 2)
             mark, _, _, _, count, _, _, comment = _END.unpack(file.read())
-    except HowsureError:
-        raise
-    except Exception as error:  # what zipfile meets in an archive that is none
-        raise damaged(source, "npz", error) from error
     if mark == b"PK\5\6" and not comment and count not in (len(entries), _NOT_TOLD):
         raise damaged(
             source, "npz", ValueError(f"it should hold {count} arrays, and {len(entries)} are there")
@@ -110,29 +103,19 @@ def names_in_npz(source: Path) -> list[str]:
 
 def _read(source: Path, name: str) -> Array:
     called = f"Array '{name}'"
-    try:
-        with zipfile.ZipFile(source) as archive:
-            entry = archive.getinfo(f"{name}.npy")
-            with archive.open(entry) as file:
-                _check_header(file, entry.file_size, source, called)
-            with archive.open(entry) as file:
-                array = np.lib.format.read_array(file, allow_pickle=False)
-                file.read(1)  # at its end the checksum is compared
-                return np.asarray(array)
-    except HowsureError:
-        raise
-    except MemoryError as error:
-        raise FileError(
-            f"{called} in '{source}' does not fit into memory",
-            mend="Save it as a .npy file, which is read from disk as it is needed",
-        ) from error
-    except Exception as error:  # what zipfile, zlib, struct or numpy meets in what is damaged
-        raise damaged(source, "npz", error) from error
+    with reading(source, "npz"), zipfile.ZipFile(source) as archive:
+        entry = archive.getinfo(f"{name}.npy")
+        with archive.open(entry) as file:
+            _check_header(file, entry.file_size, source, called)
+        with archive.open(entry) as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+            file.read(1)  # at its end the checksum is compared
+            return np.asarray(array)
 
 
 def _mapped(source: Path, name: str) -> Array:
     called = f"Array '{name}'"
-    try:
+    with reading(source, "npz"):
         with zipfile.ZipFile(source) as archive:
             entry = archive.getinfo(f"{name}.npy")
             if entry.compress_type != zipfile.ZIP_STORED:
@@ -156,10 +139,6 @@ def _mapped(source: Path, name: str) -> Array:
                 return np.empty(shape, dtype)
             order: Any = "F" if fortran else "C"
             return np.memmap(source, dtype, "r", file.tell(), shape, order)
-    except HowsureError:
-        raise
-    except Exception as error:  # what zipfile, zlib, struct or numpy meets in what is damaged
-        raise damaged(source, "npz", error) from error
 
 
 def _check_header(file: IO[bytes], size: int, source: Path, called: str) -> None:

@@ -246,9 +246,10 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        if isinstance(value, (list, tuple)):
+        differs = _first_that_differs(value) if isinstance(value, (list, tuple)) else ""
+        if differs:
             raise InputError(
-                f"{called} differ in shape{_first_that_differs(value)}",
+                f"{called} differ in shape{differs}",
                 expected="the same shape for every row",
                 mend="Pad or cut them to one shape",
             ) from error
@@ -256,6 +257,9 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
             f"{called} cannot be converted to a numpy array ({error})",
             expected="an array of numbers",
             received=_described(value),
+            mend="Make one array of them: `torch.stack(x).detach().float().cpu().numpy()`"
+            if isinstance(value, (list, tuple)) and value and hasattr(value[0], "detach")
+            else "Make an array of them first, and see what numpy.asarray says",
         ) from error
     if array.ndim == 0:
         is_path = isinstance(value, (str, bytes)) or hasattr(value, "__fspath__")
@@ -301,7 +305,9 @@ def _first_that_differs(rows: Sequence[Any]) -> str:
     shapes: list[tuple[int, ...]] = []
     for number, row in enumerate(rows):
         try:
-            shapes.append(np.shape(row))
+            shapes.append(tuple(row.shape) if hasattr(row, "shape") else np.shape(row))
+        except (TypeError, RuntimeError):
+            return ""
         except ValueError:
             return f": row {row_number(number)} is not rectangular"
         if shapes[-1] != shapes[0]:
@@ -526,7 +532,7 @@ def damaged(source: Path, kind: str, error: Exception) -> FileError:
     reason = " ".join(str(error).split()) or type(error).__name__
     return FileError(
         f"'{source}' is not a readable {kind} file ({reason.rstrip('.')})",
-        mend="It is damaged, cut short, or of another kind than its name says",
+        mend="It may be damaged, cut short, or of another kind than its name says",
     )
 
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from howsure.data.ids import ID
 from howsure.data.native import open_native
-from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, damaged, in_rows, quoted
+from howsure.data.reading import reading
+from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, in_rows, quoted
 from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, ids_of, is_number, labels_of, rows_of
-from howsure.errors import FileError, InputError
+from howsure.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -128,19 +129,10 @@ def read_lines(source: Path) -> Iterator[tuple[int, list[str]]]:
     Raises:
         FileError: Missing, or not text.
     """
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle)
-            for cells in reader:
-                yield reader.line_num, cells
-    except UnicodeDecodeError as error:
-        raise FileError(f"'{source}' is not text in UTF-8", mend="Save it as UTF-8") from error
-    except csv.Error as error:
-        raise damaged(source, "csv", error) from error
-    except FileNotFoundError as error:
-        raise FileError("The file does not exist", received=str(source)) from error
-    except OSError as error:
-        raise FileError(f"'{source}' cannot be read ({error.strerror or error})") from error
+    with reading(source, "csv"), source.open(encoding="utf-8-sig", newline="") as handle:
+        reader = csv.reader(handle)
+        for cells in reader:
+            yield reader.line_num, cells
 
 
 def _left_out(names: Sequence[str]) -> str:
@@ -154,12 +146,10 @@ def _left_out(names: Sequence[str]) -> str:
 def _open_parquet(source: Path) -> Table:
     import pyarrow.parquet as pq
 
-    try:
+    with reading(source, "Parquet"):
         with open_native(source) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
             table = file.read()
         table.validate(full=True)
-    except Exception as error:  # what pyarrow meets in a damaged file
-        raise damaged(source, "Parquet", error) from error
     return parquet_columns(source, table)
 
 
@@ -242,7 +232,8 @@ def _open_csv(source: Path, texts: Sequence[str] = (), *, header: bool | None = 
                     f"Line {line} of '{source}' has {counted(len(cells), 'cell')}",
                     expected=f"{len(first)}, as in the first line",
                 ) from error
-        raise damaged(source, "csv", error) from error
+        with reading(source, "csv"):
+            raise error
 
     def place(rows: Sequence[int]) -> str:
         lines = [line for line, cells in read_lines(source) if cells][1 if has_header else 0 :]

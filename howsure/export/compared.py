@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
 from howsure.export.arithmetic import COIN_FLIP, LEANING, SURE
 from howsure.models.protocol import Array
@@ -57,6 +58,11 @@ def _refusals(path: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # its errors have no class in common
+        if is_out_of_memory(error):
+            raise ModelError(
+                "Memory ran out while ONNX Runtime ran the graph",
+                mend="Nothing was written. Export it where more memory is free, or with fewer rows as x",
+            ) from error
         first_line = str(error).strip().partition("\n")[0]
         raise ModelError(
             "ONNX Runtime does not run the graph",
@@ -158,5 +164,6 @@ def _other(name: str, expected: str, received: str) -> ModelError:
         f"The graph says something else than `assess` (column '{name}')",
         expected=expected,
         received=received,
-        mend="Nothing was written. An operation of the model computes otherwise in ONNX Runtime",
+        mend="Nothing was written. An operation of the model computes otherwise in ONNX Runtime"
+        + ("; if it masks classes with -inf, mask them with -1e9" if received == "nan" else ""),
     )

@@ -6,9 +6,10 @@ An adapter's module has three functions: `adapt(model, x, gaussian_noise=…)` f
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from howsure.arguments import check_path
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import gather
+from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
 from howsure.data.whatever import rows_in
@@ -187,7 +189,10 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     framework = FILES.get(file.suffix)
     if framework is None:
         raise _not_a_model(file)
-    with needs_keras() if framework == "keras" else needs(framework, f"A {file.suffix} file"):
+    if file.is_file():
+        with reading(file, "model"):
+            file.open("rb").close()
+    with needs_keras() if framework == "keras" else needs(framework, f"'{file}'"):
         adapter = importlib.import_module(ADAPTERS[framework])
     return adapter.load(file, allow_code=allow_code)
 
@@ -225,7 +230,7 @@ def capable(model: Model, wanted: Any, user: str) -> Any:
         raise ModelError(
             f"{user} needs {_CAPABILITIES[wanted]}, which the adapter of '{model.info.name}' does not give",
             expected=f"a model with {_CAPABILITIES[wanted]}",
-            received=type(model).__name__,
+            received=f"a model on {model.info.framework}",
             mend=_without_passes(model) if wanted is PassModel else None,
         )
     return model
@@ -275,10 +280,17 @@ def _adapter_of(model: Any) -> Any:
     roots = roots_of(model)
     for framework, module in ADAPTERS.items():
         if framework in roots:
-            return importlib.import_module(module)
+            with needs_keras() if framework == "keras" else contextlib.nullcontext():
+                return importlib.import_module(module)
     if hasattr(model, "predict_proba"):
         return importlib.import_module(ADAPTERS[CLASSIFIERS])
     mend = "Pass a keras.Model (Keras 3), a torch.nn.Module, or a classifier of scikit-learn"
+    if isinstance(model, (str, os.PathLike)):
+        mend = "Load it first: keras.models.load_model(path), or torch.export.load(path).module()"
+    elif isinstance(model, type):
+        mend = f"Pass a trained one, not the class {model.__qualname__}"
+    elif isinstance(model, Mapping):
+        mend = "Weights alone are no model: pass the module, after module.load_state_dict(weights)"
     if roots & {"tf_keras", "tensorflow"}:
         mend = "Save it and load it with Keras 3, or rebuild it with `import keras`"
     raise ModelError(

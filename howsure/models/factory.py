@@ -7,10 +7,12 @@ import inspect
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from howsure.errors import FileError, InputError, ModelError
+from howsure.errors import DependencyError, FileError, InputError, ModelError
 from howsure.optional import needs
 
 _NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -72,7 +74,22 @@ def _called(maker: Any, name: str) -> Any:
         ) from error
     except ValueError:  # of one that is not written in Python nothing is known
         pass
-    return maker()
+    with _what_it_needs(name):
+        return maker()
+
+
+@contextmanager
+def _what_it_needs(name: str) -> Iterator[None]:
+    """Around code of a user's: a package that it imports and that is not there is a `DependencyError`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        extra = f", as with pip install 'howsure[{package}]'" if package in ("torch", "pandas") else ""
+        raise DependencyError(
+            f"'{name}' needs {error.name or 'a module'}, which is not installed ({error})",
+            mend=f"Install it where howsure runs{extra}; a module of your own belongs in the current folder",
+        ) from error
 
 
 def _is_model(thing: Any) -> bool:
@@ -85,7 +102,8 @@ def _imported(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-            raise
+            with _what_it_needs(name):
+                raise
         raise FileError(
             f"There is no module '{name}' in the current folder, nor where Python looks for modules",
             expected="package.module:function, or the path of a model file",

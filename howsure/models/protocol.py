@@ -106,6 +106,7 @@ class ModelInfo:
             None where all is still.
         fixed_batch: The only number of rows it takes at a time, or None for any.
         class_names: What it calls its classes, in the order of its outputs, or None.
+        to_know: How a user lets such a model say what its loss is, in words; None where it cannot say that.
     """
 
     name: str
@@ -123,6 +124,7 @@ class ModelInfo:
     always_random: str | None = None
     fixed_batch: int | None = None
     class_names: tuple[str, ...] | None = None
+    to_know: str | None = None
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
         raise ModelError(
             f"{_name(model)} does not say what it takes",
             expected="rows, with which it can be tried",
-            mend="Give some: howsure.audit(model, x)",
+            mend="Give some: howsure.audit(model, x) (on the command line: --data ROWS)",
         )
     return [InputSpec("x", (int(features),), "float64")]
 
@@ -186,7 +186,9 @@ def _ask(model: Any, x: Any) -> Array:
             raise _not_fitted(model) from error
         said = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{_name(model)} does not take these rows ({said})", expected="rows as it was fitted on"
+            f"predict_proba of {_name(model)} fails on these rows ({type(error).__name__}: {said})",
+            expected="rows as it was fitted on",
+            mend="Call it on a few of them yourself: model.predict_proba(x[:2])",
         ) from error
     if isinstance(found, (list, tuple)):  # several answers, each a distribution of its own
         always = next((k for k, each in enumerate(found) if np.shape(each)[1:] == (1,)), None)

@@ -96,11 +96,14 @@ class Labels(Distributions):
 
     def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
         """(W, n, K) probabilities that a row has each label."""
-        bad = ~np.isfinite(raw).all(axis=(0, 2))
+        # A label whose logit is infinite has probability 0 or 1.
+        told = ~np.isnan(raw) if self.outputs == LABEL_LOGITS else np.isfinite(raw)
+        bad = ~told.all(axis=(0, 2))
         if bad.any():
             where = in_rows(int(bad.sum()), rows[bad][:5].tolist())
+            what = "NaN" if self.outputs == LABEL_LOGITS else "NaN or infinity"
             raise ModelError(
-                f"Model '{self.model}' put out NaN or infinity {where}",
+                f"Model '{self.model}' put out {what} {where}",
                 mend="Check the model's weights and the range of these rows",
             )
         values = raw.astype(np.float64)

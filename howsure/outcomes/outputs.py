@@ -110,7 +110,8 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
                 if info.loss is None
                 else f"its loss '{info.loss}' does not tell what they are"
             ),
-            expected="a loss that says so (compile the model with it), or outputs=…",
+            expected="outputs=…"
+            + ("" if info.to_know is None else f", or a loss that says so: {info.to_know}"),
             mend=f"{_SAY_SO}. A regression cannot be assessed",
         )
     if kind == LOGITS and info.trained_for == MARGINS:
@@ -134,6 +135,17 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
         )
 
 
+def _tell_nothing(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(F, n) where (F, n, K) logits are no distribution. A class whose logit is -inf has probability 0.
+
+    Infinite logits of two classes, K = 1, are probabilities of 0 and 1.
+    """
+    wrong = np.isnan(logits).any(axis=-1)
+    if logits.shape[-1] == 1:
+        return np.asarray(wrong)
+    return np.asarray(wrong | np.isposinf(logits).any(axis=-1) | np.isneginf(logits).all(axis=-1))
+
+
 def to_probabilities(
     raw: NDArray[np.float32], outputs: str, model: str, rows: NDArray[np.int64], dtype: str = "float32"
 ) -> Floats:
@@ -151,22 +163,29 @@ def to_probabilities(
         out, so that they add up to 1 in double precision.
 
     Raises:
-        ModelError: NaN or infinity came out, or what was declared probabilities is none.
+        ModelError: NaN or infinity came out, other than -inf among logits, or what was declared
+            probabilities is none.
     """
     # Sums and extremes of all numbers cost little; what is wrong, and where, is looked for only then.
     with np.errstate(invalid="ignore"):
         total = raw.sum(axis=-1, dtype=np.float64)
-    bad = ~np.isfinite(total).all(axis=0)
+    one = raw.shape[-1] == 1
+    bad = ~np.isfinite(total)
+    if outputs == LOGITS and bad.any():
+        bad = _tell_nothing(raw)
+    bad = bad.any(axis=0)
     if bad.any():
         raise ModelError(
             f"Model '{model}' put out NaN or infinity {in_rows(int(bad.sum()), rows[bad][:5].tolist())}",
+            expected="finite numbers"
+            + (", or -inf for some classes of a row, which are impossible" if outputs == LOGITS else ""),
             mend="Check the model's weights and the range of these rows",
         )
     values = raw.astype(np.float64)
-    one = values.shape[-1] == 1
     if outputs == LOGITS:
         if one:
-            values = np.concatenate([np.zeros_like(values), values], axis=-1)
+            largest = np.finfo(np.float64).max
+            values = np.concatenate([np.zeros_like(values), np.clip(values, -largest, largest)], axis=-1)
         shifted = np.exp(values - values.max(axis=-1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
     if one:
@@ -186,7 +205,9 @@ def to_probabilities(
             expected="numbers from 0 to 1 that add up to 1",
             received=np.array2string(values[one_pass, row, :6], precision=4)
             + f", sum {values[one_pass, row].sum():.4g}",
-            mend="If the model ends in logits, say so: outputs='logits'",
+            mend="If each is the probability of a label of its own, say so: outputs='label-probabilities'"
+            if lowest >= 0 and highest <= 1
+            else "If the model ends in logits, say so: outputs='logits'",
         )
     if lowest < 0 or one:
         values = np.clip(values, 0.0, None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from howsure.arguments import check_path
 from howsure.data.native import open_native
+from howsure.data.reading import reading
 from howsure.errors import FileError
 from howsure.results.seal import check_seal
 
@@ -35,15 +36,9 @@ def read_table(
         FileError: The file is missing, damaged, of another format, or not a saved result.
     """
     source = check_path(path)
-    try:
+    with reading(source, "Parquet"):
         sealed = check_seal(source)
         table = _table_in(source, without)
-    except FileNotFoundError as error:
-        raise FileError("The file does not exist", received=str(source)) from error
-    except FileError:
-        raise
-    except Exception as error:  # whatever a reader meets in a file that is none of its kind
-        raise FileError(f"'{source}' is not a readable Parquet file ({error})") from error
     raw = (table.schema.metadata or {}).get(METADATA_KEY)
     if raw is None:
         raise FileError(

@@ -31,7 +31,8 @@ def largest_difference(model: PassModel, like: Sequence[Array] | None = None) ->
         model.thin([draw(site, seed=0, group=group, size=1) for site in sites], count)(trunk)
         for group in (0, 1)
     )
-    return float(np.max(np.abs(first - second)))
+    differ = first != second  # not among classes whose logit is -inf in both
+    return float(np.max(np.abs(first[differ] - second[differ]), initial=0))
 
 
 def check_sizes(model: PassModel) -> None:
@@ -74,9 +75,11 @@ def check_random(model: PassModel) -> None:
     left_fixed = listed([f"'{found.name}': {found.what}" for found in info.unswitchable], between="; ")
     if not sites_of(model):
         names = listed(list(dict.fromkeys(layer.name.partition("#")[0] for layer in info.layers)))
+        what = "has no random layer that can be switched on, so all its passes would be the same"
+        if left_fixed:
+            what = f"is random in training, but no pass can be: {left_fixed}"
         raise ModelError(
-            f"Model '{info.name}' has no random layer that can be switched on, so all its passes would be "
-            "the same" + (f", and what is random in it is out of reach ({left_fixed})" if left_fixed else ""),
+            f"Model '{info.name}' {what}",
             expected="Dropout of a rate above 0, or another layer that drops units at random",
             received=f"layers {names or 'none'}",
             mend="What needs no random layer: method=howsure.Softmax(), or howsure.Ensemble([…]) of networks "

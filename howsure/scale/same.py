@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from howsure.data.native import open_native
+from howsure.data.reading import reading
 from howsure.errors import FileError, InputError
 from howsure.scale.parts import about_of
 from howsure.scale.sources import Reader, SourceFile
@@ -159,13 +160,10 @@ def lacking(folder: Path, part: Part) -> list[int]:
     import pyarrow.parquet as pq
 
     path = folder / part.name
-    try:
-        with open_native(path) as opened, pq.ParquetFile(opened) as file:
-            if file.metadata.num_rows == len(part):
-                return []
-            rows = file.read(columns=["row"]).column("row").to_numpy()
-    except Exception as error:  # whatever a reader meets in a file that is none of its kind
-        raise FileError(f"'{path}' is not a readable Parquet file ({error})") from error
+    with reading(path, "Parquet"), open_native(path) as opened, pq.ParquetFile(opened) as file:
+        if file.metadata.num_rows == len(part):
+            return []
+        rows = file.read(columns=["row"]).column("row").to_numpy()
     there = set(rows.tolist())
     return [row for row in range(part.start, part.stop) if row - part.start + part.first_row not in there]
 

@@ -23,6 +23,7 @@ from howsure.data import images
 from howsure.data.files import check_lengths, check_readable, rows_in_npz
 from howsure.data.native import open_native
 from howsure.data.numpy_files import map_npz, open_npy
+from howsure.data.reading import not_for_its_content, reading
 from howsure.data.rows import Array, InputSpec, Rows, damaged
 from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of
@@ -294,12 +295,13 @@ class _Parquet(_NoImages):
                 size, changed = there.st_size, there.st_mtime_ns
                 if not stat.S_ISREG(there.st_mode):
                     raise ValueError("it is no file")  # a pipe would be waited for
-                with open_native(file) as opened, pq.ParquetFile(opened) as footer:
-                    rows, schema = int(footer.metadata.num_rows), footer.schema_arrow
-                    digest = of_footer(opened)
-                self.columns = self.columns or columns_in(schema)
-            except Exception as error:  # what pyarrow meets in a damaged file
-                told = _unreadable(file, error)
+                with reading(file, "Parquet"):
+                    with open_native(file) as opened, pq.ParquetFile(opened) as footer:
+                        rows, schema = int(footer.metadata.num_rows), footer.schema_arrow
+                        digest = of_footer(opened)
+                    self.columns = self.columns or columns_in(schema)
+            except (FileError, OSError, ValueError) as error:
+                told = error if isinstance(error, FileError) else _unreadable(file, error)
                 if len(self._files) == 1:
                     raise told from error
                 fault = str(told)
@@ -324,14 +326,13 @@ class _Parquet(_NoImages):
             number, first, table = self._taken
             if number == file and first <= start and stop <= first + table.num_rows:
                 return table.slice(start - first, stop - start)
-        try:
-            if self._cursor is None or not self._cursor.can_reach(source, start):
-                self._cursor = Cursor(source, start)
-            table = self._cursor.take(start, stop)
+        cursor, self._cursor = self._cursor, None  # what failed is not gone on with
+        with reading(source, "Parquet"):
+            if cursor is None or not cursor.can_reach(source, start):
+                cursor = Cursor(source, start)
+            table = cursor.take(start, stop)
             table.validate(full=True)
-        except Exception as error:  # what pyarrow meets in a damaged file
-            self._cursor = None
-            raise _unreadable(source, error) from error
+        self._cursor = cursor
         if self._keep:
             self._taken = file, start, table
         return table
@@ -344,7 +345,7 @@ def _unreadable(file: Path, error: Exception) -> FileError:
             received=f"a link to '{os.readlink(file)}'",
             mend="Put the file there, or remove the link",
         )
-    return damaged(file, "Parquet", error)
+    return not_for_its_content(file, error) or damaged(file, "Parquet", error)
 
 
 class _Arrays(_NoImages):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from howsure.data.native import open_native
+from howsure.data.reading import reading
 from howsure.errors import FileError, warn
 from howsure.scale.folder import MANIFEST, Manifest, read_manifest
 from howsure.scale.parts import about_of
@@ -79,16 +79,8 @@ def rows_in(path: Path) -> int:
     """
     import pyarrow.parquet as pq
 
-    with _read_of(path), open_native(path) as file:
+    with reading(path, "Parquet"), open_native(path) as file:
         return int(pq.read_metadata(file).num_rows)
-
-
-@contextmanager
-def _read_of(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # whatever a reader meets in a file that is none of its kind
-        raise FileError(f"'{path}' is not a readable Parquet file ({error})") from error
 
 
 def left_out_in(folder: Path, parts: Sequence[Part]) -> list[tuple[Part, int, str]]:
@@ -101,7 +93,7 @@ def left_out_in(folder: Path, parts: Sequence[Part]) -> list[tuple[Part, int, st
     for part in parts:
         path = folder / part.name
         if path.exists():
-            with _read_of(path):
+            with reading(path, "Parquet"):
                 left_out = about_of(path).left_out
             found += [(part, place, why) for place, why in left_out.items()]
     return found
@@ -121,7 +113,7 @@ def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
         path = folder / part.name
         if not path.exists():
             continue
-        with _read_of(path), open_native(path) as opened, pq.ParquetFile(opened) as file:
+        with reading(path, "Parquet"), open_native(path) as opened, pq.ParquetFile(opened) as file:
             column = file.read(columns=["verdict"]).column("verdict")
         values = pc.list_flatten(column) if hasattr(column.type, "value_type") else column
         found.update({each["values"]: each["counts"] for each in pc.value_counts(values).to_pylist()})

@@ -223,7 +223,7 @@ def test_labels_may_lie_in_a_file_of_their_own(tmp_path):
     one, other = (done("evaluate", table, "--labels", tmp_path / name) for name in ("y.csv", "y.npy"))
     assert one == other
     said = refused("evaluate", table, "--labels", tmp_path / "y.npy", "--label-column", "cow")
-    assert "Labels come from two places" in said
+    assert "--labels and --label-column both say where the labels are" in said
     assert "holds no true classes. Expected: --labels FILE" in refused("evaluate", table)
 
 

@@ -51,7 +51,7 @@ def test_labels_that_fit(labels):
         (np.array([True, 1, 0], dtype=object), "not class numbers.*object"),
         (
             [0, 3, -1],
-            r"out of range.* row.* 1.*class numbers from 0 to 2, as the model has 3 outputs.*Received: 3",
+            r"out of range.* row.* 1.*class numbers from 0 to 2, as there are 3 classes.*Received: 3",
         ),
         (np.array([2**63, 0, 0], dtype=np.uint64), "not class numbers|out of range"),
     ],
@@ -281,7 +281,7 @@ def test_class_names():
     [
         (
             ["a", "b"],
-            r"The class names do not fit the model.*Expected: 3 names, one per output.*Received: 2: a, b",
+            r"The class names do not fit the model.*Expected: 3 names, one for each class.*Received: 2: a, b",
         ),
         ([], "Expected: 3 names.*Received: 0"),
         (["x"] * 40, "Received: 40: x, x"),

@@ -214,7 +214,7 @@ def test_raw_pixels_are_said_aloud(images):
     [
         (
             {"class_names": ["a", "b"]},
-            ["class names do not fit", "3 names, one per output", "Received: 2: a, b"],
+            ["class names do not fit", "3 names, one for each class", "Received: 2: a, b"],
         ),
         ({"class_names": ["a"] * 4}, ["Received: 4: a, a, a, a"]),
         ({"class_names": ["a", "b", "a"]}, ["A class name occurs twice", "Received: a"]),

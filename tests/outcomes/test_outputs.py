@@ -127,8 +127,10 @@ def test_rounding_is_taken_out(precision):
     assert np.all(out >= 0)
 
 
-@pytest.mark.parametrize("outputs", [LOGITS, PROBABILITIES])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("outputs", "value"),
+    [(LOGITS, np.nan), (LOGITS, np.inf), (PROBABILITIES, np.nan), (PROBABILITIES, -np.inf)],
+)
 def test_nan_and_infinity_are_named_by_row(outputs, value):
     raw = np.full((2, 3, 2), 0.5)
     raw[1, 1, 0] = value
@@ -137,6 +139,21 @@ def test_nan_and_infinity_are_named_by_row(outputs, value):
     raw[0, 2] = value
     with pytest.raises(ModelError, match=r"NaN or infinity in 2 rows: 101, 102\."):
         convert(raw, outputs)
+
+
+def test_a_class_whose_logit_is_minus_infinity_is_impossible():
+    raw = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    raw[1, 2, 3] = raw[0, :, 1] = -np.inf
+    np.testing.assert_allclose(convert(raw, LOGITS), special.softmax(raw.astype(float), axis=-1))
+    assert convert(raw, LOGITS)[1, 2, 3] == 0
+    raw[0, 1] = -np.inf  # no class is left
+    with pytest.raises(ModelError, match=r"in row 101\. Expected: finite numbers, or -inf for some classes"):
+        convert(raw, LOGITS)
+
+
+def test_one_infinite_logit_is_certain():
+    raw = np.array([-np.inf, 0, np.inf], np.float32).reshape(1, 3, 1)
+    np.testing.assert_array_equal(convert(raw, LOGITS)[0], [[1, 0], [0.5, 0.5], [0, 1]])
 
 
 @pytest.mark.parametrize("bad", [[0.6, 0.6], [0.2, 0.2], [-0.5, 1.5], [3.0, -2.0], [1.2, -0.2], [0.0, 0.0]])

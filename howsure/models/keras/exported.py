@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
 from howsure.export.nodes import OPSET, check_type_of
 from howsure.export.quiet import quiet
@@ -72,6 +73,8 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
             graph, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET)
             _keep_constants(graph.graph, function.get_concrete_function(*specs))
         except Exception as error:  # whatever TensorFlow and tf2onnx raise for what they cannot write down
+            if is_out_of_memory(error):
+                raise
             raise _refused(model, "tf2onnx", error) from error
     without_erfc(graph.graph)
     foreign = {each.name for each in graph.graph.input} - {spec.name for spec in specs}

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import keras
 
+from howsure.data.reading import not_for_its_content
 from howsure.errors import FileError, HowsureError, ModelError
 from howsure.models.keras.asked import refused
 from howsure.models.keras.losses import remember
@@ -70,6 +71,9 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
 
 def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
+    by_the_system = not_for_its_content(file, error)
+    if by_the_system is not None:
+        return by_the_system
     # Keras quotes the whole configuration before it comes to the cause.
     said = " ".join(str(error).rsplit("Exception encountered:", 1)[-1].split())
     unknown, unrecognized = _UNKNOWN.search(said), _UNRECOGNIZED.search(said)

@@ -198,6 +198,7 @@ class KerasModel:
             unswitchable=tuple(fixed),
             always_random=always,
             fixed_batch=_fixed_batch(self.model),
+            to_know="model.compile(loss=…)",
         )
 
     @functools.cached_property

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
 from howsure.export.nodes import OPSET
 from howsure.export.quiet import quiet
@@ -66,6 +67,8 @@ def graph_of(
                 verbose=False,
             )
         except Exception as error:  # whatever PyTorch raises for what it cannot write down
+            if is_out_of_memory(error):
+                raise
             raise ModelError(
                 f"PyTorch cannot write model '{model}' as an ONNX graph",
                 expected="operations for which torch.onnx.export has a translation",

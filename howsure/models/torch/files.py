@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from howsure.data.reading import not_for_its_content, reading
 from howsure.data.rows import counted, quoted
 from howsure.errors import DependencyError, FileError, HowsureError, ModelError
 from howsure.models.torch.inputs import name_of
@@ -49,7 +50,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> nn.Module
     except HowsureError:
         raise
     except Exception as error:  # whatever PyTorch raises on what it cannot read
-        raise FileError(
+        raise not_for_its_content(file, error) or FileError(
             f"'{file}' could not be read as an exported program ({_short(error)})",
             expected="a .pt2 file that torch.export.save wrote, by a PyTorch no newer than this one",
             received=f"PyTorch {torch.__version__} to read it",
@@ -95,16 +96,10 @@ def _opened(path: Path) -> Any:
             raise DependencyError(
                 f"'{path}' needs safetensors, which is not installed", mend="pip install safetensors"
             )
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        try:
+        with reading(path, "safetensors"):
             return load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise FileError(
-                f"'{path}' is not a readable file of safetensors ({_short(error)})",
-                expected="what safetensors.torch.save_file(module.state_dict(), path) writes",
-            ) from error
     try:
         with warnings.catch_warnings(action="ignore"):  # PyTorch's own, about what kind of file it is
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -118,7 +113,7 @@ def _opened(path: Path) -> Any:
             "weights_only=False), and keep its state dict",
         ) from error
     except Exception as error:  # whatever PyTorch raises on what it cannot read
-        raise FileError(
+        raise not_for_its_content(path, error) or FileError(
             f"'{path}' is not a readable file of PyTorch ({_short(error)})",
             expected="what torch.save(module.state_dict(), path) writes",
         ) from error

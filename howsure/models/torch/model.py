@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure import tuning
+from howsure.data.reading import is_out_of_memory
 from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
@@ -140,13 +141,15 @@ def _refused(module: nn.Module, call: Call, error: Exception) -> Exception:
     while at is not None and at.tb_next is not None:
         at = at.tb_next
     raised_in = "" if at is None else at.tb_frame.f_globals.get("__name__", "")
-    if raised_in.partition(".")[0] not in ("torch", "howsure"):
+    if raised_in.partition(".")[0] not in ("torch", "howsure") or is_out_of_memory(error):
         return error
     shapes = listed([f"'{spec.name}' {('N', *spec.shape)}".replace("'N'", "N") for spec in call.specs])
     refused = InputError(
         f"Module '{name_of(module)}' does not run on these rows",
         expected="rows as it takes them, the axis of the rows first",
         received=f"{shapes}; PyTorch says: {str(error).partition(chr(10))[0]}",
+        mend="Call the module on a few of them yourself. If that fails too, its layers do not fit each "
+        "other, or it was trained on rows of another shape",
     )
     refused.__cause__ = error
     return refused

@@ -1,0 +1,98 @@
+"""A file that cannot be read: the reason that is named is the one that there is."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import howsure
+from howsure.data.files import read_class_names, read_rows
+from howsure.data.numpy_files import map_npz
+from howsure.data.reading import reading
+from howsure.data.rows import InputSpec
+from howsure.data.table_files import read_lines
+from howsure.errors import FileError, InputError
+
+FLAT = [InputSpec("x", (2,), "float32")]
+
+MEMORY = [
+    MemoryError(),
+    pa.ArrowMemoryError("malloc of size 4096 failed"),
+    OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."),
+]
+
+
+def raised(source: Path, error: Exception) -> FileError:
+    """What becomes of an error of a reader of this file."""
+    with pytest.raises(FileError) as caught, reading(source, "npz"):
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize("error", MEMORY, ids=lambda error: type(error).__name__)
+def test_too_little_memory_is_not_called_damage(tmp_path: Path, error: Exception) -> None:
+    caught = raised(tmp_path / "rows.npz", error)
+    assert str(caught).startswith(f"Memory ran out while '{tmp_path / 'rows.npz'}' was read")
+    assert "not a readable" not in str(caught)
+    assert "Save each array as a .npy file" in str(caught)
+    assert caught.__cause__ is error
+
+
+def test_what_the_system_refuses_is_not_called_damage(tmp_path: Path) -> None:
+    source = tmp_path / "rows.npz"
+    for number, words in ((errno.EACCES, "Permission denied"), (errno.EIO, "Input/output error")):
+        caught = raised(source, OSError(number, "whatever a library says"))
+        assert f"rows.npz' cannot be read ({words})" in str(caught)
+    with pytest.raises(FileError, match="The file does not exist"), reading(source, "npz"):
+        source.read_bytes()
+
+
+def test_damage_is_called_damage(tmp_path: Path) -> None:
+    for error in (ValueError("bad CRC"), OSError(errno.EINVAL, "Invalid argument"), EOFError()):
+        caught = raised(tmp_path / "rows.npz", error)
+        assert "is not a readable npz file (" in str(caught)
+        assert "It may be damaged" in str(caught)
+
+
+def test_other_errors_pass_through(tmp_path: Path) -> None:
+    for error in (ImportError("zstd"), InputError("no"), KeyboardInterrupt(), SystemExit(3)):
+        with pytest.raises(type(error)) as caught, reading(tmp_path / "rows.npz", "npz"):
+            raise error
+        assert caught.value is error
+
+
+def test_readers_that_run_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 4096 failed")
+
+    rows = np.ones((3, 2), np.float32)
+    npz, compressed, npy = tmp_path / "x.npz", tmp_path / "compressed.npz", tmp_path / "x.npy"
+    csv, parquet, names = tmp_path / "x.csv", tmp_path / "x.parquet", tmp_path / "names.txt"
+    np.savez(npz, x=rows)
+    np.savez_compressed(compressed, x=rows)
+    np.save(npy, rows)
+    csv.write_text("a,b\n1,2\n")
+    pq.write_table(pa.table({"a": [1.0], "b": [2.0]}), parquet)
+    names.write_text("cat\ndog\n")
+    monkeypatch.setattr(np.lib.format, "read_array", fails)
+    monkeypatch.setattr(np.lib.format, "open_memmap", fails)
+    monkeypatch.setattr(np, "memmap", fails)
+    monkeypatch.setattr(pq, "ParquetFile", fails)
+    monkeypatch.setattr("howsure.data.table_files.csv.reader", fails)
+    monkeypatch.setattr(Path, "read_text", fails)
+    for read, source in (
+        *((lambda file: read_rows(file, FLAT), each) for each in (npz, compressed, npy, csv, parquet)),
+        (lambda file: map_npz(file, ["x"]), npz),
+        (lambda file: list(read_lines(file)), csv),
+        (lambda file: read_class_names(str(file)), names),
+        (howsure.load, parquet),
+    ):
+        with pytest.raises(FileError, match=rf"Memory ran out while '.*{source.name}' was read"):
+            read(source)

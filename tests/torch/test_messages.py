@@ -1,0 +1,130 @@
+"""What is said of modules is true of them, and speaks of PyTorch."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import howsure
+
+ROWS = np.random.default_rng(7).normal(size=(6, 5)).astype(np.float32)
+
+
+class Gumbel(nn.Module):
+    """Random in training, though not by masks."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.last = nn.Linear(5, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        hidden = self.hidden(x)
+        return self.last(nn.functional.gumbel_softmax(hidden, hard=True) if self.training else hidden)
+
+
+class Masked(nn.Module):
+    """Its third class is impossible."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 3))
+        self.value = value
+
+    def forward(self, x):
+        return self.layers(x).masked_fill(torch.tensor([False, False, True]), self.value)
+
+
+def test_what_is_random_otherwise_is_not_said_to_be_always_the_same():
+    module = Gumbel().eval()
+    with pytest.raises(
+        howsure.ModelError, match="is random in training, but no pass can be: 'Gumbel'"
+    ) as caught:
+        howsure.assess(module, ROWS)
+    assert "would be the same" not in str(caught.value)
+    assert "Nothing in this model is random" not in str(howsure.audit(module, ROWS))
+    plain = howsure.assess(module, ROWS, method=howsure.Softmax())  # the step that is offered
+    assert len(plain) == len(ROWS)
+
+
+@pytest.mark.parametrize("method", [howsure.MCDropout(passes=8), howsure.Softmax()])
+def test_classes_masked_with_minus_infinity_are_impossible(method):
+    found = []
+    for value in (float("-inf"), -1e9):
+        torch.manual_seed(7)
+        found.append(howsure.assess(Masked(value).eval(), ROWS, method=method))
+    assert (found[0].probabilities[:, 2] == 0).all()
+    np.testing.assert_allclose(found[0].probabilities, found[1].probabilities, atol=1e-12)
+    np.testing.assert_allclose(found[0].entropy, found[1].entropy, atol=1e-12)
+
+
+def test_a_module_is_not_to_be_compiled_with_a_loss():
+    module = nn.Sequential(nn.Linear(5, 4), nn.Dropout(), nn.Linear(4, 1)).eval()
+    with pytest.raises(howsure.ModelError, match="what it was trained for is not known") as caught:
+        howsure.assess(module, ROWS)
+    assert "compile" not in str(caught.value)
+    assert howsure.assess(module, ROWS, outputs="logits").probabilities.shape == (6, 2)
+
+
+class Lost(nn.Module):
+    """What it drops never reaches its output."""
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.dropout = nn.Linear(5, 2), nn.Dropout()
+
+    def forward(self, x):
+        return self.last(x) + 0 * self.dropout(x).sum()
+
+
+def test_rounding_is_not_taken_for_passes_that_differ():
+    with pytest.raises(howsure.ModelError, match="All passes of model 'Lost' are the same"):
+        howsure.assess(Lost().eval(), ROWS)
+
+
+def test_tensors_of_one_shape_are_not_said_to_differ_in_shape():
+    module = nn.Sequential(nn.Linear(5, 4), nn.Dropout(), nn.Linear(4, 2)).eval()
+    for x in (
+        [row.requires_grad_() for row in torch.tensor(ROWS)],
+        [row.bfloat16() for row in torch.tensor(ROWS)],
+    ):
+        with pytest.raises(howsure.InputError, match="cannot be converted to a numpy array") as caught:
+            howsure.assess(module, x)
+        assert "torch.stack(x).detach().float().cpu().numpy()" in str(caught.value)
+        assert len(howsure.assess(module, torch.stack(x).detach().float().cpu().numpy())) == len(x)
+
+
+def test_sigmoids_declared_a_distribution_are_offered_as_labels():
+    module = nn.Sequential(nn.Linear(5, 4), nn.Dropout(), nn.Linear(4, 3), nn.Sigmoid()).eval()
+    with pytest.raises(howsure.ModelError, match="say so: outputs='label-probabilities'"):
+        howsure.assess(module, ROWS, outputs="probabilities")
+    assert len(howsure.assess(module, ROWS, outputs="label-probabilities")) == len(ROWS)
+
+
+def test_too_little_memory_is_not_the_fault_of_the_rows():
+    class Large(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) + torch.empty(10**16)[:2]
+
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        howsure.assess(Large(5, 2), ROWS)
+
+
+def test_a_single_sigmoid_has_two_classes_and_not_two_outputs():
+    module = nn.Sequential(nn.Linear(5, 4), nn.Dropout(), nn.Linear(4, 1), nn.Sigmoid()).eval()
+    with pytest.raises(howsure.InputError, match=r"2 names, one for each class\."):
+        howsure.assess(module, ROWS, class_names=["a"])
+    with pytest.raises(howsure.InputError, match="from 0 to 1, as there are 2 classes"):
+        howsure.evaluate(howsure.assess(module, ROWS), [0, 1, 2, 0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("model", "step"),
+    [
+        ("model.keras", "Load it first: keras.models.load_model"),
+        (nn.Linear, "Pass a trained one, not the class Linear"),
+        (nn.Linear(2, 2).state_dict(), "Weights alone are no model"),
+    ],
+)
+def test_what_is_nearly_a_model_gets_a_next_step(model, step):
+    with pytest.raises(howsure.ModelError, match=step):
+        howsure.assess(model, ROWS)
