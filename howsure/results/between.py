@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from howsure.arguments import check_type
+from howsure.arguments import as_number
 from howsure.data.rows import in_rows
 from howsure.errors import InputError
 from howsure.statistics import ERROR_FLOOR, widening
@@ -87,14 +87,14 @@ def check_quantiles(quantiles: Floats) -> None:
 
 
 def _tails(level: float) -> tuple[float, float]:
-    check_type(level, (int, float, np.number), "level", "a number such as 0.9")
-    if isinstance(level, (bool, np.bool_)) or not 0 < level <= MOST + 1e-9:
+    share = as_number(level, "level", "a number such as 0.9")
+    if not 0 < share <= MOST + 1e-9:
         raise InputError(
             "`level` is out of range",
             expected=f"a share of the networks above 0, at most {MOST:g}, such as 0.9",
             received=repr(level),
         )
-    return (1 - float(level)) / 2, (1 + float(level)) / 2
+    return (1 - share) / 2, (1 + share) / 2
 
 
 def _between(values: Floats, tail: float) -> Floats:
