@@ -133,5 +133,5 @@ def _margin(certainty: Certainty) -> Point:
         if np.isfinite(low).any():
             between = words_of(certainty.method)["between"]
             said += f" How far single {between} lie apart is another matter: nine in ten lie within the "
-            said += f"percentages after ‘between {between}’."
+            said += f"percentages after ‘between {between}’, or more where that is said there."
     return Point("What is ±?", said)
