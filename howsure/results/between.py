@@ -32,8 +32,8 @@ SHOWN = 0.9
 least, one lies below it and one above."""
 
 TOLD = (SHOWN, 0.95, 0.99)
-"""Whose interval a sentence tells: the first of these that holds the mean, which cannot be read outside of where
-its networks lie."""
+"""Whose interval a sentence tells: the first of these that holds the mean, which cannot be read outside of
+where its networks lie."""
 
 MOST = LEVELS[-1] - LEVELS[0]
 """Share of the networks in the widest interval."""
