@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from howsure.errors import InputError
 
+LEAST_SHARE = 1e-9
+"""The least share that is told from 0, and 1 from the largest: more takes a thousand million rows to see."""
+
 
 def check_whole(value: object, name: str, *, least: int, even: bool = False) -> None:
     """Raise an `InputError` unless `value` is a whole number of at least `least`, even if asked for."""
@@ -57,11 +60,35 @@ def check_progress(value: object) -> None:
         raise InputError("`progress` cannot be used", expected=expected, received=repr(value))
 
 
-def check_share(value: object, name: str) -> None:
-    """Raise an `InputError` unless `value` is a number between 0 and 1, neither of them."""
-    inside = isinstance(value, (int, float, np.number)) and bool(np.isreal(value)) and 0 < value < 1
-    if not inside or value < np.finfo(float).tiny:  # type: ignore[operator]  # whose inverse is infinite
-        raise InputError(f"`{name}` is out of range", expected="between 0 and 1", received=repr(value))
+def as_number(value: object, name: str, example: str) -> float:
+    """A real number in double precision, or an `InputError`; True and False are none.
+
+    Args:
+        value: Anything.
+        name: Of the argument.
+        example: What it may be, in words, for the message.
+    """
+    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    try:
+        if real:
+            return float(value)  # type: ignore[arg-type]
+    except OverflowError:  # a whole number beyond all of double precision
+        pass
+    raise InputError(f"`{name}` cannot be used", expected=example, received=repr(value))
+
+
+def as_share(value: object, name: str) -> float:
+    """A number between 0 and 1, `LEAST_SHARE` or more from either, or an `InputError`.
+
+    Args:
+        value: Anything.
+        name: Of the argument.
+    """
+    expected = f"a number between 0 and 1, from {LEAST_SHARE:g} to 1 − {LEAST_SHARE:g}"
+    share = as_number(value, name, expected)
+    if not LEAST_SHARE <= share <= 1 - LEAST_SHARE:
+        raise InputError(f"`{name}` is out of range", expected=expected, received=repr(value))
+    return share
 
 
 def check_by_name(value: object, name: str) -> dict[str, Any]:

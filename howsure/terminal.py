@@ -18,13 +18,14 @@ from rich.text import Text
 
 from howsure.compare.printed import COST, SCORES, lines_of
 from howsure.compare.run import Comparison
-from howsure.report.words import doubt_in_words, settled_in_words
+from howsure.report.figures import proportion
+from howsure.report.words import doubt_in_words, interval_of, settled_in_words, share_of
 from howsure.results import verdict as verdicts
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.printed import answers_of
 from howsure.results.sentences import MultilabelRow, Row, sentence_of_label
-from howsure.words import counted, printable, rate
+from howsure.words import counted, printable
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -113,12 +114,12 @@ def summary(certainty: Certainty | MultilabelCertainty) -> str:
         said = f"{phrase} {f'{count:,}' if count else 'none'}"
         if count and certainty.truth is not None:
             right = int(np.sum(chosen & (certainty.label == certainty.truth)))
-            said += f" (right on {right:,}, {rate(right / count)})"
+            said += f" (right on {right:,}, {share_of(proportion(right, count))})"
         parts.append(said)
     text = f"Of {counted(len(certainty), certainty.kind)} the model {parts[0]}, {parts[1]} and {parts[2]}. "
     if certainty.truth is not None:
-        right = int(np.sum(certainty.label == certainty.truth))
-        text += f"Over all it is right on {rate(right / len(certainty), 2)}. "
+        overall = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))
+        text += f"Over all it is right on {share_of(overall)} ({interval_of(overall)}). "
     return f"{text}{settled_in_words(certainty)} {doubt_in_words(certainty)}".rstrip()
 
 

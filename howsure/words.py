@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -34,6 +35,11 @@ def rate(share: float, decimals: int = 1) -> str:
     if 100 * (1 - share) < smallest / 2:
         return f"> {100 - smallest:.{decimals}f}{UNIT}"
     return f"{100 * share:.{decimals}f}{UNIT}"
+
+
+def decimals_of(width: float) -> int:
+    """As many as tell two digits of the width of an interval: all that its number is known to."""
+    return int(min(max(1 - math.floor(math.log10(max(width, 1e-9))), 0), 6))
 
 
 def points(difference: float) -> str:

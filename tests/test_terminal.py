@@ -41,9 +41,9 @@ SEVEN = [[0.99, 0.01], [0.02, 0.98], [0.97, 0.03], [0.8, 0.2], [0.3, 0.7], [0.51
 def test_the_summary_counts_each_verdict_and_how_often_it_was_right():
     text = terminal.summary(made(SEVEN, [0, 1, 1, 0, 1, 0, 0], kind="image")).replace(UNIT, " %")
     assert text.startswith(
-        "Of 7 images the model is sure of 3 (right on 2, 66.7 %), leans towards an answer on 2 "
-        "(right on 2, 100 %) and is flipping a coin on 2 (right on 1, 50.0 %). "
-        "Over all it is right on 71.43 %. "
+        "Of 7 images the model is sure of 3 (right on 2, 67 %), leans towards an answer on 2 "
+        "(right on 2, 100 %) and is flipping a coin on 2 (right on 1, 50 %). "
+        "Over all it is right on 71 % (29 to 96 %). "
     )
 
 
@@ -93,8 +93,8 @@ def test_the_summary_of_several_labels_counts_answers(weather):
         "3, leans towards an answer on 1 and is flipping a coin on 2. Every verdict is settled"
     )
     known = terminal.summary(weather.with_truth([[1, 1, 1], [0, 1, 1]])).replace(UNIT, " %")
-    assert "sure of 3 (right on 2, 66.7 %)" in known
-    assert "flipping a coin on 2 (right on 1, 50.0 %). Over all it is right on 66.67 %." in known
+    assert "sure of 3 (right on 2, 67 %)" in known
+    assert "flipping a coin on 2 (right on 1, 50 %). Over all it is right on 67 % (22 to 96 %)." in known
     assert terminal.summary(weather[:0]) == "There were no images to assess."
 
 

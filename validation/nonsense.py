@@ -32,7 +32,24 @@ _COUNTS = ("n_iter", "passes", "max_passes")
 _BY_POSITION = ("Certainty[…]",)
 """Called by position, as Python calls it."""
 
-_NUMBERS = (-(10**30), -1, 0, 1, 2, 3, 10**30, -0.5, 0.0, 0.5, 1.0, 1e39, 5e-324, float("nan"), float("inf"))
+_NUMBERS = (
+    -(10**30),
+    -1,
+    0,
+    1,
+    2,
+    3,
+    10**30,
+    -0.5,
+    0.0,
+    0.5,
+    1.0,
+    1e39,
+    5e-324,
+    1e-300,
+    float("nan"),
+    float("inf"),
+)
 _WORDS = ("", "0", "a", "logits", "label-logits", "vector", "\x1b[2J", "\ud800", "nowhere.parquet", "a\0b")
 
 
@@ -80,6 +97,9 @@ def _others() -> list[Any]:
         False,
         b"bytes",
         np.float32(0.5),
+        np.float16(0.9),
+        np.longdouble(0.9),
+        np.complex64(0.5),
         np.int8(-3),
         1j,
         Odd(),

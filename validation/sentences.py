@@ -143,11 +143,13 @@ def told_of_passes(tally: Tally) -> None:
                 reach = 196 * float(row.mc_error[row.runner_up]) + 0.5
                 exact = 100 * float(one.p[position, row.runner_up])
                 tally["rival"].append(abs(exact - float(rival[1])) <= reach)
-            apart = re.search(r"between networks (.+?) %", text)
+            apart = re.search(r"between networks (.+?) %(?: \((\d+) % of them\))?", text)
             if apart is not None:
                 first, *last = re.findall(r"[\d.]+", apart[1])
-                ends = zip((first, (last or [first])[0]), certainty.interval_error()[position], strict=True)
-                for (said, error), level in zip(ends, (0.05, 0.95), strict=True):
+                share = int(apart[2] or 90) / 100
+                errors = certainty.interval_error(share)[position]
+                ends = zip((first, (last or [first])[0]), errors, strict=True)
+                for (said, error), level in zip(ends, ((1 - share) / 2, (1 + share) / 2), strict=True):
                     exact = one.quantile(position, int(row.label), level)
                     tally["between"].append(abs(exact - float(said)) <= 196 * float(error) + 0.5)
             if row.settled:

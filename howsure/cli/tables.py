@@ -464,16 +464,17 @@ def _one_class(result: Any) -> Certainty:
 def _scores(evaluation: Evaluation | MultilabelEvaluation) -> list[list[Any]]:
     """A line for each score, after one of column names; of several labels, each label and their mean."""
     if isinstance(evaluation, Evaluation):
-        lines = [
-            [name, *_ends(score)] for name, score in vars(evaluation).items() if isinstance(score, Score)
-        ]
+        lines = [[name, *_ends(score)] for name, score in _by_name(evaluation).items()]
         return [["score", "value", "low", "high"], *lines]
-    of_each = {"": evaluation.mean} | {
-        name: {score: found for score, found in vars(each).items() if isinstance(found, Score)}
-        for name, each in evaluation.of_label.items()
-    }
+    of_each = {"": evaluation.mean} | {name: _by_name(each) for name, each in evaluation.of_label.items()}
     lines = [[name, score, *_ends(found)] for name, of in of_each.items() for score, found in of.items()]
     return [["label", "score", "value", "low", "high"], *lines]
+
+
+def _by_name(evaluation: Evaluation) -> dict[str, Score]:
+    """All scores, with the recall of each true class after the others."""
+    scores = {name: score for name, score in vars(evaluation).items() if isinstance(score, Score)}
+    return scores | {f"recall of {name}": score for name, score in evaluation.recall.items()}
 
 
 def _ends(score: Score) -> list[float | str]:

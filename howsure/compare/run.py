@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
 from howsure.assess import assess
-from howsure.data.gather import first, length
+from howsure.data.gather import copied, first, length
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import quoted
 from howsure.displayed import Displayed
@@ -358,7 +358,9 @@ def compare(
         name: each if callable(each) else rows_for(model, each, progress).x
         for name, each in check_by_name(shifts, "shifts").items()
     }
-    sets = {AS_THEY_ARE: x} | {name: each(x) if callable(each) else each for name, each in changed.items()}
+    sets = {AS_THEY_ARE: x} | {
+        name: each(copied(x)) if callable(each) else each for name, each in changed.items()
+    }
     strangers = {
         name: rows_for(model, each, progress).x for name, each in check_by_name(outside, "outside").items()
     }

@@ -10,6 +10,7 @@ What something is, is told from the classes it is made from and by what it can d
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any
@@ -87,6 +88,11 @@ def length(x: Any, called: str = "The rows") -> int:
         raise InputError(
             f"{called} are no rows", expected="an array (N, …), as for `assess`", received=type(x).__name__
         ) from error
+
+
+def copied(x: Any) -> Any:
+    """The same rows for a caller's own function, which may work in place: what it changes is its alone."""
+    return copy.deepcopy(x)
 
 
 def is_several(x: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom, binomtest
 
-from howsure.arguments import check_share
+from howsure.arguments import as_share
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty, truth_of, warn_below_chance
 from howsure.results.certainty import Certainty
@@ -136,8 +136,7 @@ def abstain(
         >>> print(for_a_person.sum(), "of", len(x_new))
         31 of 200
     """
-    check_share(risk, "risk")
-    check_share(confidence, "confidence")
+    risk, confidence = as_share(risk, "risk"), as_share(confidence, "confidence")
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
     rows, level = len(truth), 1 - confidence
@@ -163,8 +162,8 @@ def abstain(
     return Abstention(
         threshold=float(ranked[number]) if number < rows else 0.0,
         handed_over=Share(1 - number / rows, float(interval.low), float(interval.high)),
-        risk=float(risk),
-        confidence=float(confidence),
+        risk=risk,
+        confidence=confidence,
         rows=rows,
         accepted=number,
         mistakes=int(wrong[last]),

@@ -129,6 +129,7 @@ def _plain(calibrator: Any) -> dict[str, Any]:
         "parameters": _listed(calibrator.parameters),
         "replicas": [_listed(each) for each in calibrator.replicas],
         "before": _scores(calibrator.before),
+        "by_class": {name: _by_class(getattr(calibrator, name)) for name in ("before", "after")},
         "after": _scores(calibrator.after),
         "differences": {name: _ends(score) for name, score in calibrator.differences.items()},
         "warnings": list(calibrator.warnings),
@@ -141,6 +142,19 @@ def _listed(parameters: Parameters) -> dict[str, Any]:
 
 def _scores(evaluation: Evaluation) -> dict[str, Any]:
     return {name: _ends(getattr(evaluation, name)) for name in _NAMES}
+
+
+def _by_class(evaluation: Evaluation) -> dict[str, Any] | None:
+    """What is told of true classes, which files that are older do not have."""
+    if evaluation.constant_accuracy is None or evaluation.accuracy_gain is None:
+        return None
+    return {
+        "most_frequent": evaluation.most_frequent,
+        "constant_accuracy": _ends(evaluation.constant_accuracy),
+        "accuracy_gain": _ends(evaluation.accuracy_gain),
+        "recall": [_ends(score) for score in evaluation.recall.values()],
+        "rows_of_class": list(evaluation.rows_of_class.values()),
+    }
 
 
 def _ends(score: Score) -> list[float | None]:
@@ -174,12 +188,24 @@ def _calibrator(content: Mapping[str, Any]) -> Calibrator:
         replicas=tuple(_parameters(method, each, len(names)) for each in content["replicas"]),
         rows=rows,
         class_names=names,
-        before=Evaluation.read(rows, len(names), _read(content["before"])),
-        after=Evaluation.read(rows, len(names), _read(content["after"])),
+        before=_evaluation(content, "before", rows, names),
+        after=_evaluation(content, "after", rows, names),
         warnings=tuple(map(str, content["warnings"])),
     )
     vars(calibrator)["differences"] = _read(content["differences"])  # which the rows are needed for
     return calibrator
+
+
+def _evaluation(content: Mapping[str, Any], name: str, rows: int, names: tuple[str, ...]) -> Evaluation:
+    """Scores before or after, with what is told of true classes where the file has it."""
+    told = content.get("by_class", {}).get(name)
+    if told is not None:
+        recall = _read(dict(zip(names, told["recall"], strict=True)))
+        counts = {each: int(count) for each, count in zip(names, told["rows_of_class"], strict=True)}
+        shares = _read({each: told[each] for each in ("constant_accuracy", "accuracy_gain")})
+        most = str(told["most_frequent"])
+        told = {"most_frequent": most, **shares, "recall": recall, "rows_of_class": counts}
+    return Evaluation.read(rows, len(names), _read(content[name]), told)
 
 
 def _parameters(method: str, given: Mapping[str, Any], classes: int) -> Parameters:

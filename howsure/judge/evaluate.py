@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,13 +16,22 @@ from howsure.arguments import check_type, check_whole
 from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge import scores
+from howsure.judge.by_class import constant_of, found_of
 from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of, truth_of_labels
 from howsure.judge.scores import Measured, Score
 from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
+from howsure.results.multilabel import NO_AND_YES, MultilabelCertainty
+from howsure.statistics import proportion_interval
+from howsure.words import counted
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+BY_CLASS = ("most_frequent", "constant_accuracy", "accuracy_gain", "recall", "rows_of_class")
+"""What an `Evaluation` tells of true classes, beside the scores that methods are compared by."""
+
+MOST_CLASSES = 10
+"""Up to so many classes have their recall printed; of more, those with the lowest."""
 
 OUTSIDE = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
 """Scores of telling rows from outside; what is no probability, such as familiarity, has the first two."""
@@ -39,6 +48,13 @@ class Evaluation(Displayed):
     Attributes:
         rows: How many.
         accuracy: Share of rows whose most probable class is true; higher is better.
+        most_frequent: Name of the class that most rows are truly of; of equals the first. None, as all of the
+            next four, in what was saved before there were these.
+        constant_accuracy: What the accuracy would be if `most_frequent` were always the answer.
+        accuracy_gain: accuracy less constant_accuracy, on the same rows (McNemar 1947).
+        recall: By name of each class, the share of the rows truly of it that are taken for it; NaN, from 0 to
+            1, where there are none.
+        rows_of_class: By name of each class, how many rows are truly of it.
         nll: Mean −log p(true class), nats (Good 1952); lower is better, as for all that follow but the
             resolution and the areas under ROC curves.
         brier: Mean Σ (p − y)² over classes, 0 to 2 (Brier 1950).
@@ -66,6 +82,11 @@ class Evaluation(Displayed):
 
     rows: int
     accuracy: Score
+    most_frequent: str | None
+    constant_accuracy: Score | None
+    accuracy_gain: Score | None
+    recall: Mapping[str, Score]
+    rows_of_class: Mapping[str, int]
     nll: Score
     brier: Score
     brier_reliability: Score
@@ -100,27 +121,56 @@ class Evaluation(Displayed):
         return self._found.measured[name]
 
     @classmethod
-    def read(cls, rows: int, classes: int, scores: Mapping[str, Score]) -> Evaluation:
+    def read(
+        cls, rows: int, classes: int, scores: Mapping[str, Score], by_class: Mapping[str, Any] | None = None
+    ) -> Evaluation:
         """Scores that were kept without their rows, so that nothing can be compared with them row by row.
 
         Args:
             rows: How many there were.
             classes: K.
             scores: By name, all of them.
+            by_class: By name, what is told of true classes; None where that was not kept.
         """
         nothing = np.empty(0, dtype=np.int64)
-        return cls(rows=rows, **scores, _found=_Found({}, nothing, nothing, nothing, classes))
+        found = _Found({}, nothing, nothing, nothing, classes)
+        told: dict[str, Any] = {**dict.fromkeys(BY_CLASS), "recall": {}, "rows_of_class": {}}
+        told |= {**scores, **(by_class or {})}
+        return cls(rows=rows, **told, _found=found)
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows"]
         width = 29 if len(self._found.outside) else 18
         for item in fields(self):
             score = getattr(self, item.name)
-            if isinstance(score, Score) and (len(self._found.outside) or "outside" not in item.name):
+            if item.name == "accuracy_gain" or ("outside" in item.name and not len(self._found.outside)):
+                continue
+            if isinstance(score, Score):
                 lines.append(f"{item.name.replace('_', ' '):<{width}} {score}")
+                if item.name == "constant_accuracy":
+                    lines[-1] += f", always '{self.most_frequent}'"
+        lowest = lowest_recall(self)
+        for name, score in lowest:
+            of_class, there = f"recall of '{name}'", counted(self.rows_of_class[name], "row")
+            lines.append(f"{of_class:<{width}} {score}, {there}")
+        if len(lowest) == MOST_CLASSES < len(self.recall):
+            lines.append("the recall of all other classes is not lower")
+        if self.accuracy_gain is not None and not self.accuracy_gain.low > 0:
+            more = self.accuracy_gain.high < 0
+            often = "more often" if more else "as often, as far as these rows can tell"
+            lines.append(f"Always answering '{self.most_frequent}' would be right {often}.")
         if self.accuracy.high < 1 / self._found.classes:
             lines.append(BELOW_CHANCE)
         return "\n".join(lines)
+
+
+def lowest_recall(evaluation: Evaluation) -> list[tuple[str, Score]]:
+    """Name and recall of each true class that has rows; of many, of those with the lowest recall."""
+    rows = evaluation.rows_of_class
+    found = [(name, score) for name, score in evaluation.recall.items() if rows[name]]
+    if len(found) > MOST_CLASSES:
+        found.sort(key=lambda each: (each[1].value, -rows[each[0]]))
+    return found[:MOST_CLASSES]
 
 
 @dataclass(frozen=True)
@@ -180,6 +230,10 @@ class MultilabelEvaluation(Displayed):
         for score in ("accuracy", "nll", "brier", "ece"):
             of_labels = [str(getattr(each, score)) for each in self.of_label.values()]
             columns.append([score, str(self.mean[score]), *of_labels])
+        always = [f"{each.constant_accuracy} '{each.most_frequent}'" for each in self.of_label.values()]
+        columns.append(["always the same", "", *always])
+        recalls = [str(each.recall[NO_AND_YES[1]]) for each in self.of_label.values()]
+        columns.append([f"recall of '{NO_AND_YES[1]}'", "", *recalls])
         widths = [max(map(len, column)) for column in columns]
         lines = (
             "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
@@ -266,6 +320,7 @@ def evaluate(
         >>> print(howsure.evaluate(dropout, labels))
         500 rows
         accuracy           0.914 (0.886 to 0.937)
+        constant accuracy  0.122 (0.095 to 0.154), always '1'
         nll                0.232 (0.199 to 0.271)
         brier              0.119 (0.097 to 0.145)
         ...
@@ -295,8 +350,28 @@ def evaluate(
 def evaluate_numbers(certainty: Certainty, truth: Integers, seed: int) -> Evaluation:
     """What `evaluate` gives where labels were read already: (N,) class numbers, which are no names again."""
     _check_enough(truth)
-    found = _found_alone(certainty, truth, seed)
-    return Evaluation(rows=len(truth), **found.scores(), _found=found)
+    return _evaluation(certainty, truth, _found_alone(certainty, truth, seed))
+
+
+def _evaluation(certainty: Certainty, truth: Integers, found: _Found) -> Evaluation:
+    """What was found, with what needs no probabilities: right answers by true class."""
+    rows, constant = len(truth), constant_of(certainty.label == truth, truth)
+    names = certainty.class_names
+    hits, there = (each.tolist() for each in found_of(certainty.label, truth, len(names)))
+    return Evaluation(
+        rows=rows,
+        **found.scores(),
+        most_frequent=names[constant.label],
+        constant_accuracy=_counted_share(constant.right, rows),
+        accuracy_gain=constant.gain,
+        recall=dict(zip(names, map(_counted_share, hits, there), strict=True)),
+        rows_of_class=dict(zip(names, there, strict=True)),
+        _found=found,
+    )
+
+
+def _counted_share(count: int, total: int) -> Score:
+    return Score(count / total if total else np.nan, *proportion_interval(count, total))
 
 
 def _check_enough(truth: NDArray[np.generic]) -> None:
@@ -328,7 +403,7 @@ def _evaluated_labels(
         one = certainty.of_label(k)
         check_certainty(one)
         found.append(_found_alone(one, true[:, k], seed))
-        of_label[name] = Evaluation(rows=len(truth), **found[k].scores(), _found=found[k])
+        of_label[name] = _evaluation(one, true[:, k], found[k])
     mistaken = int(np.sum(np.any(certainty.yes != truth, axis=1)))
     means = {}
     for name in found[0].measured:
@@ -356,7 +431,8 @@ def with_outside(evaluation: Evaluation, certainty: Certainty, outside: Certaint
     found = replace(
         evaluation._found, measured={**evaluation._found.measured, **against}, outside=outside.row
     )
-    return Evaluation(rows=evaluation.rows, **found.scores(), _found=found)
+    against_them = {name: found.measured[name].score(0.95) for name in OUTSIDE}
+    return replace(evaluation, **against_them, _found=found)  # type: ignore[arg-type]
 
 
 def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> OutsideEvaluation:

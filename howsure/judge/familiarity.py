@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from howsure.arguments import check_choice, check_share
+from howsure.arguments import as_share, check_choice
 from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError, warn
 from howsure.judge.familiarity_scores import FITS, SCORES, Fitted
@@ -142,7 +142,7 @@ def familiarity(
         39% of the letters
     """
     check_choice(score, tuple(SCORES), "score")
-    check_share(share, "share")
+    share = as_share(share, "share")
     _check_like(train)
     width, outputs = train.features.shape[1], train.logits.shape[1]
     _check_like(held_out, width, outputs)
@@ -156,7 +156,7 @@ def familiarity(
     scores = np.sort(fitted(held_out))
     scores.flags.writeable = False
     threshold = float(scores[_rank(len(scores), share) - 1])
-    return Familiarity(score, float(share), threshold, len(train), scores, width, outputs, fitted)
+    return Familiarity(score, share, threshold, len(train), scores, width, outputs, fitted)
 
 
 def _rank(rows: int, share: float) -> int:

@@ -17,6 +17,7 @@ from scipy import stats
 from scipy.special import digamma, expit, logit
 
 from howsure.statistics import proportion_interval, skewed_interval, symmetric_interval
+from howsure.words import decimals_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -57,8 +58,7 @@ class Score:
             return "not defined"
         if not np.isfinite(self.low + self.high) or self.low == self.high:
             return f"{self.value:.4g}"
-        width = max(self.high - self.low, 1e-9)
-        decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 6))
+        decimals = decimals_of(self.high - self.low)
         value, low, high = (
             round(number, decimals) + 0.0 for number in (self.value, self.low, self.high)
         )  # + 0.0: no negative zero
@@ -301,6 +301,12 @@ class CalibrationError(Measured):
         return CalibrationError(*_means(of), mistakes, noise)
 
 
+def share_of_rows(hits: NDArray[np.bool_]) -> Share:
+    """The share of the rows (N,) that have something, as a score; what it misses are its mistakes."""
+    found = hits.astype(np.float64)
+    return Share(float(found.mean()), _centred(found), int(len(found) - found.sum()), found)
+
+
 # --- scores of one certainty --------------------------------------------------------------------------
 
 
@@ -323,7 +329,7 @@ def of_probabilities(p: Floats, label: Integers, truth: Integers, seed: int) -> 
     by_class, _ = _calibration_error([(p[:, k], true[:, k]) for k in range(classes)], mistakes, random)
     nothing = np.zeros(rows)
     return {
-        "accuracy": Share(float(right.mean()), _centred(right), mistakes, right),
+        "accuracy": share_of_rows(label == truth),
         "nll": mean(-np.log(np.maximum(of_true, SMALLEST))),
         "brier": mean(np.sum((p - true) ** 2, axis=1), most=2.0),
         "brier_reliability": Measured(reliability, nothing, mistakes),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
-from howsure.arguments import check_choice, check_flag, check_share, check_whole
+from howsure.arguments import as_share, check_choice, check_flag, check_whole
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty, truth_of, warn_below_chance
@@ -163,7 +163,7 @@ def prediction_sets(
         ['{8, 9}', '{2, 8}', '{6, 7}']
     """
     check_choice(score, tuple(SCORES), "score")
-    check_share(coverage, "coverage")
+    coverage = as_share(coverage, "coverage")
     check_flag(by_class, "by_class")
     check_whole(seed, "seed", least=0)
     truth = truth_of(certainty, labels)
@@ -173,7 +173,7 @@ def prediction_sets(
     groups = [found[truth == k] for k in range(len(names))] if by_class else [found]
     _check_enough(groups, coverage, names if by_class else None)
     threshold = tuple(_threshold(group, coverage) for group in groups) * (1 if by_class else len(names))
-    fitted = PredictionSets(score, float(coverage), bool(by_class), threshold, len(truth), names, int(seed))
+    fitted = PredictionSets(score, coverage, bool(by_class), threshold, len(truth), names, int(seed))
     sizes = fitted(certainty).sum(axis=1)
     return replace(
         fitted,

@@ -22,7 +22,8 @@ class Augmentation:
     half a circle is a 9.
 
     Args:
-        changes: At least one function from rows to as many, of the same shape, as in `howsure.shifts`.
+        changes: At least one function from rows to as many, of the same shape, as in `howsure.shifts`. Each
+            gets a copy of the rows, which it may change in place.
         each: How the network predicts each version: `Softmax()` or `MCDropout(…)`.
 
     Raises:

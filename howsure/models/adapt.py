@@ -23,7 +23,16 @@ from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
 from howsure.data.whatever import rows_in
 from howsure.errors import FileError, ModelError, warn
-from howsure.models.protocol import Array, ExportModel, FeatureModel, MemberModel, Model, PassModel
+from howsure.models.protocol import (
+    Array,
+    ExportModel,
+    FeatureModel,
+    MemberModel,
+    Model,
+    PassModel,
+    ScaledModel,
+)
+from howsure.models.scale import some_of
 from howsure.optional import needs, needs_keras
 
 CLASSIFIERS = "sklearn"
@@ -255,8 +264,22 @@ def check_prediction(model: Model) -> None:
 
 
 def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
-    """Say aloud where bytes go into a model that seems to expect them rescaled."""
-    if model.info.rescales:
+    """Say aloud where rows are on another scale than the model was trained on, as far as that shows.
+
+    What the model kept of its training tells it. Where it kept nothing, bytes are told of that go into a
+    model which seems to expect them rescaled.
+    """
+    if not len(rows[0]):
+        return
+    times = model.times_larger(some_of(rows)) if isinstance(model, ScaledModel) else None
+    if times is not None and times > 1:
+        about = f"{float(f'{times:.2g}'):,.0f}" if times > 10 else f"{times:.1f}"
+        warn(
+            f"These rows look about {about} times larger than what the network was trained on, by what its "
+            f"normalisation kept of the training. {_rescaled(rows)}",
+            kind="rows on another scale",
+        )
+    if times is not None or model.info.rescales:
         return
     for array, spec in zip(rows, model.info.inputs, strict=True):
         if not (array.dtype == np.uint8 and spec.dtype.startswith(("float", "bfloat")) and len(array)):
@@ -269,6 +292,17 @@ def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
                 "(on the command line: --divide-by 255).",
                 kind=f"whole numbers in '{spec.name}'",
             )
+
+
+def _rescaled(rows: Sequence[Array]) -> str:
+    """What may bring rows to the scale of the training."""
+    largest = max(float(np.abs(array).max()) for array in some_of(rows) if array.dtype.kind in "iuf")
+    if 1 < largest <= 255:
+        return (
+            "If it was trained on values from 0 to 1, divide them by 255 first (on the command line: "
+            "--divide-by 255)."
+        )
+    return "Give them as they were prepared for the training."
 
 
 def _adapter_of(model: Any) -> Any:

@@ -3,6 +3,7 @@
     Model            facts, and the plain prediction
     ├── PassModel    passes with given masks
     │   └── ExportModel  the same as an ONNX graph
+    ├── ScaledModel  whether rows are on the scale of those it was trained on
     ├── FeatureModel what its last layer gets and makes of it
     └── MemberModel  the members whose mean its prediction is
 
@@ -249,6 +250,18 @@ class ExportModel(PassModel, Protocol):
 
     def weights(self) -> Iterable[Array]:
         """Its weights, in an order that is the same whenever it is loaded."""
+        ...
+
+
+@runtime_checkable
+class ScaledModel(Model, Protocol):
+    """A model that may have kept what it saw in training, as batch normalisation does."""
+
+    def times_larger(self, rows: Sequence[Array]) -> float | None:
+        """How many times larger some rows (n, …) are than those of the training.
+
+        1 where they are no farther off than chance; None where nothing was kept.
+        """
         ...
 
 

@@ -297,8 +297,8 @@ def _rows_of(model: Any, x: Any) -> tuple[Array, Take, InputSpec]:
     if given.ndim == 2 and given.shape[1] == features:
         gaps = ~np.isfinite(given).all(axis=1) if given.dtype.kind == "f" else np.zeros(len(given), bool)
         _check_gaps(np.asarray(gaps), lambda numbers: given[numbers], model)
-        return given, lambda rows: rows, spec
-    return check_rows(given, [spec])[0], lambda rows: rows, spec  # says what is wrong, or mends an axis
+        return given, np.copy, spec  # of its own, as steps of a pipeline may work in place
+    return check_rows(given, [spec])[0], np.copy, spec  # says what is wrong, or mends an axis
 
 
 def _of_frame(frame: Any, names: list[str], model: Any) -> tuple[Array, Take, InputSpec]:

@@ -9,7 +9,7 @@ import numpy as np
 from howsure.compare.findings import chosen, lead, the
 from howsure.compare.run import Comparison
 from howsure.report.figures import proportion
-from howsure.report.words import claim_in_words
+from howsure.report.words import claim_in_words, rare_in_words
 from howsure.results.certainty import Certainty
 from howsure.results.elsewhere import are_alone
 from howsure.results.sentences import words_of
@@ -77,7 +77,7 @@ def _trust(certainty: Certainty) -> Point:
             question,
             f"Its one answer is {'right' if right.count else 'wrong'}, which says nothing about others.",
         )
-    said = claim_in_words(float(certainty.probability.mean()), right)
+    said = f"{claim_in_words(float(certainty.probability.mean()), right)} {rare_in_words(certainty)}"
     return Point(question, said, link=("trust", "Percentage by percentage"))
 
 
@@ -133,5 +133,5 @@ def _margin(certainty: Certainty) -> Point:
         if np.isfinite(low).any():
             between = words_of(certainty.method)["between"]
             said += f" How far single {between} lie apart is another matter: nine in ten lie within the "
-            said += f"percentages after ‘between {between}’."
+            said += f"percentages after ‘between {between}’, or more where that is said there."
     return Point("What is ±?", said)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, binomtest
+from scipy.stats import binom
 
 from howsure.results.verdict import VERDICTS
+from howsure.statistics import proportion_interval
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -40,21 +41,17 @@ class Proportion:
 
 
 def proportion(count: int, total: int) -> Proportion:
-    """`count` out of `total` with the Wilson score interval at 95 % (Wilson 1927).
+    """`count` out of `total` with its exact interval at 95 % (Clopper and Pearson 1934).
 
-    With p = count ÷ total, n = total and z = 1.96, its ends are
-    (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) ÷ (1 + z²/n). It stays inside [0, 1] and is of use for
-    shares near 0 and 1, where most of a report's shares lie.
+    It is the one that `howsure.evaluate` gives the same share, and a claim lies outside of it exactly where
+    `differs_from_claim` says so.
 
     Example:
         >>> found = proportion(9, 10)
         >>> f"{found.share:.2f}, {found.low:.2f} to {found.high:.2f}"
-        '0.90, 0.60 to 0.98'
+        '0.90, 0.55 to 1.00'
     """
-    if total == 0:
-        return Proportion(0, 0, 0.0, 1.0)
-    interval = binomtest(count, total).proportion_ci(confidence_level=0.95, method="wilson")
-    return Proportion(count, total, float(interval.low), float(interval.high))
+    return Proportion(count, total, *proportion_interval(count, total))
 
 
 def differs_from_claim(claim: float, right: Proportion, among: int = 1) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.judge.by_class import found_of
 from howsure.report.figures import Proportion, differs_from_claim, proportion
 from howsure.report.looks import Look, Looks
 from howsure.results.certainty import Certainty
@@ -137,6 +138,7 @@ class ClassLine:
         claim: Mean top probability.
         right: Share of right ones, or None without truth.
         off: −1 where fewer are right than claimed by more than chance, 1 where more are, else 0.
+        found: Of the rows that are truly of it, the share taken for it, or None without truth.
     """
 
     name: str
@@ -145,28 +147,31 @@ class ClassLine:
     claim: float
     right: Proportion | None
     off: int
+    found: Proportion | None = None
 
 
 def classes_of(certainty: Certainty) -> list[ClassLine]:
     """Class by class, those with the most coin flips first, then those with the most leaning rows.
 
-    Classes that no row is taken for are left out. All tests together err in one of twenty cases at most.
+    Classes that no row is of, or taken for, are left out. All tests together err in one of twenty cases at
+    most.
     """
     classes, label = len(certainty.class_names), certainty.label
     count = np.bincount(label, minlength=classes)
     claims = np.bincount(label, weights=certainty.probability, minlength=classes)
     verdicts = [np.bincount(label[certainty.verdict == word], minlength=classes) for word in VERDICTS]
-    right = None
+    right, there = None, np.zeros_like(count)
     if certainty.truth is not None:
-        right = np.bincount(label[label == certainty.truth], minlength=classes)
-    present = np.flatnonzero(count).tolist()
+        right, there = found_of(label, certainty.truth, classes)
+    present, taken = np.flatnonzero(count + there).tolist(), int(np.sum(count > 0))
     lines = []
     for k in present:
         sure, leaning, flips = (int(counts[k]) for counts in verdicts)
-        claim, of_class, off = float(claims[k] / count[k]), None, 0
+        claim = float(claims[k] / count[k]) if count[k] else float("nan")
+        of_class, found, off = None, None, 0
         if right is not None:
-            of_class = proportion(int(right[k]), int(count[k]))
-            off = differs_from_claim(claim, of_class, among=len(present))
+            of_class, found = (proportion(int(right[k]), int(of[k])) for of in (count, there))
+            off = differs_from_claim(claim, of_class, among=taken)
         name = certainty.class_names[k]
-        lines.append(ClassLine(name, int(count[k]), (sure, leaning, flips), claim, of_class, off))
+        lines.append(ClassLine(name, int(count[k]), (sure, leaning, flips), claim, of_class, off, found))
     return sorted(lines, key=lambda line: (-line.of_verdict[2], -line.of_verdict[1]))

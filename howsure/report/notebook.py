@@ -12,7 +12,7 @@ from howsure.compare.findings import lead as comparison_lead
 from howsure.compare.printed import COST, SCORES, lines_of
 from howsure.compare.run import HIGHER_IS_BETTER, Comparison
 from howsure.compare.run import SCORES as ALL_SCORES
-from howsure.judge.evaluate import Evaluation, MultilabelEvaluation
+from howsure.judge.evaluate import Evaluation, MultilabelEvaluation, lowest_recall
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
 from howsure.report.templates import environment
@@ -119,6 +119,13 @@ def _of_evaluation(evaluation: Evaluation) -> dict[str, Any]:
         if np.isfinite(score.value):
             better = "" if name == _NEITHER else "higher" if name in HIGHER_IS_BETTER else "lower"
             rows.append([name.replace("_", " "), *value_and_interval(score), better])
+    if evaluation.constant_accuracy is not None:
+        always = f"constant accuracy, always '{evaluation.most_frequent}'"
+        rows.insert(1, [always, *value_and_interval(evaluation.constant_accuracy), ""])
+    rows += [
+        [f"recall of '{name}'", *value_and_interval(score), "higher"]
+        for name, score in lowest_recall(evaluation)
+    ]
     head = ["score", "value", "95 % interval", "better"]
     return {
         "said": [],

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim
+from howsure.judge.by_class import constant_of, found_of
+from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim, proportion
 from howsure.results import verdict as verdicts
 from howsure.results.elsewhere import are_alone
 from howsure.results.sentences import more_of, percent, words_of
-from howsure.words import UNIT, counted, rate
+from howsure.words import UNIT, counted, decimals_of, rate
 
 if TYPE_CHECKING:
     from howsure.results.certainty import Certainty
@@ -40,15 +40,14 @@ WHAT_A_REASON_MEANS = {
 they agree, and what others, and familiarity, would tell."""
 
 
-def decimals_of(found: Proportion) -> int:
-    """As many as make its interval three steps wide or more."""
-    width = 100 * (found.high - found.low)
-    return max(0, math.ceil(-math.log10(width / 3))) if width else 0
+def _decimals(found: Proportion) -> int:
+    """In per cent, as many as a `Score` with this interval has."""
+    return decimals_of(100 * (found.high - found.low))
 
 
 def _decimals_of_ends(found: Proportion) -> int:
-    """As `decimals_of`, and up to 3 where an end, or the share, would else be rounded to 0 or 100 %."""
-    decimals = decimals_of(found)
+    """The same, and up to 3 where an end, or the share, would else be rounded to 0 or 100 %."""
+    decimals = _decimals(found)
     ends = [end for end in (found.low, found.high, found.share) if 0 < end < 1]
     while decimals < 3 and not all(0 < round(100 * end, decimals) < 100 for end in ends):
         decimals += 1
@@ -57,7 +56,7 @@ def _decimals_of_ends(found: Proportion) -> int:
 
 def beside(claim: float, found: Proportion) -> str:
     """A claim with as many decimals as the interval of the share that it is held against allows."""
-    return rate(claim, decimals_of(found))
+    return rate(claim, _decimals(found))
 
 
 def share_of(found: Proportion) -> str:
@@ -136,7 +135,43 @@ def claim_in_words(claim: float, right: Proportion) -> str:
         return said + "no more of a difference than chance allows."
     words = "it is too sure" if off < 0 else "it is more modest than it need be"
     by = abs(100 * (claim - right.share))
-    return f"{said}{words}, by {by:.{decimals_of(right)}f}\u00a0points."
+    return (
+        f"{said}{words}, by {by:.{_decimals(right)}f}\u00a0points. "
+        "howsure.calibrate mends that, from labelled rows."
+    )
+
+
+def rare_in_words(certainty: Certainty) -> str:
+    """What one and the same answer would get, and which class is found least often, one or two sentences.
+
+    The class is told where it is found less often than answers are right, by more than chance: an exact test
+    that allows for the number of classes.
+
+    Args:
+        certainty: Of N ≥ 1 rows with their true classes.
+    """
+    truth, names, rows = certainty.truth, certainty.class_names, len(certainty)
+    assert truth is not None
+    correct = certainty.label == truth
+    constant = constant_of(correct, truth)
+    would = share_of(proportion(constant.right, rows))
+    said = f"Always saying '{names[constant.label]}' would be right on {would}"
+    said += ", which is more." if constant.gain.high < 0 else "."
+    if not constant.gain.excludes_zero:
+        said = f"{said[:-1]}: the difference may be chance."
+    found = [
+        proportion(*map(int, pair))
+        for pair in zip(*found_of(certainty.label, truth, len(names)), strict=True)
+    ]
+    overall, several = float(correct.mean()), sum(each.total > 0 for each in found)
+    missed = [k for k, each in enumerate(found) if differs_from_claim(overall, each, among=several) < 0]
+    if missed:
+        worst = min(missed, key=lambda k: found[k].share)
+        least = found[worst]
+        there = counted(least.total, certainty.kind)
+        said += f" Of the {there} that are '{names[worst]}' it finds {least.count:,}, "
+        said += f"{share_of(least)} ({interval_of(least)})."
+    return said
 
 
 def reliability_in_words(found: Reliability, claim: float, right: Proportion) -> str:
@@ -170,11 +205,11 @@ def risk_in_words(curve: RiskCoverage, certainty: Certainty) -> str:
     kinds = f"{certainty.kind}s"
     if mistakes == 0:
         return f"Here no answer is wrong, so there is nothing to be gained by setting {kinds} aside."
-    said = f"Here {rate(mistakes / rows)} of all {kinds} are wrong."
+    said = f"Here {share_of(proportion(mistakes, rows))} of all {kinds} are wrong."
     sure = certainty.verdict == verdicts.SURE
     if 0 < sure.sum() < rows:
         wrong_and_sure = int(np.sum(sure & (certainty.label != certainty.truth)))
-        share = rate(wrong_and_sure / int(sure.sum())) if wrong_and_sure else "none"
+        share = share_of(proportion(wrong_and_sure, int(sure.sum()))) if wrong_and_sure else "none"
         verb = "are" if wrong_and_sure else "is"
         said += f" Among the {rate(float(sure.mean()))} it is sure of, {share} {verb}."
     point = curve.at(0.9)

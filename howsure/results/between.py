@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from howsure.arguments import check_type
+from howsure.arguments import as_number
 from howsure.data.rows import in_rows
 from howsure.errors import InputError
 from howsure.statistics import ERROR_FLOOR, widening
@@ -30,6 +30,10 @@ LEVELS = (0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.995)
 SHOWN = 0.9
 """Share of the networks that lie in the interval of a sentence: at the 20 passes that a row gets at the
 least, one lies below it and one above."""
+
+TOLD = (SHOWN, 0.95, 0.99)
+"""Whose interval a sentence tells: the first of these that holds the mean, which cannot be read outside of
+where its networks lie."""
 
 MOST = LEVELS[-1] - LEVELS[0]
 """Share of the networks in the widest interval."""
@@ -87,14 +91,14 @@ def check_quantiles(quantiles: Floats) -> None:
 
 
 def _tails(level: float) -> tuple[float, float]:
-    check_type(level, (int, float, np.number), "level", "a number such as 0.9")
-    if isinstance(level, (bool, np.bool_)) or not 0 < level <= MOST + 1e-9:
+    share = as_number(level, "level", "a number such as 0.9")
+    if not 0 < share <= MOST + 1e-9:
         raise InputError(
             "`level` is out of range",
             expected=f"a share of the networks above 0, at most {MOST:g}, such as 0.9",
             received=repr(level),
         )
-    return (1 - float(level)) / 2, (1 + float(level)) / 2
+    return (1 - share) / 2, (1 + share) / 2
 
 
 def _between(values: Floats, tail: float) -> Floats:

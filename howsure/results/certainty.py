@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.arguments import as_floats, check_share, check_whole
+from howsure.arguments import as_floats, as_share, check_whole
 from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import check_unmasked, in_rows
@@ -303,7 +303,7 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
             check_labels(self.truth, len(self), classes)
         if self.quantiles is not None:
             check_quantiles(self.quantiles)
-        check_share(self.unfamiliar_share, "unfamiliar_share")
+        as_share(self.unfamiliar_share, "unfamiliar_share")
 
     @cached_property
     def _top_two(self) -> tuple[Integers, Integers]:
@@ -506,8 +506,7 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
                 received=f"an array of shape {given.shape}"
                 + (f", from {given.min():.3g} to {given.max():.3g}" if given.size else ""),
             )
-        check_share(share, "share")
-        return replace(self, familiarity=given, unfamiliar_share=float(share))
+        return replace(self, familiarity=given, unfamiliar_share=as_share(share, "share"))
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{np.sum(self.verdict == word)} {word}" for word in verdicts.VERDICTS)

@@ -259,23 +259,38 @@ def sentence_of(row: Row) -> str:
 
 
 def between_in_words(row: Row) -> str:
-    """Where nine in ten networks lie: `between networks 40 to 62 %`; empty where it is unknown."""
-    low, high = row.interval()
-    if not np.isfinite(low + high):
-        return ""
-    first, last = (_end_in_words(end) for end in (low, high))
-    ends = first if first == last else f"{first} to {last}"
-    return f"between {words_of(row.method)['between']} {ends} %"
+    """Where nine in ten networks lie: `between networks 40 to 62 %`; empty where it is unknown.
+
+    Where a few networks pull the mean out of what nine in ten say, it is told of more of them, which hold it:
+    `between networks 12 to > 99.9 % (99 % of them)`. Nothing is said where none that is known holds it.
+    """
+    for level in between.TOLD:
+        ends = _ends_in_words(*row.interval(level), row.probability)
+        if ends:
+            of_them = "" if level == between.SHOWN else f" ({100 * level:g} % of them)"
+            return f"between {words_of(row.method)['between']} {ends} %{of_them}"
+    return ""
 
 
-def _end_in_words(end: float) -> str:
-    """An end in whole per cent, with a decimal where it would round to 0 or 100."""
-    percent = f"{100 * end:.0f}"
-    if percent not in ("0", "100"):
-        return percent
+def _ends_in_words(low: float, high: float, mean: float) -> str:
+    """Two ends in whole per cent, or with a decimal where the mean would else seem to lie outside of them.
+
+    Empty where they are not known, or the mean does lie outside.
+    """
+    shown = round(100 * mean, 1)
+    for decimals in (0, 1) if np.isfinite(low + high) else ():
+        if round(100 * low, decimals) <= shown <= round(100 * high, decimals):
+            first, last = (_end_in_words(end, decimals) for end in (low, high))
+            return first if first == last else f"{first} to {last}"
+    return ""
+
+
+def _end_in_words(end: float, decimals: int) -> str:
+    """An end with so many decimals, or with one where it would round to 0 or 100."""
     if 100 * end < 0.05 or 100 * end >= 99.95:
-        return "< 0.1" if percent == "0" else "> 99.9"
-    return f"{100 * end:.1f}"
+        return "< 0.1" if end < 0.5 else "> 99.9"
+    percent = f"{100 * end:.{decimals}f}"
+    return f"{100 * end:.1f}" if percent in ("0", "100") else percent
 
 
 def _reason_in_words(

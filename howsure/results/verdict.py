@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.arguments import check_type
+from howsure.arguments import as_number
 from howsure.errors import InputError
 
 SURE = "sure"
@@ -46,7 +46,7 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         for name in ("sure", "coin_flip"):
-            check_type(getattr(self, name), (int, float, np.number), name, "a number")
+            object.__setattr__(self, name, as_number(getattr(self, name), name, "a number"))
         if not 0.5 < self.sure <= 1:
             raise InputError(
                 "The threshold for 'sure' is out of range",

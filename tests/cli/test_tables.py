@@ -258,7 +258,8 @@ def test_first_lines_of_other_programs(header, tmp_path):
         lines = [header, *(f"{n},{line}" if header[0] == "," else line for n, line in enumerate(lines))]
     (tmp_path / "p.csv").write_text("\n".join(lines))
     np.save(tmp_path / "y.npy", TRUTH)
-    expected = howsure.evaluate(Certainty.from_probabilities(np.round(P, 4)), TRUTH)
+    names = {"class_names": NAMES} if header and header[0] == "," else {}
+    expected = howsure.evaluate(Certainty.from_probabilities(np.round(P, 4), **names), TRUTH)
     assert flat(str(expected)) in done("evaluate", tmp_path / "p.csv", "--labels", tmp_path / "y.npy")
 
 
@@ -277,7 +278,8 @@ def test_arrays_and_parquet_files_of_others_are_read(tmp_path, result):
     np.save(tmp_path / "y.npy", TRUTH)
     expected = flat(str(howsure.evaluate(result, TRUTH)))
     assert expected in done("evaluate", tmp_path / "p.parquet")
-    assert expected in done("evaluate", tmp_path / "p.npy", "--labels", tmp_path / "y.npy")
+    named = ("--class-names", ",".join(NAMES))
+    assert expected in done("evaluate", tmp_path / "p.npy", "--labels", tmp_path / "y.npy", *named)
 
 
 def test_one_column_is_the_second_of_two_classes(tmp_path):

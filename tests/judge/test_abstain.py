@@ -310,11 +310,14 @@ def test_what_cannot_be_used():
         abstain(certainty)
     with pytest.raises(InputError, match="labels do not fit"):
         abstain(certainty, labels[:-1])
-    for value in (0, 1, -0.1, 5, np.nan, "1 %"):
+    for value in (0, 1, -0.1, 5, np.nan, 1e-300, 1 - 1e-16):
         with pytest.raises(InputError, match="`risk` is out of range"):
             abstain(certainty, labels, risk=value)
         with pytest.raises(InputError, match="`confidence` is out of range"):
             abstain(certainty, labels, confidence=value)
+    with pytest.raises(InputError, match=r"`risk` cannot be used.*Received: '1 %'"):
+        abstain(certainty, labels, risk="1 %")
+    assert abstain(certainty, labels, risk=np.longdouble(0.25)) == abstain(certainty, labels, risk=0.25)
     with pytest.raises(InputError, match=r"a `Certainty`.*Received: ndarray"):
         abstain(certainty.probabilities, labels)
     with pytest.raises(InputError, match=r"a `Certainty`.*Received: list"):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 from sklearn import metrics
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import recall_score
 
 import howsure
 from howsure.errors import InputError
@@ -477,3 +479,56 @@ def test_labels_that_count_from_1_are_refused_and_kept_ones_said_aloud():
     meant = howsure.evaluate(certainty, np.array(certainty.class_names)[truth + 1])
     with pytest.warns(howsure.HowsureWarning, match="seem to count from 1"):
         assert howsure.evaluate(replace(certainty, truth=truth + 1)).accuracy.value == meant.accuracy.value
+
+
+def rare(found=16, missed=50, others=9_934, wrong=0, names=("ok", "fraud")):
+    """Rows of which few are of the second class, and `found` of these are taken for it."""
+    counts = (found, missed, wrong, others - wrong)
+    fraud = np.repeat([0.9, 0.1, 0.9, 0.01], counts)
+    truth = np.repeat([1, 1, 0, 0], counts)
+    return howsure.Certainty.from_probabilities(fraud, class_names=names), truth
+
+
+def test_recall_by_true_class_and_what_one_answer_would_get():
+    certainty, truth = rare(wrong=9)
+    found = howsure.evaluate(certainty, truth)
+    label = certainty.label
+    theirs = recall_score(truth, label, average=None)
+    assert [found.recall[name].value for name in ("ok", "fraud")] == pytest.approx(theirs.tolist())
+    exact = binomtest(16, 66).proportion_ci(0.95)
+    assert (found.recall["fraud"].low, found.recall["fraud"].high) == pytest.approx((exact.low, exact.high))
+    assert found.rows_of_class == {"ok": 9_934, "fraud": 66}
+    constant = DummyClassifier().fit(truth[:, None], truth).predict(truth[:, None])
+    assert found.most_frequent == "ok"
+    assert found.constant_accuracy.value == pytest.approx(np.mean(constant == truth))
+    exact = binomtest(9_934, 10_000).proportion_ci(0.95)
+    assert (found.constant_accuracy.low, found.constant_accuracy.high) == pytest.approx(
+        (exact.low, exact.high)
+    )
+    always = howsure.Certainty.from_probabilities(
+        np.tile([0.99, 0.01], (10_000, 1)), class_names=["ok", "fraud"]
+    )
+    paired = found.minus(howsure.evaluate(always, truth))["accuracy"]
+    assert str(found.accuracy_gain) == str(paired)
+    lines = str(found).splitlines()
+    assert lines[2] == "constant accuracy  0.9934 (0.9916 to 0.9949), always 'ok'"
+    assert "recall of 'fraud'  0.24 (0.15 to 0.36), 66 rows" in lines
+    assert lines[-1] == "Always answering 'ok' would be right as often, as far as these rows can tell."
+
+
+def test_whether_one_answer_would_do_is_said_only_where_it_would():
+    assert "Always answering" not in str(howsure.evaluate(*rare()))
+    worse = str(howsure.evaluate(*rare(found=16, wrong=60)))
+    assert worse.endswith("Always answering 'ok' would be right more often.")
+
+
+def test_the_recall_of_many_classes_is_that_of_the_worst():
+    truth = np.repeat(np.arange(12), 5)
+    p = np.full((60, 13), 0.01)
+    p[np.arange(60), np.where((truth == 7) | (np.arange(60) % 10 == 0), 12, truth)] = 0.88
+    found = howsure.evaluate(howsure.Certainty.from_probabilities(p), truth)
+    assert np.isnan(found.recall["12"].value)
+    assert (found.recall["12"].low, found.recall["12"].high) == (0, 1)
+    lines = [line for line in str(found).splitlines() if "recall" in line]
+    assert lines[0].startswith("recall of '7' ")
+    assert (len(lines), lines[-1]) == (11, "the recall of all other classes is not lower")

@@ -356,7 +356,7 @@ def test_what_cannot_be_used():
     known = familiarity(train, labels, held_out)
     with pytest.raises(InputError, match=r"`score` cannot be used.*'density', .*Received: 'relative'"):
         familiarity(train, labels, held_out, score="relative")
-    for share in (0, 1, -0.1, np.nan, "0.1"):
+    for share in (0, 1, -0.1, np.nan, 1e-300):
         with pytest.raises(InputError, match="`share` is out of range"):
             familiarity(train, labels, held_out, share=share)
     with pytest.raises(InputError, match="labels do not fit the rows"):

@@ -303,9 +303,16 @@ def test_what_cannot_be_used():
         prediction_sets(certainty, labels[:-1])
     with pytest.raises(InputError, match=r"`score` cannot be used.*'lac', 'aps', 'raps'.*Received: 'top'"):
         prediction_sets(certainty, labels, score="top")
-    for coverage in (0, 1, 95, np.nan, "0.9"):
-        with pytest.raises(InputError, match="`coverage` is out of range"):
+    for coverage in (0, 1, 95, np.nan, 1e-300, 1e-12, 1 - 1e-12, np.inf):
+        with pytest.raises(InputError, match=r"`coverage` is out of range.*from 1e-09 to 1 − 1e-09"):
             prediction_sets(certainty, labels, coverage=coverage)
+    for coverage in ("0.9", True, None, 0.9j, np.complex64(0.9), np.array(0.9), 10**400):
+        with pytest.raises(InputError, match="`coverage` cannot be used"):
+            prediction_sets(certainty, labels, coverage=coverage)
+    for kind in (np.float16, np.float32, np.longdouble):  # no part of it is worked out in their precision
+        few = prediction_sets(certainty, labels, coverage=kind(0.5))
+        assert few == prediction_sets(certainty, labels, coverage=0.5)
+    assert prediction_sets(certainty, labels, coverage=1e-9).coverage == 1e-9
     with pytest.raises(InputError, match=r"a `Certainty`.*Received: ndarray"):
         prediction_sets(certainty.probabilities, labels)
     with pytest.raises(InputError, match=r"a `Certainty`.*Received: ndarray"):

@@ -186,6 +186,25 @@ def test_one_row(model, method):
         np.testing.assert_allclose(one.probabilities, among_others, atol=1e-6)
 
 
+def test_rows_on_another_scale_are_said_aloud_where_a_normalisation_tells():
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 6, 6, 1)).astype(np.uint8)
+    for first in ((), (layers.Conv2D(8, 3, activation="relu"),)):
+        norm = layers.BatchNormalization()
+        more = (*first, norm, layers.Flatten(), layers.Dropout(0.5))
+        model = sequential(*more, shape=(6, 6, 1))
+        before = keras.Sequential([keras.Input((6, 6, 1)), *first, layers.Lambda(lambda x: x)])
+        for scale, times in ((1 / 255, r"\b(2[0-9]0)"), (1.0, None)):
+            seen = np.asarray(keras.ops.convert_to_numpy(before(scale * pixels.astype("float32"))))
+            norm.moving_mean.assign(seen.mean(axis=(0, 1, 2)))
+            norm.moving_variance.assign(seen.var(axis=(0, 1, 2)))
+            howsure.assess(model, (scale * pixels).astype("float32"), method=METHOD)
+            for raw in (pixels, pixels.astype("float32")) if times else ():
+                said = f"look about {times} times larger than what the network.*divide them by 255"
+                with pytest.warns(howsure.HowsureWarning, match=said):
+                    howsure.assess(model, raw, method=METHOD)
+        howsure.assess(model, pixels, method=METHOD)  # bytes are what it was trained on: no warning
+
+
 def test_raw_pixels_are_said_aloud(images):
     pixels = np.full((2, 6, 6, 1), 200, np.uint8)
     pixels[0] = 3

@@ -459,3 +459,11 @@ def test_no_warning_of_scikit_learn_reaches_the_caller():
     model = ensemble.BaggingClassifier(LOGISTIC, 3).fit(named(pd), Y)
     with warnings.catch_warnings(action="error"):
         howsure.assess(model, named(pd))
+
+
+def test_a_pipeline_that_works_in_place_changes_nothing_of_the_caller():
+    given = X.copy()
+    scaled = pipeline.make_pipeline(preprocessing.StandardScaler(copy=False), LOGISTIC).fit(X.copy(), Y)
+    found = howsure.assess(scaled, given)
+    np.testing.assert_array_equal(given, X)
+    np.testing.assert_allclose(found.probabilities, scaled.predict_proba(X.copy()), atol=1e-6)

@@ -11,21 +11,17 @@ from howsure.results.verdict import VERDICTS
 from tests.report.made import make_certainty
 
 
-def wilson(count: int, total: int) -> tuple[float, float]:
-    z = 1.959963984540054
-    share = count / total
-    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / (1 + z**2 / total)
-    return middle - half, middle + half
+def exact(count: int, total: int) -> tuple[float, float]:
+    found = binomtest(count, total).proportion_ci(0.95, method="exact")
+    return found.low, found.high
 
 
 @pytest.mark.parametrize(
     ("count", "total"), [(0, 1), (1, 1), (0, 40), (37, 40), (9_740, 9_741), (500, 1_000)]
 )
-def test_the_interval_is_wilsons(count: int, total: int) -> None:
+def test_the_interval_is_that_of_clopper_and_pearson(count: int, total: int) -> None:
     found = proportion(count, total)
-    low, high = wilson(count, total)
-    assert (found.low, found.high) == pytest.approx((max(low, 0), min(high, 1)), abs=1e-9)
+    assert (found.low, found.high) == pytest.approx(exact(count, total), abs=1e-9)
     assert found.share == count / total
 
 
@@ -90,7 +86,7 @@ def test_reliability_bins_are_equal_and_hold_what_a_plain_loop_says() -> None:
         assert group.total == 100
         assert group.count == sum(right for _, right in members)
         assert found.confidence[number] == pytest.approx(sum(top for top, _ in members) / 100)
-        assert (group.low, group.high) == pytest.approx(wilson(group.count, 100), abs=1e-9)
+        assert (group.low, group.high) == pytest.approx(exact(group.count, 100), abs=1e-9)
 
 
 def test_reliability_never_parts_equal_probabilities_and_ignores_the_order_of_rows() -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+import howsure
 from howsure.errors import FileError, InputError
+from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
@@ -20,9 +22,10 @@ from howsure.report.words import WHAT_A_REASON_MEANS
 from howsure.results.sentences import percent
 from howsure.results.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS, Thresholds
 from howsure.statistics import entropy_of
+from howsure.terminal import summary
 from tests.report.made import Page, certainty_of, make_certainty
 from tests.report.pages import AUDIT, PAGES, images
-from tests.report.test_figures import wilson
+from tests.report.test_figures import exact
 
 
 def table_rows(page: str, label: str) -> list[list[str]]:
@@ -47,7 +50,7 @@ def test_the_headline_counts_what_the_certainty_counts() -> None:
         right = int(np.sum(correct[members]))
         assert cells[:3] == [word, f"{count[word]:,}", f"{count[word] / 12:.1f} %"]
         shown = [float(number) for number in re.findall(r"[\d.]+", cells[3])]
-        expected = [right / count[word], *wilson(right, count[word])]
+        expected = [right / count[word], *exact(right, count[word])]
         assert shown == pytest.approx([100 * share for share in expected], abs=0.51)
 
 
@@ -241,7 +244,7 @@ def test_many_groups_are_not_called_off_by_the_chance_that_each_has() -> None:
         groups = list(zip(found.confidence.tolist(), found.right, strict=True))
         outside += any(not group.low <= claim <= group.high for claim, group in groups)
         called += any(differs_from_claim(claim, group, among=len(groups)) for claim, group in groups)
-    assert outside > 10
+    assert outside > called
     assert binomtest(called, 60, 0.05, alternative="greater").pvalue > 0.001
 
 
@@ -329,3 +332,41 @@ def test_the_file_is_what_render_gives_and_an_earlier_one_outlives_a_failure(tmp
 
 def test_the_same_certainty_gives_the_same_page() -> None:
     assert render(make_certainty(60), images(60)) == render(make_certainty(60), images(60))
+
+
+def test_the_page_says_what_one_answer_would_get_and_which_class_it_misses() -> None:
+    truth = np.repeat([0, 1], [970, 30])
+    page = render(certainty_of([[0.98, 0.02]] * 970 + [[0.98, 0.02]] * 20 + [[0.1, 0.9]] * 10, truth=truth))
+    said = Page(page).words.replace("\u00a0", " ")
+    assert "is right on 98.0 % (96.9 to 98.8 %): no more" in said
+    assert "Always saying '0' would be right on 97.0 %. " in said
+    assert "Of the 30 rows that are '1' it finds 10, 33 % (17 to 53 %)." in said
+    rows = table_rows(page, "Classes")
+    assert [cells[8:] for cells in rows] == [["30", "33 % 17 to 53 %"], ["970", "100 % 99.62 to 100 %"]]
+    blind = render(certainty_of([[0.97, 0.03]] * 1000, truth=truth))
+    said = Page(blind).words.replace("\u00a0", " ")
+    assert "Always saying '0' would be right on 97.0 %: the difference may be chance." in said
+    assert "Of the 30 rows that are '1' it finds 0, 0 % (0 to 12 %)." in said
+    assert [cells[0] for cells in table_rows(blind, "Classes")] == ["0", "1"]
+    worse = Page(render(certainty_of([[0.9, 0.1]] * 900 + [[0.1, 0.9]] * 100, truth=truth[::-1]))).words
+    assert "Always saying '0' would be right on 97.0 %, which is more." in worse.replace("\u00a0", " ")
+
+
+def test_percentages_that_are_off_name_what_mends_them() -> None:
+    modest = certainty_of([[0.7, 0.3]] * 100, truth=[0] * 90 + [1] * 10)
+    said = (
+        "it is more modest than it need be, by 20 points. howsure.calibrate mends that, from labelled rows."
+    )
+    assert said in Page(render(modest)).words.replace("\u00a0", " ")
+
+
+def test_a_share_has_the_digits_and_the_interval_of_its_score() -> None:
+    certainty = make_certainty(800, 4)
+    accuracy = howsure.evaluate(certainty).accuracy
+    value, interval = value_and_interval(accuracy, per_cent=True)
+    page = Page(render(certainty)).words.replace("\u00a0", " ")
+    first, last = interval.split(" to ")
+    assert f"is right on {value} % ({first} to {last} %)" in page
+    assert f"Over all it is right on {value} % ({first} to {last} %)" in summary(certainty).replace(
+        "\u00a0", " "
+    )

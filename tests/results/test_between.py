@@ -118,7 +118,7 @@ def one(quantiles, **more):
         "class_names": ("8", "6", "3"),
         "row": np.arange(1),
     }
-    return howsure.Certainty(**settings, quantiles=quantiles, **more)
+    return howsure.Certainty(**settings | more, quantiles=quantiles)
 
 
 def with_ends(low, high):
@@ -144,10 +144,42 @@ def test_quantiles_that_fall_are_refused():
         (0.0001, 0.9951, ", between networks < 0.1 to 99.5 %"),
         (0.0, 1.0, ", between networks < 0.1 to > 99.9 %"),
         (np.nan, 0.62, ""),
+        (0.5096, 0.62, ", between networks 51 to 62 %"),
+        (0.5104, 0.62, ", between networks 51 to 62 %"),
+        (0.514, 0.62, ", between networks 51 to 62 %"),
+        (0.516, 0.62, ""),
+        (0.4, 0.504, ""),
+        (0.4, 0.506, ", between networks 40 to 51 %"),
     ],
 )
 def test_a_row_says_between_what_networks_lie(low, high, words):
     assert str(with_ends(low, high)[0]) == f"51 ± 1 % '8'{words}, or '6' (46 %): coin flip."
+
+
+@pytest.mark.parametrize(
+    ("below", "words"),
+    [
+        # shares of networks at 0.1, the others at 0.9997: 90, 95 or 99 % of them hold the mean, or none does
+        (0.06, "94.6 %, between members 10 to > 99.9 %"),
+        (0.03, "97.3 %, between members 10 to > 99.9 % (95 % of them)"),
+        (0.01, "99.1 %, between members 10 to > 99.9 % (99 % of them)"),
+        (0.004, "99.6 %"),
+        (0.0, "> 99.9 %, between members > 99.9 %"),
+    ],
+)
+def test_no_mean_is_said_outside_of_where_its_networks_lie(below, words):
+    quantiles = np.where(np.array(LEVELS) < below, 0.1, 0.9997)[None]
+    mean = 0.1 * below + 0.9997 * (1 - below)
+    p = np.array([[mean, (1 - mean) * 0.6, (1 - mean) * 0.4]])
+    method = {"name": "ensemble", "words": {"between": "members"}}
+    said = str(one(quantiles, probabilities=p, mc_error=np.zeros_like(p), method=method)[0])
+    assert said.split(": ")[0].split(", or ")[0] == words.replace(" %", " % '8'", 1)
+
+
+def test_no_rounding_takes_the_mean_out_of_where_its_networks_lie():
+    p = np.array([[0.976, 0.014, 0.01]])
+    found = one(np.full((1, 11), 0.9758), probabilities=p, mc_error=np.full(p.shape, 0.001))
+    assert str(found[0]) == "97.6 ± 0.2 % '8', between networks 97.6 %: sure."
 
 
 def test_a_method_says_what_lies_apart():

@@ -57,6 +57,13 @@ def test_thresholds_are_arguments():
     ]
 
 
+@pytest.mark.parametrize("wrong", [True, np.complex64(0.9), "0.9", None, np.array(0.9)])
+@pytest.mark.parametrize("name", ["sure", "coin_flip"])
+def test_thresholds_are_numbers(name, wrong):
+    with pytest.raises(InputError, match=f"`{name}` cannot be used"):
+        Thresholds(**{name: wrong})
+
+
 @pytest.mark.parametrize("sure", [0.5, 0.4, 1.01, -1, np.nan])
 def test_threshold_for_sure_out_of_range(sure):
     with pytest.raises(InputError, match=r"'sure' is out of range.*above 0.5, at most 1.*Received: "):

@@ -43,6 +43,7 @@ from howsure.models.keras.kept import forget, keep, kept
 from howsure.models.keras.layers import layer_infos
 from howsure.models.keras.losses import loss_of, loss_takes, trained_for
 from howsure.models.keras.private import graph_of
+from howsure.models.keras.scale import first_kept, times_larger_than_kept
 from howsure.models.keras.switch import quiet, switched, widens_itself
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
 from howsure.sites import Site
@@ -245,6 +246,21 @@ class KerasModel:
         return any(isinstance(layer, layers) for layer in self.examination.layers[:4]) or any(
             type(step.operation).__name__ in arithmetic for step in self._program.steps[:4]
         )
+
+    def times_larger(self, rows: Sequence[Array]) -> float | None:
+        """How many times larger rows are than those of the training; see `ScaledModel`.
+
+        Told by the first normalisation that kept something, where it is among the first steps.
+        """
+        at = first_kept(self._program)
+        if at is None:
+            return None
+        fixed = _fixed_batch(self.model)
+        if fixed is not None:
+            rows = [np.resize(array, (fixed, *array.shape[1:])) for array in rows]
+        cast = [array.astype(spec.array_dtype) for array, spec in zip(rows, self.inputs, strict=True)]
+        with self.as_found(), switched(Still()):
+            return times_larger_than_kept(self._program, at, cast)
 
     # --- running ------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from howsure.models.torch.inputs import Call, calls_for, name_of
 from howsure.models.torch.look import ROWS, middle
 from howsure.models.torch.passes import KEPT_OFF
 from howsure.models.torch.probes import probes
+from howsure.models.torch.scale import times_larger_than_kept
 from howsure.models.torch.specs import exported_for
 from howsure.models.torch.under_way import ModuleCall
 from howsure.sites import Site
@@ -247,6 +248,11 @@ class TorchModel:
             )
             for each in calls
         ]
+
+    def times_larger(self, rows: Sequence[Array]) -> float | None:
+        """How many times larger rows are than those of the training; see `ScaledModel`."""
+        cast = [array.astype(spec.array_dtype) for array, spec in zip(rows, self.call.specs, strict=True)]
+        return times_larger_than_kept(self.module, self.call, cast)
 
     @functools.cached_property
     def levels(self) -> tuple[Level, ...]:
