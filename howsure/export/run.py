@@ -23,6 +23,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job
 from howsure.models.adapt import capable, declared_specs, rows_for
 from howsure.models.protocol import FLOAT32, Array, ExportModel
+from howsure.models.wrapped import network_in
 from howsure.optional import needs
 from howsure.outcomes.classes import Classes
 from howsure.outcomes.labels import Labels
@@ -144,9 +145,15 @@ def export(
         raise InputError(
             "There is neither a plan nor rows to make one from", expected="plan=howsure.plan(model, x), or x="
         )
+    wrapped = network_in(model)
+    if wrapped is not None and wrapped.before is not None:
+        raise ModelError(
+            f"What {type(model).__name__} does to rows before its network gets them is no part of a graph",
+            expected="a network that gets rows as they are",
+            mend="Export its last step, and do to the rows what the earlier steps do before the graph runs",
+        )
     rows = rows_for(model, _made_up(model) if x is None else x)
-    names = rows.class_names if class_names is None else class_names
-    job = prepare(model, rows, MCDropout(), seed, COMPARED, outputs, names, thresholds)
+    job = prepare(model, rows, MCDropout(), seed, COMPARED, outputs, class_names, thresholds)
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
     _check_model(ready)
     _check_calibrator(calibrator, job)

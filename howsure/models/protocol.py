@@ -106,6 +106,11 @@ class ModelInfo:
             None where all is still.
         fixed_batch: The only number of rows it takes at a time, or None for any.
         class_names: What it calls its classes, in the order of its outputs, or None.
+        says: What it says itself that its outputs are, in the words of `outputs`, whatever its last layer is;
+            None where it says nothing.
+        keeps_loss: Whether models of its kind know their loss. Those of PyTorch do not, and then K linear
+            outputs alone do not tell that they are logits.
+        heads: Paths of the layers whose products its outputs are made of, as far as that shows.
     """
 
     name: str
@@ -123,6 +128,9 @@ class ModelInfo:
     always_random: str | None = None
     fixed_batch: int | None = None
     class_names: tuple[str, ...] | None = None
+    says: str | None = None
+    keeps_loss: bool = True
+    heads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
