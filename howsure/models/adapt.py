@@ -148,7 +148,7 @@ def rows_for(
     return gather(x, inputs, progress, most)
 
 
-def names_for(model: Any, rows: Rows, names: Sequence[str] | None) -> tuple[str, ...] | None:
+def names_for(model: Any, rows: Rows, names: Sequence[str] | None) -> Any:
     """What classes are called: as the caller says, else as the model does, else as the rows that came.
 
     Args:
@@ -157,7 +157,7 @@ def names_for(model: Any, rows: Rows, names: Sequence[str] | None) -> tuple[str,
         names: What the caller said, or None.
     """
     if names is not None or rows.class_names is None:
-        return None if names is None else tuple(names)
+        return names
     own = adapt(model, first(rows.x, 1))[0].info.class_names
     return rows.class_names if own is None else own
 

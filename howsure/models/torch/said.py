@@ -49,7 +49,10 @@ _EMBEDDINGS = (
     *("contrastive", "info_nce", "nt_xent"),
 )
 _MARGINS = ("multi_margin",)
-_TAKES_LOGITS = ("cross_entropy", "binary_cross_entropy_with_logits", "bce_with_logits")
+_TAKES_LOGITS = (
+    *("cross_entropy", "binary_cross_entropy_with_logits", "bce_with_logits"),
+    *("soft_margin", "multi_label_soft_margin", "multilabel_soft_margin"),
+)
 
 _ATTRIBUTES = ("criterion", "loss", "loss_fn", "loss_func", "loss_function")
 """Where a loss is looked for that is a function, or a class of a user's own."""
