@@ -139,8 +139,7 @@ def stream(
     given = rows_for(model, x, progress)
     chosen: Method = default_method(model, given) if method is None else method
     check_method(chosen)
-    names = given.class_names if class_names is None else class_names
-    job = prepare(model, given, chosen, seed, batch_size, outputs, names, thresholds)
+    job = prepare(model, given, chosen, seed, batch_size, outputs, class_names, thresholds)
     truth = _truth_of(given, job, came_along=given is not x)
     if given.ids is not None:
         given = replace(given, ids=check_ids(given.ids, job.total))

@@ -13,6 +13,7 @@ from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError
 from howsure.models.adapt import adapt, input_specs, is_classifier, rows_for
 from howsure.models.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
+from howsure.models.wrapped import holds_network
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, sites_of
 
@@ -144,7 +145,7 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
         passes_differ=difference > 0,
         largest_difference=difference,
         warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
-        advice=_of_classifier(adapted)
+        advice=_of_classifier(adapted, holds_network(model))
         if is_classifier(model)
         else _advice(random, difference > 0, info.always_random is not None),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
@@ -156,7 +157,8 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
 def _read_as(info: ModelInfo) -> str | None:
     """What linear outputs are read as, where no loss says what they are."""
     several = len(info.output_shape) == 1 and info.output_shape[0] > 1
-    if info.ending != "linear" or info.loss is not None or not several:
+    said = (info.loss, info.trained_for, info.class_names, info.says)
+    if info.ending != "linear" or not several or any(each is not None for each in said):
         return None
     return (
         f"Its {info.output_shape[0]} linear outputs are read as logits of classes; if they are something "
@@ -202,8 +204,13 @@ def _as_given(rows: list[Any], model: Any) -> Any:
     return rows[0] if len(rows) == 1 else dict(zip(names, rows, strict=True))
 
 
-def _of_classifier(model: Model) -> str:
+def _of_classifier(model: Model, has_network: bool) -> str:
     """What `assess` makes of a classifier, in which there is nothing to switch on."""
+    if has_network:
+        return (
+            "It holds a network, whose dropout stays off when it predicts. For MC dropout, assess the "
+            "network, or what holds nothing else."
+        )
     if isinstance(model, MemberModel):
         return (
             f"Its prediction is the mean of {model.members:,} members, and each of them is a pass of "

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from howsure.arguments import check_type, check_whole
 from howsure.data.gather import copied
 from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
 from howsure.models.adapt import adapt, capable, check_prediction, rows_for, warn_of_raw_images
-from howsure.models.protocol import PassModel
+from howsure.models.protocol import Array, Model, PassModel
+from howsure.models.wrapped import network_in
 from howsure.outcomes import outcome_of
+from howsure.outcomes.meant import check_meant
+from howsure.outcomes.outcome import Outcome
 from howsure.outcomes.raw import Raw
 from howsure.results.verdict import Thresholds
 from howsure.sampling.randomness import check_random
@@ -71,7 +76,17 @@ def prepare(
         check_prediction(ready)
     warn_of_raw_images(ready, rows)
     limits = Thresholds() if thresholds is None else thresholds
-    outcome = Raw(ready.info.output_shape) if raw else outcome_of(ready.info, outputs, names, limits)
+    if raw:
+        outcome: Outcome = Raw(ready.info.output_shape)
+    else:
+        outcome = outcome_of(ready.info, outputs, names, limits, given.class_names)
+        if outputs is None:
+            check_wrapped(model, ready, rows, outcome)
+        if outputs is None and first is None:
+            named = names is not None or given.class_names is not None
+            check_meant(ready, rows, batch_size, told=named or given.labels is not None)
+    if names is None and ready.info.class_names is None:
+        names = given.class_names
 
     def again(method: Method, *, model: Any = model, change: Callable[[Any], Any] | None = None) -> Job:
         changed = given.x if change is None else change(copied(given.x))
@@ -83,6 +98,24 @@ def prepare(
     if first is not None:
         _check_alike(job, first)
     return job
+
+
+def check_wrapped(model: Any, ready: Model, rows: Sequence[Array], outcome: Outcome) -> None:
+    """Raise a `ModelError` where what wraps a network predicts something else than is read of the network."""
+    wrapped = network_in(model)
+
+    def probabilities(raw: Array) -> Array:
+        return outcome.values(raw, np.arange(raw.shape[1]))
+
+    if wrapped is not None and not wrapped.is_predicted(ready, rows, probabilities):
+        raise ModelError(
+            f"`predict_proba` of this {type(model).__name__} says something else than its network "
+            f"'{ready.info.name}' does",
+            expected="a wrapper that makes of the outputs of its network what its loss says",
+            received="other probabilities for the same rows",
+            mend="Say what the network puts out: outputs='logits' if a softmax or sigmoid is still due, "
+            "outputs='probabilities' if not",
+        )
 
 
 def _check_alike(job: Job, first: Job) -> None:

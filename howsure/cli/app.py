@@ -47,7 +47,7 @@ from howsure.data.rows import Array, Rows, counted
 from howsure.divide import check_divisor, divided
 from howsure.errors import HowsureError, HowsureWarning, InputError
 from howsure.methods.choices import CHOICES, Choice
-from howsure.models.adapt import adapt
+from howsure.models.adapt import adapt, names_for
 from howsure.models.boot import load_keras
 from howsure.outcomes import outcome_of
 from howsure.report import write_report
@@ -297,8 +297,8 @@ def assess_command(
             for path in member or []
         ]
         rows = rows_of(data, network, skip_unreadable, roles)
-        names = rows.class_names if names is None else names
         if labels is not None:
+            names = names_for(network, rows, names)
             rows = replace(rows, labels=read_labels(labels, rows.ids), class_names=None)
         rows_in = replace(rows, x=divided(rows.x, divide_by, network))
         blocks: list[Any] = []
@@ -414,7 +414,7 @@ def compare_command(
 
         network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         rows = rows_of(data, network, skip_unreadable=False, roles=roles)
-        names = rows.class_names if names is None else names
+        names = names_for(network, rows, names)
         truth = rows.truth(names) if labels is None else read_labels(labels, rows.ids)
         if truth is None:
             raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -17,9 +18,9 @@ from howsure.arguments import check_by_name, check_choice, check_flag, check_pro
 from howsure.assess import assess
 from howsure.data.gather import copied, first, length
 from howsure.data.labels import check_labels, misread
-from howsure.data.rows import quoted
+from howsure.data.rows import Rows, quoted
 from howsure.displayed import Displayed
-from howsure.errors import InputError, warn
+from howsure.errors import HowsureWarning, InputError, warn
 from howsure.judge.calibrate import cross_calibrated
 from howsure.judge.evaluate import (
     OUTSIDE,
@@ -337,9 +338,12 @@ def compare(
     check_flag(calibrated, "calibrated")
     check_progress(progress)
     given = rows_for(model, x, progress)
-    x, class_names = given.x, given.class_names if class_names is None else class_names
-    probe = assess(model, first(x, PROBED), method=Softmax(), outputs=outputs, class_names=class_names)
+    x = given.x
+    few = Rows(first(x, PROBED), class_names=given.class_names)
+    with warnings.catch_warnings(action="ignore", category=HowsureWarning):  # said when all are assessed
+        probe = assess(model, few, method=Softmax(), outputs=outputs, class_names=class_names)
     check_certainty(probe)
+    class_names = probe.class_names
     labels = given.truth(probe.class_names) if labels is None else labels
     if labels is None:
         raise InputError("There is nothing to compare by", expected="true classes", received="rows alone")
@@ -412,7 +416,15 @@ def compare(
     said: dict[str, dict[str, Certainty]] = {}
     seconds: dict[str, float] = {}
     for name, method in chosen.items():
-        assess(model, first(x, WARM_UP), method=method, seed=seed, batch_size=batch_size, outputs=outputs)
+        assess(
+            model,
+            first(x, WARM_UP),
+            method=method,
+            seed=seed,
+            batch_size=batch_size,
+            outputs=outputs,
+            class_names=class_names,
+        )
         said[name] = {}
         for which, of_set in (sets | strangers).items():
             start = time.perf_counter()

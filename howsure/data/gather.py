@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -61,7 +62,7 @@ def gather(
         found.add(batch)
         if progress is not None:
             progress(0, found.rows)
-    return found.together()
+    return _with_classes(found.together(), x)
 
 
 def first(x: Any, count: int) -> Any:
@@ -147,6 +148,32 @@ def _batches(x: Any) -> Iterator[Any] | None:
         raise _endless(type(x).__name__)
     is_source = hasattr(x, "__iter__") and not hasattr(x, "__getitem__")
     return _of_any(x) if is_source and not isinstance(x, Set) else None
+
+
+def _with_classes(rows: Rows, loader: Any) -> Rows:
+    """The rows with the names of their classes, where the dataset of a loader has them, as in torchvision."""
+    names = _classes_of(getattr(loader, "dataset", None))
+    if names is None or rows.labels is None or rows.labels.ndim != 1 or rows.labels.dtype.kind not in "iu":
+        return rows
+    if rows.labels.size and not 0 <= rows.labels.min() <= rows.labels.max() < len(names):
+        return rows
+    return replace(rows, class_names=names, by_number=True)
+
+
+def _classes_of(dataset: Any) -> tuple[str, ...] | None:
+    """What a dataset calls its classes, in their order; also one of which another is a part."""
+    while dataset is not None:
+        names = getattr(dataset, "classes", None)
+        features = getattr(dataset, "features", None)  # as Hugging Face has it
+        if names is None and isinstance(features, Mapping):
+            label = next((features[key] for key in ("labels", "label") if key in features), None)
+            names = getattr(label, "names", None)
+        if isinstance(names, (list, tuple)) and names:
+            texts = tuple(", ".join(each) if isinstance(each, tuple) else each for each in names)
+            known = all(isinstance(each, str) for each in texts) and len(set(texts)) == len(texts)
+            return texts if known and len(texts) > 1 else None
+        dataset = getattr(dataset, "dataset", None)
+    return None
 
 
 def _of_any(source: Iterable[Any]) -> Iterator[Any]:

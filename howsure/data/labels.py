@@ -27,6 +27,15 @@ _FROM_0 = "give `labels - 1`; in a file subtract 1, or write the names of the cl
 
 _FAR = 3
 """Standard errors by which one way to read labels has to be better than another."""
+_ARE_NUMBERS = "If the model gives such numbers, it is a regression, and a regression cannot be assessed yet"
+_ARE_SEVERAL = (
+    "If a row may have several labels, say so when it is assessed: outputs='label-logits', or "
+    "'label-probabilities' behind sigmoids (on the command line: --outputs)"
+)
+_IS_ONE_CLASS = (
+    "If a row has one class, say so when it is assessed: outputs='logits', or 'probabilities' after softmax "
+    "(on the command line: --outputs)"
+)
 
 _AS_TEXTS = (
     "Give names as texts: `labels.astype(str)` where these are names, `numpy.array(class_names)[labels]` "
@@ -64,6 +73,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             "The labels do not fit the rows",
             expected=f"{rows} labels, one for each row, or one-hot rows of {classes}",
             received=f"an array of shape {given.shape}",
+            mend=_ARE_SEVERAL if given.ndim == 2 and len(given) == rows else None,
         )
     if not rows:
         return np.empty(0, dtype=np.int64)
@@ -88,6 +98,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             "The labels are not class numbers",
             expected=f"whole numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
             received=f"dtype {given.dtype}, for example {given[:3].tolist()}",
+            mend=_ARE_NUMBERS if given.dtype.kind == "f" else None,
         )
     by_name = _whole_names(whole, classes, names)
     if by_name is not None:
@@ -216,12 +227,14 @@ def check_yes_or_no(
             "The labels do not fit the rows",
             expected=f"yes or no for each of {count} labels, in an array of shape ({rows}, {count})",
             received=f"an array of shape {given.shape}",
+            mend=_IS_ONE_CLASS if given.ndim == 1 and len(given) == rows else None,
         )
     if given.dtype.kind not in "biuf" or not np.all((given == 0) | (given == 1)):
         raise InputError(
             "The labels are not yes or no",
             expected="0 or 1, or False or True, for each label of each row",
             received=f"dtype {given.dtype}, for example {given[:1].tolist()}",
+            mend=_ARE_NUMBERS if given.dtype.kind == "f" else None,
         )
     return given.astype(bool)
 
@@ -282,9 +295,16 @@ def _from_one_hot(rows: NDArray[Any]) -> Integers:
             f"The one-hot labels do not say one class {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"a single 1 among {rows.shape[1]} values, and 0 for the others",
             received=f"{rows[wrong[0]].tolist()[:12]} in row {row_number(wrong[0])}",
-            mend="Leave those rows out, or say which class it is",
+            mend=_of_one_hot(rows),
         )
     return np.asarray(np.argmax(rows, axis=1), dtype=np.int64)
+
+
+def _of_one_hot(rows: NDArray[Any]) -> str:
+    """How to mend rows that do not say one class: they may be of several labels, or of a regression."""
+    if rows.dtype.kind in "biuf" and ((rows == 0) | (rows == 1)).all():
+        return f"Leave those rows out, or say which class it is. {_ARE_SEVERAL}"
+    return _ARE_NUMBERS if rows.dtype.kind == "f" else "Leave those rows out, or say which class it is"
 
 
 def _from_booleans(labels: NDArray[Any], classes: int, names: Sequence[str] | None) -> Integers:

@@ -70,6 +70,8 @@ class Rows:
             relative to the folder.
         id_name: What the column of ids is called; `file` for images.
         left_out: Unreadable images that were skipped, each with the reason.
+        by_number: Whether labels may as well be numbers of the outputs, where the model calls its classes by
+            other names: those of a dataset in memory are, and those of class folders are not.
         columns: Names of the columns that `x` was put together of, where each is one of its values.
     """
 
@@ -80,6 +82,7 @@ class Rows:
     id_name: str = "id"
     left_out: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    by_number: bool = False
 
     @property
     def by_column(self) -> Any:
@@ -98,11 +101,14 @@ class Rows:
         if self.labels is None or self.class_names is None or names is None:
             return self.labels
         unknown = [folder for folder in self.class_names if folder not in names]
+        if unknown and self.by_number and len(names) == len(self.class_names):
+            return self.labels
         if unknown:
+            one, many = ("class", "classes in the dataset") if self.by_number else ("folder", "folders")
             raise InputError(
-                f"The folder '{unknown[0]}' is not among the class names",
-                expected=f"folders named like the classes: {', '.join(names[:12])}",
-                mend="Rename the folders, or name the classes like them, in the order of the model's outputs",
+                f"The {one} '{unknown[0]}' is not among the class names",
+                expected=f"{many} named like the classes: {', '.join(names[:12])}",
+                mend=f"Rename the {many}, or name the classes like them, in the order of the model's outputs",
             )
         return np.asarray(self.class_names, dtype=object)[self.labels]
 

@@ -24,6 +24,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job
 from howsure.models.adapt import adapt, capable, declared_specs, rows_for
 from howsure.models.protocol import FLOAT32, Array, ExportModel
+from howsure.models.wrapped import network_in
 from howsure.optional import needs
 from howsure.outcomes.classes import Classes
 from howsure.outcomes.labels import Labels
@@ -149,10 +150,16 @@ def export(
             "There is neither a plan nor rows to make one from", expected="plan=howsure.plan(model, x), or x="
         )
     check_divisor(divide_by)
+    wrapped = network_in(model)
+    if wrapped is not None and wrapped.before is not None:
+        raise ModelError(
+            f"What {type(model).__name__} does to rows before its network gets them is no part of a graph",
+            expected="a network that gets rows as they are",
+            mend="Export its last step, and do to the rows what the earlier steps do before the graph runs",
+        )
     raw = rows_for(model, _made_up(model, divide_by) if x is None else x)
     rows = replace(raw, x=divided(raw.x, divide_by, model))
-    names = rows.class_names if class_names is None else class_names
-    job = prepare(model, rows, MCDropout(), seed, COMPARED, outputs, names, thresholds)
+    job = prepare(model, rows, MCDropout(), seed, COMPARED, outputs, class_names, thresholds)
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
     _check_model(ready)
     if divide_by is not None:

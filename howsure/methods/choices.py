@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from howsure.errors import warn
 from howsure.methods.classifiers import Members, PlainPrediction
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
@@ -14,6 +15,7 @@ from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
 from howsure.models.adapt import adapt, is_classifier
 from howsure.models.protocol import LABEL_PROBABILITIES, PROBABILITIES, MemberModel, Model, PassModel
+from howsure.models.wrapped import holds_network
 from howsure.sampling.randomness import sites_of
 
 
@@ -65,7 +67,14 @@ def default_method(model: Any, x: Any) -> Method:
     if not is_classifier(model):
         return MCDropout()
     with warnings.catch_warnings(action="ignore"):  # said when the rows are assessed
-        return own_prediction(adapt(model, x)[0])
+        own = own_prediction(adapt(model, x)[0])
+    if holds_network(model):
+        warn(
+            f"{type(model).__name__} holds a network and is asked for its own prediction, so that dropout in "
+            "the network stays off. For MC dropout, assess the network, or what holds nothing else, and "
+            "calibrate that with howsure.calibrate."
+        )
+    return own
 
 
 def own_prediction(model: Model) -> Method:

@@ -22,7 +22,7 @@ from howsure.arguments import check_flag, check_whole
 from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
-from howsure.models.adapt import rows_for
+from howsure.models.adapt import names_for, rows_for
 from howsure.models.features import Features, features_of, read_features
 from howsure.models.protocol import PROBABILITIES, FeatureModel
 from howsure.outcomes.classes import Classes
@@ -262,7 +262,7 @@ class LastLayerLaplace:
         or a `ModelError` is raised. For the rest see `fit_laplace`.
         """
         given = rows_for(model, x)
-        names = given.class_names if class_names is None else class_names
+        names = names_for(model, given, class_names)
         labels = given.truth(names) if labels is None else labels
         if labels is None:
             raise InputError("The true classes are not known", expected="labels, one for each row")

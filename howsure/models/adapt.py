@@ -17,7 +17,7 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data.frames import is_frame, labelled_frame
-from howsure.data.gather import gather
+from howsure.data.gather import first, gather
 from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
@@ -33,6 +33,7 @@ from howsure.models.protocol import (
     ScaledModel,
 )
 from howsure.models.scale import some_of
+from howsure.models.wrapped import network_in, roots_of
 from howsure.optional import needs, needs_keras
 
 CLASSIFIERS = "sklearn"
@@ -110,8 +111,17 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool = False) -> tuple[Model, l
     x = rows_for(model, x).x
     if isinstance(model, Model):
         return model, check_rows(x, model.info.inputs)
-    adapted: tuple[Model, list[Array]] = _adapter_of(model).adapt(model, x, gaussian_noise=gaussian_noise)
-    return adapted
+    wrapped = network_in(model)
+    network = model if wrapped is None else wrapped.network
+    if wrapped is not None and wrapped.before is not None:
+        x = wrapped.before(_scikit().rows_as_fitted(model, x))
+    adapted: Any
+    adapted, rows = _adapter_of(network).adapt(network, x, gaussian_noise=gaussian_noise)
+    if hasattr(adapted, "told"):  # the adapter of a network may have been kept from a call before
+        adapted.told = {}
+        shape = adapted.info.output_shape
+        adapted.told = {} if wrapped is None else wrapped.facts(shape[0] if len(shape) == 1 else 0)
+    return adapted, rows
 
 
 def rows_for(
@@ -138,7 +148,8 @@ def rows_for(
         except ModelError:  # it does not say what it takes, or `adapt` says what is wrong with it
             return None
 
-    if is_classifier(model):
+    wrapped = network_in(model)
+    if is_classifier(model) or (wrapped is not None and wrapped.before is not None):
         named = [str(name) for name in getattr(model, "feature_names_in_", ())]
         if is_frame(x):
             return labelled_frame(x, named)
@@ -149,6 +160,20 @@ def rows_for(
     return gather(x, inputs, progress, most)
 
 
+def names_for(model: Any, rows: Rows, names: Sequence[str] | None) -> Any:
+    """What classes are called: as the caller says, else as the model does, else as the rows that came.
+
+    Args:
+        model: As for `adapt`.
+        rows: Rows, whose labels may be of folders with names.
+        names: What the caller said, or None.
+    """
+    if names is not None or rows.class_names is None:
+        return names
+    own = adapt(model, first(rows.x, 1))[0].info.class_names
+    return rows.class_names if own is None else own
+
+
 def input_specs(model: Any) -> Sequence[InputSpec]:
     """What a model takes, in order.
 
@@ -157,7 +182,7 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
     """
     if isinstance(model, Model):
         return model.info.inputs
-    specs: Sequence[InputSpec] = _adapter_of(model).input_specs(model)
+    specs: Sequence[InputSpec] = _as_taken(model, "input_specs")
     return specs
 
 
@@ -169,15 +194,29 @@ def declared_specs(model: Any) -> Sequence[InputSpec] | None:
     """
     if isinstance(model, Model):
         return model.info.inputs
-    adapter = _adapter_of(model)
-    specs: Sequence[InputSpec] | None = getattr(adapter, "declared_specs", adapter.input_specs)(model)
+    specs: Sequence[InputSpec] | None = _as_taken(model, "declared_specs")
     return specs
 
 
 def channels_of(model: Any) -> int | None:
     """How many channels the images have that a model without declared inputs takes, or None."""
-    adapter = _adapter_of(model)
-    return adapter.channels_of(model) if hasattr(adapter, "channels_of") else None
+    channels: int | None = _as_taken(model, "channels_of")
+    return channels
+
+
+def _as_taken(model: Any, what: str) -> Any:
+    """What an adapter says of the rows a model takes; of a wrapper that changes none, as of its network."""
+    wrapped = network_in(model)
+    if wrapped is not None and wrapped.before is None:
+        model = wrapped.network
+    adapter = _scikit() if wrapped is not None and wrapped.before is not None else _adapter_of(model)
+    if what == "channels_of" and not hasattr(adapter, what):
+        return None
+    return getattr(adapter, what, adapter.input_specs)(model)
+
+
+def _scikit() -> Any:
+    return importlib.import_module(ADAPTERS[CLASSIFIERS])
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
@@ -337,14 +376,11 @@ def _adapter_of(model: Any) -> Any:
 
 
 def is_classifier(model: Any) -> bool:
-    """Whether a model is one of those that are asked for probabilities alone; nothing is imported."""
+    """Whether a model is one of those that are asked for probabilities alone; nothing is imported.
+
+    What wraps a network, as skorch does, is none of them.
+    """
     roots = roots_of(model)
     first = next((framework for framework in ADAPTERS if framework in roots), None)
-    return not isinstance(model, Model) and (
-        first == CLASSIFIERS or (first is None and hasattr(model, "predict_proba"))
-    )
-
-
-def roots_of(model: Any) -> set[str]:
-    """The packages in which a model's class, and those it is made from, are defined; nothing is imported."""
-    return {cls.__module__.split(".")[0] for cls in type(model).__mro__}
+    known = first == CLASSIFIERS or (first is None and hasattr(model, "predict_proba"))
+    return known and not isinstance(model, Model) and network_in(model) is None

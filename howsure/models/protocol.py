@@ -108,6 +108,11 @@ class ModelInfo:
         fixed_batch: The only number of rows it takes at a time, or None for any.
         class_names: What it calls its classes, in the order of its outputs, or None.
         to_know: How a user lets such a model say what its loss is, in words; None where it cannot say that.
+        says: What it says itself that its outputs are, in the words of `outputs`, whatever its last layer is;
+            None where it says nothing.
+        keeps_loss: Whether models of its kind know their loss. Those of PyTorch do not, and then K linear
+            outputs alone do not tell that they are logits.
+        heads: Paths of the layers whose products its outputs are made of, as far as that shows.
     """
 
     name: str
@@ -126,6 +131,9 @@ class ModelInfo:
     fixed_batch: int | None = None
     class_names: tuple[str, ...] | None = None
     to_know: str | None = None
+    says: str | None = None
+    keeps_loss: bool = True
+    heads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

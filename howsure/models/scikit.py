@@ -92,6 +92,12 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
     return [InputSpec("x", (int(features),), "float64")]
 
 
+def rows_as_fitted(model: Any, x: Any) -> Any:
+    """The rows of a pipeline with a network at its end, in the form in which its first step takes them."""
+    rows, take, _ = _rows_of(model, x)
+    return take(rows)
+
+
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     """No file is opened: what scikit-learn writes runs code when it is read."""
     raise ModelError(f"'{os.fspath(path)}' was not opened", expected="the classifier itself")
@@ -182,7 +188,7 @@ def _ask(model: Any, x: Any) -> Array:
         with _without_names():
             found = model.predict_proba(x)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        if type(error).__name__ == "NotFittedError":
+        if any(cls.__name__ == "NotFittedError" for cls in type(error).__mro__):
             raise _not_fitted(model) from error
         said = " ".join(str(error).split())[:200]
         raise InputError(

@@ -17,7 +17,11 @@ OUTCOMES = (Labels, Classes)
 
 
 def outcome_of(
-    info: ModelInfo, outputs: str | None, names: Sequence[str] | None, thresholds: Thresholds
+    info: ModelInfo,
+    outputs: str | None,
+    names: Sequence[str] | None,
+    thresholds: Thresholds,
+    found: Sequence[str] | None = None,
 ) -> Outcome:
     """What the answer of a row is, declared or read from the model; never guessed from values.
 
@@ -26,6 +30,7 @@ def outcome_of(
         outputs: What the caller declared, or None.
         names: K names of the classes or labels; None takes those of the model, where it has some.
         thresholds: Where the verdicts lie.
+        found: Names that came with the rows, for a model that has none. Its own say the order of its outputs.
 
     Raises:
         InputError: Names that do not fit, or `outputs` is unknown.
@@ -33,11 +38,12 @@ def outcome_of(
     """
     if names is not None and info.class_names is not None:
         _check_order(tuple(map(str, names)), info.class_names)
-    names = info.class_names if names is None else names
+    if names is None:
+        names = found if info.class_names is None else info.class_names
     for kind in OUTCOMES:
-        found = kind.of(info, outputs, names, thresholds)
-        if found is not None:
-            return found
+        outcome = kind.of(info, outputs, names, thresholds)
+        if outcome is not None:
+            return outcome
     raise AssertionError("the last outcome raises where it does not fit")
 
 

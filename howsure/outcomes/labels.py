@@ -66,7 +66,9 @@ class Labels(Distributions):
         """
         several = len(info.output_shape) == 1 and info.output_shape[0] > 1
         if outputs is None and several:
-            if info.ending == LABEL_PROBABILITIES:
+            if info.says is not None:
+                outputs = info.says
+            elif info.ending == LABEL_PROBABILITIES:
                 outputs = LABEL_PROBABILITIES
             elif info.ending == "sigmoid":
                 outputs = LABEL_PROBABILITIES

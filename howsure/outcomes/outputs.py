@@ -60,6 +60,9 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
     classes = shape[0]
     if declared is not None:
         return declared
+    if info.says in (PROBABILITIES, LOGITS):
+        check_regression(info)
+        return info.says
     if ending == PROBABILITIES and classes > 1:
         return PROBABILITIES
     if (ending == "softmax" and classes > 1) or (ending == "sigmoid" and classes == 1):
@@ -84,6 +87,16 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
     )
 
 
+def check_regression(info: ModelInfo) -> None:
+    """Raise a `ModelError` where a model was trained for something else than classes or labels."""
+    if info.trained_for in (REGRESSION, EMBEDDINGS):
+        raise ModelError(
+            f"Model '{info.name}' was trained for {info.trained_for}, not to tell classes apart",
+            expected="a model with a softmax, sigmoid or logits output",
+            mend=f"{info.trained_for.capitalize()} cannot be assessed. {_SAY_SO}",
+        )
+
+
 def check_trained_for(info: ModelInfo, kind: str) -> None:
     """Hold what the last layer is read as, where nobody has declared it, against what the loss says.
 
@@ -96,12 +109,8 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
     """
     model, one = f"Model '{info.name}'", info.output_shape == (1,)
     labels = "label-" if info.trained_for == SEVERAL_LABELS else ""
-    if kind == LOGITS and info.trained_for in (REGRESSION, EMBEDDINGS):
-        raise ModelError(
-            f"{model} was trained for {info.trained_for}, not to tell classes apart",
-            expected="a model with a softmax, sigmoid or logits output",
-            mend=f"{info.trained_for.capitalize()} cannot be assessed. {_SAY_SO}",
-        )
+    if kind == LOGITS:
+        check_regression(info)
     if info.ending == "linear" and info.trained_for is None and (one or info.loss is not None):
         raise ModelError(
             f"{model} ends in {'one linear output' if one else 'linear outputs'}, and "
@@ -125,6 +134,13 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
             "probabilities (from_logits=False). Unless it was trained otherwise, its percentages mean "
             f"nothing: train it with from_logits=True. outputs='{labels}logits' reads them so without this "
             "warning."
+        )
+    elif kind == PROBABILITIES and info.loss_takes == LOGITS and not info.keeps_loss:
+        warn(
+            f"{model} ends in a {info.ending}, and its loss, '{info.loss}', takes logits. If it was trained "
+            f"on these outputs, training put another {info.ending} on top, and the percentages are not those "
+            f"that were trained. outputs='{labels}logits' reads the outputs as the loss did, "
+            f"outputs='{labels}probabilities' as they are, without this warning."
         )
     elif kind == PROBABILITIES and info.loss_takes == LOGITS:
         warn(

@@ -153,7 +153,6 @@ class Assessor:
         """
         asked = self.asked
         given = replace(rows, x=divided(rows.x, asked.divide_by, self.model))
-        names = asked.class_names if asked.class_names is not None else rows.class_names
         first, *others = stream(
             self.model,
             given,
@@ -161,7 +160,7 @@ class Assessor:
             seed=asked.seed,
             batch_size=asked.batch_size,
             outputs=asked.outputs,
-            class_names=names,
+            class_names=asked.class_names,
             progress=progress,
         )
         result = first.joined([first, *others])

@@ -22,7 +22,7 @@ from typing import Any
 
 from howsure.data.label_files import read_label_file
 from howsure.errors import FileError, InputError
-from howsure.models.adapt import declared_specs
+from howsure.models.adapt import declared_specs, names_for
 from howsure.results.files import load
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
@@ -191,7 +191,7 @@ def begun(
         wanted = recipe.needs_plan
         found = readable(Worker(recipe, assessor), files)
         pieces = list(found if wanted else itertools.islice(found, 1))
-        class_names = pieces[0][1].class_names
+        class_names = names_for(models[0], pieces[0][1], recipe.asked.class_names)
         if recipe.asked.class_names is None and class_names is not None:
             recipe = replace(recipe, asked=replace(recipe.asked, class_names=class_names))
         plan_from = None if before is None else before.plan_from

@@ -15,3 +15,10 @@ def seeded():
 @pytest.fixture
 def random():
     return np.random.default_rng(7)
+
+
+def pytest_collection_modifyitems(items):
+    """Small modules with weights drawn say nothing of their outputs; `test_meant.py` is about just that."""
+    for item in items:
+        if "tests/torch/" in item.path.as_posix():
+            item.add_marker(pytest.mark.filterwarnings("ignore:Nothing says what:howsure.HowsureWarning"))

@@ -134,6 +134,9 @@ class KerasModel:
         rows: What it will be given, flattened in Keras's order; only shapes are used.
         inputs: The same in words.
         gaussian_noise: Whether `GaussianNoise` layers are random.
+
+    Attributes:
+        told: What is known of it from elsewhere, as fields of `ModelInfo`.
     """
 
     def __init__(
@@ -152,6 +155,7 @@ class KerasModel:
         self._gaussian_noise = gaussian_noise
         self._program = program
         self._rows = made_up_rows(inputs, rows, _fixed_batch(model) or 2)
+        self.told: dict[str, Any] = {}
         self.examination = examine(
             model,
             self._program,
@@ -173,12 +177,13 @@ class KerasModel:
     def info(self) -> ModelInfo:
         """What is known of it. Its loss is looked at anew, as a model may be compiled again at any time."""
         found, loss = self.examination, loss_of(self.model)
-        return replace(
+        facts = replace(
             self._facts,
             trained_for=trained_for(loss, found.output_activation, found.output_shape),
             loss=None if loss is None else loss.name,
             loss_takes=loss_takes(loss),
         )
+        return replace(facts, **self.told)
 
     @functools.cached_property
     def _facts(self) -> ModelInfo:

@@ -20,6 +20,12 @@ Tensor = torch.Tensor
 LINEAR = ("addmm", "mm")
 """Operations of a linear layer over rows."""
 
+PRODUCTS = (*LINEAR, "bmm", "baddbmm", "convolution", "_convolution", "mkldnn_convolution")
+"""Operations of layers with weights."""
+
+_FAR = 100
+"""Operations before the output among which its layers are looked for."""
+
 ENDINGS = {
     "_softmax": "softmax",
     "_log_softmax": "log_softmax",
@@ -59,15 +65,18 @@ class Endings:
         self._kinds = Kinds(parameters, buffers)
         self._makers: dict[int, _Maker] = {}
         self._linears: list[Tensor] = []
+        self._layers: dict[int, str] = {}
 
-    def ran(self, name: str, args: Any, kwargs: Any, outputs: Any) -> None:
-        """Note an operation."""
+    def ran(self, name: str, args: Any, outputs: Any, layer: str) -> None:
+        """Note an operation, and the path of the layer that is under way."""
         for tensor in tensors_in(outputs):
             before = self._makers.get(id(tensor))
             self._makers[id(tensor)] = _Maker(tensor, name, args, before)
         self._kinds.ran(name, args, outputs)
         if name in LINEAR:
             self._linears.append(outputs)
+        if name in PRODUCTS:
+            self._layers[id(outputs)] = layer
 
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
         """What the output is, and which of the linear operations was the last before it.
@@ -94,6 +103,20 @@ class Endings:
                     return ending, None
             made = made.before if made.args[0] is made.tensor else self._makers.get(id(made.args[0]))
         return ending, None
+
+    def heads(self, output: Tensor) -> tuple[str, ...]:
+        """Paths of the layers whose products the output is made of, by what needs no further product."""
+        found, seen, ahead = list[str](), set[int](), [output]
+        while ahead and len(seen) < _FAR:
+            made = self._makers.get(id(ahead.pop(0)))
+            if made is None or id(made.tensor) in seen:
+                continue
+            seen.add(id(made.tensor))
+            if made.name in PRODUCTS:
+                found.append(self._layers[id(made.tensor)])
+            else:
+                ahead += tensors_in(made.args)
+        return tuple(dict.fromkeys(found))
 
     def _linear(self, output: Tensor) -> str | None:
         """`linear` where nothing but sums, products and the like lies between a product and the output."""

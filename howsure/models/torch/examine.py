@@ -60,6 +60,7 @@ class Examination:
         output_shape: Shape of the output for one row.
         output_dtype: Type of its numbers.
         ending: As in `ModelInfo`.
+        heads: As in `ModelInfo`.
         last_linear: Which of the linear operations of a prediction is its last layer, or None.
         rescales: Whether the first operations bring raw values into range.
         restless: Names of parameters that a run changes.
@@ -85,6 +86,7 @@ class Examination:
     output_shape: tuple[int, ...]
     output_dtype: str
     ending: str | None
+    heads: tuple[str, ...]
     last_linear: int | None
     rescales: bool
     restless: frozenset[str]
@@ -137,6 +139,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
             output_shape=tuple(plain.shape[1:]),
             output_dtype=str(plain.dtype).removeprefix("torch."),
             ending=ending,
+            heads=predicted.heads(plain),
             last_linear=last_linear,
             rescales=not _RESCALING.isdisjoint(predicted.early),
             restless=frozenset(snapshot.changed),

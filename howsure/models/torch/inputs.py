@@ -22,6 +22,8 @@ Tensor = torch.Tensor
 
 _WRAP = "Wrap it in a module whose forward returns the tensor that tells classes apart, and assess that one"
 
+_PAIR = "Two tensors of one shape may be means and variances, and a regression cannot be assessed"
+
 
 @dataclass(frozen=True)
 class Call:
@@ -199,7 +201,7 @@ def output_of(outputs: Any, rows: int, name: str) -> Tensor:
             f"What module '{name}' returns cannot be read",
             expected="a tensor (rows, classes), or something with `logits`",
             received=_described(outputs),
-            mend=_WRAP,
+            mend=f"{_PAIR}. {_WRAP}" if _is_pair(outputs) else _WRAP,
         )
     if found.numel() == rows and found.ndim < 2:
         return found.reshape(rows, 1)
@@ -226,6 +228,15 @@ def _tensor_in(outputs: Any) -> Tensor | None:
     elif isinstance(outputs, (list, tuple)):
         parts = outputs
     return parts[0] if len(parts) == 1 and isinstance(parts[0], Tensor) else None
+
+
+def _is_pair(outputs: Any) -> bool:
+    """Whether there are two tensors of the same shape, as a mean and a variance have."""
+    parts = list(
+        outputs.values() if isinstance(outputs, Mapping) else outputs if isinstance(outputs, tuple) else ()
+    )
+    tensors = [each for each in parts if isinstance(each, Tensor)]
+    return len(parts) == len(tensors) == 2 and tensors[0].shape == tensors[1].shape
 
 
 def _described(outputs: Any) -> str:

@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from howsure.models.torch.inputs import Call, calls_for, name_of
 from howsure.models.torch.look import ROWS, middle
 from howsure.models.torch.passes import KEPT_OFF
 from howsure.models.torch.probes import probes
+from howsure.models.torch.said import names_of_a_user, said_of
 from howsure.models.torch.scale import times_larger_than_kept
 from howsure.models.torch.specs import exported_for
 from howsure.models.torch.under_way import ModuleCall
@@ -191,6 +192,7 @@ class TorchModel:
 
     Attributes:
         whole_because: Why passes run through all of it.
+        told: What is known of it from elsewhere, as fields of `ModelInfo`.
     """
 
     def __init__(self, examination: Examination) -> None:
@@ -198,13 +200,20 @@ class TorchModel:
         self.module, self.call = examination.module, examination.call
         self.name = name_of(self.module)
         self.whole_because = "what it draws is not drawn for each row by itself"
+        self.told: dict[str, Any] = {}
 
     # --- what it is ---------------------------------------------------------------------------
 
-    @functools.cached_property
+    @property
     def info(self) -> ModelInfo:
         """What is known of it."""
+        return replace(self._facts, **self.told)
+
+    @functools.cached_property
+    def _facts(self) -> ModelInfo:
         found = self.examination
+        width = found.output_shape[0] if len(found.output_shape) == 1 else 0
+        said = said_of(self.module, width)
         return ModelInfo(
             name=self.name,
             framework="torch",
@@ -212,11 +221,16 @@ class TorchModel:
             output_shape=found.output_shape,
             output_dtype=found.output_dtype,
             ending=found.ending,
-            trained_for=None,
+            trained_for=said.trained_for,
             rescales=found.rescales,
             layers=tuple(self._layers()),
             unswitchable=found.left,
+            loss=said.loss,
+            loss_takes=said.loss_takes,
             always_random=found.always_random,
+            class_names=said.class_names,
+            keeps_loss=False,
+            heads=tuple(names_of_a_user(self.module, head) for head in found.heads),
         )
 
     def _layers(self) -> list[LayerInfo]:

@@ -87,9 +87,8 @@ class SplitModel(TorchModel):
         self._split = split
 
     @functools.cached_property
-    def info(self) -> ModelInfo:
-        """What is known of it."""
-        info, again = super().info, self._split.repeated
+    def _facts(self) -> ModelInfo:
+        info, again = super()._facts, self._split.repeated
         return replace(info, layers=tuple(replace(one, repeated=one.name in again) for one in info.layers))
 
     @functools.cached_property

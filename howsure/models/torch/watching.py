@@ -166,7 +166,8 @@ class Watching(Draws):
         for tensor in tensors_in(outputs):
             if tensor.layout == torch.strided and ground(tensor) not in self._weights:
                 self.largest = max(self.largest, tensor.numel())
-        self._endings.ran(name, args, kwargs, outputs)
+        under_way = self._under_way.stack
+        self._endings.ran(name, args, outputs, under_way[-1].name if under_way else "")
         if len(self.early) < 4 and name not in SAME_NUMBERS:
             self.early.append(name)
         if self._under_way.stack:
@@ -218,3 +219,7 @@ class Watching(Draws):
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
         """As `Endings.ending`."""
         return self._endings.ending(output)
+
+    def heads(self, output: Tensor) -> tuple[str, ...]:
+        """As `Endings.heads`."""
+        return self._endings.heads(output)

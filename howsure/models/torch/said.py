@@ -1,0 +1,250 @@
+"""What a module says of its outputs itself: in its config, by its criterion, or in how many classes it has.
+
+    config.problem_type, config.num_labels    transformers
+    a loss among its attributes               Lightning: `self.criterion = nn.CrossEntropyLoss()`
+    a loss that its own code names            `F.cross_entropy(self(x), y)` in a `training_step`
+    num_classes, class_names, label_names     timm and many others
+
+A module that wraps another one, as `DataParallel` does, is asked first, then what it wraps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+from typing import Any
+
+from torch import nn
+
+from howsure.models.protocol import CLASSES, EMBEDDINGS, LOGITS, MARGINS, REGRESSION, SEVERAL_LABELS
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of outputs; see `howsure.models.protocol.ModelInfo`.
+
+    Attributes:
+        trained_for: As there.
+        loss: Its name.
+        loss_takes: `logits` or None.
+        class_names: K names, or None.
+    """
+
+    trained_for: str | None = None
+    loss: str | None = None
+    loss_takes: str | None = None
+    class_names: tuple[str, ...] | None = None
+
+
+_CLASSES = ("cross_entropy", "nll", "kl_div", "focal", "label_smoothing")
+_LABELS = ("binary_cross_entropy", "bce", "multilabel", "multi_label", "sigmoid_focal", "soft_margin")
+_REGRESSION = (
+    *("mse", "rmse", "l1", "smooth_l1", "mae", "huber", "gaussian_nll", "poisson_nll", "log_cosh"),
+    *("quantile", "pinball", "mean_squared_error", "mean_absolute_error", "regression"),
+)
+_EMBEDDINGS = (
+    *("triplet", "triplet_margin", "triplet_margin_with_distance", "cosine_embedding", "hinge_embedding"),
+    *("contrastive", "info_nce", "nt_xent"),
+)
+_MARGINS = ("multi_margin",)
+_TAKES_LOGITS = (
+    *("cross_entropy", "binary_cross_entropy_with_logits", "bce_with_logits"),
+    *("soft_margin", "multi_label_soft_margin", "multilabel_soft_margin"),
+)
+
+_ATTRIBUTES = ("criterion", "loss", "loss_fn", "loss_func", "loss_function")
+"""Where a loss is looked for that is a function, or a class of a user's own."""
+
+_LIBRARIES = ("torch", "lightning", "pytorch_lightning", "transformers", "timm", "torchvision", "peft")
+"""Packages whose code says nothing of what one module was trained for."""
+
+_WIDTHS = ("num_classes", "n_classes")
+_HEADS = ("fc", "head", "heads", "classifier")
+"""What the last layer is called in torchvision and timm."""
+
+_NAMES = ("class_names", "classes")
+
+
+def said_of(module: nn.Module, width: int, criterion: Any = None) -> Said:
+    """What a module says of its K outputs.
+
+    Args:
+        module: The module.
+        width: K.
+        criterion: The loss it was trained with, where whoever holds it knows that.
+    """
+    holders = list(_holders(module))
+    names = next((found for each in holders if (found := _names(each, width)) is not None), None)
+    if criterion is not None:
+        return _by_losses([_of_loss(criterion)], width, names)
+    for each in holders:
+        kind = _by_config(each, width)
+        if kind is not None:
+            return Said(kind, class_names=names)
+        losses = _losses(each) or _losses_in_code(type(each))
+        if losses:
+            return _by_losses(losses, width, names)
+    if any(_has_no_head(each) for each in holders):
+        return Said(EMBEDDINGS)
+    if names is not None or any(_counts(each, width) for each in holders):
+        return Said(CLASSES, class_names=names)
+    return Said()
+
+
+def names_of_a_user(module: nn.Module, path: str) -> str:
+    """The parts of the path of a layer that a user has named, rather than a library of models."""
+    parts, holder = [], module
+    for part in path.partition("#")[0].split("."):
+        if type(holder).__module__.partition(".")[0] not in _LIBRARIES[1:]:
+            parts.append(part)
+        holder = getattr(holder, part, holder)
+    return ".".join(parts)
+
+
+def _holders(module: nn.Module) -> Iterator[nn.Module]:
+    """A module, and those that it wraps without anything of its own beside."""
+    while True:
+        yield module
+        inside = [each for each in module.children() if any(True for _ in each.parameters())]
+        if len(inside) != 1 or any(True for _ in module.parameters(recurse=False)):
+            return
+        module = inside[0]
+
+
+# --- config ---------------------------------------------------------------------------------------
+
+
+def _of(config: Any, name: str) -> Any:
+    return config.get(name) if isinstance(config, Mapping) else getattr(config, name, None)
+
+
+def _by_config(module: nn.Module, width: int) -> str | None:
+    """What a config in the manner of transformers says, which takes one output for a regression."""
+    config = getattr(module, "config", None)
+    if config is None or _of(config, "num_labels") != width:
+        return None
+    kind = _of(config, "problem_type")
+    if kind == "multi_label_classification":
+        return SEVERAL_LABELS
+    if kind == "single_label_classification":
+        return CLASSES
+    of_classes = "Classif" in type(module).__name__
+    if kind == "regression" or (kind is None and width == 1 and of_classes):
+        return REGRESSION
+    return CLASSES if of_classes else None
+
+
+def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
+    """K names of classes, or None where there are none, or the same that every model has."""
+    config = getattr(module, "config", None)
+    numbered = _of(config, "id2label")
+    if isinstance(numbered, Mapping):
+        by_number = {str(key): value for key, value in numbered.items()}
+        numbered = [by_number.get(str(number)) for number in range(len(by_number))]
+    configs = [getattr(module, name, None) for name in ("pretrained_cfg", "default_cfg")]
+    for found in (
+        *(getattr(module, name, None) for name in _NAMES),
+        numbered,
+        *(_of(each, "label_names") for each in configs),
+    ):
+        texts = isinstance(found, (list, tuple)) and all(isinstance(name, str) for name in found)
+        if texts and len(found) == len(set(found)) == width and width > 1:
+            usual = all(name.upper() == f"LABEL_{number}" for number, name in enumerate(found))
+            return None if usual else tuple(found)
+    return None
+
+
+def _counts(module: nn.Module, width: int) -> bool:
+    """Whether a module says that it has as many classes as outputs."""
+    told = (module, getattr(module, "hparams", None))
+    return width > 1 and any(_of(each, name) == width for each in told for name in _WIDTHS)
+
+
+def _has_no_head(module: nn.Module) -> bool:
+    """Whether a module was left without its last layer, so that it gives the features before."""
+    left = any(isinstance(getattr(module, name, None), nn.Identity) for name in _HEADS)
+    return left or getattr(module, "num_classes", None) == 0
+
+
+# --- losses ---------------------------------------------------------------------------------------
+
+
+def _losses(module: nn.Module) -> list[tuple[str, str]]:
+    """The losses that a module keeps: those of PyTorch under any name, others under the usual names."""
+    kept = {**vars(module), **module._modules}
+    found: list[Any] = [
+        each for each in {**vars(type(module)), **kept}.values() if isinstance(each, nn.modules.loss._Loss)
+    ]
+    usual = [kept[name] for name in _ATTRIBUTES if callable(kept.get(name))]
+    found += [each for each in usual if not isinstance(each, nn.modules.loss._Loss)]
+    return [_of_loss(each) for each in found]
+
+
+def _losses_in_code(kind: type) -> list[tuple[str, str]]:
+    """The losses of PyTorch that the methods of a user's class name, as a `training_step` does."""
+    found = []
+    for cls in kind.__mro__:
+        if cls.__module__.partition(".")[0] in (*_LIBRARIES, "builtins"):
+            continue
+        for method in vars(cls).values():
+            if isinstance(method, FunctionType):
+                found += [name for name in _named(method.__code__) if _is_of_pytorch(name)]
+    return [(name, said) for name in dict.fromkeys(found) if (said := _kind(name)) is not None]
+
+
+def _named(code: CodeType) -> Iterator[str]:
+    """What code names, and what the functions in it do."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _named(inner)
+
+
+def _is_of_pytorch(name: str) -> bool:
+    return hasattr(nn.functional, name) or (name.endswith("Loss") and hasattr(nn, name))
+
+
+def _of_loss(loss: Any) -> tuple[str, str]:
+    """Name of a loss, and what it says, which is nothing in a loss of a user's that does not tell."""
+    if isinstance(loss, FunctionType) or hasattr(loss, "__name__"):
+        return loss.__name__, _kind(loss.__name__) or ""
+    for cls in type(loss).__mro__:
+        kind = _kind(cls.__name__)
+        if kind is not None:
+            return cls.__name__, kind
+    return type(loss).__name__, ""
+
+
+def _kind(name: str) -> str | None:
+    """What the name of a loss says."""
+    plain = _plain(name)
+    for kind, words in (
+        (REGRESSION, _REGRESSION),
+        (SEVERAL_LABELS, _LABELS),
+        (EMBEDDINGS, _EMBEDDINGS),
+        (MARGINS, _MARGINS),
+        (CLASSES, _CLASSES),
+    ):
+        if any(re.search(rf"(^|_){word}(_|$)", plain) for word in words):
+            return kind
+    return None
+
+
+def _plain(name: str) -> str:
+    """`CrossEntropyLoss` and `cross_entropy_loss` as `cross_entropy`."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return re.sub(r"_?loss$", "", parted)
+
+
+def _by_losses(losses: list[tuple[str, str]], width: int, names: tuple[str, ...] | None) -> Said:
+    """What one or more losses say, which is nothing where they say different things."""
+    kinds = {kind for _, kind in losses}
+    if len(kinds) != 1 or "" in kinds:
+        return Said(CLASSES if names is not None else None, class_names=names)
+    name, kind = losses[0]
+    if kind == SEVERAL_LABELS and width == 1:
+        kind = CLASSES
+    takes = LOGITS if all(_plain(each) in _TAKES_LOGITS for each, _ in losses) else None
+    return Said(kind, name, takes, names)

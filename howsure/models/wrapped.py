@@ -1,0 +1,185 @@
+"""Networks in what gives them the manners of scikit-learn: skorch, scikeras, a pipeline or a search.
+
+Such a wrapper predicts, and knows nothing of passes; the network in it has them. Nothing is imported: a
+wrapper is told by what it holds.
+
+    best_estimator_          of a search
+    steps                    of a pipeline: what comes before the last step is done to the rows
+    module_, criterion_      skorch
+    model_                   scikeras
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from howsure.models.protocol import (
+    LABEL_LOGITS,
+    LABEL_PROBABILITIES,
+    LOGITS,
+    PROBABILITIES,
+    Array,
+    Model,
+)
+
+NETWORKS = ("keras", "torch")
+"""Packages from which networks are made."""
+
+_TAKES = {
+    "CrossEntropyLoss": LOGITS,
+    "BCEWithLogitsLoss": LOGITS,
+    "NLLLoss": PROBABILITIES,
+    "BCELoss": PROBABILITIES,
+}
+"""What skorch takes the outputs of a module for, by its criterion; for `NLLLoss` it takes their logarithm."""
+
+_OF_LABELS = {LOGITS: LABEL_LOGITS, PROBABILITIES: LABEL_PROBABILITIES}
+
+_PARTS = ("best_estimator_", "estimator_", "estimators_", "calibrated_classifiers_", "estimator", "steps")
+"""Where wrappers of scikit-learn hold what they were fitted with."""
+
+_COMPARED = 32
+_SAME = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Wrapped:
+    """A network, and what a wrapper says of it.
+
+    Attributes:
+        network: As its framework has it.
+        before: What is done to rows before it gets them, or None.
+        facts: Gives what the wrapper says, as fields of `ModelInfo`, for so many outputs.
+        predict_proba: What the wrapper predicts of rows as the network gets them, or None.
+    """
+
+    network: Any
+    before: Callable[[Any], Any] | None = None
+    facts: Callable[[int], dict[str, Any]] = field(default=lambda width: {})
+    predict_proba: Callable[[Any], Any] | None = None
+
+    def is_predicted(self, model: Any, rows: Sequence[Array], probabilities: Callable[[Any], Any]) -> bool:
+        """Whether what is read of the network is what the wrapper predicts, as far as that can be compared.
+
+        Args:
+            model: The network behind the seam.
+            rows: Of each input, as the network gets them.
+            probabilities: From raw outputs (1, n, …) to what they are read as (1, n, K).
+        """
+        if self.predict_proba is None or not len(rows[0]):
+            return True
+        specs = model.info.inputs
+        some = [array[:_COMPARED].astype(spec.array_dtype) for array, spec in zip(rows, specs, strict=True)]
+        named = {spec.name: array for spec, array in zip(specs, some, strict=True)}
+        with model.as_found():
+            try:
+                said = np.asarray(self.predict_proba(some[0] if len(some) == 1 else named))
+            except Exception:  # whatever a framework raises; the network itself has run
+                return True
+        found = probabilities(model.predict(some)[None])[0]
+        return said.shape != found.shape or bool(np.all(np.abs(said - found) <= _SAME))
+
+
+def roots_of(model: Any) -> set[str]:
+    """The packages in which a model's class, and those it is made from, are defined; nothing is imported."""
+    return {cls.__module__.split(".")[0] for cls in type(model).__mro__}
+
+
+def network_in(model: Any) -> Wrapped | None:
+    """The network in a wrapper, or None where this is none, or a network itself."""
+    if isinstance(model, (type, Model)) or _is_network(model):
+        return None
+    best = getattr(model, "best_estimator_", None)
+    if best is not None:
+        return network_in(best)
+    steps = getattr(model, "steps", None)
+    if isinstance(steps, list) and steps:
+        return _in_pipeline(model, steps)
+    if _is_network(getattr(model, "module_", None)):
+        return Wrapped(model.module_, None, lambda width: _of_skorch(model, width), _asked(model))
+    if _is_network(getattr(model, "model_", None)):
+        return _in_scikeras(model)
+    return None
+
+
+def holds_network(model: Any, depth: int = 3) -> bool:
+    """Whether a network is somewhere in a classifier whose answers are not those of that network alone."""
+    if network_in(model) is not None:
+        return True
+    return depth > 0 and any(holds_network(each, depth - 1) for each in _parts(model))
+
+
+def _parts(model: Any) -> Iterator[Any]:
+    for name in _PARTS:
+        part = getattr(model, name, None)
+        if part is None or isinstance(part, str):
+            continue
+        several = isinstance(part, (list, tuple, np.ndarray))
+        for each in list(np.ravel(np.asarray(part, dtype=object)))[:6] if several else [part]:
+            if hasattr(each, "fit") or hasattr(each, "predict_proba"):
+                yield each
+
+
+def _is_network(model: Any) -> bool:
+    return not roots_of(model).isdisjoint(NETWORKS)
+
+
+def _in_pipeline(model: Any, steps: list[Any]) -> Wrapped | None:
+    last = network_in(steps[-1][1])
+    if last is None or len(steps) == 1:
+        return last
+    earlier, inner = model[:-1], last.before
+
+    def before(x: Any) -> Any:
+        done = earlier.transform(x)
+        done = done.toarray() if hasattr(done, "toarray") else done
+        return done if inner is None else inner(done)
+
+    return replace(last, before=before)
+
+
+def _of_skorch(net: Any, width: int) -> dict[str, Any]:
+    """What a net of skorch says: by its criterion, as its own predictions go by that."""
+    criterion = getattr(net, "criterion_", None)
+    criterion = getattr(criterion, "_orig_mod", criterion)
+    facts: dict[str, Any] = {}
+    if criterion is not None:
+        said = importlib.import_module("howsure.models.torch.said").said_of(net.module_, width, criterion)
+        facts = {"trained_for": said.trained_for, "loss": said.loss}
+    takes = next((_TAKES[cls.__name__] for cls in type(criterion).__mro__ if cls.__name__ in _TAKES), None)
+    if takes is not None:
+        several = width > 1 and type(criterion).__name__.startswith("BCE")
+        facts["says"] = _OF_LABELS[takes] if several else takes
+    return facts | _class_names(net, width)
+
+
+def _in_scikeras(model: Any) -> Wrapped:
+    encoder = getattr(model, "feature_encoder_", None)
+    plain = encoder is None or getattr(encoder, "func", encoder) is None
+    return Wrapped(
+        model.model_,
+        None if encoder is None or plain else encoder.transform,
+        lambda width: _class_names(model, width),
+        _asked(model) if plain else None,
+    )
+
+
+def _asked(model: Any) -> Callable[[Any], Any] | None:
+    return getattr(model, "predict_proba", None)
+
+
+def _class_names(model: Any, width: int) -> dict[str, Any]:
+    """The classes that a wrapper was fitted on, where there are as many as outputs, or two and one output."""
+    classes = getattr(model, "classes_", None)
+    if not isinstance(classes, (list, tuple, np.ndarray)) or np.ndim(classes) != 1:
+        return {}
+    names = tuple(
+        str(int(c)) if isinstance(c, float) and c.is_integer() else str(c)
+        for c in np.asarray(classes).tolist()
+    )
+    return {"class_names": names} if len(names) == max(2, width) else {}

@@ -1,0 +1,177 @@
+"""Whether outputs of which nobody says anything are of classes: what speaks for it, and what against.
+
+A framework that keeps no loss, such as PyTorch, leaves K linear outputs that may be logits, a regression,
+an embedding, or the row made anew. Names, and values over a few rows, tell many of these apart; of the others
+it is said aloud how they are read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.data.rows import cast_rows, counted
+from howsure.errors import ModelError, warn
+from howsure.models.protocol import CLASSES, Array, Model, ModelInfo
+
+Floats = NDArray[np.float64]
+
+LOOKED_AT = 64
+"""Rows whose plain prediction is looked at."""
+
+ENOUGH = 16
+"""Rows, or numbers in them, below which values tell nothing."""
+
+REBUILT = 0.5
+"""Share of the variation of rows that an output may miss and still be the rows made anew."""
+
+UNIT = 1e-3
+"""How far lengths may be from 1, for rounding."""
+
+MOVES_TOGETHER = 0.35
+"""The gradient of cross-entropy adds up to 0 over the classes, so training moves no logit without moving
+others the other way. Of trained logits the mean over the classes varies less from row to row than this share
+of what it would if they varied independently; 0.00 to 0.31 were seen, and of regressions 0.67 and more."""
+
+FOR_EACH = 0.1
+"""The same for each class but one, where they are so few that a regression may come near it by chance."""
+
+OUTSTANDING, LOUDEST = 0.6, 30.0
+"""How probable the top class is on average, at least, and how far the logits of a row are apart, at most,
+where they were trained. Numbers with a unit of their own are often farther apart."""
+
+_REGRESSION = ("regress", "regression", "regressor", "bbox", "coordinates", "keypoints", "landmarks")
+_SPREADS = (
+    *("logvar", "log_var", "logsigma", "log_sigma", "log_std", "logstd", "log_variance"),
+    *("sigma", "variance", "var"),
+)
+_ANEW = ("autoencoder", "auto_encoder", "vae", "reconstruction")
+_EMBEDDINGS = ("embed", "embedding", "embedder", "embeddings", "projector", "siamese", "projection_head")
+_CLASSES = ("classifier", "classif", "classification", "logits", "logit", "classes", "class_head", "cls_head")
+
+_WHAT = {
+    "a regression": _REGRESSION,
+    "means and variances of a regression": _SPREADS,
+    "rows made anew, as an autoencoder does": _ANEW,
+    "embeddings": _EMBEDDINGS,
+}
+
+_SAY_SO = "If it does tell classes apart, say so: outputs='logits' (on the command line: --outputs logits)"
+
+
+def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: bool) -> None:
+    """Refuse outputs that are none of classes or labels, and say aloud where nothing tells that they are.
+
+    Args:
+        model: Behind the seam; nobody has declared its outputs.
+        rows: Checked rows of each input.
+        batch_size: Rows that run together.
+        told: Whether class names or labels were given, so that they are classes or labels.
+
+    Raises:
+        ModelError: They are something else.
+    """
+    info = model.info
+    several = len(info.output_shape) == 1 and info.output_shape[0] > 1
+    if info.keeps_loss or told or not several or info.ending not in ("linear", "sigmoid") or info.says:
+        return
+    if info.trained_for == CLASSES or info.class_names is not None:
+        return
+    if not len(rows[0]):
+        return
+    values, given = _looked_at(model, rows, batch_size)
+    if len(values):
+        _check_values(info, values, given)
+    if info.trained_for is not None:
+        return
+    what, name = _by_name(info)
+    if what == CLASSES or (what is None and info.ending == "linear" and are_like_logits(values)):
+        return
+    if what is not None:
+        raise _refused(info, what, f"'{name}' among the names of the model and its last layers")
+    width = info.output_shape[0]
+    kind, read, words = "linear outputs", f"logits of {width} classes", "logits"
+    other = "; outputs='label-logits' reads each as a label of its own"
+    if info.ending == "sigmoid":
+        kind, read, words = "sigmoids", f"probabilities of {width} labels of their own", "label-probabilities"
+        other = ""
+    warn(
+        f"Nothing says what the {width} {kind} of model '{info.name}' are, so they are read as {read}. "
+        f"outputs='{words}' or class_names=[…] confirms that{other}. A regression, an embedding or an "
+        "autoencoder cannot be assessed."
+    )
+
+
+def are_like_logits(values: Floats) -> bool:
+    """Whether (n, K) numbers are spread over rows as logits are after training by cross-entropy."""
+    if len(values) < ENOUGH:
+        return False
+    values = values[:, values.std(axis=0) > 0]  # of a class that is masked out nothing can be told
+    if values.shape[1] < 2:
+        return False
+    mean = values.mean(axis=1, keepdims=True)
+    apart = values - mean
+    width = values.shape[1]
+    together = width * float(mean.var()) / max(float(apart.var(axis=0).sum()) / (width - 1), 1e-30)
+    odds = np.exp(apart - apart.max(axis=1, keepdims=True))
+    top = float((1 / odds.sum(axis=1)).mean())
+    if not (top > OUTSTANDING and float(apart.std()) < LOUDEST and len(np.unique(apart.argmax(axis=1))) > 1):
+        return False
+    return bool(together < min(MOVES_TOGETHER, FOR_EACH * (width - 1)))
+
+
+def _looked_at(model: Model, rows: Sequence[Array], size: int) -> tuple[Floats, Floats | None]:
+    """Finite predictions (n, K) for a few rows, and these rows (n, F) where they are numbers of one input."""
+    cast = cast_rows(rows, model.info.inputs)
+    count = min(LOOKED_AT, len(cast[0]))
+    some = [array[np.arange(count)] for array in cast]
+    parts = [[array[at : at + size] for array in some] for at in range(0, count, size)]
+    values = np.concatenate([model.predict(part) for part in parts]).astype(np.float64)
+    fine = np.isfinite(values).all(axis=1)
+    whole = len(some) != 1 or some[0].dtype.kind != "f"
+    return values[fine], None if whole else np.asarray(some[0][fine], np.float64).reshape(int(fine.sum()), -1)
+
+
+def _check_values(info: ModelInfo, values: Floats, given: Floats | None) -> None:
+    """Raise where the outputs are the rows themselves, or all of length 1."""
+    if given is not None and given.shape == values.shape and values.size >= ENOUGH:
+        missed = float(((values - given) ** 2).sum()) / max(float(((given - given.mean()) ** 2).sum()), 1e-30)
+        if missed < REBUILT:
+            raise _refused(
+                info,
+                "rows made anew, as an autoencoder does",
+                f"outputs that are nearly the rows ({1 - missed:.0%} of their variation)",
+            )
+    lengths = np.sqrt((values**2).sum(axis=1))
+    varied = len(np.unique(values.round(4), axis=0)) > 1
+    if info.ending == "linear" and varied and bool(np.all(np.abs(lengths - 1) < UNIT)):
+        raise _refused(info, "embeddings", f"{counted(len(values), 'output')} that all have length 1")
+
+
+def _by_name(info: ModelInfo) -> tuple[str | None, str]:
+    """What a name of the last layers or of the model says: `classes`, something else, or None; and which."""
+    names = [*(part for head in info.heads for part in head.split(".")), info.name]
+    for what, known in (CLASSES, _CLASSES), *_WHAT.items():
+        for name in names:
+            if any(re.search(rf"(^|_){word}(_|$|\d)", _plain(name)) for word in known):
+                return what, name
+    return None, ""
+
+
+def _plain(name: str) -> str:
+    """`LogVar` as `log_var`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _refused(info: ModelInfo, what: str, received: str) -> ModelError:
+    width = info.output_shape[0]
+    return ModelError(
+        f"The {width} outputs of model '{info.name}' seem to be {what}, and no classes",
+        expected="a model that tells classes apart; a regression, an embedding or an autoencoder cannot be "
+        "assessed",
+        received=received,
+        mend=_SAY_SO,
+    )

@@ -1,0 +1,259 @@
+"""What a module says of its outputs is believed: a config, a criterion, a loss in its code, its classes."""
+
+import warnings
+
+import lightning
+import numpy as np
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+import transformers
+from scipy.special import expit
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Subset
+
+import howsure
+from howsure.errors import HowsureWarning, InputError, ModelError
+from tests.torch.modules import mlp, rows_for
+
+PLAIN = howsure.Softmax()
+ROWS = rows_for("mlp", rows=4)
+WORDS = {
+    "input_ids": np.random.default_rng(0).integers(3, 50, (4, 6)),
+    "attention_mask": np.ones((4, 6), int),
+}
+
+
+def assess(module, rows=ROWS, **others):
+    """The plain prediction, with every warning an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return howsure.assess(module.eval(), rows, method=PLAIN, **others)
+
+
+def bert(**config):
+    small = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.BertConfig(**small, intermediate_size=32, **config)
+    return transformers.BertForSequenceClassification(config).eval()
+
+
+class Keeps(lightning.LightningModule):
+    """Linear outputs, and a loss under some name."""
+
+    def __init__(self, loss=None, name="criterion", end=None):
+        super().__init__()
+        self.net, self.end = mlp(), end or nn.Identity()
+        if loss is not None:
+            setattr(self, name, loss)
+
+    def forward(self, x):
+        return self.end(self.net(x))
+
+
+# --- a config ---------------------------------------------------------------------------------------
+
+
+def test_several_labels_of_transformers():
+    module = bert(num_labels=3, problem_type="multi_label_classification")
+    with torch.no_grad():
+        logits = module(**{name: torch.from_numpy(array) for name, array in WORDS.items()}).logits.numpy()
+    for each in (module, nn.DataParallel(module)):
+        result = assess(each, WORDS)
+        assert isinstance(result, howsure.MultilabelCertainty)
+        assert np.allclose(result.probabilities, expit(logits), atol=1e-6)
+
+
+@pytest.mark.parametrize("config", [{"num_labels": 3, "problem_type": "regression"}, {"num_labels": 1}])
+def test_a_regression_of_transformers(config):
+    with pytest.raises(ModelError, match=r"was trained for regression.*cannot be assessed"):
+        assess(bert(**config), WORDS)
+
+
+def test_names_of_transformers():
+    module = bert(id2label={1: "good", 0: "bad"}, label2id={"bad": 0, "good": 1})
+    assert assess(module, WORDS).class_names == ("bad", "good")
+    assert assess(bert(num_labels=3), WORDS).class_names == ("0", "1", "2")
+    with pytest.raises(InputError, match="own in another order"):
+        assess(module, WORDS, class_names=["good", "bad"])
+
+
+def test_networks_of_timm():
+    images = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype("float32")
+    module = timm.create_model("resnet10t", num_classes=3, pretrained=False)
+    assert assess(module, images).class_names == ("0", "1", "2")
+    module.pretrained_cfg["label_names"] = ["cat", "dog", "owl"]
+    assert assess(module, images).class_names == ("cat", "dog", "owl")
+    module.reset_classifier(0)
+    with pytest.raises(ModelError, match="trained for embeddings"):
+        assess(module, images)
+
+
+# --- a criterion ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.NLLLoss(), F.cross_entropy])
+def test_losses_of_classes(loss):
+    for name in ("criterion", "loss_fn", "loss"):
+        module = Keeps(loss, name).eval()
+        logits = module(torch.from_numpy(ROWS)).detach()
+        assert np.allclose(assess(module).probabilities, logits.softmax(1).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [nn.BCEWithLogitsLoss(), nn.BCELoss(), nn.MultiLabelSoftMarginLoss()])
+def test_losses_of_labels(loss):
+    assert isinstance(assess(Keeps(loss)), howsure.MultilabelCertainty)
+    if not isinstance(loss, nn.BCELoss):
+        with pytest.warns(HowsureWarning, match="ends in a sigmoid, and its loss"):
+            howsure.assess(Keeps(loss, end=nn.Sigmoid()).eval(), ROWS, method=PLAIN)
+    else:
+        assert isinstance(assess(Keeps(loss, end=nn.Sigmoid())), howsure.MultilabelCertainty)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.SmoothL1Loss(), nn.GaussianNLLLoss()]
+    + [nn.PoissonNLLLoss(), F.mse_loss],
+)
+def test_losses_of_a_regression(loss):
+    with pytest.raises(ModelError, match=r"trained for regression.*Regression cannot be assessed"):
+        assess(Keeps(loss))
+    assert len(assess(Keeps(loss), outputs="logits")) == len(ROWS)
+
+
+def test_a_loss_of_embeddings():
+    with pytest.raises(ModelError, match="trained for embeddings"):
+        assess(Keeps(nn.TripletMarginLoss()))
+
+
+def test_a_second_softmax_is_said_aloud():
+    module = Keeps(nn.CrossEntropyLoss(), end=nn.Softmax(dim=1)).eval()
+    with pytest.warns(
+        HowsureWarning, match=r"ends in a softmax, and its loss, 'CrossEntropyLoss', takes logits"
+    ):
+        howsure.assess(module, ROWS, method=PLAIN)
+    assess(module, outputs="probabilities")
+    assess(Keeps(nn.NLLLoss(), end=nn.Softmax(dim=1)))
+
+
+def test_a_loss_that_the_code_names():
+    class Steps(Keeps):
+        def training_step(self, batch, number):
+            x, y = batch
+            return F.cross_entropy(self(x), y)
+
+    class Numbers(Keeps):
+        def training_step(self, batch, number):
+            x, y = batch
+            return nn.functional.mse_loss(self(x), y)
+
+    assess(Steps())
+    with pytest.raises(ModelError, match="trained for regression"):
+        assess(Numbers())
+
+
+def test_losses_that_say_different_things_say_nothing():
+    module = Keeps(nn.CrossEntropyLoss())
+    module.second = nn.MSELoss()
+    with pytest.raises(HowsureWarning, match="Nothing says what the 3 linear outputs"):
+        assess(module)
+
+    class Own(nn.Module):
+        pass
+
+    with pytest.raises(HowsureWarning, match="Nothing says what the 3 linear outputs"):
+        assess(Keeps(Own()))
+
+
+def test_a_loss_of_a_users_is_known_by_its_name():
+    def focal_loss(outputs, y):
+        return F.cross_entropy(outputs, y)
+
+    class QuantileLoss(nn.Module):
+        pass
+
+    assess(Keeps(focal_loss, "loss_fn"))
+    with pytest.raises(ModelError, match="trained for regression"):
+        assess(Keeps(QuantileLoss()))
+
+
+# --- classes ----------------------------------------------------------------------------------------
+
+
+def test_classes_that_a_module_counts_or_names():
+    module = mlp()
+    module.num_classes = 3
+    assess(module)
+    module.num_classes = 4
+    with pytest.raises(HowsureWarning, match="Nothing says"):
+        assess(module)
+    module.class_names = ["cat", "dog", "owl"]
+    assert assess(module).class_names == ("cat", "dog", "owl")
+
+
+def test_a_head_that_was_taken_off():
+    class Body(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.fc = mlp(), nn.Identity()
+
+        def forward(self, x):
+            return self.fc(self.body(x))
+
+    with pytest.raises(ModelError, match="trained for embeddings"):
+        assess(Body())
+
+
+def test_an_audit_says_so_where_nobody_else_does():
+    assert "are read as logits of classes" in howsure.audit(mlp(), ROWS).outputs
+    assert howsure.audit(Keeps(nn.CrossEntropyLoss()).eval(), ROWS).outputs is None
+
+
+# --- a dataset --------------------------------------------------------------------------------------
+
+
+class Folders(Dataset):
+    """As `torchvision.datasets.ImageFolder`."""
+
+    def __init__(self, classes, labels=(0, 1, 2, 1)):
+        self.classes, self.labels = classes, labels
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, at):
+        return torch.from_numpy(ROWS[at]), self.labels[at]
+
+
+def test_classes_of_a_dataset():
+    data = Folders(["cat", "dog", "owl"])
+    for each in (data, Subset(data, range(4))):
+        result = assess(mlp(), DataLoader(each, 2))
+        assert result.class_names == ("cat", "dog", "owl")
+        assert result.truth.tolist() == [0, 1, 2, 1]
+
+
+def test_names_of_the_model_go_before_those_of_a_dataset():
+    module = mlp()
+    module.class_names = ["owl", "cat", "dog"]
+    result = assess(module, DataLoader(Folders(["cat", "dog", "owl"]), 2))
+    assert result.class_names == ("owl", "cat", "dog")
+    assert result.truth.tolist() == [1, 2, 0, 2]
+    module.class_names = ["Strigiformes", "Felidae", "Canidae"]  # others, so numbers are numbers
+    assert assess(module, DataLoader(Folders(["cat", "dog", "owl"]), 2)).truth.tolist() == [0, 1, 2, 1]
+
+
+def test_a_dataset_with_other_classes():
+    with pytest.raises(InputError, match="class names do not fit the model"):
+        assess(mlp(), DataLoader(Folders(["cat", "dog"], (0, 1, 1, 0)), 2))
+    for classes in (3, [0, 1, 2], ["one"], {"cat": 0}):
+        result = assess(mlp(), DataLoader(Folders(classes), 2))
+        assert result.class_names == ("0", "1", "2")
+
+
+def test_the_laplace_of_rows_with_names_of_their_own():
+    module = mlp()
+    plain = howsure.LastLayerLaplace.fit(module, ROWS, [1, 2, 0, 2])
+    module.class_names = ["owl", "cat", "dog"]
+    named = howsure.LastLayerLaplace.fit(module, DataLoader(Folders(["cat", "dog", "owl"]), 2))
+    assert named.posterior.prior_precision == pytest.approx(plain.posterior.prior_precision, rel=1e-6)
