@@ -39,7 +39,7 @@ UNKNOWN = (np.nan, np.nan)
 NORMAL = float(stats.norm.ppf(0.975))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """A score with its 95 % interval over rows.
 
@@ -52,6 +52,19 @@ class Score:
     value: float
     low: float
     high: float
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all three are the same; NaN is the same as NaN, as it is never by itself."""
+        if not isinstance(other, Score):
+            return NotImplemented
+        return self._compared == other._compared
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
+    @property
+    def _compared(self) -> tuple[float | None, ...]:
+        return tuple(None if np.isnan(each) else each for each in (self.value, self.low, self.high))
 
     def __str__(self) -> str:
         if not np.isfinite(self.value):

@@ -9,3 +9,9 @@ def backend(monkeypatch):
     keras = pytest.importorskip("keras", reason="Keras is not installed")
     monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(autouse=True)
+def no_lines_of_progress(monkeypatch):
+    """What a command says does not depend on how fast the machine is; tests/test_terminal.py has these lines."""
+    monkeypatch.setattr("howsure.terminal.SECONDS_BETWEEN_LINES", 3600.0)
