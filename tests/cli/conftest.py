@@ -13,5 +13,5 @@ def backend(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_lines_of_progress(monkeypatch):
-    """What a command says does not depend on how fast the machine is; tests/test_terminal.py has these lines."""
+    """What a command says does not depend on how fast the machine is."""
     monkeypatch.setattr("howsure.terminal.SECONDS_BETWEEN_LINES", 3600.0)
