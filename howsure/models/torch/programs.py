@@ -174,18 +174,18 @@ def _keep(part: Any, place: Any, name: str, file: Path) -> None:
         content = json.loads(part.read())
         reason = _reason(content) if _GRAPHS.fullmatch(known) else _reason_in_table(content)
         if reason is not None:
-            raise wants_to_run_code(file, f"{reason} in '{name}'")
+            raise _wants_to_run_code(file, f"{reason} in '{name}'")
         place.write(json.dumps(content).encode())
     elif _PICKLES.fullmatch(known):
         content = part.read()
         if content and not _is_plain_pickle(content):
-            raise wants_to_run_code(file, f"a pickle of more than tensors in '{name}'")
+            raise _wants_to_run_code(file, f"a pickle of more than tensors in '{name}'")
         place.write(content)
     elif not _LEFT_OUT.fullmatch(known):
-        raise wants_to_run_code(file, f"'{name}', which is no part of a graph with weights")
+        raise _wants_to_run_code(file, f"'{name}', which is no part of a graph with weights")
 
 
-def wants_to_run_code(file: Path, received: str) -> ModelError:
+def _wants_to_run_code(file: Path, received: str) -> ModelError:
     """The error for a file that is not opened unless it is trusted."""
     return ModelError(
         f"'{file}' could run code of its own when it is opened, and was not",
@@ -245,6 +245,8 @@ def _reason(content: Any) -> str | None:
 
 def is_arithmetic(text: str) -> bool:
     """Whether a text is arithmetic of sizes and nothing else: no other calls, names of no other things."""
+    if re.search(r"[\n\r#\\]", text):  # PyTorch takes line breaks out, which may end a comment
+        return False
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -289,11 +291,17 @@ def _is_operator(text: str) -> bool:
     return _OPERATORS.fullmatch(text) is not None
 
 
+def _is_name(text: str) -> bool:
+    return re.fullmatch(r"\w*", text) is not None
+
+
 _RULES = {
     "expr_str": is_arithmetic,
     "in_spec": _is_tree,
     "out_spec": _is_tree,
     "target": _is_operator,
     "as_operator": _is_operator,
+    "name": _is_name,
+    "as_name": _is_name,
 }
 """By key: what else than a plain text may stand there."""
