@@ -52,85 +52,14 @@ _OPERATORS = re.compile(
 )
 _CONTAINERS = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
 
-_FUNCTIONS = frozenset(
-    [
-        "Symbol",
-        "Integer",
-        "Float",
-        "Rational",
-        "Add",
-        "Mul",
-        "Pow",
-        "Mod",
-        "Min",
-        "Max",
-        "Abs",
-        "floor",
-        "ceiling",
-        "log",
-        "exp",
-        "sqrt",
-        "Piecewise",
-        "And",
-        "Or",
-        "Not",
-        "Eq",
-        "Ne",
-        "Lt",
-        "Le",
-        "Gt",
-        "Ge",
-        "Equality",
-        "Unequality",
-        "LessThan",
-        "StrictLessThan",
-        "GreaterThan",
-        "StrictGreaterThan",
-        "FloorDiv",
-        "ModularIndexing",
-        "Where",
-        "PythonMod",
-        "CleanDiv",
-        "CeilToInt",
-        "FloorToInt",
-        "CeilDiv",
-        "LShift",
-        "RShift",
-        "PowByNatural",
-        "FloatPow",
-        "FloatTrueDiv",
-        "IntTrueDiv",
-        "IsNonOverlappingAndDenseIndicator",
-        "TruncToFloat",
-        "TruncToInt",
-        "RoundToInt",
-        "RoundDecimal",
-        "ToFloat",
-        "Identity",
-        "min",
-        "max",
-        "abs",
-        "round",
-    ]
+_FUNCTIONS = re.compile(
+    "Symbol|Integer|Float|Rational|Add|Mul|Pow|Mod|Min|Max|Abs|floor|ceiling|log|exp|sqrt|Piecewise|And|Or|Not"
+    "|Eq|Ne|Lt|Le|Gt|Ge|Equality|Unequality|LessThan|StrictLessThan|GreaterThan|StrictGreaterThan|FloorDiv"
+    "|ModularIndexing|Where|PythonMod|CleanDiv|CeilToInt|FloorToInt|CeilDiv|LShift|RShift|PowByNatural|FloatPow"
+    "|FloatTrueDiv|IntTrueDiv|IsNonOverlappingAndDenseIndicator|TruncToFloat|TruncToInt|RoundToInt|RoundDecimal"
+    "|ToFloat|Identity|min|max|abs|round"
 )
-_ATTRIBUTES = frozenset(
-    [
-        "size",
-        "stride",
-        "storage_offset",
-        "shape",
-        "ndim",
-        "dim",
-        "isnan",
-        "inf",
-        "floor",
-        "ceil",
-        "trunc",
-        "sqrt",
-        "pow",
-        "fmod",
-    ]
-)
+_ATTRIBUTES = re.compile("size|stride|storage_offset|shape|ndim|dim|isnan|inf|floor|ceil|trunc|sqrt|pow|fmod")
 _ARITHMETIC = (
     *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Name, ast.Tuple),
     *(ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context),
@@ -254,7 +183,7 @@ def is_arithmetic(text: str) -> bool:
     texts: set[ast.AST] = set()
     for node in ast.walk(tree):  # whoever takes a text comes before it
         if isinstance(node, ast.Call):
-            known = node.func.id in _FUNCTIONS if isinstance(node.func, ast.Name) else True
+            known = not isinstance(node.func, ast.Name) or _FUNCTIONS.fullmatch(node.func.id)
             is_symbol = isinstance(node.func, ast.Name) and node.func.id == "Symbol"
             if not known or not isinstance(node.func, (ast.Name, ast.Attribute)):
                 return False
@@ -262,7 +191,7 @@ def is_arithmetic(text: str) -> bool:
         elif isinstance(node, ast.Subscript):
             texts.add(node.slice)
         elif isinstance(node, ast.Attribute):
-            if node.attr not in _ATTRIBUTES:
+            if not _ATTRIBUTES.fullmatch(node.attr):
                 return False
         elif isinstance(node, ast.Constant):
             is_text = isinstance(node.value, str) and node in texts and re.fullmatch(r"[\w.]*", node.value)
