@@ -165,21 +165,34 @@ def test_weights_that_are_pickled(folder):
     assert "could not be read as a Keras model" in check_refused(folder / "model.keras")
 
 
-def test_weights_that_are_elsewhere(folder):
-    """HDF5 has links to other files, whose contents would become weights."""
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize("kind", ["link", "storage"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_weights_that_are_elsewhere(folder, ending, kind):
+    """HDF5 knows links to other files, and arrays whose bytes lie in one: they would become weights."""
     with h5py.File("secret.h5", "w") as secret:
         secret["weights"] = np.ones((4, 3), "float32")
-    network().save("model.keras")
-    with zipfile.ZipFile("model.keras") as archive:
-        buffer = io.BytesIO(archive.read("model.weights.h5"))
-    with h5py.File(buffer, "r+") as weights:
+    path = folder / f"model{ending}"
+    network().save(path)
+    weights = path if ending == ".h5" else folder / "model.weights.h5"
+    if ending == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            archive.extract(weights.name, folder)
+    with h5py.File(weights, "r+") as opened:
         places = []
-        weights.visit(lambda name: places.append(name) if name.endswith("dense/vars/0") else None)
+        opened.visit(
+            lambda name: places.append(name) if getattr(opened[name], "shape", 0) == (4, 3) else None
+        )
         (place,) = places
-        del weights[place]
-        weights[place] = h5py.ExternalLink(str(folder / "secret.h5"), "weights")
-    rewritten(folder / "model.keras", {"model.weights.h5": buffer.getvalue()})
-    assert "could not be read as a Keras model" in check_refused(folder / "model.keras")
+        del opened[place]
+        if kind == "link":
+            opened[place] = h5py.ExternalLink(str(folder / "secret.h5"), "weights")
+        else:
+            there = [(str(folder / "secret.h5"), 0, h5py.h5f.UNLIMITED)]
+            opened.create_dataset(place, (4, 3), "float32", external=there)
+    if ending == ".keras":
+        rewritten(path, {weights.name: weights.read_bytes()})
+    assert "could not be read as a Keras model" in check_refused(path)
 
 
 def test_a_vocabulary_that_is_a_file(folder):

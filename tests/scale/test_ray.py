@@ -20,6 +20,7 @@ from howsure.scale.recipe import Asked, Source
 from howsure.scale.run import begun
 from howsure.scale.sources import RowSource
 from howsure.scale.worker import Recipe
+from tests.cli.test_hostile_rows import RAN, a_parquet
 from tests.scale.conftest import FILES, MODEL, ROWS, check_same, into, table_of
 from validation import scale as kills
 from validation import small_network
@@ -227,6 +228,20 @@ def test_a_dataset(x, plan, whole):
         howsure.scale.assess(dataset, MODEL, plan=plan, id_column="name")
     with pytest.raises(howsure.InputError, match="Without a plan"):
         howsure.scale.assess(dataset, MODEL)
+
+
+@pytest.mark.parametrize("column", ["x", "y", "z"])
+def test_types_of_ray_in_a_file_unpickle_nothing(tmp_path, monkeypatch, column):
+    """Ray registers its types with Arrow, in whatever process it is."""
+    pytest.importorskip("ray.data")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows").mkdir()
+    a_parquet(tmp_path / "rows" / "hostile.parquet", [column])
+    for out, given in (("results", "rows"), ("table.parquet", "rows/hostile.parquet")):
+        done = into(tmp_path / out, tmp_path / given)
+        assert done.exit_code in (1, 2)
+        assert "Traceback" not in done.output
+    assert not list(tmp_path.rglob(RAN))
 
 
 def test_the_leader_is_killed(tmp_path, plan):

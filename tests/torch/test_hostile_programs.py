@@ -43,6 +43,13 @@ class Sized(nn.Module):
         return torch.relu(x["a"]).repeat(2, 1) + y
 
 
+class Branched(nn.Module):
+    """Has graphs within its graph."""
+
+    def forward(self, x):
+        return torch.cond(x.sum() > 0, lambda z: torch.einsum("ij,ij->ij", z, z), lambda z: -z, (x,))
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     """An exported program, as parts by name."""
@@ -124,6 +131,13 @@ def a_name(content):
 
 
 @graph_with
+def a_name_of_something_else(content):
+    """What a node gives is assigned to its name."""
+    text = json.dumps(content["graph_module"]).replace('"relu"', '"torch.load"')
+    content["graph_module"] = json.loads(text)
+
+
+@graph_with
 def an_operator(content):
     content["graph_module"]["graph"]["nodes"][0]["target"] = "torch.hub.load"
 
@@ -177,6 +191,7 @@ HOSTILE = {
     "a guard in a message": a_guard_in_a_message,
     "a text that is an input": a_text_that_is_an_input,
     "a name": a_name,
+    "a name of something else": a_name_of_something_else,
     "an operator": an_operator,
     "an operator on files": an_operator_on_files,
     "a container": a_container,
@@ -213,6 +228,12 @@ def test_an_honest_program_is_opened(tmp_path, program, allow_code):
     x, y = torch.arange(32.0).reshape(8, 4), torch.ones(16, 4)
     found = load(tmp_path / "model.pt2", allow_code=allow_code)({"a": x}, y=y)
     assert torch.equal(found, Sized()({"a": x}, y=y))
+
+
+def test_a_program_with_branches_is_opened(tmp_path):
+    with warnings.catch_warnings(action="ignore"):
+        torch.export.save(torch.export.export(Branched(), (torch.ones(2, 4),)), tmp_path / "model.pt2")
+    assert torch.equal(load(tmp_path / "model.pt2")(-torch.ones(2, 4)), torch.ones(2, 4))
 
 
 def test_an_older_program_is_opened(tmp_path):
@@ -266,6 +287,7 @@ def test_an_archive_that_is_none_of_pytorch(tmp_path, program):
         ("f'{s0}'", False),
         ("s0 if s1 else exec", True),  # a name that nobody calls
         ("(", False),
+        ("(1 #\n+ 2)", False),
     ],
 )
 def test_what_is_arithmetic(text, is_one):

@@ -52,85 +52,14 @@ _OPERATORS = re.compile(
 )
 _CONTAINERS = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
 
-_FUNCTIONS = frozenset(
-    [
-        "Symbol",
-        "Integer",
-        "Float",
-        "Rational",
-        "Add",
-        "Mul",
-        "Pow",
-        "Mod",
-        "Min",
-        "Max",
-        "Abs",
-        "floor",
-        "ceiling",
-        "log",
-        "exp",
-        "sqrt",
-        "Piecewise",
-        "And",
-        "Or",
-        "Not",
-        "Eq",
-        "Ne",
-        "Lt",
-        "Le",
-        "Gt",
-        "Ge",
-        "Equality",
-        "Unequality",
-        "LessThan",
-        "StrictLessThan",
-        "GreaterThan",
-        "StrictGreaterThan",
-        "FloorDiv",
-        "ModularIndexing",
-        "Where",
-        "PythonMod",
-        "CleanDiv",
-        "CeilToInt",
-        "FloorToInt",
-        "CeilDiv",
-        "LShift",
-        "RShift",
-        "PowByNatural",
-        "FloatPow",
-        "FloatTrueDiv",
-        "IntTrueDiv",
-        "IsNonOverlappingAndDenseIndicator",
-        "TruncToFloat",
-        "TruncToInt",
-        "RoundToInt",
-        "RoundDecimal",
-        "ToFloat",
-        "Identity",
-        "min",
-        "max",
-        "abs",
-        "round",
-    ]
+_FUNCTIONS = re.compile(
+    "Symbol|Integer|Float|Rational|Add|Mul|Pow|Mod|Min|Max|Abs|floor|ceiling|log|exp|sqrt|Piecewise|And|Or|Not"
+    "|Eq|Ne|Lt|Le|Gt|Ge|Equality|Unequality|LessThan|StrictLessThan|GreaterThan|StrictGreaterThan|FloorDiv"
+    "|ModularIndexing|Where|PythonMod|CleanDiv|CeilToInt|FloorToInt|CeilDiv|LShift|RShift|PowByNatural|FloatPow"
+    "|FloatTrueDiv|IntTrueDiv|IsNonOverlappingAndDenseIndicator|TruncToFloat|TruncToInt|RoundToInt|RoundDecimal"
+    "|ToFloat|Identity|min|max|abs|round"
 )
-_ATTRIBUTES = frozenset(
-    [
-        "size",
-        "stride",
-        "storage_offset",
-        "shape",
-        "ndim",
-        "dim",
-        "isnan",
-        "inf",
-        "floor",
-        "ceil",
-        "trunc",
-        "sqrt",
-        "pow",
-        "fmod",
-    ]
-)
+_ATTRIBUTES = re.compile("size|stride|storage_offset|shape|ndim|dim|isnan|inf|floor|ceil|trunc|sqrt|pow|fmod")
 _ARITHMETIC = (
     *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Name, ast.Tuple),
     *(ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context),
@@ -174,18 +103,18 @@ def _keep(part: Any, place: Any, name: str, file: Path) -> None:
         content = json.loads(part.read())
         reason = _reason(content) if _GRAPHS.fullmatch(known) else _reason_in_table(content)
         if reason is not None:
-            raise wants_to_run_code(file, f"{reason} in '{name}'")
+            raise _wants_to_run_code(file, f"{reason} in '{name}'")
         place.write(json.dumps(content).encode())
     elif _PICKLES.fullmatch(known):
         content = part.read()
         if content and not _is_plain_pickle(content):
-            raise wants_to_run_code(file, f"a pickle of more than tensors in '{name}'")
+            raise _wants_to_run_code(file, f"a pickle of more than tensors in '{name}'")
         place.write(content)
     elif not _LEFT_OUT.fullmatch(known):
-        raise wants_to_run_code(file, f"'{name}', which is no part of a graph with weights")
+        raise _wants_to_run_code(file, f"'{name}', which is no part of a graph with weights")
 
 
-def wants_to_run_code(file: Path, received: str) -> ModelError:
+def _wants_to_run_code(file: Path, received: str) -> ModelError:
     """The error for a file that is not opened unless it is trusted."""
     return ModelError(
         f"'{file}' could run code of its own when it is opened, and was not",
@@ -245,6 +174,8 @@ def _reason(content: Any) -> str | None:
 
 def is_arithmetic(text: str) -> bool:
     """Whether a text is arithmetic of sizes and nothing else: no other calls, names of no other things."""
+    if re.search(r"[\n\r#\\]", text):  # PyTorch takes line breaks out, which may end a comment
+        return False
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -252,7 +183,7 @@ def is_arithmetic(text: str) -> bool:
     texts: set[ast.AST] = set()
     for node in ast.walk(tree):  # whoever takes a text comes before it
         if isinstance(node, ast.Call):
-            known = node.func.id in _FUNCTIONS if isinstance(node.func, ast.Name) else True
+            known = not isinstance(node.func, ast.Name) or _FUNCTIONS.fullmatch(node.func.id)
             is_symbol = isinstance(node.func, ast.Name) and node.func.id == "Symbol"
             if not known or not isinstance(node.func, (ast.Name, ast.Attribute)):
                 return False
@@ -260,7 +191,7 @@ def is_arithmetic(text: str) -> bool:
         elif isinstance(node, ast.Subscript):
             texts.add(node.slice)
         elif isinstance(node, ast.Attribute):
-            if node.attr not in _ATTRIBUTES:
+            if not _ATTRIBUTES.fullmatch(node.attr):
                 return False
         elif isinstance(node, ast.Constant):
             is_text = isinstance(node.value, str) and node in texts and re.fullmatch(r"[\w.]*", node.value)
@@ -289,11 +220,17 @@ def _is_operator(text: str) -> bool:
     return _OPERATORS.fullmatch(text) is not None
 
 
+def _is_name(text: str) -> bool:
+    return re.fullmatch(r"\w*", text) is not None
+
+
 _RULES = {
     "expr_str": is_arithmetic,
     "in_spec": _is_tree,
     "out_spec": _is_tree,
     "target": _is_operator,
     "as_operator": _is_operator,
+    "name": _is_name,
+    "as_name": _is_name,
 }
 """By key: what else than a plain text may stand there."""
