@@ -184,9 +184,9 @@ def locked(folder: Path) -> Iterator[None]:
             ) from error
         ours = True
         _check_ours(folder)
-        for left in folder.glob(f"{TEMPORARY}*"):
-            left.unlink(missing_ok=True)
+        _clear(folder)
         yield
+        _clear(folder)  # of a worker that was killed; after an exception one may still be writing
     finally:
         if ours and not (folder / MANIFEST).exists():  # nothing was begun
             (folder / LOCK).unlink(missing_ok=True)
@@ -194,6 +194,12 @@ def locked(folder: Path) -> Iterator[None]:
                 if made:
                     folder.rmdir()
         os.close(handle)
+
+
+def _clear(folder: Path) -> None:
+    """Remove files that were being written by processes that are gone."""
+    for left in folder.glob(f"{TEMPORARY}*"):
+        left.unlink(missing_ok=True)
 
 
 def _check_ours(folder: Path) -> None:
