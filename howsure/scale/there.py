@@ -20,9 +20,12 @@ def present(folder: Path) -> list[Path]:
     """The parts of a folder of results, in the order of the rows; a warning says what is missing.
 
     Raises:
-        FileError: There is no manifest, or no part.
+        FileError: There is no manifest, or no part; or some have the row numbers from before rows were added.
     """
     found = _manifest_of(folder)
+    for part in found[1]:
+        if (folder / part.name).exists():
+            _check_numbers(folder / part.name, part)
     there = [path for path in (folder / part.name for part in found[1]) if path.exists()]
     if not there:
         raise FileError(f"No part of the results in '{folder}' is done", mend=_GO_ON)
@@ -30,6 +33,19 @@ def present(folder: Path) -> list[Path]:
     if missing is not None:
         warn(f"{missing} {_GO_ON}.")
     return there
+
+
+def _check_numbers(path: Path, part: Part) -> None:
+    """Raise where a part has other row numbers than the manifest says, as when giving it new ones was stopped."""
+    with _read_of(path):
+        first = about_of(path).first_row
+    if first not in (None, part.first_row):
+        raise FileError(
+            f"'{path}' has the row numbers of another time: rows were added, and the command was stopped",
+            expected=f"rows from {part.first_row:,} on",
+            received=f"from {first:,} on",
+            mend=_GO_ON,
+        )
 
 
 def rows_of_input(folder: Path) -> int:

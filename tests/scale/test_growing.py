@@ -12,6 +12,7 @@ import pytest
 
 import howsure
 from howsure.scale import folder as folders
+from howsure.scale.parts import save_part
 from howsure.scale.worker import Worker
 from tests.scale.conftest import FILES, ROWS, check_same, into, run, table_of
 from validation import scale as kills
@@ -171,6 +172,28 @@ def test_a_file_that_comes_while_workers_begin(tmp_path, rows, plan_file, whole,
     monkeypatch.setattr(Worker, "__init__", late)
     assert into(tmp_path / "results", rows, "--plan", plan_file).exit_code == 0
     check_same(howsure.load(tmp_path / "results"), whole)
+
+
+def test_stopped_while_rows_get_new_numbers(tmp_path, rows, plan_file, whole, monkeypatch):
+    """Nobody takes the numbers of before for those of now, and the next run goes on."""
+    out, numbered = tmp_path / "results", []
+    (rows / "0.parquet").rename(tmp_path / "0.parquet")
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    (tmp_path / "0.parquet").rename(rows / "0.parquet")
+
+    def stopped(*arguments):
+        if len(numbered) == 3:
+            raise KeyboardInterrupt
+        numbered.append(arguments)
+        save_part(*arguments)
+
+    monkeypatch.setattr("howsure.scale.run.save_part", stopped)
+    assert into(out, rows, "--plan", plan_file).exit_code == 130
+    with pytest.raises(howsure.FileError, match="has the row numbers of another time"):
+        howsure.load(out)
+    monkeypatch.undo()
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    check_same(howsure.load(out), whole)
 
 
 # --- rows that fail alone -------------------------------------------------------------------------
