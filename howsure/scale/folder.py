@@ -260,6 +260,9 @@ def grown(
     """
     left = {file.name: file for file in now}
     found = [left.pop(old.name, None) for old in before.files]
+    for number, (old, new) in enumerate(zip(before.files, found, strict=True)):
+        if new is not None and new.gone and old.rows is not None:  # as a link that leads nowhere now
+            found[number] = None
     named = {file.content: name for name, file in left.items() if file.content}
     for number, old in enumerate(before.files):
         if found[number] is None and old.content in named:

@@ -245,7 +245,7 @@ def _with_content(
     found = []
     for number, file in enumerate(files):
         old = known.get(file.name)
-        if old is not None and replace(old, content="", gone=False) == file:
+        if old is not None and replace(old, content="", gone=file.gone) == file:
             file = replace(file, content=old.content)
         if not file.content and file.digest:  # which images do not have
             try:

@@ -55,7 +55,7 @@ class SourceFile:
         fault: Why it cannot be read, or None.
         digest: A short mark of what it holds; of images see `Reader.digest`.
         content: A mark of all that it holds; empty where it cannot be read, and of images.
-        gone: Whether it is not there any more, while its results are.
+        gone: Whether it is not there any more, while its results may be.
     """
 
     name: str
@@ -303,7 +303,8 @@ class _Parquet(_NoImages):
                 if len(self._files) == 1:
                     raise told from error
                 fault = str(told)
-            found.append(SourceFile(file.name, rows, size, changed, fault, digest))
+            gone = not os.path.exists(file)
+            found.append(SourceFile(file.name, rows, size, changed, fault, digest, gone=gone))
         return found
 
     def content(self, file: int, start: int, stop: int) -> str:
