@@ -181,7 +181,7 @@ def begun(
             files = _with_content(reader, files, before)
         if before is not None:
             files = folders.grown(folder, before, files, reader.may_grow)
-        names = tuple(file.name for file in files) if reader.may_grow else None
+        names = tuple(file.name for file in files) if reader.may_grow else reader.names
         recipe = replace(recipe, rows=replace(rows, columns=reader.columns, files=names))
         _check_labels(recipe, files)
         assessor = Assessor(models[0], recipe.method(models[1:]), recipe.asked)

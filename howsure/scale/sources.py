@@ -83,12 +83,18 @@ class Reader(Protocol):
         may_grow: Whether there may be more files later.
         each_a_file: Whether each row is a file of its own, which may be unreadable alone.
         passed_over: What lies beside the files and is not read, each with the reason.
+        names: Of the images; None where rows are none.
     """
 
     columns: Columns | None
     may_grow: bool
     each_a_file: bool
     passed_over: Sequence[str]
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """See above."""
+        ...
 
     def survey(self, specs: Specs) -> list[SourceFile]:
         """All files, in order.
@@ -141,7 +147,7 @@ class RowSource:
         channels: Of images, for a model that does not say what it takes; None where it does not matter.
         columns: Of all Parquet files, in the order in which they form a row; None for those of the first
             that can be read.
-        files: Names of the Parquet files in a folder, by number; None for those that are there.
+        files: Names of the Parquet files or the images in a folder, by number; None for those that are there.
     """
 
     path: Path
@@ -163,13 +169,16 @@ class RowSource:
         suffix = self.path.suffix.lower()
         if self.path.is_dir():
             if self.files is not None:
-                return self._parquet([self.path / name for name in self.files])
+                named = self.path / next(iter(self.files))
+                if named.suffix.lower() == PARQUET:
+                    return self._parquet([self.path / name for name in self.files])
+                return self._images()
             parts = parquet_files(self.path)
             if parts:
                 _check_nothing_passed_over(self.path)
                 return self._parquet(parts, self.path)
             try:
-                return _Images(self.path, self.skip_unreadable and not self.skip_rows, self.channels)
+                return self._images()
             except InputError:
                 _check_nothing_passed_over(self.path)
                 _check_not_empty(self.path)
@@ -188,6 +197,10 @@ class RowSource:
 
     def _parquet(self, files: Sequence[Path], folder: Path | None = None) -> _Parquet:
         return _Parquet(files, self.roles, self.columns, folder, keep=self.skip_rows)
+
+    def _images(self) -> _Images:
+        skip = self.skip_unreadable and not self.skip_rows
+        return _Images(self.path, skip, self.channels, self.files)
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -256,6 +269,7 @@ class _NoImages:
     may_grow = False
     each_a_file = False
     passed_over: Sequence[str] = ()
+    names: tuple[str, ...] | None = None
 
     def places(self, start: int, stop: int, rows: Rows) -> Array:
         """All of them."""
@@ -399,14 +413,24 @@ class _Images:
     each_a_file = True
     passed_over: Sequence[str] = ()
 
-    def __init__(self, folder: Path, skip_unreadable: bool, channels: int | None) -> None:
+    def __init__(
+        self, folder: Path, skip_unreadable: bool, channels: int | None, names: Sequence[str] | None = None
+    ) -> None:
         self._folder, self._skip, self._channels = folder, skip_unreadable, channels
         self._files, self._class_names = images.list_images(folder)
+        if names is not None:  # as they were found, whatever came or went meanwhile
+            labels = dict(zip(self.names, (label for _, label in self._files), strict=True))
+            self._files = [(folder / name, labels.get(name, 0)) for name in names]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Reader`."""
+        return tuple(file.relative_to(self._folder).as_posix() for file, _ in self._files)
 
     def survey(self, specs: Specs) -> list[SourceFile]:
         """The folder; `changed` tells the names of the images."""
-        names = "\n".join(file.relative_to(self._folder).as_posix() for file, _ in self._files)
-        digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).digest()
+        names = "\n".join(self.names).encode("utf-8", "surrogateescape")
+        digest = hashlib.sha256(names).digest()
         return [SourceFile(self._folder.name, len(self._files), 0, int.from_bytes(digest[:8], "big"))]
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
