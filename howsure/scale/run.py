@@ -170,6 +170,9 @@ def begun(
         before = None if manifest is None else manifest[0]
         rows = replace(recipe.rows, columns=None if before is None else before.columns)
         reader = rows.open()
+        listed = None if before is None else folders.read_images(folder, before)
+        if listed is not None and reader.names is not None:
+            reader = replace(rows, files=folders.with_new(folder, listed, reader.names)).open()
         models = load_models()
         files: Sequence[SourceFile] = reader.survey(declared_specs(models[0]))
         sources = (recipe.model, *recipe.members)
@@ -233,6 +236,8 @@ def begun(
         old = {} if before is None else before.faults
         faults = {name: fault for name, fault in old.items() if name in missing} | dict(now.faults)
         now = replace(now, faults=faults)
+        if reader.names is not None:
+            folders.save_images(folder, reader.names)
         now.save(folder, parts)
         yield Job(recipe, now, parts, pending, assessor, probe, left_out, reader.passed_over)
 

@@ -9,7 +9,6 @@ mapped; images are opened one by one. Compressed arrays are the exception: a rea
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -30,7 +29,7 @@ from howsure.data.whatever import any_rows_in_npz
 from howsure.errors import FileError, InputError
 from howsure.scale.columns import Columns, columns_in, in_order
 from howsure.scale.cursor import Cursor
-from howsure.scale.digests import of_archive, of_array, of_content, of_file, of_footer, of_images
+from howsure.scale.digests import of_archive, of_array, of_content, of_file, of_footer, of_images, of_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +37,9 @@ if TYPE_CHECKING:
 PARQUET = ".parquet"
 _PARQUET_TOO = (".pq", ".parq")
 """Other endings that Parquet files are given."""
+
+ONE_BY_ONE = "images, one by one"
+"""The content of a folder of images: they are compared part by part, see `howsure.scale.same`."""
 
 Specs = Sequence[InputSpec] | None
 """What a model takes, or None where it does not say."""
@@ -54,7 +56,7 @@ class SourceFile:
         changed: When it was changed, in nanoseconds; of images a number made of their names.
         fault: Why it cannot be read, or None.
         digest: A short mark of what it holds; of images see `Reader.digest`.
-        content: A mark of all that it holds; empty where it cannot be read, and of images.
+        content: A mark of all that it holds; empty where it cannot be read, and `ONE_BY_ONE` of images.
         gone: Whether it is not there any more, while its results may be.
     """
 
@@ -429,9 +431,8 @@ class _Images:
 
     def survey(self, specs: Specs) -> list[SourceFile]:
         """The folder; `changed` tells the names of the images."""
-        names = "\n".join(self.names).encode("utf-8", "surrogateescape")
-        digest = hashlib.sha256(names).digest()
-        return [SourceFile(self._folder.name, len(self._files), 0, int.from_bytes(digest[:8], "big"))]
+        names = self.names
+        return [SourceFile(self._folder.name, len(names), 0, of_names(names), content=ONE_BY_ONE)]
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
         """See `Reader`."""

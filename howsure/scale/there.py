@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from howsure.data.native import open_native
-from howsure.errors import FileError, warn
-from howsure.scale.folder import MANIFEST, Manifest, read_manifest
+from howsure.errors import FileError, InputError, warn
+from howsure.scale.folder import MANIFEST, Manifest, read_images, read_manifest
 from howsure.scale.parts import about_of
 from howsure.scale.work import Part
 
@@ -56,6 +56,22 @@ def rows_of_input(folder: Path) -> int:
         FileError: There is no manifest, or it is damaged.
     """
     return _manifest_of(folder)[0].rows
+
+
+def check_by_place(folder: Path) -> None:
+    """Raise where labels cannot be told by their place: images came later, so rows do not follow names.
+
+    Raises:
+        InputError: They did.
+        FileError: The manifest is damaged.
+    """
+    names = read_images(folder, _manifest_of(folder)[0])
+    if names is not None and list(names) != sorted(names, key=lambda name: name.split("/")):
+        raise InputError(
+            f"Images were added to those of '{folder}', so its rows are not in the order of their names",
+            expected="labels with the names of the images: a .csv file with columns id and y",
+            received="labels by their place alone",
+        )
 
 
 def missing_in(path: Path) -> str | None:
