@@ -257,7 +257,15 @@ def _check_nothing_passed_over(folder: Path) -> None:
 
 
 def _check_not_empty(folder: Path) -> None:
-    """Raise where there is nothing that could be rows."""
+    """Raise where there is nothing that could be rows, or only in folders that links lead to."""
+    for link in sorted(entry for entry in folder.iterdir() if entry.is_symlink() and entry.is_dir()):
+        if parquet_files(link):
+            raise InputError(
+                f"'{folder}' holds rows that would not be read",
+                expected=f"{PARQUET} files; links to folders are not followed",
+                received=f"'{link.name}', a link to '{os.readlink(link)}'",
+                mend="Give the folder that the link leads to",
+            )
     if not any(entry.is_dir() or entry.suffix.lower() in images.SUFFIXES for entry in folder.iterdir()):
         raise InputError(
             f"The folder '{folder}' holds no rows",

@@ -322,6 +322,11 @@ def test_what_cannot_be_read_is_named(tmp_path, rows, plan_file, whole, monkeypa
 def test_what_lies_among_the_parts_and_is_not_read_is_named(tmp_path, rows, plan_file, whole):
     out, elsewhere = tmp_path / "results", tmp_path / "elsewhere"
     shutil.copytree(rows, elsewhere)
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "linked").symlink_to(elsewhere)
+    done = into(out, tmp_path / "links", "--plan", plan_file)
+    assert done.exit_code == 2
+    assert f"Received: 'linked', a link to '{elsewhere}'." in done.stderr
     (rows / "linked").symlink_to(elsewhere)
     (rows / "round").symlink_to(rows)
     (rows / "gone").symlink_to("nowhere")
