@@ -35,7 +35,7 @@ from howsure.results.certainty import Certainty
 from howsure.results.export import write_csv_lines
 from howsure.results.files import BETWEEN
 from howsure.results.verdict import COIN_FLIP, SURE
-from howsure.scale.there import missing_in, rows_of_input
+from howsure.scale.there import check_by_place, missing_in, rows_of_input
 from howsure.terminal import paragraph, say, summary, undecided_table
 from howsure.words import counted
 
@@ -377,6 +377,8 @@ def label_file_of(result: Any, table: Path, labels: Path) -> LabelFile:
     if not table.is_dir():
         return known
     known.check_count(rows_of_input(table))
+    if known.ids is None:
+        check_by_place(table)
     return known.decided(result.class_names if isinstance(result, Certainty) else None)
 
 

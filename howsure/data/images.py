@@ -172,7 +172,7 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
     if source.is_file():
         return [(source, 0)], None
     top = _images_in(source)
-    lost = [entry for entry in top if not os.path.exists(entry) and entry.suffix.lower() not in SUFFIXES]
+    lost = [entry for entry in top if entry.suffix.lower() not in SUFFIXES and not os.path.exists(entry)]
     folders = [entry for entry in _visible(source) if entry.is_dir()]
     inside = [(file, label) for label, folder in enumerate(folders) for file in _images_in(folder)]
     if inside and lost:

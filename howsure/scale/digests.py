@@ -94,6 +94,12 @@ def of_content(folder: Path, files: Sequence[Path]) -> str:
     return found.hexdigest()
 
 
+def of_names(names: Sequence[str]) -> int:
+    """Of names of images, in their order."""
+    told = "\n".join(names).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.sha256(told).digest()[:8], "big")
+
+
 def of_images(folder: Path, files: Sequence[Path]) -> str:
     """Of names, sizes and times of change of images; one that is gone counts as empty.
 

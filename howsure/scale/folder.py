@@ -2,6 +2,7 @@
 
 manifest.json                        what all parts were made with, and which rows make which part
 plan.json                            the plan, where passes follow one
+images.json                          names of the images, in the order in which they were found
 part-00000-000000008192.parquet      results of the rows of file 0 from row 8192 on: sealed, see parts.py
 .lock                                held by whoever writes, and let go by the system when they are gone
 """
@@ -20,11 +21,12 @@ from typing import Any
 from howsure.atomic import TEMPORARY, write_whole
 from howsure.errors import DependencyError, FileError, InputError
 from howsure.scale.columns import Columns
+from howsure.scale.digests import of_names
 from howsure.scale.same import Probe
-from howsure.scale.sources import SourceFile
+from howsure.scale.sources import ONE_BY_ONE, SourceFile
 from howsure.scale.work import Part
 
-MANIFEST, PLAN, LOCK = "manifest.json", "plan.json", ".lock"
+MANIFEST, PLAN, IMAGES, LOCK = "manifest.json", "plan.json", "images.json", ".lock"
 
 FORMAT, _EARLIER = 3, 2
 """Of a manifest; and that of earlier ones, which tell no content of files and are read all the same."""
@@ -137,6 +139,59 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def save_images(folder: Path, names: Sequence[str]) -> None:
+    """Write down the names of the images.
+
+    Raises:
+        FileError: They cannot be written.
+    """
+    text = json.dumps(names, indent=0)
+    write_whole(folder / IMAGES, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+
+
+def read_images(folder: Path, manifest: Manifest) -> tuple[str, ...] | None:
+    """Names of the images of which there are results, in their order; None where rows are no images.
+
+    Also None where an earlier version of howsure began the folder.
+
+    Raises:
+        FileError: They are missing or damaged.
+    """
+    file = manifest.files[0]
+    if file.content != ONE_BY_ONE:
+        return None
+    try:
+        names = tuple(map(str, json.loads((folder / IMAGES).read_bytes())))[: file.rows]
+    except (OSError, TypeError, ValueError, RecursionError) as error:
+        raise FileError(f"'{folder / IMAGES}' is not a list of images ({error})") from error
+    if of_names(names) != file.changed:
+        raise FileError(f"'{folder / IMAGES}' is not what was saved")
+    return names
+
+
+def with_new(folder: Path, known: Sequence[str], now: Sequence[str]) -> tuple[str, ...]:
+    """Names of images that are known, and behind them those of new ones.
+
+    Args:
+        folder: Of results.
+        known: In the order in which they were found.
+        now: Those that are there.
+
+    Raises:
+        InputError: One that is known is not there.
+    """
+    there, before = set(now), set(known)
+    went = [name for name in known if name not in there]
+    if went:
+        raise InputError(
+            f"The results in '{folder}' are of other rows: '{went[0]}' is not there any more",
+            expected=f"the {len(known):,} images of then, and perhaps more",
+            received=f"{len(went):,} of them are missing",
+            mend="Put them back, or give another folder",
+        )
+    return (*known, *(name for name in now if name not in before))
+
+
 def is_results(path: Path) -> bool:
     """Whether this is a folder of results."""
     return os.path.exists(path / MANIFEST)
@@ -184,9 +239,9 @@ def locked(folder: Path) -> Iterator[None]:
             ) from error
         ours = True
         _check_ours(folder)
-        for left in folder.glob(f"{TEMPORARY}*"):
-            left.unlink(missing_ok=True)
+        _clear(folder)
         yield
+        _clear(folder)  # of a worker that was killed; after an exception one may still be writing
     finally:
         if ours and not (folder / MANIFEST).exists():  # nothing was begun
             (folder / LOCK).unlink(missing_ok=True)
@@ -196,9 +251,15 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def _clear(folder: Path) -> None:
+    """Remove files that were being written by processes that are gone."""
+    for left in folder.glob(f"{TEMPORARY}*"):
+        left.unlink(missing_ok=True)
+
+
 def _check_ours(folder: Path) -> None:
     """Raise for a folder that holds something else than results."""
-    known = {MANIFEST, PLAN, LOCK}
+    known = {MANIFEST, PLAN, IMAGES, LOCK}
     strange = [
         entry.name
         for entry in folder.iterdir()
@@ -254,6 +315,9 @@ def grown(
     """
     left = {file.name: file for file in now}
     found = [left.pop(old.name, None) for old in before.files]
+    for number, (old, new) in enumerate(zip(before.files, found, strict=True)):
+        if new is not None and new.gone and old.rows is not None:  # as a link that leads nowhere now
+            found[number] = None
     named = {file.content: name for name, file in left.items() if file.content}
     for number, old in enumerate(before.files):
         if found[number] is None and old.content in named:

@@ -170,6 +170,9 @@ def begun(
         before = None if manifest is None else manifest[0]
         rows = replace(recipe.rows, columns=None if before is None else before.columns)
         reader = rows.open()
+        listed = None if before is None else folders.read_images(folder, before)
+        if listed is not None and reader.names is not None:
+            reader = replace(rows, files=folders.with_new(folder, listed, reader.names)).open()
         models = load_models()
         files: Sequence[SourceFile] = reader.survey(declared_specs(models[0]))
         sources = (recipe.model, *recipe.members)
@@ -181,7 +184,7 @@ def begun(
             files = _with_content(reader, files, before)
         if before is not None:
             files = folders.grown(folder, before, files, reader.may_grow)
-        names = tuple(file.name for file in files) if reader.may_grow else None
+        names = tuple(file.name for file in files) if reader.may_grow else reader.names
         recipe = replace(recipe, rows=replace(rows, columns=reader.columns, files=names))
         _check_labels(recipe, files)
         assessor = Assessor(models[0], recipe.method(models[1:]), recipe.asked)
@@ -233,6 +236,8 @@ def begun(
         old = {} if before is None else before.faults
         faults = {name: fault for name, fault in old.items() if name in missing} | dict(now.faults)
         now = replace(now, faults=faults)
+        if reader.names is not None:
+            folders.save_images(folder, reader.names)
         now.save(folder, parts)
         yield Job(recipe, now, parts, pending, assessor, probe, left_out, reader.passed_over)
 
@@ -245,7 +250,7 @@ def _with_content(
     found = []
     for number, file in enumerate(files):
         old = known.get(file.name)
-        if old is not None and replace(old, content="", gone=False) == file:
+        if old is not None and replace(old, content="", gone=file.gone) == file:
             file = replace(file, content=old.content)
         if not file.content and file.digest:  # which images do not have
             try:

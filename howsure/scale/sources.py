@@ -9,7 +9,6 @@ mapped; images are opened one by one. Compressed arrays are the exception: a rea
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -31,7 +30,7 @@ from howsure.data.whatever import any_rows_in_npz
 from howsure.errors import FileError, InputError
 from howsure.scale.columns import Columns, columns_in, in_order
 from howsure.scale.cursor import Cursor
-from howsure.scale.digests import of_archive, of_array, of_content, of_file, of_footer, of_images
+from howsure.scale.digests import of_archive, of_array, of_content, of_file, of_footer, of_images, of_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,6 +38,9 @@ if TYPE_CHECKING:
 PARQUET = ".parquet"
 _PARQUET_TOO = (".pq", ".parq")
 """Other endings that Parquet files are given."""
+
+ONE_BY_ONE = "images, one by one"
+"""The content of a folder of images: they are compared part by part, see `howsure.scale.same`."""
 
 Specs = Sequence[InputSpec] | None
 """What a model takes, or None where it does not say."""
@@ -55,8 +57,8 @@ class SourceFile:
         changed: When it was changed, in nanoseconds; of images a number made of their names.
         fault: Why it cannot be read, or None.
         digest: A short mark of what it holds; of images see `Reader.digest`.
-        content: A mark of all that it holds; empty where it cannot be read, and of images.
-        gone: Whether it is not there any more, while its results are.
+        content: A mark of all that it holds; empty where it cannot be read, and `ONE_BY_ONE` of images.
+        gone: Whether it is not there any more, while its results may be.
     """
 
     name: str
@@ -84,12 +86,18 @@ class Reader(Protocol):
         may_grow: Whether there may be more files later.
         each_a_file: Whether each row is a file of its own, which may be unreadable alone.
         passed_over: What lies beside the files and is not read, each with the reason.
+        names: Of the images; None where rows are none.
     """
 
     columns: Columns | None
     may_grow: bool
     each_a_file: bool
     passed_over: Sequence[str]
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """See above."""
+        ...
 
     def survey(self, specs: Specs) -> list[SourceFile]:
         """All files, in order.
@@ -142,7 +150,7 @@ class RowSource:
         channels: Of images, for a model that does not say what it takes; None where it does not matter.
         columns: Of all Parquet files, in the order in which they form a row; None for those of the first
             that can be read.
-        files: Names of the Parquet files in a folder, by number; None for those that are there.
+        files: Names of the Parquet files or the images in a folder, by number; None for those that are there.
     """
 
     path: Path
@@ -164,13 +172,16 @@ class RowSource:
         suffix = self.path.suffix.lower()
         if self.path.is_dir():
             if self.files is not None:
-                return self._parquet([self.path / name for name in self.files])
+                named = self.path / next(iter(self.files))
+                if named.suffix.lower() == PARQUET:
+                    return self._parquet([self.path / name for name in self.files])
+                return self._images()
             parts = parquet_files(self.path)
             if parts:
                 _check_nothing_passed_over(self.path)
                 return self._parquet(parts, self.path)
             try:
-                return _Images(self.path, self.skip_unreadable and not self.skip_rows, self.channels)
+                return self._images()
             except InputError:
                 _check_nothing_passed_over(self.path)
                 _check_not_empty(self.path)
@@ -189,6 +200,10 @@ class RowSource:
 
     def _parquet(self, files: Sequence[Path], folder: Path | None = None) -> _Parquet:
         return _Parquet(files, self.roles, self.columns, folder, keep=self.skip_rows)
+
+    def _images(self) -> _Images:
+        skip = self.skip_unreadable and not self.skip_rows
+        return _Images(self.path, skip, self.channels, self.files)
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -243,7 +258,15 @@ def _check_nothing_passed_over(folder: Path) -> None:
 
 
 def _check_not_empty(folder: Path) -> None:
-    """Raise where there is nothing that could be rows."""
+    """Raise where there is nothing that could be rows, or only in folders that links lead to."""
+    for link in sorted(entry for entry in folder.iterdir() if entry.is_symlink() and entry.is_dir()):
+        if parquet_files(link):
+            raise InputError(
+                f"'{folder}' holds rows that would not be read",
+                expected=f"{PARQUET} files; links to folders are not followed",
+                received=f"'{link.name}', a link to '{os.readlink(link)}'",
+                mend="Give the folder that the link leads to",
+            )
     if not any(entry.is_dir() or entry.suffix.lower() in images.SUFFIXES for entry in folder.iterdir()):
         raise InputError(
             f"The folder '{folder}' holds no rows",
@@ -257,6 +280,7 @@ class _NoImages:
     may_grow = False
     each_a_file = False
     passed_over: Sequence[str] = ()
+    names: tuple[str, ...] | None = None
 
     def places(self, start: int, stop: int, rows: Rows) -> Array:
         """All of them."""
@@ -305,7 +329,8 @@ class _Parquet(_NoImages):
                 if len(self._files) == 1:
                     raise told from error
                 fault = str(told)
-            found.append(SourceFile(file.name, rows, size, changed, fault, digest))
+            gone = not os.path.exists(file)
+            found.append(SourceFile(file.name, rows, size, changed, fault, digest, gone=gone))
         return found
 
     def content(self, file: int, start: int, stop: int) -> str:
@@ -399,15 +424,24 @@ class _Images:
     each_a_file = True
     passed_over: Sequence[str] = ()
 
-    def __init__(self, folder: Path, skip_unreadable: bool, channels: int | None) -> None:
+    def __init__(
+        self, folder: Path, skip_unreadable: bool, channels: int | None, names: Sequence[str] | None = None
+    ) -> None:
         self._folder, self._skip, self._channels = folder, skip_unreadable, channels
         self._files, self._class_names = images.list_images(folder)
+        if names is not None:  # as they were found, whatever came or went meanwhile
+            labels = dict(zip(self.names, (label for _, label in self._files), strict=True))
+            self._files = [(folder / name, labels.get(name, 0)) for name in names]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Reader`."""
+        return tuple(file.relative_to(self._folder).as_posix() for file, _ in self._files)
 
     def survey(self, specs: Specs) -> list[SourceFile]:
         """The folder; `changed` tells the names of the images."""
-        names = "\n".join(file.relative_to(self._folder).as_posix() for file, _ in self._files)
-        digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).digest()
-        return [SourceFile(self._folder.name, len(self._files), 0, int.from_bytes(digest[:8], "big"))]
+        names = self.names
+        return [SourceFile(self._folder.name, len(names), 0, of_names(names), content=ONE_BY_ONE)]
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
         """See `Reader`."""

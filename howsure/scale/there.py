@@ -8,8 +8,8 @@ from pathlib import Path
 
 from howsure.data.native import open_native
 from howsure.data.reading import reading
-from howsure.errors import FileError, warn
-from howsure.scale.folder import MANIFEST, Manifest, read_manifest
+from howsure.errors import FileError, InputError, warn
+from howsure.scale.folder import MANIFEST, Manifest, read_images, read_manifest
 from howsure.scale.parts import about_of
 from howsure.scale.work import Part
 
@@ -20,16 +20,33 @@ def present(folder: Path) -> list[Path]:
     """The parts of a folder of results, in the order of the rows; a warning says what is missing.
 
     Raises:
-        FileError: There is no manifest, or no part.
+        FileError: There is no manifest, or no part; or some have the row numbers from before rows were added.
     """
-    found = _manifest_of(folder)
-    there = [path for path in (folder / part.name for part in found[1]) if path.exists()]
+    manifest, parts = _manifest_of(folder)
+    there = [part for part in parts if (folder / part.name).exists()]
     if not there:
         raise FileError(f"No part of the results in '{folder}' is done", mend=_GO_ON)
-    missing = _missing(folder, *found)
+    for part in there:
+        _check_numbers(folder / part.name, part)
+    missing, left_out = _missing(folder, manifest, parts), _left_out(folder, manifest, there)
     if missing is not None:
         warn(f"{missing} {_GO_ON}.")
-    return there
+    if left_out is not None:
+        warn(left_out)
+    return [folder / part.name for part in there]
+
+
+def _check_numbers(path: Path, part: Part) -> None:
+    """Raise where a part has other row numbers than the manifest says, as when new ones were being given."""
+    with _read_of(path):
+        first = about_of(path).first_row
+    if first not in (None, part.first_row):
+        raise FileError(
+            f"'{path}' has the row numbers of another time: rows were added, and the command was stopped",
+            expected=f"rows from {part.first_row:,} on",
+            received=f"from {first:,} on",
+            mend=_GO_ON,
+        )
 
 
 def rows_of_input(folder: Path) -> int:
@@ -41,6 +58,22 @@ def rows_of_input(folder: Path) -> int:
     return _manifest_of(folder)[0].rows
 
 
+def check_by_place(folder: Path) -> None:
+    """Raise where labels cannot be told by their place: images came later, so rows do not follow names.
+
+    Raises:
+        InputError: They did.
+        FileError: The manifest is damaged.
+    """
+    names = read_images(folder, _manifest_of(folder)[0])
+    if names is not None and list(names) != sorted(names, key=lambda name: name.split("/")):
+        raise InputError(
+            f"Images were added to those of '{folder}', so its rows are not in the order of their names",
+            expected="labels with the names of the images: a .csv file with columns id and y",
+            received="labels by their place alone",
+        )
+
+
 def missing_in(path: Path) -> str | None:
     """What is missing in a folder of results, a sentence; None where nothing is, or this is no such folder.
 
@@ -48,16 +81,28 @@ def missing_in(path: Path) -> str | None:
         FileError: The manifest is damaged.
     """
     found = read_manifest(path) if path.is_dir() else None
-    return None if found is None else _missing(path, *found)
+    if found is None:
+        return None
+    told = [_missing(path, *found), _left_out(path, *found)]
+    return " ".join(filter(None, told)) or None
 
 
 def _missing(folder: Path, manifest: Manifest, parts: Sequence[Part]) -> str | None:
     rows = sum(len(part) for part in parts if not (folder / part.name).exists())
-    unread = [file.name for file in manifest.files if file.rows is None and not file.gone]
+    unread = [file.name for file in manifest.files if file.rows is None and file.fault is not None]
     if not rows and not unread:
         return None
     more = f", and those of '{unread[0]}', which could not be read" if unread else ""
     return f"Results of {rows:,} of {manifest.rows:,} rows are missing in '{folder}'{more}."
+
+
+def _left_out(folder: Path, manifest: Manifest, parts: Sequence[Part]) -> str | None:
+    """How many rows were left out of the parts that are there, as they failed."""
+    count = len(left_out_in(folder, parts))
+    if not count:
+        return None
+    were = "1 row that failed was" if count == 1 else f"{count:,} rows that failed were"
+    return f"{were} left out of the results of {manifest.rows:,} rows in '{folder}'."
 
 
 def _manifest_of(folder: Path) -> tuple[Manifest, list[Part]]:

@@ -230,12 +230,10 @@ class Worker:
         if isinstance(found, Outcome):
             return found
         rows, result = found
-        content = "" if self._reader.digest(part.start, part.stop) is None else self._content(part)
+        images = self._reader.names is not None
+        content = self._reader.content(part.file, part.start, part.stop) if images else ""
         save_part(self._folder, part, result, About(part.first_row, left_out, content))
         return Outcome(part, len(result), rows.left_out)
-
-    def _content(self, part: Part) -> str:
-        return self._reader.content(part.file, part.start, part.stop)
 
     def _assessed(
         self, part: Part, without: Collection[int], progress: Callable[[int, int], None] | None

@@ -12,6 +12,7 @@ import pytest
 
 import howsure
 from howsure.scale import folder as folders
+from howsure.scale.parts import save_part
 from howsure.scale.worker import Worker
 from tests.scale.conftest import FILES, ROWS, check_same, into, run, table_of
 from validation import scale as kills
@@ -66,7 +67,9 @@ def test_a_plan_stays_that_of_the_folder(tmp_path, rows):
 def test_a_file_that_went_is_said_and_its_results_stay(results, rows, plan_file, whole, tmp_path):
     (rows / "4.parquet").rename(tmp_path / "4.parquet")
     before = written(results)
-    for _ in range(2):
+    for has_link in (False, True):
+        if has_link:
+            (rows / "4.parquet").symlink_to("nowhere")
         done = into(results, rows, "--plan", plan_file)
         assert done.exit_code == 1
         assert "gone: 1 file of rows; their results stay\n  4.parquet, 40 rows\n" in done.stderr
@@ -76,6 +79,7 @@ def test_a_file_that_went_is_said_and_its_results_stay(results, rows, plan_file,
     done = into(results, rows, "--plan", plan_file)
     assert done.exit_code == 1
     assert "'4.parquet', 8 rows from row 32 of it on: " in done.stderr
+    (rows / "4.parquet").unlink()
     (tmp_path / "4.parquet").rename(rows / "4.parquet")
     assert into(results, rows, "--plan", plan_file).exit_code == 0
     check_same(howsure.load(results), whole)
@@ -173,6 +177,28 @@ def test_a_file_that_comes_while_workers_begin(tmp_path, rows, plan_file, whole,
     check_same(howsure.load(tmp_path / "results"), whole)
 
 
+def test_stopped_while_rows_get_new_numbers(tmp_path, rows, plan_file, whole, monkeypatch):
+    """Nobody takes the numbers of before for those of now, and the next run goes on."""
+    out, numbered = tmp_path / "results", []
+    (rows / "0.parquet").rename(tmp_path / "0.parquet")
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    (tmp_path / "0.parquet").rename(rows / "0.parquet")
+
+    def stopped(*arguments):
+        if len(numbered) == 3:
+            raise KeyboardInterrupt
+        numbered.append(arguments)
+        save_part(*arguments)
+
+    monkeypatch.setattr("howsure.scale.run.save_part", stopped)
+    assert into(out, rows, "--plan", plan_file).exit_code == 130
+    with pytest.raises(howsure.FileError, match="has the row numbers of another time"):
+        howsure.load(out)
+    monkeypatch.undo()
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    check_same(howsure.load(out), whole)
+
+
 # --- rows that fail alone -------------------------------------------------------------------------
 
 
@@ -203,7 +229,8 @@ def test_rows_that_fail_are_left_out_alone(tmp_path, rows, plan_file, whole, x):
         assert "  '2.parquet', row 39: " in done.stderr
         assert "  '5.parquet', row 32: " in done.stderr
         assert "missing:" not in done.stderr
-        found = howsure.load(out)
+        with pytest.warns(howsure.HowsureWarning, match="6 rows that failed were left out"):
+            found = howsure.load(out)
         check_same(found, whole, kept)
         assert found.ids.tolist() == [f"row {number}" for number in kept]
     before = written(out)
@@ -215,7 +242,8 @@ def test_rows_that_fail_are_left_out_alone(tmp_path, rows, plan_file, whole, x):
     pq.write_table(table_of(x[:5], 1000), rows / "-.parquet")
     grown = into(out, rows, "--plan", plan_file, "--skip-rows")
     assert grown.exit_code == 1
-    found = howsure.load(out)
+    with pytest.warns(howsure.HowsureWarning, match="6 rows that failed .* of the results of 365"):
+        found = howsure.load(out)
     assert found.row.tolist() == [*range(5), *(5 + kept)]
     assert np.array_equal(found.probabilities[5:], whole.probabilities[kept])
     (rows / "-.parquet").unlink()
@@ -237,7 +265,8 @@ def test_a_plan_is_made_from_rows_that_do_not_fail(tmp_path, x):
     done = into(tmp_path / "results", tmp_path / "x.npy", "--skip-rows")
     assert done.exit_code == 1, done.stderr
     assert "left out: 72 rows" in done.stderr
-    found = howsure.load(tmp_path / "results")
+    with pytest.warns(howsure.HowsureWarning, match="72 rows that failed were left out"):
+        found = howsure.load(tmp_path / "results")
     assert found.row.tolist() == [row for row in range(len(x)) if row % 5]
     method = howsure.MCDropout(plan=howsure.Plan.load(tmp_path / "results" / "plan.json"))
     check_same(found, howsure.assess(small_network.make(), x, method=method), found.row)
@@ -293,6 +322,11 @@ def test_what_cannot_be_read_is_named(tmp_path, rows, plan_file, whole, monkeypa
 def test_what_lies_among_the_parts_and_is_not_read_is_named(tmp_path, rows, plan_file, whole):
     out, elsewhere = tmp_path / "results", tmp_path / "elsewhere"
     shutil.copytree(rows, elsewhere)
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "linked").symlink_to(elsewhere)
+    done = into(out, tmp_path / "links", "--plan", plan_file)
+    assert done.exit_code == 2
+    assert f"Received: 'linked', a link to '{elsewhere}'." in done.stderr
     (rows / "linked").symlink_to(elsewhere)
     (rows / "round").symlink_to(rows)
     (rows / "gone").symlink_to("nowhere")

@@ -76,6 +76,44 @@ def test_a_keras_file_and_a_folder_of_images(tmp_path, keras_file, digits):
     assert "are of other rows: images 16 to 31, by their names from 0 on" in other.stderr
 
 
+def test_images_that_come_later(tmp_path, keras_file, digits):
+    """Behind those that were there: in the same folder, or in the part that was not full."""
+    out, place = tmp_path / "results", digits / "left" / "17.png"
+    shutil.copyfile(digits / "left" / "19.png", place)
+    asked = ["assess", keras_file, digits, "--divide-by", "255", "--quiet"]
+    assert run(*asked, "--out", out, "--part-rows", "16").exit_code == 0
+    made = {part: part.stat().st_mtime_ns for part in sorted(out.glob("part-*"))[:2]}
+    before = howsure.load(out)
+    np.save(tmp_path / "y.npy", np.zeros(40, int))
+    assert run("evaluate", out, "--labels", tmp_path / "y.npy").exit_code == 0
+    for name in ("left/00.png", "left/98.png", "right/99.png"):
+        shutil.copyfile(place, digits / name)
+    done = run(*asked, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    found = howsure.load(out)
+    assert found.row.tolist() == list(range(43))
+    assert found.ids.tolist() == [*before.ids, "left/00.png", "left/98.png", "right/99.png"]
+    assert found.truth.tolist() == [*before.truth, 0, 0, 1]
+    assert np.abs(found.probabilities[:40] - before.probabilities).max() <= 1e-6
+    assert made == {part: part.stat().st_mtime_ns for part in made}
+    assert run(*asked, "--out", out).exit_code == 0
+    np.save(tmp_path / "y.npy", np.zeros(43, int))
+    done = run("evaluate", out, "--labels", tmp_path / "y.npy")
+    assert done.exit_code == 2
+    assert "so its rows are not in the order of their names" in done.stderr
+    lines = [f"{name},{label}" for name, label in zip(found.ids, found.truth_name, strict=True)]
+    (tmp_path / "y.csv").write_text("\n".join(["id,y", *sorted(lines)]))
+    assert run("evaluate", out, "--labels", tmp_path / "y.csv").exit_code == 0
+    place.unlink()
+    done = run(*asked, "--out", out)
+    assert done.exit_code == 2
+    assert "are of other rows: 'left/17.png' is not there any more" in done.stderr
+    (out / "images.json").write_text("[]")
+    done = run(*asked, "--out", out)
+    assert done.exit_code == 2
+    assert "images.json' is not what was saved" in done.stderr
+
+
 def test_images_that_fail_are_left_out_alone(tmp_path, keras_file, digits):
     """One that cannot be read, one of another size, and a link that leads nowhere."""
     from PIL import Image
@@ -95,11 +133,13 @@ def test_images_that_fail_are_left_out_alone(tmp_path, keras_file, digits):
             in done.stderr
         )
         assert f"  'pictures', row 21: '{digits}/right/02.png' is not a readable image. " in done.stderr
-        assert howsure.load(out).row.tolist() == [row for row in range(40) if row not in (8, 9, 21)]
+        with pytest.warns(howsure.HowsureWarning, match="3 rows that failed were left out"):
+            assert howsure.load(out).row.tolist() == [row for row in range(40) if row not in (8, 9, 21)]
     shutil.copyfile(digits / "left" / "01.png", digits / "left" / "19.png")
     done = run(*asked, "--out", out)
     assert "left out: 2 rows\n" in done.stderr
-    assert howsure.load(out).row.tolist() == [row for row in range(40) if row not in (8, 21)]
+    with pytest.warns(howsure.HowsureWarning, match="2 rows that failed were left out"):
+        assert howsure.load(out).row.tolist() == [row for row in range(40) if row not in (8, 21)]
 
 
 def test_a_model_file_that_wants_to_run_code(tmp_path, digits):

@@ -19,6 +19,7 @@ from howsure.scale.local import one_process
 from howsure.scale.recipe import Asked, Source
 from howsure.scale.run import begun
 from howsure.scale.sources import RowSource
+from howsure.scale.there import left_out_in
 from howsure.scale.worker import Recipe
 from tests.cli.test_hostile_rows import RAN, a_parquet
 from tests.scale.conftest import FILES, MODEL, ROWS, check_same, into, table_of
@@ -108,13 +109,16 @@ def is_loopback(address):
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_worker_is_killed_and_a_file_is_corrupt(tmp_path, x, plan, whole):
-    """Both at once, as each run has to start its workers; meanwhile nobody can reach them from elsewhere."""
+def test_a_worker_is_killed_a_file_is_corrupt_and_a_row_fails(tmp_path, x, plan, whole):
+    """All at once, as each run has to start its workers; meanwhile nobody can reach them from elsewhere."""
     path, out = tmp_path / "rows", tmp_path / "results"
     path.mkdir()
     for number in range(FILES):
         first = number * ROWS
-        pq.write_table(table_of(x[first : first + ROWS], first), path / f"{number}.parquet")
+        part = x[first : first + ROWS].copy()
+        if number == 2:
+            part[7, 3] = np.nan
+        pq.write_table(table_of(part, first), path / f"{number}.parquet")
     (path / "6.parquet").write_bytes(b"PAR1 and no more")
     victims, heard, tokens = [], {}, set()
 
@@ -127,11 +131,14 @@ def test_a_worker_is_killed_and_a_file_is_corrupt(tmp_path, x, plan, whole):
             os.kill(victims[0], signal.SIGKILL)
 
     recipe = recipe_of(path, out, plan)
+    recipe = replace(recipe, rows=replace(recipe.rows, skip_rows=True))
     with begun(recipe, size=20, load_models=lambda: [small_network.make()]) as job:
         job.run(workers.several(2), told)
         assert [fault.split(": ")[0] for fault in job.faults()] == ["6.parquet"]
-        assert sum(outcome.rows for outcome in job.outcomes) == (FILES - 1) * ROWS
+        assert sum(outcome.rows for outcome in job.outcomes) == (FILES - 1) * ROWS - 1
+        assert [(part.file, place) for part, place, _ in left_out_in(out, job.parts)] == [(2, 7)]
         assert len({outcome.part for outcome in job.outcomes}) == len(job.outcomes) == len(job.parts)
+        (out / ".howsure-left.part").touch()  # as one that a killed worker was writing would be
     assert victims
     assert any(name.startswith("ray::MapWorker") for name in heard.values())
     assert [where for where in heard if not is_loopback(where)] == []
@@ -142,7 +149,8 @@ def test_a_worker_is_killed_and_a_file_is_corrupt(tmp_path, x, plan, whole):
     with begun(recipe, load_models=lambda: [small_network.make()]) as job:
         assert [part.file for part in job.pending] == [6, 6]
         job.run(one_process, lambda *_: None)  # whoever goes on
-    check_same(howsure.load(out), whole)
+    with pytest.warns(howsure.HowsureWarning, match="1 row that failed was left out"):
+        check_same(howsure.load(out), whole, np.delete(np.arange(len(x)), 2 * ROWS + 7))
 
 
 @pytest.mark.usefixtures("cluster")

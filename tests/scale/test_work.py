@@ -170,6 +170,23 @@ def test_images_are_read_as_they_are_needed(tmp_path):
     assert reader.read(0, 4, 6, specs).x[:, 0, 0, 0].tolist() == [40, 50]
 
 
+def test_images_that_come_and_go_while_others_are_read(tmp_path):
+    """A worker reads those that were found, each in its place and with its label."""
+    from PIL import Image
+
+    for number in range(4):
+        (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
+        Image.new("L", (4, 4), 10 * number).save(tmp_path / "ab"[number % 2] / f"{number}.png")
+    specs = [InputSpec("x", (4, 4, 1), "float32")]
+    found = RowSource(tmp_path).open()
+    (tmp_path / "a" / "2.png").rename(tmp_path / "a" / "1.png")
+    reader = RowSource(tmp_path, skip_unreadable=True, files=found.names).open()
+    rows = reader.read(0, 0, 4, specs)
+    assert rows.ids.tolist() == ["a/0.png", "b/1.png", "b/3.png"]
+    assert rows.labels.tolist() == [0, 1, 1]
+    assert reader.places(0, 4, rows).tolist() == [0, 2, 3]
+
+
 def test_what_is_not_read_part_by_part(tmp_path):
     (tmp_path / "x.csv").write_text("1,2,3\n")
     with pytest.raises(howsure.InputError, match=r"not a kind of file.*part by part.*write_table"):
