@@ -38,7 +38,7 @@ def present(folder: Path) -> list[Path]:
 
 def _check_numbers(path: Path, part: Part) -> None:
     """Raise where a part has other row numbers than the manifest says, as when new ones were being given."""
-    with _read_of(path):
+    with reading(path, "Parquet"):
         first = about_of(path).first_row
     if first not in (None, part.first_row):
         raise FileError(
