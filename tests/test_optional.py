@@ -76,3 +76,39 @@ def test_settings_of_the_method_are_sent_to_the_method(name):
 def test_a_plan_is_sent_to_the_method_too():
     with pytest.raises(TypeError, match=r"'plan'.*MCDropout\(plan=plan\)"):
         howsure.assess(None, np.zeros((1, 2)), plan=object())
+
+
+@pytest.mark.parametrize("named", ["network.pt2", "nets_of_torch:make"])
+def test_a_model_of_a_framework_that_is_missing_is_refused_in_words(named, tmp_path):
+    (tmp_path / "network.pt2").write_bytes(b"")
+    (tmp_path / "nets_of_torch.py").write_text(
+        "import torch\n\ndef make():\n    return torch.nn.Linear(8, 3)\n"
+    )
+    program = (
+        "import sys\n"
+        "class Hiding:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name.partition('.')[0] == 'torch':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Hiding())\n"
+        f"sys.argv = ['howsure', 'audit', {named!r}]\n"
+        "from howsure.cli.app import main\nmain()\n"
+    )
+    home = {
+        "HOME": str(tmp_path),
+        "PATH": "",
+        "PYTHONPATH": ":".join(filter(None, sys.path)),
+        "COLUMNS": "200",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=home,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "needs torch, which is not installed. pip install 'howsure[torch]'" in done.stderr
+    assert "Traceback" not in done.stderr
