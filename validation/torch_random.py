@@ -3,15 +3,17 @@
     python -m validation.torch_random                 100 modules, of seeds 0 to 99
     python -m validation.torch_random 20 --seed 500   20 modules, of seeds 500 to 519
     python -m validation.torch_random 1 --seed 512    one of them again
+    python -m validation.torch_random --page          with the figures on docs/torch-models.md
 
 A module is drawn from a grammar: layers, drops in all ways, slices, branches, loops, shared layers,
-residuals, attention, norms, recurrent layers. Each is compared as in `validation.torch_models`, by 600 balanced
-passes, and is assessed with default settings as well.
+residuals, attention, norms, recurrent layers. Each is compared as in `validation.torch_models`, by 600
+balanced passes, and is assessed with default settings as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 import time
@@ -26,7 +28,16 @@ from torch import nn
 
 import howsure
 from howsure.models.torch.split import AGAIN_FAILS, SplitModel, adapt
-from validation.torch_models import LEAST_SPREAD, MOST, Fingerprint, compare, rows_for
+from validation.torch_models import (
+    FIGURES,
+    LEAST_SPREAD,
+    MADE_AT_RANDOM,
+    MOST,
+    Fingerprint,
+    compare,
+    rows_for,
+    write_page,
+)
 from validation.torch_zoo import CLASSES, Kind
 
 Tensor = torch.Tensor
@@ -645,6 +656,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("count", nargs="?", type=int, default=100, help="modules")
     parser.add_argument("--seed", type=int, default=0, help="of the first")
+    parser.add_argument("--page", action="store_true", help="write the figures to docs/torch-models.md")
     given = parser.parse_args()
     verdicts: Counter[str] = Counter()
     split, farthest, start = 0, 0.0, time.perf_counter()
@@ -663,6 +675,10 @@ def main() -> None:
         f"{given.count} modules: {counts}; {split} split by levels, at most {farthest:.1f} "
         f"standard errors off, {time.perf_counter() - start:.0f} s"
     )
+    if given.page:
+        figures = {"count": given.count, "seed": given.seed, "split": split, "farthest": farthest}
+        MADE_AT_RANDOM.write_text(json.dumps(figures | {"verdicts": counts}, indent=1) + "\n")
+        write_page(json.loads(FIGURES.read_text()))
     sys.exit(any(verdict not in GOOD for verdict in verdicts))
 
 
