@@ -313,7 +313,7 @@ AT_RANDOM = """
 
 {count} modules were drawn from a grammar: layers, drops in all ways, slices, branches, loops, shared layers,
 residuals, attention, norms, recurrent layers. They were compared like those above, and assessed with default
-settings as well: {verdicts}. At most they were {farthest:.1f} standard errors off; {split} of them ran level by
+settings as well: {verdicts}. They were at most {farthest:.1f} standard errors off. {split} ran level by
 level, the others whole.
 
 ```sh
