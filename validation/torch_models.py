@@ -47,6 +47,8 @@ PLAIN_OFF = {torch.bfloat16: 2**-7, torch.float16: 2**-10, torch.float32: 2e-5, 
 
 FIGURES = Path(__file__).parent.parent / "docs" / "torch-models.json"
 PAGE = Path(__file__).parent.parent / "docs" / "torch-models.md"
+MADE_AT_RANDOM = Path(__file__).parent.parent / "docs" / "torch-random.json"
+"""What `validation.torch_random` found."""
 
 MODULES = ZOO | HANDWRITTEN | LIBRARIES
 
@@ -306,6 +308,21 @@ columns are empty, others were not asked.
 |---|---|---|---|---|---|"""
 
 
+AT_RANDOM = """
+## Modules made at random
+
+{count} modules were drawn from a grammar: layers, drops in all ways, slices, branches, loops, shared layers,
+residuals, attention, norms, recurrent layers. They were compared like those above, and assessed with default
+settings as well: {verdicts}. They were at most {farthest:.1f} standard errors off. {split} ran level by
+level, the others whole.
+
+```sh
+python -m validation.torch_random {count} --seed {seed} --page
+```
+
+It prints the seed of each, by which it can be made again."""
+
+
 def write_page(figures: dict[str, Any]) -> None:
     """Write docs/torch-models.md."""
     modules = {name: figures[name] for name in MODULES if name in figures}
@@ -331,6 +348,8 @@ def write_page(figures: dict[str, Any]) -> None:
     for name, found in modules.items():
         words = [found.get("refused"), *found.get("said", [])]
         lines += [f"- {name}: {each}" for each in words if each is not None]
+    if MADE_AT_RANDOM.exists():
+        lines.append(AT_RANDOM.format(**json.loads(MADE_AT_RANDOM.read_text())))
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -3,14 +3,17 @@
     python -m validation.torch_random                 100 modules, of seeds 0 to 99
     python -m validation.torch_random 20 --seed 500   20 modules, of seeds 500 to 519
     python -m validation.torch_random 1 --seed 512    one of them again
+    python -m validation.torch_random --page          with the figures on docs/torch-models.md
 
-A module is drawn from a grammar: layers, drops in all ways, slices, branches, loops, shared layers, residuals,
-attention, norms, recurrent layers. Each is compared as in `validation.torch_models`.
+A module is drawn from a grammar: layers, drops in all ways, slices, branches, loops, shared layers,
+residuals, attention, norms, recurrent layers. Each is compared as in `validation.torch_models`, by 600
+balanced passes, and is assessed with default settings as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 import time
@@ -23,8 +26,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import howsure
 from howsure.models.torch.split import AGAIN_FAILS, SplitModel, adapt
-from validation.torch_models import LEAST_SPREAD, MOST, compare, rows_for
+from validation.torch_models import (
+    FIGURES,
+    LEAST_SPREAD,
+    MADE_AT_RANDOM,
+    MOST,
+    Fingerprint,
+    compare,
+    rows_for,
+    write_page,
+)
 from validation.torch_zoo import CLASSES, Kind
 
 Tensor = torch.Tensor
@@ -176,8 +189,90 @@ class Grammar:
             h.add_(before.flip(-1), alpha=0.3)
             return h
 
+        places = self.random.sample(range(shape[-1]), half)
+        at = self._layer(nn.Bilinear(shape[-1], shape[-1], shape[-1])) if shape == VECTOR else 0
+
+        def put(m: Made, h: Tensor) -> Tensor:
+            h = h.clone()
+            h[..., places] = h[..., places].flip(1) * 0.5
+            return h
+
+        def scattered(m: Made, h: Tensor) -> Tensor:
+            index = torch.tensor(places).expand(*h.shape[:-1], half)
+            return torch.zeros_like(h).scatter_add_(-1, index, h[..., :half]) + h
+
+        def twice(m: Made, h: Tensor) -> Tensor:
+            one, other = torch.tanh(torch.cat([h, -2 * h])).chunk(2)
+            return one - other
+
+        def rows_last(m: Made, h: Tensor) -> Tensor:
+            moved = h.movedim(0, -1).contiguous()
+            moved *= 0.7
+            return moved.movedim(-1, 0) + h.flip(-1)
+
+        def in_bfloat16(m: Made, h: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                return torch.tanh(h.double()).float()
+
+        def by_out(m: Made, h: Tensor) -> Tensor:
+            out = torch.empty_like(h)
+            torch.mul(h, 1.2, out=out)
+            return out
+
+        def mapped(m: Made, h: Tensor) -> Tensor:
+            return torch.vmap(lambda row: row - row.mean())(h)
+
+        def by_data(m: Made, h: Tensor) -> Tensor:
+            return h * 2 if bool((h[:, 0] > 1e6).any()) else h
+
+        def spectrum(m: Made, h: Tensor) -> Tensor:
+            return torch.fft.irfft(torch.fft.rfft(h), n=h.shape[-1])
+
+        def greatest(m: Made, h: Tensor) -> Tensor:
+            found, where = h.max(-1, keepdim=True)
+            return h - 0.3 * found + 0.01 * where
+
+        def sorted_some(m: Made, h: Tensor) -> Tensor:
+            return h + 0.3 * h.sort(-1).values
+
+        def padded(m: Made, h: Tensor) -> Tensor:
+            return F.pad(h, (1, 0))[..., :-1]
+
+        def folded(m: Made, h: Tensor) -> Tensor:
+            return torch.tanh(h.reshape(-1, shape[-1])).view(-1, *shape)
+
+        def chosen(m: Made, h: Tensor) -> Tensor:
+            h = h + 0
+            h[h < 0] *= 0.5
+            return h
+
+        def masked(m: Made, h: Tensor) -> Tensor:
+            h = h.clone()
+            h.masked_fill_(h > 1.5, 1.5)
+            return h
+
+        def averaged(m: Made, h: Tensor) -> Tensor:
+            return h - 0.5 * torch.einsum("n...->n", h).reshape(-1, *[1] * len(shape)) / 10
+
         return self.random.choice(
             [
+                ("put at places", put),
+                ("scattered", scattered),
+                ("twice in a batch", twice),
+                ("rows last, in place", rows_last),
+                ("autocast", in_bfloat16),
+                ("out=", by_out),
+                ("vmap", mapped),
+                ("a branch by data", by_data),
+                ("a spectrum", spectrum),
+                ("less the greatest", greatest),
+                ("sorted", sorted_some),
+                ("padded", padded),
+                ("folded", folded),
+                ("where below 0", chosen),
+                ("masked in place", masked),
+                ("einsum", averaged),
+                *([("Bilinear", lambda m, h: torch.tanh(m.layers[at](h, h)))] if shape == VECTOR else []),
                 ("halves exchanged in new memory", shifted),
                 ("half scaled in place", scaled),
                 ("flipped, added in place", added),
@@ -339,6 +434,50 @@ class Grammar:
         def half_of_it(m: Made, h: Tensor) -> Tensor:
             return torch.cat([h[..., :half], drop(m, h[..., half:] + 0)], -1)
 
+        places = self.random.sample(range(shape[-1]), half)
+
+        def at_places(m: Made, h: Tensor) -> Tensor:
+            h = h.clone()
+            h[..., places] = drop(m, h[..., places])
+            return h
+
+        def twins(m: Made, h: Tensor) -> Tensor:
+            one, other = drop(m, torch.cat([h, h.flip(-1)])).chunk(2)
+            return one + 0.5 * other
+
+        def copied(m: Made, h: Tensor) -> Tensor:
+            out = torch.empty_like(h)
+            out.copy_(h)
+            out.narrow(-1, 0, half).copy_(drop(m, h.narrow(-1, 0, half)))
+            return out
+
+        def viewed(m: Made, h: Tensor) -> Tensor:
+            h = torch.tanh(h).contiguous()
+            drop(m, h.view(len(h), -1)[:, 1:])
+            return h
+
+        def of_data(m: Made, h: Tensor) -> Tensor:
+            h = 1.5 * h
+            h.data.copy_(drop(m, h.clone()))
+            return h
+
+        def thrice(m: Made, h: Tensor) -> Tensor:
+            h = h + 0
+            for at in range(3):
+                h[:, at : at + 2] = drop(m, h[:, at : at + 2])
+            return h
+
+        def around(m: Made, h: Tensor) -> Tensor:
+            h = torch.sin(h)
+            part = h[..., half:]
+            before = part.mean(-1, keepdim=True)
+            h[..., half:] = drop(m, part * 1)
+            return h + 0.3 * before + 0.2 * part.amax(-1, keepdim=True)
+
+        def shared_mask(m: Made, h: Tensor) -> Tensor:
+            kept = drop(m, torch.ones_like(h))
+            return h * kept + 0.3 * h.flip(-1) * kept
+
         def both(m: Made, h: Tensor) -> Tensor:
             before = h.clone()
             return (drop(m, h) + before) / 2
@@ -354,7 +493,17 @@ class Grammar:
             "turned": turned,
             "on half": half_of_it,
             "beside what it was": both,
+            "put at places": at_places,
+            "twice in a batch": twins,
+            "through copy_": copied,
+            "on a view, which is left": viewed,
+            "in its data": of_data,
+            "three times in place": thrice,
+            "and read before and after": around,
+            "one mask twice": shared_mask,
         }
+        if "place" not in words:
+            named.pop("on a chunk, which is left"), named.pop("on a view, which is left")
         if shape == VECTOR:
             named.pop("turned"), named.pop("on one unbound")
         how = self.random.choice(list(named))
@@ -472,9 +621,13 @@ def look_at(seed: int) -> dict[str, Any]:
     found: dict[str, Any] = {"seed": seed, "words": module.words}
     try:
         found |= compare(kind)
-        module.eval()
-        adapted = adapt(module, rows_for(kind), gaussian_noise=False)[0]
+        module, x = module.eval(), rows_for(kind)
+        adapted = adapt(module, x, gaussian_noise=False)[0]
         found["runs"] = "split" if isinstance(adapted, SplitModel) else f"whole: {adapted.whole_because}"
+        if "refused" not in found:
+            before = Fingerprint(module)
+            howsure.assess(module, x, seed=seed)
+            found["changed"] += before.changed(module)
     except Exception as error:  # a traceback is a finding
         lines = traceback.format_exception(error)
         found["verdict"], found["crashed"] = "CRASHED", "".join(lines[-3:])
@@ -503,6 +656,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("count", nargs="?", type=int, default=100, help="modules")
     parser.add_argument("--seed", type=int, default=0, help="of the first")
+    parser.add_argument("--page", action="store_true", help="write the figures to docs/torch-models.md")
     given = parser.parse_args()
     verdicts: Counter[str] = Counter()
     split, farthest, start = 0, 0.0, time.perf_counter()
@@ -518,9 +672,13 @@ def main() -> None:
             print(f"  {found}", flush=True)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
     print(
-        f"{given.count} modules: {counts}; {split} split by levels, at most {farthest:.1f} standard errors off, "
-        f"{time.perf_counter() - start:.0f} s"
+        f"{given.count} modules: {counts}; {split} split by levels, at most {farthest:.1f} "
+        f"standard errors off, {time.perf_counter() - start:.0f} s"
     )
+    if given.page:
+        figures = {"count": given.count, "seed": given.seed, "split": split, "farthest": farthest}
+        MADE_AT_RANDOM.write_text(json.dumps(figures | {"verdicts": counts}, indent=1) + "\n")
+        write_page(json.loads(FIGURES.read_text()))
     sys.exit(any(verdict not in GOOD for verdict in verdicts))
 
 

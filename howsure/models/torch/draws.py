@@ -340,6 +340,15 @@ def made_up(site: Site, random: np.random.Generator, device: torch.device) -> Te
     return torch.from_numpy(np.asarray(numbers, np.float32)).to(device)
 
 
+def told_apart(site: Site, random: np.random.Generator, device: torch.device) -> Tensor:
+    """A mask (1, *site.shape) that drops half of the units, whatever the rate, so that its place shows."""
+    if site.kind != DROPOUT:
+        return made_up(site, random, device)
+    units = int(np.prod(site.shape))
+    kept = random.permutation(units) < units / 2
+    return torch.from_numpy(kept.reshape(1, *site.shape).astype(np.float32)).to(device)
+
+
 class Masks:
     """What passes with given masks are to draw.
 

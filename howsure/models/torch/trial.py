@@ -11,7 +11,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from howsure.errors import HowsureError
-from howsure.models.torch.draws import Draw, Masks, Place, constant, made_up
+from howsure.models.torch.draws import Draw, Masks, Place, constant, made_up, told_apart
 from howsure.models.torch.found import numbers_drawn_elsewhere
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.look import ROWS, UNEVEN, Look, middle, same
@@ -121,9 +121,10 @@ class Trial:
         return same(together, torch.cat([self._passes(masks, half) for masks in each]))
 
     def masks(self, seed: int) -> list[Tensor]:
-        """Masks (1, *site.shape) made up for each site."""
+        """Masks (1, *site.shape) made up for each site; where axes are folded, such as tell these apart."""
         random, device = np.random.default_rng([7, seed]), self._look.call.device
-        return [made_up(each.site, random, device) for each in self.drawn if isinstance(each, Place)]
+        places = [each for each in self.drawn if isinstance(each, Place)]
+        return [(told_apart if each.folded > 1 else made_up)(each.site, random, device) for each in places]
 
     def _passes(
         self, masks: Sequence[Tensor], rows: int = ROWS, tensors: Sequence[Tensor] | None = None
@@ -185,7 +186,7 @@ class Trial:
 
     def _in_order(self, number: int, place: Place) -> bool:
         """Whether rows lie first or last on a folded axis, tried with masks of this site alone; it is set."""
-        mask = made_up(place.site, np.random.default_rng([7, number]), self._look.call.device)
+        mask = told_apart(place.site, np.random.default_rng([7, number]), self._look.call.device)
         for order in (True, False):
             tried = replace(place, rows_first=order)
 
