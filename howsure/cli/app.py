@@ -259,6 +259,10 @@ def assess_command(
         names = None if class_names is None else read_class_names(class_names)
         if to_folder:
             folders.check_free(out, inputs, report)
+            if labels is not None and label_column is not None:
+                raise InputError(
+                    "--label-column with --labels is for one table", expected="a column y in --labels"
+                )
             recipe = Recipe(
                 folders.source_of(model, weights, allow_code),
                 tuple(folders.source_of(path, None, allow_code, like=model) for path in member or []),
@@ -282,7 +286,7 @@ def assess_command(
                 raise typer.Exit(LEFT_OUT)
             return
         if labels is not None:
-            read_labels(labels)  # before work begins
+            read_labels(labels, column=label_column)  # before work begins
 
         network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         others = [
@@ -292,7 +296,8 @@ def assess_command(
         rows = rows_of(data, network, skip_unreadable, roles)
         names = rows.class_names if names is None else names
         if labels is not None:
-            rows = replace(rows, labels=read_labels(labels, rows.ids), class_names=None)
+            found = read_labels(labels, rows.ids, column=label_column, id_column=rows.id_name)
+            rows = replace(rows, labels=found, class_names=None)
         rows_in = replace(rows, x=divided(rows.x, divide_by, network))
         blocks: list[Any] = []
         with kept(blocks, parquet_beside(out), _INTERRUPTIONS):
@@ -370,6 +375,7 @@ def compare_command(
     seed: Seed = 0,
     batch_size: BatchSize = 256,
     outputs: GivenOutputs = None,
+    normalise: tables.Normalise = False,
     divide_by: DivideBy = None,
     weights: Weights = None,
     allow_code: AllowCode = False,
@@ -386,9 +392,13 @@ def compare_command(
             )
             if report is not None:
                 check_output(report, ".html", [model, data, *([labels] if labels else [])])
-            compared = compared_tables(model, data, labels, label_column, id_column, drop, class_names, seed)
+            compared = compared_tables(
+                model, data, labels, label_column, id_column, drop, class_names, seed, normalise
+            )
             say_comparison(console, compared, report)
             return
+        if normalise:
+            raise InputError("--normalise has no effect on a model", expected="two tables with --normalise")
         check_divisor(divide_by)
         models = check_models(model, members, weights)
         for path, what in [
@@ -403,12 +413,14 @@ def compare_command(
         roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
         if labels is not None:
-            read_labels(labels)  # before work begins
+            read_labels(labels, column=label_column)  # before work begins
 
         network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         rows = rows_of(data, network, skip_unreadable=False, roles=roles)
         names = rows.class_names if names is None else names
-        truth = rows.truth(names) if labels is None else read_labels(labels, rows.ids)
+        truth = rows.truth(names)
+        if labels is not None:
+            truth = read_labels(labels, rows.ids, column=label_column, id_column=rows.id_name)
         if truth is None:
             raise InputError(
                 "There is nothing to compare by",

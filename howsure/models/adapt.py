@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from howsure.arguments import check_path
+from howsure.data.csv_form import CSV, kind_of
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import gather
 from howsure.data.rows import InputSpec, Rows, check_rows
@@ -130,7 +131,7 @@ def rows_for(
         named = [str(name) for name in getattr(model, "feature_names_in_", ())]
         if is_frame(x):
             return labelled_frame(x, named)
-        if named and isinstance(x, (str, os.PathLike)) and Path(x).suffix.lower() in (".csv", ".parquet"):
+        if named and isinstance(x, (str, os.PathLike)) and kind_of(Path(x)) in (CSV, ".parquet"):
             return read_named(check_path(x), named)
     if isinstance(x, (str, os.PathLike)):
         return rows_in(check_path(x), inputs(), lambda: channels_of(model))

@@ -121,6 +121,15 @@ def test_more_than_rounding_explains_is_refused(decimals):
     assert "do not sum to 1 in 2 rows: 3, 7" in said
 
 
+def test_what_half_precision_left_beside_a_sum_of_1_is_divided_out():
+    """Such a row was refused as having a sum below 1."""
+    for given in ([[0.5, 0.5002]], [[0.51234567, 0.48785433]], [[0.5, 0.4997]]):
+        np.testing.assert_allclose(Certainty.from_probabilities(given).probabilities.sum(axis=1), 1)
+    said = refused(np.array([[0.5, 0.5013], [0.4, 0.6]]))
+    assert "a sum of 1.0013. They are nearly distributions: divide each row by its sum" in said
+    assert "No row sums to more than 1" in refused(np.array([[0.5123, 0.4], [0.4, 0.6]]))
+
+
 def test_one_hot_rows_and_fractions_are_distributions():
     np.testing.assert_array_equal(Certainty.from_probabilities(np.eye(3, dtype=int)).label, [0, 1, 2])
     thirds = Certainty.from_probabilities(np.full((2, 3), 1 / 3))
