@@ -146,6 +146,8 @@ def calibrate_command(
         return
     if method is not None:
         raise InputError("--method has no effect with --calibrator", expected="one of the two")
+    if seed:
+        raise InputError("--seed has no effect with --calibrator", expected="one of the two")
     if out is None:
         raise InputError("There is nowhere to write the calibrated table", expected="--out TABLE.parquet")
     map_of: Any = read_calibrator(calibrator)

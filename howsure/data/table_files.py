@@ -106,15 +106,16 @@ def open_columns(source: Path, named: Sequence[str] = ()) -> tuple[Table, bool]:
     return _open_csv(source, header=header, percent=True), header
 
 
-def read_named(source: Path, features: Sequence[str]) -> Rows:
+def read_named(source: Path, features: Sequence[str], roles: Roles | None = None) -> Rows:
     """The rows of a csv or Parquet file as a table of pyarrow, for a model that takes columns by name.
 
     Args:
         source: The file, which has names of columns.
         features: Those that the model takes, whatever they are called.
+        roles: What columns are for that are no features, where they are not called `y` and `id`.
 
     Returns:
-        Rows without the columns `y` and `id`, unless these are among the features: they hold labels and ids.
+        Rows without the columns of labels and ids: `y` and `id`, unless these are among the features.
 
     Raises:
         FileError: Missing or damaged.
@@ -126,17 +127,27 @@ def read_named(source: Path, features: Sequence[str]) -> Rows:
     for name in features:
         if table.names.count(name) > 1:
             table.number(name, "for the model")
-    roles = {
-        name: table.number(name, "") for name in (LABELS, ID) if name in table.names and name not in features
-    }
-    columns = [place for place in range(len(table.names)) if place not in roles.values()]
+    asked = Roles() if roles is None else roles
+    usual = {name for name in (LABELS, ID) if name in features and name not in (asked.label, asked.id)}
+    label, identity, _ = asked.of(table, None)
+    label, identity = (
+        None if place is not None and table.names[place] in usual else place for place in (label, identity)
+    )
+    dropped = {table.names.index(name) for name in asked.drop if name in table.names}
+    columns = [
+        place for place in range(len(table.names)) if place not in (label, identity) and place not in dropped
+    ]
     frame = pa.table(
         [table.columns[place] for place in columns], names=[table.names[place] for place in columns]
     )
+    ids = None if identity is None else ids_of(table, identity)
+    if ids is not None and identity is not None and not table.names[identity] and only_counts(ids):
+        ids = None
     return Rows(
         frame,
-        labels_of(table, roles[LABELS]) if LABELS in roles else None,
-        ids=ids_of(table, roles[ID]) if ID in roles else None,
+        None if label is None else labels_of(table, label),
+        ids=ids,
+        id_name=ID if identity is None else table.names[identity] or ID,
     )
 
 

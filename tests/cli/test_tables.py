@@ -4,9 +4,12 @@ import csv
 import gzip
 import json
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics
+from sklearn.ensemble import RandomForestClassifier
 from typer.testing import CliRunner
 
 import howsure
@@ -184,6 +187,8 @@ def test_two_tables_are_compared(known, tmp_path):
     assert flat(lead(howsure.Comparison.of_results(results, TRUTH[KNOWN]))) in said
     assert "Take 'other'" in said
     assert "plain predictions" not in said
+    for option in (("--batch-size", 8), ("--no-shifts",), ("--member", known)):
+        assert "has no effect on tables" in refused("compare", known, other, *option)
     assert "other" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "--member has no effect on tables" in refused("compare", known, other, "--member", "m.keras")
     assert "nothing to compare by" in refused(
@@ -447,6 +452,38 @@ def test_two_tables_are_paired_by_ids_and_names_of_classes(known, tmp_path):
     assert "Only 'known' of 'known', 'alone' has ids, so rows are paired by" in flat(
         run("compare", known, alone).stderr
     )
+
+
+# --- a classifier in a file -------------------------------------------------------------------
+
+
+def test_a_classifier_in_a_file_is_assessed_where_it_may_run_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = RANDOM.normal(size=(60, 2))
+    y = (data[:, 0] > 0).astype(int)
+    frame = pd.DataFrame(data, columns=["width", "length"])
+    forest = RandomForestClassifier(5, random_state=0).fit(frame, y)
+    joblib.dump(forest, "forest.joblib")
+    frame[["length", "width"]].assign(kind=y, name=[f"r{n}" for n in range(60)], note="-").to_csv("rows.csv")
+    columns = ("--label-column", "kind", "--id-column", "name")
+    asked = ("assess", "forest.joblib", "rows.csv", "--out")
+    assert "runs code when it is opened, so it was not" in refused(*asked, "o.parquet", *columns)
+    asked = (*asked, "o.parquet", "--allow-code")
+    done(*asked, *columns)
+    found = howsure.load("o.parquet")
+    np.testing.assert_allclose(found.probabilities, forest.predict_proba(frame), atol=1e-6)
+    assert (found.truth.tolist(), found.ids[3]) == (y.tolist(), "r3")
+    for option, said in (
+        (("--passes", "4"), "Passes and plans have no effect with a classifier"),
+        (("--divide-by", "2"), "columns that a classifier takes by name"),
+        (("--out", "folder/"), "go into one table"),
+        (("--skip-unreadable",), "--skip-unreadable is for images"),
+    ):
+        assert said in refused(*asked, *columns, *option)
+    joblib.dump(data, "array.joblib")
+    (tmp_path / "none.joblib").write_bytes(b"none")
+    assert "gives no probabilities" in refused("assess", "array.joblib", *asked[2:])
+    assert "'none.joblib' cannot be opened" in refused("assess", "none.joblib", *asked[2:])
 
 
 # --- what goes wrong --------------------------------------------------------------------------
