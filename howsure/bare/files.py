@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from howsure.arguments import check_path
-from howsure.bare.given import CLASSES, LABELS, read_given
+from howsure.bare.given import CLASSES, LABELS, flags_among, read_given
 from howsure.bare.results import of_given
 from howsure.data.csv_form import kind_of
 from howsure.data.files import check_readable
@@ -173,13 +173,10 @@ def _in_one(values: Array, columns: Columns, source: Path) -> Array:
 
 def _check_no_flags(table: Table, names: list[str], labels: Array | None, source: Path) -> None:
     """Raise an `InputError` for a column of whole zeros beside fractions: a fold or a flag, and no class."""
-    import pyarrow as pa
-
     columns = {name: table.columns[table.names.index(name)] for name in names}
-    whole = [name for name, each in columns.items() if pa.types.is_integer(each.type)]
-    known = set() if labels is None else set(map(str, labels.tolist()))
-    zero = [name for name in whole if name not in known and len(columns[name]) and _is_zero(columns[name])]
-    if not zero or len(whole) == len(names):
+    known = {name: each.to_numpy() for name, each in columns.items() if not each.null_count}
+    zero = flags_among(known, labels)
+    if not zero:
         return
     raise InputError(
         f"'{source}' has a column of nothing but 0, '{zero[0]}', which may be no class",
@@ -188,10 +185,6 @@ def _check_no_flags(table: Table, names: list[str], labels: Array | None, source
         mend=f"If it is none, leave it out: on the command line --drop {','.join(zero)}. If it is one, name "
         "all classes with --class-names",
     )
-
-
-def _is_zero(column: Any) -> bool:
-    return not column.null_count and not np.any(column.to_numpy())
 
 
 def _each(columns: Columns) -> str:

@@ -1,6 +1,7 @@
 """Probabilities from elsewhere: what rounding explains is taken out, and everything else is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import softmax
@@ -201,6 +202,16 @@ def test_the_columns_of_a_frame_are_the_classes():
     np.testing.assert_allclose(swapped.probabilities, given.probabilities[:, ::-1])
     renamed = Certainty.from_probabilities(frame, class_names=["tom", "rex"])
     assert renamed.class_names == ("tom", "rex")
+
+
+def test_a_column_of_whole_zeros_beside_fractions_is_no_class_unless_it_is_named():
+    frame = pd.DataFrame({"cat": [0.9, 0.2], "dog": [0.1, 0.8], "fold": [0, 0]})
+    assert "a column of nothing but 0, 'fold', which may be no class" in refused(frame)
+    assert len(Certainty.from_probabilities(frame, class_names=["cat", "dog", "fold"]).class_names) == 3
+    assert len(Certainty.from_probabilities(frame, class_names=["cat", "dog"]).class_names) == 2
+    assert len(Certainty.from_probabilities(frame.astype(float)).class_names) == 3
+    assert len(Certainty.from_probabilities(frame.assign(y=["fold", "cat"])).class_names) == 3
+    assert len(Certainty.from_probabilities(frame.round().astype(int)).class_names) == 3
 
 
 def test_class_names_choose_among_the_columns():
