@@ -73,7 +73,10 @@ def is_header(
         expected="a header of names, or of names beside columns that are numbered in order; or a row of "
         "numbers only",
         received=f"{texts[0]!r} beside {numbers[0]!r}",
-        mend="Name the columns, and give numbers in every cell of the rows",
+        mend="Name the columns, and give numbers in every cell of the rows"
+        if not of_classes
+        else f"If it is a header, name the classes, as --class-names does: {','.join(numbers)}; "
+        "if it is a row, write a header above it",
     )
 
 

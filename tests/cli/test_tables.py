@@ -381,6 +381,14 @@ def test_classes_that_are_called_by_numbers_are_read(names, quotes, tmp_path):
         assert not told
 
 
+def test_names_that_may_be_numbers_are_a_header_where_they_are_given(tmp_path):
+    (tmp_path / "p.csv").write_text("2,4,id\n0.9,0.1,a\n0.2,0.8,b\n")
+    np.save(tmp_path / "y.npy", [2, 4])
+    asked = (tmp_path / "p.csv", "--labels", tmp_path / "y.npy")
+    assert "as --class-names does: 2,4" in refused("evaluate", *asked)
+    assert "1.00" in accuracy_of(*asked, "--class-names", "2,4")[0]
+
+
 def test_a_row_without_a_header_whose_first_cell_is_missing_is_kept(tmp_path):
     (tmp_path / "p.csv").write_text("?,0.1\n0.2,0.8\n")
     assert "columns without numbers: '1'" in refused("evaluate", tmp_path / "p.csv")
