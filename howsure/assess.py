@@ -157,7 +157,7 @@ def _truth_of(given: Rows, job: Job, *, came_along: bool) -> Any:
             raise
         whom, mend = (
             "The labels that came with the rows",
-            "To assess the rows without labels, give them alone",
+            "To assess rows without labels, give them alone; with ids as a dict, {'x': rows, 'id': ids}",
         )
         raise error.told_of(whom, mend) from error
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from howsure.data.batches import numpy_of
+from howsure.data.frames import is_frame
 from howsure.data.rows import Array
 from howsure.errors import InputError, warn
 from howsure.models.adapt import adapt
@@ -40,6 +41,12 @@ def divided(x: Any, divisor: float | None, network: Any) -> Any:
     """
     if divisor is None:
         return x
+    if is_frame(x):
+        raise InputError(
+            "--divide-by is for rows of numbers, and these are columns that a classifier takes by name",
+            expected="rows as it was fitted on",
+            mend="Divide the columns in the file, where it was fitted on divided ones",
+        )
     first = adapt(network, x)[0].info.layers[:_FIRST]
     rescaling = next((layer for layer in first if layer.kind == "Rescaling"), None)
     if rescaling is not None:

@@ -11,13 +11,23 @@ from typing import Any
 import numpy as np
 
 from howsure.arguments import check_path
-from howsure.bare.given import CLASSES, LABELS, read_given
+from howsure.bare.given import CLASSES, LABELS, flags_among, read_given
 from howsure.bare.results import of_given
+from howsure.data.csv_form import kind_of
 from howsure.data.files import check_readable
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array, quoted
 from howsure.data.table_files import open_columns
-from howsure.data.tables import ANY_VECTOR, Roles, Table, formed, ids_of, is_numeric, labels_of
+from howsure.data.tables import (
+    ANY_VECTOR,
+    Roles,
+    Table,
+    formed,
+    ids_of,
+    is_numeric,
+    labels_of,
+    only_counts,
+)
 from howsure.errors import InputError, warn
 from howsure.results.certainty import Certainty
 from howsure.results.files import load, load_sample, parts_of
@@ -26,6 +36,9 @@ from howsure.results.saved import is_saved
 from howsure.words import before_no_formula
 
 ENDINGS = (".parquet", ".csv", ".npy")
+
+PERCENT_OFF = 5
+"""How far from 100 rows of percentages may sum at most, for rounding to whole ones and no more."""
 
 _EXPORTED, _YES, _TRUTH, _TRUTH_NAME = "probabilities.", "yes.", "truth.", "truth_name"
 """In a csv file that `howsure assess --out` wrote: how columns of probabilities begin, and those that only
@@ -43,11 +56,15 @@ class Columns:
             in their order; None where all columns that are left are classes.
         roles: Which columns hold labels and ids, and which are left out.
         several: Whether each column is the probability of a label of its own.
+        normalise: Whether the numbers of each row are divided by their sum.
+        label_in_file: Name of the column of labels in a file of their own, or None.
     """
 
     class_names: tuple[str, ...] | None = None
     roles: Roles = Roles()  # noqa: RUF009 (frozen, so it may be shared)
     several: bool = False
+    normalise: bool = False
+    label_in_file: str | None = None
 
     @property
     def alike(self) -> Columns:
@@ -79,7 +96,7 @@ def read_result(
         InputError: Columns that are not there, or no probabilities; see `Certainty.from_probabilities`.
     """
     source, given = check_path(path), columns or Columns()
-    suffix = source.suffix.lower()
+    suffix = kind_of(source)
     check_readable(source)
     if source.is_dir():
         _check_nothing_asked(source, given)
@@ -93,15 +110,18 @@ def read_result(
         _check_nothing_asked(source, given)
         return load(source, without=without)
     if suffix == ".npy":
-        return _made(source, np.asarray(open_npy(source)), given, _each(given))
-    table, header = open_columns(source)
-    if any(name.startswith(_YES) for name in table.names) and _exported(table.names):
+        return _made(source, _in_one(np.asarray(open_npy(source)), given, source), given, _each(given))
+    table, header = open_columns(source, _named(given))
+    exported = _exported(table.names)
+    if exported and any(name.startswith(_YES) for name in table.names):
         given = replace(given, several=True)
     found = _roles(table, source, given)
     chosen, called = _classes(found.classes, given, source)
     if not header and given.class_names is None:
         called = None
-    values = _numbers(table, chosen, source)
+    if given.class_names is None and not exported:
+        _check_no_flags(table, chosen, found.labels, source)
+    values = _in_one(_numbers(table, chosen, source), given, source)
     return _made(source, values, given, _each(given), called, found)
 
 
@@ -123,6 +143,48 @@ def read_parts(path: str | os.PathLike[str], columns: Columns) -> Iterator[Resul
         return
     _check_nothing_asked(check_path(path), columns)
     yield from parts_of(path)
+
+
+def _named(columns: Columns) -> list[str]:
+    """Names of columns that the caller gave, if all of these are to be there."""
+    roles = columns.roles
+    if not roles.needed:
+        return []
+    return [name for name in (*(columns.class_names or ()), roles.label, roles.id, *roles.drop) if name]
+
+
+def _in_one(values: Array, columns: Columns, source: Path) -> Array:
+    """Percentages as shares of 1, which is said; and rows divided by their sums, where that is asked for."""
+    if values.ndim != 2 or values.dtype.kind not in "iuf" or not values.size or columns.several:
+        return values
+    with np.errstate(invalid="ignore"):
+        total = values.sum(axis=1, dtype=np.float64)
+        if not (np.isfinite(total).all() and values.min() >= 0 and total.min() > 0):
+            return values  # which is told with the rows
+        if np.all(np.abs(total - 100) <= min(0.5 * values.shape[1], PERCENT_OFF)) and values.max() > 1:
+            warn(f"The numbers of '{source.name}' are percentages: rows sum to 100, and are divided by it.")
+            values, total = values / 100, total / 100
+    if columns.normalise:
+        low, high = total.min(), total.max()
+        warn(f"The rows of '{source.name}' are divided by their sums, which are {low:.6g} to {high:.6g}.")
+        values = values / total[:, None]
+    return values
+
+
+def _check_no_flags(table: Table, names: list[str], labels: Array | None, source: Path) -> None:
+    """Raise an `InputError` for a column of whole zeros beside fractions: a fold or a flag, and no class."""
+    columns = {name: table.columns[table.names.index(name)] for name in names}
+    known = {name: each.to_numpy() for name, each in columns.items() if not each.null_count}
+    zero = flags_among(known, labels)
+    if not zero:
+        return
+    raise InputError(
+        f"'{source}' has a column of nothing but 0, '{zero[0]}', which may be no class",
+        expected="a column for each class, and others named",
+        received=f"columns {quoted(names)}",
+        mend=f"If it is none, leave it out: on the command line --drop {','.join(zero)}. If it is one, name "
+        "all classes with --class-names",
+    )
 
 
 def _each(columns: Columns) -> str:
@@ -160,7 +222,8 @@ def _made(
         found: Result = of_given(given, each, source.name)
         return found
     except InputError as error:
-        raise error.told_of(f"'{source}'") from error
+        off = "do not sum to 1" in error.what and not columns.normalise
+        raise error.told_of(f"'{source}'", "On the command line: --normalise" if off else None) from error
 
 
 def _check_nothing_asked(source: Path, columns: Columns) -> None:
@@ -170,6 +233,8 @@ def _check_nothing_asked(source: Path, columns: Columns) -> None:
         "a column of labels": roles.label,
         "a column of ids": roles.id,
         "columns to leave out": roles.drop,
+        "several labels": columns.several,
+        "sums to divide by": columns.normalise,
     }
     given = [name for name, value in asked.items() if value]
     if given and roles.needed:
@@ -190,8 +255,6 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
     if exported:
         roles = _roles_exported(names, columns)
     label, identity, left = roles.of(table, None)
-    if identity is None and names[:1] == [""]:
-        identity, left = 0, [place for place in left if place]
     wanted = columns.class_names or ()
     kept = [place for place in (label, identity) if place is not None and names[place] in wanted]
     label, identity = (None if place in kept else place for place in (label, identity))
@@ -199,8 +262,7 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
     ids = None if identity is None else ids_of(table, identity)
     if exported:
         labels, ids = _labels_exported(table, names, labels, label), _as_given(ids)
-    nameless = identity is not None and not names[identity]
-    if nameless and ids is not None and np.array_equal(ids, np.arange(table.rows)):
+    if identity is not None and not names[identity] and ids is not None and only_counts(ids):
         ids = None
     id_name = None if ids is None or identity is None else before_no_formula(names[identity]) or None
     if not exported:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -146,6 +147,15 @@ def _from_frame(frame: Any, names: Any, each: str, called: str) -> Given:
             expected=f"one column of numbers for each {each}, and perhaps one of labels (`y`) and ids (`id`)",
             mend=f"Choose the columns: {each}_names=[{', '.join(map(repr, chosen[:2]))}, …]",
         )
+    if wanted is None and each == CLASSES:
+        zero = flags_among(dict(zip(chosen, columns, strict=True)), rows.labels)
+        if zero:
+            raise InputError(
+                f"{called} have a column of nothing but 0, '{zero[0]}', which may be no class",
+                expected="a column for each class, and others left out",
+                received=f"columns {quoted(chosen)}",
+                mend=f"If it is none, leave it out. If it is one, name all: class_names={chosen[:12]}",
+            )
     if len(chosen) < (1 if each == LABELS or (wanted and len(wanted) == 2) else 2):
         raise InputError(
             f"{called} have too few columns",
@@ -189,6 +199,20 @@ def _chosen(columns: list[str], wanted: tuple[str, ...] | None, each: str, calle
             received=f"columns {quoted(columns)}",
         )
     return columns
+
+
+def flags_among(columns: Mapping[str, NDArray[Any]], labels: Any) -> list[str]:
+    """Names of columns of whole zeros beside fractions: folds or flags, unless a label is called so.
+
+    Args:
+        columns: (N,) values by name.
+        labels: True classes that came with them, or None.
+    """
+    whole = [name for name, values in columns.items() if values.dtype.kind in "iu"]
+    if len(whole) == len(columns):
+        return []
+    known = set() if labels is None else set(map(str, np.asarray(labels).tolist()))
+    return [name for name in whole if name not in known and len(columns[name]) and not columns[name].any()]
 
 
 def _are_numbers(values: NDArray[Any]) -> bool:

@@ -24,6 +24,9 @@ SINGLE, HALF, BRAIN = 2.0**-24, 2.0**-11, 2.0**-8
 DIGITS = 7
 """Most digits whose rounding is looked for: single precision holds no more."""
 
+NEARLY = 0.02
+"""How far from 1 sums may be of what seems to be distributions."""
+
 _SHOWN = 6
 
 
@@ -34,6 +37,7 @@ def distributions(p: Floats, numbers: Integers, dtype: str, called: str) -> Floa
     the type (Higham 2002, of a division, a sum and a rounding), and 0.005 at most, 0.015 in bfloat16; float32
     is allowed everywhere, as most models compute in it. Or by K h, where all numbers have a last digit and h
     is half a unit of it: then what is missing is shared out, so that each number still has the digits it had.
+    Or by 2⁻¹¹, as many models divide in float16 and go on in another type.
     A row of nothing but zeros is none, however many classes may have been rounded away.
 
     Args:
@@ -53,14 +57,16 @@ def distributions(p: Floats, numbers: Integers, dtype: str, called: str) -> Floa
     check_range(p, numbers, called, allowed, "a distribution over the classes in every row")
     p = np.clip(p, 0.0, 1.0)
     total = p.sum(axis=1)
-    if np.any(np.abs(total - 1) > allowed):
+    off = np.abs(total - 1)
+    if np.any(off > allowed):
         half = _half_digit(p)
         movable = np.where(total[:, None] > 1, half * (p > 0), half)
         room = movable.sum(axis=1)
-        wrong = (np.abs(total - 1) > np.maximum(allowed, (1 + 1e-9) * room)) | (total == 0)
+        explained = off <= (1 + 1e-9) * room
+        wrong = ((off > max(allowed, HALF)) & ~explained) | (total == 0)
         if wrong.any():
             raise _not_distributions(p, numbers, called, wrong)
-        by_digits = (np.abs(total - 1) > allowed)[:, None]
+        by_digits = ((off > allowed) & explained)[:, None]
         shared = p + ((1 - total) / np.where(room > 0, room, 1))[:, None] * movable
         p = np.where(by_digits, np.clip(shared, 0.0, 1.0), p)
     return np.asarray(p / p.sum(axis=1, keepdims=True))
@@ -154,8 +160,10 @@ def _cause_of_sums(p: Floats, wrong: NDArray[np.bool_]) -> str:
         return "Their columns sum to 1: rows and classes have changed places, so give the transpose"
     if len(p) > 1 and wrong.all() and np.all(total > 0) and np.ptp(total) <= SUM_OFF * total[0]:
         return f"All rows sum to {total[0]:.4g}: divide them by that, if nothing else is wrong"
-    if np.all(total <= 1 + SUM_OFF) and wrong.any():
+    if np.all(total[wrong] < 1):
         return "No row sums to more than 1, so a class may be missing"
+    if np.all(np.abs(total - 1) <= NEARLY):
+        return "They are nearly distributions: divide each row by its sum, if nothing else is wrong"
     return (
         "If each column is the yes or no of a label of its own, as sigmoids are, give them to "
         "howsure.MultilabelCertainty.from_probabilities. If a column is no class, leave it out"

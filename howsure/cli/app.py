@@ -41,13 +41,15 @@ from howsure.cli.paths import check_exists, check_folder, check_output
 from howsure.cli.stopping import Interruptions, Unbreakable, kept, open_the_closed
 from howsure.cli.warned import Warned
 from howsure.compare.run import default_methods
+from howsure.data.csv_form import kind_of
 from howsure.data.files import read_class_names
+from howsure.data.images import SUFFIXES
 from howsure.data.label_files import read_labels
 from howsure.data.rows import Array, Rows, counted
 from howsure.divide import check_divisor, divided
 from howsure.errors import HowsureError, HowsureWarning, InputError
 from howsure.methods.choices import CHOICES, Choice
-from howsure.models.adapt import adapt, names_for
+from howsure.models.adapt import PICKLES, adapt, is_classifier, names_for
 from howsure.models.boot import load_keras
 from howsure.outcomes import outcome_of
 from howsure.report import write_report
@@ -200,9 +202,12 @@ def assess_command(
         typer.Option(min=1, help="Rows in each part of a folder; what is stopped loses one at most."),
     ] = None,
     method: Annotated[
-        MethodName,
-        typer.Option(help="What produces the passes; an ensemble needs --member."),
-    ] = MethodName["mc-dropout"],
+        MethodName | None,
+        typer.Option(
+            help="What produces the passes, mc-dropout unless said; an ensemble needs --member. A classifier "
+            "of scikit-learn has its own."
+        ),
+    ] = None,
     member: Annotated[
         list[Path] | None,
         typer.Option(help="One more model, trained from another seed, for an ensemble."),
@@ -248,7 +253,8 @@ def assess_command(
             max_passes=max_passes,
             plan=None if plan is None else howsure.Plan.load(plan),
         )
-        choice = next(choice for choice in CHOICES if choice.option == method.value)
+        asked = "mc-dropout" if method is None else method.value
+        choice = next(choice for choice in CHOICES if choice.option == asked)
         _check_choice(choice, member or [], dropout)
         check_divisor(divide_by)
         inputs = [*check_models(model, member or [], weights), data]
@@ -257,6 +263,10 @@ def assess_command(
             check_exists(labels, "file of labels")
             inputs.append(labels)
         to_folder = folders.is_folder(out, workers)
+        if to_folder and kind_of(model) in PICKLES:
+            raise InputError("Results of a classifier go into one table", expected="--out TABLE.parquet")
+        if skip_unreadable and data.is_file() and kind_of(data) not in SUFFIXES:
+            raise InputError("--skip-unreadable is for images", expected="a folder of images", received=data)
         if not to_folder:
             folders.check_unused(part_rows, skip_rows, data)
             check_table(out, inputs)
@@ -266,6 +276,10 @@ def assess_command(
         names = None if class_names is None else read_class_names(class_names)
         if to_folder:
             folders.check_free(out, inputs, report)
+            if labels is not None and label_column is not None:
+                raise InputError(
+                    "--label-column with --labels is for one table", expected="a column y in --labels"
+                )
             recipe = Recipe(
                 folders.source_of(model, weights, allow_code),
                 tuple(folders.source_of(path, None, allow_code, like=model) for path in member or []),
@@ -289,7 +303,7 @@ def assess_command(
                 raise typer.Exit(LEFT_OUT)
             return
         if labels is not None:
-            read_labels(labels)  # before work begins
+            read_labels(labels, column=label_column)  # before work begins
 
         network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         others = [
@@ -299,15 +313,22 @@ def assess_command(
         rows = rows_of(data, network, skip_unreadable, roles)
         if labels is not None:
             names = names_for(network, rows, names)
-            rows = replace(rows, labels=read_labels(labels, rows.ids), class_names=None)
+            found = read_labels(labels, rows.ids, column=label_column, id_column=rows.id_name)
+            rows = replace(rows, labels=found, class_names=None)
         rows_in = replace(rows, x=divided(rows.x, divide_by, network))
+        own = method is None and is_classifier(network)
+        if own and dropout != howsure.MCDropout():
+            raise InputError(
+                "Passes and plans have no effect with a classifier of scikit-learn",
+                expected="its own prediction, by its members where it has some",
+            )
         blocks: list[Any] = []
         with kept(blocks, parquet_beside(out), _INTERRUPTIONS):
             with progress(errors, "Assessing", waiting=COMPILING) as shown:
                 blocks += howsure.stream(
                     network,
                     rows_in,
-                    method=choice.make(others, dropout),
+                    method=None if own else choice.make(others, dropout),
                     seed=seed,
                     batch_size=batch_size,
                     outputs=None if outputs is None else outputs.value,
@@ -377,6 +398,7 @@ def compare_command(
     seed: Seed = 0,
     batch_size: BatchSize = 256,
     outputs: GivenOutputs = None,
+    normalise: tables.Normalise = False,
     divide_by: DivideBy = None,
     weights: Weights = None,
     allow_code: AllowCode = False,
@@ -387,15 +409,23 @@ def compare_command(
     members, changed, strangers = list(member or []), list(shifted or []), list(outside or [])
     with _plain_words():
         if is_table(model):
-            unused = {"--member": member, "--shifted": shifted, "--outside": outside, "--outputs": outputs}
-            check_unused(
-                unused | {"--divide-by": divide_by, "--weights": weights, "--allow-code": allow_code}
-            )
+            unused: dict[str, object] = {
+                "--member": member,
+                "--shifted": shifted,
+                "--outside": outside,
+                "--outputs": outputs,
+            }
+            unused |= {"--divide-by": divide_by, "--weights": weights, "--allow-code": allow_code}
+            check_unused(unused | {"--no-shifts": not shifts, "--batch-size": batch_size != 256})
             if report is not None:
                 check_output(report, ".html", [model, data, *([labels] if labels else [])])
-            compared = compared_tables(model, data, labels, label_column, id_column, drop, class_names, seed)
+            compared = compared_tables(
+                model, data, labels, label_column, id_column, drop, class_names, seed, normalise
+            )
             say_comparison(console, compared, report)
             return
+        if normalise:
+            raise InputError("--normalise has no effect on a model", expected="two tables with --normalise")
         check_divisor(divide_by)
         models = check_models(model, members, weights)
         for path, what in [
@@ -410,12 +440,14 @@ def compare_command(
         roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
         if labels is not None:
-            read_labels(labels)  # before work begins
+            read_labels(labels, column=label_column)  # before work begins
 
         network = load_model(model, weights, allow_code, errors, _INTERRUPTIONS.held)
         rows = rows_of(data, network, skip_unreadable=False, roles=roles)
         names = names_for(network, rows, names)
-        truth = rows.truth(names) if labels is None else read_labels(labels, rows.ids)
+        truth = rows.truth(names)
+        if labels is not None:
+            truth = read_labels(labels, rows.ids, column=label_column, id_column=rows.id_name)
         if truth is None:
             raise InputError(
                 "There is nothing to compare by",

@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from howsure.data.csv_form import CSV, kind_of
 from howsure.data.tables import Roles
 from howsure.errors import InputError
 from howsure.scale.sources import parquet_files
 
 LabelColumn = Annotated[
-    str | None, typer.Option(help="Column of true classes in a .csv or .parquet file, where it is not y.")
+    str | None,
+    typer.Option(help="Column of true classes, in --labels or else in the rows, where it is not y."),
 ]
 IdColumn = Annotated[
     str | None,
@@ -32,21 +34,23 @@ def roles_of(
 
     Raises:
         InputError: It has no columns, labels come from two places, or an empty name is among those to leave
-            out.
+            out. With a csv file of labels, their column is one of that file.
     """
+    if label_column is not None and labels is not None and kind_of(labels) != CSV:
+        raise InputError(
+            "--labels and --label-column both say where the labels are",
+            expected="one of the two, or a .csv file as --labels, of which --label-column names a column",
+            received=f"--labels {labels} --label-column {label_column}",
+            mend="Leave one of them out",
+        )
+    if labels is not None:
+        label_column = None  # it is one of that file
     named = {"--label-column": label_column, "--id-column": id_column, "--drop": drop}
     given = [option for option, value in named.items() if value is not None]
-    has_columns = data.suffix.lower() in (".csv", ".parquet") or (data.is_dir() and parquet_files(data))
+    has_columns = kind_of(data) in (CSV, ".parquet") or (data.is_dir() and parquet_files(data))
     if given and not has_columns:
         raise InputError(
             f"{given[0]} is for columns, and '{data}' has none", expected="a .csv or .parquet file"
-        )
-    if label_column is not None and labels is not None:
-        raise InputError(
-            "--labels and --label-column both say where the labels are",
-            expected="one of the two",
-            received=f"--labels {labels} --label-column {label_column}",
-            mend="Leave one of them out",
         )
     dropped = () if drop is None else tuple(name.strip() for name in drop.split(","))
     if "" in dropped:

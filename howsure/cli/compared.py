@@ -11,6 +11,7 @@ import howsure
 from howsure.bare.files import ENDINGS
 from howsure.cli.tables import check_paths, columns_of, label_file_of, labels_of, read
 from howsure.compare.findings import findings, lead
+from howsure.data.csv_form import kind_of
 from howsure.errors import InputError
 from howsure.report import write_comparison
 from howsure.scale.folder import is_results
@@ -19,7 +20,7 @@ from howsure.terminal import comparison_table, paragraph, say
 
 def is_table(path: Path) -> bool:
     """Whether a path, by its ending, is a table and no model, or a folder of results."""
-    return path.suffix.lower() in ENDINGS or is_results(path)
+    return kind_of(path) in ENDINGS or is_results(path)
 
 
 def check_unused(options: Mapping[str, object]) -> None:
@@ -41,6 +42,7 @@ def compared_tables(
     drop: str | None,
     class_names: str | None,
     seed: int,
+    normalise: bool = False,
 ) -> howsure.Comparison:
     """The comparison of two tables of the same rows.
 
@@ -53,12 +55,13 @@ def compared_tables(
         drop: Columns to leave out.
         class_names: Names of the columns that are classes, or of the classes in order.
         seed: Of the folds.
+        normalise: Whether rows are divided by their sums.
 
     Raises:
         InputError: Tables of other rows or classes, of one name, or without labels.
         FileError: A file is missing or damaged.
     """
-    asked = columns_of(first, label_column, id_column, drop, class_names, False, labels).alike
+    asked = columns_of(first, label_column, id_column, drop, class_names, False, labels, normalise).alike
     check_paths(first, labels, second)
     names = [path.stem if first.stem != second.stem else path.name for path in (first, second)]
     if names[0] == names[1]:
@@ -66,7 +69,7 @@ def compared_tables(
     results = {name: read(path, asked) for name, path in zip(names, (first, second), strict=True)}
     truth = None
     if labels is not None:
-        known = label_file_of(results[names[0]], first, labels)
+        known = label_file_of(results[names[0]], first, labels, asked)
         truth = labels_of(results[names[0]], first, known)
     if truth is None and all(each.truth is None for each in results.values()):
         raise InputError(

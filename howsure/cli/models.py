@@ -13,10 +13,19 @@ from rich.console import Console
 
 from howsure.cli.paths import check_exists
 from howsure.data.rows import Rows
+from howsure.data.table_files import read_named
 from howsure.data.tables import Roles
 from howsure.data.whatever import rows_in
 from howsure.errors import InputError
-from howsure.models.adapt import FILES, channels_of, declared_specs, load
+from howsure.models.adapt import (
+    FILES,
+    PICKLES,
+    channels_of,
+    declared_specs,
+    load,
+    names_of_features,
+    takes_names,
+)
 from howsure.models.boot import load_keras
 from howsure.models.factory import is_factory, made_by
 from howsure.terminal import progress
@@ -25,7 +34,7 @@ Model = Annotated[
     Path,
     typer.Argument(
         help="A Keras model: .keras, or legacy .h5. Of PyTorch: package.module:function that makes the "
-        "module, or an exported program, .pt2."
+        "module, or an exported program, .pt2. A classifier of scikit-learn: .joblib, with --allow-code."
     ),
 ]
 Weights = Annotated[
@@ -74,6 +83,8 @@ def load_model(
     """
     if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
         path, weights = like, path
+    if path.suffix in PICKLES and not is_factory(path):
+        return load(path, allow_code=allow_code)
     if is_factory(path) or FILES.get(path.suffix) != "keras":
         with progress(errors, "Loading", waiting="PyTorch"):
             return made_by(path, weights) if is_factory(path) else load(path, allow_code=allow_code)
@@ -93,5 +104,7 @@ def rows_of(data: Path, model: Any, skip_unreadable: bool, roles: Roles | None =
         skip_unreadable: Whether unreadable images are left out.
         roles: What columns are for that are no features.
     """
+    if takes_names(model, data):
+        return read_named(data, names_of_features(model), roles)
     specs, channels = declared_specs(model), partial(channels_of, model)
     return rows_in(data, specs, channels, skip_unreadable=skip_unreadable, roles=roles)

@@ -67,6 +67,9 @@ ClassNames = Annotated[
 Several = Annotated[
     bool, typer.Option("--several-labels", help="Each column is the probability of a label of its own.")
 ]
+Normalise = Annotated[
+    bool, typer.Option("--normalise", help="Divide the probabilities of each row by their sum.")
+]
 New = Annotated[Path | None, typer.Option(help="A table of other rows, to which this is applied.")]
 
 
@@ -83,11 +86,12 @@ def evaluate_command(
     several_labels: Several = False,
     outside: Annotated[Path | None, typer.Option(help="A table of rows that belong to no class.")] = None,
     out: Annotated[Path | None, typer.Option(help="Scores to write, .csv.")] = None,
+    normalise: Normalise = False,
     quiet: Quiet = False,
 ) -> None:
     """Say whether percentages are true: scores against true classes, each with its 95 % interval."""
     console = consoles(quiet)[1]
-    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels, normalise)
     taken = check_paths(table, labels, outside)
     if out is not None:
         check_output(out, ".csv", taken)
@@ -120,11 +124,12 @@ def calibrate_command(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of folds and replicas.")] = 0,
+    normalise: Normalise = False,
     quiet: Quiet = False,
 ) -> None:
     """Learn from labelled rows how to mend percentages, or mend those of a table."""
     console = consoles(quiet)[1]
-    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels, normalise)
     taken = check_paths(table, labels, calibrator)
     if out is not None:
         if calibrator is None:
@@ -141,6 +146,8 @@ def calibrate_command(
         return
     if method is not None:
         raise InputError("--method has no effect with --calibrator", expected="one of the two")
+    if seed:
+        raise InputError("--seed has no effect with --calibrator", expected="one of the two")
     if out is None:
         raise InputError("There is nowhere to write the calibrated table", expected="--out TABLE.parquet")
     map_of: Any = read_calibrator(calibrator)
@@ -167,11 +174,12 @@ def sets_command(
     new: New = None,
     out: Annotated[Path | None, typer.Option(help="Sets of the --new rows to write, .csv.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the scores aps and raps.")] = 0,
+    normalise: Normalise = False,
     quiet: Quiet = False,
 ) -> None:
     """Learn from labelled rows what else a row could be, with a promised coverage, and say it of new ones."""
     console = consoles(quiet)[1]
-    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels, normalise)
     taken = check_paths(table, labels, new)
     _check_new(new, out)
     if out is not None:
@@ -220,11 +228,12 @@ def abstain_command(
     out: Annotated[
         Path | None, typer.Option(help="Rows of --new for a person: .csv, or .json for Label Studio.")
     ] = None,
+    normalise: Normalise = False,
     quiet: Quiet = False,
 ) -> None:
     """Learn from labelled rows which ones a person should see, so that few of the rest are wrong."""
     console = consoles(quiet)[1]
-    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels, normalise)
     taken = check_paths(table, labels, new)
     _check_new(new, out)
     _check_handed(out, taken)
@@ -250,11 +259,12 @@ def handover_command(
     class_names: ClassNames = None,
     which: Annotated[Which, typer.Option(help="Which rows.")] = Which.coin_flips,
     most: Annotated[int | None, typer.Option(min=0, help="The most undecided of them, so many.")] = None,
+    normalise: Normalise = False,
     quiet: Quiet = False,
 ) -> None:
     """Write down the rows that a person should look at, the most undecided first."""
     console = consoles(quiet)[1]
-    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, False, labels, normalise)
     _check_handed(out, check_paths(table, labels))
     rows, total = _kept(table, asked, labels, partial(_members, which), most)
     chosen = rows.most_undecided()[:most]
@@ -272,11 +282,12 @@ def report_command(
     drop: Drop = None,
     class_names: ClassNames = None,
     several_labels: Several = False,
+    normalise: Normalise = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a page about a table: verdicts, coin flips, and with labels whether the percentages are true."""
     console = consoles(quiet)[1]
-    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels)
+    asked = columns_of(table, label_column, id_column, drop, class_names, several_labels, labels, normalise)
     check_output(report, ".html", check_paths(table, labels))
     result, total = _sample(console, table, asked, labels)
     drawn_from = total if total > len(result) else None
@@ -331,10 +342,12 @@ def columns_of(
     class_names: str | None,
     several: bool,
     labels: Path | None,
+    normalise: bool = False,
 ) -> Columns:
     """What the columns of a table are for, from the options of a command, or an `InputError`."""
     roles = roles_of(table, label_column, id_column, drop, labels)
-    return Columns(None if class_names is None else read_class_names(class_names), roles, several)
+    names = None if class_names is None else read_class_names(class_names)
+    return Columns(names, roles, several, normalise, None if labels is None else label_column)
 
 
 def check_paths(table: Path, labels: Path | None, *others: Path | None) -> list[Path]:
@@ -365,15 +378,15 @@ def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
     result = read_result(table, columns)
     if labels is None:
         return result
-    return result.with_truth(labels_of(result, table, label_file_of(result, table, labels)))
+    return result.with_truth(labels_of(result, table, label_file_of(result, table, labels, columns)))
 
 
-def label_file_of(result: Any, table: Path, labels: Path) -> LabelFile:
-    """A file of labels for what is in a table.
+def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> LabelFile:
+    """A file of labels for what is in a table, with ids where these are called as in the table.
 
     Of a folder it holds one for each row of the input, also for those that are missing.
     """
-    known = read_label_file(labels)
+    known = read_label_file(labels, column=columns.label_in_file, id_column=result.id_name)
     if not table.is_dir():
         return known
     known.check_count(rows_of_input(table))
@@ -397,7 +410,8 @@ def _sample(
         paragraph(console, f"{len(result):,} of {total:,} {result.kind}s are looked at, drawn by chance.")
     if labels is None:
         return result, total
-    return result.with_truth(labels_of(result, table, label_file_of(result, table, labels))), total
+    known = label_file_of(result, table, labels, columns)
+    return result.with_truth(labels_of(result, table, known)), total
 
 
 def _kept(
@@ -415,7 +429,7 @@ def _kept(
     kept, total = list[Certainty](), 0
     for part in map(_one_class, read_parts(table, columns)):
         if labels is not None:
-            known = known or label_file_of(part, table, labels)
+            known = known or label_file_of(part, table, labels, columns)
             part = part.with_truth(labels_of(part, table, known))
         total += len(part)
         chosen = part[keep(part)]

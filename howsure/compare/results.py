@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ import numpy as np
 from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, GIVEN, Comparison
 from howsure.data.rows import quoted
-from howsure.errors import InputError, ModelError
+from howsure.errors import InputError, ModelError, warn
 from howsure.judge.calibrate import cross_calibrated
 from howsure.judge.evaluate import evaluate_numbers
 from howsure.judge.labelled import check_certainty, truth_of
 from howsure.methods.protocol import Job, Needs, Passes, Standing
 from howsure.models.protocol import Model
 from howsure.results.certainty import Certainty
+from howsure.results.columns import WIDE
 
 LEAST_CALIBRATED = 10
 """Rows below which no method is also shown calibrated: two for each of five folds."""
@@ -75,8 +76,12 @@ def compared(
     first = next(iter(said))
     for each in said.values():
         check_certainty(each)
+    said = {name: _aligned(each, said[first]) for name, each in said.items()}
     for name, each in said.items():
         _check_alike(name, each, first, said[first])
+    named = [name for name, each in said.items() if each.ids is not None]
+    if named and len(named) < len(said):
+        warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their place.")
     truth = truth_of(said[first], _labels_among(said, labels))
     # Whose answer is calibrated already is shown as it is.
     fresh = [name for name in said if "calibration" not in said[name].method]
@@ -116,6 +121,25 @@ def _labels_among(said: Mapping[str, Certainty], labels: Any) -> Any:
     return next(iter(having.values()), None)
 
 
+def _aligned(result: Certainty, yardstick: Certainty) -> Certainty:
+    """A result with classes and rows in the order of another's, by names and by distinct ids."""
+    names, ids = yardstick.class_names, yardstick.ids
+    if result.class_names != names and sorted(result.class_names) == sorted(names):
+        order = [result.class_names.index(name) for name in names]
+        wide = [each.name for each in result.columns if each.shape == WIDE and each.stored]
+        there = {name: getattr(result, name) for name in wide}
+        truth = None if result.truth is None else np.argsort(order)[result.truth]
+        turned: Any = {name: values[:, order] for name, values in there.items() if values is not None}
+        result = replace(result, class_names=names, truth=truth, **turned)
+    if ids is None or result.ids is None or len(ids) != len(result) or np.array_equal(ids, result.ids):
+        return result
+    place = {each: number for number, each in enumerate(result.ids.tolist())}
+    wanted = ids.tolist()
+    if len(place) < len(wanted) or not all(each in place for each in wanted):
+        return result
+    return result[np.array([place[each] for each in wanted])]
+
+
 def _check_alike(name: str, result: Certainty, first: str, yardstick: Certainty) -> None:
     """Raise an `InputError` unless two results are of the same rows and classes."""
     if len(result) != len(yardstick):
@@ -141,5 +165,5 @@ def _check_alike(name: str, result: Certainty, first: str, yardstick: Certainty)
             f"'{name}' is not of the same rows as '{first}', first in place {differ[0]}",
             expected=f"{yardstick.id_name if both else 'row'} {np.asarray(other)[differ[0]]}",
             received=f"{np.asarray(one)[differ[0]]}",
-            mend="Give both in the same order",
+            mend="Give both in the same order, or with ids that are the same in both and distinct",
         )

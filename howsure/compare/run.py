@@ -106,8 +106,8 @@ class Comparison(Displayed):
         """Results that are there already, side by side: of any models, methods or sources.
 
         Args:
-            results: By name, all of the same rows in the same order with the same classes; the first is the
-                yardstick.
+            results: By name, all of the same rows and classes; the first is the yardstick. Classes are paired
+                by their names, rows by their ids, and where these are not in all by their place.
             labels: (N,) true classes; None takes those that the results have.
             calibrated: Whether each is also shown after temperature scaling, every row by a fit to others;
                 needs 10 rows. What is calibrated already is shown as it is.

@@ -12,6 +12,9 @@ from howsure.data.rows import Array, InputSpec, Rows, check_unmasked, fits
 from howsure.errors import InputError
 
 _LABELS = "labels"
+IDS = (ID, "ids", "path", "paths", "file", "filename", "file_name", "image_id", "image_path", "idx", "index")
+"""What ids are called in dicts."""
+
 _WHICH_IS_WHICH = "rows, (rows, labels), ((rows, rows), labels), or a dict by input name with `labels`"
 
 
@@ -20,11 +23,21 @@ class Batches:
 
     Args:
         inputs: What the model takes, or None where it does not say.
+        names: Of what it takes, where it says no more.
         weights: Whether a third part is the weights of the rows, as in Keras; they say nothing here.
+        rows: Whether dicts are rows, unless their labels show that they are batches.
     """
 
-    def __init__(self, inputs: Sequence[InputSpec] | None, *, weights: bool) -> None:
-        self._inputs, self._weights = inputs, weights
+    def __init__(
+        self,
+        inputs: Sequence[InputSpec] | None,
+        names: Sequence[str] = (),
+        *,
+        weights: bool,
+        rows: bool = False,
+    ) -> None:
+        self._inputs, self._names, self._weights, self._rows = inputs, names, weights, rows
+        self._id_name = ID
         self._parts: dict[Any, list[Array]] = {}
         self._form: type = dict
         self._single: bool | None = None
@@ -83,14 +96,15 @@ class Batches:
         x: Any = named if self._form is dict else list(named.values())
         if self._form is np.ndarray or (self._inputs is not None and len(self._inputs) == len(named) == 1):
             x = next(iter(named.values()))
-        return Rows(x, labels, ids=None if ids is None else check_ids(ids, self.rows))
+        return Rows(x, labels, ids=None if ids is None else check_ids(ids, self.rows), id_name=self._id_name)
 
     # --- what is what -------------------------------------------------------------------------------
 
     def _divided(self, batch: Any) -> tuple[Any, Any, Any]:
         """Rows, and labels and ids or None; rows of several inputs as a dict or a list."""
         if isinstance(batch, Mapping):
-            return taken_apart(batch, self._inputs)
+            rest, labels, ids, self._id_name = taken_apart(batch, self._inputs, self._names)
+            return rest, labels, ids
         if not isinstance(batch, (tuple, list)):
             return batch, None, None
         if isinstance(batch, list) and not any(map(_is_array, batch)):
@@ -107,12 +121,15 @@ class Batches:
             return list(batch), None, None
         if inputs is not None and len(batch) == inputs + 1 > 2 and not several:
             return list(batch[:-1]), batch[-1], None
+        if len(batch) == 3 and _are_texts(batch[2]):
+            return x, others[0], batch[2]
         if len(batch) > 2 and not (self._weights and len(batch) == 3):
             raise InputError(
                 f"A batch of {len(batch)} parts does not say which are rows and which labels",
                 expected=_WHICH_IS_WHICH,
                 received=", ".join(f"{type(part).__name__} {np.shape(part)}" for part in batch)[:200],
-                mend="Make one of these of each: `((x1, x2, y) for …)` becomes `(((x1, x2), y) for …)`",
+                mend="Make one of these of each: `((x1, x2, y) for …)` becomes `(((x1, x2), y) for …)`; "
+                "with ids it is a dict, `({'x': x, 'labels': y, 'id': ids} for …)`",
             )
         return x, others[0] if others else None, None
 
@@ -122,6 +139,9 @@ class Batches:
         (_, name), value = next(iter(arrays.items()))
         if value.ndim == 0 or (labels is not None and labels.ndim == 0):
             return True
+        if self._rows:
+            alike = len({len(each) if each.ndim else -1 for each in arrays.values()}) == 1
+            return labels is None or not alike
         if self._inputs is None:
             return False
         shape = next((spec for spec in self._inputs if spec.name == name), self._inputs[0]).shape
@@ -150,21 +170,55 @@ class Batches:
                     f"{called} differs in shape from those before",
                     expected=f"{_name(key)} of shape {before[0].shape[1:]} for a row",
                     received=f"{value.shape[1:]}",
-                    mend="Pad or cut them to one shape",
+                    mend=PAD,
                 )
 
 
-def taken_apart(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None) -> tuple[dict[Any, Any], Any, Any]:
-    """The arrays of a dict that are rows, and those of its labels and ids, or None.
+PAD = (
+    "Pad or cut all rows to one shape, not each batch to its own: of tokens with tokenizer(texts, "
+    "padding='max_length', …), of other sequences with torch.nn.utils.rnn.pad_sequence over all rows"
+)
 
-    Labels are called `labels` or `label`, as Hugging Face has it, and ids `id`, unless an input is. Where the
-    model does not say what it takes, `id` may well be an input.
+
+def taken_apart(
+    x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names: Sequence[str] = ()
+) -> tuple[dict[Any, Any], Any, Any, str]:
+    """The arrays of a dict that are rows, those of its labels and its ids, or None, and how ids are called.
+
+    Labels are called `labels` or `label`, as Hugging Face has it, or `y`; ids one of `IDS`. An input may be
+    called so too: where the model says what it takes, at least by name, that decides. Else texts alone are
+    ids, as where one input may be a dict of several arrays.
+
+    Args:
+        x: The arrays by name.
+        inputs: What the model takes, or None.
+        names: Of what it takes, where it says no more.
     """
     rest, known = dict(x), [spec.name for spec in inputs or ()]
     found = [name for name in ("labels", "label") if name in rest and name not in known]
+    told = known or list(names)
+    if not found and told and "y" in rest and "y" not in told:
+        found = ["y"]
     labels = rest.pop(found[0]) if found else None
-    ids = rest.pop(ID) if inputs is not None and ID in rest and ID not in known else None
-    return rest, labels, ids
+    of_several = not known and len(told) == 1 and len(rest) > 2
+    if of_several:
+        told = []
+    id_name = next((name for name in IDS if name in rest and _are_ids(name, rest, told)), None)
+    ids = None if id_name is None else rest.pop(id_name)
+    return rest, labels, ids, id_name or ID
+
+
+def _are_ids(name: str, arrays: Mapping[Any, Any], told: Sequence[str]) -> bool:
+    """Whether the array of a name that ids may have is no input."""
+    return len(arrays) > 1 and (name not in told if told else _are_texts(arrays[name]))
+
+
+def _are_texts(value: Any) -> bool:
+    """Whether this is a text, or a list or an array of texts."""
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(isinstance(each, (str, bytes)) for each in value)
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return isinstance(value, str) or kind == "U" or (kind == "O" and _are_texts(list(np.ravel(value))))
 
 
 def _is_array(value: object) -> bool:
@@ -195,7 +249,7 @@ def numpy_of(value: Any, called: str = "What is in a batch") -> Array:
             f"{called} cannot be made an array ({error})",
             expected="numbers that numpy.asarray takes, all rows of one shape",
             received=type(value).__qualname__,
-            mend="Make an array of each batch first; or pad or cut rows of several shapes to one",
+            mend=PAD,
         ) from error
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from howsure.arguments import check_path
 from howsure.data import images, table_files
+from howsure.data.csv_form import CSV, kind_of, read_lines
 from howsure.data.ids import ID, check_ids
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.reading import reading
@@ -60,9 +61,9 @@ names of the files |
         InputError: The content cannot be rows of this model.
     """
     source = check_path(path)
-    suffix = source.suffix.lower()
+    suffix = kind_of(source)
     check_readable(source)
-    if suffix in (".csv", ".parquet") and source.is_file():
+    if suffix in (CSV, ".parquet") and source.is_file():
         return _checked(table_files.read_table(source, inputs, roles or Roles()), source, inputs)
     if source.is_dir() or suffix in images.SUFFIXES:
         rows = images.read_images(source, inputs, skip_unreadable)
@@ -122,7 +123,7 @@ def _names_in_file(source: Path, suffix: str) -> list[str]:
     if suffix == ".txt":
         text = _read_text(source).rstrip()
         return text.split("\n") if text else []
-    lines = [cells for _, cells in table_files.read_lines(source) if cells]
+    lines = [cells for _, cells in read_lines(source) if cells]
     if len(lines) > 1 and any(len(cells) > 1 for cells in lines):
         raise InputError(
             f"'{source}' holds more than class names",

@@ -1,6 +1,7 @@
 """Rows as people have them, gathered to what an adapter takes: arrays, with labels and ids that came along.
 
-    array, tensor, list, dict       as they are; of a dict without `labels`, `label` and `id`
+    array, tensor, list, dict       as they are; of a dict without labels and ids
+    list of dicts, or of pairs      rows with their labels, or batches of them
     data frame, series              `howsure.data.frames`
     DataLoader, tf.data.Dataset,    batch after batch, put together in memory
     PyDataset, generator, iterator
@@ -32,6 +33,7 @@ def gather(
     inputs: Callable[[], Sequence[InputSpec] | None],
     progress: Progress | None = None,
     most: int | None = None,
+    names: Callable[[], Sequence[str]] = tuple,
 ) -> Rows:
     """Rows as an adapter takes them, and the labels and ids that came with them.
 
@@ -40,6 +42,7 @@ def gather(
         inputs: Gives what the model takes, or None where it does not say; asked only where that counts.
         progress: Called with (0, rows so far) while batches are gathered.
         most: Batches to look at, where the first rows will do; None for all.
+        names: Gives the names of what the model takes, where it says no more; asked only where that counts.
 
     Raises:
         InputError: No rows, an endless source, batches that differ or that say nothing of what is what, or
@@ -50,14 +53,15 @@ def gather(
     if is_frame(x):
         return read_frame(x, inputs())
     if isinstance(x, Mapping):
-        return _of_mapping(x, inputs())
-    if isinstance(x, (list, tuple)):
+        return _of_mapping(x, inputs(), names())
+    of_dicts = _is_list_of_dicts(x)
+    if isinstance(x, (list, tuple)) and not of_dicts and not _is_list_of_pairs(x):
         framed = is_several(x) and any(map(is_frame, x))
         return Rows([as_array(each, None) if is_frame(each) else each for each in x] if framed else x)
-    batches = _batches(x)
+    batches = _of_any(x) if of_dicts or isinstance(x, (list, tuple)) else _batches(x)
     if batches is None:
         return Rows(x)
-    found = Batches(inputs(), weights=is_of(x, "tensorflow", "keras"))
+    found = Batches(inputs(), names(), weights=is_of(x, "tensorflow", "keras"), rows=of_dicts)
     for batch in islice(batches, most):
         found.add(batch)
         if progress is not None:
@@ -109,17 +113,36 @@ def is_of(x: object, *packages: str) -> bool:
 # --- dicts ----------------------------------------------------------------------------------------
 
 
-def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None) -> Rows:
+def _is_list_of_dicts(x: Any) -> bool:
+    """Whether this is a list of dicts, as tokenizers and datasets of Hugging Face give rows."""
+    if is_of(x, "datasets") and hasattr(x, "column_names"):
+        return True
+    return isinstance(x, (list, tuple)) and bool(x) and all(isinstance(each, Mapping) for each in x)
+
+
+def _is_list_of_pairs(x: Sequence[Any]) -> bool:
+    """Whether this is a list of rows with labels, or of batches of them: of arrays beside other shapes."""
+    return bool(x) and all(
+        isinstance(each, (list, tuple))
+        and len(each) in (2, 3)
+        and len(getattr(each[0], "shape", ())) > 0
+        and (not hasattr(each[1], "shape") or tuple(each[1].shape) != tuple(each[0].shape))
+        for each in x
+    )
+
+
+def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names: Sequence[str]) -> Rows:
     """The arrays by input name, with the labels and ids that are among them."""
     known = {spec.name: spec for spec in inputs or ()}
-    rest, labels, ids = taken_apart(x, inputs)
+    rest, labels, ids, id_name = taken_apart(x, inputs, names)
     arrays = {
         name: as_array(value, known.get(name)) if is_frame(value) else value for name, value in rest.items()
     }
     return Rows(
         arrays,
         None if labels is None else numpy_of(labels, "The labels"),
-        ids=None if ids is None else check_ids(ids, length(arrays)),
+        ids=None if ids is None else check_ids(numpy_of(ids, "The ids"), length(arrays)),
+        id_name=id_name,
     )
 
 

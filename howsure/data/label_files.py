@@ -12,6 +12,7 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data import table_files
+from howsure.data.csv_form import CSV, kind_of
 from howsure.data.files import check_label_shape, check_readable
 from howsure.data.ids import places_of
 from howsure.data.labels import are_numbers_or_names, check_labels
@@ -110,25 +111,39 @@ class LabelFile:
         return replace(self, labels=np.array(names, dtype=object)[numbers])
 
 
-def read_labels(path: str | os.PathLike[str], ids: Array | None = None) -> Array:
+def read_labels(
+    path: str | os.PathLike[str],
+    ids: Array | None = None,
+    *,
+    column: str | None = None,
+    id_column: str | None = None,
+) -> Array:
     """True classes, one per row, as found; see `read_label_file`.
 
     Args:
         path: The file.
-        ids: What the rows are called, or None. Labels of a csv file with columns `y` and `id` are brought
-            into their order.
+        ids: What the rows are called, or None. Labels of a csv file with ids are brought into their order.
+        column: As for `read_label_file`.
+        id_column: Likewise.
 
     Raises:
         FileError: As from `read_label_file`.
         InputError: Likewise, or labels of other rows.
     """
-    return read_label_file(path).of(ids)
+    return read_label_file(path, column=column, id_column=id_column).of(ids)
 
 
-def read_label_file(path: str | os.PathLike[str]) -> LabelFile:
+def read_label_file(
+    path: str | os.PathLike[str], *, column: str | None = None, id_column: str | None = None
+) -> LabelFile:
     """True classes from a `.npy` file or a `.csv` file.
 
-    A csv file has one column, or a column named `y`; with others it is (N, K), a column for each label.
+    A csv file has a column `y`, or one column beside ids; with others it is (N, K), a column for each label.
+
+    Args:
+        path: The file.
+        column: Name of the column of labels, where it is not `y`.
+        id_column: Name of the column of ids, where there is one and it is not `id`.
 
     Raises:
         FileError: Missing or damaged.
@@ -137,10 +152,16 @@ def read_label_file(path: str | os.PathLike[str]) -> LabelFile:
     source = check_path(path)
     check_readable(source)
     if source.suffix.lower() == ".npy":
+        if column is not None:
+            raise InputError(
+                f"'{source}' has no columns of which one could be named",
+                expected="a .csv file",
+                received=column,
+            )
         return LabelFile(source, check_label_shape(np.asarray(open_npy(source)), source))
-    if source.suffix.lower() != ".csv":
+    if kind_of(source) != CSV:
         raise InputError(
             f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
         )
-    labels, named = table_files.read_label_column(source)
+    labels, named = table_files.read_label_column(source, column, id_column)
     return LabelFile(source, check_label_shape(labels, source), named)

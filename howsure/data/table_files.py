@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from howsure.data.csv_form import CSV, Form, first_lines, form_of, kind_of, opened, read_lines
+from howsure.data.first_line import counts_classes, is_header
 from howsure.data.ids import ID
 from howsure.data.native import open_native
 from howsure.data.reading import reading
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, in_rows, quoted
-from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, ids_of, is_number, labels_of, rows_of
-from howsure.errors import InputError
+from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, ids_of, labels_of, only_counts, rows_of
+from howsure.errors import InputError, warn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,65 +33,90 @@ def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles) -> Rows:
     """
     names = [spec.name for spec in inputs]
     texts = [spec.name for spec in inputs if spec.dtype == TEXT]
-    if source.suffix.lower() == ".csv":
+    if kind_of(source) == CSV:
         table = _open_csv(source, [*texts, *TEXTS] if texts == names else texts)
     else:
         table = _open_parquet(source)
     return rows_of(table, inputs, roles)
 
 
-def read_label_column(source: Path) -> tuple[Array, Array | None]:
-    """(N,) the only column of a csv file, or its column `y`, as found; else (N, K) all columns.
+def read_label_column(
+    source: Path, label: str | None = None, identity: str | None = None
+) -> tuple[Array, Array | None]:
+    """(N,) labels of a csv file, as found, and ids or None; or (N, K) yes or no of several labels.
 
-    Beside a column `y` the ids of a column `id`, or None.
+    Labels are in the column that is named, or in `y`, or in the only one beside ids. Ids are in the column
+    that is named, if it is there, or in `id`, or in a first column without a name unless it only counts.
+    Several labels are 0 or 1, or True or False, in every column.
 
     A first line of text is a header, unless a single column has that text again: then it is a class.
 
+    Args:
+        source: The file.
+        label: Name of the column of labels, or None.
+        identity: Name of the column of ids, or None.
+
     Raises:
         FileError: Damaged.
-        InputError: More than one column called `y`; an empty cell.
+        InputError: It does not say which column holds the labels; an empty cell.
     """
-    table = _open_csv(source)
-    if table.names.count(LABELS) > 1:
-        raise InputError(
-            f"'{source}' does not say which column holds the labels",
-            expected=f"one column named '{LABELS}'",
-            received=f"{counted(len(table.names), 'column')}: {quoted(table.names)}",
-        )
-    if len(table.names) > 1 and LABELS not in table.names:
-        return np.stack([as_found(table, number) for number in range(len(table.names))], axis=1), None
-    if len(table.names) > 1:
-        ids = ids_of(table, table.number(ID, "for the ids")) if ID in table.names else None
-        return labels_of(table, table.names.index(LABELS)), ids
-    found, name = labels_of(table, 0), table.names[0]
-    return (np.array([name, *found.tolist()]) if found.dtype.kind == "U" and name in found else found), None
+    table = _open_csv(source, header=None if label is None else True)
+    if label is None and len(table.names) == 1:
+        found, name = labels_of(table, 0), table.names[0]
+        again = found.dtype.kind == "U" and name in found
+        return (np.array([name, *found.tolist()]) if again else found), None
+    named = next((name for name in (identity, ID) if name in table.names and name != label), None)
+    place, ids_at, rest = Roles(label, named).of(table, None)
+    ids = None if ids_at is None else ids_of(table, ids_at)
+    if ids is not None and ids_at is not None and not table.names[ids_at] and only_counts(ids):
+        ids = None
+    if place is None and len(rest) == 1:
+        (place,) = rest
+    if place is not None:
+        return labels_of(table, place), ids
+    columns = [as_found(table, number) for number in rest]
+    if all(each.dtype.kind in "biuf" and np.isin(each, (0, 1)).all() for each in columns):
+        return np.stack(columns, axis=1), ids
+    texts = [table.names[n] for n, each in zip(rest, columns, strict=True) if each.dtype.kind not in "biuf"]
+    raise InputError(
+        f"'{source}' does not say which column holds the labels",
+        expected=f"one column named '{LABELS}', or a column of 0 and 1 for each label",
+        received=f"columns {quoted(table.names)}",
+        mend=f"Name it: on the command line --label-column {(texts or [LABELS])[0]}",
+    )
 
 
-def open_columns(source: Path) -> tuple[Table, bool]:
+def open_columns(source: Path, named: Sequence[str] = ()) -> tuple[Table, bool]:
     """All columns of a csv or Parquet file of probabilities, and whether they have names.
 
     A first line 0, 1, 2, … names classes, as it is no distribution; 0, 1 might be one.
+
+    Args:
+        source: The file.
+        named: Names of columns that the caller knows of: a first line that has them all is a header.
 
     Raises:
         FileError: Damaged.
         InputError: Lines of different length, or a first line that may be a header or a row.
     """
-    if source.suffix.lower() != ".csv":
+    if kind_of(source) != CSV:
         return _open_parquet(source), True
-    first = next((cells for _, cells in read_lines(source) if cells), [])
-    header = _counts_classes(first) or (bool(first) and _check_first_line(source, first))
-    return _open_csv(source, header=header), header
+    form = form_of(source)
+    first = next(iter(first_lines(source, form, 1)), [])
+    header = counts_classes(first) or (bool(first) and is_header(source, form, first, named, of_classes=True))
+    return _open_csv(source, header=header, percent=True), header
 
 
-def read_named(source: Path, features: Sequence[str]) -> Rows:
+def read_named(source: Path, features: Sequence[str], roles: Roles | None = None) -> Rows:
     """The rows of a csv or Parquet file as a table of pyarrow, for a model that takes columns by name.
 
     Args:
         source: The file, which has names of columns.
         features: Those that the model takes, whatever they are called.
+        roles: What columns are for that are no features, where they are not called `y` and `id`.
 
     Returns:
-        Rows without the columns `y` and `id`, unless these are among the features: they hold labels and ids.
+        Rows without the columns of labels and ids: `y` and `id`, unless these are among the features.
 
     Raises:
         FileError: Missing or damaged.
@@ -98,41 +124,32 @@ def read_named(source: Path, features: Sequence[str]) -> Rows:
     """
     import pyarrow as pa
 
-    table = _open_csv(source, header=True) if source.suffix.lower() == ".csv" else _open_parquet(source)
+    table = _open_csv(source, header=True) if kind_of(source) == CSV else _open_parquet(source)
     for name in features:
         if table.names.count(name) > 1:
             table.number(name, "for the model")
-    roles = {
-        name: table.number(name, "") for name in (LABELS, ID) if name in table.names and name not in features
-    }
-    columns = [place for place in range(len(table.names)) if place not in roles.values()]
+    asked = Roles() if roles is None else roles
+    usual = {name for name in (LABELS, ID) if name in features and name not in (asked.label, asked.id)}
+    label, identity, _ = asked.of(table, None)
+    label, identity = (
+        None if place is not None and table.names[place] in usual else place for place in (label, identity)
+    )
+    dropped = {table.names.index(name) for name in asked.drop if name in table.names}
+    columns = [
+        place for place in range(len(table.names)) if place not in (label, identity) and place not in dropped
+    ]
     frame = pa.table(
         [table.columns[place] for place in columns], names=[table.names[place] for place in columns]
     )
+    ids = None if identity is None else ids_of(table, identity)
+    if ids is not None and identity is not None and not table.names[identity] and only_counts(ids):
+        ids = None
     return Rows(
         frame,
-        labels_of(table, roles[LABELS]) if LABELS in roles else None,
-        ids=ids_of(table, roles[ID]) if ID in roles else None,
+        None if label is None else labels_of(table, label),
+        ids=ids,
+        id_name=ID if identity is None else table.names[identity] or ID,
     )
-
-
-def _counts_classes(first: Sequence[str]) -> bool:
-    """Whether a first line can be nothing but class numbers, perhaps after an index without a name."""
-    filled = [cell.strip() for cell in first if cell.strip()]
-    counting = filled == [str(number) for number in range(len(filled))]
-    return counting and len(filled) > 1 and (len(filled) > 2 or not first[0].strip())
-
-
-def read_lines(source: Path) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a csv file: number, from 1, and cells; an empty line has none.
-
-    Raises:
-        FileError: Missing, or not text.
-    """
-    with reading(source, "csv"), source.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.reader(handle)
-        for cells in reader:
-            yield reader.line_num, cells
 
 
 def _left_out(names: Sequence[str]) -> str:
@@ -191,42 +208,47 @@ def parquet_columns(source: Path, table: pa.Table) -> Table:
     )
 
 
-def _open_csv(source: Path, texts: Sequence[str] = (), *, header: bool | None = None) -> Table:
+def _open_csv(
+    source: Path, texts: Sequence[str] = (), *, header: bool | None = None, percent: bool = False
+) -> Table:
     """A csv file; columns of these names are text whatever they hold.
 
     Args:
         source: The file.
         texts: Names of columns.
         header: Whether names come first; None looks.
+        percent: Whether columns of numbers with a percent sign are divided by 100.
     """
     import pyarrow as pa
     import pyarrow.csv
 
-    first = next((cells for _, cells in read_lines(source) if cells), None)
+    form = form_of(source)
+    first = next(iter(first_lines(source, form, 1)), None)
     if first is None:
         raise InputError(f"'{source}' is empty", expected="lines of numbers separated by commas")
-    has_header = bool(texts) or (_check_first_line(source, first) if header is None else header)
+    has_header = bool(texts) or (is_header(source, form, first) if header is None else header)
     if len(first) == 1:
-        _check_no_gap(source)
+        _check_no_gap(source, form)
     names = first if has_header else [str(number + 1) for number in range(len(first))]
     options = pa.csv.ReadOptions(
         column_names=None if has_header else names,
         block_size=max(2**20, _BYTES_PER_CELL * len(first)),  # the longest line must fit
+        encoding=form.encoding,
     )
 
     def read(types: dict[str, Any]) -> Any:
-        with open_native(source) as opened:
+        with opened(source, form) as file:
             return pa.csv.read_csv(
-                opened,
+                file,
                 read_options=options,
-                parse_options=pa.csv.ParseOptions(newlines_in_values=True),
-                convert_options=pa.csv.ConvertOptions(column_types=types),
+                parse_options=pa.csv.ParseOptions(delimiter=form.separator, newlines_in_values=True),
+                convert_options=pa.csv.ConvertOptions(column_types=types, decimal_point=form.decimal),
             )
 
     try:
         table = read(dict.fromkeys(texts, pa.string()))
     except (pa.ArrowException, OSError) as error:
-        for line, cells in read_lines(source):
+        for line, cells in read_lines(source, form):
             if cells and len(cells) != len(first):
                 raise InputError(
                     f"Line {line} of '{source}' has {counted(len(cells), 'cell')}",
@@ -234,9 +256,16 @@ def _open_csv(source: Path, texts: Sequence[str] = (), *, header: bool | None = 
                 ) from error
         with reading(source, "csv"):
             raise error
+    form.said(source)
+    columns = list(table.columns)
+    if percent:
+        before = [column.type for column in columns]
+        columns = [_without_sign(column, form) for column in columns]
+        if before != [column.type for column in columns]:
+            warn(f"The numbers of '{source.name}' with a percent sign are divided by 100.")
 
     def place(rows: Sequence[int]) -> str:
-        lines = [line for line, cells in read_lines(source) if cells][1 if has_header else 0 :]
+        lines = [line for line, cells in read_lines(source, form) if cells][1 if has_header else 0 :]
         shown = ", ".join(str(lines[row]) for row in rows[:5])
         if len(rows) == 1:
             return f"in line {shown}"
@@ -248,7 +277,7 @@ def _open_csv(source: Path, texts: Sequence[str] = (), *, header: bool | None = 
     return Table(
         f"'{source}'",
         tuple(names),
-        tuple(table.columns),
+        tuple(columns),
         table.num_rows,
         place,
         _left_out,
@@ -257,40 +286,29 @@ def _open_csv(source: Path, texts: Sequence[str] = (), *, header: bool | None = 
     )
 
 
-def _check_first_line(source: Path, cells: list[str]) -> bool:
-    """Whether the first line is a header."""
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    if len(cells) == 1 and (separator := next((mark for mark in ";\t" if mark in cells[0]), None)):
-        raise InputError(
-            f"'{source}' is not separated by commas",
-            expected="commas between the cells and points in the numbers",
-            received="semicolons" if separator == ";" else "tabs",
-        )
-    if len(filled) > 1 and filled == [str(number) for number in range(len(filled))]:
-        raise InputError(
-            f"The first line of '{source}' may be a header of column numbers or a row",
-            expected="a header of names, or a first row that cannot be mistaken for column numbers",
-            received=", ".join(filled[:4]) + (", …" if len(filled) > 4 else ""),
-            mend="Name the columns; pandas writes no header with `to_csv(index=False, header=False)`",
-        )
-    numbers = [cell for cell in filled if is_number(cell)]
-    counting = [[str(start + place) for place in range(len(numbers))] for start in (0, 1)]
-    if 0 < len(numbers) < len(filled) and numbers not in counting:
-        text = next(cell for cell in filled if not is_number(cell))
-        raise InputError(
-            f"The first line of '{source}' may be a header or a row: some of its cells are numbers",
-            expected="a header of names, or of names beside columns that are numbered in order; or a row of "
-            "numbers only",
-            received=f"{text!r} beside {numbers[0]!r}",
-            mend="Name the columns, and give numbers in every cell of the rows",
-        )
-    return len(numbers) < len(filled) or not filled
+def _without_sign(column: Any, form: Form) -> Any:
+    """A column of texts such as `2.7%` as numbers, here 0.027; any other as it is."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    if not pa.types.is_string(column.type) or not len(column) or not str(column[0]).strip().endswith("%"):
+        return column
+    texts = pa.compute.utf8_trim_whitespace(column)
+    numbers = pa.compute.utf8_trim_whitespace(pa.compute.utf8_rtrim(texts, "%"))
+    if form.decimal == ",":
+        numbers = pa.compute.replace_substring(numbers, ",", ".")
+    if not pa.compute.all(pa.compute.ends_with(texts, "%")).as_py():
+        return column
+    try:
+        return pa.compute.divide(numbers.cast(pa.float64()), 100.0)
+    except pa.ArrowInvalid:
+        return column
 
 
-def _check_no_gap(source: Path) -> None:
+def _check_no_gap(source: Path, form: Form) -> None:
     """An empty line in a single column would be lost, and the rows after it would move up."""
     empty = None
-    for line, cells in read_lines(source):
+    for line, cells in read_lines(source, form):
         if cells and empty is not None:
             raise InputError(f"Line {empty} of '{source}' is empty", expected="a value in every line")
         empty = empty if cells or empty is not None else line

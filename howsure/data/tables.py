@@ -84,7 +84,8 @@ class Roles:
     ) -> tuple[int | None, int | None, list[int]]:
         """Numbers of the columns of labels and of ids, or None, and of all others that are not dropped.
 
-        A column `y` or `id` has that role, unless another column was named for it or an input is called so.
+        A column `y` or `id` has that role, unless another column was named for it or an input is called so. A
+        first column without a name, as pandas and R write an index, holds ids.
 
         Raises:
             InputError: There is no such column, or one has two roles.
@@ -92,13 +93,15 @@ class Roles:
         there = [name for name in self.drop if self.needed or name in table.names]
         dropped = [table.number(name, "to leave out") for name in there]
         several = [] if inputs is None or len(inputs) == 1 else [spec.name for spec in inputs]
-        found = []
+        found: list[int | None] = []
         for what, name, usual in (("labels", self.label, LABELS), ("ids", self.id, ID)):
             if name is None and usual in table.names and usual not in (*several, *self.drop):
                 name = usual if usual not in (self.label, self.id) else None
             if name is not None and not self.needed and name not in table.names:
                 name = None
             found.append(None if name is None else table.number(name, f"for the {what}"))
+        if found[1] is None and table.names[:1] == ("",) and "" not in self.drop:
+            found[1] = 0
         taken = [*dropped, *(number for number in found if number is not None)]
         twice = next((table.names[number] for number in taken if taken.count(number) > 1), None)
         if twice is not None:
@@ -142,13 +145,21 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
             )
         x = {spec.name: formed(table, [table.names.index(spec.name)], spec) for spec in inputs}
     columns = tuple(table.names[i] for i in features)
+    ids = None if identity is None else ids_of(table, identity)
+    if ids is not None and identity is not None and not table.names[identity] and only_counts(ids):
+        ids = None
     return Rows(
         x,
         None if label is None else labels_of(table, label),
-        ids=None if identity is None else ids_of(table, identity),
-        id_name=ID if identity is None else table.names[identity],
+        ids=ids,
+        id_name=ID if identity is None else table.names[identity] or ID,
         columns=columns if isinstance(x, np.ndarray) and x.shape[1:] == (len(columns),) else (),
     )
+
+
+def only_counts(ids: Array) -> bool:
+    """Whether an index is nothing but the numbers of the rows, from 0 as in pandas or from 1 as in R."""
+    return any(np.array_equal(ids, np.arange(start, start + len(ids))) for start in (0, 1))
 
 
 def ids_of(table: Table, index: int) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from howsure.arguments import check_type
 from howsure.atomic import check_place, write_whole
 from howsure.data.made_up import made_up_rows
-from howsure.data.rows import TEXT, CastRows, cast_rows
+from howsure.data.rows import TEXT, cast_rows
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
 from howsure.export.arithmetic import SMOOTH, columns_graph
@@ -119,8 +119,8 @@ def export(
         calibrator: What `howsure.calibrate` learnt for one class per row, by a temperature, `vector` or
             `dirichlet`. The graph then has `calibrated` (N, K) and `calibrated_verdict` (N,) too; all else is
             as without it.
-        divide_by: What rows were divided by in training, for example 255 for images. The graph then takes rows
-            as they were before, divides them itself, and says so in its metadata; `x` is given undivided too.
+        divide_by: What rows were divided by in training, for example 255 for images. The graph then takes
+            rows as they were before, divides them itself, and says so in its metadata; so is `x` given.
         progress: Called with what is about to be done.
 
     Returns:
@@ -260,7 +260,7 @@ def _known(job: Job) -> Classes | Labels:
     return outcome
 
 
-def _some(rows: Sequence[CastRows], total: int) -> list[Array]:
+def _some(rows: Sequence[Any], total: int) -> list[Array]:
     """Rows of each input in its type, spread over all."""
     if not total:
         raise InputError("There are no rows to compare the graph on", expected="one row or more")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from howsure.arguments import check_path
+from howsure.data.csv_form import CSV, kind_of
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import first, gather
 from howsure.data.reading import reading
@@ -46,7 +47,15 @@ ADAPTERS = {
 """By the package in which a model's class, or one it is made from, is defined: the adapter's module. Keras on
 PyTorch is made from both, and comes first."""
 
-FILES = {".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".pt2": "torch"}
+PICKLES = (".joblib", ".pkl", ".pickle")
+
+FILES = {
+    ".keras": "keras",
+    ".h5": "keras",
+    ".hdf5": "keras",
+    ".pt2": "torch",
+    **dict.fromkeys(PICKLES, CLASSIFIERS),
+}
 """By the ending of a model file: the framework."""
 
 _KEEP_IT = "Give the Keras model that it was made from, kept with model.save('model.keras')"
@@ -75,13 +84,6 @@ OTHER_FILES = {
             "a file of PyTorch with weights, or with a pickled module, which runs code when it is opened",
             "Name a function that makes the module: howsure assess package.module:function ROWS --weights "
             "FILE, or in Python pass the module to howsure.assess",
-        ),
-    ),
-    **dict.fromkeys(
-        (".pkl", ".pickle", ".joblib"),
-        (
-            "a pickle, which runs code when it is opened, so it was not",
-            "If you trust where it comes from, open it yourself and pass the model to howsure.assess",
         ),
     ),
 }
@@ -148,16 +150,35 @@ def rows_for(
         except ModelError:  # it does not say what it takes, or `adapt` says what is wrong with it
             return None
 
-    wrapped = network_in(model)
-    if is_classifier(model) or (wrapped is not None and wrapped.before is not None):
-        named = [str(name) for name in getattr(model, "feature_names_in_", ())]
+    if _has_columns(model):
         if is_frame(x):
-            return labelled_frame(x, named)
-        if named and isinstance(x, (str, os.PathLike)) and Path(x).suffix.lower() in (".csv", ".parquet"):
-            return read_named(check_path(x), named)
+            return labelled_frame(x, names_of_features(model))
+        if isinstance(x, (str, os.PathLike)) and takes_names(model, Path(x)):
+            return read_named(check_path(x), names_of_features(model))
     if isinstance(x, (str, os.PathLike)):
         return rows_in(check_path(x), inputs(), lambda: channels_of(model))
-    return gather(x, inputs, progress, most)
+
+    def names() -> Sequence[str]:
+        adapter: Any = None if isinstance(model, Model) else _adapter_of(model)
+        return adapter.input_names(model) if hasattr(adapter, "input_names") else ()
+
+    return gather(x, inputs, progress, most, names)
+
+
+def names_of_features(model: Any) -> list[str]:
+    """Names of the columns that a classifier was fitted on; none where it knows no names, or is none."""
+    return [str(name) for name in getattr(model, "feature_names_in_", ())] if _has_columns(model) else []
+
+
+def _has_columns(model: Any) -> bool:
+    """Whether rows are columns of a table: of a classifier, or of what comes before a network in a pipeline."""
+    wrapped = network_in(model)
+    return is_classifier(model) or (wrapped is not None and wrapped.before is not None)
+
+
+def takes_names(model: Any, path: Path) -> bool:
+    """Whether the rows in a file are taken by the names of their columns."""
+    return bool(names_of_features(model)) and kind_of(path) in (CSV, ".parquet")
 
 
 def names_for(model: Any, rows: Rows, names: Sequence[str] | None) -> Any:
@@ -247,7 +268,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
 def _not_a_model(file: Path) -> FileError:
     """The error for what no adapter opens."""
-    expected = "a .keras file, a legacy .h5 file, or a .pt2 file of torch.export"
+    expected = "a .keras file, a legacy .h5 file, a .pt2 file of torch.export, or a .joblib file"
     if file.is_dir() and (file / "saved_model.pb").exists():
         return FileError(
             f"'{file}' is a SavedModel, a closed graph of TensorFlow in which nothing can be switched",

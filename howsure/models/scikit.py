@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from howsure.arguments import as_array
 from howsure.data.frames import in_memory, is_frame
 from howsure.data.rows import InputSpec, check_rows, check_unmasked, in_rows, quoted
-from howsure.errors import InputError, ModelError, warn
+from howsure.errors import FileError, InputError, ModelError, warn
 from howsure.models.members import Members, members_of
 from howsure.models.protocol import (
     CLASSES,
@@ -32,6 +32,7 @@ from howsure.models.protocol import (
     LayerInfo,
     ModelInfo,
 )
+from howsure.optional import needs
 
 Array = NDArray[Any]
 Take = Callable[[Array], Any]
@@ -99,8 +100,40 @@ def rows_as_fitted(model: Any, x: Any) -> Any:
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
-    """No file is opened: what scikit-learn writes runs code when it is read."""
-    raise ModelError(f"'{os.fspath(path)}' was not opened", expected="the classifier itself")
+    """The classifier in a file of joblib or pickle, which runs code when it is opened.
+
+    Args:
+        path: The file.
+        allow_code: Whether it may.
+
+    Raises:
+        FileError: It may not run code, or cannot be read.
+        ModelError: It holds no classifier.
+        DependencyError: joblib is not installed.
+    """
+    if not allow_code:
+        raise FileError(
+            f"'{os.fspath(path)}' is a pickle, which runs code when it is opened, so it was not",
+            expected="a file that you trust, with allow_code=True (on the command line: --allow-code)",
+            mend="Or open it yourself, and pass the classifier to howsure.assess",
+        )
+    with needs("joblib", "A classifier in a file"):
+        import joblib
+    try:
+        model = joblib.load(path)
+    except ImportError as error:
+        raise ModelError(
+            f"'{os.fspath(path)}' needs a package that is not installed here ({error})",
+            expected="the packages that it was made with",
+        ) from error
+    except Exception as error:  # what pickle meets in what is none, or is of another version
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FileError(
+            f"'{os.fspath(path)}' cannot be opened ({said})",
+            expected="a classifier that joblib.dump or pickle wrote, with the same versions as here",
+        ) from error
+    check_classifier(model)
+    return model
 
 
 def check_classifier(model: Any) -> None:

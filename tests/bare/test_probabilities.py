@@ -1,6 +1,7 @@
 """Probabilities from elsewhere: what rounding explains is taken out, and everything else is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import softmax
@@ -121,6 +122,15 @@ def test_more_than_rounding_explains_is_refused(decimals):
     assert "do not sum to 1 in 2 rows: 3, 7" in said
 
 
+def test_what_half_precision_left_beside_a_sum_of_1_is_divided_out():
+    """Such a row was refused as having a sum below 1."""
+    for given in ([[0.5, 0.5002]], [[0.51234567, 0.48785433]], [[0.5, 0.4997]]):
+        np.testing.assert_allclose(Certainty.from_probabilities(given).probabilities.sum(axis=1), 1)
+    said = refused(np.array([[0.5, 0.5013], [0.4, 0.6]]))
+    assert "a sum of 1.0013. They are nearly distributions: divide each row by its sum" in said
+    assert "No row sums to more than 1" in refused(np.array([[0.5123, 0.4], [0.4, 0.6]]))
+
+
 def test_one_hot_rows_and_fractions_are_distributions():
     np.testing.assert_array_equal(Certainty.from_probabilities(np.eye(3, dtype=int)).label, [0, 1, 2])
     thirds = Certainty.from_probabilities(np.full((2, 3), 1 / 3))
@@ -192,6 +202,16 @@ def test_the_columns_of_a_frame_are_the_classes():
     np.testing.assert_allclose(swapped.probabilities, given.probabilities[:, ::-1])
     renamed = Certainty.from_probabilities(frame, class_names=["tom", "rex"])
     assert renamed.class_names == ("tom", "rex")
+
+
+def test_a_column_of_whole_zeros_beside_fractions_is_no_class_unless_it_is_named():
+    frame = pd.DataFrame({"cat": [0.9, 0.2], "dog": [0.1, 0.8], "fold": [0, 0]})
+    assert "a column of nothing but 0, 'fold', which may be no class" in refused(frame)
+    assert len(Certainty.from_probabilities(frame, class_names=["cat", "dog", "fold"]).class_names) == 3
+    assert len(Certainty.from_probabilities(frame, class_names=["cat", "dog"]).class_names) == 2
+    assert len(Certainty.from_probabilities(frame.astype(float)).class_names) == 3
+    assert len(Certainty.from_probabilities(frame.assign(y=["fold", "cat"])).class_names) == 3
+    assert len(Certainty.from_probabilities(frame.round().astype(int)).class_names) == 3
 
 
 def test_class_names_choose_among_the_columns():

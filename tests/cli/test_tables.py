@@ -1,11 +1,15 @@
 """Every step after assessing, on the command line: from saved tables and from files of elsewhere."""
 
 import csv
+import gzip
 import json
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics
+from sklearn.ensemble import RandomForestClassifier
 from typer.testing import CliRunner
 
 import howsure
@@ -173,7 +177,8 @@ def test_a_report_says_what_is_known_and_nothing_of_passes(known, tmp_path):
 
 
 def test_two_tables_are_compared(known, tmp_path):
-    other = write(tmp_path / "other.csv", P[KNOWN], NAMES)
+    ids = {"id": [line["id"] for line in lines_of(known)]}
+    other = write(tmp_path / "other.csv", P[KNOWN], NAMES, (ids, {}))
     said = done("compare", known, other, "--report", tmp_path / "page.html")
     results = {
         "known": Certainty.from_probabilities(SHARP[KNOWN], NAMES),
@@ -182,6 +187,8 @@ def test_two_tables_are_compared(known, tmp_path):
     assert flat(lead(howsure.Comparison.of_results(results, TRUTH[KNOWN]))) in said
     assert "Take 'other'" in said
     assert "plain predictions" not in said
+    for option in (("--batch-size", 8), ("--no-shifts",), ("--member", known)):
+        assert "has no effect on tables" in refused("compare", known, other, *option)
     assert "other" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "--member has no effect on tables" in refused("compare", known, other, "--member", "m.keras")
     assert "nothing to compare by" in refused(
@@ -313,14 +320,188 @@ def test_several_labels(tmp_path):
     assert "do not sum to 1" in refused("evaluate", table, "--labels", tmp_path / "y.npy")
 
 
+# --- tables as other tools write them ---------------------------------------------------------
+
+
+def accuracy_of(*arguments):
+    """The line of the accuracy, and what was said aloud."""
+    found = run("evaluate", *arguments)
+    assert found.exit_code == 0, found.stderr
+    return next(line for line in found.stdout.splitlines() if line.startswith("accuracy")), flat(found.stderr)
+
+
+FORMS = {
+    "usual.csv": ("cat,dog,y\n0.9,0.1,cat\n0.2,0.8,cat\n", ""),
+    "semicolons.csv": ("cat;dog;y\n0.9;0.1;cat\n0.2;0.8;cat\n", "semicolons between its cells"),
+    "tabs.csv": ("cat\tdog\ty\n0.9\t0.1\tcat\n0.2\t0.8\tcat\n", "tabs between its cells"),
+    "tabs.tsv": ("cat\tdog\ty\n0.9\t0.1\tcat\n0.2\t0.8\tcat\n", ""),
+    "commas.csv": (
+        "cat;dog;y\n0,9;0,1;cat\n0,2;0,8;cat\n",
+        "semicolons between its cells and decimal commas",
+    ),
+    "alone.csv": ("0,9;0,1;cat\n0,2;0,8;cat\n", "decimal commas"),
+    "quoted.csv": ('cat,dog,y\n"0,9","0,1",cat\n"0,2","0,8",cat\n', "decimal commas"),
+    "signs.csv": ("cat,dog,y\n90%,10%,cat\n20 %,80 %,cat\n", "with a percent sign are divided by 100"),
+    "percent.csv": ("cat,dog,y\n90,10,cat\n20,80,cat\n", "are percentages: rows sum to 100"),
+    "r.csv": ('"","cat","dog","y"\n"1",0.9,0.1,"cat"\n"2",0.2,0.8,"cat"\n', ""),
+    "packed.csv.gz": ("cat,dog,y\n0.9,0.1,cat\n0.2,0.8,cat\n", ""),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_tables_in_other_forms_are_read_and_that_is_said(name, tmp_path):
+    content, said = FORMS[name]
+    packed = gzip.compress(content.encode()) if name.endswith(".gz") else content.encode()
+    (tmp_path / name).write_bytes(packed)
+    names = ("--class-names", "cat,dog", "--label-column", "3") if name == "alone.csv" else ()
+    if names:
+        (tmp_path / name).write_text("cat;dog;3\n" + content)
+    accuracy, told = accuracy_of(tmp_path / name, *names)
+    assert " 0.50 (0.01 to 0.99)" in accuracy
+    assert said in told
+    assert bool(said) == bool(told)
+
+
+def test_letters_of_latin_1_are_read_and_that_is_said(tmp_path):
+    (tmp_path / "p.csv").write_bytes(
+        "Kätzchen,Hund,y\n0.9,0.1,Kätzchen\n0.2,0.8,Kätzchen\n".encode("latin-1")
+    )
+    accuracy, told = accuracy_of(tmp_path / "p.csv")
+    assert "0.50 (0.01 to 0.99)" in accuracy
+    assert "letters of Windows-1252 (Latin-1), as it is not in UTF-8" in told
+
+
+@pytest.mark.parametrize("quotes", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
+@pytest.mark.parametrize("names", [("2", "4"), ("-1", "1")])
+def test_classes_that_are_called_by_numbers_are_read(names, quotes, tmp_path):
+    with (tmp_path / "p.csv").open("w", newline="") as file:
+        rows = [[0.9, 0.1, int(names[0])], [0.2, 0.8, int(names[1])], [0.3, 0.7, int(names[0])]]
+        csv.writer(file, quoting=quotes).writerows([[*names, "y"], *rows])
+    for more in ((), ("--class-names", ",".join(names))):
+        accuracy, told = accuracy_of(tmp_path / "p.csv", *more)
+        assert "0.67" in accuracy
+        assert not told
+
+
+def test_names_that_may_be_numbers_are_a_header_where_they_are_given(tmp_path):
+    (tmp_path / "p.csv").write_text("2,4,id\n0.9,0.1,a\n0.2,0.8,b\n")
+    np.save(tmp_path / "y.npy", [2, 4])
+    asked = (tmp_path / "p.csv", "--labels", tmp_path / "y.npy")
+    assert "as --class-names does: 2,4" in refused("evaluate", *asked)
+    assert "1.00" in accuracy_of(*asked, "--class-names", "2,4")[0]
+
+
+def test_a_row_without_a_header_whose_first_cell_is_missing_is_kept(tmp_path):
+    (tmp_path / "p.csv").write_text("?,0.1\n0.2,0.8\n")
+    assert "columns without numbers: '1'" in refused("evaluate", tmp_path / "p.csv")
+
+
+def test_sums_that_rounding_does_not_explain_are_divided_out_where_that_is_asked_for(tmp_path):
+    (tmp_path / "p.csv").write_text("cat,dog,y\n0.898,0.1,cat\n0.2,0.798,dog\n")
+    assert "On the command line: --normalise" in refused("evaluate", tmp_path / "p.csv")
+    accuracy, told = accuracy_of(tmp_path / "p.csv", "--normalise")
+    assert "1.0" in accuracy
+    assert "divided by their sums, which are 0.998 to 0.998" in told
+    saved = tmp_path / "saved.parquet"
+    Certainty.from_probabilities(SHARP, NAMES).with_truth(TRUTH).save(saved)
+    for option in ("--normalise", "--several-labels"):
+        assert "says itself what its columns are" in refused("evaluate", saved, option)
+
+
+def test_a_column_of_zeros_beside_fractions_is_no_class_unless_it_is_named(tmp_path):
+    (tmp_path / "p.csv").write_text("cat,dog,fold,y\n0.9,0.1,0,cat\n0.2,0.8,0,dog\n")
+    said = refused("evaluate", tmp_path / "p.csv")
+    assert "a column of nothing but 0, 'fold', which may be no class" in said
+    assert "--drop fold" in said
+    for more in (("--drop", "fold"), ("--class-names", "cat,dog,fold")):
+        assert accuracy_of(tmp_path / "p.csv", *more)
+    for content in ("cat,dog,cow,y\n0.9,0.1,0,cat\n0.2,0.8,0,cow\n", "cat,dog,y\n1,0,cat\n1,0,dog\n"):
+        (tmp_path / "p.csv").write_text(content)
+        assert accuracy_of(tmp_path / "p.csv")
+
+
+def test_which_column_of_a_file_holds_the_labels(tmp_path):
+    table = write(tmp_path / "p.csv", SHARP[:3], NAMES, ({"id": "abc"}, {}))
+    true = [NAMES[number] for number in SHARP[:3].argmax(axis=1)]
+    y = tmp_path / "y.csv"
+    asked = ("evaluate", table, "--labels", y)
+    for header in ("id,species", '"","label"', "id,y"):
+        lines = [f"{name},{label}" for name, label in zip("cab", (true[2], true[0], true[1]), strict=True)]
+        y.write_text("\n".join([header, *lines]))
+        assert "1.0" in accuracy_of(*asked[1:])[0]
+    y.write_text(
+        "\n".join(
+            ["id,note,species", *(f"{name},n,{label}" for name, label in zip("abc", true, strict=True))]
+        )
+    )
+    assert "does not say which column holds the labels" in refused(*asked)
+    assert "1.0" in accuracy_of(*asked[1:], "--label-column", "species")[0]
+    assert "has no column 'kind' for the labels" in refused(*asked, "--label-column", "kind")
+
+
+def test_labels_are_paired_by_the_column_that_rows_are_called_by(tmp_path):
+    """It was by their place, as only a column `id` was looked for."""
+    table = write(tmp_path / "p.csv", SHARP[:3], NAMES, ({"plant": "abc"}, {}))
+    true = [NAMES[number] for number in SHARP[:3].argmax(axis=1)]
+    (tmp_path / "y.csv").write_text(f"plant,y\nc,{true[2]}\na,{true[0]}\nb,{true[1]}\n")
+    assert "1.0" in accuracy_of(table, "--id-column", "plant", "--labels", tmp_path / "y.csv")[0]
+
+
+def test_two_tables_are_paired_by_ids_and_names_of_classes(known, tmp_path):
+    order = np.random.default_rng(1).permutation(400)
+    ids = np.array([line["id"] for line in lines_of(known)])[order]
+    turned = write(tmp_path / "other.csv", P[KNOWN][order][:, ::-1], NAMES[::-1], ({"id": ids}, {}))
+    there = np.round(P[KNOWN], 3)
+    results = {
+        "known": Certainty.from_probabilities(SHARP[KNOWN], NAMES),
+        "other": Certainty.from_probabilities(there, NAMES),
+    }
+    said = done("compare", known, turned)
+    assert flat(lead(howsure.Comparison.of_results(results, TRUTH[KNOWN]))) in said
+    alone = write(tmp_path / "alone.csv", P[KNOWN], NAMES)
+    assert "Only 'known' of 'known', 'alone' has ids, so rows are paired by" in flat(
+        run("compare", known, alone).stderr
+    )
+
+
+# --- a classifier in a file -------------------------------------------------------------------
+
+
+def test_a_classifier_in_a_file_is_assessed_where_it_may_run_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = RANDOM.normal(size=(60, 2))
+    y = (data[:, 0] > 0).astype(int)
+    frame = pd.DataFrame(data, columns=["width", "length"])
+    forest = RandomForestClassifier(5, random_state=0).fit(frame, y)
+    joblib.dump(forest, "forest.joblib")
+    frame[["length", "width"]].assign(kind=y, name=[f"r{n}" for n in range(60)], note="-").to_csv("rows.csv")
+    columns = ("--label-column", "kind", "--id-column", "name")
+    asked = ("assess", "forest.joblib", "rows.csv", "--out")
+    assert "runs code when it is opened, so it was not" in refused(*asked, "o.parquet", *columns)
+    asked = (*asked, "o.parquet", "--allow-code")
+    done(*asked, *columns)
+    found = howsure.load("o.parquet")
+    np.testing.assert_allclose(found.probabilities, forest.predict_proba(frame), atol=1e-6)
+    assert (found.truth.tolist(), found.ids[3]) == (y.tolist(), "r3")
+    for option, said in (
+        (("--passes", "4"), "Passes and plans have no effect with a classifier"),
+        (("--divide-by", "2"), "columns that a classifier takes by name"),
+        (("--out", "folder/"), "go into one table"),
+        (("--skip-unreadable",), "--skip-unreadable is for images"),
+    ):
+        assert said in refused(*asked, *columns, *option)
+    joblib.dump(data, "array.joblib")
+    (tmp_path / "none.joblib").write_bytes(b"none")
+    assert "gives no probabilities" in refused("assess", "array.joblib", *asked[2:])
+    assert "'none.joblib' cannot be opened" in refused("assess", "none.joblib", *asked[2:])
+
+
 # --- what goes wrong --------------------------------------------------------------------------
 
 
 def test_what_is_wrong_in_a_file_names_file_and_row(tmp_path, known):
-    write(tmp_path / "p.csv", 100 * SHARP, NAMES)
-    said = refused("evaluate", tmp_path / "p.csv")
-    assert "p.csv': the probabilities are not from 0 to 1" in said
-    assert "They look like percentages: divide them by 100" in said
+    write(tmp_path / "p.csv", 100 * SHARP - 1, NAMES)
+    assert "p.csv': the probabilities are not from 0 to 1" in refused("evaluate", tmp_path / "p.csv")
     (tmp_path / "gap.csv").write_text("cat,dog\n0.5,0.5\n,1\n")
     assert "empty cells in column 'cat', in line 3" in refused("evaluate", tmp_path / "gap.csv")
     (tmp_path / "rows.txt").write_text("")

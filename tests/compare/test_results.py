@@ -76,9 +76,9 @@ def test_with_few_rows_nothing_is_calibrated():
         ({**RESULTS, "few": RESULTS["good"][:5]}, TRUTH, "'few' is not of the same rows as 'poor'"),
         ({**RESULTS, "turned": RESULTS["good"][::-1]}, TRUTH, "first in place 0. Expected: row 0"),
         (
-            {**RESULTS, "other": Certainty.from_probabilities(GOOD, ["a", "c", "b"])},
+            {**RESULTS, "other": Certainty.from_probabilities(GOOD, ["a", "c", "d"])},
             TRUTH,
-            "the same in another order",
+            "'other' has other classes than 'poor'",
         ),
         ({**RESULTS, "poor, calibrated": RESULTS["good"]}, TRUTH, "is the name of a calibrated result"),
         ({"a": GOOD}, TRUTH, "This is not an assessed set of rows"),
@@ -95,9 +95,25 @@ def test_ids_have_to_be_the_same():
     ids = np.array([f"r{n}" for n in range(800)])
     named = {name: replace(each, ids=ids) for name, each in RESULTS.items()}
     Comparison.of_results(named, TRUTH, calibrated=False)
-    named["good"] = replace(RESULTS["good"], ids=np.roll(ids, 1))
-    with pytest.raises(howsure.InputError, match=r"Expected: id r0\. Received: r799"):
-        Comparison.of_results(named, TRUTH)
+    for others in (np.append(ids[1:], "r800"), np.append(ids[1:], "r1")):
+        named["good"] = replace(RESULTS["good"], ids=others)
+        with pytest.raises(howsure.InputError, match=r"Expected: id r0\. Received: r1"):
+            Comparison.of_results(named, TRUTH)
+    with pytest.warns(howsure.HowsureWarning, match="Only 'poor' of 'poor', 'good' has ids"):
+        Comparison.of_results(named | {"good": RESULTS["good"]}, TRUTH, calibrated=False)
+
+
+def test_rows_are_paired_by_their_ids_and_classes_by_their_names():
+    ids = np.array([f"r{n}" for n in range(800)])
+    order, turn = np.random.default_rng(1).permutation(800), [2, 0, 1]
+    given = {name: replace(each.with_truth(TRUTH), ids=ids) for name, each in RESULTS.items()}
+    wanted = Comparison.of_results(given)
+    good = Certainty.from_probabilities(GOOD[order][:, turn], [NAMES[number] for number in turn])
+    good = replace(good.with_truth(np.array(NAMES)[TRUTH[order]]), ids=ids[order])
+    found = Comparison.of_results(given | {"good": good})
+    for name in ("nll", "accuracy", "aurc"):
+        assert str(found.score("good", name)) == str(wanted.score("good", name))
+        assert str(found.difference("good", "poor", name)) == str(wanted.difference("good", "poor", name))
 
 
 def test_classes_that_are_called_by_other_numbers():

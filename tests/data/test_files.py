@@ -393,7 +393,7 @@ def test_labels_that_cannot_be_read(tmp_path):
     refuse(FileError, read_labels, (tmp_path / "y.csv",), "The file does not exist")
     refuse(InputError, read_labels, (written(tmp_path, "y.txt", "1"),), "Expected: a .npy or .csv file")
     path = written(tmp_path, "two.csv", "y,y\n1,2\n")
-    refuse(InputError, read_labels, (path,), "which column holds the labels", "2 columns: 'y', 'y'")
+    refuse(InputError, read_labels, (path,), "2 columns 'y' for the labels", "columns 'y', 'y'")
     path = written(tmp_path, "gap.csv", "label\n1\n\n2\n")
     refuse(InputError, read_labels, (path,), "Line 3 of", "is empty")
     path = written(tmp_path, "hole.csv", "id,y\n1,2\n2,\n")

@@ -193,6 +193,59 @@ def test_batches_of_lists_of_numbers():
     assert rows.labels.tolist() == Y.tolist()
 
 
+NAMES = [f"{number}.png" for number in range(7)]
+
+
+@pytest.mark.parametrize("name", ["id", "path", "filename"])
+def test_ids_in_batches_stay_with_their_rows(name):
+    """They were rows of text, which no model takes."""
+    parts = [{"x": X[part], "label": Y[part], name: NAMES[part]} for part in BATCHES]
+    for inputs, names in ((None, ()), (None, ("image",)), (FLAT, ())):
+        for source in (iter(parts), parts):
+            rows = gather(source, lambda inputs=inputs: inputs, names=lambda names=names: names)
+            np.testing.assert_array_equal(rows.x["x"] if isinstance(rows.x, dict) else rows.x, X)
+            assert (rows.labels.tolist(), rows.ids.tolist(), rows.id_name) == (Y.tolist(), NAMES, name)
+    for inputs in (None, FLAT):
+        rows = gathered(((X[part], Y[part], tuple(NAMES[part])) for part in BATCHES), inputs)
+        assert (rows.labels.tolist(), rows.ids.tolist()) == (Y.tolist(), NAMES)
+
+
+def test_names_of_what_a_module_takes_tell_ids_and_labels_from_inputs():
+    def found(x, *names):
+        return gather(x, lambda: None, names=lambda: names)
+
+    rows = found({"x": X, "y": Y, "id": Y}, "x")
+    assert ([*rows.x], rows.labels.tolist(), rows.ids.tolist()) == (["x"], Y.tolist(), Y.tolist())
+    rows = found({"x": X, "y": Y, "id": Y}, "x", "y", "id")
+    assert ([*rows.x], rows.labels, rows.ids) == (["x", "y", "id"], None, None)
+    rows = found({"x": X, "z": X, "id": Y}, "batch")  # a dict is the one input
+    assert ([*rows.x], rows.ids) == (["x", "z", "id"], None)
+
+
+def test_lists_of_dicts_are_rows():
+    for inputs in (None, FLAT):
+        given = [
+            {"x": x.tolist(), "label": int(y), "id": name} for x, y, name in zip(X, Y, NAMES, strict=True)
+        ]
+        for alone in ([{"x": each["x"]} for each in given], given):
+            rows = gathered(alone, inputs)
+            np.testing.assert_array_equal(rows.x["x"] if inputs is None else rows.x, X)
+        assert (rows.labels.tolist(), rows.ids.tolist()) == (Y.tolist(), NAMES)
+    several = gathered([{"x": X[0], "labels": [0, 1]}, {"x": X[1], "labels": [1, 1]}], None)
+    assert (several.x["x"].shape, several.labels.tolist()) == ((2, 3), [[0, 1], [1, 1]])
+    tokens = [{"tokens": [1, 2, 3]}, {"tokens": [1, 2]}]
+    refuse(tokens, None, "Row 1 differs in shape", "Pad or cut all rows to one shape", "padding='max_length'")
+    refuse(iter([X[:, :2], X]), FLAT, "Batch 1 differs in shape", "not each batch to its own")
+
+
+def test_lists_of_pairs_are_rows_or_batches_with_labels():
+    for given in ([(x, int(y)) for x, y in zip(X, Y, strict=True)], [[X[part], Y[part]] for part in BATCHES]):
+        rows = gathered(given)
+        np.testing.assert_array_equal(rows.x, X)
+        assert rows.labels.tolist() == Y.tolist()
+    assert gathered([[X, X], [X, X]]).labels is None  # rows of one shape
+
+
 def test_progress_tells_how_many_rows_there_are_so_far():
     seen = []
     gathered(iter([X[part] for part in BATCHES]), progress=lambda done, total: seen.append((done, total)))

@@ -10,7 +10,7 @@ import pytest
 
 from howsure.data.files import read_rows
 from howsure.data.rows import InputSpec
-from howsure.errors import FileError, HowsureError, InputError
+from howsure.errors import FileError, HowsureError, HowsureWarning, InputError
 
 FLAT = [InputSpec("x", (3,), "float32")]
 TWO = [InputSpec("a", (), "float32"), InputSpec("b", (2,), "float32")]
@@ -143,20 +143,22 @@ def test_csv_for_one_free_size(csv):
         ("a,b,c\n1,2,3\n,5,6\n7,8,9\n,1,1\n", ["empty cells in column 'a', in 2 lines: 3, 5"]),
         ("a,b,c\n1,nan,3\n", ["empty cells in column 'b', in line 2"]),
         ("a,b,c\n1,cat,2020-01-01\n", ["2 columns without numbers: 'b', 'c'", "date32[day], string", "'y'"]),
-        ("a;b;c\n1;2;3\n", ["not separated by commas", "semicolons"]),
-        ("a\tb\n1\t2\n", ["not separated by commas", "tabs"]),
         (
             "0,1,2\n5,6,7\n",
             ["may be a header of column numbers or a row", "Received: 0, 1, 2", "header=False"],
         ),
         (",0,1\n0,6,7\n", ["may be a header of column numbers or a row"]),
-        ("0.1,n/a,0.3\n1,2,3\n", ["some of its cells are numbers", "Received: 'n/a' beside '0.1'"]),
+        ("0.1,n/a,0.3\n1,2,3\n", ["empty cells in column '2', in line 1"]),
+        ("1,2,?\n1,2,3\n", ["not numbers in column '3', in line 1", "Received: '?'"]),
+        ("1,NA,3\n1,2,3\n", ["empty cells in column '2', in line 1"]),
+        ("1,5,cat\n1,2,dog\n", ["may be a header or a row", "'cat' beside '1'"]),
+        ("1,2,cat\n1,2,dog\n", ["may be a header or a row", "'cat' beside '1'"]),
         ("5.1,3.5,1.4,setosa\n", ["some of its cells are numbers", "'setosa' beside '5.1'"]),
         ("a,2,3\n1,2,3\n", ["some of its cells are numbers", "'a' beside '2'"]),
         ("a,1.0,2.0\n1,2,3\n", ["some of its cells are numbers"]),
         ("a,b\n1,2\n", ["2 numbers per row", "Expected: 3, for rows of shape (3,)", "columns 'a', 'b'"]),
         ("a,b,c,label\n1,2,3,0\n", ["4 numbers per row", "If one of them is the label, call it 'y'"]),
-        (",a,b,c\n0,1,2,3\n", ["4 numbers per row", "index of pandas"]),
+        ("Unnamed: 0,a,b,c\n0,1,2,3\n", ["4 numbers per row", "index of pandas"]),
         ("y\n1\n", ["0 numbers per row", "Received: no columns"]),
         ("a,b,c,y\n1,2,3,\n", ["empty cells in column 'y', in line 2"]),
         ("a,b,c,y,y\n1,2,3,4,5\n", ["has 2 columns 'y' for the labels"]),
@@ -167,9 +169,37 @@ def test_csv_that_cannot_be_rows(csv, content, fragments):
     refuse(csv(content), FLAT, InputError, *fragments)
 
 
+@pytest.mark.parametrize("header", [",a,b,c,y", '"","a","b","c","y"'])
+def test_a_first_column_without_a_name_is_an_index(csv, header):
+    """As pandas and R write it; where it only counts the rows, from 0 or from 1, it says nothing."""
+    for names, ids in (("01", None), ("12", None), ("uv", ["u", "v"]), ("75", [7, 5])):
+        lines = [f"{name},{row[0]},{row[1]},{row[2]},0" for name, row in zip(names, TABLE, strict=True)]
+        rows = read_rows(csv("\n".join([header, *lines])), FLAT)
+        np.testing.assert_array_equal(rows.x, TABLE)
+        assert rows.ids is None if ids is None else rows.ids.tolist() == ids
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a;b;c\n1;2,5;3\n", "semicolons between its cells and decimal commas"),
+        ("a\tb\tc\n1\t2.5\t3\n", "tabs between its cells"),
+        ('a,b,c\n1,"2,5",3\n', "decimal commas"),
+        ("1;2,5;3\n", "semicolons between its cells and decimal commas"),
+    ],
+)
+def test_csv_in_another_form(csv, content, said):
+    with pytest.warns(HowsureWarning, match=f"'rows.csv' is read with {said}"):
+        assert read_rows(csv(content), FLAT).x.tolist() == [[1, 2.5, 3]]
+
+
+def test_numbers_in_thousands_are_no_decimals(csv):
+    refuse(csv('a,b,c\n1,"2,500",3\n'), FLAT, InputError, "1 column without numbers: 'b'")
+
+
 def test_csv_that_is_not_text(csv):
     refuse(csv(b"\xff\xfe1\x00,\x002\x00"), FLAT, FileError, "rows.csv' is not text in UTF-8")
-    refuse(csv(b"a,b,c\n1,\xff,3\n"), FLAT, FileError, "rows.csv' is not text in UTF-8")
+    refuse(csv(b"a,b,c\n1,\x81,3\n"), FLAT, FileError, "rows.csv' is not text in UTF-8")
 
 
 def test_a_gap_in_a_single_column(csv):

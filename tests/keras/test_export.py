@@ -225,5 +225,5 @@ def test_inputs_of_whole_numbers_are_not_divided(path):
     inputs = keras.Input((4,), dtype="int32", name="tokens")
     hidden = layers.Dropout(0.5)(layers.Flatten()(layers.Embedding(10, 2)(inputs)))
     model = keras.Model(inputs, layers.Dense(2, activation="softmax")(hidden))
-    with pytest.raises(howsure.InputError, match="'tokens'.*takes int32, which no graph divides"):
+    with pytest.raises(howsure.InputError, match=r"'tokens'.*takes int32, which no graph divides"):
         howsure.export(model, path, plan=howsure.Plan(), divide_by=2)

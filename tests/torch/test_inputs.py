@@ -258,3 +258,37 @@ def test_loaders_frames_and_files_bring_rows_and_labels(tmp_path):
     assert np.array_equal(assess(module, frame), expected)
     with pytest.raises(howsure.FileError, match="does not exist"):
         assess(module, str(tmp_path / "none.npz"))
+
+
+class OfDict(nn.Module):
+    """Takes a dict as its one input."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 3), nn.Softmax(1))
+
+    def forward(self, batch):
+        return self.inner(batch["image"])
+
+
+class OfArray(OfDict):
+    """Takes its one input itself."""
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("kind", [OfDict, OfArray])
+def test_a_dict_of_one_array_is_that_array_unless_the_module_takes_the_dict(kind):
+    """A loader's {"image": …, "label": …} went to forward(x) as a dict."""
+    torch.manual_seed(0)
+    module = kind().eval()
+    images, labels = torch.randn(12, 4), torch.arange(12) % 3
+    wanted = howsure.assess(module.inner, images, seed=1).probabilities
+    given = {"image": images, "label": labels, "path": [f"{number}.png" for number in range(12)]}
+    batches = [{name: value[start : start + 5] for name, value in given.items()} for start in (0, 5, 10)]
+    for x in (given, iter(batches), batches):
+        certainty = howsure.assess(module, x, seed=1)
+        np.testing.assert_allclose(certainty.probabilities, wanted, atol=1e-6)
+        assert certainty.truth.tolist() == labels.tolist()
+        assert (certainty.ids[3], certainty.id_name) == ("3.png", "path")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,18 @@ def calls_for(module: nn.Module, x: Any) -> tuple[Iterator[Call], Any]:
     form, named = _named(module, x)
     values = {name: _as_numpy(value) for name, value in named.items()}
     ready: Any = next(iter(values.values())) if len(values) == 1 else values
-    return _ways(module, form, values), ready
+    ways = _ways(module, form, values)
+    if form == "mapping" and len(values) == 1:  # the array itself, unless it wants the dict
+        ways = chain(_ways(module, "positional", values), ways)
+    return ways, ready
+
+
+def input_names(module: nn.Module) -> list[str]:
+    """Names of what the forward of a module takes; none where it takes a dict, or anything by any name."""
+    taken = _signature(module)
+    if taken is None or any(each.kind == each.VAR_KEYWORD for each in taken.parameters.values()):
+        return []
+    return list(taken.parameters)
 
 
 def _ways(module: nn.Module, form: str, values: Mapping[str, Any]) -> Iterator[Call]:

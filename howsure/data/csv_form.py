@@ -1,0 +1,223 @@
+"""In which form a csv file is: what is between its cells, its decimal point, its encoding, its packing.
+
+What is not the usual form is seen in the file and said aloud. Two readings of a file are never both tried:
+
+    separator   a semicolon or a tab, where every line has as many cells, and a comma is none or in a number
+    decimals    a comma, where numbers have one, and none that could be of thousands alone
+    encoding    Windows-1252, which holds Latin-1, where the bytes are no UTF-8
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import gzip
+import io
+import itertools
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from howsure.data.native import open_native
+from howsure.data.reading import reading
+from howsure.errors import FileError, InputError, warn
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CSV = ".csv"
+_ALIKE = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_USUAL = ",", ".", "utf-8"
+_CALLED = {";": "semicolons", "\t": "tabs"}
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_LATIN = "cp1252"
+_LOOKED_AT = 1000
+"""Lines by which separator and decimals are told."""
+
+_WITH_COMMA = re.compile(r"\s*[-+]?\d*,\d+(?:[eE][-+]?\d+)?\s*%?\s*")
+_WITH_POINT = re.compile(r"\s*[-+]?\d*\.\d+(?:[eE][-+]?\d+)?\s*%?\s*")
+_THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2},\d{3}\s*%?\s*")
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of a csv file.
+
+    Attributes:
+        separator: Between cells.
+        decimal: The decimal point.
+        encoding: Of the text.
+        packed: Whether it is compressed by gzip.
+    """
+
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+    packed: bool = False
+
+    def said(self, source: Path) -> None:
+        """Say aloud how a file is read, where that is not the usual way."""
+        told = []
+        if self.separator in _CALLED:
+            told.append(f"{_CALLED[self.separator]} between its cells")
+        if self.decimal == ",":
+            told.append("decimal commas")
+        if self.encoding == _LATIN:
+            told.append("letters of Windows-1252 (Latin-1), as it is not in UTF-8")
+        if told and not (told == ["tabs between its cells"] and ".tsv" in source.name.lower()):
+            listed = f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else told[0]
+            warn(f"'{source.name}' is read with {listed}.")
+
+
+def kind_of(path: Path) -> str:
+    """The ending of a file in lower case, `.csv` for all that are read as such: also `.tsv`, and packed."""
+    name = path.name.lower()
+    return CSV if name.endswith(_ALIKE) and path.suffix else path.suffix.lower()
+
+
+def form_of(source: Path) -> Form:
+    """The form in which a csv file is.
+
+    Raises:
+        FileError: Missing, damaged, or no text.
+    """
+    packed = source.suffix.lower() == ".gz"
+    encoding = _encoding(source, packed)
+    read = {mark: _start(source, Form(mark, ".", encoding, packed)) for mark in (",", *_CALLED)}
+    separator = next((mark for mark in _CALLED if _is_separator(read[mark], read[","])), ",")
+    cells = [cell for line in read[separator] for cell in line if "," in cell or "." in cell]
+    commas = [cell for cell in cells if _WITH_COMMA.fullmatch(cell)]
+    plain = separator != "," or not all(map(_THOUSANDS.fullmatch, commas))
+    decimal = "," if commas and plain and not any(map(_WITH_POINT.fullmatch, cells)) else "."
+    return Form(separator, decimal, encoding, packed)
+
+
+def read_lines(source: Path, form: Form | None = None) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a csv file: number, from 1, and cells; an empty line has none.
+
+    Args:
+        source: The file.
+        form: Its form, or None to look.
+
+    Raises:
+        FileError: Missing, damaged, or no text.
+    """
+    yield from _cells(source, form_of(source) if form is None else form)
+
+
+@contextlib.contextmanager
+def opened(source: Path, form: Form) -> Iterator[pa.NativeFile]:
+    """A csv file as Arrow reads it, unpacked."""
+    import pyarrow as pa
+
+    with open_native(source) as file:
+        if not form.packed:
+            yield file
+            return
+        with pa.CompressedInputStream(file, "gzip") as unpacked:
+            yield unpacked
+
+
+def first_text(source: Path, form: Form, count: int) -> list[str]:
+    """The first lines that are not empty, as they stand in the file."""
+    with _text(source, form) as text:
+        return list(itertools.islice((line for line in text if line.strip()), count))
+
+
+def first_lines(source: Path, form: Form, count: int) -> list[list[str]]:
+    """The cells of the first lines that are not empty.
+
+    Raises:
+        FileError: Missing, damaged, or no text.
+    """
+    with contextlib.closing(_cells(source, form)) as lines:
+        return list(itertools.islice((cells for _, cells in lines if cells), count))
+
+
+def _start(source: Path, form: Form) -> list[list[str]]:
+    """As many lines as are looked at; none where they cannot be in this form."""
+    try:
+        return first_lines(source, form, _LOOKED_AT)
+    except (
+        FileError,
+        InputError,
+    ):  # such as cells that are longer than any: what is wrong is said when they are read
+        return []
+
+
+def _is_separator(lines: list[list[str]], others: list[list[str]]) -> bool:
+    """Whether lines that a mark separates all have as many cells, and commas do not separate them as well."""
+    if not _is_table(lines):
+        return False
+    with_comma = [cell for cells in lines for cell in cells if "," in cell]
+    return not _is_table(others) or all(map(_WITH_COMMA.fullmatch, with_comma))
+
+
+def _is_table(lines: list[list[str]]) -> bool:
+    widths = {len(cells) for cells in lines}
+    return len(widths) == 1 and widths != {1}
+
+
+def _encoding(source: Path, packed: bool) -> str:
+    """`utf-8`, or Windows-1252 for what is none and can be that."""
+    decoder, is_utf = codecs.getincrementaldecoder("utf-8")(), True
+    with _reading(source, packed) as file:
+        start = file.read(2)
+        for chunk in itertools.chain([start], iter(lambda: file.read(2**20), b"")):
+            if b"\0" in chunk or start in _UTF16:
+                raise _no_text(source)
+            try:
+                if is_utf:
+                    decoder.decode(chunk)
+            except UnicodeDecodeError:
+                is_utf = False
+            if not is_utf:
+                try:
+                    chunk.decode(_LATIN)
+                except UnicodeDecodeError as error:
+                    raise _no_text(source) from error
+    if is_utf:
+        try:
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            is_utf = False
+    return "utf-8" if is_utf else _LATIN
+
+
+def _no_text(source: Path) -> FileError:
+    return FileError(f"'{source}' is not text in UTF-8", mend="Save it as UTF-8")
+
+
+def _cells(source: Path, form: Form) -> Generator[tuple[int, list[str]]]:
+    with _text(source, form) as text:
+        reader = csv.reader(text, delimiter=form.separator)
+        try:
+            for cells in reader:
+                yield reader.line_num, cells
+        except csv.Error as error:
+            if "field limit" not in str(error):
+                raise
+            raise InputError(
+                f"Line {reader.line_num} of '{source}' has a cell that is too long for csv",
+                expected=f"at most {csv.field_size_limit():,} characters",
+                mend="Give the rows as a .parquet file, or close a quotation mark that was left open",
+            ) from error
+
+
+@contextlib.contextmanager
+def _text(source: Path, form: Form) -> Iterator[IO[str]]:
+    encoding = "utf-8-sig" if form.encoding == "utf-8" else form.encoding
+    with _reading(source, form.packed) as file, io.TextIOWrapper(file, encoding, newline="") as text:
+        yield text
+
+
+@contextlib.contextmanager
+def _reading(source: Path, packed: bool) -> Iterator[IO[bytes]]:
+    """The bytes of a file, unpacked; what goes wrong while they are read is one `FileError`."""
+    with reading(source, "csv"):
+        opened_file: Any = gzip.open(source, "rb") if packed else source.open("rb")  # noqa: SIM115
+        with opened_file as file:
+            yield file

@@ -1,0 +1,115 @@
+"""Whether the first line of a csv file names its columns, or is a row; an error where it may be either.
+
+Names alone are a header, and numbers alone a row. `?` or `NA` beside numbers stands for a missing value, so
+that is a row. Names beside numbers are a header where the numbers stand in quotes and those below do not, or
+count the columns, or may be classes, such as 2 and 4, and a name stands over numbers. Else it may be either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from howsure.data.csv_form import Form, first_lines, first_text
+from howsure.data.ids import ID
+from howsure.data.tables import LABELS, is_number
+from howsure.errors import InputError
+
+_MISSING = ("?", "-", "--", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "missing", "unknown")
+"""Texts that stand for a missing value where numbers stand beside them."""
+
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")
+
+_LOOKED_AT = 20
+"""Lines by which it is told what stands in a column."""
+
+_MANY = 3
+"""Numbers that count the columns by no chance."""
+
+
+def counts_classes(first: Sequence[str]) -> bool:
+    """Whether a first line can be nothing but class numbers, perhaps after an index without a name."""
+    filled = [cell.strip() for cell in first if cell.strip()]
+    counting = filled == [str(number) for number in range(len(filled))]
+    return counting and len(filled) > 1 and (len(filled) > 2 or not first[0].strip())
+
+
+def is_header(
+    source: Path, form: Form, cells: Sequence[str], named: Sequence[str] = (), *, of_classes: bool = False
+) -> bool:
+    """Whether the first line of a csv file is a header.
+
+    Args:
+        source: The file.
+        form: Its form.
+        cells: Of the first line.
+        named: Names of columns that the caller knows of.
+        of_classes: Whether columns are called like classes, and so may be called by any whole numbers.
+
+    Raises:
+        InputError: It may be a header or a row.
+    """
+    stripped = [cell.strip() for cell in cells]
+    filled = [cell for cell in stripped if cell]
+    numbers = [cell for cell in filled if _is_number(cell, form)]
+    texts = [cell for cell in filled if not _is_number(cell, form)]
+    if named and len(set(filled)) == len(filled) and set(named) <= set(filled):
+        return True
+    if not filled or (texts and not numbers):
+        return not texts or any(text.lower() not in _MISSING for text in texts)
+    if numbers and all(text.lower() in _MISSING for text in texts):
+        if not texts and len(filled) > 1 and filled == [str(number) for number in range(len(filled))]:
+            raise _of_numbers(source, filled)
+        return bool(not texts and _only_first_is_quoted(source, form, numbers))
+    if _only_first_is_quoted(source, form, numbers) or _count_columns(stripped, numbers):
+        return True
+    if of_classes and len(set(numbers)) == len(numbers) and all(map(_WHOLE.fullmatch, numbers)):
+        below = first_lines(source, form, _LOOKED_AT)[1:]
+        if any(_is_name(place, form, stripped, below) for place in range(len(stripped))):
+            return True
+    raise InputError(
+        f"The first line of '{source}' may be a header or a row: some of its cells are numbers",
+        expected="a header of names, or of names beside columns that are numbered in order; or a row of "
+        "numbers only",
+        received=f"{texts[0]!r} beside {numbers[0]!r}",
+        mend="Name the columns, and give numbers in every cell of the rows"
+        if not of_classes
+        else f"If it is a header, name the classes, as --class-names does: {','.join(numbers)}; "
+        "if it is a row, write a header above it",
+    )
+
+
+def _of_numbers(source: Path, filled: Sequence[str]) -> InputError:
+    return InputError(
+        f"The first line of '{source}' may be a header of column numbers or a row",
+        expected="a header of names, or a first row that cannot be mistaken for column numbers",
+        received=", ".join(filled[:4]) + (", …" if len(filled) > 4 else ""),
+        mend="Name the columns; pandas writes no header with `to_csv(index=False, header=False)`",
+    )
+
+
+def _is_number(cell: str, form: Form) -> bool:
+    plain = cell.replace(",", ".") if form.decimal == "," else cell
+    return is_number(plain.removesuffix("%"))
+
+
+def _count_columns(cells: Sequence[str], numbers: Sequence[str]) -> bool:
+    """Whether the numbers in a first line count columns: many of them, or beside `y` or `id`."""
+    counting = [[str(start + place) for place in range(len(numbers))] for start in (0, 1)]
+    return numbers in counting and (len(numbers) >= _MANY or not {LABELS, ID}.isdisjoint(cells))
+
+
+def _is_name(place: int, form: Form, cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Whether a cell of the first line is a text, and stands over numbers alone."""
+    column = [line[place].strip() for line in below if place < len(line)]
+    known = [each for each in column if each and each.lower() not in _MISSING]
+    text = bool(cells[place]) and not _is_number(cells[place], form)
+    return text and bool(known) and all(_is_number(each, form) for each in known)
+
+
+def _only_first_is_quoted(source: Path, form: Form, numbers: Sequence[str]) -> bool:
+    """Whether numbers in the first line stand in quotes, and no number in the next one does."""
+    first, *others = first_text(source, form, 2)
+    unquoted = not others or re.search(r'"[-+0-9.,eE% ]+"', others[0]) is None
+    return unquoted and all(f'"{number}"' in first for number in numbers)
