@@ -55,6 +55,14 @@ def reading(source: Path, kind: str) -> Iterator[None]:
         raise not_for_its_content(source, error) or damaged(source, kind, error) from error
 
 
+def of_content(error: Exception) -> str:
+    """What is wrong with the content of a file that howsure wrote, by the error that it led to."""
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    said = " ".join(str(error).split())
+    return said if type(error) is ValueError else f"{type(error).__name__}: {said}"
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether it was memory that there was too little of, whatever a framework calls that."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):

@@ -265,6 +265,8 @@ def _check_first_line(source: Path, cells: list[str]) -> bool:
             f"'{source}' is not separated by commas",
             expected="commas between the cells and points in the numbers",
             received="semicolons" if separator == ";" else "tabs",
+            mend=f"Read it with pandas.read_csv(path, sep={separator!r}), and save it with "
+            "to_csv(path, index=False)",
         )
     if len(filled) > 1 and filled == [str(number) for number in range(len(filled))]:
         raise InputError(

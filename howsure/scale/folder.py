@@ -19,6 +19,7 @@ from typing import Any
 
 from howsure.atomic import TEMPORARY, write_whole
 from howsure.data.native import open_native
+from howsure.data.reading import of_content
 from howsure.errors import DependencyError, FileError, InputError
 from howsure.results.saved import METADATA_KEY
 from howsure.results.seal import check_seal
@@ -125,8 +126,8 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
         raise FileError(f"'{path}' cannot be read ({error.strerror or error})") from error
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileError(
-            f"'{path}' is not a manifest of results ({type(error).__name__}: {error})",
-            mend="It is damaged, or was changed by something other than howsure",
+            f"'{path}' is not a manifest of results ({of_content(error)})",
+            mend="It may be damaged, or was changed by something other than howsure",
         ) from error
     raise FileError(
         f"'{path}' is in a format that this version of howsure does not know",
@@ -235,7 +236,11 @@ def check_made_with(folder: Path, before: Manifest, made_with: Mapping[str, Any]
             f"The results in '{folder}' are of {' and '.join(_IN_WORDS[name] for name in differs)}",
             expected=f"{first}: {_short(before.made_with.get(first))}, as there",
             received=_short(made_with[first]),
-            mend="Give another folder, or the command that this folder was begun with",
+            mend="Give another folder, or the command that this folder was begun with"
+            + (
+                "; a function that makes the model needs --weights to make the same each time"
+                * (first == "model")
+            ),
         )
 
 
