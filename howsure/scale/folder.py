@@ -237,10 +237,7 @@ def check_made_with(folder: Path, before: Manifest, made_with: Mapping[str, Any]
             expected=f"{first}: {_short(before.made_with.get(first))}, as there",
             received=_short(made_with[first]),
             mend="Give another folder, or the command that this folder was begun with"
-            + (
-                "; a function that makes the model needs --weights to make the same each time"
-                * (first == "model")
-            ),
+            + (". A function makes the same model each time only with --weights" if first == "model" else ""),
         )
 
 

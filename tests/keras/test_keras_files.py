@@ -119,6 +119,16 @@ def test_damaged_in_the_middle(saved):
         load(saved)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("OOM when allocating tensor with shape[4]")])
+def test_too_little_memory_is_not_damage(saved, monkeypatch, error):
+    def load_model(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(keras.models, "load_model", load_model)
+    with pytest.raises(howsure.FileError, match=r"Memory ran out while '.*model\.keras' was read"):
+        load(saved)
+
+
 @pytest.mark.parametrize("content", [{"a.txt": "hello"}, {"config.json": "{}"}, {"config.json": "not json"}])
 def test_a_zip_archive_that_is_no_model(tmp_path, content):
     path = tmp_path / "other.keras"
@@ -168,7 +178,7 @@ def test_a_class_that_is_not_known(tmp_path, ending):
     path = tmp_path / f"custom{ending}"
     network(LambdaRank()).save(path)
     with pytest.raises(
-        howsure.ModelError, match=r"needs '.*LambdaRank', which is not known here\. Import its"
+        howsure.ModelError, match=r"needs '.*LambdaRank', which is not known here\. Load it in Python"
     ):
         load(path)
 

@@ -1,11 +1,14 @@
 """What is said of modules is true of them, and speaks of PyTorch."""
 
+import errno
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import howsure
+from howsure.models.torch import files
 
 ROWS = np.random.default_rng(7).normal(size=(6, 5)).astype(np.float32)
 
@@ -128,3 +131,35 @@ def test_a_single_sigmoid_has_two_classes_and_not_two_outputs():
 def test_what_is_nearly_a_model_gets_a_next_step(model, step):
     with pytest.raises(howsure.ModelError, match=step):
         howsure.assess(model, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "Memory ran out while"),
+        (PermissionError(errno.EACCES, "Permission denied"), r"cannot be read \(Permission denied\)"),
+        (
+            RuntimeError("PytorchStreamReader failed reading zip archive"),
+            "not a readable file|could not be read",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["weights.pt", "model.pt2"])
+def test_what_keeps_a_file_from_being_read_is_told_apart(tmp_path, monkeypatch, name, error, said):
+    def fails(*args, **kwargs):
+        raise error
+
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setattr(torch, "load", fails)
+    monkeypatch.setattr(torch.export, "load", fails)
+    with pytest.raises(howsure.FileError, match=said):
+        files.load(tmp_path / name) if name == "model.pt2" else files.load_weights(
+            nn.Linear(2, 2), tmp_path / name
+        )
+
+
+def test_a_damaged_file_of_safetensors(tmp_path):
+    pytest.importorskip("safetensors")
+    (tmp_path / "weights.safetensors").write_bytes(b"cut")
+    with pytest.raises(howsure.FileError, match=r"weights\.safetensors' is not a readable safetensors file"):
+        files.load_weights(nn.Linear(2, 2), tmp_path / "weights.safetensors")

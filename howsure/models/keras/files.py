@@ -89,11 +89,15 @@ def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
     if unknown:
         return ModelError(
             f"'{file}' needs '{unknown[1]}', which is not known here",
-            mend="Import its definition, load the model in Python and pass it to howsure.assess",
+            mend="Load it in Python with keras.models.load_model(path, "
+            f"custom_objects={{'{unknown[1]}': …}}), and pass the model to howsure.assess",
         )
     if "safe_mode=False" in said or "unsafe" in said:
         return _wants_to_run_code(file)
-    return FileError(f"'{file}' could not be read as a Keras model ({type(error).__name__}: {said[:200]})")
+    return FileError(
+        f"'{file}' could not be read as a Keras model ({type(error).__name__}: {said[:200]})",
+        mend="It may be damaged, or of another kind. keras.models.load_model(path) shows where it fails",
+    )
 
 
 def _wants_to_run_code(file: Path) -> ModelError:
