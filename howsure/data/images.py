@@ -83,6 +83,7 @@ def read_images(
     if pixels is None:
         raise InputError(
             f"No image in '{source}' can be read",
+            expected="one or more that Pillow can read",
             received=f"{counted(len(files), 'image')}, for example {left_out[0]}",
         )
     return Rows(

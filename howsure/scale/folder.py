@@ -186,6 +186,12 @@ def locked(folder: Path) -> Iterator[None]:
                 expected="a folder that nobody writes into",
                 mend="Wait until it is done, or give another folder",
             ) from error
+        except OSError as error:
+            raise FileError(
+                f"The folder '{folder}' cannot be locked ({error.strerror or error})",
+                expected="a file system that has locks",
+                mend="Give a folder on a disk of this machine",
+            ) from error
         ours = True
         _check_ours(folder)
         for left in folder.glob(f"{TEMPORARY}*"):

@@ -56,7 +56,7 @@ def readable(worker: Worker, assessor: Assessor, files: Sequence[SourceFile]) ->
             shape = _shape(rows.x)
             yield place, rows
     if shape is None:
-        raise fault or InputError("There are no rows")
+        raise fault or InputError("There are no rows", expected="at least one")
 
 
 def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
@@ -76,7 +76,7 @@ def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
             return probe, worker.check(probe)
         except Exception as error:  # whatever the model itself may raise
             fault = fault or error
-    raise fault or InputError("There are no rows")
+    raise fault or InputError("There are no rows", expected="at least one")
 
 
 def planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple[Recipe, int]:
