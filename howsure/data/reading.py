@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -60,6 +61,8 @@ def of_content(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no {error}"
     said = " ".join(str(error).split())
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON: {said}"
     return said if type(error) is ValueError else f"{type(error).__name__}: {said}"
 
 

@@ -131,8 +131,17 @@ def read_lines(source: Path) -> Iterator[tuple[int, list[str]]]:
     """
     with reading(source, "csv"), source.open(encoding="utf-8-sig", newline="") as handle:
         reader = csv.reader(handle)
-        for cells in reader:
-            yield reader.line_num, cells
+        try:
+            for cells in reader:
+                yield reader.line_num, cells
+        except csv.Error as error:
+            if "field limit" not in str(error):
+                raise
+            raise InputError(
+                f"Line {reader.line_num} of '{source}' has a cell that is too long for csv",
+                expected=f"at most {csv.field_size_limit():,} characters",
+                mend="Give the rows as a .parquet file, or close a quotation mark that was left open",
+            ) from error
 
 
 def _left_out(names: Sequence[str]) -> str:

@@ -66,7 +66,7 @@ def cluster(workers: int) -> Iterator[None]:
         DependencyError: Ray is not installed.
         InputError: There is no cluster at that address.
     """
-    with needs("ray", "Several workers"):
+    with needs("ray", "A run with workers"):
         import ray
         import ray.data
     if ray.is_initialized():
