@@ -85,7 +85,7 @@ def check_random(model: PassModel) -> None:
             what = f"is random only in {listed(noise)}, which adds noise and stays fixed unless asked for"
             mend = f"Ask for it: method=howsure.MCDropout({ASKED_FOR}). {mend}"
         if left_fixed:
-            what = f"is random in training, but no pass can be: {left_fixed}"
+            what = f"has no random layer that can be switched on. These stay as in predicting: {left_fixed}"
         raise ModelError(
             f"Model '{info.name}' {what}",
             expected="Dropout of a rate above 0, or another layer that drops units at random",

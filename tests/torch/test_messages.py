@@ -39,9 +39,7 @@ class Masked(nn.Module):
 
 def test_what_is_random_otherwise_is_not_said_to_be_always_the_same():
     module = Gumbel().eval()
-    with pytest.raises(
-        howsure.ModelError, match="is random in training, but no pass can be: 'Gumbel'"
-    ) as caught:
+    with pytest.raises(howsure.ModelError, match="These stay as in predicting: 'Gumbel'") as caught:
         howsure.assess(module, ROWS)
     assert "would be the same" not in str(caught.value)
     assert "Nothing in this model is random" not in str(howsure.audit(module, ROWS))
