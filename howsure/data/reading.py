@@ -22,8 +22,8 @@ _OUT_OF_MEMORY = re.compile(
 
 _SMALLER = {
     ".npz": "Save each array as a .npy file, which is read from disk as it is needed",
-    ".csv": "Convert it to Parquet, and give --out FOLDER, which reads it part by part",
-    ".parquet": "Give --out FOLDER, which reads it part by part",
+    ".csv": "Convert it to Parquet, of which `howsure assess` with --out FOLDER reads rows part by part",
+    ".parquet": "`howsure assess` with --out FOLDER reads rows part by part",
 }
 """What takes less memory, by how a file's name ends."""
 
