@@ -161,3 +161,10 @@ def test_a_damaged_file_of_safetensors(tmp_path):
     (tmp_path / "weights.safetensors").write_bytes(b"cut")
     with pytest.raises(howsure.FileError, match=r"weights\.safetensors' is not a readable safetensors file"):
         files.load_weights(nn.Linear(2, 2), tmp_path / "weights.safetensors")
+
+
+def test_whole_numbers_out_of_a_vocabulary_are_not_blamed_for_their_type():
+    module = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Dropout(), nn.Linear(12, 2)).eval()
+    assert len(howsure.assess(module, np.full((4, 3), 9))) == 4
+    with pytest.raises(howsure.InputError, match="says of whole numbers: index out of range in self; of"):
+        howsure.assess(module, np.full((4, 3), 99))
