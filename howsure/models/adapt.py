@@ -230,7 +230,9 @@ def capable(model: Model, wanted: Any, user: str) -> Any:
             f"{user} needs {_CAPABILITIES[wanted]}, which the adapter of '{model.info.name}' does not give",
             expected=f"a model with {_CAPABILITIES[wanted]}",
             received=f"a model on {model.info.framework}",
-            mend=_without_passes(model) if wanted is PassModel else None,
+            mend=_without_passes(model)
+            if wanted is PassModel or (wanted is MemberModel and not isinstance(model, PassModel))
+            else None,
         )
     return model
 
