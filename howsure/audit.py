@@ -93,7 +93,7 @@ class Audit(Displayed):
         if not self.random_layers:
             what = "Nothing in this model is random"
             if self.warnings:
-                what = "Nothing that this model draws in training can be switched on"
+                what = "Nothing that could be random in this model can be switched on"
             return f"{what}: every pass would give the same numbers."
         names = listed([f"'{layer.name}' ({layer.random})" for layer in self.random_layers])
         share = 100 * self.multiply_adds_repeated / max(1, self.multiply_adds)

@@ -23,7 +23,7 @@ def check_divisor(divisor: float | None) -> None:
     if divisor is not None and not _SMALLEST <= abs(divisor) <= _LARGEST:  # NaN is neither
         raise InputError(
             "--divide-by cannot be used",
-            expected=f"a number other than 0, up to {_LARGEST:.3g} as float32 has them",
+            expected=f"a number other than 0, of size {_SMALLEST:.2g} to {_LARGEST:.2g}, as float32 has them",
             received=divisor,
         )
 
@@ -70,9 +70,11 @@ def _divided(array: Array, divisor: float) -> Array:
         found = np.divide(array, divisor, dtype=np.float32)
     largest = max(found.max(initial=0), -found.min(initial=0))
     if np.isinf(largest) or (largest < _SMALLEST and array.any()):
+        what = "large" if np.isinf(largest) else "small"
         raise InputError(
-            f"Nothing is left of the rows when they are divided by {divisor:g}, as --divide-by says",
+            f"The rows are too {what} for float32 when they are divided by {divisor:g}, as --divide-by says",
             expected="a divisor that leaves numbers as float32 has them",
             received=f"numbers up to {largest:g}",
+            mend="Give the number by which rows were divided in training, such as 255",
         )
     return found

@@ -4,7 +4,7 @@
     ├── InputError (ValueError)       rows, labels, names or arguments that cannot be used
     ├── ModelError (ValueError)       a model that cannot be assessed
     ├── FileError (OSError)           a file that cannot be read or written
-    └── DependencyError (ImportError) an optional package is not installed
+    └── DependencyError (ImportError) an optional package is not installed, or cannot be imported
 
     HowsureWarning (UserWarning)      the result stands, but the reader should know this
 
@@ -75,7 +75,7 @@ class FileError(HowsureError, OSError):
 
 
 class DependencyError(HowsureError, ImportError):
-    """An optional package is needed and not installed."""
+    """An optional package is needed and is not installed, or cannot be imported."""
 
 
 class HowsureWarning(UserWarning):

@@ -47,6 +47,14 @@ def needs_keras() -> Iterator[None]:
     """
     try:
         yield
+    except ValueError as error:
+        if "backend" not in str(error):
+            raise
+        raise DependencyError(
+            f"Keras does not have the backend that it is to run on ({error})",
+            expected=f"KERAS_BACKEND set to one of {', '.join(BACKENDS)}",
+            mend="In a shell: export KERAS_BACKEND=jax",
+        ) from error
     except ImportError as error:
         if _is_absent(error, "keras"):
             raise DependencyError("Keras is not installed", mend=install_a_backend()) from error

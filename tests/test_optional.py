@@ -52,6 +52,14 @@ def test_keras_that_looks_for_another_backend_is_explained():
         raise missing("keras")
 
 
+def test_a_backend_that_keras_does_not_have_is_named():
+    said = r"does not have the backend .*foo\)\. Expected: KERAS_BACKEND set to one of tensorflow, jax, torch"
+    with pytest.raises(howsure.DependencyError, match=said), needs_keras():
+        raise ValueError("Unable to import backend : foo")
+    with pytest.raises(ValueError, match="something else"), needs_keras():
+        raise ValueError("something else")
+
+
 @pytest.mark.parametrize(
     ("hidden", "code", "said"),
     [

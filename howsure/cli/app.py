@@ -465,7 +465,12 @@ def compare_command(
                 path.name: rows_of(path, network, False, replace(roles, needed=False)).x for path in paths
             }
             if len(read) < len(paths):
-                raise InputError("Two files of rows have the same name", expected="names to tell them by")
+                raise InputError(
+                    "Two files of rows have the same name",
+                    expected="names to tell them by",
+                    received=", ".join(map(str, paths)),
+                    mend="Copy one of them to a file of another name",
+                )
             return {name: divided(x, divide_by, network) for name, x in read.items()}
 
         with progress(errors, "Comparing", waiting=COMPILING) as shown:

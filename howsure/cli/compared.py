@@ -65,7 +65,12 @@ def compared_tables(
     check_paths(first, labels, second)
     names = [path.stem if first.stem != second.stem else path.name for path in (first, second)]
     if names[0] == names[1]:
-        raise InputError("The two tables have the same name", expected="names to tell them by")
+        raise InputError(
+            "The two tables have the same name",
+            expected="names to tell them by",
+            received=f"'{first}' and '{second}'",
+            mend="Copy one of them to a file of another name",
+        )
     results = {name: read(path, asked) for name, path in zip(names, (first, second), strict=True)}
     truth = None
     if labels is not None:

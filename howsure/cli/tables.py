@@ -441,7 +441,9 @@ def _members(which: Which, rows: Certainty) -> Any:
     """(N,) whether a person may be asked about each row."""
     if which is Which.unfamiliar and rows.familiarity is None:
         raise InputError(
-            "How familiar these rows are was not measured", expected="a table with a column 'familiarity'"
+            "How familiar these rows are was not measured",
+            expected="a table with a column 'familiarity'",
+            mend="Save one in Python: certainty.with_familiarity(…).save(path), see howsure.familiarity",
         )
     return {
         Which.coin_flips: rows.verdict == COIN_FLIP,

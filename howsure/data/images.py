@@ -98,6 +98,7 @@ def read_images(
     if pixels is None:
         raise InputError(
             f"No image in '{source}' can be read",
+            expected="one or more that Pillow can read",
             received=f"{counted(len(files), 'image')}, for example {left_out[0]}",
         )
     return Rows(
@@ -133,8 +134,9 @@ def _mode_and_shape(source: Path, inputs: Sequence[InputSpec]) -> tuple[str, tup
     if len(inputs) == 1 and len(shape) == 3 and shape[-1] in _MODES:
         return _MODES[shape[-1]], shape
     received = f"{len(inputs)} inputs" if len(inputs) > 1 else f"an input of shape {shape}"
+    what = "a folder of images" if source.is_dir() else "an image"
     raise InputError(
-        f"'{source}' holds images, which this model does not take",
+        f"'{source}' is read as {what}, which this model does not take",
         expected="a model with one input of shape (height, width) or (height, width, 1, 3 or 4)",
         received=received,
         mend="Give the rows as a .npz, .npy, .parquet or .csv file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -21,8 +22,8 @@ _OUT_OF_MEMORY = re.compile(
 
 _SMALLER = {
     ".npz": "Save each array as a .npy file, which is read from disk as it is needed",
-    ".csv": "Convert it to Parquet, and give --out FOLDER, which reads it part by part",
-    ".parquet": "Give --out FOLDER, which reads it part by part",
+    ".csv": "Convert it to Parquet, of which `howsure assess` with --out FOLDER reads rows part by part",
+    ".parquet": "`howsure assess` with --out FOLDER reads rows part by part",
 }
 """What takes less memory, by how a file's name ends."""
 
@@ -53,6 +54,16 @@ def reading(source: Path, kind: str) -> Iterator[None]:
         if isinstance(error, UnicodeDecodeError) and kind in _TEXTS:
             raise FileError(f"'{source}' is not text in UTF-8", mend="Save it as UTF-8") from error
         raise not_for_its_content(source, error) or damaged(source, kind, error) from error
+
+
+def of_content(error: Exception) -> str:
+    """What is wrong with the content of a file that howsure wrote, by the error that it led to."""
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    said = " ".join(str(error).split())
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON: {said}"
+    return said if type(error) is ValueError else f"{type(error).__name__}: {said}"
 
 
 def is_out_of_memory(error: Exception) -> bool:

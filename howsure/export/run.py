@@ -283,7 +283,7 @@ def _made_up(model: Any, divide_by: float | None) -> Any:
     if specs is None:
         raise InputError(
             "The model does not say what rows it takes",
-            expected="x=, some rows as it takes them",
+            expected="x=, some rows as it takes them (on the command line: --data ROWS)",
             received="None",
         )
     any_size = [spec for spec in specs if None in spec.shape]

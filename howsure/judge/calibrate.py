@@ -448,6 +448,7 @@ def _check_rows(method: str, p: Floats, counts: Integers, class_names: tuple[str
             "Too few labelled rows to calibrate with",
             expected=f"at least {least}, for {p.shape[1]} classes and {maps.FOLDS} folds",
             received=len(p),
+            mend="Label more rows",
         )
     if np.all(p == p[0]):
         raise InputError(

@@ -17,6 +17,7 @@ import numpy as np
 from howsure.arguments import check_path
 from howsure.atomic import write_whole
 from howsure.data.labels import check_names
+from howsure.data.reading import of_content
 from howsure.errors import FileError
 from howsure.judge import maps
 from howsure.judge.evaluate import Evaluation
@@ -100,8 +101,9 @@ def read_calibrator(path: str | os.PathLike[str]) -> Calibrator | MultilabelCali
             return _made(content)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FileError(
-            f"'{source}' is not a saved calibrator ({type(error).__name__}: {error})",
+            f"'{source}' is not a saved calibrator ({of_content(error)})",
             expected="a file written by `Calibrator.save` or `howsure calibrate --out`",
+            mend="If it was one, it is damaged: calibrate again",
         ) from error
     raise FileError(
         f"'{source}' is in a format that this version of howsure does not know",

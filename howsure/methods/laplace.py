@@ -217,7 +217,11 @@ def _most_probable_precision(curvature: Floats, norm: float) -> float:
     """
     ratio, largest = float(curvature.sum()) / norm, float(curvature.max())
     if not ratio > 0:
-        raise InputError("The loss has no curvature: all rows are predicted with a probability of exactly 1")
+        raise InputError(
+            "The loss has no curvature: all rows are predicted with a probability of exactly 1",
+            expected="logits that leave a doubt about some training rows",
+            mend="Check that these are logits, and not far larger than in training",
+        )
     low, high = 2 * ratio / (largest + np.sqrt(largest**2 + 4 * ratio)), np.sqrt(ratio)
     ends = np.log([low, high]) + [-1e-6, 1e-6]  # wider by rounding
     root = brentq(lambda log: np.exp(log) * norm - np.sum(curvature / (curvature + np.exp(log))), *ends)

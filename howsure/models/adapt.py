@@ -171,7 +171,7 @@ def names_of_features(model: Any) -> list[str]:
 
 
 def _has_columns(model: Any) -> bool:
-    """Whether rows are columns of a table: of a classifier, or of what comes before a network in a pipeline."""
+    """Whether rows are columns of a table: for a classifier, or a pipeline that ends in a network."""
     wrapped = network_in(model)
     return is_classifier(model) or (wrapped is not None and wrapped.before is not None)
 
@@ -300,7 +300,9 @@ def capable(model: Model, wanted: Any, user: str) -> Any:
             f"{user} needs {_CAPABILITIES[wanted]}, which the adapter of '{model.info.name}' does not give",
             expected=f"a model with {_CAPABILITIES[wanted]}",
             received=f"a model on {model.info.framework}",
-            mend=_without_passes(model) if wanted is PassModel else None,
+            mend=_without_passes(model)
+            if wanted is PassModel or (wanted is MemberModel and not isinstance(model, PassModel))
+            else None,
         )
     return model
 

@@ -48,7 +48,7 @@ from howsure.models.array_layers import (
     refused,
     steps_of,
 )
-from howsure.models.protocol import LayerInfo, Level, Limits, ModelInfo
+from howsure.models.protocol import ASKED_FOR, LayerInfo, Level, Limits, ModelInfo
 from howsure.sites import DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 
 __all__ = ["Add", "ArrayModel", "ArrayTrunk", "Dense", "Dropout", "Network"]
@@ -289,7 +289,7 @@ def _effect(site: Site, mask: Array) -> tuple[Floats, Floats]:
 def _layer_info(step: Step) -> LayerInfo:
     note = None
     if isinstance(step.layer, Dropout) and step.site is None:
-        note = "stays fixed: " + ("its rate is 0" if step.layer.rate == 0 else "noise was not asked for")
+        note = "stays fixed: " + ("its rate is 0" if step.layer.rate == 0 else f"ask for it with {ASKED_FOR}")
     return LayerInfo(
         name=step.name,
         kind=type(step.layer).__name__,

@@ -39,6 +39,9 @@ LABEL_PROBABILITIES = "label-probabilities"
 LABEL_LOGITS = "label-logits"
 """The same where each is of a label of its own."""
 
+ASKED_FOR = "gaussian_noise=True"
+"""With which layers that add noise are random; it stands in the note about one that is not."""
+
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
 

@@ -390,6 +390,7 @@ def _check_gaps(gaps: NDArray[np.bool_], take: Take, model: Any) -> None:
         raise InputError(
             f"The rows hold NaN, infinite or missing values {in_rows(len(bad), bad[:5].tolist())}",
             expected=f"a finite value everywhere, as {_name(model)} takes nothing else",
+            received=error.what,
             mend="Put an imputer before it in a pipeline, or leave those rows out",
         ) from error
 

@@ -51,7 +51,9 @@ def several_positions(index: object, rows: int) -> slice | NDArray[Any]:
         ) from error
     if given.ndim != 1:
         raise NoSuchRowError(
-            f"Rows are taken by a list of positions, not by {given.ndim} axes of them",
+            f"Rows are taken by a list of positions, not by an array of {given.ndim} axes"
+            if given.ndim
+            else "Rows cannot be taken by this",
             expected=expected,
             received=repr(index)[:200],
         )

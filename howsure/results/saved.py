@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from howsure.arguments import check_path
 from howsure.data.native import open_native
-from howsure.data.reading import reading
+from howsure.data.reading import of_content, reading
 from howsure.errors import FileError
 from howsure.results.seal import check_seal
 
@@ -89,6 +89,6 @@ def complete(path: str | os.PathLike[str], name: str = "Certainty") -> Iterator[
         yield
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileError(
-            f"'{os.fspath(path)}' is not a complete saved {name} ({type(error).__name__}: {error})",
-            mend="It is damaged, or was changed by something other than howsure",
+            f"'{os.fspath(path)}' is not a complete saved {name} ({of_content(error)})",
+            mend="It may be damaged, or was changed by something other than howsure",
         ) from error

@@ -12,6 +12,7 @@ from typing import Any
 
 from howsure.arguments import check_path
 from howsure.atomic import write_whole
+from howsure.data.reading import of_content
 from howsure.data.rows import listed
 from howsure.errors import FileError, InputError
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level
@@ -82,7 +83,8 @@ class Plan:
                 "The plan was made for another model, or for rows of another size",
                 expected=f"one for {draws or 'a model without random layers'}",
                 received=f"one for {listed(self.made_for, between='; ')}",
-                mend="Make one with howsure.plan(model, x)",
+                mend="Make one with howsure.plan(model, x), or howsure audit MODEL --data ROWS --save-plan "
+                "PLAN",
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -116,14 +118,16 @@ class Plan:
                 return _plan_from(settings)
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise FileError(
-                f"'{source}' is not a saved plan ({type(error).__name__}: {error})",
+                f"'{source}' is not a saved plan ({of_content(error)})",
                 expected="a file written by `Plan.save` or `howsure audit --save-plan`",
+                mend="If it was one, it is damaged: make the plan again",
             ) from error
         raise FileError(
             f"'{source}' is in a format that this version of howsure does not know",
             expected=f"format {FORMAT}",
             received=found,
-            mend="Make the plan again with howsure.plan(model, x)",
+            mend="Make the plan again with howsure.plan(model, x), or howsure audit MODEL --data ROWS "
+            "--save-plan PLAN",
         )
 
 

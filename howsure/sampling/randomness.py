@@ -9,7 +9,7 @@ import numpy as np
 from howsure.data.made_up import made_up_rows
 from howsure.data.rows import listed, quoted
 from howsure.errors import ModelError, warn
-from howsure.models.protocol import Array, PassModel
+from howsure.models.protocol import ASKED_FOR, Array, PassModel
 from howsure.sampling.masks import draw
 from howsure.sites import Site
 
@@ -76,14 +76,21 @@ def check_random(model: PassModel) -> None:
     if not sites_of(model):
         names = listed(list(dict.fromkeys(layer.name.partition("#")[0] for layer in info.layers)))
         what = "has no random layer that can be switched on, so all its passes would be the same"
+        mend = (
+            "What needs no random layer: method=howsure.Softmax(), or howsure.Ensemble([…]) of networks "
+            "trained from different seeds. To use dropout, train a network that has it"
+        )
+        noise = [f"'{layer.name}'" for layer in info.layers if layer.note and ASKED_FOR in layer.note]
+        if noise:
+            what = f"is random only in {listed(noise)}, which adds noise and stays fixed unless asked for"
+            mend = f"Ask for it: method=howsure.MCDropout({ASKED_FOR}). {mend}"
         if left_fixed:
-            what = f"is random in training, but no pass can be: {left_fixed}"
+            what = f"has no random layer that can be switched on. These stay as in predicting: {left_fixed}"
         raise ModelError(
             f"Model '{info.name}' {what}",
             expected="Dropout of a rate above 0, or another layer that drops units at random",
             received=f"layers {names or 'none'}",
-            mend="What needs no random layer: method=howsure.Softmax(), or howsure.Ensemble([…]) of networks "
-            "trained from different seeds. To use dropout, train a network that has it",
+            mend=mend,
         )
     if left_fixed:
         warn(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from howsure.atomic import TEMPORARY, write_whole
+from howsure.data.reading import of_content
 from howsure.errors import DependencyError, FileError, InputError
 from howsure.scale.columns import Columns
 from howsure.scale.digests import of_names
@@ -124,8 +125,8 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
         raise FileError(f"'{path}' cannot be read ({error.strerror or error})") from error
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileError(
-            f"'{path}' is not a manifest of results ({type(error).__name__}: {error})",
-            mend="It is damaged, or was changed by something other than howsure",
+            f"'{path}' is not a manifest of results ({of_content(error)})",
+            mend="It may be damaged, or was changed by something other than howsure",
         ) from error
     raise FileError(
         f"'{path}' is in a format that this version of howsure does not know",
@@ -237,6 +238,12 @@ def locked(folder: Path) -> Iterator[None]:
                 expected="a folder that nobody writes into",
                 mend="Wait until it is done, or give another folder",
             ) from error
+        except OSError as error:
+            raise FileError(
+                f"The folder '{folder}' cannot be locked ({error.strerror or error})",
+                expected="a file system that has locks",
+                mend="Give a folder on a disk of this machine",
+            ) from error
         ours = True
         _check_ours(folder)
         _clear(folder)
@@ -293,7 +300,8 @@ def check_made_with(folder: Path, before: Manifest, made_with: Mapping[str, Any]
             f"The results in '{folder}' are of {' and '.join(_IN_WORDS[name] for name in differs)}",
             expected=f"{first}: {_short(before.made_with.get(first))}, as there",
             received=_short(made_with[first]),
-            mend="Give another folder, or the command that this folder was begun with",
+            mend="Give another folder, or the command that this folder was begun with"
+            + (". A function makes the same model each time only with --weights" if first == "model" else ""),
         )
 
 

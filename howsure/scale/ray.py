@@ -74,7 +74,7 @@ def cluster(workers: int) -> Iterator[None]:
         DependencyError: Ray is not installed.
         InputError: There is no cluster at that address.
     """
-    with needs("ray", "Several workers"):
+    with needs("ray", "A run with workers"):
         import ray
         import ray.data
     if ray.is_initialized():
@@ -249,7 +249,9 @@ class _PartWorker:
         except HowsureError as error:
             self._refusal = error
         except Exception as error:  # whatever the model itself may raise
-            self._refusal = ModelError(f"A worker cannot begin ({raised(error)})")
+            self._refusal = ModelError(
+                f"A worker cannot begin ({raised(error)})", mend="Without --workers the error shows as it is"
+            )
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         part = Part(**{name: int(batch[name][0]) for name in Part.__dataclass_fields__})

@@ -116,7 +116,10 @@ class Job:
         self._save(faults)
         first = next((each for each in self.outcomes if each.fault is not None), None)
         if first is not None and sum(each.fault is None for each in self.outcomes) == 0 == self.rows_before:
-            raise InputError(f"None of the rows can be assessed; {self.place(first.part)}: {first.fault}")
+            raise InputError(
+                f"None of the rows can be assessed; {self.place(first.part)}: {first.fault}",
+                expected="at least one part of the rows that can be",
+            )
 
     def _save(self, faults: Mapping[str, str]) -> None:
         if faults == self.manifest.faults:
@@ -266,7 +269,11 @@ def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
     total = sum(file.rows or 0 for file in files)
     if not total:
         faults = [file.fault for file in files if file.fault is not None]
-        raise InputError(f"There are no rows in '{recipe.rows.path}'", received=faults[0] if faults else None)
+        if faults:
+            raise InputError(
+                f"No row of '{recipe.rows.path}' can be read", expected="at least one", received=faults[0]
+            )
+        raise InputError(f"There are no rows in '{recipe.rows.path}'", expected="at least one")
     if recipe.labels is None:
         return
     unread = next((file for file in files if file.fault is not None), None)

@@ -52,7 +52,7 @@ def readable(worker: Worker, files: Sequence[SourceFile]) -> Iterator[tuple[Part
             shape = _shape(rows.x)
             yield place, rows
     if shape is None:
-        raise fault or InputError("There are no rows")
+        raise fault or InputError("There are no rows", expected="at least one")
 
 
 def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
@@ -73,7 +73,7 @@ def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
                 return probe, worker.check(probe)
             except Exception as error:  # whatever the model itself may raise
                 fault = fault or error
-    raise fault or InputError("There are no rows")
+    raise fault or InputError("There are no rows", expected="at least one")
 
 
 def planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple[Recipe, int]:

@@ -22,8 +22,8 @@ from howsure.data import images
 from howsure.data.files import check_lengths, check_readable, rows_in_npz
 from howsure.data.native import open_native
 from howsure.data.numpy_files import map_npz, open_npy
-from howsure.data.reading import not_for_its_content, reading
-from howsure.data.rows import Array, InputSpec, Rows, damaged
+from howsure.data.reading import reading
+from howsure.data.rows import Array, InputSpec, Rows
 from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.data.whatever import any_rows_in_npz
@@ -315,17 +315,17 @@ class _Parquet(_NoImages):
         for file in self._files:
             rows, size, changed, fault, digest = None, 0, 0, None, ""
             try:
-                there = file.stat()
-                size, changed = there.st_size, there.st_mtime_ns
-                if not stat.S_ISREG(there.st_mode):
-                    raise ValueError("it is no file")  # a pipe would be waited for
                 with reading(file, "Parquet"):
+                    there = file.stat()
+                    size, changed = there.st_size, there.st_mtime_ns
+                    if not stat.S_ISREG(there.st_mode):
+                        raise ValueError("it is no file")  # a pipe would be waited for
                     with open_native(file) as opened, pq.ParquetFile(opened) as footer:
                         rows, schema = int(footer.metadata.num_rows), footer.schema_arrow
                         digest = of_footer(opened)
                     self.columns = self.columns or columns_in(schema)
-            except (FileError, OSError, ValueError) as error:
-                told = error if isinstance(error, FileError) else _unreadable(file, error)
+            except FileError as error:
+                told = _leads_nowhere(file) or error
                 if len(self._files) == 1:
                     raise told from error
                 fault = str(told)
@@ -363,14 +363,15 @@ class _Parquet(_NoImages):
         return table
 
 
-def _unreadable(file: Path, error: Exception) -> FileError:
+def _leads_nowhere(file: Path) -> FileError | None:
+    """The error where a file is a link without anything behind it."""
     if file.is_symlink() and not os.path.exists(file):
         return FileError(
             f"'{file}' is a link that leads nowhere",
             received=f"a link to '{os.readlink(file)}'",
             mend="Put the file there, or remove the link",
         )
-    return not_for_its_content(file, error) or damaged(file, "Parquet", error)
+    return None
 
 
 class _Arrays(_NoImages):

@@ -15,7 +15,7 @@ import howsure
 from howsure.data.files import read_class_names, read_rows
 from howsure.data.numpy_files import map_npz
 from howsure.data.reading import reading
-from howsure.data.rows import InputSpec
+from howsure.data.rows import TEXT, InputSpec
 from howsure.data.table_files import read_lines
 from howsure.errors import FileError, InputError
 
@@ -96,3 +96,18 @@ def test_readers_that_run_out_of_memory(tmp_path: Path, monkeypatch: pytest.Monk
     ):
         with pytest.raises(FileError, match=rf"Memory ran out while '.*{source.name}' was read"):
             read(source)
+
+
+def test_a_long_text_is_not_called_damage(tmp_path: Path) -> None:
+    source = tmp_path / "texts.csv"
+    source.write_text(f"text\n{'long ' * 40_000}\nshort\n")
+    texts = [InputSpec("text", (), TEXT)]
+    with pytest.raises(InputError, match=r"Line 2 of '.*texts\.csv' has a cell that is too long for csv"):
+        read_rows(source, texts)
+    pq.write_table(pa.table({"text": ["long " * 40_000, "short"]}), tmp_path / "texts.parquet")
+    assert len(read_rows(tmp_path / "texts.parquet", texts).x) == 2  # the step that is offered
+
+
+def test_a_folder_without_images_is_not_said_to_hold_some(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is read as a folder of images, which this model does not take"):
+        read_rows(tmp_path, FLAT)

@@ -314,6 +314,13 @@ def test_a_model_without_random_layers_names_its_layers_and_what_else_there_is()
     )
 
 
+def test_noise_that_was_not_asked_for_is_not_said_to_be_missing():
+    model = sequential(layers.GaussianNoise(0.5, name="noise"), name="noisy")
+    said = ["Model 'noisy' is random only in 'noise'", "method=howsure.MCDropout(gaussian_noise=True)"]
+    refuse(model, rows(), howsure.ModelError, *said)
+    assert len(howsure.assess(model, rows(), method=howsure.MCDropout(passes=2, gaussian_noise=True)))
+
+
 @pytest.mark.parametrize("cls", [layers.Dropout, layers.AlphaDropout, layers.GaussianDropout])
 def test_rate_0_everywhere(cls):
     model = sequential(cls(0.0, name="never"))

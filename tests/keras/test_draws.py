@@ -394,7 +394,7 @@ LINE = r"\(test_\w+\.py, line \d+\)"
 @pytest.mark.parametrize("name", LEFT)
 def test_what_no_masks_can_be_given_for_is_named_with_its_line(name):
     make, path, said = LEFT[name]
-    with pytest.raises(howsure.ModelError, match=f"out of reach .*'{path}': {said} {LINE}"):
+    with pytest.raises(howsure.ModelError, match=f"stay as in predicting: .*'{path}': {said} {LINE}"):
         howsure.assess(over_numbers(make(name="hidden")), X)
     model = over_numbers(make(name="hidden"), layers.Dropout(0.3))
     with pytest.warns(howsure.HowsureWarning, match=f"understated.*'{path}': {said} {LINE}"):

@@ -1,6 +1,8 @@
 """Opening model files, and the audit of what is in them."""
 
+import errno
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from keras import layers, ops
 
 import howsure
+from howsure.models import adapt
 from howsure.models.keras.files import load
 
 from .networks import Block, build
@@ -119,6 +122,25 @@ def test_damaged_in_the_middle(saved):
         load(saved)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("OOM when allocating tensor with shape[4]")])
+def test_too_little_memory_is_not_damage(saved, monkeypatch, error):
+    def load_model(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(keras.models, "load_model", load_model)
+    with pytest.raises(howsure.FileError, match=r"Memory ran out while '.*model\.keras' was read"):
+        load(saved)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_truncated(saved, monkeypatch):
+    def refused(*args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(howsure.FileError, match=r"model\.keras' cannot be read \(Permission denied\)\. Give"):
+        adapt.load(saved)
+
+
 @pytest.mark.parametrize("content", [{"a.txt": "hello"}, {"config.json": "{}"}, {"config.json": "not json"}])
 def test_a_zip_archive_that_is_no_model(tmp_path, content):
     path = tmp_path / "other.keras"
@@ -168,7 +190,7 @@ def test_a_class_that_is_not_known(tmp_path, ending):
     path = tmp_path / f"custom{ending}"
     network(LambdaRank()).save(path)
     with pytest.raises(
-        howsure.ModelError, match=r"needs '.*LambdaRank', which is not known here\. Import its"
+        howsure.ModelError, match=r"needs '.*LambdaRank', which is not known here\. Load it in Python"
     ):
         load(path)
 

@@ -86,7 +86,7 @@ def test_gaussian_noise_stays_off_unless_asked_for():
     asked = assess(noisy, rows(), method=howsure.MCDropout(passes=8, gaussian_noise=True))
     assert np.abs(asked.probabilities - assess(plain, rows()).probabilities).max() > 0.01
     only_noise = sequential(layers.GaussianNoise(0.8))
-    with pytest.raises(howsure.ModelError, match="has no random layer that can be switched on"):
+    with pytest.raises(howsure.ModelError, match=r"is random only in .*MCDropout\(gaussian_noise=True\)"):
         assess(only_noise, rows())
     assert (
         assess(only_noise, rows(), method=howsure.MCDropout(passes=8, gaussian_noise=True)).mc_error.max() > 0
@@ -527,3 +527,30 @@ def test_compare_says_that_what_is_random_is_out_of_reach():
 
 def test_a_block_that_always_calls_its_dropout_needs_no_word():
     assess(sequential(Block(), layers.Dropout(0.2)), rows(6))  # warnings are errors
+
+
+class Impossible(layers.Layer):
+    """Drops units inside its call, and masks its last class."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value, self.dropout, self.dense = value, layers.Dropout(0.5), layers.Dense(3)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x, training=None):
+        logits = self.dense(self.dropout(x, training=training))
+        return ops.where(np.array([True, True, False]), logits, self.value)
+
+
+def test_classes_masked_with_minus_infinity_are_impossible():
+    masked, lowered = (keras.Sequential([keras.Input((4,)), Impossible(value)]) for value in (-np.inf, -1e9))
+    take_weights(masked, lowered)
+    found, expected = (
+        howsure.assess(model, rows(), method=howsure.MCDropout(passes=8), outputs="logits")
+        for model in (masked, lowered)
+    )
+    assert (found.probabilities[:, 2] == 0).all()
+    assert found.mc_error.max() > 0
+    same(found, expected)

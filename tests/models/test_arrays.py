@@ -199,7 +199,7 @@ def test_noise_is_random_only_when_asked_for():
     silent = ArrayModel("silent", ONE_INPUT, steps)
     assert len(silent.levels) == 1
     assert silent.info.layers[0].random is None
-    assert silent.info.layers[0].note == "stays fixed: noise was not asked for"
+    assert silent.info.layers[0].note == "stays fixed: ask for it with gaussian_noise=True"
     noisy = ArrayModel("noisy", ONE_INPUT, steps, gaussian_noise=True)
     assert sites_of(noisy) == [Site(0, "noise", GAUSSIAN_NOISE, 0.5, (3,))]
 

@@ -38,7 +38,7 @@ def test_keras_on_torch_is_keras():
         (instance("kerastuner", "Tuner"), "kerastuner.Tuner", "Pass a keras.Model"),
         (lambda x: x, "builtins.function", "Pass a keras.Model"),
         (np.zeros(3), "numpy.ndarray", "Pass a keras.Model"),
-        ("model.keras", "builtins.str", "Pass a keras.Model"),
+        ("model.keras", "builtins.str", "Load it first"),
         (None, "builtins.NoneType", "Pass a keras.Model"),
     ],
 )

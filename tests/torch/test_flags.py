@@ -82,7 +82,7 @@ def test_a_backbone_that_train_keeps_frozen_stays_so():
 
 
 def test_of_what_train_keeps_off_it_is_said_where_nothing_else_is_random():
-    words = r"out of reach \('backbone\.3': .*: the module's train\(\) keeps it as in predicting"
+    words = r"stay as in predicting: 'backbone\.3': .*: the module's train\(\) keeps it as in predicting"
     with pytest.raises(howsure.ModelError, match=words):
         howsure.assess(Frozen(rate=0).eval(), rows_for("mlp"))
 

@@ -1,11 +1,14 @@
 """What is said of modules is true of them, and speaks of PyTorch."""
 
+import errno
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import howsure
+from howsure.models.torch import files
 
 ROWS = np.random.default_rng(7).normal(size=(6, 5)).astype(np.float32)
 
@@ -36,9 +39,7 @@ class Masked(nn.Module):
 
 def test_what_is_random_otherwise_is_not_said_to_be_always_the_same():
     module = Gumbel().eval()
-    with pytest.raises(
-        howsure.ModelError, match="is random in training, but no pass can be: 'Gumbel'"
-    ) as caught:
+    with pytest.raises(howsure.ModelError, match="These stay as in predicting: 'Gumbel'") as caught:
         howsure.assess(module, ROWS)
     assert "would be the same" not in str(caught.value)
     assert "Nothing in this model is random" not in str(howsure.audit(module, ROWS))
@@ -128,3 +129,42 @@ def test_a_single_sigmoid_has_two_classes_and_not_two_outputs():
 def test_what_is_nearly_a_model_gets_a_next_step(model, step):
     with pytest.raises(howsure.ModelError, match=step):
         howsure.assess(model, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "Memory ran out while"),
+        (PermissionError(errno.EACCES, "Permission denied"), r"cannot be read \(Permission denied\)"),
+        (
+            RuntimeError("PytorchStreamReader failed reading zip archive"),
+            "not a readable file|could not be read",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["weights.pt", "model.pt2"])
+def test_what_keeps_a_file_from_being_read_is_told_apart(tmp_path, monkeypatch, name, error, said):
+    def fails(*args, **kwargs):
+        raise error
+
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setattr(torch, "load", fails)
+    monkeypatch.setattr(torch.export, "load", fails)
+    with pytest.raises(howsure.FileError, match=said):
+        files.load(tmp_path / name) if name == "model.pt2" else files.load_weights(
+            nn.Linear(2, 2), tmp_path / name
+        )
+
+
+def test_a_damaged_file_of_safetensors(tmp_path):
+    pytest.importorskip("safetensors")
+    (tmp_path / "weights.safetensors").write_bytes(b"cut")
+    with pytest.raises(howsure.FileError, match=r"weights\.safetensors' is not a readable safetensors file"):
+        files.load_weights(nn.Linear(2, 2), tmp_path / "weights.safetensors")
+
+
+def test_whole_numbers_out_of_a_vocabulary_are_not_blamed_for_their_type():
+    module = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Dropout(), nn.Linear(12, 2)).eval()
+    assert len(howsure.assess(module, np.full((4, 3), 9))) == 4
+    with pytest.raises(howsure.InputError, match="says of whole numbers: index out of range in self; of"):
+        howsure.assess(module, np.full((4, 3), 99))

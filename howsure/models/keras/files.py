@@ -87,7 +87,10 @@ def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
         return _unknown(file, unknown[1])
     if "safe_mode=False" in said or "unsafe" in said:
         return _wants_to_run_code(file)
-    return FileError(f"'{file}' could not be read as a Keras model ({type(error).__name__}: {said[:200]})")
+    return FileError(
+        f"'{file}' could not be read as a Keras model ({type(error).__name__}: {said[:200]})",
+        mend="It may be damaged, or of another kind. keras.models.load_model(path) shows where it fails",
+    )
 
 
 def _unknown(file: Path, name: str) -> ModelError:
@@ -100,7 +103,8 @@ def _unknown(file: Path, name: str) -> ModelError:
         )
     return ModelError(
         f"'{file}' needs '{name}', which is not known here",
-        mend="Import its definition, load the model in Python and pass it to howsure.assess",
+        mend="Load it in Python with keras.models.load_model(path, "
+        f"custom_objects={{'{name}': …}}), and pass the model to howsure.assess",
     )
 
 

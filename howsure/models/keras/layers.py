@@ -12,7 +12,7 @@ from howsure.models.keras.costs import counted_calls, holds_layers, multiply_add
 from howsure.models.keras.examine import Examination
 from howsure.models.keras.probes import is_augmentation
 from howsure.models.keras.switch import kind_of, rate_of
-from howsure.models.protocol import LayerInfo, Unswitchable
+from howsure.models.protocol import ASKED_FOR, LayerInfo, Unswitchable
 from howsure.sites import GAUSSIAN_NOISE
 
 Layer = Any
@@ -62,9 +62,7 @@ def _why_fixed(layer: Layer) -> str | None:
     if kind is not None and rate_of(layer) == 0:
         return "stays fixed: its rate is 0"
     if kind == GAUSSIAN_NOISE:
-        return (
-            "stays fixed: noise stands for the data, not for the network; ask for it with gaussian_noise=True"
-        )
+        return f"stays fixed: noise stands for the data, not for the network; ask for it with {ASKED_FOR}"
     if kind is not None:
         return "stays fixed: called as in predicting, also when the model trains"
     if isinstance(layer, keras.layers.BatchNormalization):

@@ -92,12 +92,12 @@ def check_module(model: Any) -> nn.Module:
 def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
     """How a module takes these rows, tried on a few of them; and the rows, checked."""
     ways, given = calls_for(module, x)
-    failed: Exception | None = None
+    failed: list[tuple[Call, Exception]] = []
     for call in ways:
         try:
             rows = check_rows(given, call.specs)
         except InputError:
-            if failed is None:
+            if not failed:
                 raise
             continue  # the rows cannot be meant so
         some = probes(call.specs, rows, lambda some: False)
@@ -111,12 +111,10 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
         except ModelError:
             raise
         except Exception as error:  # a user's code, which may want another type of number
-            if failed is None or None not in call.dtypes:
-                failed = _refused(module, call, error)
+            failed.append((call, error))
         else:
             return call, rows
-    assert failed is not None
-    raise failed
+    raise _refused(module, failed)
 
 
 def _tried(module: nn.Module, call: Call, rows: Sequence[Array]) -> Tensor:
@@ -137,8 +135,9 @@ def _tells(module: nn.Module, call: Call, rows: Sequence[Array]) -> bool:
         return False
 
 
-def _refused(module: nn.Module, call: Call, error: Exception) -> Exception:
+def _refused(module: nn.Module, failed: Sequence[tuple[Call, Exception]]) -> Exception:
     """The error itself where code of a user's raised it; where PyTorch did, what it says of the rows."""
+    call, error = next((each for each in reversed(failed) if None not in each[0].dtypes), failed[0])
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
@@ -146,10 +145,17 @@ def _refused(module: nn.Module, call: Call, error: Exception) -> Exception:
     if raised_in.partition(".")[0] not in ("torch", "howsure") or is_out_of_memory(error):
         return error
     shapes = listed([f"'{spec.name}' {('N', *spec.shape)}".replace("'N'", "N") for spec in call.specs])
+    lines = {
+        "whole numbers" if None in each.dtypes else "floating point": str(said).partition("\n")[0]
+        for each, said in failed
+    }
+    says = " " + "; ".join(f"of {kind}: {line}" for kind, line in lines.items())
+    if len(lines) == 1:
+        says = f": {next(iter(lines.values()))}"
     refused = InputError(
         f"Module '{name_of(module)}' does not run on these rows",
         expected="rows as it takes them, the axis of the rows first",
-        received=f"{shapes}; PyTorch says: {str(error).partition(chr(10))[0]}",
+        received=f"{shapes}; PyTorch says{says}",
         mend="Call the module on a few of them yourself. If that fails too, its layers do not fit each "
         "other, or it was trained on rows of another shape",
     )
