@@ -209,6 +209,33 @@ def test_an_audit_says_so_where_nobody_else_does():
     assert howsure.audit(Keeps(nn.CrossEntropyLoss()).eval(), ROWS).outputs is None
 
 
+def test_a_property_that_fails_says_nothing():
+    class Needs(Keeps):
+        @property
+        def config(self):
+            raise RuntimeError("no trainer")
+
+    assess(Needs(nn.CrossEntropyLoss()))
+
+
+def test_a_compiled_module_in_another():
+    class Holds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.num_classes = torch.compile(mlp(), backend="eager"), 3
+
+        def forward(self, x):
+            return self.net(x)
+
+    module = Holds().eval()
+    passes = {"method": howsure.MCDropout(passes=8)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = howsure.assess(module, ROWS, **passes)
+    expected = howsure.assess(module.net._orig_mod, ROWS, outputs="logits", **passes)
+    assert np.allclose(found.probabilities, expected.probabilities)
+
+
 # --- a dataset --------------------------------------------------------------------------------------
 
 
