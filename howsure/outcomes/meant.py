@@ -43,21 +43,27 @@ OUTSTANDING, LOUDEST = 0.6, 30.0
 """How probable the top class is on average, at least, and how far the logits of a row are apart, at most,
 where they were trained. Numbers with a unit of their own are often farther apart."""
 
-_REGRESSION = ("regress", "regression", "regressor", "bbox", "coordinates", "keypoints", "landmarks")
-_SPREADS = (
-    *("logvar", "log_var", "logsigma", "log_sigma", "log_std", "logstd", "log_variance"),
-    *("sigma", "variance", "var"),
+_CLASSES = (
+    *("classifier", "classif", "classification", "logits", "logit", "classes", "class_head", "cls_head"),
+    *("logistic", "softmax", "multinomial"),  # regressions by name, and none by what they do
 )
-_ANEW = ("autoencoder", "auto_encoder", "vae", "reconstruction")
-_EMBEDDINGS = ("embed", "embedding", "embedder", "embeddings", "projector", "siamese", "projection_head")
-_CLASSES = ("classifier", "classif", "classification", "logits", "logit", "classes", "class_head", "cls_head")
-
-_WHAT = {
-    "a regression": _REGRESSION,
-    "means and variances of a regression": _SPREADS,
-    "rows made anew, as an autoencoder does": _ANEW,
-    "embeddings": _EMBEDDINGS,
+_OF_ANY = {
+    "a regression": ("regress", "regression", "regressor"),
+    "rows made anew, as an autoencoder does": ("autoencoder", "auto_encoder", "vae"),
+    "embeddings": ("siamese", "embedder"),
 }
+"""By what outputs are: words in the names of a model, or of its last layers, that say so."""
+
+_OF_LAYERS = {
+    "a regression": ("bbox", "boxes", "coordinates", "keypoints", "landmarks"),
+    "means and variances of a regression": (
+        *("logvar", "log_var", "logsigma", "log_sigma", "log_std", "logstd", "log_variance"),
+        *("sigma", "variance", "var"),
+    ),
+    "rows made anew, as an autoencoder does": ("reconstruction",),
+    "embeddings": ("embed", "embedding", "embeddings", "projector", "projection_head"),
+}
+"""The same in the names of the last layers alone: of a model they may name what it is given."""
 
 _SAY_SO = "If it does tell classes apart, say so: outputs='logits' (on the command line: --outputs logits)"
 
@@ -153,10 +159,13 @@ def _check_values(info: ModelInfo, values: Floats, given: Floats | None) -> None
 
 def _by_name(info: ModelInfo) -> tuple[str | None, str]:
     """What a name of the last layers or of the model says: `classes`, something else, or None; and which."""
-    names = [*(part for head in info.heads for part in head.split(".")), info.name]
-    for what, known in (CLASSES, _CLASSES), *_WHAT.items():
+    layers = [part for head in info.heads for part in head.split(".")]
+    said: list[tuple[str, tuple[str, ...], list[str]]] = [(CLASSES, _CLASSES, [*layers, info.name])]
+    said += [(what, words, [*layers, info.name]) for what, words in _OF_ANY.items()]
+    said += [(what, words, layers) for what, words in _OF_LAYERS.items()]
+    for what, words, names in said:
         for name in names:
-            if any(re.search(rf"(^|_){word}(_|$|\d)", _plain(name)) for word in known):
+            if any(re.search(rf"(^|_){word}(_|$|\d)", _plain(name)) for word in words):
                 return what, name
     return None, ""
 

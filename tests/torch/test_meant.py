@@ -107,6 +107,17 @@ def test_names_of_the_last_layer(name, silent):
     assert bool(assessed(body, x)[1]) is not silent
 
 
+def test_names_of_the_model():
+    x = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+    for name in ("LogisticRegression", "SoftmaxRegression", "DigitClassifier", "VAEClassifier"):
+        assert not assessed(type(name, (nn.Sequential,), {})(nn.Linear(8, 3)), x)[1]
+    for name in ("LandmarkNet", "EmbeddingBagModel", "Net"):
+        assert len(assessed(type(name, (nn.Sequential,), {})(nn.Linear(8, 3)), x)[1]) == 1
+    for name in ("AgeRegressor", "PriceRegression", "ConvAutoEncoder", "BetaVAE", "Siamese"):
+        with pytest.raises(ModelError, match=f"'{name}' among the names of the model"):
+            assessed(type(name, (nn.Sequential,), {})(nn.Linear(8, 3)), x)
+
+
 def test_names_in_the_body_say_nothing():
     body = nn.Sequential()
     body.add_module("embedding", nn.Linear(8, 4))

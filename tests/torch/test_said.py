@@ -9,6 +9,7 @@ import timm
 import torch
 import torch.nn.functional as F
 import transformers
+from PIL import Image
 from scipy.special import expit
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -276,6 +277,25 @@ def test_a_dataset_with_other_classes():
     for classes in (3, [0, 1, 2], ["one"], {"cat": 0}):
         result = assess(mlp(), DataLoader(Folders(classes), 2))
         assert result.class_names == ("0", "1", "2")
+
+
+def test_names_of_the_model_go_before_those_of_folders(tmp_path):
+    for number, folder in enumerate(("cat", "dog", "owl")):
+        (tmp_path / folder).mkdir()
+        pixels = np.full((4, 4, 3), 80 * number, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / folder / "1.png")
+    module = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    module.class_names = ["owl", "cat", "dog"]
+    with warnings.catch_warnings(action="ignore"):  # bytes
+        result = howsure.assess(module.eval(), tmp_path, method=PLAIN)
+    assert result.class_names == ("owl", "cat", "dog")
+    assert result.truth.tolist() == [1, 2, 0]
+    module.class_names = ["owl", "cat", "cow"]
+    with (
+        warnings.catch_warnings(action="ignore"),
+        pytest.raises(InputError, match="The folder 'dog' is not among the class names"),
+    ):
+        howsure.assess(module, tmp_path, method=PLAIN)
 
 
 def test_the_laplace_of_rows_with_names_of_their_own():
