@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+import torchvision
 import transformers
 from PIL import Image
 from scipy.special import expit
@@ -88,6 +89,13 @@ def test_networks_of_timm():
     module.reset_classifier(0)
     with pytest.raises(ModelError, match="trained for embeddings"):
         assess(module, images)
+
+
+def test_a_network_of_torchvision_for_imagenet():
+    images = np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype("float32")
+    assert assess(torchvision.models.shufflenet_v2_x0_5(), images).probabilities.shape == (1, 1000)
+    with pytest.raises(HowsureWarning, match="Nothing says what the 4 linear outputs"):
+        assess(torchvision.models.shufflenet_v2_x0_5(num_classes=4), images)
 
 
 # --- a criterion ------------------------------------------------------------------------------------

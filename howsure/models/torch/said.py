@@ -65,6 +65,9 @@ _WIDTHS = ("num_classes", "n_classes")
 _HEADS = ("fc", "head", "heads", "classifier")
 """What the last layer is called in torchvision and timm."""
 
+_IMAGENET = 1000
+"""Classes of the networks of torchvision, unless someone has put another head in its place."""
+
 _NAMES = ("class_names", "classes")
 
 
@@ -169,7 +172,9 @@ def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
 
 
 def _counts(module: nn.Module, width: int) -> bool:
-    """Whether a module says that it has as many classes as outputs."""
+    """Whether a module says that it has as many classes as outputs, or is one of torchvision for ImageNet."""
+    if width == _IMAGENET and type(module).__module__.startswith("torchvision.models."):
+        return True
     told = (module, _of(module, "hparams"))
     return width > 1 and any(_whole(each, name) == width for each in told for name in _WIDTHS)
 
