@@ -133,7 +133,8 @@ def _looked_at(model: Model, rows: Sequence[Array], size: int) -> tuple[Floats, 
     """Finite predictions (n, K) for a few rows, and these rows (n, F) where they are numbers of one input."""
     cast = cast_rows(rows, model.info.inputs)
     count = min(LOOKED_AT, len(cast[0]))
-    some = [array[np.arange(count)] for array in cast]
+    spread = np.arange(count) * len(cast[0]) // count  # rows may lie in the order of their classes
+    some = [array[spread] for array in cast]
     parts = [[array[at : at + size] for array in some] for at in range(0, count, size)]
     values = np.concatenate([model.predict(part) for part in parts]).astype(np.float64)
     fine = np.isfinite(values).all(axis=1)

@@ -88,6 +88,13 @@ def test_a_few_rows_tell_nothing():
     assert not assessed(module, x[:0])[1]
 
 
+def test_rows_may_lie_in_the_order_of_their_classes():
+    module, x = trained(*CLASSIFIERS["iris"])
+    with torch.no_grad():
+        order = module(torch.from_numpy(x)).argmax(1).argsort(stable=True).numpy()
+    assert not assessed(module, np.repeat(x[order], 5, axis=0))[1]
+
+
 def test_the_batch_size_changes_nothing():
     module, x = trained(*CLASSIFIERS["iris"])
     with warnings.catch_warnings():
