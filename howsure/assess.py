@@ -54,9 +54,10 @@ def assess(
     neighbours. Without a plan one is made from the rows given; `MCDropout(passes=T)` needs none.
 
     Args:
-        model: A trained Keras 3 model or module of PyTorch, a fitted classifier with `predict_proba` as
-            scikit-learn's have it, or one behind `howsure.models.protocol`. It ends in a distribution over K
-            classes (softmax, one sigmoid, or logits), or in a yes or no for each of K labels.
+        model: A trained Keras 3 model or module of PyTorch, also in skorch or scikeras; a fitted classifier
+            with `predict_proba` as scikit-learn's have it; or one behind `howsure.models.protocol`. It ends
+            in a distribution over K classes (softmax, one sigmoid, or logits), or in a yes or no for each of
+            K labels.
         x: (N, …) rows as the model takes them, in an array, tensor or series; a list or dict of arrays for
             several inputs; a data frame; a file or a folder of images; or batches, from a DataLoader, a
             `tf.data.Dataset`, a `PyDataset` or an iterator. Labels and ids that come with the rows become
@@ -68,7 +69,7 @@ def assess(
         seed: Seed of the masks, a whole number ≥ 0.
         batch_size: Rows that run together, ≥ 1; changes speed and memory, not the result.
         outputs: `logits` or `probabilities` of classes, `label-logits` or `label-probabilities` of several
-            labels per row; None reads it from the last layer and the loss.
+            labels per row; None reads it from the last layer, the loss, and what else the model says.
         class_names: K names in the order of the outputs; None takes those that the model has, as a classifier
             does in `classes_`, or '0' … 'K−1'.
         thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.

@@ -79,6 +79,7 @@ def compare(kind: Kind) -> dict[str, Any]:
     before, rows = Fingerprint(module), copy.deepcopy(x)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", howsure.HowsureWarning)
+        warnings.filterwarnings("ignore", "Nothing says what")  # of weights that were drawn, nothing does
         try:
             seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
             if output is not None:

@@ -121,8 +121,9 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool = False) -> tuple[Model, l
     adapted, rows = _adapter_of(network).adapt(network, x, gaussian_noise=gaussian_noise)
     if hasattr(adapted, "told"):  # the adapter of a network may have been kept from a call before
         adapted.told = {}
+    if wrapped is not None:
         shape = adapted.info.output_shape
-        adapted.told = {} if wrapped is None else wrapped.facts(shape[0] if len(shape) == 1 else 0)
+        adapted.told = wrapped.facts(shape[0] if len(shape) == 1 else 0)
     return adapted, rows
 
 

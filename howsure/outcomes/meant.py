@@ -31,33 +31,40 @@ REBUILT = 0.5
 UNIT = 1e-3
 """How far lengths may be from 1, for rounding."""
 
-MOVES_TOGETHER = 0.35
+MOVES_TOGETHER = 0.3
 """The gradient of cross-entropy adds up to 0 over the classes, so training moves no logit without moving
 others the other way. Of trained logits the mean over the classes varies less from row to row than this share
-of what it would if they varied independently; 0.00 to 0.31 were seen, and of regressions 0.67 and more."""
+of what it would if they varied independently; 0.00 to 0.25 was usual. Regressions mostly are above 0.5, but a
+few targets that depend on one or two directions of the rows may come below by chance."""
 
-FOR_EACH = 0.1
+FOR_EACH = 0.08
 """The same for each class but one, where they are so few that a regression may come near it by chance."""
 
 OUTSTANDING, LOUDEST = 0.6, 30.0
 """How probable the top class is on average, at least, and how far the logits of a row are apart, at most,
 where they were trained. Numbers with a unit of their own are often farther apart."""
 
-_REGRESSION = ("regress", "regression", "regressor", "bbox", "coordinates", "keypoints", "landmarks")
-_SPREADS = (
-    *("logvar", "log_var", "logsigma", "log_sigma", "log_std", "logstd", "log_variance"),
-    *("sigma", "variance", "var"),
+_CLASSES = (
+    *("classifier", "classif", "classification", "logits", "logit", "classes", "class_head", "cls_head"),
+    *("logistic", "softmax", "multinomial"),  # regressions by name, and none by what they do
 )
-_ANEW = ("autoencoder", "auto_encoder", "vae", "reconstruction")
-_EMBEDDINGS = ("embed", "embedding", "embedder", "embeddings", "projector", "siamese", "projection_head")
-_CLASSES = ("classifier", "classif", "classification", "logits", "logit", "classes", "class_head", "cls_head")
-
-_WHAT = {
-    "a regression": _REGRESSION,
-    "means and variances of a regression": _SPREADS,
-    "rows made anew, as an autoencoder does": _ANEW,
-    "embeddings": _EMBEDDINGS,
+_OF_ANY = {
+    "a regression": ("regress", "regression", "regressor"),
+    "rows made anew, as an autoencoder does": ("autoencoder", "auto_encoder", "vae"),
+    "embeddings": ("siamese", "embedder"),
 }
+"""By what outputs are: words in the names of a model, or of its last layers, that say so."""
+
+_OF_LAYERS = {
+    "a regression": ("bbox", "boxes", "coordinates", "keypoints", "landmarks"),
+    "means and variances of a regression": (
+        *("logvar", "log_var", "logsigma", "log_sigma", "log_std", "logstd", "log_variance"),
+        *("sigma", "variance", "var"),
+    ),
+    "rows made anew, as an autoencoder does": ("reconstruction",),
+    "embeddings": ("embed", "embedding", "embeddings", "projector", "projection_head"),
+}
+"""The same in the names of the last layers alone: of a model they may name what it is given."""
 
 _SAY_SO = "If it does tell classes apart, say so: outputs='logits' (on the command line: --outputs logits)"
 
@@ -127,7 +134,8 @@ def _looked_at(model: Model, rows: Sequence[Array], size: int) -> tuple[Floats, 
     """Finite predictions (n, K) for a few rows, and these rows (n, F) where they are numbers of one input."""
     cast = cast_rows(rows, model.info.inputs)
     count = min(LOOKED_AT, len(cast[0]))
-    some = [array[np.arange(count)] for array in cast]
+    spread = np.arange(count) * len(cast[0]) // count  # rows may lie in the order of their classes
+    some = [array[spread] for array in cast]
     parts = [[array[at : at + size] for array in some] for at in range(0, count, size)]
     values = np.concatenate([model.predict(part) for part in parts]).astype(np.float64)
     fine = np.isfinite(values).all(axis=1)
@@ -153,10 +161,13 @@ def _check_values(info: ModelInfo, values: Floats, given: Floats | None) -> None
 
 def _by_name(info: ModelInfo) -> tuple[str | None, str]:
     """What a name of the last layers or of the model says: `classes`, something else, or None; and which."""
-    names = [*(part for head in info.heads for part in head.split(".")), info.name]
-    for what, known in (CLASSES, _CLASSES), *_WHAT.items():
+    layers = [part for head in info.heads for part in head.split(".")]
+    said: list[tuple[str, tuple[str, ...], list[str]]] = [(CLASSES, _CLASSES, [*layers, info.name])]
+    said += [(what, words, [*layers, info.name]) for what, words in _OF_ANY.items()]
+    said += [(what, words, layers) for what, words in _OF_LAYERS.items()]
+    for what, words, names in said:
         for name in names:
-            if any(re.search(rf"(^|_){word}(_|$|\d)", _plain(name)) for word in known):
+            if any(re.search(rf"(^|_){word}(_|$|\d)", _plain(name)) for word in words):
                 return what, name
     return None, ""
 

@@ -88,6 +88,13 @@ def test_a_few_rows_tell_nothing():
     assert not assessed(module, x[:0])[1]
 
 
+def test_rows_may_lie_in_the_order_of_their_classes():
+    module, x = trained(*CLASSIFIERS["iris"])
+    with torch.no_grad():
+        order = module(torch.from_numpy(x)).argmax(1).argsort(stable=True).numpy()
+    assert not assessed(module, np.repeat(x[order], 5, axis=0))[1]
+
+
 def test_the_batch_size_changes_nothing():
     module, x = trained(*CLASSIFIERS["iris"])
     with warnings.catch_warnings():
@@ -105,6 +112,17 @@ def test_names_of_the_last_layer(name, silent):
     body.add_module(name, nn.Linear(4, 3))
     x = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
     assert bool(assessed(body, x)[1]) is not silent
+
+
+def test_names_of_the_model():
+    x = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+    for name in ("LogisticRegression", "SoftmaxRegression", "DigitClassifier", "VAEClassifier"):
+        assert not assessed(type(name, (nn.Sequential,), {})(nn.Linear(8, 3)), x)[1]
+    for name in ("LandmarkNet", "EmbeddingBagModel", "Net"):
+        assert len(assessed(type(name, (nn.Sequential,), {})(nn.Linear(8, 3)), x)[1]) == 1
+    for name in ("AgeRegressor", "PriceRegression", "ConvAutoEncoder", "BetaVAE", "Siamese"):
+        with pytest.raises(ModelError, match=f"'{name}' among the names of the model"):
+            assessed(type(name, (nn.Sequential,), {})(nn.Linear(8, 3)), x)
 
 
 def test_names_in_the_body_say_nothing():

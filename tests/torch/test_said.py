@@ -8,7 +8,9 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+import torchvision
 import transformers
+from PIL import Image
 from scipy.special import expit
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -87,6 +89,13 @@ def test_networks_of_timm():
     module.reset_classifier(0)
     with pytest.raises(ModelError, match="trained for embeddings"):
         assess(module, images)
+
+
+def test_a_network_of_torchvision_for_imagenet():
+    images = np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype("float32")
+    assert assess(torchvision.models.shufflenet_v2_x0_5(), images).probabilities.shape == (1, 1000)
+    with pytest.raises(HowsureWarning, match="Nothing says what the 4 linear outputs"):
+        assess(torchvision.models.shufflenet_v2_x0_5(num_classes=4), images)
 
 
 # --- a criterion ------------------------------------------------------------------------------------
@@ -209,6 +218,33 @@ def test_an_audit_says_so_where_nobody_else_does():
     assert howsure.audit(Keeps(nn.CrossEntropyLoss()).eval(), ROWS).outputs is None
 
 
+def test_a_property_that_fails_says_nothing():
+    class Needs(Keeps):
+        @property
+        def config(self):
+            raise RuntimeError("no trainer")
+
+    assess(Needs(nn.CrossEntropyLoss()))
+
+
+def test_a_compiled_module_in_another():
+    class Holds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.num_classes = torch.compile(mlp(), backend="eager"), 3
+
+        def forward(self, x):
+            return self.net(x)
+
+    module = Holds().eval()
+    passes = {"method": howsure.MCDropout(passes=8)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = howsure.assess(module, ROWS, **passes)
+    expected = howsure.assess(module.net._orig_mod, ROWS, outputs="logits", **passes)
+    assert np.allclose(found.probabilities, expected.probabilities)
+
+
 # --- a dataset --------------------------------------------------------------------------------------
 
 
@@ -249,6 +285,25 @@ def test_a_dataset_with_other_classes():
     for classes in (3, [0, 1, 2], ["one"], {"cat": 0}):
         result = assess(mlp(), DataLoader(Folders(classes), 2))
         assert result.class_names == ("0", "1", "2")
+
+
+def test_names_of_the_model_go_before_those_of_folders(tmp_path):
+    for number, folder in enumerate(("cat", "dog", "owl")):
+        (tmp_path / folder).mkdir()
+        pixels = np.full((4, 4, 3), 80 * number, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / folder / "1.png")
+    module = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    module.class_names = ["owl", "cat", "dog"]
+    with warnings.catch_warnings(action="ignore"):  # bytes
+        result = howsure.assess(module.eval(), tmp_path, method=PLAIN)
+    assert result.class_names == ("owl", "cat", "dog")
+    assert result.truth.tolist() == [1, 2, 0]
+    module.class_names = ["owl", "cat", "cow"]
+    with (
+        warnings.catch_warnings(action="ignore"),
+        pytest.raises(InputError, match="The folder 'dog' is not among the class names"),
+    ):
+        howsure.assess(module, tmp_path, method=PLAIN)
 
 
 def test_the_laplace_of_rows_with_names_of_their_own():

@@ -10,6 +10,7 @@ A module that wraps another one, as `DataParallel` does, is asked first, then wh
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -64,6 +65,9 @@ _WIDTHS = ("num_classes", "n_classes")
 _HEADS = ("fc", "head", "heads", "classifier")
 """What the last layer is called in torchvision and timm."""
 
+_IMAGENET = 1000
+"""Classes of the networks of torchvision, unless someone has put another head in its place."""
+
 _NAMES = ("class_names", "classes")
 
 
@@ -116,13 +120,24 @@ def _holders(module: nn.Module) -> Iterator[nn.Module]:
 # --- config ---------------------------------------------------------------------------------------
 
 
-def _of(config: Any, name: str) -> Any:
-    return config.get(name) if isinstance(config, Mapping) else getattr(config, name, None)
+def _of(holder: Any, name: str) -> Any:
+    """An entry or attribute, or None where there is none, or what gives it fails."""
+    if isinstance(holder, Mapping):
+        return holder.get(name)
+    with contextlib.suppress(Exception):  # a property is a user's code, which may want a trainer or a file
+        return getattr(holder, name, None)
+    return None
+
+
+def _whole(holder: Any, name: str) -> int | None:
+    """The same where it is a whole number."""
+    found = _of(holder, name)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def _by_config(module: nn.Module, width: int) -> str | None:
     """What a config in the manner of transformers says, which takes one output for a regression."""
-    config = getattr(module, "config", None)
+    config = _of(module, "config")
     if config is None or _of(config, "num_labels") != width:
         return None
     kind = _of(config, "problem_type")
@@ -138,14 +153,14 @@ def _by_config(module: nn.Module, width: int) -> str | None:
 
 def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
     """K names of classes, or None where there are none, or the same that every model has."""
-    config = getattr(module, "config", None)
+    config = _of(module, "config")
     numbered = _of(config, "id2label")
     if isinstance(numbered, Mapping):
         by_number = {str(key): value for key, value in numbered.items()}
         numbered = [by_number.get(str(number)) for number in range(len(by_number))]
-    configs = [getattr(module, name, None) for name in ("pretrained_cfg", "default_cfg")]
+    configs = [_of(module, name) for name in ("pretrained_cfg", "default_cfg")]
     for found in (
-        *(getattr(module, name, None) for name in _NAMES),
+        *(_of(module, name) for name in _NAMES),
         numbered,
         *(_of(each, "label_names") for each in configs),
     ):
@@ -157,15 +172,17 @@ def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
 
 
 def _counts(module: nn.Module, width: int) -> bool:
-    """Whether a module says that it has as many classes as outputs."""
-    told = (module, getattr(module, "hparams", None))
-    return width > 1 and any(_of(each, name) == width for each in told for name in _WIDTHS)
+    """Whether a module says that it has as many classes as outputs, or is one of torchvision for ImageNet."""
+    if width == _IMAGENET and type(module).__module__.startswith("torchvision.models."):
+        return True
+    told = (module, _of(module, "hparams"))
+    return width > 1 and any(_whole(each, name) == width for each in told for name in _WIDTHS)
 
 
 def _has_no_head(module: nn.Module) -> bool:
     """Whether a module was left without its last layer, so that it gives the features before."""
-    left = any(isinstance(getattr(module, name, None), nn.Identity) for name in _HEADS)
-    return left or getattr(module, "num_classes", None) == 0
+    left = any(isinstance(_of(module, name), nn.Identity) for name in _HEADS)
+    return left or _whole(module, "num_classes") == 0
 
 
 # --- losses ---------------------------------------------------------------------------------------
