@@ -85,8 +85,8 @@ class Evaluation(Displayed):
     most_frequent: str | None
     constant_accuracy: Score | None
     accuracy_gain: Score | None
-    recall: Mapping[str, Score]
-    rows_of_class: Mapping[str, int]
+    recall: Mapping[str, Score] = field(repr=False)  # of as many classes as there are
+    rows_of_class: Mapping[str, int] = field(repr=False)
     nll: Score
     brier: Score
     brier_reliability: Score

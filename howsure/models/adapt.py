@@ -264,10 +264,9 @@ def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
         return
     times = model.times_larger(some_of(rows)) if isinstance(model, ScaledModel) else None
     if times is not None and times > 1:
-        about = f"{float(f'{times:.2g}'):,.0f}" if times > 10 else f"{times:.1f}"
         warn(
-            f"These rows look about {about} times larger than what the network was trained on, by what its "
-            f"normalisation kept of the training. {_rescaled(rows)}",
+            f"These rows look about {float(f'{times:.2g}'):,.0f} times larger than what the network was "
+            f"trained on, by what its normalisation kept of the training. {_rescaled(rows)}",
             kind="rows on another scale",
         )
     if times is not None or model.info.rescales:
