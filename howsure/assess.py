@@ -7,7 +7,7 @@ rows ─ checks ─┘           ├─ method.begin ─ blocks of rows ─ esti
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from howsure.models.adapt import rows_for
 from howsure.models.protocol import FLOAT32
 from howsure.outcomes.outcome import Told
 from howsure.prepare import check_method, prepare
+from howsure.progress import Progress, told
 from howsure.results.verdict import Thresholds
 from howsure.sampling.plan import Plan
 
@@ -45,7 +46,7 @@ def assess(
     outputs: str | None = None,
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
 ) -> Result:
     """Say for each row what the model predicts, how certain that is, and where its doubt lies.
 
@@ -72,7 +73,8 @@ def assess(
         class_names: K names in the order of the outputs; None takes those that the model has, as a classifier
             does in `classes_`, or '0' … 'K−1'.
         thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
-        progress: Called with (rows done, rows in all); while batches are gathered, with (0, rows so far).
+        progress: True shows a bar, or lines where stderr is no terminal. A function is called with (rows
+            done, rows in all); while batches are gathered, with (0, rows so far).
 
     Returns:
         A `Certainty` of N rows, or a `MultilabelCertainty` where a row has several labels.
@@ -86,18 +88,18 @@ def assess(
         >>> print(certainty[certainty.coin_flips()[0]])
         39 ± 1 % '5', between networks 1 to 71 %, or '6' (38 %): coin flip. The passes are in doubt ...
     """
-    blocks = stream(
-        model,
-        x,
-        method=method,
-        seed=seed,
-        batch_size=batch_size,
-        outputs=outputs,
-        class_names=class_names,
-        thresholds=thresholds,
-        progress=progress,
-    )
-    first, *others = blocks
+    with told(progress, "Assessing") as tell:
+        first, *others = stream(
+            model,
+            x,
+            method=method,
+            seed=seed,
+            batch_size=batch_size,
+            outputs=outputs,
+            class_names=class_names,
+            thresholds=thresholds,
+            progress=tell,
+        )
     return first.joined([first, *others])
 
 
@@ -112,7 +114,7 @@ def stream(
     outputs: str | None = None,
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
 ) -> Iterator[Result]:
     """As `assess`, but block by block, for more rows than results fit in memory.
 
@@ -136,7 +138,7 @@ def stream(
         99.6 ± 0.9 % '4', between networks 92 to > 99.9 %: sure.
     """
     check_progress(progress)
-    given = rows_for(model, x, progress)
+    given = rows_for(model, x, None if isinstance(progress, bool) else progress)
     chosen: Method = default_method(model, given) if method is None else method
     check_method(chosen)
     names = given.class_names if class_names is None else class_names
@@ -172,23 +174,22 @@ def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:
     return block
 
 
-def _blocks(
-    job: Job, method: Method, passes: Passes, progress: Callable[[int, int], None] | None
-) -> Iterator[Result]:
+def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Iterator[Result]:
     """Results block by block; one of none for no rows."""
-    done = 0
-
-    def finished(count: int) -> None:
-        nonlocal done
-        done += count
-        if progress is not None and count:
-            progress(done, job.total)
-
     kind, version = row_kind(job.model.info.inputs), importlib.metadata.version("howsure")
-    for start in range(0, max(1, job.total), tuning.BLOCK):
-        numbers = np.arange(start, min(start + tuning.BLOCK, job.total))
-        told = Told(numbers, kind, method.settings, job.seed, passes.plan, version)
-        yield job.outcome.result(passes.draw(numbers, finished), told)
+    with told(progress, "Assessing") as tell:
+        done = 0
+
+        def finished(count: int) -> None:
+            nonlocal done
+            done += count
+            if tell is not None and count:
+                tell(done, job.total)
+
+        for start in range(0, max(1, job.total), tuning.BLOCK):
+            numbers = np.arange(start, min(start + tuning.BLOCK, job.total))
+            of_block = Told(numbers, kind, method.settings, job.seed, passes.plan, version)
+            yield job.outcome.result(passes.draw(numbers, finished), of_block)
 
 
 @belongs_to_the_method

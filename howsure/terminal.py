@@ -36,6 +36,9 @@ _PHRASES = {
     verdicts.NO_CLEAR_ANSWER: "has no clear answer for",
 }
 
+COMPILING = "compiling, and planning how many passes"
+"""What is waited for until the first rows are done."""
+
 Report = Callable[[float | None, str], None]
 """Told the share that is done, in [0, 1], or None where that is not known, and what to say about it."""
 

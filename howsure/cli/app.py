@@ -54,14 +54,11 @@ from howsure.report import write_report
 from howsure.scale.recipe import Asked
 from howsure.scale.sources import RowSource
 from howsure.scale.worker import Recipe
-from howsure.terminal import Report, paragraph, progress, say, summary, undecided_table
+from howsure.terminal import COMPILING, Report, paragraph, progress, say, summary, undecided_table
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 
 _SHOWN = 10
-
-COMPILING = "compiling, and planning how many passes"
-"""What is waited for until the first rows are done."""
 
 _INTERRUPTIONS = Interruptions()
 
