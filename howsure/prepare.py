@@ -63,7 +63,7 @@ def prepare(
         check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
     needs = method.needs
     given = rows_for(model, x)
-    adapted, rows = adapt(model, given, gaussian_noise=needs.gaussian_noise)
+    adapted, rows = adapt(model, given, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off)
     ready = capable(adapted, needs.model, type(method).__name__)
     if isinstance(ready, PassModel) and needs.model is PassModel:
         check_random(ready)

@@ -30,6 +30,7 @@ from howsure.cli.options import (
     ClassNames,
     DivideBy,
     GivenOutputs,
+    KeepOff,
     Outputs,
     Quiet,
     Seed,
@@ -125,6 +126,7 @@ def audit_command(
         Precision | None,
         typer.Option(help="A plan in float32 holds on every machine; needs --data."),
     ] = None,
+    keep_off: KeepOff = None,
     outputs: GivenOutputs = None,
     label_column: LabelColumn = None,
     id_column: IdColumn = None,
@@ -158,10 +160,11 @@ def audit_command(
                 plan = howsure.plan(
                     network,
                     x,
+                    howsure.MCDropout(keep_off=keep_off or ()),
                     outputs=None if outputs is None else outputs.value,
                     precision=None if precision is None else precision.value,
                 )
-        say(console, str(howsure.audit(network, x, plan=plan)))
+        say(console, str(howsure.audit(network, x, plan=plan, keep_off=keep_off or ())))
         if plan is not None and save_plan is not None:
             plan.save(save_plan)
 
@@ -216,6 +219,7 @@ def assess_command(
             help="A plan that `audit --save-plan` kept: a row's numbers then depend on no other row."
         ),
     ] = None,
+    keep_off: KeepOff = None,
     seed: Seed = 0,
     batch_size: BatchSize = 256,
     outputs: GivenOutputs = None,
@@ -237,6 +241,7 @@ def assess_command(
             target_error=target_error,
             max_passes=max_passes,
             plan=None if plan is None else howsure.Plan.load(plan),
+            keep_off=keep_off or (),
         )
         choice = next(choice for choice in CHOICES if choice.option == method.value)
         _check_choice(choice, member or [], dropout)
@@ -322,7 +327,12 @@ def assess_command(
             for line in rows.left_out:
                 say(loud, f"  {line}")
         if report is not None:
-            write_report(report, certainty, rows.by_column, audit=howsure.audit(network, rows_in))
+            write_report(
+                report,
+                certainty,
+                rows.by_column,
+                audit=howsure.audit(network, rows_in, keep_off=keep_off or ()),
+            )
             say(console, f"Report:  {report}")
         if rows.left_out:
             raise typer.Exit(LEFT_OUT)

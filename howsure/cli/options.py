@@ -36,6 +36,10 @@ ClassNames = Annotated[
 DivideBy = Annotated[
     float | None, typer.Option(help="Divide the rows by this first, for example 255 for images.")
 ]
+KeepOff = Annotated[
+    list[str] | None,
+    typer.Option(help="A random layer that stays off, by its name in `audit`; once or more."),
+]
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", help="Let the model file run code of its own; only if you trust it.")
 ]

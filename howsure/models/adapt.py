@@ -20,7 +20,7 @@ from howsure.data.gather import gather
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
 from howsure.data.whatever import rows_in
-from howsure.errors import FileError, ModelError, warn
+from howsure.errors import FileError, InputError, ModelError, warn
 from howsure.models.protocol import (
     Array,
     ExportModel,
@@ -92,22 +92,34 @@ _CAPABILITIES: dict[type, str] = {
 }
 
 
-def adapt(model: Any, x: Any, *, gaussian_noise: bool = False) -> tuple[Model, list[Array]]:
+def adapt(
+    model: Any, x: Any, *, gaussian_noise: bool = False, keep_off: Sequence[str] = ()
+) -> tuple[Model, list[Array]]:
     """A model behind the seam, and its checked rows in the order of its inputs.
 
     Args:
         model: A model of a framework in `ADAPTERS`, or one that is behind the seam already.
         x: Rows in any form that `rows_for` takes.
         gaussian_noise: Whether layers that add noise are random too.
+        keep_off: Names of random layers that are to stay as in predicting.
 
     Raises:
-        InputError: The rows do not fit.
+        InputError: The rows do not fit, or a layer that is to be kept off is not there.
         ModelError: Not a model, or one that cannot be examined.
     """
     x = rows_for(model, x).x
+    if keep_off and (isinstance(model, Model) or is_classifier(model)):
+        raise InputError(
+            "`keep_off` is for layers of Keras and modules of PyTorch",
+            expected="a model of one of these, or no `keep_off`",
+            received=type(model).__name__,
+        )
     if isinstance(model, Model):
         return model, check_rows(x, model.info.inputs)
-    adapted: tuple[Model, list[Array]] = _adapter_of(model).adapt(model, x, gaussian_noise=gaussian_noise)
+    wanted: dict[str, Any] = {"gaussian_noise": gaussian_noise}
+    if keep_off:
+        wanted["keep_off"] = frozenset(keep_off)
+    adapted: tuple[Model, list[Array]] = _adapter_of(model).adapt(model, x, **wanted)
     return adapted
 
 

@@ -25,7 +25,7 @@ from howsure.data.rows import InputSpec, check_rows
 from howsure.models.keras import private
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.draws import Masked, Still
-from howsure.models.keras.examine import examine, random_when_predicting, unswitchable
+from howsure.models.keras.examine import examine, layers_kept_off, random_when_predicting, unswitchable
 from howsure.models.keras.exported import passes_graph
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
@@ -52,13 +52,16 @@ Array = NDArray[Any]
 Tensor = Any
 
 
-def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list[Array]]:
+def adapt(
+    model: Any, x: Any, *, gaussian_noise: bool, keep_off: frozenset[str] = frozenset()
+) -> tuple[KerasModel, list[Array]]:
     """Examine a model and check the rows it is given.
 
     Args:
         model: A built Keras model.
         x: Rows as `howsure.assess` takes them.
         gaussian_noise: Whether `GaussianNoise` layers are random.
+        keep_off: Names of random layers that stay as in predicting.
 
     Returns:
         The adapter, and the checked rows in the order of the inputs.
@@ -74,11 +77,12 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
     check_backend(specs, model)
     rows = check_rows(x, specs)
     program = flatten(model, structure)
-    settings = (specs, gaussian_noise, _fixed_batch(model))
+    off = layers_kept_off(model, gaussian_noise, keep_off)
+    settings = (specs, gaussian_noise, _fixed_batch(model), *([keep_off] if keep_off else []))
     shapes = tuple(array.shape[1:] for array in rows)
     adapter: KerasModel | None = kept(model, program, settings, shapes)
     if adapter is None:
-        adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise)
+        adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise, off=off)
         if adapter.examination.arguments:  # code of a user's, which may change
             forget(model)
         else:
@@ -134,6 +138,7 @@ class KerasModel:
         rows: What it will be given, flattened in Keras's order; only shapes are used.
         inputs: The same in words.
         gaussian_noise: Whether `GaussianNoise` layers are random.
+        off: Identities of layers that stay as in predicting.
     """
 
     def __init__(
@@ -144,12 +149,13 @@ class KerasModel:
         *,
         inputs: list[InputSpec],
         gaussian_noise: bool,
+        off: frozenset[int] = frozenset(),
     ) -> None:
         self.model = model
         self.name = str(model.name)
         self.backend = keras.backend.backend()
         self.inputs = inputs
-        self._gaussian_noise = gaussian_noise
+        self._gaussian_noise, self._off = gaussian_noise, off
         self._program = program
         self._rows = made_up_rows(inputs, rows, _fixed_batch(model) or 2)
         self.examination = examine(
@@ -158,6 +164,7 @@ class KerasModel:
             self._rows,
             gaussian_noise=gaussian_noise,
             fixed_batch=_fixed_batch(model) is not None,
+            off=off,
         )
         self._crossing = self._find_crossing()
         self._thinned = thinned_dense_layers(program, self.examination)
@@ -195,7 +202,7 @@ class KerasModel:
             ending=found.output_activation,
             trained_for=None,
             rescales=self._rescales(),
-            layers=layer_infos(found, fixed),
+            layers=layer_infos(found, fixed, self._off),
             unswitchable=tuple(fixed),
             always_random=always,
             fixed_batch=_fixed_batch(self.model),
@@ -413,7 +420,7 @@ class KerasModel:
                 instead |= {id(step): lambda inputs: inputs for step in (layers.dropout, *layers.between)}
                 instead[id(layers.dense)] = functools.partial(layers, prepared=kernel)
         found = self.examination
-        draws = Masked(list(applied), list(applied.values()), found.whole, self._gaussian_noise)
+        draws = Masked(list(applied), list(applied.values()), found.whole, self._gaussian_noise, self._off)
 
         @contextlib.contextmanager
         def around(step: Step, width: int) -> Iterator[None]:

@@ -58,6 +58,7 @@ class Look:
     Attributes:
         names: Path of each module in it, by identity.
         fixed: As of `Draws`.
+        keep_off: Names of modules whose draws stay as in predicting.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Look:
         self.module, self.call, self.snapshot = module, call, snapshot
         self.gaussian_noise = gaussian_noise
         self.fixed: frozenset[bytes] = frozenset()
+        self.keep_off: frozenset[str] = frozenset()
         self._modules = list(module.modules())
         self.names = names_in(module, name_of(module))
         self.rows = {

@@ -21,6 +21,7 @@ from torch import nn
 from howsure import tuning
 from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
+from howsure.models.kept_off import KEPT_OFF as KEPT_OFF_BY_CALLER
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.torch.draws import Draws, Masks
 from howsure.models.torch.examine import Examination, examine
@@ -40,13 +41,16 @@ Array = NDArray[Any]
 Tensor = torch.Tensor
 
 
-def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
+def adapt(
+    model: Any, x: Any, *, gaussian_noise: bool, keep_off: frozenset[str] = frozenset()
+) -> tuple[TorchModel, list[Array]]:
     """Examine a module and check the rows it is given.
 
     Args:
         model: A `torch.nn.Module`.
         x: Rows as `howsure.assess` takes them.
         gaussian_noise: Whether noise that is added is random.
+        keep_off: Names of random modules that stay as in predicting.
 
     Returns:
         The adapter, and the checked rows in the order of the inputs.
@@ -54,7 +58,8 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list
     module = check_module(model)
     call, rows = _read(module, x)
     some = probes(call.specs, rows, lambda some: _tells(module, call, some))
-    return TorchModel(examine(module, call, some, gaussian_noise=gaussian_noise)), rows
+    found = examine(module, call, some, gaussian_noise=gaussian_noise, keep_off=keep_off)
+    return TorchModel(found), rows
 
 
 def check_module(model: Any) -> nn.Module:
@@ -228,6 +233,7 @@ class TorchModel:
             ]: f"{'cannot be done right' if each.refused else 'stays fixed'}: {each.what}"
             for each in found.left
         } | {name.partition(":")[0]: f"stays fixed: {KEPT_OFF}" for name in found.kept_off}
+        notes |= dict.fromkeys(found.keep_off, KEPT_OFF_BY_CALLER)
         calls = [
             each
             for each in found.calls

@@ -40,9 +40,11 @@ WIDTHS = (2, 4, 8)
 whether what is repeated for them, such as numbers of rows, still means the same in the second."""
 
 
-def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
+def adapt(
+    model: Any, x: Any, *, gaussian_noise: bool, keep_off: frozenset[str] = frozenset()
+) -> tuple[TorchModel, list[Array]]:
     """Examine a module and check the rows it is given; see `howsure.models.torch.model.adapt`."""
-    adapted, rows = whole_modules.adapt(model, x, gaussian_noise=gaussian_noise)
+    adapted, rows = whole_modules.adapt(model, x, gaussian_noise=gaussian_noise, keep_off=keep_off)
     return split_or_whole(adapted), rows
 
 
