@@ -47,6 +47,7 @@ def assess(
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
     progress: Progress = None,
+    output: str | int | None = None,
 ) -> Result:
     """Say for each row what the model predicts, how certain that is, and where its doubt lies.
 
@@ -75,6 +76,8 @@ def assess(
         thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
         progress: True shows a bar, or lines where stderr is no terminal. A function is called with (rows
             done, rows in all); while batches are gathered, with (0, rows so far).
+        output: Which of several outputs of a model is meant, by its name or its place from 0; None for the
+            only one.
 
     Returns:
         A `Certainty` of N rows, or a `MultilabelCertainty` where a row has several labels.
@@ -99,6 +102,7 @@ def assess(
             class_names=class_names,
             thresholds=thresholds,
             progress=tell,
+            output=output,
         )
     return first.joined([first, *others])
 
@@ -115,6 +119,7 @@ def stream(
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
     progress: Progress = None,
+    output: str | int | None = None,
 ) -> Iterator[Result]:
     """As `assess`, but block by block, for more rows than results fit in memory.
 
@@ -142,7 +147,7 @@ def stream(
     chosen: Method = default_method(model, given) if method is None else method
     check_method(chosen)
     names = given.class_names if class_names is None else class_names
-    job = prepare(model, given, chosen, seed, batch_size, outputs, names, thresholds)
+    job = prepare(model, given, chosen, seed, batch_size, outputs, names, thresholds, output=output)
     truth = _truth_of(given, job, came_along=given is not x)
     if given.ids is not None:
         given = replace(given, ids=check_ids(given.ids, job.total))
@@ -202,6 +207,7 @@ def plan(
     batch_size: int = 256,
     outputs: str | None = None,
     precision: str | None = None,
+    output: str | int | None = None,
 ) -> Plan:
     """Decide from a pilot how many masks each random layer gets, once and for all rows to come.
 
@@ -217,6 +223,7 @@ def plan(
         outputs: As in `assess`.
         precision: `float32` for a plan that holds on every machine; None also tries bfloat16 for heavy
             layers where the processor is faster in it, and such a plan is refused where it is not.
+        output: As in `assess`.
 
     Returns:
         A frozen `Plan`; an empty one where `method` asks for a fixed number of passes or independent ones.
@@ -224,7 +231,7 @@ def plan(
     method = MCDropout() if method is None else method
     check_type(method, MCDropout, "method", "howsure.MCDropout(…)")
     check_choice(precision, (FLOAT32, None), "precision")
-    return method.pilot(prepare(model, x, method, seed, batch_size, outputs), precision).plan
+    return method.pilot(prepare(model, x, method, seed, batch_size, outputs, output=output), precision).plan
 
 
 def predict_with_uncertainty(

@@ -31,10 +31,12 @@ from howsure.cli.options import (
     DivideBy,
     GivenOutputs,
     KeepOff,
+    Output,
     Outputs,
     Quiet,
     Seed,
     consoles,
+    named_or_placed,
     say_version,
 )
 from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
@@ -220,6 +222,7 @@ def assess_command(
         ),
     ] = None,
     keep_off: KeepOff = None,
+    output: Output = None,
     seed: Seed = 0,
     batch_size: BatchSize = 256,
     outputs: GivenOutputs = None,
@@ -259,6 +262,10 @@ def assess_command(
             check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
         roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
+        if to_folder and output is not None:
+            raise InputError(
+                "--output is for a table", expected="--out with an ending such as .parquet", received=str(out)
+            )
         if to_folder:
             folders.check_free(out, inputs, report)
             recipe = Recipe(
@@ -308,6 +315,7 @@ def assess_command(
                     outputs=None if outputs is None else outputs.value,
                     class_names=names,
                     progress=_told(shown),
+                    output=named_or_placed(output),
                 )
             certainty = blocks[0].joined(blocks)
             with _INTERRUPTIONS.held():

@@ -93,7 +93,12 @@ _CAPABILITIES: dict[type, str] = {
 
 
 def adapt(
-    model: Any, x: Any, *, gaussian_noise: bool = False, keep_off: Sequence[str] = ()
+    model: Any,
+    x: Any,
+    *,
+    gaussian_noise: bool = False,
+    keep_off: Sequence[str] = (),
+    output: str | int | None = None,
 ) -> tuple[Model, list[Array]]:
     """A model behind the seam, and its checked rows in the order of its inputs.
 
@@ -102,16 +107,18 @@ def adapt(
         x: Rows in any form that `rows_for` takes.
         gaussian_noise: Whether layers that add noise are random too.
         keep_off: Names of random layers that are to stay as in predicting.
+        output: Which of several outputs is meant, by name or place; None for the only one.
 
     Raises:
         InputError: The rows do not fit, or a layer that is to be kept off is not there.
         ModelError: Not a model, or one that cannot be examined.
     """
     x = rows_for(model, x).x
-    if keep_off and (isinstance(model, Model) or is_classifier(model)):
+    if (keep_off or output is not None) and (isinstance(model, Model) or is_classifier(model)):
+        name = "keep_off" if keep_off else "output"
         raise InputError(
-            "`keep_off` is for layers of Keras and modules of PyTorch",
-            expected="a model of one of these, or no `keep_off`",
+            f"`{name}` is for models of Keras and modules of PyTorch",
+            expected=f"one of these, or no `{name}`",
             received=type(model).__name__,
         )
     if isinstance(model, Model):
@@ -119,6 +126,8 @@ def adapt(
     wanted: dict[str, Any] = {"gaussian_noise": gaussian_noise}
     if keep_off:
         wanted["keep_off"] = frozenset(keep_off)
+    if output is not None:
+        wanted["output"] = output
     adapted: tuple[Model, list[Array]] = _adapter_of(model).adapt(model, x, **wanted)
     return adapted
 

@@ -142,7 +142,7 @@ def examine(
         raise ModelError(
             f"Model '{model.name}' has {len(program.outputs)} outputs",
             expected="one output, a distribution over classes",
-            mend="Assess one of them: keras.Model(model.inputs, model.outputs[0])",
+            mend="Say which one is meant, by name or place: howsure.assess(model, x, output=0)",
         )
     look = _Look(model, program, rows, gaussian_noise, off)
     sides, count = look.drawn.leading, len(rows[0])

@@ -31,11 +31,12 @@ from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.fast.precision import bfloat16_is_faster, computing_in, reducible_steps
 from howsure.models.keras.features import to_last_layer
-from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, run, widen
+from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
 from howsure.models.keras.inputs import (
     check_backend,
     check_model,
     input_specs,
+    names_of_outputs,
     specs_from_rows,
     warn_of_states,
 )
@@ -53,7 +54,12 @@ Tensor = Any
 
 
 def adapt(
-    model: Any, x: Any, *, gaussian_noise: bool, keep_off: frozenset[str] = frozenset()
+    model: Any,
+    x: Any,
+    *,
+    gaussian_noise: bool,
+    keep_off: frozenset[str] = frozenset(),
+    output: str | int | None = None,
 ) -> tuple[KerasModel, list[Array]]:
     """Examine a model and check the rows it is given.
 
@@ -62,6 +68,7 @@ def adapt(
         x: Rows as `howsure.assess` takes them.
         gaussian_noise: Whether `GaussianNoise` layers are random.
         keep_off: Names of random layers that stay as in predicting.
+        output: Which of several outputs is meant, by name or place; None for the only one.
 
     Returns:
         The adapter, and the checked rows in the order of the inputs.
@@ -77,12 +84,15 @@ def adapt(
     check_backend(specs, model)
     rows = check_rows(x, specs)
     program = flatten(model, structure)
+    if output is not None:
+        program = ending_in(program, output, names_of_outputs(model), str(model.name))
     off = layers_kept_off(model, gaussian_noise, keep_off)
-    settings = (specs, gaussian_noise, _fixed_batch(model), *([keep_off] if keep_off else []))
+    settings = (specs, gaussian_noise, _fixed_batch(model), keep_off, output)
     shapes = tuple(array.shape[1:] for array in rows)
     adapter: KerasModel | None = kept(model, program, settings, shapes)
     if adapter is None:
         adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise, off=off)
+        adapter.one_of_several = output is not None
         if adapter.examination.arguments:  # code of a user's, which may change
             forget(model)
         else:
@@ -156,6 +166,7 @@ class KerasModel:
         self.backend = keras.backend.backend()
         self.inputs = inputs
         self._gaussian_noise, self._off = gaussian_noise, off
+        self.one_of_several = False
         self._program = program
         self._rows = made_up_rows(inputs, rows, _fixed_batch(model) or 2)
         self.examination = examine(
@@ -179,7 +190,8 @@ class KerasModel:
     @property
     def info(self) -> ModelInfo:
         """What is known of it. Its loss is looked at anew, as a model may be compiled again at any time."""
-        found, loss = self.examination, loss_of(self.model)
+        # Of several outputs each may have a loss of its own.
+        found, loss = self.examination, None if self.one_of_several else loss_of(self.model)
         return replace(
             self._facts,
             trained_for=trained_for(loss, found.output_activation, found.output_shape),

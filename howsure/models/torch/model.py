@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,12 @@ Tensor = torch.Tensor
 
 
 def adapt(
-    model: Any, x: Any, *, gaussian_noise: bool, keep_off: frozenset[str] = frozenset()
+    model: Any,
+    x: Any,
+    *,
+    gaussian_noise: bool,
+    keep_off: frozenset[str] = frozenset(),
+    output: str | int | None = None,
 ) -> tuple[TorchModel, list[Array]]:
     """Examine a module and check the rows it is given.
 
@@ -51,12 +56,13 @@ def adapt(
         x: Rows as `howsure.assess` takes them.
         gaussian_noise: Whether noise that is added is random.
         keep_off: Names of random modules that stay as in predicting.
+        output: Which of several outputs is meant, by name or place; None for the only one.
 
     Returns:
         The adapter, and the checked rows in the order of the inputs.
     """
     module = check_module(model)
-    call, rows = _read(module, x)
+    call, rows = _read(module, x, output)
     some = probes(call.specs, rows, lambda some: _tells(module, call, some))
     found = examine(module, call, some, gaussian_noise=gaussian_noise, keep_off=keep_off)
     return TorchModel(found), rows
@@ -92,11 +98,12 @@ def check_module(model: Any) -> nn.Module:
     return module
 
 
-def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
+def _read(module: nn.Module, x: Any, output: str | int | None) -> tuple[Call, list[Array]]:
     """How a module takes these rows, tried on a few of them; and the rows, checked."""
     ways, given = calls_for(module, x)
     failed: Exception | None = None
-    for call in ways:
+    for way in ways:
+        call = way if output is None else replace(way, output=output)
         try:
             rows = check_rows(given, call.specs)
         except InputError:
@@ -111,7 +118,7 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
             continue
         try:
             _tried(module, call, cast)
-        except ModelError:
+        except (ModelError, InputError):
             raise
         except Exception as error:  # a user's code, which may want another type of number
             if failed is None or None not in call.dtypes:

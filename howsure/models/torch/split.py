@@ -41,10 +41,17 @@ whether what is repeated for them, such as numbers of rows, still means the same
 
 
 def adapt(
-    model: Any, x: Any, *, gaussian_noise: bool, keep_off: frozenset[str] = frozenset()
+    model: Any,
+    x: Any,
+    *,
+    gaussian_noise: bool,
+    keep_off: frozenset[str] = frozenset(),
+    output: str | int | None = None,
 ) -> tuple[TorchModel, list[Array]]:
     """Examine a module and check the rows it is given; see `howsure.models.torch.model.adapt`."""
-    adapted, rows = whole_modules.adapt(model, x, gaussian_noise=gaussian_noise, keep_off=keep_off)
+    adapted, rows = whole_modules.adapt(
+        model, x, gaussian_noise=gaussian_noise, keep_off=keep_off, output=output
+    )
     return split_or_whole(adapted), rows
 
 
