@@ -137,7 +137,7 @@ def audit(
         ModelError: Not a model, one that has not been built, or one that takes none of the rows made up.
     """
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
-    method = MCDropout(gaussian_noise=bool(gaussian_noise), keep_off=keep_off)
+    method = MCDropout(gaussian_noise=gaussian_noise, keep_off=keep_off)
     if x is None:
         with warnings.catch_warnings(action="ignore" if is_classifier(model) else None):  # of made-up rows
             looked_at, any_size = _with_made_up_rows(model, method.needs)
