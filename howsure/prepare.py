@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from howsure.arguments import check_type, check_whole
-from howsure.data.gather import copied
 from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
@@ -80,7 +79,7 @@ def prepare(
     outcome = Raw(ready.info.output_shape) if raw else outcome_of(ready.info, outputs, names, limits)
 
     def again(method: Method, *, model: Any = model, change: Callable[[Any], Any] | None = None) -> Job:
-        changed = given.x if change is None else change(copied(given.x))
+        changed = given.x if change is None else change(given.x)
         return prepare(
             model, changed, method, seed, batch_size, outputs, names, thresholds, first=job, output=output
         )
