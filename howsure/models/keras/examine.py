@@ -142,7 +142,8 @@ def examine(
         raise ModelError(
             f"Model '{model.name}' has {len(program.outputs)} outputs",
             expected="one output, a distribution over classes",
-            mend="Say which one is meant, by name or place: howsure.assess(model, x, output=0)",
+            mend="Say which one is meant, by name or place: howsure.assess(model, x, output=0). What takes no "
+            "`output` takes a model of one: keras.Model(model.inputs, model.outputs[0])",
         )
     look = _Look(model, program, rows, gaussian_noise, off)
     sides, count = look.drawn.leading, len(rows[0])
