@@ -142,7 +142,7 @@ def examine(
         raise ModelError(
             f"Model '{model.name}' has {len(program.outputs)} outputs",
             expected="one output, a distribution over classes",
-            mend="Say which one is meant, by name or place: howsure.assess(model, x, output=0). What takes no "
+            mend="Say which one is meant, by name or place: howsure.assess(model, x, output=0). What has no "
             "`output` takes a model of one: keras.Model(model.inputs, model.outputs[0])",
         )
     look = _Look(model, program, rows, gaussian_noise, off)
