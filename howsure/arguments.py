@@ -54,9 +54,9 @@ def check_flag(value: object, name: str) -> None:
 
 
 def check_progress(value: object) -> None:
-    """Raise an `InputError` unless this can be told of progress, or is None."""
-    if value is not None and not callable(value):
-        expected = "a function of (rows done, rows in all), or None"
+    """Raise an `InputError` unless this can be told of progress, asks for a bar, or is None."""
+    if not (value is None or isinstance(value, bool) or callable(value)):
+        expected = "True for a bar, a function of (rows done, rows in all), or None"
         raise InputError("`progress` cannot be used", expected=expected, received=repr(value))
 
 

@@ -7,7 +7,7 @@ rows ─ checks ─┘           ├─ method.begin ─ blocks of rows ─ esti
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from howsure.models.adapt import rows_for
 from howsure.models.protocol import FLOAT32
 from howsure.outcomes.outcome import Told
 from howsure.prepare import check_method, prepare
+from howsure.progress import Progress, told
 from howsure.results.verdict import Thresholds
 from howsure.sampling.plan import Plan
 
@@ -45,7 +46,8 @@ def assess(
     outputs: str | None = None,
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
+    output: str | int | None = None,
 ) -> Result:
     """Say for each row what the model predicts, how certain that is, and where its doubt lies.
 
@@ -73,7 +75,10 @@ def assess(
         class_names: K names in the order of the outputs; None takes those that the model has, as a classifier
             does in `classes_`, or '0' … 'K−1'.
         thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
-        progress: Called with (rows done, rows in all); while batches are gathered, with (0, rows so far).
+        progress: True shows a bar, or lines where stderr is no terminal. A function is called with (rows
+            done, rows in all); while batches are gathered, with (0, rows so far).
+        output: Which of several outputs of a model is meant, by its name or its place from 0; None for the
+            only one.
 
     Returns:
         A `Certainty` of N rows, or a `MultilabelCertainty` where a row has several labels.
@@ -87,18 +92,19 @@ def assess(
         >>> print(certainty[certainty.coin_flips()[0]])
         39 ± 1 % '5', between networks 1 to 71 %, or '6' (38 %): coin flip. The passes are in doubt ...
     """
-    blocks = stream(
-        model,
-        x,
-        method=method,
-        seed=seed,
-        batch_size=batch_size,
-        outputs=outputs,
-        class_names=class_names,
-        thresholds=thresholds,
-        progress=progress,
-    )
-    first, *others = blocks
+    with told(progress, "Assessing") as tell:
+        first, *others = stream(
+            model,
+            x,
+            method=method,
+            seed=seed,
+            batch_size=batch_size,
+            outputs=outputs,
+            class_names=class_names,
+            thresholds=thresholds,
+            progress=tell,
+            output=output,
+        )
     return first.joined([first, *others])
 
 
@@ -113,7 +119,8 @@ def stream(
     outputs: str | None = None,
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
+    output: str | int | None = None,
 ) -> Iterator[Result]:
     """As `assess`, but block by block, for more rows than results fit in memory.
 
@@ -137,10 +144,10 @@ def stream(
         99.6 ± 0.9 % '4', between networks 92 to > 99.9 %: sure.
     """
     check_progress(progress)
-    given = rows_for(model, x, progress)
+    given = rows_for(model, x, None if isinstance(progress, bool) else progress)
     chosen: Method = default_method(model, given) if method is None else method
     check_method(chosen)
-    job = prepare(model, given, chosen, seed, batch_size, outputs, class_names, thresholds)
+    job = prepare(model, given, chosen, seed, batch_size, outputs, class_names, thresholds, output=output)
     truth = _truth_of(given, job, came_along=given is not x)
     if given.ids is not None:
         given = replace(given, ids=check_ids(given.ids, job.total))
@@ -172,23 +179,22 @@ def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:
     return block
 
 
-def _blocks(
-    job: Job, method: Method, passes: Passes, progress: Callable[[int, int], None] | None
-) -> Iterator[Result]:
+def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Iterator[Result]:
     """Results block by block; one of none for no rows."""
-    done = 0
-
-    def finished(count: int) -> None:
-        nonlocal done
-        done += count
-        if progress is not None and count:
-            progress(done, job.total)
-
     kind, version = row_kind(job.model.info.inputs), importlib.metadata.version("howsure")
-    for start in range(0, max(1, job.total), tuning.BLOCK):
-        numbers = np.arange(start, min(start + tuning.BLOCK, job.total))
-        told = Told(numbers, kind, method.settings, job.seed, passes.plan, version)
-        yield job.outcome.result(passes.draw(numbers, finished), told)
+    with told(progress, "Assessing") as tell:
+        done = 0
+
+        def finished(count: int) -> None:
+            nonlocal done
+            done += count
+            if tell is not None and count:
+                tell(done, job.total)
+
+        for start in range(0, max(1, job.total), tuning.BLOCK):
+            numbers = np.arange(start, min(start + tuning.BLOCK, job.total))
+            of_block = Told(numbers, kind, method.settings, job.seed, passes.plan, version)
+            yield job.outcome.result(passes.draw(numbers, finished), of_block)
 
 
 @belongs_to_the_method
@@ -201,6 +207,7 @@ def plan(
     batch_size: int = 256,
     outputs: str | None = None,
     precision: str | None = None,
+    output: str | int | None = None,
 ) -> Plan:
     """Decide from a pilot how many masks each random layer gets, once and for all rows to come.
 
@@ -216,6 +223,7 @@ def plan(
         outputs: As in `assess`.
         precision: `float32` for a plan that holds on every machine; None also tries bfloat16 for heavy
             layers where the processor is faster in it, and such a plan is refused where it is not.
+        output: As in `assess`.
 
     Returns:
         A frozen `Plan`; an empty one where `method` asks for a fixed number of passes or independent ones.
@@ -223,7 +231,7 @@ def plan(
     method = MCDropout() if method is None else method
     check_type(method, MCDropout, "method", "howsure.MCDropout(…)")
     check_choice(precision, (FLOAT32, None), "precision")
-    return method.pilot(prepare(model, x, method, seed, batch_size, outputs), precision).plan
+    return method.pilot(prepare(model, x, method, seed, batch_size, outputs, output=output), precision).plan
 
 
 def predict_with_uncertainty(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,8 @@ from howsure.data.made_up import ANY_SIZE, made_up_rows
 from howsure.data.rows import listed
 from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError
+from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.protocol import Needs
 from howsure.models.adapt import adapt, input_specs, is_classifier, rows_for
 from howsure.models.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.models.wrapped import holds_network
@@ -113,7 +116,14 @@ class Audit(Displayed):
         return "" if self.any_size is None else f" with {self.any_size} where the model takes any size"
 
 
-def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan | None = None) -> Audit:
+def audit(
+    model: Any,
+    x: Any = None,
+    *,
+    gaussian_noise: bool = False,
+    plan: Plan | None = None,
+    keep_off: Sequence[str] = (),
+) -> Audit:
     """Which layers become random and at what rate, which stay fixed and why, and what a pass costs.
 
     Args:
@@ -122,6 +132,7 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
             what it takes; where it takes any size, costs are for that of these rows.
         gaussian_noise: Whether `GaussianNoise` layers are to be random.
         plan: What `howsure.plan` made for this model, to be told in words.
+        keep_off: Names of random layers that stay off, as in `MCDropout`.
 
     Returns:
         An `Audit`; printed, it is a table in words.
@@ -130,11 +141,12 @@ def audit(model: Any, x: Any = None, *, gaussian_noise: bool = False, plan: Plan
         ModelError: Not a model, one that has not been built, or one that takes none of the rows made up.
     """
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
+    method = MCDropout(gaussian_noise=gaussian_noise, keep_off=keep_off)
     if x is None:
         with warnings.catch_warnings(action="ignore" if is_classifier(model) else None):  # of made-up rows
-            looked_at, any_size = _with_made_up_rows(model, gaussian_noise)
+            looked_at, any_size = _with_made_up_rows(model, method.needs)
     else:
-        looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), gaussian_noise), None
+        looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), method.needs), None
     adapted, difference = looked_at
     info = adapted.info
     random = isinstance(adapted, PassModel) and bool(sites_of(adapted))
@@ -166,13 +178,13 @@ def _read_as(info: ModelInfo) -> str | None:
     )
 
 
-def _looked_at(model: Any, x: Any, gaussian_noise: bool) -> tuple[Model, float]:
+def _looked_at(model: Any, x: Any, needs: Needs) -> tuple[Model, float]:
     """The model behind the seam, and the largest difference between two passes over rows like these."""
-    adapted, rows = adapt(model, x, gaussian_noise=gaussian_noise)
+    adapted, rows = adapt(model, x, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off)
     return adapted, largest_difference(adapted, rows) if isinstance(adapted, PassModel) else 0.0
 
 
-def _with_made_up_rows(model: Any, gaussian_noise: bool) -> tuple[tuple[Model, float], int | None]:
+def _with_made_up_rows(model: Any, needs: Needs) -> tuple[tuple[Model, float], int | None]:
     """As `_looked_at`, with rows made up, and what stands in them for axes of any size."""
     specs = input_specs(model)
     whole = [replace(spec, dtype="int32") if spec.dtype.startswith("float") else spec for spec in specs]
@@ -182,7 +194,7 @@ def _with_made_up_rows(model: Any, gaussian_noise: bool) -> tuple[tuple[Model, f
     for inputs, size in [*((specs, size) for size in sizes), (whole, sizes[0])]:
         rows = made_up_rows(inputs, any_size=size or ANY_SIZE[0])
         try:
-            return _looked_at(model, _as_given(rows, model), gaussian_noise), size
+            return _looked_at(model, _as_given(rows, model), needs), size
         except HowsureError:
             raise
         except Exception as error:  # whatever a framework raises where rows do not fit

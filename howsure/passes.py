@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from howsure.arguments import check_progress, check_whole
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.prepare import prepare
+from howsure.progress import Progress, told
 from howsure.sampling.flat import Flat
 from howsure.sampling.randomness import check_that_passes_differ
 from howsure.sampling.run import Run
@@ -30,7 +30,7 @@ def passes(
     seed: int = 0,
     batch_size: int = 256,
     outputs: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
 ) -> NDArray[np.float32]:
     """What each of n thinned networks says of each row: MC dropout before anything is averaged.
 
@@ -48,7 +48,7 @@ def passes(
         seed: Seed of the masks, ≥ 0.
         batch_size: Rows that run together.
         outputs: As in `assess`.
-        progress: Called with (rows done, rows in all).
+        progress: True for a bar, or called with (rows done, rows in all).
 
     Returns:
         (n, N, K) float32, probabilities of K classes, or that each of K labels holds. Over the first axis
@@ -75,14 +75,15 @@ def passes(
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
     (groups,) = flat.rounds()
     done = 0
-    for chunk, trunk in run.chunks(run.numbers, flat.rows_per_call):
-        first = 0
-        for _, values in flat.values(groups, run, chunk, trunk):
-            found[first : first + len(values), chunk] = values
-            first += len(values)
-        done += len(chunk)
-        if progress is not None:
-            progress(done, job.total)
+    with told(progress, "Drawing passes") as tell:
+        for chunk, trunk in run.chunks(run.numbers, flat.rows_per_call):
+            first = 0
+            for _, values in flat.values(groups, run, chunk, trunk):
+                found[first : first + len(values), chunk] = values
+                first += len(values)
+            done += len(chunk)
+            if tell is not None:
+                tell(done, job.total)
     if n > 1 and job.total and np.array_equal(found[:-1], found[1:]):
         check_that_passes_differ(job.model, [rows[run.numbers[:1]] for rows in job.rows])
     return found

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from howsure.arguments import check_type, check_whole
-from howsure.data.gather import copied
 from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
 from howsure.models.adapt import adapt, capable, check_prediction, rows_for, warn_of_raw_images
 from howsure.models.protocol import Array, Model, PassModel
+from howsure.models.several import check_output_choice
 from howsure.models.wrapped import network_in
 from howsure.outcomes import outcome_of
 from howsure.outcomes.meant import check_meant
@@ -46,6 +46,7 @@ def prepare(
     *,
     raw: bool = False,
     first: Job | None = None,
+    output: str | int | None = None,
 ) -> Job:
     """All arguments checked, and everything a method begins with.
 
@@ -59,16 +60,20 @@ def prepare(
         names: As in `assess`.
         thresholds: As in `assess`.
         raw: Whether the raw outputs are wanted, whatever they mean.
+        output: As in `assess`.
         first: The job whose answers are to be put together with those of this one.
     """
     check_whole(seed, "seed", least=0)
     check_whole(batch_size, "batch_size", least=1)
+    check_output_choice(output)
     check_type(outputs, (str, type(None)), "outputs", "a text such as 'logits', or None")
     if thresholds is not None:
         check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
     needs = method.needs
     given = rows_for(model, x)
-    adapted, rows = adapt(model, given, gaussian_noise=needs.gaussian_noise)
+    adapted, rows = adapt(
+        model, given, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=output
+    )
     ready = capable(adapted, needs.model, type(method).__name__)
     if isinstance(ready, PassModel) and needs.model is PassModel:
         check_random(ready)
@@ -89,8 +94,10 @@ def prepare(
         names = given.class_names
 
     def again(method: Method, *, model: Any = model, change: Callable[[Any], Any] | None = None) -> Job:
-        changed = given.x if change is None else change(copied(given.x))
-        return prepare(model, changed, method, seed, batch_size, outputs, names, thresholds, first=job)
+        changed = given.x if change is None else change(given.x)
+        return prepare(
+            model, changed, method, seed, batch_size, outputs, names, thresholds, first=job, output=output
+        )
 
     job = Job(
         ready, cast_rows(rows, ready.info.inputs), len(rows[0]), outcome, int(seed), int(batch_size), again

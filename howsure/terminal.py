@@ -25,7 +25,7 @@ from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.printed import answers_of
 from howsure.results.sentences import MultilabelRow, Row, sentence_of_label
-from howsure.words import counted, printable
+from howsure.words import counted, listed, printable
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -33,7 +33,11 @@ _PHRASES = {
     verdicts.SURE: "is sure of",
     verdicts.LEANING: "leans towards an answer on",
     verdicts.COIN_FLIP: "is flipping a coin on",
+    verdicts.NO_CLEAR_ANSWER: "has no clear answer for",
 }
+
+COMPILING = "compiling, and planning how many passes"
+"""What is waited for until the first rows are done."""
 
 Report = Callable[[float | None, str], None]
 """Told the share that is done, in [0, 1], or None where that is not known, and what to say about it."""
@@ -109,14 +113,17 @@ def summary(certainty: Certainty | MultilabelCertainty) -> str:
         return f"There is one answer for each of {labels}, for each of {rows}. {answers}"
     parts = []
     for verdict, phrase in _PHRASES.items():
-        chosen = certainty.verdict == verdict
+        unclear = certainty.no_clear_answer
+        chosen = unclear if verdict == verdicts.NO_CLEAR_ANSWER else (certainty.verdict == verdict) & ~unclear
         count = int(np.sum(chosen))
+        if verdict == verdicts.NO_CLEAR_ANSWER and not count:
+            continue
         said = f"{phrase} {f'{count:,}' if count else 'none'}"
         if count and certainty.truth is not None:
             right = int(np.sum(chosen & (certainty.label == certainty.truth)))
             said += f" (right on {right:,}, {share_of(proportion(right, count))})"
         parts.append(said)
-    text = f"Of {counted(len(certainty), certainty.kind)} the model {parts[0]}, {parts[1]} and {parts[2]}. "
+    text = f"Of {counted(len(certainty), certainty.kind)} the model {listed(parts)}. "
     if certainty.truth is not None:
         overall = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))
         text += f"Over all it is right on {share_of(overall)} ({interval_of(overall)}). "

@@ -30,10 +30,13 @@ from howsure.cli.options import (
     ClassNames,
     DivideBy,
     GivenOutputs,
+    KeepOff,
+    Output,
     Outputs,
     Quiet,
     Seed,
     consoles,
+    named_or_placed,
     say_version,
 )
 from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
@@ -56,14 +59,11 @@ from howsure.report import write_report
 from howsure.scale.recipe import Asked
 from howsure.scale.sources import RowSource
 from howsure.scale.worker import Recipe
-from howsure.terminal import Report, paragraph, progress, say, summary, undecided_table
+from howsure.terminal import COMPILING, Report, paragraph, progress, say, summary, undecided_table
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 
 _SHOWN = 10
-
-COMPILING = "compiling, and planning how many passes"
-"""What is waited for until the first rows are done."""
 
 _INTERRUPTIONS = Interruptions()
 
@@ -130,6 +130,7 @@ def audit_command(
         Precision | None,
         typer.Option(help="A plan in float32 holds on every machine; needs --data."),
     ] = None,
+    keep_off: KeepOff = None,
     outputs: GivenOutputs = None,
     label_column: LabelColumn = None,
     id_column: IdColumn = None,
@@ -163,10 +164,11 @@ def audit_command(
                 plan = howsure.plan(
                     network,
                     x,
+                    howsure.MCDropout(keep_off=keep_off or ()),
                     outputs=None if outputs is None else outputs.value,
                     precision=None if precision is None else precision.value,
                 )
-        say(console, str(howsure.audit(network, x, plan=plan)))
+        say(console, str(howsure.audit(network, x, plan=plan, keep_off=keep_off or ())))
         if plan is not None and save_plan is not None:
             plan.save(save_plan)
 
@@ -224,6 +226,8 @@ def assess_command(
             help="A plan that `audit --save-plan` kept: a row's numbers then depend on no other row."
         ),
     ] = None,
+    keep_off: KeepOff = None,
+    output: Output = None,
     seed: Seed = 0,
     batch_size: BatchSize = 256,
     outputs: GivenOutputs = None,
@@ -252,6 +256,7 @@ def assess_command(
             target_error=target_error,
             max_passes=max_passes,
             plan=None if plan is None else howsure.Plan.load(plan),
+            keep_off=keep_off or (),
         )
         asked = "mc-dropout" if method is None else method.value
         choice = next(choice for choice in CHOICES if choice.option == asked)
@@ -274,6 +279,10 @@ def assess_command(
             check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
         roles = roles_of(data, label_column, id_column, drop, labels)
         names = None if class_names is None else read_class_names(class_names)
+        if to_folder and output is not None:
+            raise InputError(
+                "--output is for a table", expected="--out with an ending such as .parquet", received=str(out)
+            )
         if to_folder:
             folders.check_free(out, inputs, report)
             if labels is not None and label_column is not None:
@@ -334,6 +343,7 @@ def assess_command(
                     outputs=None if outputs is None else outputs.value,
                     class_names=names,
                     progress=_told(shown),
+                    output=named_or_placed(output),
                 )
             certainty = blocks[0].joined(blocks)
             with _INTERRUPTIONS.held():
@@ -353,7 +363,12 @@ def assess_command(
             for line in rows.left_out:
                 say(loud, f"  {line}")
         if report is not None:
-            write_report(report, certainty, rows.by_column, audit=howsure.audit(network, rows_in))
+            write_report(
+                report,
+                certainty,
+                rows.by_column,
+                audit=howsure.audit(network, rows_in, keep_off=keep_off or ()),
+            )
             say(console, f"Report:  {report}")
         if rows.left_out:
             raise typer.Exit(LEFT_OUT)

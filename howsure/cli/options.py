@@ -36,9 +36,21 @@ ClassNames = Annotated[
 DivideBy = Annotated[
     float | None, typer.Option(help="Divide the rows by this first, for example 255 for images.")
 ]
+KeepOff = Annotated[
+    list[str] | None,
+    typer.Option(help="A random layer that stays off, by its name in `audit`; once or more."),
+]
+Output = Annotated[
+    str | None, typer.Option(help="Which of several outputs of the model is meant, by name or place from 0.")
+]
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", help="Let the model file run code of its own; only if you trust it.")
 ]
+
+
+def named_or_placed(output: str | None) -> str | int | None:
+    """An output as Python names it: whole numbers are places."""
+    return int(output) if output is not None and output.isdecimal() else output
 
 
 def consoles(quiet: bool) -> tuple[Console, Console]:

@@ -41,6 +41,7 @@ from howsure.misplaced import belongs_to_the_method
 from howsure.models.adapt import adapt, rows_for
 from howsure.models.features import features_of
 from howsure.models.protocol import PassModel
+from howsure.progress import Progress, told
 from howsure.results.certainty import Certainty
 from howsure.sampling.randomness import sites_of
 from howsure.shifts import STANDARD, Shift
@@ -294,7 +295,7 @@ def compare(
     batch_size: int = 256,
     outputs: str | None = None,
     class_names: Sequence[str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
 ) -> Comparison:
     """Assess the same rows by several methods, and score them.
 
@@ -317,7 +318,7 @@ def compare(
         batch_size: As in `assess`.
         outputs: As in `assess`.
         class_names: As in `assess`.
-        progress: Called with (rows done, rows in all), over all methods and sets.
+        progress: True for a bar, or called with (rows done, rows in all), over all methods and sets.
 
     Returns:
         A `Comparison`.
@@ -337,6 +338,23 @@ def compare(
     """
     check_flag(calibrated, "calibrated")
     check_progress(progress)
+    if isinstance(progress, bool):
+        with told(progress, "Comparing") as tell:
+            return compare(
+                model,
+                x,
+                labels,
+                methods=methods,
+                shifts=shifts,
+                outside=outside,
+                familiarity=familiarity,
+                calibrated=calibrated,
+                seed=seed,
+                batch_size=batch_size,
+                outputs=outputs,
+                class_names=class_names,
+                progress=tell,
+            )
     given = rows_for(model, x, progress)
     x = given.x
     few = Rows(first(x, PROBED), class_names=given.class_names)

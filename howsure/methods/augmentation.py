@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from howsure.data.gather import copied
 from howsure.errors import InputError
 from howsure.methods.members import begin_members
 from howsure.methods.protocol import Job, Method, Needs, Passes, Standing, is_method
@@ -82,7 +83,11 @@ class Augmentation:
 
     def begin(self, job: Job) -> Passes:
         """Each version of the rows begins by itself."""
-        jobs = [job, *(job.again(self.each, change=change) for change in self.changes)]
+
+        def on_a_copy(change: Shift) -> Shift:
+            return lambda rows: change(copied(rows))
+
+        jobs = [job, *(job.again(self.each, change=on_a_copy(change)) for change in self.changes)]
         return begin_members(jobs, self.each)
 
     def why(self, standing: Standing) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -49,6 +49,8 @@ class MCDropout:
             in the data, not for doubt about the network.
         plan: What `howsure.plan` made, so that a row's numbers depend on no other row; None makes one
             from the rows that are assessed. Not together with `passes`, which needs none.
+        keep_off: Names of random layers that stay off, as in predicting, under the names that
+            `howsure.audit` gives them. Such as dropout of the input, where it stands for noise in the data.
 
     Raises:
         InputError: An argument out of range, or `passes` together with what it makes void.
@@ -64,8 +66,17 @@ class MCDropout:
     max_passes: int | None = None
     gaussian_noise: bool = False
     plan: Plan | None = None
+    keep_off: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        listed = isinstance(self.keep_off, (list, tuple, set, frozenset))
+        if not listed or not all(isinstance(name, str) for name in self.keep_off):
+            raise InputError(
+                "`keep_off` cannot be used",
+                expected="a list of names of random layers, as howsure.audit(model) tells them",
+                received=repr(self.keep_off),
+            )
+        object.__setattr__(self, "keep_off", tuple(sorted(set(self.keep_off))))
         for name in ("passes", "max_passes"):
             value = getattr(self, name)
             if value is None:
@@ -107,6 +118,9 @@ class MCDropout:
         """Name and settings, as they are saved with a result."""
         given = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "plan"}
         given = {name: value for name, value in given.items() if value is not None}
+        given["keep_off"] = list(self.keep_off)
+        if not self.keep_off:
+            del given["keep_off"]
         words = {
             "pass": "one thinned network: the same network with some of its units left out",
             "more": "max_passes={passes}" if self.passes is None else "passes={passes}",
@@ -122,7 +136,7 @@ class MCDropout:
     @property
     def needs(self) -> Needs:
         """Passes with given masks."""
-        return Needs(PassModel, bool(self.gaussian_noise))
+        return Needs(PassModel, bool(self.gaussian_noise), keep_off=tuple(self.keep_off))
 
     def begin(self, job: Job) -> Passes:
         """Passes by a plan, which a pilot makes where none is given, or flat ones where there can be none.

@@ -31,11 +31,13 @@ class Needs:
         model: `Model`, `PassModel` or `FeatureModel`.
         gaussian_noise: Whether layers that add noise are to be random too.
         fitted: Whether it was made for one model, so that it cannot serve another.
+        keep_off: Names of random layers that are to stay as in predicting.
     """
 
     model: Any
     gaussian_noise: bool = False
     fitted: bool = False
+    keep_off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

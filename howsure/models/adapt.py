@@ -23,7 +23,7 @@ from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
 from howsure.data.whatever import rows_in
-from howsure.errors import FileError, ModelError, warn
+from howsure.errors import FileError, InputError, ModelError, warn
 from howsure.models.protocol import (
     Array,
     ExportModel,
@@ -98,27 +98,48 @@ _CAPABILITIES: dict[type, str] = {
 }
 
 
-def adapt(model: Any, x: Any, *, gaussian_noise: bool = False) -> tuple[Model, list[Array]]:
+def adapt(
+    model: Any,
+    x: Any,
+    *,
+    gaussian_noise: bool = False,
+    keep_off: Sequence[str] = (),
+    output: str | int | None = None,
+) -> tuple[Model, list[Array]]:
     """A model behind the seam, and its checked rows in the order of its inputs.
 
     Args:
         model: A model of a framework in `ADAPTERS`, or one that is behind the seam already.
         x: Rows in any form that `rows_for` takes.
         gaussian_noise: Whether layers that add noise are random too.
+        keep_off: Names of random layers that are to stay as in predicting.
+        output: Which of several outputs is meant, by name or place; None for the only one.
 
     Raises:
-        InputError: The rows do not fit.
+        InputError: The rows do not fit, or a layer that is to be kept off is not there.
         ModelError: Not a model, or one that cannot be examined.
     """
     x = rows_for(model, x).x
+    if (keep_off or output is not None) and (isinstance(model, Model) or is_classifier(model)):
+        name = "keep_off" if keep_off else "output"
+        raise InputError(
+            f"`{name}` is for models of Keras and modules of PyTorch",
+            expected=f"one of these, or no `{name}`",
+            received=type(model).__name__,
+        )
     if isinstance(model, Model):
         return model, check_rows(x, model.info.inputs)
     wrapped = network_in(model)
     network = model if wrapped is None else wrapped.network
     if wrapped is not None and wrapped.before is not None:
         x = wrapped.before(_scikit().rows_as_fitted(model, x))
+    wanted: dict[str, Any] = {"gaussian_noise": gaussian_noise}
+    if keep_off:
+        wanted["keep_off"] = frozenset(keep_off)
+    if output is not None:
+        wanted["output"] = output
     adapted: Any
-    adapted, rows = _adapter_of(network).adapt(network, x, gaussian_noise=gaussian_noise)
+    adapted, rows = _adapter_of(network).adapt(network, x, **wanted)
     if hasattr(adapted, "told"):  # the adapter of a network may have been kept from a call before
         adapted.told = {}
     if wrapped is not None:
@@ -336,10 +357,9 @@ def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
         return
     times = model.times_larger(some_of(rows)) if isinstance(model, ScaledModel) else None
     if times is not None and times > 1:
-        about = f"{float(f'{times:.2g}'):,.0f}" if times > 10 else f"{times:.1f}"
         warn(
-            f"These rows look about {about} times larger than what the network was trained on, by what its "
-            f"normalisation kept of the training. {_rescaled(rows)}",
+            f"These rows look about {float(f'{times:.2g}'):,.0f} times larger than what the network was "
+            f"trained on, by what its normalisation kept of the training. {_rescaled(rows)}",
             kind="rows on another scale",
         )
     if times is not None or model.info.rescales:

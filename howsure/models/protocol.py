@@ -271,7 +271,7 @@ class ScaledModel(Model, Protocol):
     def times_larger(self, rows: Sequence[Array]) -> float | None:
         """How many times larger some rows (n, …) are than those of the training.
 
-        1 where they are no farther off than chance; None where nothing was kept.
+        1 where they are on the same scale; None where nothing was kept.
         """
         ...
 

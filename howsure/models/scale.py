@@ -18,6 +18,11 @@ FAR = 10.0
 need not, as a ReLU makes nothing of the others, on whatever scale rows are."""
 
 
+LEAST = 40.0
+"""Factor from which rows are called larger: scales that are mixed up differ by 100 or 255, of which
+statistics that were kept for few steps show less. Rows that are less far off may be of another kind."""
+
+
 def some_of(rows: Sequence[Array], count: int = ROWS) -> list[Array]:
     """A few rows (n, …) of all inputs, spread over them."""
     total = len(rows[0])
@@ -30,11 +35,11 @@ def untouched(mean: Array, variance: Array) -> bool:
 
 
 def times_larger(seen: Array, mean: Array, variance: Array) -> float:
-    """How many times larger values are than those of the training; 1 where they are no farther than chance.
+    """How many times larger values are than those of the training; 1 where they are not.
 
     A unit is far off where the root mean square of (value − mean) / √variance is above `FAR`. Where more than
     a quarter of the units are, it is told by what factor: the median over these units of the root mean square
-    of their values over √(mean² + variance).
+    of their values over √(mean² + variance). Less than `LEAST` counts as 1.
 
     Args:
         seen: (…, C) what a normalisation gets.
@@ -49,4 +54,5 @@ def times_larger(seen: Array, mean: Array, variance: Array) -> float:
     if 4 * far.sum() <= len(mean) and not far.all():
         return 1.0
     factor = np.sqrt((values**2).mean(axis=0) / (mean**2 + variance))
-    return max(float(np.median(factor[far])), 1.0)
+    found = float(np.median(factor[far]))
+    return found if found >= LEAST else 1.0

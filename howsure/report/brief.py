@@ -49,8 +49,13 @@ def brief(certainty: Certainty, comparison: Comparison | None) -> list[Point]:
 def _check(certainty: Certainty) -> Point:
     kind = certainty.kind
     count = {word: int(np.sum(certainty.verdict == word)) for word in (SURE, LEANING, COIN_FLIP)}
-    flips, leaning, strange = count[COIN_FLIP], count[LEANING], int(np.sum(certainty.unfamiliar))
-    named = [(flips, "the one coin flip", "the {} coin flips")]
+    unclear, leaning, strange = (
+        int(np.sum(certainty.no_clear_answer)),
+        count[LEANING],
+        int(np.sum(certainty.unfamiliar)),
+    )
+    named = [(count[COIN_FLIP] - unclear, "the one coin flip", "the {} coin flips")]
+    named.append((unclear, "the one without a clear answer", "the {} without a clear answer"))
     if certainty.truth is not None:
         wrong = int(np.sum((certainty.verdict == SURE) & (certainty.label != certainty.truth)))
         what = "it is sure of and gets wrong"

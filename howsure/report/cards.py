@@ -12,7 +12,7 @@ from howsure.report.looks import Look, Looks
 from howsure.results.certainty import Certainty
 from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.sentences import Row, between_in_words, percent
-from howsure.results.verdict import COIN_FLIP, SURE
+from howsure.results.verdict import COIN_FLIP, NO_CLEAR_ANSWER, SURE
 from howsure.words import counted, rate
 
 _MOST_CLASSES = 5
@@ -74,8 +74,23 @@ class Card:
 
 
 def coin_flip_positions(certainty: Certainty) -> tuple[NDArray[np.int64], str]:
-    """The rows for the gallery of coin flips, the most undecided first, and a sentence about the choice."""
+    """The rows for the gallery of coin flips, the most undecided first, and what is said of the choice."""
+    positions, said = _flips_first(certainty)
+    unclear = int(np.sum(certainty.no_clear_answer[positions]))
+    if unclear:
+        which = "Of all that are shown" if unclear == len(positions) else f"Of {unclear:,} of them"
+        said += (
+            f" {which}, the two most probable classes hold less than half together: there is no clear "
+            "answer, and no coin flip between two."
+        )
+    return positions, said
+
+
+def _flips_first(certainty: Certainty) -> tuple[NDArray[np.int64], str]:
     flips, kind = certainty.coin_flips(), certainty.kind
+    if certainty.no_clear_answer[flips].all() and len(flips):
+        shown = flips[:_MOST_COIN_FLIPS]
+        return shown, f"The {len(shown)} most undecided of {counted(len(certainty), kind)}."
     if len(flips) > _MOST_COIN_FLIPS:
         return flips[:_MOST_COIN_FLIPS], (
             f"The {_MOST_COIN_FLIPS} most undecided of {len(flips):,} coin flips, the most undecided first."
@@ -130,6 +145,9 @@ def cards(
 def line_of(row: Row) -> str:
     """`'7' or '9': coin flip, doubt within passes`: what it is, or what it could be, without numbers."""
     said = f"'{row.label_name}'"
+    if row.no_clear_answer:
+        said += f", then '{row.runner_up_name}': {NO_CLEAR_ANSWER}"
+        return said + (f", {row.reason}" if row.reason else "")
     if row.verdict != SURE:
         said += f" {'or' if row.verdict == COIN_FLIP else 'rather than'} '{row.runner_up_name}'"
     return f"{said}: {row.verdict}" + (f", {row.reason}" if row.reason else "")

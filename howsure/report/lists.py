@@ -81,7 +81,8 @@ def lists_of(
         `MOST_LISTED` are shown at most: the most undecided, and of wrong ones the most certain.
     """
     members = {
-        ("coin-flip", "coin flips"): answers.verdict == COIN_FLIP,
+        ("coin-flip", "coin flips"): (answers.verdict == COIN_FLIP) & ~answers.no_clear_answer,
+        ("no-clear-answer", "without a clear answer"): answers.no_clear_answer,
         ("leaning", "leaning"): answers.verdict == LEANING,
         ("open", "not settled"): ~answers.settled,
         ("unfamiliar", "unfamiliar"): answers.unfamiliar,
@@ -117,7 +118,7 @@ def lists_of(
                 row=row,
                 slugs=tuple(slug for slug, belongs in slugs if belongs[position]),
                 top=percent(row.probability, float(row.mc_error[row.label])),
-                rival=percent(float(row.probabilities[row.runner_up]), 0.0),
+                rival=percent(float(row.probabilities[row.runner_up]), float(row.mc_error[row.runner_up])),
                 look=look,
                 truth=None if row.truth is None else answers.class_names[row.truth],
                 right=row.truth == row.label,

@@ -12,7 +12,7 @@ import jinja2
 
 from howsure import words as in_sentences
 from howsure.report import words
-from howsure.results.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
+from howsure.results.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, SURE, VERDICTS
 
 
 @dataclass(frozen=True)
@@ -58,4 +58,5 @@ def environment() -> jinja2.Environment:
         "thousands": lambda number: f"{number:,}",
     }
     found.globals |= {"SURE": SURE, "LEANING": LEANING, "COIN_FLIP": COIN_FLIP, "VERDICTS": VERDICTS}
+    found.globals |= {"NO_CLEAR_ANSWER": NO_CLEAR_ANSWER}
     return found

@@ -165,6 +165,12 @@ COLUMNS = (
         in_table=False,
     ),
     Column("verdict", PER_ROW, STRING, "words", "`sure`, `leaning` or `coin flip`", stored=False),
+    Column(
+        *("no_clear_answer", PER_ROW, BOOLEAN, "yes or no"),
+        "whether a coin flip is none between two: its two top classes hold less than half",
+        stored=False,
+        in_table=False,
+    ),
     Column("settled", PER_ROW, BOOLEAN, "yes or no", "whether `mc_error` allows that verdict", stored=False),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
     Column(
@@ -347,6 +353,15 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
     def gap(self) -> Floats:
         """(N,) 0 to 1, lead of `label` over `runner_up`; the smallest is the most undecided."""
         return read_only(self.probability - verdicts.pick(self.probabilities, self.runner_up))
+
+    @cached_property
+    def no_clear_answer(self) -> NDArray[np.bool_]:
+        """(N,) yes or no, whether a coin flip is none between two: its two top classes hold less than half.
+
+        So it is more likely neither of them.
+        """
+        runner_up = self.probability - self.gap
+        return read_only(verdicts.has_no_clear_answer(self.verdict, self.probability, runner_up))
 
     @cached_property
     def entropy(self) -> Floats:

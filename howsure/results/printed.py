@@ -79,19 +79,28 @@ def answers_of(certainty: Certainty | MultilabelCertainty) -> Certainty:
 
 
 def lead(certainty: Certainty | MultilabelCertainty) -> str:
-    """A result in one sentence: of how many rows the model is sure, and on how many it flips a coin."""
+    """A result in one sentence: of how many rows the model is sure, and on how many it flips a coin.
+
+    Where more than two classes are about as likely it has no clear answer: that is told apart.
+    """
     asked = answers_of(certainty)
     rows, kind = len(asked), asked.kind
     sure = int(np.sum(asked.verdict == verdicts.SURE))
-    flips = int(np.sum(asked.verdict == verdicts.COIN_FLIP))
+    unclear = int(np.sum(asked.no_clear_answer))
+    flips = int(np.sum(asked.verdict == verdicts.COIN_FLIP)) - unclear
     if rows == 0:
         return f"There were no {kind}s to assess."
     if rows == 1:
         says = "is sure of" if sure else "is flipping a coin on" if flips else "leans one way on"
+        says = "has no clear answer for" if unclear else says
         return f"The model {says} the one {kind} it was given."
     if sure == rows:
         return f"The model is sure of all {rows:,} {kind}s."
     if flips == rows:
         return f"On all {rows:,} {kind}s the model is flipping a coin."
+    if unclear == rows:
+        return f"The model has no clear answer for any of {rows:,} {kind}s."
     on_flips = f"on {flips:,} it is flipping a coin" if flips else "on none is it flipping a coin"
+    if unclear:
+        on_flips += f", and for {unclear:,} it has no clear answer"
     return f"Of {counted(rows, kind)} the model is sure of {f'{sure:,}' if sure else 'none'}; {on_flips}."

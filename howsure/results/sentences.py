@@ -138,6 +138,12 @@ class Row(Displayed):
         """Probability of `label`."""
         return float(self.probabilities[self.label])
 
+    @property
+    def no_clear_answer(self) -> bool:
+        """Whether a coin flip is none between two, as `Certainty.no_clear_answer`."""
+        both = (self.probabilities[[k]] for k in (self.label, self.runner_up))
+        return bool(verdicts.has_no_clear_answer(np.array([self.verdict]), *both)[0])
+
     def __str__(self) -> str:
         return sentence_of(self)
 
@@ -248,10 +254,14 @@ def sentence_of(row: Row) -> str:
     top = percent(row.probability, float(row.mc_error[row.label]))
     rival = 100 * row.probabilities[row.runner_up]
     between = between_in_words(row)
-    sentence = f"{top} '{row.label_name}'{f', {between}' if between else ''}"
-    if row.verdict != verdicts.SURE:
+    sentence, said = f"{top} '{row.label_name}'{f', {between}' if between else ''}", row.verdict
+    if row.no_clear_answer:
+        said, others = verdicts.NO_CLEAR_ANSWER, len(row.probabilities) - 2
+        next_one = percent(rival / 100, float(row.mc_error[row.runner_up])).partition(" ±")[0].rstrip(" %")
+        sentence += f", then '{row.runner_up_name}' ({next_one} %) and {others} others"
+    elif row.verdict != verdicts.SURE:
         sentence += f", or '{row.runner_up_name}' ({'< 1' if rival < 0.5 else f'{rival:.0f}'} %)"
-    sentence += f": {row.verdict}."
+    sentence += f": {said}."
     if row.reason is not None:
         share = percent(row.disagreement, row.disagreement_error)
         sentence += " " + _reason_in_words(row, row.reason, share, row.passes_to_settle)

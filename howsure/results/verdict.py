@@ -29,6 +29,12 @@ LEAST_TIMES, MOST_TIMES = 2.0, 10.0
 times for a row on its threshold. Then the mean moves by a normal number of variance 1 − 1/10, in standard
 errors of today, and lies outside ± 1.96/√10 in 51 % of cases."""
 
+NO_CLEAR_ANSWER = "no clear answer"
+"""What sentences and pages call a coin flip that is none between two classes; see `has_no_clear_answer`."""
+
+ROUNDING = 1e-6
+"""By how much a sum of two probabilities may fall short of one half that it is."""
+
 Floats = NDArray[np.float64]
 
 
@@ -118,6 +124,23 @@ def judge(
         ),
     )
     return verdict, settled
+
+
+def has_no_clear_answer(
+    verdict: NDArray[np.str_], label_probability: Floats, runner_up_probability: Floats
+) -> NDArray[np.bool_]:
+    """Whether a coin flip (...) is none between two classes, but an answer among many.
+
+    A coin falls on one of two sides. Where the two top classes hold less than half together, it is more
+    likely than not that the answer is neither of them.
+
+    Args:
+        verdict: (...) as `judge` gives it.
+        label_probability: (...) of the most probable class.
+        runner_up_probability: (...) of the next.
+    """
+    both = label_probability + runner_up_probability
+    return np.asarray((verdict == COIN_FLIP) & (both < 0.5 - ROUNDING))
 
 
 def give_reason(

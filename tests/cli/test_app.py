@@ -393,6 +393,44 @@ def test_a_kept_plan_makes_a_row_independent_of_its_neighbours(model_file, data_
     assert many.plan == few.plan
 
 
+def test_one_of_several_outputs(tmp_path, data_file):
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dropout(0.5)(keras.layers.Dense(8, activation="relu")(inputs))
+    kind = keras.layers.Dense(3, activation="softmax", name="kind")(hidden)
+    keras.Model(inputs, [keras.layers.Dense(1, name="price")(hidden), kind]).save(tmp_path / "m.keras")
+    wanted = howsure.assess(keras.Model(inputs, kind), np.load(data_file)["x"]).probabilities
+    given, out = ("assess", tmp_path / "m.keras", data_file), tmp_path / "out.parquet"
+    for name in ("kind", "1"):
+        assert run(*given, "--out", out, "--output", name).exit_code == 0
+        np.testing.assert_allclose(howsure.load(out).probabilities, wanted, atol=1e-5)
+    for output, said in (("x", "or a name: 'price', 'kind'"), ("2", "a place from 0 to 1")):
+        wrong = run(*given, "--out", out, "--output", output)
+        assert (wrong.exit_code, said in wrong.stderr) == (2, True)
+    assert "--output is for a table" in run(*given, "--out", tmp_path / "parts", "--output", "1").stderr
+
+
+def test_a_layer_that_is_kept_off_by_name(tmp_path, data_file):
+    keras.utils.set_random_seed(3)
+    layers = keras.layers.Dropout(0.3, name="in"), keras.layers.Dropout(0.5, name="late")
+    model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(3, activation="softmax")])
+    model.save(tmp_path / "m.keras")
+    plan, out, folder = tmp_path / "plan.json", tmp_path / "out.parquet", tmp_path / "parts"
+    off = ("--keep-off", "in")
+    done = run("audit", tmp_path / "m.keras", "--data", data_file, "--save-plan", plan, *off)
+    assert "stays fixed: `keep_off` names it" in done.stdout
+    given = ("assess", tmp_path / "m.keras", data_file, "--plan", plan)
+    assert run(*given, "--out", out, *off).exit_code == 0
+    assert run(*given, "--out", folder, *off).exit_code == 0
+    wanted = howsure.assess(model, np.load(data_file)["x"], method=howsure.MCDropout(keep_off=["in"]))
+    for found in (howsure.load(out), howsure.load(folder)):
+        np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=1e-5)
+        assert found.method["keep_off"] == ["in"]
+    assert "plan was made for another model" in run(*given, "--out", tmp_path / "b.parquet").stderr
+    wrong = run("assess", tmp_path / "m.keras", data_file, "--out", out, "--keep-off", "dense")
+    assert (wrong.exit_code, "Expected: some of 'in', 'late'" in wrong.stderr) == (2, True)
+
+
 def test_a_plan_that_cannot_be_kept_or_used_ends_with_an_error(model_file, data_file, tmp_path):
     assert "rows to plan from" in run("audit", model_file, "--save-plan", tmp_path / "plan.json").stderr
     wrong = run("audit", model_file, "--data", data_file, "--save-plan", tmp_path / "plan.txt")

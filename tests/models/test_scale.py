@@ -13,12 +13,12 @@ def seen(factor=1.0, shape=(16, 7, 7)):
     return factor * (MEAN + DEVIATION * random.normal(size=(*shape, 4)))
 
 
-@pytest.mark.parametrize("factor", [0.01, 1, 2, 4])
+@pytest.mark.parametrize("factor", [0.01, 1, 4, 30])
 def test_rows_of_the_training_are_on_its_scale(factor):
     assert times_larger(seen(factor), MEAN, DEVIATION**2) == 1
 
 
-@pytest.mark.parametrize("factor", [25, 255, 1e6])
+@pytest.mark.parametrize("factor", [60, 255, 1e6])
 def test_the_factor_is_found(factor):
     assert times_larger(seen(factor), MEAN, DEVIATION**2) == pytest.approx(factor, rel=0.05)
     assert times_larger(seen(factor, ()), MEAN, DEVIATION**2) == pytest.approx(factor, rel=1)

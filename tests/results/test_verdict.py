@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+import howsure
 from howsure.errors import InputError
+from howsure.report import render
+from howsure.results.printed import lead
 from howsure.results.verdict import (
     COIN_FLIP,
     DISAGREEMENT,
@@ -21,6 +24,7 @@ from howsure.results.verdict import (
     times_to_settle,
     top_two,
 )
+from howsure.terminal import summary
 
 
 def words(probabilities, mc_error=0.0, thresholds=None):
@@ -195,3 +199,49 @@ def test_ten_times_is_the_least_whole_number_for_a_row_on_its_threshold():
 def test_an_unknown_error_asks_for_twice_as_many_passes():
     assert times_to_settle(np.array([[0.6, 0.4]]), np.full((1, 2), np.nan), Thresholds()) == LEAST_TIMES
     assert times_to_settle(np.zeros((0, 2)), np.zeros((0, 2)), Thresholds()).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "unclear"),
+    [
+        ([0.51, 0.46, 0.03], False),
+        ([0.3, 0.2, 0.15, 0.2, 0.15], False),  # half in all: between two as much as not
+        ([0.25, 0.25, 0.25, 0.25], False),
+        ([0.2] * 5, True),
+        ([0.26, 0.23, 0.21, 0.15, 0.15], True),
+        ([0.4, 0.09, 0.09] + [0.06] * 7, False),  # leaning
+        ([0.074, 0.071] + [0.855 / 98] * 98, True),
+    ],
+)
+def test_a_coin_flip_is_between_two(probabilities, unclear):
+    p = np.array([probabilities])
+    found = howsure.Certainty.from_probabilities(p)
+    assert found.no_clear_answer.tolist() == [unclear]
+    assert found[0].no_clear_answer == unclear
+    said = str(found[0])
+    if unclear:
+        assert found.verdict.tolist() == ["coin flip"]
+        assert "no clear answer" in said
+        assert "coin flip" not in said
+    else:
+        assert "no clear answer" not in said
+
+
+def test_no_clear_answer_among_many():
+    p = np.array([[0.074, 0.071] + [0.855 / 98] * 98, [0.52, 0.47] + [0.01 / 98] * 98])
+    found = howsure.Certainty.from_probabilities(p)
+    assert str(found[0]) == "7.4 % '0', then '1' (7.1 %) and 98 others: no clear answer."
+    assert lead(found) == (
+        "Of 2 rows the model is sure of none; on 1 it is flipping a coin, and for 1 it has no clear answer."
+    )
+    assert lead(found[:1]) == "The model has no clear answer for the one row it was given."
+    assert lead(found[[0, 0]]) == "The model has no clear answer for any of 2 rows."
+    assert summary(found).startswith(
+        "Of 2 rows the model is sure of none, leans towards an answer on none, is flipping a coin on 1 and "
+        "has no clear answer for 1. "
+    )
+    page = render(found)
+    assert "'0', then '1': no clear answer" in page.replace("&#39;", "'")
+    assert "There are 2 coin flips, the most undecided first. Of 1 of them, the two most probable" in page
+    assert "The one coin flip, then the one without a clear answer." in page
+    assert "is flipping" not in render(found[:1])

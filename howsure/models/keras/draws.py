@@ -126,9 +126,13 @@ class Recording(Still):
         names: Path of every layer, by identity, and of the model.
         rows: How many there are.
         gaussian_noise: Whether `GaussianNoise` is random.
+        off: Identities of layers that stay as in predicting.
     """
 
-    def __init__(self, names: dict[int, str], rows: int, gaussian_noise: bool) -> None:
+    def __init__(
+        self, names: dict[int, str], rows: int, gaussian_noise: bool, off: Collection[int] = ()
+    ) -> None:
+        self._off = off
         self.sites: list[Site] = []
         self.leading: list[int | None] = []
         self.stack: list[Layer] = []
@@ -177,7 +181,7 @@ class Recording(Still):
 
     def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
         """Note the call of a layer of Keras's own."""
-        if not is_random(layer, self._gaussian_noise):
+        if id(layer) in self._off or not is_random(layer, self._gaussian_noise):
             return inputs
         kind, rate = kind_of(layer), rate_of(layer)
         assert kind is not None
@@ -246,6 +250,13 @@ class Recording(Still):
 
     def _note(self, kind: str, rate: float, shape: tuple[int, ...], leading: int | None) -> None:
         layer = self.stack[-1]
+        if id(layer) in self._off:
+            raise private.in_own_words(
+                ModelError(
+                    f"Layer '{self._names[id(layer)]}' draws in its own call, so it cannot be kept off",
+                    expected="Dropout, or another random layer of Keras's own, in `keep_off`",
+                )
+            )
         name = self._names[id(layer)] + ("" if (call := self._calls[id(layer)]) == 1 else f"#{call}")
         self._drawn[name] += 1
         if self._drawn[name] > 1:
@@ -277,11 +288,18 @@ class Masked:
             passes are folded, pass-major, into the first axis of what the layer returns.
         whole: Numbers of the sites whose masks have all sides of what is drawn, with no axis of rows.
         gaussian_noise: Whether `GaussianNoise` is random.
+        off: Identities of layers that stay as in predicting.
     """
 
     def __init__(
-        self, sites: Sequence[Site], masks: Sequence[Tensor], whole: Collection[int], gaussian_noise: bool
+        self,
+        sites: Sequence[Site],
+        masks: Sequence[Tensor],
+        whole: Collection[int],
+        gaussian_noise: bool,
+        off: Collection[int] = (),
     ) -> None:
+        self._off = off
         self._sites = sites
         self._masks = masks
         self._whole = whole
@@ -291,7 +309,7 @@ class Masked:
 
     def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
         """Apply the next mask."""
-        if not is_random(layer, self._gaussian_noise):
+        if id(layer) in self._off or not is_random(layer, self._gaussian_noise):
             return inputs
         kind = kind_of(layer)
         site, mask = self._take(kind, mask_shape(layer, inputs), f"The random layer '{layer.name}'")

@@ -6,7 +6,7 @@ drawn run in training ever after, and in them the layers on the way to a draw; a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import HowsureError, ModelError
+from howsure.models.kept_off import check_kept_off
 from howsure.models.keras import private
 from howsure.models.keras.draws import ROWS_NOT_FIRST, Recording
 from howsure.models.keras.graph import Program, Slot, Step, Value, run
@@ -28,7 +29,7 @@ from howsure.models.keras.probes import (
     runs_code_of_a_user,
     symbolic,
 )
-from howsure.models.keras.switch import as_in_predicting, defining_class, kind_of, quiet, switched
+from howsure.models.keras.switch import as_in_predicting, defining_class, is_random, kind_of, quiet, switched
 from howsure.models.protocol import Unswitchable
 from howsure.sites import Site
 
@@ -119,7 +120,13 @@ class Examination:
 
 
 def examine(
-    model: Any, program: Program, rows: Sequence[Array], *, gaussian_noise: bool, fixed_batch: bool
+    model: Any,
+    program: Program,
+    rows: Sequence[Array],
+    *,
+    gaussian_noise: bool,
+    fixed_batch: bool,
+    off: Collection[int] = (),
 ) -> Examination:
     """Run a model on a few rows, traced where the backend can, and note what happens.
 
@@ -129,21 +136,23 @@ def examine(
         rows: A few rows of its inputs, flattened; only shapes and types count.
         gaussian_noise: Whether `GaussianNoise` layers are random.
         fixed_batch: Whether it takes no other number of rows.
+        off: Identities of layers that stay as in predicting.
     """
     if len(program.outputs) != 1:
         raise ModelError(
             f"Model '{model.name}' has {len(program.outputs)} outputs",
             expected="one output, a distribution over classes",
-            mend="Assess one of them: keras.Model(model.inputs, model.outputs[0])",
+            mend="Say which one is meant, by name or place: howsure.assess(model, x, output=0). What has no "
+            "`output` takes a model of one: keras.Model(model.inputs, model.outputs[0])",
         )
-    look = _Look(model, program, rows, gaussian_noise)
+    look = _Look(model, program, rows, gaussian_noise, off)
     sides, count = look.drawn.leading, len(rows[0])
     drawn = [number for number, side in enumerate(sides) if side is not None]
     others = [None if side is None else count + 1 for side in sides]
     if drawn and not fixed_batch:
         # A side may be the number of rows by chance, or follow it in a way of its own.
         more = [np.concatenate([array, array[:1]]) for array in rows]
-        others = _Look(model, program, more, gaussian_noise).drawn.leading
+        others = _Look(model, program, more, gaussian_noise, off).drawn.leading
     of_rows = {number for number in drawn if (sides[number], others[number]) == (count, count + 1)}
     whole = frozenset(drawn) - of_rows
     left = [number for number in sorted(whole) if not fixed_batch and sides[number] != others[number]]
@@ -158,14 +167,22 @@ class _Look:
         program: Its steps.
         rows: A few rows of its inputs.
         gaussian_noise: Whether `GaussianNoise` layers are random.
+        off: Identities of layers that stay as in predicting.
     """
 
-    def __init__(self, model: Any, program: Program, rows: Sequence[Array], gaussian_noise: bool) -> None:
+    def __init__(
+        self,
+        model: Any,
+        program: Program,
+        rows: Sequence[Array],
+        gaussian_noise: bool,
+        off: Collection[int],
+    ) -> None:
         self.model, self.program = model, program
         self.names = _paths(model)
         self.layers = tuple(layer for layer in private.layers_below(model) if id(layer) in self.names)
         self.names[id(model)] = str(model.name)
-        self.drawn = Recording(self.names, len(rows[0]), gaussian_noise)
+        self.drawn = Recording(self.names, len(rows[0]), gaussian_noise, off)
         self.random_steps: list[Step] = []
         self.levels: list[int] = []
         self.calls: list[LayerCall] = []
@@ -326,6 +343,25 @@ def _draws_in_training(layer: Layer, arguments: Any) -> bool:
         return draws_of_its_own(layer, arguments, training=True)
     except Exception:  # what fails in training is told of where it is run
         return False
+
+
+def layers_kept_off(model: Any, gaussian_noise: bool, names: Collection[str]) -> frozenset[int]:
+    """Identities of the random layers of these names.
+
+    Raises:
+        InputError: One is no random layer of the model.
+    """
+    if not names:
+        return frozenset()
+    paths = _paths(model)
+    below = [layer for layer in private.layers_below(model) if id(layer) in paths]
+    random = {
+        id(layer): paths[id(layer)]
+        for layer in below
+        if is_random(layer, gaussian_noise) or runs_code_of_a_user(layer)
+    }
+    check_kept_off(names, list(random.values()))
+    return frozenset(number for number, name in random.items() if name in names)
 
 
 def random_when_predicting(model: Any, examination: Examination) -> str | None:

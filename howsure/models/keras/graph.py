@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +20,7 @@ from keras import ops
 from howsure.models.keras import private
 from howsure.models.keras.private import Graph, GraphCall, graph_of
 from howsure.models.keras.switch import widens_itself
+from howsure.models.several import place_of
 
 Tensor = Any
 
@@ -96,6 +97,27 @@ def flatten(model: Any, structure: Any) -> Program:
         return Program(inputs, (step,), (output,), foldable=True)
     outputs = builder.inline(graph, inputs, prefix="")
     return Program(inputs, tuple(builder.steps), outputs, builder.foldable)
+
+
+def ending_in(program: Program, output: str | int, names: Sequence[str], model: str) -> Program:
+    """The program with one of its outputs, and no step that has no part in it.
+
+    Args:
+        program: Of a model with several outputs.
+        output: Which, by name or place.
+        names: Of its outputs, in order.
+        model: Its name.
+
+    Raises:
+        InputError: There is no such output.
+    """
+    slot = program.outputs[place_of(output, names, len(program.outputs), model)]
+    wanted, steps = {slot}, []
+    for step in reversed(program.steps):
+        if wanted.intersection(step.outputs):
+            wanted.update(step.inputs())
+            steps.append(step)
+    return replace(program, steps=tuple(reversed(steps)), outputs=(slot,))
 
 
 class _Builder:

@@ -114,3 +114,11 @@ def warn_of_states(layers: Sequence[Any], name: str, rows: int, batch: int | Non
             "from the state as found. In predict it is carried from batch to batch, so that rows after the "
             "first batch are others there."
         )
+
+
+def names_of_outputs(model: Any) -> list[str]:
+    """What the outputs of a model are called, in order: the keys where they come in a dict."""
+    found = getattr(model, "output", None)
+    if isinstance(found, dict):
+        return sorted(map(str, found))
+    return [str(name) for name in getattr(model, "output_names", None) or []]

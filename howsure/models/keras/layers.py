@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
 
+from howsure.models.kept_off import KEPT_OFF
 from howsure.models.keras.costs import counted_calls, holds_layers, multiply_adds
 from howsure.models.keras.examine import Examination
 from howsure.models.keras.probes import is_augmentation
@@ -18,12 +19,15 @@ from howsure.sites import GAUSSIAN_NOISE
 Layer = Any
 
 
-def layer_infos(examination: Examination, unswitchable: Sequence[Unswitchable]) -> tuple[LayerInfo, ...]:
+def layer_infos(
+    examination: Examination, unswitchable: Sequence[Unswitchable], off: Collection[int] = ()
+) -> tuple[LayerInfo, ...]:
     """The layer calls in the order of execution; of layers that hold others, only those that stay fixed.
 
     Args:
         examination: Of the model.
         unswitchable: What is random in training and cannot be switched on.
+        off: Identities of layers that a caller keeps off.
     """
     notes = {
         found.name: f"{'cannot be done right' if found.refused else 'stays fixed'}: {found.what}"
@@ -43,7 +47,11 @@ def layer_infos(examination: Examination, unswitchable: Sequence[Unswitchable]) 
                 name=name if seen[name] == 1 else f"{name}#{seen[name]}",
                 kind=type(call.layer).__name__,
                 random=" and ".join(drawn) or None,
-                note=None if drawn else _note(notes, name) or _why_fixed(call.layer),
+                note=None
+                if drawn
+                else KEPT_OFF
+                if id(call.layer) in off
+                else _note(notes, name) or _why_fixed(call.layer),
                 shape=call.shape,
                 multiply_adds=multiply_adds(call) if counts else 0,
                 repeated=call.step in examination.repeated,

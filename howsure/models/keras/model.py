@@ -25,17 +25,18 @@ from howsure.data.rows import InputSpec, check_rows
 from howsure.models.keras import private
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.draws import Masked, Still
-from howsure.models.keras.examine import examine, random_when_predicting, unswitchable
+from howsure.models.keras.examine import examine, layers_kept_off, random_when_predicting, unswitchable
 from howsure.models.keras.exported import passes_graph
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.fast.precision import bfloat16_is_faster, computing_in, reducible_steps
 from howsure.models.keras.features import to_last_layer
-from howsure.models.keras.graph import Program, Slot, Step, Value, flatten, run, widen
+from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
 from howsure.models.keras.inputs import (
     check_backend,
     check_model,
     input_specs,
+    names_of_outputs,
     specs_from_rows,
     warn_of_states,
 )
@@ -52,13 +53,22 @@ Array = NDArray[Any]
 Tensor = Any
 
 
-def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list[Array]]:
+def adapt(
+    model: Any,
+    x: Any,
+    *,
+    gaussian_noise: bool,
+    keep_off: frozenset[str] = frozenset(),
+    output: str | int | None = None,
+) -> tuple[KerasModel, list[Array]]:
     """Examine a model and check the rows it is given.
 
     Args:
         model: A built Keras model.
         x: Rows as `howsure.assess` takes them.
         gaussian_noise: Whether `GaussianNoise` layers are random.
+        keep_off: Names of random layers that stay as in predicting.
+        output: Which of several outputs is meant, by name or place; None for the only one.
 
     Returns:
         The adapter, and the checked rows in the order of the inputs.
@@ -74,11 +84,15 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[KerasModel, list
     check_backend(specs, model)
     rows = check_rows(x, specs)
     program = flatten(model, structure)
-    settings = (specs, gaussian_noise, _fixed_batch(model))
+    if output is not None:
+        program = ending_in(program, output, names_of_outputs(model), str(model.name))
+    off = layers_kept_off(model, gaussian_noise, keep_off)
+    settings = (specs, gaussian_noise, _fixed_batch(model), keep_off, output)
     shapes = tuple(array.shape[1:] for array in rows)
     adapter: KerasModel | None = kept(model, program, settings, shapes)
     if adapter is None:
-        adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise)
+        adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise, off=off)
+        adapter.one_of_several = output is not None
         if adapter.examination.arguments:  # code of a user's, which may change
             forget(model)
         else:
@@ -134,6 +148,7 @@ class KerasModel:
         rows: What it will be given, flattened in Keras's order; only shapes are used.
         inputs: The same in words.
         gaussian_noise: Whether `GaussianNoise` layers are random.
+        off: Identities of layers that stay as in predicting.
 
     Attributes:
         told: What is known of it from elsewhere, as fields of `ModelInfo`.
@@ -147,12 +162,14 @@ class KerasModel:
         *,
         inputs: list[InputSpec],
         gaussian_noise: bool,
+        off: frozenset[int] = frozenset(),
     ) -> None:
         self.model = model
         self.name = str(model.name)
         self.backend = keras.backend.backend()
         self.inputs = inputs
-        self._gaussian_noise = gaussian_noise
+        self._gaussian_noise, self._off = gaussian_noise, off
+        self.one_of_several = False
         self._program = program
         self._rows = made_up_rows(inputs, rows, _fixed_batch(model) or 2)
         self.told: dict[str, Any] = {}
@@ -162,6 +179,7 @@ class KerasModel:
             self._rows,
             gaussian_noise=gaussian_noise,
             fixed_batch=_fixed_batch(model) is not None,
+            off=off,
         )
         self._crossing = self._find_crossing()
         self._thinned = thinned_dense_layers(program, self.examination)
@@ -176,7 +194,8 @@ class KerasModel:
     @property
     def info(self) -> ModelInfo:
         """What is known of it. Its loss is looked at anew, as a model may be compiled again at any time."""
-        found, loss = self.examination, loss_of(self.model)
+        # Of several outputs each may have a loss of its own.
+        found, loss = self.examination, None if self.one_of_several else loss_of(self.model)
         facts = replace(
             self._facts,
             trained_for=trained_for(loss, found.output_activation, found.output_shape),
@@ -200,7 +219,7 @@ class KerasModel:
             ending=found.output_activation,
             trained_for=None,
             rescales=self._rescales(),
-            layers=layer_infos(found, fixed),
+            layers=layer_infos(found, fixed, self._off),
             unswitchable=tuple(fixed),
             always_random=always,
             fixed_batch=_fixed_batch(self.model),
@@ -419,7 +438,7 @@ class KerasModel:
                 instead |= {id(step): lambda inputs: inputs for step in (layers.dropout, *layers.between)}
                 instead[id(layers.dense)] = functools.partial(layers, prepared=kernel)
         found = self.examination
-        draws = Masked(list(applied), list(applied.values()), found.whole, self._gaussian_noise)
+        draws = Masked(list(applied), list(applied.values()), found.whole, self._gaussian_noise, self._off)
 
         @contextlib.contextmanager
         def around(step: Step, width: int) -> Iterator[None]:

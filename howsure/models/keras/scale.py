@@ -47,8 +47,8 @@ def _kept_by(layer: Any) -> tuple[int, Array, Array] | None:
     """The axis of the units, and mean and variance (C,) of the training, of a layer that kept them."""
     if isinstance(layer, keras.layers.BatchNormalization):
         axis, kept = layer.axis, (layer.moving_mean, layer.moving_variance)
-    elif isinstance(layer, keras.layers.Normalization) and len(layer._keep_axis) == 1:
-        axis, kept = layer._keep_axis[0], (layer.mean, layer.variance)
+    elif isinstance(layer, keras.layers.Normalization) and len(layer.axis) == 1:
+        axis, kept = layer.axis[0], (layer.mean, layer.variance)
     else:
         return None
     if any(each is None for each in kept):

@@ -54,6 +54,7 @@ class Examination:
         always_random: Path of a module that draws when predicting what nothing can stand for, or None.
         left: What is random in training and stays fixed.
         kept_off: Calls whose draws the module's own `train()` keeps off, by name.
+        keep_off: Names of the modules whose draws a caller keeps off.
         calls: Calls of modules in a pass.
         foldable: Whether passes can lie one after the other on the axis of the rows.
         largest: Numbers in the largest tensor for one row.
@@ -80,6 +81,7 @@ class Examination:
     always_random: str | None
     left: tuple[Unswitchable, ...]
     kept_off: frozenset[str]
+    keep_off: frozenset[str]
     calls: tuple[ModuleCall, ...]
     foldable: bool
     largest: int
@@ -94,7 +96,14 @@ class Examination:
     writes: bool
 
 
-def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_noise: bool) -> Examination:
+def examine(
+    module: nn.Module,
+    call: Call,
+    rows: Sequence[Array],
+    *,
+    gaussian_noise: bool,
+    keep_off: frozenset[str] = frozenset(),
+) -> Examination:
     """Run a module on a few rows and note what happens; it is left as found.
 
     Args:
@@ -102,12 +111,14 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
         call: How rows become a call of it.
         rows: Two of its rows.
         gaussian_noise: Whether noise that is added is random.
+        keep_off: Names of random modules that stay as in predicting.
 
     Raises:
         ModelError: What it returns cannot be read, or rows depend on one another.
     """
     with as_found(module, None) as snapshot:
         look, seeds = Look(module, call, rows, snapshot, gaussian_noise), numbers_drawn_elsewhere()
+        look.keep_off = keep_off
         plain, predicted = look.watch((), middle)
         if predicted.seen:
             _check_nothing_is_kept(look)
@@ -133,6 +144,7 @@ def examine(module: nn.Module, call: Call, rows: Sequence[Array], *, gaussian_no
             always_random=None if unsteady is None else look.names[id(unsteady)],
             left=passes.left,
             kept_off=passes.kept_off,
+            keep_off=keep_off,
             calls=passes.calls or tuple(predicted.calls),
             foldable=passes.foldable,
             largest=-(-max(predicted.largest, passes.largest) // ROWS),

@@ -16,12 +16,16 @@ from torch import nn
 from howsure.data.batches import numpy_of
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
+from howsure.models.several import place_of
 from howsure.models.torch.found import device_of
 
 Array = NDArray[Any]
 Tensor = torch.Tensor
 
-_WRAP = "Wrap it in a module whose forward returns the tensor that tells classes apart, and assess that one"
+_WRAP = (
+    "Say which of several outputs is meant, howsure.assess(module, x, output=0), or wrap it in a module "
+    "whose forward returns the tensor that tells classes apart, and assess that one"
+)
 
 _PAIR = "Two tensors of one shape may be means and variances, and a regression cannot be assessed"
 
@@ -35,12 +39,14 @@ class Call:
         specs: For each tensor its name, the shape of one row, and its type as numpy has it.
         dtypes: For each its type on the device, or None to leave it.
         device: Where they go.
+        output: Which of several outputs is meant, by name or place; None for the only one.
     """
 
     form: str
     specs: tuple[InputSpec, ...]
     dtypes: tuple[torch.dtype | None, ...]
     device: torch.device
+    output: str | int | None = None
 
     def tensors(self, rows: Sequence[Array]) -> list[Tensor]:
         """Rows (n, …) of each input, as the module takes them."""
@@ -63,7 +69,21 @@ class Call:
 
     def run(self, module: nn.Module, tensors: Sequence[Tensor]) -> Tensor:
         """The output (n, …) of a module for n rows."""
-        return output_of(self.forward(module, tensors), len(tensors[0]), name_of(module))
+        outputs = self.forward(module, tensors)
+        if self.output is not None:
+            outputs = _chosen(outputs, self.output, name_of(module))
+        return output_of(outputs, len(tensors[0]), name_of(module))
+
+
+def _chosen(outputs: Any, output: str | int, name: str) -> Any:
+    """One of several outputs, by key, by the name of a field, or by place."""
+    if isinstance(outputs, Mapping):
+        names, values = [str(key) for key in outputs], list(outputs.values())
+    elif isinstance(outputs, (list, tuple)):
+        names, values = list(getattr(outputs, "_fields", ())), list(outputs)
+    else:
+        names, values = [], [outputs]
+    return values[place_of(output, names, len(values), name)]
 
 
 def name_of(module: nn.Module) -> str:

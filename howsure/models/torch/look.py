@@ -59,6 +59,7 @@ class Look:
         names: Path of each module in it, by identity.
         fixed: As of `Draws`.
         writes: Whether a run has written into its rows.
+        keep_off: Names of modules whose draws stay as in predicting.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Look:
         self.gaussian_noise = gaussian_noise
         self.fixed: frozenset[bytes] = frozenset()
         self.writes = False
+        self.keep_off: frozenset[str] = frozenset()
         self._modules = list(module.modules())
         self.names = names_in(module, name_of(module))
         self.rows = {

@@ -22,6 +22,7 @@ from howsure import tuning
 from howsure.data.reading import is_out_of_memory
 from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
+from howsure.models.kept_off import KEPT_OFF as KEPT_OFF_BY_CALLER
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.torch.draws import Draws, Masks
 from howsure.models.torch.examine import Examination, examine
@@ -42,21 +43,31 @@ Array = NDArray[Any]
 Tensor = torch.Tensor
 
 
-def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
+def adapt(
+    model: Any,
+    x: Any,
+    *,
+    gaussian_noise: bool,
+    keep_off: frozenset[str] = frozenset(),
+    output: str | int | None = None,
+) -> tuple[TorchModel, list[Array]]:
     """Examine a module and check the rows it is given.
 
     Args:
         model: A `torch.nn.Module`.
         x: Rows as `howsure.assess` takes them.
         gaussian_noise: Whether noise that is added is random.
+        keep_off: Names of random modules that stay as in predicting.
+        output: Which of several outputs is meant, by name or place; None for the only one.
 
     Returns:
         The adapter, and the checked rows in the order of the inputs.
     """
     module = check_module(model)
-    call, rows = _read(module, x)
+    call, rows = _read(module, x, output)
     some = probes(call.specs, rows, lambda some: _tells(module, call, some))
-    return TorchModel(examine(module, call, some, gaussian_noise=gaussian_noise)), rows
+    found = examine(module, call, some, gaussian_noise=gaussian_noise, keep_off=keep_off)
+    return TorchModel(found), rows
 
 
 def check_module(model: Any) -> nn.Module:
@@ -89,11 +100,12 @@ def check_module(model: Any) -> nn.Module:
     return module
 
 
-def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
+def _read(module: nn.Module, x: Any, output: str | int | None) -> tuple[Call, list[Array]]:
     """How a module takes these rows, tried on a few of them; and the rows, checked."""
     ways, given = calls_for(module, x)
     failed: list[tuple[Call, Exception]] = []
-    for call in ways:
+    for way in ways:
+        call = way if output is None else replace(way, output=output)
         try:
             rows = check_rows(given, call.specs)
         except InputError:
@@ -108,7 +120,7 @@ def _read(module: nn.Module, x: Any) -> tuple[Call, list[Array]]:
             continue
         try:
             _tried(module, call, cast)
-        except ModelError:
+        except (ModelError, InputError):
             raise
         except Exception as error:  # a user's code, which may want another type of number
             failed.append((call, error))
@@ -251,6 +263,7 @@ class TorchModel:
             ]: f"{'cannot be done right' if each.refused else 'stays fixed'}: {each.what}"
             for each in found.left
         } | {name.partition(":")[0]: f"stays fixed: {KEPT_OFF}" for name in found.kept_off}
+        notes |= dict.fromkeys(found.keep_off, KEPT_OFF_BY_CALLER)
         calls = [
             each
             for each in found.calls

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from howsure.errors import HowsureError
+from howsure.models.kept_off import check_kept_off
 from howsure.models.protocol import Unswitchable
 from howsure.models.torch.baked import baked_in
 from howsure.models.torch.draws import Draw, Place, place_of
@@ -95,6 +96,8 @@ class Passes:
                 self._refuse(each, _THE_SAME)
         self._refuse_what_norms_draw(trained)
         self._refuse_what_is_drawn_elsewhere(trained)
+        random = {_module_of(each) for each in trained.seen if self._may_be_site(each, trained)}
+        check_kept_off(self.look.keep_off, random)
         sites = [each for each in trained.seen if self._is_site(each, trained)]
         for each in trained.seen:
             use = trained.uses.get(each.number)
@@ -183,7 +186,11 @@ class Passes:
         return self.look.elsewhere({id(module)})[0] != self._after_predicting
 
     def _is_site(self, seen: Seen, run: Watching) -> bool:
-        """Whether masks are to be given for a draw; see `howsure.models.torch.uses`."""
+        """Whether masks are to be given for a draw, as nobody wants it kept off."""
+        return _module_of(seen) not in self.look.keep_off and self._may_be_site(seen, run)
+
+    def _may_be_site(self, seen: Seen, run: Watching) -> bool:
+        """Whether masks can be given for a draw; see `howsure.models.torch.uses`."""
         use, kind = run.uses.get(seen.number), seen.draw.kind
         if kind == UNIFORM and use is not None and use.kind == MASK:
             return use.differs
@@ -226,7 +233,7 @@ class Passes:
     def _leave(self, draws: Sequence[Seen], run: Watching, *, refused: bool = False) -> None:
         """Note what is drawn in training and stays as in predicting."""
         for each in draws:
-            if each.key in self._refused:
+            if each.key in self._refused or _module_of(each) in self.look.keep_off:
                 continue
             use = run.uses.get(each.number)
             if use is not None and not use.differs:
@@ -278,6 +285,11 @@ class Passes:
     def _refuse(self, seen: Seen, what: str) -> None:
         self._refused.add(seen.key)
         self.left.append(Unswitchable(seen.name, f"{seen.in_words}: {what}", refused=True))
+
+
+def _module_of(seen: Seen) -> str:
+    """The path of the module that drew, without the numbers of its call and of its draw."""
+    return seen.name.partition(":")[0].partition("#")[0]
 
 
 def _identities(modules: Collection[nn.Module]) -> frozenset[int]:

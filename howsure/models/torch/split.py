@@ -45,9 +45,18 @@ AGAIN_FAILS = "its operations fail when they are called again level by level"
 """Why passes run whole where something went wrong that nobody thought of."""
 
 
-def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[TorchModel, list[Array]]:
+def adapt(
+    model: Any,
+    x: Any,
+    *,
+    gaussian_noise: bool,
+    keep_off: frozenset[str] = frozenset(),
+    output: str | int | None = None,
+) -> tuple[TorchModel, list[Array]]:
     """Examine a module and check the rows it is given; see `howsure.models.torch.model.adapt`."""
-    adapted, rows = whole_modules.adapt(model, x, gaussian_noise=gaussian_noise)
+    adapted, rows = whole_modules.adapt(
+        model, x, gaussian_noise=gaussian_noise, keep_off=keep_off, output=output
+    )
     return split_or_whole(adapted), rows
 
 
