@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from howsure.errors import DependencyError
+from howsure.errors import DependencyError, HowsureError
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """What Keras runs on, in the order in which they are looked for."""
@@ -26,6 +26,8 @@ def needs(package: str, what: str, extra: str | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except HowsureError:  # something else is missing, and said already
+        raise
     except ImportError as error:
         if _is_absent(error, package):
             raise DependencyError(

@@ -90,6 +90,10 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
     if not len(rows[0]):
         return
     values, given = _looked_at(model, rows, batch_size)
+    if np.isneginf(values).any():  # the logit of a class that is impossible; nothing else is -inf
+        return
+    fine = np.isfinite(values).all(axis=1)
+    values, given = values[fine], None if given is None else given[fine]
     if len(values):
         _check_values(info, values, given)
     if info.trained_for is not None:
@@ -131,16 +135,16 @@ def are_like_logits(values: Floats) -> bool:
 
 
 def _looked_at(model: Model, rows: Sequence[Array], size: int) -> tuple[Floats, Floats | None]:
-    """Finite predictions (n, K) for a few rows, and these rows (n, F) where they are numbers of one input."""
+    """Predictions (n, K) for a few rows, and these rows (n, F) where they are numbers of one input."""
     cast = cast_rows(rows, model.info.inputs)
     count = min(LOOKED_AT, len(cast[0]))
     spread = np.arange(count) * len(cast[0]) // count  # rows may lie in the order of their classes
     some = [array[spread] for array in cast]
     parts = [[array[at : at + size] for array in some] for at in range(0, count, size)]
     values = np.concatenate([model.predict(part) for part in parts]).astype(np.float64)
-    fine = np.isfinite(values).all(axis=1)
-    whole = len(some) != 1 or some[0].dtype.kind != "f"
-    return values[fine], None if whole else np.asarray(some[0][fine], np.float64).reshape(int(fine.sum()), -1)
+    if len(some) != 1 or some[0].dtype.kind != "f":
+        return values, None
+    return values, np.asarray(some[0], np.float64).reshape(count, -1)
 
 
 def _check_values(info: ModelInfo, values: Floats, given: Floats | None) -> None:

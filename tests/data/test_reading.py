@@ -85,7 +85,7 @@ def test_readers_that_run_out_of_memory(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(np.lib.format, "open_memmap", fails)
     monkeypatch.setattr(np, "memmap", fails)
     monkeypatch.setattr(pq, "ParquetFile", fails)
-    monkeypatch.setattr("howsure.data.table_files.csv.reader", fails)
+    monkeypatch.setattr("howsure.data.csv_form.csv.reader", fails)
     monkeypatch.setattr(Path, "read_text", fails)
     for read, source in (
         *((lambda file: read_rows(file, FLAT), each) for each in (npz, compressed, npy, csv, parquet)),

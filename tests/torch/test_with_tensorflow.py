@@ -5,56 +5,66 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from torch import nn
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
-EVERYTHING = """
+ASSESSED = """
 import sys
-{first}
 import numpy as np, torch
 from torch import nn
 import howsure
-from howsure.models.torch.files import load
 
 torch.manual_seed(0)
 net = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 3)).eval()
 x = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
 howsure.audit(net, x)
 plan = howsure.plan(net, x, precision="float32")
-certainty = howsure.assess(net, x, method=howsure.MCDropout(plan=plan))
+certainty = howsure.assess(net, x, method=howsure.MCDropout(plan=plan), outputs="logits")
 assert certainty.mc_error.max() > 0
-{then}
-howsure.export(net, "certainty.onnx", plan=plan, x=x)
-howsure.assess(load("net.pt2"), x, method=howsure.Softmax())
+"""
+
+EXPORTED = """
+from howsure.models.torch.files import load
+
+howsure.export(net, "certainty.onnx", plan=plan, x=x, outputs="logits")
+howsure.assess(load("net.pt2"), x, method=howsure.Softmax(), outputs="logits")
+"""
+
+WITH_TENSORFLOW = """
 import tensorflow
+"""
+
+UNTIL_HERE = """
 assert "triton" not in sys.modules and tensorflow.reduce_sum([1, 2]) == 3
 print("done")
 """
 
-SAVED = """
-import torch
-from torch import nn
-
-rows = {0: torch.export.Dim("rows")}
-program = torch.export.export(nn.Sequential(nn.Linear(4, 3)), (torch.ones(2, 4),), dynamic_shapes=(rows,))
-torch.export.save(program, "net.pt2")
-"""
-
 STAND_IN = "raise SystemExit('triton was loaded')"
-FIRST = {"TensorFlow first": ("import tensorflow", ""), "PyTorch first": ("", "import tensorflow")}
 
 
-@pytest.mark.parametrize("order", FIRST)
-def test_nothing_loads_triton(tmp_path, order):
+@pytest.mark.parametrize(
+    "code",
+    [WITH_TENSORFLOW + ASSESSED + EXPORTED, ASSESSED + WITH_TENSORFLOW],
+    ids=["TensorFlow first", "PyTorch first"],
+)
+def test_nothing_loads_triton(tmp_path, code):
     """Triton is a stand-in that ends the process: the test is the same where triton is not installed."""
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")
     (tmp_path / "stand-in").mkdir()
     (tmp_path / "stand-in" / "triton.py").write_text(STAND_IN)
     paths = os.pathsep.join(filter(None, [str(tmp_path / "stand-in"), os.environ.get("PYTHONPATH")]))
-    run = {"cwd": tmp_path, "timeout": 300, "capture_output": True, "text": True}
-    subprocess.run([sys.executable, "-c", SAVED], check=True, **run)
-    first, then = FIRST[order]
-    code = EVERYTHING.format(first=first, then=then)
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}, **run)
+    rows = {0: torch.export.Dim("rows")}
+    program = torch.export.export(nn.Linear(4, 3), (torch.ones(2, 4),), dynamic_shapes=(rows,))
+    torch.export.save(program, tmp_path / "net.pt2")
+    done = subprocess.run(
+        [sys.executable, "-c", code + UNTIL_HERE],
+        env={**os.environ, "PYTHONPATH": paths},
+        cwd=tmp_path,
+        timeout=300,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("done\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import Any, ClassVar, Self
 
 import torch.utils._triton
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -18,14 +19,25 @@ from howsure.export.quiet import quiet
 
 
 class DispatchMode(TorchDispatchMode):
-    """A mode whose first operation does not import `torch._dynamo`, as that of a mode of PyTorch does.
+    """A mode that does not import `torch._dynamo`, as one of PyTorch does at its first operation.
 
-    PyTorch imports it to keep the mode from being compiled; howsure compiles nothing.
+    PyTorch imports it to keep the mode itself from being compiled. That is needed only where something
+    inside is compiled, and then the compiler is loaded already.
     """
+
+    _is_kept_off: ClassVar[bool] = False
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False
+
+    def __enter__(self) -> Self:
+        mode: Any = type(self)
+        if "torch._dynamo" in sys.modules and not mode._is_kept_off:
+            mode.__torch_dispatch__ = torch.compiler.disable(mode.__torch_dispatch__)
+            mode._is_kept_off = True
+        super().__enter__()
+        return self
 
 
 @contextlib.contextmanager
