@@ -22,14 +22,16 @@ setup: .venv/$(READY)         ## everything a developer needs, all three backend
 demo: .venv-demo/$(READY)       ## train the question's CNN, show its coin flips, write demo/
 	.venv-demo/bin/howsure demo
 
-# Two processes share the files of tests, so each gets one thread; a page runs in one of them, in its order.
-TWO_AT_A_TIME = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest -n 2 --dist loadfile
+# Two processes share the files of tests, so each gets one thread; a page runs in one of them, in its order. Files
+# that take long come first, so that neither process waits for the other at the end.
+TWO_AT_A_TIME = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+LONGEST = tests/scale/test_ray.py tests/demo docs tests/cli tests/torch
 # On JAX most of the time is compiling; each test runs once what it compiles, so LLVM need not optimize it.
 test: $(ENVIRONMENT)/$(READY)  ## framework-free tests once, the rest once per backend
-	$(TWO_AT_A_TIME) $(COVERED) --ignore=tests/keras
-	KERAS_BACKEND=tensorflow $(TWO_AT_A_TIME) $(COVERED) tests/keras
-	KERAS_BACKEND=torch $(TWO_AT_A_TIME) $(COVERED) tests/keras
-	XLA_FLAGS=--xla_backend_optimization_level=0 KERAS_BACKEND=jax $(TWO_AT_A_TIME) $(COVERED) tests/keras
+	$(TWO_AT_A_TIME) $(COVERED) --ignore=tests/keras $(LONGEST) tests README.md
+	KERAS_BACKEND=tensorflow $(TWO_AT_A_TIME) $(COVERED) tests/keras/test_members.py tests/keras
+	KERAS_BACKEND=torch $(TWO_AT_A_TIME) $(COVERED) tests/keras/test_members.py tests/keras
+	XLA_FLAGS=--xla_backend_optimization_level=0 KERAS_BACKEND=jax $(TWO_AT_A_TIME) $(COVERED) tests/keras/test_members.py tests/keras
 
 # Which instructions compute sums decides their last digits. Here as a processor without AVX-512 has them, and as
 # one without AVX2.
