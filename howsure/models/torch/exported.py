@@ -6,6 +6,8 @@ any, while `torch.export` writes it down; the masks and the weights are constant
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,7 +51,8 @@ def graph_of(
     with needs("onnxscript", "The export of a module of PyTorch", "onnx"):
         import onnxscript  # noqa: F401
     rows_axis = {0: torch.export.Dim("rows", min=2)}
-    with quiet("torch.onnx", "torch.export"), without_triton():
+    printed = io.StringIO()  # onnxscript counts its rules aloud, before 0.7
+    with quiet("torch.onnx", "torch.export"), without_triton(), contextlib.redirect_stdout(printed):
         try:
             program = torch.export.export(
                 _Passes(passes),
