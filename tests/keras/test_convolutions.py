@@ -38,7 +38,7 @@ def layer_with(settings):
 def copies_of_the_input(call):
     from torch.profiler import ProfilerActivity, profile
 
-    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as seen:
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True, acc_events=True) as seen:
         result = call()
     copied = [sorted(event.input_shapes[0]) for event in seen.events() if event.name == "aten::copy_"]
     return result, copied.count(sorted(X.shape))
