@@ -281,7 +281,7 @@ def test_the_true_temperature_is_within_its_own_error():
 
 
 @pytest.mark.parametrize(
-    ("method", "data_sets"), [("temperature", 150), ("vector", 40), ("dirichlet", 30), ("isotonic", 30)]
+    ("method", "data_sets"), [("temperature", 100), ("vector", 20), ("dirichlet", 20), ("isotonic", 20)]
 )
 def test_the_spread_is_that_of_fresh_data_sets(method, data_sets):
     fresh = certainty_of(draw(rows=100, seed=999)[0])

@@ -1,7 +1,7 @@
 """All that howsure reads or changes of Keras that Keras keeps private; no other file of howsure does.
 
-Each function says what it reads, why nothing public does, and since which Keras it is there. 3.12.4 is
-the oldest that is supported, 3.15 the newest that was looked at; `make oldest` runs the tests on the former.
+Each function says what it reads, why nothing public does, and since which Keras it is there. 3.15.1 is the
+oldest that is supported; `make oldest` runs the tests on it.
 """
 
 from __future__ import annotations
