@@ -23,15 +23,16 @@ demo: .venv-demo/$(READY)       ## train the question's CNN, show its coin flips
 	.venv-demo/bin/howsure demo
 
 # Three processes share the files of tests, as some wait for others that they start; each gets one thread. A page runs in
-# one of them, in its order. Files that take long come first, so that no process waits for another at the end.
-THREE_AT_A_TIME = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# one of them, in its order. Files that take long come first, so that no process waits for another at the end. JAX has
+# threads of its own for compiling, so there they are two.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest --dist loadfile --no-loadscope-reorder
 LONGEST = tests/scale/test_ray.py tests/demo docs tests/cli tests/torch
 # On JAX most of the time is compiling; each test runs once what it compiles, so LLVM need not optimize it.
 test: $(ENVIRONMENT)/$(READY)  ## framework-free tests once, the rest once per backend
-	$(THREE_AT_A_TIME) $(COVERED) --ignore=tests/keras $(LONGEST) tests README.md
-	KERAS_BACKEND=tensorflow $(THREE_AT_A_TIME) $(COVERED) tests/keras/test_members.py tests/keras
-	KERAS_BACKEND=torch $(THREE_AT_A_TIME) $(COVERED) tests/keras/test_members.py tests/keras
-	XLA_FLAGS=--xla_backend_optimization_level=0 KERAS_BACKEND=jax $(THREE_AT_A_TIME) $(COVERED) tests/keras/test_members.py tests/keras
+	$(PYTEST) -n 3 $(COVERED) --ignore=tests/keras $(LONGEST) tests README.md
+	KERAS_BACKEND=tensorflow $(PYTEST) -n 3 $(COVERED) tests/keras/test_members.py tests/keras
+	KERAS_BACKEND=torch $(PYTEST) -n 3 $(COVERED) tests/keras/test_members.py tests/keras
+	XLA_FLAGS=--xla_backend_optimization_level=0 KERAS_BACKEND=jax $(PYTEST) -n 2 $(COVERED) tests/keras/test_members.py tests/keras
 
 # Which instructions compute sums decides their last digits. Here as a processor without AVX-512 has them, and as
 # one without AVX2.
@@ -39,7 +40,7 @@ AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswel
 SSE41 = ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Nehalem TF_ENABLE_ONEDNN_OPTS=0
 
 pages: .venv/$(READY)         ## the Python of README and docs/ once more, with the arithmetic of an older processor
-	$(AVX2) $(THREE_AT_A_TIME) README.md docs
+	$(AVX2) $(PYTEST) -n 3 README.md docs
 
 arithmetics: .venv/$(READY)   ## slow: all tests under three arithmetics
 	$(MAKE) test
