@@ -35,7 +35,8 @@ test: $(ENVIRONMENT)/$(READY)  ## framework-free tests once, the rest once per b
 	XLA_FLAGS=--xla_backend_optimization_level=0 KERAS_BACKEND=jax $(PYTEST) -n 2 $(COVERED) tests/keras/test_members.py tests/keras
 
 # Which instructions compute sums decides their last digits. Here as a processor without AVX-512 has them, and as
-# one without AVX2.
+# one without AVX2. numpy 2.5.5, which needs Python 3.12, ends in a product of matrices where OpenBLAS is told to be
+# `Haswell` on an EPYC; with 2.4.6 it works.
 AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswell TF_ENABLE_ONEDNN_OPTS=0
 SSE41 = ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Nehalem TF_ENABLE_ONEDNN_OPTS=0
 
