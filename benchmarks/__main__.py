@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.page import page
-from howsure.datasets import cache_folder
+from howsure.demo.mnist import cache_folder
 
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "docs" / "performance.json"

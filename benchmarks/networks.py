@@ -27,8 +27,7 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-from howsure import datasets
-from howsure.demo import question
+from howsure.demo import mnist, question
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -79,7 +78,7 @@ class Network:
 
 def images() -> Data:
     """MNIST as (N, 28, 28, 1) numbers in [0, 1]."""
-    digits = datasets.mnist()
+    digits = mnist.load()
     x_train, x_test = question.to_input(digits.x_train), question.to_input(digits.x_test)
     return Data(x_train, digits.y_train, x_test, digits.y_test)
 
@@ -98,7 +97,7 @@ def pixels() -> Data:
 
 def photographs() -> Data:
     """Some of MNIST as (N, 64, 64, 3) bytes: twice as large, in a black frame, in three channels."""
-    digits = datasets.mnist()
+    digits = mnist.load()
 
     def enlarge(small: Bytes) -> Bytes:
         large = np.pad(small.repeat(2, axis=1).repeat(2, axis=2), ((0, 0), (4, 4), (4, 4)))
@@ -271,7 +270,7 @@ def fit_question(model: keras.Model, data: Data, epochs: int) -> None:
     """Train as `howsure demo` does, for whole epochs; peers get the weights as plain arrays."""
     question.train(
         model,
-        datasets.mnist().x_train,
+        mnist.load().x_train,
         data.y_train,
         seconds=None,
         epochs=epochs,
@@ -321,7 +320,7 @@ NETWORKS = {
 
 def folder() -> Path:
     """Where trained networks and made rows are kept."""
-    return datasets.cache_folder() / "benchmarks"
+    return mnist.cache_folder() / "benchmarks"
 
 
 def load(name: str) -> keras.Model:

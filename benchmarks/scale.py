@@ -47,18 +47,18 @@ def small(folder: Path, count: int) -> list[str]:
 def digits(folder: Path, count: int) -> list[str]:
     """The CNN of the question and the digits of MNIST, repeated, as bytes."""
     from benchmarks import networks
-    from howsure import datasets
+    from howsure.demo import mnist
 
     file = networks.folder() / "question.keras"
     if not file.exists():
         networks.train("question")
-    mnist = datasets.mnist()
+    digits = mnist.load()
     held = np.lib.format.open_memmap(folder / "rows.npy", "w+", np.uint8, (count, 28, 28, 1))
     for start in range(0, count, ROWS_AT_ONCE):
-        numbers = np.arange(start, min(start + ROWS_AT_ONCE, count)) % len(mnist.x_test)
-        held[start : start + len(numbers)] = mnist.x_test[numbers].reshape(-1, 28, 28, 1)
+        numbers = np.arange(start, min(start + ROWS_AT_ONCE, count)) % len(digits.x_test)
+        held[start : start + len(numbers)] = digits.x_test[numbers].reshape(-1, 28, 28, 1)
     held.flush()
-    _labels(folder, mnist.y_test[np.arange(count) % len(mnist.y_test)])
+    _labels(folder, digits.y_test[np.arange(count) % len(digits.y_test)])
     return [str(file), "rows.npy", "--divide-by", "255"]
 
 

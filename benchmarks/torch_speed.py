@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 import howsure
 from benchmarks import peers
-from howsure import datasets
+from howsure.demo import mnist
 
 Array = NDArray[Any]
 Figures = dict[str, Any]
@@ -158,7 +158,7 @@ def bert() -> nn.Module:
 
 def digits() -> tuple[Array, Array, Array]:
     """MNIST as (N, 1, 28, 28) numbers in [0, 1]."""
-    found = datasets.mnist()
+    found = mnist.load()
     x_train, x_test = (x[:, None].astype(np.float32) / np.float32(255) for x in (found.x_train, found.x_test))
     return x_train, found.y_train.astype(np.int64), x_test
 
@@ -223,7 +223,7 @@ def trained(name: str) -> tuple[nn.Module, Any, Figures]:
     network = NETWORKS[name]
     torch.manual_seed(0)
     module, (x, y, x_test) = network.build(), network.data()
-    file = datasets.cache_folder() / "benchmarks" / f"torch-{name}.pt"
+    file = mnist.cache_folder() / "benchmarks" / f"torch-{name}.pt"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         start = time.process_time()

@@ -225,11 +225,12 @@ GRAIN = 1e-4
 
 def look_at_digits() -> Figures:
     """How wide intervals are by verdict, and how often they hold what others say."""
-    from howsure.datasets import known_digits, mnist
+    from howsure.demo import mnist
     from howsure.training.members import train_members
+    from validation.digits import known_digits
     from validation.known_digits import BAYES_ERROR, EPOCHS, build
 
-    data = mnist()
+    data = mnist.load()
     digits = known_digits(data.x_train, data.y_train, bayes_error=BAYES_ERROR, train=DIGITS, test=TEST)
 
     def fit(model: Any, seed: int) -> None:
@@ -298,8 +299,8 @@ def page_of_digits(found: Figures) -> list[str]:
     lines = [
         "## On digits with known answers",
         "",
-        f"A small network learnt {DIGITS:,} [digits with known answers](known-digits.md) and is right on "
-        f"{100 * found['accuracy']:.1f} % of {TEST:,} others. {OTHERS} other networks were "
+        f"A small network learnt {DIGITS:,} [digits with known answers](known-digits-methods.md) "
+        f"and is right on {100 * found['accuracy']:.1f} % of {TEST:,} others. {OTHERS} other networks were "
         "trained on the same digits from other seeds. Intervals are those of `certainty.interval(0.9)`. "
         "*Inside* is how often the probability of the top class lies in the interval.",
         "",

@@ -19,9 +19,10 @@ from keras import layers
 
 import howsure
 from howsure.compare.run import default_methods
-from howsure.datasets import KnownDigits, coin_flip_scores, known_digits, mnist
+from howsure.demo import mnist
 from howsure.judge.scores import Score
 from howsure.training.members import train_members
+from validation.digits import KnownDigits, coin_flip_scores, known_digits
 
 SIZES = (1_000, 4_000, 16_000)
 TEST = 4_000
@@ -73,12 +74,17 @@ def mean(values: Any) -> str:
 
 def main() -> None:
     """Draw, train, compare, write."""
-    data = mnist()
+    data = mnist.load()
     digits = known_digits(data.x_train, data.y_train, bayes_error=BAYES_ERROR, train=max(SIZES), test=TEST)
     lines = [
         "# Methods beside the exact truth",
         "",
-        "`python -m validation.known_digits` draws [digits with known answers](known-digits.md), with a "
+        "Real labels say what was meant, not how clearly it could be seen. So digits are drawn here from one "
+        "Gaussian per digit, fitted to the principal components of MNIST, and Bayes' rule gives "
+        "p(digit | image) exactly (`validation/digits.py`). They are blurred, not MNIST: a Gaussian draws no "
+        "sharp strokes.",
+        "",
+        "`python -m validation.known_digits` draws digits with known answers, with a "
         f"Bayes error of {100 * digits.bayes_error:.1f} %. It trains {MEMBERS} small networks on each of "
         f"{', '.join(f'{n:,}' for n in SIZES[:-1])} and {SIZES[-1]:,} digits, and writes this page. Of "
         f"{TEST:,} test digits {int(digits.coin_flips.sum()):,} are true coin flips. The mean true entropy "

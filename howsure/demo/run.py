@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 import howsure
-from howsure import datasets
 from howsure.compare.run import default_methods
 from howsure.report import write_comparison, write_report
+from howsure.demo import mnist
 from howsure.compare.findings import lead
 from howsure.terminal import duration, paragraph, progress, say, summary, truth_name
 
@@ -65,7 +65,7 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
 
     say(console, "Getting MNIST …")
     with _timed(took, "MNIST"):
-        digits = datasets.mnist()
+        digits = mnist.load()
     say(console, f"  {digits.source}")
 
     seconds = TRAINING_SECONDS if epochs is None else None
@@ -129,7 +129,7 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
 
 
 def _trained(
-    digits: datasets.Digits,
+    digits: mnist.Digits,
     seconds: float | None,
     epochs: int | None,
     seed: int,

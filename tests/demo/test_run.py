@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from howsure import datasets
+from howsure.demo import mnist
 from howsure.demo import run as demo
 from howsure.results.certainty import Certainty
 
@@ -97,8 +97,8 @@ def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
     keras = pytest.importorskip("keras", reason="Keras is not installed")
     x_train, y_train = strokes(300)
     x_test, y_test = strokes(40)
-    digits = datasets.Digits(x_train, y_train, x_test, y_test, "strokes made for this test")
-    monkeypatch.setattr(datasets, "mnist", lambda: digits)
+    digits = mnist.Digits(x_train, y_train, x_test, y_test, "strokes made for this test")
+    monkeypatch.setattr(mnist, "load", lambda: digits)
     console = Console(file=io.StringIO(), width=80)
 
     demo.run(tmp_path, epochs=1, members=2, seed=0, console=console)

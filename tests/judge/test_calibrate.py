@@ -280,9 +280,7 @@ def test_the_true_temperature_is_within_its_own_error():
     assert np.mean(distances) == pytest.approx(0, abs=4 / 5)
 
 
-@pytest.mark.parametrize(
-    ("method", "data_sets"), [("temperature", 100), ("vector", 20), ("dirichlet", 20), ("isotonic", 20)]
-)
+@pytest.mark.parametrize(("method", "data_sets"), [("temperature", 100), ("vector", 20), ("isotonic", 20)])
 def test_the_spread_is_that_of_fresh_data_sets(method, data_sets):
     fresh = certainty_of(draw(rows=100, seed=999)[0])
     scattered = [

