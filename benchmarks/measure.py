@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks.networks import NETWORKS, folder, load, train
+from howsure.answers.classes.outcome import Classes
 from howsure.methods.mc_dropout import MCDropout
 from howsure.models.keras.model import KerasModel, Thinned
-from howsure.outcomes.classes import Classes
 from howsure.sampling import tree
 from howsure.sampling.tree import Tree
 

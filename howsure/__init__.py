@@ -2,6 +2,11 @@
 
 import typing as _typing
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.files import load
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.sentences import MultilabelRow, Row
+from howsure.answers.verdict import Thresholds
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -29,11 +34,6 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.models.features import Features, features_of
 from howsure.passes import passes
-from howsure.results.certainty import Certainty
-from howsure.results.files import load
-from howsure.results.multilabel import MultilabelCertainty
-from howsure.results.sentences import MultilabelRow, Row
-from howsure.results.verdict import Thresholds
 from howsure.sampling.plan import Plan
 
 __version__: str

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_choice, check_progress, check_type, check_whole
 from howsure.data.ids import ID, check_ids
 from howsure.data.rows import Rows, row_kind
@@ -25,10 +26,10 @@ from howsure.methods.protocol import Job, Method, Passes
 from howsure.misplaced import belongs_to_the_method
 from howsure.models.adapt import rows_for
 from howsure.models.protocol import FLOAT32
-from howsure.outcomes.outcome import Told
 from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, told
-from howsure.results.verdict import Thresholds
+from howsure.request import Request
+from howsure.sampling.outcome import Outcome, Told
 from howsure.sampling.plan import Plan
 
 Result = Any
@@ -48,6 +49,7 @@ def assess(
     thresholds: Thresholds | None = None,
     progress: Progress = None,
     output: str | int | None = None,
+    outcome: Outcome | type[Outcome] | None = None,
 ) -> Result:
     """Say for each row what the model predicts, how certain that is, and where its doubt lies.
 
@@ -79,6 +81,8 @@ def assess(
             done, rows in all); while batches are gathered, with (0, rows so far).
         output: Which of several outputs of a model is meant, by its name or its place from 0; None for the
             only one.
+        outcome: What an answer is, where howsure should not read it from the model: an `Outcome`, or a
+            class of them. See `docs/extend.md`.
 
     Returns:
         A `Certainty` of N rows, or a `MultilabelCertainty` where a row has several labels.
@@ -104,6 +108,7 @@ def assess(
             thresholds=thresholds,
             progress=tell,
             output=output,
+            outcome=outcome,
         )
     return first.joined([first, *others])
 
@@ -121,6 +126,7 @@ def stream(
     thresholds: Thresholds | None = None,
     progress: Progress = None,
     output: str | int | None = None,
+    outcome: Outcome | type[Outcome] | None = None,
 ) -> Iterator[Result]:
     """As `assess`, but block by block, for more rows than results fit in memory.
 
@@ -144,10 +150,11 @@ def stream(
         99.6 ± 0.9 % '4', between networks 92 to > 99.9 %: sure.
     """
     check_progress(progress)
+    request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
     given = rows_for(model, x, None if isinstance(progress, bool) else progress)
     chosen: Method = default_method(model, given) if method is None else method
     check_method(chosen)
-    job = prepare(model, given, chosen, seed, batch_size, outputs, class_names, thresholds, output=output)
+    job = prepare(model, given, chosen, request)
     truth = _truth_of(given, job, came_along=given is not x)
     if given.ids is not None:
         given = replace(given, ids=check_ids(given.ids, job.total))
@@ -231,7 +238,8 @@ def plan(
     method = MCDropout() if method is None else method
     check_type(method, MCDropout, "method", "howsure.MCDropout(…)")
     check_choice(precision, (FLOAT32, None), "precision")
-    return method.pilot(prepare(model, x, method, seed, batch_size, outputs, output=output), precision).plan
+    request = Request(seed=seed, batch_size=batch_size, outputs=outputs, output=output)
+    return method.pilot(prepare(model, x, method, request), precision).plan
 
 
 def predict_with_uncertainty(
@@ -255,6 +263,6 @@ def predict_with_uncertainty(
     """
     check_whole(n_iter, "n_iter", least=2)
     method = MCDropout(passes=n_iter, balanced=False)
-    job = prepare(model, x, method, seed, batch_size, raw=True)
+    job = prepare(model, x, method, Request(seed=seed, batch_size=batch_size), raw=True)
     mean, variance = zip(*_blocks(job, method, method.begin(job), None), strict=True)
     return np.concatenate(mean), np.concatenate(variance)

@@ -13,6 +13,7 @@ from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.prepare import prepare
 from howsure.progress import Progress, told
+from howsure.request import Request
 from howsure.sampling.flat import Flat
 from howsure.sampling.randomness import check_that_passes_differ
 from howsure.sampling.run import Run
@@ -69,7 +70,7 @@ def passes(
     check_whole(n, "n", least=1)
     check_progress(progress)
     method = MCDropout(balanced=balanced, gaussian_noise=gaussian_noise)
-    job = prepare(model, x, method, seed, batch_size, outputs)
+    job = prepare(model, x, method, Request(seed=seed, batch_size=batch_size, outputs=outputs))
     found = _room_for((int(n), job.total, job.outcome.width))
     flat = Flat(job.model, job.seed, passes=int(n), max_passes=None, balanced=bool(balanced))
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from howsure.arguments import check_type, check_whole
+from howsure.answers.meant import check_meant
+from howsure.answers.raw import Raw
+from howsure.answers.registry import outcome_of
 from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
 from howsure.models.adapt import adapt, capable, check_prediction, rows_for, warn_of_raw_images
 from howsure.models.protocol import Array, Model, PassModel
-from howsure.models.several import check_output_choice
 from howsure.models.wrapped import network_in
-from howsure.outcomes import outcome_of
-from howsure.outcomes.meant import check_meant
-from howsure.outcomes.outcome import Outcome
-from howsure.outcomes.raw import Raw
-from howsure.results.verdict import Thresholds
+from howsure.request import Request
+from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import check_random
 
 
@@ -35,44 +34,26 @@ def check_method(method: object) -> None:
 
 
 def prepare(
-    model: Any,
-    x: Any,
-    method: Method,
-    seed: int,
-    batch_size: int,
-    outputs: str | None = None,
-    names: Sequence[str] | None = None,
-    thresholds: Thresholds | None = None,
-    *,
-    raw: bool = False,
-    first: Job | None = None,
-    output: str | int | None = None,
+    model: Any, x: Any, method: Method, request: Request, *, raw: bool = False, first: Job | None = None
 ) -> Job:
-    """All arguments checked, and everything a method begins with.
+    """Everything a method begins with.
 
     Args:
         model: As a caller gives it.
-        x: Rows, likewise.
+        x: The rows, as a caller gives them.
         method: Which will begin.
-        seed: As in `assess`.
-        batch_size: As in `assess`.
-        outputs: As in `assess`.
-        names: As in `assess`.
-        thresholds: As in `assess`.
+        request: What the caller wishes.
         raw: Whether the raw outputs are wanted, whatever they mean.
-        output: As in `assess`.
         first: The job whose answers are to be put together with those of this one.
+
+    Raises:
+        InputError: Rows, names or outputs that cannot be used.
+        ModelError: The model cannot do what the method needs, or does not say what its outputs are.
     """
-    check_whole(seed, "seed", least=0)
-    check_whole(batch_size, "batch_size", least=1)
-    check_output_choice(output)
-    check_type(outputs, (str, type(None)), "outputs", "a text such as 'logits', or None")
-    if thresholds is not None:
-        check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
     needs = method.needs
     given = rows_for(model, x)
     adapted, rows = adapt(
-        model, given, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=output
+        model, given, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=request.output
     )
     ready = capable(adapted, needs.model, type(method).__name__)
     if isinstance(ready, PassModel) and needs.model is PassModel:
@@ -80,28 +61,24 @@ def prepare(
     else:
         check_prediction(ready)
     warn_of_raw_images(ready, rows)
-    limits = Thresholds() if thresholds is None else thresholds
     if raw:
         outcome: Outcome = Raw(ready.info.output_shape)
     else:
-        outcome = outcome_of(ready.info, outputs, names, limits, given.class_names)
-        if outputs is None:
+        outcome = outcome_of(ready.info, request, given.class_names)
+        if request.outputs is None and request.outcome is None:
             check_wrapped(model, ready, rows, outcome)
-        if outputs is None and first is None:
-            named = names is not None or given.class_names is not None
-            check_meant(ready, rows, batch_size, told=named or given.labels is not None)
-    if names is None and ready.info.class_names is None:
-        names = given.class_names
+            if first is None:
+                named = request.class_names is not None or given.class_names is not None
+                check_meant(ready, rows, request.batch_size, told=named or given.labels is not None)
+    wished = request
+    if request.class_names is None and ready.info.class_names is None:
+        wished = replace(request, class_names=given.class_names)
 
     def again(method: Method, *, model: Any = model, change: Callable[[Any], Any] | None = None) -> Job:
-        changed = given.x if change is None else change(given.x)
-        return prepare(
-            model, changed, method, seed, batch_size, outputs, names, thresholds, first=job, output=output
-        )
+        return prepare(model, given.x if change is None else change(given.x), method, wished, first=job)
 
-    job = Job(
-        ready, cast_rows(rows, ready.info.inputs), len(rows[0]), outcome, int(seed), int(batch_size), again
-    )
+    casted = cast_rows(rows, ready.info.inputs)
+    job = Job(ready, casted, len(rows[0]), outcome, int(request.seed), int(request.batch_size), again)
     if first is not None:
         _check_alike(job, first)
     return job

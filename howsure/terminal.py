@@ -16,15 +16,15 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from howsure.answers import verdict as verdicts
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.sentences import MultilabelRow, Row, sentence_of_label
 from howsure.compare.printed import COST, SCORES, lines_of
 from howsure.compare.run import Comparison
 from howsure.report.figures import proportion
 from howsure.report.words import doubt_in_words, interval_of, settled_in_words, share_of
-from howsure.results import verdict as verdicts
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.printed import answers_of
-from howsure.results.sentences import MultilabelRow, Row, sentence_of_label
 from howsure.words import counted, listed, printable
 
 SECONDS_BETWEEN_LINES = 10.0

@@ -37,7 +37,7 @@ def test_all_of_it_loads_no_framework():
     assert loaded_after("import " + ", ".join(WITHOUT_A_MODEL)) == []
 
 
-@pytest.mark.parametrize("name", ["howsure", "howsure.results.certainty", "howsure.report"])
+@pytest.mark.parametrize("name", ["howsure", "howsure.answers.classes.result", "howsure.report"])
 def test_one_module_alone_loads_no_framework(name):
     assert loaded_after(f"import {name}") == []
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from howsure import terminal
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import MultilabelCertainty
 from howsure.words import UNIT, printable
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks import networks
-from howsure.results.verdict import judge
+from howsure.answers.verdict import judge
 
 SEEDS = range(200, 230)
 ROWS, ROWS_SEED = 150, 2

@@ -19,11 +19,11 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 from scipy.stats import binomtest
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.verdict import COIN_FLIP, Thresholds, judge
 from howsure.arguments import as_array
 from howsure.errors import InputError
 from howsure.judge.scores import SMALLEST, Score
-from howsure.results.certainty import Certainty
-from howsure.results.verdict import COIN_FLIP, Thresholds, judge
 from howsure.statistics import entropy_of
 
 Floats = NDArray[np.float64]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 import howsure
+from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
-from howsure.results.verdict import DISAGREEMENT, WITHIN_PASSES
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.files import load, load_sample, parts_of
+from howsure.answers.labels.result import MultilabelCertainty
 from howsure.arguments import check_path
 from howsure.bare.given import CLASSES, LABELS, flags_among, read_given
 from howsure.bare.results import of_given
@@ -29,9 +32,6 @@ from howsure.data.tables import (
     only_counts,
 )
 from howsure.errors import InputError, warn
-from howsure.results.certainty import Certainty
-from howsure.results.files import load, load_sample, parts_of
-from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.saved import is_saved
 from howsure.words import before_no_formula
 
@@ -100,7 +100,7 @@ def read_result(
     check_readable(source)
     if source.is_dir():
         _check_nothing_asked(source, given)
-        return load(source, without=without)
+        return load(source, without=without)  # type: ignore[no-any-return]
     if suffix not in ENDINGS:
         raise InputError(
             f"'{source}' is not a kind of file that results or probabilities are read from",
@@ -108,7 +108,7 @@ def read_result(
         )
     if suffix == ".parquet" and is_saved(source):
         _check_nothing_asked(source, given)
-        return load(source, without=without)
+        return load(source, without=without)  # type: ignore[no-any-return]
     if suffix == ".npy":
         return _made(source, _in_one(np.asarray(open_npy(source)), given, source), given, _each(given))
     table, header = open_columns(source, _named(given))

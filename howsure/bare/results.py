@@ -17,6 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.answers.classes.outcome import Classes
+from howsure.answers.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
+from howsure.answers.labels.outcome import Labels
+from howsure.answers.outputs import SUM_OFF
+from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_type
 from howsure.bare.given import CLASSES, LABELS, Given, read_given
 from howsure.bare.rounding import check_range, distributions
@@ -27,13 +32,8 @@ from howsure.errors import InputError
 from howsure.methods.classifiers import NO_NETWORK
 from howsure.methods.members import mean_over
 from howsure.models.protocol import LABEL_PROBABILITIES
-from howsure.outcomes.classes import Classes
-from howsure.outcomes.labels import Labels
-from howsure.outcomes.outcome import Estimates, Outcome, Told
-from howsure.outcomes.outputs import SUM_OFF
-from howsure.results.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
-from howsure.results.verdict import Thresholds
 from howsure.sampling.estimate import Estimate, Sums
+from howsure.sampling.outcome import Estimates, Outcome, Told
 from howsure.sampling.sketch import with_networks
 
 Floats = NDArray[np.float64]

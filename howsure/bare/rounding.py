@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.outputs import SUM_OFF, SUMS_OFF
 from howsure.data.rows import in_rows
 from howsure.errors import InputError
-from howsure.outcomes.outputs import SUM_OFF, SUMS_OFF
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

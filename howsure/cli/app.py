@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 
 import howsure
+from howsure.answers.registry import outcome_of
 from howsure.cli import exporting, folders, tables
 from howsure.cli.columns import Drop, IdColumn, LabelColumn, check_rows_given, roles_of
 from howsure.cli.compared import check_unused, compared_tables, is_table, say_comparison
@@ -54,8 +55,8 @@ from howsure.errors import HowsureError, HowsureWarning, InputError
 from howsure.methods.choices import CHOICES, Choice
 from howsure.models.adapt import PICKLES, adapt, is_classifier, names_for
 from howsure.models.boot import load_keras
-from howsure.outcomes import outcome_of
 from howsure.report import write_report
+from howsure.request import Request
 from howsure.scale.recipe import Asked
 from howsure.scale.sources import RowSource
 from howsure.scale.worker import Recipe
@@ -597,6 +598,6 @@ def _check_truth(
     adapted, checked = adapt(network, rows.x)
     with warnings.catch_warnings(action="ignore"):  # said when the rows are assessed
         outcome = outcome_of(
-            adapted.info, None if outputs is None else outputs.value, names, howsure.Thresholds()
+            adapted.info, Request(outputs=None if outputs is None else outputs.value, class_names=names)
         )
     outcome.check_truth(truth, len(checked[0]))

@@ -13,12 +13,12 @@ from typing import Any
 
 from rich.console import Console
 
+from howsure.answers.verdict import VERDICTS
 from howsure.cli.models import WEIGHTS, load_model
 from howsure.cli.output import ENDINGS, STDOUT
 from howsure.data.rows import counted
 from howsure.errors import InputError
 from howsure.models.factory import is_factory
-from howsure.results.verdict import VERDICTS
 from howsure.scale.folder import is_results
 from howsure.scale.local import one_process
 from howsure.scale.ray import cluster

@@ -16,6 +16,9 @@ import typer
 from rich.console import Console
 
 import howsure
+from howsure.answers.classes.result import Certainty
+from howsure.answers.files import BETWEEN
+from howsure.answers.verdict import COIN_FLIP, SURE
 from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_parts, read_result, read_sample
 from howsure.cli.columns import Drop, IdColumn, LabelColumn, roles_of
@@ -31,10 +34,7 @@ from howsure.judge.evaluate import Evaluation, MultilabelEvaluation
 from howsure.judge.scores import Score
 from howsure.judge.sets import SCORES
 from howsure.report import write_report
-from howsure.results.certainty import Certainty
 from howsure.results.export import write_csv_lines
-from howsure.results.files import BETWEEN
-from howsure.results.verdict import COIN_FLIP, SURE
 from howsure.scale.there import check_by_place, missing_in, rows_of_input
 from howsure.terminal import paragraph, say, summary, undecided_table
 from howsure.words import counted

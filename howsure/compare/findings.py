@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.classes.result import Certainty
 from howsure.compare.results import Given
 from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
@@ -20,7 +21,6 @@ from howsure.judge.words import value_and_interval
 from howsure.methods.choices import CHOICES, OWN
 from howsure.methods.classifiers import is_plain
 from howsure.methods.protocol import Method
-from howsure.results.certainty import Certainty
 from howsure.words import UNIT, counted, listed, rate, upper
 
 

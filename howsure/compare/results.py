@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.result import Certainty
 from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, GIVEN, Comparison
 from howsure.data.rows import quoted
@@ -17,7 +18,6 @@ from howsure.judge.evaluate import evaluate_numbers
 from howsure.judge.labelled import check_certainty, truth_of
 from howsure.methods.protocol import Job, Needs, Passes, Standing
 from howsure.models.protocol import Model
-from howsure.results.certainty import Certainty
 from howsure.results.columns import WIDE
 
 LEAST_CALIBRATED = 10

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.classes.result import Certainty
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
 from howsure.assess import assess
 from howsure.data.gather import copied, first, length
@@ -42,7 +43,6 @@ from howsure.models.adapt import adapt, rows_for
 from howsure.models.features import features_of
 from howsure.models.protocol import PassModel
 from howsure.progress import Progress, told
-from howsure.results.certainty import Certainty
 from howsure.sampling.randomness import sites_of
 from howsure.shifts import STANDARD, Shift
 from howsure.statistics import simultaneous_reach

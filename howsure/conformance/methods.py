@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from howsure.assess import assess, stream
 from howsure.conformance.promises import require
 from howsure.methods.protocol import Job, Method, Needs, Passes
-from howsure.outcomes.outcome import Estimates
 from howsure.prepare import prepare
-from howsure.results.between import LEVELS
+from howsure.request import Request
+from howsure.sampling.between import LEVELS
+from howsure.sampling.outcome import Estimates
 
 Array = NDArray[Any]
 
@@ -39,7 +40,7 @@ def check_method(method: Method, model: Any, x: Array) -> None:
     settings = json.loads(json.dumps(dict(method.settings)))
     require(bool(settings.get("name")), "Its settings have a name", settings)
     given = x.copy()
-    job = prepare(model, x, method, 3, 256)
+    job = prepare(model, x, method, Request(seed=3))
     passes = method.begin(job)
     require(isinstance(passes, Passes), "What it begins are `Passes`", type(passes).__name__)
     _check_draw(passes, job)

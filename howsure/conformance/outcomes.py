@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.conformance.promises import require
-from howsure.outcomes.outcome import Estimates, Outcome, Told
 from howsure.sampling.estimate import Sums, sum_up
+from howsure.sampling.outcome import Estimates, Outcome, Told
 
 Array = NDArray[Any]
 
@@ -19,7 +19,7 @@ CLOSE = 1e-9
 
 
 def check_outcome(outcome: Outcome, raw: Array) -> None:
-    """Check all that `howsure.outcomes.outcome` promises.
+    """Check all that `howsure.sampling.outcome` promises.
 
     Args:
         outcome: For some model.

@@ -26,7 +26,7 @@ from howsure.terminal import duration, paragraph, progress, say, summary, truth_
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from howsure.results.certainty import Certainty
+    from howsure.answers.classes.result import Certainty
 
 TRAINING_SECONDS = 120.0
 """About one and a quarter epochs on two cores, which tells 98 to 99 % of the digits."""

@@ -7,7 +7,7 @@
 
 One class per row is one distribution over C = K classes (D = 1); several labels are D = K distributions over
 no and yes. The formulas are those of `howsure.sampling.estimate`, `howsure.sampling.error`,
-`howsure.outcomes.distributions` and `howsure.results.verdict`; tests hold both against each other.
+`howsure.answers.distributions` and `howsure.answers.verdict`; tests hold both against each other.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from howsure import tuning
+from howsure.answers.classes.outcome import Classes
+from howsure.answers.distributions import SMALLEST
+from howsure.answers.labels.outcome import Labels
 from howsure.export.nodes import IR_VERSION, OPSET, Nodes
 from howsure.judge.calibrate import Calibrator
 from howsure.judge.scores import SMALLEST as SMALLEST_IN_THE_NLL
 from howsure.models.protocol import LABEL_LOGITS, LOGITS
-from howsure.outcomes.classes import Classes
-from howsure.outcomes.distributions import SMALLEST
-from howsure.outcomes.labels import Labels
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError, Ends, widened
 from howsure.sampling.first import First
@@ -234,7 +234,7 @@ class _Writing:
     # --- what follows ---------------------------------------------------------------------------
 
     def _entropies(self, passes: str, probabilities: str, squared: str) -> dict[str, str]:
-        """The three entropies (n, D); see `howsure.outcomes.distributions` and `total_entropy`."""
+        """The three entropies (n, D); see `howsure.answers.distributions` and `total_entropy`."""
         nodes = self.nodes
         of_mean = self._entropy(probabilities)
         of_passes = self._entropy(self._reshaped(passes, (self.first.passes, -1, *self.sides)))
@@ -259,7 +259,7 @@ class _Writing:
         return nodes("Neg", nodes("ReduceSum", products, nodes.whole([-1]), keepdims=0))
 
     def _answers(self, probabilities: str) -> dict[str, str]:
-        """The two top classes, or whether labels hold, and the verdicts; see `howsure.results.verdict`."""
+        """The two top classes, or whether labels hold, and the verdicts; see `howsure.answers.verdict`."""
         nodes, thresholds = self.nodes, self.outcome.thresholds
         two, places = nodes.several("TopK", 2, probabilities, nodes.whole([2]), axis=-1)
         (top, second), (label, runner_up) = (

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.verdict import COIN_FLIP as COIN_FLIP_WORD
+from howsure.answers.verdict import LEANING as LEANING_WORD
+from howsure.answers.verdict import SURE as SURE_WORD
 from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
 from howsure.export.arithmetic import COIN_FLIP, LEANING, SURE
 from howsure.models.protocol import Array
 from howsure.optional import needs
-from howsure.results.certainty import Certainty
-from howsure.results.verdict import COIN_FLIP as COIN_FLIP_WORD
-from howsure.results.verdict import LEANING as LEANING_WORD
-from howsure.results.verdict import SURE as SURE_WORD
 
 TOLERANCE = 1e-4
 """Largest difference between a number of the graph and that of `assess`: a hundredth of the error that is

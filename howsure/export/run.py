@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.outcome import Classes
+from howsure.answers.labels.outcome import Labels
+from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_type
 from howsure.atomic import check_place, write_whole
 from howsure.data.made_up import made_up_rows
@@ -26,12 +29,10 @@ from howsure.models.adapt import adapt, capable, declared_specs, rows_for
 from howsure.models.protocol import FLOAT32, Array, ExportModel
 from howsure.models.wrapped import network_in
 from howsure.optional import needs
-from howsure.outcomes.classes import Classes
-from howsure.outcomes.labels import Labels
-from howsure.outcomes.outcome import Told
 from howsure.prepare import prepare
-from howsure.results.verdict import Thresholds
+from howsure.request import Request
 from howsure.sampling.first import first_passes
+from howsure.sampling.outcome import Told
 from howsure.sampling.plan import Plan
 from howsure.words import counted
 
@@ -136,6 +137,7 @@ def export(
         raise InputError(f"'{path}' has the wrong ending", expected="a name that ends in .onnx")
     with needs("onnx", "An export", "onnx"):
         import onnx
+    request = Request(seed, COMPARED, outputs, class_names, thresholds)
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if plan is not None and plan.precision != FLOAT32:
         raise InputError(
@@ -159,7 +161,7 @@ def export(
         )
     raw = rows_for(model, _made_up(model, divide_by) if x is None else x)
     rows = replace(raw, x=divided(raw.x, divide_by, model))
-    job = prepare(model, rows, MCDropout(), seed, COMPARED, outputs, class_names, thresholds)
+    job = prepare(model, rows, MCDropout(), request)
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
     _check_model(ready)
     if divide_by is not None:

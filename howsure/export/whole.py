@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.outcome import Classes
+from howsure.answers.verdict import VERDICTS
 from howsure.errors import ModelError
 from howsure.export.arithmetic import RAW, ROWS
 from howsure.export.nodes import IR_VERSION, Nodes
 from howsure.judge.calibrate import Calibrator
 from howsure.methods.protocol import Job
 from howsure.models.protocol import Array
-from howsure.outcomes.classes import Classes
-from howsure.results.verdict import VERDICTS
 from howsure.sampling.first import First
 from howsure.sampling.plan import Plan
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom, binomtest
 
+from howsure.answers.classes.result import Certainty
 from howsure.arguments import as_share
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty, truth_of, warn_below_chance
-from howsure.results.certainty import Certainty
 from howsure.words import counted
 
 Floats = NDArray[np.float64]

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import MultilabelCertainty
 from howsure.arguments import check_choice, check_whole
 from howsure.errors import InputError, warn
 from howsure.judge import maps
@@ -31,8 +33,6 @@ from howsure.judge.evaluate import Evaluation, evaluate_numbers
 from howsure.judge.labelled import check_certainty, truth_of, truth_of_labels
 from howsure.judge.maps import Parameters
 from howsure.judge.scores import LEAST_MISTAKES, Score
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
 from howsure.statistics import entropy_of
 
 Floats = NDArray[np.float64]

@@ -12,6 +12,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import NO_AND_YES, MultilabelCertainty
+from howsure.answers.registry import part_of
 from howsure.arguments import check_type, check_whole
 from howsure.displayed import Displayed
 from howsure.errors import InputError
@@ -19,8 +22,6 @@ from howsure.judge import scores
 from howsure.judge.by_class import constant_of, found_of
 from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of, truth_of_labels
 from howsure.judge.scores import Measured, Score
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import NO_AND_YES, MultilabelCertainty
 from howsure.statistics import proportion_interval
 from howsure.words import counted
 
@@ -328,15 +329,30 @@ def evaluate(
         0.039 (0.028 to 0.049)
     """
     check_whole(seed, "seed", least=0)
-    if isinstance(certainty, MultilabelCertainty):
-        if outside is not None:
-            raise InputError(
-                "Rows from outside are for one class per row: where any number of labels may hold, a row of "
-                "none is not from outside",
-                expected="outside=None",
-                mend="`evaluate(certainty.of_label(k), labels[:, k], outside=…)` asks it of one label",
-            )
-        return _evaluated_labels(certainty, truth_of_labels(certainty, labels), seed)
+    found: Evaluation | MultilabelEvaluation = part_of(certainty, "evaluate")(
+        certainty, labels, outside=outside, seed=seed
+    )
+    return found
+
+
+def evaluate_labels(
+    certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed: int
+) -> MultilabelEvaluation:
+    """What `evaluate` gives for several labels per row."""
+    if outside is not None:
+        raise InputError(
+            "Rows from outside are for one class per row: where any number of labels may hold, a row of "
+            "none is not from outside",
+            expected="outside=None",
+            mend="`evaluate(certainty.of_label(k), labels[:, k], outside=…)` asks it of one label",
+        )
+    return _evaluated_labels(certainty, truth_of_labels(certainty, labels), seed)
+
+
+def evaluate_classes(
+    certainty: Certainty, labels: Any, *, outside: Certainty | None, seed: int
+) -> Evaluation:
+    """What `evaluate` gives for one class per row."""
     truth = truth_of(certainty, labels)
     _check_enough(truth)
     if outside is not None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.answers.classes.result import Certainty
 from howsure.arguments import as_array, check_path, check_type
 from howsure.atomic import write_whole
 from howsure.data.ids import ID
@@ -19,7 +20,6 @@ from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty
 from howsure.judge.sets import PredictionSets
-from howsure.results.certainty import Certainty
 from howsure.results.export import write_csv_lines
 
 COLUMNS = (

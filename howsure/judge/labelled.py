@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import MultilabelCertainty
 from howsure.data.labels import misread
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
 
 Integers = NDArray[np.int64]
 

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
+from howsure.answers.classes.result import Certainty
 from howsure.arguments import as_share, check_choice, check_flag, check_whole
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.labelled import check_certainty, truth_of, warn_below_chance
-from howsure.results.certainty import Certainty
 from howsure.words import UNIT, rate
 
 Floats = NDArray[np.float64]

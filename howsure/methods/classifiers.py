@@ -13,7 +13,7 @@ from howsure.methods.members import mean_over
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.methods.softmax import Softmax
 from howsure.models.protocol import MemberModel
-from howsure.outcomes.outcome import Estimates
+from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run
 
 NO_NETWORK = {"others": "", "familiarity": ""}

@@ -14,8 +14,8 @@ from howsure import tuning
 from howsure.errors import InputError
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.models.protocol import FLOAT32, PassModel
-from howsure.outcomes.outcome import Estimates, Outcome
 from howsure.sampling.flat import Flat
+from howsure.sampling.outcome import Estimates, Outcome
 from howsure.sampling.pilot import Pilot, make_plan
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import check_that_passes_differ

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.methods.protocol import Integers, Job, Method, Passes, Progress
-from howsure.outcomes.outcome import Estimates, Outcome
-from howsure.results import between
+from howsure.sampling import between
+from howsure.sampling.outcome import Estimates, Outcome
 from howsure.statistics import ERROR_FLOOR, widening
 
 Floats = NDArray[np.float64]

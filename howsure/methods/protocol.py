@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.outcomes.outcome import Estimates, Outcome
+from howsure.sampling.outcome import Estimates, Outcome
 from howsure.sampling.run import Rows
 
 Integers = NDArray[np.int64]
@@ -171,7 +171,7 @@ class Method(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """Name and settings, as they are saved with a result.
 
-        Under `words` they may hold what sentences call its passes; see `howsure.results.sentences.WORDS`.
+        Under `words` they may hold what sentences call its passes; see `howsure.answers.sentences.WORDS`.
         """
         ...
 

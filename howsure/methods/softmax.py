@@ -10,7 +10,7 @@ import numpy as np
 
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.models.protocol import Model
-from howsure.outcomes.outcome import Estimates
+from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run
 
 

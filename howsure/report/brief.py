@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.elsewhere import are_alone
+from howsure.answers.sentences import words_of
+from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.compare.findings import chosen, lead, the
 from howsure.compare.run import Comparison
 from howsure.report.figures import proportion
 from howsure.report.words import claim_in_words, rare_in_words
-from howsure.results.certainty import Certainty
-from howsure.results.elsewhere import are_alone
-from howsure.results.sentences import words_of
-from howsure.results.verdict import COIN_FLIP, LEANING, SURE
 from howsure.words import counted, upper
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.sentences import Row, between_in_words, percent
+from howsure.answers.verdict import COIN_FLIP, NO_CLEAR_ANSWER, SURE
 from howsure.report.looks import Look, Looks
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
-from howsure.results.sentences import Row, between_in_words, percent
-from howsure.results.verdict import COIN_FLIP, NO_CLEAR_ANSWER, SURE
 from howsure.words import counted, rate
 
 _MOST_CLASSES = 5

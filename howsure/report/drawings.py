@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
 from howsure.report.axes import Axis, count_axis, odds_axis, share_axis
 from howsure.report.figures import (
     Proportion,
@@ -16,8 +18,6 @@ from howsure.report.figures import (
     reliability,
     risk_coverage,
 )
-from howsure.results.certainty import Certainty
-from howsure.results.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
 
 _MOST_POINTS = 400
 _COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)

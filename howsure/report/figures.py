@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from howsure.results.verdict import VERDICTS
+from howsure.answers.verdict import VERDICTS
 from howsure.statistics import proportion_interval
 
 Floats = NDArray[np.float64]
@@ -84,7 +84,7 @@ class Histogram:
 
     Attributes:
         edges: (B + 1,) probabilities, multiples of 0.05, the last one 1.
-        counts: (3, B) rows per verdict, in the order of `howsure.results.verdict.VERDICTS`, and bin. A bin
+        counts: (3, B) rows per verdict, in the order of `howsure.answers.verdict.VERDICTS`, and bin. A bin
             holds its lower edge; the last also holds its upper one.
     """
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.report.drawings import ReliabilityDrawing, draw_reliability
 from howsure.report.figures import Proportion, differs_from_claim, proportion
-from howsure.results.multilabel import MultilabelCertainty
-from howsure.results.verdict import COIN_FLIP, LEANING, SURE
 
 MOST_DRAWN = 12
 """Labels with a reliability diagram of their own; the table has all."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.sentences import Row, percent
+from howsure.answers.verdict import COIN_FLIP, LEANING, VERDICTS
 from howsure.judge.by_class import found_of
 from howsure.report.figures import Proportion, differs_from_claim, proportion
 from howsure.report.looks import Look, Looks
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
-from howsure.results.sentences import Row, percent
-from howsure.results.verdict import COIN_FLIP, LEANING, VERDICTS
 
 Integers = NDArray[np.int64]
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.sentences import MultilabelRow, Row, percent, sentence_of_label
 from howsure.audit import Audit
 from howsure.compare.findings import lead as comparison_lead
 from howsure.compare.printed import COST, SCORES, lines_of
@@ -16,10 +19,7 @@ from howsure.judge.evaluate import Evaluation, MultilabelEvaluation, lowest_reca
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
 from howsure.report.templates import environment
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.printed import FEW_ROWS, lead, told_of
-from howsure.results.sentences import MultilabelRow, Row, percent, sentence_of_label
 from howsure.words import counted, rate
 
 _MOST_LABELS = 12

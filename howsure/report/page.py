@@ -10,6 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.elsewhere import are_alone
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.sentences import words_of
+from howsure.answers.verdict import REASONS, SURE, VERDICTS
 from howsure.atomic import write_whole
 from howsure.audit import Audit
 from howsure.compare.findings import findings, lead
@@ -23,13 +28,8 @@ from howsure.report.labels import reliabilities, told_by_label
 from howsure.report.lists import classes_of, lists_of
 from howsure.report.looks import looks_of
 from howsure.report.templates import environment, script
-from howsure.results.certainty import Certainty
-from howsure.results.elsewhere import are_alone
-from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.printed import answers_of
 from howsure.results.printed import lead as lead_of
-from howsure.results.sentences import words_of
-from howsure.results.verdict import REASONS, SURE, VERDICTS
 
 _TITLE = "How sure is the model?"
 _SHOWN_AT_ONCE = 12

@@ -11,8 +11,8 @@ from pathlib import Path
 import jinja2
 
 from howsure import words as in_sentences
+from howsure.answers.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, SURE, VERDICTS
 from howsure.report import words
-from howsure.results.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, SURE, VERDICTS
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from howsure.answers import verdict as verdicts
+from howsure.answers.elsewhere import are_alone
+from howsure.answers.sentences import more_of, percent, words_of
 from howsure.judge.by_class import constant_of, found_of
 from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim, proportion
-from howsure.results import verdict as verdicts
-from howsure.results.elsewhere import are_alone
-from howsure.results.sentences import more_of, percent, words_of
 from howsure.words import UNIT, counted, decimals_of, rate
 
 if TYPE_CHECKING:
-    from howsure.results.certainty import Certainty
+    from howsure.answers.classes.result import Certainty
 
 WHAT_A_REASON_MEANS = {
     verdicts.WITHIN_PASSES: (

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overloa
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.answers.verdict import Thresholds
 from howsure.arguments import as_array, check_path
 from howsure.atomic import write_whole
 from howsure.data.ids import ID, check_ids
@@ -24,11 +25,10 @@ from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
-from howsure.results.between import LEVELS
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
 from howsure.results.seal import seal
-from howsure.results.verdict import Thresholds
+from howsure.sampling.between import LEVELS
 from howsure.words import is_printable
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Column:
     Attributes:
         name: Of the attribute and in the table.
         shape: `(N,)`, `(N, K)` for one value per class or label, or `(N, 11)` for one at each of
-            `howsure.results.between.LEVELS`.
+            `howsure.sampling.between.LEVELS`.
         type: `float64`, `int64`, `string`, `bool`, or `int64 or string`.
         unit: Its unit or range.
         words: What it says.
@@ -209,10 +209,12 @@ class Result(Generic[OneRow]):
     """What all results of assessing N rows can do; `Certainty` is one.
 
     Attributes:
+        answer: Name of the kind of answer, which files of it hold; see `howsure.answers.registry`.
         columns: What there is of every row, in the order of the table.
         names: The setting that holds the K names.
     """
 
+    answer: ClassVar[str]
     columns: ClassVar[tuple[Column, ...]]
     names: ClassVar[str]
 
@@ -402,6 +404,7 @@ class Result(Generic[OneRow]):
         )
         settings = {
             "format": FORMAT,
+            "answer": self.answer,
             **{name: _plain(getattr(self, name)) for name in self._setting_names()},
         }
         try:
@@ -460,7 +463,7 @@ class Result(Generic[OneRow]):
         Raises:
             FileError: The table is not complete, or of another type.
         """
-        if cls.names not in settings:
+        if cls.names not in settings or settings.get("answer", cls.answer) != cls.answer:
             raise FileError(
                 f"'{os.fspath(path)}' is not a saved {cls.__name__}",
                 expected=f"`{cls.names}` among its settings",

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from howsure.results.between import LEVELS
 from howsure.results.columns import WIDE, Column, Result
+from howsure.sampling.between import LEVELS
 from howsure.words import no_formula
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from howsure.results import verdict as verdicts
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
-from howsure.results.sentences import MultilabelRow, Row, sentence_of_label
+from howsure.answers import verdict as verdicts
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.sentences import MultilabelRow, Row, sentence_of_label
 from howsure.words import counted
 
 FEW_ROWS = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,13 +24,16 @@ FORMAT, _NOT_SEALED = 3, 2
 
 
 def read_table(
-    path: str | os.PathLike[str], without: Collection[str] = ()
+    path: str | os.PathLike[str],
+    without: Collection[str] = (),
+    computed: Callable[[Mapping[str, Any]], Collection[str]] | None = None,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The table and the settings that `Result.save` wrote to `path`.
 
     Args:
         path: The file.
         without: Columns that are left out.
+        computed: From the settings, further columns that are left out because the result computes them.
 
     Raises:
         FileError: The file is missing, damaged, of another format, or not a saved result.
@@ -38,8 +41,7 @@ def read_table(
     source = check_path(path)
     with reading(source, "Parquet"):
         sealed = check_seal(source)
-        table = _table_in(source, without)
-    raw = (table.schema.metadata or {}).get(METADATA_KEY)
+        raw = _metadata_in(source).get(METADATA_KEY)
     if raw is None:
         raise FileError(
             f"'{source}' is a Parquet file, but not a saved Certainty",
@@ -48,8 +50,11 @@ def read_table(
     with complete(source):
         settings: dict[str, Any] = json.loads(raw)
         found = settings["format"]
-        if found == _NOT_SEALED or (found == FORMAT and sealed):
-            return table, settings
+    if found == _NOT_SEALED or (found == FORMAT and sealed):
+        left_out = {*without, *(computed(settings) if computed else ())}
+        with reading(source, "Parquet"):
+            return _table_in(source, left_out), settings
+    with complete(source):
         if found == FORMAT:
             raise ValueError("what was written around the table is missing")
         raise FileError(
@@ -58,6 +63,13 @@ def read_table(
             received=f"{found}, written by howsure {settings['version']}",
             mend="Assess the rows again" if found < FORMAT else "Update howsure",
         )
+
+
+def _metadata_in(source: Path) -> dict[bytes, bytes]:
+    import pyarrow.parquet as pq
+
+    with open_native(source) as opened:
+        return pq.read_schema(opened).metadata or {}
 
 
 def is_saved(path: str | os.PathLike[str]) -> bool:

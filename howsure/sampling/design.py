@@ -25,8 +25,8 @@ import numpy as np
 
 from howsure import tuning
 from howsure.models.protocol import Level
-from howsure.results.between import LEVELS
 from howsure.sampling.balance import group_sizes
+from howsure.sampling.between import LEVELS
 from howsure.sampling.error import UNMEASURED, EarlyError
 from howsure.sampling.masks import whole_and_part
 from howsure.sites import BERNOULLI_KINDS, Site
@@ -37,7 +37,7 @@ class DesignEffect:
     """Variances of what passes tell of single networks, over those from as many independent ones (Kish 1965).
 
     Attributes:
-        quantiles: For each of `howsure.results.between.LEVELS`, of the share of passes below that quantile.
+        quantiles: For each of `howsure.sampling.between.LEVELS`, of the share of passes below that quantile.
         spread: Of the squared spread.
     """
 

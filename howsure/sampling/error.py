@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from howsure import tuning
-from howsure.outcomes.outcome import Outcome
+from howsure.sampling.outcome import Outcome
 from howsure.statistics import widening
 
 Floats = NDArray[np.float64]

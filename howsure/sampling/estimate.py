@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.outcomes.outcome import Estimates, Outcome
+from howsure.sampling.outcome import Estimates, Outcome
 from howsure.sampling.sketch import TRACKED, Sketch
 from howsure.statistics import widening
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.models.protocol import Array, PassModel
-from howsure.outcomes.outcome import Estimates
 from howsure.sampling.balance import group_sizes
 from howsure.sampling.estimate import Sums
 from howsure.sampling.masks import draw
+from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run
 from howsure.sampling.sketch import with_networks
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.outcomes.outcome import Outcome
-from howsure.results.between import LEVELS, SMALLEST, spread_variance
+from howsure.sampling.between import LEVELS, SMALLEST, spread_variance
 from howsure.sampling.design import INDEPENDENT, DesignEffect
 from howsure.sampling.error import EarlyError, fit_early_error, widened
 from howsure.sampling.estimate import Estimate
+from howsure.sampling.outcome import Outcome
 
 Floats = NDArray[np.float64]
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.outcomes.outcome import Estimates
 from howsure.sampling.estimate import Sums
+from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Chunk, ChunksOf, Run, places
 from howsure.sampling.tree import Tree
 

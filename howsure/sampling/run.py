@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.models.protocol import Array, PassModel
-from howsure.outcomes.outcome import Outcome
+from howsure.sampling.outcome import Outcome
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -14,8 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.outcomes.outcome import Estimates, Outcome
-from howsure.results.between import (
+from howsure.sampling.between import (
     LEVELS,
     from_angles,
     largest,
@@ -24,6 +23,7 @@ from howsure.results.between import (
     spread_error,
 )
 from howsure.sampling.design import INDEPENDENT, DesignEffect
+from howsure.sampling.outcome import Estimates, Outcome
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

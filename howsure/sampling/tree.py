@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.models.protocol import Array, Level, PassModel
-from howsure.outcomes.outcome import Estimates
 from howsure.sampling.design import Design
 from howsure.sampling.estimate import Sums, sum_up
 from howsure.sampling.masks import draw
+from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run, padded
 from howsure.sampling.sketch import with_networks
 

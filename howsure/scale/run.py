@@ -20,10 +20,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from howsure.answers.files import load
 from howsure.data.label_files import read_label_file
 from howsure.errors import FileError, InputError
 from howsure.models.adapt import declared_specs, names_for
-from howsure.results.files import load
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
 from howsure.scale import folder as folders

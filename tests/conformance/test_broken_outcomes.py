@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.answers.classes.outcome import Classes
 from howsure.conformance import check_outcome
-from howsure.outcomes.classes import Classes
 from tests.conformance.test_outcomes import LIMITS, NAMES, raw
 
 RAW = raw(5, "softmax")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.answers.classes.outcome import Classes
+from howsure.answers.labels.outcome import Labels
 from howsure.conformance import check_outcome
-from howsure.outcomes.classes import Classes
-from howsure.outcomes.labels import Labels
 
 LIMITS = howsure.Thresholds()
 NAMES = tuple("abcde")

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from howsure.demo import mnist
 from howsure.demo import run as demo
-from howsure.results.certainty import Certainty
+from howsure.answers.classes.result import Certainty
 
 CROSS = np.array([[0, 0, 0, 0], [0, 0, 200, 0], [0, 255, 150, 255], [0, 0, 100, 0], [0, 0, 20, 0]], np.uint8)
 

@@ -5,16 +5,16 @@ import warnings
 import numpy as np
 import pytest
 
+from howsure.answers.classes.outcome import Classes
+from howsure.answers.labels.outcome import Labels
+from howsure.answers.verdict import Thresholds
 from howsure.judge.calibrate import calibrate
 from howsure.models.protocol import FLOAT32, Level, Limits
-from howsure.outcomes.classes import Classes
-from howsure.outcomes.labels import Labels
-from howsure.outcomes.outcome import Told
-from howsure.results.verdict import Thresholds
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
 from howsure.sampling.estimate import Sums, sum_up
 from howsure.sampling.first import first_passes
+from howsure.sampling.outcome import Told
 from howsure.sampling.plan import Plan
 from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.answers.classes.result import Certainty
 from howsure.errors import ModelError
 from howsure.export.compared import check_graph
 from howsure.export.whole import sha256_of, whole_graph
-from howsure.results.certainty import Certainty
 from tests.examples import digit_reader
 
 onnx = pytest.importorskip("onnx", reason="ONNX is not installed")

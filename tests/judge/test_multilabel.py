@@ -8,9 +8,9 @@ import pytest
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
 import howsure
+from howsure.answers.labels.result import MultilabelCertainty
 from howsure.errors import InputError
 from howsure.judge.calibrate import MultilabelCalibrator
-from howsure.results.multilabel import MultilabelCertainty
 from howsure.statistics import entropy_of
 
 NAMES = ("rain", "wind", "snow")

@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 import howsure
+from howsure.answers.classes.outcome import Classes
 from howsure.methods.members import combined as combined_estimates
-from howsure.outcomes.classes import Classes
-from howsure.outcomes.outcome import Estimates, Told
-from howsure.results.between import of_passes
+from howsure.sampling.between import of_passes
 from howsure.sampling.estimate import Sums
+from howsure.sampling.outcome import Estimates, Told
 
 
 def member(probabilities, expected_entropy=None):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import MultilabelCertainty
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 DRAWN = {"rect", "line", "circle", "path", "use"}

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from howsure.answers.classes.result import Certainty
 from howsure.assess import Method
 from howsure.compare.findings import better, chosen, findings, in_numbers, lead, the
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, Comparison
@@ -28,7 +29,6 @@ from howsure.methods.softmax import Softmax
 from howsure.report import render, render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
-from howsure.results.certainty import Certainty
 from howsure.statistics import entropy_of
 from tests.report.made import Page, check_landmarks, check_tables, make_certainty
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from howsure.answers.verdict import VERDICTS
 from howsure.report.figures import differs_from_claim, histogram, proportion, reliability, risk_coverage
-from howsure.results.verdict import VERDICTS
 from tests.report.made import make_certainty
 
 

@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import binomtest
 
 import howsure
+from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.report import render
@@ -18,7 +19,6 @@ from howsure.report.figures import BANDS, bands
 from howsure.report.lists import MOST_LISTED, classes_of, lists_of
 from howsure.report.looks import Looks, looks_of
 from howsure.results.printed import answers_of
-from howsure.results.verdict import COIN_FLIP, LEANING, SURE
 from tests.report.made import Page, certainty_of, make_certainty, make_multilabel
 from tests.report.pages import images
 from tests.report.test_report import table_rows

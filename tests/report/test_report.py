@@ -9,6 +9,8 @@ import pytest
 from scipy.stats import binomtest
 
 import howsure
+from howsure.answers.sentences import percent
+from howsure.answers.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS, Thresholds
 from howsure.errors import FileError, InputError
 from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
@@ -19,8 +21,6 @@ from howsure.report.cards import line_of
 from howsure.report.drawings import draw_reliability
 from howsure.report.figures import differs_from_claim
 from howsure.report.words import WHAT_A_REASON_MEANS
-from howsure.results.sentences import percent
-from howsure.results.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS, Thresholds
 from howsure.statistics import entropy_of
 from howsure.terminal import summary
 from tests.report.made import Page, certainty_of, make_certainty

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.results.between import LEVELS
-from howsure.results.certainty import Certainty
+from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.sentences import MultilabelRow, Row
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column, Result
-from howsure.results.multilabel import MultilabelCertainty
-from howsure.results.sentences import MultilabelRow, Row
+from howsure.sampling.between import LEVELS
 
 FIELDS = (Path(__file__).parents[2] / "docs" / "fields.md").read_text(encoding="utf-8")
 EARLIER = Path(__file__).parent / "format-2.parquet"
@@ -189,6 +189,7 @@ class Heights(Result):
         Column("metres", WIDE, FLOAT, "m", "heights"),
     )
     names = "names_of_heights"
+    answer = "heights"
 
 
 def test_a_result_without_thresholds_is_saved_and_read(tmp_path):

@@ -10,8 +10,8 @@ import pytest
 import howsure
 from howsure import Certainty, MultilabelCertainty
 from howsure.bare.files import read_result
-from howsure.results.between import LEVELS
 from howsure.results.export import write_csv, write_json_lines
+from howsure.sampling.between import LEVELS
 from howsure.words import before_no_formula
 
 LEVELS_IN_WORDS = [f"{level:g}" for level in LEVELS]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.outcomes.classes import Classes
+from howsure.answers.classes.outcome import Classes
 from howsure.sampling.error import NONE, UNMEASURED, EarlyError, fit_early_error, widened
 
 WIDENED = widened()

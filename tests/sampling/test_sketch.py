@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import stats
 
-from howsure.outcomes.outcome import Estimates
-from howsure.outcomes.raw import Raw
-from howsure.results.between import LEVELS
+from howsure.answers.raw import Raw
+from howsure.sampling.between import LEVELS
+from howsure.sampling.outcome import Estimates
 from howsure.sampling.sketch import BINS, TRACKED, Sketch, with_networks
 
 ROWS = 40

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.answers import files
 from howsure.bare.files import Columns, read_sample
-from howsure.results import files
 from tests.scale.conftest import FILES, ROWS, into, run
 
 

@@ -4,8 +4,8 @@ Where its numbers come from:
 
     mc_error, entropy_error   `EarlyError.squared` in howsure/sampling/error.py where a plan split the passes,
                               `Sums.replicated_error` in howsure/sampling/estimate.py where they are flat
-    probabilities, entropies  `Classes.values` and `derived` in howsure/outcomes/
-    verdict, settled, reason  `judge` and `give_reason` in howsure/results/verdict.py
+    probabilities, entropies  `Classes.values` and `derived` in howsure/answers/
+    verdict, settled, reason  `judge` and `give_reason` in howsure/answers/verdict.py
     disagreement              `disagreement_of` and `disagreement_error` there
     passes_to_settle          `times_to_settle` there
 """
@@ -20,13 +20,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from howsure.answers import verdict as verdicts
+from howsure.answers.elsewhere import FromElsewhere
+from howsure.answers.sentences import Row
+from howsure.answers.verdict import Thresholds
 from howsure.arguments import as_floats, as_share, check_whole
 from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
-from howsure.results import verdict as verdicts
-from howsure.results.between import BetweenNetworks, check_quantiles
 from howsure.results.columns import (
     AT_LEVELS,
     BOOLEAN,
@@ -41,10 +43,8 @@ from howsure.results.columns import (
     Result,
     read_only,
 )
-from howsure.results.elsewhere import FromElsewhere
-from howsure.results.sentences import Row
 from howsure.results.shown import Shown
-from howsure.results.verdict import Thresholds
+from howsure.sampling.between import BetweenNetworks, check_quantiles
 from howsure.statistics import total_entropy
 
 Floats = NDArray[np.float64]
@@ -257,6 +257,7 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
         id_name: What the caller calls the column of `ids`.
     """
 
+    answer: ClassVar[str] = "classes"
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "class_names"
 
@@ -413,7 +414,7 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
     def passes_to_settle(self) -> Integers:
         """(N,) count, passes with which the verdict is settled in half of all cases or more.
 
-        `passes` where it is settled already; see `howsure.results.verdict.times_to_settle`.
+        `passes` where it is settled already; see `howsure.answers.verdict.times_to_settle`.
         """
         times = verdicts.times_to_settle(self.probabilities, self.mc_error, self.thresholds)
         needed = np.ceil(times * self.passes).astype(np.int64)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers import verdict as verdicts
 from howsure.data.ids import ID
 from howsure.displayed import Displayed
-from howsure.results import between
-from howsure.results import verdict as verdicts
+from howsure.sampling import between
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -3,10 +3,7 @@ import pytest
 from scipy.stats import norm
 
 import howsure
-from howsure.errors import InputError
-from howsure.report import render
-from howsure.results.printed import lead
-from howsure.results.verdict import (
+from howsure.answers.verdict import (
     COIN_FLIP,
     DISAGREEMENT,
     LEANING,
@@ -24,6 +21,9 @@ from howsure.results.verdict import (
     times_to_settle,
     top_two,
 )
+from howsure.errors import InputError
+from howsure.report import render
+from howsure.results.printed import lead
 from howsure.terminal import summary
 
 

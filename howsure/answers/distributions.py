@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.outcomes.outcome import Estimates, Floats, Outcome, Told
+from howsure.sampling.outcome import Estimates, Floats, Outcome, Told
 from howsure.statistics import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
 
 SMALLEST = np.finfo(np.float32).tiny

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import special
 
+from howsure.answers.outputs import LOGITS, PROBABILITIES, read_outputs, to_probabilities
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import ModelInfo
-from howsure.outcomes.outputs import LOGITS, PROBABILITIES, read_outputs, to_probabilities
 
 ROWS = np.arange(100, 103)
 

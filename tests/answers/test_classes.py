@@ -13,7 +13,7 @@ from scipy import stats
 
 import howsure
 from howsure import Certainty, FileError, Thresholds
-from howsure.results.sentences import percent
+from howsure.answers.sentences import percent
 from howsure.statistics import entropy_of
 
 ERRORS = ("entropy_error", "expected_entropy_error", "mutual_information_error")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import InputError
-from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import InputError
 from howsure.models.protocol import ModelInfo
-from howsure.results.verdict import Thresholds
+
+if TYPE_CHECKING:
+    from howsure.request import Request
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -45,7 +47,7 @@ class Estimates:
         passes: (N,) passes spent on each row.
         spread: (N, K) standard deviation of the values between networks, or None where it is not told.
         spread_error: (N, K) its standard error, or None.
-        quantiles: (N, L) of the largest value between networks, at `howsure.results.between.LEVELS`; NaN
+        quantiles: (N, L) of the largest value between networks, at `howsure.sampling.between.LEVELS`; NaN
             where unknown, or None where they are not told.
         quantiles_error: (N, L) their standard errors, or None.
     """
@@ -106,16 +108,12 @@ class Outcome(ABC):
     """One word for it."""
 
     @classmethod
-    def of(
-        cls, info: ModelInfo, outputs: str | None, names: Sequence[str] | None, thresholds: Thresholds
-    ) -> Self | None:
-        """The outcome of a model, or None where it is another; asked of those in `howsure.outcomes.OUTCOMES`.
+    def of(cls, info: ModelInfo, request: Request) -> Self | None:
+        """The outcome of a model, or None where its answers are of another kind.
 
         Args:
             info: Of the model.
-            outputs: What the caller declared, or None.
-            names: Names of the values, or None.
-            thresholds: Where the verdicts lie.
+            request: What the caller wishes; `outputs`, `class_names` and `limits` matter here.
         """
         return None
 

@@ -6,8 +6,8 @@ from scipy import stats
 
 import howsure
 from howsure import InputError
-from howsure.results import between
-from howsure.results.between import LEVELS, interval_error_of, interval_of, of_members, of_passes
+from howsure.sampling import between
+from howsure.sampling.between import LEVELS, interval_error_of, interval_of, of_members, of_passes
 from howsure.statistics import ERROR_FLOOR
 
 

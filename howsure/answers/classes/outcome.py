@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.classes.result import Certainty
+from howsure.answers.distributions import SMALLEST, Distributions
+from howsure.answers.outputs import read_outputs, to_probabilities
+from howsure.answers.verdict import Thresholds, judge
 from howsure.data.labels import check_class_names, check_labels
 from howsure.models.protocol import ModelInfo
-from howsure.outcomes.distributions import SMALLEST, Distributions
-from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Told
-from howsure.outcomes.outputs import read_outputs, to_probabilities
-from howsure.results.certainty import Certainty
-from howsure.results.verdict import Thresholds, judge
+from howsure.request import Request
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
 from howsure.statistics import entropy_correction, entropy_of
 
 
@@ -40,24 +40,20 @@ class Classes(Distributions):
     has_one_top = True
 
     @classmethod
-    def of(
-        cls, info: ModelInfo, outputs: str | None, names: Sequence[str] | None, thresholds: Thresholds
-    ) -> Classes:
+    def of(cls, info: ModelInfo, request: Request) -> Classes:
         """The outcome of a model.
 
         Args:
             info: Of the model.
-            outputs: What the caller declared, or None.
-            names: K names, or None.
-            thresholds: Where the verdicts lie.
+            request: What the caller wishes.
 
         Raises:
             InputError: Names that do not fit, or `outputs` is unknown.
             ModelError: The output is not a distribution over classes, or does not say what it is.
         """
-        kind = read_outputs(outputs, info)
-        class_names = check_class_names(names, max(2, info.output_shape[-1]))
-        return cls(info.name, kind, info.output_dtype, class_names, thresholds)
+        kind = read_outputs(request.outputs, info)
+        class_names = check_class_names(request.class_names, max(2, info.output_shape[-1]))
+        return cls(info.name, kind, info.output_dtype, class_names, request.limits)
 
     @property
     def width(self) -> int:

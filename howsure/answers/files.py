@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from howsure.answers.registry import result_type_in
 from howsure.arguments import check_path
-from howsure.results.certainty import Certainty
-from howsure.results.multilabel import MultilabelCertainty
 from howsure.results.saved import read_table
 
 SAMPLE = 1_000_000
@@ -18,14 +18,9 @@ SAMPLE = 1_000_000
 BETWEEN = ("spread", "spread_error", "quantiles", "quantiles_error")
 """Optional columns that say how far networks lie apart: half of a table, and no score looks at them."""
 
-_FOLLOW = {
-    column.name for kind in (Certainty, MultilabelCertainty) for column in kind.columns if not column.stored
-} - {column.name for kind in (Certainty, MultilabelCertainty) for column in kind.columns if column.stored}
-"""Columns that are computed from others, and need not be read."""
 
-
-def load(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Certainty | MultilabelCertainty:
-    """Read a result that was saved: a `Certainty`, or a `MultilabelCertainty` where the file holds one.
+def load(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Any:
+    """Read a result that was saved, such as a `Certainty`; the file says which kind it holds.
 
     Args:
         path: A file, or a folder of parts that `howsure assess --out FOLDER` wrote. All rows are read into
@@ -35,21 +30,20 @@ def load(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Cert
     Raises:
         FileError: The file is missing, damaged, or not a saved result.
     """
-    source, left_out = check_path(path), _FOLLOW | set(without)
+    source, left_out = check_path(path), set(without)
     if not os.path.isdir(source):
         return _load(source, left_out)
     from howsure.scale.there import present, rows_in  # which is not needed for a file
 
     parts = present(source)
     first = _load(parts[0], left_out)
-    kind: type[Certainty] | type[MultilabelCertainty] = type(first)
     results = (_load(part, left_out) for part in parts)
-    return kind.gathered(results, sum(map(rows_in, parts)))  # type: ignore[arg-type]  # of one type, or it says so
+    return type(first).gathered(results, sum(map(rows_in, parts)))
 
 
 def load_sample(
     path: str | os.PathLike[str], *, without: Collection[str] = (), seed: int = 0
-) -> tuple[Certainty | MultilabelCertainty, int]:
+) -> tuple[Any, int]:
     """As `load`, but of a folder of more than `SAMPLE` rows as many, drawn by chance.
 
     Args:
@@ -63,7 +57,7 @@ def load_sample(
     Raises:
         FileError: As from `load`.
     """
-    source, left_out = check_path(path), _FOLLOW | set(without)
+    source, left_out = check_path(path), set(without)
     if not os.path.isdir(source):
         found = _load(source, left_out)
         return found, len(found)
@@ -81,13 +75,10 @@ def load_sample(
         _load(part, left_out)[places - start]
         for part, places, start in zip(parts, of_part, starts, strict=True)
     )
-    kind: type[Certainty] | type[MultilabelCertainty] = type(_load(parts[0], left_out))
-    return kind.gathered(results, SAMPLE), total
+    return type(_load(parts[0], left_out)).gathered(results, SAMPLE), total
 
 
-def parts_of(
-    path: str | os.PathLike[str], *, without: Collection[str] = ()
-) -> Iterator[Certainty | MultilabelCertainty]:
+def parts_of(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Iterator[Any]:
     """The result in a file, or in each part of a folder, one after the other.
 
     Args:
@@ -97,7 +88,7 @@ def parts_of(
     Raises:
         FileError: As from `load`.
     """
-    source, left_out = check_path(path), _FOLLOW | set(without)
+    source, left_out = check_path(path), set(without)
     if not os.path.isdir(source):
         yield _load(source, left_out)
         return
@@ -107,8 +98,10 @@ def parts_of(
         yield _load(part, left_out)
 
 
-def _load(path: str | os.PathLike[str], without: Collection[str]) -> Certainty | MultilabelCertainty:
-    table, settings = read_table(path, without)
-    if MultilabelCertainty.names in settings:
-        return MultilabelCertainty.from_table(path, table, settings)
-    return Certainty.from_table(path, table, settings)
+def _load(path: str | os.PathLike[str], without: Collection[str]) -> Any:
+    def computed(settings: Mapping[str, Any]) -> list[str]:
+        kind = result_type_in(settings, os.fspath(path))
+        return [column.name for column in kind.columns if not column.stored]
+
+    table, settings = read_table(path, without, computed)
+    return result_type_in(settings, os.fspath(path)).from_table(path, table, settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from howsure.answers.distributions import SMALLEST, Distributions
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.outputs import check_trained_for
+from howsure.answers.verdict import Thresholds, judge
 from howsure.data.labels import check_class_names, check_yes_or_no
 from howsure.data.row_numbers import row_number
 from howsure.data.rows import in_rows
@@ -22,11 +25,8 @@ from howsure.models.protocol import (
     SEVERAL_LABELS,
     ModelInfo,
 )
-from howsure.outcomes.distributions import SMALLEST, Distributions
-from howsure.outcomes.outcome import Booleans, Estimates, Floats, Integers, Told
-from howsure.outcomes.outputs import check_trained_for
-from howsure.results.multilabel import MultilabelCertainty
-from howsure.results.verdict import Thresholds, judge
+from howsure.request import Request
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
 from howsure.statistics import entropy_correction, entropy_of
 
 
@@ -48,22 +48,19 @@ class Labels(Distributions):
     name = "labels"
 
     @classmethod
-    def of(
-        cls, info: ModelInfo, outputs: str | None, names: Sequence[str] | None, thresholds: Thresholds
-    ) -> Labels | None:
+    def of(cls, info: ModelInfo, request: Request) -> Labels | None:
         """The outcome of a model, or None where its output is no yes or no for each of K labels.
 
         Args:
             info: Of the model.
-            outputs: What the caller declared, or None: K > 1 sigmoids, or as many linear outputs of a model
-                that was trained with binary cross-entropy, are read as labels.
-            names: K names, or None.
-            thresholds: Where the verdicts lie.
+            request: What the caller wishes. Where it says nothing of the outputs, K > 1 sigmoids, or as many
+                linear outputs of a model that was trained with binary cross-entropy, are read as labels.
 
         Raises:
             InputError: Names that do not fit.
             ModelError: Declared, but the output is not one number for each label.
         """
+        outputs = request.outputs
         several = len(info.output_shape) == 1 and info.output_shape[0] > 1
         if outputs is None and several:
             if info.says is not None:
@@ -84,7 +81,9 @@ class Labels(Distributions):
                 expected="an output of shape (rows, labels)",
                 received=f"(rows, {', '.join(map(str, info.output_shape))})",
             )
-        return cls(info.name, outputs, check_class_names(names, info.output_shape[0]), thresholds)
+        return cls(
+            info.name, outputs, check_class_names(request.class_names, info.output_shape[0]), request.limits
+        )
 
     @property
     def width(self) -> int:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
-    from howsure.results.certainty import Certainty
-    from howsure.results.multilabel import MultilabelCertainty
-    from howsure.results.verdict import Thresholds
+    from howsure.answers.classes.result import Certainty
+    from howsure.answers.labels.result import MultilabelCertainty
+    from howsure.answers.verdict import Thresholds
 
 
 GIVEN_PROBABILITIES, GIVEN_PASSES = "given probabilities", "given passes"

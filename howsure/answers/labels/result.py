@@ -10,13 +10,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers import verdict as verdicts
+from howsure.answers.classes.result import Certainty
+from howsure.answers.elsewhere import LabelsFromElsewhere
+from howsure.answers.sentences import MultilabelRow
+from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_whole
 from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_yes_or_no
 from howsure.data.rows import quoted
 from howsure.errors import InputError
-from howsure.results import verdict as verdicts
-from howsure.results.certainty import Certainty
 from howsure.results.columns import (
     BOOLEAN,
     EITHER,
@@ -29,10 +32,7 @@ from howsure.results.columns import (
     Result,
     read_only,
 )
-from howsure.results.elsewhere import LabelsFromElsewhere
-from howsure.results.sentences import MultilabelRow
 from howsure.results.shown import Shown
-from howsure.results.verdict import Thresholds
 from howsure.statistics import total_entropy
 
 Floats = NDArray[np.float64]
@@ -206,6 +206,7 @@ class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere, Shown):
         [(17, 'wind'), (0, 'wind')]
     """
 
+    answer: ClassVar[str] = "labels"
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "label_names"
 
@@ -294,7 +295,7 @@ class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere, Shown):
     def passes_to_settle(self) -> Integers:
         """(N, K) count, passes with which the verdict is settled in half of all cases or more.
 
-        `passes` where it is settled already; see `howsure.results.verdict.times_to_settle`.
+        `passes` where it is settled already; see `howsure.answers.verdict.times_to_settle`.
         """
         errors = np.stack([self.mc_error, self.mc_error], axis=-1)
         times = verdicts.times_to_settle(_no_and_yes(self.probabilities), errors, self.thresholds)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.answers.sentences import sentence_of_label
 from howsure.compare.findings import lead
 from howsure.errors import InputError
 from howsure.judge.scores import Score
 from howsure.report import render
 from howsure.results.printed import FEW_ROWS, MOST_UNDECIDED
-from howsure.results.sentences import sentence_of_label
 from tests.report.made import make_certainty, make_multilabel
 from tests.report.pages import images
 from tests.report.test_comparison import FULL, simulated
@@ -135,7 +135,7 @@ def test_a_comparison_has_a_page_too(tmp_path):
 
 def test_what_shows_a_result_is_loaded_when_it_is_asked_for():
     code = (
-        "import sys, howsure, howsure.results.certainty, howsure.compare.run; "
+        "import sys, howsure, howsure.answers.classes.result, howsure.compare.run; "
         "print(*sorted(n for n in sys.modules if n.partition('.')[0] in ('jinja2', 'rich', 'typer')"
         " or n.startswith('howsure.report')))"
     )

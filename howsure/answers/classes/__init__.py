@@ -1,0 +1,1 @@
+"""One class per row: the outcome `Classes`, and its result, a `Certainty`."""

@@ -1,0 +1,264 @@
+"""The kinds of answers that howsure knows, and what each brings. Nothing else asks which kind a result is of.
+
+    answers/classes/    one class per row         Classes  ─►  Certainty
+    answers/labels/     several labels per row    Labels   ─►  MultilabelCertainty
+
+A kind is one `Answer`. It names its outcome, its result, and its parts: the functions that judge, show, write
+and read such results. `part_of(result, "prediction_sets")` finds one, or refuses in words. Parts are named as
+texts and imported when they are first asked for. So `import howsure` stays fast, and a result need not import
+what shows it.
+
+A package of its own adds a kind with `add`, or names its `Answer` under the entry point group
+`howsure.answers`. Then files of its results load wherever the package is installed. No file can make howsure
+import anything else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from howsure.data.rows import quoted
+from howsure.errors import FileError, InputError, ModelError
+from howsure.models.protocol import ModelInfo
+from howsure.request import Request
+from howsure.results.columns import Result
+from howsure.sampling.outcome import Outcome
+
+ENTRY_POINTS = "howsure.answers"
+"""The group of entry points in which an installed package names its kinds of answers."""
+
+PARTS = {
+    "evaluate": "scores",
+}
+"""What a kind may bring, and what a refusal calls it. Each part takes the result first. The function of the
+same name says what else it is given, and what it returns."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A kind of answer.
+
+    Attributes:
+        name: One word, which saved results hold: `classes`.
+        in_words: What an answer is, for messages: `one class per row`.
+        outcome: The `Outcome`, or `module:name` of it.
+        result: The `Result`, or `module:name` of it.
+        parts: By the names in `PARTS`: a function, or `module:name` of one.
+        instead: For parts that the kind lacks: what a caller can do instead, as a sentence.
+    """
+
+    name: str
+    in_words: str
+    outcome: str | type[Outcome]
+    result: str | type[Result[Any]]
+    parts: Mapping[str, str | Callable[..., Any]] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = sorted({*self.parts, *self.instead} - PARTS.keys())
+        if unknown:
+            raise InputError(
+                f"A kind of answer has no part {quoted(unknown)}", expected=f"among {quoted(list(PARTS))}"
+            )
+
+    def has(self, part: str) -> bool:
+        """Whether the kind brings a part."""
+        return part in self.parts
+
+    def part(self, name: str) -> Callable[..., Any]:
+        """A part.
+
+        Raises:
+            InputError: The kind does not bring it; it says what to do instead.
+        """
+        if name not in self.parts:
+            raise InputError(
+                f"There are no {PARTS[name]} for these rows",
+                expected=f"a result of {_in_words_of(name)}",
+                received=f"one of {self.in_words}",
+                mend=self.instead.get(name),
+            )
+        found: Callable[..., Any] = _imported(self.parts[name])
+        return found
+
+    @property
+    def outcome_type(self) -> type[Outcome]:
+        """The class of the outcome."""
+        found: type[Outcome] = _imported(self.outcome)
+        return found
+
+    @property
+    def result_type(self) -> type[Result[Any]]:
+        """The class of the result."""
+        found: type[Result[Any]] = _imported(self.result)
+        return found
+
+
+CLASSES = Answer(
+    "classes",
+    "one class per row",
+    "howsure.answers.classes.outcome:Classes",
+    "howsure.answers.classes.result:Certainty",
+    parts={
+        "evaluate": "howsure.judge.evaluate:evaluate_classes",
+    },
+)
+LABELS = Answer(
+    "labels",
+    "several labels per row",
+    "howsure.answers.labels.outcome:Labels",
+    "howsure.answers.labels.result:MultilabelCertainty",
+    parts={
+        "evaluate": "howsure.judge.evaluate:evaluate_labels",
+    },
+)
+
+_ANSWERS = {LABELS.name: LABELS, CLASSES.name: CLASSES}
+"""By name, in the order in which they are asked; `classes` comes last, as it says what is wrong."""
+
+
+def answers() -> tuple[Answer, ...]:
+    """All kinds in the order in which they are asked: added ones first, then those of howsure."""
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if point.name not in _ANSWERS:
+            add(point.load())
+    return tuple(_ANSWERS.values())
+
+
+def add(answer: Answer) -> None:
+    """Let howsure know another kind of answer. Its outcome is asked before those that are known already.
+
+    Raises:
+        InputError: Not an `Answer`, or one whose name belongs to another kind.
+    """
+    if not isinstance(answer, Answer):
+        raise InputError(
+            "This is no kind of answer",
+            expected="a `howsure.answers.registry.Answer`",
+            received=repr(answer),
+        )
+    if _ANSWERS.get(answer.name, answer) != answer:
+        raise InputError(
+            f"There is another kind of answer called '{answer.name}'", expected="a name of its own"
+        )
+    known = dict(_ANSWERS)
+    _ANSWERS.clear()
+    _ANSWERS.update({answer.name: answer, **known})
+
+
+def answer_of(result: object) -> Answer:
+    """The kind of a result.
+
+    Raises:
+        InputError: It is no result, or of a kind that nobody added.
+    """
+    name = getattr(type(result), "answer", None) if isinstance(result, Result) else None
+    if name is None:
+        raise InputError(
+            "This is not an assessed set of rows",
+            expected="a result, as `howsure.assess` gives it",
+            received=type(result).__name__,
+        )
+    return named(name)
+
+
+def named(name: str) -> Answer:
+    """The kind of this name.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name not in _ANSWERS and name not in (known := [each.name for each in answers()]):
+        raise InputError(
+            f"howsure does not know answers of the kind '{name}'",
+            expected=f"one of {quoted(known)}",
+            mend="Import the package that adds this kind, or install it",
+        )
+    return _ANSWERS[name]
+
+
+def part_of(result: object, part: str) -> Callable[..., Any]:
+    """What the kind of a result brings for a task.
+
+    Raises:
+        InputError: This is no result, or its kind does not bring that part.
+    """
+    return answer_of(result).part(part)
+
+
+def result_type_in(settings: Mapping[str, Any], path: object) -> type[Result[Any]]:
+    """The class of a saved result, from the settings in its file.
+
+    Raises:
+        FileError: The file holds a kind that nobody added.
+    """
+    name = settings.get("answer")
+    if name is None:  # an older file; there were two kinds
+        name = LABELS.name if "label_names" in settings else CLASSES.name
+    try:
+        return named(name).result_type
+    except InputError as error:
+        raise FileError(f"'{path}' cannot be read. {error}") from error
+
+
+def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = None) -> Outcome:
+    """What the answer of a row is, declared or read from the model; never guessed from values.
+
+    Args:
+        info: Of the model.
+        request: What the caller wishes.
+        found: Names that came with the rows, for a model that has none. Its own say the order of its outputs.
+
+    Raises:
+        InputError: Names that do not fit, or `outputs` is unknown.
+        ModelError: The output is none that howsure knows, or does not say what it is.
+    """
+    if isinstance(request.outcome, Outcome):
+        return request.outcome
+    names = request.class_names
+    if names is not None and info.class_names is not None:
+        _check_order(tuple(map(str, names)), info.class_names)
+    if names is None:
+        request = replace(request, class_names=found if info.class_names is None else info.class_names)
+    chosen = request.outcome
+    if chosen is not None:
+        outcome = chosen.of(info, request)
+        if outcome is None:
+            raise ModelError(
+                f"Model '{info.name}' has no answers of the kind '{chosen.name}'",
+                expected="an outcome that fits the model",
+            )
+        return outcome
+    for answer in answers():
+        outcome = answer.outcome_type.of(info, request)
+        if outcome is not None:
+            return outcome
+    raise AssertionError("the last outcome raises where it does not fit")
+
+
+def _check_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:
+    """Raise an `InputError` for a model's own names in another order: every answer would be another."""
+    if names != own and sorted(names) == sorted(own):
+        raise InputError(
+            "The class names are the model's own in another order",
+            expected=f"{quoted(own)}, the order of its outputs",
+            received=quoted(names),
+            mend="Leave class_names out: the model has them",
+        )
+
+
+def _in_words_of(part: str) -> str:
+    """The kinds that bring a part, for a message."""
+    return " or ".join(each.in_words for each in answers() if each.has(part)) or "another kind"
+
+
+def _imported(named: Any) -> Any:
+    """What `module:name` stands for; anything else is itself."""
+    if not isinstance(named, str):
+        return named
+    module, _, name = named.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,56 @@
+"""What a caller may wish of an assessment, checked once, at the door, and handed on as one object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from howsure.answers.verdict import Thresholds
+from howsure.arguments import check_type, check_whole
+from howsure.models.several import check_output_choice
+
+if TYPE_CHECKING:
+    from howsure.sampling.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wished of an assessment, apart from the model, the rows and the method.
+
+    Attributes:
+        seed: Seed of the passes, ≥ 0.
+        batch_size: Rows that run together, ≥ 1. It changes speed and memory, not the result.
+        outputs: What the numbers of the model are, such as `logits`; None reads it from the model.
+        class_names: K names of the classes, labels or numbers, in the order of the outputs; None takes
+            those that the model or the rows bring.
+        thresholds: Where the verdicts lie; None takes 0.95 and 0.20.
+        output: Which of several outputs of the model is meant, by name or place; None for the only one.
+        outcome: What an answer is: an `Outcome`, or a class of them that is asked whether the model fits;
+            None asks all that howsure knows.
+
+    Raises:
+        InputError: A value that cannot be used.
+    """
+
+    seed: int = 0
+    batch_size: int = 256
+    outputs: str | None = None
+    class_names: Sequence[str] | None = None
+    thresholds: Thresholds | None = None
+    output: str | int | None = None
+    outcome: Outcome | type[Outcome] | None = None
+
+    def __post_init__(self) -> None:
+        check_whole(self.seed, "seed", least=0)
+        check_whole(self.batch_size, "batch_size", least=1)
+        check_output_choice(self.output)
+        check_type(self.outputs, (str, type(None)), "outputs", "a text such as 'logits', or None")
+        if self.thresholds is not None:
+            example = "howsure.Thresholds(sure=0.95, coin_flip=0.2)"
+            check_type(self.thresholds, Thresholds, "thresholds", example)
+
+    @property
+    def limits(self) -> Thresholds:
+        """`thresholds`, or the usual ones."""
+        return Thresholds() if self.thresholds is None else self.thresholds
