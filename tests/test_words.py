@@ -1,0 +1,149 @@
+"""The glossary has every column, setting, score, verdict, class and word of ours, with the field's term."""
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import howsure
+from howsure.results.verdict import NO_CLEAR_ANSWER, REASONS, VERDICTS
+
+ROOT = Path(__file__).parent.parent
+GLOSSARY = (ROOT / "docs" / "words.md").read_text(encoding="utf-8")
+PAGES = [
+    ROOT / "README.md",
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name != "words.md"),
+]
+
+COLUMNS = {
+    column.name for result in (howsure.Certainty, howsure.MultilabelCertainty) for column in result.columns
+}
+SETTINGS = {
+    field.name
+    for result in (howsure.Certainty, howsure.MultilabelCertainty)
+    for field in dataclasses.fields(result)
+} - COLUMNS
+SCORES = {
+    field.name
+    for field in dataclasses.fields(howsure.Evaluation)
+    if field.name != "rows" and not field.name.startswith("_")
+}
+CLASSES = {name for name in howsure.__all__ if inspect.isclass(getattr(howsure, name))}
+
+OURS = (
+    *("adapter", "balanced", "block", "branching", "cell", "chunk", "coin flip", "columns", "design"),
+    *(
+        "design effect",
+        "disagreement",
+        "doubt",
+        "early",
+        "families",
+        "familiarity",
+        "flat",
+        "fold",
+        "gap",
+        "graph",
+    ),
+    *("group", "hand over", "held-out rows", "kept", "labelled rows", "late", "leaning", "level", "manifest"),
+    *("member", "method", "outcome", "own", "part", "pass", "pilot", "plain prediction", "plan", "promise"),
+    *("reason", "replicate", "round", "row", "rows from outside", "seal", "second look", "settled", "share"),
+    *("shift", "site", "sketch", "snapshot", "splitting", "spread", "stage", "stranger", "sure", "SWAG"),
+    *("thinned network", "trunk", "unfamiliar", "unit", "usual", "verdict", "width", "yardstick"),
+)
+"""Words that howsure uses in a sense of its own, or that the literature calls something else."""
+
+
+def without_code(text):
+    """A page without blocks of code, and without where its links lead."""
+    return re.sub(r"\]\([^)]*\)", "]", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def rows_of(text):
+    """The rows of all tables of a page as lists of cells, without their heads."""
+    tables = re.findall(r"^\|.*\n\|[-| ]+\n((?:\|.*(?:\n|$))+)", text, re.MULTILINE)
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for table in tables
+        for line in table.splitlines()
+    ]
+
+
+def entries_of(text):
+    """What is explained on a page: the names in the first cell of each row."""
+    return {name.strip(" `") for first, *_ in rows_of(text) for name in first.split(",")}
+
+
+def part_of(text, heading):
+    """What stands under a heading, up to the next one."""
+    return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+ENTRIES = entries_of(GLOSSARY)
+
+
+@pytest.fixture(scope="module")
+def pages():
+    return " ".join(" ".join(without_code(page.read_text(encoding="utf-8")).split()) for page in PAGES)
+
+
+def is_on(word, text):
+    return re.search(rf"\b{re.escape(word)}s?\b", text, re.IGNORECASE) is not None
+
+
+def test_every_column_is_explained_with_the_columns():
+    assert entries_of(part_of(GLOSSARY, "Columns of a result")) == COLUMNS | SETTINGS
+
+
+def test_every_score_is_explained_with_the_scores():
+    assert entries_of(part_of(GLOSSARY, "Scores")) == SCORES
+
+
+def test_every_verdict_and_reason_is_explained():
+    assert {*VERDICTS, *REASONS} <= ENTRIES
+    assert f'"{NO_CLEAR_ANSWER}"' in GLOSSARY
+
+
+def test_every_public_class_is_explained():
+    assert CLASSES <= ENTRIES
+
+
+@pytest.mark.parametrize("word", OURS)
+def test_a_word_of_ours_on_a_page_is_explained(word, pages):
+    known = {entry.lower() for entry in ENTRIES}
+    assert not is_on(word, pages) or word.lower() in known
+
+
+@pytest.mark.parametrize(
+    "heading", ["Columns of a result", "Verdicts and reasons", "Scores", "Inside MC dropout"]
+)
+def test_an_entry_has_the_term_of_the_literature_and_a_meaning(heading):
+    for cells in rows_of(part_of(GLOSSARY, heading)):
+        assert len(cells) == 3, cells
+        assert all(cells), cells
+
+
+def test_no_word_has_two_entries():
+    twice = [name for name in _explained_once() if _explained_once().count(name) > 1]
+    assert not twice
+
+
+def test_every_word_that_is_explained_is_used(pages):
+    sources = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "howsure").rglob("*.py"))
+    assert not [word for word in sorted(ENTRIES) if not is_on(word, pages) and not is_on(word, sources)]
+
+
+def _explained_once():
+    """Names in the tables but that of words with several meanings, as they are written."""
+    text = GLOSSARY.replace(part_of(GLOSSARY, "Words with more than one meaning"), "")
+    return [name.strip() for first, *_ in rows_of(text) for name in first.split(",")]
+
+
+def test_these_checks_can_fail():
+    table = "| column | term | meaning |\n|---|---|---|\n| `gap`, `row` | margin | lead |\n"
+    some = f"\n## Columns of a result\n\n{table}"
+    assert entries_of(part_of(some, "Columns of a result")) == {"gap", "row"}
+    assert is_on("coin flip", "Two Coin flips.")
+    assert not is_on("cell", "cancelled")
+    assert "hidden" not in without_code("a\n```python\nhidden\n```\n[b](hidden.md)")
