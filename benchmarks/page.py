@@ -416,6 +416,11 @@ def _growth(figures: Figures) -> list[str]:
     return ["## Growth", *parts] if parts else []
 
 
+def fold(summary: str, *parts: str) -> list[str]:
+    """Parts of a page, or of any other, that open with a click; on GitHub too."""
+    return ['<details markdown="1">', f"<summary>{summary}</summary>", *parts, "</details>"]
+
+
 # --- what all tables share ------------------------------------------------------------------------
 
 
