@@ -269,7 +269,7 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "How much do howsure's results depend on its tuned numbers? Most numbers hardly matter. "
         f"{len(seen)} numbers say which passes rows get, or what a pilot looks at. Each was set to half and "
         f"to twice its value. {idle} of them show no effect "
-        "on the networks here. The other {len(seen) - idle} change what an "
+        f"on the networks here. The other {len(seen) - idle} change what an "
         f"assessment costs, or how exact it is. The table has those that change it by a factor of {MUCH:g} "
         "or more.",
         table(much),
