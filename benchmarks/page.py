@@ -49,8 +49,8 @@ def page(results: Figures) -> str:
         _in_short(figures),
         *_summary(figures),
         "Every figure is in [performance.json](performance.json), with each single time. `make bench` "
-        "measures them again; `python -m benchmarks --page` only writes this page. Each measurement has its own "
-        f"process, with nothing beside it, on {machine['cores']} cores of {machine['processor']} with "
+        "measures them again; `python -m benchmarks --page` only writes this page. Each measurement has its "
+        f"own process, with nothing beside it, on {machine['cores']} cores of {machine['processor']} with "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".",
         *_networks(figures),
