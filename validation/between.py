@@ -302,7 +302,8 @@ def page_of_digits(found: Figures) -> list[str]:
     """The table, and what it comes to."""
     lines = [
         "| verdict | digits | interval width in points: 10, 50, 90 % of digits below | "
-        "thinned networks inside | other seeds inside | the truth inside | errors cover the spread, lower end, upper end |",
+        "thinned networks inside | other seeds inside | the truth inside | "
+        "errors cover the spread, lower end, upper end |",
         "|---|---|---|---|---|---|---|",
     ]
     for verdict, each in found["verdicts"].items():
