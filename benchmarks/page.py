@@ -22,7 +22,6 @@ MODULES = {
     "bert": "BERT of transformers, two layers of width 32, 16 tokens and their mask; dropout .1 everywhere",
 }
 SUMMARY_BACKEND = "tensorflow"
-BATCH_SIZES = (32, 128, 256)
 PARTS = {
     "shared layers": "layers that all passes share",
     "passes": "layers of the passes",

@@ -245,10 +245,9 @@ def look_at_digits() -> Figures:
     x = digits.x_test[..., None]
     certainty = howsure.assess(first, x)
     every, label = np.arange(len(x)), certainty.label
-    plain, *of_others = (
-        howsure.assess(each, x, method=howsure.Softmax()).probabilities[every, label]
-        for each in (first, *others)
-    )
+    of_others = [
+        howsure.assess(each, x, method=howsure.Softmax()).probabilities[every, label] for each in others
+    ]
     low, high = certainty.interval(0.9).T
     thinned = howsure.passes(first, x, 200, seed=1)[:, every, label]
 
@@ -262,10 +261,8 @@ def look_at_digits() -> Figures:
         rows = certainty.verdict == verdict
         found[verdict] = {
             "rows": int(rows.sum()),
-            "margin": float(np.median(1.96 * certainty.mc_error[every, label][rows])),
             "widths": np.quantile((high - low)[rows], [0.1, 0.5, 0.9]).tolist(),
             "thinned": float(np.mean([inside(each)[rows] for each in thinned])),
-            "plain": float(np.mean(inside(plain)[rows])),
             "others": float(np.mean([inside(each)[rows] for each in of_others])),
             "truth": float(np.mean(inside(digits.p_test[every, label])[rows])),
             "covers": np.mean([_covers(run, reference, verdict) for run in runs], axis=0).tolist(),
@@ -273,7 +270,6 @@ def look_at_digits() -> Figures:
     return {
         "verdicts": found,
         "accuracy": float(np.mean(label == digits.y_test)),
-        "sentences": [str(certainty[index]) for index in _examples(certainty)],
     }
 
 
@@ -287,15 +283,6 @@ def _covers(run: howsure.Certainty, reference: howsure.Certainty, verdict: str) 
     off = np.abs(run.spread - reference.spread)[of_label] <= 1.96 * run.spread_error[of_label]
     ends = np.abs(run.interval() - reference.interval()) <= 1.96 * run.interval_error()
     return [float(off.mean()), *ends[rows].mean(axis=0).tolist()]
-
-
-def _examples(certainty: howsure.Certainty) -> list[int]:
-    """The first sure row whose networks disagree, and coin flips with a narrow and a wide interval."""
-    low, high = certainty.interval(0.9).T
-    flips = np.flatnonzero(certainty.verdict == "coin flip")
-    order = flips[np.argsort((high - low)[flips])]
-    wide = np.flatnonzero((certainty.verdict == "sure") & (low < 0.9))
-    return [int(wide[0]), int(order[0]), int(order[-1])]
 
 
 def page_of_digits(found: Figures) -> list[str]:
