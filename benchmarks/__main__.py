@@ -4,6 +4,7 @@
     python -m benchmarks speed                        one kind, of: network, speed, profile, memory, errors,
                                                       growth, peers, modules
     python -m benchmarks speed question tensorflow    one measurement; the others stay as they were
+    python -m benchmarks --page                       the page alone, from the figures
 
 Measurements run one after the other, each in a process of its own. Figures from another machine are
 dropped. Peers need the environment that `make bench` sets up.
@@ -125,6 +126,9 @@ def versions() -> dict[str, str]:
 def main() -> None:
     """Run what was asked for, keeping figures and page after each measurement."""
     kept: dict[str, Any] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    if sys.argv[1:] == ["--page"]:
+        PAGE.write_text(page(kept))
+        return
     figures = kept.get("figures", {}) if kept.get("machine") == machine() else {}
     chosen = selected(sys.argv[1:])
     failed = []

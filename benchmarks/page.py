@@ -22,7 +22,6 @@ MODULES = {
     "bert": "BERT of transformers, two layers of width 32, 16 tokens and their mask; dropout .1 everywhere",
 }
 SUMMARY_BACKEND = "tensorflow"
-BATCH_SIZES = (32, 128, 256)
 PARTS = {
     "shared layers": "layers that all passes share",
     "passes": "layers of the passes",
@@ -47,11 +46,12 @@ def page(results: Figures) -> str:
     parts = [
         "# What certainty costs",
         _in_short(figures),
-        "Printed by `make bench`. Each measurement runs in a process of its own, with nothing beside it, on "
-        f"{machine['cores']} cores of {machine['processor']} with "
-        + ", ".join(f"{name} {version}" for name, version in versions.items())
-        + ". Every figure is in [performance.json](performance.json).",
         *_summary(figures),
+        "Every figure is in [performance.json](performance.json), with each single time. `make bench` "
+        "measures them again; `python -m benchmarks --page` only writes this page. Each measurement has its "
+        f"own process, with nothing beside it, on {machine['cores']} cores of {machine['processor']} with "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".",
         *_networks(figures),
         *_speed(figures),
         *_profile(figures),
@@ -73,10 +73,11 @@ def _in_short(figures: Figures) -> str:
     errors = [found for name in NETWORKS if (found := _found(figures, "errors", name))]
     smaller = sum(found["assess"] < found["loop_of_100"] for found in errors)
     return (
+        "What does certainty cost, and how exact is it? "
         f"With {SUMMARY_BACKEND}, `assess` takes {_number(assess[0])} to {_number(assess[-1])} times as long "
-        "as a plain prediction, most where that is short. The textbook loop of 100 passes takes "
-        f"{_number(loop[0])} to {_number(loop[-1])} times as long. `assess` is the more exact of the two on "
-        f"{smaller} of {len(errors)} networks."
+        "as a plain prediction. The factor is largest for networks that are quick anyway. The textbook loop "
+        f"of 100 MC dropout passes takes {_number(loop[0])} to {_number(loop[-1])} times as long. `assess` "
+        f"is more exact than the loop on {smaller} of {len(errors)} networks."
     )
 
 
@@ -93,11 +94,9 @@ def _summary(figures: Figures) -> list[str]:
         )
         both = ("–", "–") if errors is None else (f"{errors[key]:.4f}" for key in ("assess", "loop_of_100"))
         rows.append((f"`{name}`", f"{speed['rows']:,}", _number(plain), *beside, *both))
-    return _section(
-        "At a glance",
-        f"With {SUMMARY_BACKEND}, in seconds. A plain prediction is `predict_on_batch` over batches of 128. "
-        "The ratio to it is in brackets. The error is that of the predictive mean on the least certain rows. "
-        "The sections below say how each figure was measured.",
+    return _table(
+        f"Seconds with {SUMMARY_BACKEND}. A plain prediction is `predict_on_batch` over batches of 128; the "
+        "ratio to it is in brackets. The error is that of the predictive mean on the least certain rows.",
         (
             "network",
             "rows",
@@ -123,71 +122,47 @@ def _networks(figures: Figures) -> list[str]:
         for name, what in NETWORKS.items()
         if (found := _found(figures, "network", name))
     ]
-    return _section(
-        "The networks",
-        "Five are for MNIST, and one is for ten overlapping clusters. Each was trained once, on tensorflow, "
-        "and kept.",
-        ("network", "what it is", "parameters", "training", "right on test rows"),
+    table = _table(
+        "Five are for MNIST, and one is for ten overlapping clusters. Each was trained once, with "
+        "tensorflow.",
+        ("network", "what it is", "parameters", "training", "accuracy"),
         rows,
     )
+    return fold("The networks", *table) if table else []
 
 
 def _speed(figures: Figures) -> list[str]:
     rows = []
     for name, backend, found in _named(figures, "speed"):
-        plain = min(found[f"predict_{size}"] for size in BATCH_SIZES)
 
-        def beside(seconds: float, default: float = found["predict_32"]) -> str:
-            return f"{_number(seconds)} ({_number(seconds / default)} x)"
+        def beside(seconds: float, plain: float = found["by_batches"]) -> str:
+            return f"{_number(seconds)} ({_number(seconds / plain)} x)"
 
-        def yardstick(key: str, assess: float = found["assess"], found: Figures = found) -> tuple[str, str]:
-            if key not in found:
-                return "–", "–"
-            return _number(found[key]), f"{_number(assess / found[key])} x"
-
+        kinds = ("loop_of_100", "assess_first", "assess", "assess_with_plan")
+        times = (_number(found["predict_32"]), _number(found["by_batches"]))
         rows.append(
-            (
-                f"`{name}`, {backend}",
-                f"{found['rows']:,}",
-                _number(found["predict_32"]),
-                _number(plain),
-                beside(found["loop_of_100"]),
-                beside(found["assess_first"]),
-                beside(found["assess"]),
-                beside(found["assess_with_plan"]),
-                *yardstick("predict_untuned"),
-                *yardstick("by_batches"),
-            )
+            (f"`{name}`, {backend}", f"{found['rows']:,}", *times, *(beside(found[kind]) for kind in kinds))
         )
     return _section(
         "Time",
-        "Times are in seconds. The ratio to plain `predict` of the same backend, at its default batch size, "
-        "is in brackets. Every time but that of a first call is the median of five, and each single time is "
-        "in the JSON.\n\n"
-        "- Plain `predict` is compiled before it is measured. It runs at its default batch size, and at the "
-        "fastest of 32, 128 and 256.\n"
-        "- `assess` has its default settings. The first call in a process comes first. Later calls take "
-        "turns with `predict`. The last ones have a ready plan.\n"
-        "- With TensorFlow, `predict` may wait at its end for the autotuning of tf.data. That thread sleeps "
-        "twice as long each time, so the times cluster at 5.1 and 10.3 s whatever the batch size. The column "
-        '"not autotuned" has that option off: `predict` of a `tf.data.Dataset` of batches of 32. '
-        "`predict_on_batch` over batches of 128 has no pipeline at all.\n"
-        "- The textbook loop is `model(batch, training=True)` on batches of 128, a hundred times. It is the "
-        "median of five passes over 512 rows, scaled up. It also switches BatchNorm, so its answers are "
-        "wrong for `transfer` and `residual`.",
+        "Times are in seconds. The ratio to `predict_on_batch` of the same backend is in brackets. Every "
+        "time but that of a first call is the median of five.\n\n"
+        "- `predict` has its default batch size, and is compiled before. With TensorFlow, it may wait at its "
+        "end for the autotuning of tf.data. `predict_on_batch` over batches of 128 does not.\n"
+        "- `assess` has its default settings. The first call in a process is shown alone. Later calls "
+        "take turns with `predict`.\n"
+        "- The textbook loop calls `model(batch, training=True)` a hundred times on batches of 128. Its time "
+        "is the median of five passes over 512 rows, scaled up. It also switches batch normalisation, so "
+        "its answers are wrong for `transfer` and `residual`.",
         (
             "network, backend",
             "rows",
-            "`predict`, default",
-            "`predict`, fastest",
+            "`predict`",
+            "`predict_on_batch`",
             "textbook loop, 100 passes",
             "`assess`, first call",
-            "`assess`, later calls",
-            "`assess`, ready plan",
-            "`predict`, not autotuned",
-            "`assess`, later, beside it",
-            "`predict_on_batch`",
-            "`assess`, later, beside that",
+            "later calls",
+            "with a ready plan",
         ),
         rows,
     )
@@ -212,15 +187,18 @@ def _profile(figures: Figures) -> list[str]:
         *_section(
             "Where the time goes",
             "Seconds of one later call of `assess`. All columns but the last add up to the whole. The last "
-            "says how much of the whole the pilot spends on the plan.",
-            ("network, backend", "`assess`", *PARTS.values(), "all else", "of all this, for the plan"),
+            "column is the part of the whole that the pilot needs to make the plan.",
+            ("network, backend", "`assess`", *PARTS.values(), "all else", "part for the plan"),
             rows,
         ),
-        *_table(
-            "Each convolution alone on 128 rows, in GFLOP/s. The peak is that of a product of two 4096 × "
-            "4096 matrices of the same type:",
-            ("network, backend", "layer and type", "reached", "peak", "share"),
-            reached,
+        *fold(
+            "Speed of each convolution",
+            *_table(
+                "Each convolution alone on 128 rows, in GFLOP/s. The peak is that of a product of two 4096 × "
+                "4096 matrices of the same type.",
+                ("network, backend", "layer and type", "reached", "peak", "share"),
+                reached,
+            ),
         ),
     ]
 
@@ -240,11 +218,9 @@ def _errors(figures: Figures) -> list[str]:
     ]
     return _section(
         "Error",
-        "Root mean squared error of the predictive mean on the 150 least certain test rows, against a long "
-        "reference. The least certain rows have the smallest gap in plain `predict`. `assess` has default "
-        "settings, and ten seeds with a plan each. The error of the textbook loop is computed from the "
-        "variance of 200 independent passes, divided by 100. Passes that share their early masks are counted "
-        "one by one.",
+        "Root mean squared error of the predictive mean, against a long reference, on the 150 test rows with "
+        "the smallest gap in plain `predict`. `assess` has default settings, and ten seeds with a plan each. "
+        "The error of the textbook loop is computed from the variance of 200 independent passes.",
         (
             "network",
             "`assess`",
@@ -271,9 +247,9 @@ def _flat(figures: Figures) -> list[str]:
         rows.append((f"`{name}`", f"{found['loop_of_100']:.4f}", *errors, *told))
     return _section(
         "What balance alone saves",
-        "The same error for a fixed number of balanced passes, `MCDropout(passes=T)`, with ten seeds. The "
-        "last columns say how many of them are as exact as 100 independent ones. That number is interpolated "
-        "on straight lines between the logarithms.",
+        "The same error for a fixed number of balanced (stratified) passes, `MCDropout(passes=T)`, with ten "
+        "seeds. The last columns say how many of them are as exact as 100 independent passes, interpolated "
+        "between the logarithms.",
         ("network", "100 independent", *(f"T = {count}" for count in counts), "as exact as 100", "saved"),
         rows,
     )
@@ -290,8 +266,8 @@ def _memory(figures: Figures) -> list[str]:
         rows.append((f"`{name}`, {backend}", f"{min(before):,.0f}", *peaks))
     return _section(
         "Memory",
-        "The most memory held, in MiB, each in a process of its own. *Before* is before anything is "
-        "predicted: framework, network and rows. The loop runs on 512 rows.",
+        "The most memory held, in MiB, each in its own process. *Before* has framework, network and rows, "
+        "before any prediction. The loop runs on 512 rows.",
         ("network, backend", "before", "`predict`", "textbook loop", "`assess`"),
         rows,
     )
@@ -317,18 +293,17 @@ def _peers(figures: Figures) -> list[str]:
         ratios = (f"{seconds / each:,.0f} x" for each in (one_pass, *ours.values()))
         rows.append((found["package"], how, f"{seconds * 10_000:,.0f}", *ratios, f"{found['peak']:,.0f}"))
     return _section(
-        "Peers",
-        "The question's CNN is rebuilt in plain PyTorch with the same weights. Its outputs equal those of "
-        f"Keras within {plain['difference_to_keras']:.0g}. Each peer draws {plain['passes']} passes, is "
-        f"timed on {plain['rows']} rows, and the time is scaled up. One plain forward pass over 10,000 rows "
-        f"takes {one_pass * 10_000:.2f} s there. All peers draw independent passes, so their error is that "
-        "of the loop of 100 above.",
+        "Other packages",
+        "The CNN `question` was rebuilt in plain PyTorch with the same weights. Its outputs equal those of "
+        f"Keras within {plain['difference_to_keras']:.0g}. Each package draws {plain['passes']} independent "
+        f"passes on {plain['rows']} rows, and the time is scaled up. One plain pass over 10,000 rows takes "
+        f"{one_pass * 10_000:.2f} s there. The error is that of the loop of 100 above.",
         (
-            "peer",
+            "package",
             "how",
             "s per 10,000 rows",
-            "beside its plain pass",
-            *(f"beside `assess`, {backend}" for backend in ours),
+            "times its plain pass",
+            *(f"times `assess`, {backend}" for backend in ours),
             "MiB at most",
         ),
         rows,
@@ -337,7 +312,9 @@ def _peers(figures: Figures) -> list[str]:
 
 def _modules(figures: Figures) -> list[str]:
     """Modules of PyTorch without Keras."""
-    rows, others, load = [], [], 0.0
+    rows: list[tuple[str, ...]] = []
+    others: list[float] = []
+    load = 0.0
     for name, what in MODULES.items():
         found = _found(figures, "modules", name)
         if found is None:
@@ -362,33 +339,22 @@ def _modules(figures: Figures) -> list[str]:
             error = f"{few['off']:.4f} ({few['reported']:.4f})"
             equal = f"{few['textbook_passes']:,.0f}"
             rows.append((what, "", "", f"{_number(few['ratio'])} x", error, "", equal, ""))
-        thousand = found["textbook_pass"] * 1_000
-        loops = {"a loop of plain textbook passes": thousand} if found.get("peers") else {}
-        loops |= {PEERS[peer]: each["seconds"] for peer, each in found.get("peers", {}).items()}
-        packages = {PEERS[peer]: each["package"] for peer, each in found.get("peers", {}).items()}
-        others += [
-            (packages.get(how, "–"), how, f"{seconds:,.0f}", f"{seconds / found['assess']:,.0f} x")
-            for how, seconds in loops.items()
-        ]
+        others += [each["seconds"] / found["assess"] for each in found.get("peers", {}).values()]
     beside = f", measured beside other work, a load of up to {load:.0f}" if load > 1 else ""
     text = (
-        f"Plain modules, without Keras; `python -m benchmarks modules` prints this section alone{beside}. "
-        "All run on one thread, and times are seconds of the processor. A plain pass is `module(x)` in the "
-        "fastest batches of 16 to 128, in the same process and in turn with `assess`; the ratio is the "
-        "median of three. Errors are on the 150 least certain rows, as above, and in brackets as `assess` "
-        "reports them. The last columns say how many textbook passes have that error, and what these would "
-        "take."
+        f"Plain modules, without Keras (`python -m benchmarks modules`{beside}). All run on one thread, and "
+        "times are seconds of the processor. A plain pass is `module(x)` in the fastest batches of 16 to "
+        "128, in turn with `assess`; the ratio is the median of three. Errors are on the 150 least certain "
+        "rows, and in brackets as `assess` reports them. The last columns say how many textbook passes have "
+        "that error, and how long these would take."
     )
+    if others:
+        text += (
+            f" With the packages above, a thousand passes of `cnn` take {min(others):,.0f} to "
+            f"{max(others):,.0f} times as long as `assess`."
+        )
     head = ("module", "rows", "plain pass", "`assess`", "its error", "error of 1,000 textbook passes")
-    parts = _section(
-        "Modules of PyTorch", text, (*head, "textbook passes of equal error", "their time"), rows
-    )
-    return parts + _table(
-        "A thousand textbook passes of `cnn` by others, timed with a hundred on 128 rows in the same run and "
-        "scaled up:",
-        ("peer", "how", "s per 10,000 rows", "beside `assess`"),
-        others,
-    )
+    return _section("Modules of PyTorch", text, (*head, "textbook passes of equal error", "their time"), rows)
 
 
 def _growth(figures: Figures) -> list[str]:
@@ -396,10 +362,10 @@ def _growth(figures: Figures) -> list[str]:
     for along, text in (
         (
             "rows",
-            "`howsure.stream` with default settings, on rows of a memory-mapped file. Each call has a "
-            "process of its own:",
+            "`howsure.stream` with default settings, on rows of a memory-mapped file. Each call has its own "
+            "process.",
         ),
-        ("passes", "The same on 1,000 rows, with a fixed number of passes:"),
+        ("passes", "The same on 1,000 rows, with a fixed number of passes."),
     ):
         rows = [
             (
@@ -414,6 +380,11 @@ def _growth(figures: Figures) -> list[str]:
         ]
         parts += _table(text, (along, "`stream`, s", "`predict`, s", "MiB before", "MiB at most"), rows)
     return ["## Growth", *parts] if parts else []
+
+
+def fold(summary: str, *parts: str) -> list[str]:
+    """Parts of a page, or of any other, that open with a click; on GitHub too."""
+    return ['<details markdown="1">', f"<summary>{summary}</summary>", *parts, "</details>"]
 
 
 # --- what all tables share ------------------------------------------------------------------------

@@ -46,7 +46,7 @@ SUMMARY = (
 """What the first table shows of each network, and of which rows."""
 
 BY_PROBABILITY = (TOP, "entropy", "mutual information")
-"""What is looked at in these parts."""
+"""What is kept of these parts."""
 
 LONG, LONG_FLAT = 20_000, 10_000
 """Passes of the reference, about; flat ones are dearer and each tells more."""
@@ -245,89 +245,83 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         for what, rows in SUMMARY
         for name, network in found.items()
     ]
+    least, worst, of_what = min(covers)
     lines = [
-        "# Are the error bars honest?",
+        "# Error bars on the networks howsure was tuned on",
         "",
-        "An honest error bar covers 95 % of the rows. On the networks that howsure was tuned on, those of "
-        f"the first table cover {min(covers)[0]:.1f} to {max(covers)[0]:.1f} %, and "
-        f"{np.median([cover for cover, *_ in covers]):.1f} % in the median. The least covered is that of "
-        f"`{min(covers)[1]}`: {min(covers)[2]}.",
-        "",
-        f"Printed by `make validate`, with TensorFlow and default settings. There are {len(SEEDS)} seeds, "
-        "and each has a plan of its own. Rows are random test images of MNIST, and random ones of the "
-        f"{100 * LEAST_CERTAIN:.0f} % that a plain prediction is least certain of.",
-        "",
-        "Every cell shows *cover*, and in brackets *ratio*. Both are explained below the table.",
+        "Are the error bars honest? For an honest error, estimate ± 1.96 errors covers 95 % of the rows. On "
+        f"the {len(found)} networks that howsure was tuned on, the errors in the table cover {least:.1f} to "
+        f"{max(covers)[0]:.1f} % of the rows, and {np.median([cover for cover, *_ in covers]):.1f} % in the "
+        f"median. The least covered is `{worst}`: {of_what}. For your own network, expect the figures of "
+        "[fresh networks](fresh.md), on which nothing was tuned.",
         "",
         f"| network | {' | '.join(f'{what}, {rows}' for what, rows in SUMMARY)} | settled | flat plans |",
         "|---" * (len(SUMMARY) + 3) + "|",
         *(_summary_row(name, network) for name, network in found.items()),
         "",
-        "- *cover*: the share of rows and seeds with |estimate − reference| ≤ 1.96 · error. The number after "
-        "± is the standard error of this share. It allows for the masks that the rows of one seed share.",
-        "- *ratio*: the true root mean squared error over the reported one. 1 is honest, more than 1 is too "
-        "optimistic.",
-        "- *bias*: the mean of estimate − reference.",
-        "- *settled*: the share of all rows whose error allows their verdict.",
-        "- *flat plans*: how many of the seeds had a plan that does not split late layers.",
+        "Every cell shows the coverage with its standard error, and the ratio in brackets.",
         "",
-        "[Fresh networks](fresh.md) shows ten others, on which nothing was chosen.",
+        "- *Coverage* is the share of rows and seeds with |estimate − reference| ≤ 1.96 · error. Its "
+        "standard error allows for the masks that the rows of one seed share.",
+        "- *Ratio* is the true root mean squared error over the reported one. Above 1 is too optimistic.",
+        "- *Settled* is the share of all rows whose error is small enough for their verdict.",
+        f"- *Flat plans* are plans that do not split late layers, counted among {len(SEEDS)} seeds.",
         "",
-        "Four of the networks are those of [performance.md](performance.md). `classic` and `everywhere` are "
-        "only here. Constants were chosen on these six networks "
-        "([decision 6](decisions/0006-an-error-from-the-row-and-the-pilot.md)), but on other rows and with "
-        "other seeds than those shown here.",
+        f"Settings are the defaults, with TensorFlow. There are {len(SEEDS)} seeds, and each has its own "
+        "plan. Each kind has "
+        f"{found[worst]['rows']} rows: random test images of MNIST, and random ones of the "
+        f"{100 * LEAST_CERTAIN:.0f} % that a plain prediction is least certain of. References have at least "
+        f"{min(network['reference']['passes'] for network in found.values()):,} passes. howsure's constants "
+        "were chosen on these networks, but on other rows and with other seeds "
+        "([decision 6](decisions/0006-an-error-from-the-row-and-the-pilot.md)).",
+        "",
+        "## Rows close to certainty",
         "",
         "Errors of nearly certain rows are usually small, and rarely large. An error that is right on "
         "average therefore covers nearly all of them. A little farther from certainty it covers too few "
-        "rows, because some of them only look more certain than they are. The tables by probability show "
-        "both.",
+        "rows, because some of them only look more certain than they are.",
+        "",
+        f"| coverage of the {TOP}, where it is | {' | '.join(found)} |",
+        "|---" * (1 + len(found)) + "|",
     ]
-    for name, network in found.items():
-        reference = network["reference"]
-        lines += [
-            "",
-            f"## {name}",
-            "",
-            f"There are {network['rows']} rows of each kind. The network is right on "
-            f"{100 * network['accuracy']:.2f} % of the test images. The reference has "
-            f"{reference['passes']:,} passes in float32, and its own error is {reference['error']:.1g} on "
-            f"the least certain rows. Plan of the first seed: {network['plan']} Flat plans: "
-            f"{network['flat plans']} of {len(SEEDS)}.",
-            "",
-            "| rows | what | true error | reported | ratio | cover | bias |",
-            "|---|---|---|---|---|---|---|",
+    for low, high in itertools.pairwise(EDGES):
+        cells = [
+            next((f"{100 * each['cover']:.1f} %" for each in parts if each["low"] == low), "–")
+            for parts in (network["by probability"][TOP] for network in found.values())
         ]
-        for kind, of_kind in network["errors"].items():
-            for what, each in of_kind.items():
-                lines.append(
-                    f"| {kind} | {what} | {each['true']:.5f} | {each['reported']:.5f} | "
-                    f"{each['ratio']:.2f} | {100 * each['cover']:.1f} ± {100 * each['cover error']:.1f} % | "
-                    f"{each['bias']:+.5f} |"
-                )
-        lines += [
-            "",
-            "| all rows, by the probability of the top class | rows | what | mean | true error | reported | "
-            "cover | bias |",
-            "|---|---|---|---|---|---|---|---|",
-        ]
-        for what, parts in network["by probability"].items():
-            for each in parts:
-                lines.append(
-                    f"| {each['low']:g} to {each['high']:g} | {each['rows']} | {what} | {each['mean']:.4f} | "
-                    f"{each['true']:.5f} | {each['reported']:.5f} | "
-                    f"{100 * each['cover']:.1f} ± {100 * each['cover error']:.1f} % | {each['bias']:+.5f} |"
-                )
-        lines += [
-            "",
-            "| rows | settled | of the settled, with another verdict in the reference | passes, mean |",
-            "|---|---|---|---|",
-        ]
-        for kind, each in network["verdicts"].items():
+        lines.append(f"| {low:g} to {high:g} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"## {worst}",
+        "",
+        f"This network has the least covered errors. {found[worst]['flat plans']} of its {len(SEEDS)} plans "
+        "are flat. *Bias* is the mean of estimate − reference.",
+        "",
+        "| rows | what | true error | reported | ratio | coverage | bias |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for kind, of_kind in found[worst]["errors"].items():
+        for what, each in of_kind.items():
             lines.append(
-                f"| {kind} | {100 * each['settled']:.1f} % | {100 * each['changed']:.2f} % | "
-                f"{each['passes']:.0f} |"
+                f"| {kind} | {what} | {each['true']:.5f} | {each['reported']:.5f} | "
+                f"{each['ratio']:.2f} | {100 * each['cover']:.1f} ± {100 * each['cover error']:.1f} % | "
+                f"{each['bias']:+.5f} |"
             )
+    lines += [
+        "",
+        f"| all rows, where the {TOP} is | entropy, mean | bias | mutual information, mean | bias |",
+        "|---|---|---|---|---|",
+    ]
+    parts = found[worst]["by probability"]
+    for both in zip(parts["entropy"], parts["mutual information"], strict=True):
+        cells = [f"{each['mean']:.4f} | {each['bias']:+.4f}" for each in both]
+        lines.append(f"| {both[0]['low']:g} to {both[0]['high']:g} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "The same figures of the other networks, all plans, and more by probability are in "
+        "[coverage.json](coverage.json). `python -m validation` measures them again; with `--page` it only "
+        "writes this page.",
+    ]
     return "\n".join([*lines, ""])
 
 
@@ -339,6 +333,8 @@ def look_at(
 ) -> None:
     """Look at the networks named on the command line, or at all, keeping figures and page after each.
 
+    With `--page`, only write the page.
+
     Args:
         known: Names of all, in the order of the page.
         look: What is found of one.
@@ -348,9 +344,10 @@ def look_at(
     order = list(known)
     found = json.loads(figures.read_text()) if figures.exists() else {}
     for name in sys.argv[1:] or order:
-        found[name] = look(name)
-        found = {each: found[each] for each in order if each in found}
-        figures.write_text(json.dumps(found, indent=1) + "\n")
+        if name != "--page":
+            found[name] = look(name)
+            found = {each: found[each] for each in order if each in found}
+            figures.write_text(json.dumps(found, indent=1) + "\n")
         page[0].write_text(page[1](found))
     print(page[0].read_text())
 

@@ -4,7 +4,8 @@
     python -m validation.between digits     on digits with known answers, 10 minutes
     python -m validation.between cost       what they cost beside `assess`, 5 minutes
 
-Without arguments all three. Figures of what was not run stay in docs/between.json, and on the page.
+Without arguments all three, with `--page` the page alone. Figures of what was not run stay in
+docs/between.json, and on the page.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import howsure
+from benchmarks.page import fold
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.models.protocol import Level
@@ -180,34 +182,36 @@ def page_of_laws(found: Figures) -> list[str]:
     of_shown = [design["0.9"]["cover"] * 100 for design in found.values() if design["0.9"] is not None]
     of_spread = [design["spread"]["cover"] * 100 for design in found.values()]
     units = sum(count for count, _ in UNITS)
-    ends = (f"ends of {level}: cover, ratio" for level in LEVELS)
+    ends = (f"ends of {level}: coverage, ratio" for level in LEVELS)
     lines = [
-        "## Against all thinned networks",
-        "",
-        f"{NETWORKS} networks with random weights have {units} units of dropout in two layers, so all "
-        f"{2**units:,} thinned networks can be run, and spread and quantiles are known exactly. There are "
-        f"{ROWS} rows and {SEEDS} seeds for each. ± 1.96 errors are meant to cover 95 %. They cover "
-        f"{min(of_spread):.0f} to {max(of_spread):.0f} % of spreads, by design, "
-        f"{min(of_shown):.0f} to {max(of_shown):.0f} % of the ends of the interval that sentences show, and "
-        f"of all in the table {min(covers):.0f} % at the least.",
-        "",
-        "*Ratio* is the true root mean squared error over the reported one: above 1 is too optimistic. "
-        "Errors of quantiles are often too large here: so few units make laws with jumps, and balance is not "
-        "counted on. A dash stands where nothing can be told, as less than one pass would lie outside.",
-        "",
-        f"| passes | spread: cover, ratio | {' | '.join(ends)} |",
+        f"| passes | spread: coverage, ratio | {' | '.join(ends)} |",
         "|---" * (2 + len(LEVELS)) + "|",
     ]
     for name, design in found.items():
         cells = [name]
         for what in ("spread", *map(str, LEVELS)):
             each = design[what]
-            if each is None:
-                cells.append("–")
-            else:
-                cells.append(f"{100 * each['cover']:.1f} %, {each['off'] / each['told']:.2f}")
+            cells.append(
+                "–" if each is None else f"{100 * each['cover']:.1f} %, {each['off'] / each['told']:.2f}"
+            )
         lines.append(f"| {' | '.join(cells)} |")
-    return lines
+    return [
+        "## Against all thinned networks",
+        "",
+        f"{NETWORKS} networks with random weights have {units} units of dropout in two layers. All "
+        f"{2**units:,} thinned networks can be run, so spread and quantiles are known exactly. There are "
+        f"{ROWS} rows and {SEEDS} seeds for each. ± 1.96 errors should cover 95 %. They cover "
+        f"{min(of_spread):.0f} to {max(of_spread):.0f} % of spreads, and {min(of_shown):.0f} to "
+        f"{max(of_shown):.0f} % of the ends of the interval that sentences show. No coverage in the table is "
+        f"below {min(covers):.0f} %.",
+        "",
+        "*Ratio* is the true root mean squared error over the reported one. Above 1 is too optimistic. "
+        "Errors of quantiles are often too large here. With so few units, distributions have jumps, and the "
+        "extra precision of balanced masks is ignored. A dash means that less than one pass is expected "
+        "outside.",
+        "",
+        *"\n\n".join(fold("Coverage for each number of passes", "\n".join(lines))).split("\n"),
+    ]
 
 
 # --- on digits with known answers ---------------------------------------------------------------------
@@ -241,10 +245,9 @@ def look_at_digits() -> Figures:
     x = digits.x_test[..., None]
     certainty = howsure.assess(first, x)
     every, label = np.arange(len(x)), certainty.label
-    plain, *of_others = (
-        howsure.assess(each, x, method=howsure.Softmax()).probabilities[every, label]
-        for each in (first, *others)
-    )
+    of_others = [
+        howsure.assess(each, x, method=howsure.Softmax()).probabilities[every, label] for each in others
+    ]
     low, high = certainty.interval(0.9).T
     thinned = howsure.passes(first, x, 200, seed=1)[:, every, label]
 
@@ -258,10 +261,8 @@ def look_at_digits() -> Figures:
         rows = certainty.verdict == verdict
         found[verdict] = {
             "rows": int(rows.sum()),
-            "margin": float(np.median(1.96 * certainty.mc_error[every, label][rows])),
             "widths": np.quantile((high - low)[rows], [0.1, 0.5, 0.9]).tolist(),
             "thinned": float(np.mean([inside(each)[rows] for each in thinned])),
-            "plain": float(np.mean(inside(plain)[rows])),
             "others": float(np.mean([inside(each)[rows] for each in of_others])),
             "truth": float(np.mean(inside(digits.p_test[every, label])[rows])),
             "covers": np.mean([_covers(run, reference, verdict) for run in runs], axis=0).tolist(),
@@ -269,7 +270,6 @@ def look_at_digits() -> Figures:
     return {
         "verdicts": found,
         "accuracy": float(np.mean(label == digits.y_test)),
-        "sentences": [str(certainty[index]) for index in _examples(certainty)],
     }
 
 
@@ -285,53 +285,29 @@ def _covers(run: howsure.Certainty, reference: howsure.Certainty, verdict: str) 
     return [float(off.mean()), *ends[rows].mean(axis=0).tolist()]
 
 
-def _examples(certainty: howsure.Certainty) -> list[int]:
-    """The first sure row whose networks disagree, and coin flips with a narrow and a wide interval."""
-    low, high = certainty.interval(0.9).T
-    flips = np.flatnonzero(certainty.verdict == "coin flip")
-    order = flips[np.argsort((high - low)[flips])]
-    wide = np.flatnonzero((certainty.verdict == "sure") & (low < 0.9))
-    return [int(wide[0]), int(order[0]), int(order[-1])]
-
-
 def page_of_digits(found: Figures) -> list[str]:
     """The table, and what it comes to."""
     lines = [
-        "## On digits with known answers",
-        "",
-        f"A small network learnt {DIGITS:,} [digits with known answers](known-digits-methods.md) "
-        f"and is right on {100 * found['accuracy']:.1f} % of {TEST:,} others. {OTHERS} other networks were "
-        "trained on the same digits from other seeds. Intervals are those of `certainty.interval(0.9)`. "
-        "*Inside* is how often the probability of the top class lies in the interval.",
-        "",
-        "| verdict | digits | ± of half of them, at most | width in points: 10, 50, 90 % of digits below | "
-        "thinned networks inside | plain prediction inside | other seeds inside | the truth inside | "
+        "| verdict | digits | interval width in points: 10, 50, 90 % of digits below | "
+        "thinned networks inside | other seeds inside | the truth inside | "
         "errors cover the spread, lower end, upper end |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|",
     ]
     for verdict, each in found["verdicts"].items():
         widths = ", ".join(f"{100 * width:.1f}" for width in each["widths"])
-        shares = " | ".join(f"{100 * each[name]:.0f} %" for name in ("thinned", "plain", "others", "truth"))
+        shares = " | ".join(f"{100 * each[name]:.0f} %" for name in ("thinned", "others", "truth"))
         shares += " | " + ", ".join(f"{100 * cover:.0f} %" for cover in each["covers"])
-        lines.append(
-            f"| {verdict} | {each['rows']:,} | {100 * each['margin']:.1f} points | {widths} | {shares} |"
-        )
-    lines += [
+        lines.append(f"| {verdict} | {each['rows']:,} | {widths} | {shares} |")
+    return [
+        *lines,
         "",
-        "So the interval holds about nine in ten thinned networks. It does not promise to hold what a "
-        "network trained from another seed says, nor the truth. On digits it is not sure of, intervals are "
-        "so wide that they hold most other seeds; the true probability is outside of many. The last column "
-        f"holds the errors against {REFERENCE:,} passes. Digits that look sure after their first few passes "
-        "have seen few of the networks that differ, so there the spread is often too small by more than it "
-        "says.",
-        "",
-        "Some of the sentences:",
-        "",
-        "```",
-        *found["sentences"],
-        "```",
+        "*Inside* is how often the probability of the top class lies in `certainty.interval(0.9)`. A small "
+        f"network was trained on {DIGITS:,} [digits with known answers](known-digits-methods.md), and "
+        f"{OTHERS} others on the same digits from other seeds. On {TEST:,} test digits its accuracy is "
+        f"{100 * found['accuracy']:.1f} %. The last column compares with {REFERENCE:,} passes. If the first "
+        "few passes over a digit look sure, howsure has seen few of the networks that differ. For such "
+        "digits the spread is often too small by more than its error says.",
     ]
-    return lines
 
 
 # --- what they cost -----------------------------------------------------------------------------------
@@ -376,11 +352,11 @@ def page_of_cost(found: Figures) -> list[str]:
     with_them, without = (statistics.median(found[name]) for name in ("with", "without"))
     least = min(found["with"]) / min(found["without"])
     return [
-        "## What they cost",
+        "## What spread and interval cost",
         "",
-        f"On {found['rows']:,} digits and the question's CNN `assess` takes {with_them / without:.3f} times "
-        f"the time of the processor that it takes without them (medians of {len(found['with'])} calls in "
-        f"turn in one process; of the least, {least:.3f} times).",
+        f"On {found['rows']:,} digits and the question's CNN, `assess` takes {with_them / without:.3f} times "
+        f"the processor time that it takes without them. This is the ratio of medians of "
+        f"{len(found['with'])} calls in turn; the ratio of the least is {least:.3f}.",
     ]
 
 
@@ -400,49 +376,52 @@ SHOWN = (
 
 ABOVE = """# Between networks
 
-How far single networks lie apart is another matter than how well their mean is known. An interval for nine
-in ten of them holds {INSIDE} % of the networks on digits, by verdict. It promises nothing about
-the truth, which lies outside of many.
+How far apart do single networks lie, and does `certainty.interval(0.9)` hold nine in ten of them? Yes: on
+digits it holds {INSIDE} % of the thinned networks, by verdict. This is not how well their mean is known.
+And it promises nothing about the truth, which lies outside of many intervals.
+"""
 
-`python -m validation.between` writes this page.
+EXPLAINED = """
+## Two numbers beside a percentage
 
 > 51 ± 1 % '8', between networks 40 to 62 %, or '6' (46 %): coin flip.
 
-Two things stand beside a percentage, and they are easily taken for each other.
+- **± 1 %** is the Monte Carlo error: how far the percentage may be off because the number of passes is
+  finite. It is 1.96 times `mc_error`, and is about the mean of all thinned networks. More passes make it as
+  small as you like.
+- **Between networks 40 to 62 %** is a 90 % interval of the posterior predictive distribution: how far
+  single networks lie apart. Each thinned network has its own percentage for '8'. One in twenty says less
+  than 40 %, one in twenty more than 62 %. More passes do not change this; they only measure it better.
+  `certainty.interval(0.9)` has these ends. `certainty.spread` has the standard deviation between networks
+  for every class.
 
-- **± 1 %** is how far the percentage may be off because there are finitely many passes: 1.96 times
-  `mc_error`. It is about the mean of all thinned networks. With more passes it becomes as small as one
-  likes.
-- **Between networks 40 to 62 %** is how far single networks lie apart. Each thinned network has a
-  percentage of its own for '8'. One in twenty says less than 40 %, one in twenty more than 62 %. More
-  passes do not change that; they make it better known. `certainty.interval(0.9)` has these ends, and
-  `certainty.spread` the standard deviation, for every class.
+For an ensemble the text is *between members*. The given members are all there are, so their standard
+deviation is that of a whole population (divided by n), and errors are 0. Up to 19 members, the interval
+reaches from the smallest to the largest. A plain prediction has no interval and no spread. Calibration
+drops both, because it would need the passes. With several labels per row, each label has a spread, but no
+interval: that would need a grid for each label.
 
-With an ensemble it reads *between members*, and the members given are all there are: their standard
-deviation is divided by their number, quantiles are those of the members, and errors are 0. With up to 19
-members the interval reaches from the least to the largest. A plain prediction has neither. Calibration
-drops both, as it would need the passes. Where each of several labels holds or not there is a spread for
-each label, and no interval: that would need a grid for each label.
+## How they are computed
 
-## How they are reckoned
+- Every pass is one thinned network, drawn with its own probability, also if masks are balanced or split. So
+  all passes of a row have the same weight.
+- The squared spread is the variance over the passes plus the squared error of their mean. The passes miss
+  that part because the mean moves with them.
+- howsure keeps no pass. It counts the passes of the leading classes of a row in 256 bins. A bin is 0.6
+  points wide at 50 % and 0.04 points at 99.9 %. `quantiles` come from the counts, at eleven levels.
+- Quantiles are interpolated linearly within a bin. The error includes the width of the bin, which more
+  passes do not reduce.
+- If late masks are split, passes share early masks. A pilot measures how much less such passes tell than
+  independent ones (the design effect, Kish 1965), and the errors allow for it. The extra precision of
+  balanced masks is ignored, so the errors are conservative.
+- The error of a quantile is the distance to the quantiles whose levels are one standard error away
+  (Woodruff 1952). If these lie beyond all passes, the error is that of a normal distribution.
+- The error of the spread follows from the kurtosis of the passes, and is at least that of a Beta
+  distribution. It is computed for a spread 1.96 errors larger, because few passes see little of what is
+  rare. Below ten passes it is NaN.
+- Ends are NaN if less than one pass is expected outside: level 0.9 needs 10 passes, 0.99 needs 100.
 
-- Every pass is one thinned network, drawn with the probability it has, also where masks are balanced or
-  split. So all passes of a row count alike.
-- The squared spread is the variance over the passes plus the squared error of their mean, which the passes
-  miss as the mean moves with them.
-- No pass is kept. For the classes that lead in a row its passes are counted in 256 bins, 0.6 points wide at
-  50 % and 0.04 points at 99.9 %; `quantiles` are read from the counts at eleven levels. Within a bin passes
-  are taken to lie evenly. That much an end may be off however many passes there are, and its error says so.
-- Where late masks are split, passes that share an early mask go together. A pilot measures how much less
-  they tell of a quantile, or the spread, than as many independent passes (the design effect, Kish 1965),
-  and the errors go by that. That balanced passes tell more is not counted on.
-- The error of a quantile is the distance to the quantiles whose levels are one error of a share away
-  (Woodruff 1952); where these lie beyond all passes, that of a normal distribution. The error of the spread
-  goes by the kurtosis of the passes, but no less than that of a Beta distribution, and is that of a spread
-  1.96 errors larger: few passes see little of what is rare. Of fewer than ten passes it is NaN.
-- Ends are NaN where less than one pass in all would lie outside: 0.9 takes 10 passes, 0.99 takes 100.
-
-`howsure.passes(model, x, 100)` gives the passes themselves, (100, N, K), for those who want more than this:
+`howsure.passes(model, x, 100)` returns the passes themselves, as an array (100, N, K):
 
 ```python
 import numpy as np
@@ -480,19 +459,27 @@ def page(figures: Figures) -> str:
     """The page in Markdown."""
     inside = [100 * each["thinned"] for each in figures["digits"]["verdicts"].values()]
     held = f"{min(inside):.0f} to {max(inside):.0f}"
-    lines = [ABOVE.replace("{SHOWN}", SHOWN).replace("{INSIDE}", held)]
-    for part, (_, shown) in PARTS.items():
-        if part in figures:
-            lines += [*shown(figures[part]), ""]
-    return "\n".join(lines)
+    shown = {part: "\n".join(write(figures[part])) for part, (_, write) in PARTS.items() if part in figures}
+    parts = [
+        ABOVE.replace("{INSIDE}", held),
+        shown.pop("digits"),
+        EXPLAINED.replace("{SHOWN}", SHOWN).rstrip(),
+    ]
+    parts += [f"\n{each}" for each in shown.values()]
+    parts.append(
+        "\nAll figures are in [between.json](between.json). `python -m validation.between` measures them "
+        "again; with `--page` it only writes this page."
+    )
+    return "\n".join(parts) + "\n"
 
 
 def main() -> None:
     """Look, keep the figures, write the page."""
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     for name in sys.argv[1:] or PARTS:
-        figures[name] = PARTS[name][0]()
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+        if name != "--page":
+            figures[name] = PARTS[name][0]()
+            FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
         PAGE.write_text(page(figures), encoding="utf-8")
     print(f"written: {PAGE}")
 

@@ -3,14 +3,15 @@
     python -m validation.faults                          bits changed, and nonsense as arguments
     python -m validation.faults tensorflow jax torch     stops of `howsure assess` on these backends
 
-Figures of what was not run stay in docs/faults.json, and on the page, as they were.
+Figures of what was not run stay in docs/faults.json, and on the page, as they were. With `--page`, only the
+page is written.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,79 +64,93 @@ def _called(name: str, count: int) -> tuple[int, int]:
 def page(figures: Mapping[str, Any]) -> str:
     """docs/faults.md."""
     calls = figures["calls"]
-    raw = f"{calls['raw']:,}" if calls["raw"] else "None"
-    rows = [_row(name, *(counts.get(kind, 0) for kind in KINDS)) for name, counts in figures["flips"].items()]
-    saved = [counts for name, counts in figures["flips"].items() if name.startswith("a saved")]
-    let_in = sum(counts.get(kind, 0) for counts in saved for kind in (flips.OTHER, flips.RAW))
-    signals = [found for backend in figures.get("stops", {}).values() for found in backend.values()]
+    rows = {name: [counts.get(kind, 0) for kind in KINDS] for name, counts in figures["flips"].items()}
+    saved = [counts for name, counts in rows.items() if name.startswith("a saved")]
+    let_in = sum(sum(counts[KINDS.index(kind)] for kind in (flips.OTHER, flips.RAW)) for counts in saved)
+    guarded = {name: counts for name, counts in rows.items() if not counts[KINDS.index(flips.OTHER)]}
     stopped = [
-        f"| {backend} | {signal} | {said} | {count} |"
-        for backend, found in figures.get("stops", {}).items()
+        (backend, signal, signals[signal])
+        for backend, signals in figures.get("stops", {}).items()
         for signal in (stops.KILLED, stops.INTERRUPTED)
-        for said, count in found.get(signal, {}).items()
+        if signal in signals
     ]
+    outcomes = list(dict.fromkeys(said for *_, found in stopped for said in found))
     return _PAGE.format(
-        **{"flips": FLIPS, "rows": "\n".join(rows), "stopped": "\n".join(stopped), "block": stops.BLOCK},
-        **{"functions": calls["functions"], "calls": calls["calls"], "raw": raw},
-        **{
-            "saved": sum(sum(counts.values()) for counts in saved),
-            "let_in": f"{let_in:,}" if let_in else "none",
-        },
-        calm=calls["calls"] - calls["raw"],
-        stopped_times=sum(found["stops"] for found in signals),
-        intact=sum(found["earlier table intact"] for found in signals),
+        saved=sum(map(sum, saved)),
+        let_in=f"{let_in:,}" if let_in else "none",
+        calls=calls["calls"],
+        functions=calls["functions"],
+        raw=f"{calls['raw']:,}" if calls["raw"] else "none",
+        stopped_times=sum(found["stops"] for *_, found in stopped),
+        intact=sum(found["earlier table intact"] for *_, found in stopped),
+        flips=FLIPS,
+        guarded=_table(("file", "bits", *KINDS), (_counted(*item) for item in guarded.items())),
+        unguarded=_table(
+            ("file", "bits", *KINDS), (_counted(*item) for item in rows.items() if item[0] not in guarded)
+        ),
+        block=stops.BLOCK,
+        stopped=_table(
+            ("backend", "signal", *outcomes),
+            (
+                (backend, signal, *(f"{found.get(said, 0)}" for said in outcomes))
+                for backend, signal, found in stopped
+            ),
+        ),
     )
 
 
-def _row(name: str, *counts: int) -> str:
-    return f"| {name} | {sum(counts):,} | " + " | ".join(f"{count:,}" for count in counts) + " |"
+def _counted(name: str, counts: list[int]) -> list[str]:
+    return [name, f"{sum(counts):,}", *(f"{count:,}" for count in counts)]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 _PAGE = """\
-# Faults
+# Failure tests
 
-Of {saved:,} changed bits of saved results and plans {let_in} came through as another number; files of rows
-without checksums cannot be guarded like that. Of {calls:,} calls with nonsense as arguments {calm:,} were
-answered by howsure, in its own words or with a result. Of {stopped_times:,} runs that were stopped {intact:,}
-left the earlier table intact.
+What happens if a file is damaged, an argument is nonsense, or a run is stopped? Of {saved:,} changed bits
+in saved results and plans, {let_in} came back as other numbers. Of {calls:,} calls with nonsense, {raw}
+raised an error that is not howsure's own. Of {stopped_times:,} stopped runs, {intact} left the earlier
+table intact. Only files of rows without checksums cannot be guarded.
 
-Printed by `python -m validation.faults` and, for stops, `python -m validation.faults tensorflow jax torch`.
-It does what goes wrong in practice, many times, and counts what comes of it.
+{guarded}
 
-## Bits changed
+## Changed bits
 
-Up to {flips:,} bits of each file were changed, one at a time, and the file was read. *Refused* means an
-error of howsure in words. *The same* means that the bit does not matter, such as the date of an entry in a
-zip archive. *Other* means that other numbers came without a word, and *raw* that an exception came that is
-none of howsure's.
+Up to {flips:,} bits of each file were changed, one at a time, and the file was read. *Refused* means that
+howsure raised an error. *The same* means that the bit does not matter, such as the date of an entry in a
+zip archive. *Other* means that other numbers came without an error. *Raw* means an exception that is not
+howsure's.
 
-| file | bits | refused | the same | other | raw |
-|---|---|---|---|---|---|
-{rows}
+The files below have no checksum of what they hold, so nobody can tell a changed number from another. For a
+`.npy` file, howsure checks the header against the length. To be safe, store rows with `numpy.savez`, or as
+Parquet with `write_page_checksum=True`.
 
-The last four have no checksum of what they hold, so nobody can tell a number that changed from another. Of
-a `.npy` file the header is checked against the length. Where rows have to be safe, `numpy.savez`, or
-Parquet with `write_page_checksum=True`, keeps them so.
+{unguarded}
 
 ## Nonsense as arguments
 
-{functions} public functions, methods and classes were called {calls:,} times with one or two arguments of
-nonsense: numbers out of range, texts, arrays of other shapes and types, masked ones, dicts, sets, objects.
-{raw} of the calls raised anything but an error of howsure.
+{functions} public functions, methods and classes were called with one or two arguments of nonsense: numbers
+out of range, texts, arrays of other shapes and types, masked arrays, dicts, sets and objects.
 
-## Stopped
+## Stopped runs
 
-`howsure assess` was stopped at random moments, from the start of Python until the last rows were done, with
-a table of an earlier run in the place of the new one. SIGKILL leaves a program no time for anything. SIGINT
-is Ctrl-C, and SIGTERM is what a system sends before it ends a program.
+`howsure assess` was stopped at random moments between the start of Python and the last rows. A table of an
+earlier run was in the place of the new one. SIGKILL leaves a program no time. SIGINT is Ctrl-C. A system
+sends SIGTERM before it ends a program.
 
-| backend | signal | what came of it | times |
-|---|---|---|---|
 {stopped}
 
-Rows are assessed in blocks of {block:,}. Those that are finished are kept when a run is interrupted, and
-are compared with those of a whole run. *Before the command began* is while Python still imports howsure,
-before anything was done.
+howsure assesses rows in blocks of {block:,}. It keeps finished blocks if a run is interrupted, and these
+were compared with those of a whole run. *Before the command began* means that Python was still importing
+howsure.
+
+All figures are in [faults.json](faults.json). `python -m validation.faults` damages files and passes
+nonsense again; `python -m validation.faults tensorflow jax torch` stops runs again. With `--page` it only
+writes this page.
 """
 
 
@@ -145,6 +160,8 @@ def main(backends: list[str]) -> None:
     if not backends or "calls" not in figures:
         figures |= {"flips": flips.all_kinds(FLIPS), "calls": called()}
     _write(figures)
+    if backends == ["--page"]:
+        return _write(figures)
     for backend in backends:
 
         def tell(found: dict[str, Any], backend: str = backend) -> None:

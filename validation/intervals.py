@@ -1,6 +1,7 @@
 """Do intervals hold, are equal methods recommended, are calibrated claims kept? To docs/intervals.md.
 
-    python -m validation.intervals
+    python -m validation.intervals             everything, to docs/intervals.json and docs/intervals.md
+    python -m validation.intervals --page      the page alone, from the figures
 
 Simulated tables whose truth is known, numpy only: x = m · onehot(y) + noise makes softmax(m x) the true
 probabilities of y. m varies from row to row, and its mean sets how many mistakes there are. A second method
@@ -9,10 +10,13 @@ claims too much, softmax(2 m x), and has noise partly its own. Takes about five 
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +24,7 @@ from scipy.special import softmax
 from scipy.stats import ttest_rel
 
 import howsure
+from benchmarks.page import fold
 from howsure.compare.findings import lead
 from howsure.compare.run import AS_THEY_ARE, Comparison
 from howsure.judge import maps, scores
@@ -30,7 +35,8 @@ from howsure.words import counted
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-PAGE = Path(__file__).parent.parent / "docs" / "intervals.md"
+FIGURES = Path(__file__).parent.parent / "docs" / "intervals.json"
+PAGE = FIGURES.with_suffix(".md")
 
 SIZES = (100, 300, 1000, 3000)
 MISTAKES = (1, 3, 5, 10, 30, 100)
@@ -175,60 +181,24 @@ def coverage(rows: int, mistakes: int) -> dict[str, list[Held]]:
     return found
 
 
-def table(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
-    """In Markdown."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
-
-
-def intervals_in_words() -> str:
-    """The section on intervals."""
-    found = {
-        (rows, mistakes): coverage(rows, mistakes)
-        for rows in SIZES
-        for mistakes in MISTAKES
-        if mistakes <= rows / 3
-    }
+def look_at_intervals() -> dict[str, Any]:
+    """Coverage of every score, as texts of cells, by the number of rows."""
     kinds = ("true percentages", "too sharp", "difference")
-    parts, every = [], []
+    tables, shares = {}, []
     for rows in SIZES:
-        here = [mistakes for mistakes in MISTAKES if (rows, mistakes) in found]
+        found = {mistakes: coverage(rows, mistakes) for mistakes in MISTAKES if mistakes <= rows / 3}
         lines = []
         for name in NAMES:
             for kind, of in enumerate(kinds):
-                cells = [found[rows, mistakes][name][kind] for mistakes in here]
-                lines.append([name.replace("_", " "), of, *cells])
-                every += [
-                    (cell.share, name, of, rows, mistakes)
-                    for cell, mistakes in zip(cells, here, strict=True)
-                    if cell.told >= 0.1 * cell.asked
-                ]
-        heads = ["score", "of", *(counted(mistakes, "mistake") for mistakes in here)]
-        parts.append(f"### {rows:,} rows\n\n{table(heads, lines)}")
-    shares = np.array([share for share, *_ in every])
-    short = sorted({f"{name.replace('_', ' ')}, {of}" for share, name, of, *_ in every if share < 0.9})
-    share, name, of, rows, mistakes = min(every)
-    error = 196 * np.sqrt(0.95 * 0.05 / SETS)
-    told = (
-        f"Of {len(every)} cells with intervals, {np.sum(shares >= 0.9)} hold in 90 % of the sets or more; "
-        f"the mean is {100 * shares.mean():.1f} %. The lowest is {100 * share:.0f} %: "
-        f"{name.replace('_', ' ')}, "
-        f"{of}, {rows:,} rows, {counted(mistakes, 'mistake')} expected. A cell that truly holds 95 % is "
-        "known "
-        f"to ± {error:.0f} points from {SETS} sets, and to less from the few that have an interval where few "
-        f"mistakes are expected. Below 90 % somewhere: {'; '.join(short) or 'nothing'}."
-    )
-    return "\n\n".join(
-        [
-            "## How often 95 % intervals hold the truth",
-            f"Each cell: in how many per cent of {SETS} simulated sets of rows the interval held the true "
-            "score, and after 'of' how many per cent of the sets had an interval. The others had fewer than "
-            f"{scores.LEAST_MISTAKES} mistakes, and `howsure` says that it cannot tell. Mistakes are those "
-            "expected of the rows; half of the sets have rows that are alike, half have very different ones.",
-            told,
-            *parts,
-        ]
-    )
+                cells = [each[name][kind] for each in found.values()]
+                lines.append([name.replace("_", " "), of, *map(str, cells)])
+                shares += [cell.share for cell in cells if cell.told >= 0.1 * cell.asked]
+        heads = ["score", "of", *(counted(mistakes, "mistake") for mistakes in found)]
+        tables[f"{rows:,} rows"] = [heads, *lines]
+    hold = int(np.sum(np.array(shares) >= 0.9))
+    return {"cells": len(shares), "hold": hold, "mean": round(100 * float(np.mean(shares)), 1)} | {
+        "tables": tables
+    }
 
 
 # --- comparisons --------------------------------------------------------------------------------------
@@ -275,8 +245,8 @@ def often(happened: Callable[[int], bool], sets: int) -> str:
     return f"{100 * np.mean([happened(seed) for seed in range(sets)]):.1f}"
 
 
-def comparisons_in_words() -> str:
-    """The section on comparisons."""
+def look_at_comparisons() -> list[list[Any]]:
+    """How often another method than the baseline is recommended."""
     lines = []
     for rows, mistakes, uneven in ((300, 30, 0.3), (1000, 100, 1.0)):
         of = world(mistakes / rows, uneven, classes=2)
@@ -299,11 +269,14 @@ def comparisons_in_words() -> str:
             return bool(test.pvalue < 0.05 and test.statistic > 0)
 
         lines += [
-            [f"{rows:,}", mistakes, "like" if uneven < 1 else "very different", f"one is {text}", *cells]
+            [f"{rows:,}", mistakes, "alike" if uneven < 1 else "very different", text, *cells]
             for text, cells in (
-                ("as good", [*(often(partial(said_of, equal, j), COMPARISONS) for j in METHODS), "–"]),
                 (
-                    "better",
+                    "all equally good",
+                    [*(often(partial(said_of, equal, j), COMPARISONS) for j in METHODS), "–"],
+                ),
+                (
+                    "one is better",
                     [
                         *(often(partial(said_of, one_better, j), POWER) for j in METHODS),
                         often(by_t, COMPARISONS),
@@ -315,32 +288,18 @@ def comparisons_in_words() -> str:
         "rows",
         "mistakes",
         "rows are",
-        "of the others",
+        "methods are",
         *(f"{j} methods" for j in METHODS),
         "t-test of two",
     ]
-    return "\n\n".join(
-        [
-            '## How often "Take the …" is said',
-            f"Per cent of {COMPARISONS} comparisons of 2 to 16 methods in which another than the "
-            "yardstick is "
-            "recommended. Where all are equally good that is false each time, and may happen in 5 % at "
-            "most. Where "
-            f"one is better (the others are too sharp by a factor of {SLIGHT:g}), it is the power, in "
-            f"{POWER} "
-            "comparisons; beside it, that of a paired t-test of the yardstick and the better one alone, "
-            "which "
-            "corrects for nothing.",
-            table(heads, lines),
-        ]
-    )
+    return [heads, *lines]
 
 
 # --- calibration --------------------------------------------------------------------------------------
 
 
-def claims_in_words() -> str:
-    """The section on calibration."""
+def look_at_claims() -> list[list[Any]]:
+    """What temperature scaling does to NLL and claims."""
     lines = []
     for model, sharp in (("too modest", 0.4), ("true", 1.0), ("too sharp", 2.0)):
         for rows in (50, 200, 1000):
@@ -367,40 +326,94 @@ def claims_in_words() -> str:
                     + [f"{number:.4f}" for number in (before, after, true)]
                     + [f"{100 * number:.2f} %" for number in (claimed, right, highest)]
                 )
+    heads = ["model", "rows", "mistakes", "NLL before", "after", "true", "claims", "is right", "highest"]
+    return [heads, *lines]
+
+
+# --- the page -----------------------------------------------------------------------------------------
+
+
+def table(head: Sequence[object], *lines: Sequence[object]) -> str:
+    """In Markdown."""
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def page(figures: dict[str, Any]) -> str:
+    """The page, from what was looked at."""
+    found = figures["intervals"]
+    cells: list[tuple[int, str, str, str, str]] = []
+    for rows, (head, *lines) in found["tables"].items():
+        for score, of, *told in lines:
+            for mistakes, cell in zip(head[2:], told, strict=True):
+                if cell != "cannot tell":
+                    cells.append((int(cell.split()[0]), score, of, rows, mistakes))
+    share, score, of, rows, mistakes = min(cells)
+    by_mistakes, by_score = [], []
+    for number in MISTAKES:
+        here = [each for each, *_, known in cells if known == counted(number, "mistake")]
+        low = sum(each < 90 for each in here)
+        by_mistakes.append([number, len(here), f"{min(here)} %", f"{np.median(here):.0f} %", low])
+    kinds = dict.fromkeys(kind for _, _, kind, *_ in cells)
+    for name in dict.fromkeys(each[1] for each in cells):
+        lowest = [min(each[0] for each in cells if each[1:3] == (name, kind)) for kind in kinds]
+        by_score.append([name, *(f"{each} %" for each in lowest)])
+    head, *lines = figures["claims"]
+    some = [line for line in lines if line[1] != "200" and line[2] in (1, 3)]
     return "\n\n".join(
         [
-            "## What calibrated percentages are worth",
-            "Temperature scaling, fitted on rows among which exactly so many answers are mistakes, "
-            "judged by 2,000 "
-            "fresh rows; means over 50 fits. The true NLL is that of the true probabilities. The last "
-            "three columns "
-            "are the mean claim after calibration, the share of right answers, and the highest claim.",
-            table(
-                ["model", "rows", "mistakes", "NLL before", "after", "true", "claims", "is right", "highest"],
-                lines,
-            ),
-        ]
-    )
-
-
-def write() -> None:
-    """Write the page."""
-    text = "\n\n".join(
-        [
             "# How often intervals hold",
-            "Nearly all intervals of 95 % hold about that often or more often, or `howsure` says that it "
-            "cannot tell. "
-            "Methods that are all equally good are told apart falsely in fewer than 5 % of comparisons. "
-            "Percentages mended by few rows claim less than is right, not more.",
-            "`python -m validation.intervals` simulates rows whose truth is known and writes this page. "
-            "[Words](words.md#scores) says how the intervals are made.",
-            intervals_in_words(),
-            comparisons_in_words(),
-            claims_in_words(),
+            "howsure prints 95 % intervals beside scores such as accuracy and NLL. Do they hold the true "
+            f"score? Yes, nearly always. Of {found['cells']} kinds of interval, {found['hold']} hold in at "
+            f"least 90 % of simulated sets of rows, and the mean is {found['mean']} %. With fewer than "
+            f"{scores.LEAST_MISTAKES} mistakes, howsure says of many scores that it cannot tell. Methods "
+            "that are equally good are told apart falsely in fewer than 5 % of comparisons. Percentages that "
+            "were calibrated on few rows claim too little, not too much.",
+            table(
+                ["mistakes expected", "kinds of interval", "lowest coverage", "median", "below 90 %"],
+                *by_mistakes,
+            ),
+            "[Scores](words.md#scores) says how the intervals are made. All figures are in "
+            "[intervals.json](intervals.json). `python -m validation.intervals` simulates them again; with "
+            "`--page` it only writes this page.",
+            "## How often 95 % intervals hold the truth",
+            "A kind of interval is one score, one number of rows "
+            f"({', '.join(f'{size:,}' for size in SIZES)}) and one number of expected mistakes. It is for a "
+            "method with the true percentages, for one that is too sharp, or for the difference of the two. "
+            f"Coverage is counted over those of {SETS} simulated sets of rows that have an interval. A kind "
+            f"that truly covers 95 % is known to ± {196 * np.sqrt(0.95 * 0.05 / SETS):.0f} points from all "
+            "sets. It is known less well if few sets have an interval. In half of the sets, rows are alike; "
+            "in the other half, they are very different.",
+            f"The lowest coverage is {share} %: {score}, {of}, {rows}, {mistakes} expected. The truth is the "
+            f"score of {MANY:,} rows.",
+            *fold("Lowest coverage by score", table(["score", *kinds], *by_score)),
+            "## How often equal methods are told apart",
+            f"howsure compared 2 to 16 methods in {COMPARISONS} simulated comparisons. The table shows how "
+            'often, in per cent, it said "Take the …" of another method than the baseline. If all methods '
+            "are as good, this is false each time, and may happen in at most 5 %. If one is better (the "
+            f"others are too sharp by a factor of {SLIGHT:g}), this is the power, over {POWER} comparisons. "
+            "The last column is the power of a paired t-test of the two, without any correction.",
+            table(*figures["comparisons"]),
+            "## What calibrated percentages are worth",
+            "Temperature scaling was fitted on few rows with exactly so many mistakes, and judged on 2,000 "
+            "fresh rows. Figures are means over 50 fits. The true NLL is that of the true probabilities. "
+            "The last columns are the mean claim after calibration, the accuracy, and the highest claim.",
+            table(head, *some),
         ]
     )
-    PAGE.write_text(text + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Look, keep the figures, write the page."""
+    if sys.argv[1:] != ["--page"]:
+        figures = {
+            "intervals": look_at_intervals(),
+            "comparisons": look_at_comparisons(),
+            "claims": look_at_claims(),
+        }
+        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write()
+    main()

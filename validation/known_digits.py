@@ -1,6 +1,7 @@
 """Methods beside the exact truth, on digits with known answers; written to docs/known-digits-methods.md.
 
-    python -m validation.known_digits
+    python -m validation.known_digits             everything, to docs/known-digits-methods.json and .md
+    python -m validation.known_digits --page      the page alone, from the figures
 
 Draws digits whose probabilities are known from Gaussians fitted to MNIST (Bayes error 5 %), trains three
 small networks on each of 1,000, 4,000 and 16,000 of them, and says for every method how far its percentages
@@ -10,6 +11,9 @@ kinds of doubt change with more training rows.
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ import numpy as np
 from keras import layers
 
 import howsure
+from benchmarks.page import fold
 from howsure.compare.run import default_methods
 from howsure.demo import mnist
 from howsure.judge.scores import Score
@@ -30,7 +35,8 @@ MEMBERS = 3
 EPOCHS = {1_000: 60, 4_000: 30, 16_000: 15}
 BAYES_ERROR = 0.05
 
-PAGE = Path(__file__).parent.parent / "docs" / "known-digits-methods.md"
+FIGURES = Path(__file__).parent.parent / "docs" / "known-digits-methods.json"
+PAGE = FIGURES.with_suffix(".md")
 
 
 def build(seed: int) -> keras.Model:
@@ -72,60 +78,98 @@ def mean(values: Any) -> str:
     )
 
 
-def main() -> None:
-    """Draw, train, compare, write."""
-    data = mnist.load()
-    digits = known_digits(data.x_train, data.y_train, bayes_error=BAYES_ERROR, train=max(SIZES), test=TEST)
-    lines = [
-        "# Methods beside the exact truth",
-        "",
-        "Real labels say what was meant, not how clearly it could be seen. So digits are drawn here from one "
-        "Gaussian per digit, fitted to the principal components of MNIST, and Bayes' rule gives "
-        "p(digit | image) exactly (`validation/digits.py`). They are blurred, not MNIST: a Gaussian draws no "
-        "sharp strokes.",
-        "",
-        "`python -m validation.known_digits` draws digits with known answers, with a "
-        f"Bayes error of {100 * digits.bayes_error:.1f} %. It trains {MEMBERS} small networks on each of "
-        f"{', '.join(f'{n:,}' for n in SIZES[:-1])} and {SIZES[-1]:,} digits, and writes this page. Of "
-        f"{TEST:,} test digits {int(digits.coin_flips.sum()):,} are true coin flips. The mean true entropy "
-        f"of the test digits is {digits.entropy.mean():.3f} nats. Intervals are 95 % intervals over digits.",
-    ]
-    nearest = []
-    for size in SIZES:
-        print(f"{size:,} training digits", flush=True)
-        comparison, least = compare(digits, size)
-        lines += [
-            "",
-            f"## {size:,} training digits",
-            "",
-            f"The best possible NLL is {least:.3f}.",
-            "",
-            "| method | KL from the truth, nats | coin flips that are true | true ones found | "
-            "expected entropy | mutual information | right |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        off = {
-            name: float(digits.kl_from(found.probabilities).mean())
-            for name, found in comparison.certainties.items()
+def look_at(digits: KnownDigits, size: int) -> dict[str, Any]:
+    """What each method comes to after training on `size` digits, as texts of cells; and the best NLL."""
+    comparison, least = compare(digits, size)
+    methods = {}
+    for name in comparison.methods:
+        certainty = comparison.certainties[name]
+        precision, recall = coin_flip_scores(digits.p_test, certainty)
+        calibrated = name in comparison.calibrations
+        methods[name] = {
+            "KL": mean(digits.kl_from(certainty.probabilities)),
+            "precision": str(precision),
+            "recall": str(recall),
+            "expected entropy": "–" if calibrated else f"{certainty.expected_entropy.mean():.3f}",
+            "mutual information": "–" if calibrated else f"{certainty.mutual_information.mean():.3f}",
+            "accuracy": f"{100 * comparison.score(name, 'accuracy').value:.1f} %",
         }
+    return {"best NLL": round(least, 3), "methods": methods}
+
+
+def page(figures: dict[str, Any]) -> str:
+    """The page in Markdown."""
+    sizes = {int(size): found["methods"] for size, found in figures["sizes"].items()}
+    nearest: dict[str, list[str]] = {}
+    for size, methods in sizes.items():
+        off = {name: float(each["KL"].split()[0]) for name, each in methods.items()}
         first = min(off, key=off.__getitem__)
-        nearest.append(f"{first} ({off[first]:.3f} nats after {size:,} digits)")
-        for name in comparison.methods:
-            certainty = comparison.certainties[name]
-            precision, recall = coin_flip_scores(digits.p_test, certainty)
-            split = "–" if name in comparison.calibrations else f"{certainty.mutual_information.mean():.3f}"
-            expected = "–" if name in comparison.calibrations else f"{certainty.expected_entropy.mean():.3f}"
-            right = comparison.score(name, "accuracy").value
-            kl = mean(digits.kl_from(certainty.probabilities))
-            lines.append(
-                f"| {name} | {kl} | {precision} | {recall} | {expected} | {split} | {100 * right:.1f} % |"
-            )
-    lines[2:2] = [
-        f"Nearest to the true percentages come: {'; '.join(nearest)}. "
-        "No method finds half of the true coin flips, and most rows that it calls so are none.",
-        "",
+        nearest.setdefault(first, []).append(f"{off[first]:.3f} nats after {size:,} digits")
+    told = "; ".join(f"{name} ({', '.join(each)})" for name, each in nearest.items())
+    least = figures["sizes"][str(SIZES[-1])]["best NLL"]
+
+    def table(heads: Sequence[str], rows: Mapping[str, Iterable[str]]) -> str:
+        lines = [["method", *heads], ["---"] * (1 + len(heads)), *([name, *rows[name]] for name in rows)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    trained = [f"{size:,} digits" for size in sizes]
+    kinds = ("precision", "recall", "accuracy")
+    every = list(sizes[SIZES[0]])
+    split = [name for name in every if sizes[SIZES[0]][name]["expected entropy"] != "–"]
+    parts = [
+        "# Methods beside the exact truth",
+        "Which method comes closest to the true probabilities? Real labels cannot tell, so digits are drawn "
+        f"here from known distributions. Closest: {told}. No method finds half of the "
+        "true coin flips, and most rows that methods call coin flips are not. The table shows the "
+        "Kullback–Leibler divergence from the truth in nats (0 is perfect), with 95 % intervals over digits.",
+        table(trained, {name: [of[name]["KL"] for of in sizes.values()] for name in every}),
+        "Digits come from one Gaussian per digit, fitted to the principal components of MNIST. So Bayes' "
+        "rule gives p(digit | image) exactly (`validation/digits.py`). They are blurred: a Gaussian draws no "
+        f"sharp strokes. The Bayes error is {figures['Bayes error']}, the mean true entropy of the "
+        f"{TEST:,} test digits is {figures['entropy']} nats, and {figures['coin flips']} of them are true "
+        f"coin flips. The best possible NLL is {least}. On each number of digits, {MEMBERS} small networks "
+        "were trained.",
+        "All figures are in [known-digits-methods.json](known-digits-methods.json). "
+        "`python -m validation.known_digits` measures them again; with `--page` it only writes this page.",
+        *fold(
+            f"Coin flips and accuracy after {SIZES[-1]:,} digits",
+            "*Precision* is the share of a method's coin flips that are true ones. *Recall* is the share of "
+            "the true ones that it finds.",
+            table(kinds, {name: [sizes[SIZES[-1]][name][kind] for kind in kinds] for name in every}),
+        ),
+        *fold(
+            "The two parts of the entropy",
+            "Mean expected entropy, then mean mutual information, in nats.",
+            table(
+                trained,
+                {
+                    name: [
+                        f"{of[name]['expected entropy']}, {of[name]['mutual information']}"
+                        for of in sizes.values()
+                    ]
+                    for name in split
+                },
+            ),
+        ),
     ]
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Draw, train, compare, keep the figures, write the page."""
+    if sys.argv[1:] != ["--page"]:
+        data = mnist.load()
+        digits = known_digits(
+            data.x_train, data.y_train, bayes_error=BAYES_ERROR, train=max(SIZES), test=TEST
+        )
+        figures = {
+            "Bayes error": f"{100 * digits.bayes_error:.1f} %",
+            "coin flips": int(digits.coin_flips.sum()),
+            "entropy": round(float(digits.entropy.mean()), 3),
+            "sizes": {size: look_at(digits, size) for size in SIZES},
+        }
+        FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8")
     print(f"written: {PAGE}")
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks import networks
+from benchmarks.page import fold
 from howsure import shifts
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import OF_FAMILIARITY, default_methods
@@ -64,7 +65,7 @@ def outside() -> dict[str, NDArray[np.float32]]:
 def calibrators(comparison: howsure.Comparison) -> list[str]:
     """A table: calibrators of some methods, each scored on rows it was not fitted to."""
     lines = [
-        "| method | calibrator | nll | less than before by | ece |",
+        "| method | calibrator | NLL | less than before by | ECE |",
         "|---|---|---|---|---|",
     ]
     for method in CALIBRATED_HERE:
@@ -82,61 +83,71 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
         first = min(comparison.methods, key=lambda method: comparison.score(method, name).value)
         return f"{comparison.score(first, name).value:.4f} ({first})"
 
+    plain = [name for name in comparison.methods if name not in comparison.calibrations]
+    calibrated = {base: name for name, base in comparison.calibrations.items()}
+    names = {"accuracy": 4, "brier": 4, "ece": 4, "aurc": 6, "error_auroc": 4}
     lines = [
         "# Which method is better on MNIST",
         "",
-        f"**{lead(comparison)}**",
+        f"Which method should you use? On {len(comparison.truth):,} test digits of MNIST, howsure says: "
+        f"**{lead(comparison)}** Intervals are 95 % intervals over images.",
         "",
-        f"`python -m validation.methods {trained} {epochs}` trains the question's network {trained} times "
-        f"from different seeds, {epochs} epochs each. It compares methods on the {len(comparison.truth):,} "
-        "test digits, and writes this page. "
-        "Intervals are 95 % intervals over images.",
-        "",
+        "| method | NLL | NLL, calibrated | " + " | ".join(_heading(name) for name in names) + " | cost |",
+        "|---" * (len(names) + 4) + "|",
     ]
-    for finding in findings(comparison):
-        lines += [f"- **{finding.question}** {finding.said} {finding.note}".rstrip()]
-        lines += [f"    - {rows}: {said}" for rows, said in finding.points]
-    lines += ["", "## All scores, digits as they are", ""]
-    names = ("accuracy", "nll", "brier", "ece", "aurc", "error_auroc")
-    lines.append(
-        "| method | " + " | ".join(name.replace("_", " ") for name in names) + " | plain predictions |"
-    )
-    lines.append("|---" * (len(names) + 2) + "|")
-    for method in comparison.methods:
-        scores = " | ".join(str(comparison.score(method, name)) for name in names)
-        lines.append(f"| {method} | {scores} | {comparison.costs[method]:.1f} |")
+    for method in plain:
+        after = f"{comparison.score(calibrated[method], 'nll').value:.4f}" if method in calibrated else "–"
+        scores = " | ".join(
+            f"{comparison.score(method, name).value:.{digits}f}" for name, digits in names.items()
+        )
+        lines.append(
+            f"| {method} | {comparison.score(method, 'nll')} | {after} | {scores} | "
+            f"{comparison.costs[method]:.1f} |"
+        )
     lines += [
         "",
-        f"A published ensemble of ten LeNets is right on 99.4 %. Its NLL is {PUBLISHED['nll']} and its ECE "
-        f"{PUBLISHED['ece']} (uncertainty-baselines). The best here are NLL {best('nll')} and ECE "
+        "*Cost* is how many times as long as a plain prediction it takes. "
+        f"A published ensemble of ten LeNets has an accuracy of 99.4 %, an NLL of {PUBLISHED['nll']} and an "
+        f"ECE of {PUBLISHED['ece']} (uncertainty-baselines). The best here are NLL {best('nll')} and ECE "
         f"{best('ece')}.",
         "",
-        f"The networks saw every digit {epochs} times, each time moved by up to {members.FARTHEST} "
-        "pixels. The snapshot ensemble has the first network, and copies of it from the ends of "
-        f"{members.CYCLES} further cycles of {members.CYCLE_EPOCHS} epochs each. SWAG has the first network, "
-        f"and {members.SWAG_MEMBERS} draws around the weights of "
+        f"`python -m validation.methods {trained} {epochs}` trains the question's network {trained} times "
+        f"from different seeds, and writes this page. The networks saw every digit {epochs} times, each time "
+        f"moved by up to {members.FARTHEST} pixels. The snapshot ensemble has the first network, and copies "
+        f"of it from the ends of {members.CYCLES} further cycles of {members.CYCLE_EPOCHS} epochs each. SWAG "
+        f"has the first network, and {members.SWAG_MEMBERS} draws around the weights of "
         f"{members.SWAG_EPOCHS * members.SWAG_SHARE:g} further epochs. These two were trained longer than "
         "the softmax, and cost less to train than the ensemble. "
         "[Decision 9](decisions/0009-the-networks-behind-the-comparison.md) says how the networks were "
-        "chosen, and what this page can tell.",
+        "chosen, and what this page can tell. All scores with their intervals, also of the calibrated "
+        "methods, are in [methods.json](methods.json).",
+        "",
+    ]
+    said = []
+    for finding in findings(comparison):
+        said += [f"- **{finding.question}** {finding.said} {finding.note}".rstrip()]
+        said += [f"    - {rows}: {words}" for rows, words in finding.points]
+    lines += ["\n\n".join(fold("What howsure prints about this comparison", "\n".join(said)))]
+    lines += [
         "",
         "## Calibrators",
         "",
-        "Each calibrator is fitted to four fifths of the digits and scored on the fifth that is left out, "
-        "five times in all:",
+        "Each calibrator is fitted to four fifths of the digits and scored on the other fifth, five times in "
+        "all.",
         "",
         *calibrators(comparison),
         "",
         "## Digits turned around",
         "",
-        "Every cell has the NLL, then the share that is right:",
+        "Every cell has the NLL, then the accuracy.",
         "",
         "| method | " + " | ".join(comparison.sets) + " |",
         "|---" * (len(comparison.sets) + 1) + "|",
     ]
-    for method in comparison.methods:
+    for method in plain:
         cells = [
-            f"{comparison.score(method, 'nll', rows)}, {comparison.score(method, 'accuracy', rows).value:.3f}"
+            f"{comparison.score(method, 'nll', rows).value:.3f}, "
+            f"{comparison.score(method, 'accuracy', rows).value:.3f}"
             for rows in comparison.sets
         ]
         lines.append(f"| {method} | {' | '.join(cells)} |")
@@ -145,17 +156,20 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
             "",
             "## Images that are no digits",
             "",
-            "For a method, every cell has the AUROC and the FPR95 of the entropy, then the AUROC of the "
-            "mutual information. For a familiarity it has AUROC and FPR95:",
+            "How well does each score detect out-of-distribution images? For a method, every cell has AUROC "
+            "and FPR95 of the entropy, then the AUROC of the mutual information. For a familiarity score, it "
+            "has AUROC and FPR95.",
             "",
         ]
-        lines.append("| method | " + " | ".join(comparison.outside) + " | plain predictions |")
+        lines.append("| method | " + " | ".join(comparison.outside) + " | cost |")
         lines.append("|---" * (len(comparison.outside) + 2) + "|")
         for method in comparison.rivals("outside_auroc", comparison.outside[0]):
+            if method in comparison.calibrations:
+                continue
             familiar = method in comparison.familiarities
             cells = [
                 "; ".join(
-                    str(comparison.score(method, name, rows))
+                    f"{comparison.score(method, name, rows).value:.3f}"
                     for name in OUTSIDE
                     if not familiar or name in OF_FAMILIARITY
                 )
@@ -165,6 +179,10 @@ def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
             name = f"familiarity by {method}" if familiar else method
             lines.append(f"| {name} | {' | '.join(cells)} | {cost} |")
     return "\n".join(lines) + "\n"
+
+
+def _heading(name: str) -> str:
+    return {"brier": "Brier", "error_auroc": "error AUROC"}.get(name, name if len(name) > 5 else name.upper())
 
 
 def figures(comparison: howsure.Comparison) -> dict[str, Any]:

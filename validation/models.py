@@ -2,6 +2,7 @@
 
     python -m validation.models tensorflow          all networks on a backend, to docs/models.json and .md
     python -m validation.models jax swin convnext   some of them; the others stay as they were
+    python -m validation.models --page              the page alone, from the figures
 
 The oracle is `model(x, training=True)` over thousands of copies of each row, with the layers that keep
 statistics frozen; where one draw serves a whole batch, over as many calls. That of the plain prediction is
@@ -21,6 +22,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.page import fold
 
 ROWS = 3
 CALLS = 1000
@@ -224,66 +227,90 @@ def verdict(found: dict[str, Any]) -> str:
     return "refused" if "refused" in found else "right"
 
 
-INTRODUCTION = """# Models
+INTRODUCTION = """# Keras models tested
 
-Small networks of {count} architectures on up to three backends, {cells} in all: {right} right, {refused}
-refused in words, {wrong}. Those with a source follow the structure of what is published there. Written by
+Which Keras models does howsure handle correctly? It was tested on small networks of {count} architectures,
+on up to three backends: {cells} networks. {right} were right, {refused} were refused with an error, {said}
+gave numbers with a warning, and {wrong} were wrong.
 
-```sh
-python -m validation.models tensorflow    # and jax, and torch
-```
+| backend | networks | right | largest distance | refused | with a warning |
+|---|---|---|---|---|---|
+{table}
 
-A network is *right* if its plain prediction is that of the same network built without anything random, and if
-{passes} balanced passes agree with what Keras itself draws in training, with the layers that keep statistics
-frozen: the means of the probabilities and of the entropies, each within {most} standard errors of both
-together. The number is the largest such distance over rows and classes. *Refused* networks are answered by an
-error, whose words stand below, *said* ones by numbers and a warning.
+A network is *right* if two things hold. Its plain prediction is that of the same network built without
+anything random. And {passes} balanced passes agree with Keras's own random numbers in training mode, with
+running statistics frozen. The means of the probabilities and of the entropies must agree within {most}
+standard errors. The table shows the largest distance over rows and classes.
+
+{refusals}
+
+{folded}
+
+All figures, errors and warnings are in [models.json](models.json). `python -m validation.models
+tensorflow`, then `jax` and `torch`, measures them again; with `--page` it only writes this page.
 """
 
 
 def write_page(figures: dict[str, Any]) -> None:
     """Write docs/models.md."""
-    cells = [
-        (name, backend, of[backend]) for name, of in figures.items() for backend in BACKENDS if backend in of
+    words = {
+        (name, backend): verdict(of[backend])
+        for name, of in figures.items()
+        for backend in BACKENDS
+        if backend in of
+    }
+    verdicts = list(words.values())
+    table = []
+    for backend in BACKENDS:
+        here = {name: word for (name, on), word in words.items() if on == backend}
+        right = [figures[name][backend] for name, word in here.items() if word == "right"]
+        farthest = max((max(each["mean"], each["entropy"]) for each in right), default=0.0)
+        counts = (list(here.values()).count(word) for word in ("refused", "said"))
+        table.append(
+            f"| {backend} | {len(here)} | {len(right)} | {farthest:.1f} | {' | '.join(map(str, counts))} |"
+        )
+    others = {pair: word for pair, word in words.items() if word not in ("right", "refused", "said")}
+    refusals = [
+        _named(figures, words, "refused", "Refused"),
+        _named(figures, words, "said", "With a warning"),
     ]
-    verdicts = [verdict(found) for _, _, found in cells]
-    wrong = sum(one not in ("right", "refused", "said") for one in verdicts)
-    lines = [
-        INTRODUCTION.format(
-            count=len(figures),
-            cells=len(cells),
-            right=verdicts.count("right"),
-            refused=verdicts.count("refused"),
-            wrong=f"{wrong} wrong" + (f", {said} with a warning" if (said := verdicts.count("said")) else ""),
-            passes=PASSES,
-            most=MOST,
-        ),
-        "| network | source | " + " | ".join(BACKENDS) + " |",
-        "|---|---|" + "---|" * len(BACKENDS),
-    ]
-    for of in figures.values():
-        shown = [_cell(of[backend]) if backend in of else "" for backend in BACKENDS]
-        lines.append(f"| {of['what']} | {of['source']} | {' | '.join(shown)} |")
-    lines += ["", "## In words", ""]
-    for name, of in figures.items():
-        told: dict[str, list[str]] = {}
-        for backend in BACKENDS:
-            found = of.get(backend, {})
-            for words in [found.get("plain refused"), found.get("refused"), *found.get("said", [])]:
-                if words is not None and backend not in told.setdefault(words, []):
-                    told[words].append(backend)
-        for words, backends in told.items():
-            lines.append(f"- `{name}` ({', '.join(backends)}): {words}")
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    refusals += [f"{word}: {figures[name]['what']} ({backend})" for (name, backend), word in others.items()]
+    named = [figures[name]["what"] for (name, _), word in words.items() if word == "right"]
+    sources = dict.fromkeys(of["source"] for of in figures.values() if of["source"])
+    folded = fold(
+        "Names of all that were right",
+        f"{'; '.join(dict.fromkeys(named))}.",
+        f"Many follow the structure of published networks: {'; '.join(sources)}.",
+    )
+    text = INTRODUCTION.format(
+        count=len(figures),
+        cells=len(words),
+        right=verdicts.count("right"),
+        refused=verdicts.count("refused"),
+        said=verdicts.count("said"),
+        wrong=len(others) or "none",
+        passes=PASSES,
+        most=MOST,
+        table="\n".join(table),
+        refusals="\n\n".join(refusals),
+        folded="\n\n".join(folded),
+    )
+    PAGE.write_text(text, encoding="utf-8")
 
 
-def _cell(found: dict[str, Any]) -> str:
-    word = verdict(found)
-    return f"right ({max(found['mean'], found['entropy']):.1f})" if word == "right" else word
+def _named(figures: dict[str, Any], words: dict[tuple[str, str], str], word: str, heading: str) -> str:
+    """A list of what has this verdict, and on which backends."""
+    on: dict[str, list[str]] = {}
+    for (name, backend), found in words.items():
+        if found == word:
+            on.setdefault(figures[name]["what"], []).append(backend)
+    return "\n".join([f"{heading}:", "", *(f"- {what} ({', '.join(on[what])})" for what in on)])
 
 
 def main(arguments: list[str]) -> None:
     """Look at networks on one backend, and write both files."""
+    if arguments == ["--page"]:
+        return write_page(json.loads(FIGURES.read_text()))
     backend, *names = arguments
     if backend not in BACKENDS:
         raise SystemExit(f"The first argument is a backend: {', '.join(BACKENDS)}")

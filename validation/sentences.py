@@ -1,6 +1,7 @@
 """Is each sentence true? What is printed, read again and held against known answers; to docs/sentences.md.
 
-    python -m validation.sentences
+    python -m validation.sentences             everything, to docs/sentences.json and docs/sentences.md
+    python -m validation.sentences --page      the page alone, from the figures
 
 Sentences about passes are held against networks so small that all their thinned networks can be run;
 sentences about shares and percentages, against drawn answers whose probabilities are known; what a reason
@@ -10,7 +11,9 @@ does and does not tell, against networks trained on few and on many rows whose p
 from __future__ import annotations
 
 import itertools
+import json
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +25,7 @@ from scipy.special import expit, logit
 from scipy.stats import binom
 
 import howsure
+from benchmarks.page import fold
 from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, Thresholds, judge
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
@@ -31,7 +35,8 @@ from howsure.statistics import entropy_of
 from validation import compared, judged, learned
 from validation.judged import FACT, INTERVAL, Tally
 
-PAGE = Path(__file__).parent.parent / "docs" / "sentences.md"
+FIGURES = Path(__file__).parent.parent / "docs" / "sentences.json"
+PAGE = FIGURES.with_suffix(".md")
 
 NETWORKS, ROWS, FEATURES, UNITS, RATE = 40, 200, 8, 10, 0.3
 """Of the networks whose thinned networks are all run, and the rows they are asked about."""
@@ -312,12 +317,13 @@ def told_by_audits(tally: Tally) -> None:
 ENUMERATED, BY_HAND = "all thinned networks", "networks put together by hand"
 DRAWN = "drawn answers, claims true"
 FALSE = "drawn answers, claims false"
+HALF = "half or more"
 FACTS = (
     ("top", "`51 ± 1 % '8'`", ENUMERATED, INTERVAL),
     ("rival", "`or '6' (46 %)`", ENUMERATED, "within 1.96 `mc_error`"),
     ("between", "`between networks 40 to 62 %`", ENUMERATED, "within 1.96 `interval_error`"),
     ("verdict", "`coin flip.`, where settled", ENUMERATED, FACT),
-    ("settles", "`Not settled by 400 passes: try max_passes=1500.`", "so many passes", "half or more"),
+    ("settles", "`Not settled by 400 passes: try max_passes=1500.`", "so many passes", HALF),
     ("within", "`The passes are in doubt themselves`", ENUMERATED, FACT),
     ("disagree", "`The passes disagree`", ENUMERATED, FACT),
     ("share", "`12 ± 3 % of the doubt is disagreement`", ENUMERATED, INTERVAL),
@@ -338,73 +344,89 @@ FACTS = (
 
 ABOVE = f"""# Is each sentence true?
 
-Every sentence that is printed was held against known answers. Nearly all are true as often as they claim
-to be. Those that rank methods are true least often; the last section shows what a reason does not tell.
+howsure prints sentences. Is each as true as it claims? Each was compared with known answers, many times.
+Nearly all are true as often as they claim. Sentences that rank methods are true least often. And a reason
+does not say where the doubt comes from.
 
-`python -m validation.sentences` reads what is printed, holds it against known answers, and writes this
-page.
+{{summary}}
+
+*Facts* should be true always, and sentences with a 95 % interval 95 times in a hundred.
 
 ## Sentences that say what was measured
 
-Where all thinned networks are run, networks have {UNITS} units of dropout and random weights. So their
-predictive means, entropies and verdicts are exact. Answers are drawn with known probabilities: as claimed,
-or fewer or more.
+In enumerated networks all thinned networks are run: {UNITS} units of dropout and random weights. So
+predictive means, entropies and verdicts are known exactly. For the other sentences, answers are drawn with
+known probabilities: as claimed, or fewer, or more.
 
-| sentence | held against | stated as | told | true |
-|---|---|---|---|---|"""
+{{measured}}
 
-OF_PROMISES = f"""
-Other sentences of the report and the terminal count rows: how many are sure, right, settled, have a reason,
-or go with those set aside. `tests/report/test_report.py` and `tests/test_terminal.py` count them again. How
-well `mc_error` covers on trained networks is in [coverage](coverage.md).
+Other sentences of the report and the terminal count rows. `tests/report/test_report.py` and
+`tests/test_terminal.py` count them again. How well `mc_error` covers on trained networks is in [fresh
+networks](fresh.md).
 
 ## Scores, calibration and promises
 
-Rows have known true probabilities, and models claim as much, too much or too little: their logits
-are the true ones times {judged.SHARPNESS[2]} or {judged.SHARPNESS[0]}. Of rows to come everything is reckoned
-with the true probabilities. A calibrator of several labels says the same of each label.
+Rows have known true probabilities. Models claim as much, too much or too little: their logits are the true
+ones times {judged.SHARPNESS[2]} or {judged.SHARPNESS[0]}. For rows to come, everything is computed from the
+true probabilities. A calibrator of several labels says the same about each label.
 
-| sentence | held against | stated as | told | true |
-|---|---|---|---|---|"""
+{{scores}}
 
-OF_COMPARISONS = f"""
-How often intervals of scores hold is in [intervals](intervals.md). Sentences that count are counted again in
-`tests/judge/`: labelled rows, mistakes, rows of a class, classes in a set. `hand_over` prints no sentence of
-its own, and `tests/judge/test_handover.py` reads what it writes.
+How often intervals of scores hold is in [intervals](intervals.md). Sentences that count are counted again
+in `tests/judge/`. `hand_over` prints no sentence of its own, and `tests/judge/test_handover.py` reads what
+it writes.
 
 ## Comparisons
 
-Four methods, A the yardstick, of {compared.SIZES[0]} and {compared.SIZES[1]:,} rows: all alike, or others
-claim more, claim less, or see the rows less clearly. True scores are those of {compared.MANY:,} rows.
-"Take B" of 2 to 16 methods that are alike is in [intervals](intervals.md#how-often-take-the--is-said).
+Four methods, of which A is the baseline, are compared on {compared.SIZES[0]} and {compared.SIZES[1]:,}
+rows. All are equally good, or the others claim more, claim less, or see the rows less clearly. True scores
+are those of {compared.MANY:,} rows. "Take B" of 2 to 16 methods is in
+[intervals](intervals.md#how-often-equal-methods-are-told-apart).
 
-Intervals of differences are made to hold together for all methods in 95 % of answers. Where methods are
-alike, whatever is called better is called so falsely. So how often that is true depends on how many are
-alike: it is counted over all comparisons, then over those whose methods differ. The last column is how often
-something false is told at all.
-Those of changed rows hold together over all changes.
+If methods are equally good, every "better" is false. So how often a sentence is true depends on how many
+methods are equal. *Told falsely* is how often something false is said at all. Intervals of differences hold
+together for all methods, or for all changes of the rows, in 95 % of answers.
 
-| sentence | held against | stated as | told | true | true where methods differ | told falsely |
-|---|---|---|---|---|---|---|"""
+{{comparisons}}
 
-BETWEEN = f"""
-Sentences of a comparison that count (rows that only one method gets right, pairs, costs, `is right on`) are
-counted again in `tests/report/test_comparison.py`.
+Sentences of a comparison that count are counted again in `tests/report/test_comparison.py`.
 
 ## What a reason does not tell
 
 Networks with dropout were trained on {learned.FEW[0]} and on {learned.MANY[0]:,} rows of three classes
-whose true probabilities are known. A row is truly ambiguous where no class has 95 %: 5 % of the *clear*
-rows, and half of the *overlapping* ones. *Sure later* is after training on {learned.MANY[0]:,} rows,
-*unsure again* after training on the same rows from other seeds.
+whose true probabilities are known. A row is truly ambiguous if no class has 95 %: 5 % of the *clear* rows,
+and half of the *overlapping* ones. *Sure later* is after training on {learned.MANY[0]:,} rows. *Unsure
+again* is after training on the same rows from other seeds.
 
-| rows | method | trained on | reason | told of | truly ambiguous | sure later | unsure again |
-|---|---|---|---|---|---|---|---|"""
+{{reasons}}
 
-BELOW = """
-So a reason says where the doubt lies, and no more. Passes of one network that agree do not show that a row
-is ambiguous, nor that more training data would not settle it. That another ensemble would be in doubt as
-well is said of ensembles alone, where it holds."""
+A reason says where the doubt lies, and no more. If the passes of one network agree, the row need not be
+ambiguous, and more training data may still settle it. howsure says only of ensembles that another ensemble
+would be in doubt as well, and there it holds.
+
+All figures, and what each sentence was compared with, are in [sentences.json](sentences.json).
+`python -m validation.sentences` measures them again; with `--page` it only writes this page.
+"""
+
+HEADS = {
+    "measured": ("sentence", "held against", "stated as", "told", "true"),
+    "scores": ("sentence", "held against", "stated as", "told", "true"),
+    "comparisons": (
+        *("sentence", "held against", "stated as", "told", "true"),
+        *("true where methods differ", "told falsely"),
+    ),
+    "reasons": (
+        *("rows", "method", "trained on", "reason", "told of"),
+        *("truly ambiguous", "sure later", "unsure again"),
+    ),
+}
+"""Columns of each table, as they are kept."""
+
+SHOWN = (
+    *("sentence", "stated as", "told", "true", "true where methods differ", "told falsely"),
+    *HEADS["reasons"],
+)
+"""Columns that the page shows."""
 
 
 TOLD = (told_of_passes, told_of_labels, told_of_shares, told_of_strangers, told_by_audits)
@@ -414,38 +436,76 @@ def _share(told: Sequence[bool]) -> str:
     return f"{100 * float(np.mean(told)):.1f} %" if told else "–"
 
 
-def _line(tally: Tally, key: str, sentence: str, against: str, stated: str, among: str | None = None) -> str:
-    line = f"| {sentence} | {against} | {stated} | {len(tally[key]):,} | {_share(tally[key])} |"
+def _line(
+    tally: Tally, key: str, sentence: str, against: str, stated: str, among: str | None = None
+) -> list[str]:
+    line = [sentence, against, stated, f"{len(tally[key]):,}", _share(tally[key])]
     if among is None:
         return line
-    line += f" {_share(tally[compared.UNALIKE.format(key)])} |"
+    line.append(_share(tally[compared.UNALIKE.format(key)]))
     if not among:
-        return f"{line} – |"
+        return [*line, "–"]
     wrong = tally[key].count(False)
-    return f"{line} {wrong:,} of {len(tally[among]):,} {among}, {100 * wrong / len(tally[among]):.1f} % |"
+    return [*line, f"{wrong:,} of {len(tally[among]):,} {among}, {100 * wrong / len(tally[among]):.1f} %"]
+
+
+def table(head: Sequence[str], *lines: Sequence[str]) -> str:
+    """In Markdown."""
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def page(figures: dict[str, list[list[str]]]) -> str:
+    """The page in Markdown."""
+    tables, summary = {}, []
+    for part, lines in figures.items():
+        kept = [column for column, head in enumerate(HEADS[part]) if head in SHOWN]
+        shown = table(*([line[column] for column in kept] for line in (HEADS[part], *lines)))
+        tables[part] = shown if part == "reasons" else "\n\n".join(fold("All sentences", shown))
+        told = [
+            (float(line[4].split()[0]), line[0])
+            for line in lines
+            if line[4].endswith("%") and line[2] != HALF
+        ]
+        if part != "reasons":
+            least = min(told)
+            median = float(np.median([share for share, _ in told]))
+            summary.append([part, f"{len(lines)}", f"{median:.1f} %", f"{least[0]} %: {least[1]}"])
+    head = ("sentences about", "how many", "true, median", "true least often")
+    names = {"measured": "what was measured", "scores": "scores and calibration"}
+    rows = [[names.get(part, part), *more] for part, *more in summary]
+    return ABOVE.format(summary=table(head, *rows), **tables)
 
 
 def main() -> None:
     """Simulate, hold against, write."""
+    if sys.argv[1:] != ["--page"]:
+        FIGURES.write_text(json.dumps(look(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8")
+    print(f"written: {PAGE}")
+
+
+def look() -> dict[str, list[list[str]]]:
+    """The lines of all tables."""
     tally: Tally = defaultdict(list)
     for told in (*TOLD, *judged.TOLD, *compared.TOLD):
         told(tally)
         print(told.__name__, flush=True)
-    lines = [ABOVE]
-    lines += [_line(tally, *fact) for fact in FACTS]
     least, mean = (f"{100 * share:.1f} %" for share in coverage_of_shares())
     intervals = "`right for 94.1 % of them (95 % interval 92.5 to 95.4 %)`, 1 to 100 mistakes expected"
-    lines += [f"| {intervals} | binomial distribution | {INTERVAL} | exact | {least} to {mean} |"]
-    lines += [OF_PROMISES, *(_line(tally, *fact) for fact in judged.FACTS)]
-    lines += [OF_COMPARISONS, *(_line(tally, *fact[:4], "".join(fact[4:])) for fact in compared.FACTS)]
-    lines.append(BETWEEN)
+    lines = {
+        "measured": [_line(tally, *fact) for fact in FACTS],
+        "scores": [_line(tally, *fact) for fact in judged.FACTS],
+        "comparisons": [_line(tally, *fact[:4], "".join(fact[4:])) for fact in compared.FACTS],
+        "reasons": [],
+    }
+    lines["measured"].append([intervals, "binomial distribution", INTERVAL, "exact", f"{least} to {mean}"])
     for kind, method, count, reason, told_of in learned.told_by_reasons():
         print(kind, method, count, reason, flush=True)
         later = "–" if count == learned.MANY[0] else f"{100 * told_of.settled_by_data:.0f} %"
-        shares = f"{100 * told_of.ambiguous:.0f} % | {later} | {100 * told_of.again:.0f} %"
-        lines.append(f"| {kind} | {method} | {count:,} | `{reason}` | {told_of.rows:,} | {shares} |")
-    PAGE.write_text("\n".join([*lines, BELOW]) + "\n", encoding="utf-8")
-    print(f"written: {PAGE}")
+        shares = [f"{100 * told_of.ambiguous:.0f} %", later, f"{100 * told_of.again:.0f} %"]
+        lines["reasons"].append([kind, method, f"{count:,}", f"`{reason}`", f"{told_of.rows:,}", *shares])
+    return lines
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python -m validation.torch_models                 all modules
     python -m validation.torch_models LSTM BERT       some of them; the others stay as they were
+    python -m validation.torch_models --page          the page alone, from the figures
 
 The oracle is what everybody writes: flags of training on with the norms frozen, thousands of copies of each
 row through the module, and the mean of their softmax, in plain PyTorch; where one draw serves a whole batch,
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import howsure
+from benchmarks.page import fold
 from validation.torch_handwritten import HANDWRITTEN
 from validation.torch_libraries import LIBRARIES
 from validation.torch_zoo import CLASSES, ZOO, Kind
@@ -279,92 +281,109 @@ def verdict(found: dict[str, Any]) -> str:
     return "right"
 
 
-INTRODUCTION = """# Modules of PyTorch that were tried
+INTRODUCTION = """# PyTorch modules tested
 
-{count} modules: {right} right, {refused} refused in words, {wrong}. Written by
+Which PyTorch modules does howsure handle correctly? It was tested on {count} modules. {right} were right,
+{refused} were refused with an error, and {wrong} were wrong. [Use a module of PyTorch](torch.md) says what
+howsure refuses, and what to change.
 
-```sh
-python -m validation.torch_models
-```
+{table}
 
 A module is *right* if its plain prediction is that of `eval()`, and if {passes} balanced passes agree with
-what PyTorch itself draws with the flags of training on and norms frozen, over thousands of copies of each
-row: the means of the probabilities and of the entropies, each within {most} standard errors of both
-together. The number is the largest such distance over rows and classes. *Refused* modules are answered by
-an error, whose words stand below; so do the warnings. Each module had the same weights, buffers,
-attributes (numbers, words and tensors; of others, which object), flags, hooks and gradients afterwards, and
-all seeds were where they were. Those of timm,
-torchvision, transformers and lightning are small, with weights drawn.
+PyTorch's own dropout. The oracle is plain PyTorch: dropout in training mode, norms frozen, and thousands of
+copies of each row. The means of the probabilities and of the entropies must agree within {most} standard
+errors. The table shows the largest distance over rows and classes.
 
-Where training does more than draw, as with an augmentation or a second head, the module is compared with
-what is left of it without that.
+howsure must also leave the module as it was: weights, buffers, attributes, flags, hooks, gradients and all
+seeds. For attributes that are numbers, strings or tensors, the test compares values. For others it checks
+that they are the same object. If training does more than draw random numbers, such as augmentation or a
+second head, the module is compared without that part. Modules of timm, torchvision, transformers and
+lightning are small and have random weights.
 
-The last columns say what others switch on in the same modules: how many of the draws of a call in training
-are made after their switching. Their own code was run: torch-uncertainty {torch-uncertainty}, baal {baal},
-lightning-uq-box {lightning-uq-box} (`python -m validation.torch_peers FOLDER`). "Norms" means that norms go
-by the batch, and learn from it. A dropout that is always on is drawn whatever is switched. Where these
-columns are empty, others were not asked.
+{folded}
 
-| module | howsure | draws | torch-uncertainty | baal | lightning-uq-box |
+All figures, errors and warnings are in [torch-models.json](torch-models.json). `python -m
+validation.torch_models` measures them again; with `--page` it only writes this page.
+"""
+
+OF_PEERS = """
+## What other packages switch on
+
+Three other packages switch dropout on in the same modules. Their own code was run (`python -m
+validation.torch_peers FOLDER`). The table counts the modules in which all, some or none of the random draws
+of a training call are made. Draws include augmentation and noise. howsure leaves augmentation off, and
+noise too unless `gaussian_noise=True`. Dropout that is always on counts, although no package switched it
+on.
+
+| package | all draws | some | none | an error | leaves batch norm in training mode |
 |---|---|---|---|---|---|"""
-
 
 AT_RANDOM = """
 ## Modules made at random
 
-{count} modules were drawn from a grammar: layers, drops in all ways, slices, branches, loops, shared layers,
-residuals, attention, norms, recurrent layers. They were compared like those above, and assessed with default
-settings as well: {verdicts}. They were at most {farthest:.1f} standard errors off. {split} ran level by
-level, the others whole.
+{count} more modules were assembled at random from layers, all kinds of dropout, slices, branches, loops,
+shared layers, residuals, attention, norms and recurrent layers. They were compared like those above, and
+assessed with default settings: {verdicts}. The largest distance was {farthest:.1f} standard errors. howsure
+split {split} of them at the random layers; it ran the others whole in every pass. `python -m
+validation.torch_random {count} --seed {seed} --page` repeats this and prints the seed of each module."""
 
-```sh
-python -m validation.torch_random {count} --seed {seed} --page
-```
-
-It prints the seed of each, by which it can be made again."""
+GROUPS = {
+    "dropout in many forms": ZOO,
+    "written by hand": HANDWRITTEN,
+    "timm, torchvision, transformers, lightning": LIBRARIES,
+}
 
 
 def write_page(figures: dict[str, Any]) -> None:
     """Write docs/torch-models.md."""
     modules = {name: figures[name] for name in MODULES if name in figures}
     verdicts = {name: verdict(found) for name, found in modules.items()}
-    right, refused = (list(verdicts.values()).count(word) for word in ("right", "refused"))
-    versions = dict.fromkeys(PEERS, "") | figures.get("versions", {})
+    right, refused = ([name for name in modules if verdicts[name] == word] for word in ("right", "refused"))
+    others = [f"{name} ({verdicts[name]})" for name in modules if name not in {*right, *refused}]
+    table = ["| modules | tested | right | largest distance | refused |", "|---|---|---|---|---|"]
+    lists = []
+    for group, known in GROUPS.items():
+        good, bad = ([name for name in names if name in known] for names in (right, refused))
+        farthest = max(max(modules[name]["mean"], modules[name]["entropy"]) for name in good)
+        tested = sum(name in known for name in modules)
+        table.append(f"| {group} | {tested} | {len(good)} | {farthest:.1f} | {len(bad)} |")
+        lists.append(f"Right, {group}: {'; '.join(good)}.")
+    said = [name for name in modules if modules[name].get("said")]
+    lists.append(f"Refused: {'; '.join(refused)}.")
+    lists.append(f"Right, with a warning that some random numbers stay off: {'; '.join(said)}.")
+    lists += [f"Wrong: {'; '.join(others)}."] if others else []
     lines = [
         INTRODUCTION.format(
             count=len(modules),
-            right=right,
-            refused=refused,
-            wrong=f"{len(modules) - right - refused} wrong",
+            right=len(right),
+            refused=len(refused),
+            wrong=len(others) or "none",
             passes=PASSES,
             most=MOST,
-            **versions,
-        )
+            table="\n".join(table),
+            folded="\n\n".join(fold("Names of all modules", *lists)),
+        ).rstrip(),
+        OF_PEERS,
+        *(_of_peer(name, figures) for name in PEERS),
     ]
-    for name, found in modules.items():
-        word = verdicts[name]
-        shown = f"right ({max(found['mean'], found['entropy']):.1f})" if word == "right" else word
-        lines.append(f"| {name} | {shown} | {' | '.join(_of_peers(found.get('peers')))} |")
-    lines += ["", "## In words", ""]
-    for name, found in modules.items():
-        words = [found.get("refused"), *found.get("said", [])]
-        lines += [f"- {name}: {each}" for each in words if each is not None]
     if MADE_AT_RANDOM.exists():
         lines.append(AT_RANDOM.format(**json.loads(MADE_AT_RANDOM.read_text())))
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _of_peers(found: dict[str, Any] | None) -> list[str]:
-    if found is None:
-        return [""] * (1 + len(PEERS))
-    cells = [str(found["all"])]
-    for name in PEERS:
-        seen = found[name]
-        if isinstance(seen, str):
-            cells.append("an error")
-        else:
-            cells.append(f"{seen['drawn']}{' and norms' if seen['norms'] else ''}")
-    return cells
+def _of_peer(name: str, figures: dict[str, Any]) -> str:
+    """One package in one line."""
+    asked = [found["peers"] for found in figures.values() if found.get("peers")]
+    seen = [(found["all"], found[name]) for found in asked if found["all"]]
+    drawn = [(most, each["drawn"]) for most, each in seen if not isinstance(each, str)]
+    counts = (
+        sum(some >= most for most, some in drawn),
+        sum(0 < some < most for most, some in drawn),
+        sum(some == 0 for _, some in drawn),
+        len(seen) - len(drawn),
+        sum(not isinstance(each, str) and each["norms"] for _, each in seen),
+    )
+    return f"| {name} {figures.get('versions', {}).get(name, '')} | {' | '.join(map(str, counts))} |"
 
 
 def main(names: list[str]) -> None:
@@ -373,7 +392,7 @@ def main(names: list[str]) -> None:
     known = ("versions", *MODULES)
     figures = {name: found for name, found in figures.items() if name in known}
     for name, kind in MODULES.items():
-        if names and not any(name.startswith(each) for each in names):
+        if names and not any(name.startswith(each) for each in names):  # none does, of `--page`
             continue
         try:
             found = compare(kind)

@@ -2,6 +2,7 @@
 
     python -m validation.tuning                 three networks in numpy, without a framework; minutes
     python -m validation.tuning mlp             one of `benchmarks`, on Keras; the others stay as they were
+    python -m validation.tuning --page          the page alone, from the figures
 
 Each number of howsure/tuning.py under "which passes" and "what a pilot looks at" is set to half and to twice
 its value, one at a time. A thousand rows are then assessed with several seeds, each with a plan of its own.
@@ -13,8 +14,9 @@ import ast
 import contextlib
 import inspect
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from scipy import stats
 from sklearn.neural_network import MLPClassifier
 
 import howsure
+from benchmarks.page import fold
 from howsure import tuning
 from howsure.data.rows import InputSpec
 from howsure.methods.mc_dropout import MCDropout
@@ -44,8 +47,11 @@ RATES = {"split": (0.2, 0.2, 0.2), "head": (0.0, 0.2, 0.2, 0.2), "flat": (0.2, 0
 CHANCE = 0.01
 """How often chance alone may mark a figure as another one, in a paired t-test over seeds."""
 
-FIGURES_OF = {"passes": ".1f", "cost": ".2f", "true": ".5f", "honest": ".2f"}
-"""What is shown of a setting, and its digits."""
+FIGURES_OF = ("passes", "cost", "true", "honest")
+"""What is kept of a setting."""
+
+MUCH = 1.5
+"""The first table shows numbers that change a figure by this factor or more."""
 
 WORDS = {"cost": "cost", "true": "error", "honest": "reported ÷ true"}
 """What the first table names, in words."""
@@ -63,7 +69,7 @@ class Measured:
 
     Attributes:
         passes: Mean over rows.
-        cost: Mean over rows, in plain predictions, as the plan reckons; the pilot is not counted.
+        cost: Mean over rows, in plain predictions, as the plan estimates; the pilot is not counted.
         true: Root mean squared difference of the probabilities from the reference.
         honest: The same of the reported errors, over `true`; 1 is honest, less too optimistic.
         widths: Passes told apart at each level of the plan.
@@ -212,7 +218,7 @@ def levels_of(model: Any, x: Any) -> Any:
 def told(measured: Measured, tuned: Measured) -> dict[str, Any]:
     """Means over seeds; whether each is another figure than as tuned, and in how many seeds widths are."""
     figures = {}
-    for what in ("passes", "cost", "true", "honest"):
+    for what in FIGURES_OF:
         now, before = getattr(measured, what), getattr(tuned, what)
         figures[what] = {"mean": float(now.mean()), "other": is_other(now - before)}
     differ = sum(a != b for a, b in zip(measured.widths, tuned.widths, strict=True))
@@ -226,21 +232,6 @@ def is_other(difference: Floats) -> bool:
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     far = stats.t.ppf(1 - CHANCE / 2, len(difference) - 1)
     return bool(abs(difference.mean()) > far * error)
-
-
-def _row(name: str, found: dict[str, Any], tuned: dict[str, Any]) -> str:
-    """One number in one line of a network's table."""
-
-    def shown(other: dict[str, Any], what: str, digits: str) -> str:
-        if other[what]["mean"] == tuned[what]["mean"]:
-            return "="
-        text = format(other[what]["mean"], digits)
-        return f"**{text}**" if other[what]["other"] else text
-
-    both = found["half"], found["twice"]
-    cells = [" · ".join(shown(other, what, digits) for other in both) for what, digits in FIGURES_OF.items()]
-    widths = " · ".join(str(other["widths"]) for other in both)
-    return f"| `{name}` | {found['value']:.4g} | {' | '.join(cells)} | {widths} |"
 
 
 def _seen(name: str, which: str, found: dict[str, dict[str, Any]]) -> str:
@@ -261,72 +252,67 @@ def _seen(name: str, which: str, found: dict[str, dict[str, Any]]) -> str:
 
 def page(found: dict[str, dict[str, Any]]) -> str:
     """The tables in Markdown, what they come to first."""
-    seen = [[_seen(name, which, found) for which in ("half", "twice")] for name in constants()]
-    idle = sum(not any("×" in each for each in both) for both in seen)
-    lines = [
+    seen = {name: [_seen(name, which, found) for which in ("half", "twice")] for name in constants()}
+    idle = sum(not any("×" in each for each in both) for both in seen.values())
+    much = [
+        name
+        for name, both in seen.items()
+        if any(max(float(by), 1 / float(by)) >= MUCH for by in re.findall(r"× ([\d.]+)", " ".join(both)))
+    ]
+
+    def table(names: Iterable[str]) -> str:
+        rows = [f"| `{name}` | {constants()[name]:.4g} | {' | '.join(seen[name])} |" for name in names]
+        return "\n".join(["| number | value | half of it | twice |", "|---|---|---|---|", *rows])
+
+    parts = [
         "# What the tuned numbers do",
-        "",
-        f"Of {len(seen)} numbers, {idle} show no effect in the first table when they are halved or doubled. "
-        f"The other {len(seen) - idle} change what an assessment costs, or how exact it is, by the factors "
-        "there.",
-        "",
-        "Printed by `python -m validation.tuning`, which is part of `make validate`. Each number in "
-        "`howsure/tuning.py` that says which passes rows get, or what a pilot looks at, was set to half and "
-        f"to twice its value, one at a time. {ROWS:,} rows were then assessed with {len(SEEDS)} seeds, each "
-        "with a plan of its own.",
-        "",
-        "The networks `split`, `head` and `flat` are made up in numpy: dense layers on overlapping clusters. "
-        "In `split` most of the work follows the first random layer and the last layer is cheap. In `head` "
-        "only the last few layers are random, and they are cheap. In `flat` no layer is cheap enough to be "
-        "repeated on its own. Other networks are those of [performance.md](performance.md), with Keras.",
-        "",
-        "The first table names what changes by more than chance, as a factor of what the tuned value gives. "
-        f"Chance is told by a paired t-test over the seeds, at {100 * CHANCE:g} %: of a hundred figures that "
-        "move without reason, about one is named. *No difference seen* is a change that may be chance, "
-        "and *nothing moves* means that all figures are exactly the same.",
-        "",
-        "| number | value | half of it | twice |",
-        "|---|---|---|---|",
-        *(
-            f"| `{name}` | {value:.4g} | {_seen(name, 'half', found)} | {_seen(name, 'twice', found)} |"
-            for name, value in constants().items()
-        ),
-        "",
-        "In the tables below every cell shows half · twice. `=` is exactly the figure of the tuned value. "
-        "A figure in bold differs from it by more than chance.",
-        "",
-        "- *passes*: the mean over rows.",
-        "- *cost*: the same in plain predictions, as the plan reckons it. The pilot is not in it.",
-        "- *true error*: the root mean squared difference of all probabilities from a reference of "
-        f"{LONG:,} passes, or {LONG_FLAT:,} flat ones.",
+        "How much do howsure's results depend on its tuned numbers? Most numbers hardly matter. "
+        f"{len(seen)} numbers say which passes rows get, or what a pilot looks at. Each was set to half and "
+        f"to twice its value. {idle} of them show no effect "
+        f"on the networks here. The other {len(seen) - idle} change what an "
+        f"assessment costs, or how exact it is. The table has those that change it by a factor of {MUCH:g} "
+        "or more.",
+        table(much),
+        "Factors are relative to the tuned value.",
+        "- *cost*: the mean over rows, in plain predictions, as the plan estimates it. The pilot is not "
+        "included.\n"
+        "- *error*: the root mean squared difference of all probabilities from a reference of "
+        f"{LONG:,} passes, or {LONG_FLAT:,} flat ones.\n"
         "- *reported ÷ true*: the root mean square of the reported errors over the true error. 1 is honest, "
         "less is too optimistic.",
-        f"- *other widths*: in how many of the {len(SEEDS)} seeds the plan has other numbers of masks.",
+        *fold(
+            "The other numbers",
+            table(name for name in seen if name not in much),
+            "*No difference seen* is a change that may be chance. *Nothing moves* means that all figures are "
+            "exactly the same.",
+        ),
+        f"{ROWS:,} rows were assessed with {len(SEEDS)} seeds, each with its own plan. The tables name "
+        "changes that are more than chance: a paired t-test over the seeds, at "
+        f"{100 * CHANCE:g} %. So of a hundred figures that change by chance, the tables name about one.",
+        "The networks `split`, `head` and `flat` are made in numpy: dense layers on overlapping clusters. "
+        "In `split`, most of the work follows the first random layer, and the last layer is cheap. In "
+        "`head`, only the last few layers are random, and they are cheap. In `flat`, no layer is cheap "
+        "enough to be repeated on its own."
+        + (
+            " Other networks are those of [performance.md](performance.md)."
+            if set(found) > set(LAYERS)
+            else ""
+        ),
+        "All figures and plans are in [tuning.json](tuning.json). `python -m validation.tuning` measures "
+        "them again; with `--page` it only writes this page.",
     ]
-    for name, network in found.items():
-        tuned = network["tuned"]
-        lines += [
-            "",
-            f"## {name}",
-            "",
-            f"Plan: {network['plan']}",
-            "",
-            "| number | value | passes | cost | true error | reported ÷ true | other widths |",
-            "|---|---|---|---|---|---|---|",
-            f"| as tuned | | {' | '.join(format(tuned[w]['mean'], d) for w, d in FIGURES_OF.items())} | |",
-            *(_row(number, each, tuned) for number, each in network["constants"].items()),
-        ]
-    return "\n".join([*lines, ""])
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:
     """Look at the networks asked for, keeping figures and page after each."""
     found = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     for name in sys.argv[1:] or LAYERS:
-        found[name] = compare(name)
-        first = {each: found[each] for each in LAYERS if each in found}
-        found = first | found
-        FIGURES.write_text(json.dumps(found, indent=1) + "\n")
+        if name != "--page":
+            found[name] = compare(name)
+            first = {each: found[each] for each in LAYERS if each in found}
+            found = first | found
+            FIGURES.write_text(json.dumps(found, indent=1) + "\n")
         PAGE.write_text(page(found))
     print(PAGE.read_text())
 

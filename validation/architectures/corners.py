@@ -65,7 +65,7 @@ class InWindows(layers.Layer):
 
 @add()
 def in_windows(on: float) -> Model:
-    """Dropout in windows on the axis of the rows."""
+    """Dropout after windows were folded into the batch axis."""
     return stack((8, 3), InWindows(0.4 * on), layers.Flatten())
 
 
@@ -85,7 +85,7 @@ class Sampling(layers.Layer):
 
 @add("keras.io, variational autoencoder; its encoder below a head of classes")
 def variational(on: float) -> Model:
-    """A variational encoder, whose code is drawn also in predicting."""
+    """A variational encoder, whose code is random also when predicting."""
     x = keras.Input((8, 8, 1))
     y = layers.Dense(8, "relu")(layers.Flatten()(layers.Conv2D(4, 3, 2, activation="relu")(x)))
     return keras.Model(x, classes(Sampling(on)([layers.Dense(3)(y), layers.Dense(3)(y)])))
@@ -151,7 +151,7 @@ class CellWithDropout(layers.Layer):
 
 @add(backends=("tensorflow", "torch"))  # on JAX Keras cannot train it
 def cell_with_dropout(on: float) -> Model:
-    """A recurrent cell of a user's with a Dropout in every step."""
+    """A custom recurrent cell with Dropout in every step."""
     return stack((5, 3), layers.RNN(CellWithDropout(4, 0.3 * on)))
 
 
@@ -174,13 +174,13 @@ class AlwaysOwn(OwnRandomNumbers):
 
 @add()
 def always_own(on: float) -> Model:
-    """A layer that draws by the backend's own functions, always on."""
+    """A layer that draws random numbers with the backend's own functions, always on."""
     return stack((5,), layers.Dense(8, "relu"), AlwaysOwn(0.4 * on))
 
 
 @add()
 def own_beside_dropout(on: float) -> Model:
-    """A layer that draws by the backend's own functions in training, beside a Dropout."""
+    """A layer that draws random numbers with the backend's own functions in training, beside a Dropout."""
     return stack((5,), layers.Dense(8, "relu"), OwnRandomNumbers(0.4 * on), layers.Dropout(0.2 * on))
 
 

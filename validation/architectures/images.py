@@ -150,7 +150,7 @@ class Windows(layers.Layer):
 
 @add("keras.io, Swin transformers")
 def swin(on: float) -> Model:
-    """Attention in windows on the axis of the rows, DropPath always on."""
+    """Attention with windows folded into the batch axis, DropPath always on."""
     x = keras.Input((16, 6))
     y = layers.GlobalAveragePooling1D()(Windows(0.3 * on)(layers.Dense(6)(x)))
     return keras.Model(x, classes(y))

@@ -71,7 +71,7 @@ def drop_connect(on: float) -> Model:
 
 @add()
 def own_random_numbers(on: float) -> Model:
-    """A layer that draws by the backend's own functions."""
+    """A layer that draws random numbers with the backend's own functions."""
     return stack((5,), layers.Dense(8, "relu"), OwnRandomNumbers(0.4 * on))
 
 
