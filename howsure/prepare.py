@@ -12,8 +12,8 @@ from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
 from howsure.models.adapt import adapt, capable, check_prediction, rows_for, warn_of_raw_images
+from howsure.models.choose_output import check_output_choice
 from howsure.models.protocol import Array, Model, PassModel
-from howsure.models.several import check_output_choice
 from howsure.models.wrapped import network_in
 from howsure.outcomes import outcome_of
 from howsure.outcomes.meant import check_meant

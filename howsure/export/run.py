@@ -12,7 +12,7 @@ import numpy as np
 
 from howsure.arguments import check_type
 from howsure.atomic import check_place, write_whole
-from howsure.data.made_up import made_up_rows
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import TEXT, cast_rows
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
@@ -31,7 +31,7 @@ from howsure.outcomes.labels import Labels
 from howsure.outcomes.outcome import Told
 from howsure.prepare import prepare
 from howsure.results.verdict import Thresholds
-from howsure.sampling.first import first_passes
+from howsure.sampling.first_passes import first_passes
 from howsure.sampling.plan import Plan
 from howsure.words import counted
 

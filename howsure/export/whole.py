@@ -18,7 +18,7 @@ from howsure.methods.protocol import Job
 from howsure.models.protocol import Array
 from howsure.outcomes.classes import Classes
 from howsure.results.verdict import VERDICTS
-from howsure.sampling.first import First
+from howsure.sampling.first_passes import First
 from howsure.sampling.plan import Plan
 
 LARGEST = 2**31 - 1

@@ -21,9 +21,10 @@ from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import first, gather
 from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
+from howsure.data.rows_from_file import rows_in
 from howsure.data.table_files import read_named
-from howsure.data.whatever import rows_in
 from howsure.errors import FileError, InputError, ModelError, warn
+from howsure.models.input_scale import some_of
 from howsure.models.protocol import (
     Array,
     ExportModel,
@@ -33,7 +34,6 @@ from howsure.models.protocol import (
     PassModel,
     ScaledModel,
 )
-from howsure.models.scale import some_of
 from howsure.models.wrapped import network_in, roots_of
 from howsure.optional import needs, needs_keras
 

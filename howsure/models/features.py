@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_whole
-from howsure.data.made_up import made_up_rows
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import cast_rows, check_unmasked, in_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.adapt import adapt, capable, check_prediction

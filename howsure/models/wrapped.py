@@ -149,7 +149,9 @@ def _of_skorch(net: Any, width: int) -> dict[str, Any]:
     criterion = getattr(criterion, "_orig_mod", criterion)
     facts: dict[str, Any] = {}
     if criterion is not None:
-        said = importlib.import_module("howsure.models.torch.said").said_of(net.module_, width, criterion)
+        said = importlib.import_module("howsure.models.torch.declared_outputs").said_of(
+            net.module_, width, criterion
+        )
         facts = {"trained_for": said.trained_for, "loss": said.loss}
     takes = next((_TAKES[cls.__name__] for cls in type(criterion).__mro__ if cls.__name__ in _TAKES), None)
     if takes is not None:

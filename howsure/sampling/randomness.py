@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from howsure.data.made_up import made_up_rows
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import listed, quoted
 from howsure.errors import ModelError, warn
 from howsure.models.protocol import ASKED_FOR, Array, PassModel

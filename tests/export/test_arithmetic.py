@@ -14,7 +14,7 @@ from howsure.results.verdict import Thresholds
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
 from howsure.sampling.estimate import Sums, sum_up
-from howsure.sampling.first import first_passes
+from howsure.sampling.first_passes import first_passes
 from howsure.sampling.plan import Plan
 from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree

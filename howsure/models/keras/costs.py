@@ -10,7 +10,7 @@ import numpy as np
 
 from howsure.models.keras import private
 from howsure.models.keras.examine import LayerCall
-from howsure.models.keras.probes import is_keras
+from howsure.models.keras.user_code import is_keras
 
 Layer = Any
 

@@ -23,7 +23,7 @@ from keras import ops
 from howsure.errors import ModelError
 from howsure.models.keras import private
 from howsure.models.keras.switch import is_random, kind_of, rate_of
-from howsure.models.lines import innermost_of_a_user
+from howsure.models.source_lines import innermost_of_a_user
 from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, NORMAL, UNIFORM, Site
 
 Tensor = Any

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import HowsureError, ModelError
-from howsure.models.kept_off import check_kept_off
+from howsure.models.keep_off import check_kept_off
 from howsure.models.keras import private
 from howsure.models.keras.draws import ROWS_NOT_FIRST, Recording
 from howsure.models.keras.graph import Program, Slot, Step, Value, run
-from howsure.models.keras.probes import (
+from howsure.models.keras.switch import as_in_predicting, defining_class, is_random, kind_of, quiet, switched
+from howsure.models.keras.user_code import (
     does_more_in_training,
     draws_of_its_own,
     holds_a_module,
@@ -29,7 +30,6 @@ from howsure.models.keras.probes import (
     runs_code_of_a_user,
     symbolic,
 )
-from howsure.models.keras.switch import as_in_predicting, defining_class, is_random, kind_of, quiet, switched
 from howsure.models.protocol import Unswitchable
 from howsure.sites import Site
 

@@ -14,7 +14,7 @@ import keras
 
 from howsure.data.reading import not_for_its_content
 from howsure.errors import FileError, HowsureError, ModelError
-from howsure.models.keras.asked import refused
+from howsure.models.keras.check_config import refused
 from howsure.models.keras.losses import remember
 from howsure.models.keras.old_files import as_keras_2_computes, as_keras_3_reads_it
 

@@ -17,10 +17,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from howsure.models.choose_output import place_of
 from howsure.models.keras import private
 from howsure.models.keras.private import Graph, GraphCall, graph_of
 from howsure.models.keras.switch import widens_itself
-from howsure.models.several import place_of
 
 Tensor = Any
 

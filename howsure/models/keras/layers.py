@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 
-from howsure.models.kept_off import KEPT_OFF
+from howsure.models.keep_off import KEPT_OFF
 from howsure.models.keras.costs import counted_calls, holds_layers, multiply_adds
 from howsure.models.keras.examine import Examination
-from howsure.models.keras.probes import is_augmentation
 from howsure.models.keras.switch import kind_of, rate_of
+from howsure.models.keras.user_code import is_augmentation
 from howsure.models.protocol import ASKED_FOR, LayerInfo, Unswitchable
 from howsure.sites import GAUSSIAN_NOISE
 

@@ -20,18 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.data.made_up import made_up_rows
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import InputSpec, check_rows
 from howsure.models.keras import private
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.draws import Masked, Still
 from howsure.models.keras.examine import examine, layers_kept_off, random_when_predicting, unswitchable
-from howsure.models.keras.exported import passes_graph
+from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster, computing_in, reducible_steps
 from howsure.models.keras.fast.convolutions import without_copies
-from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
-from howsure.models.keras.fast.precision import bfloat16_is_faster, computing_in, reducible_steps
+from howsure.models.keras.fast.thinned_dense import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.features import to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
+from howsure.models.keras.input_scale import first_kept, times_larger_than_kept
 from howsure.models.keras.inputs import (
     check_backend,
     check_model,
@@ -40,11 +40,11 @@ from howsure.models.keras.inputs import (
     specs_from_rows,
     warn_of_states,
 )
-from howsure.models.keras.kept import forget, keep, kept
 from howsure.models.keras.layers import layer_infos
 from howsure.models.keras.losses import loss_of, loss_takes, trained_for
+from howsure.models.keras.model_cache import forget, keep, kept
+from howsure.models.keras.onnx_graph import passes_graph
 from howsure.models.keras.private import graph_of
-from howsure.models.keras.scale import first_kept, times_larger_than_kept
 from howsure.models.keras.switch import quiet, switched, widens_itself
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
 from howsure.sites import Site

@@ -27,7 +27,7 @@ def multiply_adds(op: Any, args: Any, results: Sequence[Any]) -> float:
 
     They are half of what `torch.utils.flop_counter` counts; what it leaves out is counted as well: fused
     operations, and products with a vector. Nested tensors are not counted. That counter is not used here
-    because it loads triton (see `howsure.models.torch.modes`).
+    because it loads triton (see `howsure.models.torch.dispatch_mode`).
 
     Args:
         op: An operation of ATen.

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from howsure.errors import ModelError
-from howsure.models.torch.modes import DispatchMode
-from howsure.models.torch.uses import MASK, Use
+from howsure.models.torch.classify_draws import MASK, Use
+from howsure.models.torch.dispatch_mode import DispatchMode
 from howsure.sites import DROPOUT, NORMAL, UNIFORM, Site
 
 Tensor = torch.Tensor

@@ -22,20 +22,20 @@ from howsure import tuning
 from howsure.data.reading import is_out_of_memory
 from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
-from howsure.models.kept_off import KEPT_OFF as KEPT_OFF_BY_CALLER
+from howsure.models.keep_off import KEPT_OFF as KEPT_OFF_BY_CALLER
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
+from howsure.models.torch.call_stack import ModuleCall
+from howsure.models.torch.declared_outputs import names_of_a_user, said_of
 from howsure.models.torch.draws import Draws, Masks
+from howsure.models.torch.dry_run import ROWS, middle
 from howsure.models.torch.examine import Examination, examine
 from howsure.models.torch.features import Last
-from howsure.models.torch.found import Snapshot, as_found, drawing_in_the_open, switch
+from howsure.models.torch.find_draws import KEPT_OFF
+from howsure.models.torch.input_scale import times_larger_than_kept
 from howsure.models.torch.inputs import Call, calls_for, name_of
-from howsure.models.torch.look import ROWS, middle
-from howsure.models.torch.passes import KEPT_OFF
-from howsure.models.torch.probes import probes
-from howsure.models.torch.said import names_of_a_user, said_of
-from howsure.models.torch.scale import times_larger_than_kept
+from howsure.models.torch.probe_rows import probes
+from howsure.models.torch.snapshot import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.models.torch.specs import exported_for
-from howsure.models.torch.under_way import ModuleCall
 from howsure.sites import Site
 from howsure.words import listed
 

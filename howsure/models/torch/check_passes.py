@@ -12,10 +12,10 @@ from torch.overrides import TorchFunctionMode
 
 from howsure.errors import HowsureError
 from howsure.models.torch.draws import Draw, Masks, Place, constant, made_up, told_apart
-from howsure.models.torch.found import numbers_drawn_elsewhere
+from howsure.models.torch.dry_run import ROWS, UNEVEN, Look, middle, same
 from howsure.models.torch.inputs import name_of
-from howsure.models.torch.look import ROWS, UNEVEN, Look, middle, same
-from howsure.models.torch.watching import Seen
+from howsure.models.torch.observer import Seen
+from howsure.models.torch.snapshot import numbers_drawn_elsewhere
 from howsure.sites import DROPOUT, UNIFORM
 
 Tensor = torch.Tensor

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.data.made_up import made_up_rows
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import InputSpec
 
 Array = NDArray[Any]

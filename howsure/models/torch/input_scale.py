@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from howsure.models.scale import times_larger, untouched
-from howsure.models.torch.found import as_found, switch
+from howsure.models.input_scale import times_larger, untouched
 from howsure.models.torch.inputs import Call
+from howsure.models.torch.snapshot import as_found, switch
 
 Array = NDArray[Any]
 

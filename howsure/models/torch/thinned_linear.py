@@ -16,9 +16,9 @@ from torch import Tensor
 
 from howsure import tuning
 from howsure.models.torch.levels import MADE
-from howsure.models.torch.noting import is_view
 from howsure.models.torch.recorded import Axis, Slot
 from howsure.models.torch.steps import Runner, Sizes, Step
+from howsure.models.torch.tracer import is_view
 
 aten = torch.ops.aten
 

@@ -12,7 +12,7 @@ from keras import ops
 
 from howsure.models.keras import private
 from howsure.models.keras.draws import Middle, Still
-from howsure.models.keras.lines import line_of_a_draw
+from howsure.models.keras.source_lines import line_of_a_draw
 from howsure.models.keras.switch import Draws, quiet, switched
 
 Tensor = Any

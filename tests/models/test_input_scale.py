@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from howsure.models.scale import some_of, times_larger
+from howsure.models.input_scale import some_of, times_larger
 
 MEAN, DEVIATION = np.array([0.5, 2.0, -1.0, 0.0]), np.array([0.3, 1.0, 0.5, 0.1])
 

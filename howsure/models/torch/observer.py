@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from howsure.models.lines import frames, innermost_of_a_user, innermost_outside
-from howsure.models.torch.booleans import Boolean, Done, ZerosAndOnes, done
+from howsure.models.source_lines import frames, innermost_of_a_user, innermost_outside
+from howsure.models.torch.boolean_masks import Boolean, Done, ZerosAndOnes, done
+from howsure.models.torch.call_stack import ModuleCall, UnderWay
+from howsure.models.torch.classify_draws import ADDED, BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, Draws, Numbers
-from howsure.models.torch.endings import Endings
-from howsure.models.torch.kinds import SAME_NUMBERS, ground, tensors_in
-from howsure.models.torch.under_way import ModuleCall, UnderWay
-from howsure.models.torch.uses import ADDED, BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
+from howsure.models.torch.output_activation import Endings
+from howsure.models.torch.value_kinds import SAME_NUMBERS, ground, tensors_in
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from howsure.models.torch.dispatch_mode import DispatchMode
 from howsure.models.torch.draws import is_of_others, taken_apart
-from howsure.models.torch.modes import DispatchMode
 
 aten = torch.ops.aten
 

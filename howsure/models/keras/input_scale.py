@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.models.input_scale import times_larger, untouched
 from howsure.models.keras.graph import Program, Value, run
-from howsure.models.scale import times_larger, untouched
 
 Array = NDArray[Any]
 

@@ -18,8 +18,8 @@ from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
 from howsure.export.nodes import OPSET
 from howsure.export.quiet import quiet
-from howsure.models.torch.modes import without_triton
-from howsure.models.torch.unrolled import Unrolled
+from howsure.models.torch.dispatch_mode import without_triton
+from howsure.models.torch.unrolled_lstm import Unrolled
 from howsure.optional import needs
 
 LONGEST = 300

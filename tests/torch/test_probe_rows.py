@@ -7,8 +7,8 @@ from torch import nn
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.torch.look import same
-from howsure.models.torch.probes import probes
+from howsure.models.torch.dry_run import same
+from howsure.models.torch.probe_rows import probes
 from tests.torch.modules import mlp, numbers
 
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from howsure import tuning
 from howsure.models.torch.levels import MADE, Leveled
-from howsure.models.torch.noting import is_view
 from howsure.models.torch.recorded import Program, Slot
 from howsure.models.torch.steps import Runner, Step
+from howsure.models.torch.tracer import is_view
 
 aten = torch.ops.aten
 

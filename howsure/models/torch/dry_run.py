@@ -15,8 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from howsure.models.torch.call_stack import names_in
 from howsure.models.torch.draws import Draw, Draws, Numbers, constant
-from howsure.models.torch.found import (
+from howsure.models.torch.inputs import Call, name_of
+from howsure.models.torch.observer import Watching
+from howsure.models.torch.snapshot import (
     OUR_SEED,
     Snapshot,
     drawing_in_the_open,
@@ -25,10 +28,7 @@ from howsure.models.torch.found import (
     seeds_of_others_kept,
     switch,
 )
-from howsure.models.torch.inputs import Call, name_of
-from howsure.models.torch.kinds import tensors_in
-from howsure.models.torch.under_way import names_in
-from howsure.models.torch.watching import Watching
+from howsure.models.torch.value_kinds import tensors_in
 
 Array = NDArray[Any]
 Tensor = torch.Tensor

@@ -1,9 +1,9 @@
 """Passes of a Keras model as an ONNX graph, for any number of rows.
 
     TensorFlow   tf.function traces the trunk and the passes, tf2onnx translates the graph
-    PyTorch      torch.export writes them down, as for modules (`howsure.models.torch.exported`)
+    PyTorch      torch.export writes them down, as for modules (`howsure.models.torch.onnx_graph`)
     JAX          nothing writes ONNX of it: the model is built anew on one of these, in another process
-                 (`howsure.models.keras.elsewhere`)
+                 (`howsure.models.keras.onnx_subprocess`)
 
 Masks and weights are constants.
 """
@@ -21,7 +21,7 @@ from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
 from howsure.export.nodes import OPSET, check_type_of
 from howsure.export.quiet import quiet
-from howsure.models.keras.elsewhere import graph_from_elsewhere, rename_inputs
+from howsure.models.keras.onnx_subprocess import graph_from_elsewhere, rename_inputs
 from howsure.models.keras.private import layers_below
 from howsure.optional import needs
 
@@ -138,7 +138,7 @@ def without_erfc(graph: Any) -> None:
 def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
     import torch
 
-    from howsure.models.torch.exported import graph_of
+    from howsure.models.torch.onnx_graph import graph_of
 
     some = [torch.from_numpy(np.resize(array, (TRACED, *array.shape[1:]))) for array in like]
     with model.as_found():

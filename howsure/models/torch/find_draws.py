@@ -11,17 +11,17 @@ import torch
 from torch import nn
 
 from howsure.errors import HowsureError
-from howsure.models.kept_off import check_kept_off
+from howsure.models.keep_off import check_kept_off
 from howsure.models.protocol import Unswitchable
-from howsure.models.torch.baked import baked_in
+from howsure.models.torch.call_stack import ModuleCall
+from howsure.models.torch.check_passes import BY_LENGTH, Trial
+from howsure.models.torch.classify_draws import ADDED, BRANCH, COMPARED, MASK, SEVERAL
 from howsure.models.torch.draws import Draw, Place, place_of
-from howsure.models.torch.found import numbers_drawn_elsewhere
+from howsure.models.torch.dry_run import OTHERS, ROWS, Look, alike, middle, stand_in
+from howsure.models.torch.frozen_dropout import baked_in
 from howsure.models.torch.inputs import name_of
-from howsure.models.torch.look import OTHERS, ROWS, Look, alike, middle, stand_in
-from howsure.models.torch.trial import BY_LENGTH, Trial
-from howsure.models.torch.under_way import ModuleCall
-from howsure.models.torch.uses import ADDED, BRANCH, COMPARED, MASK, SEVERAL
-from howsure.models.torch.watching import Seen, Watching
+from howsure.models.torch.observer import Seen, Watching
+from howsure.models.torch.snapshot import numbers_drawn_elsewhere
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor
@@ -190,7 +190,7 @@ class Passes:
         return _module_of(seen) not in self.look.keep_off and self._may_be_site(seen, run)
 
     def _may_be_site(self, seen: Seen, run: Watching) -> bool:
-        """Whether masks can be given for a draw; see `howsure.models.torch.uses`."""
+        """Whether masks can be given for a draw; see `howsure.models.torch.classify_draws`."""
         use, kind = run.uses.get(seen.number), seen.draw.kind
         if kind == UNIFORM and use is not None and use.kind == MASK:
             return use.differs

@@ -3,7 +3,7 @@
 A process has one backend, so this is another process. Model, masks and rows go there in files, and the graph
 comes back in one:
 
-    python -m howsure.models.keras.elsewhere FOLDER
+    python -m howsure.models.keras.onnx_subprocess FOLDER
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from howsure.models.torch.kinds import ANY, SAME_NUMBERS, UNSIGNED, Kinds, tensors_in
+from howsure.models.torch.value_kinds import ANY, SAME_NUMBERS, UNSIGNED, Kinds, tensors_in
 
 Tensor = torch.Tensor
 

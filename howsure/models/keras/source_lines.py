@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from howsure.models.lines import innermost_of_a_user
+from howsure.models.source_lines import innermost_of_a_user
 
 
 def line_of_a_draw(call: Callable[[], Any]) -> str | None:
@@ -38,7 +38,7 @@ def _in_jax(call: Any) -> Iterator[list[tuple[str, int]]]:
 def _in_torch(call: Any) -> list[list[tuple[str, int]]]:
     import torch
 
-    from howsure.models.torch.modes import DispatchMode
+    from howsure.models.torch.dispatch_mode import DispatchMode
 
     found: list[list[tuple[str, int]]] = []
 
