@@ -1,7 +1,7 @@
-"""What every row gets first, as one set of masks: for a graph in which they are constants.
+"""The passes that every row gets first, as one set of masks: an exported graph holds them as constants.
 
-The passes are those of the first round of `howsure.sampling.tree.Tree`, or of `howsure.sampling.flat.Flat`
-where the plan has no design, one after the other:
+They are the passes of the first round of `howsure.sampling.tree.Tree`; for a plan without a design, those of
+`howsure.sampling.flat.Flat`. They follow one another in this order:
 
     design    cell 1 │ … │ cell S       each a tree of masks; S is 1, or a whole group
     flat      group 1 │ group 2 │ …     balanced, each pass with masks of its own
@@ -29,8 +29,8 @@ class First:
 
     Attributes:
         masks: For each site (W_l, *site.shape), as `PassModel.thin` takes them.
-        design: Of the cells, or None for flat groups.
-        groups: Sizes of the flat groups; empty where there is a design.
+        design: Design of the cells, or None for flat groups.
+        groups: Sizes of the flat groups; empty with a design.
     """
 
     masks: list[Array]
@@ -39,7 +39,7 @@ class First:
 
     @property
     def passes(self) -> int:
-        """W, how many there are: of `MCDropout(max_passes=W)` a row gets these and no more."""
+        """W, the number of passes. With `MCDropout(max_passes=W)` a row gets exactly these."""
         return sum(self.groups) if self.design is None else self.design.first * self.design.passes
 
 
@@ -47,8 +47,8 @@ def first_passes(plan: Plan, levels: Sequence[Level], seed: int) -> First:
     """The passes that every row gets first.
 
     Args:
-        plan: Made for the model.
-        levels: Of the model, at least one with random calls.
+        plan: A plan made for the model.
+        levels: Levels of the model; at least one has random calls.
         seed: Seed of the masks.
     """
     if plan.design is not None:
