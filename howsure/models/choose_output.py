@@ -1,4 +1,4 @@
-"""One of several outputs of a model, by name or place."""
+"""Choose one of several outputs of a model, by name or index."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from howsure.data.rows import quoted
 from howsure.errors import InputError
 
 Output = str | int | None
-"""Which output a caller wants: by its name, by its place from 0, or the only one."""
+"""The chosen output: its name, its index from 0, or None for the only one."""
 
 
 def check_output_choice(output: object) -> None:
-    """Raise an `InputError` unless this can name an output."""
+    """Raise an `InputError` unless this is a possible choice of an output."""
     whole = isinstance(output, (int, np.integer)) and not isinstance(output, bool)
     if not (output is None or isinstance(output, str) or (whole and output >= 0)):  # type: ignore[operator]
         raise InputError(
@@ -25,16 +25,16 @@ def check_output_choice(output: object) -> None:
 
 
 def place_of(output: str | int, names: Sequence[str], count: int, model: str) -> int:
-    """The place among `count` outputs of the one that is wanted.
+    """Index of the chosen output among `count` outputs.
 
     Args:
-        output: That `check_output_choice` let pass.
-        names: Of the outputs, in order; shorter where they have none.
-        count: How many outputs there are.
-        model: Its name.
+        output: A choice that `check_output_choice` accepted.
+        names: Names of the outputs, in order; may be shorter or empty if outputs have no names.
+        count: Number of outputs.
+        model: Name of the model.
 
     Raises:
-        InputError: There is none of that name, or at that place.
+        InputError: No output has this name or index.
     """
     if isinstance(output, str) and output in names:
         return list(names).index(output)

@@ -1,4 +1,4 @@
-"""Importing Keras on the right backend, and quietly, for whoever has no model yet."""
+"""Import Keras on the right backend and without its start-up messages, when no model has imported it yet."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from howsure.optional import BACKENDS, install_a_backend, needs_keras
 
 
 def load_keras() -> None:
-    """Import Keras on the backend of KERAS_BACKEND, else on the first that is installed.
+    """Import Keras on the backend that KERAS_BACKEND names, else on the first that is installed.
 
-    TensorFlow's notes about itself are silenced unless TF_CPP_MIN_LOG_LEVEL asks for them.
+    TensorFlow's messages are silenced, unless TF_CPP_MIN_LOG_LEVEL asks for them.
     """
     backend = os.environ.get("KERAS_BACKEND") or next(filter(_is_installed, BACKENDS), None)
     if backend is None or not _is_installed("keras") or (backend in BACKENDS and not _is_installed(backend)):
@@ -38,7 +38,7 @@ def _is_installed(package: str) -> bool:
 
 @contextlib.contextmanager
 def native_stderr_held() -> Iterator[None]:
-    """Hold back what C++ code writes to stderr while a library starts, which no setting of its silences."""
+    """Hold back what C++ code writes to stderr while a library starts; no setting silences it."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as held:

@@ -1,4 +1,4 @@
-"""Random layers that a caller wants kept off: whether there are such layers."""
+"""Check `keep_off`: the random layers that a caller wants to stay fixed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from howsure.data.rows import quoted
 from howsure.errors import InputError
 
 KEPT_OFF = "stays fixed: `keep_off` names it"
-"""What is said of such a layer."""
+"""The note about such a layer."""
 
 
 def check_kept_off(keep_off: Collection[str], random: Collection[str]) -> None:
-    """Raise an `InputError` where what is to be kept off is no random layer of a model, or all of them."""
+    """Raise an `InputError` if `keep_off` names something that is no random layer, or names all of them."""
     unknown = sorted(set(keep_off) - set(random))
     if keep_off and random and not set(random) - set(keep_off):
         raise InputError(

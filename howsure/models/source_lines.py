@@ -1,4 +1,4 @@
-"""Where in a user's code random numbers are drawn: file and line."""
+"""Find the file and line in a user's code that draws random numbers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", 
 
 
 def innermost_of_a_user(frames: Iterable[tuple[str, int]]) -> str | None:
-    """The first of these frames, innermost first, that is in no library, in words; or None.
+    """File and line of the first frame, innermost first, that is in no library; or None.
 
-    Frames of howsure's own come first, where it was asked for the draw, and again where it called the layer.
+    howsure's own frames come first, where it intercepted the draw, and again where it called the layer.
     """
     return _first(frames, lambda file: not file.startswith((*_LIBRARIES, "<")))
 
 
 def innermost_outside(package: str, frames: Iterable[tuple[str, int]]) -> str | None:
-    """The first of these frames that is in a library, but not in this one, in words; or None."""
+    """File and line of the first frame that is in a library other than this one; or None."""
     inside = tuple(str(Path(library) / package) for library in _LIBRARIES)
     standard = sysconfig.get_path("stdlib")
     return _first(
@@ -35,7 +35,7 @@ def innermost_outside(package: str, frames: Iterable[tuple[str, int]]) -> str | 
 
 
 def frames() -> Frames:
-    """File and line of every call under way, innermost first."""
+    """File and line of every active call, innermost first."""
     found: Frames = []
     frame = sys._getframe(1)
     while frame is not None:
@@ -45,7 +45,7 @@ def frames() -> Frames:
 
 
 def _first(frames: Iterable[tuple[str, int]], fits: Callable[[str], bool]) -> str | None:
-    """The first that fits, between howsure's own frames at both ends."""
+    """The first frame that fits, among those between howsure's own frames at both ends."""
     inside = itertools.dropwhile(lambda frame: frame[0].startswith(_HERE), frames)
     for file, line in itertools.takewhile(lambda frame: not frame[0].startswith(_HERE), inside):
         if fits(file):

@@ -1,11 +1,11 @@
-"""Passes of a Keras model as an ONNX graph, for any number of rows.
+"""Export the passes of a Keras model as an ONNX graph, for any number of rows.
 
-    TensorFlow   tf.function traces the trunk and the passes, tf2onnx translates the graph
-    PyTorch      torch.export writes them down, as for modules (`howsure.models.torch.onnx_graph`)
-    JAX          nothing writes ONNX of it: the model is built anew on one of these, in another process
+    TensorFlow   tf.function traces the trunk and the passes; tf2onnx translates the graph
+    PyTorch      torch.export writes them, as for modules (`howsure.models.torch.onnx_graph`)
+    JAX          no exporter exists; another process rebuilds the model on one of the other backends
                  (`howsure.models.keras.onnx_subprocess`)
 
-Masks and weights are constants.
+Masks and weights are constants of the graph.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 NOISY = ("tf2onnx", "tensorflow")
-"""Loggers of what writes the graph on TensorFlow."""
+"""Loggers of the packages that write the graph on TensorFlow."""
 
 TRACED = 3
-"""Rows for which PyTorch writes a graph; 0 and 1 stand for themselves there, and not for any number."""
+"""Number of rows for the export on PyTorch. There, 0 and 1 would be fixed sizes, not any number of rows."""
 
 
 def passes_graph(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
-    """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
+    """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
     for layer in layers_below(model.model):
         check_type_of(layer.compute_dtype, model.name)
     if model.backend == "tensorflow":
@@ -63,7 +63,7 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
     ]
 
     def passes(*rows: Any) -> Any:
-        # Constants are made inside: what is made outside would be an input of the graph.
+        # Constants are made inside the function; made outside, they would be inputs of the graph.
         raw = tf.cast(model.run_whole([tf.constant(mask) for mask in masks], rows), tf.float32)
         return tf.reshape(raw, (len(masks[-1]), -1, *raw.shape[1:]))
 
@@ -72,7 +72,7 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
         try:
             graph, _ = tf2onnx.convert.from_function(function, specs, opset=OPSET)
             _keep_constants(graph.graph, function.get_concrete_function(*specs))
-        except Exception as error:  # whatever TensorFlow and tf2onnx raise for what they cannot write down
+        except Exception as error:  # TensorFlow and tf2onnx may raise anything
             if is_out_of_memory(error):
                 raise
             raise _refused(model, "tf2onnx", error) from error
@@ -90,13 +90,13 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
 
 
 def _keep_constants(graph: Any, function: Any) -> None:
-    """What a layer made when it was built and is no variable, as `Normalization` does, is a constant.
+    """Turn tensors that a layer made when it was built into constants, such as those of `Normalization`.
 
-    TensorFlow hands it to the function from outside, and tf2onnx takes it for one more input.
+    They are not variables, so TensorFlow passes them to the function, and tf2onnx makes them inputs.
 
     Args:
         graph: An `onnx.GraphProto`.
-        function: What it was made of, a `ConcreteFunction` of TensorFlow.
+        function: The `ConcreteFunction` of TensorFlow that was translated.
     """
     import tensorflow as tf
     from onnx import numpy_helper
@@ -115,9 +115,9 @@ def _keep_constants(graph: Any, function: Any) -> None:
 
 
 def without_erfc(graph: Any) -> None:
-    """Write erfc x as 1 − erf x in an `onnx.GraphProto`: ONNX has no erfc, and tf2onnx leaves it there.
+    """Replace erfc x by 1 − erf x in an `onnx.GraphProto`. ONNX has no erfc, but tf2onnx leaves it there.
 
-    Keras computes the exact GELU by it.
+    Keras uses erfc for the exact GELU.
     """
     from onnx import helper, numpy_helper
 

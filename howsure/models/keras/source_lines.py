@@ -1,4 +1,4 @@
-"""Where in a user's code random numbers are drawn: file and line, as a trace of the backend has them."""
+"""Find the file and line in a user's code that draws random numbers, from a trace of the backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from howsure.models.source_lines import innermost_of_a_user
 
 
 def line_of_a_draw(call: Callable[[], Any]) -> str | None:
-    """Where a call draws past Keras, or None where no trace tells; it is called once."""
+    """Line where a call draws random numbers outside Keras; None if no trace shows it. It is called once."""
     trace = {"tensorflow": _in_tensorflow, "jax": _in_jax, "torch": _in_torch}[keras.backend.backend()]
     return next((line for frames in trace(call) if (line := innermost_of_a_user(frames))), None)
 

@@ -1,4 +1,4 @@
-"""Trying out code of a user's on made-up inputs, without effect: what it draws, what else training does."""
+"""Try a user's layer on made-up inputs, without side effects: does it draw, and does training change more?"""
 
 from __future__ import annotations
 
@@ -20,34 +20,35 @@ Layer = Any
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 CALLS = 8
-"""Calls of a layer that are compared to see whether it draws; two calls of a small one may well agree."""
+"""Number of calls of a layer that are compared to see whether it draws. Two calls of a small layer may agree
+by chance."""
 
 
 ROUNDING = 1e-5
-"""Share of the largest output within which two calls in float32 are the same, whose own rounding is 6e-8 for
-each of the operations on the way."""
+"""Relative difference, to the largest output, within which two float32 calls count as equal. The rounding of
+float32 is 6e-8 for each operation."""
 
 
 def is_keras(layer_class: type) -> bool:
-    """Whether a class is Keras's own."""
+    """True if a class is Keras's own."""
     return layer_class.__module__.startswith("keras.")
 
 
 def is_augmentation(layer: Layer) -> bool:
-    """Whether a layer augments images in training only (`RandomFlip`, …)."""
+    """True if a layer augments images in training only (`RandomFlip`, …)."""
     return is_keras(type(layer)) and type(layer).__name__.startswith(
         ("Random", "AugMix", "CutMix", "MixUp", "AutoContrast")
     )
 
 
 def holds_a_module(layer: Layer) -> bool:
-    """Whether a layer runs a module of another library, in which nothing of Keras's is called."""
+    """True if a layer runs a module of another library, inside which Keras is not called."""
     wrappers = ("TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer")
     return isinstance(layer, tuple(getattr(keras.layers, name) for name in wrappers))
 
 
 def runs_code_of_a_user(layer: Layer) -> bool:
-    """Whether a layer does what a class, function or module of somebody else's than Keras says."""
+    """True if a layer runs a class, function or module that is not Keras's own."""
     if not is_keras(type(layer)) or isinstance(layer, keras.layers.Lambda) or holds_a_module(layer):
         return True
     activation = getattr(layer, "activation", None)
@@ -55,34 +56,35 @@ def runs_code_of_a_user(layer: Layer) -> bool:
 
 
 def draws_of_its_own(layer: Layer, arguments: Arguments, *, training: bool) -> bool:
-    """Whether a layer draws random numbers that do not come from Keras.
+    """True if a layer draws random numbers outside Keras.
 
-    It is called several times on the same inputs, with the middle of all that masks can be given for where
-    it trains and with nothing drawn where it predicts. Different outputs come from a draw of its own.
+    The layer is called several times on the same inputs. When it trains, sites that accept masks give the
+    middle of their distribution; when it predicts, nothing is drawn. Outputs that differ then show another
+    draw.
     """
     first, *others = _outputs(layer, arguments, [training] * CALLS, Middle() if training else Still())
     return any(not _same(first, other) for other in others)
 
 
 def does_more_in_training(layer: Layer, arguments: Arguments, never_in_training: Sequence[Layer]) -> bool:
-    """Whether a layer computes something else when it trains, apart from what it draws.
+    """True if training changes what a layer computes, apart from its draws.
 
     Args:
-        layer: Of a user's, drawing nothing but dropout and normal numbers.
-        arguments: What it was called with, tensors as `KerasTensor`s.
-        never_in_training: Layers below it that are called as in predicting, whatever they are told.
+        layer: A user's layer that draws only dropout and normal numbers.
+        arguments: Arguments of its call, with tensors as `KerasTensor`s.
+        never_in_training: Layers inside it that are always called with training=False.
     """
     trained, predicted = _outputs(layer, arguments, [True, False], Middle(), never_in_training)
     return not _same(trained, predicted, ROUNDING)
 
 
 def line_of_own_draw(layer: Layer, arguments: Arguments) -> str | None:
-    """Where a layer draws past Keras when it trains, or None where no trace tells."""
+    """Line where a layer draws outside Keras when it trains, or None if no trace shows it."""
     args, kwargs = made_up_arguments(arguments, training=True)
     with quiet([layer, *private.layers_below(layer)]):
         try:
             return line_of_a_draw(lambda: keras.tree.flatten(layer(*args, **kwargs)))
-        except Exception:  # code of a user's that cannot be traced; that it draws is known all the same
+        except Exception:  # a user's code that cannot be traced; it is known to draw all the same
             return None
 
 
@@ -93,7 +95,7 @@ def _outputs(
     draws: Draws,
     never_in_training: Sequence[Layer] = (),
 ) -> list[list[Any]]:
-    """Outputs of calls in a row, in which seeds go on as in use."""
+    """Outputs of consecutive calls, between which seeds advance as usual."""
     found = []
     with switched(draws, never_in_training), quiet([layer, *private.layers_below(layer)]):
         for each in training:
@@ -104,7 +106,7 @@ def _outputs(
 
 
 def _same(outputs: list[Any], others: list[Any], rounding: float = 0.0) -> bool:
-    sizes = [np.max(np.abs(a), initial=0, where=np.isfinite(a)) for a in outputs]  # classes may be -inf
+    sizes = [np.max(np.abs(a), initial=0, where=np.isfinite(a)) for a in outputs]  # logits may be -inf
     return all(
         np.allclose(a, b, rtol=rounding, atol=rounding * size, equal_nan=True)
         for a, b, size in zip(outputs, others, sizes, strict=True)
@@ -112,7 +114,7 @@ def _same(outputs: list[Any], others: list[Any], rounding: float = 0.0) -> bool:
 
 
 def symbolic(args: Any, kwargs: Any) -> Arguments:
-    """What a layer was called with, tensors as `KerasTensor`s."""
+    """Arguments of a layer's call, with tensors as `KerasTensor`s."""
 
     def spec(item: Any) -> Any:
         if not ops.is_tensor(item):
@@ -124,7 +126,7 @@ def symbolic(args: Any, kwargs: Any) -> Arguments:
 
 
 def made_up_arguments(arguments: Arguments, *, training: bool) -> Arguments:
-    """Made-up tensors in the place of symbolic ones, and whether to train."""
+    """The same arguments with made-up tensors instead of symbolic ones, and the `training` flag."""
     args, kwargs = keras.tree.map_structure(_made_up, arguments)
     return args, {**kwargs, "training": training}
 
