@@ -1,9 +1,9 @@
-"""What the configuration of a Keras model asks for by name, looked at before Keras looks it up.
+"""Check the names in a Keras model's configuration before Keras resolves them.
 
-Keras makes whatever a configuration names: functions and classes of its own that do more than compute, code
-that is kept as text, files and modules of other frameworks. What of it Keras refuses depends on its version.
-Here a name stands for a class of Keras that is made from its configuration, for a function of Keras that
-computes, or for something that was registered in this process.
+Keras creates whatever a configuration names. That includes functions and classes of Keras that do more than
+compute, code stored as text, and files and modules of other frameworks. Which of these Keras itself refuses
+depends on its version. Here a name may refer to one of three things: a class of Keras that is created from
+its configuration, a function of Keras that only computes, or an object registered in this process.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import keras
 from howsure.models.keras import private
 
 _DATA = frozenset(["__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"])
-"""What Keras writes of values that are no objects of its own."""
+"""Names under which Keras stores values that are not objects of its own."""
 
 _CODE = frozenset(["__lambda__", "__typespec__", "TFSMLayer", "TorchModuleWrapper"])
-"""What keeps code, a file with code or a pickle in its configuration."""
+"""Names whose configuration contains code, a file with code, or a pickle."""
 
 _COMPUTE = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
-"""Modules of Keras whose functions compute and do nothing else."""
+"""Modules of Keras whose functions only compute."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Something that cannot be had.
+    """A name that must not be resolved.
 
     Attributes:
-        name: What a configuration asks for.
-        is_code: Whether it would run, rather than be unknown.
+        name: The name in the configuration.
+        is_code: True if resolving it would run code; False if it is unknown.
     """
 
     name: str
@@ -41,17 +41,17 @@ class Asked:
 
 
 def refused(config: Any, *, legacy: bool) -> Asked | None:
-    """The first thing that may not be made, or None.
+    """The first name that must not be resolved, or None.
 
     Args:
-        config: Of a model, as JSON has it.
-        legacy: Whether it is that of a `.h5` file.
+        config: Configuration of a model, as parsed JSON.
+        legacy: True for the configuration in a `.h5` file.
     """
     return next(filter(None, (_refused(part, legacy) for part in _parts(config))), None)
 
 
 def _parts(config: Any) -> Iterator[dict[str, Any]]:
-    """All that names a class, at any depth."""
+    """Every part that names a class, at any depth."""
     waiting = [config]
     while waiting:
         part = waiting.pop()
@@ -74,7 +74,7 @@ def _refused(part: dict[str, Any], legacy: bool) -> Asked | None:
     if _is_registered(name if is_function or legacy else part.get("registered_name", kind)):
         return None
     if module == "builtins" and is_function:
-        return None  # Keras looks for it among its activations, losses and the like.
+        return None  # Keras looks for it only among its activations, losses and the like.
     if module is None:
         thing = private.legacy_layers().get(name)
         return None if thing is None or _is_made(thing) else Asked(name, is_code=True)
@@ -93,7 +93,7 @@ def _is_registered(name: Any) -> bool:
 
 
 def _found(module: str, name: str) -> Any:
-    """Something of Keras, where it is exported or where it is defined; nothing is imported."""
+    """An object of Keras, from its public or its defining module; imports nothing."""
     place: Any = sys.modules.get(module)
     if place is None:
         place = keras
@@ -103,7 +103,7 @@ def _found(module: str, name: str) -> Any:
 
 
 def _is_made(thing: Any) -> bool:
-    """Whether this is a class of Keras that is made from its configuration."""
+    """True for a class of Keras that is created from its configuration."""
     return isinstance(thing, type) and _is_of_keras(thing) and hasattr(thing, "from_config")
 
 

@@ -1,4 +1,4 @@
-"""What the first normalisation of a Keras model kept of the training, held against rows."""
+"""Compare rows with the training statistics that the first normalisation of a Keras model stored."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from howsure.models.keras.graph import Program, Value, run
 Array = NDArray[Any]
 
 FIRST_STEPS = 8
-"""Steps among which it is looked for, so that to look costs no more than they do on a few rows."""
+"""Number of first steps that are searched, which keeps the cost low: these steps run on a few rows."""
 
 
 def first_kept(program: Program) -> int | None:
-    """The place of the first step that normalises by what it kept, if it is among the first ones."""
+    """Index of the first step that normalises with stored statistics, if it is among the first steps."""
     first = enumerate(program.steps[:FIRST_STEPS])
     return next((at for at, step in first if _kept_by(step.operation) is not None), None)
 
 
 def times_larger_than_kept(program: Program, at: int, rows: Sequence[Array]) -> float:
-    """How many times larger rows (n, …) are than those of the training, as the step at a place kept them.
+    """How many times larger rows (n, …) are than the training rows, by the statistics of one step.
 
     Args:
-        program: Whose steps up to there run, with nothing random.
-        at: As `first_kept` gives it.
+        program: The model; its steps before `at` run without randomness.
+        at: Index from `first_kept`.
         rows: The inputs, flattened, in their types.
     """
     tensors = map(keras.ops.convert_to_tensor, rows)
@@ -44,7 +44,7 @@ def times_larger_than_kept(program: Program, at: int, rows: Sequence[Array]) -> 
 
 
 def _kept_by(layer: Any) -> tuple[int, Array, Array] | None:
-    """The axis of the units, and mean and variance (C,) of the training, of a layer that kept them."""
+    """Unit axis, mean (C,) and variance (C,) that a layer stored in training, or None."""
     if isinstance(layer, keras.layers.BatchNormalization):
         axis, kept = layer.axis, (layer.moving_mean, layer.moving_variance)
     elif isinstance(layer, keras.layers.Normalization) and len(layer.axis) == 1:

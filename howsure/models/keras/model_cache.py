@@ -1,9 +1,9 @@
-"""Keeping an examined and compiled model for the next call, as long as nothing in it has changed.
+"""Cache an examined and compiled model for later calls, as long as the model has not changed.
 
-It is kept on the model itself, as Keras keeps what `predict` has compiled, so that it lives exactly as long.
-Weights may change: what is compiled reads them anew. Layers that may not, and settings of layers, are
-compared; a model with code of a user in it, which may do anything, is examined every time. Rows of another
-shape, where an axis of a model may have any size, are examined by themselves.
+The cache is an attribute of the model, like Keras's own compiled `predict`, so it lives as long as the model.
+Weights may change, since compiled code reads them at each call. Layers and their settings are compared. A
+model that runs a user's code, which may do anything, is examined every time. If an axis of a model may have
+any size, each shape of rows is cached separately.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from howsure.models.keras.graph import Program
 ATTRIBUTE = "_howsure_kept"
 
 Shapes = tuple[tuple[int, ...], ...]
-"""Of one row of each input."""
+"""Shapes of one row, for each input."""
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What a compiled model depends on.
+    """Everything that a compiled model depends on.
 
     Attributes:
-        objects: Its operations in order, its layers and its variables; the same ones must be there.
-        settings: How the operations are connected, what rows look like and how layers are set up.
+        objects: Its operations in order, its layers and its variables; they must be the same objects.
+        settings: Connections of the operations, shapes of rows, and configurations of the layers.
     """
 
     objects: tuple[Any, ...]
@@ -40,12 +40,12 @@ class Look:
 
     @classmethod
     def at(cls, model: Any, program: Program, settings: Sequence[Any]) -> Look:
-        """How a model looks now.
+        """The present state of a model.
 
         Args:
             model: A built Keras model of Keras's own layers.
             program: Its steps.
-            settings: What else must be equal.
+            settings: Further values that must be equal.
         """
         layers = private.layers_below(model)
         slots = tuple((step.inputs(), step.outputs) for step in program.steps)
@@ -54,7 +54,7 @@ class Look:
         return cls(objects, (*settings, slots, program.outputs, json.dumps(configs, default=_plain)))
 
     def is_still(self, model: Any, program: Program, settings: Sequence[Any]) -> bool:
-        """Whether the model looks the same still."""
+        """True if the model still has this state."""
         operations = [step.operation for step in program.steps]
         if any(a is not b for a, b in zip(operations, self.objects, strict=False)):
             return False
@@ -72,7 +72,7 @@ def _plain(value: Any) -> Any:
 
 
 def kept(model: Any, program: Program, settings: Sequence[Any], shapes: Shapes) -> Any | None:
-    """What was kept on a model for rows of these shapes, if it still holds; else nothing is kept any more."""
+    """The cached adapter for rows of these shapes if the model is unchanged; otherwise clear the cache."""
     found: OrderedDict[Shapes, tuple[Look, Any]] = vars(model).get(ATTRIBUTE, OrderedDict())
     if shapes not in found:
         return None
@@ -85,7 +85,7 @@ def kept(model: Any, program: Program, settings: Sequence[Any], shapes: Shapes) 
 
 
 def keep(model: Any, program: Program, settings: Sequence[Any], shapes: Shapes, adapter: Any) -> None:
-    """Keep an adapter on its model; of too many shapes the one that was not used for longest goes."""
+    """Cache an adapter on its model; if there are too many shapes, drop the least recently used."""
     found: OrderedDict[Shapes, tuple[Look, Any]] = vars(model).setdefault(ATTRIBUTE, OrderedDict())
     found[shapes] = (Look.at(model, program, settings), adapter)
     if len(found) > tuning.KEPT_GRAPHS:
@@ -93,5 +93,5 @@ def keep(model: Any, program: Program, settings: Sequence[Any], shapes: Shapes, 
 
 
 def forget(model: Any) -> None:
-    """Keep nothing on a model any more."""
+    """Clear the cache of a model."""
     vars(model).pop(ATTRIBUTE, None)

@@ -1,7 +1,7 @@
-"""The graph of a Keras model that runs on JAX: it is built anew on a backend that can write ONNX.
+"""Export a Keras model that runs on JAX: another process rebuilds it on a backend that can write ONNX.
 
-A process has one backend, so this is another process. Model, masks and rows go there in files, and the graph
-comes back in one:
+A process has only one Keras backend, hence the subprocess. Model, masks and rows go to it in files, and the
+graph comes back in a file:
 
     python -m howsure.models.keras.onnx_subprocess FOLDER
 """
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 BACKENDS = ("tensorflow", "torch")
-"""Those that can write ONNX, in the order in which they are looked for."""
+"""Backends that can write ONNX, in order of preference."""
 
 _MODEL, _GIVEN, _GRAPH, _REFUSED = "model.keras", "given.npz", "graph.onnx", "refused"
 _SITES, _MODULES = "sites.json", "modules.json"
 
 
 def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
-    """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
+    """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
     backend = next(filter(importlib.util.find_spec, BACKENDS), None)
     if backend is None:
         raise DependencyError(
@@ -53,7 +53,7 @@ def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequen
         folder = Path(name)
         try:
             keras.saving.save_model(model.model, folder / _MODEL)
-        except Exception as error:  # a model of a user's may fail in any way
+        except Exception as error:  # a user's model may fail in any way
             raise _refused(model, backend, f"it cannot be saved ({error})") from error
         given: dict[str, Any] = {f"mask_{number:04}": mask for number, mask in enumerate(masks)}
         given |= {f"rows_{number:04}": array for number, array in enumerate(like)}
@@ -84,7 +84,7 @@ def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequen
 
 
 def rename_inputs(graph: Any, names: dict[str, str]) -> None:
-    """Call the inputs of an `onnx.GraphProto` otherwise."""
+    """Rename the inputs of an `onnx.GraphProto`."""
     for given in graph.input:
         given.name = names[given.name]
     for node in graph.node:
@@ -102,14 +102,14 @@ def _refused(model: KerasModel, backend: str, why: str) -> ModelError:
 
 
 def _write_graph(folder: Path) -> None:
-    """In the other process: read what was given, and write the graph or why there is none."""
+    """In the subprocess: read the files, and write the graph or the reason why there is none."""
     from howsure.models.keras.model import adapt
 
     for name in json.loads((folder / _MODULES).read_text(encoding="utf-8")):
-        with contextlib.suppress(Exception):  # of the layers registered there, the model may need none
+        with contextlib.suppress(Exception):  # the model may not need the layers registered there
             importlib.import_module(name)
     try:
-        model = load(folder / _MODEL, allow_code=True)  # this very program has just written it
+        model = load(folder / _MODEL, allow_code=True)  # howsure has just written this file
         with np.load(folder / _GIVEN) as given:
             masks, like = (
                 [given[name] for name in sorted(given) if name.startswith(kind)] for kind in ("mask", "rows")

@@ -1,8 +1,8 @@
-"""Running heavy operations of the passes in bfloat16, where the processor is faster in it.
+"""Run heavy operations of the passes in bfloat16 on processors that are faster with it.
 
-bfloat16 keeps 8 bits of a number; products are added up in float32. For the sums of a convolution the
-rounding errors average out; how much is left in the probabilities, the pilot measures. Convolutions get their
-weights with the channels last, as bfloat16 is fastest so.
+bfloat16 keeps 8 bits of a number; products are summed in float32. In the sums of a convolution the rounding
+errors average out. The pilot measures the error that remains in the probabilities. Convolutions get their
+weights with channels last, the fastest layout for bfloat16.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _BETWEEN = (
     *(aten.relu, aten.relu_, aten.clamp_min, aten.mul, aten.mul_, aten.leaky_relu, aten.leaky_relu_),
     *(aten.view, aten.reshape, aten._unsafe_view, aten.max_pool2d_with_indices, aten.clone, aten.alias),
 )
-"""Operations that lose next to nothing in few digits, or pass numbers on."""
+"""Operations that lose almost nothing at low precision, or only pass numbers on."""
 
 
 def reducible(program: Program, steps: Sequence[Step], shared: Sequence[Step]) -> list[Step]:
-    """The heavy operations that every pass computes anew, and those whose results only such ones read.
+    """The heavy operations that every pass computes again, and operations that only these read.
 
-    Heavy are products and convolutions in float32 of `tuning.HEAVY` multiply-adds. Not the last product: what
-    it gives is nearly the answer, and keeps its digits.
+    Heavy operations are products and convolutions in float32 with at least `tuning.HEAVY` multiply-adds. The
+    last product stays in float32: its result is nearly the answer.
 
     Args:
         program: The recorded run.
-        steps: Those that passes repeat, in order.
-        shared: Those that run once for all passes, in order.
+        steps: Steps that passes repeat, in order.
+        shared: Steps that run once for all passes, in order.
     """
     if any(value.dtype in (torch.bfloat16, torch.float16) for value in program.values.values()):
         return []
@@ -76,7 +76,7 @@ class Reducing(Runner):
     Args:
         program: The recorded run.
         found: Its calls with their levels.
-        steps: Those that run in bfloat16.
+        steps: The steps that run in bfloat16.
     """
 
     def __init__(self, program: Program, found: Sequence[Leveled], steps: Sequence[Step]) -> None:
@@ -86,7 +86,7 @@ class Reducing(Runner):
         self._ordered, self._masks = self._in_order(steps)
 
     def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
-        """The results of a call, in bfloat16 where that is wanted."""
+        """The results of a call, computed in bfloat16 for the chosen steps."""
         if step not in self._reduced:
             return super().call(step, [_in_float32(item) for item in args], kwargs)
         given = [self._in_bfloat16(step, *pair) for pair in zip(args, step.call.args, strict=True)]
@@ -96,11 +96,11 @@ class Reducing(Runner):
         return list(results) if isinstance(results, (tuple, list)) else [results]
 
     def ordered(self, step: Step, slot: Slot, result: Tensor) -> Tensor:
-        """What a spread call returned, in the order in which it is wanted."""
+        """The result of a broadcast ("spread") call, in the memory order that its readers need."""
         return result if step in self._reduced else super().ordered(step, slot, result)
 
     def kept(self, slot: Slot, mask: Tensor) -> Tensor:
-        """What is made of masks, as its readers want it."""
+        """A tensor made of masks, in the type and memory order that its readers need."""
         if slot not in self._masks:
             return mask
         last = not self._masks[slot] and mask.dim() == 4
@@ -114,7 +114,7 @@ class Reducing(Runner):
             made and self.program.values[recorded].storage in self.program.kept
         ):
             return item.to(torch.bfloat16)
-        # A weight: kept in bfloat16 until it changes.
+        # A weight: its bfloat16 copy is stored until the weight changes.
         key = id(recorded) if isinstance(recorded, Tensor) else recorded
         known = self._weights.get(key)
         if known is None or known[0].data_ptr() != item.data_ptr() or known[1] != item._version:
@@ -124,10 +124,10 @@ class Reducing(Runner):
         return known[2]
 
     def _in_order(self, steps: Sequence[Step]) -> tuple[frozenset[Step], dict[Slot, bool]]:
-        """Spread steps that get what is in the order of its axes, and whether masks are wanted in it.
+        """Broadcast steps whose inputs must be contiguous, and whether masks are wanted contiguous too.
 
-        That is wanted where another shape is given to what a convolution made; before it is widened, as then
-        there is less of it.
+        This is wanted if the result of a convolution is reshaped. It happens before widening, when there is
+        less to copy.
         """
         wanted: set[Slot] = set()
         ordered, masks = set[Step](), dict[Slot, bool]()

@@ -1,7 +1,8 @@
-"""Masks of true and false, made by hand: what they do, and their mean carried to what they do it to.
+"""Boolean dropout masks (`masked_fill`, `where`): replace the masked result by its expectation.
 
-A mean of 0 and 1 can stand for a mask that multiplies. True and false have none, so it is what they choose
-that gets its mean: of `h.masked_fill(rand < p, 0)` that is (1 − p) · h, as of h times a mask.
+A mask of 0 and 1 has a mean that can replace it in a product. True and false have none, so the result of the
+masking operation gets its mean instead: for `h.masked_fill(rand < p, 0)` this is (1 − p) · h, as for h times
+a mask.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ _ARITHMETIC = ("mul", "div", "add", "sub", "rsub")
 
 @dataclass(frozen=True, eq=False)
 class Boolean:
-    """A tensor of true and false that is made of a draw, or of 0 and 1 that is made of these.
+    """A boolean tensor made from a draw, or zeros and ones made from such a tensor.
 
     Attributes:
-        tensor: It.
-        number: Of the draw.
-        share: Of true.
-        negated: Whether it is the contrary of the mask that was made of the draw first.
+        tensor: The tensor.
+        number: Number of the draw.
+        share: Probability of True.
+        negated: True if it is the negation of the mask that was first made from the draw.
     """
 
     tensor: Tensor
@@ -39,12 +40,12 @@ class Boolean:
 
 @dataclass(frozen=True, eq=False)
 class Done:
-    """What an operation did with it.
+    """What an operation did with a boolean.
 
     Attributes:
-        boolean: It goes on as this, or None.
-        drops: Whether what is true drops, or what is false, or None where that cannot be told.
-        mean: Of what came out, over what the boolean may be, or None where it has none.
+        boolean: The boolean that results, or None.
+        drops: True if True drops, False if False drops, None if unknown.
+        mean: Expectation of the result over the boolean, or None if it has none.
     """
 
     boolean: Boolean | None = None
@@ -53,15 +54,15 @@ class Done:
 
 
 def done(one: Boolean, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Done:
-    """What an operation does with true and false.
+    """What an operation does with a boolean.
 
     Args:
-        one: They.
-        name: Of the operation.
-        operation: Itself.
-        args: What it got; what it wrote into was left as it was, as nothing was dropped.
-        kwargs: Likewise.
-        outputs: What it returned.
+        one: The boolean.
+        name: Name of the operation.
+        operation: The operation.
+        args: Its arguments. A tensor written in place still has its old values, since nothing was dropped.
+        kwargs: Its keyword arguments.
+        outputs: Its result.
     """
     plain, share = name.removesuffix("_"), one.share
     if not isinstance(outputs, Tensor):
@@ -70,7 +71,7 @@ def done(one: Boolean, name: str, operation: Any, args: Any, kwargs: Any, output
         if plain in _VIEWS:
             return Done(Boolean(outputs, one.number, share, one.negated))
         return Done(Boolean(outputs, one.number, 1 - share, not one.negated)) if plain in _NOT else Done()
-    if one.tensor.is_floating_point():  # 0 and 1, or their mean
+    if one.tensor.is_floating_point():  # zeros and ones, or their mean
         if plain in _VIEWS or (plain == "rsub" and args[1] == 1):
             return Done(Boolean(outputs, one.number, share, one.negated != (plain == "rsub")))
         return Done(drops=False if plain in _ARITHMETIC else None)
@@ -101,8 +102,8 @@ class ZerosAndOnes:
     """Numbers that were drawn as 0 or 1.
 
     Attributes:
-        tensor: They.
-        number: Of the draw.
+        tensor: The numbers.
+        number: Number of the draw.
         rate: Probability of a 0.
     """
 
@@ -111,7 +112,7 @@ class ZerosAndOnes:
     rate: float
 
     def compared(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Boolean | None:
-        """What an operation makes true and false of them, which is set as of ones; None if it does not."""
+        """The boolean that a comparison makes of them, or None. It is filled with the value for ones."""
         beside = args[1:]
         if not isinstance(outputs, Tensor) or outputs.dtype != torch.bool or args[0] is not self.tensor:
             return None

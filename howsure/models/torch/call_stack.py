@@ -1,4 +1,4 @@
-"""The calls of modules in a run: which is under way, and how often each has been called."""
+"""Record the calls of modules in a run: the stack of active calls, and how often each module was called."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class ModuleCall:
 
     Attributes:
         module: The module.
-        name: Its path, from the second call on with the number of the call.
-        shape: Shape of its (first) output for one row, or () where it returned none.
-        multiply_adds: What it computed itself, for all rows.
-        draws: Numbers of what it drew itself.
-        holds: Whether it called other modules.
+        name: Its path; from the second call on with the number of the call.
+        shape: Shape of its (first) output, for one row; () if it returned no tensor.
+        multiply_adds: Its own computation, for all rows.
+        draws: Numbers of its own draws.
+        holds: True if it called other modules.
     """
 
     module: nn.Module
@@ -39,14 +39,14 @@ class ModuleCall:
 
 
 class UnderWay:
-    """Notes the calls of the modules in one.
+    """Records the calls of a module and the modules inside it.
 
     Args:
         names: Path of each module, by identity.
 
     Attributes:
-        calls: In order of their beginning.
-        stack: Those that have not ended, outermost first.
+        calls: The calls, in order of their start.
+        stack: The active calls, outermost first.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
@@ -54,14 +54,14 @@ class UnderWay:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Clear all records."""
         self.calls: list[ModuleCall] = []
         self.stack: list[ModuleCall] = []
         self._counts: Counter[int] = Counter()
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """While it lasts, calls in this thread are noted."""
+        """In this scope, record the calls in this thread."""
         thread = threading.get_ident()
 
         def begin(module: nn.Module, args: Any) -> None:
@@ -76,7 +76,7 @@ class UnderWay:
         hooks = [register_module_forward_pre_hook(begin), register_module_forward_hook(end)]
         try:
             with warnings.catch_warnings() if compiled else contextlib.nullcontext():
-                if compiled:  # PyTorch's own, about these hooks
+                if compiled:  # PyTorch warns about these hooks
                     warnings.filterwarnings("ignore", "Using `torch.compile")
                 yield
         finally:
@@ -94,10 +94,10 @@ class UnderWay:
     def _end(self, outputs: Any) -> None:
         call = self.stack.pop()
         tensor: torch.Tensor | None = next(tensors_in(outputs), None)
-        if tensor is not None and not tensor.is_nested:  # such have no shape
+        if tensor is not None and not tensor.is_nested:  # nested tensors have no shape
             call.shape = tuple(tensor.shape[1:])
 
 
 def names_in(module: nn.Module, name: str) -> dict[int, str]:
-    """The path of each module in one by identity, and for itself its name."""
+    """Path of each module inside `module`, by identity; for `module` itself its name."""
     return {id(each): path for path, each in module.named_modules()} | {id(module): name}

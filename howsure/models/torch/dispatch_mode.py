@@ -1,8 +1,8 @@
-"""What of PyTorch would load triton, kept from it.
+"""Keep PyTorch from loading triton.
 
-PyTorch loads triton together with `torch._dynamo`, its compiler. In a process that has loaded TensorFlow this
-aborts the interpreter: both bring LLVM, and the second to come registers its options again. Nothing that
-howsure does needs triton.
+PyTorch loads triton together with its compiler, `torch._dynamo`. In a process that has loaded TensorFlow,
+this aborts the interpreter: both bring LLVM, and the second one registers LLVM's options again. howsure needs
+no triton.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from howsure.export.quiet import quiet
 
 
 class DispatchMode(TorchDispatchMode):
-    """A mode that does not import `torch._dynamo`, as one of PyTorch does at its first operation.
+    """A dispatch mode that does not import `torch._dynamo`; PyTorch's own do so at their first operation.
 
-    PyTorch imports it to keep the mode itself from being compiled. That is needed only where something
-    inside is compiled, and then the compiler is loaded already.
+    PyTorch imports it to exclude the mode itself from compilation. That is needed only if something inside is
+    compiled, and then the compiler is already loaded.
     """
 
     _is_kept_off: ClassVar[bool] = False
@@ -42,17 +42,17 @@ class DispatchMode(TorchDispatchMode):
 
 @contextlib.contextmanager
 def without_triton() -> Iterator[None]:
-    """Inside, triton cannot be imported; PyTorch looks for it anew afterwards.
+    """In this scope, triton cannot be imported; afterwards PyTorch looks for it again.
 
-    Nothing is changed where triton is loaded already, nor where there is a GPU to use it and no TensorFlow:
-    what PyTorch's compiler loads inside would stay without it.
+    The scope has no effect if triton is already loaded. It also has none if there is a GPU and no TensorFlow:
+    otherwise PyTorch's compiler, loaded inside, would stay without triton.
     """
     if "triton" in sys.modules or (torch.cuda.is_available() and "tensorflow" not in sys.modules):
         yield
         return
-    sys.modules["triton"] = None  # type: ignore[assignment]  # how `import` is told that there is none
+    sys.modules["triton"] = None  # type: ignore[assignment]  # makes `import triton` fail
     try:
-        with quiet("torch.utils.flop_counter"):  # it says that triton is missing
+        with quiet("torch.utils.flop_counter"):  # it reports that triton is missing
             yield
     finally:
         del sys.modules["triton"]

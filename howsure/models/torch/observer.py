@@ -1,4 +1,4 @@
-"""One run of a module with everything noted that it does: calls of modules, draws, and operations."""
+"""Record everything that a module does in one run: calls of modules, draws, and operations."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A draw as it was seen.
+    """A recorded draw.
 
     Attributes:
-        draw: What was drawn.
-        name: Path of the module that drew, with the numbers of its call and of its draw from the second on.
+        draw: The draw.
+        name: Path of the module that drew; from the second on with the numbers of its call and of its draw.
         module: That module.
-        around: It and all modules in whose calls it was called, outermost first.
-        line: Where in code of a user's, in words, or None.
-        number: Its place among the draws of the run.
+        around: It and all modules in whose calls it ran, outermost first.
+        line: File and line in a user's code, or None.
+        number: Its index among the draws of the run.
     """
 
     draw: Draw
@@ -47,32 +47,31 @@ class Seen:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from other draws of a run."""
+        """Identifies the draw among those of a run."""
         return self.name, self.draw.function
 
     @property
     def in_words(self) -> str:
-        """The function, and where."""
+        """The function, with file and line."""
         return f"torch.{self.draw.function}{f' ({self.line})' if self.line else ''}"
 
 
 class Watching(Draws):
-    """A run in which everything is noted.
+    """A run in which everything is recorded.
 
     Args:
-        module: What runs.
+        module: The module.
         names: Path of each module in it, by identity.
-        numbers: As of `Draws`.
-        fixed: Likewise.
-        halved: Whether a mask is replaced by its mean, and what one of true and false chooses by its own.
+        numbers: As in `Draws`.
+        fixed: As in `Draws`.
+        halved: True replaces each mask by its mean, and the result of a boolean mask by its mean.
 
     Attributes:
         seen: The draws, in order.
-        the_same: Draws that are the same in every run, which are not among them, by where their generator
-            stands.
-        largest: Numbers in the largest tensor that was made.
+        the_same: Draws that are the same in every run, by state of their generator; not in `seen`.
+        largest: Numbers in the largest tensor.
         early: The first operations that compute.
-        uses: By the number of a draw what was made of its numbers, as far as that shows.
+        uses: What the module made of the numbers, by number of the draw, as far as known.
     """
 
     def __init__(
@@ -106,13 +105,13 @@ class Watching(Draws):
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """While the module runs, in this thread."""
+        """Scope in which the module runs, in this thread."""
         with self._under_way.watched(), self:
             yield
 
     @property
     def calls(self) -> list[ModuleCall]:
-        """Calls of modules, in order of their beginning."""
+        """Calls of modules, in order of their start."""
         return self._under_way.calls
 
     def _noting(self, numbers: Callable[[int, Draw], Tensor | None]) -> Callable[[int, Draw], Tensor | None]:
@@ -141,11 +140,11 @@ class Watching(Draws):
         )
 
     def draws_the_same(self, draw: Draw, state: bytes) -> None:
-        """Note it."""
+        """Record a draw that is the same in every run."""
         self.the_same[state] = self._where(self.count, draw)
 
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
-        """Follow what was drawn."""
+        """Start following the numbers of a draw."""
         if not isinstance(outputs, Tensor):
             return outputs
         if draw.adds:
@@ -160,7 +159,7 @@ class Watching(Draws):
         return outputs
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
-        """Note an operation: what it cost, what made its output, what became of numbers drawn."""
+        """Record an operation: its cost, the origin of its output, and what it makes of drawn numbers."""
         name = operation._schema.name.removeprefix("aten::")
         outputs = self._followed(name, operation, args, kwargs, outputs)
         for tensor in tensors_in(outputs):
@@ -176,7 +175,7 @@ class Watching(Draws):
         return outputs
 
     def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
-        """The outputs of an operation, which may stand for a mask; what became of numbers is noted."""
+        """The outputs of an operation, perhaps replaced by a mean; records the use of drawn numbers."""
         if name in BRANCHING:
             for number in [self._masks[id(each)] for each in tensors_in(args) if id(each) in self._masks]:
                 self.uses[number] = replace(self.uses[number], kind=BRANCH)
@@ -205,7 +204,7 @@ class Watching(Draws):
         return outputs
 
     def _choose(self, boolean: Boolean, what: Done, outputs: Any) -> None:
-        """Note what true and false are for, and put in the mean of what they choose."""
+        """Record what a boolean mask does, and put the mean into the result."""
         if what.boolean is not None:
             self._booleans[id(outputs)] = what.boolean
         use = self.uses.get(boolean.number)

@@ -1,7 +1,7 @@
-"""Passes of a module of PyTorch as an ONNX graph.
+"""Export the passes of a PyTorch module as an ONNX graph.
 
-The recorded run (`howsure.models.torch.graph`) is repeated once more, with a number of rows that stands for
-any, while `torch.export` writes it down; the masks and the weights are constants.
+The recorded run (`howsure.models.torch.graph`) is repeated with a symbolic number of rows, and `torch.export`
+writes it down. Masks and weights are constants of the graph.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from howsure.models.torch.unrolled_lstm import Unrolled
 from howsure.optional import needs
 
 LONGEST = 300
-"""Letters of what PyTorch says of an error; the rest tells how PyTorch is mended."""
+"""Characters of PyTorch's error message that are quoted; the rest explains how to fix PyTorch."""
 
 
 def graph_of(
@@ -33,17 +33,17 @@ def graph_of(
     model: str,
     mend: str = "Replace the operation in the model by others that do the same",
 ) -> Any:
-    """What `passes` computes, as an `onnx.ModelProto`.
+    """The computation of `passes`, as an `onnx.ModelProto`.
 
     Args:
-        passes: From inputs (n, …) to outputs (W, n, …).
-        rows: Some of each input, two at least.
-        names: Of the inputs.
-        model: Name of what the passes are of, for messages.
-        mend: What to do where no graph can be written.
+        passes: Maps inputs (n, …) to outputs (W, n, …).
+        rows: Example rows of each input, at least two.
+        names: Names of the inputs.
+        model: Name of the model, for messages.
+        mend: What to do if no graph can be written.
 
     Raises:
-        ModelError: `torch.export`, or what turns its graph into ONNX, does not know an operation.
+        ModelError: `torch.export` or the translation to ONNX does not know an operation.
         DependencyError: onnxscript is missing.
     """
     with needs("onnx", "An export", "onnx"):
@@ -51,7 +51,7 @@ def graph_of(
     with needs("onnxscript", "The export of a module of PyTorch", "onnx"):
         import onnxscript  # noqa: F401
     rows_axis = {0: torch.export.Dim("rows", min=2)}
-    printed = io.StringIO()  # onnxscript counts its rules aloud, before 0.7
+    printed = io.StringIO()  # onnxscript before 0.7 prints the number of its rules
     with quiet("torch.onnx", "torch.export"), without_triton(), contextlib.redirect_stdout(printed):
         try:
             program = torch.export.export(
@@ -69,7 +69,7 @@ def graph_of(
                 output_names=[_free("passes", names)],
                 verbose=False,
             )
-        except Exception as error:  # whatever PyTorch raises for what it cannot write down
+        except Exception as error:  # PyTorch may raise anything
             if is_out_of_memory(error):
                 raise
             raise ModelError(
@@ -83,14 +83,14 @@ def graph_of(
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
-    """The name, or one like it that is not taken."""
+    """The name, with underscores added until it is free."""
     while name in taken:
         name += "_"
     return name
 
 
 def _cause_of(error: Exception) -> str:
-    """What was raised first, of all that was raised because of it, in one line."""
+    """The first error in a chain of causes, in one line."""
     first: BaseException = error
     while first.__cause__ is not None:
         first = first.__cause__
@@ -98,7 +98,7 @@ def _cause_of(error: Exception) -> str:
 
 
 class _Passes(nn.Module):
-    """What `torch.export` takes: a module, here of a function of its inputs."""
+    """Wraps a function as a module, since `torch.export` takes modules only."""
 
     def __init__(self, passes: Callable[[Sequence[Tensor]], Tensor]) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""What the output of a module is, by the operations of a plain run that lead to it.
+"""Find what a module's output is, from the operations of a plain run that lead to it.
 
 product ── add, scale, pick, mask, mean ── output            linear: read as logits
 … ── softmax ── output                                       softmax: read as probabilities
-… ── softmax, sigmoid, exp, relu ── anything else ── output  not known: `outputs=` is asked for
+… ── softmax, sigmoid, exp, relu ── anything else ── output  not known: howsure asks for `outputs=`
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from howsure.models.torch.value_kinds import ANY, SAME_NUMBERS, UNSIGNED, Kinds,
 Tensor = torch.Tensor
 
 LINEAR = ("addmm", "mm")
-"""Operations of a linear layer over rows."""
+"""Operations of a linear layer on rows."""
 
 PRODUCTS = (*LINEAR, "bmm", "baddbmm", "convolution", "_convolution", "mkldnn_convolution")
 """Operations of layers with weights."""
 
 _FAR = 100
-"""Operations before the output among which its layers are looked for."""
+"""Most operations before the output among which its layers are searched."""
 
 ENDINGS = {
     "_softmax": "softmax",
@@ -34,18 +34,18 @@ ENDINGS = {
         for name in ("sigmoid", "relu", "tanh", "gelu", "silu", "elu", "leaky_relu", "softplus", "hardtanh")
     },
 }
-"""Operations that say what an output is, or that it is none of a classifier, where they are the last."""
+"""Last operations that identify an output, some of them as not that of a classifier."""
 
 ACTIVATIONS = ("softmax", "log_softmax", "sigmoid")
-"""What may follow the last linear layer where features are read."""
+"""Operations that may follow the last linear layer of a module whose features are read."""
 
 _DONE = 1e-3
-"""How far from 1 the sum of a row of probabilities may be: room for 16 bits and for a clamp."""
+"""Largest distance from 1 of the sum of a row of probabilities; allows for 16 bits and for a clamp."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Maker:
-    """What made a tensor: the operation, what it got, and what made it before where it was written into."""
+    """The origin of a tensor: operation, arguments, and the previous origin if it was written in place."""
 
     tensor: Tensor
     name: str
@@ -68,7 +68,7 @@ class Endings:
         self._layers: dict[int, str] = {}
 
     def ran(self, name: str, args: Any, outputs: Any, layer: str) -> None:
-        """Note an operation, and the path of the layer that is under way."""
+        """Record an operation, and the path of the layer being called."""
         for tensor in tensors_in(outputs):
             before = self._makers.get(id(tensor))
             self._makers[id(tensor)] = _Maker(tensor, name, args, before)
@@ -79,12 +79,11 @@ class Endings:
             self._layers[id(outputs)] = layer
 
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
-        """What the output is, and which of the linear operations was the last before it.
+        """What the output is, and the last linear operation before it.
 
         Returns:
-            `softmax`, another name of an activation, or `linear`, None where that cannot be told; and the
-            place of the last linear operation among all of them, from the first, with nothing but
-            activations after it, or None.
+            `softmax`, another activation, or `linear`; None if unknown. And the index of the last linear
+            operation among all linear operations if only activations follow it, else None.
         """
         ending, made = None, self._makers.get(id(output))
         while made is not None:
@@ -105,7 +104,7 @@ class Endings:
         return ending, None
 
     def heads(self, output: Tensor) -> tuple[str, ...]:
-        """Paths of the layers whose products the output is made of, by what needs no further product."""
+        """Paths of the layers whose products reach the output without a further product."""
         found, seen, ahead = list[str](), set[int](), [output]
         while ahead and len(seen) < _FAR:
             made = self._makers.get(id(ahead.pop(0)))
@@ -119,7 +118,7 @@ class Endings:
         return tuple(dict.fromkeys(found))
 
     def _linear(self, output: Tensor) -> str | None:
-        """`linear` where nothing but sums, products and the like lies between a product and the output."""
+        """`linear` if only sums, products and the like lie between a product and the output; else None."""
         values, kind = output.double(), self._kinds.of(output)
         if bool((values >= 0).all()):
             adds_up = values.ndim > 1 and values.shape[1] > 1

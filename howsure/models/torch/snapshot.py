@@ -1,8 +1,8 @@
-"""Running a module so that it is left exactly as it was found, also after an error.
+"""Run a module and leave it exactly as found, even after an error.
 
-Forward passes leave traces: running statistics, vectors of spectral norm, counters, an attention map kept for
-later, a seed that has gone on. Flags of training are switched for a while. All of it is put back, but for
-what a module adds to a list or dict of its own: the list is the same, and holds more.
+Forward passes change a module: running statistics, vectors of spectral norm, counters, a stored attention
+map, the state of a generator. howsure also switches training flags for a while. Everything is restored, with
+one exception: a list or dict of the module's own keeps what a run added to it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 _one_at_a_time = threading.RLock()
-"""What is changed for a while is shared by all threads: the flags and buffers of a module."""
+"""Guards what all threads share and this module changes: the flags and buffers of a module."""
 
 _MISSING = object()
 
 OUR_SEED = int.from_bytes(b"howsure")
-"""From which everything runs: one that no module seeds with, so that a module which does so is told by it."""
+"""The seed of all runs. No module uses this seed, so a module that seeds for itself is recognised."""
 
 _DICTS = tuple(name for name, value in vars(nn.Module()).items() if isinstance(value, dict))
 """The attributes in which PyTorch keeps parameters, buffers, modules and hooks of all kinds."""
@@ -34,16 +34,16 @@ _Kind = TypeVar("_Kind")
 
 
 class Snapshot:
-    """What a module is before it runs.
+    """The state of a module before it runs.
 
     Args:
         module: The module.
-        parameters: Names of the parameters whose values are kept too, as those of buffers always are; None
-            for all of them.
+        parameters: Names of the parameters whose values are stored too; None for all. Values of buffers are
+            always stored.
 
     Attributes:
-        changed: Names of the tensors that have been found changed.
-        sets: Whether a run has set an attribute.
+        changed: Names of the tensors that were found changed.
+        sets: True if a run has set an attribute.
     """
 
     def __init__(self, module: nn.Module, parameters: Collection[str] | None) -> None:
@@ -65,7 +65,7 @@ class Snapshot:
         self.sets = False
 
     def restore(self) -> None:
-        """Put everything back that has changed."""
+        """Restore everything that has changed."""
         for now, before in self._dicts:
             for key in [key for key in now if key not in before]:
                 del now[key]
@@ -74,7 +74,7 @@ class Snapshot:
                 if now.get(key, _MISSING) is not value:
                     now[key] = value
                     self.sets = self.sets or key != "training"
-            if list(now) != list(before):  # hooks run, and weights are saved, in their order
+            if list(now) != list(before):  # the order matters: hooks run in it, and weights are saved in it
                 now.clear()
                 now.update(before)
         for module, flag in self._flags:
@@ -96,12 +96,12 @@ class Snapshot:
 def as_found(
     module: nn.Module, parameters: Collection[str] | None = (), *, elsewhere: bool = False
 ) -> Iterator[Snapshot]:
-    """Without gradients, alone, and so that the module and all seeds are as before when it ends.
+    """A scope without gradients, for one thread at a time; module and seeds are restored at its end.
 
     Args:
         module: The module.
-        parameters: As in `Snapshot`; None for a module of which nothing is known yet.
-        elsewhere: Whether the seeds of Python and numpy move too.
+        parameters: As in `Snapshot`; None for a module that has not been examined yet.
+        elsewhere: True if the module also draws from Python's or numpy's generators.
     """
     moving = elsewhere or parameters is None
     others = seeds_of_others_kept() if moving else contextlib.nullcontext()
@@ -115,9 +115,9 @@ def as_found(
 
 
 def switch(module: nn.Module, training: Collection[int]) -> None:
-    """Set the flag of every module: on for those with these identities.
+    """Set the training flag of every module: True for those with these identities.
 
-    The flags are set themselves: `train()` of a user's may do more, such as merging weights.
+    The flags are set directly, since a user's `train()` may do more, such as merging weights.
     """
     for each in module.modules():
         flag = id(each) in training
@@ -126,7 +126,7 @@ def switch(module: nn.Module, training: Collection[int]) -> None:
 
 
 def seed(module: nn.Module, number: int) -> None:
-    """Seed what a module draws by, where it has no generator of its own."""
+    """Seed the generators that a module uses, except generators of its own."""
     torch.default_generator.manual_seed(number)
     device = device_of(module)
     if device.type == "cuda":
@@ -136,9 +136,9 @@ def seed(module: nn.Module, number: int) -> None:
 
 @contextlib.contextmanager
 def drawing_in_the_open(module: nn.Module) -> Iterator[None]:
-    """Inside, attention and recurrent layers run outside of the fused kernels of other devices than CPUs.
+    """In this scope, attention and recurrent layers use no fused kernels on devices other than CPUs.
 
-    Such kernels draw where no masks can be given.
+    Fused kernels draw internally, where no masks can be given.
     """
     if device_of(module).type == "cpu":
         yield
@@ -170,7 +170,7 @@ def _seeds_kept(module: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def seeds_of_others_kept() -> Iterator[None]:
-    """Those of Python and numpy."""
+    """Restore the seeds of Python and numpy at the end of the scope."""
     ours = random.getstate(), np.random.get_state()
     try:
         yield
@@ -180,13 +180,13 @@ def seeds_of_others_kept() -> Iterator[None]:
 
 
 def numbers_drawn_elsewhere() -> tuple[str, str]:
-    """Where the seeds of Python and numpy are; other values tell that something was drawn there."""
+    """States of Python's and numpy's generators; a change shows that something was drawn there."""
     state = np.random.get_state()
     return str(random.getstate()), str([np.asarray(each).tolist() for each in state])
 
 
 def _attributes(module: nn.Module, kind: type[_Kind]) -> list[tuple[str, _Kind]]:
-    """The plain attributes of a module, and of those in it, that are of some kind, by name."""
+    """The plain attributes of one type in a module and the modules inside it, by name."""
     return [
         (f"{path}.{name}", value)
         for path, each in module.named_modules()
@@ -197,6 +197,6 @@ def _attributes(module: nn.Module, kind: type[_Kind]) -> list[tuple[str, _Kind]]
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where a module lies, by its first tensor."""
+    """The device of a module's first tensor."""
     first = next(itertools.chain(module.parameters(), module.buffers()), None)
     return torch.device("cpu") if first is None else first.device

@@ -1,9 +1,9 @@
-"""Linear layers behind dropout, by what is dropped.
+"""Linear layers behind dropout: multiply only the dropped units.
 
-Over a balanced group of r masks of rate p each unit is dropped in exactly p·r of them. With d_t the product
-of the kernel K with what mask t drops, K x is therefore Σ d_t / (p·r), and what mask t keeps gives
-(K x − d_t) / (1 − p). The r products over dropped units cost as much as p·r over all units: one for a group
-of five masks of rate 0.2, in the place of five, and no copy of the inputs is thinned (docs/decisions/0007).
+In a balanced group of r masks of rate p, each unit is dropped in exactly p·r masks. Let d_t be the product of
+the kernel K with the units that mask t drops. Then K x = Σ d_t / (p·r), and the thinned result for mask t is
+(K x − d_t) / (1 − p). The r products over dropped units cost as much as p·r full products: one instead of
+five for a group of five masks of rate 0.2. No thinned copies of the inputs are made (docs/decisions/0007).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True, eq=False)
 class ThinnedLinear:
-    """A product with masks and the linear layer that alone reads what it returns.
+    """A product with masks, and the linear layer that alone reads its result.
 
     Attributes:
-        steps: The product, what gives its numbers another shape, and the layer.
-        given: What is thinned.
-        mask: The masks, over 1 − p where a unit is kept.
-        bias: Of the layer.
-        weight: Its kernel, transposed.
-        kept: The kernel as masks are picked out of it.
+        steps: The product, steps that only reshape, and the layer.
+        given: The values that are thinned.
+        mask: The masks; 1 / (1 − p) for a kept unit.
+        bias: Bias of the layer.
+        weight: Kernel of the layer, transposed.
+        kept: Cached kernel in the form from which dropped units are picked.
     """
 
     steps: tuple[Step, ...]
@@ -45,12 +45,12 @@ class ThinnedLinear:
 
     @property
     def layer(self) -> Step:
-        """The layer."""
+        """Step of the layer."""
         return self.steps[-1]
 
     @property
     def output(self) -> Slot:
-        """What it returns."""
+        """Slot of the layer's result."""
         (slot,) = self.layer.call.outputs
         assert slot is not None
         return slot
@@ -58,14 +58,14 @@ class ThinnedLinear:
     def prepared(
         self, masks: Tensor, weight: Tensor, bias: Tensor, parents: int, rows: int
     ) -> Dropped | None:
-        """The kernel as these masks need it, or None where to thin the inputs is as well.
+        """The kernel prepared for these masks; None if thinning the inputs is as fast.
 
         Args:
             masks: (W, …) as the run makes them.
             weight: (units, outputs).
             bias: (outputs,).
-            parents: Passes folded into what is thinned; each has W / `parents` masks.
-            rows: How many rows will run with them.
+            parents: Passes folded into the thinned values; each has W / `parents` masks.
+            rows: Number of rows that will run with these masks.
         """
         of_each = len(masks) // parents
         if rows < tuning.MANY_ROWS or of_each == 1 or masks.numel() != len(masks) * len(weight):
@@ -82,7 +82,7 @@ class ThinnedLinear:
             or len(masks) * most * weight.shape[1] > tuning.LARGEST_COPY
         ):
             return None
-        # Every mask as many units: filled up with any, whose weights are 0.
+        # Every mask gets the same number of units, padded with a unit of weight 0.
         there = torch.arange(most, device=masks.device) < counts[..., None]
         units = torch.zeros(there.shape, dtype=torch.int64, device=masks.device)
         units[there] = dropped.nonzero()[:, 2]
@@ -91,7 +91,7 @@ class ThinnedLinear:
         return Dropped(self, units.flatten(1), weights, bias, factor, count, {})
 
     def _rows_of(self, weight: Tensor) -> Tensor:
-        """A kernel (units, outputs) and a row of zeros at its end, kept until it changes."""
+        """The kernel (units, outputs) with a row of zeros at its end, cached until it changes."""
         key = (weight.data_ptr(), weight._version)
         if key not in self.kept:
             self.kept.clear()
@@ -101,16 +101,16 @@ class ThinnedLinear:
 
 @dataclass(frozen=True, eq=False)
 class Dropped:
-    """What balanced masks drop: for each of P folded passes r masks, of D units at most.
+    """Units that balanced masks drop: for each of P folded passes r masks, with at most D units each.
 
     Attributes:
-        of: Which layer.
-        units: (P, r · D) their numbers.
+        of: The layer.
+        units: (P, r · D) numbers of the dropped units.
         weights: (P, r, D, outputs) their rows of the kernel.
         bias: (outputs,).
         factor: 1 / (1 − p).
         times: How often a unit is dropped in a group, p · r.
-        cast: The weights by type of number, outputs first, which is faster.
+        cast: The weights by type of number; outputs first, which is faster.
     """
 
     of: ThinnedLinear
@@ -122,14 +122,14 @@ class Dropped:
     cast: dict[torch.dtype, Tensor]
 
     def __call__(self, values: Mapping[Slot, Tensor], sizes: Sizes) -> Tensor:
-        """(P · r · n, outputs) of what is thinned, pass-major."""
+        """Result (P · r · n, outputs) of the layer, pass-major."""
         parents, of_each, most, outputs = self.weights.shape
         given = values[self.of.given]
         if given.dtype not in self.cast:
             self.cast[given.dtype] = self.weights.to(given.dtype).transpose(2, 3).contiguous()
         weights = self.cast[given.dtype]
         last = given.dim() == 4 and given.is_contiguous(memory_format=torch.channels_last)
-        # Units are counted as they lie in memory, so that rows are moved to the last axis in one go.
+        # Units are numbered in memory order, so that one copy moves the rows to the last axis.
         rows = (given.movedim(1, -1) if last else given).reshape(parents, sizes.rows, -1)
         numbers = self._channels_last(given.shape[1:]) if last else self.units
         found = []
@@ -141,16 +141,16 @@ class Dropped:
         return torch.stack(found).reshape(-1, outputs)
 
     def _channels_last(self, shape: torch.Size) -> Tensor:
-        """The numbers of the units where channels, the first axis of a row, are counted last."""
+        """The numbers of the units in a channels-last layout; channels are the first axis of a row."""
         channels, places = shape[0], shape[1:].numel()
         return self.units % places * channels + self.units // places
 
 
 class WrittenDown(Dropped):
-    """The same for a graph: ONNX Runtime picks numbers one by one as fast for one row as for many."""
+    """The same for an exported graph: ONNX Runtime gathers single numbers as fast for one row as for many."""
 
     def __call__(self, values: Mapping[Slot, Tensor], sizes: Sizes) -> Tensor:
-        """(P · r · n, outputs) of what is thinned, pass-major."""
+        """Result (P · r · n, outputs) of the layer, pass-major."""
         parents, of_each, most, outputs = self.weights.shape
         rows = values[self.of.given].reshape(parents, sizes.rows, -1)
         found = []
@@ -167,9 +167,9 @@ def thinned_linears(runner: Runner, steps: Sequence[Step], output: Slot) -> list
     """The large linear layers behind dropout.
 
     Args:
-        runner: Of the program.
-        steps: Those that passes repeat, in order.
-        output: Of the program.
+        runner: Runner of the program.
+        steps: Steps that passes repeat, in order.
+        output: Slot of the program's output.
     """
     readers: dict[Slot, list[Step]] = {}
     for step in steps:
@@ -185,7 +185,7 @@ def thinned_linears(runner: Runner, steps: Sequence[Step], output: Slot) -> list
 
 
 def _chain(step: Step, readers: Mapping[Slot, Sequence[Step]], output: Slot) -> list[Step]:
-    """A step, what only gives its numbers another shape, and what reads them then; each the one reader."""
+    """A step, the reshaping steps after it, and the step that reads these; each is the only reader."""
     chain = [step]
     while len(chain) == 1 or is_view(chain[-1].op):
         (slot, *_) = chain[-1].call.outputs
@@ -228,7 +228,7 @@ def _linear(runner: Runner, chain: Sequence[Step]) -> ThinnedLinear | None:
 
 
 def largest(runner: Runner, steps: Iterable[Step], widths: Sequence[int]) -> int:
-    """Numbers for one row in the largest tensor of some steps with so many passes at each level."""
+    """Numbers in the largest tensor of some steps, for one row, with these widths at each level."""
     values, most = runner.program.values, 1
     for step in steps:
         slots = [slot for slot in (*step.call.reads, *step.call.outputs) if slot is not None]

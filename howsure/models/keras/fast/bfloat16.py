@@ -1,7 +1,7 @@
-"""Running heavy layers in bfloat16, where the machine is faster in it.
+"""Run heavy layers in bfloat16 on machines that are faster with it.
 
-bfloat16 keeps 8 bits of a number, products are added up in float32. For the sums of a convolution the
-rounding errors average out; how much is left in the probabilities, the pilot measures.
+bfloat16 keeps 8 bits of a number; products are summed in float32. In the sums of a convolution the rounding
+errors average out. The pilot measures the error that remains in the probabilities.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _BETWEEN = (
 
 
 def reducible_steps(examination: Examination, but: Collection[Step]) -> list[Step]:
-    """The heavy layers that every pass computes anew, and layers whose results only such ones read.
+    """The heavy layers that every pass computes again, and layers that only these read.
 
-    Heavy are dense and convolution layers in float32 of `tuning.HEAVY` multiply-adds. Not the last layer with
-    weights: what it puts out is nearly the answer, and keeps its digits.
+    Heavy layers are dense and convolution layers in float32 with at least `tuning.HEAVY` multiply-adds. The
+    last layer with weights stays in float32: its output is nearly the answer.
 
     Args:
-        examination: Of the model.
-        but: Steps that stay as they are.
+        examination: Examination of the model.
+        but: Steps that stay in float32.
     """
     weighted = [call for call in counted_calls(examination.calls) if multiply_adds(call)]
     heavy = {
@@ -64,7 +64,7 @@ def reducible_steps(examination: Examination, but: Collection[Step]) -> list[Ste
 
 @contextlib.contextmanager
 def computing_in(policy: str, layer: Any) -> Iterator[None]:
-    """Let a layer compute by another policy with the weights it has, as in Keras's mixed precision."""
+    """Let a layer compute with another dtype policy on its existing weights, as in mixed precision."""
     before = layer.dtype_policy
     try:
         layer.dtype_policy = keras.DTypePolicy(policy)
@@ -74,11 +74,11 @@ def computing_in(policy: str, layer: Any) -> Iterator[None]:
 
 
 def bfloat16_is_faster() -> bool:
-    """Whether heavy layers run faster in bfloat16 here.
+    """True if heavy layers run faster in bfloat16 on this machine.
 
-    Told from the processor, not from a stopwatch, so that a row gets the same numbers in every run. With
-    TensorFlow and PyTorch convolutions are faster on a processor with AVX-512 BF16, with JAX they are not
-    (docs/decisions/0005; `python -m benchmarks profile question` measures it).
+    The processor decides, not a timing, so that a row gets the same numbers in every run. On a processor with
+    AVX-512 BF16, convolutions are faster with TensorFlow and PyTorch, but not with JAX (docs/decisions/0005;
+    `python -m benchmarks profile question` measures it).
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":

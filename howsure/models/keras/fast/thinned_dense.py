@@ -1,12 +1,12 @@
-"""Dense layers behind a dropout layer, without a thinned copy of their inputs for every mask.
+"""Dense layers behind dropout, without a thinned copy of their inputs for every mask.
 
-A large kernel K is multiplied by what is dropped. Over a balanced group of r masks of rate p each unit is
-dropped in exactly p·r of them. With d_t the product of K with what mask t drops, K x is therefore
-Σ d_t / (p·r), and what mask t keeps gives (K x − d_t) / (1 − p). The r products over dropped units cost as
-much as p·r over all units: one for the usual balanced group, in the place of r.
+Large kernels: multiply only the dropped units. In a balanced group of r masks of rate p, each unit is dropped
+in exactly p·r masks. Let d_t be the product of the kernel K with the units that mask t drops. Then
+K x = Σ d_t / (p·r), and the thinned result for mask t is (K x − d_t) / (1 − p). The r products over dropped
+units cost as much as p·r full products: one for the usual balanced group, instead of r.
 
-A kernel with few outputs takes the masks into itself, K m_t / (1 − p) for each, once for many rows: as many
-products, but their inputs stay as they are. Sums are in float32 both ways.
+Kernels with few outputs: multiply the masks into the kernel, K m_t / (1 − p), once for many rows. That takes
+as many products, but the inputs need no copies. Both ways sum in float32.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ Tensor = Any
 
 
 class Dropped(NamedTuple):
-    """What balanced masks drop: for each of P folded passes r masks, of D units at most.
+    """Units that balanced masks drop: for each of P folded passes r masks, with at most D units each.
 
     Attributes:
-        units: (P, r, D) their numbers, filled up with any.
-        weights: (P, r, D, outputs) their rows of the kernel, 0 where filled up.
+        units: (P, r, D) numbers of the dropped units, padded with any number.
+        weights: (P, r, D, outputs) their rows of the kernel; 0 for padding.
     """
 
     units: Tensor
@@ -43,37 +43,37 @@ class Dropped(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Passes that come out."""
+        """Number of passes in the result."""
         return int(self.units.shape[0] * self.units.shape[1])
 
 
 class Folded(NamedTuple):
-    """The kernel as masks leave it: for each of P folded passes r masks.
+    """Thinned kernels: for each of P folded passes r masks.
 
     Attributes:
-        weights: (P, units, r, outputs) over 1 − p, 0 where a unit is dropped.
+        weights: (P, units, r, outputs) kernel divided by 1 − p; 0 for dropped units.
     """
 
     weights: Tensor
 
     @property
     def width(self) -> int:
-        """Passes that come out."""
+        """Number of passes in the result."""
         return int(self.weights.shape[0] * self.weights.shape[2])
 
 
 @dataclass(frozen=True)
 class ThinnedDense:
-    """A dropout layer and the dense layer that alone reads what it returns.
+    """A dropout layer, and the dense layer that alone reads its result.
 
     Attributes:
-        dropout: The step of the first.
-        between: Steps between them that only give the numbers another shape.
-        dense: The step of the second.
+        dropout: Step of the dropout layer.
+        between: Steps between the two layers, which only reshape.
+        dense: Step of the dense layer.
         rate: Probability of dropping a unit.
-        draws: Draws for the units of one row; fewer where several units share one.
-        shape: Shape of the units for one row.
-        before: Level of what the dropout layer gets, 0 for what all passes share.
+        draws: Draws for the units of one row; fewer than units if several units share a draw.
+        shape: Shape of the units, for one row.
+        before: Level of the dropout layer's input; 0 if all passes share it.
     """
 
     dropout: Step
@@ -85,12 +85,12 @@ class ThinnedDense:
     before: int
 
     def prepared(self, masks: Array, parents: int, rows: int) -> Dropped | Folded | None:
-        """The kernel as these masks need it, or None where to thin the inputs is as well.
+        """The kernel prepared for these masks; None if thinning the inputs is as fast.
 
         Args:
-            masks: (W, …) True where a unit is kept.
-            parents: Passes folded into what the dropout layer gets; each has W / `parents` masks.
-            rows: How many rows will run with them.
+            masks: (W, …) True for a kept unit.
+            parents: Passes folded into the dropout layer's input; each has W / `parents` masks.
+            rows: Number of rows that will run with these masks.
         """
         if rows < tuning.MANY_ROWS or len(masks) == parents:
             return None
@@ -106,14 +106,14 @@ class ThinnedDense:
 
     @property
     def is_large(self) -> bool:
-        """Whether the kernel is so large that what is dropped should be picked out of it."""
+        """True if the kernel is large enough for multiplying only dropped units to pay."""
         return int(np.prod(self.dense.operation.kernel.shape)) >= tuning.WORTHWHILE
 
     def _dropped(self, kept: Array) -> Dropped | None:
-        """What masks (P, r, units) drop, if they are balanced and picking units pays.
+        """The units that masks (P, r, units) drop; None if masks are not balanced or picking does not pay.
 
-        Not on JAX: what XLA makes of picked units takes twice as long as all products (0.9 to 1.8 ms a row
-        of the question's CNN on 2 CPU cores).
+        Not on JAX: XLA takes twice as long for picked units as for all products (0.9 to 1.8 ms a row of the
+        question's CNN on 2 CPU cores).
         """
         _, of_each, count = kept.shape
         times = round(self.rate * of_each)
@@ -132,17 +132,17 @@ class ThinnedDense:
         there = np.arange(most) < counts[..., None]
         units = np.zeros(there.shape, dtype=np.int32)
         units[there] = np.nonzero(dropped)[2]
-        # Where filled up, the numbers are those of any unit and the weights 0.
+        # Padding points to any unit, with weight 0.
         weights = ops.take(self.dense.operation.kernel, ops.convert_to_tensor(units), axis=0)
         weights = weights * ops.convert_to_tensor(there[..., None].astype(np.float32))
         return Dropped(ops.convert_to_tensor(units), weights)
 
     def __call__(self, inputs: Tensor, prepared: Dropped | Folded) -> Tensor:
-        """What the dense layer makes of its thinned inputs.
+        """Result of the dense layer for its thinned inputs.
 
         Args:
-            inputs: (P × n, …), before they are thinned.
-            prepared: As from `prepared`.
+            inputs: (P × n, …) inputs before thinning.
+            prepared: Result of `prepared`.
 
         Returns:
             (P × r × n, outputs), pass-major.
@@ -173,14 +173,14 @@ class ThinnedDense:
 
 
 def _products(rows: Tensor, units: Tensor, weights: Tensor) -> Tensor:
-    """(r, n, outputs) of rows (n, …), of which only some units count.
+    """Products (r, n, outputs) of rows with the weights of some of their units.
 
     Args:
         rows: (n, units).
-        units: (r, D) numbers of those that count.
+        units: (r, D) numbers of these units.
         weights: (r, D, outputs) their weights.
     """
-    if keras.backend.backend() == "tensorflow":  # whose `take` is fast only along the first axis
+    if keras.backend.backend() == "tensorflow":  # its `take` is fast only along the first axis
         picked = ops.cast(ops.take(ops.transpose(rows), units, axis=0), "float32")
         return ops.transpose(ops.matmul(ops.transpose(weights, (0, 2, 1)), picked), (0, 2, 1))
     picked = ops.take(ops.cast(rows, "float32"), units, axis=1)
@@ -223,14 +223,14 @@ def thinned_dense_layers(program: Program, examination: Examination) -> Mapping[
 
 
 def _only_reader(step: Step, readers: Mapping[Slot, list[Step]], program: Program) -> Step | None:
-    """The step that alone reads what a step returns, or None."""
+    """The only step that reads a step's result, or None."""
     (slot,) = step.outputs
     reading = readers.get(slot, [])
     return reading[0] if len(reading) == 1 and slot not in program.outputs else None
 
 
 def _keeps_order(step: Step, called: Mapping[int, list[LayerCall]]) -> bool:
-    """Whether a step only gives its numbers another shape."""
+    """True if a step only reshapes."""
     layer = step.operation
     if type(layer) is keras.layers.Flatten:
         return layer.data_format == "channels_last" or len(called[id(step)][0].input_shape) < 2
@@ -238,7 +238,7 @@ def _keeps_order(step: Step, called: Mapping[int, list[LayerCall]]) -> bool:
 
 
 def _is_plain_dense(step: Step, called: Mapping[int, list[LayerCall]]) -> bool:
-    """Whether a step is a dense layer in float32 of rows without further axes."""
+    """True if a step is a dense layer in float32 on vectors."""
     layer = step.operation
     if type(layer) is not keras.layers.Dense or layer.dtype_policy != keras.DTypePolicy("float32"):
         return False
