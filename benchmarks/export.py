@@ -80,7 +80,7 @@ def graph_of_plain(model: Any, rows: dict[str, Array], backend: str, path: str) 
     import tensorflow as tf
     import tf2onnx
 
-    from howsure.models.keras.exported import without_erfc
+    from howsure.models.keras.onnx_graph import without_erfc
 
     specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype, name) for name, array in rows.items()]
     function = tf.function(lambda *x: model(x[0], training=False), input_signature=specs)
@@ -190,7 +190,7 @@ def measure(name: str, backend: str) -> Figures:
 
 def renamed(graph: Any, names: dict[str, str]) -> Any:
     """A graph with other names of its inputs."""
-    from howsure.models.keras.elsewhere import rename_inputs
+    from howsure.models.keras.onnx_subprocess import rename_inputs
 
     rename_inputs(graph.graph, names)
     return graph

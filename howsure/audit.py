@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from howsure.arguments import check_type
-from howsure.data.made_up import ANY_SIZE, made_up_rows
+from howsure.data.dummy_rows import ANY_SIZE, made_up_rows
 from howsure.data.rows import listed
 from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError

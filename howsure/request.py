@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_type, check_whole
-from howsure.models.several import check_output_choice
+from howsure.models.choose_output import check_output_choice
 
 if TYPE_CHECKING:
     from howsure.sampling.outcome import Outcome

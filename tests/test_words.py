@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import howsure
-from howsure.results.verdict import NO_CLEAR_ANSWER, REASONS, VERDICTS
+from howsure.answers.verdict import NO_CLEAR_ANSWER, REASONS, VERDICTS
 
 ROOT = Path(__file__).parent.parent
 GLOSSARY = (ROOT / "docs" / "words.md").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks import networks
 from howsure.demo import question
-from howsure.models.keras.fast.precision import bfloat16_is_faster
+from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster
 from howsure.training import Snapshots, Swag, train_members
 
 RATE = 1e-3

@@ -54,7 +54,7 @@ from howsure.divide import check_divisor, divided
 from howsure.errors import HowsureError, HowsureWarning, InputError
 from howsure.methods.choices import CHOICES, Choice
 from howsure.models.adapt import PICKLES, adapt, is_classifier, names_for
-from howsure.models.boot import load_keras
+from howsure.models.import_keras import load_keras
 from howsure.report import write_report
 from howsure.request import Request
 from howsure.scale.recipe import Asked

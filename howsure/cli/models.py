@@ -13,9 +13,9 @@ from rich.console import Console
 
 from howsure.cli.paths import check_exists
 from howsure.data.rows import Rows
+from howsure.data.rows_from_file import rows_in
 from howsure.data.table_files import read_named
 from howsure.data.tables import Roles
-from howsure.data.whatever import rows_in
 from howsure.errors import InputError
 from howsure.models.adapt import (
     FILES,
@@ -26,8 +26,8 @@ from howsure.models.adapt import (
     names_of_features,
     takes_names,
 )
-from howsure.models.boot import load_keras
 from howsure.models.factory import is_factory, made_by
+from howsure.models.import_keras import load_keras
 from howsure.terminal import progress
 
 Model = Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.data.depth import LOOKED_AT, more_than_8_bits
+from howsure.data.bit_depth import LOOKED_AT, more_than_8_bits
 from howsure.data.rows import InputSpec, Rows, counted, quoted
 from howsure.errors import FileError, HowsureError, InputError, warn
 

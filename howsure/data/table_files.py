@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.data.csv_form import CSV, Form, first_lines, form_of, kind_of, opened, read_lines
-from howsure.data.first_line import counts_classes, is_header
+from howsure.data.csv_header import counts_classes, is_header
 from howsure.data.ids import ID
 from howsure.data.native import open_native
 from howsure.data.reading import reading

@@ -27,7 +27,7 @@ from howsure.judge.scores import SMALLEST as SMALLEST_IN_THE_NLL
 from howsure.models.protocol import LABEL_LOGITS, LOGITS
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError, Ends, widened
-from howsure.sampling.first import First
+from howsure.sampling.first_passes import First
 from howsure.statistics import ERROR_FLOOR, widening
 
 RAW, ROWS = "raw", "rows"

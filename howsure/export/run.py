@@ -15,7 +15,7 @@ from howsure.answers.labels.outcome import Labels
 from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_type
 from howsure.atomic import check_place, write_whole
-from howsure.data.made_up import made_up_rows
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import TEXT, cast_rows
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
@@ -31,7 +31,7 @@ from howsure.models.wrapped import network_in
 from howsure.optional import needs
 from howsure.prepare import prepare
 from howsure.request import Request
-from howsure.sampling.first import first_passes
+from howsure.sampling.first_passes import first_passes
 from howsure.sampling.outcome import Told
 from howsure.sampling.plan import Plan
 from howsure.words import counted

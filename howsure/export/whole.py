@@ -18,7 +18,7 @@ from howsure.export.nodes import IR_VERSION, Nodes
 from howsure.judge.calibrate import Calibrator
 from howsure.methods.protocol import Job
 from howsure.models.protocol import Array
-from howsure.sampling.first import First
+from howsure.sampling.first_passes import First
 from howsure.sampling.plan import Plan
 
 LARGEST = 2**31 - 1

@@ -1,4 +1,4 @@
-"""Monte-Carlo dropout (Gal & Ghahramani 2016): what can be asked for, and how its passes begin."""
+"""Monte-Carlo dropout (Gal & Ghahramani 2016): its settings, and how its passes begin."""
 
 from __future__ import annotations
 
@@ -27,33 +27,34 @@ from howsure.words import rate, upper
 Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-20
-"""Variance of probabilities that is nothing but rounding of the sums over passes."""
+"""Variances of probabilities up to this are rounding of the sums over passes, not differences."""
 
 
 @dataclass(frozen=True)
 class MCDropout:
-    """Passes through thinned networks: dropout stays on while predicting, everything else as trained.
+    """Monte-Carlo dropout: average many forward passes with dropout switched on.
 
-    Either `passes` is given and every row gets exactly that many, or rows go on until each of their
-    probabilities is known to `target_error` and their verdict is settled, or `max_passes`.
+    With `passes`, every row gets exactly that many. Otherwise a row gets passes until the standard error of
+    each of its probabilities is at most `target_error` and its verdict is settled, or until `max_passes`.
 
     Args:
         passes: T ≥ 2, or None for as many as each row needs.
-        balanced: Over a small group of passes each unit is dropped as often as its rate says, which
-            cuts the error of the mean two- to fourfold; False gives the textbook's independent passes.
-        target_error: Largest standard error of a probability that is good enough, in (0, 0.5);
-            None stands for 0.01. Not together with `passes`.
-        max_passes: Where a row stops at the latest, ≥ 2; None stands for 400, or for three balanced
-            groups where late layers get more masks than early ones. Not together with `passes`.
-        gaussian_noise: Whether `GaussianNoise` layers are random too. They usually stand for noise
-            in the data, not for doubt about the network.
-        plan: What `howsure.plan` made, so that a row's numbers depend on no other row; None makes one
-            from the rows that are assessed. Not together with `passes`, which needs none.
-        keep_off: Names of random layers that stay off, as in predicting, under the names that
-            `howsure.audit` gives them. Such as dropout of the input, where it stands for noise in the data.
+        balanced: Use stratified masks: over a small group of passes, each unit is dropped exactly as often
+            as its rate says. This cuts the standard error of the mean two- to fourfold. False gives the
+            independent passes of the textbook.
+        target_error: Largest acceptable standard error of a probability, in (0, 0.5). None means 0.01.
+            Not together with `passes`.
+        max_passes: Most passes for one row, ≥ 2. None means 400; if late layers get more masks than early
+            ones, it means three balanced groups. Not together with `passes`.
+        gaussian_noise: True makes `GaussianNoise` layers random too. They usually model noise in the data,
+            not uncertainty about the network.
+        plan: A plan from `howsure.plan`. With one, a row's numbers depend on no other row. None makes a plan
+            from the rows that are assessed. Not together with `passes`, which needs no plan.
+        keep_off: Names of random layers that stay fixed, as in predicting; `howsure.audit` shows the names.
+            An example is dropout on the input that models noise in the data.
 
     Raises:
-        InputError: An argument out of range, or `passes` together with what it makes void.
+        InputError: An argument is out of range, or `passes` is combined with an argument that it overrides.
     """
 
     in_words = (
@@ -115,7 +116,7 @@ class MCDropout:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Name and settings, as they are saved with a result."""
+        """Name and settings, as saved with a result."""
         given = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "plan"}
         given = {name: value for name, value in given.items() if value is not None}
         given["keep_off"] = list(self.keep_off)
@@ -130,19 +131,19 @@ class MCDropout:
 
     @property
     def target(self) -> float:
-        """The standard error that is good enough."""
+        """The largest acceptable standard error of a probability."""
         return tuning.TARGET_ERROR if self.target_error is None else self.target_error
 
     @property
     def needs(self) -> Needs:
-        """Passes with given masks."""
+        """A model that accepts masks."""
         return Needs(PassModel, bool(self.gaussian_noise), keep_off=tuple(self.keep_off))
 
     def begin(self, job: Job) -> Passes:
-        """Passes by a plan, which a pilot makes where none is given, or flat ones where there can be none.
+        """Passes that follow a plan, or flat passes if no plan is possible. A pilot makes a missing plan.
 
         Raises:
-            InputError: A plan for another model, or in a precision that this machine lacks.
+            InputError: The plan is for another model, or in a precision that this machine does not use.
         """
         pilot = self.pilot(job) if self.plan is None else Pilot(self.plan)
         design, precision = pilot.plan.design, pilot.plan.precision
@@ -172,14 +173,14 @@ class MCDropout:
         return Passes(draw, pilot.plan.settings or None)
 
     def pilot(self, job: Job, precision: str | None = None) -> Pilot:
-        """What a pilot on the rows of a job finds; an empty plan where passes are fixed or independent."""
+        """Run the pilot on the job's rows; its plan is empty if passes are fixed in number or independent."""
         if self.passes is not None or not self.balanced:
             return Pilot()
         run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
         return make_plan(run, target_error=self.target, max_passes=self.max_passes, precision=precision)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """Whether it is too modest, and whether it orders rows better, each with what was seen."""
+        """Whether it is underconfident, and whether it ranks rows better than the baseline, with evidence."""
         own, its = standing.claimed_where_right
         modest = standing.claimed < standing.right_at_least and own < its
         if modest:
@@ -202,7 +203,7 @@ class MCDropout:
 
 @dataclass(frozen=True)
 class _Enough:
-    """When rows need no more passes: after the first round where their number is given."""
+    """Stopping rule: which rows need no more passes. A fixed number of passes stops after the first round."""
 
     outcome: Outcome
     target: float
@@ -215,7 +216,7 @@ class _Enough:
 
 
 def _in_precision(model: PassModel, precision: str) -> PassModel:
-    """The model in the precision of a plan, or an `InputError`: its numbers would be others in another."""
+    """The model in the plan's precision, or an `InputError`: another precision would give other numbers."""
     if precision not in model.limits.precisions:
         raise InputError(
             f"The plan runs heavy layers in {precision}, which is no faster on this machine, so its numbers "

@@ -1,9 +1,9 @@
-"""The method seam: what produces passes. Whoever runs one never asks which it is.
+"""What a method must offer. A method produces passes; its callers never ask which method it is.
 
     job ── begin ──> Passes ── draw, block by block ──> Estimates
 
-A method is a frozen dataclass that holds what was asked for, with the paper it follows in its docstring. It
-says what it needs of a model, and brings its own words for the report.
+A method is a frozen dataclass that holds its settings; its docstring names the paper that it follows. It
+declares what it needs of a model, and brings its own words for the report.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Needs:
 
     Attributes:
         model: `Model`, `PassModel` or `FeatureModel`.
-        gaussian_noise: Whether layers that add noise are to be random too.
-        fitted: Whether it was made for one model, so that it cannot serve another.
-        keep_off: Names of random layers that are to stay as in predicting.
+        gaussian_noise: True if layers that add noise are random too.
+        fitted: True if the method was fitted to one model and cannot serve another.
+        keep_off: Names of random layers that stay fixed, as in predicting.
     """
 
     model: Any
@@ -42,16 +42,16 @@ class Needs:
 
 @dataclass(frozen=True)
 class Job:
-    """A model, rows and what is wanted of them: what a method begins with.
+    """A model, rows and the wanted outcome: the input of a method.
 
     Attributes:
-        model: The model, which has what the method needs.
-        rows: Its inputs, each giving rows (n, …) in the input's type for their numbers (n,).
+        model: The model; it offers what the method needs.
+        rows: Its inputs. Each maps row numbers (n,) to rows (n, …) in the input's type.
         total: N, number of rows.
-        outcome: What the answer of a row is.
+        outcome: The kind of answer for a row: one class, or several labels.
         seed: Seed of the passes.
         batch_size: Rows that run together.
-        again: The same job for another method, with another model or with changed rows.
+        again: Makes the same job for another method, with another model or with changed rows.
     """
 
     model: Any
@@ -65,11 +65,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Passes:
-    """Passes that have been begun.
+    """Passes that are ready to be drawn.
 
     Attributes:
-        draw: From the numbers (n,) of a block of rows to what the passes over them say.
-        plan: The plan they follow, as it is saved with a result, or None.
+        draw: Maps the numbers (n,) of a block of rows to the estimates from their passes.
+        plan: The plan that they follow, as saved with a result, or None.
     """
 
     draw: Callable[[Integers, Progress], Estimates]
@@ -77,45 +77,45 @@ class Passes:
 
 
 class Gap(Protocol):
-    """A score, or a difference of two, with its interval."""
+    """A score, or a difference of two scores, with its interval."""
 
     @property
     def value(self) -> float:
-        """Of the rows as they are."""
+        """The score on the rows as they are."""
         ...
 
     @property
     def low(self) -> float:
-        """Lower end of the interval; NaN where these rows cannot tell."""
+        """Lower end of the interval; NaN if these rows are too few for one."""
         ...
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether it is more than chance."""
+        """True if the interval excludes zero."""
         ...
 
 
 class Standing(Protocol):
-    """How a method stands beside the yardstick on the same rows; what it explains itself by."""
+    """A method compared with the baseline on the same rows; the method explains itself from these numbers."""
 
     @property
     def name(self) -> str:
-        """The method in a sentence: `MC dropout`."""
+        """The method's name within a sentence: `MC dropout`."""
         ...
 
     @property
     def yardstick(self) -> str:
-        """The yardstick in a sentence: `the softmax`."""
+        """The baseline's name within a sentence: `the softmax`."""
         ...
 
     @property
     def kind(self) -> str:
-        """What one row is, `image` or `row`."""
+        """What one row is called: `image` or `row`."""
         ...
 
     @property
     def first(self) -> bool:
-        """Whether it is the first of its kind in the comparison."""
+        """True if the method is the first of its kind in the comparison."""
         ...
 
     @property
@@ -125,41 +125,41 @@ class Standing(Protocol):
 
     @property
     def claimed_where_right(self) -> tuple[float, float]:
-        """Mean top probability of the method and of the yardstick, where the yardstick is right."""
+        """Mean top probability of the method and of the baseline, on rows that the baseline gets right."""
         ...
 
     @property
     def right(self) -> float:
-        """Share of right answers."""
+        """Accuracy: the share of right answers."""
         ...
 
     @property
     def right_at_least(self) -> float:
-        """Lower end of the interval of that share."""
+        """Lower end of the interval of the accuracy."""
         ...
 
     @property
     def mended(self) -> tuple[int, int]:
-        """How many rows the method alone gets right, and how many the yardstick alone."""
+        """Number of rows that only the method gets right, and number that only the baseline gets right."""
         ...
 
     @property
     def disagreement(self) -> Gap:
-        """How often the passes disagree more about a mistake than about a right answer: 0.5 is a guess."""
+        """AUROC of disagreement between passes as a detector of mistakes; 0.5 is chance."""
         ...
 
     def gap(self, score: str) -> Gap:
-        """The method's score less that of the yardstick."""
+        """The method's score minus the baseline's."""
         ...
 
 
 @runtime_checkable
 class Method(Protocol):
-    """What produces passes."""
+    """A procedure that produces passes."""
 
     @property
     def in_words(self) -> str:
-        """What it does, a sentence for the report."""
+        """One sentence for the report that says what the method does."""
         ...
 
     @property
@@ -169,9 +169,9 @@ class Method(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Name and settings, as they are saved with a result.
+        """Name and settings, as saved with a result.
 
-        Under `words` they may hold what sentences call its passes; see `howsure.answers.sentences.WORDS`.
+        An entry `words` may say what sentences call its passes; see `howsure.answers.sentences.WORDS`.
         """
         ...
 
@@ -180,10 +180,10 @@ class Method(Protocol):
         ...
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """Sentences that explain how it stands beside the yardstick, if there is anything to explain."""
+        """Sentences that explain how the method compares with the baseline; may be none."""
         ...
 
 
 def is_method(value: object) -> bool:
-    """Whether this is a method, and not the class of one."""
+    """True for an instance of a method, False for a method's class."""
     return isinstance(value, Method) and not isinstance(value, type)

@@ -1,7 +1,7 @@
-"""From whatever a caller holds to a model behind the seam. One line in `ADAPTERS` adds a framework.
+"""Adapt the caller's model to `howsure.models.protocol`. One line in `ADAPTERS` adds a framework.
 
-An adapter's module has three functions: `adapt(model, x, gaussian_noise=…)` for a model and its rows,
-`input_specs(model)` for what a model takes, and `load(path, allow_code=…)` for its files.
+An adapter is a module with three functions: `adapt(model, x, gaussian_noise=…)` for a model and its rows,
+`input_specs(model)` for the model's inputs, and `load(path, allow_code=…)` for its files.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import first, gather
 from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
+from howsure.data.rows_from_file import rows_in
 from howsure.data.table_files import read_named
-from howsure.data.whatever import rows_in
 from howsure.errors import FileError, InputError, ModelError, warn
+from howsure.models.input_scale import some_of
 from howsure.models.protocol import (
     Array,
     ExportModel,
@@ -33,7 +34,6 @@ from howsure.models.protocol import (
     PassModel,
     ScaledModel,
 )
-from howsure.models.scale import some_of
 from howsure.models.wrapped import network_in, roots_of
 from howsure.optional import needs, needs_keras
 
@@ -44,8 +44,8 @@ ADAPTERS = {
     "torch": "howsure.models.torch",
     CLASSIFIERS: "howsure.models.scikit",
 }
-"""By the package in which a model's class, or one it is made from, is defined: the adapter's module. Keras on
-PyTorch is made from both, and comes first."""
+"""Adapter module by package, where the package defines the model's class or one of its bases. Keras on
+PyTorch derives from both, so Keras comes first."""
 
 PICKLES = (".joblib", ".pkl", ".pickle")
 
@@ -56,7 +56,7 @@ FILES = {
     ".pt2": "torch",
     **dict.fromkeys(PICKLES, CLASSIFIERS),
 }
-"""By the ending of a model file: the framework."""
+"""Framework by suffix of the model file."""
 
 _KEEP_IT = "Give the Keras model that it was made from, kept with model.save('model.keras')"
 
@@ -87,7 +87,7 @@ OTHER_FILES = {
         ),
     ),
 }
-"""By the ending of files that are often taken for models: what they are, and what can be done."""
+"""Files that are often mistaken for models, by suffix: what they are, and what to do instead."""
 
 _CAPABILITIES: dict[type, str] = {
     Model: "a plain prediction",
@@ -106,17 +106,17 @@ def adapt(
     keep_off: Sequence[str] = (),
     output: str | int | None = None,
 ) -> tuple[Model, list[Array]]:
-    """A model behind the seam, and its checked rows in the order of its inputs.
+    """The adapted model, and its checked rows in the order of its inputs.
 
     Args:
-        model: A model of a framework in `ADAPTERS`, or one that is behind the seam already.
-        x: Rows in any form that `rows_for` takes.
-        gaussian_noise: Whether layers that add noise are random too.
-        keep_off: Names of random layers that are to stay as in predicting.
-        output: Which of several outputs is meant, by name or place; None for the only one.
+        model: A model of a framework in `ADAPTERS`, or one that already follows `howsure.models.protocol`.
+        x: Rows in any form that `rows_for` accepts.
+        gaussian_noise: True makes layers that add noise random too.
+        keep_off: Names of random layers that stay fixed, as in predicting.
+        output: The output to assess if there are several, by name or index; None for the only one.
 
     Raises:
-        InputError: The rows do not fit, or a layer that is to be kept off is not there.
+        InputError: The rows do not fit, or a layer in `keep_off` does not exist.
         ModelError: Not a model, or one that cannot be examined.
     """
     x = rows_for(model, x).x
@@ -140,7 +140,7 @@ def adapt(
         wanted["output"] = output
     adapted: Any
     adapted, rows = _adapter_of(network).adapt(network, x, **wanted)
-    if hasattr(adapted, "told"):  # the adapter of a network may have been kept from a call before
+    if hasattr(adapted, "told"):  # the adapter may be a cached one from an earlier call
         adapted.told = {}
     if wrapped is not None:
         shape = adapted.info.output_shape
@@ -151,25 +151,25 @@ def adapt(
 def rows_for(
     model: Any, x: Any, progress: Callable[[int, int], None] | None = None, *, most: int | None = None
 ) -> Rows:
-    """Rows in the form in which adapters take them, with the labels and ids that came with them.
+    """Rows in the form that adapters take, with the labels and ids that came with them.
 
     Args:
         model: As for `adapt`.
-        x: (N, …) rows as the model takes them, in an array, tensor or series; a list or dict of arrays for
-            several inputs; a data frame, a file or folder, or a source of batches: a DataLoader, a
-            `tf.data.Dataset`, a `PyDataset`, an iterator.
+        x: (N, …) rows for the model: an array, tensor or series; a list or dict of arrays for several inputs;
+            a data frame, a file or folder; or a source of batches: a DataLoader, a `tf.data.Dataset`, a
+            `PyDataset`, an iterator.
         progress: Called with (0, rows so far) while batches are gathered.
-        most: Batches to look at, where the first will do; None for all.
+        most: Number of batches to read, if the first ones are enough; None for all.
 
     Raises:
-        InputError: As `howsure.data.gather.gather`.
-        FileError: A file or folder that cannot be read.
+        InputError: As in `howsure.data.gather.gather`.
+        FileError: A file or folder cannot be read.
     """
 
     def inputs() -> Sequence[InputSpec] | None:
         try:
             return declared_specs(model)
-        except ModelError:  # it does not say what it takes, or `adapt` says what is wrong with it
+        except ModelError:  # it declares no inputs, or `adapt` reports the fault
             return None
 
     if _has_columns(model):
@@ -188,28 +188,28 @@ def rows_for(
 
 
 def names_of_features(model: Any) -> list[str]:
-    """Names of the columns that a classifier was fitted on; none where it knows no names, or is none."""
+    """Names of the columns that a classifier was fitted on; empty without names, or for another model."""
     return [str(name) for name in getattr(model, "feature_names_in_", ())] if _has_columns(model) else []
 
 
 def _has_columns(model: Any) -> bool:
-    """Whether rows are columns of a table: for a classifier, or a pipeline that ends in a network."""
+    """True if rows are columns of a table: for a classifier, or a pipeline that ends in a network."""
     wrapped = network_in(model)
     return is_classifier(model) or (wrapped is not None and wrapped.before is not None)
 
 
 def takes_names(model: Any, path: Path) -> bool:
-    """Whether the rows in a file are taken by the names of their columns."""
+    """True if the columns of a file are matched by name."""
     return bool(names_of_features(model)) and kind_of(path) in (CSV, ".parquet")
 
 
 def names_for(model: Any, rows: Rows, names: Sequence[str] | None) -> Any:
-    """What classes are called: as the caller says, else as the model does, else as the rows that came.
+    """Class names: those of the caller, else those of the model, else those that came with the rows.
 
     Args:
         model: As for `adapt`.
-        rows: Rows, whose labels may be of folders with names.
-        names: What the caller said, or None.
+        rows: Rows; labels may come from named folders.
+        names: Class names from the caller, or None.
     """
     if names is not None or rows.class_names is None:
         return names
@@ -218,10 +218,10 @@ def names_for(model: Any, rows: Rows, names: Sequence[str] | None) -> Any:
 
 
 def input_specs(model: Any) -> Sequence[InputSpec]:
-    """What a model takes, in order.
+    """The inputs of a model, in order.
 
     Raises:
-        ModelError: Not a model, or one that does not say it.
+        ModelError: Not a model, or a model that does not declare its inputs.
     """
     if isinstance(model, Model):
         return model.info.inputs
@@ -230,7 +230,7 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
 
 
 def declared_specs(model: Any) -> Sequence[InputSpec] | None:
-    """What a model takes, in order, where it says so itself; None where only rows tell.
+    """The inputs that a model declares, in order; None if only its rows show them.
 
     Raises:
         ModelError: Not a model.
@@ -242,13 +242,13 @@ def declared_specs(model: Any) -> Sequence[InputSpec] | None:
 
 
 def channels_of(model: Any) -> int | None:
-    """How many channels the images have that a model without declared inputs takes, or None."""
+    """Number of image channels for a model without declared inputs, or None."""
     channels: int | None = _as_taken(model, "channels_of")
     return channels
 
 
 def _as_taken(model: Any, what: str) -> Any:
-    """What an adapter says of the rows a model takes; of a wrapper that changes none, as of its network."""
+    """Ask an adapter about a model's rows. A wrapper that leaves rows unchanged counts as its network."""
     wrapped = network_in(model)
     if wrapped is not None and wrapped.before is None:
         model = wrapped.network
@@ -263,16 +263,16 @@ def _scikit() -> Any:
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
-    """The model in a file, as its framework opens it.
+    """Load the model in a file with its framework.
 
     Args:
         path: The file.
-        allow_code: Whether a file that wants to run code may do so.
+        allow_code: True lets the file run code.
 
     Raises:
-        FileError: Missing, damaged, or no model file.
-        DependencyError: Its framework is not installed.
-        ModelError: It wants to run code, or needs a class that is not known here.
+        FileError: The file is missing, damaged, or not a model file.
+        DependencyError: The framework is not installed.
+        ModelError: The file would run code, or needs a class that is not known here.
     """
     file = Path(path)
     if not file.exists():
@@ -289,7 +289,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
 
 def _not_a_model(file: Path) -> FileError:
-    """The error for what no adapter opens."""
+    """The error for a file that no adapter opens."""
     expected = "a .keras file, a legacy .h5 file, a .pt2 file of torch.export, or a .joblib file"
     if file.is_dir() and (file / "saved_model.pb").exists():
         return FileError(
@@ -307,15 +307,15 @@ def _not_a_model(file: Path) -> FileError:
 
 
 def capable(model: Model, wanted: Any, user: str) -> Any:
-    """The model, if it has what is wanted of it.
+    """The model, if it offers a capability.
 
     Args:
-        model: Behind the seam.
-        wanted: `Model`, `PassModel` or `FeatureModel`.
-        user: Who wants it, for the message.
+        model: An adapted model.
+        wanted: `Model`, `PassModel`, `FeatureModel` or another protocol.
+        user: Name of the method or function that needs it, for the message.
 
     Raises:
-        ModelError: It has not.
+        ModelError: The model does not offer it.
     """
     if not isinstance(model, wanted):
         raise ModelError(
@@ -330,14 +330,14 @@ def capable(model: Model, wanted: Any, user: str) -> Any:
 
 
 def _without_passes(model: Model) -> str:
-    """What can be had of a model that has no random layers to switch."""
+    """What to do with a model that has no random layers."""
     if isinstance(model, MemberModel):
         return "Its members are passes: method=howsure.Members()"
     return "Its plain prediction can be assessed: method=howsure.PlainPrediction()"
 
 
 def check_prediction(model: Model) -> None:
-    """Raise a `ModelError` where a layer draws also when predicting, and nothing can switch it off."""
+    """Raise a `ModelError` if a layer draws even when predicting and cannot be switched off."""
     if model.info.always_random is not None:
         raise ModelError(
             f"Layer '{model.info.always_random}' draws random numbers also when predicting, so model "
@@ -348,10 +348,10 @@ def check_prediction(model: Model) -> None:
 
 
 def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
-    """Say aloud where rows are on another scale than the model was trained on, as far as that shows.
+    """Warn if rows seem to be on another scale than the training rows.
 
-    What the model kept of its training tells it. Where it kept nothing, bytes are told of that go into a
-    model which seems to expect them rescaled.
+    The statistics that the model stored in training decide. If it stored none, the warning is for uint8 rows
+    and a model that does not rescale its inputs.
     """
     if not len(rows[0]):
         return
@@ -378,7 +378,7 @@ def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
 
 
 def _rescaled(rows: Sequence[Array]) -> str:
-    """What may bring rows to the scale of the training."""
+    """Advice for bringing rows to the scale of the training."""
     largest = max(float(np.abs(array).max()) for array in some_of(rows) if array.dtype.kind in "iuf")
     if 1 < largest <= 255:
         return (
@@ -389,10 +389,10 @@ def _rescaled(rows: Sequence[Array]) -> str:
 
 
 def _adapter_of(model: Any) -> Any:
-    """The module of the adapter for a model; the framework is there already, as the model is.
+    """The adapter module for a model. Its framework is already imported, since the model exists.
 
     Raises:
-        ModelError: No adapter knows it.
+        ModelError: No adapter knows the model.
     """
     roots = roots_of(model)
     for framework, module in ADAPTERS.items():
@@ -420,9 +420,9 @@ def _adapter_of(model: Any) -> Any:
 
 
 def is_classifier(model: Any) -> bool:
-    """Whether a model is one of those that are asked for probabilities alone; nothing is imported.
+    """True for classifiers of which howsure uses only the probabilities; imports nothing.
 
-    What wraps a network, as skorch does, is none of them.
+    Wrappers around a network, such as skorch, do not count.
     """
     roots = roots_of(model)
     first = next((framework for framework in ADAPTERS if framework in roots), None)

@@ -1,4 +1,4 @@
-"""Networks in numpy: as a caller describes them, and as the steps that `howsure.models.arrays` runs."""
+"""Networks in numpy: the layers that a caller combines, and the steps that `howsure.models.arrays` runs."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "softmax": functools.partial(softmax, axis=-1),
 }
 MOST = {DROPOUT: 1.0, ALPHA_DROPOUT: 0.999, GAUSSIAN_DROPOUT: 0.999, GAUSSIAN_NOISE: math.inf}
-"""The largest rate of each kind; at a rate of 1 the noise of two of them would be infinite."""
+"""Largest rate of each kind. At a rate of 1 the noise of two kinds would be infinite."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """A linear layer over the last axis, and its activation.
+    """A linear layer over the last axis, with an activation.
 
     Attributes:
         weights: (F, K).
@@ -54,29 +54,29 @@ class Dense:
         object.__setattr__(self, "bias", bias)
 
     def shape(self, *given: Shape) -> Shape | None:
-        """Shape of its output for one row, or None where it cannot take this."""
+        """Shape of the output for one row; None if the layer cannot take this input."""
         fits = len(given) == 1 and given[0][-1:] == self.weights.shape[:1]
         return (*given[0][:-1], self.weights.shape[1]) if fits else None
 
     def linear(self, values: Floats) -> Floats:
-        """What it makes of (…, F) before its activation, (…, K)."""
+        """Output (…, K) before the activation, from values (…, F)."""
         return np.asarray(values @ self.weights + self.bias)
 
     def run(self, values: Floats) -> Floats:
-        """What it makes of (…, F), (…, K)."""
+        """Output (…, K) from values (…, F)."""
         return ACTIVATIONS[self.activation](self.linear(values))
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """A random layer. Without a mask it changes nothing. Each call of it is a site of its own.
+    """A random layer; without a mask it changes nothing. Each call of it is a separate site.
 
     Attributes:
-        rate: Probability of dropping a unit in [0, 1]; at most 0.999 but for `dropout`. For `gaussian noise`
-            its standard deviation.
+        rate: Probability of dropping a unit, in [0, 1]; for kinds other than `dropout` at most 0.999. For
+            `gaussian noise` the standard deviation, without a limit.
         kind: `dropout`, `alpha dropout`, `gaussian dropout` or `gaussian noise`.
-        mask_shape: Shape of its mask for one row, with 1 where it is shared along an axis; None for a mask
-            of its own for each unit.
+        mask_shape: Shape of the mask for one row, with 1 on axes along which it is shared; None for a
+            separate mask entry for each unit.
     """
 
     rate: float
@@ -90,27 +90,27 @@ class Dropout:
             raise refused(f"The rate of {self.kind}", f"a number from 0 to {MOST[self.kind]}", self.rate)
 
     def shape(self, *given: Shape) -> Shape | None:
-        """Shape of its output for one row, or None where it cannot take this."""
+        """Shape of the output for one row; None if the layer cannot take this input."""
         mask = given[0] if self.mask_shape is None else self.mask_shape
         fits = len(given) == 1 and len(mask) == len(given[0])
         fits = fits and all(one in (1, side) for one, side in zip(mask, given[0], strict=True))
         return given[0] if fits else None
 
     def run(self, values: Floats) -> Floats:
-        """The values as they are."""
+        """The values, unchanged."""
         return values
 
 
 @dataclass(frozen=True)
 class Add:
-    """The sum of values of one shape."""
+    """The sum of values of the same shape."""
 
     def shape(self, *given: Shape) -> Shape | None:
-        """Shape of its output for one row, or None where it cannot take this."""
+        """Shape of the output for one row; None if the layer cannot take these inputs."""
         return given[0] if len(set(given)) == 1 else None
 
     def run(self, *values: Floats) -> Floats:
-        """Their sum."""
+        """The sum of the values."""
         return functools.reduce(np.add, values)
 
 
@@ -119,12 +119,12 @@ Layer = Dense | Dropout | Add
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network; as a layer of another one its steps become steps of that one.
+    """A network. Used as a layer in another network, its steps become steps of that network.
 
     Attributes:
-        inputs: Names of what it takes.
-        steps: For each step its layer and the names of what it reads, inputs or earlier steps, in the order
-            of execution. The last step makes the output.
+        inputs: Names of the inputs.
+        steps: For each step its layer and the names of what it reads (inputs or earlier steps), in order of
+            execution. The last step makes the output.
     """
 
     inputs: tuple[str, ...]
@@ -137,12 +137,12 @@ class Step:
 
     Attributes:
         name: Path of the call: `drop`, or `encoder/drop` in a nested network.
-        layer: What is called.
-        reads: Names of the values it gets.
-        given: Their shapes for one row.
-        shape: Shape of its output for one row.
+        layer: The layer.
+        reads: Names of its input values.
+        given: Shapes of the input values, for one row.
+        shape: Shape of the output, for one row.
         level: Number of the last site that it depends on, from 1; 0 for none.
-        site: What it draws, or None where it is fixed.
+        site: Its random draw, or None for a fixed layer.
     """
 
     name: str
@@ -155,20 +155,20 @@ class Step:
 
     @property
     def multiply_adds(self) -> int:
-        """Of one call for one row, without bias and activation."""
+        """Multiply-adds of one call for one row, without bias and activation."""
         return math.prod(self.shape) * len(self.layer.weights) if isinstance(self.layer, Dense) else 0
 
 
 def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool) -> tuple[Step, ...]:
-    """The steps of a network, nested ones among them, with their shapes, levels and sites.
+    """The steps of a network and of the networks nested in it, with shapes, levels and sites.
 
     Args:
-        network: What the caller described.
-        inputs: For each input its shape for one row.
-        gaussian_noise: Whether `gaussian noise` is random.
+        network: The network that the caller described.
+        inputs: Shape of each input, for one row.
+        gaussian_noise: True makes `gaussian noise` random.
 
     Raises:
-        ModelError: Steps that do not fit one another.
+        ModelError: Steps do not fit together.
     """
     shapes, levels = dict(inputs), dict.fromkeys(inputs, 0)
     steps: list[Step] = []
@@ -191,7 +191,7 @@ def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool
 def _flat(
     network: Network, values: Sequence[str], prefix: str = ""
 ) -> Iterator[tuple[str, Layer, tuple[str, ...]]]:
-    """Path, layer and reads of each step of a network that gets these values."""
+    """Path, layer and reads of each step of a network with these input values."""
     if len(values) != len(network.inputs) or not network.steps:
         what = f"The network '{prefix}'" if prefix else "A network"
         raise refused(what, f"{len(network.inputs)} inputs and at least one step", list(values))
@@ -205,12 +205,12 @@ def _flat(
         if isinstance(layer, Network):
             for inner in _flat(layer, reads, f"{path}/"):
                 yield inner
-                path = inner[0]  # in the end that of its output
+                path = inner[0]  # after the loop, the path of the inner output
         else:
             yield path, layer, reads
         known[name] = path
 
 
 def refused(what: str, expected: str, received: object) -> ModelError:
-    """The error for what cannot be part of a model."""
+    """The error for something that cannot be part of a model."""
     return ModelError(f"{what} cannot be used", expected=expected, received=received)

@@ -1,6 +1,6 @@
-"""Models in plain numpy behind the seam: the reference, and the example for whoever writes an adapter.
+"""Models in plain numpy: the reference implementation, and an example for authors of adapters.
 
-A network is a dict of steps. A step has a name, a layer, and the names of what it reads: inputs or earlier
+A network is a dict of steps. A step has a name, a layer, and the names of its inputs: model inputs or earlier
 steps. The last step makes the output.
 
     {"hidden": (Dense(w1, b1, "relu"), "x"),
@@ -12,12 +12,12 @@ steps. The last step makes the output.
                 "drop2")}                               trunk
 
 Each call of a random layer is a site (`drop`, `drop2`) and begins a level. A step belongs to the level of the
-last site that it depends on. What level 0 makes and later levels read is the trunk (here `hidden`).
+last site that it depends on. The trunk is what level 0 computes and later levels read (here `hidden`).
 
-Values have the passes on their first axis and the rows on the second: (W, n, …). Where a value of few passes
-meets one of many, each of its passes is repeated (`_widened`). Other frameworks want one axis for both; then
-they are folded into one, pass-major. All is computed in float64 and rounded once, at the end, to the float32
-of the seam, so two ways to the same number differ in its last bit at most.
+Values have passes on the first axis and rows on the second: (W, n, …). If a value with few passes meets one
+with many, each of its passes is repeated (`_widened`). Other frameworks use one batch axis; there passes and
+rows are folded into it, pass-major. All computation is in float64, rounded once at the end to the float32 of
+the protocol. So two ways to compute the same number differ in the last bit at most.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class ArrayTrunk:
-    """What all passes over some rows share.
+    """The values that all passes over some rows share.
 
     Attributes:
-        values: For each name (n, …).
+        values: For each name an array (n, …).
     """
 
     values: Mapping[str, Floats]
@@ -70,7 +70,7 @@ class ArrayTrunk:
         return len(next(iter(self.values.values())))
 
     def take(self, positions: NDArray[np.int64]) -> ArrayTrunk:
-        """The trunk of the rows at these positions; a row may come several times."""
+        """The trunk of the rows at these positions; positions may repeat."""
         return ArrayTrunk({name: value[positions] for name, value in self.values.items()})
 
     def join(self, others: Sequence[ArrayTrunk]) -> ArrayTrunk:
@@ -82,20 +82,21 @@ class ArrayTrunk:
 
 
 class ArrayModel:
-    """A network in numpy that runs passes and shows its features. Nothing of it ever changes.
+    """A network in numpy that runs passes and returns its features. It is immutable.
 
     Args:
-        name: For messages.
-        inputs: What it takes, each of a fixed shape.
+        name: Name for messages.
+        inputs: Its inputs, each of a fixed shape.
         steps: As in `Network`.
-        gaussian_noise: Whether `gaussian noise` is random.
+        gaussian_noise: True makes `gaussian noise` random.
         trained_for: `classes`, `labels`, `regression` or None.
-        fold: Numbers that a tensor of several passes may hold; 0 stands for `howsure.tuning.LARGEST_FOLD`,
-            None for passes that must run one at a time.
-        fixed_batch: The only number of rows it takes, or None for any. With one, passes run one at a time.
+        fold: Most numbers in a tensor that holds several passes; 0 means `howsure.tuning.LARGEST_FOLD`, None
+            means that passes must run one at a time.
+        fixed_batch: The only batch size it accepts, or None for any. With a fixed one, passes run one at a
+            time.
 
     Raises:
-        ModelError: Steps that do not fit one another.
+        ModelError: Steps do not fit together.
 
     Example:
         >>> steps = {"drop": (Dropout(0.5), "x"), "output": (Dense([[1.0], [2.0]]), "drop")}
@@ -146,7 +147,7 @@ class ArrayModel:
 
     @functools.cached_property
     def levels(self) -> tuple[Level, ...]:
-        """Level 0, which all passes share, then one for each site."""
+        """Level 0, which all passes share, then one level for each site."""
         costs, sizes = [0] * (len(self._sites) + 1), [1] * (len(self._sites) + 1)
         for step in self._steps:
             costs[step.level] += step.multiply_adds + tuning.ELEMENTWISE * math.prod(step.shape)
@@ -155,28 +156,28 @@ class ArrayModel:
         return tuple(map(Level, starts, (cost / sum(costs) for cost in costs), sizes))
 
     def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
-        """Raw outputs (n, …) with nothing random.
+        """Raw outputs (n, …) without randomness.
 
         Raises:
-            InputError: Rows that do not fit its inputs.
+            InputError: The rows do not fit the inputs.
         """
         values = _run(self._steps, self._read(rows))
         return np.asarray(values[self._output.name][0], np.float32)
 
     def trunk(self, rows: Sequence[Array]) -> ArrayTrunk:
-        """What all passes over these rows share.
+        """The part of the computation that all passes over these rows share.
 
         Raises:
-            InputError: Rows that do not fit its inputs.
+            InputError: The rows do not fit the inputs.
         """
         values = _run(self._shared, self._read(rows))
         return ArrayTrunk({name: values[name][0] for name in self._trunk})
 
     def thin(self, masks: Sequence[Array], rows: int) -> Callable[[ArrayTrunk], NDArray[np.float32]]:
-        """The thinned networks with these masks, from a trunk to outputs (W, n, …); see `PassModel`.
+        """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`.
 
         Raises:
-            InputError: Masks that do not fit its sites.
+            InputError: The masks do not fit the sites.
         """
         self._check_masks(masks)
         effects = {site.name: _effect(site, mask) for site, mask in zip(self._sites, masks, strict=True)}
@@ -190,17 +191,17 @@ class ArrayModel:
         return passes
 
     def in_precision(self, precision: str) -> ArrayModel:
-        """Itself, as there is one precision."""
+        """The model itself, since it has one precision."""
         if precision not in self.limits.precisions:
             raise refused(f"Precision {precision!r}", ", ".join(self.limits.precisions), repr(precision))
         return self
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What its last layer gets (n, F), and what it makes of it before its activation (n, K).
+        """Input (n, F) of the last layer, and its output (n, K) before the activation.
 
         Raises:
-            InputError: Rows that do not fit its inputs.
-            ModelError: Its last layer is not Dense, or puts out more than one number for each class.
+            InputError: The rows do not fit the inputs.
+            ModelError: The last layer is not Dense, or has more than one output for each class.
         """
         last = self._output
         if not isinstance(last.layer, Dense) or len(last.shape) != 1:
@@ -213,13 +214,13 @@ class ArrayModel:
         return np.asarray(reached, np.float32), np.asarray(last.layer.linear(reached), np.float32)
 
     def _find_trunk(self) -> dict[str, Shape]:
-        """Names and shapes of what later levels, or the caller, read of level 0."""
+        """Names and shapes of the level 0 values that later levels or the output read."""
         shapes = self._inputs | {step.name: step.shape for step in self._shared}
         read = [*(name for step in self._repeated for name in step.reads), self._output.name]
         return {name: shapes[name] for name in read if name in shapes}
 
     def _read(self, rows: Sequence[Array]) -> dict[str, Floats]:
-        """Its inputs as values (1, n, …)."""
+        """The inputs as values (1, n, …)."""
         counts = {len(array) for array in rows}
         wanted = self.info.fixed_batch
         fits = [np.shape(array)[1:] for array in rows] == list(self._inputs.values())
@@ -254,7 +255,7 @@ def _run(
     values: dict[str, Floats],
     effects: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({}),
 ) -> dict[str, Floats]:
-    """Values (W, n, …): those given, and what steps make of them. Sites without effects change nothing."""
+    """Add the results of steps, each (W, n, …), to the given values. Sites without effects change nothing."""
     for step in steps:
         width = max(len(values[name]) for name in step.reads)
         given = [_widened(values[name], width) for name in step.reads]
@@ -267,12 +268,12 @@ def _run(
 
 
 def _widened(value: Floats, width: int) -> Floats:
-    """A value (W, n, …) as (width, n, …), each pass repeated."""
+    """A value (W, n, …) as (width, n, …), with each pass repeated."""
     return value if len(value) == width else np.repeat(value, width // len(value), axis=0)
 
 
 def _effect(site: Site, mask: Array) -> tuple[Floats, Floats]:
-    """What masks (W, *site.shape) do: a factor and a summand (W, 1, *site.shape), the same for all rows."""
+    """The effect of masks (W, *site.shape): factor and summand (W, 1, *site.shape), the same for all rows."""
     mask = mask[:, np.newaxis].astype(np.float64)
     if site.kind == DROPOUT:
         return mask * (0.0 if site.rate == 1 else 1 / (1 - site.rate)), np.zeros_like(mask)
@@ -280,7 +281,7 @@ def _effect(site: Site, mask: Array) -> tuple[Floats, Floats]:
         return mask, np.zeros_like(mask)
     if site.kind == GAUSSIAN_NOISE:
         return np.ones_like(mask), mask
-    # Klambauer et al. (2017), eq. 8 and 9: dropped units go to α', mean and variance are kept.
+    # Klambauer et al. (2017), eq. 8 and 9: dropped units become α'; mean and variance stay the same.
     alpha = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
     scale = ((1 - site.rate) * (1 + site.rate * alpha**2)) ** -0.5
     return scale * mask, scale * alpha * (1 - mask - site.rate)

@@ -1,4 +1,4 @@
-"""A model that a function of a user's makes, named on the command line as `package.module:function`."""
+"""Make a model with a user's function, named on the command line as `package.module:function`."""
 
 from __future__ import annotations
 
@@ -19,23 +19,22 @@ _NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 def is_factory(text: str | os.PathLike[str]) -> bool:
-    """Whether this names a function of a module, and no file."""
+    """True if this names a function in a module and not an existing file."""
     return _NAMED.fullmatch(os.fspath(text)) is not None and not Path(text).exists()
 
 
 def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
-    """What a function, a class or a variable stands for, with weights from a file.
+    """The model that a function or class makes or a variable holds, with weights from a file.
 
     Args:
-        name: `package.module:function`; the module is looked for where Python finds it, and in the current
-            folder.
-        weights: A state dict that `torch.save` kept, or None to leave it as it is.
+        name: `package.module:function`. Python looks for the module on its path and in the current folder.
+        weights: A state dict saved with `torch.save`, or None to leave the weights as they are.
 
     Raises:
-        InputError: There is no such function.
+        InputError: The function does not exist.
         FileError: The weights cannot be read.
-        ModelError: The weights do not fit, or what was made takes none.
-        DependencyError: It imports PyTorch, which is not installed.
+        ModelError: The weights do not fit, or the model takes none.
+        DependencyError: The module imports PyTorch, which is not installed.
     """
     module_name, _, path = os.fspath(name).partition(":")
     with needs("torch", f"Module '{module_name}'"):
@@ -63,7 +62,7 @@ def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
 
 
 def _called(maker: Any, name: str) -> Any:
-    """What a function without arguments makes."""
+    """The result of a function without arguments."""
     try:
         inspect.signature(maker).bind()
     except TypeError as error:
@@ -72,7 +71,7 @@ def _called(maker: Any, name: str) -> Any:
             expected="a function without arguments that makes the model",
             mend="Write one that calls it with what it takes, and name that",
         ) from error
-    except ValueError:  # of one that is not written in Python nothing is known
+    except ValueError:  # functions not written in Python may have no signature
         pass
     with _what_it_needs(name):
         return maker()
@@ -80,7 +79,7 @@ def _called(maker: Any, name: str) -> Any:
 
 @contextmanager
 def _what_it_needs(name: str) -> Iterator[None]:
-    """Around code of a user's: a package that it imports and that is not there is a `DependencyError`."""
+    """Run a user's code; turn a missing package that it imports into a `DependencyError`."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What the last layer of a model gets and puts out: what familiarity and the last-layer Laplace look at."""
+"""Input and output of a model's last layer, for familiarity (an OOD score) and the last-layer Laplace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_whole
-from howsure.data.made_up import made_up_rows
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import cast_rows, check_unmasked, in_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.adapt import adapt, capable, check_prediction
@@ -19,16 +19,16 @@ from howsure.models.protocol import FeatureModel
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What the last layer of a model gets for N rows, and what it makes of it before its activation.
+    """Input of a model's last layer for N rows, and its output before the activation.
 
-    Both are kept in float32 and read-only. Zero rows pass.
+    Both are read-only float32 arrays. Zero rows are allowed.
 
     Attributes:
         features: (N, F) finite numbers.
-        logits: (N, K) finite numbers; K = 1 where one sigmoid tells two classes apart.
+        logits: (N, K) finite numbers; K = 1 if one sigmoid separates two classes.
 
     Raises:
-        InputError: No numbers, no (N, …) arrays with the same N, or NaN and infinity among them.
+        InputError: Not numbers, not two (N, …) arrays of the same N, or NaN or infinite values.
     """
 
     features: NDArray[np.float32]
@@ -49,16 +49,16 @@ class Features:
 
 
 def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
-    """The features and logits of rows, with everything as in `predict`; the model is left as found.
+    """Features and logits of rows, computed without randomness; the model is left unchanged.
 
     Args:
-        model: A trained Keras 3 model that ends in a Dense layer, with nothing but activations after it.
-        x: (N, …) rows as for `howsure.assess`; zero rows pass.
+        model: A trained model that ends in a linear layer, followed by activations only.
+        x: (N, …) rows as for `howsure.assess`; zero rows are allowed.
         batch_size: Rows that run together, ≥ 1.
 
     Raises:
-        InputError: Rows that do not fit the model, or the batch size.
-        ModelError: No Keras model, or one that ends otherwise.
+        InputError: The rows or the batch size do not fit the model.
+        ModelError: Not a model that howsure can read, or one that ends in something else.
 
     Example:
         >>> train, held_out = features_of(model, x_train), features_of(model, x_held_out)
@@ -75,10 +75,10 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
 
 
 def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> Features:
-    """The same of a model behind the seam, and rows in the types of its inputs.
+    """Features and logits from an adapted model and rows in the types of its inputs.
 
     Args:
-        model: What gives features.
+        model: A model that offers features.
         rows: Its inputs, each (N, …).
         batch_size: Rows that run together.
     """
@@ -112,7 +112,7 @@ def _checked(name: str, given: ArrayLike) -> NDArray[np.float32]:
             expected=f"numbers of shape (rows, {name})",
             received=f"{array.dtype} of shape {array.shape}",
         )
-    with np.errstate(over="ignore"):  # becomes infinite, and is refused below
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused below
         kept = np.asarray(array, dtype=np.float32).view()
     bad = np.flatnonzero(~np.isfinite(kept).all(axis=1))
     if len(bad):

@@ -1,7 +1,7 @@
-"""Members of a classifier whose prediction is their mean: the trees of a forest, a bagging, a soft vote.
+"""Members of a classifier that predicts their mean: the trees of a forest, a bagging, a soft vote.
 
-Boosting adds its members up instead of averaging them, and a weighted vote does not count them alike: those
-have none here.
+Boosting adds up its members instead of averaging them, and a weighted vote does not count them equally; such
+classifiers have no members here.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Members:
 
     Attributes:
         count: M ≥ 2.
-        alike: Whether they were made in one way, each with chance of its own, so that there could be more.
-        ask: From rows as the classifier takes them to probabilities (M, n, K).
+        alike: True if one random procedure made all members, so that more of them could be made.
+        ask: Maps rows, in the classifier's form, to probabilities (M, n, K).
     """
 
     count: int
@@ -34,12 +34,12 @@ class Members:
 
 
 def members_of(model: Any) -> Members | None:
-    """The members of a fitted classifier, or None where it has none that can be told.
+    """The members of a fitted classifier, or None if it has no recognisable members.
 
-    Whether their mean is its prediction is for the caller to check.
+    The caller checks whether their mean is the prediction.
 
     Args:
-        model: A classifier, also the last step of a pipeline, or the best of a search.
+        model: A classifier; it may be the last step of a pipeline, or the best of a search.
     """
     if hasattr(model, "best_estimator_"):
         return members_of(model.best_estimator_)
@@ -64,7 +64,7 @@ def members_of(model: Any) -> Members | None:
 
 
 def _of_pipeline(model: Any) -> Members | None:
-    """Those of the last step, which get what the steps before it make of rows."""
+    """The members of the last step; they get the rows that the earlier steps transformed."""
     last = members_of(model.steps[-1][1])
     if last is None or len(model.steps) == 1:
         return last
@@ -73,7 +73,7 @@ def _of_pipeline(model: Any) -> Members | None:
 
 
 def _of_bagging(model: Any) -> Members:
-    """Each was fitted on some of the columns, and may have seen some of the classes only."""
+    """Members that were fitted on subsets of the columns, and may not have seen all classes."""
     members, features = model.estimators_, model.estimators_features_
     width = len(model.classes_)
 
@@ -89,18 +89,18 @@ def _of_bagging(model: Any) -> Members:
 
 
 def _of_trees(trees: list[Any], x: Any, workers: int) -> Array:
-    """Every tree would check the same rows anew, which takes longer than its answer."""
+    """Check rows once for all trees; a check by each tree would take longer than its prediction."""
     array = _as_array(x, np.float32)
     sound = isinstance(array, np.ndarray) and array.ndim == 2 and bool(np.isfinite(array).all())
     if sound and array.shape[1] == trees[0].n_features_in_:
         checked = np.ascontiguousarray(array)
-        with ThreadPoolExecutor(workers) as pool:  # in order; trees let go of the interpreter's lock
+        with ThreadPoolExecutor(workers) as pool:  # keeps the order; trees release the interpreter lock
             return np.stack([*pool.map(lambda tree: tree.predict_proba(checked, check_input=False), trees)])
     return _stacked(trees, array)
 
 
 def _workers(model: Any) -> int:
-    """As many at a time as the classifier's own prediction uses; −1 stands for all processors."""
+    """Number of threads that the classifier's own prediction uses; `n_jobs=-1` means all processors."""
     jobs = getattr(model, "n_jobs", None) or 1
     return int(jobs) if jobs > 0 else max(1, cpu_count() + 1 + int(jobs))
 
@@ -110,7 +110,7 @@ def _stacked(members: list[Any], x: Any) -> Array:
 
 
 def _as_array(x: Any, dtype: Any = None) -> Any:
-    """An array, or a sparse matrix by rows, as forests and baggings make of what they are given."""
+    """An array, or a sparse matrix in CSR form: what forests and baggings convert their input to."""
     if hasattr(x, "nnz") and hasattr(x, "tocsr"):
         return x.tocsr() if dtype is None else x.tocsr().astype(dtype)
     return np.asarray(x, dtype=dtype)

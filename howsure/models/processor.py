@@ -1,4 +1,4 @@
-"""What the processor can do."""
+"""Capabilities of the processor."""
 
 import functools
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @functools.cache
 def multiplies_bfloat16() -> bool:
-    """Whether it has instructions for products in bfloat16, as Linux tells."""
+    """True if the processor has instructions for products in bfloat16, according to Linux."""
     try:
         flags = set(Path("/proc/cpuinfo").read_text().split())
     except OSError:

@@ -1,13 +1,13 @@
-"""The model seam: what an adapter gives of a model. Everything else in howsure sees models only through it.
+"""What an adapter must offer: protocols for models. The rest of howsure uses models only through them.
 
-    Model            facts, and the plain prediction
-    ├── PassModel    passes with given masks
-    │   └── ExportModel  the same as an ONNX graph
-    ├── ScaledModel  whether rows are on the scale of those it was trained on
-    ├── FeatureModel what its last layer gets and makes of it
-    └── MemberModel  the members whose mean its prediction is
+    Model                facts about the model, and the plain (deterministic) prediction
+    ├── PassModel        forward passes with given dropout masks
+    │   └── ExportModel  the same passes as an ONNX graph
+    ├── ScaledModel      compares the scale of rows with that of the training rows
+    ├── FeatureModel     input and output of the last linear layer
+    └── MemberModel      the members whose mean is the prediction
 
-An adapter takes numpy and gives numpy; its tensors stay inside. `howsure/models/arrays.py` is the example.
+Adapters take and return numpy arrays; tensors stay inside. `howsure/models/arrays.py` is a worked example.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ CLASSES = "classes"
 SEVERAL_LABELS = "several labels"
 MARGINS = "margins"
 EMBEDDINGS = "embeddings"
-"""What a model may be trained for, as far as its loss tells."""
+"""Tasks for which a model may have been trained, read from its loss."""
 
 PROBABILITIES = "probabilities"
 LOGITS = "logits"
-"""What its outputs may be, and what its loss may take them for."""
+"""Meanings of the outputs, and of the values that the loss expects."""
 
 LABEL_PROBABILITIES = "label-probabilities"
 LABEL_LOGITS = "label-logits"
-"""The same where each is of a label of its own."""
+"""The same for a model with several yes/no labels per row."""
 
 ASKED_FOR = "gaussian_noise=True"
-"""With which layers that add noise are random; it stands in the note about one that is not."""
+"""The argument that makes noise layers random. The note about a noise layer that stays fixed names it."""
 
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
@@ -53,11 +53,11 @@ class LayerInfo:
     Attributes:
         name: Path of the layer inside the model, for example `encoder/dropout`.
         kind: Class of the layer.
-        random: What its passes draw, for example `drops 25 %`, or None where it is fixed.
-        note: Why it stays fixed although it could vary, or why it could not be switched; else None.
+        random: What the layer draws in each pass, for example `drops 25 %`; None for a fixed layer.
+        note: Why a layer stays fixed although it could vary, or why it could not be switched; else None.
         shape: Shape of its output for one row.
         multiply_adds: Multiply-adds for one row.
-        repeated: Whether every pass computes it again; False where one computation serves all passes.
+        repeated: True if every pass computes it again; False if one computation serves all passes.
     """
 
     name: str
@@ -71,13 +71,13 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class Unswitchable:
-    """A layer that is random in training and stays fixed here.
+    """A layer that is random in training but stays fixed in passes.
 
     Attributes:
-        name: Its path.
+        name: Path of the layer.
         what: What was found, in words.
-        refused: Whether leaving it fixed would be wrong.
-        mend: How to mend it, in words, or None for what mends most.
+        refused: True if leaving the layer fixed would give wrong results, so that the model is refused.
+        mend: How to fix it, in words; None for the usual advice.
     """
 
     name: str
@@ -88,34 +88,34 @@ class Unswitchable:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known of a model before it runs.
+    """Facts about a model that are known before it runs.
 
     Attributes:
-        name: For messages.
-        framework: What it runs on, in words: `tensorflow`, `numpy`.
-        inputs: What it takes, in order.
+        name: Name for messages.
+        framework: What the model runs on, in words: `tensorflow`, `numpy`.
+        inputs: Its inputs, in order.
         output_shape: Shape of its output for one row.
         output_dtype: Type of number in which it computes its output.
-        ending: What it ends in: `softmax`, `sigmoid`, `linear`, `log_softmax`, another name, or None where
-            that cannot be read. `probabilities` and `label-probabilities` where the model says itself that it
-            gives these, of classes or of several labels.
-        trained_for: `classes`, `several labels`, `margins`, `embeddings` or `regression`, or None where the
-            loss does not tell.
-        rescales: Whether it brings raw values into range itself.
-        layers: Every layer call, in the order of execution.
-        unswitchable: What is random in training and cannot be switched on.
-        loss: Name of the loss it was trained with, where that is known.
-        loss_takes: `logits` or `probabilities`, what the loss took the outputs for, or None.
-        always_random: Path of a layer that draws also when predicting, so that there is no plain prediction;
-            None where all is still.
-        fixed_batch: The only number of rows it takes at a time, or None for any.
-        class_names: What it calls its classes, in the order of its outputs, or None.
-        to_know: How a user lets such a model say what its loss is, in words; None where it cannot say that.
-        says: What it says itself that its outputs are, in the words of `outputs`, whatever its last layer is;
-            None where it says nothing.
-        keeps_loss: Whether models of its kind know their loss. Those of PyTorch do not, and then K linear
-            outputs alone do not tell that they are logits.
-        heads: Paths of the layers whose products its outputs are made of, as far as that shows.
+        ending: Last operation: `softmax`, `sigmoid`, `linear`, `log_softmax` or another name; None if it
+            cannot be read. `probabilities` or `label-probabilities` if the model itself declares that it
+            returns probabilities of classes or of several labels.
+        trained_for: `classes`, `several labels`, `margins`, `embeddings` or `regression`; None if the loss
+            does not show it.
+        rescales: True if the model itself scales raw values.
+        layers: Every layer call, in order of execution.
+        unswitchable: Layers that are random in training and cannot be switched on.
+        loss: Name of the training loss, if known.
+        loss_takes: `logits` or `probabilities`, which the loss expects as outputs; None if unknown.
+        always_random: Path of a layer that also draws when predicting, so that no plain prediction exists;
+            None if there is no such layer.
+        fixed_batch: The only batch size that the model accepts; None for any.
+        class_names: Names of its classes, in the order of its outputs, or None.
+        to_know: How a user can make such a model declare its loss, in words; None if it cannot.
+        says: What the model itself declares its outputs to be, in the words of `outputs`, whatever its last
+            layer is; None if it declares nothing.
+        keeps_loss: True if models of this framework know their loss. PyTorch modules do not; then K linear
+            outputs alone do not show that they are logits.
+        heads: Paths of the layers whose products form the outputs, as far as howsure can see.
     """
 
     name: str
@@ -141,12 +141,12 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Level:
-    """What runs from one random step of a model to the next.
+    """The part of a model between one random step and the next.
 
     Attributes:
-        sites: The random calls at its start; none at the first level, which all passes share.
-        cost: Share of a plain prediction's cost, in [0, 1].
-        size: Numbers in its largest tensor for one row.
+        sites: The random calls at its start; empty at the first level, which all passes share.
+        cost: Its cost as a share of one plain prediction, in [0, 1].
+        size: Numbers in its largest tensor, for one row.
     """
 
     sites: tuple[Site, ...]
@@ -159,11 +159,11 @@ class Limits:
     """How much of a model may run at once.
 
     Attributes:
-        fold: Numbers that a tensor may hold in which several passes lie one after the other on the axis of
-            the rows, or None where passes must run one at a time.
-        trunk: Numbers that a tensor may hold while a trunk is computed.
-        trunk_size: Numbers in a trunk for one row.
-        precisions: Types of number in which passes can run, the first unless a plan says otherwise.
+        fold: Most numbers in a tensor that holds several passes, laid one after the other along the batch
+            axis; None if passes must run one at a time.
+        trunk: Most numbers in a tensor while the shared first part (trunk) is computed.
+        trunk_size: Numbers in a trunk, for one row.
+        precisions: Types of number in which passes can run. The first is used unless a plan names another.
     """
 
     fold: int | None
@@ -173,14 +173,14 @@ class Limits:
 
 
 class Trunk(Protocol):
-    """What all passes over some rows share, computed once."""
+    """The part of the computation that all passes over some rows share, computed once."""
 
     def __len__(self) -> int:
         """Number of rows."""
         ...
 
     def take(self, positions: NDArray[np.int64]) -> Self:
-        """The trunk of the rows at these positions; a row may come several times."""
+        """The trunk of the rows at these positions; positions may repeat."""
         ...
 
     def join(self, others: Sequence[Self]) -> Self:
@@ -190,21 +190,21 @@ class Trunk(Protocol):
 
 @runtime_checkable
 class Model(Protocol):
-    """A model whose plain prediction can be computed."""
+    """A model with a plain (deterministic) prediction."""
 
     @property
     def info(self) -> ModelInfo:
-        """What is known of it."""
+        """Facts about the model."""
         ...
 
     def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
-        """Raw outputs (n, …) with nothing random, for its inputs (n, …) in their types."""
+        """Raw outputs (n, …) without randomness, for inputs (n, …) in the model's input types."""
         ...
 
 
 @runtime_checkable
 class PassModel(Model, Protocol):
-    """A model whose random sites can be given masks."""
+    """A model whose random layers accept given masks."""
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -217,92 +217,92 @@ class PassModel(Model, Protocol):
         ...
 
     def trunk(self, rows: Sequence[Array]) -> Any:
-        """What all passes over these rows share, a `Trunk`, for its inputs (n, …) in their types."""
+        """The shared part, a `Trunk`, of all passes over these rows (n, …), in the model's input types."""
         ...
 
     def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], NDArray[np.float32]]:
-        """The thinned networks with these masks.
+        """The thinned networks that these masks define.
 
         Args:
-            masks: For each site (W_l, *site.shape), as `howsure.sampling.masks.draw` makes them, where W_l
-                is the number of passes told apart at the site's level l. W_l divides W_{l+1}.
-            rows: How many rows will run through them, about; may be used to choose the fastest way.
+            masks: For each site an array (W_l, *site.shape), as from `howsure.sampling.masks.draw`. W_l is
+                the number of distinct passes at the site's level l; W_l divides W_{l+1}.
+            rows: Approximate number of rows to come; an adapter may use it to choose the fastest method.
 
         Returns:
-            A function from a trunk of n rows to the raw outputs (W, n, …), W being that of the last level.
+            A function from a trunk of n rows to raw outputs (W, n, …), with W of the last level.
         """
         ...
 
     def in_precision(self, precision: str) -> PassModel:
-        """The same with its heavy layers in another of `limits.precisions`."""
+        """The same model with its heavy layers in another of `limits.precisions`."""
         ...
 
 
 @runtime_checkable
 class ExportModel(PassModel, Protocol):
-    """A model whose passes with given masks can be written down as an ONNX graph."""
+    """A model whose passes with given masks can be exported as an ONNX graph."""
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
-        """Passes with these masks, as an `onnx.ModelProto`.
+        """The passes with these masks, as an `onnx.ModelProto`.
 
         Args:
             masks: As for `thin`.
-            like: Rows (n, …) of each input, whose shapes stand for axes of any size.
+            like: Example rows (n, …) of each input. Their shapes fill in axes of any size.
 
         Returns:
-            A graph from the inputs (n, …) under their names, in their types, to one output (W, n, …) in
-            float32, for any n ≥ 1, in the version of the operators that `howsure.export.nodes` names.
+            A graph from the inputs (n, …), under their names and in their types, to one output (W, n, …) in
+            float32, for any n ≥ 1. It uses the operator version that `howsure.export.nodes` names.
 
         Raises:
-            ModelError: Something in the model cannot be written down; the message says what.
+            ModelError: A part of the model cannot be exported; the message says which.
             DependencyError: A package that writes graphs is missing.
         """
         ...
 
     def weights(self) -> Iterable[Array]:
-        """Its weights, in an order that is the same whenever it is loaded."""
+        """The weights, in an order that is the same each time the model is loaded."""
         ...
 
 
 @runtime_checkable
 class ScaledModel(Model, Protocol):
-    """A model that may have kept what it saw in training, as batch normalisation does."""
+    """A model that may have stored statistics of its training rows, as batch normalisation does."""
 
     def times_larger(self, rows: Sequence[Array]) -> float | None:
-        """How many times larger some rows (n, …) are than those of the training.
+        """How many times larger these rows (n, …) are than the training rows.
 
-        1 where they are on the same scale; None where nothing was kept.
+        1 means the same scale; None means that the model stored no statistics.
         """
         ...
 
 
 @runtime_checkable
 class FeatureModel(Model, Protocol):
-    """A model that ends in one linear layer, with nothing but activations after it."""
+    """A model that ends in one linear layer, followed by activations only."""
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What the last layer gets (n, F), and what it makes of it before its activation (n, K).
+        """Input (n, F) of the last linear layer, and its output (n, K) before the activation.
 
         Raises:
-            ModelError: The model ends otherwise.
+            ModelError: The model ends in something else.
         """
         ...
 
 
 @runtime_checkable
 class MemberModel(Model, Protocol):
-    """A model whose prediction is the mean of the predictions of members, such as the trees of a forest."""
+    """A model whose prediction is the mean over members, such as the trees of a forest."""
 
     @property
     def members(self) -> int:
-        """How many there are, M ≥ 2."""
+        """Number of members, M ≥ 2."""
         ...
 
     @property
     def alike(self) -> bool:
-        """Whether all were made in one way, each with chance of its own, so that there could be more."""
+        """True if one random procedure made all members, so that more of them could be made."""
         ...
 
     def ask_members(self, rows: Sequence[Array]) -> NDArray[np.float32]:
-        """Raw outputs (M, n, …) of each member, for its inputs (n, …) in their types."""
+        """Raw outputs (M, n, …) of the members, for inputs (n, …) in the model's input types."""
         ...

@@ -1,11 +1,11 @@
-"""The adapter for classifiers of scikit-learn, and whatever else has `predict_proba` as they do.
+"""The adapter for classifiers of scikit-learn, and for any other object with the same `predict_proba`.
 
-Nothing of scikit-learn is imported: a classifier is asked for its probabilities, and told by what it has.
+It does not import scikit-learn: it calls `predict_proba` and reads attributes.
 
-    array of numbers    rows as they are, (n, F)
-    frame, text, sparse numbers of rows, which are taken from what the caller holds
+    array of numbers     the rows themselves, (n, F)
+    frame, text, sparse  row numbers; the adapter takes these rows from the caller's object
 
-The rows of a frame stay in it, so that a pipeline gets the columns, names and types that it was fitted on.
+The rows of a frame stay in it, so a pipeline gets the column names and types that it was fitted on.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ Array = NDArray[Any]
 Take = Callable[[Array], Any]
 
 NUMBERS = InputSpec("row", (), "int64")
-"""What a classifier takes that gets its rows from what the caller holds."""
+"""Input of a classifier whose rows are taken from the caller's object, by number."""
 
 PROBED = 32
-"""Rows on which a classifier is tried before work begins."""
+"""Number of rows on which a classifier is tried before work begins."""
 
 SAME = 1e-6
-"""How far the mean of members may be from the prediction: rounding to single precision, and no more."""
+"""Largest difference between the mean of the members and the prediction: rounding to float32 only."""
 
 FRAMEWORK = "scikit-learn"
 
 
 def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[Classifier, list[Array]]:
-    """A classifier behind the seam, and its rows.
+    """The adapted classifier, and its rows.
 
     Args:
         model: A fitted classifier with `predict_proba`.
-        x: Rows as it takes them: (N, F) numbers, a frame, a sparse matrix, or N texts.
-        gaussian_noise: Of no meaning here.
+        x: Rows as the classifier takes them: (N, F) numbers, a frame, a sparse matrix, or N texts.
+        gaussian_noise: Has no effect for classifiers.
 
     Raises:
-        InputError: Rows that it does not take.
+        InputError: The classifier does not accept the rows.
         ModelError: It gives no probabilities, or has not been fitted.
     """
     del gaussian_noise
@@ -75,10 +75,11 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[Classifier, list
 
 
 def input_specs(model: Any) -> Sequence[InputSpec]:
-    """What a classifier takes: a row of numbers, as far as it says so.
+    """The input of a classifier: a row of numbers, if the classifier knows how many.
 
     Raises:
-        ModelError: It gives no probabilities, has not been fitted, or does not say how many numbers it takes.
+        ModelError: It gives no probabilities, has not been fitted, or does not know how many numbers it
+            takes.
     """
     check_classifier(model)
     features = getattr(model, "n_features_in_", None)
@@ -94,17 +95,17 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
 
 
 def rows_as_fitted(model: Any, x: Any) -> Any:
-    """The rows of a pipeline with a network at its end, in the form in which its first step takes them."""
+    """The rows for a pipeline that ends in a network, in the form that its first step takes."""
     rows, take, _ = _rows_of(model, x)
     return take(rows)
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
-    """The classifier in a file of joblib or pickle, which runs code when it is opened.
+    """Load a classifier from a joblib or pickle file. Opening such a file runs code.
 
     Args:
         path: The file.
-        allow_code: Whether it may.
+        allow_code: True allows the file to run code.
 
     Raises:
         FileError: It may not run code, or cannot be read.
@@ -126,7 +127,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
             f"'{os.fspath(path)}' needs a package that is not installed here ({error})",
             expected="the packages that it was made with",
         ) from error
-    except Exception as error:  # what pickle meets in what is none, or is of another version
+    except Exception as error:  # pickle raises anything for other files and other versions
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise FileError(
             f"'{os.fspath(path)}' cannot be opened ({said})",
@@ -137,7 +138,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
 
 def check_classifier(model: Any) -> None:
-    """Raise a `ModelError` unless a model has probabilities to give."""
+    """Raise a `ModelError` unless a model offers probabilities."""
     if hasattr(model, "predict_proba") and not isinstance(model, type):
         return
     mend = "A regression, a clustering or a transformer cannot be assessed"
@@ -153,12 +154,12 @@ def check_classifier(model: Any) -> None:
 
 
 class Classifier:
-    """A classifier whose plain prediction is known.
+    """A classifier with its plain prediction.
 
     Args:
         model: The classifier.
-        take: From rows, or their numbers, to what it takes.
-        info: What is known of it.
+        take: Maps rows, or their numbers, to the classifier's input.
+        info: Facts about the classifier.
     """
 
     def __init__(self, model: Any, take: Take, info: ModelInfo) -> None:
@@ -170,12 +171,12 @@ class Classifier:
 
 
 class Averaged(Classifier):
-    """A classifier whose prediction is the mean of its members'; see `MemberModel`.
+    """A classifier whose prediction is the mean of its members; see `MemberModel`.
 
     Args:
         model: The classifier.
-        take: From rows, or their numbers, to what it takes.
-        info: What is known of it.
+        take: Maps rows, or their numbers, to the classifier's input.
+        info: Facts about the classifier.
         members: Its members.
     """
 
@@ -191,7 +192,7 @@ class Averaged(Classifier):
 
 
 def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:
-    """Say aloud where `predict` names another class than the most probable one, as some classifiers' does."""
+    """Warn if `predict` names a class other than the most probable one, as it does for some classifiers."""
     if not hasattr(model, "predict"):
         return
     with _without_names():
@@ -206,7 +207,7 @@ def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:
 
 
 def _is_mean(members: Members, x: Any, predicted: Array) -> bool:
-    """Whether the mean of what members say is what the classifier says."""
+    """True if the mean of the members is the classifier's prediction."""
     with _without_names():
         mean = members.ask(x).mean(axis=0)
     return mean.shape == predicted.shape and bool(np.all(np.abs(mean - predicted) <= SAME))
@@ -216,7 +217,7 @@ def _is_mean(members: Members, x: Any, predicted: Array) -> bool:
 
 
 def _ask(model: Any, x: Any) -> Array:
-    """(n, K) probabilities of classes, or that each of K labels holds."""
+    """Probabilities (n, K) of classes, or of each of K labels."""
     try:
         with _without_names():
             found = model.predict_proba(x)
@@ -229,7 +230,7 @@ def _ask(model: Any, x: Any) -> Array:
             expected="rows as it was fitted on",
             mend="Call it on a few of them yourself: model.predict_proba(x[:2])",
         ) from error
-    if isinstance(found, (list, tuple)):  # several answers, each a distribution of its own
+    if isinstance(found, (list, tuple)):  # several labels, each with its own distribution
         always = next((k for k, each in enumerate(found) if np.shape(each)[1:] == (1,)), None)
         if always is not None:
             raise ModelError(
@@ -255,7 +256,7 @@ def _ask(model: Any, x: Any) -> Array:
 
 @contextmanager
 def _without_names() -> Iterator[None]:
-    """Without the warning that an array has no names of columns, of which a caller is told once."""
+    """Suppress the warning about missing column names; howsure warns the caller once."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X (does not have valid|has) feature names", UserWarning)
         yield
@@ -293,7 +294,7 @@ def _not_fitted(model: Any) -> ModelError:
 
 
 def _called(value: object) -> str:
-    """A class as a name: whole numbers without a decimal point."""
+    """A class as a name; whole numbers without a decimal point."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
@@ -305,7 +306,7 @@ def _name(model: Any) -> str:
 
 
 def _rows_of(model: Any, x: Any) -> tuple[Array, Take, InputSpec]:
-    """Rows, or their numbers; how to take from them what the classifier takes; and what it is given."""
+    """Rows (or row numbers), a function from these to the classifier's input, and the input's spec."""
     check_unmasked(x, "The rows")
     names, features = getattr(model, "feature_names_in_", None), getattr(model, "n_features_in_", None)
     if is_frame(x):
@@ -336,13 +337,13 @@ def _rows_of(model: Any, x: Any) -> tuple[Array, Take, InputSpec]:
     if given.ndim == 2 and given.shape[1] == features:
         gaps = ~np.isfinite(given).all(axis=1) if given.dtype.kind == "f" else np.zeros(len(given), bool)
         _check_gaps(np.asarray(gaps), lambda numbers: given[numbers], model)
-        return given, np.copy, spec  # of its own, as steps of a pipeline may work in place
-    return check_rows(given, [spec])[0], np.copy, spec  # says what is wrong, or mends an axis
+        return given, np.copy, spec  # a copy, since pipeline steps may work in place
+    return check_rows(given, [spec])[0], np.copy, spec  # adds a missing axis, or reports the fault
 
 
 def _of_frame(frame: Any, names: list[str], model: Any) -> tuple[Array, Take, InputSpec]:
-    """Numbers of the rows of a frame, of which the classifier gets the columns that it was fitted on."""
-    # LightGBM keeps names with underscores for blanks.
+    """Row numbers of a frame; the classifier gets the columns that it was fitted on."""
+    # LightGBM replaces blanks in names with underscores.
     called = {"_".join(name.split()): name for name in frame.columns} | {name: name for name in frame.columns}
     missing = [name for name in names if name not in called]
     if missing:
@@ -353,7 +354,7 @@ def _of_frame(frame: Any, names: list[str], model: Any) -> tuple[Array, Take, In
         )
     names = [called[name] for name in names]
     chosen = frame.select(names)
-    if chosen.implementation.is_pyarrow():  # of which scikit-learn makes nothing
+    if chosen.implementation.is_pyarrow():  # scikit-learn does not accept pyarrow tables
         chosen = in_memory(chosen.to_pandas())
 
     def take(numbers: Array) -> Any:
@@ -380,7 +381,7 @@ def _check_width(
 
 
 def _check_gaps(gaps: NDArray[np.bool_], take: Take, model: Any) -> None:
-    """Raise an `InputError` that names the rows with NaN, infinity or nothing, if it takes no such rows."""
+    """Raise an `InputError` naming the rows with NaN, infinite or missing values, if not accepted."""
     bad = np.flatnonzero(gaps)
     if not len(bad):
         return

@@ -1,10 +1,10 @@
-"""Networks in what gives them the manners of scikit-learn: skorch, scikeras, a pipeline or a search.
+"""Find networks inside objects that follow scikit-learn: skorch, scikeras, a pipeline or a search.
 
-Such a wrapper predicts, and knows nothing of passes; the network in it has them. Nothing is imported: a
-wrapper is told by what it holds.
+Such a wrapper can only predict; the network inside it can run passes. Nothing is imported: the attributes of
+a wrapper identify it.
 
-    best_estimator_          of a search
-    steps                    of a pipeline: what comes before the last step is done to the rows
+    best_estimator_          a search
+    steps                    a pipeline; the steps before the last one transform the rows
     module_, criterion_      skorch
     model_                   scikeras
 """
@@ -28,7 +28,7 @@ from howsure.models.protocol import (
 )
 
 NETWORKS = ("keras", "torch")
-"""Packages from which networks are made."""
+"""Packages that define networks."""
 
 _TAKES = {
     "CrossEntropyLoss": LOGITS,
@@ -36,12 +36,12 @@ _TAKES = {
     "NLLLoss": PROBABILITIES,
     "BCELoss": PROBABILITIES,
 }
-"""What skorch takes the outputs of a module for, by its criterion; for `NLLLoss` it takes their logarithm."""
+"""How skorch reads the outputs of a module, by criterion; for `NLLLoss` it takes their logarithm first."""
 
 _OF_LABELS = {LOGITS: LABEL_LOGITS, PROBABILITIES: LABEL_PROBABILITIES}
 
 _PARTS = ("best_estimator_", "estimator_", "estimators_", "calibrated_classifiers_", "estimator", "steps")
-"""Where wrappers of scikit-learn hold what they were fitted with."""
+"""Attributes in which scikit-learn's wrappers hold fitted parts."""
 
 _COMPARED = 32
 _SAME = 1e-3
@@ -49,13 +49,13 @@ _SAME = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Wrapped:
-    """A network, and what a wrapper says of it.
+    """A network, and what its wrapper declares about it.
 
     Attributes:
-        network: As its framework has it.
-        before: What is done to rows before it gets them, or None.
-        facts: Gives what the wrapper says, as fields of `ModelInfo`, for so many outputs.
-        predict_proba: What the wrapper predicts of rows as the network gets them, or None.
+        network: The network, in its framework's form.
+        before: Transforms rows before the network gets them, or None.
+        facts: Maps the number of outputs to facts from the wrapper, as fields of `ModelInfo`.
+        predict_proba: The wrapper's prediction for rows as the network gets them, or None.
     """
 
     network: Any
@@ -64,12 +64,12 @@ class Wrapped:
     predict_proba: Callable[[Any], Any] | None = None
 
     def is_predicted(self, model: Any, rows: Sequence[Array], probabilities: Callable[[Any], Any]) -> bool:
-        """Whether what is read of the network is what the wrapper predicts, as far as that can be compared.
+        """True if the probabilities read from the network are those that the wrapper predicts, if comparable.
 
         Args:
-            model: The network behind the seam.
-            rows: Of each input, as the network gets them.
-            probabilities: From raw outputs (1, n, …) to what they are read as (1, n, K).
+            model: The adapted network.
+            rows: Rows of each input, as the network gets them.
+            probabilities: Maps raw outputs (1, n, …) to probabilities (1, n, K).
         """
         if self.predict_proba is None or not len(rows[0]):
             return True
@@ -79,19 +79,19 @@ class Wrapped:
         with model.as_found():
             try:
                 said = np.asarray(self.predict_proba(some[0] if len(some) == 1 else named))
-            except Exception:  # whatever a framework raises; the network itself has run
+            except Exception:  # any error of a framework; the network itself did run
                 return True
         found = probabilities(model.predict(some)[None])[0]
         return said.shape != found.shape or bool(np.all(np.abs(said - found) <= _SAME))
 
 
 def roots_of(model: Any) -> set[str]:
-    """The packages in which a model's class, and those it is made from, are defined; nothing is imported."""
+    """The packages that define a model's class and its bases; imports nothing."""
     return {cls.__module__.split(".")[0] for cls in type(model).__mro__}
 
 
 def network_in(model: Any) -> Wrapped | None:
-    """The network in a wrapper, or None where this is none, or a network itself."""
+    """The network in a wrapper; None if this is no wrapper, or is itself a network."""
     if isinstance(model, (type, Model)) or _is_network(model):
         return None
     best = getattr(model, "best_estimator_", None)
@@ -108,7 +108,7 @@ def network_in(model: Any) -> Wrapped | None:
 
 
 def holds_network(model: Any, depth: int = 3) -> bool:
-    """Whether a network is somewhere in a classifier whose answers are not those of that network alone."""
+    """True if a classifier contains a network but answers differently from that network alone."""
     if network_in(model) is not None:
         return True
     return depth > 0 and any(holds_network(each, depth - 1) for each in _parts(model))
@@ -144,12 +144,14 @@ def _in_pipeline(model: Any, steps: list[Any]) -> Wrapped | None:
 
 
 def _of_skorch(net: Any, width: int) -> dict[str, Any]:
-    """What a net of skorch says: by its criterion, as its own predictions go by that."""
+    """What a net of skorch declares: its criterion decides how skorch itself predicts."""
     criterion = getattr(net, "criterion_", None)
     criterion = getattr(criterion, "_orig_mod", criterion)
     facts: dict[str, Any] = {}
     if criterion is not None:
-        said = importlib.import_module("howsure.models.torch.said").said_of(net.module_, width, criterion)
+        said = importlib.import_module("howsure.models.torch.declared_outputs").said_of(
+            net.module_, width, criterion
+        )
         facts = {"trained_for": said.trained_for, "loss": said.loss}
     takes = next((_TAKES[cls.__name__] for cls in type(criterion).__mro__ if cls.__name__ in _TAKES), None)
     if takes is not None:
@@ -174,7 +176,7 @@ def _asked(model: Any) -> Callable[[Any], Any] | None:
 
 
 def _class_names(model: Any, width: int) -> dict[str, Any]:
-    """The classes that a wrapper was fitted on, where there are as many as outputs, or two and one output."""
+    """The classes that a wrapper was fitted on: one for each output, or two for a single output."""
     classes = getattr(model, "classes_", None)
     if not isinstance(classes, (list, tuple, np.ndarray)) or np.ndim(classes) != 1:
         return {}

@@ -1,8 +1,8 @@
-"""How passes are divided into balanced groups, so that the error of their mean can be told.
+"""Divide passes into balanced groups so that the error of their mean can be estimated.
 
-One balanced group has no replicate and so no honest error; many small groups balance less. The
-division is the one whose reported variance is smallest: what balance leaves of it, times the
-widening that few groups need.
+One balanced group has no replicate, so it shows no valid error; many small groups balance less. The best
+division has the smallest reported variance: the variance that balance leaves, times the widening (Student's
+t) that few groups need.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from howsure.statistics import widening
 
 
 def remaining_variance(site: Site, size: int) -> float:
-    """Share of a site's first-order variance that a balanced group of `size` passes leaves.
+    """Share of a site's first-order variance that remains in a balanced group of `size` passes.
 
-    1 for independent passes, 0 where rate × size is whole. With f the fractional part of p·B, the
-    number of drops varies by f(1−f) instead of B·p(1−p). For a normal or uniform draw it is the mean
-    variance within `size` equally probable strata.
+    1 for independent passes; 0 if rate × size is whole. With f the fractional part of p·B, the number of
+    drops has variance f(1−f) instead of B·p(1−p). For a normal or uniform draw it is the mean variance within
+    `size` equally probable strata.
     """
     if site.kind in BERNOULLI_KINDS:
         if site.rate == 1:
@@ -54,7 +54,7 @@ def group_sizes(sites: Sequence[Site], passes: int, *, balanced: bool = True) ->
         balanced: False gives T independent passes.
 
     Returns:
-        Sizes, adding up to `passes`.
+        Group sizes that add up to `passes`.
     """
     if not balanced:
         return (1,) * passes

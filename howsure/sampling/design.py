@@ -1,17 +1,19 @@
-"""The design of a plan: how many masks at which level, so that a requested error costs least.
+"""The design of a plan: the number of masks at each level that gives a requested error at the least cost.
 
-Where the late levels are cheap and bring most of the variance (a CNN's last dropout), many late masks for
-each early one give the precision of as many passes for the price of few (splitting):
+In many networks the late levels are cheap and cause most of the variance, such as the last dropout of a CNN.
+Then many late masks for each early mask give the precision of as many full passes, at a fraction of their
+cost. This is nested Monte Carlo (called splitting here, as in rare-event splitting): early masks are outer
+samples, late masks inner samples.
 
     level      1      2             3          ratios (1, 4, 16), widths (1, 4, 64)
-               ├── early mask ──┬── late mask     one cell: one run through the dear levels, 64 passes
+               ├── early mask ──┬── late mask     one cell: one run through the costly levels, 64 passes
     trunk ─────┤                ├── late mask
                ├── early mask … └── …             the late masks of an early one fall into balanced groups
                └── …
 
     group      cell 1 │ cell 2 │ … │ cell 5        the masks before a cell branches are balanced over a group
 
-Where no level is cheap enough a design is flat: every pass has masks of its own at all levels.
+If no level is cheap enough, the design is flat: every pass has its own masks at all levels.
 """
 
 from __future__ import annotations
@@ -34,11 +36,14 @@ from howsure.sites import BERNOULLI_KINDS, Site
 
 @dataclass(frozen=True)
 class DesignEffect:
-    """Variances of what passes tell of single networks, over those from as many independent ones (Kish 1965).
+    """Design effects (Kish 1965) for estimates about single networks.
+
+    A design effect is a variance, divided by the variance from as many independent passes.
 
     Attributes:
-        quantiles: For each of `howsure.sampling.between.LEVELS`, of the share of passes below that quantile.
-        spread: Of the squared spread.
+        quantiles: For each of `howsure.sampling.between.LEVELS`, that of the share of passes below the
+            quantile.
+        spread: That of the squared standard deviation between networks.
     """
 
     quantiles: tuple[float, ...] = (1.0,) * len(LEVELS)
@@ -52,19 +57,19 @@ INDEPENDENT = DesignEffect()
 class Design:
     """Cells, each a tree of masks, that are balanced against each other in groups.
 
-    In a cell there is one mask at each level before the first branching; over a group of cells these
-    masks are balanced. The masks of a branching are balanced in themselves.
+    At each level before its first branching, a cell has one mask; these masks are balanced over the cells of
+    a group. The masks of one branching are balanced among themselves.
 
     Attributes:
-        widths: Passes told apart at each level of a cell, W₁ | W₂ | … | W.
-        late: Sizes of the balanced groups into which the masks of the last branching fall.
+        widths: Distinct passes at each level of a cell, W₁ | W₂ | … | W.
+        late: Sizes of the balanced groups of masks at the last branching.
         cells: Cells in a group.
-        first: Cells every row gets: one, or a group where the early levels bring much of the variance.
-        cost: Of one cell in plain predictions; of a group it is `cells` times that, less what all share.
-        one: What the levels before the last branching leave in the error of one cell.
-        group: The same of the mean over a group.
-        one_effect: How much less one cell tells of single networks than as many independent passes.
-        group_effect: The same of a group.
+        first: Cells that every row gets: one, or a whole group if early levels cause much of the variance.
+        cost: Cost of one cell in plain predictions. A group costs `cells` times that, less the shared trunk.
+        one: Constants for the error that the levels before the last branching cause in one cell.
+        group: The same for the mean over a group.
+        one_effect: Design effects of the passes of one cell.
+        group_effect: Design effects of the passes of a group.
     """
 
     widths: tuple[int, ...]
@@ -90,28 +95,28 @@ class Design:
 
     @property
     def is_flat(self) -> bool:
-        """Whether every pass has masks of its own at all layers."""
+        """True if every pass has its own masks at all levels."""
         return self.widths[0] == self.passes
 
     @functools.cached_property
     def branchings(self) -> tuple[int, ...]:
-        """The levels with more masks than the one before, from 1."""
+        """The levels with more masks than the level before, counted from 1."""
         return tuple(level for level, ratio in enumerate(self.ratios, start=1) if ratio > 1)
 
 
 def cell_ratios(levels: Sequence[Level], most: int | None = None) -> tuple[int, ...] | None:
-    """Masks at each level of a cell for each mask at the level before, from costs alone.
+    """Masks at each level of a cell for each mask at the level before, chosen from costs alone.
 
-    A cell branches at the first level from which on almost nothing is left to compute (`CHEAP`); before
-    that at the first one from which on little is (`MIDDLING`); and at the first of all where a balanced
-    group of its masks costs next to nothing (`SPARE`).
+    A cell branches at the first level with almost no computation left (at most `CHEAP`). It also branches at
+    the first earlier level with little left (at most `MIDDLING`), and at level 1 if a balanced group of masks
+    there costs next to nothing (at most `SPARE`).
 
     Args:
-        levels: Of the model, the shared one first.
-        most: Passes a row may get in all, or None for no limit.
+        levels: Levels of the model, the shared one first.
+        most: Most passes for one row in all, or None for no limit.
 
     Returns:
-        The ratios, or None where no level is cheap enough or `most` is too low.
+        The ratios, or None if no level is cheap enough or `most` is too low.
     """
     costs = [level.cost for level in levels]
     count = len(costs) - 1
@@ -139,15 +144,15 @@ def best_ratios(
     levels: Sequence[Level],
     most: int | None = None,
 ) -> tuple[int, ...] | None:
-    """Ratios for the least product of variance and cost, in whole balanced groups.
+    """Ratios that minimise variance times cost, in whole balanced groups.
 
-    Classical optimal splitting: n at a branching is √(variance it brings ÷ cost up to the next
-    branching), over the same for the one before. Only a branching between the first masks and the late
-    ones is changed.
+    This is classical optimal splitting. The number at a branching is √(variance that it causes / cost up to
+    the next branching), divided by the same root for the branching before. Only a branching between the first
+    masks and the late ones is changed.
 
     Args:
-        design: What was tried.
-        shares: Share of the variance that each level brings in it.
+        design: The design that was tried.
+        shares: Share of the variance that each of its levels causes.
         levels: As in `cell_ratios`.
         most: As in `cell_ratios`.
     """
@@ -166,14 +171,14 @@ def best_ratios(
 
 
 def _between(first: int, end: int, levels: Sequence[Level]) -> list[Site]:
-    """The random calls at the levels from `first` to before `end`."""
+    """The random calls at the levels from `first` up to, but not including, `end`."""
     return [site for level in levels[first:end] for site in level.sites]
 
 
 def _with_late(
     ratios: list[int], late: int, levels: Sequence[Level], most: int | None
 ) -> tuple[int, ...] | None:
-    """The ratios with as many late masks as make about `LATE_PASSES`, or None if `most` forbids."""
+    """The ratios with enough late masks for about `LATE_PASSES` passes, or None if `most` is too low."""
     ratios[late - 1] = 1
     early = math.prod(ratios)
     masks = min(tuning.MOST_LATE, max(tuning.LEAST_LATE, tuning.LATE_PASSES // early))
@@ -187,14 +192,14 @@ def _with_late(
 
 
 def _cells(ratios: Sequence[int], late: int, levels: Sequence[Level]) -> int:
-    """Cells that balance the masks before the first branching of a cell."""
+    """Number of cells that balances the masks before the first branching of a cell."""
     branching = next((level for level, ratio in enumerate(ratios, start=1) if ratio > 1), late)
     before = _between(1, branching, levels)
     return balanced_size(before) if before else 1
 
 
 def balanced_size(sites: Sequence[Site], largest: int | None = None) -> int:
-    """The smallest group in which every site drops a whole number of times, or the best there is."""
+    """Smallest group size with a whole number of drops at every site, or the closest to that."""
     largest = tuning.LARGEST_EARLY_GROUP if largest is None else largest
     rates = [site.rate for site in sites if site.kind in BERNOULLI_KINDS and site.rate < 1]
     if not rates:
@@ -207,7 +212,7 @@ def balanced_size(sites: Sequence[Site], largest: int | None = None) -> int:
 
 
 def design_of(ratios: tuple[int, ...], levels: Sequence[Level]) -> Design:
-    """The design with these ratios; what its early levels leave is still to be measured."""
+    """The design with these ratios; the constants of its early error are not measured yet."""
     widths = tuple(np.cumprod(ratios).tolist())
     late = max(level for level, ratio in enumerate(ratios, start=1) if ratio > 1)
     groups = group_sizes(_between(late, len(ratios) + 1, levels), ratios[late - 1])
@@ -217,7 +222,7 @@ def design_of(ratios: tuple[int, ...], levels: Sequence[Level]) -> Design:
 
 
 def flat_design(levels: Sequence[Level], most: int | None = None) -> Design | None:
-    """Balanced groups of passes with masks of their own at all layers; None if `most` allows not even one."""
+    """Balanced groups of passes with their own masks at all levels; None if `most` is less than one group."""
     size = balanced_size(_between(1, len(levels), levels), tuning.LARGEST_FLAT_GROUP)
     groups = max(1, tuning.FIRST_FLAT // size)
     if most is not None:

@@ -1,11 +1,16 @@
-"""The part of its error that a row cannot tell: that of early masks, and all of it for a nearly certain row.
+"""Squared error of means over passes: pooled constants from the pilot, combined with a row's own variance.
 
-One early mask has no replicate, and a few balanced ones make up for each other. So a pilot pools constants
-over rows, and a row applies them to what it does tell: the variance over its passes, and the spread of its
-cells. Balance cancels the first-order part of the spread, and what is left of it depends on how near to
-certain a row is; so each constant has two ends, for rows that are certain and for undecided ones, with
-straight lines between them in w = 2√(p(1−p)). All variances of a nearly certain row are luck (most have seen
-none of the few passes that differ), those of its late masks too, so its whole errors follow from p alone.
+Passes are nested Monte Carlo samples: early masks are the outer samples, late masks the inner samples. The
+inner samples of a row show their own error. The outer samples do not: a single early mask has no replicate,
+and balanced (stratified) early masks compensate each other, so their variance is no estimate of the error.
+The pilot therefore fits constants over many rows. A row multiplies them by its variance over passes and by
+its between-cell variance.
+
+Balance cancels the first-order part of the between-cell variance. The remaining part depends on how certain
+a row is. So each constant has two ends, one for certain and one for undecided rows, and is linear between
+them in w = 2√(p(1−p)). The sample variances of a nearly certain row, also those of its late masks, are
+mostly chance: few passes differ, and most such rows have not met one. Its whole error therefore follows from
+p alone.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from howsure.statistics import widening
 Floats = NDArray[np.float64]
 
 Ends = tuple[float, float]
-"""A constant for rows that are certain, and for undecided ones."""
+"""One constant: its values for certain rows (w = 0) and for undecided rows (w = 1)."""
 
 NONE: Ends = (0.0, 0.0)
 
@@ -32,21 +37,28 @@ NONE: Ends = (0.0, 0.0)
 class EarlyError:
     """Constants for the squared errors of means over passes, all ≥ 0.
 
-    Each error is v · late + w · own, widened, plus (1 − v) · usual late + (1 − w) · usual early, where v is
-    w + w², at most 1, and late is what the late masks leave as the row tells it. Own is what the early masks
-    leave: with f degrees of freedom in the spread of a row's cells and F = R − 1 (R is `REPLICATES`),
-    f/(f + F) · c · spread + F/(f + F) · d · variance. With q = p(1−p) + `UNSEEN`, each usual one is
-    a q² + b q for the probability p of a class. An entropy moves by about log q where a nearly certain p
-    moves by one, so for the entropy, the expected entropy and the mutual information it is log² q times
-    that, with the p and the w of the top class. Each constant is fitted where it is used: c and d to rows
-    that count by w, a and b to rows that count by 1 − w.
+    The squared error of a column is
+
+        widened · (v · late + w · own) + (1 − v) · usual late + (1 − w) · usual early
+
+    late         error of the late (inner) masks, estimated from the row's own passes
+    own          error of the early (outer) masks, estimated from the row's own passes:
+                 f/(f + F) · c · between-cell variance + F/(f + F) · d · variance over passes,
+                 with f degrees of freedom between the cells of the row, F = R − 1 and R = `REPLICATES`
+    usual …      the same two errors as functions of p, pooled over the pilot's rows: a q² + b q with
+                 q = p(1−p) + `UNSEEN` and p the probability of the class
+    w, v         w = 2√(p(1−p)), and v = w + w², at most 1
+
+    Near p = 0 or 1, an entropy changes by about log q when p changes by one. So for the entropy, the expected
+    entropy and the mutual information, the usual errors are multiplied by log² q, and p and w are those of
+    the top class. The fits use weights that match the use: w for c and d, 1 − w for a and b.
 
     Attributes:
-        usual_early: a and b of what early masks leave in nearly certain rows, for probabilities, entropy,
-            expected entropy and mutual information.
-        usual_late: The same for late masks.
-        of_variance: Ends of d likewise.
-        of_spread: Ends of c likewise; not used where a row has one cell.
+        usual_early: a and b for the early masks: for probabilities, entropy, expected entropy and mutual
+            information.
+        usual_late: The same for the late masks.
+        of_variance: Both ends of d, for the same four.
+        of_spread: Both ends of c, for the same four; not used if a row has one cell.
     """
 
     usual_early: tuple[Ends, ...]
@@ -55,16 +67,16 @@ class EarlyError:
     of_spread: tuple[Ends, ...]
 
     def own(self, mean: Floats, variance: Floats, spread: Floats, freedom: int, outcome: Outcome) -> Floats:
-        """(…, C) squared error that the early levels leave, from what a row tells alone.
+        """(…, C) squared error of the early (outer) masks, estimated from the row's own passes.
 
-        For probabilities also right in sums over many classes that are nearly 0.
+        It is also accurate for sums of probabilities over many classes near 0.
 
         Args:
             mean: (…, C) columns.
-            variance: (…, C) over passes.
-            spread: (…, C) variance over cells, of those of one group.
-            freedom: Its degrees of freedom, 0 for one cell.
-            outcome: Whose columns they are.
+            variance: (…, C) variance over passes.
+            spread: (…, C) between-cell variance, within one group.
+            freedom: Degrees of freedom of `spread`; 0 for one cell.
+            outcome: The outcome that defines the columns.
         """
         w = undecided(outcome.goes_by(mean))
         of_spread, of_variance = _for_each(self.of_spread, outcome), _for_each(self.of_variance, outcome)
@@ -79,9 +91,9 @@ class EarlyError:
 
         Args:
             mean: (…, C) columns.
-            late: (…, C) what the late masks leave.
-            own: (…, C) what `own` gave.
-            outcome: Whose columns they are.
+            late: (…, C) squared error of the late (inner) masks.
+            own: (…, C) result of `own`.
+            outcome: The outcome that defines the columns.
         """
         w = undecided(outcome.goes_by(mean))
         v = np.minimum(w + w**2, 1)
@@ -92,17 +104,17 @@ class EarlyError:
 
 
 def widened() -> float:
-    """(t/1.96)², by which a squared error is widened that goes by what a row tells.
+    """(t/1.96)²: widens a squared error that is estimated from a row's own passes, by Student's t.
 
-    As the rows of a pilot share masks, R groups of n rows have between R − 1 and n (R − 1) degrees of
-    freedom; 2 (R − 1) is used. They are those of the whole error, not of its early part alone: a pilot sees
-    the whole and subtracts the late part.
+    The rows of a pilot share masks. So R groups of n rows have between R − 1 and n (R − 1) degrees of
+    freedom; 2 (R − 1) is used. These belong to the whole error, not to its early part alone: the pilot
+    measures the whole error and subtracts the late part.
     """
     return float(widening(2 * tuning.REPLICATES - 1)) ** 2
 
 
 UNMEASURED = EarlyError(*[((np.nan, np.nan),)] * 4)
-"""Gives NaN, so that nobody takes it for no error."""
+"""All NaN, so that an error that was not measured is never read as 0."""
 
 
 def fit_early_error(
@@ -113,15 +125,15 @@ def fit_early_error(
     spread: Floats,
     outcome: Outcome,
 ) -> EarlyError:
-    """The constants that fit what a pilot saw best.
+    """Fit the constants to what a pilot measured.
 
     Args:
         mean: (n, C) columns.
         squared: (n, C) their squared error.
-        late: (n, C) what the late masks leave of it.
-        variance: (n, C) over passes.
-        spread: (n, C) over the cells of a group; zeros where it has one.
-        outcome: Whose columns they are.
+        late: (n, C) the part of it that late (inner) masks cause.
+        variance: (n, C) variance over passes.
+        spread: (n, C) between-cell variance within a group; zeros if a group has one cell.
+        outcome: The outcome that defines the columns.
     """
     w, terms, left = undecided(outcome.goes_by(mean)), _nearly_certain(mean, outcome), squared - late
     families, usable = np.array(outcome.families), outcome.fitted_on(mean)
@@ -135,17 +147,17 @@ def fit_early_error(
 
 
 def _for_each(constants: tuple[Ends, ...], outcome: Outcome) -> Floats:
-    """(C, 2) the constants of each column; those of the first family where there are no others."""
+    """(C, 2) the constants of each column; a family without its own constants takes the last ones."""
     return np.array([constants[min(family, len(constants) - 1)] for family in outcome.families])
 
 
 def undecided(p: Floats) -> Floats:
-    """w, from 0 where a probability is 0 or 1 to 1 where it is a half."""
+    """Closeness to p = 0.5: w = 2√(p(1−p)), which is 0 at p = 0 or 1, and 1 at p = 0.5."""
     return np.asarray(2 * np.sqrt(np.maximum(p * (1 - p), 0)))
 
 
 def _nearly_certain(mean: Floats, outcome: Outcome) -> Floats:
-    """(…, C, 2) what a and b multiply."""
+    """(…, C, 2) the terms that a and b multiply: q² and q, times log² q for entropies."""
     p = outcome.goes_by(mean)
     q = p * (1 - p) + tuning.UNSEEN
     moved = outcome.moves(q) ** 2
@@ -153,8 +165,8 @@ def _nearly_certain(mean: Floats, outcome: Outcome) -> Floats:
 
 
 def _fit_nearly_certain(w: Floats, terms: Floats, squared: Floats) -> Ends:
-    # Variances over few replicates are Gamma distributed: Fisher scoring for their likelihood, in which each
-    # counts by how far it goes by these constants. It starts from errors that grow as q^1.5.
+    # Variances from few replicates are Gamma distributed. This is Fisher scoring of that likelihood, with
+    # each row weighted by 1 − w. It starts from errors that grow as q^1.5.
     used = np.sqrt(1 - w)
     expected, constants = np.sqrt(terms[:, 0] * terms[:, 1]), NONE
     for _ in range(tuning.SCORING_STEPS):

@@ -1,12 +1,12 @@
-"""What the passes of one cell say, and the running sums of what rows have been told.
+"""Estimates from one cell or balanced group, and their running sums for each row.
 
     passes (W, n, C) ── sum_up ──> Estimate: mean, late, variance of one cell        (n, C) each
                                       │ add
                                       ▼
                                    Sums: over all cells, or balanced groups, of a row (N, C) each
 
-A unit is what is added at a time: a cell, or a balanced group of flat passes. Nothing but these sums is kept
-of a row, so memory does not grow with the number of passes.
+A unit is what is added in one step: a cell, or a balanced group of flat passes. Only these sums are stored,
+so memory does not grow with the number of passes.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """What the passes of one unit say about n rows.
+    """What the passes of one unit (cell or balanced group) say about n rows.
 
     Attributes:
         mean: (n, C) mean of the passes.
-        late: (n, C) squared error of `mean` that the last branching leaves; 0 where that is not told apart.
+        late: (n, C) squared error of `mean` from the masks of the last branching (the inner samples); 0 if it
+            is not estimated separately.
         variance: (n, C) variance over the passes.
-        passes: How many.
+        passes: Number of passes.
     """
 
     mean: Floats
@@ -44,14 +45,13 @@ class Estimate:
 
 
 def sum_up(values: Floats, late: Sequence[int], outcome: Outcome) -> Estimate:
-    """The estimate of one cell.
+    """The estimate from one cell.
 
     Args:
-        values: (W, n, K) of its passes.
-        late: Sizes of the balanced groups into which the masks of the last branching fall, whose spread tells
-            what they leave; none where all of the error is pooled in the pilot, as few groups of a row's own
-            would tell too little of it.
-        outcome: What they are values of.
+        values: (W, n, K) values of its passes.
+        late: Sizes of the balanced groups of masks at the last branching; the variance between these groups
+            gives their error. Empty if the pilot pools the whole error: a row has too few groups of its own.
+        outcome: The outcome that defines the values.
     """
     parts = values, outcome.derived(values, values.mean(axis=0))
     of_parts = [_mean_late_variance(part, late) for part in parts]
@@ -76,21 +76,21 @@ def _mean_late_variance(values: Floats, late: Sequence[int]) -> tuple[Floats, Fl
 
 
 class Sums:
-    """Running sums over the units of N rows; rows may have had different numbers of them.
+    """Running sums over the units of N rows. Rows may have different numbers of units.
 
     Args:
         rows: N.
         columns: C.
-        tracked: Values whose distribution over the passes is sketched; 0 for none.
+        tracked: Number of values whose distribution over passes is kept as a histogram; 0 for none.
 
     Attributes:
-        passes: (N,) passes taken in so far.
-        units: (N,) units taken in so far.
+        passes: (N,) passes added so far.
+        units: (N,) units added so far.
         mean: (N, C) mean over all passes.
-        between: (N, C) Σ B (m − mean)² over units of B passes with mean m.
-        within: (N, C) Σ B · variance over units.
-        late: (N, C) Σ of what the last branching leaves.
-        sketch: How the passes are distributed, or None.
+        between: (N, C) Σ B (m − mean)² over units of B passes with mean m: between-unit sum of squares.
+        within: (N, C) Σ B · variance over units: within-unit sum of squares.
+        late: (N, C) Σ of the units' squared errors from the last branching.
+        sketch: Histogram of the passes, or None.
     """
 
     def __init__(self, rows: int, columns: int, tracked: int = 0) -> None:
@@ -104,18 +104,18 @@ class Sums:
 
     @classmethod
     def of(cls, rows: int, outcome: Outcome) -> Sums:
-        """Sums of so many rows of an outcome, nothing added yet."""
+        """Empty sums for this many rows of an outcome."""
         tracked = min(TRACKED, outcome.width) if outcome.has_one_top else 0
         return cls(rows, len(outcome.families), tracked)
 
     def count(self, values: Floats, rows: Integers | slice = slice(None)) -> None:
-        """Sketch the passes (B, n, K) of a unit that has just been added."""
+        """Add the passes (B, n, K) of the unit that was just added to the histogram."""
         if self.sketch is not None:
             at = np.arange(len(self.passes))[rows]
             self.sketch.add(values, self.mean[at][:, : values.shape[-1]], at)
 
     def add(self, estimate: Estimate, rows: Integers | slice = slice(None)) -> None:
-        """Take in one unit of these rows, each at most once (Chan, Golub & LeVeque 1979)."""
+        """Add one unit to these rows, each row at most once (Chan, Golub & LeVeque 1979)."""
         size, before = estimate.passes, self.passes[rows][:, None]
         step = estimate.mean - self.mean[rows]
         self.between[rows] += step**2 * (before * size / (before + size))
@@ -126,10 +126,10 @@ class Sums:
         self.units[rows] += 1
 
     def add_group(self, values: Floats, outcome: Outcome, rows: Integers | slice = slice(None)) -> None:
-        """Take in one balanced group of flat passes (B, n, K), whose spread will tell the error.
+        """Add one balanced group of flat passes (B, n, K); the variance between groups gives the error.
 
-        The entropy of the mean is that of −Σ p log(mean); the mean so far, this group included, stands for
-        the final one, and what that changes is of second order.
+        The entropy column of a pass is −Σ p log(mean). The mean so far, including this group, replaces the
+        final mean; the resulting error is of second order.
         """
         mean, before = values.mean(axis=0), self.passes[rows][:, None]
         so_far = self.mean[rows][:, : mean.shape[-1]]
@@ -141,10 +141,10 @@ class Sums:
         self.count(values, rows)
 
     def replicated_error(self, rows: Integers | slice = slice(None)) -> Floats:
-        """(n, C) squared standard error of `mean` from the spread of the R units' means.
+        """(n, C) squared standard error of `mean`, from the variance between the means of R units.
 
-        Σ B (m − mean)² / ((R − 1) T) for units of B passes with mean m, T passes in all; NaN with fewer than
-        two units: no error can be told from one.
+        Σ B (m − mean)² / ((R − 1) T) for units of B passes with mean m, T passes in all. NaN with fewer than
+        two units: one unit shows no error.
         """
         units = self.units[rows][:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -153,18 +153,18 @@ class Sums:
         return np.asarray(error)
 
     def variance(self, rows: Integers | slice = slice(None)) -> Floats:
-        """(n, C) variance over all passes, divided by their number as `numpy.var` does."""
+        """(n, C) variance over all passes, with divisor T as in `numpy.var`."""
         total = self.within[rows] + self.between[rows]
         return np.asarray(total / np.maximum(self.passes[rows], 1)[:, None])
 
     def estimates(self, outcome: Outcome, rows: Integers | slice = slice(None)) -> Estimates:
-        """What rows say, each by the spread of its units."""
+        """Estimates for these rows, each with the error from the variance between its units."""
         squared = self.replicated_error(rows)
         error = np.sqrt(squared) * widening(self.units[rows])[:, None]
         return Estimates(
             self.mean[rows],
             np.maximum(error, outcome.least_error),
-            np.nan_to_num(squared),  # of one unit nothing is known
+            np.nan_to_num(squared),  # NaN for a single unit
             self.variance(rows),
             self.passes[rows],
         )

@@ -1,4 +1,4 @@
-"""Flat passes in balanced groups, each with masks of its own at all levels; their spread tells the error.
+"""Flat passes: each has its own masks at all levels. The variance between balanced groups gives the error.
 
 round 1   group 1 │ group 2 │ …     exactly `passes` of them, or about `FIRST_FLAT`
 round 2   as many again, for rows that need more, until `max_passes`
@@ -32,7 +32,7 @@ class Groups:
 
     Attributes:
         first: Number of the first group.
-        sizes: Passes of each.
+        sizes: Passes in each group.
     """
 
     first: int
@@ -40,18 +40,18 @@ class Groups:
 
 
 class Flat:
-    """Balanced groups of flat passes, drawn for one model.
+    """Balanced groups of flat passes for one model.
 
     Args:
-        model: What they are passes of.
+        model: The model.
         seed: Seed of the masks.
-        passes: T, exactly so many for every row, or None for as many as each needs.
-        max_passes: Where a row stops at the latest, or None.
+        passes: T, the exact number for every row; None for as many as each row needs.
+        max_passes: Most passes for one row, or None.
         balanced: False for independent passes.
     """
 
     rows_per_call = np.iinfo(np.int64).max
-    """Any number of rows runs together: passes do not have to."""
+    """No limit: the passes can run one at a time, so any number of rows can run together."""
 
     def __init__(
         self, model: PassModel, seed: int, *, passes: int | None, max_passes: int | None, balanced: bool
@@ -77,7 +77,7 @@ class Flat:
     def draw(
         self, groups: Groups, run: Run, sums: Sums, at: Integers, chunk: Integers, trunk: Any, rows: int
     ) -> None:
-        """Add some groups to the sums of rows; see `howsure.sampling.tree.Tree.draw`."""
+        """Add the passes of some groups to the sums of rows; see `howsure.sampling.tree.Tree.draw`."""
         for sizes, values in self.values(groups, run, chunk, trunk):
             for group in np.split(values, np.cumsum(sizes)[:-1]):
                 sums.add_group(group, run.outcome, at)
@@ -85,7 +85,7 @@ class Flat:
     def values(
         self, groups: Groups, run: Run, chunk: Integers, trunk: Any
     ) -> Iterator[tuple[list[int], Floats]]:
-        """Sizes of some groups, and (W, n, K) of their passes over a chunk; all groups in their order."""
+        """Sizes of some groups, and their passes (W, n, K) over a chunk; covers all groups in order."""
         fold = self._model.limits.fold
         largest = max((level.size for level in self._model.levels[1:]), default=1)
         together = 1 if fold is None else max(1, fold // (len(chunk) * largest))
@@ -97,23 +97,23 @@ class Flat:
             yield [groups.sizes[number] for number in bunch], np.concatenate(values)
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
-        """What rows say, each by the spread of its groups."""
+        """Estimates for these rows, each with the error from the variance between its groups."""
         return sums.estimates(run.outcome, rows)
 
     def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
-        """The same with how far single networks lie apart, as independent passes would tell it.
+        """Add the standard deviation and the quantiles between networks, treating passes as independent.
 
-        Balanced ones tell it better.
+        Balanced passes are more precise than that.
         """
         return with_networks(estimates, sums.sketch, run.outcome)
 
     def _masks_of(self, groups: Groups, numbers: Sequence[int]) -> list[Array]:
-        """For each site the masks of these groups, one after the other."""
+        """For each site the masks of these groups, one group after the other."""
         of_groups = [self._of_group(groups, number) for number in numbers]
         return [np.concatenate(parts) for parts in zip(*of_groups, strict=True)]
 
     def _of_group(self, groups: Groups, number: int) -> list[Array]:
-        """For each site the masks of one group; kept where those of a round are small, else drawn again."""
+        """For each site the masks of one group; stored if a round's masks are small, else drawn again."""
         if number in self._kept:
             return self._kept[number]
         group, size = groups.first + number, groups.sizes[number]
@@ -125,7 +125,7 @@ class Flat:
 
 
 def _bunches(sizes: Sequence[int], fold: int) -> Iterator[list[int]]:
-    """Consecutive groups that fit into `fold` passes together, at least one at a time."""
+    """Consecutive groups that fit into `fold` passes together; at least one group at a time."""
     bunch: list[int] = []
     for group, size in enumerate(sizes):
         if bunch and sum(sizes[g] for g in bunch) + size > fold:

@@ -1,12 +1,12 @@
-"""Masks: what one random layer draws for a group of passes, shared by all rows.
+"""Masks: the draws of one random layer for a group of passes, shared by all rows.
 
-A mask depends on (seed, stage, group, number of the site) and on nothing else: not on the row, the batch
-size, the machine, or the names Keras happened to give the layers. So pass t is the same thinned
-network for every row, and a set of masks is a constant.
+A mask depends only on (seed, stage, group, number of the site). It does not depend on the row, the batch
+size, the machine, or the names that Keras gave the layers. So pass t is the same thinned network for every
+row, and a set of masks is a constant.
 
-Balanced masks keep every single pass an exact Bernoulli-dropout pass, but over a group of B passes
-each unit is dropped in exactly ⌊p·B⌋ or ⌈p·B⌉ of them, in a random order of its own. What a unit
-contributes on average is then the same in every group and cancels from the error of the mean.
+Balanced masks are stratified. Every single pass remains an exact Bernoulli-dropout pass. Over a group of B
+passes, each unit is dropped in exactly ⌊p·B⌋ or ⌈p·B⌉ of them, in its own random order. The mean contribution
+of a unit is then the same in every group, and cancels from the error of the mean.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ def draw(
     """Masks of one balanced group of passes.
 
     Args:
-        site: The call they are for.
+        site: The random call.
         seed: Seed of the assessment, ≥ 0.
         group: Number of the group, from 0; groups are independent of each other.
         size: Passes in the group; 1 gives an independent pass.
-        stage: What the group is for, ≥ 0; stages are independent of each other.
+        stage: Purpose of the group, a number ≥ 0; stages are independent of each other.
 
     Returns:
-        (size, *site.shape). Bernoulli kinds: True where a unit is kept, with probability 1 − rate
-        in every single pass. Gaussian kinds: the float32 factor (mean 1, variance p/(1−p)) or
-        summand (mean 0, sd `rate`), one draw from each of `size` equally probable strata in random
-        order, so that each is marginally normal. Normal and uniform numbers: likewise, of mean 0 and sd 1,
-        and in [0, 1).
+        (size, *site.shape). Bernoulli kinds: True for a kept unit, with probability 1 − rate in every single
+        pass. Gaussian kinds, float32: a factor of mean 1 and variance p/(1−p), or a summand of mean 0 and
+        standard deviation `rate`. Normal numbers have mean 0 and standard deviation 1; uniform numbers lie in
+        [0, 1). Each takes one draw from each of `size` equally probable strata, in random order, so its
+        marginal distribution is exact.
     """
     random = np.random.Generator(
         np.random.Philox(np.random.SeedSequence(seed, spawn_key=(stage, group, site.number)))
@@ -66,7 +66,7 @@ def _kept(random: np.random.Generator, rate: float, shape: tuple[int, ...]) -> N
 
 
 def whole_and_part(count: float) -> tuple[int, float]:
-    """⌊count⌋ and the rest, with rounding error of `rate × size` taken for what it is."""
+    """⌊count⌋ and the fractional part; a fraction within rounding error of `rate × size` counts as 0."""
     nearest = round(count)
     if abs(count - nearest) < 1e-9 * max(1.0, count):
         return nearest, 0.0
@@ -80,7 +80,7 @@ def _mean_and_deviation(site: Site) -> tuple[float, float]:
 
 
 def _stratified(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Numbers in (0, 1), one from each of `shape[0]` equal strata in random order."""
+    """Numbers in (0, 1), one from each of `shape[0]` equal strata, in random order."""
     strata = np.argsort(random.random(shape, dtype=np.float32), axis=0)
-    # Kept off 0 and 1, where the quantile of a normal number is infinite.
+    # Clipped away from 0 and 1, where the quantile of a normal number is infinite.
     return np.asarray((strata + np.clip(random.random(shape), 1e-12, 1 - 1e-12)) / shape[0])

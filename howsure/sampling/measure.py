@@ -1,4 +1,4 @@
-"""What a pilot measures: the share of the variance that each level brings, and the constants of the error."""
+"""Measurements of a pilot: the share of the variance by level, and the constants of the error."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Floats = NDArray[np.float64]
 def measure_early_errors(
     replicates: Sequence[Sequence[Estimate]], outcome: Outcome
 ) -> tuple[EarlyError, EarlyError]:
-    """Constants for the errors of one cell and of the mean over a group, from a pilot.
+    """Fit the constants for the errors of one cell and of the mean over a group.
 
     Args:
-        replicates: Independent groups of cells on the same rows, and in each the estimate of every cell.
-        outcome: What they are estimates of.
+        replicates: Independent groups of cells on the same rows; for each group the estimate of every cell.
+        outcome: The outcome that defines the columns.
     """
     of_cells = np.asarray([[cell.mean for cell in group] for group in replicates])
     late = np.mean([[cell.late for cell in group] for group in replicates], axis=(0, 1))
@@ -42,10 +42,11 @@ def measure_early_errors(
 
 
 def _variance_of_one(values: Floats) -> Floats:
-    """Variance of a single estimate, from R groups of S cells (R, S, n, C).
+    """Variance of a single cell's estimate, from R groups of S cells, as (R, S, n, C).
 
-    Cells of one group are balanced against each other, so their spread alone would be too large; around
-    the mean of all, which balance makes exact but for the spread of the groups, it is not.
+    The cells of one group are balanced against each other, so the between-cell variance within a group would
+    be too large. The variance around the mean of all cells is not: balance makes that mean exact up to the
+    variance between groups, which is added.
     """
     of_groups = values.mean(axis=1).var(axis=0, ddof=1)
     if values.shape[1] == 1:
@@ -56,17 +57,17 @@ def _variance_of_one(values: Floats) -> Floats:
 def measure_design_effects(
     replicates: Sequence[Sequence[Floats]], outcome: Outcome
 ) -> tuple[DesignEffect, DesignEffect]:
-    """How much less than independent passes those of one cell, and of a group, tell of single networks.
+    """Design effects of the passes of one cell, and of a group, for estimates about single networks.
 
-    The variances over replicates of the variance over passes, and of the shares of passes below each
-    quantile, are divided by those from as many independent passes (`spread_variance`, p(1 − p)/T), and
-    widened as errors are. That balanced passes may tell more is not counted on: the effect is at least 1. Of
-    quantiles beyond 0.05 and 0.95, in whose tails a pilot has few passes, it is taken to be as there.
+    Two variances over replicates are measured: of the variance over passes, and of the share of passes below
+    each quantile. Each is divided by its value for as many independent passes (`spread_variance`, p(1 − p)/T)
+    and widened as errors are. The extra precision of balanced passes is ignored, so an effect is at least 1.
+    Beyond the quantiles 0.05 and 0.95 a pilot has few passes; there the effect at 0.05 or 0.95 is used.
 
     Args:
-        replicates: Independent groups of cells on the same rows, and in each the passes (W, n, K) of every
+        replicates: Independent groups of cells on the same rows; for each group the passes (W, n, K) of every
             cell.
-        outcome: What they are values of.
+        outcome: The outcome that defines the values.
     """
     if not outcome.are_probabilities:
         return INDEPENDENT, INDEPENDENT
@@ -97,28 +98,29 @@ def measure_design_effects(
 
 
 def _of(values: Floats, label: NDArray[np.int64]) -> Floats:
-    """(W, n) of one class for each row."""
+    """Passes (W, n) of one class for each row."""
     return values[:, np.arange(len(label)), label]
 
 
 def measure_shares(passes: Sequence[Floats], ratios: Sequence[int]) -> tuple[float, ...]:
-    """Share of the predictive variance that each level brings, pooled over rows and values.
+    """Share of the predictive variance that each level causes, pooled over rows and values.
 
     Args:
-        passes: (W, n, K) of every cell of one group.
+        passes: (W, n, K) passes of every cell of one group.
         ratios: Masks at each level for each mask at the level before.
 
     Returns:
-        For each level the share of its branching, and for the first level that of the cells.
+        One share for each level: that of its branching. The share of level 1 includes the between-cell
+        variance.
     """
     sides = (len(passes), *ratios)
     means, brought = np.asarray(passes), np.zeros(len(sides))
     means = means.reshape(-1, *means.shape[2:])
-    # One level at a time, as numpy has fewer axes than deep networks have levels. Where a level does not
-    # branch there is nothing to do.
+    # One level at a time, because numpy has fewer axes than deep networks have levels. Levels that do not
+    # branch are skipped.
     for level in reversed([number for number, side in enumerate(sides) if side > 1]):
-        # Balanced masks spread more among themselves than alone; dividing by their number, not by one
-        # less, makes up for it.
+        # Balanced masks vary more among themselves than alone. Dividing by their number, not by one less,
+        # compensates for it.
         means = means.reshape(-1, sides[level], *means.shape[1:])
         brought[level] = means.var(axis=1).mean()
         means = means.mean(axis=1)

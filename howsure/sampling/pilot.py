@@ -1,4 +1,4 @@
-"""The pilot: a few uncertain rows show whether splitting pays and how large the early levels' error is.
+"""The pilot: test passes over a few uncertain rows. They fix the design and the constants of its error.
 
 all rows ── sample ──> candidates ── first cell ──> the pilot's rows: undecided ones, some down to certain
 │ `REPLICATES` groups of cells
@@ -31,16 +31,16 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 PILOT_STAGE = 1_000_000
-"""Stage of the pilot's masks, out of the way of all rounds."""
+"""Stage number of the pilot's masks, far from the stages of all rounds."""
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a pilot found.
+    """Result of a pilot.
 
     Attributes:
-        plan: An empty one where none can be measured or needed.
-        kept: Numbers of rows and their trunk, where it is dear, so that nobody computes it again.
+        plan: The plan; an empty one if none is possible or none is needed.
+        kept: Numbers of rows and their trunk if that was expensive, so that it is not computed again.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -50,17 +50,17 @@ class Pilot:
 def make_plan(
     run: Run, *, target_error: float, max_passes: int | None, precision: str | None = None
 ) -> Pilot:
-    """Decide from a pilot whether splitting pays, and how large the early levels' error is.
+    """Decide from a pilot whether splitting (nested Monte Carlo) pays, and fit the error of the early masks.
 
-    The pilot takes `PILOT_ROWS` or `FLAT_PILOT_ROWS` rows, from the most undecided to nearly certain
-    ones, of a sample that depends on what is in the rows, not on their order, and runs `REPLICATES`
-    groups of cells on them.
+    The pilot draws a sample of rows by their content, not by their order. From it, it takes `PILOT_ROWS` or
+    `FLAT_PILOT_ROWS` rows, from the most undecided to nearly certain ones. It runs `REPLICATES` groups of
+    cells on them.
 
     Args:
-        run: On all rows; few of them are used.
-        target_error: Standard error of a value that is good enough.
-        max_passes: Where a row stops at the latest, or None.
-        precision: In which the plan must be, or None for whichever is best here.
+        run: The run over all rows; the pilot uses few of them.
+        target_error: Largest acceptable standard error of a value.
+        max_passes: Most passes for one row, or None.
+        precision: Precision that the plan must use, or None for the best one on this machine.
     """
     model = run.model
     if model.limits.fold is None or not len(run.numbers):
@@ -80,7 +80,7 @@ def make_plan(
     sample = _sample(run, min(tuning.CANDIDATES, max(least, int(share * len(run.numbers)))))
     kept: Kept = ()
     if dear:
-        # The trunk is computed once for the whole sample, and serves its rows later too.
+        # The trunk is computed once for the whole sample, and reused for its rows later.
         trunk = run.trunk(sample)
         kept, found = ((run.numbers[sample], trunk),), FLOAT32
         chunks_of = run.chunks_of(sample, trunk, rows_per_call(model, widest))
@@ -122,7 +122,7 @@ def make_plan(
 
 
 def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float, width: int) -> float:
-    """Variance of the mean over a group, times the cost of a group."""
+    """Variance of the mean over a group, times the cost of a group: lower is more efficient."""
     means = [np.mean([cell.mean[:, :width] for cell in group], axis=0) for group in groups]
     return float(np.mean(np.var(means, axis=0, ddof=1)) * (shared + design.cells * (design.cost - shared)))
 
@@ -130,7 +130,7 @@ def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float
 def _look_for_rows(
     run: Run, design: Design, sample: Integers, count: int, target_error: float, precision: str | None
 ) -> tuple[Run, str, Integers]:
-    """The run in the precision that is best here, which that is, and the pilot's rows."""
+    """The run in the best precision on this machine, the name of that precision, and the pilot's rows."""
 
     def first_cell(model: PassModel, rows: Integers) -> Floats:
         tree, here = Tree(design, model, run.seed), replace(run, model=model)
@@ -155,7 +155,7 @@ def _look_for_rows(
 
 
 def _choose(sample: Integers, doubt: Floats, count: int) -> Integers:
-    """`count` rows: the `HARDEST` most undecided, others at geometric distances down to certain ones."""
+    """`count` rows: the `HARDEST` most undecided, then others at geometric ranks down to certain ones."""
     order, hardest = np.argsort(doubt, kind="stable"), min(tuning.HARDEST, count)
     farthest = max(hardest + 1, tuning.SHARE_OF_CANDIDATES * len(order))
     others = np.geomspace(hardest, farthest, count - hardest, endpoint=False).astype(np.int64)
@@ -164,7 +164,7 @@ def _choose(sample: Integers, doubt: Floats, count: int) -> Integers:
 
 
 def _passes(tree: Tree, run: Run, chunks: Sequence[Chunk], stage: int) -> list[Floats]:
-    """(W, n, K) all passes of every cell of one group."""
+    """All passes (W, n, K) of every cell of one group."""
     cells: list[list[Floats]] = [[] for _ in range(tree.design.cells)]
     rows = sum(len(chunk) for chunk, _ in chunks)
     for chunk, trunk in chunks:
@@ -175,7 +175,7 @@ def _passes(tree: Tree, run: Run, chunks: Sequence[Chunk], stage: int) -> list[F
 
 
 def _groups(tree: Tree, run: Run, chunks: Sequence[Chunk], count: int, stage: int) -> list[list[Floats]]:
-    """All passes of `count` groups."""
+    """All passes of `count` independent groups."""
     return [_passes(tree, run, chunks, stage + number) for number in range(count)]
 
 
@@ -184,14 +184,14 @@ def _summed_up(groups: Sequence[Sequence[Floats]], tree: Tree, run: Run) -> list
 
 
 def _as_bytes(content: Any) -> Any:
-    """A row as bytes; of texts what they say, not where they lie in memory."""
+    """A row as bytes. For texts these are the characters, not their addresses in memory."""
     if isinstance(content, str) or content.dtype.kind == "O":
         return "\0".join(map(str, np.ravel(content).tolist())).encode()
     return content
 
 
 def _sample(run: Run, count: int) -> Integers:
-    """Positions of `count` rows chosen by their content, so that neither order nor copies matter."""
+    """Positions of `count` rows, chosen by content, so that neither the order of rows nor copies matter."""
     checksums = np.zeros(len(run.numbers), dtype=np.uint32)
     for start in range(0, len(checksums), tuning.CANDIDATES):
         part = slice(start, start + tuning.CANDIDATES)

@@ -1,4 +1,4 @@
-"""The plan: a design and what a pilot measured of it, so that a row alone gets the same numbers."""
+"""The plan: a sampling design and the fitted constants of its error. With it, no row affects another."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ from howsure.sampling.design import Design, DesignEffect
 from howsure.sampling.error import EarlyError
 
 FORMAT = 5
-"""Of a saved plan."""
+"""Version of the file format of saved plans."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which passes rows get: one cell of a design for all, whole groups for rows that need more.
+    """How many passes rows get, and the constants of their error; made by `howsure.plan`.
+
+    All rows get one cell of the design. Rows that need more get whole groups of cells.
 
     Attributes:
-        design: The design; None where passes must run one at a time or are to be independent, and then
-            every row gets flat groups and tells its error from their spread.
-        shares: Share of the predictive variance of the pilot's rows that each level brings: the
-            first, and those where a cell branches. Empty where that was not measured.
-        precision: `float32`, or `bfloat16` where the pilot found the heavy layers of the passes to be
-            as good in it and the machine is faster.
-        made_for: The random calls of the model it was made for, in words; empty where any will do.
+        design: The design; None if passes must run one at a time or must be independent. Then every row gets
+            flat groups, and its error comes from the variance between them.
+        shares: Share of the pilot's predictive variance that arises at each level: the first level, and those
+            where a cell branches. Empty if not measured.
+        precision: `float32`; or `bfloat16` if the pilot found it accurate enough for the heavy layers and
+            this machine is faster with it.
+        made_for: The random calls of the model that the plan was made for, in words; empty if it fits any
+            model.
     """
 
     design: Design | None = None
@@ -43,10 +46,10 @@ class Plan:
     made_for: tuple[str, ...] = ()
 
     def in_words(self, levels: Sequence[Level]) -> str:
-        """What it says, with the names of the random calls.
+        """The plan in words, with the names of the random calls.
 
         Args:
-            levels: Of the model it was made for, the shared one first.
+            levels: Levels of the model that the plan was made for, the shared one first.
         """
         if self.design is None:
             return "every pass runs through all random layers."
@@ -72,7 +75,7 @@ class Plan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The plan as plain numbers, as it is saved with a result; empty for flat passes."""
+        """The plan as plain numbers, as saved with a result; empty for flat passes without a design."""
         return {} if self.design is None else asdict(self)
 
     def check_fits(self, levels: Sequence[Level]) -> None:
@@ -88,7 +91,7 @@ class Plan:
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a JSON file; an earlier file stays until the new one is complete.
+        """Write the plan to a JSON file. An existing file stays until the new one is complete.
 
         Raises:
             FileError: The file cannot be written.
@@ -99,7 +102,7 @@ class Plan:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
-        """Read what `save` wrote.
+        """Read a plan that `save` wrote.
 
         Raises:
             FileError: The file is missing, damaged, or not a saved plan.
@@ -132,12 +135,12 @@ class Plan:
 
 
 def _digest(settings: Mapping[str, Any]) -> str:
-    """The SHA-256 of settings, whatever lines they are written in."""
+    """SHA-256 of the settings, independent of how their JSON is laid out."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def described(levels: Sequence[Level]) -> tuple[str, ...]:
-    """The random calls of a model in words, but for their names, which may change from run to run."""
+    """The random calls of a model in words, without their names, which may change from run to run."""
     return tuple(
         f"{site.in_words} of {' × '.join(map(str, site.shape))} at level {number}"
         for number, level in enumerate(levels)
@@ -146,7 +149,7 @@ def described(levels: Sequence[Level]) -> tuple[str, ...]:
 
 
 def _plan_from(settings: Mapping[str, Any]) -> Plan:
-    """The plan whose `settings` these are, read from JSON."""
+    """The plan with these `settings`, as read from JSON."""
 
     def ends(pair: Sequence[float]) -> tuple[float, float]:
         first, second = pair

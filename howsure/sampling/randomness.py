@@ -1,4 +1,4 @@
-"""Whether passes of a model differ, seen by drawing two of them; and what to say where they do not."""
+"""Check whether the passes of a model differ, by drawing two of them, and explain why not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from howsure.data.made_up import made_up_rows
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import listed, quoted
 from howsure.errors import ModelError, warn
 from howsure.models.protocol import ASKED_FOR, Array, PassModel
@@ -20,7 +20,7 @@ def sites_of(model: PassModel) -> tuple[Site, ...]:
 
 
 def largest_difference(model: PassModel, like: Sequence[Array] | None = None) -> float:
-    """Largest difference between two passes over made-up rows; 0 where nothing is random."""
+    """Largest difference between two passes over made-up rows; 0 for a model without random calls."""
     sites = sites_of(model)
     if not sites:
         return 0.0
@@ -31,12 +31,12 @@ def largest_difference(model: PassModel, like: Sequence[Array] | None = None) ->
         model.thin([draw(site, seed=0, group=group, size=1) for site in sites], count)(trunk)
         for group in (0, 1)
     )
-    differ = first != second  # not among classes whose logit is -inf in both
+    differ = first != second  # leaves out classes whose logit is -inf in both
     return float(np.max(np.abs(first[differ] - second[differ]), initial=0))
 
 
 def check_sizes(model: PassModel) -> None:
-    """Raise a `ModelError` where only the values of rows tell the size of a mask."""
+    """Raise a `ModelError` if the size of a mask depends on the values of the rows."""
     for site in sites_of(model):
         if any(side is None for side in site.shape):
             raise ModelError(
@@ -49,7 +49,7 @@ def check_sizes(model: PassModel) -> None:
 
 
 def check_that_passes_differ(model: PassModel, like: Sequence[Array]) -> None:
-    """Zero spread over all rows is a `ModelError`, unless the rows are to blame and not the model."""
+    """Raise a `ModelError` if two passes over made-up rows are equal: then the cause is not the rows."""
     if largest_difference(model, like) == 0:
         raise ModelError(
             f"All passes of model '{model.info.name}' are the same, although it has random layers",
@@ -61,7 +61,7 @@ def check_that_passes_differ(model: PassModel, like: Sequence[Array]) -> None:
 
 
 def check_random(model: PassModel) -> None:
-    """Raise a `ModelError` unless something in a model can be made random; say what in it cannot."""
+    """Raise a `ModelError` unless the model can be made random. Warn of layers that cannot be switched on."""
     info = model.info
     refused = [found for found in info.unswitchable if found.refused]
     if refused:

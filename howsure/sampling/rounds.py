@@ -1,10 +1,10 @@
-"""Passes in rounds: a first one for all rows, further ones for those that need them.
+"""Draw passes in rounds: a first round for all rows, further rounds for rows that need more.
 
     all rows ── round 1 ──┬── enough ─────────────────────────────┐
                           └── not yet ── round 2 ──┬── enough ────┤
                                                    └── not yet … ─┴──> estimates
 
-Which passes a round has, a `Tree` or `Flat` tells; the rest is the same for both.
+A `Tree` or a `Flat` defines the passes of each round; everything else is the same for both.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 IsEnough = Callable[[Floats, Floats], NDArray[np.bool_]]
-"""From columns (n, C) and their errors to whether each row needs no more passes."""
+"""Maps columns (n, C) and their errors to whether each row needs no more passes."""
 
 Kept = Sequence[tuple[Integers, Any]]
-"""Numbers of rows, and their trunk, that a pilot computed where that is dear."""
+"""Numbers of rows and their trunk, which a pilot computed and kept because it is expensive."""
 
 
 class Source(Protocol):
-    """What draws the passes of a round."""
+    """Draws the passes of a round."""
 
     def draw(
         self, what: Any, run: Run, sums: Sums, at: Integers, chunk: Integers, trunk: Any, rows: int
@@ -43,11 +43,11 @@ class Source(Protocol):
         ...
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
-        """What rows say that have had as many rounds."""
+        """Estimates for rows that have had the same number of rounds."""
         ...
 
     def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
-        """What all rows say, with how far single networks lie apart."""
+        """Add to the estimates of all rows the standard deviation and the quantiles between networks."""
         ...
 
 
@@ -59,14 +59,14 @@ def draw_cells(
     is_enough: IsEnough,
     progress: Callable[[int], None],
 ) -> Estimates:
-    """The cells of a design for a block of rows, each with as many as it needs.
+    """Draw the cells of a design for a block of rows; each row gets as many as it needs.
 
     Args:
-        tree: What draws them.
-        run: On what.
-        kept: What a pilot left.
-        max_passes: Where a row stops at the latest, or None.
-        is_enough: Whether rows need no more.
+        tree: Draws the cells.
+        run: The model, the rows and the outcome.
+        kept: Trunks that a pilot computed.
+        max_passes: Most passes for one row, or None.
+        is_enough: Tells which rows need no more passes.
         progress: Called with the number of rows that have just been finished.
     """
     design, levels = tree.design, run.model.levels
@@ -74,7 +74,7 @@ def draw_cells(
     if design.cells * (design.cost - levels[0].cost) >= levels[0].cost or not total:
         anew = partial(run.chunks, rows_per_call=at_once)
         return draw_rounds(tree, tree.rounds(max_passes), run, np.arange(total), anew, is_enough, progress)
-    # The trunk is most of the work: it is kept until its rows are done.
+    # The trunk is most of the work, so it is stored until its rows are done.
     fold = run.model.limits.fold
     size = tuning.KEPT_ROWS
     if fold is not None:
@@ -97,7 +97,7 @@ def draw_rounds(
     is_enough: IsEnough,
     progress: Callable[[int], None],
 ) -> Estimates:
-    """The rows at `positions`, each with as many rounds as it needs; `chunks` brings any of them."""
+    """Draw as many rounds as each row at `positions` needs; `chunks` yields any of these rows."""
     count, columns = len(positions), len(run.outcome.families)
     sums = Sums.of(count, run.outcome)
     named = [item.name for item in fields(Estimates) if item.default is MISSING]
@@ -125,7 +125,7 @@ def draw_rounds(
 
 
 def _trunks(run: Run, kept: Kept, size: int) -> Iterator[Chunk]:
-    """All rows, `size` at a time, and their trunks; first what a pilot left."""
+    """All rows, `size` at a time, with their trunks; rows that a pilot kept come first."""
     left = np.arange(len(run.numbers))
     for numbers, trunk in kept:
         there = np.isin(run.numbers[left], numbers)

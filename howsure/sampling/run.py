@@ -1,8 +1,8 @@
-"""A model, rows and an outcome: what drawing passes needs. Rows come in chunks, each with its trunk.
+"""The model, rows and outcome for which passes are drawn. Rows run in chunks, each with its trunk.
 
 block   rows whose sums are held at a time
 chunk   rows that run together: at most `batch_size`, and no more than a folded tensor may hold
-trunk   what all passes over a chunk share, computed once
+trunk   the part that all passes over a chunk share, computed once
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Chunk = tuple[Integers, Any]
 """Positions of rows that run together, and the trunk of all passes over them."""
 
 ChunksOf = Callable[[Integers], Iterator[Chunk]]
-"""Brings rows at some positions, chunk by chunk."""
+"""Yields the rows at given positions, chunk by chunk."""
 
 
 class Rows(Protocol):
@@ -37,15 +37,15 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Run:
-    """What drawing passes needs.
+    """Everything that drawing passes needs.
 
     Attributes:
         model: The model.
-        rows: Its inputs; each gives rows (n, …) in the input's type for their numbers (n,).
-        numbers: (N,) numbers of the rows at hand; positions count among these.
-        outcome: What the answer of a row is.
+        rows: Its inputs. Each maps row numbers (n,) to rows (n, …) in the input's type.
+        numbers: (N,) numbers of the rows of this run; positions are indices into this array.
+        outcome: The kind of answer for a row.
         seed: Seed of the masks.
-        batch_size: Rows that run together at most.
+        batch_size: Most rows that run together.
     """
 
     model: PassModel
@@ -56,7 +56,7 @@ class Run:
     batch_size: int
 
     def values(self, raw: NDArray[np.float32], chunk: Integers) -> Floats:
-        """(W, n, K) values of raw outputs (W, n or more, …) of passes over a chunk, which may be padded."""
+        """Values (W, n, K) from raw outputs (W, ≥ n, …) of passes over a chunk, without padding."""
         return self.outcome.values(raw[:, : len(chunk)], self.numbers[chunk])
 
     def batches(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, list[Array]]]:
@@ -65,12 +65,12 @@ class Run:
             yield chunk, [rows[self.numbers[filled]] for rows in self.rows]
 
     def chunks(self, positions: Integers, rows_per_call: int) -> Iterator[Chunk]:
-        """Rows that run together, and their trunk, computed anew."""
+        """Rows that run together, with their trunk, computed for this call."""
         for chunk, inputs in self.batches(positions, rows_per_call):
             yield chunk, self.model.trunk(inputs)
 
     def chunks_of(self, rows: Integers, trunk: Any, rows_per_call: int) -> ChunksOf:
-        """`chunks` of any of some rows, given their positions and their trunk."""
+        """A function like `chunks` for any of these rows, which takes their trunk from the given one."""
 
         def chunks(positions: Integers) -> Iterator[Chunk]:
             for chunk, filled in self._filled_up(positions, rows_per_call):
@@ -85,7 +85,7 @@ class Run:
         return first.join(others)
 
     def _filled_up(self, positions: Integers, rows_per_call: int) -> Iterator[tuple[Integers, Integers]]:
-        """Positions of rows that run together, and the same filled up with the last to what really runs."""
+        """Positions of rows that run together, and the same padded with the last position."""
         fixed = self.model.info.fixed_batch
         size = fixed or min(self.batch_size, rows_per_call)
         for start in range(0, len(positions), size):
@@ -95,12 +95,12 @@ class Run:
 
 
 def padded(rows: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16 …: few shapes, so that little is compiled anew."""
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16 …: few distinct shapes, so that little is compiled again."""
     power = 1 << (rows - 1).bit_length()
     return power * 3 // 4 if 4 * rows <= 3 * power and power >= 4 else power
 
 
 def places(among: Integers, wanted: Integers) -> Integers:
-    """Where in `among`, which holds each number once, the wanted numbers are."""
+    """Index in `among` of each wanted number; `among` holds each number once."""
     order = np.argsort(among)
     return np.asarray(order[np.searchsorted(among, wanted, sorter=order)])

@@ -1,10 +1,10 @@
-"""How the passes of a row are distributed, counted on a grid: no pass is kept, whatever their number.
+"""Histograms of the passes of each row. No pass is stored, so memory does not grow with their number.
 
     a pass ── probability of a tracked class ── arcsin √p ── one of `BINS` equal bins, one more in it
 
-The class that turns out to be the most probable is known at the end, and all classes would be many. So those
-are tracked that lead after a row's first unit. A class that comes to the top later takes the place of the
-least of them, and is counted from then on.
+Only at the end is it known which class is most probable, and histograms of all classes would take too much
+memory. So howsure tracks the classes that lead after a row's first unit. If another class overtakes them, it
+replaces the least probable tracked class, and is counted from then on.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 TRACKED = 3
-"""Classes of a row that are counted: the two that a verdict goes by, and one that may still overtake them."""
+"""Tracked classes of a row: the two that decide the verdict, and one that may still overtake them."""
 
 BINS = 256
-"""Bins of a row's grid, 0.6 points wide at a probability of one half and 0.04 points at 0.999. Within a bin
-passes are taken to lie evenly."""
+"""Bins of a row's histogram. They are 0.6 points wide at a probability of one half, and 0.04 points at 0.999.
+Passes are assumed to lie evenly within a bin."""
 
 _STEPS = 1 << 16
 _EDGES = np.rint(_STEPS * from_angles(np.arange(BINS + 1) / BINS)).astype(np.int64)
@@ -42,11 +42,11 @@ _BIN_OF = np.append(np.repeat(np.arange(BINS), np.diff(_EDGES)), BINS - 1)
 
 
 class Sketch:
-    """The counts of N rows.
+    """Histograms for N rows.
 
     Args:
         rows: N.
-        classes: How many are tracked, M.
+        classes: M, number of tracked classes.
     """
 
     def __init__(self, rows: int, classes: int) -> None:
@@ -58,8 +58,8 @@ class Sketch:
 
         Args:
             values: (B, n, K) probabilities.
-            mean: (n, K) over all passes of these rows so far, this unit's included.
-            rows: (n,) each at most once.
+            mean: (n, K) mean over all passes of these rows so far, this unit's included.
+            rows: (n,) row numbers, each at most once.
         """
         classes, tracked = self._track(mean, rows), self._counts.shape[1]
         wanted = (np.arange(len(rows))[:, None] * values.shape[-1] + classes).reshape(-1)
@@ -68,11 +68,11 @@ class Sketch:
         np.add.at(self._counts.reshape(-1), (np.take(_BIN_OF, steps) + first).reshape(-1), np.uint32(1))
 
     def quantiles(self, label: Integers, spread: Floats, effect: Floats) -> tuple[Floats, Floats]:
-        """(N, L) quantiles of the probability of a class at `LEVELS`, and their errors; NaN where unknown.
+        """Quantiles (N, L) of the probability of a class at `LEVELS`, and their errors; NaN if unknown.
 
         Args:
             label: (N,) the class.
-            spread: (N, 1) how large that of its probability may be.
+            spread: (N, 1) upper limit for the standard deviation of its probability between networks.
             effect: (N, L) design effect of the share of passes below each quantile.
         """
         tracked = self._classes == label[:, None]
@@ -88,7 +88,7 @@ class Sketch:
         return found, quantiles_error(found, below, above, spread, effective, width)
 
     def kurtosis(self, width: int) -> Floats:
-        """(N, K) of the passes of tracked classes, up to the width of a bin; 0 for others."""
+        """Kurtosis (N, K) of the passes; 0 for classes not tracked or spread within one bin."""
         filled, weights = _filled(self._counts)
         places, size = filled // BINS, self._classes.size
         middles = from_angles((np.arange(BINS) + 0.5) / BINS)[filled % BINS]
@@ -104,7 +104,7 @@ class Sketch:
         return of_all
 
     def _track(self, mean: Floats, rows: Integers) -> Integers:
-        """(n, M) the tracked classes of these rows, the most probable one among them."""
+        """Tracked classes (n, M) of these rows; they include the most probable one."""
         classes, label = self._classes[rows], mean.argmax(axis=-1)
         new = classes[:, 0] < 0
         if new.any():
@@ -119,14 +119,14 @@ class Sketch:
 
 
 def _filled(counts: NDArray[np.uint32]) -> tuple[Integers, Floats]:
-    """Places of the bins that hold passes, and how many these are."""
+    """Places of the bins that hold passes, and the number of passes in each."""
     every = counts.reshape(-1)
     filled = np.flatnonzero(every != 0)
     return filled, every[filled].astype(np.float64)
 
 
 def _quantiles(counts: NDArray[np.uint32], passes: Floats, levels: Floats) -> Floats:
-    """(n, L) quantiles from counts (n, BINS) of passes (n, 1); NaN beyond the smallest and the largest pass.
+    """Quantiles (n, L) from counts (n, BINS) of passes (n, 1); NaN beyond the smallest and the largest pass.
 
     The k-th smallest of T passes is at the level (k − ½)/T (Hazen 1914).
     """
@@ -135,7 +135,7 @@ def _quantiles(counts: NDArray[np.uint32], passes: Floats, levels: Floats) -> Fl
     filled, here = _filled(counts)
     if not len(filled):
         return np.full(levels.shape, np.nan)
-    # The bins of all rows one after the other: a row's passes begin where those before it end.
+    # The bins of all rows follow one another: a row's passes begin after those of the row before.
     sums, before = np.cumsum(here), np.cumsum(passes, axis=0) - passes
     at = np.minimum(np.searchsorted(sums, before + np.where(known, wanted, 0.5)), len(filled) - 1)
     share = 1 - (sums[at] - before - wanted) / here[at]
@@ -150,18 +150,20 @@ def with_networks(
     other: DesignEffect | None = None,
     is_other: NDArray[np.bool_] | None = None,
 ) -> Estimates:
-    """The same with how far single networks lie apart; unchanged where values are no probabilities.
+    """Add the standard deviation and the quantiles between networks.
 
-    The squared spread is the variance over the passes, plus the squared error of their mean: what they miss
-    as the mean moves with them.
+    Values that are not probabilities are returned unchanged.
+
+    The squared standard deviation is the variance over the passes plus the squared error of their mean. The
+    second term corrects for deviations being taken from the sample mean, which moves with the passes.
 
     Args:
-        estimates: Of n rows.
-        sketch: Of their passes, or None.
-        outcome: What they are estimates of.
-        effect: Of the design of their passes.
-        other: Of that of some rows.
-        is_other: (n,) of which.
+        estimates: Estimates for n rows.
+        sketch: Histogram of their passes, or None.
+        outcome: The outcome that defines the values.
+        effect: Design effects of their passes.
+        other: Design effects for the rows in `is_other`, or None for the same.
+        is_other: (n,) which rows these are, or None.
     """
     if not outcome.are_probabilities:
         return estimates

@@ -1,10 +1,10 @@
-"""Passes of a design: cells, each a tree of masks, balanced against each other in groups.
+"""Passes of a design: cells (outer samples), each a tree of masks, balanced against each other in groups.
 
     round 1   cell 1            every row gets one cell, or a whole group at once
     round 2   cells 2 … S       the first group is complete, for rows that need more
     round 3   cells 1 … S       another group, with a stage of its own, and so on
 
-To stop between the cells of a group would favour rows whose few early masks happen to agree.
+A row never stops inside a group: that would favour rows whose few early masks happen to agree.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 FIRST_STAGE = 1
-"""Stage of the masks of the first group of cells; flat passes are stage 0, the pilot's are far above."""
+"""Stage of the first group of cells. Flat passes have stage 0; the pilot's stages are far above."""
 
 Cells = tuple[int, range]
 """A stage, and some of the cells of its group."""
 
 
 class Tree:
-    """The cells of a design, drawn for one model. What it keeps makes later chunks faster, no more.
+    """The cells of a design for one model. Stored masks only make later chunks faster.
 
     Args:
-        design: What the cells are like.
-        model: What they are passes of.
+        design: The design of the cells.
+        model: The model.
         seed: Seed of the masks.
     """
 
@@ -74,38 +74,38 @@ class Tree:
     def draw(
         self, cells: Cells, run: Run, sums: Sums, at: Integers, chunk: Integers, trunk: Any, rows: int
     ) -> None:
-        """Add some cells to the sums of rows.
+        """Add the passes of some cells to the sums of rows.
 
         Args:
-            cells: Which.
-            run: On what.
-            sums: Where they are added.
+            cells: The stage and the cells.
+            run: The model, the rows and the outcome.
+            sums: The sums to which the passes are added.
             at: (n,) places of the rows in the sums.
-            chunk: (n,) their positions in the run.
-            trunk: Of these rows.
-            rows: How many rows will get these cells, about.
+            chunk: (n,) positions of the rows in the run.
+            trunk: The trunk of these rows.
+            rows: Approximate number of rows that will get these cells.
         """
         for values in self.values(cells, run, chunk, trunk, rows):
             sums.add(sum_up(values, self.late, run.outcome), at)
             sums.count(values, at)
 
     def values(self, cells: Cells, run: Run, chunk: Integers, trunk: Any, rows: int) -> list[Floats]:
-        """For each of these cells (W, n, K) of its passes over a chunk of so many rows."""
+        """For each of these cells, its passes (W, n, K) over a chunk."""
         stage, numbers = cells
         if len(numbers) == 1 or len(numbers) * padded(len(chunk)) > self.rows_per_call:
             return [run.values(self._of_cell(stage, number, rows)(trunk), chunk) for number in numbers]
-        # Few rows: all cells at once, as one tree that branches at the first level too.
+        # Few rows: all cells at once, as one tree that branches at level 1 too.
         masks = [self._masks_of(stage)[number] for number in numbers]
         together = [np.concatenate(of_site) for of_site in zip(*masks, strict=True)]
         return np.split(run.values(self._model.thin(together, len(chunk))(trunk), chunk), len(numbers))
 
     @property
     def late(self) -> tuple[int, ...]:
-        """Sizes of the groups whose spread tells what the last branching leaves; none where all is pooled."""
+        """Group sizes for estimating the error of the last branching; empty if the pilot pools it."""
         return () if self.design.is_flat else self.design.late
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
-        """What rows say that have all had as many cells: one, or whole groups."""
+        """Estimates for rows that have all had the same number of cells: one, or whole groups."""
         design, outcome = self.design, run.outcome
         cells = int(sums.units[rows[0]]) if len(rows) else design.cells
         groups = max(1, cells // design.cells)
@@ -126,13 +126,13 @@ class Tree:
         )
 
     def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
-        """The same with how far single networks lie apart."""
+        """Add the standard deviation and the quantiles between networks."""
         design, one_cell = self.design, sums.units < self.design.cells
         effects = design.group_effect, design.one_effect
         return with_networks(estimates, sums.sketch, run.outcome, *effects, one_cell)
 
     def _of_cell(self, stage: int, cell: int, rows: int) -> Any:
-        """The thinned networks of a cell, kept for the chunks to come."""
+        """The thinned networks of a cell, stored for later chunks."""
         if (stage, cell) not in self._thinned:
             self._thinned[stage, cell] = self._model.thin(self._masks_of(stage)[cell], rows)
         if len(self._thinned) > self.design.cells:
@@ -140,7 +140,7 @@ class Tree:
         return self._thinned[stage, cell]
 
     def _masks_of(self, stage: int) -> list[list[Array]]:
-        """The masks of each cell of one group, kept while they are small."""
+        """The masks of each cell of one group, stored if they are small."""
         if stage in self._masks:
             return self._masks[stage]
         masks = masks_of(self.design, self._model.levels, seed=self._seed, stage=stage)
@@ -152,12 +152,13 @@ class Tree:
 def masks_of(design: Design, levels: Sequence[Level], *, seed: int, stage: int) -> list[list[Array]]:
     """Masks of one group of cells.
 
-    Before the first branching of a cell, the masks of all cells are a balanced group. The children of a
-    branching are one; levels that do not branch are balanced over the branching above them. The last
-    branching falls into the groups `design.late`, so that their spread tells its error.
+    Before the first branching of a cell, the masks of all cells form one balanced group. The children of one
+    mask at a branching form one balanced group. Levels that do not branch are balanced over the branching
+    above them. The masks of the last branching fall into the groups `design.late`, and the variance between
+    these groups gives their error.
 
     Returns:
-        For each cell for each site (W_l, *site.shape).
+        For each cell, for each site, an array (W_l, *site.shape).
     """
     widths = (1, *design.widths)
     cells: list[list[Array]] = [[] for _ in range(design.cells)]

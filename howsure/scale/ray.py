@@ -23,7 +23,7 @@ from typing import Any
 
 from howsure.atomic import TEMPORARY
 from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, warn
-from howsure.models.boot import native_stderr_held
+from howsure.models.import_keras import native_stderr_held
 from howsure.optional import needs
 from howsure.scale.run import Job, Told
 from howsure.scale.work import Part

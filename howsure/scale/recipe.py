@@ -19,8 +19,8 @@ from howsure.divide import divided
 from howsure.errors import FileError
 from howsure.methods.protocol import Method
 from howsure.models.adapt import FILES, load
-from howsure.models.boot import load_keras
 from howsure.models.factory import is_factory, made_by
+from howsure.models.import_keras import load_keras
 
 
 @dataclass(frozen=True)

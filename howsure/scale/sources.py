@@ -24,9 +24,9 @@ from howsure.data.native import open_native
 from howsure.data.numpy_files import map_npz, open_npy
 from howsure.data.reading import reading
 from howsure.data.rows import Array, InputSpec, Rows
+from howsure.data.rows_from_file import any_rows_in_npz
 from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of
-from howsure.data.whatever import any_rows_in_npz
 from howsure.errors import FileError, InputError
 from howsure.scale.columns import Columns, columns_in, in_order
 from howsure.scale.cursor import Cursor

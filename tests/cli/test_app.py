@@ -16,7 +16,7 @@ from howsure.cli import app as cli  # noqa: E402
 from howsure.cli.stopping import Unbreakable  # noqa: E402
 from howsure.demo import mnist  # noqa: E402
 from howsure.demo import run as demo_module  # noqa: E402
-from howsure.models import boot  # noqa: E402
+from howsure.models import import_keras  # noqa: E402
 
 FLOWERS = ("rose", "tulip", "daisy")
 
@@ -703,8 +703,8 @@ def test_demo_in_a_place_that_is_a_file(tmp_path):
 )
 def test_the_backend_is_the_first_that_is_installed(monkeypatch, installed, chosen):
     monkeypatch.delenv("KERAS_BACKEND")
-    monkeypatch.setattr(boot, "_is_installed", installed.__contains__)
-    boot.load_keras()
+    monkeypatch.setattr(import_keras, "_is_installed", installed.__contains__)
+    import_keras.load_keras()
     assert os.environ["KERAS_BACKEND"] == chosen
 
 
@@ -721,7 +721,7 @@ def test_without_a_backend_the_extras_are_named(monkeypatch, model_file, asked, 
         monkeypatch.delenv("KERAS_BACKEND")
     else:
         monkeypatch.setenv("KERAS_BACKEND", asked)
-    monkeypatch.setattr(boot, "_is_installed", installed.__contains__)
+    monkeypatch.setattr(import_keras, "_is_installed", installed.__contains__)
     done = run("audit", model_file)
     assert done.exit_code == 2
     assert missing in done.stderr
@@ -790,7 +790,7 @@ def test_as_a_program_a_missing_model_is_one_line(tmp_path):
 
 def test_what_is_held_back_while_loading_is_shown_if_loading_fails(capfd):
     def load(*, fail):
-        with boot.native_stderr_held():
+        with import_keras.native_stderr_held():
             os.write(2, b"the cause\n")
             if fail:
                 raise ImportError

@@ -13,7 +13,7 @@ from howsure.models.protocol import FLOAT32, Level, Limits
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
 from howsure.sampling.estimate import Sums, sum_up
-from howsure.sampling.first import first_passes
+from howsure.sampling.first_passes import first_passes
 from howsure.sampling.outcome import Told
 from howsure.sampling.plan import Plan
 from howsure.sampling.run import Run

@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 
 import howsure
-from howsure.models.keras.kept import ATTRIBUTE
+from howsure.models.keras.model_cache import ATTRIBUTE
 
 from . import networks
 

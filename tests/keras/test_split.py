@@ -9,8 +9,8 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.keras.kept import forget
 from howsure.models.keras.model import adapt
+from howsure.models.keras.model_cache import forget
 from tests.sampling.networks import same
 
 

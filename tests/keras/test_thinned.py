@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.keras.fast.kernels import Dropped, Folded
+from howsure.models.keras.fast.thinned_dense import Dropped, Folded
 from howsure.models.keras.model import adapt
 from howsure.sampling.masks import draw
 from howsure.sampling.randomness import sites_of

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import howsure
-from howsure.models.torch import adapt, found
+from howsure.models.torch import adapt, snapshot
 from tests.torch.modules import CLASSES, MODULES, Layer, Through, build, mlp, rows_for
 from tests.torch.textbook import COPIES, MOST, assert_as_textbook, textbook
 
@@ -328,6 +328,6 @@ def test_kernels_that_draw_inside_are_left_aside_on_other_devices(monkeypatch, n
     """Here there is no such device: it is only told that the module lies on one."""
     module, x = build(name), rows_for(name)
     expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
-    monkeypatch.setattr(found, "device_of", lambda module: torch.device("xpu"))
+    monkeypatch.setattr(snapshot, "device_of", lambda module: torch.device("xpu"))
     other = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
     assert other.probabilities == pytest.approx(expected.probabilities, abs=1e-6)

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 import howsure
 from howsure.cli.app import app
 from howsure.models.adapt import load
+from howsure.models.torch.check_exported import is_arithmetic
 from howsure.models.torch.files import load_weights
-from howsure.models.torch.programs import is_arithmetic
 from tests.torch.modules import mlp, rows_for
 
 RAN = "ran"

@@ -1,4 +1,4 @@
-"""What a layer call costs, in multiply-adds for one row."""
+"""Cost of a layer call, in multiply-adds for one row."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 from howsure.models.keras import private
 from howsure.models.keras.examine import LayerCall
-from howsure.models.keras.probes import is_keras
+from howsure.models.keras.user_code import is_keras
 
 Layer = Any
 
 
 def counted_calls(calls: Sequence[LayerCall]) -> list[LayerCall]:
-    """The calls whose costs add up to those of the model.
+    """The calls whose costs add up to the cost of the model.
 
-    Not of layers that hold others, which are called themselves; but a recurrent layer as a whole,
-    as its cell may be called once a time step, once in all, or not at all.
+    Layers that hold other layers are left out, since those are called themselves. A recurrent layer counts as
+    a whole, because its cell may be called once for each time step, once in all, or not at all.
     """
     inside = tuple(f"{call.name}/" for call in calls if isinstance(call.layer, keras.layers.RNN))
     return [
@@ -31,15 +31,15 @@ def counted_calls(calls: Sequence[LayerCall]) -> list[LayerCall]:
 
 
 def holds_layers(layer: Layer) -> bool:
-    """Whether a layer is made of other layers."""
+    """True if a layer is made of other layers."""
     return bool(private.layers_below(layer, nested=False))
 
 
 def multiply_adds(call: LayerCall) -> int:
-    """Multiply-adds of one call for one row: every kernel once per position it is applied at.
+    """Multiply-adds of one call for one row: each kernel counts once for each position where it is applied.
 
-    Exact for dense, convolution and recurrent kernels; biases, activations, pooling and
-    normalisation are not counted, nor are products of two activations (attention scores).
+    Exact for dense, convolution and recurrent kernels. Biases, activations, pooling, normalisation and
+    products of two activations (attention scores) are not counted.
     """
     layer, shape = call.layer, call.shape
     if isinstance(layer, keras.layers.EinsumDense):
@@ -51,7 +51,7 @@ def multiply_adds(call: LayerCall) -> int:
         steps, positions = call.input_shape[0], shape[1:-1] if layer.return_sequences else shape[:-1]
         return steps * _product(positions) * _numbers_in_kernels(layer)
     if isinstance(layer, _TRANSPOSED):
-        shape = call.input_shape  # each position of the input spreads over a patch of the output
+        shape = call.input_shape  # each input position contributes to a patch of the output
     if "Conv" in type(layer).__name__ and getattr(layer, "data_format", "") == "channels_first":
         shape = (*shape[1:], shape[0])
     return _product(shape[:-1]) * _numbers_in_kernels(layer)
@@ -61,7 +61,7 @@ _TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras
 
 
 def _numbers_in_kernels(layer: Layer) -> int:
-    """Weights that are multiplied with inputs: Keras's kernels, every matrix of a user's layer."""
+    """Number of weights that multiply inputs: Keras's kernels, and every matrix of a user's layer."""
     return sum(
         _product(weight.shape)
         for weight in layer.weights

@@ -1,8 +1,8 @@
-"""What is drawn while Keras is switched: nothing, something that is noted, or given masks.
+"""Replacements for Keras's random draws: no draws, recorded draws, or given masks.
 
 Still       plain prediction: dropout does nothing, noise is its mean
-Middle      what a layer draws is replaced by the middle of its distribution, so that its own draws show
-Recording   as Still, and each draw is noted as a site
+Middle      draws are replaced by the middle of their distribution, so that a layer's other draws show
+Recording   as Still; each draw is recorded as a site
 Masked      the masks of each site, one after the other
 """
 
@@ -23,7 +23,7 @@ from keras import ops
 from howsure.errors import ModelError
 from howsure.models.keras import private
 from howsure.models.keras.switch import is_random, kind_of, rate_of
-from howsure.models.lines import innermost_of_a_user
+from howsure.models.source_lines import innermost_of_a_user
 from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, NORMAL, UNIFORM, Site
 
 Tensor = Any
@@ -34,7 +34,7 @@ ROWS_NOT_FIRST = "on a tensor whose first side is not the rows alone: give all e
 
 
 class Still:
-    """Nothing is drawn: dropout keeps its inputs, noise is its mean; other numbers are drawn as ever."""
+    """No dropout and no noise: dropout returns its inputs, noise its mean. Other numbers are still drawn."""
 
     def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
         """Return the inputs."""
@@ -45,7 +45,7 @@ class Still:
         return inputs
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
-        """Return the mean of normal numbers."""
+        """Return the mean of normal numbers; draw other numbers as usual."""
         if function != "normal":
             return original()
         mean = ops.cast(arguments["mean"], _dtype(arguments))
@@ -53,10 +53,10 @@ class Still:
 
 
 class Middle(Still):
-    """Nothing is drawn of what masks can be given for: its middle is taken in its place."""
+    """No draws at sites that accept masks: the middle of the distribution replaces them."""
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
-        """Return the middle of a site's numbers; what no masks can be given for is drawn."""
+        """Return the middle of a site's numbers; draw numbers that accept no masks."""
         numbers = _Numbers.of(function, arguments)
         if numbers is None:
             return original()
@@ -66,14 +66,14 @@ class Middle(Still):
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Random numbers that masks can be given for: `least + scale × mask`.
+    """Random numbers that accept masks: `least + scale × mask`.
 
     Attributes:
-        kind: Of the site.
-        rate: Of the site.
-        least: What is added.
-        scale: What they are multiplied with.
-        dtype: Their type.
+        kind: Kind of the site.
+        rate: Rate of the site.
+        least: The summand.
+        scale: The factor.
+        dtype: Type of the numbers.
     """
 
     kind: str
@@ -84,7 +84,7 @@ class _Numbers:
 
     @classmethod
     def of(cls, function: str, arguments: dict[str, Any]) -> _Numbers | None:
-        """Those of a function of `keras.random`, or None where no masks can be given for it."""
+        """The numbers of a function of `keras.random`, or None if it accepts no masks."""
         dtype = _dtype(arguments)
         if function == "uniform":
             least, most = arguments["minval"], arguments["maxval"]
@@ -98,7 +98,7 @@ class _Numbers:
         return None
 
     def scaled(self, mask: Tensor) -> Tensor:
-        """The numbers that a mask stands for."""
+        """The numbers for a mask."""
         return ops.cast(ops.cast(mask, "float32") * self.scale + self.least, self.dtype)
 
 
@@ -112,21 +112,21 @@ def _number(value: Any) -> float | None:
 
 
 class Recording(Still):
-    """Draws that change nothing and are noted.
+    """Records draws, which change nothing.
 
     Attributes:
-        sites: Those for which masks can be given, in order.
-        leading: For each site the first side of what it draws for, or None for a layer of Keras's own.
-        stack: The layers whose calls are under way, outermost first.
+        sites: Draws that accept masks, in order.
+        leading: For each site the first side of the drawn tensor; None for a layer of Keras's own.
+        stack: The layers being called, outermost first.
         on_path: Identities of all layers in whose calls a site was drawn.
-        left: What was drawn and no masks can be given for: the layer, and what in words.
-        with_numbers: Identities of all layers in whose calls numbers were drawn to be made something of.
+        left: Draws that accept no masks: the layer, and a description.
+        with_numbers: Identities of all layers in whose calls numbers were drawn for further computation.
 
     Args:
-        names: Path of every layer, by identity, and of the model.
-        rows: How many there are.
-        gaussian_noise: Whether `GaussianNoise` is random.
-        off: Identities of layers that stay as in predicting.
+        names: Path of every layer and of the model, by identity.
+        rows: Number of rows.
+        gaussian_noise: True makes `GaussianNoise` random.
+        off: Identities of layers that stay fixed, as in predicting.
     """
 
     def __init__(
@@ -148,12 +148,12 @@ class Recording(Still):
         self._outside: Any = None
 
     def begin(self) -> None:
-        """Note where a run begins, so that loops inside it show."""
+        """Remember where a run begins, so that loops inside it are recognised."""
         self._outside = private.place_in_a_trace()
 
     @contextlib.contextmanager
     def undone_by_errors(self) -> Iterator[None]:
-        """What is noted in this scope is forgotten where it ends in an error."""
+        """Forget what was recorded in this scope if it ends in an error."""
         noted = {name: each for name, each in vars(self).items() if isinstance(each, (list, set, Counter))}
         before = {name: copy.copy(each) for name, each in noted.items()}
         try:
@@ -164,7 +164,7 @@ class Recording(Still):
 
     @contextlib.contextmanager
     def call_of(self, layer: Layer) -> Iterator[list[int]]:
-        """While a layer is called; gives the numbers of the sites that it draws itself."""
+        """Around the call of a layer; yields the numbers of the sites that it draws itself."""
         self._calls[id(layer)] += 1
         self.stack.append(layer)
         self._own.append([])
@@ -175,12 +175,12 @@ class Recording(Still):
             self._own.pop()
 
     def site(self, number: int, whole: bool) -> Site:
-        """A site; of one that is drawn once for all rows the mask has all sides of what is drawn."""
+        """A site. If it is drawn once for all rows (`whole`), its mask has all sides of the drawn tensor."""
         site, leading = self.sites[number], self.leading[number]
         return replace(site, shape=(leading, *site.shape)) if whole and leading is not None else site
 
     def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
-        """Note the call of a layer of Keras's own."""
+        """Record the call of one of Keras's own random layers."""
         if id(layer) in self._off or not is_random(layer, self._gaussian_noise):
             return inputs
         kind, rate = kind_of(layer), rate_of(layer)
@@ -194,14 +194,14 @@ class Recording(Still):
                     received=rate,
                 )
             )
-        if inputs.shape[0] not in (None, self._rows):  # None where only a run would tell, as of texts
+        if inputs.shape[0] not in (None, self._rows):  # None if only a run would show it, as for texts
             self.left.append((layer, f"{type(layer).__name__} {ROWS_NOT_FIRST}"))
         elif self._reached(type(layer).__name__):
             self._note(kind, rate, mask_shape(layer, inputs), None)
         return inputs
 
     def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
-        """Note a draw of `keras.random.dropout`."""
+        """Record a draw of `keras.random.dropout`."""
         known = _number(rate)
         if known == 0:
             return inputs
@@ -214,12 +214,12 @@ class Recording(Still):
         elif self._reached("keras.random.dropout"):
             first, *sides = shape
             if first == 1 and units[0] == self._rows:
-                first = self._rows  # one mask for all rows, as all have it here anyway
+                first = self._rows  # one mask for all rows, which masks here are anyway
             self._note(DROPOUT, known, tuple(sides), first)
         return inputs
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
-        """Note a draw of numbers."""
+        """Record a draw of numbers."""
         if function == "shuffle":
             self._leave(f"keras.random.{function}", "for which no masks can be given")
             return arguments["x"]
@@ -238,7 +238,7 @@ class Recording(Still):
         return ops.zeros(shape, _dtype(arguments))
 
     def _reached(self, what: str) -> bool:
-        """Whether a draw is made once in a pass, and not in a loop that is traced once and run often."""
+        """True if a draw happens once in a pass; False inside a loop that is traced once and run often."""
         if private.place_in_a_trace() is self._outside:
             return True
         self._leave(what, "in a loop, a new one in every turn")
@@ -276,19 +276,19 @@ class Recording(Still):
 
 
 class Masked:
-    """Draws that apply given masks, one after the other, to passes folded into the batch axis.
+    """Applies given masks, one after the other, to passes that are folded into the batch axis.
 
     Attributes:
-        width: Passes folded into what the next layer gets: as many as its mask has, or a divisor of
-            that; each is then repeated.
+        width: Passes folded into the next layer's input: as many as its mask has, or a divisor of that
+            number; then each is repeated.
 
     Args:
         sites: The draws to come, as recorded.
-        masks: For each site (W, *site.shape) as `howsure.sampling.masks.draw` makes them, where W
-            passes are folded, pass-major, into the first axis of what the layer returns.
-        whole: Numbers of the sites whose masks have all sides of what is drawn, with no axis of rows.
-        gaussian_noise: Whether `GaussianNoise` is random.
-        off: Identities of layers that stay as in predicting.
+        masks: For each site (W, *site.shape), as from `howsure.sampling.masks.draw`. The first axis of the
+            layer's result holds W folded passes, pass-major.
+        whole: Numbers of the sites whose masks have all sides of the drawn tensor, without a batch axis.
+        gaussian_noise: True makes `GaussianNoise` random.
+        off: Identities of layers that stay fixed, as in predicting.
     """
 
     def __init__(
@@ -316,7 +316,7 @@ class Masked:
         return self._applied(site, mask, inputs, self.width or mask.shape[0])
 
     def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
-        """Apply the next mask to what is to be dropped."""
+        """Apply the next mask to the inputs of dropout."""
         if rate == 0:
             return inputs
         site, mask = self._take(DROPOUT, None, "keras.random.dropout")
@@ -326,7 +326,7 @@ class Masked:
         return self._applied(site, mask, inputs, mask.shape[0])
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
-        """Return what the next mask stands for."""
+        """Return the numbers for the next mask."""
         numbers = _Numbers.of(function, arguments)
         if numbers is None or numbers.rate == 0:
             return original()
@@ -359,10 +359,10 @@ class Masked:
 
 
 def mask_shape(layer: Layer, inputs: Tensor) -> tuple[int, ...]:
-    """Shape of a layer's mask for one row, with 1 where the mask is shared along an axis.
+    """Shape of a layer's mask for one row, with 1 on axes along which the mask is shared.
 
     Raises:
-        ModelError: A `noise_shape` that says more about the batch than that it is shared.
+        ModelError: A `noise_shape` in which the batch entry is neither None nor 1.
     """
     units = tuple(inputs.shape[1:])
     given: Any = private.noise_shape(layer, inputs)
@@ -385,27 +385,27 @@ def mask_shape(layer: Layer, inputs: Tensor) -> tuple[int, ...]:
 
 
 def _transform(site: Site, inputs: Tensor, mask: Tensor) -> Tensor:
-    """`inputs` (W', 1, n, …) under masks (W', r, 1, …), as (W', r, n, …)."""
+    """`inputs` (W', 1, n, …) with masks (W', r, 1, …) applied, as (W', r, n, …)."""
     dtype = inputs.dtype
     if site.kind == DROPOUT:
         scale = 0.0 if site.rate == 1 else 1 / (1 - site.rate)
         if keras.backend.standardize_dtype(dtype) in ("float32", "float64") or _is_exact(scale, dtype):
             return inputs * (ops.cast(mask, dtype) * scale)
-        # The scale's own rounding error would be in all numbers alike; so it is applied in float32.
+        # Rounding the scale would shift all numbers alike, so the scale is applied in float32.
         return ops.cast(ops.cast(inputs, "float32") * scale, dtype) * ops.cast(mask, dtype)
     mask = ops.cast(mask, dtype)
     if site.kind == GAUSSIAN_DROPOUT:
         return inputs * mask
     if site.kind == GAUSSIAN_NOISE:
         return inputs + mask
-    # Klambauer et al. (2017), eq. 8 and 9: dropped units go to α', mean and variance are kept.
+    # Klambauer et al. (2017), eq. 8 and 9: dropped units become α'; mean and variance stay the same.
     alpha = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
     scale = ((1 - site.rate) * (1 + site.rate * alpha**2)) ** -0.5
     return scale * (inputs * mask + alpha * (1 - mask)) - scale * alpha * site.rate
 
 
 def _is_exact(scale: float, dtype: Any) -> bool:
-    """Whether a number has an exact counterpart in a type of 16 bits, told from bfloat16, the coarser."""
+    """True if a number is exact in a 16-bit type, judged by bfloat16, the coarser type."""
     return (
         keras.backend.standardize_dtype(dtype) == "bfloat16"
         and not np.float32(scale).view(np.uint32) & 0xFFFF

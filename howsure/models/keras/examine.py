@@ -1,7 +1,8 @@
-"""Examining a Keras model without any effect on it: what is random, what it ends in, what it computes.
+"""Examine a Keras model without side effects: what is random, what it ends in, what it computes.
 
-It is run once as in training, with all that it draws noted and nothing drawn. Steps in which something is
-drawn run in training ever after, and in them the layers on the way to a draw; all else as in predicting.
+The model runs once as in training. Its draws are recorded, but nothing is drawn. In later passes, the steps
+that drew something run in training mode, and inside them the layers on the way to a draw. Everything else
+runs as in predicting.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import HowsureError, ModelError
-from howsure.models.kept_off import check_kept_off
+from howsure.models.keep_off import check_kept_off
 from howsure.models.keras import private
 from howsure.models.keras.draws import ROWS_NOT_FIRST, Recording
 from howsure.models.keras.graph import Program, Slot, Step, Value, run
-from howsure.models.keras.probes import (
+from howsure.models.keras.switch import as_in_predicting, defining_class, is_random, kind_of, quiet, switched
+from howsure.models.keras.user_code import (
     does_more_in_training,
     draws_of_its_own,
     holds_a_module,
@@ -29,7 +31,6 @@ from howsure.models.keras.probes import (
     runs_code_of_a_user,
     symbolic,
 )
-from howsure.models.keras.switch import as_in_predicting, defining_class, is_random, kind_of, quiet, switched
 from howsure.models.protocol import Unswitchable
 from howsure.sites import Site
 
@@ -45,15 +46,15 @@ _MEND = (
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of one layer, as seen on a run.
+    """One call of one layer, recorded in a run.
 
     Attributes:
         layer: The layer.
         name: Its path inside the model.
-        input_shape: Shape of its first input for one row.
-        shape: Shape of its (first) output for one row.
-        step: The step of the program it belongs to.
-        sites: What it drew itself, by number.
+        input_shape: Shape of its first input, for one row.
+        shape: Shape of its (first) output, for one row.
+        step: The step of the program that the call belongs to.
+        sites: Numbers of the sites that it drew itself.
     """
 
     layer: Layer
@@ -66,32 +67,32 @@ class LayerCall:
 
 @dataclass(frozen=True)
 class Examination:
-    """What a run without any effect showed.
+    """Results of examining a model.
 
     Attributes:
         names: Path of every layer below the model, by identity, in order; the model's own name is last.
         layers: Those layers.
-        sites: The random calls in order.
-        whole: Numbers of the sites that are drawn once for all rows: their masks have no axis of rows.
-        random_steps: The steps that make them.
-        in_training: These steps, by identity.
-        never_in_training: Layers in them that are called as in predicting, as nothing is drawn there.
-        on_path: The layers in whose calls something was drawn, by identity.
-        only_dropped: Those of them in which that was dropout or normal numbers, by identity.
-        left: What was drawn and no masks can be given for.
-        calls: Every layer call in order.
-        arguments: For code of the user's own, what it was called with, as `KerasTensor`s.
-        output_shape: Shape of the model's output for one row.
+        sites: The random calls, in order.
+        whole: Numbers of the sites that are drawn once for all rows; their masks have no batch axis.
+        random_steps: The steps that draw the sites.
+        in_training: Identities of these steps.
+        never_in_training: Layers inside them that always run as in predicting, since they draw nothing.
+        on_path: Identities of the layers in whose calls something was drawn.
+        only_dropped: Identities of those layers that drew only dropout or normal numbers.
+        left: Draws that accept no masks.
+        calls: Every layer call, in order.
+        arguments: Arguments of each call of a user's code, with tensors as `KerasTensor`s.
+        output_shape: Shape of the model's output, for one row.
         output_dtype: Type of its numbers.
-        coarse_ending: The layer of Keras's own that makes the output in 16 bits, or None.
-        output_activation: `softmax`, `sigmoid`, `linear`, another name, or None if it is not a layer's.
-        shared: The steps that no random layer feeds.
-        repeated: The steps that every pass computes anew.
-        levels: For each site the number of its level: random steps in the order of execution, from 1.
-        level_of: Level of every step, by identity: the last random step it depends on, 0 for none.
-        sizes: Numbers in the largest tensor for one row at each level.
-        sizes_of: Numbers in every value for one row.
-        masked: The values with a Keras mask, which says which time steps count.
+        coarse_ending: The Keras layer that makes the output, if it does so in 16 bits; else None.
+        output_activation: `softmax`, `sigmoid`, `linear` or another name; None if no layer's activation.
+        shared: The steps that depend on no random layer.
+        repeated: The steps that every pass computes again.
+        levels: Number of each site's level, from 1: its random step in order of execution.
+        level_of: Level of every step, by identity: the last random step that it depends on, 0 for none.
+        sizes: Numbers in the largest tensor at each level, for one row.
+        sizes_of: Numbers in every value, for one row.
+        masked: The values with a Keras mask, which marks the time steps that count.
     """
 
     names: dict[int, str]
@@ -128,15 +129,15 @@ def examine(
     fixed_batch: bool,
     off: Collection[int] = (),
 ) -> Examination:
-    """Run a model on a few rows, traced where the backend can, and note what happens.
+    """Run a model on a few rows, as a trace if the backend has one, and record what happens.
 
     Args:
         model: A built Keras model.
         program: Its steps.
-        rows: A few rows of its inputs, flattened; only shapes and types count.
-        gaussian_noise: Whether `GaussianNoise` layers are random.
-        fixed_batch: Whether it takes no other number of rows.
-        off: Identities of layers that stay as in predicting.
+        rows: A few rows of its inputs, flattened; only shapes and types matter.
+        gaussian_noise: True makes `GaussianNoise` layers random.
+        fixed_batch: True if the model accepts only one batch size.
+        off: Identities of layers that stay fixed, as in predicting.
     """
     if len(program.outputs) != 1:
         raise ModelError(
@@ -150,7 +151,7 @@ def examine(
     drawn = [number for number, side in enumerate(sides) if side is not None]
     others = [None if side is None else count + 1 for side in sides]
     if drawn and not fixed_batch:
-        # A side may be the number of rows by chance, or follow it in a way of its own.
+        # A side may equal the number of rows by chance, or depend on it in another way.
         more = [np.concatenate([array, array[:1]]) for array in rows]
         others = _Look(model, program, more, gaussian_noise, off).drawn.leading
     of_rows = {number for number in drawn if (sides[number], others[number]) == (count, count + 1)}
@@ -160,14 +161,14 @@ def examine(
 
 
 class _Look:
-    """One run of a model as in training, and what was seen of it.
+    """One run of a model as in training, and what was recorded.
 
     Args:
         model: A built Keras model.
         program: Its steps.
         rows: A few rows of its inputs.
-        gaussian_noise: Whether `GaussianNoise` layers are random.
-        off: Identities of layers that stay as in predicting.
+        gaussian_noise: True makes `GaussianNoise` layers random.
+        off: Identities of layers that stay fixed, as in predicting.
     """
 
     def __init__(
@@ -208,7 +209,7 @@ class _Look:
                     self.random_steps.append(self._step)
                     self.levels.extend([len(self.random_steps)] * (len(self.drawn.sites) - known))
         output = values[program.outputs[0]].tensor
-        # The innermost layer returned it first.
+        # Nested layers return the same tensor; the innermost one returned it first.
         maker = next((layer for tensor, layer in self._makers if tensor is output), None)
         self._makers.clear()
         dtype = keras.backend.standardize_dtype(output.dtype)
@@ -221,14 +222,14 @@ class _Look:
         return output
 
     def _run_step(self, step: Step, values: dict[Slot, Value]) -> None:
-        """As in training; and where that fails, as in predicting."""
+        """Run a step as in training; if that fails, as in predicting."""
         calls, users = len(self.calls), set(self.arguments)
         try:
             with self.drawn.undone_by_errors():
                 run([step], values, lambda step: 1, lambda step: True)
         except HowsureError:
             raise
-        except Exception as error:  # code of a user's, which may want more for training than its inputs
+        except Exception as error:  # a user's code, which may need more than inputs to train
             del self.calls[calls:]
             self.arguments = {key: given for key, given in self.arguments.items() if key in users}
             run([step], values, lambda step: 1)
@@ -258,7 +259,7 @@ class _Look:
         return call
 
     def seen(self, whole: frozenset[int], left: Sequence[int]) -> Examination:
-        """All of it, given the sites that are drawn once for all rows, and those of other shapes."""
+        """The examination, given the sites drawn once for all rows, and those of other shapes."""
         program, drawn = self.program, self.drawn
         level_of = _levels(program, self.random_steps)
         largest = [1] * (len(self.random_steps) + 1)
@@ -303,7 +304,7 @@ class _Look:
         )
 
     def _never_trains(self, layer: Layer) -> bool:
-        """Whether a layer that is called as in training beside a draw has no part in it."""
+        """True if a layer runs as in training beside a draw, but has no part in the draw."""
         if not private.takes_training(layer) or private.keeps_masks(layer) or kind_of(layer):
             return False
         own = is_keras(type(layer)) and not is_augmentation(layer) and not holds_a_module(layer)
@@ -311,13 +312,13 @@ class _Look:
 
 
 def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
-    """What in a model is random in training, or more than that, and cannot be switched on."""
+    """Layers that are random in training, or do more in training, and cannot be switched on."""
     found = list(examination.left)
     names = examination.names
     for layer in _users_code(model, examination):
         below = "" if layer is model else f"{names[id(layer)]}/"
         if any(other.name == names[id(layer)] or other.name.startswith(below) for other in found):
-            continue  # explained by what is inside
+            continue  # the layer inside explains it
         arguments = examination.arguments[id(layer)]
         always = draws_of_its_own(layer, arguments, training=False)
         if always or _draws_in_training(layer, arguments):
@@ -341,15 +342,15 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
 def _draws_in_training(layer: Layer, arguments: Any) -> bool:
     try:
         return draws_of_its_own(layer, arguments, training=True)
-    except Exception:  # what fails in training is told of where it is run
+    except Exception:  # a failure in training is reported where the step runs
         return False
 
 
 def layers_kept_off(model: Any, gaussian_noise: bool, names: Collection[str]) -> frozenset[int]:
-    """Identities of the random layers of these names.
+    """Identities of the random layers with these names.
 
     Raises:
-        InputError: One is no random layer of the model.
+        InputError: A name belongs to no random layer of the model.
     """
     if not names:
         return frozenset()
@@ -365,7 +366,7 @@ def layers_kept_off(model: Any, gaussian_noise: bool, names: Collection[str]) ->
 
 
 def random_when_predicting(model: Any, examination: Examination) -> str | None:
-    """Path of a layer that draws when predicting what nothing switches off, the innermost one, or None."""
+    """Path of the innermost layer that draws when predicting and cannot be switched off, or None."""
     for layer in _users_code(model, examination):
         if draws_of_its_own(layer, examination.arguments[id(layer)], training=False):
             return examination.names[id(layer)]
@@ -373,7 +374,7 @@ def random_when_predicting(model: Any, examination: Examination) -> str | None:
 
 
 def _users_code(model: Any, examination: Examination) -> list[Layer]:
-    """The layers with code of a user's, innermost first, and the model."""
+    """The layers that run a user's code, innermost first, then the model if it does."""
     users = [layer for layer in examination.layers if id(layer) in examination.arguments]
     innermost_first = sorted(users, key=lambda layer: -examination.names[id(layer)].count("/"))
     return [*innermost_first, *([model] if id(model) in examination.arguments else [])]
@@ -392,7 +393,7 @@ def _levels(program: Program, random_steps: Sequence[Step]) -> dict[int, int]:
 
 
 def _activation(maker: Layer | None, program: Program) -> str | None:
-    """What the model ends in, read from the layer or operation that made its output."""
+    """The last operation of the model, read from the layer or operation that made its output."""
     if maker is None:
         last = next(step.operation for step in program.steps if program.outputs[0] in step.outputs)
         if isinstance(last, keras.layers.Layer):
@@ -404,7 +405,7 @@ def _activation(maker: Layer | None, program: Program) -> str | None:
         return "softmax" if maker.axis in (-1, 1) else "softmax over another axis"
     activation = getattr(maker, "activation", None)
     written_in = defining_class(type(maker))
-    if activation is None or not is_keras(written_in):  # a user's call may do more than its activation
+    if activation is None or not is_keras(written_in):  # a user's call may do more than the activation
         return f"a {type(maker).__name__} layer"
     known = {
         keras.activations.softmax: "softmax",
@@ -416,12 +417,12 @@ def _activation(maker: Layer | None, program: Program) -> str | None:
 
 
 def _traced(function: Callable[..., Any], rows: Sequence[Array]) -> None:
-    """Run `function` once for what it notes: as a trace, or on torch for real."""
+    """Run `function` once for its recordings: as a trace, or on PyTorch for real."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
 
-        kinds = [jax.dtypes.canonicalize_dtype(array.dtype) for array in rows]  # int32 where int64 is off
+        kinds = [jax.dtypes.canonicalize_dtype(array.dtype) for array in rows]  # int32 if int64 is disabled
         shapes = [array.shape for array in rows]
         jax.eval_shape(function, *map(jax.ShapeDtypeStruct, shapes, kinds))
     elif backend == "tensorflow":
@@ -437,12 +438,12 @@ def _traced(function: Callable[..., Any], rows: Sequence[Array]) -> None:
 
 
 def _size(tensor: Tensor) -> int:
-    """Numbers per row."""
+    """Numbers for one row."""
     return int(np.prod(_sides(tensor), dtype=np.int64))
 
 
 def _paths(model: Any) -> dict[int, str]:
-    """Path of every layer below `model`, by identity; a shared layer keeps the first it is met under."""
+    """Path of every layer below `model`, by identity; a shared layer keeps the first path."""
     paths: dict[int, str] = {}
 
     def visit(parent: Any, prefix: str) -> None:
@@ -464,5 +465,5 @@ def _row_shape(args: Any, kwargs: Any) -> tuple[int, ...]:
 
 
 def _sides(tensor: Tensor) -> tuple[int, ...]:
-    """Shape for one row; 1 where only a run shows the size, as that of the words in a text."""
+    """Shape for one row; 1 for a side whose size only a run shows, such as the number of words in a text."""
     return tuple(1 if side is None else side for side in tensor.shape[1:])

@@ -1,4 +1,4 @@
-"""What the last layer of a Keras model gets, and what it makes of it before its activation: its features."""
+"""Features of a Keras model: the input of its last layer, and that layer's output before the activation."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Tensor = Any
 
 ACTIVATION_LAYERS = (keras.layers.Activation, keras.layers.Softmax)
 ACTIVATION_OPERATIONS = ("Softmax", "LogSoftmax", "Sigmoid", "Cast")
-"""What may follow the last layer with weights; operations by name, as Keras keeps their classes private. In
-models of mixed precision older Keras casts in steps of their own."""
+"""What may follow the last layer with weights; operations by name, since their classes are private in Keras.
+With mixed precision, older versions of Keras cast in steps of their own."""
 
 
 def to_last_layer(
     program: Program, name: str, output_shape: tuple[int, ...]
 ) -> Callable[..., tuple[Tensor, Tensor]]:
-    """From inputs to features (n, F) and logits (n, K), with everything as in `predict` (no dropout).
+    """A function from inputs to features (n, F) and logits (n, K), as in `predict` (no dropout).
 
-    The last layer with weights has to be a `Dense` that puts out one number for each class; then what it
-    gets is one vector for each row already, and nothing has to be flattened or averaged.
+    The last layer with weights must be a `Dense` layer with one output for each class. Its input then is one
+    vector for each row, so nothing has to be flattened or averaged.
 
     Args:
         program: Steps of the model.
-        name: Of the model.
-        output_shape: Shape of its output for one row.
+        name: Name of the model.
+        output_shape: Shape of its output, for one row.
 
     Raises:
-        ModelError: The model ends otherwise.
+        ModelError: The model ends in something else.
     """
     last = _last_weighted(program, name, output_shape)
     layer, (given,) = last.operation, last.inputs()
@@ -57,7 +57,7 @@ def to_last_layer(
 
 
 def _as_computed(layer: Any, weight: Any) -> Tensor | None:
-    """A weight in the type of number the layer computes with."""
+    """A weight in the type of number in which the layer computes."""
     return None if weight is None else ops.cast(ops.convert_to_tensor(weight), layer.compute_dtype)
 
 
@@ -82,7 +82,7 @@ def _last_weighted(program: Program, name: str, output_shape: tuple[int, ...]) -
 
 
 def _is_activation(operation: Any) -> bool:
-    """Whether a step is one of Keras's own activations, or a cast, and nothing more."""
+    """True if a step is only one of Keras's own activations, or a cast."""
     known = type(operation) in ACTIVATION_LAYERS
     return known or private.is_own_operation(operation, ACTIVATION_OPERATIONS)
 

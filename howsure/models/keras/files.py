@@ -1,4 +1,4 @@
-"""Opening Keras model files, with one clear error for whatever is wrong with them."""
+"""Open Keras model files; every fault gives one clear error."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ import keras
 
 from howsure.data.reading import not_for_its_content
 from howsure.errors import FileError, HowsureError, ModelError
-from howsure.models.keras.asked import refused
+from howsure.models.keras.check_config import refused
 from howsure.models.keras.losses import remember
 from howsure.models.keras.old_files import as_keras_2_computes, as_keras_3_reads_it
 
 _UNKNOWN = re.compile(r"(?:Could not locate \w+|Unknown \w+:) '([^']+)'")
 _WEIGHTS = "load the weights with model.load_weights(…), and pass the model to howsure.assess"
 _MOST_OF_CONFIG = 2**28
-"""Bytes that are read of a configuration, which hardly has a millionth of a model's."""
+"""Most bytes of a configuration that are read; a real one is far smaller."""
 
 _UNRECOGNIZED = re.compile(r"Unrecognized keyword arguments passed to (\w+): \{'(\w+)': ([^,}]+)")
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
-    """Load a `.keras` or legacy `.h5` file, not compiled; what it says of its loss is remembered.
+    """Load a `.keras` or legacy `.h5` file without compiling the model; the loss in the file is remembered.
 
     Args:
         path: The file.
-        allow_code: Whether a file that wants to run code (Lambda layers and the like) may do so.
+        allow_code: True allows the file to run code (Lambda layers and the like).
 
     Raises:
-        FileError: Missing, truncated, or no Keras model.
-        ModelError: It wants to run code, or needs a class that is not known here.
+        FileError: The file is missing, truncated, or not a Keras model.
+        ModelError: The file would run code, or needs a class that is not known here.
     """
     file = Path(path)
     if not file.exists():
@@ -74,7 +74,7 @@ def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
     by_the_system = not_for_its_content(file, error)
     if by_the_system is not None:
         return by_the_system
-    # Keras quotes the whole configuration before it comes to the cause.
+    # Keras's message quotes the whole configuration before the cause.
     said = " ".join(str(error).rsplit("Exception encountered:", 1)[-1].split())
     unknown, unrecognized = _UNKNOWN.search(said), _UNRECOGNIZED.search(said)
     if unrecognized:
@@ -118,7 +118,7 @@ def _wants_to_run_code(file: Path, name: str | None = None) -> ModelError:
 
 
 def _check_size(file: Path) -> None:
-    """Raise a `FileError` where a small archive holds what would fill the memory."""
+    """Raise a `FileError` if a small archive would unpack to more than fits in memory."""
     if file.suffix != ".keras":
         return
     with zipfile.ZipFile(file) as archive:
@@ -133,7 +133,7 @@ def _check_size(file: Path) -> None:
 
 
 def _config_in(file: Path) -> Any:
-    """What a file says of its model, without what it was compiled with, which Keras does not look at here."""
+    """The model configuration in a file, without the compile settings, which are not loaded here."""
     if file.suffix != ".keras":
         return json.loads(_config_in_h5(file) or "null")
     with zipfile.ZipFile(file) as archive:
@@ -142,10 +142,10 @@ def _config_in(file: Path) -> Any:
 
 
 def _config_in_h5(file: Path) -> str | None:
-    """What a legacy file says of its model, empty where it says nothing; None where it cannot be read."""
+    """The model configuration in a legacy file; empty if there is none, None if it cannot be read."""
     try:
         with h5py.File(file) as opened:
             config = opened.attrs.get("model_config", "")
     except OSError:
-        return None  # Keras says what is wrong with it.
+        return None  # Keras will report the fault.
     return config.decode() if isinstance(config, bytes) else str(config)

@@ -1,9 +1,9 @@
-"""A Keras model as a flat list of steps, and running them on folded passes.
+"""Flatten a Keras model into a list of steps, and run the steps on folded passes.
 
-Functional and Sequential models, nested at any depth, become one list of layer and operation calls
-in the order of execution. Anything else (a subclassed model, a layer that holds random layers) is
-one step that runs whole. A value carries its width: how many passes are folded, pass-major, into its
-first axis. What no random layer feeds has width 1 and is computed once for all passes.
+Functional and Sequential models, nested at any depth, become one list of layer and operation calls in order
+of execution. Anything else (a subclassed model, a layer that contains random layers) is one step that runs
+whole. A value has a width: the number of passes that are folded, pass-major, into its first axis. Values that
+depend on no random layer have width 1 and are computed once for all passes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from howsure.models.choose_output import place_of
 from howsure.models.keras import private
 from howsure.models.keras.private import Graph, GraphCall, graph_of
 from howsure.models.keras.switch import widens_itself
-from howsure.models.several import place_of
 
 Tensor = Any
 
@@ -45,10 +45,10 @@ class Step:
     """One call of one layer or operation.
 
     Attributes:
-        operation: What is called.
+        operation: The layer or operation.
         name: Its path inside the model.
-        args: Positional arguments with `Slot`s in the place of tensors.
-        kwargs: Keyword arguments, likewise.
+        args: Positional arguments, with `Slot`s instead of tensors.
+        kwargs: Keyword arguments, with `Slot`s instead of tensors.
         outputs: Slots of the results.
     """
 
@@ -59,7 +59,7 @@ class Step:
     outputs: tuple[Slot, ...]
 
     def inputs(self) -> tuple[Slot, ...]:
-        """The slots this step reads."""
+        """The slots that this step reads."""
         found = keras.tree.flatten((self.args, self.kwargs))
         return tuple(item for item in found if isinstance(item, Slot))
 
@@ -72,7 +72,7 @@ class Program:
         inputs: Slots of the model's inputs, flattened.
         steps: The calls.
         outputs: Slots of the model's outputs, flattened.
-        foldable: Whether every tensor has the rows, and any number of them, on its first axis.
+        foldable: True if the first axis of every tensor holds the rows, and any number of them.
     """
 
     inputs: tuple[Slot, ...]
@@ -86,7 +86,7 @@ def flatten(model: Any, structure: Any) -> Program:
 
     Args:
         model: A built Keras model.
-        structure: The model's input, with anything in the place of arrays; only its nesting counts.
+        structure: The model's input with any objects in place of arrays; only the nesting matters.
     """
     builder = _Builder()
     inputs = tuple(builder.new_slot() for _ in keras.tree.flatten(structure))
@@ -100,13 +100,13 @@ def flatten(model: Any, structure: Any) -> Program:
 
 
 def ending_in(program: Program, output: str | int, names: Sequence[str], model: str) -> Program:
-    """The program with one of its outputs, and no step that has no part in it.
+    """The program for one of its outputs, without the steps that this output does not need.
 
     Args:
-        program: Of a model with several outputs.
-        output: Which, by name or place.
-        names: Of its outputs, in order.
-        model: Its name.
+        program: Program of a model with several outputs.
+        output: Name or index of the output.
+        names: Names of its outputs, in order.
+        model: Name of the model.
 
     Raises:
         InputError: There is no such output.
@@ -131,7 +131,7 @@ class _Builder:
         return Slot(self._count - 1)
 
     def inline(self, graph: Graph, inputs: Sequence[Slot], prefix: str) -> tuple[Slot, ...]:
-        """Append the calls of `graph`, reading `inputs`; returns where its outputs are."""
+        """Append the calls of `graph`, which read `inputs`; return the slots of its outputs."""
         slots = {id(tensor): slot for tensor, slot in zip(graph.inputs, inputs, strict=True)}
         self._check(graph.inputs)
 
@@ -142,7 +142,7 @@ class _Builder:
             args, kwargs = keras.tree.map_structure(to_slot, (call.args, dict(call.kwargs)))
             name = prefix + call.operation.name
             if isinstance(call.operation, keras.layers.Layer):
-                kwargs.pop("training", None)  # what the model is told counts more
+                kwargs.pop("training", None)  # `run` sets it
             outputs = self._inline_nested(call, args, kwargs, name)
             if outputs is None:
                 outputs = tuple(self.new_slot() for _ in call.outputs)
@@ -182,17 +182,17 @@ def run(
     around: Callable[[Step, int], AbstractContextManager[object]] = lambda step, width: nullcontext(),
     instead: Mapping[int, Callable[..., Tensor]] = MappingProxyType({}),
 ) -> None:
-    """Run steps on `values`, adding the results to it.
+    """Run steps on `values`, and add their results to it.
 
     Args:
-        steps: In order.
-        values: What is known; every step's inputs must be there when its turn comes.
-        width_of: Least width of a step, above 1 for steps that hold random layers.
-        in_training: Whether a step is called as in training.
-        around: What a step runs in, given how many passes its inputs hold. A random layer that is a
-            step of its own gets its input as it is and widens it itself.
-        instead: By identity of a step, what is called in the place of its operation, with nothing but its
-            tensors as they are; it returns one of the width that `width_of` tells.
+        steps: The steps, in order.
+        values: Known values; each step's inputs must be there when the step runs.
+        width_of: Least width of a step; above 1 for steps with random layers.
+        in_training: Tells whether a step is called as in training.
+        around: Context for a step, given the number of passes in its inputs. A random layer that is a step of
+            its own gets its input unchanged and widens it itself.
+        instead: Replacement for a step's operation, by identity of the step. It is called with the step's
+            tensors only, unchanged, and returns a tensor of the width that `width_of` gives.
     """
     for step in steps:
         given = max([1, *(values[slot].width for slot in step.inputs())])
@@ -220,7 +220,7 @@ def run(
 
 
 def widen(value: Value, width: int) -> Tensor:
-    """The tensor of `value` repeated to `width` passes, its Keras mask likewise."""
+    """The tensor of `value` repeated to `width` passes, with its Keras mask."""
     if width == value.width:
         return value.tensor
     widened = _repeat(value.tensor, value.width, width)
@@ -231,7 +231,7 @@ def widen(value: Value, width: int) -> Tensor:
 
 
 def _widen_masks(tensors: Sequence[Tensor], width: int, new_width: int) -> None:
-    """Keras notes the mask of what a layer gets on what it returns, here of more passes."""
+    """Repeat the Keras masks of results: Keras copies them from the inputs, which hold fewer passes."""
     for tensor in tensors:
         mask = private.mask_of(tensor)
         if mask is not None:

@@ -1,4 +1,4 @@
-"""What a Keras model takes, as it says itself or as its rows show."""
+"""The inputs of a Keras model, from its own declaration or from its rows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from howsure.models.keras.private import graph_of
 
 
 def input_specs(model: Any) -> list[InputSpec]:
-    """The inputs of a built model, in the order Keras flattens them.
+    """The inputs of a built model, in the order in which Keras flattens them.
 
     Raises:
-        ModelError: The model has not been built, or does not say what it takes.
+        ModelError: The model has not been built, or does not declare its inputs.
     """
     check_model(model)
     graph = graph_of(model)
@@ -52,7 +52,7 @@ def _input_names(graph: Any) -> list[str]:
 
 
 def check_model(model: Any) -> None:
-    """Raise a `ModelError` unless `model` is a Keras model that has its weights."""
+    """Raise a `ModelError` unless `model` is a Keras model with its weights."""
     if not isinstance(model, keras.Model):
         raise ModelError(
             "This is not a Keras model",
@@ -75,7 +75,7 @@ def check_model(model: Any) -> None:
 
 
 def check_backend(specs: Sequence[InputSpec], model: Any) -> None:
-    """Raise a `ModelError` where an input takes text, which Keras has on TensorFlow alone."""
+    """Raise a `ModelError` if an input takes text and the backend is not TensorFlow."""
     backend = keras.backend.backend()
     if backend != "tensorflow" and any(spec.dtype == TEXT for spec in specs):
         raise ModelError(
@@ -87,12 +87,12 @@ def check_backend(specs: Sequence[InputSpec], model: Any) -> None:
 
 
 def specs_from_rows(x: Any) -> tuple[list[InputSpec], Any]:
-    """What a subclassed model takes is known from the rows alone: any shape, several as list or dict."""
+    """Inputs of a subclassed model, read from its rows: any shape; several inputs as list or dict."""
 
     def spec(name: str, array: Any) -> InputSpec:
         try:
             given = np.asarray(array)
-        except (TypeError, ValueError, RuntimeError):  # `check_rows` says what is wrong with it
+        except (TypeError, ValueError, RuntimeError):  # `check_rows` reports the fault
             return InputSpec(name, (None,), keras.config.floatx())
         dtype = keras.config.floatx() if given.dtype.kind == "f" else str(given.dtype)
         is_text = given.dtype.kind in "SUT" or isinstance(next(given.flat, None), (str, bytes))
@@ -106,7 +106,7 @@ def specs_from_rows(x: Any) -> tuple[list[InputSpec], Any]:
 
 
 def warn_of_states(layers: Sequence[Any], name: str, rows: int, batch: int | None) -> None:
-    """Say aloud where `predict` would carry a state from one batch of rows to the next."""
+    """Warn if `predict` would carry a state from one batch of rows to the next."""
     stateful = next((layer.name for layer in layers if getattr(layer, "stateful", False)), None)
     if stateful is not None and batch is not None and rows > batch:
         warn(
@@ -117,7 +117,7 @@ def warn_of_states(layers: Sequence[Any], name: str, rows: int, batch: int | Non
 
 
 def names_of_outputs(model: Any) -> list[str]:
-    """What the outputs of a model are called, in order: the keys where they come in a dict."""
+    """Names of the outputs of a model, in order; the sorted keys if the output is a dict."""
     found = getattr(model, "output", None)
     if isinstance(found, dict):
         return sorted(map(str, found))

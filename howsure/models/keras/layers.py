@@ -1,4 +1,4 @@
-"""Every layer call of an examined Keras model: what it draws, why it stays fixed, what it costs."""
+"""Describe every layer call of an examined Keras model: what it draws, why it stays fixed, what it costs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 
-from howsure.models.kept_off import KEPT_OFF
+from howsure.models.keep_off import KEPT_OFF
 from howsure.models.keras.costs import counted_calls, holds_layers, multiply_adds
 from howsure.models.keras.examine import Examination
-from howsure.models.keras.probes import is_augmentation
 from howsure.models.keras.switch import kind_of, rate_of
+from howsure.models.keras.user_code import is_augmentation
 from howsure.models.protocol import ASKED_FOR, LayerInfo, Unswitchable
 from howsure.sites import GAUSSIAN_NOISE
 
@@ -22,12 +22,12 @@ Layer = Any
 def layer_infos(
     examination: Examination, unswitchable: Sequence[Unswitchable], off: Collection[int] = ()
 ) -> tuple[LayerInfo, ...]:
-    """The layer calls in the order of execution; of layers that hold others, only those that stay fixed.
+    """The layer calls in order of execution. Layers that hold others appear only if they stay fixed.
 
     Args:
-        examination: Of the model.
-        unswitchable: What is random in training and cannot be switched on.
-        off: Identities of layers that a caller keeps off.
+        examination: Examination of the model.
+        unswitchable: Layers that are random in training and cannot be switched on.
+        off: Identities of layers that the caller keeps off.
     """
     notes = {
         found.name: f"{'cannot be done right' if found.refused else 'stays fixed'}: {found.what}"
@@ -61,7 +61,7 @@ def layer_infos(
 
 
 def _note(notes: dict[str, str], name: str) -> str | None:
-    """The note about a layer, or about something inside it."""
+    """The note about a layer, or about a layer inside it."""
     return next((note for key, note in notes.items() if f"{key}/".startswith(f"{name}/")), None)
 
 

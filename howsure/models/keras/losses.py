@@ -1,4 +1,4 @@
-"""What a Keras model was trained with, as far as its loss tells: compiled, or kept in its file."""
+"""The task that a Keras model was trained for, read from its loss: compiled, or stored in its file."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _ONE_OF_MANY = frozenset(
     + ["kullback_leibler_divergence"]
 )
 _OF_CLASSES = ("crossentropy", "cross_entropy", "focal")
-"""Words in the names of a user's losses of classes."""
+"""Words in names of users' losses that mean classification."""
 
 _HINGES = frozenset(["hinge", "squared_hinge", "categorical_hinge"])
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss, by what Keras calls it.
+    """A loss, under Keras's name.
 
     Attributes:
-        name: Like `mean_squared_error`; of a user's own whatever it is called.
-        from_logits: Whether it takes logits, or None where it does not say.
+        name: Such as `mean_squared_error`; for a user's loss, its own name.
+        from_logits: True if it expects logits; None if unknown.
     """
 
     name: str
@@ -56,23 +56,23 @@ class Loss:
 
 
 _in_files: weakref.WeakKeyDictionary[Any, Loss] = weakref.WeakKeyDictionary()
-"""Losses of models that were loaded without being compiled, as a compiled one may run code of its file."""
+"""Losses of models that were loaded without compiling, since compiling may run code from the file."""
 
 
 def loss_of(model: Any) -> Loss | None:
-    """The loss a model was compiled with, else the one its file names, or None."""
+    """The loss that a model was compiled with, else the one in its file, or None."""
     if getattr(model, "compiled", False):
         return _of(getattr(model, "loss", None))
     return _in_files.get(model)
 
 
 def trained_for(loss: Loss | None, activation: str | None, shape: tuple[int, ...]) -> str | None:
-    """What a loss says about the outputs; see `howsure.models.protocol.ModelInfo`.
+    """The task that a loss implies; see `howsure.models.protocol.ModelInfo`.
 
     Args:
-        loss: The loss, or None where it is not known.
-        activation: What the model ends in.
-        shape: Shape of the output for one row.
+        loss: The loss, or None if unknown.
+        activation: Last operation of the model.
+        shape: Shape of the output, for one row.
     """
     if loss is None:
         return None
@@ -89,24 +89,24 @@ def trained_for(loss: Loss | None, activation: str | None, shape: tuple[int, ...
 
 
 def loss_takes(loss: Loss | None) -> str | None:
-    """What a loss took the outputs for, `logits` or `probabilities`, or None where it does not tell."""
+    """What a loss expects as outputs, `logits` or `probabilities`; None if unknown."""
     if loss is None or loss.from_logits is None or loss.name not in _YES_OR_NO | _ONE_OF_MANY:
         return None
     return LOGITS if loss.from_logits else PROBABILITIES
 
 
 def remember(model: Any, file: Path) -> None:
-    """Note the loss that a model's file names; no code of the file runs."""
+    """Remember the loss that a model's file names; runs no code of the file."""
     try:
         loss = _named(_configured(file))
     except (AttributeError, KeyError, OSError, TypeError, ValueError):
-        return  # a file that Keras opens, and whose loss is written down in no way that is known
+        return  # Keras opens the file, but its loss is stored in no known form
     if loss is not None:
         _in_files[model] = loss
 
 
 def _configured(file: Path) -> Any:
-    """What a file says of the loss, as JSON has it."""
+    """The loss in a file, as parsed JSON."""
     if file.suffix == ".keras":
         with zipfile.ZipFile(file) as archive:
             return (json.loads(archive.read("config.json")).get("compile_config") or {}).get("loss")
@@ -115,7 +115,7 @@ def _configured(file: Path) -> Any:
 
 
 def _of(loss: Any) -> Loss | None:
-    """A loss as `compile` takes it."""
+    """A loss in the form that `compile` takes."""
     if isinstance(loss, (list, tuple, Mapping)):
         return _only([*loss.values()] if isinstance(loss, Mapping) else loss, _of)
     if isinstance(loss, str):
@@ -135,7 +135,7 @@ def _of(loss: Any) -> Loss | None:
 
 
 def _named(loss: Any) -> Loss | None:
-    """A loss as a file has it."""
+    """A loss in the form that a file stores."""
     if isinstance(loss, str):
         return _called(loss)
     if isinstance(loss, Mapping) and "class_name" in loss:
@@ -154,7 +154,7 @@ def _only(losses: Any, read: Any) -> Loss | None:
 
 
 def _called(name: str, from_logits: bool | None = None) -> Loss:
-    """A loss by the name of its class or function; Keras's cross-entropies take probabilities unless told."""
+    """A loss by its class or function name. Keras's cross-entropies expect probabilities by default."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"^\w+>", "", name)).lower()
     if from_logits is None and name in _YES_OR_NO | _ONE_OF_MANY:
         from_logits = False

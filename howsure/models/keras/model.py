@@ -1,7 +1,8 @@
-"""The Keras adapter: one piece of code for the JAX, TensorFlow and PyTorch backends.
+"""The Keras adapter: one implementation for the JAX, TensorFlow and PyTorch backends.
 
-numpy in, numpy out. `KerasModel` examines a model without touching it and runs passes of it: what no random
-layer feeds runs once for a chunk of rows (`trunk`), the rest once per thinned network (`thin`).
+It takes and returns numpy arrays. `KerasModel` examines a model without changing it, and runs passes. Steps
+that depend on no random layer run once for each chunk of rows (`trunk`); the others run once for each thinned
+network (`thin`).
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.data.made_up import made_up_rows
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import InputSpec, check_rows
 from howsure.models.keras import private
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.draws import Masked, Still
 from howsure.models.keras.examine import examine, layers_kept_off, random_when_predicting, unswitchable
-from howsure.models.keras.exported import passes_graph
+from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster, computing_in, reducible_steps
 from howsure.models.keras.fast.convolutions import without_copies
-from howsure.models.keras.fast.kernels import Dropped, Folded, thinned_dense_layers
-from howsure.models.keras.fast.precision import bfloat16_is_faster, computing_in, reducible_steps
+from howsure.models.keras.fast.thinned_dense import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.features import to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
+from howsure.models.keras.input_scale import first_kept, times_larger_than_kept
 from howsure.models.keras.inputs import (
     check_backend,
     check_model,
@@ -40,11 +41,11 @@ from howsure.models.keras.inputs import (
     specs_from_rows,
     warn_of_states,
 )
-from howsure.models.keras.kept import forget, keep, kept
 from howsure.models.keras.layers import layer_infos
 from howsure.models.keras.losses import loss_of, loss_takes, trained_for
+from howsure.models.keras.model_cache import forget, keep, kept
+from howsure.models.keras.onnx_graph import passes_graph
 from howsure.models.keras.private import graph_of
-from howsure.models.keras.scale import first_kept, times_larger_than_kept
 from howsure.models.keras.switch import quiet, switched, widens_itself
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
 from howsure.sites import Site
@@ -61,14 +62,14 @@ def adapt(
     keep_off: frozenset[str] = frozenset(),
     output: str | int | None = None,
 ) -> tuple[KerasModel, list[Array]]:
-    """Examine a model and check the rows it is given.
+    """Examine a model, and check its rows.
 
     Args:
         model: A built Keras model.
         x: Rows as `howsure.assess` takes them.
-        gaussian_noise: Whether `GaussianNoise` layers are random.
-        keep_off: Names of random layers that stay as in predicting.
-        output: Which of several outputs is meant, by name or place; None for the only one.
+        gaussian_noise: True makes `GaussianNoise` layers random.
+        keep_off: Names of random layers that stay fixed, as in predicting.
+        output: The output to assess if there are several, by name or index; None for the only one.
 
     Returns:
         The adapter, and the checked rows in the order of the inputs.
@@ -93,7 +94,7 @@ def adapt(
     if adapter is None:
         adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise, off=off)
         adapter.one_of_several = output is not None
-        if adapter.examination.arguments:  # code of a user's, which may change
+        if adapter.examination.arguments:  # a user's code, which may change
             forget(model)
         else:
             keep(model, program, settings, shapes, adapter)
@@ -103,11 +104,11 @@ def adapt(
 
 @dataclass(frozen=True, eq=False)
 class KerasTrunk:
-    """What all passes over some rows share: tensors, and their Keras masks.
+    """The part that all passes over some rows share: tensors and their Keras masks.
 
     Attributes:
-        parts: Each (n, …), or None.
-        as_found: What tensors of the model are handled in.
+        parts: Pairs of tensor (n, …) and Keras mask (n, …) or None.
+        as_found: Context in which the model's tensors are handled.
     """
 
     parts: tuple[tuple[Tensor, Tensor | None], ...]
@@ -117,7 +118,7 @@ class KerasTrunk:
         return int(self.parts[0][0].shape[0])
 
     def take(self, positions: NDArray[np.int64]) -> KerasTrunk:
-        """That of the rows at these positions."""
+        """The trunk of the rows at these positions."""
 
         def some(tensor: Tensor) -> Tensor:
             return None if tensor is None else keras.ops.take(tensor, positions, axis=0)
@@ -126,7 +127,7 @@ class KerasTrunk:
             return replace(self, parts=tuple((some(tensor), some(mask)) for tensor, mask in self.parts))
 
     def join(self, others: Sequence[KerasTrunk]) -> KerasTrunk:
-        """This one and others as one."""
+        """This trunk and others as one, in order."""
 
         def one(parts: Sequence[Tensor]) -> Tensor:
             return None if parts[0] is None else keras.ops.concatenate(parts, axis=0)
@@ -140,18 +141,18 @@ class KerasTrunk:
 
 
 class KerasModel:
-    """A Keras model, examined and ready to run passes. The model itself stays as it is.
+    """A Keras model, examined and ready to run passes. The model itself does not change.
 
     Args:
         model: A built Keras model.
         program: Its steps.
-        rows: What it will be given, flattened in Keras's order; only shapes are used.
-        inputs: The same in words.
-        gaussian_noise: Whether `GaussianNoise` layers are random.
-        off: Identities of layers that stay as in predicting.
+        rows: Example rows, flattened in Keras's order; only their shapes are used.
+        inputs: The inputs of the model.
+        gaussian_noise: True makes `GaussianNoise` layers random.
+        off: Identities of layers that stay fixed, as in predicting.
 
     Attributes:
-        told: What is known of it from elsewhere, as fields of `ModelInfo`.
+        told: Facts from elsewhere, such as a wrapper, as fields of `ModelInfo`.
     """
 
     def __init__(
@@ -193,8 +194,8 @@ class KerasModel:
 
     @property
     def info(self) -> ModelInfo:
-        """What is known of it. Its loss is looked at anew, as a model may be compiled again at any time."""
-        # Of several outputs each may have a loss of its own.
+        """Facts about the model. Its loss is read each time, since a model may be compiled again."""
+        # With several outputs, each may have its own loss.
         found, loss = self.examination, None if self.one_of_several else loss_of(self.model)
         facts = replace(
             self._facts,
@@ -228,7 +229,7 @@ class KerasModel:
 
     @functools.cached_property
     def levels(self) -> tuple[Level, ...]:
-        """The shared level, then one for each random step."""
+        """The shared level, then one level for each random step."""
         found = self.examination
         costs = np.zeros(len(found.sizes))
         for call in counted_calls(found.calls):
@@ -243,7 +244,7 @@ class KerasModel:
 
     @functools.cached_property
     def limits(self) -> Limits:
-        """How much may run at once."""
+        """How much of the model may run at once."""
         foldable = self._foldable
         return Limits(
             fold=tuning.LARGEST_FOLD if foldable else None,
@@ -254,17 +255,17 @@ class KerasModel:
 
     @property
     def _foldable(self) -> bool:
-        """Whether several passes can lie one after the other on the axis of the rows."""
+        """True if several passes can be folded into the batch axis."""
         return self._program.foldable and _fixed_batch(self.model) is None and not self.examination.whole
 
     @functools.cached_property
     def _heavy(self) -> frozenset[int]:
-        """The steps that may run in bfloat16, by identity."""
+        """Identities of the steps that may run in bfloat16."""
         dense = [layers.dense for layers in self._thinned.values()]
         return frozenset(map(id, reducible_steps(self.examination, dense)))
 
     def _rescales(self) -> bool:
-        """Whether the model brings raw values into range itself, by a layer or by arithmetic."""
+        """True if the model itself rescales raw values, by a layer or by arithmetic."""
         layers = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.BatchNormalization)
         arithmetic = ("Divide", "TrueDivide", "Multiply", "Subtract")
         return any(isinstance(layer, layers) for layer in self.examination.layers[:4]) or any(
@@ -272,9 +273,9 @@ class KerasModel:
         )
 
     def times_larger(self, rows: Sequence[Array]) -> float | None:
-        """How many times larger rows are than those of the training; see `ScaledModel`.
+        """How many times larger rows are than the training rows; see `ScaledModel`.
 
-        Told by the first normalisation that kept something, where it is among the first steps.
+        The statistics come from the first normalisation that stored some, if it is among the first steps.
         """
         at = first_kept(self._program)
         if at is None:
@@ -289,7 +290,7 @@ class KerasModel:
     # --- running ------------------------------------------------------------------------------
 
     def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
-        """Raw outputs of the plain prediction, with nothing random.
+        """Raw outputs of the plain prediction, without randomness.
 
         Args:
             rows: The inputs, flattened, each (n, …) in its input's type.
@@ -302,7 +303,7 @@ class KerasModel:
             return np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What the last layer gets and puts out for the inputs (n, …), with nothing random."""
+        """Input and output of the last layer for the inputs (n, …), without randomness."""
         to_the_end = self._to_the_end
         with self.as_found():
             found = to_the_end(*map(keras.ops.convert_to_tensor, rows))
@@ -314,7 +315,7 @@ class KerasModel:
         return self._compile(to_last_layer(self._program, self.name, self.examination.output_shape))
 
     def trunk(self, rows: Sequence[Array]) -> KerasTrunk:
-        """Compute once what every pass over these rows shares.
+        """Compute the part that every pass over these rows shares.
 
         Args:
             rows: The inputs, flattened, each (n, …) in its input's type.
@@ -327,9 +328,9 @@ class KerasModel:
         """The thinned networks with these masks.
 
         Args:
-            masks: For each site (W_l, *site.shape), where W_l passes are told apart at its level l;
-                W_l divides W_{l+1}. See `howsure.sampling.masks.draw`.
-            rows: How many rows will run through them.
+            masks: For each site (W_l, *site.shape), with W_l distinct passes at its level l; W_l divides
+                W_{l+1}. See `howsure.sampling.masks.draw`.
+            rows: Number of rows that will run through them.
 
         Returns:
             A function from a trunk of n rows to raw outputs (W, n, …).
@@ -346,16 +347,16 @@ class KerasModel:
         return Thinned(self, width, kept, kernels)
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
-        """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
+        """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
         return passes_graph(self, masks, like)
 
     def weights(self) -> Iterator[Array]:
-        """Its weights, in the order in which the model has them; seeds and metrics are none."""
+        """The weights, in the model's order; seeds and metrics are left out."""
         for variable in self.model.weights:
             yield np.asarray(keras.ops.convert_to_numpy(variable))
 
     def _one_at_a_time(self, masks: Sequence[Array], width: int) -> Callable[[KerasTrunk], Array]:
-        """The thinned networks with these masks, none folded."""
+        """The thinned networks with these masks, run one after the other instead of folded."""
         places = [[at * len(mask) // width for mask in masks] for at in range(width)]
         networks = [
             self.thin([mask[place : place + 1] for mask, place in zip(masks, each, strict=True)], 1)
@@ -364,7 +365,7 @@ class KerasModel:
         return lambda trunk: np.concatenate([network(trunk) for network in networks])
 
     def _kernel(self, number: int, masks: Sequence[Array], rows: int) -> Dropped | Folded | None:
-        """The kernel behind a site as its masks need it, where that serves so many rows better; or None."""
+        """The kernel behind a site, prepared for its masks, if that is faster for so many rows; or None."""
         if number not in self._thinned:
             return None
         layers = self._thinned[number]
@@ -376,7 +377,7 @@ class KerasModel:
         return layers.prepared(masks[number], max(before, default=1), rows)
 
     def in_precision(self, precision: str) -> KerasModel:
-        """The same with the heavy layers of the passes in another precision."""
+        """The same model with the heavy layers of its passes in another precision."""
         return self if precision == FLOAT32 else self._reduced
 
     @functools.cached_property
@@ -388,7 +389,7 @@ class KerasModel:
         return reduced
 
     def _find_crossing(self) -> list[Slot]:
-        """What the repeated steps read and the shared ones, or the inputs, provide."""
+        """The values that repeated steps or the output read, and that shared steps or the inputs provide."""
         repeated = self.examination.repeated
         made_later = {slot for step in repeated for slot in step.outputs}
         read = [*(slot for step in repeated for slot in step.inputs()), *self._program.outputs]
@@ -408,7 +409,7 @@ class KerasModel:
         return [(tensor, private.mask_of(tensor)) for tensor in tensors]
 
     def run_whole(self, masks: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
-        """Raw outputs (W × n, …) for the inputs (n, …), trunk and passes in one: what is written down."""
+        """Raw outputs (W × n, …) for inputs (n, …), trunk and passes in one, for the export."""
         with quiet([self.model, *self.examination.layers]), self._ending_in_float32():
             return self._run_passes(self._run_shared(*rows), masks, [None] * len(masks))
 
@@ -460,7 +461,7 @@ class KerasModel:
 
     @contextlib.contextmanager
     def _fast(self, step: Step) -> Iterator[None]:
-        """What a step runs in, so that it takes no longer than need be."""
+        """The context in which a step runs fastest."""
         with contextlib.ExitStack() as stack:
             if id(step) in self._in_bfloat16:
                 stack.enter_context(computing_in("mixed_bfloat16", step.operation))
@@ -468,7 +469,7 @@ class KerasModel:
             yield
 
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Compile for fixed shapes; no update of a variable, seed or loss leaves the function."""
+        """Compile for fixed shapes. No update of a variable, seed or loss leaves the compiled function."""
 
         def without_effect(state: Sequence[Tensor], *args: Any) -> Any:
             mapping = list(zip(self._state, state, strict=True))
@@ -485,13 +486,13 @@ class KerasModel:
         return lambda *args: without_effect([], *args)
 
     def _ending_in_float32(self) -> AbstractContextManager[None]:
-        """The layer that makes the output computes in float32, as 16 bits hold few digits."""
+        """Compute the output layer in float32, since 16 bits hold few digits."""
         ending = self.examination.coarse_ending
         return contextlib.nullcontext() if ending is None else computing_in("float32", ending)
 
     @contextlib.contextmanager
     def as_found(self) -> Iterator[None]:
-        """On torch: no gradients, and the modules' `training` flags as found."""
+        """On PyTorch: no gradients, and the modules' `training` flags restored on exit."""
         if self.backend != "torch":
             yield
             return
@@ -509,7 +510,7 @@ class KerasModel:
 def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
     """One TensorFlow graph for each combination of shapes.
 
-    `tf.function` would do the same, and warn that it was traced again for every new chunk shape.
+    `tf.function` would do the same, but warn of retracing for every new chunk shape.
     """
     import tensorflow as tf
 
@@ -539,10 +540,10 @@ class Thinned:
     """The thinned networks with some masks.
 
     Attributes:
-        model: Of which model.
-        width: Passes.
-        masks: For each site its masks, or None where `kernels` stands for them.
-        kernels: For each site the kernel behind it as its masks need it, or None.
+        model: The adapted model.
+        width: Number of passes.
+        masks: For each site its masks, or None if `kernels` has them.
+        kernels: For each site the prepared kernel behind it, or None.
     """
 
     model: KerasModel

@@ -1,8 +1,8 @@
-"""What Keras 2 wrote of a model, in the words of Keras 3.
+"""Convert the configuration of a Keras 2 model file to Keras 3.
 
-Keras 3 reads most files of Keras 2 (`.h5`, and `.keras` of 2.12 to 2.15) and stops at arguments it does not
-know. Those that change nothing are taken out here, and what is only called otherwise is called so. Found by
-writing models of each kind with tf-keras 2.21, the last of Keras 2, and comparing predictions.
+Keras 3 reads most files of Keras 2 (`.h5`, and `.keras` of 2.12 to 2.15), but fails on arguments that it does
+not know. This module removes those that have no effect, and renames the others. The list comes from writing
+models of each kind with tf-keras 2.21, the last Keras 2, and comparing predictions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from howsure.models.keras import private
 _ANY = object()
 
 _OF_THE_KERNEL = dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), _ANY)
-"""Of a kernel that layers with two do not have."""
+"""Arguments of a single kernel, which layers with two kernels do not have."""
 
 _NO_LONGER: dict[str, dict[str, Any]] = {
     "RNN": {"time_major": False},
@@ -54,17 +54,17 @@ _NO_LONGER: dict[str, dict[str, Any]] = {
     "SpatialDropout2D": {"trainable": _ANY, "noise_shape": None},
     "SpatialDropout3D": {"trainable": _ANY, "noise_shape": None},
 }
-"""By class: arguments that Keras 3 does not have, each with the value at which it changes nothing."""
+"""Arguments that Keras 3 does not have, by class, each with the value at which it has no effect."""
 
 
 @contextlib.contextmanager
 def as_keras_3_reads_it(file: Path) -> Iterator[Path]:
-    """The file, or for a while a copy in which Keras 3 finds what Keras 2 wrote of the model."""
+    """The file itself, or a temporary copy with a configuration that Keras 3 can read."""
     config = _config_of_keras_2(file)
     try:
         is_mended = config is not None and _mended(config)
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError):
-        is_mended = False  # It is none that Keras writes; Keras says what is wrong with it.
+        is_mended = False  # Not written by Keras; Keras will report the fault.
     if not is_mended:
         yield file
         return
@@ -82,11 +82,11 @@ def as_keras_3_reads_it(file: Path) -> Iterator[Path]:
 
 
 def as_keras_2_computes(model: Any, file: Path) -> None:
-    """Give layers of a model that Keras 2 wrote what is called the same and computed otherwise in Keras 3."""
+    """Correct layers of a Keras 2 model whose settings have the same name in Keras 3 but another meaning."""
     if _config_of_keras_2(file) is None:
         return
     for layer in private.layers_below(model):
-        if isinstance(layer, keras.layers.RNN):  # whose cell is the next layer
+        if isinstance(layer, keras.layers.RNN):  # its cell follows as a layer of its own
             continue
         for name in ("activation", "recurrent_activation"):
             if getattr(layer, name, None) is keras.activations.hard_sigmoid:
@@ -95,12 +95,12 @@ def as_keras_2_computes(model: Any, file: Path) -> None:
 
 @keras.saving.register_keras_serializable("howsure")  # type: ignore[untyped-decorator]  # Keras is not typed
 def hard_sigmoid(x: Any) -> Any:
-    """The hard sigmoid of Keras 2, clip(0.2 x + 0.5, 0, 1); that of Keras 3 is clip(x / 6 + 0.5, 0, 1)."""
+    """The hard sigmoid of Keras 2, clip(0.2 x + 0.5, 0, 1); Keras 3 has clip(x / 6 + 0.5, 0, 1)."""
     return keras.ops.clip(0.2 * x + 0.5, 0, 1)
 
 
 def _config_of_keras_2(file: Path) -> Any | None:
-    """What the file says of the model, or None where Keras 3 wrote it or it says nothing that can be read."""
+    """The configuration in the file; None if Keras 3 wrote it, or it cannot be read."""
     try:
         if file.suffix == ".keras":
             with zipfile.ZipFile(file) as archive:
@@ -112,11 +112,11 @@ def _config_of_keras_2(file: Path) -> Any | None:
         version = version.decode() if isinstance(version, bytes) else str(version)
         return None if version.startswith("3.") else json.loads(config)
     except (AttributeError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile):
-        return None  # Keras says what is wrong with it.
+        return None  # Keras will report the fault.
 
 
 def _mended(config: Any) -> bool:
-    """Change a configuration in place; whether anything was to be changed."""
+    """Convert a configuration in place; return True if anything changed."""
     changed = False
     if isinstance(config, list):
         for part in config:
@@ -147,7 +147,7 @@ def _renamed(config: dict[str, Any], name: str) -> bool:
     if name == "ThresholdedReLU":
         config |= {"class_name": "ReLU", "config": _renamed_argument(config["config"], "theta", "threshold")}
         return True
-    # Of attention it says what it was built for in a form that Keras 3 cannot read, and needs not.
+    # Keras 2 stores the build shapes of attention in a form that Keras 3 can neither read nor needs.
     return name == "MultiHeadAttention" and config.pop("build_config", None) is not None
 
 
@@ -158,7 +158,7 @@ def _renamed_argument(settings: dict[str, Any], old: str, new: str) -> dict[str,
 def _without_old_arguments(name: str, settings: dict[str, Any]) -> bool:
     old = _NO_LONGER.get(name, {})
     if name.startswith("Random"):
-        old = {"rng_type": _ANY}  # how numbers are drawn that change images in training
+        old = {"rng_type": _ANY}  # random generator of image augmentation
     dropped = [
         argument
         for argument, harmless in old.items()
@@ -166,7 +166,7 @@ def _without_old_arguments(name: str, settings: dict[str, Any]) -> bool:
     ]
     for argument in dropped:
         del settings[argument]
-    if name == "GRU" and "reset_after" not in settings:  # before Keras 2.1 there was one kind
+    if name == "GRU" and "reset_after" not in settings:  # before Keras 2.1 there was only one variant
         settings["reset_after"] = False
         return True
     if name == "BatchNormalization" and isinstance(settings.get("axis"), list):
@@ -176,7 +176,7 @@ def _without_old_arguments(name: str, settings: dict[str, Any]) -> bool:
 
 
 def _one_input_shape(settings: Any) -> bool:
-    """In a Sequential with an InputLayer no other layer says in Keras 3 what it takes."""
+    """Drop input shapes after the InputLayer of a Sequential; Keras 3 does not allow them."""
     layers = settings["layers"] if isinstance(settings, dict) else settings
     if not layers or layers[0].get("class_name") != "InputLayer":
         return False
@@ -185,7 +185,7 @@ def _one_input_shape(settings: Any) -> bool:
 
 
 def _nested_models(settings: dict[str, Any]) -> bool:
-    """In a Functional model calls of a nested model are counted from 1 by Keras 2 and from 0 by Keras 3."""
+    """Renumber calls of nested models in a Functional model: Keras 2 counts from 1, Keras 3 from 0."""
     nested = {
         layer.get("name")
         for layer in settings.get("layers", [])
@@ -199,7 +199,7 @@ def _nested_models(settings: dict[str, Any]) -> bool:
 
 
 def _single_tensors(settings: dict[str, Any]) -> bool:
-    """The one input or output of a model, which Keras 2 wrote as a list of one, unlike Keras 3."""
+    """Unpack a single input or output of a model: Keras 2 wrote a list of one, Keras 3 does not."""
     singles = [key for key in ("input_layers", "output_layers") if _is_list_of_one(settings.get(key))]
     for key in singles:
         (settings[key],) = settings[key]
@@ -211,7 +211,7 @@ def _is_list_of_one(places: Any) -> bool:
 
 
 def _tensors_by_keyword(settings: dict[str, Any]) -> bool:
-    """Calls that take tensors as keyword arguments, which Keras 3 reads in a form of its own alone."""
+    """Convert calls with tensors as keyword arguments, which Keras 3 stores in another form."""
     changed = False
     for layer in settings.get("layers", []):
         nodes = layer.get("inbound_nodes", []) if isinstance(layer, dict) else []
@@ -227,7 +227,7 @@ def _tensors_by_keyword(settings: dict[str, Any]) -> bool:
 
 
 def _tensor(value: Any) -> Any:
-    """A tensor as Keras 3 refers to it; Keras 2 gives the name of a layer, and numbers of call and result."""
+    """A tensor reference in the form of Keras 3. Keras 2 stores layer name, call number and output number."""
     if not (isinstance(value, list) and [type(part) for part in value] == [str, int, int]):
         return value
     return {

@@ -1,7 +1,7 @@
-"""All that howsure reads or changes of Keras that Keras keeps private; no other file of howsure does.
+"""All private parts of Keras that howsure reads or changes; no other file of howsure uses any.
 
-Each function says what it reads, why nothing public does, and since which Keras it is there. 3.15.1 is the
-oldest that is supported; `make oldest` runs the tests on it.
+Each function says what it reads, why no public function does, and since which version Keras has it. The
+oldest supported version is 3.15.1; `make oldest` runs the tests on it.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from howsure.errors import ModelError
 Tensor = Any
 Layer = Any
 Graph = Any
-"""A `Functional`, which has no public name."""
+"""A `Functional`, a class without a public name."""
 
 # --- how a model is made ------------------------------------------------------------------------------
 
 
 def legacy_layers() -> Mapping[str, Any]:
-    """Where Keras looks for the layers that a `.h5` file names: all of a private module (3.0)."""
+    """The names among which Keras looks up the layers of a `.h5` file: a whole private module (3.0)."""
     return dict(vars(keras.src.layers))
 
 
 def layers_below(layer: Layer, *, nested: bool = True) -> list[Layer]:
-    """The layers inside a layer or model, at any depth or one: `layers` has those of a model alone (3.0)."""
+    """The layers inside a layer or model, at any depth or one level; `layers` covers models only (3.0)."""
     return list(layer._flatten_layers(include_self=False, recursive=nested))
 
 
 def graph_of(operation: Any) -> Graph | None:
-    """The graph behind a model that is nothing but its graph, or None: its class has no public name (3.0)."""
+    """The graph of a model that is only its graph, or None; its class has no public name (3.0)."""
     if isinstance(operation, keras.Sequential):
         untouched = type(operation).call is keras.Sequential.call
         graph = getattr(operation, "_functional", None)
@@ -50,7 +50,7 @@ def graph_of(operation: Any) -> Graph | None:
 
 
 def inputs_structure(model: Any) -> Any:
-    """How the inputs of a graph are nested, as list or dict: `inputs` has them flat and unnamed (3.0)."""
+    """The nesting of a graph's inputs, as list or dict; `inputs` is flat and has no names (3.0)."""
     return model._inputs_struct
 
 
@@ -60,8 +60,8 @@ class GraphCall:
 
     Attributes:
         operation: The layer, model or operation that is called.
-        args: Positional arguments, tensors as `KerasTensor`s.
-        kwargs: Keyword arguments, likewise.
+        args: Positional arguments, with tensors as `KerasTensor`s.
+        kwargs: Keyword arguments, with tensors as `KerasTensor`s.
         outputs: Its results, flattened, as `KerasTensor`s.
     """
 
@@ -72,7 +72,7 @@ class GraphCall:
 
 
 def calls_of(graph: Graph) -> Iterator[GraphCall]:
-    """The calls of a graph in the order Keras makes them: nothing public tells order or arguments (3.0)."""
+    """The calls of a graph in Keras's order; nothing public gives order or arguments (3.0)."""
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
             if not node.is_input and node.operation:
@@ -80,7 +80,7 @@ def calls_of(graph: Graph) -> Iterator[GraphCall]:
 
 
 def is_being_trained(model: Any) -> bool:
-    """Whether `fit` is under way on JAX: it takes the values out of the variables until it ends (3.0)."""
+    """True while `fit` runs on JAX, which takes the values out of the variables until it ends (3.0)."""
     return keras.backend.backend() == "jax" and any(variable._value is None for variable in model.variables)
 
 
@@ -88,30 +88,30 @@ def is_being_trained(model: Any) -> bool:
 
 
 def takes_training(operation: Any) -> bool:
-    """Whether a call takes `training`: the signature of a `call` that was replaced does not tell (3.0)."""
+    """True if a call takes `training`; the signature of a replaced `call` does not show it (3.0)."""
     return bool(getattr(operation, "_call_has_training_arg", False))
 
 
 def noise_shape(layer: Layer, inputs: Tensor) -> tuple[int | None, ...] | None:
-    """Along which axes a spatial dropout shares its mask, else None: its classes alone know (3.0)."""
+    """Shape of the shared mask of a spatial dropout, or None; only its class knows it (3.0)."""
     if not hasattr(layer, "_get_noise_shape"):
         return None
     return tuple(layer._get_noise_shape(inputs))
 
 
 def is_own_operation(operation: Any, names: Sequence[str]) -> bool:
-    """Whether it is one of Keras's operations of these names: their classes have no public ones (3.0)."""
+    """True for Keras's own operations of these names; their classes have no public name (3.0)."""
     kind = type(operation)
     return kind.__module__.startswith("keras.src.ops.") and kind.__name__ in names
 
 
 def mask_of(tensor: Tensor) -> Tensor | None:
-    """Which time steps of a tensor count, as Keras notes on it: nothing public reads that (3.6)."""
+    """The Keras mask of a tensor (which time steps count); nothing public reads it (3.6)."""
     return get_keras_mask(tensor)
 
 
 def set_mask(tensor: Tensor, mask: Tensor) -> None:
-    """Note on a tensor which time steps count, as Masking does: nothing public writes that (3.6)."""
+    """Set the Keras mask of a tensor, as Masking does; nothing public writes it (3.6)."""
     set_keras_mask(tensor, mask)
 
 
@@ -120,10 +120,10 @@ def set_mask(tensor: Tensor, mask: Tensor) -> None:
 
 @contextlib.contextmanager
 def class_calls_replaced(instead: Mapping[Any, Callable[..., Any]]) -> Iterator[None]:
-    """Other `call`s in classes of layers, at any depth of a model: Keras has no hooks around them (3.0).
+    """Replace `call` in classes of layers, at any depth of a model; Keras has no hooks for this (3.0).
 
     Args:
-        instead: For each class that has a `call` of its own another function of (layer, inputs, …).
+        instead: For each class with its own `call`, another function of (layer, inputs, …).
     """
     originals = {cls: vars(cls)["call"] for cls in instead}
     try:
@@ -139,11 +139,11 @@ def class_calls_replaced(instead: Mapping[Any, Callable[..., Any]]) -> Iterator[
 def calls_replaced(
     layers: Iterable[Layer], by: Callable[[Layer, Callable[..., Any]], Callable[..., Any]]
 ) -> Iterator[None]:
-    """Other `call`s in single layers, past what Keras does when an attribute is set: it has no hooks (3.0).
+    """Replace `call` in single layers, bypassing Keras's attribute tracking; Keras has no hooks (3.0).
 
     Args:
         layers: The layers, each once.
-        by: From a layer and its `call` to what is called instead.
+        by: Maps a layer and its `call` to the replacement.
     """
     before = [(layer, name, vars(layer).get(name)) for layer in layers for name in [_name_of_call(layer)]]
     try:
@@ -159,21 +159,21 @@ def calls_replaced(
 
 
 def is_quantized(layer: Layer) -> bool:
-    """Whether a layer computes with weights in whole numbers: its policy alone tells (3.4)."""
+    """True if a layer computes with integer weights; only its dtype policy shows it (3.4)."""
     return getattr(layer, "quantization_mode", None) is not None
 
 
 def _name_of_call(layer: Layer) -> str:
-    """What runs where a layer is called; of a quantised one that is another method (3.4)."""
+    """Name of the method that runs when a layer is called; quantised layers have another one (3.4)."""
     return "quantized_call" if is_quantized(layer) else "call"
 
 
 @contextlib.contextmanager
 def random_functions_replaced(instead: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
-    """Other functions behind `keras.random`, for Keras's own layers too: they have no hooks (3.0).
+    """Replace functions behind `keras.random`, also for Keras's own layers; Keras has no hooks (3.0).
 
     Args:
-        instead: By name in `keras.random` what is called in its place, with the same arguments.
+        instead: Replacement by name in `keras.random`, with the same arguments.
     """
     functions = keras_backend.random
     originals = {name: getattr(functions, name) for name in instead}
@@ -187,13 +187,13 @@ def random_functions_replaced(instead: Mapping[str, Callable[..., Any]]) -> Iter
 
 
 def random_function(name: str) -> Callable[..., Any]:
-    """The function of the backend behind one of `keras.random`, which may be replaced (3.0)."""
+    """The backend's function behind one of `keras.random`, which may be a replacement (3.0)."""
     function: Callable[..., Any] = getattr(keras_backend.random, name)
     return function
 
 
 def is_initialising() -> bool:
-    """Whether who draws is an initializer of weights, as of a layer that is built when it is called (3.0)."""
+    """True if the caller is a weight initializer, as in a layer that is built at its first call (3.0)."""
     initializers = inspect.getfile(keras.initializers.RandomNormal)
     frame = inspect.currentframe()
     while frame is not None:
@@ -204,7 +204,7 @@ def is_initialising() -> bool:
 
 
 def place_in_a_trace() -> Any:
-    """What is being traced, another object inside a loop that is traced once and run often, or None (3.0)."""
+    """The current trace, or None; a loop body that is traced once and run often has its own trace (3.0)."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -212,18 +212,18 @@ def place_in_a_trace() -> Any:
     if keras.backend.backend() == "jax":
         import jax.numpy as jnp
 
-        return getattr(jnp.zeros(()), "_trace", None)  # a tracer's, which has no public name
+        return getattr(jnp.zeros(()), "_trace", None)  # the tracer's trace, which has no public name
     return None
 
 
 def keeps_masks(layer: Layer) -> bool:
-    """Whether it is a recurrent cell for which its layer draws masks before its first time step (3.0)."""
+    """True for a recurrent cell whose layer draws its masks before the first time step (3.0)."""
     return isinstance(layer, DropoutRNNCell)
 
 
 @contextlib.contextmanager
 def masks_of_cells_drawn_anew(layers: Iterable[Layer]) -> Iterator[None]:
-    """No mask that a recurrent cell keeps for its time steps comes into this scope or leaves it (3.0)."""
+    """Keep the stored masks of recurrent cells out of this scope, and the scope's masks inside it (3.0)."""
     names = ("_dropout_mask", "_recurrent_dropout_mask")
     cells = [layer for layer in layers if isinstance(layer, DropoutRNNCell)]
     before = [{name: vars(cell).pop(name, None) for name in names} for cell in cells]
@@ -236,7 +236,7 @@ def masks_of_cells_drawn_anew(layers: Iterable[Layer]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def losses_as_found(layers: Sequence[Layer]) -> Iterator[None]:
-    """No loss that a call adds stays: `losses` cannot be set, and a StatelessScope does not help (3.0)."""
+    """Discard losses that calls add: `losses` cannot be set, and a StatelessScope does not help (3.0)."""
     found = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
     try:
         yield
@@ -248,6 +248,6 @@ def losses_as_found(layers: Sequence[Layer]) -> Iterator[None]:
 
 
 def in_own_words(error: ModelError) -> ModelError:
-    """An error marked as told: Keras rewrites the message of any other that leaves a call (3.0)."""
+    """Mark an error so that Keras leaves its message alone; it rewrites others that leave a call (3.0)."""
     error.__dict__["_keras_call_info_injected"] = True
     return error

@@ -1,10 +1,10 @@
-"""Switching all that Keras draws.
+"""Intercept every random draw of Keras.
 
-Inside `switched(draws)` whoever draws asks `draws` instead: Keras's own random layers, and the functions of
-`keras.random` with all that calls them: recurrent cells, attention, layers of a user's. Because classes and
-functions are switched and not instances, draws are caught at any depth: in nested models, inside
-`TimeDistributed` or attention, in subclasses that call `super().call(...)`. Layers that keep statistics go by
-those they learned, whatever they are told.
+Inside `switched(draws)`, Keras's random layers ask `draws` instead of drawing. So do the functions of
+`keras.random` and everything that calls them: recurrent cells, attention, a user's layers. Classes and
+functions are replaced, not instances. Draws are therefore caught at any depth: in nested models, inside
+`TimeDistributed` or attention, in subclasses that call `super().call(...)`. Layers with running statistics
+use the statistics that they learned, even when called with training=True.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Layer = Any
 
 
 def defining_class(layer_class: type) -> type:
-    """The class in which `layer_class.call` is written (spatial dropouts share one)."""
+    """The class that defines `layer_class.call`; the spatial dropouts share one."""
     return next(cls for cls in layer_class.__mro__ if "call" in vars(cls))
 
 
@@ -43,29 +43,29 @@ _SWITCHED = {defining_class(layer_class): kind for layer_class, kind in _CLASSES
 _KEEPING_STATISTICS = (keras.layers.BatchNormalization, keras.layers.SpectralNormalization)
 
 NUMBERS = ("uniform", "normal", "truncated_normal", "binomial", "beta", "gamma", "randint", "categorical")
-"""Functions of `keras.random` that return random numbers; `dropout` and `shuffle` get tensors."""
+"""Functions of `keras.random` that return random numbers; `dropout` and `shuffle` transform tensors."""
 
 
 class Draws(Protocol):
-    """What is drawn while Keras is switched."""
+    """Decides what is drawn inside `switched`."""
 
     def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
-        """Return what one of Keras's random layers, called as in training, makes of `inputs`."""
+        """Return the output of one of Keras's random layers that is called as in training."""
         ...
 
     def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
-        """Return what `keras.random.dropout` is to return; `original` calls it."""
+        """Return the result of `keras.random.dropout`; `original` calls that function."""
         ...
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
-        """Return what a function of `NUMBERS`, or `shuffle`, is to return; `original` calls it."""
+        """Return the result of a function of `NUMBERS`, or of `shuffle`; `original` calls that function."""
         ...
 
 
 _active: ContextVar[Draws | None] = ContextVar("howsure_draws", default=None)
 
 _one_at_a_time = threading.RLock()
-"""What is changed for a while is shared by all threads: classes, functions, and the layers of a model."""
+"""Guards what all threads share and this module changes: classes, functions, and the layers of a model."""
 
 
 def kind_of(layer: Layer) -> str | None:
@@ -74,30 +74,30 @@ def kind_of(layer: Layer) -> str | None:
 
 
 def rate_of(layer: Layer) -> float:
-    """Probability of dropping, or the standard deviation of `GaussianNoise`."""
+    """Probability of dropping a unit, or the standard deviation of `GaussianNoise`."""
     return float(layer.stddev if kind_of(layer) == GAUSSIAN_NOISE else layer.rate)
 
 
 def is_random(layer: Layer, gaussian_noise: bool) -> bool:
-    """Whether a layer's passes differ: a random layer with a rate above 0; noise only when asked for."""
+    """True for a random layer of a rate above 0; for noise layers only if `gaussian_noise` is True."""
     kind = kind_of(layer)
     return kind is not None and rate_of(layer) > 0 and (kind != GAUSSIAN_NOISE or gaussian_noise)
 
 
 def widens_itself(operation: Any) -> bool:
-    """Whether an operation is one of Keras's own random layers and nothing more."""
+    """True if an operation is one of Keras's own random layers and nothing more."""
     return kind_of(operation) is not None and defining_class(type(operation)) in _SWITCHED
 
 
 @contextlib.contextmanager
 def switched(draws: Draws, never_in_training: Sequence[Layer] = ()) -> Iterator[None]:
-    """Let all that draws ask `draws`, in this thread; everything is restored on exit.
+    """Let every draw in this thread ask `draws`; everything is restored on exit.
 
-    Other threads go on with Keras's own draws; those that want to switch them too wait.
+    Other threads keep Keras's own draws; a thread that wants to switch them as well waits.
 
     Args:
-        draws: What is drawn.
-        never_in_training: Layers that are called as in predicting, whatever they are told.
+        draws: Decides what is drawn.
+        never_in_training: Layers that are always called with training=False.
     """
     with _one_at_a_time:
         token = _active.set(draws)
@@ -119,11 +119,11 @@ def switched(draws: Draws, never_in_training: Sequence[Layer] = ()) -> Iterator[
 
 @contextlib.contextmanager
 def quiet(layers: Sequence[Layer], mapping: Sequence[tuple[Any, Tensor]] = ()) -> Iterator[None]:
-    """No update of a variable or seed, no loss and no mask stays in `layers` after this scope.
+    """Discard all updates of variables and seeds, all losses and all masks that `layers` make in this scope.
 
     Args:
-        layers: Every layer of the model and the model itself.
-        mapping: Values that variables have inside, as (variable, tensor).
+        layers: The model and all its layers.
+        mapping: Values of variables inside the scope, as (variable, tensor).
     """
     with (
         _one_at_a_time,
@@ -135,7 +135,7 @@ def quiet(layers: Sequence[Layer], mapping: Sequence[tuple[Any, Tensor]] = ()) -
 
 
 def as_in_predicting(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The call of a layer, told that it does not train."""
+    """The call of a layer, always with training=False."""
     parameters = inspect.signature(call).parameters
     place = list(parameters).index("training") if "training" in parameters else None
 
@@ -152,7 +152,7 @@ def as_in_predicting(call: Callable[..., Any]) -> Callable[..., Any]:
     return told
 
 
-# On PyTorch every call of a model switches anew, so what is called instead is made once.
+# On PyTorch every call of a model switches again, so each replacement function is made only once.
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What an operation of PyTorch computes, in multiply-adds."""
+"""Cost of an operation of PyTorch, in multiply-adds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 aten = torch.ops.aten
 
 _PRODUCTS = {aten.mm: 0, aten.bmm: 0, aten.addmm: 1, aten.baddbmm: 1}
-"""Products of matrices, and the place of the first factor among the arguments."""
+"""Matrix products, with the index of the first factor among the arguments."""
 _CONVOLUTIONS = {aten.convolution, aten._convolution}
 _ATTENTION = {
     aten._scaled_dot_product_flash_attention_for_cpu,
@@ -23,29 +23,29 @@ _ATTENTION = {
 
 
 def multiply_adds(op: Any, args: Any, results: Sequence[Any]) -> float:
-    """Of products of matrices, convolutions, attention and recurrent layers, for all rows; 0 for all others.
+    """Multiply-adds of matrix products, convolutions, attention and recurrent layers, for all rows; else 0.
 
-    They are half of what `torch.utils.flop_counter` counts; what it leaves out is counted as well: fused
-    operations, and products with a vector. Nested tensors are not counted. That counter is not used here
-    because it loads triton (see `howsure.models.torch.modes`).
+    The result is half of what `torch.utils.flop_counter` counts, plus two kinds that it omits: fused
+    operations, and products with a vector. Nested tensors are not counted. That counter is not used because
+    it loads triton (see `howsure.models.torch.dispatch_mode`).
 
     Args:
         op: An operation of ATen.
-        args: What it got.
-        results: What it returned.
+        args: Its arguments.
+        results: Its results.
     """
     packet = op.overloadpacket
     if any(isinstance(item, Tensor) and item.is_nested for item in (*args, *results)):
-        return 0.0  # rows of several lengths, as `TransformerEncoder` packs padded ones: they have no shape
-    if packet is aten.mkldnn_rnn_layer:  # time is the first axis; both matrices are applied at every step
+        return 0.0  # nested tensors, as `TransformerEncoder` makes of padded rows, have no shape
+    if packet is aten.mkldnn_rnn_layer:  # time is the first axis; both matrices apply at every step
         return float(args[0].shape[0] * args[0].shape[1] * (args[1].numel() + args[2].numel()))
-    if packet in _ATTENTION:  # queries with keys, and what comes out with values
+    if packet in _ATTENTION:  # queries with keys, and the result with values
         queries, keys, values = args[0], args[1], args[2]
         places = math.prod(queries.shape[:-1])
         return float(places * keys.shape[-2] * (queries.shape[-1] + values.shape[-1]))
     if packet in _PRODUCTS:
         return float(results[0].numel() * args[_PRODUCTS[packet]].shape[-1])
-    if packet in _CONVOLUTIONS:  # the kernel is applied at each place of the output, or of the input
+    if packet in _CONVOLUTIONS:  # the kernel applies at each position of the output, or of the input
         inputs, kernel, transposed = args[0], args[1], args[6]
         at = inputs if transposed else results[0]
         return float(at.shape[0] * math.prod(at.shape[2:]) * kernel.numel())
@@ -59,6 +59,6 @@ def multiply_adds(op: Any, args: Any, results: Sequence[Any]) -> float:
 
 
 def _attention(queries: Tensor, keys: Tensor, weights: Sequence[Tensor]) -> float:
-    """Of attention (rows, places, width) that is one operation, and of the matrices applied at each place."""
+    """Multiply-adds of attention (rows, positions, width) as one operation, with its matrices."""
     places = queries.shape[0] * queries.shape[1]
     return float(places * (sum(weight.numel() for weight in weights) + 2 * queries.shape[2] * keys.shape[1]))

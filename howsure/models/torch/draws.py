@@ -1,8 +1,8 @@
-"""Everything that PyTorch draws while a module runs, seen at its operations, and what is given in its place.
+"""Intercept every random draw of PyTorch while a module runs, and replace its numbers.
 
-A module draws in many ways: `nn.Dropout`, `F.dropout`, attention, recurrent layers, its own `bernoulli_`.
-In the end each is one operation of ATen that a dispatch mode sees. `Draws` asks for the numbers of each, so
-that they can be the middle of their distribution, made up, or the masks of a plan.
+A module draws in many ways: `nn.Dropout`, `F.dropout`, attention, recurrent layers, its own `bernoulli_`. All
+of them end in one ATen operation, which a dispatch mode sees. `Draws` asks for the numbers of each draw: the
+middle of their distribution, made-up numbers, or the masks of a plan.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from howsure.errors import ModelError
-from howsure.models.torch.modes import DispatchMode
-from howsure.models.torch.uses import MASK, Use
+from howsure.models.torch.classify_draws import MASK, Use
+from howsure.models.torch.dispatch_mode import DispatchMode
 from howsure.sites import DROPOUT, NORMAL, UNIFORM, Site
 
 Tensor = torch.Tensor
@@ -34,18 +34,18 @@ class Draw:
     """One operation that draws random numbers.
 
     Attributes:
-        function: Its name, `bernoulli_`.
-        kind: `dropout` where each number is 0 or 1, `normal numbers`, `uniform numbers`, or None where no
-            numbers can be given for it.
+        function: Its name, such as `bernoulli_`.
+        kind: `dropout` if each number is 0 or 1, `normal numbers`, `uniform numbers`; None if its numbers
+            cannot be replaced.
         rate: Probability of a 0; 1 for plain numbers.
-        shape: Of the numbers.
-        device: Where they are wanted.
-        give: What the operation returns where these are its numbers, before they are scaled: 0 or 1, of mean
-            0 and standard deviation 1, or in [0, 1).
-        keeps: Whether a number between 0 and 1 may stand for a 0 or 1.
-        scaled: What plain numbers are made of it before anything else.
-        scaled_by: The mean and the standard deviation of normal numbers where one of them is a tensor.
-        generator: What draws them, where the module has one of its own for that.
+        shape: Shape of the numbers.
+        device: Device of the numbers.
+        give: Maps replacement numbers to the operation's result. Numbers before scaling are 0 or 1, of mean 0
+            and standard deviation 1, or in [0, 1).
+        keeps: True if a number between 0 and 1 may replace a 0 or 1.
+        scaled: Scaling that the operation itself applies to plain numbers.
+        scaled_by: Mean and standard deviation of normal numbers, if one of them is a tensor.
+        generator: The module's own generator for this draw, or None.
     """
 
     function: str
@@ -61,13 +61,13 @@ class Draw:
 
     @property
     def adds(self) -> bool:
-        """Whether normal numbers are noise around others that are not all the same."""
+        """True if normal numbers are noise around a mean tensor that is not constant."""
         mean = 0.0 if self.scaled_by is None else self.scaled_by[0]
         return isinstance(mean, Tensor) and mean.numel() > 0 and bool((mean != mean.flatten()[0]).any())
 
     @property
     def state(self) -> bytes:
-        """Where the generator stands that draws them, its own or that of the device: what it will draw."""
+        """State of the generator of this draw, its own or that of the device; it determines the numbers."""
         if self.generator is not None:
             state = self.generator.get_state()
         elif self.device.type == "cuda":
@@ -83,7 +83,7 @@ class Draw:
 
 
 def draw_of(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Draw | None:
-    """What an operation of ATen draws, or None where it draws nothing that could differ."""
+    """The draw of an ATen operation; None if it draws nothing, or nothing that could vary."""
     given = _arguments(operation, args, kwargs)
     draw = _drawn_of(operation, args, kwargs, given)
     return draw and replace(draw, generator=given.get("generator"))
@@ -117,7 +117,7 @@ def _drawn_of(
 
 
 def _arguments(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What an operation got, by name, with its defaults."""
+    """The arguments of an operation, by name, with its defaults."""
     known = operation._schema.arguments
     given = {each.name: each.default_value for each in known if each.has_default_value()}
     given.update((each.name, value) for each, value in zip(known, args, strict=False))
@@ -181,16 +181,16 @@ def _is(value: Any) -> bool:
 
 
 Numbers = Callable[[int, Draw], Tensor | None]
-"""Called for each draw with its place in order and what it is; gives its numbers, or None to let it draw."""
+"""Called for each draw with its index and the draw; returns its numbers, or None to let it draw."""
 
 
 class Draws(DispatchMode):
-    """Inside, whatever is drawn is asked for.
+    """In this scope, every draw asks for its numbers.
 
     Args:
-        numbers: What is given in place of the draws.
-        fixed: States of generators that a module seeds anew in every run: what they draw is always the same,
-            and none of its draws.
+        numbers: Gives the numbers of each draw.
+        fixed: States of generators that a module seeds in every run. Their numbers never vary, so they do not
+            count as draws.
     """
 
     def __init__(self, numbers: Numbers, fixed: frozenset[bytes] = frozenset()) -> None:
@@ -200,7 +200,7 @@ class Draws(DispatchMode):
         self._numbers = numbers
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation, or ask for what it draws."""
+        """Run an operation, or ask for the numbers that it draws."""
         kwargs = kwargs or {}
         if is_of_others(func):
             with self:
@@ -221,7 +221,7 @@ class Draws(DispatchMode):
         return outputs
 
     def draws_the_same(self, draw: Draw, state: bytes) -> None:
-        """Called before each draw that is the same in every run, with where its generator stands."""
+        """Called before each draw that is the same in every run, with the state of its generator."""
 
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
         """Called after each draw; returns its outputs."""
@@ -233,15 +233,15 @@ _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 @functools.cache
 def is_of_others(operation: Any) -> bool:
-    """Whether an operation is made of others alone.
+    """True if an operation is composed of other operations only.
 
-    It arrives whole for what comes out of `torch.inference_mode`; elsewhere these others arrive.
+    For tensors from `torch.inference_mode` it arrives whole; otherwise its parts arrive.
     """
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operation.name(), _COMPOSITE))
 
 
 def taken_apart(operation: Any, args: Any, kwargs: Any) -> Any:
-    """What such an operation returns, by those it is made of."""
+    """The result of a composed operation, computed from its parts."""
     return operation._op_dk(_COMPOSITE, *args, **kwargs)
 
 
@@ -257,14 +257,14 @@ def _draws(operation: Any) -> bool:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the mask of a site goes.
+    """Where the mask of a site goes in a draw.
 
     Attributes:
-        site: What is drawn, for one row.
-        axis: Of the rows in what is drawn, or None where one mask serves all rows anyway.
-        folded: How much more lies on that axis for each row, such as heads of attention.
-        rows_first: Whether what belongs to one row lies together on it.
-        levels: For uniform numbers of which a mask is made, one that becomes 0 and one that becomes 1.
+        site: The site, with its shape for one row.
+        axis: Batch axis of the draw; None if one mask serves all rows anyway.
+        folded: Further entries for each row on that axis, such as heads of attention.
+        rows_first: True if the entries of one row are adjacent on it.
+        levels: For uniform numbers that become a mask: a number that becomes 0, and one that becomes 1.
     """
 
     site: Site
@@ -274,7 +274,7 @@ class Place:
     levels: tuple[float, float] | None = None
 
     def spread(self, mask: Tensor, rows: int) -> Tensor:
-        """Masks (W, *site.shape) as what is drawn for W times so many rows, pass after pass."""
+        """Masks (W, *site.shape) in the shape of the draw for W × `rows` rows, pass after pass."""
         if self.levels is not None:
             zero, one = self.levels
             mask = zero + (one - zero) * mask.to(torch.float64)
@@ -293,18 +293,18 @@ class Place:
 def place_of(
     number: int, name: str, draw: Draw, other: Draw, rows: tuple[int, int], use: Use | None
 ) -> Place | None:
-    """Where the rows are in a draw, seen by what it asks for with another number of rows.
+    """Find the batch axis of a draw by comparing it with a draw for another number of rows.
 
     Args:
-        number: Of the site.
-        name: Of the site.
-        draw: What it asks for.
-        other: The same with other rows.
-        rows: How many there are in each.
-        use: What becomes of its numbers, as far as that is known.
+        number: Number of the site.
+        name: Name of the site.
+        draw: The draw.
+        other: The same draw with another number of rows.
+        rows: The two numbers of rows.
+        use: What the module makes of the numbers, if known.
 
     Returns:
-        The place, or None where it is not clear.
+        The place, or None if it is ambiguous.
     """
     assert draw.kind is not None
     if len(draw.shape) != len(other.shape) or (draw.function, draw.rate) != (other.function, other.rate):
@@ -327,12 +327,12 @@ def place_of(
 
 
 def constant(draw: Draw, value: float) -> Tensor:
-    """One number in all places of a draw."""
+    """One number in all entries of a draw."""
     return torch.full(draw.shape, value, dtype=torch.float32, device=draw.device)
 
 
 def made_up(site: Site, random: np.random.Generator, device: torch.device) -> Tensor:
-    """A mask (1, *site.shape) as it may come."""
+    """A random mask (1, *site.shape)."""
     shape = (1, *site.shape)
     numbers: NDArray[Any] = random.random(shape) if site.kind != NORMAL else random.normal(size=shape)
     if site.kind == DROPOUT:
@@ -341,7 +341,7 @@ def made_up(site: Site, random: np.random.Generator, device: torch.device) -> Te
 
 
 def told_apart(site: Site, random: np.random.Generator, device: torch.device) -> Tensor:
-    """A mask (1, *site.shape) that drops half of the units, whatever the rate, so that its place shows."""
+    """A mask (1, *site.shape) that drops half of the units at any rate, so that a wrong place shows."""
     if site.kind != DROPOUT:
         return made_up(site, random, device)
     units = int(np.prod(site.shape))
@@ -350,15 +350,15 @@ def told_apart(site: Site, random: np.random.Generator, device: torch.device) ->
 
 
 class Masks:
-    """What passes with given masks are to draw.
+    """The numbers for passes with given masks.
 
     Args:
-        drawn: For each draw of a pass, in order, the place of a site, a number that stands in for it, or
-            None to let it draw.
-        draws: What each of them asked for before.
+        drawn: For each draw of a pass, in order: the place of a site, a constant that replaces it, or None to
+            let it draw.
+        draws: The draws as recorded before.
         masks: For each site (W, *site.shape), on the device.
         rows: Rows of one pass.
-        name: Of the module, for messages.
+        name: Name of the module, for messages.
     """
 
     def __init__(
@@ -392,7 +392,7 @@ class Masks:
         return numbers
 
     def check_all_drawn(self, count: int) -> None:
-        """Raise a `ModelError` where fewer numbers were drawn than before."""
+        """Raise a `ModelError` if fewer draws happened than before."""
         if count != len(self._draws):
             raise self._differently(f"{count} draws", None)
 

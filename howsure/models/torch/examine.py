@@ -17,13 +17,13 @@ from torch import nn
 
 from howsure.errors import ModelError
 from howsure.models.protocol import Unswitchable
+from howsure.models.torch.call_stack import ModuleCall
+from howsure.models.torch.check_passes import AGAIN
 from howsure.models.torch.draws import Draw, Place
-from howsure.models.torch.found import as_found, numbers_drawn_elsewhere
+from howsure.models.torch.dry_run import ROWS, UNEVEN, Look, middle, same, stand_in
+from howsure.models.torch.find_draws import Passes
 from howsure.models.torch.inputs import Call, name_of
-from howsure.models.torch.look import ROWS, UNEVEN, Look, middle, same, stand_in
-from howsure.models.torch.passes import Passes
-from howsure.models.torch.trial import AGAIN
-from howsure.models.torch.under_way import ModuleCall
+from howsure.models.torch.snapshot import as_found, numbers_drawn_elsewhere
 
 Array = NDArray[Any]
 Tensor = torch.Tensor

@@ -8,8 +8,8 @@ import torch
 
 from howsure.errors import ModelError
 from howsure.models.torch.draws import Draws
-from howsure.models.torch.endings import LINEAR
-from howsure.models.torch.look import middle
+from howsure.models.torch.dry_run import middle
+from howsure.models.torch.output_activation import LINEAR
 
 Tensor = torch.Tensor
 

@@ -17,9 +17,9 @@ from torch import nn
 from howsure.data.reading import not_for_its_content, reading
 from howsure.data.rows import counted, quoted
 from howsure.errors import DependencyError, FileError, HowsureError, ModelError
+from howsure.models.torch.check_exported import checked
+from howsure.models.torch.dispatch_mode import without_triton
 from howsure.models.torch.inputs import name_of
-from howsure.models.torch.modes import without_triton
-from howsure.models.torch.programs import checked
 
 _INSIDE = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
 """Under which names checkpoints keep a state dict among other things."""

@@ -25,13 +25,13 @@ from torch import Tensor
 from howsure import tuning
 from howsure.models.processor import multiplies_bfloat16
 from howsure.models.protocol import BFLOAT16, FLOAT32, Array, Level, Limits
+from howsure.models.torch.bfloat16 import Reducing, reducible
 from howsure.models.torch.draws import Place
-from howsure.models.torch.dropped import Dropped, WrittenDown, largest, thinned_linears
 from howsure.models.torch.levels import MADE, leveled, needed
-from howsure.models.torch.noting import Unsplittable
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times, record
-from howsure.models.torch.reduced import Reducing, reducible
 from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
+from howsure.models.torch.thinned_linear import Dropped, WrittenDown, largest, thinned_linears
+from howsure.models.torch.tracer import Unsplittable
 
 __all__ = ["Split", "SplitTrunk", "Unsplittable", "split"]
 

@@ -16,8 +16,8 @@ from torch import nn
 from howsure.data.batches import numpy_of
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
-from howsure.models.several import place_of
-from howsure.models.torch.found import device_of
+from howsure.models.choose_output import place_of
+from howsure.models.torch.snapshot import device_of
 
 Array = NDArray[Any]
 Tensor = torch.Tensor

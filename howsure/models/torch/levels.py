@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from howsure.models.torch.noting import Unsplittable
 from howsure.models.torch.recorded import Call, Program, Slot
+from howsure.models.torch.tracer import Unsplittable
 
 MADE = -1
 

@@ -1,7 +1,8 @@
-"""The PyTorch adapter: any `torch.nn.Module`, run as a whole once for each pass.
+"""The PyTorch adapter for any `torch.nn.Module`, which runs as a whole once for each pass.
 
-numpy in, numpy out. `TorchModel` examines a module without a trace (`examine`) and runs passes of it: rows
-are repeated for each pass, flags of training are on where the module drops, and what it draws are the masks.
+It takes and returns numpy arrays. `TorchModel` holds a module that `examine` has run without side effects,
+and runs its passes. Rows are repeated for each pass, training flags are on in modules that drop, and the
+masks replace the module's draws.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from howsure import tuning
 from howsure.data.reading import is_out_of_memory
 from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
-from howsure.models.kept_off import KEPT_OFF as KEPT_OFF_BY_CALLER
+from howsure.models.keep_off import KEPT_OFF as KEPT_OFF_BY_CALLER
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
+from howsure.models.torch.call_stack import ModuleCall
+from howsure.models.torch.declared_outputs import names_of_a_user, said_of
 from howsure.models.torch.draws import Draws, Masks
+from howsure.models.torch.dry_run import ROWS, middle
 from howsure.models.torch.examine import Examination, examine
 from howsure.models.torch.features import Last
-from howsure.models.torch.found import Snapshot, as_found, drawing_in_the_open, switch
+from howsure.models.torch.find_draws import KEPT_OFF
+from howsure.models.torch.input_scale import times_larger_than_kept
 from howsure.models.torch.inputs import Call, calls_for, name_of
-from howsure.models.torch.look import ROWS, middle
-from howsure.models.torch.passes import KEPT_OFF
-from howsure.models.torch.probes import probes
-from howsure.models.torch.said import names_of_a_user, said_of
-from howsure.models.torch.scale import times_larger_than_kept
+from howsure.models.torch.probe_rows import probes
+from howsure.models.torch.snapshot import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.models.torch.specs import exported_for
-from howsure.models.torch.under_way import ModuleCall
 from howsure.sites import Site
 from howsure.words import listed
 
@@ -51,14 +52,14 @@ def adapt(
     keep_off: frozenset[str] = frozenset(),
     output: str | int | None = None,
 ) -> tuple[TorchModel, list[Array]]:
-    """Examine a module and check the rows it is given.
+    """Examine a module, and check its rows.
 
     Args:
         model: A `torch.nn.Module`.
         x: Rows as `howsure.assess` takes them.
-        gaussian_noise: Whether noise that is added is random.
-        keep_off: Names of random modules that stay as in predicting.
-        output: Which of several outputs is meant, by name or place; None for the only one.
+        gaussian_noise: True makes added noise random.
+        keep_off: Names of random modules that stay fixed, as in predicting.
+        output: The output to assess if there are several, by name or index; None for the only one.
 
     Returns:
         The adapter, and the checked rows in the order of the inputs.
@@ -71,7 +72,7 @@ def adapt(
 
 
 def check_module(model: Any) -> nn.Module:
-    """The module itself, or a `ModelError` where it cannot run."""
+    """The module, unwrapped; or a `ModelError` if it cannot run."""
     if isinstance(model, torch.export.ExportedProgram):
         model = model.module()
     if not isinstance(model, nn.Module):
@@ -80,7 +81,7 @@ def check_module(model: Any) -> nn.Module:
             expected="a torch.nn.Module",
             received=f"{type(model).__module__}.{type(model).__qualname__}",
         )
-    module = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    module = getattr(model, "_orig_mod", model)  # the module inside a torch.compile wrapper
     assert isinstance(module, nn.Module)
     rows = exported_for(module)
     if rows is not None:
@@ -101,7 +102,7 @@ def check_module(model: Any) -> nn.Module:
 
 
 def _read(module: nn.Module, x: Any, output: str | int | None) -> tuple[Call, list[Array]]:
-    """How a module takes these rows, tried on a few of them; and the rows, checked."""
+    """The call that a module accepts for these rows, found by trying; and the checked rows."""
     ways, given = calls_for(module, x)
     failed: list[tuple[Call, Exception]] = []
     for way in ways:
@@ -111,7 +112,7 @@ def _read(module: nn.Module, x: Any, output: str | int | None) -> tuple[Call, li
         except InputError:
             if not failed:
                 raise
-            continue  # the rows cannot be meant so
+            continue  # the rows do not fit this way of calling
         some = probes(call.specs, rows, lambda some: False)
         cast = [array.astype(spec.array_dtype) for array, spec in zip(some, call.specs, strict=True)]
         if any(
@@ -122,7 +123,7 @@ def _read(module: nn.Module, x: Any, output: str | int | None) -> tuple[Call, li
             _tried(module, call, cast)
         except (ModelError, InputError):
             raise
-        except Exception as error:  # a user's code, which may want another type of number
+        except Exception as error:  # a user's code, which may need another type of number
             failed.append((call, error))
         else:
             return call, rows
@@ -130,9 +131,9 @@ def _read(module: nn.Module, x: Any, output: str | int | None) -> tuple[Call, li
 
 
 def _tried(module: nn.Module, call: Call, rows: Sequence[Array]) -> Tensor:
-    """What a module makes of a few rows.
+    """Output of a module for a few rows.
 
-    Whatever it draws it draws: what a first call keeps in a list or dict for all others stays there.
+    Nothing replaces its draws. If a first call stores something in a list or dict for later calls, it stays.
     """
     with as_found(module, None):
         switch(module, ())
@@ -140,15 +141,15 @@ def _tried(module: nn.Module, call: Call, rows: Sequence[Array]) -> Tensor:
 
 
 def _tells(module: nn.Module, call: Call, rows: Sequence[Array]) -> bool:
-    """Whether a module makes numbers of rows that are made up."""
+    """True if a module runs on these made-up rows and returns no NaN."""
     try:
         return not bool(_tried(module, call, rows).isnan().any())
-    except Exception:  # whatever a user's code raises for rows that are not as its own
+    except Exception:  # a user's code may raise anything for made-up rows
         return False
 
 
 def _refused(module: nn.Module, failed: Sequence[tuple[Call, Exception]]) -> Exception:
-    """The error itself where code of a user's raised it; where PyTorch did, what it says of the rows."""
+    """The error of a user's code itself; for an error of PyTorch, an error that quotes it."""
     call, error = next((each for each in reversed(failed) if None not in each[0].dtypes), failed[0])
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
@@ -177,10 +178,10 @@ def _refused(module: nn.Module, failed: Sequence[tuple[Call, Exception]]) -> Exc
 
 @dataclass(frozen=True, eq=False)
 class TorchTrunk:
-    """Rows on the device: nothing of a module that runs as a whole is shared.
+    """Rows on the device. A module that runs as a whole shares no computation between passes.
 
     Attributes:
-        parts: For each input (n, …).
+        parts: Rows (n, …) of each input.
     """
 
     parts: tuple[Tensor, ...]
@@ -194,7 +195,7 @@ class TorchTrunk:
         return TorchTrunk(tuple(part[at] for part in self.parts))
 
     def join(self, others: Sequence[TorchTrunk]) -> TorchTrunk:
-        """These rows and others."""
+        """These rows and others, in order."""
         return TorchTrunk(
             tuple(
                 torch.cat(parts) for parts in zip(self.parts, *(each.parts for each in others), strict=True)
@@ -203,14 +204,14 @@ class TorchTrunk:
 
 
 class TorchModel:
-    """A module, examined and ready to run passes. It stays as it is.
+    """A module, examined and ready to run passes. The module itself does not change.
 
     Args:
-        examination: What was seen of it.
+        examination: Results of examining it.
 
     Attributes:
-        whole_because: Why passes run through all of it.
-        told: What is known of it from elsewhere, as fields of `ModelInfo`.
+        whole_because: Why passes run through the whole module.
+        told: Facts from elsewhere, such as a wrapper, as fields of `ModelInfo`.
     """
 
     def __init__(self, examination: Examination) -> None:
@@ -224,7 +225,7 @@ class TorchModel:
 
     @property
     def info(self) -> ModelInfo:
-        """What is known of it."""
+        """Facts about the module."""
         return replace(self._facts, **self.told)
 
     @functools.cached_property
@@ -283,13 +284,13 @@ class TorchModel:
         ]
 
     def times_larger(self, rows: Sequence[Array]) -> float | None:
-        """How many times larger rows are than those of the training; see `ScaledModel`."""
+        """How many times larger rows are than the training rows; see `ScaledModel`."""
         cast = [array.astype(spec.array_dtype) for array, spec in zip(rows, self.call.specs, strict=True)]
         return times_larger_than_kept(self.module, self.call, cast)
 
     @functools.cached_property
     def levels(self) -> tuple[Level, ...]:
-        """What all passes share, which is nothing, and the whole module with all that it draws."""
+        """Level 0, where passes share nothing, and level 1: the whole module with all its draws."""
         sites = tuple(place.site for place in self.examination.places)
         if not sites:
             return (Level((), 1.0, self.examination.largest),)
@@ -297,7 +298,7 @@ class TorchModel:
 
     @functools.cached_property
     def limits(self) -> Limits:
-        """How much may run at once."""
+        """How much of the module may run at once."""
         return Limits(
             fold=tuning.LARGEST_FOLD if self.examination.foldable else None,
             trunk=tuning.LARGEST_FOLD,
@@ -311,7 +312,7 @@ class TorchModel:
     # --- running ------------------------------------------------------------------------------
 
     def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
-        """Raw outputs (n, …) with nothing random, for its inputs (n, …) in their types."""
+        """Raw outputs (n, …) without randomness, for inputs (n, …) in the module's input types."""
         tensors = self._tensors(rows)
         with self.as_found():
             switch(self.module, ())
@@ -321,7 +322,7 @@ class TorchModel:
                 return _in_numpy(self.call.run(self.module, tensors))
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What its last layer gets (n, F), and what it makes of it before its activation (n, K)."""
+        """Input (n, F) of the last linear layer, and its output (n, K) before the activation."""
         tensors = self._tensors(rows)
         last = Last(self.examination.last_linear, self.name, self.examination.fixed)
         with self.as_found(), last:
@@ -331,11 +332,11 @@ class TorchModel:
         return _in_numpy(features), _in_numpy(logits)
 
     def trunk(self, rows: Sequence[Array]) -> TorchTrunk:
-        """The rows (n, …) of each input on the device."""
+        """The rows (n, …) of each input, on the device."""
         return TorchTrunk(tuple(self.call.tensors(rows)))
 
     def thin(self, masks: Sequence[Array], rows: int) -> Callable[[TorchTrunk], NDArray[np.float32]]:
-        """The thinned networks with these masks, from a trunk to outputs (W, n, …); see `PassModel`."""
+        """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
         width = len(masks[-1])
         ready = [torch.from_numpy(np.ascontiguousarray(mask)).to(self.call.device) for mask in masks]
         if width > 1 and not self.examination.foldable:
@@ -344,7 +345,7 @@ class TorchModel:
         return lambda trunk: self._passes(ready, trunk, width)
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
-        """A `ModelError`: only modules whose operations were recorded can be written down."""
+        """Always a `ModelError`: only modules whose operations were recorded can be exported."""
         raise ModelError(
             f"Passes of module '{self.name}' run whole, and no graph can be written of those",
             expected="a module that does the same operations for any rows, whatever is in them",
@@ -358,22 +359,22 @@ class TorchModel:
             yield tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
 
     def as_found(self) -> AbstractContextManager[Snapshot]:
-        """Without gradients, and so that the module and all seeds are as before when it ends."""
+        """A scope without gradients; module and seeds are restored at its end."""
         found = self.examination
         return as_found(self.module, found.restless, elsewhere=found.elsewhere)
 
     def in_precision(self, precision: str) -> TorchModel:
-        """Itself, as there is one precision."""
+        """The adapter itself, since it has one precision."""
         assert precision == FLOAT32
         return self
 
     def _tensors(self, rows: Sequence[Array]) -> list[Tensor]:
-        """Rows as the module takes them; copies where it writes into them, as they are the caller's."""
+        """Rows in the module's types; copies if it writes into its inputs, which belong to the caller."""
         tensors = self.call.tensors(rows)
         return [each.clone() for each in tensors] if self.examination.writes else tensors
 
     def _passes(self, masks: Sequence[Tensor], trunk: TorchTrunk, width: int) -> NDArray[np.float32]:
-        """Raw outputs (width, n, …) of passes that lie one after the other on the axis of the rows."""
+        """Raw outputs (width, n, …) of passes that are folded into the batch axis."""
         found = self.examination
         numbers = Masks(found.drawn, found.draws, masks, len(trunk), self.name)
         with self.as_found():
@@ -391,7 +392,7 @@ def _in_numpy(tensor: Tensor) -> NDArray[np.float32]:
 
 
 def _note(call: ModuleCall) -> str | None:
-    """Why a module that could drop stays fixed."""
+    """Why a module that could drop stays fixed, or None."""
     rate = getattr(call.module, "p", None)
     if isinstance(call.module, nn.modules.dropout._DropoutNd) and rate == 0:
         return "stays fixed: its rate is 0"

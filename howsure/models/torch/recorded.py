@@ -22,7 +22,7 @@ from torch import Tensor
 
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, draw_of
-from howsure.models.torch.noting import Notes, Unsplittable, is_view, noted, results_of
+from howsure.models.torch.tracer import Notes, Unsplittable, is_view, noted, results_of
 
 aten = torch.ops.aten
 

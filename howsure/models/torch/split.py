@@ -21,13 +21,13 @@ from howsure.errors import HowsureError
 from howsure.export.nodes import check_type_of
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
-from howsure.models.torch.exported import graph_of
-from howsure.models.torch.found import switch
+from howsure.models.torch.call_stack import UnderWay, names_in
+from howsure.models.torch.dry_run import same
+from howsure.models.torch.find_draws import in_words
 from howsure.models.torch.graph import Split, Unsplittable, split
-from howsure.models.torch.look import same
 from howsure.models.torch.model import TorchModel
-from howsure.models.torch.passes import in_words
-from howsure.models.torch.under_way import UnderWay, names_in
+from howsure.models.torch.onnx_graph import graph_of
+from howsure.models.torch.snapshot import switch
 from howsure.sampling.masks import draw
 from howsure.sites import DROPOUT, Site
 

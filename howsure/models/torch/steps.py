@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from howsure.models.torch.levels import MADE, Leveled
-from howsure.models.torch.noting import Unsplittable, is_view
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
+from howsure.models.torch.tracer import Unsplittable, is_view
 
 aten = torch.ops.aten
 

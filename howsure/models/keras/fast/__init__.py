@@ -1,6 +1,6 @@
-"""What makes passes of a Keras model faster. One line of model.py leaves each of these modules out.
+"""Faster passes for Keras models. A change of one line in model.py disables each of these modules.
 
-kernels        `self._thinned = {}` in `KerasModel.__init__`: each mask then thins numbers
-precision      `precisions=(FLOAT32,)` in `KerasModel.limits`: all layers then run in float32
-convolutions   no `without_copies` in `KerasModel._fast`: PyTorch then copies images as Keras has it
+thinned_dense  `self._thinned = {}` in `KerasModel.__init__`: inputs are then thinned for each mask
+bfloat16       `precisions=(FLOAT32,)` in `KerasModel.limits`: all layers then run in float32
+convolutions   no `without_copies` in `KerasModel._fast`: Keras then copies images on PyTorch
 """

@@ -1,8 +1,8 @@
-"""Convolutions on PyTorch without two copies of everything they get.
+"""Convolutions on PyTorch without two copies of all their inputs.
 
-Keras keeps the channels last, PyTorch counts them first. To hand images over, Keras (3.15) moves
-the channels of all numbers to the front, and then, as convolutions are faster so, to the back again. A view
-does without either.
+Keras stores channels last; PyTorch counts them first. To pass images on, Keras (3.15) copies all numbers to
+channels first, and then copies them back to channels last, since convolutions are faster that way. A view
+avoids both copies.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Tensor = Any
 
 @contextlib.contextmanager
 def without_copies(layer: Any) -> Iterator[None]:
-    """While it lasts, a convolution of images reads its inputs where they are; others stay as they are."""
+    """In this scope, an image convolution reads its inputs in place; other layers are unchanged."""
     if not _can_do_without(layer):
         yield
         return
@@ -31,7 +31,7 @@ def without_copies(layer: Any) -> Iterator[None]:
 
 
 def _can_do_without(layer: Any) -> bool:
-    """Whether it is one of images that PyTorch pads as Keras does, without a copy: on all sides alike."""
+    """True for image convolutions whose padding PyTorch does as Keras, without a copy: equal on all sides."""
     if keras.backend.backend() != "torch" or type(layer) is not keras.layers.Conv2D:
         return False
     if layer.data_format != "channels_last":
@@ -41,7 +41,7 @@ def _can_do_without(layer: Any) -> bool:
 
 
 def _convolution(layer: Any, inputs: Tensor, kernel: Tensor) -> Tensor:
-    """What `layer.convolution_op` gives: (n, height, width, filters) of (n, height, width, channels)."""
+    """Replacement for `layer.convolution_op`: (n, height, width, channels) to (n, height, width, filters)."""
     import torch
 
     images = keras.ops.convert_to_tensor(inputs).permute(0, 3, 1, 2)

@@ -1,0 +1,130 @@
+"""Export a Keras model that runs on JAX: another process rebuilds it on a backend that can write ONNX.
+
+A process has only one Keras backend, hence the subprocess. Model, masks and rows go to it in files, and the
+graph comes back in a file:
+
+    python -m howsure.models.keras.onnx_subprocess FOLDER
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.errors import DependencyError, HowsureError, ModelError
+from howsure.models.keras.files import load
+from howsure.sampling.plan import described
+
+if TYPE_CHECKING:
+    from howsure.models.keras.model import KerasModel
+
+Array = NDArray[Any]
+
+BACKENDS = ("tensorflow", "torch")
+"""Backends that can write ONNX, in order of preference."""
+
+_MODEL, _GIVEN, _GRAPH, _REFUSED = "model.keras", "given.npz", "graph.onnx", "refused"
+_SITES, _MODULES = "sites.json", "modules.json"
+
+
+def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
+    backend = next(filter(importlib.util.find_spec, BACKENDS), None)
+    if backend is None:
+        raise DependencyError(
+            "The export of a Keras model on JAX needs TensorFlow or PyTorch, which can write ONNX",
+            mend="pip install 'howsure[tensorflow]'",
+        )
+    import onnx
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            keras.saving.save_model(model.model, folder / _MODEL)
+        except Exception as error:  # a user's model may fail in any way
+            raise _refused(model, backend, f"it cannot be saved ({error})") from error
+        given: dict[str, Any] = {f"mask_{number:04}": mask for number, mask in enumerate(masks)}
+        given |= {f"rows_{number:04}": array for number, array in enumerate(like)}
+        np.savez(folder / _GIVEN, **given)
+        (folder / _SITES).write_text(json.dumps(described(model.levels)), encoding="utf-8")
+        registered = {each.__module__ for each in keras.saving.get_custom_objects().values()}
+        (folder / _MODULES).write_text(json.dumps(sorted(registered - {"__main__"})), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, name],
+            env={
+                **os.environ,
+                "KERAS_BACKEND": backend,
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+            },
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        if (folder / _REFUSED).exists():
+            raise _refused(model, backend, (folder / _REFUSED).read_text(encoding="utf-8"))
+        if done.returncode:
+            raise _refused(model, backend, done.stderr.strip().rpartition("\n")[2])
+        graph = onnx.load(folder / _GRAPH)
+    names = {given.name: spec.name for given, spec in zip(graph.graph.input, model.inputs, strict=True)}
+    rename_inputs(graph.graph, names)
+    return graph
+
+
+def rename_inputs(graph: Any, names: dict[str, str]) -> None:
+    """Rename the inputs of an `onnx.GraphProto`."""
+    for given in graph.input:
+        given.name = names[given.name]
+    for node in graph.node:
+        for at, name in enumerate(node.input):
+            node.input[at] = names.get(name, name)
+
+
+def _refused(model: KerasModel, backend: str, why: str) -> ModelError:
+    return ModelError(
+        f"Model '{model.name}' runs on JAX, which cannot write ONNX, and was not built on {backend} instead",
+        expected="a model that Keras can save and load, of layers that are not written for JAX alone",
+        received=why,
+        mend=f"Build it with KERAS_BACKEND={backend}, load its weights and export it there",
+    )
+
+
+def _write_graph(folder: Path) -> None:
+    """In the subprocess: read the files, and write the graph or the reason why there is none."""
+    from howsure.models.keras.model import adapt
+
+    for name in json.loads((folder / _MODULES).read_text(encoding="utf-8")):
+        with contextlib.suppress(Exception):  # the model may not need the layers registered there
+            importlib.import_module(name)
+    try:
+        model = load(folder / _MODEL, allow_code=True)  # howsure has just written this file
+        with np.load(folder / _GIVEN) as given:
+            masks, like = (
+                [given[name] for name in sorted(given) if name.startswith(kind)] for kind in ("mask", "rows")
+            )
+        adapted, _ = adapt(model, like if len(like) > 1 else like[0], gaussian_noise=False)
+        expected = json.loads((folder / _SITES).read_text(encoding="utf-8"))
+        if list(described(adapted.levels)) != expected:
+            raise ModelError(
+                "It draws otherwise there", expected=expected, received=described(adapted.levels)
+            )
+        (folder / _GRAPH).write_bytes(adapted.graph(masks, like).SerializeToString())
+    except HowsureError as error:
+        said = error.what.replace(f"'{folder / _MODEL}'", "it")
+        (folder / _REFUSED).write_text(said, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _write_graph(Path(sys.argv[1]))

@@ -1,0 +1,303 @@
+"""Which flags of training passes need, what is drawn in them, and what stays as in predicting."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from howsure.errors import HowsureError
+from howsure.models.keep_off import check_kept_off
+from howsure.models.protocol import Unswitchable
+from howsure.models.torch.call_stack import ModuleCall
+from howsure.models.torch.check_passes import BY_LENGTH, Trial
+from howsure.models.torch.classify_draws import ADDED, BRANCH, COMPARED, MASK, SEVERAL
+from howsure.models.torch.draws import Draw, Place, place_of
+from howsure.models.torch.dry_run import OTHERS, ROWS, Look, alike, middle, stand_in
+from howsure.models.torch.frozen_dropout import baked_in
+from howsure.models.torch.inputs import name_of
+from howsure.models.torch.observer import Seen, Watching
+from howsure.models.torch.snapshot import numbers_drawn_elsewhere
+from howsure.sites import DROPOUT, NORMAL, UNIFORM
+
+Tensor = torch.Tensor
+
+_OF_NUMPY = "numbers of numpy or Python are drawn in training, for which no masks can be given"
+_OUTSIDE = "two runs as in training differ, so something is drawn outside of PyTorch"
+_THE_SAME = (
+    "what draws it is seeded anew in every call, so that every pass would get the same; seed what must be "
+    "the same within torch.random.fork_rng()"
+)
+_KEPT = "a first call in training draws numbers that later ones use again; call it once before"
+_ZEROS_AND_ONES = ("bernoulli", "bernoulli_")
+KEPT_OFF = "the module's train() keeps it as in predicting"
+_OF_A_NORM = "a norm draws it, and norms stay as in predicting"
+_OF_THEIR_OWN = "its numbers have rates of their own, and masks are given for one rate alone"
+_WITHOUT_MASKS = {
+    COMPARED: "its numbers are compared with more than one rate, and masks are given for one rate alone",
+    SEVERAL: "more than one mask is made of its numbers, or something else beside it",
+}
+"""Why no masks can be given for what is random in training, by what is made of its numbers."""
+
+_NORMS = nn.modules.batchnorm._NormBase
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What passes were found to be; the attributes are those of `Examination`."""
+
+    training: frozenset[int] = frozenset()
+    places: tuple[Place, ...] = ()
+    drawn: tuple[Place | float | None, ...] = ()
+    draws: tuple[Draw, ...] = ()
+    left: tuple[Unswitchable, ...] = ()
+    calls: tuple[ModuleCall, ...] = ()
+    kept_off: frozenset[str] = frozenset()
+    foldable: bool = True
+    largest: int = 1
+
+
+class Passes:
+    """Looks for what passes are.
+
+    Args:
+        look: Runs the module.
+        plain: What it predicts.
+        predicted: The run that predicted it.
+    """
+
+    def __init__(self, look: Look, plain: Tensor, predicted: Watching) -> None:
+        self.look, self.plain = look, plain
+        self.always = {each.key for each in predicted.seen}
+        self._the_same = set(predicted.the_same)
+        self.left: list[Unswitchable] = list(baked_in(look.module))
+        self._refused: set[tuple[str, str]] = set()
+        self._trained_to: Any = None
+        self._of_weights: frozenset[tuple[str, str]] = frozenset()
+        module = look.module
+        self._kept_off = look.kept_off()
+        self._everything = [
+            each
+            for each in module.modules()
+            if not isinstance(each, _NORMS) and id(each) not in self._kept_off
+        ]
+        self._norms = [each for each in module.modules() if isinstance(each, _NORMS)]
+
+    def found(self) -> Found:
+        """All of it."""
+        trained = self._trained()
+        self._of_weights = self._noise_of_weights(trained)
+        for state, each in trained.the_same.items():
+            if state not in self._the_same:
+                self._refuse(each, _THE_SAME)
+        self._refuse_what_norms_draw(trained)
+        self._refuse_what_is_drawn_elsewhere(trained)
+        random = {_module_of(each) for each in trained.seen if self._may_be_site(each, trained)}
+        check_kept_off(self.look.keep_off, random)
+        sites = [each for each in trained.seen if self._is_site(each, trained)]
+        for each in trained.seen:
+            use = trained.uses.get(each.number)
+            why = _WITHOUT_MASKS.get("" if use is None else use.kind)
+            if each.draw.function in _ZEROS_AND_ONES and each.draw.kind is None:
+                why = _OF_THEIR_OWN
+            if why is not None:
+                self._refuse(each, why)
+        kept = self._draws_kept_off(trained)
+        if not sites:
+            self.left += [Unswitchable(each.name, f"{each.in_words}: {KEPT_OFF}", False) for each in kept]
+            self._leave([each for each in trained.seen if each.key not in self.always], trained)
+            return Found(left=tuple(self.left))
+        least = self._least_flags(sites)
+        if least is None:
+            return Found(left=tuple(self.left))
+        training, seen = least
+        in_passes = {each.key for each in seen.seen}
+        self._leave([each for each in trained.seen if each.key not in in_passes | self.always], trained)
+        return replace(self._placed(training, seen), kept_off=frozenset(each.name for each in kept))
+
+    def _trained(self) -> Watching:
+        """A run as in training, as far as it goes: what it returns does not matter."""
+        flags = _identities(self._everything)
+        self.look.find_fixed(flags)
+        seen, error, self._trained_to = self.look.try_out(flags)
+        if self.look.draws_once(flags):
+            self.left.append(Unswitchable(name_of(self.look.module), _KEPT, refused=True))
+        if error is None:
+            return seen
+        name = name_of(self.look.module)
+        what = f"it fails when it runs as in training ({in_words(error)})"
+        self.left.append(Unswitchable(name, f"{what}, so what it draws itself stays off", refused=False))
+        inside = [each for each in self._everything if each is not self.look.module]
+        leaves = [each for each in inside if not next(each.children(), None)]
+        for some in (inside, leaves):
+            again, error, _ = self.look.try_out(_identities(some))
+            if error is None:
+                return again
+        return seen
+
+    def _draws_kept_off(self, trained: Watching) -> list[Seen]:
+        """What is drawn only where the module's own `train()` leaves flags off."""
+        if not self._kept_off:
+            return []
+        flags = _identities(self._everything) | self._kept_off - _identities(self._norms)
+        known = self.always | {each.key for each in trained.seen}
+        return [each for each in self.look.try_out(flags)[0].seen if each.key not in known]
+
+    def _refuse_what_norms_draw(self, trained: Watching) -> None:
+        """Note what is drawn only where norms of other classes than those of PyTorch are as in training."""
+        others = [
+            each
+            for each in self._norms
+            if type(each).__module__.partition(".")[0] != "torch" and id(each) not in self._kept_off
+        ]
+        if not others:
+            return
+        seen, _, _ = self.look.try_out(_identities([*self._everything, *others]))
+        known = self.always | {each.key for each in trained.seen}
+        for each in seen.seen:
+            if each.key not in known:
+                self._refuse(each, _OF_A_NORM)
+
+    def _refuse_what_is_drawn_elsewhere(self, trained: Watching) -> None:
+        """Note a module that draws outside of PyTorch in training and not in predicting."""
+        flags, name = _identities(self._everything), name_of(self.look.module)
+        before = numbers_drawn_elsewhere()
+        after, output = self.look.elsewhere(flags)
+        if after != before and after != self._after_predicting:
+            alone = (each for each in self._everything if self._moves_seeds(each))
+            name, what = self.look.names[id(next(alone, self.look.module))], _OF_NUMPY
+        elif all(each.draw.kind is not None for each in trained.seen) and not alike(self._trained_to, output):
+            what = _OF_NUMPY if after != before else _OUTSIDE
+        else:
+            return
+        self.left.append(Unswitchable(name, what, refused=True))
+
+    @functools.cached_property
+    def _after_predicting(self) -> tuple[str, str]:
+        """Where the seeds of Python and numpy are after a prediction, from where they are now."""
+        return self.look.elsewhere(())[0]
+
+    def _moves_seeds(self, module: nn.Module) -> bool:
+        """Whether a module alone draws by numpy or Python in training."""
+        return self.look.elsewhere({id(module)})[0] != self._after_predicting
+
+    def _is_site(self, seen: Seen, run: Watching) -> bool:
+        """Whether masks are to be given for a draw, as nobody wants it kept off."""
+        return _module_of(seen) not in self.look.keep_off and self._may_be_site(seen, run)
+
+    def _may_be_site(self, seen: Seen, run: Watching) -> bool:
+        """Whether masks can be given for a draw; see `howsure.models.torch.classify_draws`."""
+        use, kind = run.uses.get(seen.number), seen.draw.kind
+        if kind == UNIFORM and use is not None and use.kind == MASK:
+            return use.differs
+        if kind == NORMAL and use is not None and use.kind == ADDED and seen.key not in self._of_weights:
+            return self.look.gaussian_noise
+        if kind == UNIFORM:
+            return seen.key in self.always
+        return kind in (DROPOUT, NORMAL)
+
+    def _noise_of_weights(self, trained: Watching) -> frozenset[tuple[str, str]]:
+        """Those of the normal numbers drawn whose shape is the same for another number of rows.
+
+        Where other draws are made for these, none are taken for noise of weights.
+        """
+        normal = [each for each in trained.seen if each.draw.kind == NORMAL]
+        if not normal:
+            return frozenset()
+        others = self.look.try_out(_identities(self._everything), OTHERS)[0].seen
+        if [each.key for each in trained.seen] != [each.key for each in others]:
+            return frozenset()
+        return frozenset(each.key for each in normal if each.draw.shape == others[each.number].draw.shape)
+
+    def _least_flags(self, sites: Sequence[Seen]) -> tuple[frozenset[int], Watching] | None:
+        """The fewest flags with which all is drawn that is drawn in training; None where none do."""
+        wanted = [(each.key, each.draw.rate) for each in sites]
+        own = {id(each.module) for each in sites} - self._kept_off
+        around = {id(one) for each in sites for one in each.around} - self._kept_off
+        failed = "with no combination of flags it draws again what it draws in training"
+        for flags in (own, around, _identities(self._everything)):
+            try:
+                _, seen = self.look.watch(flags, middle)
+            except Exception as error:  # a mixture of flags that the module does not know, or another output
+                failed = in_words(error)
+                continue
+            if [(each.key, each.draw.rate) for each in seen.seen if self._is_site(each, seen)] == wanted:
+                return frozenset(flags), seen
+        self._refuse(sites[0], f"it cannot be told apart from what else training does ({failed})")
+        return None
+
+    def _leave(self, draws: Sequence[Seen], run: Watching, *, refused: bool = False) -> None:
+        """Note what is drawn in training and stays as in predicting."""
+        for each in draws:
+            if each.key in self._refused or _module_of(each) in self.look.keep_off:
+                continue
+            use = run.uses.get(each.number)
+            if use is not None and not use.differs:
+                continue
+            what = f"{each.in_words} is no dropout, as far as can be seen"
+            if use is not None and use.kind == BRANCH:
+                what = f"{each.in_words} chooses a branch, as augmentation and dropped layers do"
+            elif each.draw.kind == NORMAL:
+                what = f"{each.in_words} adds noise, which is random with MCDropout(gaussian_noise=True)"
+            if refused:
+                what += ", and cannot be told apart from what else its module does in training"
+            self.left.append(Unswitchable(each.name, what, refused))
+
+    def _placed(self, training: frozenset[int], seen: Watching) -> Found:
+        """Where the masks of each site go, tried out."""
+        found = Found(training=training, calls=tuple(seen.calls), largest=seen.largest)
+        _, more = self.look.watch(training, middle, OTHERS)
+        drawn: list[Place | float | None] = []
+        sites = 0
+        alike = len(more.seen) == len(seen.seen)
+        for number, each in enumerate(seen.seen):
+            if not self._is_site(each, seen):
+                drawn.append(stand_in(each.draw))
+                continue
+            place = None
+            if alike:
+                other, use = more.seen[number].draw, seen.uses.get(number)
+                place = place_of(sites, each.name, each.draw, other, (ROWS, OTHERS), use)
+            if place is None:
+                self._refuse(each, BY_LENGTH)
+                return replace(found, left=tuple(self.left))
+            sites += 1
+            drawn.append(place)
+        trial = Trial(self.look, training, drawn, seen.seen)
+        problem = trial.problem(self.plain)
+        if problem is not None:
+            self._refuse(*problem)
+        else:
+            self._leave([seen.seen[number] for number in trial.kept_still], seen)
+        return replace(
+            found,
+            places=tuple(each for each in trial.drawn if isinstance(each, Place)),
+            drawn=tuple(trial.drawn),
+            draws=tuple(each.draw for each in seen.seen),
+            left=tuple(self.left),
+            foldable=problem is None and trial.foldable,
+        )
+
+    def _refuse(self, seen: Seen, what: str) -> None:
+        self._refused.add(seen.key)
+        self.left.append(Unswitchable(seen.name, f"{seen.in_words}: {what}", refused=True))
+
+
+def _module_of(seen: Seen) -> str:
+    """The path of the module that drew, without the numbers of its call and of its draw."""
+    return seen.name.partition(":")[0].partition("#")[0]
+
+
+def _identities(modules: Collection[nn.Module]) -> frozenset[int]:
+    return frozenset(map(id, modules))
+
+
+def in_words(error: Exception) -> str:
+    """An error in a few words."""
+    if isinstance(error, HowsureError):
+        return error.what[:1].lower() + error.what[1:]
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.120}"

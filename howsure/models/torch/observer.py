@@ -1,0 +1,224 @@
+"""Record everything that a module does in one run: calls of modules, draws, and operations."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from howsure.models.source_lines import frames, innermost_of_a_user, innermost_outside
+from howsure.models.torch.boolean_masks import Boolean, Done, ZerosAndOnes, done
+from howsure.models.torch.call_stack import ModuleCall, UnderWay
+from howsure.models.torch.classify_draws import ADDED, BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
+from howsure.models.torch.costs import multiply_adds
+from howsure.models.torch.draws import Draw, Draws, Numbers
+from howsure.models.torch.output_activation import Endings
+from howsure.models.torch.value_kinds import SAME_NUMBERS, ground, tensors_in
+from howsure.sites import DROPOUT, NORMAL, UNIFORM
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A recorded draw.
+
+    Attributes:
+        draw: The draw.
+        name: Path of the module that drew; from the second on with the numbers of its call and of its draw.
+        module: That module.
+        around: It and all modules in whose calls it ran, outermost first.
+        line: File and line in a user's code, or None.
+        number: Its index among the draws of the run.
+    """
+
+    draw: Draw
+    name: str
+    module: nn.Module
+    around: tuple[nn.Module, ...]
+    line: str | None
+    number: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Identifies the draw among those of a run."""
+        return self.name, self.draw.function
+
+    @property
+    def in_words(self) -> str:
+        """The function, with file and line."""
+        return f"torch.{self.draw.function}{f' ({self.line})' if self.line else ''}"
+
+
+class Watching(Draws):
+    """A run in which everything is recorded.
+
+    Args:
+        module: The module.
+        names: Path of each module in it, by identity.
+        numbers: As in `Draws`.
+        fixed: As in `Draws`.
+        halved: True replaces each mask by its mean, and the result of a boolean mask by its mean.
+
+    Attributes:
+        seen: The draws, in order.
+        the_same: Draws that are the same in every run, by state of their generator; not in `seen`.
+        largest: Numbers in the largest tensor.
+        early: The first operations that compute.
+        uses: What the module made of the numbers, by number of the draw, as far as known.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        names: Mapping[int, str],
+        numbers: Numbers,
+        fixed: frozenset[bytes],
+        *,
+        halved: bool = False,
+    ) -> None:
+        super().__init__(self._noting(numbers), fixed)
+        self.seen: list[Seen] = []
+        self.the_same: dict[bytes, Seen] = {}
+        self.largest = 1
+        self.early: list[str] = []
+        self.uses: dict[int, Use] = {}
+        self._halved = halved
+        self._traces: dict[int, Trace] = {}
+        self._masks: dict[int, int] = {}
+        self._kept: list[Tensor] = []
+        self._dropped: dict[int, ZerosAndOnes] = {}
+        self._booleans: dict[int, Boolean] = {}
+        self._turned: set[int] = set()
+        self._module = module
+        self._names = names
+        self._under_way = UnderWay(names)
+        self._drawn: Counter[str] = Counter()
+        self._weights = {ground(each) for each in (*module.parameters(), *module.buffers())}
+        self._endings = Endings(module.parameters(), module.buffers())
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Scope in which the module runs, in this thread."""
+        with self._under_way.watched(), self:
+            yield
+
+    @property
+    def calls(self) -> list[ModuleCall]:
+        """Calls of modules, in order of their start."""
+        return self._under_way.calls
+
+    def _noting(self, numbers: Callable[[int, Draw], Tensor | None]) -> Callable[[int, Draw], Tensor | None]:
+        def noted(number: int, draw: Draw) -> Tensor | None:
+            self.seen.append(self._where(number, draw))
+            if self._under_way.stack:
+                self._under_way.stack[-1].draws.append(number)
+            self.largest = max(self.largest, math.prod(draw.shape))
+            return numbers(number, draw)
+
+        return noted
+
+    def _where(self, number: int, draw: Draw) -> Seen:
+        calls = self._under_way.stack or [ModuleCall(self._module, self._names[id(self._module)])]
+        call = calls[-1]
+        self._drawn[call.name] += 1
+        name, count = call.name, self._drawn[call.name]
+        under_way = frames()
+        return Seen(
+            draw,
+            name if count == 1 else f"{name}:{count}",
+            call.module,
+            tuple(each.module for each in calls),
+            innermost_of_a_user(under_way) or innermost_outside("torch", under_way),
+            number,
+        )
+
+    def draws_the_same(self, draw: Draw, state: bytes) -> None:
+        """Record a draw that is the same in every run."""
+        self.the_same[state] = self._where(self.count, draw)
+
+    def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
+        """Start following the numbers of a draw."""
+        if not isinstance(outputs, Tensor):
+            return outputs
+        if draw.adds:
+            self.uses[number] = Use(ADDED)
+        elif draw.kind in (UNIFORM, NORMAL):
+            first: Steps = () if draw.scaled is None else ((draw.scaled, (NUMBERS,), {}),)
+            self._traces[id(outputs)] = Trace(number, draw.kind == UNIFORM, first, outputs)
+        elif draw.kind == DROPOUT and outputs.dtype == torch.bool:
+            self._booleans[id(outputs)] = Boolean(outputs, number, 1 - draw.rate)
+        elif draw.kind == DROPOUT:
+            self._dropped[id(outputs)] = ZerosAndOnes(outputs, number, draw.rate)
+        return outputs
+
+    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
+        """Record an operation: its cost, the origin of its output, and what it makes of drawn numbers."""
+        name = operation._schema.name.removeprefix("aten::")
+        outputs = self._followed(name, operation, args, kwargs, outputs)
+        for tensor in tensors_in(outputs):
+            if tensor.layout == torch.strided and ground(tensor) not in self._weights:
+                self.largest = max(self.largest, tensor.numel())
+        under_way = self._under_way.stack
+        self._endings.ran(name, args, outputs, under_way[-1].name if under_way else "")
+        if len(self.early) < 4 and name not in SAME_NUMBERS:
+            self.early.append(name)
+        if self._under_way.stack:
+            results = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+            self._under_way.stack[-1].multiply_adds += multiply_adds(operation, args, results)
+        return outputs
+
+    def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
+        """The outputs of an operation, perhaps replaced by a mean; records the use of drawn numbers."""
+        if name in BRANCHING:
+            for number in [self._masks[id(each)] for each in tensors_in(args) if id(each) in self._masks]:
+                self.uses[number] = replace(self.uses[number], kind=BRANCH)
+        for boolean in [self._booleans[id(each)] for each in tensors_in(args) if id(each) in self._booleans]:
+            self._choose(boolean, done(boolean, name, operation, args, kwargs, outputs), outputs)
+        for drawn in [self._dropped[id(each)] for each in tensors_in(args) if id(each) in self._dropped]:
+            made = drawn.compared(operation, args, kwargs, outputs) if self._halved else None
+            if made is not None:
+                self._booleans[id(outputs)] = made
+        for trace in [self._traces[id(each)] for each in tensors_in(args) if id(each) in self._traces]:
+            after = trace.after(name, operation, args, kwargs, outputs, self._traces)
+            if isinstance(after, Trace):
+                self._traces[id(outputs)] = after
+                continue
+            before = self.uses.get(trace.number)
+            self.uses[trace.number] = after if before is None else before.beside(after)
+            if outputs is trace.tensor:
+                del self._traces[id(outputs)]
+            if after.kind == MASK:
+                if outputs.dtype == torch.bool:
+                    self._booleans[id(outputs)] = Boolean(outputs, trace.number, 1 - after.rate)
+                elif self._halved:
+                    outputs.fill_(1 - after.rate)
+                self._kept.append(outputs)
+                self._masks[id(outputs)] = trace.number
+        return outputs
+
+    def _choose(self, boolean: Boolean, what: Done, outputs: Any) -> None:
+        """Record what a boolean mask does, and put the mean into the result."""
+        if what.boolean is not None:
+            self._booleans[id(outputs)] = what.boolean
+        use = self.uses.get(boolean.number)
+        turns = what.drops is not None and what.drops != boolean.negated
+        if use is not None and use.kind == MASK and turns and boolean.number not in self._turned:
+            self.uses[boolean.number] = use.turned
+            self._turned.add(boolean.number)
+        if self._halved and what.mean is not None:
+            outputs.copy_(what.mean)
+
+    def ending(self, output: Tensor) -> tuple[str | None, int | None]:
+        """As `Endings.ending`."""
+        return self._endings.ending(output)
+
+    def heads(self, output: Tensor) -> tuple[str, ...]:
+        """As `Endings.heads`."""
+        return self._endings.heads(output)

@@ -1,0 +1,202 @@
+"""Run a module and leave it exactly as found, even after an error.
+
+Forward passes change a module: running statistics, vectors of spectral norm, counters, a stored attention
+map, the state of a generator. howsure also switches training flags for a while. Everything is restored, with
+one exception: a list or dict of the module's own keeps what a run added to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import threading
+from collections.abc import Collection, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+_one_at_a_time = threading.RLock()
+"""Guards what all threads share and this module changes: the flags and buffers of a module."""
+
+_MISSING = object()
+
+OUR_SEED = int.from_bytes(b"howsure")
+"""The seed of all runs. No module uses this seed, so a module that seeds for itself is recognised."""
+
+_DICTS = tuple(name for name, value in vars(nn.Module()).items() if isinstance(value, dict))
+"""The attributes in which PyTorch keeps parameters, buffers, modules and hooks of all kinds."""
+
+_Kind = TypeVar("_Kind")
+
+
+class Snapshot:
+    """The state of a module before it runs.
+
+    Args:
+        module: The module.
+        parameters: Names of the parameters whose values are stored too; None for all. Values of buffers are
+            always stored.
+
+    Attributes:
+        changed: Names of the tensors that were found changed.
+        sets: True if a run has set an attribute.
+    """
+
+    def __init__(self, module: nn.Module, parameters: Collection[str] | None) -> None:
+        self._flags = [(each, each.training) for each in module.modules()]
+        self._learns = [(each, each.requires_grad) for each in module.parameters()]
+        self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        for each in module.modules():
+            if not isinstance(each, torch.jit.ScriptModule):
+                of_torch = (vars(each)[name] for name in _DICTS if name in vars(each))
+                self._dicts += [(found, dict(found)) for found in (vars(each), *of_torch)]
+        named, plain = module.named_parameters(), _attributes(module, torch.Tensor)
+        wanted = [pair for pair in named if parameters is None or pair[0] in parameters]
+        self._tensors = [
+            (name, tensor, tensor.data, tensor.data.clone())
+            for name, tensor in (*module.named_buffers(), *plain, *wanted)
+            if tensor.layout == torch.strided and not tensor.is_meta
+        ]
+        self.changed: set[str] = set()
+        self.sets = False
+
+    def restore(self) -> None:
+        """Restore everything that has changed."""
+        for now, before in self._dicts:
+            for key in [key for key in now if key not in before]:
+                del now[key]
+                self.sets = True
+            for key, value in before.items():
+                if now.get(key, _MISSING) is not value:
+                    now[key] = value
+                    self.sets = self.sets or key != "training"
+            if list(now) != list(before):  # the order matters: hooks run in it, and weights are saved in it
+                now.clear()
+                now.update(before)
+        for module, flag in self._flags:
+            if module.training is not flag:
+                module.training = flag
+        for parameter, learns in self._learns:
+            if parameter.requires_grad is not learns:
+                parameter.requires_grad_(learns)
+        for name, tensor, ground, values in self._tensors:
+            moved = tensor.data_ptr() != ground.data_ptr() or tensor.shape != ground.shape
+            if moved:
+                tensor.data = ground
+            if moved or not torch.equal(ground, values):
+                self.changed.add(name)
+                ground.copy_(values)
+
+
+@contextlib.contextmanager
+def as_found(
+    module: nn.Module, parameters: Collection[str] | None = (), *, elsewhere: bool = False
+) -> Iterator[Snapshot]:
+    """A scope without gradients, for one thread at a time; module and seeds are restored at its end.
+
+    Args:
+        module: The module.
+        parameters: As in `Snapshot`; None for a module that has not been examined yet.
+        elsewhere: True if the module also draws from Python's or numpy's generators.
+    """
+    moving = elsewhere or parameters is None
+    others = seeds_of_others_kept() if moving else contextlib.nullcontext()
+    with _one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
+        seed(module, OUR_SEED)
+        snapshot = Snapshot(module, parameters)
+        try:
+            yield snapshot
+        finally:
+            snapshot.restore()
+
+
+def switch(module: nn.Module, training: Collection[int]) -> None:
+    """Set the training flag of every module: True for those with these identities.
+
+    The flags are set directly, since a user's `train()` may do more, such as merging weights.
+    """
+    for each in module.modules():
+        flag = id(each) in training
+        if each.training is not flag:
+            each.training = flag
+
+
+def seed(module: nn.Module, number: int) -> None:
+    """Seed the generators that a module uses, except generators of its own."""
+    torch.default_generator.manual_seed(number)
+    device = device_of(module)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)
+
+
+@contextlib.contextmanager
+def drawing_in_the_open(module: nn.Module) -> Iterator[None]:
+    """In this scope, attention and recurrent layers use no fused kernels on devices other than CPUs.
+
+    Fused kernels draw internally, where no masks can be given.
+    """
+    if device_of(module).type == "cpu":
+        yield
+        return
+    recurrent = any(isinstance(each, nn.RNNBase) and each.dropout > 0 for each in module.modules())
+    slow = torch.backends.cudnn.flags(enabled=False) if recurrent else contextlib.nullcontext()
+    with sdpa_kernel(SDPBackend.MATH), slow:
+        yield
+
+
+@contextlib.contextmanager
+def _seeds_kept(module: nn.Module) -> Iterator[None]:
+    device = device_of(module)
+    ours = torch.get_rng_state()
+    theirs = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    of_torch = [(each, each.get_state()) for _, each in _attributes(module, torch.Generator)]
+    of_numpy = [(each, each.bit_generator.state) for _, each in _attributes(module, np.random.Generator)]
+    try:
+        yield
+    finally:
+        torch.set_rng_state(ours)
+        for of_module, state in of_torch:
+            of_module.set_state(state)
+        for other, known in of_numpy:
+            other.bit_generator.state = known
+        if theirs is not None:
+            torch.cuda.set_rng_state(theirs, device)
+
+
+@contextlib.contextmanager
+def seeds_of_others_kept() -> Iterator[None]:
+    """Restore the seeds of Python and numpy at the end of the scope."""
+    ours = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(ours[0])
+        np.random.set_state(ours[1])
+
+
+def numbers_drawn_elsewhere() -> tuple[str, str]:
+    """States of Python's and numpy's generators; a change shows that something was drawn there."""
+    state = np.random.get_state()
+    return str(random.getstate()), str([np.asarray(each).tolist() for each in state])
+
+
+def _attributes(module: nn.Module, kind: type[_Kind]) -> list[tuple[str, _Kind]]:
+    """The plain attributes of one type in a module and the modules inside it, by name."""
+    return [
+        (f"{path}.{name}", value)
+        for path, each in module.named_modules()
+        if not isinstance(each, torch.jit.ScriptModule)
+        for name, value in vars(each).items()
+        if isinstance(value, kind)
+    ]
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """The device of a module's first tensor."""
+    first = next(itertools.chain(module.parameters(), module.buffers()), None)
+    return torch.device("cpu") if first is None else first.device

@@ -1,0 +1,63 @@
+"""The passes that every row gets first, as one set of masks: an exported graph holds them as constants.
+
+They are the passes of the first round of `howsure.sampling.tree.Tree`; for a plan without a design, those of
+`howsure.sampling.flat.Flat`. They follow one another in this order:
+
+    design    cell 1 │ … │ cell S       each a tree of masks; S is 1, or a whole group
+    flat      group 1 │ group 2 │ …     balanced, each pass with masks of its own
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from howsure import tuning
+from howsure.models.protocol import Array, Level
+from howsure.sampling.balance import group_sizes
+from howsure.sampling.design import Design
+from howsure.sampling.masks import draw
+from howsure.sampling.plan import Plan
+from howsure.sampling.tree import FIRST_STAGE, masks_of
+
+
+@dataclass(frozen=True, eq=False)
+class First:
+    """The passes that every row gets first.
+
+    Attributes:
+        masks: For each site (W_l, *site.shape), as `PassModel.thin` takes them.
+        design: Design of the cells, or None for flat groups.
+        groups: Sizes of the flat groups; empty with a design.
+    """
+
+    masks: list[Array]
+    design: Design | None
+    groups: tuple[int, ...] = ()
+
+    @property
+    def passes(self) -> int:
+        """W, the number of passes. With `MCDropout(max_passes=W)` a row gets exactly these."""
+        return sum(self.groups) if self.design is None else self.design.first * self.design.passes
+
+
+def first_passes(plan: Plan, levels: Sequence[Level], seed: int) -> First:
+    """The passes that every row gets first.
+
+    Args:
+        plan: A plan made for the model.
+        levels: Levels of the model; at least one has random calls.
+        seed: Seed of the masks.
+    """
+    if plan.design is not None:
+        cells = masks_of(plan.design, levels, seed=seed, stage=FIRST_STAGE)[: plan.design.first]
+        return First([np.concatenate(of_site) for of_site in zip(*cells, strict=True)], plan.design)
+    sites = [site for level in levels for site in level.sites]
+    groups = group_sizes(sites, tuning.FIRST_FLAT)
+    masks = [
+        np.concatenate([draw(site, seed=seed, group=at, size=size) for at, size in enumerate(groups)])
+        for site in sites
+    ]
+    return First(masks, None, groups)

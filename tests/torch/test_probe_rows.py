@@ -1,0 +1,117 @@
+"""What is decided on two rows is decided on two that tell something, and number by number."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import howsure
+from howsure.data.rows import InputSpec
+from howsure.models.torch.dry_run import same
+from howsure.models.torch.probe_rows import probes
+from tests.torch.modules import mlp, numbers
+
+
+class Net(nn.Module):
+    """A dropout, a norm or more in training before it, and perhaps a class that is masked after it."""
+
+    def __init__(self, before, masked=None):
+        super().__init__()
+        self.first, self.before, self.drop = nn.Linear(8, 12, bias=False), before, nn.Dropout(0.3)
+        self.last, self.masked = nn.Linear(12, 4), masked
+
+    def forward(self, x):
+        outputs = self.last(self.drop(self.before(self.first(x))))
+        if self.masked is None:
+            return outputs
+        return torch.cat([outputs[:, :3], torch.full_like(outputs[:, 3:], self.masked)], 1)
+
+
+class Louder(nn.Module):
+    """Three times as much in training, in the module that drops as well."""
+
+    def forward(self, x):
+        return nn.functional.dropout(x * 3 if self.training else x, 0.3, self.training)
+
+
+def batch_norm():
+    return nn.BatchNorm1d(12, track_running_stats=False)
+
+
+REFUSED = {batch_norm: "depends on the rows beside it", Louder: "in training more is computed"}
+
+
+@pytest.mark.parametrize("make", list(REFUSED))
+@pytest.mark.parametrize("masked", [-1e9, -np.inf])
+def test_a_masked_class_hides_no_other(make, masked, random):
+    with pytest.raises(howsure.ModelError, match=REFUSED[make]):
+        howsure.assess(Net(make(), masked).eval(), numbers(random, 6, 8))
+
+
+@pytest.mark.parametrize("make", list(REFUSED))
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda x: np.concatenate([x[:1], x]),
+        lambda x: np.concatenate([np.zeros_like(x[:3]), x]),
+        lambda x: np.zeros_like(x),
+        lambda x: x[:1],
+    ],
+    ids=["twice", "zeros first", "zeros alone", "one"],
+)
+def test_first_rows_that_are_alike_hide_nothing(make, rows, random):
+    with pytest.raises(howsure.ModelError, match=REFUSED[make]):
+        howsure.assess(Net(make()).eval(), rows(numbers(random, 6, 8)))
+
+
+def test_a_masked_class_is_no_hindrance(random):
+    x, method = numbers(random, 6, 8), howsure.MCDropout(passes=40)
+    module = Net(nn.ReLU(), -1e9).eval()
+    certainty = howsure.assess(module, x, method=method)
+    module.masked = -1e8
+    assert certainty.probabilities == pytest.approx(
+        howsure.assess(module, x, method=method).probabilities, abs=1e-6
+    )
+
+
+def test_two_rows_that_differ_are_looked_for(random):
+    x, lengths = numbers(random, 6, 3), np.array([4, 4, 2, 2, 4, 3])
+    x[1], x[2] = x[0], 7
+    specs = [InputSpec("x", (3,), "float32"), InputSpec("lengths", (), "int64")]
+    found = probes(specs, [x, lengths], lambda rows: pytest.fail("there is such a row"))
+    assert found[0].tolist() == x[[0, 3]].tolist()
+    assert found[1].tolist() == [4, 2]
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_row_is_made_up_where_all_are_alike(runs):
+    x, tokens = np.ones((4, 3), np.float32) * [1, 2, 3], np.tile([5, 6, 1], (4, 1))
+    specs = [InputSpec("x", (3,), "float32"), InputSpec("tokens", (3,), "int64")]
+    found = probes(specs, [x, tokens], lambda rows: runs)
+    assert found[0][0].tolist() == [1, 2, 3]
+    assert (found[0][1].tolist() != [1, 2, 3]) == runs
+    assert found[1].tolist() == [[5, 6, 1], [1, 6, 5] if runs else [5, 6, 1]]
+
+
+@pytest.mark.parametrize(
+    ("off", "equal"), [(1e-6, True), (1e-2, False), (float("nan"), False), (float("inf"), False)]
+)
+def test_numbers_are_compared_one_by_one(off, equal):
+    one = torch.tensor([[1.0, 2.0, 1e-7, -1e9], [0.5, -1.0, 3.0, -1e9]])
+    other = one.clone()
+    other[0, 1] += off
+    assert same(one, other) is equal
+    assert same(other, one) is equal
+    other[0, 1] = one[0, 1]
+    other[0, 2] = -1e-7  # next to 0, where rounding leaves no digit
+    assert same(one, other)
+
+
+def test_rows_that_all_are_zero_are_answered():
+    certainty = howsure.assess(mlp().eval(), np.zeros((3, 8), np.float32), method=howsure.MCDropout(passes=8))
+    assert len(certainty) == 3
+
+
+@pytest.mark.parametrize(("other", "equal"), [(2.0, True), (2.1, False)])
+def test_a_loss_is_one_number(other, equal):
+    assert same(torch.tensor(2.0), torch.tensor(other)) is equal
