@@ -33,6 +33,15 @@ ENTRY_POINTS = "howsure.answers"
 
 PARTS = {
     "evaluate": "scores",
+    "calibrate": "calibrators",
+    "prediction_sets": "prediction sets",
+    "abstain": "rules of abstention",
+    "hand_over": "tables to hand over",
+    "report": "pages",
+    "score_lines": "tables of scores",
+    "choose": "rows to be chosen by their verdicts",
+    "compare": "comparisons",
+    "given": "results of probabilities that something else computed",
 }
 """What a kind may bring, and what a refusal calls it. Each part takes the result first. The function of the
 same name says what else it is given, and what it returns."""
@@ -69,7 +78,7 @@ class Answer:
         """Whether the kind brings a part."""
         return part in self.parts
 
-    def part(self, name: str) -> Callable[..., Any]:
+    def part(self, name: str) -> Any:
         """A part.
 
         Raises:
@@ -82,8 +91,7 @@ class Answer:
                 received=f"one of {self.in_words}",
                 mend=self.instead.get(name),
             )
-        found: Callable[..., Any] = _imported(self.parts[name])
-        return found
+        return _imported(self.parts[name])
 
     @property
     def outcome_type(self) -> type[Outcome]:
@@ -105,6 +113,15 @@ CLASSES = Answer(
     "howsure.answers.classes.result:Certainty",
     parts={
         "evaluate": "howsure.judge.evaluate:evaluate_classes",
+        "calibrate": "howsure.judge.calibrate:calibrate",
+        "prediction_sets": "howsure.judge.sets:prediction_sets",
+        "abstain": "howsure.judge.abstain:abstain",
+        "hand_over": "howsure.judge.handover:hand_over",
+        "report": "howsure.report:render",
+        "score_lines": "howsure.answers.score_lines:of_classes",
+        "choose": "howsure.answers.classes.choose:choose",
+        "compare": "howsure.answers.classes.compare:COMPARING",
+        "given": "howsure.answers.classes.given:GIVEN",
     },
 )
 LABELS = Answer(
@@ -114,7 +131,15 @@ LABELS = Answer(
     "howsure.answers.labels.result:MultilabelCertainty",
     parts={
         "evaluate": "howsure.judge.evaluate:evaluate_labels",
+        "calibrate": "howsure.judge.calibrate:calibrate",
+        "report": "howsure.report:render",
+        "score_lines": "howsure.answers.score_lines:of_labels",
+        "given": "howsure.answers.labels.given:GIVEN",
     },
+    instead=dict.fromkeys(
+        ("prediction_sets", "abstain", "hand_over", "compare", "choose"),
+        "Take one label at a time: `certainty.of_label(name)` is a `Certainty` of the classes 'no' and 'yes'",
+    ),
 )
 
 _ANSWERS = {LABELS.name: LABELS, CLASSES.name: CLASSES}
@@ -181,7 +206,7 @@ def named(name: str) -> Answer:
     return _ANSWERS[name]
 
 
-def part_of(result: object, part: str) -> Callable[..., Any]:
+def part_of(result: object, part: str) -> Any:
     """What the kind of a result brings for a task.
 
     Raises:

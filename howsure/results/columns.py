@@ -258,6 +258,22 @@ class Result(Generic[OneRow]):
         """Whether a column of the caller's may have this name in the table."""
         return bool(name) and name.split(".")[0] not in {column.name for column in cls.columns}
 
+    @classmethod
+    def has(cls, name: str) -> bool:
+        """Whether results of this type have such a column or setting."""
+        return name in {column.name for column in cls.columns} or name in cls._setting_names()
+
+    @property
+    def truth_names(self) -> tuple[str, ...] | None:
+        """Names by which a true answer may be given in a file of labels, or None."""
+        return None
+
+    @classmethod
+    def first_numbers(cls) -> str:
+        """Name of the first column of numbers, which says what the answer is: `probabilities`."""
+        stored = [column for column in cls.columns if column.stored and column.type == FLOAT]
+        return min(stored, key=lambda column: column.shape != WIDE).name
+
     def in_table(self, column: Column) -> str:
         """What a column is called in the table."""
         return column.name if column.called is None else str(getattr(self, column.called))

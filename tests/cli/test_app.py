@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 
 import howsure  # noqa: E402  # needs keras
-from howsure.cli import app as cli  # noqa: E402
+from howsure.cli import assessing, comparing  # noqa: E402  # needs keras
 from howsure.cli.stopping import Unbreakable  # noqa: E402
 from howsure.demo import mnist  # noqa: E402
 from howsure.demo import run as demo_module  # noqa: E402
@@ -550,14 +550,14 @@ def test_where_the_report_fails_the_findings_are_there(model_file, data_file, tm
     def no_room(*_, **__):
         raise howsure.FileError("No space")
 
-    monkeypatch.setattr(cli, "write_report", no_room)
+    monkeypatch.setattr(assessing, "write_report", no_room)
     out = tmp_path / "o.parquet"
     done = run("assess", model_file, data_file, "--out", out, "--report", tmp_path / "r.html")
     assert done.exit_code == 2
     assert done.stderr == "error: No space.\n"
     assert f"Table:   {out}" in done.stdout
     assert len(howsure.load(out)) == 30
-    monkeypatch.setattr("howsure.cli.compared.write_comparison", no_room)
+    monkeypatch.setattr("howsure.cli.comparing.write_comparison", no_room)
     done = run("compare", model_file, data_file, "--report", tmp_path / "r.html")
     assert done.exit_code == 2
     assert "Whose percentages are truest?" in done.stdout

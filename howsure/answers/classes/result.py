@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.answers import verdict as verdicts
-from howsure.answers.elsewhere import FromElsewhere
+from howsure.answers.classes.elsewhere import FromElsewhere
 from howsure.answers.sentences import Row
 from howsure.answers.verdict import Thresholds
 from howsure.arguments import as_floats, as_share, check_whole
@@ -341,6 +341,11 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
     def truth_name(self) -> NDArray[np.object_] | None:
         """(N,) words, name of `truth`; None without labels."""
         return None if self.truth is None else self._named(self.truth)
+
+    @property
+    def truth_names(self) -> tuple[str, ...]:
+        """Names of classes, one of which is true."""
+        return self.class_names
 
     def _named(self, numbers: Integers) -> NDArray[np.object_]:
         return read_only(np.array(self.class_names, dtype=object)[numbers])

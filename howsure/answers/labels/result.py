@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
 from howsure.answers.classes.result import Certainty
-from howsure.answers.elsewhere import LabelsFromElsewhere
+from howsure.answers.labels.elsewhere import LabelsFromElsewhere
 from howsure.answers.sentences import MultilabelRow
 from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_whole
