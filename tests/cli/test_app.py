@@ -13,6 +13,7 @@ keras = pytest.importorskip("keras", reason="Keras is not installed")
 
 import howsure  # noqa: E402  # needs keras
 from howsure.cli import assessing, comparing  # noqa: E402  # needs keras
+from howsure.cli.app import app  # noqa: E402
 from howsure.cli.stopping import Unbreakable  # noqa: E402
 from howsure.demo import mnist  # noqa: E402
 from howsure.demo import run as demo_module  # noqa: E402
@@ -80,7 +81,7 @@ def picture_folder(tmp_path):
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def flat(text):
@@ -149,7 +150,7 @@ def test_compare_needs_true_classes(model_file, tmp_path):
 def test_compare_checks_every_path_before_the_model_is_loaded(
     model_file, data_file, tmp_path, monkeypatch, option
 ):
-    monkeypatch.setattr(cli, "load_model", lambda *_, **__: pytest.fail("loaded"))
+    monkeypatch.setattr(comparing, "load_model", lambda *_, **__: pytest.fail("loaded"))
     done = run("compare", model_file, data_file, option, tmp_path / "missing")
     assert done.exit_code == 2
     assert "does not exist" in done.stderr
@@ -338,7 +339,7 @@ def test_everything_is_checked_before_the_model_is_loaded(
     model_file, data_file, tmp_path, monkeypatch, change, message
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "load_model", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(assessing, "load_model", lambda *_, **__: pytest.fail("the model was loaded"))
     (tmp_path / "taken.parquet").mkdir()
     (tmp_path / "rows.parquet").touch()
     given = {"MODEL": model_file, "DATA": data_file, "--out": "o.parquet", **change}
