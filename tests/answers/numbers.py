@@ -1,8 +1,8 @@
 """A kind of answer from outside of howsure: K numbers for each row, as `docs/extend.md` builds it.
 
 It brings an outcome, a result, and one part, `evaluate`. So it shows that shared code works for a kind that
-howsure does not have, and that howsure refuses in words what the kind does not bring. `known` lets howsure know
-it for a while; `linear` is a model of which the right answers are known.
+howsure does not have, and that howsure refuses in words what the kind does not bring. `known` lets howsure
+know it for a while; `linear` is a model of which the right answers are known.
 """
 
 from __future__ import annotations

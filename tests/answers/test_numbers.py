@@ -1,4 +1,4 @@
-"""A kind of answer from outside: what it brings works, and howsure refuses in words what it does not bring."""
+"""A kind of answer from outside: what it brings works, and what it does not bring is refused in words."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +36,8 @@ def test_mean_and_spread_are_those_of_a_linear_layer_behind_a_dropout(numbers: N
 
 def test_an_outcome_can_be_named_where_howsure_does_not_know_it() -> None:
     found = howsure.assess(linear(), rows(), method=howsure.MCDropout(passes=10), outcome=Regression)
-    assert isinstance(found, Numbers) and found.number_names == ("0",)
+    assert isinstance(found, Numbers)
+    assert found.number_names == ("0",)
     assert "numbers" not in [each.name for each in answers()]
 
 
