@@ -33,6 +33,11 @@ ENTRY_POINTS = "howsure.answers"
 
 PARTS = {
     "evaluate": "scores",
+    "calibrate": "calibrators",
+    "read_calibrator": "saved calibrators",
+    "prediction_sets": "prediction sets",
+    "abstain": "rules of abstention",
+    "hand_over": "tables to hand over",
 }
 """What a kind may bring, and what a refusal calls it. Each part takes the result first. The function of the
 same name says what else it is given, and what it returns."""
@@ -48,7 +53,8 @@ class Answer:
         outcome: The `Outcome`, or `module:name` of it.
         result: The `Result`, or `module:name` of it.
         parts: By the names in `PARTS`: a function, or `module:name` of one.
-        instead: For parts that the kind lacks: what a caller can do instead, as a sentence.
+        instead: For parts that the kind lacks, and under `classes` for all that takes one class per row: what
+            a caller can do instead, as a sentence. `{first}` stands for the first of the result's names.
     """
 
     name: str
@@ -59,7 +65,7 @@ class Answer:
     instead: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        unknown = sorted({*self.parts, *self.instead} - PARTS.keys())
+        unknown = sorted({*self.parts, *self.instead} - {*PARTS, "classes"})
         if unknown:
             raise InputError(
                 f"A kind of answer has no part {quoted(unknown)}", expected=f"among {quoted(list(PARTS))}"
@@ -69,8 +75,12 @@ class Answer:
         """Whether the kind brings a part."""
         return part in self.parts
 
-    def part(self, name: str) -> Callable[..., Any]:
+    def part(self, name: str, of: Result[Any] | None = None) -> Callable[..., Any]:
         """A part.
+
+        Args:
+            name: One of `PARTS`.
+            of: The result that the part is for, from which `instead` takes a name.
 
         Raises:
             InputError: The kind does not bring it; it says what to do instead.
@@ -80,10 +90,17 @@ class Answer:
                 f"There are no {PARTS[name]} for these rows",
                 expected=f"a result of {_in_words_of(name)}",
                 received=f"one of {self.in_words}",
-                mend=self.instead.get(name),
+                mend=self._instead_of(name, of),
             )
         found: Callable[..., Any] = _imported(self.parts[name])
         return found
+
+    def _instead_of(self, name: str, of: Result[Any] | None) -> str | None:
+        """What a caller can do instead, with the first name of the result in it."""
+        said = self.instead.get(name)
+        if said is None or of is None:
+            return said
+        return said.replace("{first}", repr(getattr(of, of.names)[0]))
 
     @property
     def outcome_type(self) -> type[Outcome]:
@@ -104,7 +121,12 @@ CLASSES = Answer(
     "howsure.answers.classes.outcome:Classes",
     "howsure.answers.classes.result:Certainty",
     parts={
-        "evaluate": "howsure.judge.evaluate:evaluate_classes",
+        "evaluate": "howsure.answers.classes.evaluate:evaluate",
+        "calibrate": "howsure.answers.classes.calibrate:calibrate",
+        "read_calibrator": "howsure.answers.classes.calibrate:read",
+        "prediction_sets": "howsure.answers.classes.sets:prediction_sets",
+        "abstain": "howsure.answers.classes.abstain:abstain",
+        "hand_over": "howsure.answers.classes.handover:handed_over",
     },
 )
 LABELS = Answer(
@@ -113,8 +135,15 @@ LABELS = Answer(
     "howsure.answers.labels.outcome:Labels",
     "howsure.answers.labels.result:MultilabelCertainty",
     parts={
-        "evaluate": "howsure.judge.evaluate:evaluate_labels",
+        "evaluate": "howsure.answers.labels.evaluate:evaluate",
+        "calibrate": "howsure.answers.labels.calibrate:calibrate",
+        "read_calibrator": "howsure.answers.labels.calibrate:read",
     },
+    instead=dict.fromkeys(
+        ("classes", "prediction_sets", "abstain", "hand_over"),
+        "Take one label at a time: `certainty.of_label({first})` is a `Certainty` of the classes 'no' and "
+        "'yes'",
+    ),
 )
 
 _ANSWERS = {LABELS.name: LABELS, CLASSES.name: CLASSES}
@@ -181,13 +210,25 @@ def named(name: str) -> Answer:
     return _ANSWERS[name]
 
 
-def part_of(result: object, part: str) -> Callable[..., Any]:
+def part_of(result: Any, part: str) -> Callable[..., Any]:
     """What the kind of a result brings for a task.
 
     Raises:
         InputError: This is no result, or its kind does not bring that part.
     """
-    return answer_of(result).part(part)
+    return answer_of(result).part(part, result)
+
+
+def check_kind(result: Any, expected: Answer) -> None:
+    """An `InputError` unless a result is of a kind; it says what to do instead."""
+    answer = answer_of(result)
+    if answer.name != expected.name:
+        raise InputError(
+            "These rows have answers of another kind",
+            expected=f"a result of {expected.in_words}",
+            received=f"one of {answer.in_words}",
+            mend=answer._instead_of(expected.name, result),
+        )
 
 
 def result_type_in(settings: Mapping[str, Any], path: object) -> type[Result[Any]]:

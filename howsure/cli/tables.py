@@ -16,8 +16,12 @@ import typer
 from rich.console import Console
 
 import howsure
+from howsure.answers.classes import maps
+from howsure.answers.classes.evaluate import Evaluation
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.sets import SCORES
 from howsure.answers.files import BETWEEN
+from howsure.answers.labels.evaluate import MultilabelEvaluation
 from howsure.answers.verdict import COIN_FLIP, SURE
 from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_parts, read_result, read_sample
@@ -28,11 +32,8 @@ from howsure.cli.paths import check_exists, check_output
 from howsure.data.files import read_class_names
 from howsure.data.label_files import LabelFile, read_label_file
 from howsure.errors import InputError
-from howsure.judge import maps
 from howsure.judge.calibrator_files import read_calibrator
-from howsure.judge.evaluate import Evaluation, MultilabelEvaluation
 from howsure.judge.scores import Score
-from howsure.judge.sets import SCORES
 from howsure.report import write_report
 from howsure.results.export import write_csv_lines
 from howsure.scale.there import check_by_place, missing_in, rows_of_input

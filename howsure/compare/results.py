@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.calibrate import cross_calibrated
+from howsure.answers.classes.evaluate import evaluate_numbers
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.truth import check_certainty, truth_of
 from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, GIVEN, Comparison
 from howsure.data.rows import quoted
 from howsure.errors import InputError, ModelError, warn
-from howsure.judge.calibrate import cross_calibrated
-from howsure.judge.evaluate import evaluate_numbers
-from howsure.judge.labelled import check_certainty, truth_of
 from howsure.methods.protocol import Job, Needs, Passes, Standing
 from howsure.models.protocol import Model
 from howsure.results.columns import WIDE

@@ -14,16 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.classes.result import Certainty
-from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
-from howsure.assess import assess
-from howsure.data.gather import copied, first, length
-from howsure.data.labels import check_labels, misread
-from howsure.data.rows import Rows, quoted
-from howsure.displayed import Displayed
-from howsure.errors import HowsureWarning, InputError, warn
-from howsure.judge.calibrate import cross_calibrated
-from howsure.judge.evaluate import (
+from howsure.answers.classes.calibrate import cross_calibrated
+from howsure.answers.classes.evaluate import (
     OUTSIDE,
     Evaluation,
     OutsideEvaluation,
@@ -31,8 +23,16 @@ from howsure.judge.evaluate import (
     told_apart,
     with_outside,
 )
+from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.truth import check_certainty
+from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
+from howsure.assess import assess
+from howsure.data.gather import copied, first, length
+from howsure.data.labels import check_labels, misread
+from howsure.data.rows import Rows, quoted
+from howsure.displayed import Displayed
+from howsure.errors import HowsureWarning, InputError, warn
 from howsure.judge.familiarity import Familiarity
-from howsure.judge.labelled import check_certainty
 from howsure.judge.scores import Score
 from howsure.methods.choices import possible_methods
 from howsure.methods.classifiers import is_plain

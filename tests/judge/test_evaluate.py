@@ -11,9 +11,10 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 
 import howsure
+from howsure.answers.classes.evaluate import OUTSIDE, told_apart, with_outside
+from howsure.answers.classes.scores import DRAWS
 from howsure.errors import InputError
-from howsure.judge.evaluate import OUTSIDE, told_apart, with_outside
-from howsure.judge.scores import DRAWS, LEAST_MISTAKES, Score
+from howsure.judge.scores import LEAST_MISTAKES, Score
 
 NAMES = (
     *("accuracy", "nll", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
