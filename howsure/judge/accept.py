@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, binomtest
+from scipy.stats import binom
 
 from howsure.errors import InputError
+from howsure.statistics import proportion_interval
 from howsure.words import counted
 
 Floats = NDArray[np.float64]
@@ -87,10 +88,9 @@ def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: flo
     if last is None:
         raise _not_allowed(promise, rows, accepted, mistakes, starts, risk, level)
     number = int(accepted[last])
-    interval = binomtest(rows - number, rows).proportion_ci(0.95)
     return Accepted(
         threshold=float(ranked[number]) if number < rows else 0.0,
-        left=Share(1 - number / rows, float(interval.low), float(interval.high)),
+        left=Share(1 - number / rows, *proportion_interval(rows - number, rows)),
         rows=number,
         mistakes=int(mistakes[last]),
     )
@@ -144,11 +144,11 @@ def _not_allowed(
 
 def _rows_enough(rows: int, accepted: int, wrong: int, risk: float, level: float) -> int | None:
     """About how many rows would do, if shares stay; None if a thousand times as many would not."""
-    for factor in np.geomspace(1, 1000, 200):
-        part = _starts(int(rows * factor), risk, level)[0][1]
-        if binom.cdf(math.ceil(wrong * factor), int(accepted * factor), risk) <= part:
-            return int(float(f"{rows * factor:.1e}"))
-    return None
+    factors = np.geomspace(1, 1000, 200)
+    parts = [_starts(int(rows * factor), risk, level)[0][1] for factor in factors]
+    p_value = binom.cdf(np.ceil(wrong * factors), np.floor(accepted * factors), risk)
+    enough = np.flatnonzero(p_value <= parts)
+    return int(float(f"{rows * factors[enough[0]]:.1e}")) if len(enough) else None
 
 
 def _last_to_pass(p_value: Floats, accepted: Integers, starts: Sequence[tuple[int, float]]) -> int | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.registry import add, answers
+from howsure.answers import registry
 from howsure.conformance import check_outcome
 from tests.answers.numbers import NUMBERS, Numbers, Regression, known, linear, rows
 
@@ -38,7 +38,7 @@ def test_an_outcome_can_be_named_where_howsure_does_not_know_it() -> None:
     found = howsure.assess(linear(), rows(), method=howsure.MCDropout(passes=10), outcome=Regression)
     assert isinstance(found, Numbers)
     assert found.number_names == ("0",)
-    assert "numbers" not in [each.name for each in answers()]
+    assert "numbers" not in [each.name for each in registry.answers()]
 
 
 def test_numbers_are_saved_and_loaded(numbers: Numbers, tmp_path: Path) -> None:
@@ -73,6 +73,40 @@ def test_truth_that_comes_with_the_rows_is_evaluated() -> None:
     assert rmse == pytest.approx(np.sqrt(np.mean(found.mean**2)))
 
 
+@pytest.mark.parametrize(
+    ("call", "missing"),
+    [
+        (lambda numbers, path: howsure.calibrate(numbers), "calibrators"),
+        (lambda numbers, path: howsure.prediction_sets(numbers), "prediction sets"),
+        (lambda numbers, path: howsure.abstain(numbers), "rules of abstention"),
+        (lambda numbers, path: howsure.hand_over(numbers, [0], path / "rows.csv"), "tables to hand over"),
+    ],
+    ids=["calibrate", "sets", "abstain", "hand over"],
+)
+def test_what_the_kind_does_not_bring_is_refused(numbers, call, missing, tmp_path: Path) -> None:
+    said = rf"There are no {missing} for these rows\. Expected: a result of .*one class per row.*one of numbers"
+    with pytest.raises(howsure.InputError, match=said):
+        call(numbers, tmp_path)
+
+
+def test_what_was_fitted_to_classes_refuses_numbers(numbers: Numbers) -> None:
+    random = np.random.default_rng(0)
+    p = random.dirichlet([1, 1], size=100)
+    labels = (random.random(100) < p[:, 1]).astype(int)
+    one = howsure.Certainty.from_probabilities(p)
+    calibrator, sets = howsure.calibrate(one, labels), howsure.prediction_sets(one, labels)
+    for call in (calibrator, calibrator.spread, sets, howsure.abstain(one, labels, risk=0.5)):
+        with pytest.raises(howsure.InputError, match=r"another kind.*one class per row.*one of numbers"):
+            call(numbers)
+    with pytest.raises(howsure.InputError, match=r"another kind.*one class per row.*one of numbers"):
+        howsure.evaluate(one, labels, outside=numbers)
+
+
+def test_an_answer_names_parts_that_there_are() -> None:
+    with pytest.raises(howsure.InputError, match=r"no part 'guess'.*'evaluate'"):
+        registry.Answer("numbers", "numbers per row", Regression, Numbers, parts={"guess": max})
+
+
 def test_another_kind_of_the_same_name_is_refused() -> None:
     with known(), pytest.raises(howsure.InputError, match="another kind of answer called 'numbers'"):
-        add(type(NUMBERS)("numbers", "other numbers", Regression, Numbers))
+        registry.add(registry.Answer(NUMBERS.name, "other numbers", Regression, Numbers))

@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import binom
 
 from howsure import Certainty
+from howsure.answers.classes import sets as module
 from howsure.answers.classes.sets import SCORES
 from howsure.errors import HowsureWarning, InputError
-from howsure.judge import sets as module
 from howsure.judge.sets import prediction_sets
 
 

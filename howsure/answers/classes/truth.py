@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.registry import CLASSES, check_kind
 from howsure.data.labels import misread
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
+from howsure.statistics import proportion_interval
 
 Integers = NDArray[np.int64]
 
@@ -50,5 +50,5 @@ def warn_below_chance(certainty: Certainty, truth: Integers) -> None:
     """Say aloud where labels are so often wrong that their order is suspicious."""
     right = int(np.sum(certainty.label == truth))
     classes = certainty.probabilities.shape[-1]
-    if len(truth) and binomtest(right, len(truth)).proportion_ci(0.95).high < 1 / classes:
+    if len(truth) and proportion_interval(right, len(truth))[1] < 1 / classes:
         warn(BELOW_CHANCE)
