@@ -2,8 +2,14 @@
 
 import typing as _typing
 
+from howsure.answers.classes.abstain import Abstention
+from howsure.answers.classes.calibrate import Calibrator
+from howsure.answers.classes.evaluate import Evaluation
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.sets import PredictionSets
 from howsure.answers.files import load
+from howsure.answers.labels.calibrate import MultilabelCalibrator
+from howsure.answers.labels.evaluate import MultilabelEvaluation
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.sentences import MultilabelRow, Row
 from howsure.answers.verdict import Thresholds
@@ -19,13 +25,13 @@ from howsure.errors import (
     ModelError,
 )
 from howsure.export.run import Exported, export
-from howsure.judge.abstain import Abstention, abstain
-from howsure.judge.calibrate import Calibrator, MultilabelCalibrator, calibrate
-from howsure.judge.evaluate import Evaluation, MultilabelEvaluation, evaluate
+from howsure.judge.abstain import abstain
+from howsure.judge.calibrate import calibrate
+from howsure.judge.evaluate import evaluate
 from howsure.judge.familiarity import Familiarity, familiarity
 from howsure.judge.handover import hand_over
 from howsure.judge.scores import Score
-from howsure.judge.sets import PredictionSets, prediction_sets
+from howsure.judge.sets import prediction_sets
 from howsure.methods.augmentation import Augmentation
 from howsure.methods.classifiers import Members, PlainPrediction
 from howsure.methods.ensemble import Ensemble

@@ -21,10 +21,11 @@ from scipy.special import softmax
 from scipy.stats import rankdata, spearmanr
 
 import howsure
+from howsure.answers.classes.calibrate import cross_calibrated
+from howsure.answers.classes.evaluate import with_outside
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import AS_THEY_ARE, Comparison
-from howsure.judge.calibrate import cross_calibrated
-from howsure.judge.evaluate import evaluate, with_outside
+from howsure.judge.evaluate import evaluate
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
 from validation import learned

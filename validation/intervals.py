@@ -25,10 +25,12 @@ from scipy.stats import ttest_rel
 
 import howsure
 from benchmarks.page import fold
+from howsure.answers.classes import maps
+from howsure.answers.classes.evaluate import OUTSIDE
 from howsure.compare.findings import lead
 from howsure.compare.run import AS_THEY_ARE, Comparison
-from howsure.judge import maps, scores
-from howsure.judge.evaluate import OUTSIDE, evaluate
+from howsure.judge import scores
+from howsure.judge.evaluate import evaluate
 from howsure.methods.softmax import Softmax
 from howsure.words import counted
 

@@ -24,10 +24,10 @@ import howsure
 from benchmarks import networks
 from benchmarks.page import fold
 from howsure import shifts
+from howsure.answers.classes.evaluate import OUTSIDE
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import OF_FAMILIARITY, default_methods
 from howsure.demo import question
-from howsure.judge.evaluate import OUTSIDE
 from howsure.report import write_comparison
 from validation import members
 

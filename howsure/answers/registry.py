@@ -34,10 +34,10 @@ ENTRY_POINTS = "howsure.answers"
 PARTS = {
     "evaluate": "scores",
     "calibrate": "calibrators",
+    "read_calibrator": "saved calibrators",
     "prediction_sets": "prediction sets",
     "abstain": "rules of abstention",
     "hand_over": "tables to hand over",
-    "report": "pages",
     "score_lines": "tables of scores",
     "choose": "rows to be chosen by their verdicts",
     "compare": "comparisons",
@@ -57,7 +57,8 @@ class Answer:
         outcome: The `Outcome`, or `module:name` of it.
         result: The `Result`, or `module:name` of it.
         parts: By the names in `PARTS`: a function, or `module:name` of one.
-        instead: For parts that the kind lacks: what a caller can do instead, as a sentence.
+        instead: For parts that the kind lacks, and under `classes` for all that takes one class per row: what
+            a caller can do instead, as a sentence. `{first}` stands for the first of the result's names.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Answer:
     instead: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        unknown = sorted({*self.parts, *self.instead} - PARTS.keys())
+        unknown = sorted({*self.parts, *self.instead} - {*PARTS, "classes"})
         if unknown:
             raise InputError(
                 f"A kind of answer has no part {quoted(unknown)}", expected=f"among {quoted(list(PARTS))}"
@@ -78,8 +79,12 @@ class Answer:
         """Whether the kind brings a part."""
         return part in self.parts
 
-    def part(self, name: str) -> Any:
+    def part(self, name: str, of: Result[Any] | None = None) -> Any:
         """A part.
+
+        Args:
+            name: One of `PARTS`.
+            of: The result that the part is for, from which `instead` takes a name.
 
         Raises:
             InputError: The kind does not bring it; it says what to do instead.
@@ -89,9 +94,16 @@ class Answer:
                 f"There are no {PARTS[name]} for these rows",
                 expected=f"a result of {_in_words_of(name)}",
                 received=f"one of {self.in_words}",
-                mend=self.instead.get(name),
+                mend=self._instead_of(name, of),
             )
         return _imported(self.parts[name])
+
+    def _instead_of(self, name: str, of: Result[Any] | None) -> str | None:
+        """What a caller can do instead, with the first name of the result in it."""
+        said = self.instead.get(name)
+        if said is None or of is None:
+            return said
+        return said.replace("{first}", repr(getattr(of, of.names)[0]))
 
     @property
     def outcome_type(self) -> type[Outcome]:
@@ -112,13 +124,13 @@ CLASSES = Answer(
     "howsure.answers.classes.outcome:Classes",
     "howsure.answers.classes.result:Certainty",
     parts={
-        "evaluate": "howsure.judge.evaluate:evaluate_classes",
-        "calibrate": "howsure.judge.calibrate:calibrate",
-        "prediction_sets": "howsure.judge.sets:prediction_sets",
-        "abstain": "howsure.judge.abstain:abstain",
-        "hand_over": "howsure.judge.handover:hand_over",
-        "report": "howsure.report:render",
-        "score_lines": "howsure.answers.score_lines:of_classes",
+        "evaluate": "howsure.answers.classes.evaluate:evaluate",
+        "calibrate": "howsure.answers.classes.calibrate:calibrate",
+        "read_calibrator": "howsure.answers.classes.calibrate:read",
+        "prediction_sets": "howsure.answers.classes.sets:prediction_sets",
+        "abstain": "howsure.answers.classes.abstain:abstain",
+        "hand_over": "howsure.answers.classes.handover:handed_over",
+        "score_lines": "howsure.answers.classes.score_lines:lines",
         "choose": "howsure.answers.classes.choose:choose",
         "compare": "howsure.answers.classes.compare:COMPARING",
         "given": "howsure.answers.classes.given:GIVEN",
@@ -130,15 +142,16 @@ LABELS = Answer(
     "howsure.answers.labels.outcome:Labels",
     "howsure.answers.labels.result:MultilabelCertainty",
     parts={
-        "evaluate": "howsure.judge.evaluate:evaluate_labels",
-        "calibrate": "howsure.judge.calibrate:calibrate",
-        "report": "howsure.report:render",
-        "score_lines": "howsure.answers.score_lines:of_labels",
+        "evaluate": "howsure.answers.labels.evaluate:evaluate",
+        "calibrate": "howsure.answers.labels.calibrate:calibrate",
+        "read_calibrator": "howsure.answers.labels.calibrate:read",
+        "score_lines": "howsure.answers.labels.score_lines:lines",
         "given": "howsure.answers.labels.given:GIVEN",
     },
     instead=dict.fromkeys(
-        ("prediction_sets", "abstain", "hand_over", "compare", "choose"),
-        "Take one label at a time: `certainty.of_label(name)` is a `Certainty` of the classes 'no' and 'yes'",
+        ("classes", "prediction_sets", "abstain", "hand_over", "choose", "compare"),
+        "Take one label at a time: `certainty.of_label({first})` is a `Certainty` of the classes 'no' and "
+        "'yes'",
     ),
 )
 
@@ -206,13 +219,25 @@ def named(name: str) -> Answer:
     return _ANSWERS[name]
 
 
-def part_of(result: object, part: str) -> Any:
+def part_of(result: Any, part: str) -> Any:
     """What the kind of a result brings for a task.
 
     Raises:
         InputError: This is no result, or its kind does not bring that part.
     """
-    return answer_of(result).part(part)
+    return answer_of(result).part(part, result)
+
+
+def check_kind(result: Any, expected: Answer) -> None:
+    """An `InputError` unless a result is of a kind; it says what to do instead."""
+    answer = answer_of(result)
+    if answer.name != expected.name:
+        raise InputError(
+            "These rows have answers of another kind",
+            expected=f"a result of {expected.in_words}",
+            received=f"one of {answer.in_words}",
+            mend=answer._instead_of(expected.name, result),
+        )
 
 
 def result_type_in(settings: Mapping[str, Any], path: object) -> type[Result[Any]]:

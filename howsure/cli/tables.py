@@ -17,7 +17,9 @@ import typer
 from rich.console import Console
 
 import howsure
+from howsure.answers.classes import maps
 from howsure.answers.classes.choose import CHOSEN
+from howsure.answers.classes.sets import SCORES
 from howsure.answers.files import BETWEEN
 from howsure.answers.registry import part_of
 from howsure.atomic import write_whole
@@ -30,9 +32,7 @@ from howsure.cli.paths import check_exists, check_output
 from howsure.data.files import read_class_names
 from howsure.data.label_files import LabelFile, read_label_file
 from howsure.errors import InputError
-from howsure.judge import maps
 from howsure.judge.calibrator_files import read_calibrator
-from howsure.judge.sets import SCORES
 from howsure.report import write_report
 from howsure.results.export import write_csv_lines
 from howsure.scale.recipe import OutcomeSource

@@ -14,6 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.classes.evaluate import (
+    OUTSIDE,
+    Evaluation,
+    OutsideEvaluation,
+)
 from howsure.answers.classes.result import Certainty
 from howsure.answers.registry import part_of
 from howsure.answers.verdict import Thresholds
@@ -24,11 +29,6 @@ from howsure.data.gather import copied, first, length
 from howsure.data.rows import Rows, quoted
 from howsure.displayed import Displayed
 from howsure.errors import HowsureWarning, InputError, warn
-from howsure.judge.evaluate import (
-    OUTSIDE,
-    Evaluation,
-    OutsideEvaluation,
-)
 from howsure.judge.familiarity import Familiarity
 from howsure.judge.scores import Score
 from howsure.methods.choices import possible_methods

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from howsure import tuning
+from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.distributions import SMALLEST
 from howsure.answers.labels.outcome import Labels
 from howsure.export.nodes import IR_VERSION, OPSET, Nodes
-from howsure.judge.calibrate import Calibrator
 from howsure.judge.scores import SMALLEST as SMALLEST_IN_THE_NLL
 from howsure.models.protocol import LABEL_LOGITS, LOGITS
 from howsure.sampling.design import Design
@@ -33,7 +33,7 @@ from howsure.statistics import ERROR_FLOOR, widening
 RAW, ROWS = "raw", "rows"
 """Names of the raw outputs of the passes, and of the first axis of inputs and outputs."""
 
-SMOOTH = ("temperature", "vector", "dirichlet")
+SMOOTH = ("temperature", "vector")
 """Calibrators that can be written in float32; the lines of an isotonic one may be as steep as steps."""
 
 SURE, LEANING, COIN_FLIP, NOT_A_NUMBER = 0, 1, 2, 3
@@ -287,14 +287,13 @@ class _Writing:
         }
 
     def _calibrated(self, probabilities: str, calibrator: Calibrator) -> str:
-        """(n, 1, K) mapped by a smooth map; see `howsure.judge.maps.mapped`."""
+        """(n, 1, K) mapped by a smooth map; see `howsure.answers.classes.maps.mapped`."""
         nodes, parameters = self.nodes, calibrator.parameters
         z = nodes("Log", nodes("Max", probabilities, nodes.number(SMALLEST_IN_THE_NLL)))
         if calibrator.method == "temperature":
             logits = nodes("Div", z, nodes.number(parameters["temperature"]))
         else:
-            weights, operator = parameters["weights"], "Mul" if calibrator.method == "vector" else "MatMul"
-            logits = nodes(operator, z, nodes.number(weights.T))
+            logits = nodes("Mul", z, nodes.number(parameters["weights"]))
             logits = nodes("Add", logits, nodes.number(parameters["intercepts"]))
         even = (1 - float(parameters["most"])) / (self.outcome.width - 1)
         kept = nodes("Mul", nodes("Softmax", logits, axis=-1), nodes.number(1 - self.outcome.width * even))

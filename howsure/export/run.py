@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.labels.outcome import Labels
 from howsure.answers.verdict import Thresholds
@@ -22,7 +23,6 @@ from howsure.errors import InputError, ModelError
 from howsure.export.arithmetic import SMOOTH, columns_graph
 from howsure.export.compared import check_graph
 from howsure.export.whole import described, note, whole_graph
-from howsure.judge.calibrate import Calibrator
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job
 from howsure.models.adapt import adapt, capable, declared_specs, rows_for
@@ -117,8 +117,8 @@ def export(
         outputs: As in `assess`.
         class_names: As in `assess`.
         thresholds: As in `assess`.
-        calibrator: What `howsure.calibrate` learnt for one class per row, by a temperature, `vector` or
-            `dirichlet`. The graph then has `calibrated` (N, K) and `calibrated_verdict` (N,) too; all else is
+        calibrator: What `howsure.calibrate` learnt for one class per row, by `temperature` or `vector`.
+            The graph then has `calibrated` (N, K) and `calibrated_verdict` (N,) too; all else is
             as without it.
         divide_by: What rows were divided by in training, for example 255 for images. The graph then takes
             rows as they were before, divides them itself, and says so in its metadata; so is `x` given.

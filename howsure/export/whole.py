@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.verdict import VERDICTS
 from howsure.errors import ModelError
 from howsure.export.arithmetic import RAW, ROWS
 from howsure.export.nodes import IR_VERSION, Nodes
-from howsure.judge.calibrate import Calibrator
 from howsure.methods.protocol import Job
 from howsure.models.protocol import Array
 from howsure.sampling.first_passes import First

@@ -1,283 +1,20 @@
-"""Are the percentages true? Scores of a `Certainty` against labels, each with an interval.
-
-What each score is, and how its interval is made, is in `howsure.judge.scores`.
-"""
+"""Are the percentages true? Scores against what is true, each with an interval, whatever kind of answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from howsure.answers.classes.result import Certainty
-from howsure.answers.labels.result import NO_AND_YES, MultilabelCertainty
 from howsure.answers.registry import part_of
-from howsure.arguments import check_type, check_whole
-from howsure.displayed import Displayed
-from howsure.errors import InputError
-from howsure.judge import scores
-from howsure.judge.by_class import constant_of, found_of
-from howsure.judge.labelled import BELOW_CHANCE, check_certainty, truth_of, truth_of_labels
-from howsure.judge.scores import Measured, Score
-from howsure.statistics import proportion_interval
-from howsure.words import counted
+from howsure.arguments import check_whole
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-BY_CLASS = ("most_frequent", "constant_accuracy", "accuracy_gain", "recall", "rows_of_class")
-"""What an `Evaluation` tells of true classes, beside the scores that methods are compared by."""
-
-MOST_CLASSES = 10
-"""Up to so many classes have their recall printed; of more, those with the lowest."""
-
-OUTSIDE = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
-"""Scores of telling rows from outside; what is no probability, such as familiarity, has the first two."""
-
-
-@dataclass(frozen=True)
-class Evaluation(Displayed):
-    """How good the probabilities of some rows are.
-
-    Intervals are over rows: where the score of all rows like these may be. The error of the finite number of
-    passes, which rows share, is not in them. Scores that mistakes decide have none where there are fewer than
-    five: their ends are NaN then. docs/intervals.md shows how often intervals hold.
-
-    Attributes:
-        rows: How many.
-        accuracy: Share of rows whose most probable class is true; higher is better.
-        most_frequent: Name of the class that most rows are truly of; of equals the first. None, as all of the
-            next four, in what was saved before there were these.
-        constant_accuracy: What the accuracy would be if `most_frequent` were always the answer.
-        accuracy_gain: accuracy less constant_accuracy, on the same rows (McNemar 1947).
-        recall: By name of each class, the share of the rows truly of it that are taken for it; NaN, from 0 to
-            1, where there are none.
-        rows_of_class: By name of each class, how many rows are truly of it.
-        nll: Mean −log p(true class), nats (Good 1952); lower is better, as for all that follow but the
-            resolution and the areas under ROC curves.
-        brier: Mean Σ (p − y)² over classes, 0 to 2 (Brier 1950).
-        brier_reliability: Its part from percentages that are not true, in bins of equal mass, summed over
-            classes (Murphy 1973). Chance adds to it and to the next, so the parts have no interval.
-        brier_resolution: What it gains from telling rows apart. brier = reliability − resolution +
-            uncertainty, except for what varies within a bin (Stephenson and others 2008).
-        brier_uncertainty: What it would be if only the class shares were known.
-        ece: Mean |share right − confidence| over 15 bins of equal width (Guo and others 2017). Chance alone
-            makes it larger than 0; its lower end is above 0 only where true percentages would come so far off
-            in less than 5 % of such rows.
-        ece_debiased: The same less what chance adds (Kumar and others 2019).
-        classwise_ece: As ece, of each class's probability, averaged over classes (Kull and others 2019).
-        aurc: Area under the risk-coverage curve: mean share of mistakes among the rows kept, over all numbers
-            of rows kept, most certain first (Geifman and El-Yaniv 2017).
-        excess_aurc: aurc less that of a perfect ranking with as many mistakes (Geifman and others 2019).
-        error_auroc: Area under the ROC curve of 1 − confidence, for telling mistakes from right answers.
-        error_fpr95: Share of mistakes still accepted where 95 % of the right answers are.
-        outside_auroc: Area under the ROC curve of entropy, for telling rows from outside the distribution
-            (Hendrycks and Gimpel 2017; by entropy, Lakshminarayanan and others 2017); NaN without such rows.
-        outside_fpr95: Share of the rows from outside still accepted where 95 % of the others are.
-        outside_auroc_by_disagreement: As outside_auroc, of mutual information; 0.5 where passes cannot
-            disagree.
-    """
-
-    rows: int
-    accuracy: Score
-    most_frequent: str | None
-    constant_accuracy: Score | None
-    accuracy_gain: Score | None
-    recall: Mapping[str, Score] = field(repr=False)  # of as many classes as there are
-    rows_of_class: Mapping[str, int] = field(repr=False)
-    nll: Score
-    brier: Score
-    brier_reliability: Score
-    brier_resolution: Score
-    brier_uncertainty: Score
-    ece: Score
-    ece_debiased: Score
-    classwise_ece: Score
-    aurc: Score
-    excess_aurc: Score
-    error_auroc: Score
-    error_fpr95: Score
-    outside_auroc: Score
-    outside_fpr95: Score
-    outside_auroc_by_disagreement: Score
-    _found: _Found = field(repr=False)
-
-    def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
-        """Paired differences of all scores that both have, this less the other, row by row.
-
-        Each interval holds in 95 % of cases by itself. Where the best of several is picked, they have to hold
-        together: `howsure.compare` sees to that.
-
-        Raises:
-            InputError: The two are not of the same rows with the same labels.
-        """
-        check_type(other, (Evaluation, OutsideEvaluation), "other", "what howsure.evaluate gives")
-        return self._found.minus(other._found)
-
-    def measured(self, name: str) -> Measured:
-        """A score with what each row contributes to it."""
-        return self._found.measured[name]
-
-    @classmethod
-    def read(
-        cls, rows: int, classes: int, scores: Mapping[str, Score], by_class: Mapping[str, Any] | None = None
-    ) -> Evaluation:
-        """Scores that were kept without their rows, so that nothing can be compared with them row by row.
-
-        Args:
-            rows: How many there were.
-            classes: K.
-            scores: By name, all of them.
-            by_class: By name, what is told of true classes; None where that was not kept.
-        """
-        nothing = np.empty(0, dtype=np.int64)
-        found = _Found({}, nothing, nothing, nothing, classes)
-        told: dict[str, Any] = {**dict.fromkeys(BY_CLASS), "recall": {}, "rows_of_class": {}}
-        told |= {**scores, **(by_class or {})}
-        return cls(rows=rows, **told, _found=found)
-
-    def __str__(self) -> str:
-        lines = [f"{self.rows:,} rows"]
-        width = 29 if len(self._found.outside) else 18
-        for item in fields(self):
-            score = getattr(self, item.name)
-            if item.name == "accuracy_gain" or ("outside" in item.name and not len(self._found.outside)):
-                continue
-            if isinstance(score, Score):
-                lines.append(f"{item.name.replace('_', ' '):<{width}} {score}")
-                if item.name == "constant_accuracy":
-                    lines[-1] += f", always '{self.most_frequent}'"
-        lowest = lowest_recall(self)
-        for name, score in lowest:
-            of_class, there = f"recall of '{name}'", counted(self.rows_of_class[name], "row")
-            lines.append(f"{of_class:<{width}} {score}, {there}")
-        if len(lowest) == MOST_CLASSES < len(self.recall):
-            lines.append("the recall of all other classes is not lower")
-        if self.accuracy_gain is not None and not self.accuracy_gain.low > 0:
-            more = self.accuracy_gain.high < 0
-            often = "more often" if more else "as often, as far as these rows can tell"
-            lines.append(f"Always answering '{self.most_frequent}' would be right {often}.")
-        if self.accuracy.high < 1 / self._found.classes:
-            lines.append(BELOW_CHANCE)
-        return "\n".join(lines)
-
-
-def lowest_recall(evaluation: Evaluation) -> list[tuple[str, Score]]:
-    """Name and recall of each true class that has rows; of many, of those with the lowest recall."""
-    rows = evaluation.rows_of_class
-    found = [(name, score) for name, score in evaluation.recall.items() if rows[name]]
-    if len(found) > MOST_CLASSES:
-        found.sort(key=lambda each: (each[1].value, -rows[each[0]]))
-    return found[:MOST_CLASSES]
-
-
-@dataclass(frozen=True)
-class OutsideEvaluation:
-    """How well a score that is no probability, such as familiarity, tells rows from outside the distribution.
-
-    Attributes:
-        outside_auroc: As in `Evaluation`, of the score in the place of entropy.
-        outside_fpr95: Likewise.
-    """
-
-    outside_auroc: Score
-    outside_fpr95: Score
-    _found: _Found = field(repr=False)
-
-    def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
-        """As of an `Evaluation`."""
-        check_type(other, (Evaluation, OutsideEvaluation), "other", "what howsure.evaluate gives")
-        return self._found.minus(other._found)
-
-    def measured(self, name: str) -> Measured:
-        """As of an `Evaluation`."""
-        return self._found.measured[name]
-
-
-@dataclass(frozen=True)
-class MultilabelEvaluation(Displayed):
-    """How good the answers of a `MultilabelCertainty` are, label by label and on average.
-
-    Each label is scored as rows of the two classes `no` and `yes`. So `brier` is (p − y)² of both, twice that
-    of yes alone.
-
-    Attributes:
-        rows: How many.
-        of_label: The `Evaluation` of each label, by name.
-        mean: Mean of every score over the labels where it is defined, by name. Its interval is over rows,
-            each with all of its labels, so labels that are wrong together make it wider.
-    """
-
-    rows: int
-    of_label: Mapping[str, Evaluation]
-    mean: Mapping[str, Score]
-    _found: _Found = field(repr=False)
-
-    def minus(self, other: MultilabelEvaluation) -> dict[str, Score]:
-        """Paired differences of the means, this less the other, row by row.
-
-        Raises:
-            InputError: The two are not of the same rows with the same labels.
-        """
-        check_type(other, MultilabelEvaluation, "other", "what howsure.evaluate gives of several labels")
-        return self._found.minus(other._found)
-
-    def __str__(self) -> str:
-        names = ["mean over labels", *self.of_label]
-        columns = [["", *names]]
-        for score in ("accuracy", "nll", "brier", "ece"):
-            of_labels = [str(getattr(each, score)) for each in self.of_label.values()]
-            columns.append([score, str(self.mean[score]), *of_labels])
-        always = [f"{each.constant_accuracy} '{each.most_frequent}'" for each in self.of_label.values()]
-        columns.append(["always the same", "", *always])
-        recalls = [str(each.recall[NO_AND_YES[1]]) for each in self.of_label.values()]
-        columns.append([f"recall of '{NO_AND_YES[1]}'", "", *recalls])
-        widths = [max(map(len, column)) for column in columns]
-        lines = (
-            "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-            for cells in zip(*columns, strict=True)
-        )
-        return "\n".join([f"{self.rows:,} rows, {len(self.of_label):,} labels", *lines])
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """What pairs need of each other."""
-
-    measured: Mapping[str, Measured]
-    row: Integers
-    truth: Integers
-    outside: Integers
-    classes: int
-
-    def is_paired_with(self, other: _Found) -> bool:
-        return bool(self.measured and other.measured) and (
-            np.array_equal(self.row, other.row)
-            and np.array_equal(self.truth, other.truth)
-            and np.array_equal(self.outside, other.outside)
-        )
-
-    def scores(self) -> dict[str, Score]:
-        """All scores with their intervals."""
-        return {name: each.score(0.95) for name, each in self.measured.items()}
-
-    def minus(self, other: _Found) -> dict[str, Score]:
-        """See `Evaluation.minus`."""
-        self.check_paired_with(other)
-        both = [name for name in self.measured if name in other.measured]
-        return {name: self.measured[name].minus(other.measured[name]) for name in both}
-
-    def check_paired_with(self, other: _Found) -> None:
-        """An `InputError` unless both are of the same rows."""
-        if not self.is_paired_with(other):
-            raise InputError(
-                "These evaluations cannot be compared row by row",
-                expected="the same rows in the same order, and the same labels",
-                received=f"{len(self.truth)} and {len(other.truth)} rows",
-            )
+    from howsure.answers.classes.evaluate import Evaluation
+    from howsure.answers.classes.result import Certainty
+    from howsure.answers.labels.evaluate import MultilabelEvaluation
+    from howsure.answers.labels.result import MultilabelCertainty
+    from howsure.results.columns import Result
 
 
 @overload
@@ -296,13 +33,21 @@ def evaluate(
     outside: None = None,
     seed: int = 0,
 ) -> MultilabelEvaluation: ...
+@overload
 def evaluate(
-    certainty: Certainty | MultilabelCertainty,
+    certainty: Result[Any],
     labels: ArrayLike | None = None,
     *,
-    outside: Certainty | None = None,
+    outside: Result[Any] | None = None,
     seed: int = 0,
-) -> Evaluation | MultilabelEvaluation:
+) -> Any: ...
+def evaluate(
+    certainty: Result[Any],
+    labels: ArrayLike | None = None,
+    *,
+    outside: Result[Any] | None = None,
+    seed: int = 0,
+) -> Any:
     """Score probabilities against true classes, or against which labels hold.
 
     Args:
@@ -329,136 +74,4 @@ def evaluate(
         0.039 (0.028 to 0.049)
     """
     check_whole(seed, "seed", least=0)
-    found: Evaluation | MultilabelEvaluation = part_of(certainty, "evaluate")(
-        certainty, labels, outside=outside, seed=seed
-    )
-    return found
-
-
-def evaluate_labels(
-    certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed: int
-) -> MultilabelEvaluation:
-    """What `evaluate` gives for several labels per row."""
-    if outside is not None:
-        raise InputError(
-            "Rows from outside are for one class per row: where any number of labels may hold, a row of "
-            "none is not from outside",
-            expected="outside=None",
-            mend="`evaluate(certainty.of_label(k), labels[:, k], outside=…)` asks it of one label",
-        )
-    return _evaluated_labels(certainty, truth_of_labels(certainty, labels), seed)
-
-
-def evaluate_classes(
-    certainty: Certainty, labels: Any, *, outside: Certainty | None, seed: int
-) -> Evaluation:
-    """What `evaluate` gives for one class per row."""
-    truth = truth_of(certainty, labels)
-    _check_enough(truth)
-    if outside is not None:
-        check_certainty(outside, certainty.class_names)
-        if not len(outside):
-            raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
-    alone = evaluate_numbers(certainty, truth, seed)
-    return alone if outside is None else with_outside(alone, certainty, outside)
-
-
-def evaluate_numbers(certainty: Certainty, truth: Integers, seed: int) -> Evaluation:
-    """What `evaluate` gives where labels were read already: (N,) class numbers, which are no names again."""
-    _check_enough(truth)
-    return _evaluation(certainty, truth, _found_alone(certainty, truth, seed))
-
-
-def _evaluation(certainty: Certainty, truth: Integers, found: _Found) -> Evaluation:
-    """What was found, with what needs no probabilities: right answers by true class."""
-    rows, constant = len(truth), constant_of(certainty.label == truth, truth)
-    names = certainty.class_names
-    hits, there = (each.tolist() for each in found_of(certainty.label, truth, len(names)))
-    return Evaluation(
-        rows=rows,
-        **found.scores(),
-        most_frequent=names[constant.label],
-        constant_accuracy=_counted_share(constant.right, rows),
-        accuracy_gain=constant.gain,
-        recall=dict(zip(names, map(_counted_share, hits, there), strict=True)),
-        rows_of_class=dict(zip(names, there, strict=True)),
-        _found=found,
-    )
-
-
-def _counted_share(count: int, total: int) -> Score:
-    return Score(count / total if total else np.nan, *proportion_interval(count, total))
-
-
-def _check_enough(truth: NDArray[np.generic]) -> None:
-    if len(truth) < 2:
-        raise InputError("Too few rows to score", expected="at least 2", received=len(truth))
-
-
-def _found_alone(certainty: Certainty, truth: Integers, seed: int) -> _Found:
-    """Without rows from outside."""
-    measured = scores.of_probabilities(certainty.probabilities, certainty.label, truth, seed)
-    undefined = Measured(np.nan, np.zeros(len(truth)), 0)
-    return _Found(
-        measured | dict.fromkeys(OUTSIDE, undefined),
-        certainty.row,
-        truth,
-        np.empty(0, dtype=np.int64),
-        certainty.probabilities.shape[-1],
-    )
-
-
-def _evaluated_labels(
-    certainty: MultilabelCertainty, truth: NDArray[np.bool_], seed: int
-) -> MultilabelEvaluation:
-    """Each label as `evaluate` scores it, and the means over labels."""
-    _check_enough(truth)
-    true = truth.astype(np.int64)
-    of_label, found = {}, []
-    for k, name in enumerate(certainty.label_names):
-        one = certainty.of_label(k)
-        check_certainty(one)
-        found.append(_found_alone(one, true[:, k], seed))
-        of_label[name] = _evaluation(one, true[:, k], found[k])
-    mistaken = int(np.sum(np.any(certainty.yes != truth, axis=1)))
-    means = {}
-    for name in found[0].measured:
-        each = [one.measured[name] for one in found]
-        defined = [one for one in each if np.isfinite(one.value)] or each
-        decided = mistaken if defined[0].mistakes < len(truth) else len(truth)
-        means[name] = type(defined[0]).mean(defined, decided)
-    mean = _Found(means, certainty.row, true, np.empty(0, dtype=np.int64), 2)
-    return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores(), _found=mean)
-
-
-def with_outside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> Evaluation:
-    """What `evaluate` gives with rows from outside, from what it gave without: no other score is made again.
-
-    Args:
-        evaluation: Of `certainty`.
-        certainty: Of N rows.
-        outside: As for `evaluate`, already checked.
-    """
-    by_entropy, by_disagreement = (
-        scores.told_apart(-getattr(certainty, of), -getattr(outside, of))
-        for of in ("entropy", "mutual_information")
-    )
-    against = dict(zip(OUTSIDE, (*by_entropy, by_disagreement[0]), strict=True))
-    found = replace(
-        evaluation._found, measured={**evaluation._found.measured, **against}, outside=outside.row
-    )
-    against_them = {name: found.measured[name].score(0.95) for name in OUTSIDE}
-    return replace(evaluation, **against_them, _found=found)  # type: ignore[arg-type]
-
-
-def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> OutsideEvaluation:
-    """How well a score tells rows from outside, to be paired with an evaluation of both.
-
-    Args:
-        evaluation: Of N rows beside M from outside, in the same order.
-        familiar: (N,) higher is more familiar.
-        of_outside: (M,) those of the rows from outside.
-    """
-    measured = dict(zip(OUTSIDE[:2], scores.told_apart(familiar, of_outside), strict=True))
-    found = replace(evaluation._found, measured=measured)
-    return OutsideEvaluation(**found.scores(), _found=found)
+    return part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed)

@@ -5,33 +5,42 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.answers.classes.result import Certainty
-from howsure.arguments import as_array, check_path, check_type
+from howsure.answers.registry import part_of
+from howsure.arguments import as_array, check_path
 from howsure.atomic import write_whole
-from howsure.data.ids import ID
 from howsure.data.labels import in_order, is_missing
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
-from howsure.judge.labelled import check_certainty
-from howsure.judge.sets import PredictionSets
 from howsure.results.export import write_csv_lines
 
-COLUMNS = (
-    *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "verdict", "reason"),
-    *("set", "truth"),
-)
-"""Columns of the table; `name`, `set` and `truth` only where they are known. An id comes after `row`."""
+if TYPE_CHECKING:
+    from howsure.answers.classes.result import Certainty
+    from howsure.answers.classes.sets import PredictionSets
 
 CHOICE = "choice"
-"""Name of the `Choices` in Label Studio's labelling interface that the suggested class goes into."""
+"""Name of the `Choices` in Label Studio's labelling interface that the suggested answer goes into."""
 
-_DIGITS = 6
+
+@dataclass(frozen=True)
+class Lines:
+    """What a kind of answer tells a person of n rows.
+
+    Attributes:
+        columns: Of the table, in order.
+        cells: n lines, by column; what is not known of a row is left out.
+        suggested: n answers by name, and the probability of each.
+    """
+
+    columns: Sequence[str]
+    cells: Sequence[dict[str, Any]]
+    suggested: Sequence[tuple[str, float]]
 
 
 def hand_over(
@@ -44,12 +53,14 @@ def hand_over(
 ) -> None:
     """Write the rows that a person should look at.
 
-    `.csv` is a table with the columns `COLUMNS`, classes by name, and the ids of rows that have them; a text
-    that a spreadsheet would run as a formula gets a `'` before it. `.json` is a list of Label Studio tasks:
-    `data` holds the same columns, with `name` under `image` for images and under `text` otherwise, and
-    `predictions` the class that is suggested, with its probability as score. The labelling interface that
-    fits has `<Image name="image" value="$image"/>` or `<Text name="text" value="$text"/>`, and
-    `<Choices name="choice" toName="image">` or `toName="text"`, with the class names.
+    `.csv` is a table with the columns `row`, `name`, `label`, `probability`, `runner_up`,
+    `runner_up_probability`, `verdict`, `reason`, `set` and `truth`, as far as they are known, classes by
+    name, and the ids of rows that have them; a text that a spreadsheet would run as a formula gets a `'`
+    before it. `.json` is a list of Label Studio tasks: `data` holds the same columns, with `name` under
+    `image` for images and under `text` otherwise, and `predictions` the class that is suggested, with its
+    probability as score. The labelling interface that fits has `<Image name="image" value="$image"/>` or
+    `<Text name="text" value="$text"/>`, and `<Choices name="choice" toName="image">` or `toName="text"`, with
+    the class names.
 
     Args:
         certainty: Of N rows.
@@ -73,8 +84,7 @@ def hand_over(
         row,label,probability,runner_up,runner_up_probability,verdict,reason
         12,0,0.379347,6,0.256633,coin flip,doubt within passes
     """
-    check_certainty(certainty)
-    check_type(sets, (PredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
+    told_by = part_of(certainty, "hand_over")
     suffix = check_path(path).suffix.lower()
     if suffix not in (".csv", ".json"):
         raise InputError(
@@ -94,64 +104,33 @@ def hand_over(
                 expected=expected,
                 received=ascii(names[missing[0]]),
             )
-    lines = _lines(certainty[chosen], sets, None if names is None else [str(names[i]) for i in chosen])
-    known = {"name": names is not None, "set": sets is not None, "truth": certainty.truth is not None}
+    lines: Lines = told_by(
+        certainty[chosen], sets, None if names is None else [str(names[i]) for i in chosen]
+    )
     if suffix == ".csv":
-        columns = [column for column in COLUMNS if known.get(column, True)]
-        if certainty.ids is not None:
-            columns.insert(1, _id_column(certainty))
-        write_whole(path, lambda temporary: _write_csv(temporary, columns, lines))
+        write_whole(path, lambda temporary: _write_csv(temporary, lines))
     else:
         shown = "image" if certainty.kind == "image" else "text"
-        tasks = [_task(line, shown, f"howsure {certainty.version}".strip()) for line in lines]
+        version = f"howsure {certainty.version}".strip()
+        said = zip(lines.cells, lines.suggested, strict=True)
+        tasks = [_task(cells, *suggested, shown, version) for cells, suggested in said]
         text = json.dumps(tasks, indent=1, allow_nan=False)
         write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 
-def _lines(
-    certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None
-) -> list[dict[str, Any]]:
-    """One line per row, by column; what is not known is left out."""
-    in_sets = None if sets is None else sets.in_words(certainty)
-    lines = []
-    for position, row in enumerate(certainty):
-        line: dict[str, Any] = {
-            "row": row.row,
-            **({} if row.id is None else {_id_column(certainty): row.id}),
-            "label": row.label_name,
-            "probability": round(row.probability, _DIGITS),
-            "runner_up": row.runner_up_name,
-            "runner_up_probability": round(float(row.probabilities[row.runner_up]), _DIGITS),
-            "verdict": row.verdict,
-            "reason": row.reason,
-        }
-        if names is not None:
-            line["name"] = names[position]
-        if in_sets is not None:
-            line["set"] = in_sets[position]
-        if row.truth is not None:
-            line["truth"] = certainty.class_names[row.truth]
-        lines.append(line)
-    return lines
-
-
-def _id_column(certainty: Certainty) -> str:
-    """What the ids are called here, where a few more columns have names than in the table."""
-    return certainty.id_name if certainty.id_name not in (*COLUMNS, "image", "text") else ID
-
-
-def _task(line: dict[str, Any], shown: str, version: str) -> dict[str, Any]:
-    """A Label Studio task: what is shown, and the class that is suggested."""
-    data = {(shown if column == "name" else column): value for column, value in line.items()}
-    choice = {"from_name": CHOICE, "to_name": shown, "type": "choices", "value": {"choices": [line["label"]]}}
-    suggestion = {"model_version": version, "score": line["probability"], "result": [choice]}
+def _task(cells: dict[str, Any], answer: str, score: float, shown: str, version: str) -> dict[str, Any]:
+    """A Label Studio task: what is shown, and the answer that is suggested."""
+    data = {(shown if column == "name" else column): value for column, value in cells.items()}
+    choice = {"from_name": CHOICE, "to_name": shown, "type": "choices", "value": {"choices": [answer]}}
+    suggestion = {"model_version": version, "score": score, "result": [choice]}
     return {"data": data, "predictions": [suggestion]}
 
 
-def _write_csv(temporary: str, columns: Sequence[str], lines: Sequence[dict[str, Any]]) -> None:
+def _write_csv(temporary: str, lines: Lines) -> None:
     # Names of files that are not UTF-8 come as surrogates, and go back to the bytes they were.
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
-        write_csv_lines([columns, *([line.get(column) for column in columns] for line in lines)], handle)
+        rows = ([cells.get(column) for column in lines.columns] for cells in lines.cells)
+        write_csv_lines([lines.columns, *rows], handle)
 
 
 def _can_be_written(name: object) -> bool:
@@ -163,7 +142,7 @@ def _can_be_written(name: object) -> bool:
 
 
 def _positions(rows: ArrayLike, number: int) -> NDArray[np.int64]:
-    """Positions in the `Certainty`, of booleans or of positions."""
+    """Positions in the result, of booleans or of positions."""
     check_unmasked(rows, "The rows to hand over")
     given = as_array(rows, "The rows to hand over")
     if given.dtype == bool and given.shape == (number,):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.classes.by_class import found_of
 from howsure.answers.classes.result import Certainty
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.sentences import Row, percent
 from howsure.answers.verdict import COIN_FLIP, LEANING, VERDICTS
-from howsure.judge.by_class import found_of
 from howsure.report.figures import Proportion, differs_from_claim, proportion
 from howsure.report.looks import Look, Looks
 

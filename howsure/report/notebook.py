@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.evaluate import Evaluation, lowest_recall
 from howsure.answers.classes.result import Certainty
+from howsure.answers.labels.evaluate import MultilabelEvaluation
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.sentences import MultilabelRow, Row, percent, sentence_of_label
 from howsure.audit import Audit
@@ -15,7 +17,6 @@ from howsure.compare.findings import lead as comparison_lead
 from howsure.compare.printed import COST, SCORES, lines_of
 from howsure.compare.run import HIGHER_IS_BETTER, Comparison
 from howsure.compare.run import SCORES as ALL_SCORES
-from howsure.judge.evaluate import Evaluation, MultilabelEvaluation, lowest_recall
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
 from howsure.report.templates import environment

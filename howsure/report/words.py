@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from howsure.answers import verdict as verdicts
+from howsure.answers.classes.by_class import constant_of, found_of
 from howsure.answers.elsewhere import are_alone
 from howsure.answers.sentences import more_of, percent, words_of
-from howsure.judge.by_class import constant_of, found_of
 from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim, proportion
 from howsure.words import UNIT, counted, decimals_of, rate
 

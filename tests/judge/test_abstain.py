@@ -11,7 +11,8 @@ from scipy.stats import beta, binom
 
 from howsure import Certainty
 from howsure.errors import HowsureWarning, InputError
-from howsure.judge.abstain import _last_to_pass, _starts, abstain
+from howsure.judge.abstain import abstain
+from howsure.judge.accept import _last_to_pass, _starts
 
 
 def certainty_of(confidence, names=("a", "b", "c")):
@@ -318,9 +319,9 @@ def test_what_cannot_be_used():
     with pytest.raises(InputError, match=r"`risk` cannot be used.*Received: '1 %'"):
         abstain(certainty, labels, risk="1 %")
     assert abstain(certainty, labels, risk=np.longdouble(0.25)) == abstain(certainty, labels, risk=0.25)
-    with pytest.raises(InputError, match=r"a `Certainty`.*Received: ndarray"):
+    with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
         abstain(certainty.probabilities, labels)
-    with pytest.raises(InputError, match=r"a `Certainty`.*Received: list"):
+    with pytest.raises(InputError, match=r"not an assessed set.*Received: list"):
         found([0.9, 0.1])
     with pytest.raises(InputError, match="other classes"):
         found(replace(certainty, class_names=("c", "b", "a")))

@@ -7,7 +7,7 @@ import pytest
 
 import howsure
 from howsure import Calibrator, Certainty, MultilabelCalibrator, MultilabelCertainty
-from howsure.judge import maps
+from howsure.answers.classes import maps
 from howsure.judge.calibrator_files import read_calibrator
 
 RANDOM = np.random.default_rng(0)

@@ -11,9 +11,10 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 
 import howsure
+from howsure.answers.classes.evaluate import OUTSIDE, told_apart, with_outside
+from howsure.answers.classes.scores import DRAWS
 from howsure.errors import InputError
-from howsure.judge.evaluate import OUTSIDE, told_apart, with_outside
-from howsure.judge.scores import DRAWS, LEAST_MISTAKES, Score
+from howsure.judge.scores import LEAST_MISTAKES, Score
 
 NAMES = (
     *("accuracy", "nll", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
@@ -39,8 +40,8 @@ def draw(rows=600, classes=4, sharpness=2.0, seed=0):
     random = np.random.default_rng(seed)
     logits = sharpness * random.normal(size=(rows, classes))
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    labels = np.array([random.choice(classes, p=each) for each in p])
-    return p, labels
+    below = np.cumsum(p, axis=1) <= random.random((rows, 1))
+    return p, np.minimum(below.sum(axis=1), classes - 1)
 
 
 def sharpened(p, power):

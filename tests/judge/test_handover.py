@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from howsure import Certainty
+from howsure.answers.classes.handover import COLUMNS
 from howsure.errors import FileError, InputError
-from howsure.judge.handover import COLUMNS, hand_over
+from howsure.judge.handover import hand_over
 from howsure.judge.sets import prediction_sets
 
 FLIP = "coin flip"
@@ -144,7 +145,7 @@ def test_what_cannot_be_written(tmp_path):
         hand_over(made(), [0], tmp_path / "missing" / "rows.csv")
     with pytest.raises(InputError, match=r"rows\.xlsx.*a \.csv file, or \.json for Label Studio"):
         hand_over(made(), [0], tmp_path / "rows.xlsx")
-    with pytest.raises(InputError, match=r"a `Certainty`.*Received: ndarray"):
+    with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
         hand_over(np.eye(3), [0], path)
     with pytest.raises(InputError, match=r"do not exist, in 2 rows: 3, -1.*Received: 3"):
         hand_over(made(), [0, 3, -1], path)

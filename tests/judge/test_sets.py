@@ -8,9 +8,10 @@ import pytest
 from scipy.stats import binom
 
 from howsure import Certainty
+from howsure.answers.classes import sets as module
+from howsure.answers.classes.sets import SCORES
 from howsure.errors import HowsureWarning, InputError
-from howsure.judge import sets as module
-from howsure.judge.sets import SCORES, prediction_sets
+from howsure.judge.sets import prediction_sets
 
 
 def certainty_of(probabilities, names=None):
@@ -313,9 +314,9 @@ def test_what_cannot_be_used():
         few = prediction_sets(certainty, labels, coverage=kind(0.5))
         assert few == prediction_sets(certainty, labels, coverage=0.5)
     assert prediction_sets(certainty, labels, coverage=1e-9).coverage == 1e-9
-    with pytest.raises(InputError, match=r"a `Certainty`.*Received: ndarray"):
+    with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
         prediction_sets(certainty.probabilities, labels)
-    with pytest.raises(InputError, match=r"a `Certainty`.*Received: ndarray"):
+    with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
         sets(certainty.probabilities)
     with pytest.raises(InputError, match="other classes"):
         sets(replace(certainty, class_names=("0", "1", "3", "2")))

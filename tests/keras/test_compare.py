@@ -11,9 +11,9 @@ from scipy.special import log_softmax
 from sklearn import metrics
 
 import howsure
+from howsure.answers.classes.evaluate import told_apart
+from howsure.answers.classes.maps import folds
 from howsure.compare.run import AS_THEY_ARE
-from howsure.judge.evaluate import told_apart
-from howsure.judge.maps import folds
 
 from . import networks
 

@@ -14,13 +14,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from howsure.answers.classes.calibrate import cross_calibrated
+from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.classes.result import Certainty
 from howsure.assess import Method
 from howsure.compare.findings import better, chosen, findings, in_numbers, lead, the
 from howsure.compare.run import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.errors import FileError
-from howsure.judge.calibrate import cross_calibrated
-from howsure.judge.evaluate import evaluate, told_apart
+from howsure.judge.evaluate import evaluate
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble

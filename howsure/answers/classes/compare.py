@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.classes.calibrate import cross_calibrated
+from howsure.answers.classes.evaluate import evaluate_numbers, told_apart, with_outside
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.truth import truth_of
 from howsure.compare.protocol import Comparing
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import quoted
 from howsure.errors import InputError
-from howsure.judge.calibrate import cross_calibrated
-from howsure.judge.evaluate import evaluate_numbers, told_apart, with_outside
-from howsure.judge.labelled import truth_of
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Integers
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.judge import maps
-from howsure.judge.evaluate import Evaluation
-from howsure.judge.labelled import BELOW_CHANCE
-from howsure.judge.maps import Parameters
+from howsure.answers.classes import maps
+from howsure.answers.classes.evaluate import Evaluation
+from howsure.answers.classes.maps import Parameters
+from howsure.answers.classes.truth import BELOW_CHANCE
 from howsure.judge.scores import LEAST_MISTAKES, Score
 
 Integers = NDArray[np.int64]
@@ -74,7 +74,7 @@ def warnings_of(
     for `isotonic` 1000 (Niculescu-Mizil and Caruana 2005).
     """
     rows, classes = int(counts.sum()), len(counts)
-    learnt = {"temperature": 1, "vector": 2 * classes, "dirichlet": classes * (classes + 1), "isotonic": 100}
+    learnt = {"temperature": 1, "vector": 2 * classes, "isotonic": 100}
     expected = max(10 * learnt[method], 100)
     sentences = []
     if rows < expected:

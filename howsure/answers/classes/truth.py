@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.registry import CLASSES, check_kind
 from howsure.data.labels import misread
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
+from howsure.statistics import proportion_interval
 
 Integers = NDArray[np.int64]
 
@@ -21,21 +21,8 @@ BELOW_CHANCE = "The accuracy is below chance: are the labels in the order of the
 
 
 def check_certainty(certainty: Certainty, class_names: Sequence[str] | None = None) -> None:
-    """An `InputError` unless it is a `Certainty` of finite probabilities, and of these classes if given."""
-    if isinstance(certainty, MultilabelCertainty):
-        raise InputError(
-            "This is for one class per row, and these rows have several labels each",
-            expected="a `Certainty`",
-            received=f"a `MultilabelCertainty` of {len(certainty.label_names)} labels",
-            mend=f"Take one label at a time: `certainty.of_label({certainty.label_names[0]!r})` is a "
-            "`Certainty` of the classes 'no' and 'yes'",
-        )
-    if not isinstance(certainty, Certainty):
-        raise InputError(
-            "This is not an assessed set of rows",
-            expected="a `Certainty`, as `howsure.assess` gives it",
-            received=type(certainty).__name__,
-        )
+    """An `InputError` unless it is a `Certainty`, and of these classes if given."""
+    check_kind(certainty, CLASSES)
     if class_names is not None and certainty.class_names != tuple(class_names):
         raise InputError(
             "These rows have other classes than the labelled ones had",
@@ -59,20 +46,9 @@ def truth_of(certainty: Certainty, labels: Any) -> Integers:
     return certainty.truth
 
 
-def truth_of_labels(certainty: MultilabelCertainty, labels: Any) -> NDArray[np.bool_]:
-    """(N, K) which labels hold, as given or as a `MultilabelCertainty` has them, or an `InputError`."""
-    if labels is not None:
-        return certainty.numbered(labels)
-    if certainty.truth is None:
-        raise InputError(
-            "Which labels hold is not known", expected="labels, yes or no for each of a row", received="none"
-        )
-    return certainty.truth
-
-
 def warn_below_chance(certainty: Certainty, truth: Integers) -> None:
     """Say aloud where labels are so often wrong that their order is suspicious."""
     right = int(np.sum(certainty.label == truth))
     classes = certainty.probabilities.shape[-1]
-    if len(truth) and binomtest(right, len(truth)).proportion_ci(0.95).high < 1 / classes:
+    if len(truth) and proportion_interval(right, len(truth))[1] < 1 / classes:
         warn(BELOW_CHANCE)

@@ -16,12 +16,11 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Parameters = Mapping[str, Floats]
 
-METHODS = ("temperature", "vector", "dirichlet", "isotonic")
+METHODS = ("temperature", "vector", "isotonic")
 
 NEEDED = {
     "temperature": ("temperature", "most"),
     "vector": ("weights", "intercepts", "most"),
-    "dirichlet": ("weights", "intercepts", "most"),
     "isotonic": ("claimed", "share"),
 }
 """Names of the parameters without which a map is none."""
@@ -31,8 +30,8 @@ FOLDS = 5
 
 
 STRENGTHS = (1000.0, 30.0, 1.0, 0.03)
-"""Of the penalty of `vector` and `dirichlet`, tried from the strongest on, which leaves a temperature, until
-cross-validation finds no better."""
+"""Of the penalty of `vector`, tried from the strongest on, which leaves a temperature, until cross-validation
+finds no better."""
 
 LIMIT = 20.0
 """Weights and intercepts lie in [−20, 20], the temperature in [1/20, 20]: where every row is right, nothing
@@ -78,8 +77,7 @@ def _logits(method: str, parameters: Parameters, z: Floats) -> Floats:
     """(N, K) what the softmax is taken of, from logarithms z."""
     if method == "temperature":
         return np.asarray(z / parameters["temperature"])
-    weights = parameters["weights"]
-    return np.asarray((z * weights if method == "vector" else z @ weights.T) + parameters["intercepts"])
+    return np.asarray(z * parameters["weights"] + parameters["intercepts"])
 
 
 # --- fitting them -------------------------------------------------------------------------------------
@@ -121,10 +119,7 @@ def _named(method: str, theta: Floats, classes: int) -> Parameters:
     """Parameters by name, from the vector that is fitted; that of `temperature` is its inverse."""
     if method == "temperature":
         return {"temperature": 1 / theta[0]}
-    weights = theta[:-classes]
-    if method == "dirichlet":
-        weights = weights.reshape(classes, classes)
-    return {"weights": weights, "intercepts": theta[-classes:]}
+    return {"weights": theta[:classes], "intercepts": theta[classes:]}
 
 
 def _objective(
@@ -133,23 +128,15 @@ def _objective(
     """Mean cross-entropy plus penalty with its gradient, of a vector of parameters, and where to start.
 
     Convex; it starts where nothing changes. With λ the strength, d the weights of the classes for themselves
-    and d̄ their mean, the penalty is λ/K (Σ (d − d̄)² + Σ b²), for `dirichlet` with λ/(K(K−1)) Σ w² off the
-    diagonal: ODIR (Kull and others 2019), and the weights drawn together, so that a strong one leaves only a
-    temperature.
+    and d̄ their mean, the penalty is λ/K (Σ (d − d̄)² + Σ b²). So a strong one leaves only a temperature.
     """
     z = _log(p)
     rows, classes = z.shape
-    start, own, shrunk = np.ones(1), np.zeros(1, dtype=bool), np.zeros(1)
-    if method == "vector":
-        start = np.repeat([1.0, 0.0], classes)
-        own, shrunk = start == 1, np.repeat([0.0, 1.0], classes)
-    if method == "dirichlet":
-        eye = np.eye(classes)
-        start = np.append(eye, np.zeros(classes))
-        own, shrunk = start == 1, np.append((1 - eye) / (classes - 1), np.ones(classes))
+    start = np.ones(1) if method == "temperature" else np.repeat([1.0, 0.0], classes)
 
     def penalty(theta: Floats) -> tuple[float, Floats]:
-        apart = np.where(own, theta - np.sum(own * theta) / max(np.sum(own), 1), 0.0) + shrunk * theta
+        weights, intercepts = np.split(theta, 2)
+        apart = np.append(weights - np.sum(weights) / classes, intercepts)
         return strength / classes * float(np.sum(apart * theta)), 2 * strength / classes * apart
 
     def objective(theta: Floats) -> tuple[float, Floats]:
@@ -158,9 +145,8 @@ def _objective(
         residual = (np.exp(log_q) - targets) * (weight[:, None] / rows)
         if method == "temperature":
             return loss, np.array([np.sum(residual * z)])
-        slope = np.sum(residual * z, axis=0) if method == "vector" else residual.T @ z
         added, pulled = penalty(theta)
-        return loss + added, np.append(slope, residual.sum(axis=0)) + pulled
+        return loss + added, np.append(np.sum(residual * z, axis=0), residual.sum(axis=0)) + pulled
 
     return objective, start
 
@@ -188,7 +174,7 @@ def _fitted_lines(p: Floats, truth: Integers, weight: Floats) -> Parameters:
 
 def chosen(method: str, seed: int, p: Floats, truth: Integers) -> Parameters:
     """Parameters for rows of weight 1, with the strength that cross-validation takes where there is one."""
-    if method not in ("vector", "dirichlet"):
+    if method != "vector":
         return fitted(method, 0.0, p, truth)
     chosen, least = STRENGTHS[0], np.inf
     for strength in STRENGTHS:

@@ -1,0 +1,83 @@
+"""Which rows of one class each should a person see? The rule, and how it is read from labelled rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_chance
+from howsure.judge.accept import Share, most_accepted
+
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """A fitted rule; called with a `Certainty`, it says which rows to hand to a person.
+
+    Attributes:
+        threshold: Rows with a top probability up to this are handed over, 0 for none; equals go the same way.
+        handed_over: Share of the rows that this hands over, with its 95 % interval.
+        risk: Promised largest share of mistakes among the accepted rows.
+        confidence: With what confidence.
+        rows: Labelled rows it was decided on.
+        accepted: How many of them are accepted.
+        mistakes: How many of the accepted are wrong.
+        class_names: K names; the rule is for the same classes only.
+    """
+
+    threshold: float
+    handed_over: Share
+    risk: float
+    confidence: float
+    rows: int
+    accepted: int
+    mistakes: int
+    class_names: tuple[str, ...]
+
+    def __call__(self, certainty: Certainty) -> Booleans:
+        """Which rows to hand over.
+
+        Args:
+            certainty: Of N rows, none allowed, and the classes of the fit.
+
+        Returns:
+            (N,) booleans, True for a row that a person should see.
+
+        Raises:
+            InputError: Not a `Certainty`, or one of other classes.
+        """
+        check_certainty(certainty, self.class_names)
+        return np.asarray(certainty.probability <= self.threshold)
+
+    def in_words(self) -> str:
+        """The promise and what it rests on, in two sentences."""
+        wrong = "1 mistake" if self.mistakes == 1 else f"{self.mistakes:,} mistakes"
+        return (
+            f"Hand {self.handed_over} of the rows to a person: at most {100 * self.risk:g} % of the rest are "
+            f"wrong, with {100 * self.confidence:g} % confidence. "
+            f"Of {self.rows:,} labelled rows {self.accepted:,} are accepted, with {wrong} among them."
+        )
+
+    __str__ = in_words
+
+
+def abstain(certainty: Certainty, labels: Any, *, risk: float, confidence: float) -> Abstention:
+    """The part `abstain` of one class per row, ranked by the top probability; see `howsure.judge.abstain`."""
+    truth = truth_of(certainty, labels)
+    warn_below_chance(certainty, truth)
+    accepted = most_accepted(certainty.probability, certainty.label != truth, risk, confidence)
+    return Abstention(
+        threshold=accepted.threshold,
+        handed_over=accepted.left,
+        risk=risk,
+        confidence=confidence,
+        rows=len(truth),
+        accepted=accepted.rows,
+        mistakes=accepted.mistakes,
+        class_names=certainty.class_names,
+    )

@@ -1,0 +1,312 @@
+"""Mend percentages of classes that are not true, by a map from probabilities to probabilities.
+
+The maps themselves are in `howsure.answers.classes.maps`; here are the fitted `Calibrator`s, and how they are
+fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from howsure.answers.classes import maps
+from howsure.answers.classes.calibration_words import (
+    helps,
+    listed,
+    mistakes_of,
+    off_in_words,
+    supported_in_words,
+    too_few_mistakes,
+    warnings_of,
+)
+from howsure.answers.classes.calibrator_files import plain, plain_read, read_scores
+from howsure.answers.classes.evaluate import Evaluation, evaluate_numbers
+from howsure.answers.classes.maps import Parameters
+from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.truth import check_certainty, truth_of
+from howsure.arguments import check_choice
+from howsure.errors import InputError, warn
+from howsure.judge.calibrator_files import Kept
+from howsure.judge.scores import LEAST_MISTAKES, Score
+from howsure.statistics import entropy_of
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+REPLICAS = 50
+"""Fits to reweighted rows; a standard error from 50 is itself known to a tenth."""
+
+
+# --- the result ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibrator(Kept):
+    """A fitted map from a model's probabilities to calibrated ones; call it with a `Certainty`.
+
+    Attributes:
+        method: `temperature`, `vector` or `isotonic`.
+        parameters: Read-only arrays by name. `temperature` (), above 1 where percentages are lowered;
+            `weights` (K,) and `intercepts` (K,);
+            `strength` () of the penalty; `claimed` and `share` (K, M), the corners of each class's line;
+            `most` () the largest probability that it gives, (n + 1) / (n + 2) for n labelled rows.
+        replicas: The same, fitted to rows with random weights (Bayesian bootstrap, Rubin 1981).
+        rows: Number of labelled rows.
+        class_names: K names.
+        before: Scores of the labelled rows as they were.
+        after: Scores of the same rows calibrated, each by a fit to folds that it is not in.
+        warnings: Sentences; empty where nothing is amiss.
+    """
+
+    method: str
+    parameters: Parameters
+    replicas: tuple[Parameters, ...]
+    rows: int
+    class_names: tuple[str, ...]
+    before: Evaluation
+    after: Evaluation
+    warnings: tuple[str, ...]
+    answer: ClassVar[str] = "classes"
+
+    def _plain(self) -> dict[str, Any]:
+        return plain(self)
+
+    @cached_property
+    def differences(self) -> dict[str, Score]:
+        """`after` less `before` of every score, paired row by row."""
+        return self.after.minus(self.before)
+
+    @property
+    def helps(self) -> str:
+        """`better` or `worse` where the interval of the difference in NLL says so, else `cannot tell`.
+
+        Rows with fewer than five mistakes cannot tell, whatever the method.
+        """
+        return helps(self.differences)
+
+    def __call__(self, certainty: Certainty) -> Certainty:
+        """The same rows with calibrated probabilities, and what follows from them.
+
+        `mc_error` is propagated through the map. `expected_entropy` keeps its share of the entropy, all of it
+        where there was none: how doubt is split is the model's, how much there is the calibration's.
+        `entropy_correction` stays. Errors of entropies are NaN, and `spread` and `quantiles` None, as they
+        would need the passes.
+
+        Args:
+            certainty: N rows of the same classes, not calibrated yet; zero rows give zero rows.
+
+        Raises:
+            InputError: No `Certainty`, other classes, or calibrated already.
+        """
+        self._probabilities_of(certainty)
+        return _changed(certainty, self.method, self.parameters, self.rows)
+
+    def spread(self, certainty: Certainty) -> Floats:
+        """(N, K) standard error of the calibrated probabilities owing to the finite number of labelled rows.
+
+        The standard deviation over `replicas`; `mc_error` is not in it.
+
+        Args:
+            certainty: As for a call.
+
+        Raises:
+            InputError: As for a call.
+        """
+        p = self._probabilities_of(certainty)
+        centre = maps.mapped(self.method, self.parameters, p)
+        squares = np.zeros_like(p)
+        for replica in self.replicas:
+            squares += (maps.mapped(self.method, replica, p) - centre) ** 2
+        return np.asarray(np.sqrt(squares / len(self.replicas)))
+
+    def _probabilities_of(self, certainty: Certainty) -> Floats:
+        check_certainty(certainty, self.class_names)
+        return _probabilities_of(certainty)
+
+    def in_words(self) -> str:
+        """Sentences for a reader who knows no statistics."""
+        verdict = {
+            "better": "Taken together, they became better, by more than chance explains.",
+            "worse": "Taken together, they became worse, by more than chance explains.",
+            "cannot tell": "Whether they became better, these rows cannot tell.",
+        }[self.helps]
+        return " ".join(
+            [
+                f"Calibration by '{self.method}', learnt from {self.rows:,} rows with known answers.",
+                *([self._temperature_in_words()] if self.method == "temperature" else []),
+                f"No percentage is above {supported_in_words(self.rows)}: so many rows support no more.",
+                f"On rows it had not learnt from, percentages were off by {off_in_words(self.before.ece)} "
+                "before, and by "
+                f"{off_in_words(self.after.ece)} after.",
+                verdict,
+                *self.warnings,
+                "Whether the model was trained on these rows cannot be known; if so, none of this holds.",
+            ]
+        )
+
+    def _temperature_in_words(self) -> str:
+        temperature = float(self.parameters["temperature"])
+        low, high = self._temperature_interval(temperature)
+        shown = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
+        if mistakes_of(self.before) < LEAST_MISTAKES:
+            return f"How far to change the model's percentages, these rows cannot say {shown}."
+        if low <= 1 <= high:
+            return f"The model's percentages need no change that these rows could show {shown}."
+        much, changed = ("much", "lowered") if temperature > 1 else ("little", "raised")
+        return f"The model claimed too {much}, so its highest percentages are {changed} {shown}."
+
+    def _temperature_interval(self, temperature: float) -> tuple[float, float]:
+        """95 % ends, by the spread of its logarithm over replicas: a temperature is a factor."""
+        logs = np.log([each["temperature"] for each in self.replicas])
+        reach = stats.t.ppf(0.975, len(logs) - 1) * np.std(logs, ddof=1)
+        low, high = temperature * np.exp([-reach, reach])
+        return float(low), float(high)
+
+    def __repr__(self) -> str:
+        made_from = f"{self.rows:,} rows, {len(self.class_names)} classes"
+        return f"<Calibrator by {self.method} from {made_from}: {self.helps}>"
+
+
+def calibrate(certainty: Certainty, labels: Any, *, method: str, seed: int) -> Calibrator:
+    """The part `calibrate` of one class per row; see `howsure.judge.calibrate.calibrate`."""
+    check_choice(method, maps.METHODS, "method")
+    truth = truth_of(certainty, labels)
+    p = _probabilities_of(certainty)
+    classes = p.shape[1]
+    counts = np.bincount(truth, minlength=classes)
+    _check_rows(method, p, counts, certainty.class_names)
+    parameters = maps.chosen(method, seed, p, truth)
+    strength = maps.weaker(parameters)
+    random = np.random.default_rng(seed)
+    weights = (random.exponential(size=len(p)) for _ in range(REPLICAS))
+    replicas = tuple(maps.fitted(method, strength, p, truth, each / each.mean()) for each in weights)
+    held_out = maps.out_of_fold(method, seed, p, truth, partial(maps.chosen, method, seed))
+    before = evaluate_numbers(certainty, truth, seed)
+    if np.array_equal(certainty.label, truth):
+        warn(too_few_mistakes(0, len(p)))
+    after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed)
+    return Calibrator(
+        method=method,
+        parameters=_read_only(parameters),
+        replicas=tuple(map(_read_only, replicas)),
+        rows=len(p),
+        class_names=certainty.class_names,
+        before=before,
+        after=after,
+        warnings=tuple(warnings_of(method, parameters, counts, certainty.class_names, before, after)),
+    )
+
+
+def read(content: Mapping[str, Any]) -> Calibrator:
+    """The part `read_calibrator` of one class per row: the inverse of `Calibrator._plain`."""
+    calibrator = Calibrator(**plain_read(content))
+    vars(calibrator)["differences"] = read_scores(content["differences"])  # which the rows are needed for
+    return calibrator
+
+
+def _changed(certainty: Certainty, method: str, parameters: Parameters, rows: int) -> Certainty:
+    """A `Certainty` with calibrated probabilities, and what follows from them; see `Calibrator.__call__`."""
+    p = np.asarray(certainty.probabilities, dtype=np.float64)
+    q = maps.mapped(method, parameters, p)
+    entropy = np.minimum(entropy_of(q) + certainty.entropy_correction, np.log(p.shape[1]))
+    nothing = certainty.entropy == 0
+    share = np.where(nothing, 1.0, certainty.expected_entropy / np.where(nothing, 1.0, certainty.entropy))
+    numbers = {name: np.asarray(array).tolist() for name, array in parameters.items()}
+    unknown = np.full(len(p), np.nan)
+    return replace(
+        certainty,
+        probabilities=q,
+        mc_error=maps.propagated(lambda some: maps.mapped(method, parameters, some), p, certainty.mc_error),
+        expected_entropy=share * entropy,
+        entropy_error=unknown,
+        expected_entropy_error=unknown,
+        mutual_information_error=unknown,
+        spread=None,
+        spread_error=None,
+        quantiles=None,
+        quantiles_error=None,
+        method={**certainty.method, "calibration": {"method": method, "rows": rows, **numbers}},
+    )
+
+
+def cross_calibrated(
+    certainty: Certainty,
+    truth: Integers,
+    changed: Sequence[Certainty] = (),
+    others: Sequence[Certainty] = (),
+    *,
+    seed: int = 0,
+) -> tuple[list[Certainty], list[Certainty]]:
+    """Temperature scaling that leaves no row out of the scores: each is mended by a fit without it.
+
+    Args:
+        certainty: Of N rows with known classes.
+        truth: (N,) these.
+        changed: The same rows in other guises; each gets the fit that has not seen it in any.
+        others: Other rows; they get the fit to all N.
+        seed: Of the folds.
+
+    Returns:
+        `certainty` and `changed` calibrated, and `others` calibrated.
+    """
+    p = _probabilities_of(certainty)
+    fold = maps.folds(truth, seed)
+    fits = [
+        maps.fitted("temperature", 0.0, p[fold != number], truth[fold != number])
+        for number in range(maps.FOLDS)
+    ]
+    places = [np.flatnonzero(fold == number) for number in range(maps.FOLDS)]
+    order = np.argsort(np.concatenate(places), kind="stable")
+    mended = []
+    for each in (certainty, *changed):
+        parts = [
+            _changed(each[place], "temperature", fit, len(p) - len(place))
+            for place, fit in zip(places, fits, strict=True)
+        ]
+        alike = [replace(part, method=parts[0].method) for part in parts]  # told by the first fold
+        mended.append(Certainty.joined(alike)[order])
+    overall = maps.fitted("temperature", 0.0, p, truth)
+    return mended, [_changed(each, "temperature", overall, len(p)) for each in others]
+
+
+def _read_only(parameters: Parameters) -> Parameters:
+    arrays = {name: np.array(value, dtype=np.float64) for name, value in parameters.items()}
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays
+
+
+def _probabilities_of(certainty: Certainty) -> Floats:
+    if "calibration" in certainty.method:
+        raise InputError("These rows are calibrated already", expected="a `Certainty` as the model gave it")
+    return np.asarray(certainty.probabilities, dtype=np.float64)
+
+
+def _check_rows(method: str, p: Floats, counts: Integers, class_names: tuple[str, ...]) -> None:
+    least = max(p.shape[1], 2 * maps.FOLDS)
+    if len(p) < least:
+        raise InputError(
+            "Too few labelled rows to calibrate with",
+            expected=f"at least {least}, for {p.shape[1]} classes and {maps.FOLDS} folds",
+            received=len(p),
+            mend="Label more rows",
+        )
+    if np.all(p == p[0]):
+        raise InputError(
+            "All rows have the same probabilities, so there is nothing to calibrate",
+            expected="probabilities that differ between rows",
+        )
+    missing = [class_names[k] for k in np.flatnonzero(counts == 0)]
+    if missing and method != "temperature":
+        raise InputError(
+            f"Classes without labelled rows cannot be calibrated by '{method}'",
+            expected="at least one row of each class",
+            received=f"none of {listed(missing)}",
+            mend='Label rows of them, or use method="temperature"',
+        )

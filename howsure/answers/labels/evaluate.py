@@ -1,0 +1,95 @@
+"""Are the percentages of several labels per row true? Scores label by label, and on average."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from howsure.answers.classes.evaluate import Evaluation, found_alone, of_found
+from howsure.answers.labels.result import NO_AND_YES, MultilabelCertainty
+from howsure.answers.labels.truth import truth_of
+from howsure.arguments import check_type
+from howsure.displayed import Displayed
+from howsure.errors import InputError
+from howsure.judge.paired import Paired, check_enough
+from howsure.judge.scores import Score
+
+
+@dataclass(frozen=True)
+class MultilabelEvaluation(Displayed):
+    """How good the answers of a `MultilabelCertainty` are, label by label and on average.
+
+    Each label is scored as rows of the two classes `no` and `yes`. So `brier` is (p − y)² of both, twice that
+    of yes alone.
+
+    Attributes:
+        rows: How many.
+        of_label: The `Evaluation` of each label, by name.
+        mean: Mean of every score over the labels where it is defined, by name. Its interval is over rows,
+            each with all of its labels, so labels that are wrong together make it wider.
+    """
+
+    rows: int
+    of_label: Mapping[str, Evaluation]
+    mean: Mapping[str, Score]
+    _found: Paired = field(repr=False)
+
+    def minus(self, other: MultilabelEvaluation) -> dict[str, Score]:
+        """Paired differences of the means, this less the other, row by row.
+
+        Raises:
+            InputError: The two are not of the same rows with the same labels.
+        """
+        check_type(other, MultilabelEvaluation, "other", "what howsure.evaluate gives of several labels")
+        return self._found.minus(other._found)
+
+    def __str__(self) -> str:
+        names = ["mean over labels", *self.of_label]
+        columns = [["", *names]]
+        for score in ("accuracy", "nll", "brier", "ece"):
+            of_labels = [str(getattr(each, score)) for each in self.of_label.values()]
+            columns.append([score, str(self.mean[score]), *of_labels])
+        always = [f"{each.constant_accuracy} '{each.most_frequent}'" for each in self.of_label.values()]
+        columns.append(["always the same", "", *always])
+        recalls = [str(each.recall[NO_AND_YES[1]]) for each in self.of_label.values()]
+        columns.append([f"recall of '{NO_AND_YES[1]}'", "", *recalls])
+        widths = [max(map(len, column)) for column in columns]
+        lines = (
+            "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+            for cells in zip(*columns, strict=True)
+        )
+        return "\n".join([f"{self.rows:,} rows, {len(self.of_label):,} labels", *lines])
+
+
+def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed: int) -> MultilabelEvaluation:
+    """The part `evaluate` of several labels per row: each as rows of no and yes, and the means over labels.
+
+    See `howsure.judge.evaluate.evaluate`.
+    """
+    if outside is not None:
+        raise InputError(
+            "Rows from outside are for one class per row: where any number of labels may hold, a row of "
+            "none is not from outside",
+            expected="outside=None",
+            mend="`evaluate(certainty.of_label(k), labels[:, k], outside=…)` asks it of one label",
+        )
+    truth = truth_of(certainty, labels)
+    check_enough(truth)
+    true = truth.astype(np.int64)
+    of_label, found = {}, []
+    for k, name in enumerate(certainty.label_names):
+        one = certainty.of_label(k)
+        found.append(found_alone(one, true[:, k], seed))
+        of_label[name] = of_found(one, true[:, k], found[k])
+    mistaken = int(np.sum(np.any(certainty.yes != truth, axis=1)))
+    means = {}
+    for name in found[0].measured:
+        each = [one.measured[name] for one in found]
+        defined = [one for one in each if np.isfinite(one.value)] or each
+        decided = mistaken if defined[0].mistakes < len(truth) else len(truth)
+        means[name] = type(defined[0]).mean(defined, decided)
+    mean = Paired(means, certainty.row, true, np.empty(0, dtype=np.int64), 2)
+    return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores(), _found=mean)

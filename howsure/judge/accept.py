@@ -1,0 +1,171 @@
+"""How many of the most certain answers can be accepted, such that few of them are wrong? With a promise.
+
+Why the tests are exact is told in `howsure.judge.abstain.abstain`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from howsure.errors import InputError
+from howsure.statistics import proportion_interval
+from howsure.words import counted
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of rows with its exact binomial interval (Clopper and Pearson 1934).
+
+    Attributes:
+        value: Of the labelled rows, 0 to 1.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f} %)"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The most answers that can be accepted.
+
+    Attributes:
+        threshold: Answers up to this certain are left to a person, 0 for none; equals go the same way.
+        left: Share of the answers that are left, with its 95 % interval.
+        rows: How many are accepted.
+        mistakes: How many of these are wrong.
+    """
+
+    threshold: float
+    left: Share
+    rows: int
+    mistakes: int
+
+
+def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: float) -> Accepted:
+    """Accept the most certain answers, as many as a promise allows.
+
+    Args:
+        certain: (n,) how certain each answer is; higher is more certain. Only the order counts.
+        wrong: (n,) which answers are wrong.
+        risk: In (0, 1), largest share of mistakes among accepted answers.
+        confidence: In (0, 1), with which that holds.
+
+    Raises:
+        InputError: These answers do not allow the promise; it says what would do.
+    """
+    rows, level = len(certain), 1 - confidence
+    least = _least_rows(risk, level)
+    promise = f"a risk of {100 * risk:g} % with {100 * confidence:g} % confidence"
+    if rows < least:
+        raise InputError(
+            f"Too few labelled rows to promise {promise}",
+            expected=f"at least {least:,}",
+            received=f"{rows:,}",
+            mend=f"Label more rows ({least:,} without a mistake among them would do), or allow a higher risk",
+        )
+    order = np.argsort(-certain, kind="stable")
+    ranked = certain[order]
+    accepted = np.flatnonzero(np.append(ranked[1:] < ranked[:-1], True)) + 1
+    mistakes = np.cumsum(wrong[order], dtype=np.int64)[accepted - 1]
+    starts = _starts(rows, risk, level)
+    last = _last_to_pass(binom.cdf(mistakes, accepted, risk), accepted, starts)
+    if last is None:
+        raise _not_allowed(promise, rows, accepted, mistakes, starts, risk, level)
+    number = int(accepted[last])
+    return Accepted(
+        threshold=float(ranked[number]) if number < rows else 0.0,
+        left=Share(1 - number / rows, *proportion_interval(rows - number, rows)),
+        rows=number,
+        mistakes=int(mistakes[last]),
+    )
+
+
+def _least_rows(risk: float, level: float) -> int:
+    """The least k with (1 − risk)^k ≤ level."""
+    return math.ceil(round(math.log(level) / math.log1p(-risk), 9))
+
+
+def _starts(rows: int, risk: float, level: float) -> list[tuple[int, float]]:
+    """Where sequences start, a number of accepted rows, and the part of the level that each has."""
+    count = 1
+    while rows // 2**count >= 2 * _least_rows(risk, level / (count + 1)):
+        count += 1
+    halves = [rows // 2**number for number in range(count - 1, 0, -1)]
+    return [(start, level / count) for start in (_least_rows(risk, level / count), *halves)]
+
+
+def _not_allowed(
+    promise: str,
+    rows: int,
+    accepted: Integers,
+    wrong: Integers,
+    starts: Sequence[tuple[int, float]],
+    risk: float,
+    level: float,
+) -> InputError:
+    """What the start with the smallest share of mistakes needs, and how many rows would do if it stays."""
+    places = [int(np.searchsorted(accepted, start)) for start, _ in starts]
+    best = min(places, key=lambda place: wrong[place] / accepted[place])
+    part = starts[places.index(best)][1]
+    most, mistakes = int(accepted[best]), int(wrong[best])
+    passing = np.flatnonzero(binom.cdf(np.arange(mistakes), most, risk) <= part)
+    enough = _rows_enough(rows, most, mistakes, risk, level)
+    return InputError(
+        f"These {rows:,} labelled rows do not allow to promise {promise}",
+        expected=f"at most {counted(len(passing) - 1, 'mistake')} among the {most:,} most certain"
+        if len(passing)
+        else f"fewer rows as certain as the {most:,} most certain, which all have to go the same way",
+        received=f"{mistakes:,}",
+        mend=f"Label more rows (about {enough:,} would do, if mistakes stay as rare among the most "
+        "certain), or "
+        "allow a higher risk"
+        if enough
+        else f"Allow a higher risk: of these rows {100 * mistakes / most:.2g} % are wrong, and more "
+        "labels help only "
+        "if rows that are more certain still are wrong less often",
+    )
+
+
+def _rows_enough(rows: int, accepted: int, wrong: int, risk: float, level: float) -> int | None:
+    """About how many rows would do, if shares stay; None if a thousand times as many would not."""
+    factors = np.geomspace(1, 1000, 200)
+    parts = [_starts(int(rows * factor), risk, level)[0][1] for factor in factors]
+    p_value = binom.cdf(np.ceil(wrong * factors), np.floor(accepted * factors), risk)
+    enough = np.flatnonzero(p_value <= parts)
+    return int(float(f"{rows * factors[enough[0]]:.1e}")) if len(enough) else None
+
+
+def _last_to_pass(p_value: Floats, accepted: Integers, starts: Sequence[tuple[int, float]]) -> int | None:
+    """Position of the largest number of rows that may be accepted, or None; fallback procedure.
+
+    Args:
+        p_value: (J,) of the test at each number of accepted rows.
+        accepted: (J,) these numbers, rising.
+        starts: As `_starts` gives them; a sequence that comes to the next start hands its level on.
+    """
+    edges = [int(np.searchsorted(accepted, start)) for start, _ in starts] + [len(accepted)]
+    last, handed_on = None, 0.0
+    for (_, level), begin, end in zip(starts, edges, edges[1:], strict=False):
+        level += handed_on
+        failed = np.flatnonzero(p_value[begin:end] > level * (1 + 1e-9))  # + 1e-9: rounding
+        stop = begin + int(failed[0]) if len(failed) else end
+        if stop > begin:
+            last = stop - 1
+        handed_on = level if begin < stop == end else 0.0
+    return last

@@ -1,0 +1,70 @@
+"""Scores of the same rows, paired row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.errors import InputError
+from howsure.judge.scores import Measured, Score
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """The scores of some rows, and what they need of other scores to be compared with them row by row.
+
+    Attributes:
+        measured: By name; empty where only the scores were kept.
+        row: (N,) numbers of the rows.
+        truth: (N, …) what is true of them.
+        outside: (M,) numbers of the rows from outside of the distribution.
+        classes: K, how many classes the truth is one of.
+    """
+
+    measured: Mapping[str, Measured]
+    row: Integers
+    truth: Integers
+    outside: Integers
+    classes: int
+
+    def is_paired_with(self, other: Paired) -> bool:
+        """Whether both are of the same rows with the same truth, and neither was kept without its rows."""
+        return bool(self.measured and other.measured) and (
+            np.array_equal(self.row, other.row)
+            and np.array_equal(self.truth, other.truth)
+            and np.array_equal(self.outside, other.outside)
+        )
+
+    def scores(self) -> dict[str, Score]:
+        """All scores with their intervals."""
+        return {name: each.score(0.95) for name, each in self.measured.items()}
+
+    def minus(self, other: Paired) -> dict[str, Score]:
+        """Paired differences of all scores that both have, this less the other.
+
+        Raises:
+            InputError: They are not of the same rows with the same truth.
+        """
+        self.check_paired_with(other)
+        both = [name for name in self.measured if name in other.measured]
+        return {name: self.measured[name].minus(other.measured[name]) for name in both}
+
+    def check_paired_with(self, other: Paired) -> None:
+        """An `InputError` unless both are of the same rows."""
+        if not self.is_paired_with(other):
+            raise InputError(
+                "These evaluations cannot be compared row by row",
+                expected="the same rows in the same order, and the same labels",
+                received=f"{len(self.truth)} and {len(other.truth)} rows",
+            )
+
+
+def check_enough(truth: NDArray[np.generic]) -> None:
+    """An `InputError` unless there are two rows or more."""
+    if len(truth) < 2:
+        raise InputError("Too few rows to score", expected="at least 2", received=len(truth))
