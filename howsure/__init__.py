@@ -3,9 +3,10 @@
 import typing as _typing
 
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.sentence import Row
 from howsure.answers.files import load
 from howsure.answers.labels.result import MultilabelCertainty
-from howsure.answers.sentences import MultilabelRow, Row
+from howsure.answers.labels.sentence import MultilabelRow
 from howsure.answers.verdict import Thresholds
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit

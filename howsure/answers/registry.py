@@ -33,6 +33,10 @@ ENTRY_POINTS = "howsure.answers"
 
 PARTS = {
     "evaluate": "scores",
+    "lead": "sentences about all rows",
+    "lines": "lines about the rows to look at first",
+    "summary": "summaries",
+    "page": "pages",
 }
 """What a kind may bring, and what a refusal calls it. Each part takes the result first. The function of the
 same name says what else it is given, and what it returns."""
@@ -105,6 +109,10 @@ CLASSES = Answer(
     "howsure.answers.classes.result:Certainty",
     parts={
         "evaluate": "howsure.judge.evaluate:evaluate_classes",
+        "lead": "howsure.answers.classes.printed:lead",
+        "lines": "howsure.answers.classes.printed:lines",
+        "summary": "howsure.answers.classes.printed:summary",
+        "page": "howsure.answers.classes.page:page",
     },
 )
 LABELS = Answer(
@@ -114,6 +122,10 @@ LABELS = Answer(
     "howsure.answers.labels.result:MultilabelCertainty",
     parts={
         "evaluate": "howsure.judge.evaluate:evaluate_labels",
+        "lead": "howsure.answers.labels.printed:lead",
+        "lines": "howsure.answers.labels.printed:lines",
+        "summary": "howsure.answers.labels.printed:summary",
+        "page": "howsure.answers.labels.page:page",
     },
 )
 
@@ -188,6 +200,19 @@ def part_of(result: object, part: str) -> Callable[..., Any]:
         InputError: This is no result, or its kind does not bring that part.
     """
     return answer_of(result).part(part)
+
+
+def part_or(result: Any, part: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """What the kind of a result brings for a task, or what does it for results of every kind.
+
+    Args:
+        result: Of any kind, also of one that nobody added.
+        part: Name of the part.
+        otherwise: What serves where the kind does not bring that part.
+    """
+    name = getattr(type(result), "answer", None)
+    kind = next((each for each in answers() if each.name == name), None)
+    return kind.part(part) if kind is not None and kind.has(part) else otherwise
 
 
 def result_type_in(settings: Mapping[str, Any], path: object) -> type[Result[Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,6 +80,8 @@ class Evaluation(Displayed):
         outside_auroc_by_disagreement: As outside_auroc, of mutual information; 0.5 where passes cannot
             disagree.
     """
+
+    in_notebooks: ClassVar[str] = "howsure.answers.classes.notebook:of_evaluation"
 
     rows: int
     accuracy: Score
@@ -210,6 +212,8 @@ class MultilabelEvaluation(Displayed):
         mean: Mean of every score over the labels where it is defined, by name. Its interval is over rows,
             each with all of its labels, so labels that are wrong together make it wider.
     """
+
+    in_notebooks: ClassVar[str] = "howsure.answers.labels.notebook:of_evaluation"
 
     rows: int
     of_label: Mapping[str, Evaluation]
