@@ -42,6 +42,10 @@ PARTS = {
     "choose": "rows to be chosen by their verdicts",
     "compare": "comparisons",
     "given": "results of probabilities that something else computed",
+    "lead": "sentences about all rows",
+    "lines": "lines about the rows to look at first",
+    "summary": "summaries",
+    "page": "pages",
 }
 """What a kind may bring, and what a refusal calls it. Each part takes the result first. The function of the
 same name says what else it is given, and what it returns."""
@@ -134,6 +138,10 @@ CLASSES = Answer(
         "choose": "howsure.answers.classes.choose:choose",
         "compare": "howsure.answers.classes.compare:COMPARING",
         "given": "howsure.answers.classes.given:GIVEN",
+        "lead": "howsure.answers.classes.printed:lead",
+        "lines": "howsure.answers.classes.printed:lines",
+        "summary": "howsure.answers.classes.printed:summary",
+        "page": "howsure.answers.classes.page:page",
     },
 )
 LABELS = Answer(
@@ -147,6 +155,10 @@ LABELS = Answer(
         "read_calibrator": "howsure.answers.labels.calibrate:read",
         "score_lines": "howsure.answers.labels.score_lines:lines",
         "given": "howsure.answers.labels.given:GIVEN",
+        "lead": "howsure.answers.labels.printed:lead",
+        "lines": "howsure.answers.labels.printed:lines",
+        "summary": "howsure.answers.labels.printed:summary",
+        "page": "howsure.answers.labels.page:page",
     },
     instead=dict.fromkeys(
         ("classes", "prediction_sets", "abstain", "hand_over", "choose", "compare"),
@@ -238,6 +250,19 @@ def check_kind(result: Any, expected: Answer) -> None:
             received=f"one of {answer.in_words}",
             mend=answer._instead_of(expected.name, result),
         )
+
+
+def part_or(result: Any, part: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """What the kind of a result brings for a task, or what does it for results of every kind.
+
+    Args:
+        result: Of any kind, also of one that nobody added.
+        part: Name of the part.
+        otherwise: What serves where the kind does not bring that part.
+    """
+    name = getattr(type(result), "answer", None)
+    kind = next((each for each in answers() if each.name == name), None)
+    return kind.part(part) if kind is not None and kind.has(part) else otherwise
 
 
 def result_type_in(settings: Mapping[str, Any], path: object) -> type[Result[Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +89,8 @@ class Comparison(Displayed):
             notices rows from outside.
         familiar: What they are worth, by name and set from outside, paired with the methods.
     """
+
+    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
 
     methods: tuple[str, ...]
     sets: tuple[str, ...]

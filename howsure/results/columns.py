@@ -28,6 +28,7 @@ from howsure.optional import needs
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
 from howsure.results.seal import seal
+from howsure.results.shown import Shown
 from howsure.sampling.between import LEVELS
 from howsure.words import is_printable
 
@@ -205,7 +206,7 @@ def rows_at_a_time(width: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Result(Generic[OneRow]):
+class Result(Shown, Generic[OneRow]):
     """What all results of assessing N rows can do; `Certainty` is one.
 
     Attributes:
@@ -311,6 +312,14 @@ class Result(Generic[OneRow]):
     def _row(self, index: int) -> OneRow:
         """The row at a position that exists; each result makes rows of its own."""
         raise NotImplementedError
+
+    def with_truth(self, labels: Any) -> Self:
+        """The same with true answers beside it, where this kind of answer keeps them.
+
+        Raises:
+            InputError: It does not keep them.
+        """
+        raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
 
     def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:
         """What the columns among `names` hold for one row."""
