@@ -172,7 +172,9 @@ class _Run:
         others = [load_model(path, other, errors, held, like=self.model) for path in self.passes.members]
         rows = rows_of(self.data, network, self.many.skip_unreadable, roles)
         if labels is not None:
-            request = replace(request, class_names=names_for(network, rows, request.class_names))
+            request = replace(
+                request, class_names=names_for(network, rows, request.class_names, request.output)
+            )
             found = read_labels(labels, rows.ids, column=self.rows.label_column, id_column=rows.id_name)
             rows = replace(rows, labels=found, class_names=None)
         rows_in = replace(rows, x=divided(rows.x, self.rows.divide_by, network))

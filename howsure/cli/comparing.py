@@ -210,7 +210,7 @@ def compared_tables(first: Path, second: Path, options: HandedOptions, seed: int
         )
     results = {name: read(path, asked) for name, path in zip(names, (first, second), strict=True)}
     for each in results.values():
-        part_of(each, "compare")
+        part_of(each, "compare")  # before labels are read
     truth = None
     if labels is not None:
         known = label_file_of(results[names[0]], first, labels, asked)
@@ -247,7 +247,7 @@ def compared_methods(
     request = asked.wished()
     network = load_model(model, opening, run.errors, run.interruptions.held)
     given = rows_of(data, network, False, roles)
-    request = replace(request, class_names=names_for(network, given, request.class_names))
+    request = replace(request, class_names=names_for(network, given, request.class_names, request.output))
     truth = given.truth(request.class_names)
     if labels is not None:
         truth = read_labels(labels, given.ids, column=rows.label_column, id_column=given.id_name)

@@ -21,6 +21,7 @@ from howsure.answers.classes import maps
 from howsure.answers.classes.choose import CHOSEN
 from howsure.answers.classes.sets import SCORES
 from howsure.answers.files import BETWEEN
+from howsure.answers.printed import kind_of
 from howsure.answers.registry import part_of
 from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_parts, read_result, read_sample
@@ -321,7 +322,7 @@ def report_command(
     console = consoles(quiet)[1]
     asked = options.columns(table)
     check_output(report, ".html", check_paths(table, options.labels))
-    result, total = _sample(console, table, asked, options.labels, part="report")
+    result, total = _sample(console, table, asked, options.labels)
     drawn_from = total if total > len(result) else None
     write_report(report, result, drawn_from=drawn_from, missing=missing_in(table))
     paragraph(console, summary(result))
@@ -414,7 +415,8 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> L
 
 def labels_of(result: Any, table: Path, known: LabelFile) -> Any:
     """The labels of all rows of a table; of a folder those of the rows that are in `result`."""
-    return known.of_some(result.ids, result.row) if table.is_dir() else known.of(result.ids)
+    ids = result.ids if result.has("ids") else None
+    return known.of_some(ids, result.row) if table.is_dir() else known.of(ids)
 
 
 def _sample(
@@ -423,7 +425,7 @@ def _sample(
     columns: Columns,
     labels: Path | None,
     *,
-    part: str,
+    part: str | None = None,
     without: Collection[str] = (),
 ) -> tuple[Any, int]:
     """The result in a file, or rows drawn from a large folder, which is said; and how many there are.
@@ -432,10 +434,11 @@ def _sample(
         InputError: The kind of the result does not bring the part that is wanted of it.
     """
     result, total = read_sample(table, columns, without=without)
-    part_of(result, part)
+    if part is not None:
+        part_of(result, part)
     drawn = total > len(result)
     if drawn:
-        paragraph(console, f"{len(result):,} of {total:,} {result.kind}s are looked at, drawn by chance.")
+        paragraph(console, f"{len(result):,} of {total:,} {kind_of(result)}s are looked at, drawn by chance.")
     if labels is None:
         return result, total
     known = label_file_of(result, table, labels, columns)
@@ -474,7 +477,7 @@ def _chosen(which: Which, rows: Any) -> Any:
 def _labelled(console: Console, table: Path, columns: Columns, labels: Path | None, part: str) -> Any:
     """What scores look at, or an `InputError` without labels, or for a kind without such a part."""
     result, _ = _sample(console, table, columns, labels, part=part, without=BETWEEN)
-    if result.truth is None:
+    if not result.has("truth") or result.truth is None:
         raise InputError(
             f"'{table}' holds no true classes",
             expected="--labels FILE, or a column of them: y, or named with --label-column",

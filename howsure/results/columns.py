@@ -316,10 +316,16 @@ class Result(Shown, Generic[OneRow]):
     def with_truth(self, labels: Any) -> Self:
         """The same with true answers beside it, where this kind of answer keeps them.
 
+        Args:
+            labels: (N, …) as its column `truth` holds them.
+
         Raises:
-            InputError: It does not keep them.
+            InputError: It does not keep them, or they do not fit.
         """
-        raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
+        if not self.has("truth"):
+            raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
+        given: dict[str, Any] = {"truth": labels}
+        return replace(self, **given)
 
     def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:
         """What the columns among `names` hold for one row."""

@@ -201,7 +201,7 @@ def begun(
         found = readable(Worker(recipe, assessor), files)
         pieces = list(found if wanted else itertools.islice(found, 1))
         wished = recipe.asked.request
-        class_names = names_for(models[0], pieces[0][1], wished.class_names)
+        class_names = names_for(models[0], pieces[0][1], wished.class_names, wished.output)
         recipe = replace(
             recipe, asked=replace(recipe.asked, request=replace(wished, class_names=class_names))
         )
