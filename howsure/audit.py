@@ -125,6 +125,7 @@ def audit(
     gaussian_noise: bool = False,
     plan: Plan | None = None,
     keep_off: Sequence[str] = (),
+    output: str | int | None = None,
 ) -> Audit:
     """Which layers become random and at what rate, which stay fixed and why, and what a pass costs.
 
@@ -135,6 +136,7 @@ def audit(
         gaussian_noise: Whether `GaussianNoise` layers are to be random.
         plan: What `howsure.plan` made for this model, to be told in words.
         keep_off: Names of random layers that stay off, as in `MCDropout`.
+        output: Which of several outputs of the model is meant, as in `assess`.
 
     Returns:
         An `Audit`; printed, it is a table in words.
@@ -146,9 +148,9 @@ def audit(
     method = MCDropout(gaussian_noise=gaussian_noise, keep_off=keep_off)
     if x is None:
         with warnings.catch_warnings(action="ignore" if is_classifier(model) else None):  # of made-up rows
-            looked_at, any_size = _with_made_up_rows(model, method.needs)
+            looked_at, any_size = _with_made_up_rows(model, method.needs, output)
     else:
-        looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), method.needs), None
+        looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), method.needs, output), None
     adapted, difference = looked_at
     info = adapted.info
     random = isinstance(adapted, PassModel) and bool(sites_of(adapted))
@@ -180,13 +182,17 @@ def _read_as(info: ModelInfo) -> str | None:
     )
 
 
-def _looked_at(model: Any, x: Any, needs: Needs) -> tuple[Model, float]:
+def _looked_at(model: Any, x: Any, needs: Needs, output: str | int | None) -> tuple[Model, float]:
     """The model behind the seam, and the largest difference between two passes over rows like these."""
-    adapted, rows = adapt(model, x, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off)
+    adapted, rows = adapt(
+        model, x, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=output
+    )
     return adapted, largest_difference(adapted, rows) if isinstance(adapted, PassModel) else 0.0
 
 
-def _with_made_up_rows(model: Any, needs: Needs) -> tuple[tuple[Model, float], int | None]:
+def _with_made_up_rows(
+    model: Any, needs: Needs, output: str | int | None
+) -> tuple[tuple[Model, float], int | None]:
     """As `_looked_at`, with rows made up, and what stands in them for axes of any size."""
     specs = input_specs(model)
     whole = [replace(spec, dtype="int32") if spec.dtype.startswith("float") else spec for spec in specs]
@@ -196,7 +202,7 @@ def _with_made_up_rows(model: Any, needs: Needs) -> tuple[tuple[Model, float], i
     for inputs, size in [*((specs, size) for size in sizes), (whole, sizes[0])]:
         rows = made_up_rows(inputs, any_size=size or ANY_SIZE[0])
         try:
-            return _looked_at(model, _as_given(rows, model), needs), size
+            return _looked_at(model, _as_given(rows, model), needs, output), size
         except HowsureError:
             raise
         except Exception as error:  # whatever a framework raises where rows do not fit

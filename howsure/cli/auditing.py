@@ -77,7 +77,8 @@ def register(
             asked = wishes.asked(planning.divide_by)
             inputs = check_models(model, [], opening.weights)
             others = {"--divide-by": planning.divide_by, "--precision": precision}
-            check_rows_given(data, {**planning.given, **wishes.given, **others})
+            of_rows = {name: value for name, value in wishes.given.items() if name != "--output"}
+            check_rows_given(data, {**planning.given, **of_rows, **others})
             if data is not None:
                 check_exists(data, "data")
                 roles = planning.roles(data)
@@ -93,6 +94,7 @@ def register(
                 with progress(errors, "Planning", waiting="compiling, and passes over a few rows"):
                     method = MCDropout(keep_off=keep_off or ())
                     plan = planned(network, x, method, request, precision and precision.value)
-            say(console, str(howsure.audit(network, x, plan=plan, keep_off=keep_off or ())))
+            audit = howsure.audit(network, x, plan=plan, keep_off=keep_off or (), output=request.output)
+            say(console, str(audit))
             if plan is not None and save_plan is not None:
                 plan.save(save_plan)

@@ -317,14 +317,16 @@ class Result(Shown, Generic[OneRow]):
         """The same with true answers beside it, where this kind of answer keeps them.
 
         Args:
-            labels: (N, …) as its column `truth` holds them.
+            labels: (N, …) as its column `truth` holds them; (N,) where that has one value for each row.
 
         Raises:
             InputError: It does not keep them, or they do not fit.
         """
         if not self.has("truth"):
             raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
-        given: dict[str, Any] = {"truth": labels}
+        one_each = np.shape(labels) == (len(self),) and len(getattr(self, self.names)) == 1
+        wide = any(column.name == "truth" and column.shape == WIDE for column in self.columns)
+        given: dict[str, Any] = {"truth": np.reshape(labels, (-1, 1)) if one_each and wide else labels}
         return replace(self, **given)
 
     def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:

@@ -408,7 +408,16 @@ def test_one_of_several_outputs(tmp_path, data_file):
     for output, said in (("x", "or a name: 'price', 'kind'"), ("2", "a place from 0 to 1")):
         wrong = run(*given, "--out", out, "--output", output)
         assert (wrong.exit_code, said in wrong.stderr) == (2, True)
-    assert "--output is for a table" in run(*given, "--out", tmp_path / "parts", "--output", "1").stderr
+    parts = run(*given, "--out", tmp_path / "parts", "--output", "1")
+    assert parts.exit_code == 0, parts.stderr
+    np.testing.assert_allclose(howsure.load(tmp_path / "parts").probabilities, wanted, atol=0.1)
+    other = run(*given, "--out", tmp_path / "parts", "--output", "kind")
+    assert (other.exit_code, "are of another output" in other.stderr) == (2, True)
+    page = run(*given, "--out", out, "--output", "kind", "--report", tmp_path / "page.html")
+    assert page.exit_code == 0, page.stderr
+    assert "'dropout" in run("audit", given[1], "--output", "kind").stdout
+    compared = run("compare", *given[1:], "--output", "kind", "--no-shifts")
+    assert compared.exit_code == 0, compared.stderr
 
 
 def test_a_layer_that_is_kept_off_by_name(tmp_path, data_file):

@@ -316,7 +316,9 @@ def test_several_labels(tmp_path):
     done("calibrate", table, *applied)
     mended = howsure.load(tmp_path / "c.parquet")
     assert isinstance(mended, MultilabelCertainty)
-    assert "these rows have several labels each" in refused("sets", tmp_path / "c.parquet")
+    said = refused("sets", tmp_path / "c.parquet")
+    assert "There are no prediction sets for these rows" in said
+    assert "one of several labels per row" in said
     assert "do not sum to 1" in refused("evaluate", table, "--labels", tmp_path / "y.npy")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.sampling.plan import Plan
 from tests.conformance.cases import array_cases
 
 
@@ -38,3 +39,20 @@ def test_the_audit_and_the_features_take_any_adapter():
     features = howsure.features_of(model, x)
     powers = np.exp(features.logits)
     np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), model.predict([x]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "plans"),
+    [({}, True), ({"max_passes": 40}, True), ({"passes": 10}, False), ({"balanced": False}, False)],
+)
+def test_a_method_says_whether_it_would_make_a_plan(settings, plans):
+    """Also one that runs it for each of its members, or of the changed rows."""
+    dropout = howsure.MCDropout(**settings)
+    methods = [dropout, howsure.Ensemble([object()], each=dropout), howsure.Augmentation([abs], each=dropout)]
+    assert [each.needs.plan for each in methods] == [plans] * 3
+    assert not howsure.Ensemble([object()]).needs.plan
+    assert not howsure.Softmax().needs.plan
+
+
+def test_a_plan_that_is_given_is_not_made():
+    assert not howsure.MCDropout(plan=Plan()).needs.plan

@@ -1,0 +1,71 @@
+"""What a caller may wish in Python is an option of the command line as well."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import howsure
+from tests.scale.conftest import MODEL, run
+from validation import small_network
+
+LIMITS = ("--sure", "0.8", "--coin-flip", "0.05")
+THRESHOLDS = howsure.Thresholds(0.8, 0.05)
+
+
+@pytest.fixture
+def data(tmp_path):
+    x = small_network.rows(40)
+    np.savez(tmp_path / "rows.npz", x=x, y=np.arange(40) % small_network.CLASSES)
+    return tmp_path / "rows.npz"
+
+
+@pytest.mark.parametrize("out", ["t.parquet", "folder"])
+def test_thresholds_of_what_is_assessed(data, tmp_path, out):
+    done = run("assess", MODEL, data, "--out", tmp_path / out, *LIMITS)
+    assert done.exit_code == 0, done.stderr
+    assert howsure.load(tmp_path / out).thresholds == THRESHOLDS
+
+
+def test_a_folder_of_other_thresholds_is_refused(data, tmp_path):
+    assert run("assess", MODEL, data, "--out", tmp_path / "folder").exit_code == 0
+    done = run("assess", MODEL, data, "--out", tmp_path / "folder", *LIMITS)
+    assert done.exit_code == 2
+    assert "are of other thresholds" in done.stderr
+
+
+def test_thresholds_that_cannot_be_are_refused_before_work_begins(tmp_path, data):
+    done = run("assess", MODEL, data, "--out", tmp_path / "t.parquet", "--sure", "0.4")
+    assert done.exit_code == 2
+    assert "The threshold for 'sure' is out of range" in done.stderr
+
+
+def test_thresholds_of_probabilities_from_elsewhere(tmp_path):
+    np.save(tmp_path / "p.npy", [[0.85, 0.15], [0.53, 0.47]])
+    page = ("--report", tmp_path / "page.html")
+    usual = run("report", tmp_path / "p.npy", *page)
+    assert "sure of none, leans towards an answer on 1" in " ".join(usual.stdout.split())
+    told = run("report", tmp_path / "p.npy", *page, *LIMITS)
+    assert "sure of 1, leans towards an answer on 1" in " ".join(told.stdout.split())
+    howsure.Certainty.from_probabilities(np.load(tmp_path / "p.npy")).save(tmp_path / "saved.parquet")
+    saved = run("report", tmp_path / "saved.parquet", *page, *LIMITS)
+    assert saved.exit_code == 2
+    assert "Received: thresholds" in saved.stderr
+
+
+def test_a_layer_may_stay_off_in_a_comparison(data):
+    """Which is for models of Keras and PyTorch, as Python says too."""
+    done = run("compare", MODEL, data, "--no-shifts", "--keep-off", "drop")
+    assert done.exit_code == 2
+    assert "`keep_off` is for models of Keras and modules of PyTorch" in done.stderr
+
+
+def test_the_method_of_a_folder_is_written_down_as_it_is_in_the_results(data, tmp_path):
+    run("assess", MODEL, data, "--out", tmp_path / "folder")
+    part = next((tmp_path / "folder").glob("part-*"))
+    settings = json.loads(pq.read_schema(part).metadata[b"howsure"])
+    told = json.loads((tmp_path / "folder" / "manifest.json").read_text())["made_with"]
+    assert json.loads(told["method"]) == {**settings["method"], "words": None}
+    assert told["thresholds"] == settings["thresholds"]
+    assert told["class_names"] == settings["class_names"]
