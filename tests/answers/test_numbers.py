@@ -84,7 +84,9 @@ def test_truth_that_comes_with_the_rows_is_evaluated() -> None:
     ids=["calibrate", "sets", "abstain", "hand over"],
 )
 def test_what_the_kind_does_not_bring_is_refused(numbers, call, missing, tmp_path: Path) -> None:
-    said = rf"There are no {missing} for these rows\. Expected: a result of .*one class per row.*one of numbers"
+    said = (
+        rf"There are no {missing} for these rows\. Expected: a result of .*one class per row.*one of numbers"
+    )
     with pytest.raises(howsure.InputError, match=said):
         call(numbers, tmp_path)
 
