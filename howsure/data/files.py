@@ -29,7 +29,7 @@ def read_rows(
     skip_unreadable: bool = False,
     roles: Roles | None = None,
 ) -> Rows:
-    """The rows in a file or folder, checked against what the model takes.
+    """The rows in a file or folder, checked against the model's inputs.
 
     | path | rows | labels | ids |
     |---|---|---|---|
@@ -40,24 +40,24 @@ array `id` |
 for several inputs the columns named like them; a list column counts as many columns | column `y` | \
 column `id` |
     | image or folder of images | sorted by name; grey, RGB or RGBA by the input's channels, 0 … 255, \
-never resized, turned as EXIF says, first frame only | number of the class sub-folder, sorted by name | \
+never resized, rotated as EXIF says, first frame only | number of the class sub-folder, sorted by name | \
 names of the files |
 
-    A csv file whose first line holds only numbers has no header. One that holds numbers beside names is an
-    error, unless the numbers count the columns.
+    A csv file whose first line has only numbers has no header. A first line of numbers and names is an error,
+    unless the numbers count the columns.
 
     Args:
         path: File or folder.
-        inputs: What the model takes.
+        inputs: The model's inputs.
         skip_unreadable: Leave unreadable images out and list them instead of raising.
-        roles: Of the columns of a csv or Parquet file, where they are not called `y` and `id`; other files
-            have none.
+        roles: Purposes of the columns of a csv or Parquet file, if they are not called `y` and `id`; other
+            files have none.
 
     Returns:
-        Rows that `check_rows` accepts, uncast.
+        Rows that `check_rows` accepts, not cast.
 
     Raises:
-        FileError: Missing or damaged, or an unreadable image.
+        FileError: The file is missing or damaged, or an image is unreadable.
         InputError: The content cannot be rows of this model.
     """
     source = check_path(path)
