@@ -6,12 +6,13 @@ from howsure.answers.classes.abstain import Abstention
 from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.classes.evaluate import Evaluation
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.sentence import Row
 from howsure.answers.classes.sets import PredictionSets
 from howsure.answers.files import load
 from howsure.answers.labels.calibrate import MultilabelCalibrator
 from howsure.answers.labels.evaluate import MultilabelEvaluation
 from howsure.answers.labels.result import MultilabelCertainty
-from howsure.answers.sentences import MultilabelRow, Row
+from howsure.answers.labels.sentence import MultilabelRow
 from howsure.answers.verdict import Thresholds
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit

@@ -29,6 +29,7 @@ from howsure.models.protocol import FLOAT32
 from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, told
 from howsure.request import Request
+from howsure.results import columns
 from howsure.sampling.outcome import Outcome, Told
 from howsure.sampling.plan import Plan
 
@@ -96,21 +97,8 @@ def assess(
         >>> print(certainty[certainty.coin_flips()[0]])
         39 ± 1 % '5', between networks 1 to 71 %, or '6' (38 %): coin flip. The passes are in doubt ...
     """
-    with told(progress, "Assessing") as tell:
-        first, *others = stream(
-            model,
-            x,
-            method=method,
-            seed=seed,
-            batch_size=batch_size,
-            outputs=outputs,
-            class_names=class_names,
-            thresholds=thresholds,
-            progress=tell,
-            output=output,
-            outcome=outcome,
-        )
-    return first.joined([first, *others])
+    request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
+    return assessed(model, x, method, request, progress)
 
 
 @belongs_to_the_method
@@ -149,8 +137,24 @@ def stream(
         >>> print(howsure.load("certainty-0000.parquet")[0])
         99.6 ± 0.9 % '4', between networks 92 to > 99.9 %: sure.
     """
-    check_progress(progress)
     request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
+    return streamed(model, x, method, request, progress)
+
+
+def assessed(
+    model: Any, x: Any, method: Method | None, request: Request, progress: Progress = None
+) -> Result:
+    """As `assess`, with all that is wished in one object."""
+    with told(progress, "Assessing") as tell:
+        first, *others = streamed(model, x, method, request, tell)
+    return first.joined([first, *others])
+
+
+def streamed(
+    model: Any, x: Any, method: Method | None, request: Request, progress: Progress = None
+) -> Iterator[Result]:
+    """As `stream`, with all that is wished in one object."""
+    check_progress(progress)
     given = rows_for(model, x, None if isinstance(progress, bool) else progress)
     chosen: Method = default_method(model, given) if method is None else method
     check_method(chosen)
@@ -164,7 +168,7 @@ def stream(
 
 def _truth_of(given: Rows, job: Job, *, came_along: bool) -> Any:
     """The true answers of all rows as the result keeps them, read before work begins, or None."""
-    labels = given.truth(getattr(job.outcome, "class_names", None))
+    labels = given.truth(job.outcome.truth_names)
     try:
         return None if labels is None else job.outcome.check_truth(labels, job.total)
     except InputError as error:
@@ -179,10 +183,15 @@ def _truth_of(given: Rows, job: Job, *, came_along: bool) -> Any:
 
 def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:
     """A block of results with the ids and labels of its rows."""
-    if given.ids is not None and hasattr(block, "ids"):
-        block = block.with_ids(given.ids[block.row], given.id_name if block.can_call(given.id_name) else ID)
-    if truth is not None and hasattr(block, "truth"):
-        block = replace(block, truth=truth[block.row])
+    if not isinstance(block, columns.Result):  # the outcome is of a package that has results of its own
+        return block
+    if given.ids is not None and block.has("ids"):
+        block = block.with_ids(
+            given.ids[vars(block)["row"]], given.id_name if block.can_call(given.id_name) else ID
+        )
+    if truth is not None and block.has("truth"):
+        there: dict[str, Any] = {"truth": truth[vars(block)["row"]]}
+        block = replace(block, **there)
     return block
 
 
@@ -215,6 +224,7 @@ def plan(
     outputs: str | None = None,
     precision: str | None = None,
     output: str | int | None = None,
+    outcome: Outcome | type[Outcome] | None = None,
 ) -> Plan:
     """Decide from a pilot how many masks each random layer gets, once and for all rows to come.
 
@@ -231,14 +241,22 @@ def plan(
         precision: `float32` for a plan that holds on every machine; None also tries bfloat16 for heavy
             layers where the processor is faster in it, and such a plan is refused where it is not.
         output: As in `assess`.
+        outcome: As in `assess`.
 
     Returns:
         A frozen `Plan`; an empty one where `method` asks for a fixed number of passes or independent ones.
     """
+    request = Request(seed, batch_size, outputs, output=output, outcome=outcome)
+    return planned(model, x, method, request, precision)
+
+
+def planned(
+    model: Any, x: Any, method: MCDropout | None, request: Request, precision: str | None = None
+) -> Plan:
+    """As `plan`, with all that is wished in one object."""
     method = MCDropout() if method is None else method
     check_type(method, MCDropout, "method", "howsure.MCDropout(…)")
     check_choice(precision, (FLOAT32, None), "precision")
-    request = Request(seed=seed, batch_size=batch_size, outputs=outputs, output=output)
     return method.pilot(prepare(model, x, method, request), precision).plan
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from howsure.arguments import check_type
 from howsure.data.dummy_rows import ANY_SIZE, made_up_rows
@@ -38,6 +38,8 @@ class Audit(Displayed):
             and shapes are for that size. Else None.
         outputs: What its outputs are read as, in words, where nothing but its last layer tells. Else None.
     """
+
+    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_audit"
 
     model: str
     backend: str

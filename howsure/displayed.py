@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class Displayed:
-    """Shown by notebooks as a sentence and a small table, without a script, all of it escaped."""
+    """Shown by notebooks as a sentence and a small table, without a script, all of it escaped.
+
+    Attributes:
+        in_notebooks: `module:name` of what makes a `howsure.report.notebook.View` of it.
+    """
+
+    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_anything"
 
     def _repr_html_(self) -> str:
         from howsure.report.notebook import html_of  # nothing here needs it before a notebook asks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from howsure.prepare import prepare
 from howsure.progress import Progress, told
 from howsure.request import Request
 from howsure.sampling.flat import Flat
+from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import check_that_passes_differ
 from howsure.sampling.run import Run
 
@@ -32,6 +34,9 @@ def passes(
     batch_size: int = 256,
     outputs: str | None = None,
     progress: Progress = None,
+    output: str | int | None = None,
+    outcome: Outcome | type[Outcome] | None = None,
+    keep_off: Sequence[str] = (),
 ) -> NDArray[np.float32]:
     """What each of n thinned networks says of each row: MC dropout before anything is averaged.
 
@@ -50,6 +55,9 @@ def passes(
         batch_size: Rows that run together.
         outputs: As in `assess`.
         progress: True for a bar, or called with (rows done, rows in all).
+        output: As in `assess`.
+        outcome: As in `assess`.
+        keep_off: As in `MCDropout`.
 
     Returns:
         (n, N, K) float32, probabilities of K classes, or that each of K labels holds. Over the first axis
@@ -69,8 +77,8 @@ def passes(
     """
     check_whole(n, "n", least=1)
     check_progress(progress)
-    method = MCDropout(balanced=balanced, gaussian_noise=gaussian_noise)
-    job = prepare(model, x, method, Request(seed=seed, batch_size=batch_size, outputs=outputs))
+    method = MCDropout(balanced=balanced, gaussian_noise=gaussian_noise, keep_off=keep_off)
+    job = prepare(model, x, method, Request(seed, batch_size, outputs, output=output, outcome=outcome))
     found = _room_for((int(n), job.total, job.outcome.width))
     flat = Flat(job.model, job.seed, passes=int(n), max_passes=None, balanced=bool(balanced))
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)

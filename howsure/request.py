@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_type, check_whole
+from howsure.errors import InputError
 from howsure.models.choose_output import check_output_choice
-
-if TYPE_CHECKING:
-    from howsure.sampling.outcome import Outcome
+from howsure.sampling.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,13 @@ class Request:
         if self.thresholds is not None:
             example = "howsure.Thresholds(sure=0.95, coin_flip=0.2)"
             check_type(self.thresholds, Thresholds, "thresholds", example)
+        kind = self.outcome if isinstance(self.outcome, type) else type(self.outcome)
+        if self.outcome is not None and not issubclass(kind, Outcome):
+            raise InputError(
+                "`outcome` cannot be used",
+                expected="a `howsure.sampling.outcome.Outcome`, a class of them, or None",
+                received=repr(self.outcome),
+            )
 
     @property
     def limits(self) -> Thresholds:

@@ -99,9 +99,9 @@ def parts_of(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> 
 
 
 def _load(path: str | os.PathLike[str], without: Collection[str]) -> Any:
-    def computed(settings: Mapping[str, Any]) -> list[str]:
-        kind = result_type_in(settings, os.fspath(path))
-        return [column.name for column in kind.columns if not column.stored]
+    def left_out(settings: Mapping[str, Any]) -> list[str]:
+        columns = result_type_in(settings, os.fspath(path)).columns
+        return [each.name for each in columns if not each.stored or (each.optional and each.name in without)]
 
-    table, settings = read_table(path, without, computed)
+    table, settings = read_table(path, left_out=left_out)
     return result_type_in(settings, os.fspath(path)).from_table(path, table, settings)

@@ -38,6 +38,14 @@ PARTS = {
     "prediction_sets": "prediction sets",
     "abstain": "rules of abstention",
     "hand_over": "tables to hand over",
+    "score_lines": "tables of scores",
+    "choose": "rows to be chosen by their verdicts",
+    "compare": "comparisons",
+    "given": "results of probabilities that something else computed",
+    "lead": "sentences about all rows",
+    "lines": "lines about the rows to look at first",
+    "summary": "summaries",
+    "page": "pages",
 }
 """What a kind may bring, and what a refusal calls it. Each part takes the result first. The function of the
 same name says what else it is given, and what it returns."""
@@ -75,7 +83,7 @@ class Answer:
         """Whether the kind brings a part."""
         return part in self.parts
 
-    def part(self, name: str, of: Result[Any] | None = None) -> Callable[..., Any]:
+    def part(self, name: str, of: Result[Any] | None = None) -> Any:
         """A part.
 
         Args:
@@ -92,8 +100,7 @@ class Answer:
                 received=f"one of {self.in_words}",
                 mend=self._instead_of(name, of),
             )
-        found: Callable[..., Any] = _imported(self.parts[name])
-        return found
+        return _imported(self.parts[name])
 
     def _instead_of(self, name: str, of: Result[Any] | None) -> str | None:
         """What a caller can do instead, with the first name of the result in it."""
@@ -127,6 +134,14 @@ CLASSES = Answer(
         "prediction_sets": "howsure.answers.classes.sets:prediction_sets",
         "abstain": "howsure.answers.classes.abstain:abstain",
         "hand_over": "howsure.answers.classes.handover:handed_over",
+        "score_lines": "howsure.answers.classes.score_lines:lines",
+        "choose": "howsure.answers.classes.choose:choose",
+        "compare": "howsure.answers.classes.compare:COMPARING",
+        "given": "howsure.answers.classes.given:GIVEN",
+        "lead": "howsure.answers.classes.printed:lead",
+        "lines": "howsure.answers.classes.printed:lines",
+        "summary": "howsure.answers.classes.printed:summary",
+        "page": "howsure.answers.classes.page:page",
     },
 )
 LABELS = Answer(
@@ -138,9 +153,15 @@ LABELS = Answer(
         "evaluate": "howsure.answers.labels.evaluate:evaluate",
         "calibrate": "howsure.answers.labels.calibrate:calibrate",
         "read_calibrator": "howsure.answers.labels.calibrate:read",
+        "score_lines": "howsure.answers.labels.score_lines:lines",
+        "given": "howsure.answers.labels.given:GIVEN",
+        "lead": "howsure.answers.labels.printed:lead",
+        "lines": "howsure.answers.labels.printed:lines",
+        "summary": "howsure.answers.labels.printed:summary",
+        "page": "howsure.answers.labels.page:page",
     },
     instead=dict.fromkeys(
-        ("classes", "prediction_sets", "abstain", "hand_over"),
+        ("classes", "prediction_sets", "abstain", "hand_over", "choose", "compare"),
         "Take one label at a time: `certainty.of_label({first})` is a `Certainty` of the classes 'no' and "
         "'yes'",
     ),
@@ -210,7 +231,7 @@ def named(name: str) -> Answer:
     return _ANSWERS[name]
 
 
-def part_of(result: Any, part: str) -> Callable[..., Any]:
+def part_of(result: Any, part: str) -> Any:
     """What the kind of a result brings for a task.
 
     Raises:
@@ -229,6 +250,19 @@ def check_kind(result: Any, expected: Answer) -> None:
             received=f"one of {answer.in_words}",
             mend=answer._instead_of(expected.name, result),
         )
+
+
+def part_or(result: Any, part: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """What the kind of a result brings for a task, or what does it for results of every kind.
+
+    Args:
+        result: Of any kind, also of one that nobody added.
+        part: Name of the part.
+        otherwise: What serves where the kind does not bring that part.
+    """
+    name = getattr(type(result), "answer", None)
+    kind = next((each for each in answers() if each.name == name), None)
+    return kind.part(part) if kind is not None and kind.has(part) else otherwise
 
 
 def result_type_in(settings: Mapping[str, Any], path: object) -> type[Result[Any]]:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from howsure.answers.classes.result import Certainty
 from howsure.answers.files import load, load_sample, parts_of
-from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.registry import CLASSES, LABELS, Answer
+from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_path
-from howsure.bare.given import CLASSES, LABELS, flags_among, read_given
+from howsure.bare.given import flags_among, read_given
 from howsure.bare.results import of_given
 from howsure.data.csv_form import kind_of
 from howsure.data.files import check_readable
@@ -44,7 +44,8 @@ _EXPORTED, _YES, _TRUTH, _TRUTH_NAME = "probabilities.", "yes.", "truth.", "trut
 """In a csv file that `howsure assess --out` wrote: how columns of probabilities begin, and those that only
 several labels per row have; its columns of true answers."""
 
-Result = Certainty | MultilabelCertainty
+Result = Any
+"""A `Certainty`, or a result of another kind."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Columns:
         several: Whether each column is the probability of a label of its own.
         normalise: Whether the numbers of each row are divided by their sum.
         label_in_file: Name of the column of labels in a file of their own, or None.
+        thresholds: Where the verdicts on given probabilities lie, or None.
     """
 
     class_names: tuple[str, ...] | None = None
@@ -65,6 +67,12 @@ class Columns:
     several: bool = False
     normalise: bool = False
     label_in_file: str | None = None
+    thresholds: Thresholds | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """The kind of answer that the columns tell of each row."""
+        return LABELS if self.several else CLASSES
 
     @property
     def alike(self) -> Columns:
@@ -100,7 +108,7 @@ def read_result(
     check_readable(source)
     if source.is_dir():
         _check_nothing_asked(source, given)
-        return load(source, without=without)  # type: ignore[no-any-return]
+        return load(source, without=without)
     if suffix not in ENDINGS:
         raise InputError(
             f"'{source}' is not a kind of file that results or probabilities are read from",
@@ -108,9 +116,9 @@ def read_result(
         )
     if suffix == ".parquet" and is_saved(source):
         _check_nothing_asked(source, given)
-        return load(source, without=without)  # type: ignore[no-any-return]
+        return load(source, without=without)
     if suffix == ".npy":
-        return _made(source, _in_one(np.asarray(open_npy(source)), given, source), given, _each(given))
+        return _made(source, _in_one(np.asarray(open_npy(source)), given, source), given)
     table, header = open_columns(source, _named(given))
     exported = _exported(table.names)
     if exported and any(name.startswith(_YES) for name in table.names):
@@ -122,7 +130,7 @@ def read_result(
     if given.class_names is None and not exported:
         _check_no_flags(table, chosen, found.labels, source)
     values = _in_one(_numbers(table, chosen, source), given, source)
-    return _made(source, values, given, _each(given), called, found)
+    return _made(source, values, given, called, found)
 
 
 def read_sample(
@@ -187,10 +195,6 @@ def _check_no_flags(table: Table, names: list[str], labels: Array | None, source
     )
 
 
-def _each(columns: Columns) -> str:
-    return LABELS if columns.several else CLASSES
-
-
 def _exported(names: Sequence[str]) -> list[str]:
     """The columns of probabilities, where `howsure assess --out` wrote the file; else none."""
     return [name for name in names if name.startswith(_EXPORTED)]
@@ -210,17 +214,16 @@ def _made(
     source: Path,
     values: Array,
     columns: Columns,
-    each: str,
     called: Sequence[str] | None = None,
     beside: _Found | None = None,
 ) -> Result:
     names = columns.class_names if called is None else tuple(called)
     try:
-        given = read_given(values, names, each, "The probabilities")
+        kind = columns.answer.part("given")
+        given = read_given(values, names, kind, "The probabilities")
         if beside is not None:
             given = replace(given, ids=beside.ids, id_name=beside.id_name, labels=beside.labels)
-        found: Result = of_given(given, each, source.name)
-        return found
+        return of_given(given, kind, source.name, columns.thresholds)
     except InputError as error:
         off = "do not sum to 1" in error.what and not columns.normalise
         raise error.told_of(f"'{source}'", "On the command line: --normalise" if off else None) from error
@@ -235,6 +238,7 @@ def _check_nothing_asked(source: Path, columns: Columns) -> None:
         "columns to leave out": roles.drop,
         "several labels": columns.several,
         "sums to divide by": columns.normalise,
+        "thresholds": columns.thresholds,
     }
     given = [name for name, value in asked.items() if value]
     if given and roles.needed:
@@ -276,7 +280,7 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
 
 def _roles_exported(names: list[str], columns: Columns) -> Roles:
     """Where labels and ids stand in a csv file that howsure wrote, unless the caller says it."""
-    kind = MultilabelCertainty if columns.several else Certainty
+    kind = columns.answer.result_type
     own = [name for name in names if kind.can_call(before_no_formula(name))]
     roles = columns.roles
     if roles.label is None and _TRUTH_NAME in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -10,21 +10,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.verdict import Thresholds
 from howsure.arguments import as_array
 from howsure.data.frames import in_memory, is_frame, labelled_frame
 from howsure.data.labels import check_names, in_order
 from howsure.data.rows import check_unmasked, quoted
 from howsure.errors import InputError
+from howsure.sampling.outcome import Outcome
 
 Floats = NDArray[np.float64]
 
-CLASSES, LABELS = "class", "label"
-"""What each column may be of."""
 
-_EXPECTED = {
-    CLASSES: "an array of shape (rows, classes), or (rows,) of the second of two classes",
-    LABELS: "an array of shape (rows, labels), the probability that each label holds",
-}
+@dataclass(frozen=True)
+class Kind:
+    """What it takes to make results of one kind from probabilities: the part `given` of a kind of answers.
+
+    Attributes:
+        each: What a column is of, `class` or `label`.
+        expected: What is expected, for messages.
+        sums: Whether rows sum to 1. Then one column alone is that of the second of two.
+        checked: From (N, K) numbers, (N,) what rows are called, the name of their type and what they are,
+            in words, to (N, K) probabilities; an `InputError` for what are none.
+        outcome: From K names and where the verdicts lie to the outcome.
+    """
+
+    each: str
+    expected: str
+    sums: bool
+    checked: Callable[[Floats, NDArray[np.int64], str, str], Floats]
+    outcome: Callable[[tuple[str, ...], Thresholds], Outcome]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,27 +62,27 @@ class Given:
     labels: Any = None
 
 
-def read_given(p: Any, names: Any, each: str, called: str) -> Given:
+def read_given(p: Any, names: Any, kind: Kind, called: str) -> Given:
     """Numbers as a caller holds them, in double precision.
 
     Args:
         p: (N, K) as a list, array, tensor or frame; also (N,) of two classes.
         names: K names, or None. Of a frame they choose columns, where it has columns of these names.
-        each: What a column is of, `class` or `label`.
+        kind: What the columns are of.
         called: What the numbers are, in words, the subject of a message.
 
     Raises:
         InputError: No numbers, another shape, or names that do not fit.
     """
     if is_frame(p):
-        return _from_frame(p, names, each, called)
+        return _from_frame(p, names, kind, called)
     values, dtype = _numbers(p, called)
-    if each == CLASSES:
-        values = _of_two_classes(values, names, called)
-    if values.ndim != 2 or values.shape[1] < (2 if each == CLASSES else 1):
-        raise InputError(f"{called} cannot be used", expected=_EXPECTED[each], received=_described(values))
+    if kind.sums:
+        values = _of_two_classes(values, names, kind, called)
+    if values.ndim != 2 or values.shape[1] < (2 if kind.sums else 1):
+        raise InputError(f"{called} cannot be used", expected=kind.expected, received=_described(values))
     if names is not None:
-        names = _checked_names(names, each, values.shape[1])
+        names = _checked_names(names, kind.each, values.shape[1])
     return Given(values, dtype, names)
 
 
@@ -103,7 +117,7 @@ def _numbers(p: Any, called: str) -> tuple[Floats, str]:
     return np.asarray(given, np.float64), dtype
 
 
-def _of_two_classes(values: Floats, names: Any, called: str) -> Floats:
+def _of_two_classes(values: Floats, names: Any, kind: Kind, called: str) -> Floats:
     """(N, 2) where only the probability of the second of two classes was given."""
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -114,7 +128,7 @@ def _of_two_classes(values: Floats, names: Any, called: str) -> Floats:
     if one_row or several:
         raise InputError(
             f"{called} may be one row of {len(values)} classes, or {len(values)} rows of two",
-            expected=_EXPECTED[CLASSES],
+            expected=kind.expected,
             received=_described(values),
             mend="Give one row as `[p]`, and rows of two classes as `numpy.stack([1 - p, p], axis=1)`",
         )
@@ -128,17 +142,18 @@ def _described(values: Floats) -> str:
 # --- frames -------------------------------------------------------------------------------------------
 
 
-def _from_frame(frame: Any, names: Any, each: str, called: str) -> Given:
+def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
     """A data frame, or a series: its columns are the classes, but for those of labels and ids."""
     import narwhals as nw
 
+    each = kind.each
     wanted = None if names is None else check_names(names, each, f"The {each} names")
     rows = labelled_frame(frame, wanted or ())
     opened = in_memory(rows.x)
     if isinstance(opened, nw.Series):
-        given = read_given(opened.to_numpy(), names, each, called)
+        given = read_given(opened.to_numpy(), names, kind, called)
         return replace(given, ids=rows.ids, id_name=rows.id_name)
-    chosen = _chosen(opened.columns, wanted, each, called)
+    chosen = _chosen(opened.columns, wanted, kind, called)
     columns = [opened[name].to_numpy() for name in chosen]
     wrong = [name for name, values in zip(chosen, columns, strict=True) if not _are_numbers(values)]
     if wrong:
@@ -147,7 +162,7 @@ def _from_frame(frame: Any, names: Any, each: str, called: str) -> Given:
             expected=f"one column of numbers for each {each}, and perhaps one of labels (`y`) and ids (`id`)",
             mend=f"Choose the columns: {each}_names=[{', '.join(map(repr, chosen[:2]))}, …]",
         )
-    if wanted is None and each == CLASSES:
+    if wanted is None and kind.sums:
         zero = flags_among(dict(zip(chosen, columns, strict=True)), rows.labels)
         if zero:
             raise InputError(
@@ -156,10 +171,10 @@ def _from_frame(frame: Any, names: Any, each: str, called: str) -> Given:
                 received=f"columns {quoted(chosen)}",
                 mend=f"If it is none, leave it out. If it is one, name all: class_names={chosen[:12]}",
             )
-    if len(chosen) < (1 if each == LABELS or (wanted and len(wanted) == 2) else 2):
+    if len(chosen) < (1 if not kind.sums or (wanted and len(wanted) == 2) else 2):
         raise InputError(
             f"{called} have too few columns",
-            expected="a column for each class, two or more" if each == CLASSES else "a column for each label",
+            expected=f"a column for each {each}{', two or more' if kind.sums else ''}",
             received=f"columns {quoted(opened.columns)}",
             mend=f"If '{chosen[0]}' is the probability of the second of two classes, give both names: "
             f"class_names=['other', '{chosen[0]}']"
@@ -179,10 +194,10 @@ def _from_frame(frame: Any, names: Any, each: str, called: str) -> Given:
     )
 
 
-def _chosen(columns: list[str], wanted: tuple[str, ...] | None, each: str, called: str) -> list[str]:
+def _chosen(columns: list[str], wanted: tuple[str, ...] | None, kind: Kind, called: str) -> list[str]:
     """The columns that hold probabilities."""
     missing = [name for name in wanted or () if name not in columns]
-    if wanted is not None and each == CLASSES and len(columns) == 1 and len(wanted) == 2:
+    if wanted is not None and kind.sums and len(columns) == 1 and len(wanted) == 2:
         if columns[0] == wanted[0]:
             raise InputError(
                 "The only column of probabilities is that of the second of two classes",

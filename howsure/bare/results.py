@@ -17,21 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.answers.classes.outcome import Classes
 from howsure.answers.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
-from howsure.answers.labels.outcome import Labels
-from howsure.answers.outputs import SUM_OFF
 from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_type
-from howsure.bare.given import CLASSES, LABELS, Given, read_given
-from howsure.bare.rounding import check_range, distributions
+from howsure.bare.given import Given, Kind, read_given
 from howsure.data.ids import ID
 from howsure.data.labels import check_class_names
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.methods.classifiers import NO_NETWORK
 from howsure.methods.members import mean_over
-from howsure.models.protocol import LABEL_PROBABILITIES
 from howsure.sampling.estimate import Estimate, Sums
 from howsure.sampling.outcome import Estimates, Outcome, Told
 from howsure.sampling.sketch import with_networks
@@ -45,7 +40,7 @@ KEPT = 32
 def of_probabilities(
     p: Any,
     names: Sequence[str] | None,
-    each: str,
+    of: Kind,
     source: str | None,
     thresholds: Thresholds | None,
     kind: str,
@@ -55,18 +50,18 @@ def of_probabilities(
     Args:
         p: The probabilities.
         names: Of the columns, or None.
-        each: What a column is of, `class` or `label`.
+        of: What the columns are of.
         source: Where they come from.
         thresholds: Where the verdicts lie, or None.
         kind: What one row is.
     """
-    given = read_given(p, names, each, "The probabilities")
-    return of_given(given, each, source, thresholds, kind)
+    given = read_given(p, names, of, "The probabilities")
+    return of_given(given, of, source, thresholds, kind)
 
 
 def of_given(
     given: Given,
-    each: str,
+    of: Kind,
     source: str | None = None,
     thresholds: Thresholds | None = None,
     kind: str = "row",
@@ -75,13 +70,13 @@ def of_given(
 
     Args:
         given: The numbers, and what came with them.
-        each: What a column is of.
+        of: What the columns are of.
         source: Where they come from.
         thresholds: Where the verdicts lie, or None.
         kind: What one row is.
     """
-    values = _checked(given, each, "The probabilities")
-    outcome = _outcome(each, given.names, values.shape[1], thresholds)
+    values = _checked(given, of, "The probabilities")
+    outcome = _outcome(of, given.names, values.shape[1], thresholds)
     mean = np.concatenate([values, outcome.derived(values[None], values)[0]], axis=-1)
     # Whether they are a mean over passes, and how these disagree, is not known.
     error = np.zeros_like(mean)
@@ -95,7 +90,7 @@ def of_given(
 def of_passes(
     passes: Any,
     names: Sequence[str] | None,
-    each: str,
+    of: Kind,
     source: str | None,
     thresholds: Thresholds | None,
     kind: str,
@@ -105,17 +100,17 @@ def of_passes(
     Args:
         passes: (S, N, K), or S of (N, K) one after the other.
         names: Of the columns, or None.
-        each: What a column is of, `class` or `label`.
+        of: What the columns are of.
         source: Where they come from.
         thresholds: Where the verdicts lie, or None.
         kind: What one row is.
     """
-    stream = _one_by_one(passes, names, each)
+    stream = _one_by_one(passes, names, of)
     start = next(stream, None)
     if start is None:
         raise _too_few(0)
     first, values = start
-    outcome = _outcome(each, first.names, values.shape[1], thresholds)
+    outcome = _outcome(of, first.names, values.shape[1], thresholds)
     most = KEPT if isinstance(passes, Iterator) else sys.maxsize
     kept = [values, *(values for _, values in itertools.islice(stream, most - 1))]
     if len(kept) < 2:
@@ -149,28 +144,22 @@ def _result(
     return replace(result, ids=given.ids, id_name=id_name)
 
 
-def _outcome(each: str, names: tuple[str, ...] | None, width: int, thresholds: Thresholds | None) -> Any:
+def _outcome(of: Kind, names: tuple[str, ...] | None, width: int, thresholds: Thresholds | None) -> Outcome:
     if thresholds is not None:
         check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
     limits = Thresholds() if thresholds is None else thresholds
-    if each == LABELS:
-        return Labels(GIVEN_PROBABILITIES, LABEL_PROBABILITIES, check_class_names(names, width), limits)
-    return Classes(GIVEN_PROBABILITIES, "probabilities", "float64", check_class_names(names, width), limits)
+    return of.outcome(check_class_names(names, width), limits)
 
 
-def _checked(given: Given, each: str, called: str) -> Floats:
-    """(N, K) distributions, or each a probability of its own."""
-    numbers = np.arange(len(given.values))
-    if each == CLASSES:
-        return distributions(given.values, numbers, given.dtype, called)
-    check_range(given.values, numbers, called, SUM_OFF, "the probability of each label")
-    return np.clip(given.values, 0.0, 1.0)
+def _checked(given: Given, of: Kind, called: str) -> Floats:
+    """(N, K) probabilities."""
+    return of.checked(given.values, np.arange(len(given.values)), given.dtype, called)
 
 
 # --- passes -------------------------------------------------------------------------------------------
 
 
-def _one_by_one(passes: Any, names: Sequence[str] | None, each: str) -> Iterator[tuple[Given, Floats]]:
+def _one_by_one(passes: Any, names: Sequence[str] | None, of: Kind) -> Iterator[tuple[Given, Floats]]:
     """Each pass as it was given, and checked; all of the same rows and classes."""
     if isinstance(passes, (str, bytes)) or not isinstance(passes, Iterable) or hasattr(passes, "columns"):
         raise InputError(
@@ -192,7 +181,7 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, each: str) -> Iterator
     for number, one in enumerate(passes):
         called = f"The probabilities of pass {number}"
         _check_pass(one, called)
-        given = read_given(one, names, each, called)
+        given = read_given(one, names, of, called)
         if first is None:
             first = given
         elif given.values.shape != first.values.shape:
@@ -214,7 +203,7 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, each: str) -> Iterator
                 expected=f"'{first.ids[place]}' in row {place}",
                 received=f"'{given.ids[place]}'",
             )
-        yield given, _checked(given, each, called)
+        yield given, _checked(given, of, called)
 
 
 def _check_pass(one: Any, called: str) -> None:

@@ -6,16 +6,19 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 
 from howsure.answers.verdict import VERDICTS
 from howsure.cli.models import WEIGHTS, load_model
+from howsure.cli.options import Opening
 from howsure.cli.output import ENDINGS, STDOUT
+from howsure.cli.stopping import Interruptions
 from howsure.data.rows import counted
 from howsure.errors import InputError
 from howsure.models.factory import is_factory
@@ -29,6 +32,33 @@ from howsure.scale.sources import parquet_files
 from howsure.scale.there import left_out_in, verdicts_in
 from howsure.scale.worker import Recipe
 from howsure.terminal import Report, duration, paragraph, progress, say
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How many rows are shared out, and what is left out of them."""
+
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes of Ray that share the rows, here or on the cluster of RAY_ADDRESS.",
+        ),
+    ] = None
+    part_rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows in each part of a folder; what is stopped loses one at most."),
+    ] = None
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, and say which.")
+    ] = False
+    skip_rows: Annotated[
+        bool,
+        typer.Option(
+            "--skip-rows",
+            help="In a folder, leave rows out on which the data or the model fails, and say which.",
+        ),
+    ] = False
 
 
 class Folder(type(Path())):  # type: ignore[misc]  # the class of paths on this system
@@ -59,8 +89,9 @@ def is_folder(out: Path, workers: int | None) -> bool:
     return folder
 
 
-def source_of(path: Path, weights: Path | None, allow_code: bool, like: Path | None = None) -> Source:
+def source_of(path: Path, opening: Opening, like: Path | None = None) -> Source:
     """A model as a worker is told of it, which may stand in another folder."""
+    weights, allow_code = opening.weights, opening.allow_code
     if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
         path, weights = like, path
     # What a link points at may have no ending, or another.
@@ -70,9 +101,9 @@ def source_of(path: Path, weights: Path | None, allow_code: bool, like: Path | N
     return Source(path.absolute(), weights, allow_code)
 
 
-def check_unused(part_rows: int | None, skip_rows: bool, data: Path) -> None:
+def check_unused(many: FolderOptions, data: Path) -> None:
     """Raise where something was asked for, or given, that is for a folder of results alone."""
-    for option, given in (("--part-rows", part_rows is not None), ("--skip-rows", skip_rows)):
+    for option, given in (("--part-rows", many.part_rows is not None), ("--skip-rows", many.skip_rows)):
         if given:
             raise InputError(f"{option} has no effect on one table", expected="--out FOLDER")
     if data.is_dir() and parquet_files(data):
@@ -106,25 +137,16 @@ def check_free(out: Path, taken: list[Path], report: Path | None) -> None:
 
 
 def assess_into(
-    recipe: Recipe,
-    *,
-    size: int | None,
-    workers: int | None,
-    errors: Console,
-    console: Console,
-    unbroken: Callable[[], AbstractContextManager[Any]],
-    check: Callable[[], None],
+    recipe: Recipe, many: FolderOptions, errors: Console, console: Console, interruptions: Interruptions
 ) -> bool:
     """Assess rows into a folder, and say what came of it.
 
     Args:
         recipe: What was asked for.
-        size: Rows in a part, or None.
-        workers: How many processes of Ray, or None for this one.
+        many: Rows in a part, and processes of Ray.
         errors: Where progress is shown.
         console: Where it is said.
-        unbroken: Around imports, see `load_model`.
-        check: Raises where an interruption came that some library swallowed.
+        interruptions: Held around imports.
 
     Returns:
         Whether all rows are there.
@@ -132,13 +154,14 @@ def assess_into(
 
     def load_models() -> list[Any]:
         return [
-            load_model(each.path, each.weights, each.allow_code, errors, unbroken)
+            load_model(each.path, Opening(each.weights, each.allow_code), errors, interruptions.held)
             for each in (recipe.model, *recipe.members)
         ]
 
+    workers = many.workers
     several = contextlib.nullcontext() if workers is None else cluster(workers)
     run = one_process if workers is None else several_workers(workers)
-    beginning = begun(recipe, size=size, load_models=load_models, during=partial(progress, errors))
+    beginning = begun(recipe, size=many.part_rows, load_models=load_models, during=partial(progress, errors))
     with several, beginning as job:
         if job.manifest.plan_from is not None:
             say(console, f"Plan:    made from {counted(job.manifest.plan_from, 'row')}, spread over all")
@@ -147,7 +170,7 @@ def assess_into(
         begin = time.monotonic()
         try:
             with progress(errors, "Assessing", waiting="compiling") as shown:
-                job.run(run, _told(shown, check))
+                job.run(run, _told(shown, interruptions.check))
         except BaseException:
             done = job.rows_before + sum(len(each.part) for each in job.outcomes if each.fault is None)
             say(
@@ -202,9 +225,9 @@ def _speed_after_start(job: Job) -> float | None:
 def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
     folder, done, after = job.recipe.folder, sum(each.rows for each in job.outcomes), _speed_after_start(job)
     verdicts = verdicts_in(folder, job.parts)
-    rows = sum(verdicts.values())
-    told = [f"{name} {verdicts.get(name, 0):,}" for name in VERDICTS]
-    paragraph(console, f"Of {counted(rows, 'answer')}: {', '.join(told)}.")
+    if verdicts:
+        told = [f"{name} {verdicts.get(name, 0):,}" for name in VERDICTS]
+        paragraph(console, f"Of {counted(verdicts.total(), 'answer')}: {', '.join(told)}.")
     if done:
         started = "" if after is None else f"; {after:,.0f} rows/s after the first part"
         say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s{started}")

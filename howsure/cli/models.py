@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from howsure.cli.options import Opening
 from howsure.cli.paths import check_exists
 from howsure.data.rows import Rows
 from howsure.data.rows_from_file import rows_in
@@ -37,10 +38,6 @@ Model = Annotated[
         "module, or an exported program, .pt2. A classifier of scikit-learn: .joblib, with --allow-code."
     ),
 ]
-Weights = Annotated[
-    Path | None, typer.Option(help="Weights for the module that the function makes: its state dict.")
-]
-
 WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 """How files of weights end."""
 
@@ -64,8 +61,7 @@ def check_models(model: Path, members: list[Path], weights: Path | None) -> list
 
 def load_model(
     path: Path,
-    weights: Path | None,
-    allow_code: bool,
+    opening: Opening,
     errors: Console,
     unbroken: Callable[[], AbstractContextManager[Any]],
     *,
@@ -75,12 +71,12 @@ def load_model(
 
     Args:
         path: A file, or a function.
-        weights: For what a function makes.
-        allow_code: Whether a file may run code.
+        opening: Weights for what a function makes, and whether a file may run code.
         errors: Where progress is shown.
         unbroken: Around an import, which leaves a framework that does not work where it is broken off.
         like: The model that this one is another member of: where that is a function, weights alone will do.
     """
+    weights, allow_code = opening.weights, opening.allow_code
     if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
         path, weights = like, path
     if path.suffix in PICKLES and not is_factory(path):

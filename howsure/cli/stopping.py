@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from howsure.errors import FileError
-from howsure.terminal import say
+from howsure.terminal import Report, say
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -62,6 +62,15 @@ class Interruptions:
         """Raise where an interruption came that some library swallowed."""
         if self._came:
             raise KeyboardInterrupt
+
+    def told(self, shown: Report) -> Callable[[int, int], None]:
+        """What is called with the rows done and the rows in all; it stops where one was swallowed."""
+
+        def tell(done: int, total: int) -> None:
+            self.check()
+            shown(done / max(1, total), f"{done:,} of {total:,} rows")
+
+        return tell
 
     def _hear(self, number: int, frame: object) -> None:
         self._came = True

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from howsure.answers.classes.calibrate import cross_calibrated
-from howsure.answers.classes.evaluate import evaluate_numbers
-from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.truth import check_certainty, truth_of
+from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
-from howsure.compare.run import AS_THEY_ARE, CALIBRATED, GIVEN, Comparison
+from howsure.compare.protocol import Comparing
+from howsure.compare.run import AS_THEY_ARE, CALIBRATED, GIVEN, LEAST_CALIBRATED, Comparison
 from howsure.data.rows import quoted
 from howsure.errors import InputError, ModelError, warn
 from howsure.methods.protocol import Job, Needs, Passes, Standing
 from howsure.models.protocol import Model
-from howsure.results.columns import WIDE
-
-LEAST_CALIBRATED = 10
-"""Rows below which no method is also shown calibrated: two for each of five folds."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +48,7 @@ class Given:
 
 
 def compared(
-    results: Mapping[str, Certainty], labels: Any = None, *, calibrated: bool = True, seed: int = 0
+    results: Mapping[str, Any], labels: Any = None, *, calibrated: bool = True, seed: int = 0
 ) -> Comparison:
     """Results side by side; see `Comparison.of_results`.
 
@@ -74,23 +68,32 @@ def compared(
     if taken:
         raise InputError(f"'{taken[0]}' is the name of a calibrated result", expected="distinct names")
     first = next(iter(said))
-    for each in said.values():
-        check_certainty(each)
-    said = {name: _aligned(each, said[first]) for name, each in said.items()}
+    comparing: Comparing = part_of(said[first], "compare")
+    for name, each in said.items():
+        if part_of(each, "compare") is not comparing:
+            raise InputError(
+                f"'{name}' is not of the same kind as '{first}'",
+                expected=f"answers of {answer_of(said[first]).in_words}",
+                received=answer_of(each).in_words,
+            )
+    said = {
+        name: _in_order(comparing.aligned(name, each, first, said[first]), said[first])
+        for name, each in said.items()
+    }
     for name, each in said.items():
         _check_alike(name, each, first, said[first])
     named = [name for name, each in said.items() if each.ids is not None]
     if named and len(named) < len(said):
         warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their place.")
-    truth = truth_of(said[first], _labels_among(said, labels))
+    truth = comparing.known(said[first], _labels_among(said, labels))
     # Whose answer is calibrated already is shown as it is.
     fresh = [name for name in said if "calibration" not in said[name].method]
     shown = dict(said)
     if calibrated and len(truth) >= LEAST_CALIBRATED:
         for name in fresh:
-            (mended,), _ = cross_calibrated(said[name], truth, seed=seed)
+            (mended,), _ = comparing.calibrated(said[name], truth, seed=seed)
             shown[CALIBRATED.format(name)] = mended
-    evaluations = {(name, AS_THEY_ARE): evaluate_numbers(each, truth, seed) for name, each in shown.items()}
+    evaluations = {(name, AS_THEY_ARE): comparing.scored(each, truth, seed) for name, each in shown.items()}
     return Comparison(
         methods=tuple(shown),
         sets=(AS_THEY_ARE,),
@@ -105,7 +108,7 @@ def compared(
     )
 
 
-def _labels_among(said: Mapping[str, Certainty], labels: Any) -> Any:
+def _labels_among(said: Mapping[str, Any], labels: Any) -> Any:
     """The labels as given, or as the results have them, which have to be the same."""
     if labels is not None:
         return labels
@@ -121,16 +124,9 @@ def _labels_among(said: Mapping[str, Certainty], labels: Any) -> Any:
     return next(iter(having.values()), None)
 
 
-def _aligned(result: Certainty, yardstick: Certainty) -> Certainty:
-    """A result with classes and rows in the order of another's, by names and by distinct ids."""
-    names, ids = yardstick.class_names, yardstick.ids
-    if result.class_names != names and sorted(result.class_names) == sorted(names):
-        order = [result.class_names.index(name) for name in names]
-        wide = [each.name for each in result.columns if each.shape == WIDE and each.stored]
-        there = {name: getattr(result, name) for name in wide}
-        truth = None if result.truth is None else np.argsort(order)[result.truth]
-        turned: Any = {name: values[:, order] for name, values in there.items() if values is not None}
-        result = replace(result, class_names=names, truth=truth, **turned)
+def _in_order(result: Any, yardstick: Any) -> Any:
+    """A result with its rows in the order of another's, by distinct ids."""
+    ids = yardstick.ids
     if ids is None or result.ids is None or len(ids) != len(result) or np.array_equal(ids, result.ids):
         return result
     place = {each: number for number, each in enumerate(result.ids.tolist())}
@@ -140,22 +136,13 @@ def _aligned(result: Certainty, yardstick: Certainty) -> Certainty:
     return result[np.array([place[each] for each in wanted])]
 
 
-def _check_alike(name: str, result: Certainty, first: str, yardstick: Certainty) -> None:
-    """Raise an `InputError` unless two results are of the same rows and classes."""
+def _check_alike(name: str, result: Any, first: str, yardstick: Any) -> None:
+    """Raise an `InputError` unless two results are of the same rows."""
     if len(result) != len(yardstick):
         raise InputError(
             f"'{name}' is not of the same rows as '{first}'",
             expected=f"{len(yardstick):,} rows",
             received=f"{len(result):,}",
-        )
-    if result.class_names != yardstick.class_names:
-        received = quoted(result.class_names)
-        if sorted(result.class_names) == sorted(yardstick.class_names):
-            received += ", the same in another order"
-        raise InputError(
-            f"'{name}' has other classes than '{first}'",
-            expected=quoted(yardstick.class_names),
-            received=received,
         )
     both = result.ids is not None and yardstick.ids is not None
     one, other = (result.ids, yardstick.ids) if both else (result.row, yardstick.row)

@@ -9,26 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.evaluate import (
     OUTSIDE,
     Evaluation,
     OutsideEvaluation,
-    evaluate_numbers,
-    told_apart,
-    with_outside,
 )
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.truth import check_certainty
+from howsure.answers.registry import part_of
+from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
-from howsure.assess import assess
+from howsure.assess import assessed
+from howsure.compare.protocol import Comparing
 from howsure.data.gather import copied, first, length
-from howsure.data.labels import check_labels, misread
 from howsure.data.rows import Rows, quoted
 from howsure.displayed import Displayed
 from howsure.errors import HowsureWarning, InputError, warn
@@ -36,6 +33,7 @@ from howsure.judge.familiarity import Familiarity
 from howsure.judge.scores import Score
 from howsure.methods.choices import possible_methods
 from howsure.methods.classifiers import is_plain
+from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
 from howsure.misplaced import belongs_to_the_method
@@ -43,6 +41,8 @@ from howsure.models.adapt import adapt, rows_for
 from howsure.models.features import features_of
 from howsure.models.protocol import PassModel
 from howsure.progress import Progress, told
+from howsure.request import Request
+from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import sites_of
 from howsure.shifts import STANDARD, Shift
 from howsure.statistics import simultaneous_reach
@@ -61,6 +61,9 @@ GIVEN = "given"
 
 PROBED = 256
 """Rows whose plain prediction tells whether labels are read as they are meant."""
+
+LEAST_CALIBRATED = 10
+"""Rows below which no method is also shown calibrated: two for each of five folds."""
 
 WARM_UP = 512
 """Rows that every method gets before it is timed."""
@@ -86,6 +89,8 @@ class Comparison(Displayed):
             notices rows from outside.
         familiar: What they are worth, by name and set from outside, paired with the methods.
     """
+
+    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
 
     methods: tuple[str, ...]
     sets: tuple[str, ...]
@@ -296,6 +301,9 @@ def compare(
     outputs: str | None = None,
     class_names: Sequence[str] | None = None,
     progress: Progress = None,
+    thresholds: Thresholds | None = None,
+    output: str | int | None = None,
+    outcome: Outcome | type[Outcome] | None = None,
 ) -> Comparison:
     """Assess the same rows by several methods, and score them.
 
@@ -319,6 +327,9 @@ def compare(
         outputs: As in `assess`.
         class_names: As in `assess`.
         progress: True for a bar, or called with (rows done, rows in all), over all methods and sets.
+        thresholds: As in `assess`.
+        output: As in `assess`.
+        outcome: As in `assess`.
 
     Returns:
         A `Comparison`.
@@ -338,170 +349,227 @@ def compare(
     """
     check_flag(calibrated, "calibrated")
     check_progress(progress)
-    if isinstance(progress, bool):
-        with told(progress, "Comparing") as tell:
-            return compare(
-                model,
-                x,
-                labels,
-                methods=methods,
-                shifts=shifts,
-                outside=outside,
-                familiarity=familiarity,
-                calibrated=calibrated,
-                seed=seed,
-                batch_size=batch_size,
-                outputs=outputs,
-                class_names=class_names,
-                progress=tell,
-            )
-    given = rows_for(model, x, progress)
-    x = given.x
-    few = Rows(first(x, PROBED), class_names=given.class_names)
-    with warnings.catch_warnings(action="ignore", category=HowsureWarning):  # said when all are assessed
-        probe = assess(model, few, method=Softmax(), outputs=outputs, class_names=class_names)
-    check_certainty(probe)
-    class_names = probe.class_names
-    labels = given.truth(probe.class_names) if labels is None else labels
-    if labels is None:
-        raise InputError("There is nothing to compare by", expected="true classes", received="rows alone")
-    called = replace(given, labels=None)
-    chosen = default_methods(model, x) if methods is None else check_by_name(methods, "methods")
-    if not chosen:
-        raise InputError("There is no method to compare", expected="at least one, by name", received="none")
-    known = check_by_name(familiarity, "familiarity")
-    names = {CALIBRATED.format(name): name for name in chosen}
-    taken = [name for name in (*chosen, *known) if name in names]
-    if taken:
-        raise InputError(f"'{taken[0]}' is the name of a calibrated method", expected="distinct names")
-    if shifts is None:
-        shifts = STANDARD if probe.kind == "image" and hasattr(x, "shape") else {}
-    changed = {
-        name: each if callable(each) else rows_for(model, each, progress).x
-        for name, each in check_by_name(shifts, "shifts").items()
-    }
-    sets = {AS_THEY_ARE: x} | {
-        name: each(copied(x)) if callable(each) else each for name, each in changed.items()
-    }
-    strangers = {
-        name: rows_for(model, each, progress).x for name, each in check_by_name(outside, "outside").items()
-    }
-    twice = set(sets) & set(strangers)
-    if twice:
-        raise InputError(f"Two sets of rows have the name '{twice.pop()}'", expected="distinct names")
-    rows = {name: length(each, f"'{name}'") for name, each in (sets | strangers).items()}
-    empty = [name for name in strangers if not rows[name]]
-    if empty:
-        raise InputError(f"There are no rows from outside in '{empty[0]}'", expected="at least 1")
-    truth = check_labels(labels, rows[AS_THEY_ARE], probe.probabilities.shape[-1], probe.class_names)
-    if np.size(labels) == len(truth):
-        seen = slice(len(probe))
-        misunderstood = misread(np.ravel(labels)[seen], truth[seen], probe.label, probe.class_names)
-        if misunderstood is not None:
-            raise misunderstood
-    wrong = [name for name in sets if rows[name] != len(truth)]
-    if wrong:
-        raise InputError(
-            f"The rows '{wrong[0]}' are not the same rows",
-            expected=f"{len(truth)} of them, in the same order",
-            received=rows[wrong[0]],
-        )
-    _check_familiarity(model, x, known, chosen, strangers)
-    total, done = len(chosen) * sum(rows.values()), 0
-    if known:
-        total += rows[AS_THEY_ARE] + sum(rows[name] for name in strangers)
-
-    def passed(count: int) -> None:
-        nonlocal done
-        done += count
-        if progress is not None:
-            progress(done, total)
-
-    def run(method: Method, of_set: Any) -> Certainty:
-        before = done
-        found: Certainty = assess(
-            model,
-            of_set,
-            method=method,
-            seed=seed,
-            batch_size=batch_size,
-            outputs=outputs,
-            class_names=class_names,
-            progress=lambda of_these, _: passed(before + of_these - done),
-        )
-        return found
-
-    said: dict[str, dict[str, Certainty]] = {}
-    seconds: dict[str, float] = {}
-    for name, method in chosen.items():
-        assess(
-            model,
-            first(x, WARM_UP),
-            method=method,
-            seed=seed,
-            batch_size=batch_size,
-            outputs=outputs,
-            class_names=class_names,
-        )
-        said[name] = {}
-        for which, of_set in (sets | strangers).items():
-            start = time.perf_counter()
-            said[name][which] = run(method, called if which == AS_THEY_ARE else of_set)
-            if which in sets:
-                seconds[name] = min(seconds.get(name, np.inf), time.perf_counter() - start)
-    scores, of_scores = _familiar(model, {AS_THEY_ARE: x} | strangers, known, batch_size, passed)
+    request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
+    with told(progress, "Comparing") as tell:
+        given = rows_for(model, x, tell)
+        probe = _probe(model, given, request)
+        comparing: Comparing = part_of(probe, "compare")
+        request = replace(request, class_names=getattr(probe, probe.names))
+        labels = given.truth(probe.truth_names) if labels is None else labels
+        if labels is None:
+            raise InputError("There is nothing to compare by", expected="true classes", received="rows alone")
+        if methods is None:
+            chosen = default_methods(model, given.x, output=output)
+        else:
+            chosen = check_by_name(methods, "methods")
+        known = check_by_name(familiarity, "familiarity")
+        _check_names(chosen, known)
+        if shifts is None:
+            shifts = STANDARD if probe.kind == "image" and hasattr(given.x, "shape") else {}
+        sets = _sets_of(model, given, shifts, outside, tell)
+        truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
+        sets.check_alike(len(truth))
+        _check_familiarity(model, given.x, known, chosen, sets.outside)
+        counted_of = sets.lengths
+        total = len(chosen) * sum(counted_of.values())
+        if known:
+            total += sum(counted_of[name] for name in (AS_THEY_ARE, *sets.outside))
+        course = _Course(tell, total)
+        said, seconds = _said(model, chosen, sets, request, course)
+        scores, of_scores = _familiar(model, sets, known, batch_size, course)
     seconds |= of_scores
     plain = seconds.get(next((name for name, each in chosen.items() if is_plain(each)), ""), np.nan)
     costs = {name: spent / plain for name, spent in seconds.items()}
-    if calibrated and len(truth) >= 10:
-        for name in list(said):
-            own, *others = (said[name][which] for which in sets)
-            mended, far = cross_calibrated(
-                own, truth, others, [said[name][which] for which in strangers], seed=seed
-            )
-            said[CALIBRATED.format(name)] = dict(zip([*sets, *strangers], [*mended, *far], strict=True))
-            costs[CALIBRATED.format(name)] = costs[name]
+    names = dict[str, str]()
+    if calibrated and len(truth) >= LEAST_CALIBRATED:
+        names = {CALIBRATED.format(name): name for name in chosen}
+        for mended, name in names.items():
+            said[mended] = _calibrated(comparing, said[name], truth, sets, seed)
+            costs[mended] = costs[name]
     evaluations = {
-        (name, which): evaluate_numbers(said[name][which], truth, seed) for name in said for which in sets
+        (name, which): comparing.scored(said[name][which], truth, seed)
+        for name in said
+        for which in sets.alike
     }
     against = {
-        (name, which): with_outside(
+        (name, which): comparing.beside(
             evaluations[name, AS_THEY_ARE], said[name][AS_THEY_ARE], said[name][which]
         )
         for name in said
-        for which in strangers
+        for which in sets.outside
     }
     yardstick = next(iter(said))
     familiar = {
-        (name, which): told_apart(against[yardstick, which], each[AS_THEY_ARE], each[which])
+        (name, which): comparing.familiar(against[yardstick, which], each[AS_THEY_ARE], each[which])
         for name, each in scores.items()
-        for which in strangers
+        for which in sets.outside
     }
     return Comparison(
         methods=tuple(said),
-        sets=tuple(sets),
-        outside=tuple(strangers),
+        sets=tuple(sets.alike),
+        outside=tuple(sets.outside),
         evaluations=evaluations,
         against=against,
         costs=costs,
         certainties={name: found[AS_THEY_ARE] for name, found in said.items()},
         truth=truth,
         kinds={name: chosen[names.get(name, name)] for name in said},
-        calibrations={name: base for name, base in names.items() if name in said},
+        calibrations=names,
         familiarities=tuple(known),
         familiar=familiar,
     )
 
 
-def default_methods(model: Any, x: Any, members: Sequence[Any] = ()) -> dict[str, Method]:
+def _probe(model: Any, given: Rows, request: Request) -> Any:
+    """The plain prediction of the first rows, which tells of which kind answers are, and of what names."""
+    few = Rows(first(given.x, PROBED), class_names=given.class_names)
+    with warnings.catch_warnings(action="ignore", category=HowsureWarning):  # said when all are assessed
+        return assessed(model, few, Softmax(), request)
+
+
+def _check_names(methods: Mapping[str, Method], known: Mapping[str, Familiarity]) -> None:
+    """Raise an `InputError` where there is no method, or a name that a calibrated one will have."""
+    if not methods:
+        raise InputError("There is no method to compare", expected="at least one, by name", received="none")
+    names = {CALIBRATED.format(name) for name in methods}
+    taken = [name for name in (*methods, *known) if name in names]
+    if taken:
+        raise InputError(f"'{taken[0]}' is the name of a calibrated method", expected="distinct names")
+
+
+@dataclass(frozen=True, eq=False)
+class _Sets:
+    """The rows that all methods are asked about.
+
+    Attributes:
+        called: The rows as they are, with what came with them but for their labels.
+        alike: By name, the same rows in all their guises; first as they are.
+        outside: By name, rows from outside.
+    """
+
+    called: Rows
+    alike: Mapping[str, Any]
+    outside: Mapping[str, Any]
+
+    @cached_property
+    def lengths(self) -> dict[str, int]:
+        """How many rows there are, by name."""
+        return {name: length(each, f"'{name}'") for name, each in self.both.items()}
+
+    @property
+    def both(self) -> dict[str, Any]:
+        """Those alike, and those from outside."""
+        return {**self.alike, **self.outside}
+
+    def check_alike(self, rows: int) -> None:
+        """Raise an `InputError` unless all guises are of so many rows."""
+        wrong = [name for name in self.alike if self.lengths[name] != rows]
+        if wrong:
+            raise InputError(
+                f"The rows '{wrong[0]}' are not the same rows",
+                expected=f"{rows} of them, in the same order",
+                received=self.lengths[wrong[0]],
+            )
+
+
+def _sets_of(
+    model: Any,
+    given: Rows,
+    shifts: Mapping[str, Shift | Any],
+    outside: Mapping[str, Any] | None,
+    progress: Callable[[int, int], None] | None,
+) -> _Sets:
+    """The rows as they are, in other guises, and from outside, or an `InputError`."""
+    x = given.x
+    changed = {
+        name: each if callable(each) else rows_for(model, each, progress).x
+        for name, each in check_by_name(shifts, "shifts").items()
+    }
+    alike = {AS_THEY_ARE: x} | {
+        name: each(copied(x)) if callable(each) else each for name, each in changed.items()
+    }
+    strangers = {
+        name: rows_for(model, each, progress).x for name, each in check_by_name(outside, "outside").items()
+    }
+    twice = set(alike) & set(strangers)
+    if twice:
+        raise InputError(f"Two sets of rows have the name '{twice.pop()}'", expected="distinct names")
+    sets = _Sets(replace(given, labels=None), alike, strangers)
+    empty = [name for name in strangers if not sets.lengths[name]]
+    if empty:
+        raise InputError(f"There are no rows from outside in '{empty[0]}'", expected="at least 1")
+    return sets
+
+
+class _Course:
+    """How much is done, told to whoever wants to know.
+
+    Args:
+        tell: Called with (rows done, rows in all), or None.
+        total: Rows in all, over all methods and sets.
+    """
+
+    def __init__(self, tell: Callable[[int, int], None] | None, total: int) -> None:
+        self._tell, self._total, self._done = tell, total, 0
+
+    def passed(self, rows: int) -> None:
+        """So many more rows are done."""
+        self._done += rows
+        if self._tell is not None:
+            self._tell(self._done, self._total)
+
+    def of_one(self) -> Callable[[int, int], None]:
+        """What one assessment tells of its progress."""
+        before = self._done
+        return lambda done, _: self.passed(before + done - self._done)
+
+
+def _said(
+    model: Any, methods: Mapping[str, Method], sets: _Sets, request: Request, course: _Course
+) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
+    """What each method says of each set of rows, and the least seconds that it took for the same rows."""
+    said: dict[str, dict[str, Any]] = {}
+    seconds: dict[str, float] = {}
+    for name, method in methods.items():
+        assessed(model, first(sets.alike[AS_THEY_ARE], WARM_UP), method, request)
+        said[name] = {}
+        for which, of_set in sets.both.items():
+            start = time.perf_counter()
+            rows = sets.called if which == AS_THEY_ARE else of_set
+            said[name][which] = assessed(model, rows, method, request, course.of_one())
+            if which in sets.alike:
+                seconds[name] = min(seconds.get(name, np.inf), time.perf_counter() - start)
+    return said, seconds
+
+
+def _calibrated(
+    comparing: Comparing, said: Mapping[str, Any], truth: Any, sets: _Sets, seed: int
+) -> dict[str, Any]:
+    """What a method says of each set, each row mended by a fit to others."""
+    own, *others = (said[which] for which in sets.alike)
+    mended, far = comparing.calibrated(own, truth, others, [said[each] for each in sets.outside], seed=seed)
+    return dict(zip([*sets.alike, *sets.outside], [*mended, *far], strict=True))
+
+
+def default_methods(
+    model: Any,
+    x: Any,
+    members: Sequence[Any] = (),
+    dropout: MCDropout | None = None,
+    output: str | int | None = None,
+) -> dict[str, Method]:
     """By name, every method that a model allows: `howsure.methods.choices.CHOICES`.
 
     Args:
         model: As for `compare`.
         x: Rows as for `compare`, of which the first is looked at.
         members: Other models like it, trained from other seeds.
+        dropout: What is asked of dropout, or None.
+        output: As for `compare`.
     """
-    adapted, _ = adapt(model, first(rows_for(model, x, most=1).x, 1))
+    dropout = MCDropout() if dropout is None else dropout
+    few = first(rows_for(model, x, most=1).x, 1)
+    adapted, _ = adapt(model, few, keep_off=dropout.keep_off, output=output)
     info = adapted.info
     if isinstance(adapted, PassModel) and not sites_of(adapted) and info.unswitchable:
         left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in info.unswitchable)
@@ -509,7 +577,7 @@ def default_methods(model: Any, x: Any, members: Sequence[Any] = ()) -> dict[str
             f"Model '{info.name}' has dropout that cannot be switched on, so MC dropout is left out: "
             f"{left_fixed}."
         )
-    return possible_methods(adapted, members)
+    return possible_methods(adapted, members, dropout)
 
 
 def _check_familiarity(
@@ -540,10 +608,10 @@ def _check_familiarity(
 
 def _familiar(
     model: Any,
-    sets: Mapping[str, Any],
+    sets: _Sets,
     known: Mapping[str, Familiarity],
     batch_size: int,
-    passed: Callable[[int], None],
+    course: _Course,
 ) -> tuple[dict[str, dict[str, Floats]], dict[str, float]]:
     """Scores of all rows by name and set, from features that are computed once, and the seconds of each.
 
@@ -553,8 +621,9 @@ def _familiar(
     seconds: dict[str, float] = {}
     if not known:
         return scores, seconds
-    features_of(model, first(sets[AS_THEY_ARE], WARM_UP), batch_size)
-    for which, given in sets.items():
+    rows = {AS_THEY_ARE: sets.alike[AS_THEY_ARE], **sets.outside}
+    features_of(model, first(rows[AS_THEY_ARE], WARM_UP), batch_size)
+    for which, given in rows.items():
         start = time.perf_counter()
         features = features_of(model, given, batch_size)
         spent = time.perf_counter() - start
@@ -562,5 +631,5 @@ def _familiar(
             start = time.perf_counter()
             scores[name][which] = each(features)
             seconds.setdefault(name, spent + time.perf_counter() - start)
-        passed(len(features))
+        course.passed(len(features))
     return scores, seconds

@@ -1,6 +1,6 @@
-"""What every adapter, method and outcome must keep to, as checks that run without a test framework.
+"""What every adapter, method, outcome and result must keep to, as checks without a test framework.
 
-    from howsure.conformance import check_adapter, check_method, check_outcome
+    from howsure.conformance import check_adapter, check_method, check_outcome, check_result
 
     def test_my_adapter():
         check_adapter(lambda: MyAdapter(network), [rows])
@@ -12,5 +12,6 @@ whether the numbers are right: compare them with something outside once.
 from howsure.conformance.adapters import check_adapter
 from howsure.conformance.methods import check_method
 from howsure.conformance.outcomes import check_outcome
+from howsure.conformance.results import check_result
 
-__all__ = ["check_adapter", "check_method", "check_outcome"]
+__all__ = ["check_adapter", "check_method", "check_outcome", "check_result"]

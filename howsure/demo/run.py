@@ -21,7 +21,7 @@ from howsure.compare.run import default_methods
 from howsure.report import write_comparison, write_report
 from howsure.demo import mnist
 from howsure.compare.findings import lead
-from howsure.terminal import duration, paragraph, progress, say, summary, truth_name
+from howsure.terminal import duration, paragraph, progress, say, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,7 +191,8 @@ def show(certainty: Certainty, images: NDArray[np.uint8], console: Console) -> N
         row = certainty[position]
         text = Text(f"row {row.row}\n", style="dim")
         text.append(f"{row}\n", style="not dim")
-        text.append(f"Truth: {truth_name(certainty, row)}", style="not dim bold")
+        truth = "unknown" if row.truth is None else f"'{certainty.class_names[row.truth]}'"
+        text.append(f"Truth: {truth}", style="not dim bold")
         cells += [Text(drawing + "\n"), text]
     cells += [""] * (-len(cells) % (2 * across))
     for start in range(0, len(cells), 2 * across):

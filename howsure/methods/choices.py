@@ -28,29 +28,39 @@ class Choice:
         option: Its name on the command line.
         make: Maps other models of the same kind, and the dropout settings, to the method.
         takes_members: True if it needs other models.
+        takes_dropout: True if the dropout settings change it.
     """
 
     name: str
     option: str
     make: Callable[[Sequence[Any], MCDropout], Method]
     takes_members: bool = False
+    takes_dropout: bool = False
 
 
 CHOICES = (
     Choice("softmax", "softmax", lambda members, dropout: Softmax()),
-    Choice("MC dropout", "mc-dropout", lambda members, dropout: dropout),
+    Choice("MC dropout", "mc-dropout", lambda members, dropout: dropout, takes_dropout=True),
     Choice("ensemble", "ensemble", lambda members, dropout: Ensemble(members), takes_members=True),
     Choice(
         "MC dropout of the ensemble",
         "mc-dropout-ensemble",
         lambda members, dropout: Ensemble(members, each=dropout),
         takes_members=True,
+        takes_dropout=True,
     ),
 )
 
+DEFAULT = CHOICES[1]
+"""The one for networks where nothing else is asked for."""
 
 OWN = "plain prediction"
 """Name of a classifier's own prediction, by its members or as a whole."""
+
+
+def choice_of(option: str | None) -> Choice:
+    """The choice that is typed so on the command line; `DEFAULT` for None."""
+    return DEFAULT if option is None else next(each for each in CHOICES if each.option == option)
 
 
 def default_method(model: Any, x: Any) -> Method:
@@ -82,12 +92,15 @@ def own_prediction(model: Model) -> Method:
     return Members() if isinstance(model, MemberModel) else PlainPrediction()
 
 
-def possible_methods(model: Model, members: Sequence[Any] = ()) -> dict[str, Method]:
+def possible_methods(
+    model: Model, members: Sequence[Any] = (), dropout: MCDropout | None = None
+) -> dict[str, Method]:
     """The methods that a model supports, by name; those with random passes only if something is random.
 
     Args:
         model: An adapted model.
         members: Other models like it, trained from other seeds.
+        dropout: What is asked of dropout, or None.
     """
     if model.info.ending in (PROBABILITIES, LABEL_PROBABILITIES):  # a classifier: nothing to switch
         own: dict[str, Method] = {OWN: own_prediction(model)}
@@ -96,7 +109,7 @@ def possible_methods(model: Model, members: Sequence[Any] = ()) -> dict[str, Met
     for choice in CHOICES:
         if choice.takes_members and not members:
             continue
-        method = choice.make(list(members), MCDropout())
+        method = choice.make(list(members), MCDropout() if dropout is None else dropout)
         random = isinstance(model, PassModel) and bool(sites_of(model))
         if random or method.needs.model is not PassModel:
             found[choice.name] = method

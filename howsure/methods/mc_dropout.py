@@ -136,8 +136,18 @@ class MCDropout:
 
     @property
     def needs(self) -> Needs:
-        """A model that accepts masks."""
-        return Needs(PassModel, bool(self.gaussian_noise), keep_off=tuple(self.keep_off))
+        """A model that accepts masks; and a plan, unless one is given or all rows get the same passes."""
+        return Needs(
+            PassModel,
+            bool(self.gaussian_noise),
+            keep_off=tuple(self.keep_off),
+            plan=self.plan is None and self._may_follow_a_plan,
+        )
+
+    @property
+    def _may_follow_a_plan(self) -> bool:
+        """Whether passes are balanced, and as many as a row needs."""
+        return self.passes is None and bool(self.balanced)
 
     def begin(self, job: Job) -> Passes:
         """Passes that follow a plan, or flat passes if no plan is possible. A pilot makes a missing plan.
@@ -174,7 +184,7 @@ class MCDropout:
 
     def pilot(self, job: Job, precision: str | None = None) -> Pilot:
         """Run the pilot on the job's rows; its plan is empty if passes are fixed in number or independent."""
-        if self.passes is not None or not self.balanced:
+        if not self._may_follow_a_plan:
             return Pilot()
         run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
         return make_plan(run, target_error=self.target, max_passes=self.max_passes, precision=precision)

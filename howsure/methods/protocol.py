@@ -32,12 +32,15 @@ class Needs:
         gaussian_noise: True if layers that add noise are random too.
         fitted: True if the method was fitted to one model and cannot serve another.
         keep_off: Names of random layers that stay fixed, as in predicting.
+        plan: True if the method would make a plan from the rows that it is given. Then the numbers of a row
+            depend on the others, until `howsure.plan` has fixed one.
     """
 
     model: Any
     gaussian_noise: bool = False
     fitted: bool = False
     keep_off: tuple[str, ...] = ()
+    plan: bool = False
 
 
 @dataclass(frozen=True)

@@ -203,17 +203,18 @@ def takes_names(model: Any, path: Path) -> bool:
     return bool(names_of_features(model)) and kind_of(path) in (CSV, ".parquet")
 
 
-def names_for(model: Any, rows: Rows, names: Sequence[str] | None) -> Any:
+def names_for(model: Any, rows: Rows, names: Sequence[str] | None, output: str | int | None = None) -> Any:
     """Class names: those of the caller, else those of the model, else those that came with the rows.
 
     Args:
         model: As for `adapt`.
         rows: Rows; labels may come from named folders.
         names: Class names from the caller, or None.
+        output: Which of several outputs is meant, or None.
     """
     if names is not None or rows.class_names is None:
         return names
-    own = adapt(model, first(rows.x, 1))[0].info.class_names
+    own = adapt(model, first(rows.x, 1), output=output)[0].info.class_names
     return rows.class_names if own is None else own
 
 

@@ -36,17 +36,8 @@ def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
         ModelError: The weights do not fit, or the model takes none.
         DependencyError: The module imports PyTorch, which is not installed.
     """
-    module_name, _, path = os.fspath(name).partition(":")
-    with needs("torch", f"Module '{module_name}'"):
-        found = _imported(module_name)
-    for part in path.split("."):
-        found = getattr(found, part, None)
-        if found is None:
-            raise InputError(
-                f"Module '{module_name}' has no '{path}'",
-                expected="a function without arguments that makes the model, as package.module:function",
-                received=os.fspath(name),
-            )
+    expected = "a function without arguments that makes the model, as package.module:function"
+    found = named(name, expected)
     with needs("torch", f"'{os.fspath(name)}'"):
         made = _called(found, os.fspath(name)) if isinstance(found, type) or not _is_model(found) else found
     if weights is None:
@@ -59,6 +50,30 @@ def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
         )
     importlib.import_module("howsure.models.torch.files").load_weights(made, weights)
     return made
+
+
+def named(name: str | os.PathLike[str], expected: str) -> Any:
+    """What `package.module:name` stands for in a user's code.
+
+    Args:
+        name: Python looks for the module on its path and in the current folder.
+        expected: What it should be, for messages.
+
+    Raises:
+        InputError: The module has no such name.
+        FileError: There is no such module.
+        DependencyError: The module imports a package that is not installed.
+    """
+    module_name, _, path = os.fspath(name).partition(":")
+    with needs("torch", f"Module '{module_name}'"):
+        found = _imported(module_name)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            raise InputError(
+                f"Module '{module_name}' has no '{path}'", expected=expected, received=os.fspath(name)
+            )
+    return found
 
 
 def _called(maker: Any, name: str) -> Any:

@@ -1,15 +1,16 @@
-"""Self-contained HTML pages: what a `Certainty` says, and how methods compare.
+"""Self-contained HTML pages: what a result says, and how methods compare.
 
-page        render and write_report: what the page of a `Certainty` holds, in order
+page        render and write_report: what all pages of results have, and the page of a kind that brings none
 comparison  render_comparison and write_comparison: the page of a `Comparison`
-findings    a `Comparison` as sentences
-cards       single rows, or answers, and which of them are shown
-labels      what is said of each label, where a row has several
-words       numbers and findings as sentences
+notebook    what notebooks show
+words       counted shares and scores as pages write them
 figures     the numbers behind the figures, pure functions
-axes, drawings  where those numbers lie in a drawing
+axes        where those numbers lie in a drawing
+looks       what a row looks like
 images      rows as pictures
 templates   what all pages are made with
+
+What the page of a kind of answer holds is in its folder, `howsure/answers/classes/page.py`.
 """
 
 from howsure.report.comparison import render_comparison, write_comparison

@@ -11,7 +11,6 @@ from pathlib import Path
 import jinja2
 
 from howsure import words as in_sentences
-from howsure.answers.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, SURE, VERDICTS
 from howsure.report import words
 
 
@@ -38,9 +37,13 @@ def script() -> Script:
 
 @cache
 def environment() -> jinja2.Environment:
-    """Where templates are found; whatever they are given is escaped, and what they miss is an error."""
+    """Where templates are found, those of a kind of answer in its own folder: `classes/page.html.j2`.
+
+    Whatever they are given is escaped, and what they miss is an error.
+    """
+    here = Path(__file__).parent
     found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader([here, here.parent / "answers"]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -57,6 +60,4 @@ def environment() -> jinja2.Environment:
         "share": words.share_of,
         "thousands": lambda number: f"{number:,}",
     }
-    found.globals |= {"SURE": SURE, "LEANING": LEANING, "COIN_FLIP": COIN_FLIP, "VERDICTS": VERDICTS}
-    found.globals |= {"NO_CLEAR_ANSWER": NO_CLEAR_ANSWER}
     return found

@@ -1,62 +1,50 @@
-"""Numbers and findings of the report as plain sentences."""
+"""Counted shares and scores as the pages write them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from howsure.report.figures import Proportion
+from howsure.words import UNIT, decimals_of, rate
 
-import numpy as np
-
-from howsure.answers import verdict as verdicts
-from howsure.answers.classes.by_class import constant_of, found_of
-from howsure.answers.elsewhere import are_alone
-from howsure.answers.sentences import more_of, percent, words_of
-from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim, proportion
-from howsure.words import UNIT, counted, decimals_of, rate
-
-if TYPE_CHECKING:
-    from howsure.answers.classes.result import Certainty
-
-WHAT_A_REASON_MEANS = {
-    verdicts.WITHIN_PASSES: (
-        "The {passes} themselves find that more than one {outcome} is likely: disagreement between them is "
-        "the smaller part of the doubt. {agreement}",
-        "{others}A second look, which tells whether the answer can be seen at all.{familiarity}",
-    ),
-    verdicts.DISAGREEMENT: (
-        "The {passes} contradict each other: disagreement between them is the larger part of the doubt.",
-        "{others}A second look, which tells whether the answer can be seen at all.",
-    ),
-    verdicts.TOO_FEW_PASSES: (
-        "A threshold lies within the error of the finite number of passes, so the verdict may still change.",
-        "More passes; the note below the verdicts says how many.",
-    ),
-    verdicts.UNFAMILIAR: (
-        "Hardly any held-out {kinds} are as unfamiliar to the network, so what it says of such {kinds} was "
-        "hardly tested.",
-        "A second look.",
+SCORES = {
+    "accuracy": ("accuracy", "higher is better; 1 is always right"),
+    "nll": ("NLL", "lower is better; 0 gives every true class 100 %"),
+    "brier": ("Brier", "lower is better; 0 gives every true class 100 %"),
+    "brier_reliability": ("Brier, reliability", "lower is better; 0 means percentages that are true"),
+    "brier_resolution": ("Brier, resolution", "higher is better; 0 tells no row from another"),
+    "brier_uncertainty": ("Brier, uncertainty", "says something of the rows, and nothing of the model"),
+    "ece": ("ECE", "lower is better; chance alone makes it more than 0"),
+    "ece_debiased": ("ECE, debiased", "lower is better; 0 means percentages that are true"),
+    "classwise_ece": ("classwise ECE", "lower is better; chance alone makes it more than 0"),
+    "aurc": ("AURC", "lower is better; 0 is never wrong"),
+    "excess_aurc": ("E-AURC", "lower is better; 0 puts every mistake last"),
+    "error_auroc": ("error AUROC", "higher is better; 0.5 is a guess, 1 finds every mistake"),
+    "error_fpr95": ("error FPR95", "lower is better; 0 lets no mistake pass"),
+    "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 finds every stranger"),
+    "outside_fpr95": ("outside FPR95", "lower is better; 0 lets no stranger pass"),
+    "outside_auroc_by_disagreement": (
+        *("outside AUROC, by disagreement", "higher is better; 0.5 is a guess, 1 finds every stranger"),
     ),
 }
-"""What was seen, and what would tell more. A method fills in what its passes are called, what it means that
-they agree, and what others, and familiarity, would tell."""
+"""What the field calls each score of an evaluation, and what is good."""
 
 
-def _decimals(found: Proportion) -> int:
-    """In per cent, as many as a `Score` with this interval has."""
+def decimals(found: Proportion) -> int:
+    """Decimals of a share in per cent: as many as a `Score` with this interval has."""
     return decimals_of(100 * (found.high - found.low))
 
 
 def _decimals_of_ends(found: Proportion) -> int:
     """The same, and up to 3 where an end, or the share, would else be rounded to 0 or 100 %."""
-    decimals = _decimals(found)
+    least = decimals(found)
     ends = [end for end in (found.low, found.high, found.share) if 0 < end < 1]
-    while decimals < 3 and not all(0 < round(100 * end, decimals) < 100 for end in ends):
-        decimals += 1
-    return decimals
+    while least < 3 and not all(0 < round(100 * end, least) < 100 for end in ends):
+        least += 1
+    return least
 
 
 def beside(claim: float, found: Proportion) -> str:
     """A claim with as many decimals as the interval of the share that it is held against allows."""
-    return rate(claim, _decimals(found))
+    return rate(claim, decimals(found))
 
 
 def share_of(found: Proportion) -> str:
@@ -68,156 +56,6 @@ def interval_of(found: Proportion) -> str:
     """The 95 % interval of a counted share: `98.0 to 99.1 %`; a dash for a share of nothing."""
     if not found.total:
         return "–"
-    decimals = _decimals_of_ends(found)
-    low, high = rate(found.low, decimals), rate(found.high, decimals)
+    shown = _decimals_of_ends(found)
+    low, high = rate(found.low, shown), rate(found.high, shown)
     return f"{low.removesuffix(UNIT)} to {high}"
-
-
-def settled_in_words(certainty: Certainty) -> str:
-    """Whether the passes suffice for every verdict, a sentence."""
-    rows = len(certainty)
-    open_rows = int(np.sum(~certainty.settled))
-    if rows and are_alone(certainty.method):
-        return "The percentages came without passes, so no verdict waits for more of them."
-    if rows and np.all(certainty.passes == 1):
-        return "Nothing was drawn, so no verdict waits for more passes."
-    if not open_rows:
-        return "Every verdict is settled: each lies farther from a threshold than the error of its passes."
-    more = more_of(certainty.method, int(certainty.passes_to_settle[~certainty.settled].max()))
-    return (
-        f"Not everything is settled: for {counted(open_rows, certainty.kind)} "
-        f"({rate(open_rows / rows)}) more passes could still change the verdict. Try {more}."
-    )
-
-
-def doubt_in_words(certainty: Certainty) -> str:
-    """How much of the doubt is disagreement between passes, where the model is not sure; else empty."""
-    unsure = certainty.verdict != verdicts.SURE
-    shares = certainty.disagreement[unsure]
-    kind, passes = certainty.kind, words_of(certainty.method)["passes"]
-    if not len(shares):
-        return ""
-    if are_alone(certainty.method):
-        return "Percentages alone do not show more about its doubt."
-    if np.all(certainty.passes == 1):
-        return "Percentages alone do not show more about the doubt."
-    if len(shares) == 1:
-        return (
-            f"In the one {kind} it is not sure of, disagreement between the {passes} is "
-            f"{_on_one_line(float(shares[0]), float(certainty.disagreement_error[unsure][0]))} of the doubt."
-        )
-    # The rows share their passes, so their errors go together and do not average out.
-    median = float(np.median(shares)), float(np.median(certainty.disagreement_error[unsure]))
-    larger = int(np.sum(shares > 0.5))
-    half = f"in {larger:,} of them it is" if larger else "in none of them is it"
-    return (
-        f"In half of the {counted(len(shares), kind)} it is not sure of, disagreement between the {passes} "
-        f"is at most {_on_one_line(*median)} of the doubt; {half} more than half of it."
-    )
-
-
-def _on_one_line(share: float, error: float) -> str:
-    """A share with its error, of which no part goes to the next line."""
-    return percent(share, error).replace(" ", "\u00a0")
-
-
-def claim_in_words(claim: float, right: Proportion) -> str:
-    """What the percentages say on average and how many answers are right, a sentence.
-
-    Args:
-        claim: Mean top probability of all rows.
-        right: Share of all rows that are right.
-    """
-    said = f"On average it says {beside(claim, right)} and is right on {share_of(right)} "
-    said += f"({interval_of(right)}): "
-    off = differs_from_claim(claim, right)
-    if not off:
-        return said + "no more of a difference than chance allows."
-    words = "it is too sure" if off < 0 else "it is more modest than it need be"
-    by = abs(100 * (claim - right.share))
-    return (
-        f"{said}{words}, by {by:.{_decimals(right)}f}\u00a0points. "
-        "howsure.calibrate mends that, from labelled rows."
-    )
-
-
-def rare_in_words(certainty: Certainty) -> str:
-    """What one and the same answer would get, and which class is found least often, one or two sentences.
-
-    The class is told where it is found less often than answers are right, by more than chance: an exact test
-    that allows for the number of classes.
-
-    Args:
-        certainty: Of N ≥ 1 rows with their true classes.
-    """
-    truth, names, rows = certainty.truth, certainty.class_names, len(certainty)
-    assert truth is not None
-    correct = certainty.label == truth
-    constant = constant_of(correct, truth)
-    would = share_of(proportion(constant.right, rows))
-    said = f"Always saying '{names[constant.label]}' would be right on {would}"
-    said += ", which is more." if constant.gain.high < 0 else "."
-    if not constant.gain.excludes_zero:
-        said = f"{said[:-1]}: the difference may be chance."
-    found = [
-        proportion(*map(int, pair))
-        for pair in zip(*found_of(certainty.label, truth, len(names)), strict=True)
-    ]
-    overall, several = float(correct.mean()), sum(each.total > 0 for each in found)
-    missed = [k for k, each in enumerate(found) if differs_from_claim(overall, each, among=several) < 0]
-    if missed:
-        worst = min(missed, key=lambda k: found[k].share)
-        least = found[worst]
-        there = counted(least.total, certainty.kind)
-        said += f" Of the {there} that are '{names[worst]}' it finds {least.count:,}, "
-        said += f"{share_of(least)} ({interval_of(least)})."
-    return said
-
-
-def reliability_in_words(found: Reliability, claim: float, right: Proportion) -> str:
-    """What the reliability diagram shows, in two sentences.
-
-    Args:
-        found: The groups.
-        claim: Mean top probability of all rows.
-        right: Share of all rows that are right.
-    """
-    overall = claim_in_words(claim, right)
-    pairs = list(zip(found.confidence.tolist(), found.right, strict=True))
-    if len(pairs) == 1:
-        return overall
-    off = [differs_from_claim(claim, group, among=len(pairs)) for claim, group in pairs]
-    below, above = off.count(-1), off.count(1)
-    if not above + below:
-        return f"{overall} No group of the {len(pairs)} is off the diagonal by more than chance."
-    missed = [f"{below} below it (too sure)"] if below else []
-    missed += [f"{above} above it (too modest)"] if above else []
-    verb = "is" if above + below == 1 else "are"
-    return (
-        f"{overall} Of {len(pairs)} groups {above + below} {verb} off the diagonal by more than chance: "
-        f"{' and '.join(missed)}."
-    )
-
-
-def risk_in_words(curve: RiskCoverage, certainty: Certainty) -> str:
-    """What the risk-coverage curve shows, in two or three sentences."""
-    rows, mistakes = len(certainty), int(curve.wrong[-1])
-    kinds = f"{certainty.kind}s"
-    if mistakes == 0:
-        return f"Here no answer is wrong, so there is nothing to be gained by setting {kinds} aside."
-    said = f"Here {share_of(proportion(mistakes, rows))} of all {kinds} are wrong."
-    sure = certainty.verdict == verdicts.SURE
-    if 0 < sure.sum() < rows:
-        wrong_and_sure = int(np.sum(sure & (certainty.label != certainty.truth)))
-        share = share_of(proportion(wrong_and_sure, int(sure.sum()))) if wrong_and_sure else "none"
-        verb = "are" if wrong_and_sure else "is"
-        said += f" Among the {rate(float(sure.mean()))} it is sure of, {share} {verb}."
-    point = curve.at(0.9)
-    aside = rows - int(curve.kept[point])
-    if 0 < aside < rows:
-        caught = mistakes - int(curve.wrong[point])
-        said += f" Setting the least certain {rate(aside / rows)} aside removes {caught:,} of the "
-        said += f"{counted(mistakes, 'mistake')}"
-        by_chance = mistakes * aside / rows
-        said += "." if caught > by_chance else f"; of as many chosen by chance, it would be {by_chance:.1f}."
-    return said

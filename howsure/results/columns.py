@@ -28,6 +28,7 @@ from howsure.optional import needs
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
 from howsure.results.seal import seal
+from howsure.results.shown import Shown
 from howsure.sampling.between import LEVELS
 from howsure.words import is_printable
 
@@ -205,7 +206,7 @@ def rows_at_a_time(width: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Result(Generic[OneRow]):
+class Result(Shown, Generic[OneRow]):
     """What all results of assessing N rows can do; `Certainty` is one.
 
     Attributes:
@@ -258,6 +259,22 @@ class Result(Generic[OneRow]):
         """Whether a column of the caller's may have this name in the table."""
         return bool(name) and name.split(".")[0] not in {column.name for column in cls.columns}
 
+    @classmethod
+    def has(cls, name: str) -> bool:
+        """Whether results of this type have such a column or setting."""
+        return name in {column.name for column in cls.columns} or name in cls._setting_names()
+
+    @property
+    def truth_names(self) -> tuple[str, ...] | None:
+        """Names by which a true answer may be given in a file of labels, or None."""
+        return None
+
+    @classmethod
+    def first_numbers(cls) -> str:
+        """Name of the first column of numbers, which says what the answer is: `probabilities`."""
+        stored = [column for column in cls.columns if column.stored and column.type == FLOAT]
+        return min(stored, key=lambda column: column.shape != WIDE).name
+
     def in_table(self, column: Column) -> str:
         """What a column is called in the table."""
         return column.name if column.called is None else str(getattr(self, column.called))
@@ -295,6 +312,20 @@ class Result(Generic[OneRow]):
     def _row(self, index: int) -> OneRow:
         """The row at a position that exists; each result makes rows of its own."""
         raise NotImplementedError
+
+    def with_truth(self, labels: Any) -> Self:
+        """The same with true answers beside it, where this kind of answer keeps them.
+
+        Args:
+            labels: (N, …) as its column `truth` holds them.
+
+        Raises:
+            InputError: It does not keep them, or they do not fit.
+        """
+        if not self.has("truth"):
+            raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
+        given: dict[str, Any] = {"truth": labels}
+        return replace(self, **given)
 
     def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:
         """What the columns among `names` hold for one row."""

@@ -25,15 +25,13 @@ FORMAT, _NOT_SEALED = 3, 2
 
 def read_table(
     path: str | os.PathLike[str],
-    without: Collection[str] = (),
-    computed: Callable[[Mapping[str, Any]], Collection[str]] | None = None,
+    left_out: Callable[[Mapping[str, Any]], Collection[str]] = lambda settings: (),
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The table and the settings that `Result.save` wrote to `path`.
 
     Args:
         path: The file.
-        without: Columns that are left out.
-        computed: From the settings, further columns that are left out because the result computes them.
+        left_out: From the settings, the columns that are left out.
 
     Raises:
         FileError: The file is missing, damaged, of another format, or not a saved result.
@@ -51,9 +49,8 @@ def read_table(
         settings: dict[str, Any] = json.loads(raw)
         found = settings["format"]
     if found == _NOT_SEALED or (found == FORMAT and sealed):
-        left_out = {*without, *(computed(settings) if computed else ())}
         with reading(source, "Parquet"):
-            return _table_in(source, left_out), settings
+            return _table_in(source, set(left_out(settings))), settings
     with complete(source):
         if found == FORMAT:
             raise ValueError("what was written around the table is missing")

@@ -1,9 +1,9 @@
-"""How results show themselves: printed, in a notebook, and as a page."""
+"""How results of every kind show themselves: printed, in a notebook, and as a page."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from howsure.displayed import Displayed
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 
 class Shown(Displayed):
-    """For results that can be printed and reported. What shows them is imported when it is asked for."""
+    """Prints and reports a result. What shows it is imported when it is asked for."""
+
+    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_result"
 
     def __str__(self) -> str:
-        from howsure.results.printed import text_of
+        from howsure.answers.printed import text_of
 
         return text_of(self)
 
@@ -42,14 +44,14 @@ class Shown(Displayed):
             rows: The N rows that were assessed, in their order: an array (N, …), a data frame, or a dict of
                 arrays by name. Images are shown as images, anything else by its first values, with the names
                 of their columns where there are any; None shows neither.
-            labels: True classes, as for `with_truth`, which they do not change here; None stands for those
+            labels: True answers, as for `with_truth`, which they do not change here; None stands for those
                 that the result has.
             audit: What in the model is random, to be told at the end.
             comparison: Of methods on rows like these, whose answer is put beside the method shown.
             title: A line above the heading.
 
         Raises:
-            InputError: `rows` or `labels` do not fit.
+            InputError: `rows` or `labels` do not fit, or this kind of answer keeps no true answers.
             FileError: The file cannot be written.
 
         Example:

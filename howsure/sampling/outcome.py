@@ -154,6 +154,11 @@ class Outcome(ABC):
     def result(self, estimates: Estimates, told: Told) -> Any:
         """What `howsure.assess` returns for these rows."""
 
+    @property
+    def truth_names(self) -> tuple[str, ...] | None:
+        """Names by which a true answer may be given, as by the folders of images, or None."""
+        return None
+
     def check_truth(self, labels: Any, rows: int) -> Any:
         """True answers as the result keeps them, or an `InputError` unless they are of so many rows."""
         if np.shape(labels)[:1] != (rows,):

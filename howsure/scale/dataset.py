@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure import tuning
+from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_path, check_type, check_whole
 from howsure.data.ids import ID
 from howsure.data.rows import quoted
@@ -22,6 +23,8 @@ from howsure.methods.protocol import Method
 from howsure.models.adapt import declared_specs
 from howsure.models.factory import is_factory
 from howsure.optional import needs
+from howsure.request import Request
+from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.scale.columns import Columns, in_order
 from howsure.scale.recipe import Asked, Assessor, Source
@@ -47,6 +50,9 @@ def assess(
     outputs: str | None = None,
     class_names: Sequence[str] | None = None,
     allow_code: bool = False,
+    thresholds: Thresholds | None = None,
+    output: str | int | None = None,
+    outcome: Outcome | type[Outcome] | None = None,
 ) -> ray.data.Dataset:
     """Assess a dataset of Ray: rows in, the columns of the table out, in whatever order they come.
 
@@ -70,6 +76,9 @@ def assess(
         outputs: Likewise.
         class_names: Likewise.
         allow_code: Whether a model file may run code of its own.
+        thresholds: As in `howsure.assess`.
+        output: Likewise.
+        outcome: Likewise; workers import its module.
 
     Returns:
         A dataset, computed when it is read, with the columns of `Certainty.to_arrow` but for `row`: Ray does
@@ -95,7 +104,7 @@ def assess(
         _made_by(model, weights, allow_code),
         chosen,
         Roles(label_column, id_column, tuple(drop)),
-        Asked(seed, batch_size, outputs, None if class_names is None else tuple(class_names)),
+        Asked(Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)),
         tuple((name, "") for name in columns),
     )
     return dataset.map_batches(
@@ -118,10 +127,7 @@ def _chosen(method: Method | None, plan: Plan | None) -> Method:
             expected="howsure.MCDropout(plan=plan) as `method`",
         )
     chosen = MCDropout(plan=plan) if method is None else method
-    each: Any = chosen
-    while hasattr(each, "each"):  # as an ensemble has, of which each member may run passes
-        each = each.each
-    if isinstance(each, MCDropout) and each.plan is None and each.passes is None and each.balanced:
+    if chosen.needs.plan:
         raise InputError(
             "Without a plan a row's numbers would depend on the others in its batch",
             expected="plan=howsure.plan(model, some_rows, precision='float32'), or method=howsure.MCDropout("

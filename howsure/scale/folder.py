@@ -40,6 +40,8 @@ _IN_WORDS = {
     "class_names": "other class names",
     "thresholds": "other thresholds",
     "outputs": "other outputs",
+    "output": "another output",
+    "outcome": "another outcome",
     "columns": "other columns",
     "divide_by": "another divisor",
     "labels": "other labels",

@@ -13,14 +13,19 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from howsure.assess import stream
+from howsure.assess import assessed, planned
 from howsure.data.rows import Array, Rows
 from howsure.divide import divided
-from howsure.errors import FileError
+from howsure.errors import FileError, InputError
+from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.models.adapt import FILES, load
-from howsure.models.factory import is_factory, made_by
+from howsure.models.factory import is_factory, made_by, named
 from howsure.models.import_keras import load_keras
+from howsure.models.protocol import FLOAT32
+from howsure.request import Request
+from howsure.sampling.outcome import Outcome
+from howsure.sampling.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -107,22 +112,56 @@ def checksum_of(model: Any) -> str:
 
 
 @dataclass(frozen=True)
+class OutcomeSource:
+    """An outcome as it is named.
+
+    Attributes:
+        name: `package.module:Name` of an `Outcome`, or of a class of them.
+        folder: Where that module is looked for.
+    """
+
+    name: str
+    folder: str = ""
+
+    def load(self) -> Outcome | type[Outcome]:
+        """The outcome; its module is imported, which may add a kind of answers.
+
+        Raises:
+            FileError: There is no such module.
+            InputError: It holds no such outcome.
+        """
+        expected = "an Outcome, or a class of them, as package.module:Name"
+        if not is_factory(self.name):
+            raise InputError("This names no outcome", expected=expected, received=self.name)
+        with _looked_for_in(self.folder):
+            found = named(self.name, expected)
+        if not issubclass(found if isinstance(found, type) else type(found), Outcome):
+            raise InputError(f"'{self.name}' is no outcome", expected=expected, received=repr(found))
+        outcome: Outcome | type[Outcome] = found
+        return outcome
+
+
+@dataclass(frozen=True)
 class Asked:
     """What was asked for besides the model and the rows, the same for all of them.
 
     Attributes:
-        seed: As in `howsure.assess`.
-        batch_size: Likewise.
-        outputs: Likewise.
-        class_names: Likewise.
+        request: As in `howsure.assess`, but for an outcome in a user's module.
         divide_by: What rows are divided by first, or None.
+        outcome: Where such an outcome is, so that each worker imports its module; or None.
     """
 
-    seed: int = 0
-    batch_size: int = 256
-    outputs: str | None = None
-    class_names: tuple[str, ...] | None = None
+    request: Request = Request()  # noqa: RUF009 (frozen, so it may be shared)
     divide_by: float | None = None
+    outcome: OutcomeSource | None = None
+
+    def wished(self) -> Request:
+        """The whole request.
+
+        Raises:
+            HowsureError: The outcome cannot be imported.
+        """
+        return self.request if self.outcome is None else replace(self.request, outcome=self.outcome.load())
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,17 +190,15 @@ class Assessor:
             InputError: Rows that do not fit the model.
             ModelError: A model that cannot be assessed.
         """
-        asked = self.asked
-        given = replace(rows, x=divided(rows.x, asked.divide_by, self.model))
-        first, *others = stream(
-            self.model,
-            given,
-            method=self.method,
-            seed=asked.seed,
-            batch_size=asked.batch_size,
-            outputs=asked.outputs,
-            class_names=asked.class_names,
-            progress=progress,
-        )
-        result = first.joined([first, *others])
+        given = replace(rows, x=divided(rows.x, self.asked.divide_by, self.model))
+        result = assessed(self.model, given, self.method, self.asked.wished(), progress)
         return replace(result, row=numbers[result.row])
+
+    def plan(self, rows: Rows, dropout: MCDropout) -> Plan:
+        """A plan from rows that are divided already; in float32, so that it holds on every machine.
+
+        Args:
+            rows: Some of them.
+            dropout: What is planned for.
+        """
+        return planned(self.model, rows, dropout, self.asked.wished(), FLOAT32)

@@ -23,6 +23,7 @@ from typing import Any
 from howsure.answers.files import load
 from howsure.data.label_files import read_label_file
 from howsure.errors import FileError, InputError
+from howsure.methods.protocol import Method
 from howsure.models.adapt import declared_specs, names_for
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
@@ -182,7 +183,9 @@ def begun(
         sums = tuple(source.checksum(model) for source, model in zip(sources, models, strict=True))
         recipe = replace(recipe, checksums=sums)
         if before is not None:
-            folders.check_made_with(folder, before, {"model": ", ".join(sums), "seed": recipe.asked.seed})
+            folders.check_made_with(
+                folder, before, {"model": ", ".join(sums), "seed": recipe.asked.request.seed}
+            )
         with during("Checking", waiting="what files of rows hold"):
             files = _with_content(reader, files, before)
         if before is not None:
@@ -197,9 +200,11 @@ def begun(
         wanted = recipe.needs_plan
         found = readable(Worker(recipe, assessor), files)
         pieces = list(found if wanted else itertools.islice(found, 1))
-        class_names = names_for(models[0], pieces[0][1], recipe.asked.class_names)
-        if recipe.asked.class_names is None and class_names is not None:
-            recipe = replace(recipe, asked=replace(recipe.asked, class_names=class_names))
+        wished = recipe.asked.request
+        class_names = names_for(models[0], pieces[0][1], wished.class_names, wished.output)
+        recipe = replace(
+            recipe, asked=replace(recipe.asked, request=replace(wished, class_names=class_names))
+        )
         plan_from = None if before is None else before.plan_from
         if wanted:
             with during("Planning", waiting="compiling, and passes over a few rows"):
@@ -214,7 +219,7 @@ def begun(
             size = usual_size(total) if before is None else before.rows_per_part
         parts = divided(files, size)
         now = Manifest(
-            _made_with(recipe, settings, size, total),
+            _made_with(recipe, assessor.method, first, size, total),
             tuple(files),
             reader.columns,
             size,
@@ -289,22 +294,25 @@ def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
 # --- what is there already ------------------------------------------------------------------------
 
 
-def _made_with(recipe: Recipe, settings: Mapping[str, Any], size: int, total: int) -> dict[str, Any]:
-    """What all parts have in common; see `howsure.scale.folder`."""
-    plan, rows, asked = recipe.dropout.plan, recipe.rows, recipe.asked
+def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: int) -> dict[str, Any]:
+    """What all parts have in common, of which `result` is one; see `howsure.scale.folder`."""
+    plan, rows, wished = recipe.dropout.plan, recipe.rows, recipe.asked.request
+    limits = {"thresholds": asdict(result.thresholds)} if result.has("thresholds") else {}
     labels = None
     if recipe.labels is not None:
         labels = f"{_file_digest(recipe.labels)} of {total} rows"
     return {
         "model": ", ".join(recipe.checksums),
         "plan": None if plan is None else hashlib.sha256(json.dumps(asdict(plan)).encode()).hexdigest(),
-        "seed": asked.seed,
-        "method": json.dumps({**settings["method"], "words": None}),
-        "class_names": list(settings.get("class_names", settings.get("label_names", ()))),
-        "thresholds": settings["thresholds"],
-        "outputs": asked.outputs,
+        "seed": wished.seed,
+        "method": json.dumps({**method.settings, "words": None}),
+        "class_names": list(getattr(result, result.names)),
+        **limits,
+        "outputs": wished.outputs,
+        "output": wished.output,
+        "outcome": None if recipe.asked.outcome is None else recipe.asked.outcome.name,
         "columns": asdict(rows.roles) | {"drop": list(rows.roles.drop)},
-        "divide_by": asked.divide_by,
+        "divide_by": recipe.asked.divide_by,
         "labels": labels,
         "rows_per_part": size,
     }

@@ -17,7 +17,7 @@ from howsure.scale.sources import Reader, SourceFile
 from howsure.scale.work import Part, by_name
 
 RELATIVE = 0.02
-"""By what share a probability may differ: TF32 of graphics processors keeps 10 bits, so a logit of 30 differs
+"""By what share a number may differ: TF32 of graphics processors keeps 10 bits, so a logit of 30 differs
 by up to 30 / 2¹¹, and a probability by that share."""
 
 ABSOLUTE = 1e-5
@@ -33,8 +33,9 @@ class Probe:
         start: The first row in that file.
         stop: The row after the last one.
         rows: Those of them that could be read, as places in the file.
-        probabilities: Of each, as in the result.
-        passes: Of each.
+        probabilities: Of each, the first numbers in the result.
+        passes: Of each; none where the result does not tell them.
+        column: What these numbers are called in the result.
     """
 
     file: int
@@ -43,6 +44,7 @@ class Probe:
     rows: Sequence[int]
     probabilities: Sequence[Any]
     passes: Sequence[int]
+    column: str = "probabilities"
 
     @classmethod
     def of(cls, part: Part, result: Any) -> Probe:
@@ -52,13 +54,15 @@ class Probe:
             part: The rows.
             result: Of them.
         """
+        column = result.first_numbers()
         return cls(
             part.file,
             part.start,
             part.stop,
             (result.row - part.first_row + part.start).tolist(),
-            np.asarray(result.probabilities, np.float64).tolist(),
-            result.passes.tolist(),
+            np.asarray(getattr(result, column), np.float64).tolist(),
+            result.passes.tolist() if result.has("passes") else [0] * len(result),
+            column,
         )
 
     def part(self, files: Sequence[SourceFile]) -> Part:
@@ -89,7 +93,8 @@ class Probe:
 
 def _close(known: Any, found: Any) -> bool:
     known, found = np.asarray(known), np.asarray(found)
-    return known.shape == found.shape and np.allclose(found, known, RELATIVE, ABSOLUTE, equal_nan=True)
+    near_zero = ABSOLUTE * max(1.0, float(np.abs(known).max(initial=0.0)))  # numbers may be larger than 1
+    return known.shape == found.shape and np.allclose(found, known, RELATIVE, near_zero, equal_nan=True)
 
 
 def check_probe(
@@ -122,7 +127,7 @@ def check_probe(
         raise InputError(
             f"The results in '{folder}' are of another model, or of other rows: of row {known.rows[0]} of "
             f"'{old[known.file].name}' it says something else",
-            expected=f"probabilities {_shown(known)}, as there",
+            expected=f"{known.column} {_shown(known)}, as there",
             received=_shown(found),
             mend="Give another folder, or the model and the rows that this folder was begun with",
         )

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from howsure.assess import plan as make_plan
 from howsure.data.rows import Array, Rows
 from howsure.errors import InputError
 from howsure.methods.softmax import Softmax
@@ -107,16 +106,7 @@ def with_plan(recipe: Recipe, plan: Plan) -> Recipe:
 
 
 def _plan_from(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> Plan:
-    asked = recipe.asked
-    return make_plan(
-        assessor.model,
-        replace(pieces[0], x=_joined([piece.x for piece in pieces])),
-        recipe.dropout,
-        seed=asked.seed,
-        batch_size=asked.batch_size,
-        outputs=asked.outputs,
-        precision="float32",
-    )
+    return assessor.plan(replace(pieces[0], x=_joined([piece.x for piece in pieces])), recipe.dropout)
 
 
 def _is_predicted(assessor: Assessor, piece: Rows) -> bool:

@@ -147,6 +147,8 @@ def left_out_in(folder: Path, parts: Sequence[Part]) -> list[tuple[Part, int, st
 def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
     """How often each verdict stands in the parts that are there; one part is in memory at a time.
 
+    Nothing where results have no verdicts.
+
     Raises:
         FileError: One cannot be read.
     """
@@ -159,6 +161,8 @@ def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
         if not path.exists():
             continue
         with reading(path, "Parquet"), open_native(path) as opened, pq.ParquetFile(opened) as file:
+            if "verdict" not in file.schema_arrow.names:
+                continue
             column = file.read(columns=["verdict"]).column("verdict")
         values = pc.list_flatten(column) if hasattr(column.type, "value_type") else column
         found.update({each["values"]: each["counts"] for each in pc.value_counts(values).to_pylist()})

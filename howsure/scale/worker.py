@@ -18,7 +18,7 @@ from howsure.data.row_numbers import numbered
 from howsure.data.rows import Array, Rows, quoted
 from howsure.divide import divided
 from howsure.errors import DependencyError, FileError, HowsureError, HowsureWarning, InputError, ModelError
-from howsure.methods.choices import CHOICES
+from howsure.methods.choices import choice_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.models.adapt import adapt, declared_specs
@@ -80,10 +80,9 @@ class Recipe:
         """What produces the passes.
 
         Args:
-            members: As they were loaded.
+            members: As they were loaded, or as many of anything.
         """
-        choice = next(choice for choice in CHOICES if choice.option == self.choice)
-        return choice.make(members, self.dropout)
+        return choice_of(self.choice).make(members, self.dropout)
 
     @property
     def needs_plan(self) -> bool:
@@ -92,17 +91,14 @@ class Recipe:
         Raises:
             InputError: Each member of an ensemble would need one of its own.
         """
-        dropout = self.dropout
-        if self.choice == "softmax" or self.choice == "ensemble":
-            return False
-        without = dropout.plan is None and dropout.passes is None and bool(dropout.balanced)
-        if without and self.members:
+        needed = self.method(list(self.members)).needs.plan  # which goes by how many members there are
+        if needed and self.members:
             raise InputError(
                 "MC dropout of an ensemble has no plan of its own in a folder of results",
                 expected="--plan or --passes",
                 mend="For members of one kind: howsure audit MODEL --data ROWS --save-plan plan.json",
             )
-        return without
+        return needed
 
     def load(self) -> Assessor:
         """The models, held against their checksums.
@@ -137,7 +133,7 @@ class Worker:
         self._folder = recipe.folder
         self._assessor = recipe.load() if assessor is None else assessor
         self._reader = recipe.rows.open()
-        self._names = recipe.asked.class_names
+        self._names = recipe.asked.request.class_names
         self._labels = None if recipe.labels is None else read_label_file(recipe.labels).decided(self._names)
         self._specs = declared_specs(self._assessor.model)
         self._skips_rows = recipe.rows.skip_rows
@@ -194,7 +190,7 @@ class Worker:
             with numbered(part.start + places):
                 x = divided(rows.x, self._assessor.asked.divide_by, self._assessor.model)
                 rows = replace(rows, x=x, labels=None, ids=None)
-                adapt(self._assessor.model, rows)
+                adapt(self._assessor.model, rows, output=self._assessor.asked.request.output)
         return rows
 
     def check(self, part: Part, without: Collection[int] = ()) -> Any:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.sentences import sentence_of_label
+from howsure.answers.labels.sentence import sentence_of_label
+from howsure.answers.printed import FEW_ROWS, MOST_UNDECIDED
 from howsure.compare.findings import lead
 from howsure.errors import InputError
 from howsure.judge.scores import Score
 from howsure.report import render
-from howsure.results.printed import FEW_ROWS, MOST_UNDECIDED
 from tests.report.made import make_certainty, make_multilabel
 from tests.report.pages import images
 from tests.report.test_comparison import FULL, simulated

@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import norm
 
 import howsure
+from howsure.answers.printed import lead_of as lead
 from howsure.answers.verdict import (
     COIN_FLIP,
     DISAGREEMENT,
@@ -23,7 +24,6 @@ from howsure.answers.verdict import (
 )
 from howsure.errors import InputError
 from howsure.report import render
-from howsure.results.printed import lead
 from howsure.terminal import summary
 
 

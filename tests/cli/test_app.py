@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 
 import howsure  # noqa: E402  # needs keras
-from howsure.cli import app as cli  # noqa: E402
+from howsure.cli import assessing, comparing  # noqa: E402  # needs keras
+from howsure.cli.app import app  # noqa: E402
 from howsure.cli.stopping import Unbreakable  # noqa: E402
 from howsure.demo import mnist  # noqa: E402
 from howsure.demo import run as demo_module  # noqa: E402
@@ -80,7 +81,7 @@ def picture_folder(tmp_path):
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def flat(text):
@@ -149,7 +150,7 @@ def test_compare_needs_true_classes(model_file, tmp_path):
 def test_compare_checks_every_path_before_the_model_is_loaded(
     model_file, data_file, tmp_path, monkeypatch, option
 ):
-    monkeypatch.setattr(cli, "load_model", lambda *_, **__: pytest.fail("loaded"))
+    monkeypatch.setattr(comparing, "load_model", lambda *_, **__: pytest.fail("loaded"))
     done = run("compare", model_file, data_file, option, tmp_path / "missing")
     assert done.exit_code == 2
     assert "does not exist" in done.stderr
@@ -338,7 +339,7 @@ def test_everything_is_checked_before_the_model_is_loaded(
     model_file, data_file, tmp_path, monkeypatch, change, message
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "load_model", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(assessing, "load_model", lambda *_, **__: pytest.fail("the model was loaded"))
     (tmp_path / "taken.parquet").mkdir()
     (tmp_path / "rows.parquet").touch()
     given = {"MODEL": model_file, "DATA": data_file, "--out": "o.parquet", **change}
@@ -550,14 +551,14 @@ def test_where_the_report_fails_the_findings_are_there(model_file, data_file, tm
     def no_room(*_, **__):
         raise howsure.FileError("No space")
 
-    monkeypatch.setattr(cli, "write_report", no_room)
+    monkeypatch.setattr(assessing, "write_report", no_room)
     out = tmp_path / "o.parquet"
     done = run("assess", model_file, data_file, "--out", out, "--report", tmp_path / "r.html")
     assert done.exit_code == 2
     assert done.stderr == "error: No space.\n"
     assert f"Table:   {out}" in done.stdout
     assert len(howsure.load(out)) == 30
-    monkeypatch.setattr("howsure.cli.compared.write_comparison", no_room)
+    monkeypatch.setattr("howsure.cli.comparing.write_comparison", no_room)
     done = run("compare", model_file, data_file, "--report", tmp_path / "r.html")
     assert done.exit_code == 2
     assert "Whose percentages are truest?" in done.stdout

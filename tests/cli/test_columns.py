@@ -156,7 +156,9 @@ def test_a_file_of_words_without_a_header(model_file, flowers, tmp_path):
 
 
 def test_what_is_done_is_kept_whatever_the_form(model_file, flowers, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "write_table", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "howsure.cli.assessing.write_table", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     done = assess(model_file, flowers, tmp_path / "o.csv", *CHOSEN)
     assert done.exit_code == 130
     assert howsure.load(tmp_path / "o.part.parquet").truth_name[1] == "tulip"

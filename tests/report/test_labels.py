@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from howsure.answers.labels.by_label import MOST_DRAWN, reliabilities, told_by_label
 from howsure.answers.sentences import percent
 from howsure.answers.verdict import COIN_FLIP, SURE, VERDICTS
 from howsure.errors import InputError
 from howsure.report import render, write_report
-from howsure.report.labels import MOST_DRAWN, reliabilities, told_by_label
 from tests.report.made import Page, make_multilabel
 from tests.report.pages import PAGES, images
 from tests.report.test_report import table_rows

@@ -11,14 +11,14 @@ import pytest
 from scipy.stats import binomtest
 
 import howsure
+from howsure.answers.classes.lists import MOST_LISTED, classes_of, lists_of
+from howsure.answers.labels.printed import answers_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.report import render
 from howsure.report.figures import BANDS, bands
-from howsure.report.lists import MOST_LISTED, classes_of, lists_of
 from howsure.report.looks import Looks, looks_of
-from howsure.results.printed import answers_of
 from tests.report.made import Page, certainty_of, make_certainty, make_multilabel
 from tests.report.pages import images
 from tests.report.test_report import table_rows

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.answers.printed import lead_of as lead
 from howsure.report.notebook import html_of
-from howsure.results.printed import lead
 from tests.report.made import Page, make_certainty, make_multilabel
 from tests.report.pages import AUDIT
 from tests.report.test_comparison import FULL, HOSTILE, simulated

@@ -9,6 +9,9 @@ import pytest
 from scipy.stats import binomtest
 
 import howsure
+from howsure.answers.classes.cards import line_of
+from howsure.answers.classes.drawings import draw_reliability
+from howsure.answers.classes.words import WHAT_A_REASON_MEANS
 from howsure.answers.sentences import percent
 from howsure.answers.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS, Thresholds
 from howsure.errors import FileError, InputError
@@ -17,10 +20,7 @@ from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.report import render, write_report
-from howsure.report.cards import line_of
-from howsure.report.drawings import draw_reliability
 from howsure.report.figures import differs_from_claim
-from howsure.report.words import WHAT_A_REASON_MEANS
 from howsure.statistics import entropy_of
 from howsure.terminal import summary
 from tests.report.made import Page, certainty_of, make_certainty

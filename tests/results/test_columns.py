@@ -10,8 +10,9 @@ import pytest
 
 import howsure
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.sentence import Row
 from howsure.answers.labels.result import MultilabelCertainty
-from howsure.answers.sentences import MultilabelRow, Row
+from howsure.answers.labels.sentence import MultilabelRow
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column, Result
 from howsure.sampling.between import LEVELS
 

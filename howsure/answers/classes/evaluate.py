@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,8 @@ class Evaluation(Comparable, Displayed):
         outside_auroc_by_disagreement: As outside_auroc, of mutual information; 0.5 where passes cannot
             disagree.
     """
+
+    in_notebooks: ClassVar[str] = "howsure.answers.classes.notebook:of_evaluation"
 
     rows: int
     accuracy: Score

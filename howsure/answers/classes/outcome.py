@@ -61,6 +61,11 @@ class Classes(Distributions):
         return len(self.class_names)
 
     @property
+    def truth_names(self) -> tuple[str, ...]:
+        """Names of classes, one of which is true."""
+        return self.class_names
+
+    @property
     def distributions(self) -> int:
         """One."""
         return 1

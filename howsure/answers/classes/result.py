@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.answers import verdict as verdicts
-from howsure.answers.elsewhere import FromElsewhere
-from howsure.answers.sentences import Row
+from howsure.answers.classes.elsewhere import FromElsewhere
+from howsure.answers.classes.sentence import Row
 from howsure.answers.verdict import Thresholds
 from howsure.arguments import as_floats, as_share, check_whole
 from howsure.data.ids import ID, check_order
@@ -43,7 +43,6 @@ from howsure.results.columns import (
     Result,
     read_only,
 )
-from howsure.results.shown import Shown
 from howsure.sampling.between import BetweenNetworks, check_quantiles
 from howsure.statistics import total_entropy
 
@@ -212,7 +211,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
+class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
     """What a model says about N rows, how certain that is, and where its doubt lies.
 
     All arrays are read-only. Entropies are in nats, class numbers and row numbers start at 0.
@@ -341,6 +340,11 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere, Shown):
     def truth_name(self) -> NDArray[np.object_] | None:
         """(N,) words, name of `truth`; None without labels."""
         return None if self.truth is None else self._named(self.truth)
+
+    @property
+    def truth_names(self) -> tuple[str, ...]:
+        """Names of classes, one of which is true."""
+        return self.class_names
 
     def _named(self, numbers: Integers) -> NDArray[np.object_]:
         return read_only(np.array(self.class_names, dtype=object)[numbers])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ class MultilabelEvaluation(Comparable, Displayed):
         mean: Mean of every score over the labels where it is defined, by name. Its interval is over rows,
             each with all of its labels, so labels that are wrong together make it wider.
     """
+
+    in_notebooks: ClassVar[str] = "howsure.answers.labels.notebook:of_evaluation"
 
     rows: int
     of_label: Mapping[str, Evaluation]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
 from howsure.answers.classes.result import Certainty
-from howsure.answers.elsewhere import LabelsFromElsewhere
-from howsure.answers.sentences import MultilabelRow
+from howsure.answers.labels.elsewhere import LabelsFromElsewhere
+from howsure.answers.labels.sentence import MultilabelRow
 from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_whole
 from howsure.data.ids import ID, check_order
@@ -32,7 +32,6 @@ from howsure.results.columns import (
     Result,
     read_only,
 )
-from howsure.results.shown import Shown
 from howsure.statistics import total_entropy
 
 Floats = NDArray[np.float64]
@@ -159,7 +158,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere, Shown):
+class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere):
     """Which of K labels hold for each of N rows, how certain each answer is, and where its doubt lies.
 
     Each label is a question of its own, answered yes or no: any number of them may hold. All arrays are

@@ -1,4 +1,4 @@
-"""The top of the report: what to check first, whether to trust the percentages, which method, what is ±."""
+"""The top of the page: what to check first, whether to trust the percentages, which method, what is ±."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.words import claim_in_words, rare_in_words
 from howsure.answers.elsewhere import are_alone
 from howsure.answers.sentences import words_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.compare.findings import chosen, lead, the
 from howsure.compare.run import Comparison
 from howsure.report.figures import proportion
-from howsure.report.words import claim_in_words, rare_in_words
 from howsure.words import counted, upper
 
 
@@ -138,5 +138,5 @@ def _margin(certainty: Certainty) -> Point:
         if np.isfinite(low).any():
             between = words_of(certainty.method)["between"]
             said += f" How far single {between} lie apart is another matter: nine in ten lie within the "
-            said += f"percentages after ‘between {between}’, or more where that is said there."
+            said += f"percentages after ‘single {between} say’, or more where that is said there."
     return Point("What is ±?", said)

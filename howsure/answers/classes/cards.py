@@ -1,16 +1,16 @@
-"""One row of a `Certainty` as the report shows it, and which rows it shows as cards."""
+"""One row of a `Certainty` as its page shows it, and which rows it shows as cards."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.labels.result import MultilabelCertainty
-from howsure.answers.sentences import Row, between_in_words, percent
+from howsure.answers.classes.sentence import Row, single_in_words
+from howsure.answers.sentences import percent
 from howsure.answers.verdict import COIN_FLIP, NO_CLEAR_ANSWER, SURE
 from howsure.report.looks import Look, Looks
 from howsure.words import counted, rate
@@ -58,7 +58,7 @@ class Card:
         look: Its picture or its values.
         truth: Name of the true class, or None.
         right: Whether the label is the true class.
-        between: Where single networks lie, or empty where that is not known.
+        single: Where single networks lie, or empty where that is not known.
         asked: Name of the label that the card is about, where a row has several.
     """
 
@@ -69,7 +69,7 @@ class Card:
     look: Look
     truth: str | None
     right: bool
-    between: str = ""
+    single: str = ""
     asked: str | None = None
 
 
@@ -118,28 +118,31 @@ def mistake_positions(certainty: Certainty) -> tuple[NDArray[np.int64], int]:
 
 
 def cards(
-    certainty: Certainty | MultilabelCertainty, looks: Looks, positions: Sequence[int], budget: int
+    answers: Certainty, looks: Looks, positions: Sequence[int], budget: int, asked: Sequence[str] = ()
 ) -> list[Card]:
-    """Cards for some rows, or for single labels of rows where there are several.
+    """Cards for some rows, or for single answers about rows.
 
     Args:
-        certainty: What is shown.
-        looks: Of its rows.
-        positions: Places in it, or of several labels in `certainty.answers()`.
+        answers: What is shown.
+        looks: Of the rows.
+        positions: Places in `answers`.
         budget: Most characters that their pictures may take together.
+        asked: Names of the labels where rows have several: the answers for all rows of the first come first.
     """
-    if isinstance(certainty, Certainty):
-        return [
-            _card(certainty[int(position)], certainty.class_names, look)
-            for position, look in zip(positions, looks.of(positions, budget), strict=True)
-        ]
-    pairs = [divmod(int(position), len(certainty)) for position in positions]
-    found = []
-    for (k, index), look in zip(pairs, looks.of([index for _, index in pairs], budget), strict=True):
-        answer = certainty[[index]].of_label(k)
-        card = _card(answer[0], answer.class_names, look)
-        found.append(replace(card, asked=certainty.label_names[k]))
-    return found
+    places = [row_and_label(int(position), answers, asked) for position in positions]
+    shown = looks.of([row for row, _ in places], budget)
+    return [
+        _card(answers[int(position)], answers.class_names, look, label)
+        for position, (_, label), look in zip(positions, places, shown, strict=True)
+    ]
+
+
+def row_and_label(position: int, answers: Certainty, asked: Sequence[str]) -> tuple[int, str | None]:
+    """Position of the row that an answer is about, and the name of the label, or None where there is one."""
+    if not asked:
+        return position, None
+    label, row = divmod(position, len(answers) // len(asked))
+    return row, asked[label]
 
 
 def line_of(row: Row) -> str:
@@ -153,7 +156,7 @@ def line_of(row: Row) -> str:
     return f"{said}: {row.verdict}" + (f", {row.reason}" if row.reason else "")
 
 
-def _card(row: Row, names: tuple[str, ...], look: Look) -> Card:
+def _card(row: Row, names: tuple[str, ...], look: Look, asked: str | None) -> Card:
     order = np.argsort(-row.probabilities, kind="stable")[:_MOST_CLASSES]
     worth = [
         int(k) for place, k in enumerate(order) if place < 2 or row.probabilities[k] >= _LEAST_PROBABILITY
@@ -161,7 +164,7 @@ def _card(row: Row, names: tuple[str, ...], look: Look) -> Card:
     if row.truth is not None and row.truth not in worth:
         worth.append(row.truth)
     rest = 1.0 - float(row.probabilities[worth].sum())
-    others, between = len(names) - len(worth), between_in_words(row)
+    others, single = len(names) - len(worth), single_in_words(row)
     return Card(
         row=row,
         line=line_of(row),
@@ -170,7 +173,8 @@ def _card(row: Row, names: tuple[str, ...], look: Look) -> Card:
         look=look,
         truth=None if row.truth is None else names[row.truth],
         right=row.truth == row.label,
-        between=f"'{row.label_name}' {between}" if between else "",
+        single=f"'{row.label_name}': {single}" if single else "",
+        asked=asked,
     )
 
 

@@ -1,16 +1,18 @@
-"""The lists of the report: rows that ask for a look, in a table that can be filtered, and class by class."""
+"""The lists of a page: rows that ask for a look, in a table that can be filtered, and class by class."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.classes.by_class import found_of
+from howsure.answers.classes.cards import row_and_label
 from howsure.answers.classes.result import Certainty
-from howsure.answers.labels.result import MultilabelCertainty
-from howsure.answers.sentences import Row, percent
+from howsure.answers.classes.sentence import Row
+from howsure.answers.sentences import percent
 from howsure.answers.verdict import COIN_FLIP, LEANING, VERDICTS
 from howsure.report.figures import Proportion, differs_from_claim, proportion
 from howsure.report.looks import Look, Looks
@@ -67,14 +69,14 @@ class Entry:
 
 
 def lists_of(
-    certainty: Certainty | MultilabelCertainty, answers: Certainty, looks: Looks
+    answers: Certainty, looks: Looks, asked: Sequence[str] = ()
 ) -> tuple[list[Listing], list[Entry]]:
     """All rows, or answers, that ask for a look: the lists they belong to, and a line for each.
 
     Args:
-        certainty: What is reported.
-        answers: The same, or of several labels its answers, one for each label of each row.
-        looks: Of the rows of `certainty`.
+        answers: What is reported.
+        looks: Of the rows.
+        asked: As for `howsure.answers.classes.cards.cards`.
 
     Returns:
         The lists that have rows, and the rows of any of them, the most undecided first. Of each list
@@ -103,16 +105,13 @@ def lists_of(
         for slug, name, belongs in found
     ]
     slugs = [(slug, belongs) for slug, _, belongs in found]
-    numbers = positions % max(1, len(certainty))
-    shown = looks.of(numbers.tolist(), _CHARACTERS, _THUMBNAIL)
+    places = [row_and_label(position, answers, asked) for position in positions.tolist()]
+    shown = looks.of([row for row, _ in places], _CHARACTERS, _THUMBNAIL)
     if sum(len(look.picture.source) for look in shown if look.picture) > _CHARACTERS:
         shown = [replace(look, picture=None) for look in shown]
     entries = []
-    for position, look in zip(positions.tolist(), shown, strict=True):
+    for position, (_, label), look in zip(positions.tolist(), places, shown, strict=True):
         row = answers[position]
-        asked = None
-        if isinstance(certainty, MultilabelCertainty):
-            asked = certainty.label_names[position // len(certainty)]
         entries.append(
             Entry(
                 row=row,
@@ -122,7 +121,7 @@ def lists_of(
                 look=look,
                 truth=None if row.truth is None else answers.class_names[row.truth],
                 right=row.truth == row.label,
-                asked=asked,
+                asked=label,
             )
         )
     return listings, entries

@@ -1,4 +1,4 @@
-"""What the report says of each label, where a row has several."""
+"""What a page says of each label, where a row has several."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from howsure.answers.classes.drawings import ReliabilityDrawing, draw_reliability
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
-from howsure.report.drawings import ReliabilityDrawing, draw_reliability
 from howsure.report.figures import Proportion, differs_from_claim, proportion
 
 MOST_DRAWN = 12

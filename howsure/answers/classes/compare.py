@@ -1,0 +1,60 @@
+"""Results of one class per row side by side: their true classes, scores and calibration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from howsure.answers.classes.calibrate import cross_calibrated
+from howsure.answers.classes.evaluate import evaluate_numbers, told_apart, with_outside
+from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.truth import truth_of
+from howsure.compare.protocol import Comparing
+from howsure.data.labels import check_labels, misread
+from howsure.data.rows import quoted
+from howsure.errors import InputError
+from howsure.results.columns import WIDE
+from howsure.sampling.outcome import Integers
+
+
+def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:
+    """(N,) true classes, or an `InputError`, also where labels seem to be counted from 1."""
+    truth = check_labels(labels, rows, len(probe.class_names), probe.class_names)
+    if np.size(labels) == len(truth):
+        seen = slice(len(probe))
+        wrong = misread(np.ravel(labels)[seen], truth[seen], probe.label, probe.class_names)
+        if wrong is not None:
+            raise wrong
+    return truth
+
+
+def _aligned(name: str, result: Certainty, first: str, yardstick: Certainty) -> Certainty:
+    """A result with its classes in the order of the yardstick's, by their names."""
+    names = yardstick.class_names
+    if result.class_names == names:
+        return result
+    if sorted(result.class_names) != sorted(names):
+        raise InputError(
+            f"'{name}' has other classes than '{first}'",
+            expected=quoted(names),
+            received=quoted(result.class_names),
+        )
+    order = [result.class_names.index(each) for each in names]
+    wide = [each.name for each in result.columns if each.shape == WIDE and each.stored]
+    there = {column: getattr(result, column) for column in wide}
+    truth = None if result.truth is None else np.argsort(order)[result.truth]
+    turned: Any = {column: values[:, order] for column, values in there.items() if values is not None}
+    return replace(result, class_names=names, truth=truth, **turned)
+
+
+COMPARING = Comparing(
+    truth=_truth,
+    known=truth_of,
+    aligned=_aligned,
+    scored=evaluate_numbers,
+    beside=with_outside,
+    familiar=told_apart,
+    calibrated=cross_calibrated,
+)

@@ -1,0 +1,172 @@
+"""One row of a `Certainty` as sentences that anyone can read: first the answer, then what explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.answers import verdict as verdicts
+from howsure.answers.sentences import called, explained, percent, reason_in_words, words_of
+from howsure.data.ids import ID
+from howsure.displayed import Displayed
+from howsure.sampling import between
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Row(Displayed):
+    """One row of a `Certainty`; printed, it says what it is, how sure that is, and why.
+
+    Attributes:
+        row: Number of the row in the input, from 0.
+        label: Most probable class, a number.
+        runner_up: The next class.
+        label_name: Name of `label`.
+        runner_up_name: Name of `runner_up`.
+        probabilities: (K,) predictive mean.
+        mc_error: (K,) standard error of `probabilities`.
+        entropy: Nats.
+        entropy_error: Standard error of `entropy`, nats; NaN where unknown.
+        expected_entropy: Nats.
+        expected_entropy_error: Standard error of `expected_entropy`, nats; NaN where unknown.
+        mutual_information: Nats.
+        mutual_information_error: Standard error of `mutual_information`, nats; NaN where unknown.
+        disagreement: Share of the doubt that is disagreement between passes.
+        disagreement_error: Standard error of `disagreement`; NaN where unknown.
+        verdict: `sure`, `leaning` or `coin flip`.
+        settled: Whether the passes suffice for that verdict.
+        passes: Passes spent on this row.
+        passes_to_settle: Passes with which it is settled in half of all cases or more.
+        reason: What was seen of a row that is not sure, or None.
+        kind: What a row is, `image` or `row`.
+        truth: The true class where labels were given, or None.
+        familiarity: Share of held-out rows that are no more familiar; None where it was not measured.
+        method: Name and settings of the method that produced the passes.
+        id: What the caller calls the row, or None.
+        id_name: What the caller calls that.
+        spread: (K,) standard deviation of `probabilities` between networks, or None.
+        spread_error: (K,) its standard error, or None.
+        quantiles: (11,) of the probability of `label` between networks, at 0.5 to 99.5 %, or None.
+        quantiles_error: (11,) their standard errors, or None.
+    """
+
+    in_notebooks: ClassVar[str] = "howsure.answers.classes.notebook:of_row"
+
+    row: int
+    label: int
+    runner_up: int
+    label_name: str
+    runner_up_name: str
+    probabilities: Floats
+    mc_error: Floats
+    entropy: float
+    entropy_error: float
+    expected_entropy: float
+    expected_entropy_error: float
+    mutual_information: float
+    mutual_information_error: float
+    disagreement: float
+    disagreement_error: float
+    verdict: str
+    settled: bool
+    passes: int
+    passes_to_settle: int
+    reason: str | None
+    kind: str
+    truth: int | None
+    familiarity: float | None = None
+    method: Mapping[str, Any] = field(default_factory=dict)
+    id: int | str | None = None
+    id_name: str = ID
+    spread: Floats | None = None
+    spread_error: Floats | None = None
+    quantiles: Floats | None = None
+    quantiles_error: Floats | None = None
+
+    @property
+    def called(self) -> str:
+        """What the row is called in a text: `customer A17` by its id, or without one `row 17`."""
+        return called(self.kind, self.row, self.id, self.id_name)
+
+    def interval(self, level: float = between.SHOWN) -> tuple[float, float]:
+        """Between which probabilities of `label` single networks lie, as `Certainty.interval`."""
+        if self.quantiles is None:
+            return np.nan, np.nan
+        low, high = between.interval_of(self.quantiles, level)
+        return float(low), float(high)
+
+    @property
+    def probability(self) -> float:
+        """Probability of `label`."""
+        return float(self.probabilities[self.label])
+
+    @property
+    def no_clear_answer(self) -> bool:
+        """Whether a coin flip is none between two, as `Certainty.no_clear_answer`."""
+        both = (self.probabilities[[k]] for k in (self.label, self.runner_up))
+        return bool(verdicts.has_no_clear_answer(np.array([self.verdict]), *both)[0])
+
+    def __str__(self) -> str:
+        return sentence_of(self)
+
+
+def sentence_of(row: Row) -> str:
+    """What the row most probably is, what else it could be, how sure that is; then what explains it."""
+    answer = f"{percent(row.probability, float(row.mc_error[row.label]))} '{row.label_name}'"
+    said, rival = row.verdict, 100 * float(row.probabilities[row.runner_up])
+    if row.no_clear_answer:
+        said, others = verdicts.NO_CLEAR_ANSWER, len(row.probabilities) - 2
+        next_one = percent(rival / 100, float(row.mc_error[row.runner_up])).partition(" ±")[0].rstrip(" %")
+        answer += f", then '{row.runner_up_name}' ({next_one} %) and {others} others"
+    elif row.verdict != verdicts.SURE:
+        answer += f", or '{row.runner_up_name}' ({'< 1' if rival < 0.5 else f'{rival:.0f}'} %)"
+    reason = reason_in_words(
+        row.reason,
+        row.method,
+        share=percent(row.disagreement, row.disagreement_error),
+        passes=row.passes,
+        passes_to_settle=row.passes_to_settle,
+        kind=row.kind,
+        familiarity=row.familiarity,
+    )
+    return explained(f"{answer}: {said}", single_in_words(row), reason)
+
+
+def single_in_words(row: Row) -> str:
+    """Where nine in ten networks lie: `single networks say 40 to 62 %`; empty where it is unknown.
+
+    Where a few networks pull the mean out of what nine in ten say, it is told of more of them, which hold it:
+    `single networks say 12 to > 99.9 % (99 % of them)`. Nothing is said where none that is known holds it.
+    """
+    for level in between.TOLD:
+        ends = _ends_in_words(*row.interval(level), row.probability)
+        if ends:
+            of_them = "" if level == between.SHOWN else f" ({100 * level:g} % of them)"
+            return f"single {words_of(row.method)['between']} say {ends} %{of_them}"
+    return ""
+
+
+def _ends_in_words(low: float, high: float, mean: float) -> str:
+    """Two ends in whole per cent, or with a decimal where the mean would else seem to lie outside of them.
+
+    Empty where they are not known, or the mean does lie outside.
+    """
+    shown = round(100 * mean, 1)
+    for decimals in (0, 1) if np.isfinite(low + high) else ():
+        if round(100 * low, decimals) <= shown <= round(100 * high, decimals):
+            first, last = (_end_in_words(end, decimals) for end in (low, high))
+            return first if first == last else f"{first} to {last}"
+    return ""
+
+
+def _end_in_words(end: float, decimals: int) -> str:
+    """An end with so many decimals, or with one where it would round to 0 or 100."""
+    if 100 * end < 0.05 or 100 * end >= 99.95:
+        return "< 0.1" if end < 0.5 else "> 99.9"
+    percent = f"{100 * end:.{decimals}f}"
+    return f"{100 * end:.1f}" if percent in ("0", "100") else percent

@@ -1,0 +1,36 @@
+"""What notebooks show of one row of a `MultilabelCertainty`, and of its scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from howsure.answers.labels.evaluate import MultilabelEvaluation
+from howsure.answers.labels.sentence import MultilabelRow, sentence_of_label
+from howsure.report.notebook import Table, View
+from howsure.report.words import SCORES
+from howsure.words import counted
+
+_MOST_LABELS = 12
+"""Of one row; the others are counted."""
+
+
+def of_row(row: MultilabelRow) -> View:
+    """What is said of each label, the most undecided first."""
+    order = np.argsort(np.abs(row.probabilities - 0.5), kind="stable")[:_MOST_LABELS]
+    rows = [[row.label_names[k], sentence_of_label(row, int(k)).split(": ", 1)[1]] for k in order]
+    caption = "Labels, the most undecided first"
+    if len(order) < len(row.label_names):
+        caption = f"The {len(order)} most undecided of {len(row.label_names)} labels"
+    return View([row.called], [Table(caption, ["label", "what the model says"], rows)])
+
+
+def of_evaluation(evaluation: MultilabelEvaluation) -> View:
+    """Scores label by label, and their means."""
+    names = ("accuracy", "nll", "brier", "ece")
+    rows = [["mean over labels", *(str(evaluation.mean[name]) for name in names)]]
+    rows += [
+        [label, *(str(getattr(each, name)) for name in names)] for label, each in evaluation.of_label.items()
+    ]
+    caption = f"Scores of {counted(evaluation.rows, 'row')}, {counted(len(evaluation.of_label), 'label')}"
+    head = ["label", *(SCORES[name][0] for name in names)]
+    return View([], [Table(caption, head, rows, numeric=(1, 2, 3, 4))])

@@ -1,0 +1,181 @@
+"""One row of a `MultilabelCertainty` as sentences: first the answers, then what explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.answers import verdict as verdicts
+from howsure.answers.sentences import called, explained, percent, reason_in_words
+from howsure.data.ids import ID
+from howsure.displayed import Displayed
+from howsure.words import listed
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+FEW_LABELS = 5
+"""The answers of up to so many labels are told one after the other; those of more, in groups."""
+
+MOST_NAMED = 8
+"""Labels named in a group; the others are counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class MultilabelRow(Displayed):
+    """One row of a `MultilabelCertainty`; printed, it says which labels hold and which are undecided.
+
+    Attributes:
+        row: Number of the row in the input, from 0.
+        label_names: K names.
+        yes: (K,) whether the label is more likely to hold than not.
+        probabilities: (K,) probability that the label holds.
+        mc_error: (K,) standard error of `probabilities`.
+        entropy: (K,) nats.
+        entropy_error: (K,) standard error of `entropy`, nats; NaN where unknown.
+        expected_entropy: (K,) nats.
+        expected_entropy_error: (K,) standard error of `expected_entropy`, nats; NaN where unknown.
+        mutual_information: (K,) nats.
+        mutual_information_error: (K,) standard error of `mutual_information`, nats; NaN where unknown.
+        disagreement: (K,) share of the doubt that is disagreement between passes.
+        disagreement_error: (K,) standard error of `disagreement`; NaN where unknown.
+        verdict: (K,) `sure`, `leaning` or `coin flip`.
+        settled: (K,) whether the passes suffice for that verdict.
+        passes: Passes spent on this row.
+        passes_to_settle: (K,) passes with which it is settled in half of all cases or more.
+        reason: (K,) what was seen of a label that is not sure, or None.
+        kind: What a row is, `image` or `row`.
+        truth: (K,) which labels hold where that was given, or None.
+        method: Name and settings of the method that produced the passes.
+        id: What the caller calls the row, or None.
+        id_name: What the caller calls that.
+        spread: (K,) standard deviation of `probabilities` between networks, or None.
+        spread_error: (K,) its standard error, or None.
+    """
+
+    in_notebooks: ClassVar[str] = "howsure.answers.labels.notebook:of_row"
+
+    row: int
+    label_names: tuple[str, ...]
+    yes: Booleans
+    probabilities: Floats
+    mc_error: Floats
+    entropy: Floats
+    entropy_error: Floats
+    expected_entropy: Floats
+    expected_entropy_error: Floats
+    mutual_information: Floats
+    mutual_information_error: Floats
+    disagreement: Floats
+    disagreement_error: Floats
+    verdict: NDArray[np.str_]
+    settled: Booleans
+    passes: int
+    passes_to_settle: Integers
+    reason: NDArray[np.object_]
+    kind: str
+    truth: Booleans | None
+    method: Mapping[str, Any] = field(default_factory=dict)
+    id: int | str | None = None
+    id_name: str = ID
+    spread: Floats | None = None
+    spread_error: Floats | None = None
+
+    @property
+    def called(self) -> str:
+        """As of a `howsure.Row`."""
+        return called(self.kind, self.row, self.id, self.id_name)
+
+    def __str__(self) -> str:
+        return sentences_of(self)
+
+
+def sentences_of(row: MultilabelRow) -> str:
+    """Which labels hold, which do not, and how sure that is; then what was seen of the doubt about them.
+
+    The answers of up to `FEW_LABELS` labels are told one after the other: `'rain': 97 ± 1 % yes, sure.` Those
+    of more are told in groups: `Surely yes: 'dog' (97 ± 1 %). Coin flip: 'cat' (52 ± 3 % yes).` Those that
+    surely do not hold are only counted.
+    """
+    labels = range(len(row.label_names))
+    order = np.argsort(-row.probabilities, kind="stable").tolist()
+    few = len(labels) <= FEW_LABELS
+    sentences = [f"{_answer(row, k)}." for k in labels] if few else _in_groups(row, order)
+    for reason in verdicts.REASONS:
+        members = [k for k in (labels if few else order) if row.reason[k] == reason]
+        if members:
+            sentences.append(f"For {listed(_named(row, members))}, {_reason(row, members)}.")
+    return " ".join(sentences)
+
+
+def sentence_of_label(row: MultilabelRow, k: int) -> str:
+    """What is said of label k, as in `'wind': 52 ± 3 % yes, coin flip. The passes disagree: …`."""
+    return explained(_answer(row, k), _reason(row, [k]))
+
+
+def _answer(row: MultilabelRow, k: int) -> str:
+    """The answer for label k: `'wind': 52 ± 3 % yes, coin flip`."""
+    answer = "yes" if row.yes[k] else "no"
+    top = max(float(row.probabilities[k]), 1 - float(row.probabilities[k]))
+    return f"'{row.label_names[k]}': {percent(top, float(row.mc_error[k]))} {answer}, {row.verdict[k]}"
+
+
+def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
+    """The answers for all labels by verdict, a sentence for each; labels come in this order."""
+    sure, undecided = (row.verdict == word for word in (verdicts.SURE, verdicts.COIN_FLIP))
+    groups = (
+        ("Surely yes", "", sure & row.yes),
+        ("Leaning yes", "", ~sure & ~undecided & row.yes),
+        ("Coin flip", " yes", undecided),
+        ("Leaning no", " yes", ~sure & ~undecided & ~row.yes),
+    )
+    sentences = []
+    for heading, of_what, members in groups:
+        chosen = [k for k in order if members[k]]
+        if heading == "Coin flip":
+            chosen.sort(key=lambda k: abs(float(row.probabilities[k]) - 0.5))  # the most undecided first
+        named = [f"'{row.label_names[k]}' ({_percent_yes(row, k)}{of_what})" for k in chosen[:MOST_NAMED]]
+        more = f" and {len(chosen) - MOST_NAMED} more" if len(chosen) > MOST_NAMED else ""
+        if named or heading == "Surely yes":
+            sentences.append(f"{heading}: {', '.join(named) or 'none'}{more}.")
+    if surely_not := int(np.sum(sure & ~row.yes)):
+        which = "all" if surely_not == len(order) else "the other"
+        sentences.append(f"Surely not: {which} {surely_not} of {len(order)} labels.")
+    return sentences
+
+
+def _named(row: MultilabelRow, members: list[int]) -> list[str]:
+    """Names of some labels; of many, the last of the texts counts the others."""
+    named = [f"'{row.label_names[k]}'" for k in members[:MOST_NAMED]]
+    return [*named, f"{len(members) - MOST_NAMED} more"] if len(members) > MOST_NAMED else named
+
+
+def _reason(row: MultilabelRow, members: list[int]) -> str:
+    """What was seen of labels that have the same reason, or an empty text where they have none."""
+    return reason_in_words(
+        row.reason[members[0]],
+        row.method,
+        share=_share_of_several(row, members),
+        passes=row.passes,
+        passes_to_settle=int(row.passes_to_settle[members].max()),
+        kind=row.kind,
+    )
+
+
+def _share_of_several(row: MultilabelRow, members: list[int]) -> str:
+    """The share of the doubt nearest to a half: `at most 12 ± 1 %`, or `at least 61 ± 2 %`."""
+    if row.reason[members[0]] == verdicts.DISAGREEMENT:
+        about, nearest = "at least", min(members, key=lambda k: float(row.disagreement[k]))
+    else:
+        about, nearest = "at most", max(members, key=lambda k: float(row.disagreement[k]))
+    share = percent(float(row.disagreement[nearest]), float(row.disagreement_error[nearest]))
+    return share if len(members) == 1 else f"{about} {share}"
+
+
+def _percent_yes(row: MultilabelRow, k: int) -> str:
+    return percent(float(row.probabilities[k]), float(row.mc_error[k]))

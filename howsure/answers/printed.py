@@ -1,0 +1,119 @@
+"""A whole result in words, of whatever kind: what `print`, notebooks and the terminal show of it.
+
+A kind may bring a sentence about all its rows (`lead`), lines about those to look at first (`lines`), and
+a paragraph about how they came out (`summary`). For a kind without them, rows are counted and told in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from howsure.answers.registry import part_or
+from howsure.answers.sentences import called
+from howsure.data.ids import ID
+from howsure.words import counted
+
+FEW_ROWS = 10
+"""Up to so many rows are all told, in their order."""
+
+MOST_UNDECIDED = 5
+"""Of more rows, so many are told."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is told of a row, or of one answer for it.
+
+    Attributes:
+        row: Number of the row in the input, from 0.
+        id: What the caller calls it, or None.
+        called: What it is called in a text.
+        said: What the model says.
+        truth: What is true, or None where that was not given.
+    """
+
+    row: int
+    id: int | str | None
+    called: str
+    said: str
+    truth: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.called}: {self.said}" + (f" Truth: {self.truth}." if self.truth is not None else "")
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What is told of some rows, or answers.
+
+    Attributes:
+        which: Which these are: `The 5 most undecided images`.
+        lines: One for each.
+    """
+
+    which: str
+    lines: tuple[Line, ...]
+
+
+def kind_of(result: Any) -> str:
+    """What one row of a result is, `image` or `row`."""
+    return str(getattr(result, "kind", "row"))
+
+
+def id_name_of(result: Any) -> str | None:
+    """What the caller calls the ids of the rows; None where they have none."""
+    return None if getattr(result, "ids", None) is None else str(getattr(result, "id_name", ID))
+
+
+def lead_of(result: Any) -> str:
+    """A result in one sentence."""
+    said: str = part_or(result, "lead", _counted)(result)
+    return said
+
+
+def summary_of(result: Any) -> str:
+    """How a result came out, a paragraph."""
+    said: str = part_or(result, "summary", lead_of)(result)
+    return said
+
+
+def lines_of(result: Any, count: int | None = None) -> Lines:
+    """What is told of all rows in their order; or with a `count`, of at most so many to look at first."""
+    found: Lines = part_or(result, "lines", _in_order)(result, count)
+    return found
+
+
+def few_lines_of(result: Any) -> Lines:
+    """What is told of all of few rows, or of more, of those to look at first."""
+    return lines_of(result, None if len(result) <= FEW_ROWS else MOST_UNDECIDED)
+
+
+def text_of(result: Any) -> str:
+    """A line for each of few rows; of more, a sentence about all and lines about those to look at first."""
+    told = few_lines_of(result)
+    said = [str(line) for line in told.lines]
+    if 0 < len(result) <= FEW_ROWS:
+        return "\n".join(said)
+    heading = lead_of(result)
+    return "\n".join([f"{heading} {told.which}:", *said]) if said else heading
+
+
+def _counted(result: Any) -> str:
+    rows, kind = len(result), kind_of(result)
+    return f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}." if rows else NONE.format(kind)
+
+
+NONE = "There were no {}s to assess."
+
+
+def _in_order(result: Any, count: int | None) -> Lines:
+    """The first rows as they print."""
+    kind, id_name = kind_of(result), id_name_of(result)
+    lines = []
+    for position in range(len(result) if count is None else min(count, len(result))):
+        number = int(result.row[position])
+        id = None if id_name is None else result.ids[position]
+        lines.append(Line(number, id, called(kind, number, id, id_name or ID), str(result[position])))
+    which = f"All {kind}s" if len(lines) == len(result) else f"The first {counted(len(lines), kind)}"
+    return Lines(which, tuple(lines))

@@ -1,0 +1,228 @@
+"""The command that assesses rows: into one table, or into a folder of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+import howsure
+from howsure.cli import folders
+from howsure.cli.columns import RowOptions
+from howsure.cli.folders import FolderOptions
+from howsure.cli.grouped import grouped
+from howsure.cli.models import Model, check_models, load_model, rows_of
+from howsure.cli.options import LEFT_OUT, MethodOptions, Opening, Quiet, Wishes, consoles
+from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
+from howsure.cli.paths import check_exists, check_output
+from howsure.cli.stopping import Interruptions, kept
+from howsure.data.csv_form import kind_of
+from howsure.data.images import SUFFIXES
+from howsure.data.label_files import read_labels
+from howsure.data.rows import Rows, counted
+from howsure.data.tables import Roles
+from howsure.divide import check_divisor, divided
+from howsure.errors import InputError
+from howsure.methods.mc_dropout import MCDropout
+from howsure.models.adapt import PICKLES, is_classifier, names_for
+from howsure.report import write_report
+from howsure.request import Request
+from howsure.scale.recipe import Asked
+from howsure.scale.sources import RowSource
+from howsure.scale.worker import Recipe
+from howsure.terminal import COMPILING, paragraph, progress, say, summary, undecided_table
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Where results go."""
+
+    out: Annotated[
+        Path,
+        typer.Option(
+            parser=folders.out_path,
+            metavar="PATH",
+            help="Table to write: .parquet, .csv, .jsonl, or - for csv to stdout; or a folder for many "
+            "rows, in which a run that was stopped goes on.",
+        ),
+    ]
+    report: Annotated[Path | None, typer.Option(help="Page to write, .html.")] = None
+    quiet: Quiet = False
+
+    def consoles(self) -> tuple[Console, Console]:
+        """Where progress goes, and where is said what came of it: not where the table goes."""
+        errors, console = consoles(self.quiet)
+        return errors, errors if self.out == STDOUT else console
+
+
+def register(
+    app: typer.Typer, plainly: Callable[[], AbstractContextManager[None]], interruptions: Interruptions
+) -> None:
+    """Add the command to a command line.
+
+    Args:
+        app: The command line.
+        plainly: What turns errors and interruptions into one line and an exit code.
+        interruptions: What is heard, and held while a framework is imported.
+    """
+
+    @app.command("assess")
+    @grouped
+    def assess_command(
+        model: Model,
+        data: Annotated[
+            Path, typer.Argument(help="Rows: .npz, .npy, .csv, .parquet, or a folder of images.")
+        ],
+        results: Results,
+        rows: RowOptions,
+        many: FolderOptions,
+        passes: MethodOptions,
+        wishes: Wishes,
+        opening: Opening,
+    ) -> None:
+        """Say for each row what the model predicts, how certain that is, and why it is unsure."""
+        with plainly():
+            run = _Run(model, data, results, rows, many, passes, opening, interruptions)
+            dropout = passes.dropout
+            passes.check(dropout)
+            check_divisor(rows.divide_by)
+            to_folder, roles = run.check()
+            asked = wishes.asked(rows.divide_by)
+            if to_folder:
+                asked.wished()  # imports what has to be there, before work begins
+                whole = run.into_folder(asked, dropout, roles)
+            else:
+                whole = run.into_table(asked.wished(), dropout, roles)
+            if not whole:
+                raise typer.Exit(LEFT_OUT)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One call of the command: what it was given."""
+
+    model: Path
+    data: Path
+    results: Results
+    rows: RowOptions
+    many: FolderOptions
+    passes: MethodOptions
+    opening: Opening
+    interruptions: Interruptions
+
+    def check(self) -> tuple[bool, Roles]:
+        """Whether results go to a folder, and what columns are for; raise where paths do not fit."""
+        data, labels, out, report = self.data, self.rows.labels, self.results.out, self.results.report
+        inputs = [*check_models(self.model, self.passes.members, self.opening.weights), data]
+        check_exists(data, "data")
+        if labels is not None:
+            check_exists(labels, "file of labels")
+            inputs.append(labels)
+        to_folder = folders.is_folder(out, self.many.workers)
+        if to_folder and kind_of(self.model) in PICKLES:
+            raise InputError("Results of a classifier go into one table", expected="--out TABLE.parquet")
+        if self.many.skip_unreadable and data.is_file() and kind_of(data) not in SUFFIXES:
+            raise InputError("--skip-unreadable is for images", expected="a folder of images", received=data)
+        if not to_folder:
+            folders.check_unused(self.many, data)
+            check_table(out, inputs)
+        if report is not None:
+            check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
+        roles = self.rows.roles(data, labels)
+        if to_folder:
+            folders.check_free(out, inputs, report)
+            if labels is not None and self.rows.label_column is not None:
+                raise InputError(
+                    "--label-column with --labels is for one table", expected="a column y in --labels"
+                )
+        elif labels is not None:
+            read_labels(labels, column=self.rows.label_column)  # before work begins
+        return to_folder, roles
+
+    def into_folder(self, asked: Asked, dropout: MCDropout, roles: Roles) -> bool:
+        """Assess rows part by part, and say whether all are there."""
+        errors, console = self.results.consoles()
+        labels, members = self.rows.labels, self.passes.members
+        other = Opening(None, self.opening.allow_code)
+        recipe = Recipe(
+            folders.source_of(self.model, self.opening),
+            tuple(folders.source_of(path, other, like=self.model) for path in members),
+            self.passes.choice.option,
+            dropout,
+            asked,
+            RowSource(self.data.absolute(), roles, self.many.skip_unreadable, self.many.skip_rows),
+            None if labels is None else labels.absolute(),
+            self.results.out.resolve(),
+        )
+        return folders.assess_into(recipe, self.many, errors, console, self.interruptions)
+
+    def into_table(self, request: Request, dropout: MCDropout, roles: Roles) -> bool:
+        """Assess rows, write the table and the report, and say whether all could be read."""
+        errors, console = self.results.consoles()
+        held, out, labels = self.interruptions.held, self.results.out, self.rows.labels
+        network = load_model(self.model, self.opening, errors, held)
+        other = Opening(None, self.opening.allow_code)
+        others = [load_model(path, other, errors, held, like=self.model) for path in self.passes.members]
+        rows = rows_of(self.data, network, self.many.skip_unreadable, roles)
+        if labels is not None:
+            request = replace(
+                request, class_names=names_for(network, rows, request.class_names, request.output)
+            )
+            found = read_labels(labels, rows.ids, column=self.rows.label_column, id_column=rows.id_name)
+            rows = replace(rows, labels=found, class_names=None)
+        rows_in = replace(rows, x=divided(rows.x, self.rows.divide_by, network))
+        own = self.passes.method is None and is_classifier(network)
+        if own and dropout != MCDropout():
+            raise InputError(
+                "Passes and plans have no effect with a classifier of scikit-learn",
+                expected="its own prediction, by its members where it has some",
+            )
+        blocks: list[Any] = []
+        with kept(blocks, parquet_beside(out), self.interruptions):
+            with progress(errors, "Assessing", waiting=COMPILING) as shown:
+                blocks += howsure.stream(
+                    network,
+                    rows_in,
+                    method=None if own else self.passes.choice.make(others, dropout),
+                    progress=self.interruptions.told(shown),
+                    **vars(request),
+                )
+            result = blocks[0].joined(blocks)
+            with held():
+                write_table(result, out)
+                blocks.clear()
+        _say_result(result, console)
+        if out != STDOUT:
+            say(console, f"\nTable:   {out}")
+        _say_left_out(rows)
+        if self.results.report is not None:
+            audit = howsure.audit(network, rows_in, keep_off=dropout.keep_off)
+            write_report(self.results.report, result, rows.by_column, audit=audit)
+            say(console, f"Report:  {self.results.report}")
+        return not rows.left_out
+
+
+def _say_result(result: Any, console: Console) -> None:
+    """What came of all rows, and which are the most undecided."""
+    paragraph(console, summary(result))
+    if len(result):
+        say(console, "\nThe most undecided:\n")
+        console.print(undecided_table(result, _SHOWN))
+
+
+def _say_left_out(rows: Rows) -> None:
+    """Which images could not be read."""
+    if not rows.left_out:
+        return
+    loud = Console(stderr=True)
+    count = counted(len(rows.left_out), "unreadable image")
+    say(loud, f"left out: {count}; the rows are numbered without them")
+    for line in rows.left_out:
+        say(loud, f"  {line}")

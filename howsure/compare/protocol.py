@@ -1,0 +1,33 @@
+"""What a kind of answer brings so that results of it can be compared: its part `compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """How results of one kind are scored side by side.
+
+    Attributes:
+        truth: From labels as a caller gives them, how many rows there are, and the plain prediction of the
+            first of them, to the true answers; an `InputError` for what they cannot be.
+        known: From a result, and labels or None, to the true answers.
+        aligned: From the name of a result, the result, and name and result of the yardstick, to the result
+            with its classes in the order of the yardstick's; an `InputError` where they are others.
+        scored: From a result, the true answers, and a seed, to an evaluation with a score by each name.
+        beside: From an evaluation, its result, and one of rows from outside, to an evaluation of both.
+        familiar: From such an evaluation, (N,) and (M,) familiarities, to how well these tell rows apart.
+        calibrated: From a result, the true answers, the same rows in other guises, and rows from outside, to
+            all of them calibrated: those of known rows, and the others. Takes `seed`.
+    """
+
+    truth: Callable[[Any, int, Any], Any]
+    known: Callable[[Any, Any], Any]
+    aligned: Callable[[str, Any, str, Any], Any]
+    scored: Callable[[Any, Any, int], Any]
+    beside: Callable[[Any, Any, Any], Any]
+    familiar: Callable[[Any, Any, Any], Any]
+    calibrated: Callable[..., tuple[list[Any], list[Any]]]

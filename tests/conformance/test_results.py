@@ -1,0 +1,65 @@
+"""Every result keeps to what shared code expects of one, those of a kind from outside too."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.answers import registry
+from howsure.conformance import check_method, check_outcome, check_result
+from howsure.models.arrays import ArrayModel, Dropout
+from tests.answers.numbers import NUMBERS, Numbers, Regression, known, linear, rows
+from tests.conformance.cases import rows_of, two_layers
+from tests.conformance.test_methods import ONE_INPUT
+
+
+@pytest.mark.parametrize(("end", "trained_for"), [("softmax", "classes"), ("sigmoid", "several labels")])
+def test_results_of_howsure(end, trained_for):
+    model = ArrayModel("network", ONE_INPUT, two_layers(Dropout(0.4), end), trained_for=trained_for)
+    (x,) = rows_of((4,))
+    check_result(howsure.assess(model, x))
+
+
+def test_numbers_from_outside():
+    raw = np.random.default_rng(0).normal(size=(5, 9, 2)).astype(np.float32)
+    with known():
+        check_outcome(Regression(("height", "weight")), raw)
+        check_method(howsure.MCDropout(passes=20), linear(2), rows())
+        check_method(howsure.Ensemble([linear(2), linear(2)]), linear(2), rows())
+        check_result(howsure.assess(linear(2), rows()))
+
+
+@dataclass(frozen=True, eq=False)
+class Silent(Numbers):
+    """Its rows say nothing."""
+
+    def _row(self, index):
+        return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Forgetful(Numbers):
+    """Loses what is not the first row."""
+
+    @classmethod
+    def joined(cls, parts):
+        return parts[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "promise"),
+    [(Silent, "A row prints as words"), (Forgetful, "Parts of a result join to the whole")],
+)
+def test_a_broken_promise_is_named(kind, promise):
+    result = howsure.assess(linear(), rows(), outcome=Regression)
+    broken = kind(**{each.name: getattr(result, each.name) for each in fields(result)})
+    with known():
+        registry._ANSWERS["numbers"] = replace(NUMBERS, result=kind)
+        with pytest.raises(AssertionError, match=promise):
+            check_result(broken)
+
+
+def test_a_result_of_a_kind_that_was_not_added():
+    with pytest.raises(howsure.InputError, match="does not know answers of the kind 'numbers'"):
+        check_result(howsure.assess(linear(), rows(), outcome=Regression))
