@@ -35,7 +35,7 @@ class Augmentation:
         >>> turned = howsure.Augmentation([shifts.rotated(10), shifts.rotated(-10)])
         >>> certainty = howsure.assess(model, x, method=turned)
         >>> print(certainty[0])
-        99.9 ± 0.5 % '4', between versions 99.7 to > 99.9 %: sure.
+        99.9 ± 0.5 % '4': sure. Single versions of the row say 99.7 to > 99.9 %.
     """
 
     changes: Sequence[Shift]
@@ -68,7 +68,7 @@ class Augmentation:
             "shows": "it tells whether slightly changed versions get the same answer",
         }
         if self.each == Softmax():
-            words |= {"passes": "answers to changed versions", "between": "versions"}
+            words |= {"passes": "answers to changed versions", "between": "versions of the row"}
         return {
             "name": "augmentation",
             "versions": 1 + len(self.changes),
