@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_choice, check_progress, check_type, check_whole
 from howsure.data.ids import ID, check_ids
 from howsure.data.rows import Rows, row_kind
@@ -30,6 +29,7 @@ from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, told
 from howsure.request import Request
 from howsure.results import columns
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome, Told
 from howsure.sampling.plan import Plan
 

@@ -98,8 +98,8 @@ def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
 
 
 def folder_of(file: str) -> str:
-    """The folder of a file at the top of the package, or the file itself."""
-    return file.split("/")[0]
+    """The folder of a file, or the file itself where it is loose."""
+    return file.rpartition("/")[0] or file
 
 
 def circles(pairs: set[tuple[str, str]]) -> tuple[int, int]:
@@ -189,7 +189,7 @@ def parts(package: Package) -> dict[str, int]:
     """Lines by folder; loose files are one part."""
     found: dict[str, int] = {}
     for file, lines in package.lines.items():
-        part = f"{folder_of(file)}/" if "/" in file else "loose files"
+        part = f"{file.split('/')[0]}/" if "/" in file else "loose files"
         found[part] = found.get(part, 0) + lines
     return found
 

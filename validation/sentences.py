@@ -27,10 +27,11 @@ from scipy.stats import binom
 import howsure
 from benchmarks.page import fold
 from howsure.answers.classes.words import doubt_in_words, reliability_in_words
-from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, Thresholds, judge
+from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, judge
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.report.figures import differs_from_claim, proportion, reliability
+from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
 from validation import compared, judged, learned
 from validation.judged import FACT, INTERVAL, Tally

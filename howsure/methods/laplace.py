@@ -20,7 +20,6 @@ from scipy.special import log_softmax, softmax
 
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.classes.result import Certainty
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_flag, check_whole
 from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError
@@ -28,6 +27,7 @@ from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Sta
 from howsure.models.adapt import names_for, rows_for
 from howsure.models.features import Features, features_of, read_features
 from howsure.models.protocol import PROBABILITIES, FeatureModel
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.design import DesignEffect
 from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Estimates, Outcome, Told

@@ -23,7 +23,6 @@ from numpy.typing import ArrayLike, NDArray
 from howsure.answers import verdict as verdicts
 from howsure.answers.classes.elsewhere import FromElsewhere
 from howsure.answers.classes.sentence import Row
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import as_floats, as_share, check_whole
 from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_labels, misread
@@ -43,6 +42,7 @@ from howsure.results.columns import (
     Result,
     read_only,
 )
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import BetweenNetworks, check_quantiles
 from howsure.statistics import total_entropy
 

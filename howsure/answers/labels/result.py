@@ -14,7 +14,6 @@ from howsure.answers import verdict as verdicts
 from howsure.answers.classes.result import Certainty
 from howsure.answers.labels.elsewhere import LabelsFromElsewhere
 from howsure.answers.labels.sentence import MultilabelRow
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_whole
 from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_yes_or_no
@@ -32,6 +31,7 @@ from howsure.results.columns import (
     Result,
     read_only,
 )
+from howsure.results.thresholds import Thresholds
 from howsure.statistics import total_entropy
 
 Floats = NDArray[np.float64]
