@@ -44,13 +44,13 @@ pages: .venv/$(READY)         ## the Python of README and docs/ once more, with 
 	$(AVX2) $(PYTEST) -n 3 README.md docs
 
 arithmetics: .venv/$(READY)   ## slow: all tests under three arithmetics
-	$(MAKE) test
-	$(AVX2) $(MAKE) test
-	$(SSE41) $(MAKE) test
+	ALL_ON_EVERY_BACKEND=1 $(MAKE) test
+	ALL_ON_EVERY_BACKEND=1 $(AVX2) $(MAKE) test
+	ALL_ON_EVERY_BACKEND=1 $(SSE41) $(MAKE) test
 
 coverage: .venv/$(READY)        ## the same tests, slower, and which lines they ran
 	.venv/bin/python -m coverage erase
-	$(MAKE) test COVERED='--cov=howsure --cov-append --cov-report='
+	ALL_ON_EVERY_BACKEND=1 $(MAKE) test COVERED='--cov=howsure --cov-append --cov-report='
 	.venv/bin/python -m coverage report
 
 # The oldest versions that pyproject.toml allows, all at once.
@@ -61,7 +61,7 @@ coverage: .venv/$(READY)        ## the same tests, slower, and which lines they 
 	touch $@
 
 oldest: .venv-oldest/$(READY) ## the same tests with the oldest versions that are supported
-	$(MAKE) test ENVIRONMENT=.venv-oldest
+	ALL_ON_EVERY_BACKEND=1 $(MAKE) test ENVIRONMENT=.venv-oldest
 
 lint: .venv/$(READY)
 	.venv/bin/ruff check .

@@ -13,7 +13,6 @@ from howsure.answers.labels.calibrate import MultilabelCalibrator
 from howsure.answers.labels.evaluate import MultilabelEvaluation
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.labels.sentence import MultilabelRow
-from howsure.answers.verdict import Thresholds
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -41,6 +40,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.models.features import Features, features_of
 from howsure.passes import passes
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.plan import Plan
 
 __version__: str

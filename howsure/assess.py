@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_choice, check_progress, check_type, check_whole
 from howsure.data.ids import ID, check_ids
 from howsure.data.rows import Rows, row_kind
@@ -30,6 +29,7 @@ from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, told
 from howsure.request import Request
 from howsure.results import columns
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome, Told
 from howsure.sampling.plan import Plan
 
@@ -95,7 +95,7 @@ def assess(
     Example:
         >>> certainty = howsure.assess(model, x)
         >>> print(certainty[certainty.coin_flips()[0]])
-        39 ± 1 % '5', between networks 1 to 71 %, or '6' (38 %): coin flip. The passes are in doubt ...
+        39 ± 1 % '5', or '6' (38 %): coin flip. Single networks say 1 to 71 %; most of ...
     """
     request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
     return assessed(model, x, method, request, progress)
@@ -135,7 +135,7 @@ def stream(
         >>> for number, block in enumerate(howsure.stream(model, x)):
         ...     block.save(f"certainty-{number:04}.parquet")
         >>> print(howsure.load("certainty-0000.parquet")[0])
-        99.6 ± 0.9 % '4', between networks 92 to > 99.9 %: sure.
+        99.6 ± 0.9 % '4': sure. Single networks say 92 to > 99.9 %.
     """
     request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
     return streamed(model, x, method, request, progress)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_type, check_whole
 from howsure.errors import InputError
 from howsure.models.choose_output import check_output_choice
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 
 

@@ -20,10 +20,11 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.verdict import COIN_FLIP, Thresholds, judge
+from howsure.answers.verdict import COIN_FLIP, judge
 from howsure.arguments import as_array
 from howsure.errors import InputError
 from howsure.judge.scores import SMALLEST, Score
+from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
 
 Floats = NDArray[np.float64]

@@ -27,10 +27,11 @@ from scipy.stats import binom
 import howsure
 from benchmarks.page import fold
 from howsure.answers.classes.words import doubt_in_words, reliability_in_words
-from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, Thresholds, judge
+from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, judge
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.report.figures import differs_from_claim, proportion, reliability
+from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
 from validation import compared, judged, learned
 from validation.judged import FACT, INTERVAL, Tally
@@ -127,7 +128,7 @@ def holds(said: str, exact: float) -> bool:
     return abs(100 * exact - float(value)) <= float(margin or 0) + half
 
 
-NAMES = r"\(([^()]*)\)"
+NAMES = r"((?:'\d'(?:, | and )?)+)"
 SHARE = r"((?:[<>] )?[\d.]+(?: ± [\d.]+)? %)"
 
 
@@ -148,20 +149,20 @@ def told_of_passes(tally: Tally) -> None:
                 reach = 196 * float(row.mc_error[row.runner_up]) + 0.5
                 exact = 100 * float(one.p[position, row.runner_up])
                 tally["rival"].append(abs(exact - float(rival[1])) <= reach)
-            apart = re.search(r"between networks (.+?) %(?: \((\d+) % of them\))?", text)
+            apart = re.search(r"Single networks say (.+?) %(?: \((\d+) % of them\))?", text)
             if apart is not None:
                 first, *last = re.findall(r"[\d.]+", apart[1])
-                share = int(apart[2] or 90) / 100
-                errors = certainty.interval_error(share)[position]
+                inside = int(apart[2] or 90) / 100
+                errors = certainty.interval_error(inside)[position]
                 ends = zip((first, (last or [first])[0]), errors, strict=True)
-                for (said, error), level in zip(ends, ((1 - share) / 2, (1 + share) / 2), strict=True):
+                for (said, error), level in zip(ends, ((1 - inside) / 2, (1 + inside) / 2), strict=True):
                     exact = one.quantile(position, int(row.label), level)
                     tally["between"].append(abs(exact - float(said)) <= 196 * float(error) + 0.5)
             if row.settled:
                 tally["verdict"].append(row.verdict == exact_verdict[position])
             if row.reason == WITHIN_PASSES:
                 tally["within"].append(share <= 0.5)
-                tally["share"].append(holds(_found(rf"themselves; {SHARE} of the doubt is", text), share))
+                tally["share"].append(holds(_found(rf"in every pass \({SHARE} is disagreement", text), share))
             if row.reason == DISAGREEMENT:
                 tally["disagree"].append(share > 0.5)
                 tally["share"].append(holds(_found(rf"that is {SHARE} of", text), share))
@@ -196,8 +197,8 @@ def told_of_labels(tally: Tally) -> None:
                 for name, said in re.findall(rf"'(\d)' \({SHARE}", text):
                     tally["label"].append(holds(said, one.p[position, int(name)]))
                 for words, least in (
-                    ("themselves {}; at most", False),
-                    ("disagree {}: that is at least", True),
+                    ("For {}, most of the doubt is in every pass \\(at most", False),
+                    ("For {}, the passes disagree: that is at least", True),
                 ):
                     found_share = re.search(rf"{words.format(NAMES)} {SHARE}", text)
                     if found_share is None:
@@ -321,17 +322,17 @@ HALF = "half or more"
 FACTS = (
     ("top", "`51 ± 1 % '8'`", ENUMERATED, INTERVAL),
     ("rival", "`or '6' (46 %)`", ENUMERATED, "within 1.96 `mc_error`"),
-    ("between", "`between networks 40 to 62 %`", ENUMERATED, "within 1.96 `interval_error`"),
+    ("between", "`Single networks say 40 to 62 %`", ENUMERATED, "within 1.96 `interval_error`"),
     ("verdict", "`coin flip.`, where settled", ENUMERATED, FACT),
-    ("settles", "`Not settled by 400 passes: try max_passes=1500.`", "so many passes", HALF),
-    ("within", "`The passes are in doubt themselves`", ENUMERATED, FACT),
-    ("disagree", "`The passes disagree`", ENUMERATED, FACT),
-    ("share", "`12 ± 3 % of the doubt is disagreement`", ENUMERATED, INTERVAL),
+    ("settles", "`400 passes do not settle it: try max_passes=1500.`", "so many passes", HALF),
+    ("within", "`most of the doubt is in every pass`", ENUMERATED, FACT),
+    ("disagree", "`the passes disagree`", ENUMERATED, FACT),
+    ("share", "`(12 ± 3 % is disagreement)`", ENUMERATED, INTERVAL),
     ("median", "`In half of the 862 rows it is not sure of, … at most 12 ± 3 %`", ENUMERATED, INTERVAL),
     ("label", "`'wind': 52 ± 3 % yes`, and in groups", ENUMERATED, INTERVAL),
     ("label verdict", "`coin flip` of a label, where settled", ENUMERATED, FACT),
     ("groups of labels", "`at most 12 ± 3 %`, `at least 61 ± 2 %` of several labels", ENUMERATED, FACT),
-    ("unfamiliar", "`At most 0.4 % of held-out images are as unfamiliar`", "held-out rows", FACT),
+    ("unfamiliar", "`at most 0.4 % of held-out images are as unfamiliar`", "held-out rows", FACT),
     ("false alarm", "`no more of a difference than chance allows`", DRAWN, FACT),
     ("direction", "`it is too sure`, `it is more modest than it need be`", FALSE, FACT),
     ("false groups", "`No group of the 10 is off the diagonal by more than chance`", DRAWN, FACT),

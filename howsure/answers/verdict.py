@@ -5,13 +5,10 @@ Works on the predictive mean alone, whatever method produced it. Classes are alw
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.arguments import as_number
-from howsure.errors import InputError
+from howsure.results.thresholds import Thresholds
 
 SURE = "sure"
 LEANING = "leaning"
@@ -36,36 +33,6 @@ ROUNDING = 1e-6
 """By how much a sum of two probabilities may fall short of one half that it is."""
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Where the verdicts lie.
-
-    Args:
-        sure: Least top probability of a `sure` row, in (0.5, 1].
-        coin_flip: Largest gap between the two top probabilities of a `coin flip`, in [0, 1).
-    """
-
-    sure: float = 0.95
-    coin_flip: float = 0.20
-
-    def __post_init__(self) -> None:
-        for name in ("sure", "coin_flip"):
-            object.__setattr__(self, name, as_number(getattr(self, name), name, "a number"))
-        if not 0.5 < self.sure <= 1:
-            raise InputError(
-                "The threshold for 'sure' is out of range",
-                expected="a probability above 0.5, at most 1",
-                received=self.sure,
-            )
-        if not 0 <= self.coin_flip < 2 * self.sure - 1:
-            raise InputError(
-                "The threshold for 'coin flip' is out of range",
-                expected=f"a gap of at least 0 and below {2 * self.sure - 1:.3g}, so that no row is "
-                "both 'sure' and 'coin flip'",
-                received=self.coin_flip,
-            )
 
 
 def top_two(probabilities: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

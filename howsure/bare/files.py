@@ -12,7 +12,6 @@ import numpy as np
 
 from howsure.answers.files import load, load_sample, parts_of
 from howsure.answers.registry import CLASSES, LABELS, Answer
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_path
 from howsure.bare.given import flags_among, read_given
 from howsure.bare.results import of_given
@@ -33,6 +32,7 @@ from howsure.data.tables import (
 )
 from howsure.errors import InputError, warn
 from howsure.results.saved import is_saved
+from howsure.results.thresholds import Thresholds
 from howsure.words import before_no_formula
 
 ENDINGS = (".parquet", ".csv", ".npy")

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import as_array
 from howsure.data.frames import in_memory, is_frame, labelled_frame
 from howsure.data.labels import check_names, in_order
 from howsure.data.rows import check_unmasked, quoted
 from howsure.errors import InputError
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 
 Floats = NDArray[np.float64]

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.answers.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_type
 from howsure.bare.given import Given, Kind, read_given
 from howsure.data.ids import ID
@@ -27,6 +26,7 @@ from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.methods.classifiers import NO_NETWORK
 from howsure.methods.members import mean_over
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.estimate import Estimate, Sums
 from howsure.sampling.outcome import Estimates, Outcome, Told
 from howsure.sampling.sketch import with_networks

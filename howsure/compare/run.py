@@ -21,7 +21,6 @@ from howsure.answers.classes.evaluate import (
 )
 from howsure.answers.classes.result import Certainty
 from howsure.answers.registry import part_of
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
 from howsure.assess import assessed
 from howsure.compare.protocol import Comparing
@@ -42,6 +41,7 @@ from howsure.models.features import features_of
 from howsure.models.protocol import PassModel
 from howsure.progress import Progress, told
 from howsure.request import Request
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import sites_of
 from howsure.shifts import STANDARD, Shift

@@ -1,1 +1,1 @@
-"""From frames, loaders, files and arrays to checked rows, labels and ids."""
+"""Convert frames, loaders, files and arrays to checked rows, labels and ids."""

@@ -1,4 +1,4 @@
-"""Batches, or single rows, put together: which part of each is rows, which labels, and are they alike."""
+"""Join batches or single rows: recognise rows, labels and ids in each, and check that all are alike."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from howsure.errors import InputError
 
 _LABELS = "labels"
 IDS = (ID, "ids", "path", "paths", "file", "filename", "file_name", "image_id", "image_path", "idx", "index")
-"""What ids are called in dicts."""
+"""Names of ids in dicts."""
 
 _WHICH_IS_WHICH = "rows, (rows, labels), ((rows, rows), labels), or a dict by input name with `labels`"
 
 
 class Batches:
-    """What was gathered so far.
+    """The batches gathered so far.
 
     Args:
-        inputs: What the model takes, or None where it does not say.
-        names: Of what it takes, where it says no more.
-        weights: Whether a third part is the weights of the rows, as in Keras; they say nothing here.
-        rows: Whether dicts are rows, unless their labels show that they are batches.
+        inputs: The model's inputs, or None if it does not declare them.
+        names: Names of its inputs, if it declares only those.
+        weights: True if a third part is weights of the rows, as in Keras; these are ignored.
+        rows: True if dicts are single rows, unless their labels show that they are batches.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class Batches:
         self.rows = 0
 
     def add(self, batch: Any) -> None:
-        """Take one batch, or one row, of rows alone or with their labels.
+        """Add one batch, or one row, with or without labels.
 
         Raises:
-            InputError: It does not say what is what, or differs from the first.
+            InputError: It is ambiguous, or differs from the first.
         """
         x, labels, ids = self._divided(batch)
         form = dict if isinstance(x, dict) else list if isinstance(x, list) else np.ndarray
@@ -70,7 +70,7 @@ class Batches:
             arrays = {key: value[np.newaxis] for key, value in arrays.items()}
         self._check_alike(arrays, form)
         for key, value in arrays.items():
-            self._parts[key].append(np.array(value))  # a source may fill the same array again
+            self._parts[key].append(np.array(value))  # a copy: a source may reuse its array
         self._count += 1
         self.rows += len(next(iter(arrays.values())))
 
@@ -90,7 +90,7 @@ class Batches:
             )
         arrays = {}
         for key in list(self._parts):
-            arrays[key] = np.concatenate(self._parts.pop(key))  # so that no part is held twice for long
+            arrays[key] = np.concatenate(self._parts.pop(key))  # frees each part soon
         labels, ids = arrays.pop((_LABELS, None), None), arrays.pop((ID, None), None)
         named = {name: array for (_, name), array in arrays.items()}
         x: Any = named if self._form is dict else list(named.values())
@@ -134,7 +134,7 @@ class Batches:
         return x, others[0] if others else None, None
 
     def _is_single(self, arrays: Mapping[Any, Array]) -> bool:
-        """Whether the first of what comes is one row, and no batch of them."""
+        """True if the first item is one row, and not a batch."""
         labels = arrays.get((_LABELS, None))
         (_, name), value = next(iter(arrays.items()))
         if value.ndim == 0 or (labels is not None and labels.ndim == 0):
@@ -148,7 +148,7 @@ class Batches:
         return fits(value.shape, shape) or (shape[-1:] == (1,) and fits(value.shape, shape[:-1]))
 
     def _check_alike(self, arrays: Mapping[Any, Array], form: type) -> None:
-        """Raise unless the parts have as many rows as each other, and are like those before."""
+        """Raise unless all parts have the same number of rows, and are like those before."""
         called = f"{'Row' if self._single else 'Batch'} {self._count}"
         if form is not self._form or arrays.keys() != self._parts.keys():
             raise InputError(
@@ -183,16 +183,16 @@ PAD = (
 def taken_apart(
     x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names: Sequence[str] = ()
 ) -> tuple[dict[Any, Any], Any, Any, str]:
-    """The arrays of a dict that are rows, those of its labels and its ids, or None, and how ids are called.
+    """Split a dict into rows, labels, ids and the name of the ids; labels and ids may be None.
 
-    Labels are called `labels` or `label`, as Hugging Face has it, or `y`; ids one of `IDS`. An input may be
-    called so too: where the model says what it takes, at least by name, that decides. Else texts alone are
-    ids, as where one input may be a dict of several arrays.
+    Labels are called `labels` or `label`, as in Hugging Face, or `y`; ids have one of the names `IDS`. An
+    input may have such a name too. If the model declares its inputs, at least their names, these decide.
+    Otherwise only texts are ids; the same holds if the single input may be a dict of several arrays.
 
     Args:
         x: The arrays by name.
-        inputs: What the model takes, or None.
-        names: Of what it takes, where it says no more.
+        inputs: The model's inputs, or None.
+        names: Names of its inputs, if it declares only those.
     """
     rest, known = dict(x), [spec.name for spec in inputs or ()]
     found = [name for name in ("labels", "label") if name in rest and name not in known]
@@ -209,12 +209,12 @@ def taken_apart(
 
 
 def _are_ids(name: str, arrays: Mapping[Any, Any], told: Sequence[str]) -> bool:
-    """Whether the array of a name that ids may have is no input."""
+    """True if the array under an id name is no input."""
     return len(arrays) > 1 and (name not in told if told else _are_texts(arrays[name]))
 
 
 def _are_texts(value: Any) -> bool:
-    """Whether this is a text, or a list or an array of texts."""
+    """True for a text, or a list or an array of texts."""
     if isinstance(value, (list, tuple)):
         return bool(value) and all(isinstance(each, (str, bytes)) for each in value)
     kind = getattr(getattr(value, "dtype", None), "kind", "")
@@ -222,12 +222,12 @@ def _are_texts(value: Any) -> bool:
 
 
 def _is_array(value: object) -> bool:
-    """Whether this is an array, or a dict of them."""
+    """True for an array, or a dict of arrays."""
     return hasattr(value, "shape") or isinstance(value, Mapping)
 
 
 def numpy_of(value: Any, called: str = "What is in a batch") -> Array:
-    """A tensor of whatever framework, wherever it is, as an array."""
+    """A tensor of any framework, on any device, as an array."""
     check_unmasked(value, called)
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         empty, layout = getattr(value, "is_meta", False), str(getattr(value, "layout", "torch.strided"))

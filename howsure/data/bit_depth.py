@@ -1,4 +1,4 @@
-"""Whether an image file has more than 8 bits per channel, which Pillow cuts to 8 without a word."""
+"""Detect image files with more than 8 bits per channel, which Pillow silently reduces to 8."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LOOKED_AT = 2**16
-"""Bytes at the start of a file in which AVIF and JPEG 2000 say it."""
+"""Bytes at the start of a file in which AVIF and JPEG 2000 state the bit depth."""
 
 _RAW = re.compile(r";(12|16[BLN])")
-"""How Pillow calls numbers of 12 or 16 bits. `BGR;16` of BMP is 16 bits for a whole pixel."""
+"""Pillow's names for numbers of 12 or 16 bits. In BMP, `BGR;16` means 16 bits for a whole pixel."""
 
 _BITS_OF_JPEG2000 = 38
-"""Where after the first two markers (ISO 15444-1, A.5.1) the bits of the first channel are, less 1."""
+"""Offset, after the first two markers (ISO 15444-1, A.5.1), of the bits of the first channel, minus 1."""
 
 _BITS_OF_AVIF, _HIGH_DEPTH = 2, 0x40
-"""Where in its av1C box (AV1 in ISO base media, 2.3.3) a bit says that there are 10 or 12."""
+"""Offset and bit in the av1C box (AV1 in ISO base media, 2.3.3) that mean 10 or 12 bits."""
 
 
 def more_than_8_bits(image: Image.Image, start: bytes) -> bool:
-    """Whether a channel has more than 8 bits.
+    """True if a channel has more than 8 bits.
 
     Args:
-        image: Opened, and not loaded yet.
+        image: An opened image whose pixels are not loaded yet.
         start: The first `LOOKED_AT` bytes of its file.
     """
     if image.mode.startswith(("I", "F")):

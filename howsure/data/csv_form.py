@@ -1,10 +1,10 @@
-"""In which form a csv file is: what is between its cells, its decimal point, its encoding, its packing.
+"""Recognise the form of a csv file: separator, decimal point, encoding, compression.
 
-What is not the usual form is seen in the file and said aloud. Two readings of a file are never both tried:
+An unusual form is recognised from the content, and a warning names it. howsure never tries two readings:
 
-    separator   a semicolon or a tab, where every line has as many cells, and a comma is none or in a number
-    decimals    a comma, where numbers have one, and none that could be of thousands alone
-    encoding    Windows-1252, which holds Latin-1, where the bytes are no UTF-8
+    separator   semicolon or tab, if every line has the same number of cells and no comma separates cells too
+    decimals    comma, if numbers contain one that cannot be a thousands separator
+    encoding    Windows-1252, which includes Latin-1, if the bytes are not UTF-8
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CALLED = {";": "semicolons", "\t": "tabs"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LATIN = "cp1252"
 _LOOKED_AT = 1000
-"""Lines by which separator and decimals are told."""
+"""Number of lines that decide separator and decimals."""
 
 _WITH_COMMA = re.compile(r"\s*[-+]?\d*,\d+(?:[eE][-+]?\d+)?\s*%?\s*")
 _WITH_POINT = re.compile(r"\s*[-+]?\d*\.\d+(?:[eE][-+]?\d+)?\s*%?\s*")
@@ -47,10 +47,10 @@ class Form:
     """The form of a csv file.
 
     Attributes:
-        separator: Between cells.
+        separator: Separator between cells.
         decimal: The decimal point.
-        encoding: Of the text.
-        packed: Whether it is compressed by gzip.
+        encoding: Encoding of the text.
+        packed: True if it is compressed with gzip.
     """
 
     separator: str = ","
@@ -59,7 +59,7 @@ class Form:
     packed: bool = False
 
     def said(self, source: Path) -> None:
-        """Say aloud how a file is read, where that is not the usual way."""
+        """Warn about an unusual form of a file."""
         told = []
         if self.separator in _CALLED:
             told.append(f"{_CALLED[self.separator]} between its cells")
@@ -73,16 +73,16 @@ class Form:
 
 
 def kind_of(path: Path) -> str:
-    """The ending of a file in lower case, `.csv` for all that are read as such: also `.tsv`, and packed."""
+    """The suffix in lower case; `.csv` for every file read as csv, such as `.tsv` and packed ones."""
     name = path.name.lower()
     return CSV if name.endswith(_ALIKE) and path.suffix else path.suffix.lower()
 
 
 def form_of(source: Path) -> Form:
-    """The form in which a csv file is.
+    """The form of a csv file.
 
     Raises:
-        FileError: Missing, damaged, or no text.
+        FileError: The file is missing, damaged, or not text.
     """
     packed = source.suffix.lower() == ".gz"
     encoding = _encoding(source, packed)
@@ -96,21 +96,21 @@ def form_of(source: Path) -> Form:
 
 
 def read_lines(source: Path, form: Form | None = None) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a csv file: number, from 1, and cells; an empty line has none.
+    """The lines of a csv file: number, from 1, and cells; an empty line has no cells.
 
     Args:
         source: The file.
-        form: Its form, or None to look.
+        form: Its form, or None to find it out.
 
     Raises:
-        FileError: Missing, damaged, or no text.
+        FileError: The file is missing, damaged, or not text.
     """
     yield from _cells(source, form_of(source) if form is None else form)
 
 
 @contextlib.contextmanager
 def opened(source: Path, form: Form) -> Iterator[pa.NativeFile]:
-    """A csv file as Arrow reads it, unpacked."""
+    """A csv file, unpacked, opened for Arrow."""
     import pyarrow as pa
 
     with open_native(source) as file:
@@ -122,7 +122,7 @@ def opened(source: Path, form: Form) -> Iterator[pa.NativeFile]:
 
 
 def first_text(source: Path, form: Form, count: int) -> list[str]:
-    """The first lines that are not empty, as they stand in the file."""
+    """The first lines that are not empty, as text."""
     with _text(source, form) as text:
         return list(itertools.islice((line for line in text if line.strip()), count))
 
@@ -131,25 +131,25 @@ def first_lines(source: Path, form: Form, count: int) -> list[list[str]]:
     """The cells of the first lines that are not empty.
 
     Raises:
-        FileError: Missing, damaged, or no text.
+        FileError: The file is missing, damaged, or not text.
     """
     with contextlib.closing(_cells(source, form)) as lines:
         return list(itertools.islice((cells for _, cells in lines if cells), count))
 
 
 def _start(source: Path, form: Form) -> list[list[str]]:
-    """As many lines as are looked at; none where they cannot be in this form."""
+    """The lines that decide the form; empty if they cannot have this form."""
     try:
         return first_lines(source, form, _LOOKED_AT)
     except (
         FileError,
         InputError,
-    ):  # such as cells that are longer than any: what is wrong is said when they are read
+    ):  # such as cells that are too long; reading the file later reports the fault
         return []
 
 
 def _is_separator(lines: list[list[str]], others: list[list[str]]) -> bool:
-    """Whether lines that a mark separates all have as many cells, and commas do not separate them as well."""
+    """True if a mark separates all lines into the same number of cells, and commas do not as well."""
     if not _is_table(lines):
         return False
     with_comma = [cell for cells in lines for cell in cells if "," in cell]
@@ -162,7 +162,7 @@ def _is_table(lines: list[list[str]]) -> bool:
 
 
 def _encoding(source: Path, packed: bool) -> str:
-    """`utf-8`, or Windows-1252 for what is none and can be that."""
+    """`utf-8`, or Windows-1252 for bytes that are not UTF-8 but can be that."""
     decoder, is_utf = codecs.getincrementaldecoder("utf-8")(), True
     with _reading(source, packed) as file:
         start = file.read(2)
@@ -216,7 +216,7 @@ def _text(source: Path, form: Form) -> Iterator[IO[str]]:
 
 @contextlib.contextmanager
 def _reading(source: Path, packed: bool) -> Iterator[IO[bytes]]:
-    """The bytes of a file, unpacked; what goes wrong while they are read is one `FileError`."""
+    """The bytes of a file, unpacked; any error while they are read becomes one `FileError`."""
     with reading(source, "csv"):
         opened_file: Any = gzip.open(source, "rb") if packed else source.open("rb")  # noqa: SIM115
         with opened_file as file:

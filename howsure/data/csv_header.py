@@ -1,8 +1,9 @@
-"""Whether the first line of a csv file names its columns, or is a row; an error where it may be either.
+"""Decide whether the first line of a csv file is a header or a row; an error if it may be either.
 
-Names alone are a header, and numbers alone a row. `?` or `NA` beside numbers stands for a missing value, so
-that is a row. Names beside numbers are a header where the numbers stand in quotes and those below do not, or
-count the columns, or may be classes, such as 2 and 4, and a name stands over numbers. Else it may be either.
+Only names: a header. Only numbers: a row. Numbers with `?` or `NA` for missing values: a row. Names beside
+numbers are a header in three cases: the numbers are quoted and those below are not; the numbers count the
+columns; or the numbers may be classes, such as 2 and 4, and a name is above numbers. Otherwise the line is
+ambiguous.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from howsure.data.tables import LABELS, is_number
 from howsure.errors import InputError
 
 _MISSING = ("?", "-", "--", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "missing", "unknown")
-"""Texts that stand for a missing value where numbers stand beside them."""
+"""Texts that mean a missing value when they are beside numbers."""
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 
 _LOOKED_AT = 20
-"""Lines by which it is told what stands in a column."""
+"""Number of lines that show what a column contains."""
 
 _MANY = 3
-"""Numbers that count the columns by no chance."""
+"""Least length of a count of columns that is no chance."""
 
 
 def counts_classes(first: Sequence[str]) -> bool:
-    """Whether a first line can be nothing but class numbers, perhaps after an index without a name."""
+    """True if a first line can only be class numbers, perhaps after an index without a name."""
     filled = [cell.strip() for cell in first if cell.strip()]
     counting = filled == [str(number) for number in range(len(filled))]
     return counting and len(filled) > 1 and (len(filled) > 2 or not first[0].strip())
@@ -38,14 +39,14 @@ def counts_classes(first: Sequence[str]) -> bool:
 def is_header(
     source: Path, form: Form, cells: Sequence[str], named: Sequence[str] = (), *, of_classes: bool = False
 ) -> bool:
-    """Whether the first line of a csv file is a header.
+    """True if the first line of a csv file is a header.
 
     Args:
         source: The file.
         form: Its form.
-        cells: Of the first line.
-        named: Names of columns that the caller knows of.
-        of_classes: Whether columns are called like classes, and so may be called by any whole numbers.
+        cells: Cells of the first line.
+        named: Column names that the caller knows.
+        of_classes: True if columns are named after classes, which may be any whole numbers.
 
     Raises:
         InputError: It may be a header or a row.
@@ -95,13 +96,13 @@ def _is_number(cell: str, form: Form) -> bool:
 
 
 def _count_columns(cells: Sequence[str], numbers: Sequence[str]) -> bool:
-    """Whether the numbers in a first line count columns: many of them, or beside `y` or `id`."""
+    """True if the numbers in a first line count columns: many of them, or beside `y` or `id`."""
     counting = [[str(start + place) for place in range(len(numbers))] for start in (0, 1)]
     return numbers in counting and (len(numbers) >= _MANY or not {LABELS, ID}.isdisjoint(cells))
 
 
 def _is_name(place: int, form: Form, cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """Whether a cell of the first line is a text, and stands over numbers alone."""
+    """True if a cell of the first line is a text above numbers only."""
     column = [line[place].strip() for line in below if place < len(line)]
     known = [each for each in column if each and each.lower() not in _MISSING]
     text = bool(cells[place]) and not _is_number(cells[place], form)
@@ -109,7 +110,7 @@ def _is_name(place: int, form: Form, cells: Sequence[str], below: Sequence[Seque
 
 
 def _only_first_is_quoted(source: Path, form: Form, numbers: Sequence[str]) -> bool:
-    """Whether numbers in the first line stand in quotes, and no number in the next one does."""
+    """True if numbers in the first line are quoted, and no number in the next line is."""
     first, *others = first_text(source, form, 2)
     unquoted = not others or re.search(r'"[-+0-9.,eE% ]+"', others[0]) is None
     return unquoted and all(f'"{number}"' in first for number in numbers)

@@ -1,4 +1,4 @@
-"""Rows made up for a model of which none are at hand."""
+"""Make up rows for a model when there are no real ones."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from howsure.data.rows import TEXT, Array, InputSpec
 
 ANY_SIZE = (16, 32, 60, 128, 224)
-"""Stand for an axis of any size in made-up rows, the first that a model takes: short sequences, a number that
-2 to 6 divide, and the side of images for which most published networks are made."""
+"""Sizes to try for a free axis in made-up rows; the first that the model accepts is used. They are lengths of
+short sequences, a number that 2 to 6 divide, and the image side of most published networks."""
 
 _MADE_UP_TEXT = "some text"
 
@@ -22,13 +22,13 @@ def made_up_rows(
     count: int = 2,
     any_size: int = ANY_SIZE[0],
 ) -> list[Array]:
-    """Rows of the shapes and types of some inputs: normal numbers, ones where they are whole, or some text.
+    """Made-up rows for some inputs: normal numbers, ones for whole numbers, or some text.
 
     Args:
-        inputs: What a model takes.
-        like: Rows of each input, whose shapes stand for axes of any size, or None.
-        count: How many.
-        any_size: Stands for axes of any size where `like` is None.
+        inputs: The model's inputs.
+        like: Rows of each input, whose shapes fill in free axes, or None.
+        count: Number of rows.
+        any_size: Size of free axes if `like` is None.
     """
     random, rows = np.random.default_rng(0), []
     for number, spec in enumerate(inputs):

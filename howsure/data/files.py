@@ -1,4 +1,4 @@
-"""Rows and class names from files and folders, or one error that names the row, column or file."""
+"""Read rows and class names from files and folders; each error names the row, column or file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_rows(
     skip_unreadable: bool = False,
     roles: Roles | None = None,
 ) -> Rows:
-    """The rows in a file or folder, checked against what the model takes.
+    """The rows in a file or folder, checked against the model's inputs.
 
     | path | rows | labels | ids |
     |---|---|---|---|
@@ -40,24 +40,24 @@ array `id` |
 for several inputs the columns named like them; a list column counts as many columns | column `y` | \
 column `id` |
     | image or folder of images | sorted by name; grey, RGB or RGBA by the input's channels, 0 … 255, \
-never resized, turned as EXIF says, first frame only | number of the class sub-folder, sorted by name | \
+never resized, rotated as EXIF says, first frame only | number of the class sub-folder, sorted by name | \
 names of the files |
 
-    A csv file whose first line holds only numbers has no header. One that holds numbers beside names is an
-    error, unless the numbers count the columns.
+    A csv file whose first line has only numbers has no header. A first line of numbers and names is an error,
+    unless the numbers count the columns.
 
     Args:
         path: File or folder.
-        inputs: What the model takes.
+        inputs: The model's inputs.
         skip_unreadable: Leave unreadable images out and list them instead of raising.
-        roles: Of the columns of a csv or Parquet file, where they are not called `y` and `id`; other files
-            have none.
+        roles: Purposes of the columns of a csv or Parquet file, if they are not called `y` and `id`; other
+            files have none.
 
     Returns:
-        Rows that `check_rows` accepts, uncast.
+        Rows that `check_rows` accepts, not cast.
 
     Raises:
-        FileError: Missing or damaged, or an unreadable image.
+        FileError: The file is missing or damaged, or an image is unreadable.
         InputError: The content cannot be rows of this model.
     """
     source = check_path(path)
@@ -85,11 +85,11 @@ def read_class_names(text: str) -> tuple[str, ...]:
     """Class names, in the order of the model's outputs.
 
     Args:
-        text: The names themselves, separated by commas, or the path of a file: `.txt` with one name a
-            line, `.json` with a list, `.csv` with one line or one column of names and no header.
+        text: The names, separated by commas; or the path of a file: `.txt` with one name a line, `.json` with
+            a list, `.csv` with one line or one column of names and no header.
 
     Raises:
-        FileError: Missing, or not text.
+        FileError: The file is missing, or not text.
         InputError: Not a list of names.
 
     Example:
@@ -146,7 +146,7 @@ def _names_in_json(source: Path) -> list[str]:
         raise InputError(
             f"'{source}' is not JSON: {error.msg} in line {error.lineno}", expected=expected
         ) from error
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists in lists
+    except (ValueError, RecursionError) as error:  # numbers with thousands of digits, very deep lists
         raise InputError(f"'{source}' is not JSON that can be read: {error}", expected=expected) from error
     if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
         received = f"a list with {names!r:.60}" if isinstance(names, list) else f"{type(names).__name__}"
@@ -154,11 +154,11 @@ def _names_in_json(source: Path) -> list[str]:
     return [str(name) for name in names]
 
 
-# --- what all files have in common ----------------------------------------------------------------
+# --- checks for all kinds of file -----------------------------------------------------------------
 
 
 def check_readable(source: Path) -> None:
-    """Raise a `FileError` unless there is a file or a folder that can be read."""
+    """Raise a `FileError` unless this is a file or folder that can be read."""
     try:
         if not source.exists():
             raise FileError("The file does not exist", received=str(source))
@@ -185,14 +185,14 @@ def _checked(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows:
 
 
 def check_lengths(rows: Rows, source: Path) -> Rows:
-    """The same rows, with labels of one value per row or (N, K), where all that is said of rows has N of it.
+    """The same rows, with one label per row or (N, K) labels, after a check that all lengths are N.
 
     Args:
-        rows: As they were found in a file.
+        rows: Rows as found in a file.
         source: The file, for messages.
 
     Raises:
-        InputError: Arrays of different length, or one that is a single number.
+        InputError: Arrays of different length, or an array that is a single number.
     """
     arrays = rows.x if isinstance(rows.x, dict) else {"": rows.x}
     for name, array in arrays.items():
@@ -227,7 +227,7 @@ def check_lengths(rows: Rows, source: Path) -> Rows:
 
 
 def check_label_shape(labels: Array, source: Path) -> Array:
-    """(N,) or, for several labels per row, (N, K)."""
+    """(N,) labels, or (N, K) for several labels per row."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim not in (1, 2):
@@ -247,16 +247,16 @@ def rows_in_npz(
     inputs: Sequence[InputSpec],
     read: Callable[[Path, list[str]], dict[str, Array]] = read_npz,
 ) -> Rows:
-    """The rows of a .npz file as they are found, with labels and ids that are in it.
+    """The rows of a .npz file as found, with the labels and ids in it.
 
     Args:
         source: The file.
-        inputs: What the model takes.
+        inputs: The model's inputs.
         read: `read_npz`, or `map_npz` for arrays that stay on disk.
 
     Raises:
-        FileError: Damaged.
-        InputError: It does not say which array holds the rows.
+        FileError: The file is damaged.
+        InputError: Several arrays could be the rows.
     """
     present = names_in_npz(source)
     if len(inputs) > 1:

@@ -1,4 +1,4 @@
-"""Data frames of pandas, polars and others as rows: by way of narwhals and Arrow, as files of columns go."""
+"""Data frames of pandas, polars and others as rows, through narwhals and Arrow, like files of columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLLECT = "Bring it into memory first, as `x.collect()` or `x.compute()` does"
 
 
 def is_frame(x: object) -> bool:
-    """Whether this is a data frame, or one column of one; no library of them is imported."""
+    """True for a data frame or a series; imports none of their libraries."""
     if not (hasattr(type(x), "columns") or hasattr(type(x), "to_frame")):
         return False
     import narwhals as nw
@@ -26,14 +26,14 @@ def is_frame(x: object) -> bool:
 
 
 def read_frame(frame: Any, inputs: Sequence[InputSpec] | None) -> Rows:
-    """The rows of a data frame, with the labels and ids that are among its columns.
+    """The rows of a data frame, with the labels and ids among its columns.
 
-    Columns become rows as those of files do, see `howsure.data.tables.rows_of`: a column `y` holds labels, a
-    column `id` ids. Without one, the index of pandas holds these unless it only counts the rows.
+    Columns become rows as in files, see `howsure.data.tables.rows_of`: a column `y` holds labels, a column
+    `id` ids. Without a column `id`, a pandas index gives the ids, unless it only counts the rows.
 
     Args:
-        frame: A data frame, or a series, whose values are the rows.
-        inputs: What the model takes, or None where it does not say.
+        frame: A data frame; or a series, whose values are the rows.
+        inputs: The model's inputs, or None if it does not declare them.
 
     Raises:
         InputError: Columns that are not numbers, empty cells, or columns that do not fit the model.
@@ -47,14 +47,14 @@ def read_frame(frame: Any, inputs: Sequence[InputSpec] | None) -> Rows:
 
 
 def labelled_frame(frame: Any, features: Sequence[str]) -> Rows:
-    """A data frame itself, for a model that takes such, without the columns of labels and ids.
+    """The data frame itself, for a model that takes one, without its columns of labels and ids.
 
     Args:
         frame: A data frame, or a series.
-        features: Names of columns that the model takes, whatever they are called.
+        features: Names of the columns that the model takes, even if they are called `y` or `id`.
 
     Raises:
-        InputError: As from `read_frame`, but for columns that are no numbers.
+        InputError: As from `read_frame`, except for columns that are not numbers.
     """
     import narwhals as nw
 
@@ -80,7 +80,7 @@ def as_array(frame: Any, spec: InputSpec | None) -> Array:
 
 
 def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
-    """Its columns; its index and the name of that, unless it only counts; and whether it is a series."""
+    """The columns; the index with its name, unless it only counts; and True for a series."""
     import narwhals as nw
 
     opened = in_memory(frame)
@@ -90,7 +90,7 @@ def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
     if is_series:
         columns = columns.alias("x").to_frame()
     objects = [name for name, kind in columns.schema.items() if kind == nw.Object]
-    if objects and columns.implementation.is_polars():  # which gives Arrow their addresses
+    if objects and columns.implementation.is_polars():  # polars would give Arrow their addresses
         raise InputError(
             f"The data frame has Python objects in column '{objects[0]}'",
             expected="numbers or texts in every column",
@@ -98,7 +98,7 @@ def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
         )
     try:
         arrow = columns.to_arrow()
-    except (TypeError, ValueError, NotImplementedError) as error:  # as pyarrow's errors are
+    except (TypeError, ValueError, NotImplementedError) as error:  # the base classes of pyarrow's errors
         raise InputError(
             f"The data frame has a column that cannot be read ({' '.join(map(str, error.args))})",
             expected="values of one kind in every column, such as numbers",
@@ -117,7 +117,7 @@ def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
 
 
 def in_memory(frame: Any) -> Any:
-    """A data frame or series of narwhals, whose rows are there."""
+    """A data frame or series in narwhals, whose rows are in memory."""
     import narwhals as nw
 
     opened = _native(frame)
@@ -132,15 +132,15 @@ def in_memory(frame: Any) -> Any:
 
 
 def _native(frame: Any) -> Any:
-    """A data frame or series of narwhals; what is none as it is."""
+    """A data frame or series in narwhals; any other object unchanged."""
     import narwhals as nw
 
     if hasattr(frame, "iloc") and not all(isinstance(name, str) for name in getattr(frame, "columns", ())):
-        # In pandas columns may be called by numbers.
+        # In pandas, column names may be numbers.
         frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     try:
         return nw.from_native(frame, pass_through=True, allow_series=True)
-    except ValueError as error:  # columns of one name
+    except ValueError as error:  # repeated column names
         raise InputError(
             f"The data frame cannot be read ({' '.join(str(error).split())})",
             expected="a name of its own for every column",
@@ -148,13 +148,13 @@ def _native(frame: Any) -> Any:
 
 
 def _left_out(library: Any) -> Callable[[Sequence[str]], str]:
-    """How columns are left out in a library of data frames."""
+    """How to drop columns in a library of data frames, in words."""
     call = "x.drop(columns={})" if library.is_pandas_like() else "x.drop({})"
     return lambda names: f"`{call.format(list(names))}`"
 
 
 def _index(index: Any) -> tuple[Array, str] | None:
-    """What an index calls the rows, and its name; None where there is none, or where it counts from 0."""
+    """The row names in an index, and its name; None without an index, or if it counts from 0."""
     if index is None:
         return None
     values = np.asarray(index)

@@ -1,12 +1,12 @@
-"""Rows as people have them, gathered to what an adapter takes: arrays, with labels and ids that came along.
+"""Gather rows from common sources into arrays that an adapter takes, with their labels and ids.
 
-    array, tensor, list, dict       as they are; of a dict without labels and ids
+    array, tensor, list, dict       unchanged; a dict without its labels and ids
     list of dicts, or of pairs      rows with their labels, or batches of them
     data frame, series              `howsure.data.frames`
-    DataLoader, tf.data.Dataset,    batch after batch, put together in memory
+    DataLoader, tf.data.Dataset,    batch after batch, joined in memory
     PyDataset, generator, iterator
 
-What something is, is told from the classes it is made from and by what it can do: no framework is imported.
+The kind of a source is recognised by its base classes and methods; no framework is imported.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ def gather(
     most: int | None = None,
     names: Callable[[], Sequence[str]] = tuple,
 ) -> Rows:
-    """Rows as an adapter takes them, and the labels and ids that came with them.
+    """Rows in the form that an adapter takes, and the labels and ids that came with them.
 
     Args:
-        x: Whatever a caller holds; `Rows` are given back. What is an array stays as it is, also on disk.
-        inputs: Gives what the model takes, or None where it does not say; asked only where that counts.
+        x: Any source of rows; `Rows` are returned unchanged. An array stays as it is, also on disk.
+        inputs: Returns the model's inputs, or None if it does not declare them; called only when needed.
         progress: Called with (0, rows so far) while batches are gathered.
-        most: Batches to look at, where the first rows will do; None for all.
-        names: Gives the names of what the model takes, where it says no more; asked only where that counts.
+        most: Number of batches to read, if the first rows are enough; None for all.
+        names: Returns the names of the model's inputs, if it declares only those; called only when needed.
 
     Raises:
-        InputError: No rows, an endless source, batches that differ or that say nothing of what is what, or
-            columns that cannot be rows.
+        InputError: No rows, an endless source, batches that differ or are ambiguous, or columns that cannot
+            be rows.
     """
     if isinstance(x, Rows):
         return x
@@ -70,7 +70,7 @@ def gather(
 
 
 def first(x: Any, count: int) -> Any:
-    """The first rows of what an adapter takes; what has none is left for it to refuse."""
+    """The first rows of an adapter's input; anything without rows is left for the adapter to refuse."""
     try:
         if isinstance(x, Mapping):
             return {key: value[:count] for key, value in x.items()}
@@ -80,7 +80,7 @@ def first(x: Any, count: int) -> Any:
 
 
 def length(x: Any, called: str = "The rows") -> int:
-    """How many rows there are in what an adapter takes.
+    """Number of rows in an adapter's input.
 
     Raises:
         InputError: These are no rows.
@@ -96,17 +96,17 @@ def length(x: Any, called: str = "The rows") -> int:
 
 
 def copied(x: Any) -> Any:
-    """The same rows for a caller's own function, which may work in place: what it changes is its alone."""
+    """A copy of the rows for a caller's function, which may change it in place."""
     return copy.deepcopy(x)
 
 
 def is_several(x: Any) -> bool:
-    """Whether this is a list of arrays, one for each input."""
+    """True for a list of arrays, one for each input."""
     return isinstance(x, (list, tuple)) and bool(x) and all(hasattr(part, "shape") for part in x)
 
 
 def is_of(x: object, *packages: str) -> bool:
-    """Whether a class that x is made from is defined in one of these packages; nothing is imported."""
+    """True if one of these packages defines a base class of x; imports nothing."""
     return any(cls.__module__.split(".")[0] in packages for cls in type(x).__mro__)
 
 
@@ -114,14 +114,14 @@ def is_of(x: object, *packages: str) -> bool:
 
 
 def _is_list_of_dicts(x: Any) -> bool:
-    """Whether this is a list of dicts, as tokenizers and datasets of Hugging Face give rows."""
+    """True for a list of dicts, the form of rows from Hugging Face's tokenizers and datasets."""
     if is_of(x, "datasets") and hasattr(x, "column_names"):
         return True
     return isinstance(x, (list, tuple)) and bool(x) and all(isinstance(each, Mapping) for each in x)
 
 
 def _is_list_of_pairs(x: Sequence[Any]) -> bool:
-    """Whether this is a list of rows with labels, or of batches of them: of arrays beside other shapes."""
+    """True for a list of rows with labels, or of batches of them: arrays with labels of another shape."""
     return bool(x) and all(
         isinstance(each, (list, tuple))
         and len(each) in (2, 3)
@@ -132,7 +132,7 @@ def _is_list_of_pairs(x: Sequence[Any]) -> bool:
 
 
 def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names: Sequence[str]) -> Rows:
-    """The arrays by input name, with the labels and ids that are among them."""
+    """The arrays by input name, with the labels and ids among them."""
     known = {spec.name: spec for spec in inputs or ()}
     rest, labels, ids, id_name = taken_apart(x, inputs, names)
     arrays = {
@@ -150,7 +150,7 @@ def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names:
 
 
 def _batches(x: Any) -> Iterator[Any] | None:
-    """What gives one batch after the other, or None where this is no source of batches."""
+    """An iterator over batches, or None if this is no source of batches."""
     if hasattr(x, "__array__") or hasattr(x, "shape"):
         return None
     if is_of(x, "torch") and hasattr(x, "batch_sampler") and hasattr(x, "dataset"):
@@ -174,7 +174,7 @@ def _batches(x: Any) -> Iterator[Any] | None:
 
 
 def _with_classes(rows: Rows, loader: Any) -> Rows:
-    """The rows with the names of their classes, where the dataset of a loader has them, as in torchvision."""
+    """Add class names to the rows if the loader's dataset has them, as in torchvision."""
     names = _classes_of(getattr(loader, "dataset", None))
     if names is None or rows.labels is None or rows.labels.ndim != 1 or rows.labels.dtype.kind not in "iu":
         return rows
@@ -184,7 +184,7 @@ def _with_classes(rows: Rows, loader: Any) -> Rows:
 
 
 def _classes_of(dataset: Any) -> tuple[str, ...] | None:
-    """What a dataset calls its classes, in their order; also one of which another is a part."""
+    """Class names of a dataset, in order; for a subset, those of the whole dataset."""
     while dataset is not None:
         names = getattr(dataset, "classes", None)
         features = getattr(dataset, "features", None)  # as Hugging Face has it
@@ -200,12 +200,12 @@ def _classes_of(dataset: Any) -> tuple[str, ...] | None:
 
 
 def _of_any(source: Iterable[Any]) -> Iterator[Any]:
-    """What a source of batches gives, one after the other."""
+    """The batches of a source, one after the other."""
     yield from source
 
 
 def _of_tensorflow(dataset: Any) -> Iterator[Any]:
-    """The elements of a `tf.data.Dataset`, unless they never end."""
+    """The elements of a `tf.data.Dataset`; an error if it is endless."""
     if int(dataset.cardinality()) == -1:
         raise _endless("a tf.data.Dataset that repeats")
     if _is_shuffled(dataset):
@@ -214,7 +214,7 @@ def _of_tensorflow(dataset: Any) -> Iterator[Any]:
 
 
 def _of_keras(dataset: Any) -> Iterator[Any]:
-    """The batches of a `PyDataset`, unless they never end."""
+    """The batches of a `PyDataset`; an error if it is endless."""
     if dataset.num_batches is None:
         raise _endless("a PyDataset without a number of batches")
     return (dataset[number] for number in range(dataset.num_batches))
@@ -230,7 +230,7 @@ def _endless(received: str) -> InputError:
 
 
 def _look_at_loader(loader: Any) -> None:
-    """Say aloud where rows come in an order of the loader's own, or where some of them never come."""
+    """Warn if a loader shuffles, reorders or drops rows."""
     batches, sampler = loader.batch_sampler, loader.sampler
     if _is_pytorchs(batches, "BatchSampler"):
         sampler = batches.sampler
@@ -247,12 +247,12 @@ def _look_at_loader(loader: Any) -> None:
 
 
 def _is_pytorchs(x: object, *names: str) -> bool:
-    """Whether this is an object of one of these classes of PyTorch itself, and of none made from them."""
+    """True for an object of exactly one of these classes of PyTorch."""
     return type(x).__module__.startswith("torch.") and type(x).__name__ in names
 
 
 def _is_shuffled(dataset: Any) -> bool:
-    """Whether a `tf.data.Dataset`, or one that it is made from, shuffles, as far as that can be seen."""
+    """True if a `tf.data.Dataset`, or one that it is made from, visibly shuffles."""
     made_from = getattr(dataset, "_inputs", None)
     return "Shuffle" in type(dataset).__name__ or (
         callable(made_from) and any(_is_shuffled(each) for each in made_from())

@@ -1,4 +1,4 @@
-"""What the caller calls each row: texts or whole numbers, or one `InputError` that says what is wrong."""
+"""Check the caller's ids of rows, texts or whole numbers; each error names the fault."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 
 ID = "id"
-"""What a column of them is called where nobody gave it another name."""
+"""Name of the id column if nobody gave it another one."""
 
 LARGEST = 2**63 - 1
-"""Whole number that is kept as such."""
+"""Largest whole number that is stored as a number."""
 
 _EXPECTED = "texts, or whole numbers from −2⁶³ to 2⁶³ − 1, one for each row"
 
 
 def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
-    """What the caller calls each row, as it is kept.
+    """The caller's ids in the form in which they are stored.
 
     Args:
-        ids: (rows,) texts or whole numbers; two rows may have the same.
-        rows: How many there are.
+        ids: (rows,) texts or whole numbers; two rows may have the same id.
+        rows: Number of rows.
         called: What they are, in words, for the message.
 
     Returns:
-        (rows,) int64, or Python's texts as objects.
+        (rows,) int64, or Python texts as objects.
 
     Raises:
-        InputError: Missing for some rows, neither texts nor whole numbers, or of another length.
+        InputError: Ids are missing for some rows, are neither texts nor whole numbers, or have another
+            length.
     """
     check_unmasked(ids, called)
     given = as_array(ids, called)
@@ -74,14 +75,14 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
 
 
 def ids_from(values: Sequence[Any], called: str = "The ids") -> NDArray[Any]:
-    """What a column or an index holds, as ids: what is neither text nor a whole number as it prints.
+    """Ids from the values of a column or index; values that are neither text nor whole number become text.
 
     Args:
-        values: One for each row, of Python's own types or such as pandas has.
+        values: One for each row, of Python's own types or of pandas' types.
         called: What they are, in words, for the message.
 
     Raises:
-        InputError: Missing for some rows.
+        InputError: Ids are missing for some rows.
     """
     given = np.empty(len(values), dtype=object)
     given[:] = [_printed(value) for value in values]
@@ -96,9 +97,9 @@ def _printed(value: Any) -> Any:
 
 
 def check_order(labels: Any, ids: NDArray[Any] | None) -> None:
-    """Raise an `InputError` where labels have an index that holds the ids of the rows in another order.
+    """Raise an `InputError` if labels have an index with the ids of the rows in another order.
 
-    They count by position. With any other index they may well be in the order of the rows.
+    Labels count by position. With any other index they may be in the order of the rows.
     """
     index: Any = getattr(labels, "index", None)
     if ids is None or not hasattr(index, "tolist") or len(index) != len(ids):
@@ -117,15 +118,15 @@ def check_order(labels: Any, ids: NDArray[Any] | None) -> None:
 
 
 def places_of(ids: NDArray[Any], named: NDArray[Any], called: str) -> NDArray[np.int64]:
-    """(N,) where each of these ids stands among those of a file of labels.
+    """(N,) the position of each of these ids among the ids of a label file.
 
     Args:
-        ids: (N,) of the rows.
-        named: (N,) of the labels.
-        called: What the labels are, in words, the subject of a message.
+        ids: (N,) ids of the rows.
+        named: (N,) ids of the labels.
+        called: What the labels are, in words, as subject of a message.
 
     Raises:
-        InputError: The labels are of other rows, or several rows of one id are in another order.
+        InputError: The labels belong to other rows, or rows with the same id are in another order.
     """
     wanted, there = ([str(each) for each in column.tolist()] for column in (ids, named))
     if wanted == there:
@@ -151,7 +152,7 @@ def places_of(ids: NDArray[Any], named: NDArray[Any], called: str) -> NDArray[np
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is a text that UTF-8, and so a table, can hold."""
+    """True for a text that UTF-8, and so a table, can hold."""
     if not isinstance(value, str):
         return False
     try:

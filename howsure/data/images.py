@@ -1,4 +1,4 @@
-"""An image, a folder of images, or a folder of class folders, as rows."""
+"""Read an image, a folder of images, or a folder of class folders as rows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from howsure.errors import FileError, HowsureError, InputError, warn
 if TYPE_CHECKING:
     from PIL import Image
 
-# What a person would call an image. One that Pillow cannot open is reported as unreadable, never passed over.
+# Suffixes that people use for images. An image that Pillow cannot open is reported, never ignored.
 SUFFIXES = frozenset(
     [".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"]
     + [".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"]
 )
-# Decoders by Pillow's names, of the contents that these endings stand for. Pillow tells contents by their
-# first bytes, and not by the ending. Its other decoders are never reached: that of PostScript runs a program.
+# Pillow's names of the decoders for these suffixes. Pillow chooses by the first bytes, not by the suffix. Its
+# other decoders are never used: the one for PostScript runs a program.
 FORMATS = frozenset(
     ["AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP"]
 )
@@ -31,19 +31,19 @@ _OTHER_SUFFIXES = frozenset(
     + [".icns", ".ico", ".j2k", ".jif", ".jp2k", ".jpe", ".jpx", ".jxl", ".mpo", ".nef", ".orf", ".pcx"]
     + [".psd", ".qoi", ".raf", ".rw2", ".svg", ".xbm", ".xpm"]
 )
-"""Endings of images that are hardly used here; some can be opened, and others are reported as unreadable."""
+"""Suffixes of rare kinds of image; some can be opened, the others are reported as unreadable."""
 
 _TOLD = frozenset(
     ["AVIF", "DDS", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PSD", "QOI", "TIFF", "WEBP"]
 )
-"""Pillow's names of contents whose first bytes nothing else begins with, as a text may with `BM` or `P1`."""
+"""Pillow's names of formats with unmistakable first bytes; a text may also begin with `BM` or `P1`."""
 
 _BEGINNING = 16
-"""Bytes by which Pillow tells contents."""
+"""Number of bytes by which Pillow recognises a format."""
 
 _MODES: dict[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
 _ORIENTATION = 0x0112
-"""Tag of EXIF that says how an image is to be turned before it is shown; 1 for as it is."""
+"""EXIF tag with the rotation to apply before an image is shown; 1 for none."""
 
 
 def read_images(
@@ -54,16 +54,16 @@ def read_images(
 ) -> Rows:
     """Images as an 8-bit array (N, height, width[, channels]), sorted by name.
 
-    Grey, RGB or RGBA by the number of channels of the input; values 0 … 255; never resized; of an
-    animation the first frame. Where EXIF says how to turn an image it is turned, and a warning says so.
-    Class sub-folders, sorted by name, give the labels. Hidden files, and files that are no images by their
-    endings or first bytes, are passed over. A link that leads nowhere may have been an image.
+    Grey, RGB or RGBA by the number of channels of the input; values 0 … 255; never resized; the first frame
+    of an animation. If EXIF says how to turn an image, it is turned, and a warning says so. Class
+    sub-folders, sorted by name, give the labels. Hidden files are ignored, and files that are no images by
+    suffix or first bytes. A broken link may have been an image, so it is not ignored.
 
     Args:
         source: Image or folder.
-        inputs: What the model takes; one input with 1, 3 or 4 channels last, or none.
+        inputs: The model's inputs; one input with 1, 3 or 4 channels last, or without channels.
         skip_unreadable: List unreadable images in `left_out` instead of raising.
-        listed: Some of what `list_images` found there; None for all.
+        listed: Part of the result of `list_images`; None for all.
 
     Raises:
         FileError: An unreadable image.
@@ -112,18 +112,18 @@ def read_images(
 
 
 def unreadable(file: Path) -> str | None:
-    """Why an image cannot be read, or None where it can."""
+    """Why an image cannot be read; None if it can."""
     try:
         _decode(file)
     except FileError as error:
         return str(error.received)
-    except InputError:  # it can be read, and does not do
+    except InputError:  # it can be read, but is not accepted
         return None
     return None
 
 
 def readable(path: Path) -> str:
-    """A path as a table can hold it: of a name that is not UTF-8 the bytes are shown."""
+    """A path as text for a table; bytes that are not UTF-8 are escaped."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
@@ -154,22 +154,22 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def _is_image(entry: Path) -> bool:
-    """Whether a person would call it an image, or what is left of one: it may be unreadable."""
+    """True for what a person would call an image, even if it is unreadable."""
     if entry.is_dir():
         return False
     if entry.suffix.lower() in SUFFIXES | _OTHER_SUFFIXES or not os.path.exists(entry):
         return True
     try:
         return entry.is_file() and _format(entry) in _TOLD
-    except OSError:  # a file that is no image by its ending, and closed
+    except OSError:  # no permission to read it, and no image by its suffix
         return False
 
 
 def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] | None]:
-    """The image files, sorted, with their class number, and the class names if there are class folders.
+    """The image files, sorted, with class numbers, and the class names if there are class folders.
 
     Raises:
-        InputError: None, or images both beside and in folders.
+        InputError: No images, or images both beside and inside folders.
     """
     if source.is_file():
         return [(source, 0)], None
@@ -208,12 +208,12 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
 
 
 def _holds_images(folder: Path) -> bool:
-    """Whether images lie anywhere in a folder, by their endings; links to folders are not followed."""
+    """True if a folder contains images at any depth, by suffix; links to folders are not followed."""
     return any(Path(name).suffix.lower() in SUFFIXES for _, _, names in os.walk(folder) for name in names)
 
 
 def _warn_of_turned(names: Sequence[str]) -> None:
-    """What a viewer shows upright lies on its side for loaders that do not look at EXIF."""
+    """Warn about turned images: loaders that ignore EXIF would show them lying on their side."""
     are = "1 image was" if len(names) == 1 else f"{len(names):,} images were"
     said = (
         f"{are} turned upright, as the EXIF orientation says: {quoted(names)}. Loaders of Keras do not "
@@ -223,7 +223,7 @@ def _warn_of_turned(names: Sequence[str]) -> None:
 
 
 def _decode(file: Path) -> tuple[Image.Image, bool]:
-    """The image upright, and whether it had to be turned for that."""
+    """The image, upright, and True if it had to be turned."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     Image.init()
@@ -251,7 +251,7 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
         if other is not None:
             reason = f"its content is {other}, which is not read"
         raise _unreadable(file, reason) from error
-    except Exception as error:  # what Pillow's decoders meet in a damaged file
+    except Exception as error:  # Pillow's decoders may raise anything for a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, MemoryError):
             reason = "memory ran out while it was read"
@@ -259,7 +259,7 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
 
 
 def _check_regular(file: Path) -> None:
-    """Raise a `FileError` for what is no file: a pipe would be waited for, and a link may lead nowhere."""
+    """Raise a `FileError` unless this is a regular file: a pipe would block, and a link may be broken."""
     if file.is_symlink() and not os.path.exists(file):
         raise _unreadable(file, "a link that leads nowhere")
     if file.exists() and not file.is_file():
@@ -267,19 +267,19 @@ def _check_regular(file: Path) -> None:
 
 
 def _other_format(file: Path) -> str | None:
-    """Pillow's name for content that is not among `FORMATS`, by its first bytes; nothing is decoded."""
+    """Pillow's name of a format outside `FORMATS`, by the first bytes; decodes nothing."""
     name = _format(file)
     return None if name in FORMATS else {"EPS": "PostScript"}.get(name or "", name)
 
 
 def _format(file: Path) -> str | None:
-    """Pillow's name for content that it knows by the first bytes; nothing is decoded."""
+    """Pillow's name of a format, by the first bytes; decodes nothing."""
     from PIL import Image
 
     Image.init()
     with file.open("rb") as handle:
         start = handle.read(_BEGINNING)
-    if len(start) < _BEGINNING:  # which no image is, and some of Pillow's readers do not expect
+    if len(start) < _BEGINNING:  # too short for any image, and some of Pillow's readers fail on it
         return None
     found = [name for name, (_, accept) in Image.OPEN.items() if accept is not None and accept(start) is True]
     return min(found, key=FORMATS.__contains__, default=None)

@@ -1,4 +1,4 @@
-"""True classes in a file of their own, and which row each belongs to."""
+"""Read true classes from a separate file, and match them to rows."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class LabelFile:
     """True classes in a file, one per row, as found.
 
     Attributes:
-        path: Of the file.
-        labels: (N,), or (N, K) of several labels per row.
-        ids: (N,) what the file calls each row, or None.
+        path: The file.
+        labels: (N,), or (N, K) for several labels per row.
+        ids: (N,) ids in the file, or None.
     """
 
     path: Path
@@ -36,20 +36,20 @@ class LabelFile:
     ids: Array | None = None
 
     def of(self, ids: Array | None) -> Array:
-        """The labels of all rows, by what these are called where that is known; else by their place.
+        """The labels of all rows, matched by id if ids are known, else by position.
 
         Args:
-            ids: (N,) what the rows are called, or None.
+            ids: (N,) ids of the rows, or None.
 
         Raises:
-            InputError: The labels are of other rows.
+            InputError: The labels belong to other rows.
         """
         if ids is None or self.ids is None:
             return self.labels
         return self.labels[places_of(ids, self.ids, f"'{self.path}'")]
 
     def check_count(self, rows: int) -> None:
-        """Raise an `InputError` unless there is one label for each of so many rows."""
+        """Raise an `InputError` unless there is one label for each row."""
         if len(self.labels) != rows:
             raise InputError(
                 f"'{self.path}' has another number of labels than there are rows",
@@ -58,14 +58,14 @@ class LabelFile:
             )
 
     def of_some(self, ids: Array | None, rows: Array) -> Array:
-        """The labels of some rows, by what these are called where that is known; else by their place.
+        """The labels of some rows, matched by id if ids are known, else by position.
 
         Args:
-            ids: (n,) what they are called, or None.
-            rows: (n,) their places among all, in [0, N).
+            ids: (n,) ids of these rows, or None.
+            rows: (n,) their positions among all rows, in [0, N).
 
         Raises:
-            InputError: The labels are of other rows, or several rows of one id are in another order.
+            InputError: The labels belong to other rows, or rows with the same id are in another order.
         """
         if ids is None or self.ids is None:
             return self.labels[rows]
@@ -92,15 +92,15 @@ class LabelFile:
         return {str(each): number for number, each in enumerate(ids)}
 
     def decided(self, names: Sequence[str] | None) -> LabelFile:
-        """The same, with names in the place of whole numbers that may be class numbers or names.
+        """The same labels, with names instead of whole numbers that may be class numbers or names.
 
-        Only all labels together tell which of the two they are.
+        Only all labels together show which of the two they are.
 
         Args:
-            names: Of the classes, or None.
+            names: Class names, or None.
 
         Raises:
-            InputError: They do not tell either, or they are no labels of these classes.
+            InputError: They are ambiguous, or no labels of these classes.
         """
         if names is None or not are_numbers_or_names(self.labels, names):
             return self
@@ -122,13 +122,13 @@ def read_labels(
 
     Args:
         path: The file.
-        ids: What the rows are called, or None. Labels of a csv file with ids are brought into their order.
+        ids: Ids of the rows, or None. Labels of a csv file with ids are sorted into their order.
         column: As for `read_label_file`.
-        id_column: Likewise.
+        id_column: As for `read_label_file`.
 
     Raises:
         FileError: As from `read_label_file`.
-        InputError: Likewise, or labels of other rows.
+        InputError: As from `read_label_file`; or the labels belong to other rows.
     """
     return read_label_file(path, column=column, id_column=id_column).of(ids)
 
@@ -138,15 +138,16 @@ def read_label_file(
 ) -> LabelFile:
     """True classes from a `.npy` file or a `.csv` file.
 
-    A csv file has a column `y`, or one column beside ids; with others it is (N, K), a column for each label.
+    A csv file has a column `y`, or one column beside ids; with more columns the labels are (N, K), one column
+    for each label.
 
     Args:
         path: The file.
-        column: Name of the column of labels, where it is not `y`.
-        id_column: Name of the column of ids, where there is one and it is not `id`.
+        column: Name of the column of labels, if it is not `y`.
+        id_column: Name of the column of ids, if there is one and it is not `id`.
 
     Raises:
-        FileError: Missing or damaged.
+        FileError: The file is missing or damaged.
         InputError: An array of more axes, an empty cell, or another kind of file.
     """
     source = check_path(path)

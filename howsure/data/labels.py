@@ -1,4 +1,4 @@
-"""True classes and class names, in all the forms in which people have them."""
+"""Check true classes and class names, in all their common forms."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Integers = NDArray[np.int64]
 
 _WHOLE = (int, np.integer)
 _TRUE_FIRST = (("true", "false"), ("yes", "no"))
-"""Names of two classes of which the first is True."""
+"""Pairs of class names in which the first name means True."""
 
 _FROM_0 = "give `labels - 1`; in a file subtract 1, or write the names of the classes"
 
 _FAR = 3
-"""Standard errors by which one way to read labels has to be better than another."""
+"""Standard errors by which one reading of labels must be better than another."""
 _ARE_NUMBERS = "If the model gives such numbers, it is a regression, and a regression cannot be assessed yet"
 _ARE_SEVERAL = (
     "If a row may have several labels, say so when it is assessed: outputs='label-logits', or "
@@ -44,19 +44,20 @@ _AS_TEXTS = (
 
 
 def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | None = None) -> Integers:
-    """True classes as (rows,) class numbers, however they are given.
+    """True classes as (rows,) class numbers, from any common form.
 
     Args:
-        labels: One for each row: a class number, a class name, or True and False where there are two classes,
-            True being the second. Whole numbers are names where all of them are names of classes. Or (rows,
-            classes) one-hot. A series counts by position. The columns of a
-            one-hot data frame are class names, in any order.
-        rows: How many there are.
+        labels: One per row: a class number, a class name, or, for two classes, True and False, where True is
+            the second class. Whole numbers are names if all of them are class names. Or (rows, classes)
+            one-hot. A series counts by position. The columns of a one-hot data frame are class names, in any
+            order.
+        rows: Number of rows.
         classes: K.
-        names: K names, where words may be given.
+        names: K class names, if words are allowed.
 
     Raises:
-        InputError: Missing, out of range, unknown, or not one class for each row; names the rows.
+        InputError: Labels are missing, out of range, unknown, or not one class per row; the message names the
+            rows.
 
     Example:
         >>> check_labels(["dog", "cat"], 2, 2, ("cat", "dog")).tolist()
@@ -121,7 +122,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
 
 
 def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) -> Integers | None:
-    """Class numbers of whole numbers that are class names, as 1, 2, 3 are, or None where they are none.
+    """Class numbers from whole numbers that are class names, such as 1, 2, 3; None if they are none.
 
     Raises:
         InputError: Some are names, and others can only be numbers.
@@ -145,17 +146,17 @@ def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) ->
 
 
 def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[str]) -> InputError | None:
-    """What is wrong where class numbers agree with the answers far better when they are read otherwise.
+    """An error if labels would agree with the predictions far better when read otherwise; else None.
 
-    Numbers from 1 to K whose last class is not there could all be numbers from 0, and names such as 1, 2, 3
-    could all be numbers. Far better: n rows agree when they are read otherwise and m as they were, and n − m
-    is above 3 √(n + m), which chance gives in about one of a thousand cases.
+    There are two cases. Numbers from 1 to K without the last class could also be numbers from 0. Names such
+    as 1, 2, 3 could also be numbers. "Far better" means: with n rows that agree in the other reading and m in
+    this one, n − m is above 3 √(n + m). By chance that happens in about one of a thousand cases.
 
     Args:
-        labels: As they were given; texts say themselves that they are names.
-        truth: (N,) class numbers, as they were read.
-        predicted: (N,) class numbers that were answered.
-        names: K names.
+        labels: The labels as given; texts are always names.
+        truth: (N,) class numbers as they were read.
+        predicted: (N,) predicted class numbers.
+        names: K class names.
     """
     given = _plain(np.asarray(labels))
     if given.dtype.kind not in "iuf" or given.size != len(truth) or not len(truth) or np.ptp(truth) == 0:
@@ -185,9 +186,9 @@ def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[s
 
 
 def are_numbers_or_names(labels: NDArray[Any], names: Sequence[str]) -> bool:
-    """Whether these are whole numbers, and classes are called by others, as 1, 2, 3 are.
+    """True if these are whole numbers and class names are other whole numbers, such as 1, 2, 3.
 
-    Then only all labels together tell whether they are class numbers or names.
+    Then only all labels together show whether they are class numbers or names.
     """
     usual = [str(number) for number in range(len(names))]
     if list(names) == usual or not any(name.removeprefix("-").isdecimal() for name in names):
@@ -198,14 +199,14 @@ def are_numbers_or_names(labels: NDArray[Any], names: Sequence[str]) -> bool:
 def check_yes_or_no(
     labels: Any, rows: int, count: int, names: Sequence[str] | None = None
 ) -> NDArray[np.bool_]:
-    """Which labels hold as (rows, count) booleans, however that is given.
+    """Multi-label truth as (rows, count) booleans, from any common form.
 
     Args:
-        labels: (rows, count) booleans, or 0 and 1; or for each row a list of the names of those that hold.
-            The columns of a data frame are names, in any order.
-        rows: How many there are.
-        count: How many labels.
-        names: Their names, where words may be given.
+        labels: (rows, count) booleans, or 0 and 1; or for each row a list of the names of its labels. The
+            columns of a data frame are label names, in any order.
+        rows: Number of rows.
+        count: Number of labels.
+        names: Their names, if words are allowed.
 
     Raises:
         InputError: Another shape, other values, or unknown names.
@@ -243,7 +244,7 @@ def check_yes_or_no(
 
 
 def _plain(labels: NDArray[Any]) -> NDArray[Any]:
-    """Python objects that are all numbers or booleans as such, and texts of numpy, or bytes, as objects."""
+    """Convert objects to plain numbers or booleans if possible, and texts or bytes to text objects."""
     if labels.dtype.kind in "UT":
         return labels.astype(object)
     if labels.dtype.kind == "S" or (labels.size and all(isinstance(label, bytes) for label in labels.flat)):
@@ -257,7 +258,7 @@ def _plain(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _by_name(labels: Any, count: int, names: Sequence[str] | None, one: str) -> Any:
-    """The columns of a data frame of several in the order of the names; all else as it is."""
+    """The columns of a data frame in the order of the names; anything else unchanged."""
     if not (hasattr(labels, "columns") and hasattr(labels, "shape") and labels.shape[1:] == (count,)):
         return labels
     columns = [str(column) for column in labels.columns]
@@ -284,7 +285,7 @@ def _check_as_many(labels: Sequence[object], rows: int) -> None:
 
 
 def _from_one_hot(rows: NDArray[Any]) -> Integers:
-    """Class numbers from rows of which one value is 1 and the others 0."""
+    """Class numbers from one-hot rows: one value 1, all others 0."""
     kind = rows.dtype.kind
     fits = np.array([kind in "biuf"] * len(rows))
     if kind in "biuf":
@@ -301,14 +302,14 @@ def _from_one_hot(rows: NDArray[Any]) -> Integers:
 
 
 def _of_one_hot(rows: NDArray[Any]) -> str:
-    """How to mend rows that do not say one class: they may be of several labels, or of a regression."""
+    """Advice for rows that are not one-hot: they may be several labels, or a regression."""
     if rows.dtype.kind in "biuf" and ((rows == 0) | (rows == 1)).all():
         return f"Leave those rows out, or say which class it is. {_ARE_SEVERAL}"
     return _ARE_NUMBERS if rows.dtype.kind == "f" else "Leave those rows out, or say which class it is"
 
 
 def _from_booleans(labels: NDArray[Any], classes: int, names: Sequence[str] | None) -> Integers:
-    """True is the second of two classes, unless their names say the contrary."""
+    """True is the second of two classes, unless their names say the opposite."""
     if classes != 2:
         raise InputError(
             "The labels are True and False, which is for two classes",
@@ -322,12 +323,12 @@ def _from_booleans(labels: NDArray[Any], classes: int, names: Sequence[str] | No
 def _numbered(
     labels: Sequence[str], names: Sequence[str] | None, rows: Sequence[int] | NDArray[Any] | None = None
 ) -> Integers:
-    """The numbers of names, or an `InputError` that lists the nearest of those there are.
+    """The numbers of names; an `InputError` lists the nearest known names.
 
     Args:
         labels: Names.
-        names: Those there are, in order, or None where that is not known.
-        rows: The row of each of `labels`, or None where each has its own.
+        names: The known names, in order, or None if unknown.
+        rows: Row of each label, or None if each has its own row.
     """
     if names is None:
         raise InputError(
@@ -350,7 +351,7 @@ def _numbered(
 
 
 def _nearest(word: str, names: Sequence[str]) -> str:
-    """What may have been meant by a name that is none."""
+    """Suggestions for an unknown name."""
     if all(name.isdecimal() for name in names):
         return "Name the classes in the order of the model's outputs: `class_names=[…]`, or `--class-names`"
     if word.strip().isdecimal():
@@ -363,7 +364,7 @@ def _nearest(word: str, names: Sequence[str]) -> str:
 
 
 def _lists_of_names(labels: Any) -> list[Sequence[str]] | None:
-    """For each row a list of names, or None where that is not what is given."""
+    """For each row a list of names; None if the labels have another form."""
     if isinstance(labels, np.ndarray) and labels.dtype != object:
         return None
     is_list = isinstance(labels, (list, tuple)) or len(getattr(labels, "shape", ())) == 1
@@ -380,20 +381,20 @@ def _lists_of_names(labels: Any) -> list[Sequence[str]] | None:
 
 
 def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
-    """K names as given, or '0' … 'K−1'; an `InputError` for the wrong number or a name twice."""
+    """K names as given, or '0' … 'K−1'; an `InputError` for a wrong number or a repeated name."""
     if names is None:
         return tuple(str(number) for number in range(classes))
     return check_names(names, "class", "The class names", classes)
 
 
 def check_names(names: object, one: str, called: str, count: int | None = None) -> tuple[str, ...]:
-    """Names of classes or labels, in their order, or an `InputError`: missing, twice, or not to be printed.
+    """Names of classes or labels, in order; an `InputError` for a missing, repeated or unprintable name.
 
     Args:
         names: As `in_order` takes them.
-        one: What each is a name of, `class` or `label`.
+        one: What each name belongs to: `class` or `label`.
         called: What they are, in words, for the message.
-        count: How many classes or labels the model has, where there is one.
+        count: Number of classes or labels of the model, or None without a model.
     """
     expected = f"a list of names, one for each {one}" if count is None else f"a list of {count} names"
     listed = in_order(names, called, expected)
@@ -422,12 +423,12 @@ def check_names(names: object, one: str, called: str, count: int | None = None) 
 
 
 def in_order(names: object, called: str, expected: str) -> list[Any]:
-    """Names as a list in their order, whatever index a series has, or an `InputError` where they have none.
+    """Names as a list in their order, whatever index a series has; an `InputError` if they have no order.
 
     Args:
-        names: A list, tuple, series, array of one axis, or anything else that gives one name after the other.
+        names: A list, tuple, series, array with one axis, or any other iterable of names.
         called: What they are, in words, for the message.
-        expected: What would do.
+        expected: What would be accepted.
     """
     wrong, mend = None, None
     if isinstance(names, (str, bytes)):
@@ -448,7 +449,7 @@ def in_order(names: object, called: str, expected: str) -> list[Any]:
 
 
 def _missing(labels: NDArray[Any]) -> Integers:
-    """Positions of labels that stand for no value."""
+    """Positions of labels that mean "no value"."""
     if labels.dtype.kind == "f":
         return np.flatnonzero(np.isnan(labels))
     return (
@@ -459,7 +460,7 @@ def _missing(labels: NDArray[Any]) -> Integers:
 
 
 def is_missing(value: object) -> bool:
-    """Whether something stands for no value: None, NaN, or the NA and NaT of pandas."""
+    """True for None, NaN, and the NA and NaT of pandas."""
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))

@@ -1,4 +1,4 @@
-"""Files that Arrow reads by itself, without objects of Python."""
+"""Open files for Arrow directly, without Python file objects."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 def open_native(path: str | os.PathLike[str]) -> pa.NativeFile:
-    """A file, opened to be read by Arrow's threads.
+    """A file, opened for Arrow's threads.
 
-    What they read from a file object of Python belongs to Python, and a thread that gives back the last of it
-    while the interpreter ends makes the process abort. The name may be any that the system takes.
+    Buffers that Arrow reads from a Python file object belong to Python. If a thread frees the last of them
+    while the interpreter ends, the process aborts. Any name that the system accepts works.
 
     Raises:
-        OSError: It cannot be opened; with the `errno` and words of `open`.
+        OSError: It cannot be opened; with the `errno` and message of `open`.
     """
     import pyarrow as pa
 
-    with open(path, "rb"):  # for its errors: those of Arrow have no `errno` for a folder
+    with open(path, "rb"):  # for its errors: Arrow's have no `errno` for a folder
         return pa.OSFile(os.fsencode(path), "rb")

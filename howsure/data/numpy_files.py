@@ -1,7 +1,7 @@
-"""Arrays from .npy and .npz files: whole, numbers or text, or one error that says what is wrong.
+"""Read arrays of numbers or text from .npy and .npz files; each error names the fault.
 
-A .npz file is a zip archive, which keeps a checksum of each array: any damage is found, as every array is
-read to its end. A .npy file keeps none, so only its header can be checked against its length.
+A .npz file is a zip archive with a checksum of each array. Every array is read to its end, so any damage is
+found. A .npy file has no checksum; only its header can be compared with its length.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from howsure.data.rows import Array, damaged
 from howsure.errors import FileError, InputError
 
 _ENCRYPTED = 1
-"""Bit of a zip entry's flags."""
+"""Bit in a zip entry's flags."""
 
 _END = struct.Struct("<4s4H2LH")
-"""End of a zip archive: mark, disks (2), entries (2), size and place of the directory, length of comment."""
+"""End of a zip archive: mark, disks (2), entries (2), size and place of the directory, comment length."""
 
 _LOCAL = struct.Struct("<26x2H")
-"""What stands before an entry of a zip archive; it ends with the lengths of two texts that follow."""
+"""Local header of a zip entry; it ends with the lengths of the two texts that follow it."""
 
 _AT_ONCE = 2**24
-"""Bytes."""
+"""Bytes that are read at a time."""
 
 _NOT_TOLD = 0xFFFF
-"""Number of entries where it is told elsewhere."""
+"""Number of entries if the real number is stored elsewhere."""
 
 
 def open_npy(source: Path) -> Array:
@@ -50,10 +50,10 @@ def open_npy(source: Path) -> Array:
 
 
 def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
-    """Arrays in a .npz file, by name; of those that are wanted only those there are.
+    """Arrays in a .npz file, by name; wanted arrays that do not exist are left out.
 
     Raises:
-        FileError: Damaged in any way, or encrypted.
+        FileError: The file is damaged or encrypted.
         InputError: Pickled Python objects.
     """
     names = set(wanted)
@@ -61,12 +61,12 @@ def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
 
 
 def map_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
-    """As `read_npz`, but arrays that are not compressed stay on disk, and are mapped into memory.
+    """As `read_npz`, but arrays that are not compressed stay on disk and are memory-mapped.
 
-    Their checksums are compared too, which reads them once.
+    Their checksums are still compared, which reads each array once.
 
     Raises:
-        FileError: Damaged in any way, or encrypted.
+        FileError: The file is damaged or encrypted.
         InputError: Pickled Python objects.
     """
     names = set(wanted)
@@ -77,7 +77,7 @@ def names_in_npz(source: Path) -> list[str]:
     """Names of the arrays in a .npz file.
 
     Raises:
-        FileError: Damaged.
+        FileError: The file is damaged.
     """
     with reading(source, "npz"):
         with zipfile.ZipFile(source) as archive:
@@ -86,7 +86,7 @@ def names_in_npz(source: Path) -> list[str]:
                     raise FileError(
                         f"'{entry.filename}' in '{source}' is encrypted", mend="Save it without a password"
                     )
-                archive.open(entry).close()  # its name is in two places, which are compared
+                archive.open(entry).close()  # compares the two places that store its name
             entries = archive.namelist()
         with source.open("rb") as file:
             file.seek(-_END.size, 2)
@@ -109,7 +109,7 @@ def _read(source: Path, name: str) -> Array:
             _check_header(file, entry.file_size, source, called)
         with archive.open(entry) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-            file.read(1)  # at its end the checksum is compared
+            file.read(1)  # reaching the end compares the checksum
             return np.asarray(array)
 
 
@@ -123,7 +123,7 @@ def _mapped(source: Path, name: str) -> Array:
             with archive.open(entry) as file:
                 _check_header(file, entry.file_size, source, called)
             with archive.open(entry) as file:
-                while file.read(_AT_ONCE):  # at its end the checksum is compared
+                while file.read(_AT_ONCE):  # reaching the end compares the checksum
                     pass
         with source.open("rb") as file:
             file.seek(entry.header_offset)
@@ -142,7 +142,7 @@ def _mapped(source: Path, name: str) -> Array:
 
 
 def _check_header(file: IO[bytes], size: int, source: Path, called: str) -> None:
-    """Hold the header against the length of the file, so that no memory is taken for what is not there."""
+    """Compare the header with the length of the file before any memory is allocated."""
     version = np.lib.format.read_magic(file)
     read: Any = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in read:

@@ -1,4 +1,4 @@
-"""Reading a file of any kind: the one place where the reasons for which it can fail are told apart."""
+"""Read files of any kind: the one place that distinguishes the reasons for failure."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ _OUT_OF_MEMORY = re.compile(
     r"|failed to allocate|bad_alloc",
     re.I,
 )
-"""What frameworks say of it in errors that are no `MemoryError`."""
+"""Words for lack of memory in errors of frameworks that are no `MemoryError`."""
 
 _SMALLER = {
     ".npz": "Save each array as a .npy file, which is read from disk as it is needed",
     ".csv": "Convert it to Parquet, of which `howsure assess` with --out FOLDER reads rows part by part",
     ".parquet": "`howsure assess` with --out FOLDER reads rows part by part",
 }
-"""What takes less memory, by how a file's name ends."""
+"""Advice that takes less memory, by the suffix of a file."""
 
 _TEXTS = ("csv", "text")
-"""Kinds of file that are nothing but text."""
+"""Kinds of file that contain only text."""
 
 _BY_PLACE = frozenset({errno.EINVAL})
-"""What the system says where content leads to a place that a file does not have."""
+"""Error numbers of the system if content points to a position outside the file."""
 
 
 @contextmanager
 def reading(source: Path, kind: str) -> Iterator[None]:
-    """Around what reads a file: a `FileError` for whatever goes wrong, which says what that was.
+    """Around code that reads a file: turns any error into a `FileError` that gives the reason.
 
     Args:
         source: The file.
         kind: What it should be, such as `Parquet`.
 
     Raises:
-        FileError: It does not exist, cannot be opened, needs more memory than there is, or is damaged.
-        ImportError: A package is missing that reads it.
+        FileError: It does not exist, cannot be opened, does not fit in memory, or is damaged.
+        ImportError: The package that reads it is missing.
     """
     try:
         yield
     except (HowsureError, ImportError):
         raise
-    except Exception as error:  # readers of damaged files raise errors that have no class in common
+    except Exception as error:  # readers of damaged files raise errors without a common class
         if isinstance(error, UnicodeDecodeError) and kind in _TEXTS:
             raise FileError(f"'{source}' is not text in UTF-8", mend="Save it as UTF-8") from error
         raise not_for_its_content(source, error) or damaged(source, kind, error) from error
 
 
 def of_content(error: Exception) -> str:
-    """What is wrong with the content of a file that howsure wrote, by the error that it led to."""
+    """What is wrong with the content of a file that howsure wrote, judged by the error."""
     if isinstance(error, KeyError):
         return f"it has no {error}"
     said = " ".join(str(error).split())
@@ -67,18 +67,18 @@ def of_content(error: Exception) -> str:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether it was memory that there was too little of, whatever a framework calls that."""
+    """True if memory ran out, in any framework's form of that error."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def not_for_its_content(source: str | os.PathLike[str], error: Exception) -> FileError | None:
-    """The error where the system is why a file was not read; None where its content may be.
+    """The error if the system could not read a file; None if the file's content may be the cause.
 
     Args:
         source: The file.
-        error: What its reader raised.
+        error: The error of its reader.
     """
     said = " ".join(str(error).split()).rstrip(".")
     number = error.errno if isinstance(error, OSError) else None

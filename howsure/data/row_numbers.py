@@ -1,4 +1,4 @@
-"""Which number a row has in a message: its own, also where it was read as one of a part."""
+"""Row numbers in messages: the row's number in the whole file, also when only a part is checked."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NUMBERS: ContextVar[Sequence[int] | NDArray[Any] | None] = ContextVar("_NUMBERS
 
 @contextmanager
 def numbered(numbers: Sequence[int] | NDArray[Any]) -> Iterator[None]:
-    """While this lasts, messages give rows the numbers that they have in their file.
+    """In this scope, messages give rows the numbers that they have in their file.
 
     Args:
-        numbers: (N,) of the rows that are checked meanwhile, in their order.
+        numbers: (N,) numbers of the rows that are checked in this scope, in order.
     """
     before = _NUMBERS.set(numbers)
     try:
@@ -28,10 +28,10 @@ def numbered(numbers: Sequence[int] | NDArray[Any]) -> Iterator[None]:
 
 
 def row_number(place: int | np.integer[Any]) -> int:
-    """The number of a row for a message, from 0.
+    """The number of a row in a message, from 0.
 
     Args:
-        place: Where it is among the rows that are checked.
+        place: Its position among the rows that are checked.
 
     Example:
         >>> with numbered(range(100, 200)):

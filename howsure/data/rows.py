@@ -1,8 +1,8 @@
-"""From whatever a caller holds to arrays a model accepts, or one `InputError` that says what is wrong.
+"""Convert the caller's rows to arrays that a model accepts, or raise one `InputError` that names the fault.
 
-Values are looked at in chunks of rows and never changed, and nothing is copied: a memory-mapped file
-stays on disk, 8-bit images stay 8-bit. Casting to the model's dtype is left to whoever runs the model,
-a batch at a time. Files are read in `howsure.data.files`.
+Values are checked in chunks of rows. They are never changed and nothing is copied: a memory-mapped file stays
+on disk, 8-bit images stay 8-bit. The code that runs the model casts to its dtype, one batch at a time.
+`howsure.data.files` reads files.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class InputSpec:
 
     Attributes:
         name: Its name in the model.
-        shape: Shape of one row, without the batch axis; None stands for any size.
-        dtype: What the model computes with: `float32`, `int32`, `bool`, `string`, …
+        shape: Shape of one row, without the batch axis; None means any size.
+        dtype: Type in which the model computes: `float32`, `int32`, `bool`, `string`, …
     """
 
     name: str
@@ -54,25 +54,25 @@ class InputSpec:
 
     @property
     def array_dtype(self) -> str:
-        """The type of numpy in which it is given rows: Python objects for text."""
+        """The numpy type in which the input gets its rows: Python objects for text."""
         return "object" if self.dtype == TEXT else self.dtype
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows, and what came with them.
+    """Rows with optional labels and ids.
 
     Attributes:
-        x: The rows (N, …), or where the model has several inputs a dict of them by name, or a list.
-        labels: (N,) or (N, K) true classes as found, those of class folders as numbers, or None.
+        x: The rows (N, …); for a model with several inputs, a dict of them by name or a list.
+        labels: (N,) or (N, K) true classes as found, or None. Labels from class folders are numbers.
         class_names: Names of the class sub-folders, sorted, or None.
-        ids: (N,) what each row is called, texts or whole numbers, or None. Of images the names of the files,
+        ids: (N,) the caller's name of each row, texts or whole numbers, or None. For images, the file names
             relative to the folder.
-        id_name: What the column of ids is called; `file` for images.
+        id_name: Name of the column of ids; `file` for images.
         left_out: Unreadable images that were skipped, each with the reason.
-        by_number: Whether labels may as well be numbers of the outputs, where the model calls its classes by
-            other names: those of a dataset in memory are, and those of class folders are not.
-        columns: Names of the columns that `x` was put together of, where each is one of its values.
+        by_number: True if labels may also be output numbers, in case the model names its classes differently.
+            That holds for a dataset in memory, not for class folders.
+        columns: Names of the columns that form `x`, if each column is one value of a row.
     """
 
     x: Any
@@ -86,14 +86,14 @@ class Rows:
 
     @property
     def by_column(self) -> Any:
-        """The rows with the names of their columns, where these are known, for whoever reads them."""
+        """The rows as columns by name, if the names are known, for code that reads columns."""
         return dict(zip(self.columns, self.x.T, strict=True)) if self.columns else self.x
 
     def truth(self, names: Sequence[str] | None) -> Array | None:
-        """The labels; those of class folders as names, so that they follow the class names.
+        """The labels; those from class folders as names, so that they follow the class names.
 
         Args:
-            names: In the order of the model's outputs, or None for the order of the folders.
+            names: Class names in the order of the model's outputs, or None for the order of the folders.
 
         Raises:
             InputError: A folder is not among the names.
@@ -116,9 +116,9 @@ class Rows:
 def row_kind(inputs: Sequence[InputSpec]) -> str:
     """What one row is called in sentences: `image` or `row`.
 
-    An image is a single input of numbers with 1, 3 or 4 channels last, or first before sides of at least 8,
-    or a square of at least 8 × 8.
-    A rank-2 row that is not square is taken for a sequence.
+    An image is a single input of numbers of one of three shapes: 1, 3 or 4 channels last; 1, 3 or 4 channels
+    first before sides of at least 8; or a square of at least 8 × 8. A row with two axes that is not square is
+    taken for a sequence.
     """
     if len(inputs) != 1 or inputs[0].dtype == TEXT:
         return "row"
@@ -136,22 +136,22 @@ def row_kind(inputs: Sequence[InputSpec]) -> str:
 def check_rows(x: object, inputs: Sequence[InputSpec]) -> list[Array]:
     """The rows as one array per input, in the order of `inputs`, ready for the model.
 
-    As in Keras's own `predict`, a missing last axis of size 1 is added and a superfluous one removed.
-    Whole numbers may be given for a float input, and floats for an integer input if all of them are
-    whole. The arrays keep their dtype and, where `x` is an array, share its memory.
+    As in Keras's `predict`, a missing last axis of size 1 is added, and a superfluous one removed. A float
+    input accepts whole numbers; an integer input accepts floats if all of them are whole. The arrays keep
+    their dtype and, if `x` is an array, share its memory.
 
     Args:
-        x: N rows: an array (N, …) or anything numpy converts to one, such as a list or a tensor; of what else
-            people have, `howsure.data.gather` makes arrays. For several inputs a list or tuple of them, or a
-            dict by input name; a dict is also accepted for one input. Zero rows pass.
-        inputs: What the model takes.
+        x: N rows: an array (N, …), or anything that numpy converts to one, such as a list or a tensor;
+            `howsure.data.gather` converts other sources. For several inputs a list or tuple of arrays, or a
+            dict by input name; a dict also works for one input. Zero rows are allowed.
+        inputs: The model's inputs.
 
     Returns:
-        One array (N, *shape) per input, uncast.
+        One array (N, *shape) per input, not cast.
 
     Raises:
-        InputError: Wrong number or names of inputs, shape, or dtype; different N; NaN or infinity;
-            numbers the input's dtype cannot hold.
+        InputError: Wrong number or names of inputs, shape, or dtype; different N; NaN or infinity; numbers
+            that the input's dtype cannot hold.
 
     Example:
         >>> check_rows([[0, 1], [2, 3]], [InputSpec("x", (2, 1), "float32")])[0].shape
@@ -178,11 +178,11 @@ def check_rows(x: object, inputs: Sequence[InputSpec]) -> list[Array]:
 
 
 class CastRows:
-    """Rows that are cast to what the input takes only when they are looked at.
+    """Rows that are cast to the input's type only when they are read.
 
     Args:
-        array: (N, …), in memory or not.
-        dtype: What the input takes.
+        array: (N, …), in memory or on disk.
+        dtype: The input's type.
     """
 
     def __init__(self, array: Array, dtype: str) -> None:
@@ -201,7 +201,7 @@ class CastRows:
 
 
 def cast_rows(rows: Sequence[Array], inputs: Sequence[InputSpec]) -> list[CastRows]:
-    """Checked rows in the types of the inputs."""
+    """Checked rows, cast to the types of the inputs when they are read."""
     return [CastRows(array, spec.array_dtype) for array, spec in zip(rows, inputs, strict=True)]
 
 
@@ -229,7 +229,7 @@ def _one_value_per_input(x: object, inputs: Sequence[InputSpec]) -> list[object]
 
 
 def _unwrap(x: object, rank: int) -> object:
-    """`[array]` is that array where its rank is that of a batch, so that it cannot be one row in a list."""
+    """`[array]` becomes the array if it has the rank of a batch, and so cannot be one row in a list."""
     if isinstance(x, (list, tuple)) and len(x) == 1 and len(getattr(x[0], "shape", ())) == rank:
         return x[0]
     return x
@@ -281,12 +281,12 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
 
 
 def check_unmasked(value: object, called: str) -> None:
-    """Raise an `InputError` that names the rows where a masked array, or a list of them, has no value.
+    """Raise an `InputError` that names the masked rows of a masked array, or of a list of them.
 
-    numpy would take what lies beneath the mask for a value.
+    numpy would use the numbers under the mask as values.
 
     Args:
-        value: Anything.
+        value: Any object.
         called: What it is, in words, for the message.
     """
     if np.ma.isMaskedArray(value):
@@ -348,12 +348,12 @@ def _check_kind(array: Array, spec: InputSpec, called: str) -> Array:
 
 
 def fits(row: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
-    """Whether one row of a shape is one that an input takes; None stands for any size."""
+    """True if a row of one shape fits an input; None means any size."""
     return len(row) == len(shape) and all(b is None or a == b for a, b in zip(row, shape, strict=True))
 
 
 def _fit(array: Array, spec: InputSpec, called: str) -> Array:
-    """The array with shape (N, *spec.shape), a view; the last axis is added or dropped where it is 1."""
+    """The array in shape (N, *spec.shape), as a view; a last axis of size 1 is added or removed."""
     shape = spec.shape
     if array.shape == (0,):
         return array.reshape((0, *(1 if size is None else size for size in shape)))
@@ -407,7 +407,7 @@ def _check_values(array: Array, spec: InputSpec, called: str) -> None:
 
 
 def _check_finite(array: Array, spec: InputSpec, called: str) -> None:
-    """No NaN, no infinity, and nothing that becomes infinite in the input's dtype."""
+    """Raise for NaN, infinity, and numbers that would be infinite in the input's dtype."""
     limit = _LARGEST.get(spec.dtype, float(np.finfo(np.float64).max))
     if array.dtype.kind == "f" and float(np.finfo(array.dtype).max) <= limit:
         _refuse(array, _not_finite, called, "NaN or infinite values", "finite numbers")
@@ -431,7 +431,7 @@ def _check_finite(array: Array, spec: InputSpec, called: str) -> None:
 
 
 def _check_whole(array: Array, spec: InputSpec, called: str) -> None:
-    """Whole numbers that the input's dtype can hold."""
+    """Raise unless all are whole numbers that the input's dtype can hold."""
     if spec.dtype == "bool":
         low, high = 0, 1
     else:
@@ -475,7 +475,7 @@ def _chunks(array: Array) -> Iterator[tuple[int, Array]]:
 def _rows_where(
     array: Array, bad: Callable[[Array], Array], first: int | None = None
 ) -> tuple[int, list[int]]:
-    """Number of rows with a bad value, and the row numbers to show; stops after `first` of them."""
+    """Number of rows with a bad value, and the first row numbers; stops after `first` of them."""
     count, numbers = 0, list[int]()
     for start, chunk in _chunks(array):
         rows = np.flatnonzero(bad(chunk).reshape(len(chunk), -1).any(axis=1))
@@ -517,24 +517,24 @@ def counted(count: int, word: str) -> str:
 
 
 def listed(parts: Sequence[str], shown: int = 10, between: str = ", ") -> str:
-    """The parts one after the other; after `shown` of them only how many more there are."""
+    """The parts, joined; after `shown` of them only the number of the rest."""
     more = f" and {len(parts) - shown} more" if len(parts) > shown else ""
     return between.join(parts[:shown]) + more
 
 
 def quoted(names: Sequence[str]) -> str:
-    """The names in quotes, separated by commas; after ten of them only how many more there are."""
+    """The names in quotes, separated by commas; after ten of them only the number of the rest."""
     return listed([f"'{name}'" for name in names])
 
 
 def shown_shape(spec: InputSpec) -> str:
-    """The shape of a batch in words: `(N, 28, 28, 1)`, with `any` where the size is free."""
+    """Shape of a batch in words: `(N, 28, 28, 1)`, with `any` for a free size."""
     sizes = ", ".join("any" if size is None else str(size) for size in spec.shape)
     return f"(N, {sizes})" if sizes else "(N,)"
 
 
 def damaged(source: Path, kind: str, error: Exception) -> FileError:
-    """The error for a file whose content is not what its name says."""
+    """The error for a file whose content does not match its suffix."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return FileError(
         f"'{source}' is not a readable {kind} file ({reason.rstrip('.')})",

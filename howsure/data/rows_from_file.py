@@ -1,4 +1,4 @@
-"""Rows from a file, also for a model that does not say what it takes: then whatever the file holds."""
+"""Read rows from a file, also for a model that does not declare its inputs."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ def rows_in(
 ) -> Rows:
     """The rows in a file or folder; see `read_rows`.
 
-    For a model that does not say what it takes they are an array, the array `x` or all arrays by name, or the
-    columns of a table. Of images the channels come first then, as modules of PyTorch have them.
+    For a model that does not declare its inputs, the rows are: an array; the array `x` or all arrays by name;
+    or the columns of a table. Images then have their channels first, as PyTorch modules expect.
 
     Args:
         source: The file or folder.
-        inputs: What the model takes, or None.
-        channels: Gives how many channels its images have, or None; asked where it does not say it.
-        skip_unreadable: Whether unreadable images are left out.
-        roles: What columns are for that are no features.
+        inputs: The model's inputs, or None.
+        channels: Returns the number of channels of its images, or None; called if the model declares no
+            inputs.
+        skip_unreadable: True leaves unreadable images out.
+        roles: Purposes of columns that are no features.
 
     Raises:
-        FileError: Missing or damaged.
+        FileError: The file is missing or damaged.
         InputError: No rows.
     """
     if inputs is not None:
@@ -59,14 +60,14 @@ def rows_in(
 
 
 def any_rows_in_npz(source: Path, read: Callable[[Path, list[str]], dict[str, Array]] = read_npz) -> Rows:
-    """The rows of a .npz file for a model that does not say what it takes: array `x`, or all arrays by name.
+    """The rows of a .npz file for a model without declared inputs: array `x`, or all arrays by name.
 
     Args:
         source: The file.
         read: `read_npz`, or `map_npz` for arrays that stay on disk.
 
     Raises:
-        FileError: Damaged.
+        FileError: The file is damaged.
         InputError: No rows.
     """
     names = [name for name in names_in_npz(source) if name not in (LABELS, ID)]

@@ -1,4 +1,4 @@
-"""csv and Parquet files as columns, whose rows `howsure.data.tables` makes."""
+"""Read csv and Parquet files as columns; `howsure.data.tables` makes rows of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles) -> Rows:
     """Rows from a csv or Parquet file; see `rows_of`.
 
     Raises:
-        FileError: Damaged.
+        FileError: The file is damaged.
         InputError: Text, empty cells, lines or lists of different length, a wrong number of columns.
     """
     names = [spec.name for spec in inputs]
@@ -43,13 +43,13 @@ def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles) -> Rows:
 def read_label_column(
     source: Path, label: str | None = None, identity: str | None = None
 ) -> tuple[Array, Array | None]:
-    """(N,) labels of a csv file, as found, and ids or None; or (N, K) yes or no of several labels.
+    """(N,) labels of a csv file, as found, and ids or None; or (N, K) yes/no values of several labels.
 
-    Labels are in the column that is named, or in `y`, or in the only one beside ids. Ids are in the column
-    that is named, if it is there, or in `id`, or in a first column without a name unless it only counts.
-    Several labels are 0 or 1, or True or False, in every column.
+    Labels are in the named column, in `y`, or in the only column beside ids. Ids are in the named column, if
+    it exists, in `id`, or in a first column without a name unless it only counts. Several labels are 0 or 1,
+    or True or False, in every column.
 
-    A first line of text is a header, unless a single column has that text again: then it is a class.
+    A first line of text is a header, unless a single column contains the same text again; then it is a class.
 
     Args:
         source: The file.
@@ -57,8 +57,8 @@ def read_label_column(
         identity: Name of the column of ids, or None.
 
     Raises:
-        FileError: Damaged.
-        InputError: It does not say which column holds the labels; an empty cell.
+        FileError: The file is damaged.
+        InputError: Several columns could hold the labels; an empty cell.
     """
     table = _open_csv(source, header=None if label is None else True)
     if label is None and len(table.names) == 1:
@@ -87,16 +87,16 @@ def read_label_column(
 
 
 def open_columns(source: Path, named: Sequence[str] = ()) -> tuple[Table, bool]:
-    """All columns of a csv or Parquet file of probabilities, and whether they have names.
+    """All columns of a csv or Parquet file of probabilities, and True if they have names.
 
-    A first line 0, 1, 2, … names classes, as it is no distribution; 0, 1 might be one.
+    A first line 0, 1, 2, … names classes, since it is no distribution; 0, 1 could be one.
 
     Args:
         source: The file.
-        named: Names of columns that the caller knows of: a first line that has them all is a header.
+        named: Column names that the caller knows: a first line that contains all of them is a header.
 
     Raises:
-        FileError: Damaged.
+        FileError: The file is damaged.
         InputError: Lines of different length, or a first line that may be a header or a row.
     """
     if kind_of(source) != CSV:
@@ -108,19 +108,19 @@ def open_columns(source: Path, named: Sequence[str] = ()) -> tuple[Table, bool]:
 
 
 def read_named(source: Path, features: Sequence[str], roles: Roles | None = None) -> Rows:
-    """The rows of a csv or Parquet file as a table of pyarrow, for a model that takes columns by name.
+    """The rows of a csv or Parquet file as a pyarrow table, for a model that takes columns by name.
 
     Args:
-        source: The file, which has names of columns.
-        features: Those that the model takes, whatever they are called.
-        roles: What columns are for that are no features, where they are not called `y` and `id`.
+        source: The file, with column names.
+        features: Names of the columns that the model takes, even if they are called `y` or `id`.
+        roles: Purposes of columns that are no features, if they are not called `y` and `id`.
 
     Returns:
         Rows without the columns of labels and ids: `y` and `id`, unless these are among the features.
 
     Raises:
-        FileError: Missing or damaged.
-        InputError: Two columns of one name, or empty cells among labels or ids.
+        FileError: The file is missing or damaged.
+        InputError: Two columns with the same name, or empty cells among labels or ids.
     """
     import pyarrow as pa
 
@@ -153,7 +153,7 @@ def read_named(source: Path, features: Sequence[str], roles: Roles | None = None
 
 
 def _left_out(names: Sequence[str]) -> str:
-    """How columns of a file are left out."""
+    """How to leave out columns of a file, in words."""
     return f"`--drop {','.join(names)}`"
 
 
@@ -171,14 +171,14 @@ def _open_parquet(source: Path) -> Table:
 
 
 def parquet_columns(source: Path, table: pa.Table) -> Table:
-    """What was read of a Parquet file, as columns; of tensors the lists that hold them.
+    """The content of a Parquet file as columns; tensor columns become lists.
 
     Args:
         source: The file, for messages.
         table: All of its rows, or some.
 
     Raises:
-        InputError: Tensors whose axes are stored in another order than they have.
+        InputError: Tensors that are stored with their axes in another order.
     """
     import pyarrow as pa
 
@@ -211,13 +211,13 @@ def parquet_columns(source: Path, table: pa.Table) -> Table:
 def _open_csv(
     source: Path, texts: Sequence[str] = (), *, header: bool | None = None, percent: bool = False
 ) -> Table:
-    """A csv file; columns of these names are text whatever they hold.
+    """A csv file as a table; columns with names in `texts` stay text.
 
     Args:
         source: The file.
         texts: Names of columns.
-        header: Whether names come first; None looks.
-        percent: Whether columns of numbers with a percent sign are divided by 100.
+        header: True if names come first, False if not; None to find out.
+        percent: True divides columns of numbers with a percent sign by 100.
     """
     import pyarrow as pa
     import pyarrow.csv
@@ -287,7 +287,7 @@ def _open_csv(
 
 
 def _without_sign(column: Any, form: Form) -> Any:
-    """A column of texts such as `2.7%` as numbers, here 0.027; any other as it is."""
+    """A column of texts such as `2.7%` as numbers, here 0.027; any other column unchanged."""
     import pyarrow as pa
     import pyarrow.compute
 
@@ -306,7 +306,7 @@ def _without_sign(column: Any, form: Form) -> Any:
 
 
 def _check_no_gap(source: Path, form: Form) -> None:
-    """An empty line in a single column would be lost, and the rows after it would move up."""
+    """Raise for an empty line in a single column: it would be lost, and shift the rows after it."""
     empty = None
     for line, cells in read_lines(source, form):
         if cells and empty is not None:

@@ -1,4 +1,4 @@
-"""Columns of csv and Parquet files, and of data frames, as rows of numbers with labels and ids."""
+"""Convert columns of csv and Parquet files, and of data frames, to rows of numbers with labels and ids."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from howsure.words import upper
 
 LABELS = "y"
 TEXTS = ("text", "x")
-"""What the column of text may be called besides the name of the input, which few have chosen."""
+"""Names of a text column besides the input's name, which users rarely choose themselves."""
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}")
-"""A text that is what Python prints of a whole number, which may still be larger than 64 bits hold."""
+"""A text that is exactly how Python prints a whole number; it may still exceed 64 bits."""
 
 ANY_VECTOR = InputSpec("x", (None,), "float32")
-"""What a model takes that does not say it."""
+"""The assumed input of a model that does not declare one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of a file or of a data frame, and how a reader finds a row of them again.
+    """Columns of a file or data frame, with the words by which a reader finds rows and columns again.
 
     Attributes:
-        called: What it is called in messages: `'rows.csv'`, `the data frame`.
-        names: Of its columns.
-        columns: Each a chunked array of pyarrow.
-        rows: How many.
-        place: From row numbers to words: `in row 4`, or `in line 6`.
-        leave_out: From names of columns to words that say how to leave these out.
-        name_labels: Words that say how to tell which column holds the labels.
-        as_text: A column as the texts that stand in it, where it was written down as text.
+        called: Name in messages: `'rows.csv'`, `the data frame`.
+        names: Names of the columns.
+        columns: The columns, as chunked arrays of pyarrow.
+        rows: Number of rows.
+        place: Maps row numbers to words: `in row 4`, or `in line 6`.
+        leave_out: Maps column names to words that say how to leave them out.
+        name_labels: Words that say how to name the column of labels.
+        as_text: Returns a column as the original text of its cells, for files of text; else None.
     """
 
     called: str
@@ -52,7 +52,7 @@ class Table:
     as_text: Callable[[int], Any] | None = None
 
     def number(self, name: str, what: str) -> int:
-        """Number of the only column of this name, or an `InputError`."""
+        """Number of the only column with this name, or an `InputError`."""
         if self.names.count(name) != 1:
             times = self.names.count(name)
             raise InputError(
@@ -65,13 +65,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Roles:
-    """What columns are for that are no features.
+    """Purposes of the columns that are no features.
 
     Attributes:
-        label: Name of the column of true classes; None for `y`, where there is one.
-        id: Name of the column of what each row is called; None for `id`, where there is one.
+        label: Name of the column of true classes; None for `y`, if it exists.
+        id: Name of the column of row ids; None for `id`, if it exists.
         drop: Names of columns to leave out.
-        needed: Whether a column that is named has to be there.
+        needed: True if a named column must exist.
     """
 
     label: str | None = None
@@ -82,13 +82,13 @@ class Roles:
     def of(
         self, table: Table, inputs: Sequence[InputSpec] | None
     ) -> tuple[int | None, int | None, list[int]]:
-        """Numbers of the columns of labels and of ids, or None, and of all others that are not dropped.
+        """Numbers of the columns of labels and ids, or None, and of all other columns that are not dropped.
 
-        A column `y` or `id` has that role, unless another column was named for it or an input is called so. A
-        first column without a name, as pandas and R write an index, holds ids.
+        A column `y` or `id` has its role unless another column was named for it, or an input has this name. A
+        first column without a name holds ids; pandas and R write an index so.
 
         Raises:
-            InputError: There is no such column, or one has two roles.
+            InputError: A named column does not exist, or one column has two roles.
         """
         there = [name for name in self.drop if self.needed or name in table.names]
         dropped = [table.number(name, "to leave out") for name in there]
@@ -110,17 +110,17 @@ class Roles:
 
 
 def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> Rows:
-    """Rows from columns, with the labels and ids that are among them.
+    """Rows from columns, with the labels and ids among them.
 
-    For one input all columns but those of labels and ids, in order, form the row, reshaped to the input in C
-    order, or a column of lists does that is named like the input; for several the columns named like the
-    inputs do. A column of lists counts as many columns. Text is one column, named like its input, `text` or
-    `x`; further columns are left out.
+    For one input, all columns except labels and ids, in order, form the row, reshaped to the input in C
+    order; or a single column of lists with the input's name does. For several inputs, the columns with their
+    names do. A column of lists counts as many columns. Text is one column with the input's name, `text` or
+    `x`; other columns are then left out.
 
     Args:
         table: The columns.
-        inputs: What the model takes, or None where it does not say; then a row is a vector.
-        roles: What columns are for.
+        inputs: The model's inputs; None if it does not declare them, and then a row is a vector.
+        roles: Purposes of columns.
 
     Raises:
         InputError: Text, empty cells, lists of different length, a wrong number of columns.
@@ -158,12 +158,12 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
 
 
 def only_counts(ids: Array) -> bool:
-    """Whether an index is nothing but the numbers of the rows, from 0 as in pandas or from 1 as in R."""
+    """True if an index only counts the rows, from 0 as in pandas or from 1 as in R."""
     return any(np.array_equal(ids, np.arange(start, start + len(ids))) for start in (0, 1))
 
 
 def ids_of(table: Table, index: int) -> Array:
-    """(N,) the ids in a column: whole numbers where all are written as such, else texts, as `007` is."""
+    """(N,) the ids in a column: whole numbers if all are written as such, else texts, such as `007`."""
     column = table.columns[index] if table.as_text is None else table.as_text(index)
     _check_no_nulls(table, index, column, 1, expected="an id in every row")
     cells: list[Any] = column.to_pylist()
@@ -177,10 +177,10 @@ def ids_of(table: Table, index: int) -> Array:
 
 
 def labels_of(table: Table, index: int) -> Array:
-    """(N,) true classes in a column: texts as they stand in it where they are no plain numbers, as `01` is.
+    """(N,) true classes in a column. Numbers in unusual notation stay texts, such as `01`.
 
     Raises:
-        InputError: A row without a label.
+        InputError: A row has no label.
     """
     import pyarrow as pa
 
@@ -208,12 +208,12 @@ def column_of(table: Table, index: int) -> Array:
 
 
 def _is_list(column: Any) -> bool:
-    """Whether every cell of a column is a list of numbers."""
+    """True if every cell of a column is a list of numbers."""
     return hasattr(column.type, "value_type") and is_numeric(column.type)
 
 
 def formed(table: Table, features: Sequence[int], spec: InputSpec) -> Array:
-    """(N, *spec.shape) from the columns at `features`, laid out in C order."""
+    """(N, *spec.shape) from the columns at `features`, in C order."""
     if spec.dtype == TEXT:
         return _text(table, features[0], spec)
     _check_no_text(table, features)
@@ -240,7 +240,7 @@ def formed(table: Table, features: Sequence[int], spec: InputSpec) -> Array:
 
 
 def _column_of_text(table: Table, spec: InputSpec) -> int:
-    """Number of the column that holds the text of the only input."""
+    """Number of the column with the text of the only input."""
     found = [name for name in dict.fromkeys((spec.name, *TEXTS)) if name in table.names]
     if not found or table.names.count(found[0]) > 1:
         raise InputError(
@@ -322,7 +322,7 @@ def _check_no_text(table: Table, features: Sequence[int]) -> None:
 
 
 def is_numeric(kind: Any) -> bool:
-    """Whether a type of pyarrow is one of numbers, or of lists of them."""
+    """True for a pyarrow type of numbers, or of lists of numbers."""
     import pyarrow as pa
 
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
@@ -338,7 +338,7 @@ def is_numeric(kind: Any) -> bool:
 
 
 def _numbers(table: Table, index: int) -> Array:
-    """(N, m) the column's numbers; m is the length of its lists, 1 where it has none."""
+    """(N, m) the column's numbers; m is the length of its lists, or 1."""
     import pyarrow as pa
     import pyarrow.compute
 
@@ -362,7 +362,7 @@ def _numbers(table: Table, index: int) -> Array:
 
 
 def as_found(table: Table, index: int) -> Array:
-    """(N,) a column without empty cells as numpy has it: numbers, texts or booleans."""
+    """(N,) a column without empty cells as a numpy array of numbers, texts or booleans."""
     column = table.columns[index]
     _check_no_nulls(table, index, column, 1)
     if hasattr(column.type, "value_type") or not is_numeric(column.type):
@@ -395,7 +395,7 @@ def _empty(table: Table, index: int, rows: Sequence[int], expected: str, mend: s
 
 
 def is_number(cell: object) -> bool:
-    """Whether a cell of a table, or what it says, is a number."""
+    """True if a cell of a table, or its text, is a number."""
     try:
         float(str(cell))
     except ValueError:

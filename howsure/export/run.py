@@ -13,7 +13,6 @@ import numpy as np
 from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.labels.outcome import Labels
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_type
 from howsure.atomic import check_place, write_whole
 from howsure.data.dummy_rows import made_up_rows
@@ -31,6 +30,7 @@ from howsure.models.wrapped import network_in
 from howsure.optional import needs
 from howsure.prepare import prepare
 from howsure.request import Request
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.first_passes import first_passes
 from howsure.sampling.outcome import Told
 from howsure.sampling.plan import Plan

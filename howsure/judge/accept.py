@@ -23,7 +23,7 @@ Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Share:
+class ShareOfRows:
     """A share of rows with its exact binomial interval (Clopper and Pearson 1934).
 
     Attributes:
@@ -41,23 +41,23 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Accepted:
+class MostAccepted:
     """The most answers that can be accepted.
 
     Attributes:
         threshold: Answers up to this certain are left to a person, 0 for none; equals go the same way.
-        left: Share of the answers that are left, with its 95 % interval.
+        left: ShareOfRows of the answers that are left, with its 95 % interval.
         rows: How many are accepted.
         mistakes: How many of these are wrong.
     """
 
     threshold: float
-    left: Share
+    left: ShareOfRows
     rows: int
     mistakes: int
 
 
-def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: float) -> Accepted:
+def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: float) -> MostAccepted:
     """Accept the most certain answers, as many as a promise allows.
 
     Args:
@@ -88,9 +88,9 @@ def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: flo
     if last is None:
         raise _not_allowed(promise, rows, accepted, mistakes, starts, risk, level)
     number = int(accepted[last])
-    return Accepted(
+    return MostAccepted(
         threshold=float(ranked[number]) if number < rows else 0.0,
-        left=Share(1 - number / rows, *proportion_interval(rows - number, rows)),
+        left=ShareOfRows(1 - number / rows, *proportion_interval(rows - number, rows)),
         rows=number,
         mistakes=int(mistakes[last]),
     )

@@ -75,7 +75,7 @@ def calibrate(
         >>> certainty = howsure.assess(model, x_new)
         >>> for one in (certainty, calibrator(certainty)):
         ...     print(one[1])
-        90 ± 2 % '0', between networks 35 to 99.5 %, or '9' (6 %): leaning. The passes are ...
+        90 ± 2 % '0', or '9' (6 %): leaning. Single networks say 35 to 99.5 %; ...
         97.9 ± 0.6 % '0': sure.
     """
     check_whole(seed, "seed", least=0)

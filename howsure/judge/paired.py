@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.arguments import check_type
 from howsure.errors import InputError
 from howsure.judge.scores import Measured, Score
 
@@ -32,36 +33,48 @@ class Paired:
     outside: Integers
     classes: int
 
-    def is_paired_with(self, other: Paired) -> bool:
-        """Whether both are of the same rows with the same truth, and neither was kept without its rows."""
-        return bool(self.measured and other.measured) and (
-            np.array_equal(self.row, other.row)
-            and np.array_equal(self.truth, other.truth)
-            and np.array_equal(self.outside, other.outside)
-        )
-
     def scores(self) -> dict[str, Score]:
         """All scores with their intervals."""
         return {name: each.score(0.95) for name, each in self.measured.items()}
 
     def minus(self, other: Paired) -> dict[str, Score]:
-        """Paired differences of all scores that both have, this less the other.
-
-        Raises:
-            InputError: They are not of the same rows with the same truth.
-        """
-        self.check_paired_with(other)
-        both = [name for name in self.measured if name in other.measured]
-        return {name: self.measured[name].minus(other.measured[name]) for name in both}
-
-    def check_paired_with(self, other: Paired) -> None:
-        """An `InputError` unless both are of the same rows."""
-        if not self.is_paired_with(other):
+        """See `Comparable.minus`."""
+        if not (
+            self.measured
+            and other.measured
+            and np.array_equal(self.row, other.row)
+            and np.array_equal(self.truth, other.truth)
+            and np.array_equal(self.outside, other.outside)
+        ):
             raise InputError(
                 "These evaluations cannot be compared row by row",
                 expected="the same rows in the same order, and the same labels",
                 received=f"{len(self.truth)} and {len(other.truth)} rows",
             )
+        both = [name for name in self.measured if name in other.measured]
+        return {name: self.measured[name].minus(other.measured[name]) for name in both}
+
+
+class Comparable:
+    """What `howsure.evaluate` gives: scores that can be compared with others of the same rows."""
+
+    _found: Paired
+
+    def minus(self, other: Comparable) -> dict[str, Score]:
+        """Paired differences of all scores that both have, this less the other, row by row.
+
+        Each interval holds in 95 % of cases by itself. Where the best of several is picked, they have to hold
+        together: `howsure.compare` sees to that.
+
+        Raises:
+            InputError: The two are not of the same rows with the same labels.
+        """
+        check_type(other, Comparable, "other", "what howsure.evaluate gives")
+        return self._found.minus(other._found)
+
+    def measured(self, name: str) -> Measured:
+        """A score with what each row contributes to it."""
+        return self._found.measured[name]
 
 
 def check_enough(truth: NDArray[np.generic]) -> None:

@@ -1,1 +1,1 @@
-"""Methods other than MC dropout: what else produces passes."""
+"""Methods: procedures that produce passes, such as MC dropout and ensembles."""

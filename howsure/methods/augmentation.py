@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of what the network says of a row and of changed versions of it."""
+"""Test-time augmentation: the mean prediction over a row and changed versions of it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from howsure.shifts import Shift
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Each row as it is, and after changes that should not change its class: a small turn, a small move.
+    """Assess each row as it is, and after changes that should not change its class, such as a small rotation.
 
-    Every version counts as one pass (Wang and others 2019): where they contradict each other, the answer
-    hangs on what should not matter. What a change does to the class is the user's to know; a 6 turned by
+    Every version counts as one pass (Wang and others 2019). If versions contradict each other, the answer
+    depends on something that should not matter. You decide whether a change keeps the class; a 6 turned by
     half a circle is a 9.
 
     Args:
-        changes: At least one function from rows to as many, of the same shape, as in `howsure.shifts`. Each
-            gets a copy of the rows, which it may change in place.
+        changes: At least one function from rows to as many rows of the same shape, as in `howsure.shifts`.
+            Each gets a copy of the rows, which it may change in place.
         each: How the network predicts each version: `Softmax()` or `MCDropout(…)`.
 
     Raises:
-        InputError: No change, or something else in the place of `each`.
+        InputError: No change, or an unsuitable `each`.
 
     Example:
         >>> from howsure import shifts
         >>> turned = howsure.Augmentation([shifts.rotated(10), shifts.rotated(-10)])
         >>> certainty = howsure.assess(model, x, method=turned)
         >>> print(certainty[0])
-        99.9 ± 0.5 % '4', between versions 99.7 to > 99.9 %: sure.
+        99.9 ± 0.5 % '4': sure. Single versions of the row say 99.7 to > 99.9 %.
     """
 
     changes: Sequence[Shift]
@@ -61,14 +61,14 @@ class Augmentation:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Name and settings, as they are saved with a result."""
+        """Name and settings, as saved with a result."""
         words = {
             "pass": "the answer to one version of what is asked",
             "more": "more changes",
             "shows": "it tells whether slightly changed versions get the same answer",
         }
         if self.each == Softmax():
-            words |= {"passes": "answers to changed versions", "between": "versions"}
+            words |= {"passes": "answers to changed versions", "between": "versions of the row"}
         return {
             "name": "augmentation",
             "versions": 1 + len(self.changes),
@@ -82,7 +82,7 @@ class Augmentation:
         return self.each.needs
 
     def begin(self, job: Job) -> Passes:
-        """Each version of the rows begins by itself."""
+        """Begin a prediction for each version of the rows."""
 
         def on_a_copy(change: Shift) -> Shift:
             return lambda rows: change(copied(rows))
@@ -91,5 +91,5 @@ class Augmentation:
         return begin_members(jobs, self.each)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """Nothing is explained yet."""
+        """None: nothing is explained yet."""
         return iter(())

@@ -24,11 +24,11 @@ class Choice:
     """A method that can be chosen by name.
 
     Attributes:
-        name: As a comparison shows it.
-        option: As it is typed on the command line.
-        make: From other models like the one that is assessed, and what was asked of dropout, to the method.
-        takes_members: Whether it needs other models.
-        takes_dropout: Whether it goes by what was asked of dropout.
+        name: Its name in a comparison.
+        option: Its name on the command line.
+        make: Maps other models of the same kind, and the dropout settings, to the method.
+        takes_members: True if it needs other models.
+        takes_dropout: True if the dropout settings change it.
     """
 
     name: str
@@ -55,7 +55,7 @@ DEFAULT = CHOICES[1]
 """The one for networks where nothing else is asked for."""
 
 OWN = "plain prediction"
-"""Name of what a classifier predicts, by its members or at once."""
+"""Name of a classifier's own prediction, by its members or as a whole."""
 
 
 def choice_of(option: str | None) -> Choice:
@@ -64,19 +64,19 @@ def choice_of(option: str | None) -> Choice:
 
 
 def default_method(model: Any, x: Any) -> Method:
-    """What `assess` takes for a model where no method is named.
+    """The method that `assess` uses for a model if none is named.
 
     Args:
-        model: As a caller gives it.
-        x: Rows, likewise.
+        model: The caller's model.
+        x: The caller's rows.
 
     Raises:
-        InputError: Rows that a classifier does not take.
-        ModelError: A classifier that gives no probabilities.
+        InputError: A classifier does not accept the rows.
+        ModelError: A classifier gives no probabilities.
     """
     if not is_classifier(model):
         return MCDropout()
-    with warnings.catch_warnings(action="ignore"):  # said when the rows are assessed
+    with warnings.catch_warnings(action="ignore"):  # the warning comes when the rows are assessed
         own = own_prediction(adapt(model, x)[0])
     if holds_network(model):
         warn(
@@ -88,17 +88,17 @@ def default_method(model: Any, x: Any) -> Method:
 
 
 def own_prediction(model: Model) -> Method:
-    """The plain prediction of a classifier behind the seam, by its members where it has some."""
+    """The plain prediction of an adapted classifier; by its members if it has some."""
     return Members() if isinstance(model, MemberModel) else PlainPrediction()
 
 
 def possible_methods(
     model: Model, members: Sequence[Any] = (), dropout: MCDropout | None = None
 ) -> dict[str, Method]:
-    """By name, the methods that a model allows: those that need passes only where something is random.
+    """The methods that a model supports, by name; those with random passes only if something is random.
 
     Args:
-        model: Behind the seam.
+        model: An adapted model.
         members: Other models like it, trained from other seeds.
         dropout: What is asked of dropout, or None.
     """

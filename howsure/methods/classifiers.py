@@ -1,4 +1,4 @@
-"""What `assess` takes for classifiers that have no random layers: their prediction, or their members."""
+"""Default methods for classifiers without random layers: their plain prediction, or their members."""
 
 from __future__ import annotations
 
@@ -17,52 +17,51 @@ from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run
 
 NO_NETWORK = {"others": "", "familiarity": ""}
-"""Words that say nothing of what helps with networks alone."""
+"""Empty texts in place of advice that helps with networks only."""
 
 
 @dataclass(frozen=True)
 class PlainPrediction(Softmax):
-    """The plain prediction of a classifier that is no network: what its `predict_proba` says.
+    """The plain prediction of a classifier that is no network, from its `predict_proba`.
 
-    As `Softmax` for networks: one pass, which has no error, and cannot disagree with itself. `howsure.assess`
-    takes it by itself for classifiers of scikit-learn that have no `Members`.
+    It is like `Softmax` for networks: one pass, which has no error and cannot disagree with itself.
+    `howsure.assess` uses it by default for scikit-learn classifiers without `Members`.
     """
 
     in_words = "The classifier’s plain prediction: one pass."
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Name, and words about its one pass, as they are saved with a result."""
+        """Name, and words about its one pass, as saved with a result."""
         return {
             "name": "plain prediction",
             "words": {"pass": "the classifier’s plain prediction", **NO_NETWORK},
         }
 
     def begin(self, job: Job) -> Passes:
-        """As of a network, in larger batches: a call costs more than the rows in it."""
+        """Begin as for a network, but in larger batches, since a call costs more than its rows."""
         return super().begin(replace(job, batch_size=max(job.batch_size, tuning.BLOCK)))
 
 
 @dataclass(frozen=True)
 class Members:
-    """Every member of a classifier that averages them is a pass: trees of a forest, a bagging, a soft vote.
+    """Passes are the members that a classifier averages: trees of a forest, a bagging, a soft vote.
 
-    Their mean is the classifier's prediction, and how they disagree is the mutual information. All members
-    are asked, so nothing of this classifier is left to chance. `mc_error` says, as that of an `Ensemble`, how
-    far it may be from one with very many members that are made alike from the same training rows. The members
-    of a vote are not made alike, so no more could be had: there it is 0. `howsure.assess` takes this method
-    by itself for such classifiers.
+    Their mean is the classifier's prediction, and their disagreement is the mutual information. All members
+    are used, so no chance is left for this classifier. `mc_error`, as for an `Ensemble`, estimates the
+    distance to a classifier with very many members, made by the same procedure from the same training rows.
+    The members of a vote are different classifiers, a fixed set, so there `mc_error` is 0. `howsure.assess`
+    uses this method by default for such classifiers.
 
-    Trees that are grown to the end have no doubt by themselves. Then all doubt of a forest is disagreement
-    between trees, whatever it comes from: `disagreement` tells nothing there, and `min_samples_leaf` changes
-    it.
+    A fully grown tree has no uncertainty of its own. Then all uncertainty of a forest is disagreement between
+    trees, whatever its cause: `disagreement` tells nothing there, and `min_samples_leaf` changes it.
     """
 
     in_words = "The mean over all members of one classifier, such as the trees of a forest."
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Name, and words about its members, as they are saved with a result."""
+        """Name, and words about its members, as saved with a result."""
         words = {
             "passes": "members",
             "between": "members",
@@ -74,11 +73,11 @@ class Members:
 
     @property
     def needs(self) -> Needs:
-        """Members."""
+        """A classifier with members."""
         return Needs(MemberModel)
 
     def begin(self, job: Job) -> Passes:
-        """Every member once over each row."""
+        """Run every member once over each row."""
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             columns = len(job.outcome.families)
@@ -102,10 +101,10 @@ class Members:
         return Passes(draw)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """Nothing: it is the classifier's own prediction."""
+        """None: it is the classifier's own prediction."""
         return iter(())
 
 
 def is_plain(method: object) -> bool:
-    """Whether what a method gives is the plain prediction of a model, and nothing beyond it."""
+    """True if a method gives only the plain prediction of a model."""
     return isinstance(method, (Softmax, Members))

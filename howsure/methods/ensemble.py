@@ -15,19 +15,19 @@ from howsure.words import counted, upper
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The model that is assessed, and models of the same kind that were trained from other seeds.
+    """The mean of the assessed model and models of the same kind that were trained from other seeds.
 
-    Every member counts as one pass: their disagreement is the mutual information, and `mc_error` says how
-    far this ensemble may be from one with very many members. With `each=MCDropout()` it is MC dropout of an
-    ensemble, whose passes differ within members too.
+    Every member counts as one pass. The disagreement of members is the mutual information, and `mc_error`
+    estimates the distance to an ensemble with very many members. `each=MCDropout()` makes an ensemble of MC
+    dropout models, whose passes also differ within a member.
 
     Args:
-        others: At least one more model with the same inputs and outputs; the one that is assessed is
-            the first member.
+        others: At least one more model with the same inputs and outputs; the assessed model is the first
+            member.
         each: How each member predicts: `Softmax()` or `MCDropout(…)`.
 
     Raises:
-        InputError: No other model, or something else in the place of `each`.
+        InputError: No other model, or an unsuitable `each`.
     """
 
     others: Sequence[Any]
@@ -53,7 +53,7 @@ class Ensemble:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Name and settings, as they are saved with a result."""
+        """Name and settings, as saved with a result."""
         words = {
             "passes": "members of the ensemble",
             "between": "members",
@@ -81,12 +81,12 @@ class Ensemble:
         return replace(self.each.needs, fitted=True)
 
     def begin(self, job: Job) -> Passes:
-        """Each model begins by itself."""
+        """Begin a prediction for each model."""
         jobs = [job, *(job.again(self.each, model=model) for model in self.others)]
         return begin_members(jobs, self.each)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """Whether it has truer percentages, and how many mistakes its members put right."""
+        """Whether its probabilities have a lower NLL, and how many mistakes its members correct."""
         if not standing.first or self.each != Softmax():
             return
         nll, accuracy = standing.gap("nll"), standing.gap("accuracy")

@@ -1,8 +1,8 @@
-"""Last-layer Laplace: how far the last layer's weights might be others, as far as the training rows tell.
+"""Last-layer Laplace: uncertainty about the weights of the last layer, given the training rows.
 
 A network is trained as usual. Then the weights of its last layer get a normal distribution around their
-trained values, as wide as the curvature of the training loss allows (MacKay 1992; Daxberger and others 2021).
-Every pass draws these weights once; all before the last layer stays as it is.
+trained values. The curvature of the training loss sets its width (MacKay 1992; Daxberger and others 2021).
+Every pass draws these weights once; everything before the last layer stays fixed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from scipy.special import log_softmax, softmax
 
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.classes.result import Certainty
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_flag, check_whole
 from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError
@@ -28,6 +27,7 @@ from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Sta
 from howsure.models.adapt import names_for, rows_for
 from howsure.models.features import Features, features_of, read_features
 from howsure.models.protocol import PROBABILITIES, FeatureModel
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.design import DesignEffect
 from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Estimates, Outcome, Told
@@ -39,37 +39,39 @@ Floats = NDArray[np.float64]
 DEFAULT_PASSES = 100
 
 AT_ONCE = 1 << 22
-"""Numbers in an array of intermediate results, 32 MiB; bounds memory."""
+"""Numbers in an array of intermediate results, 32 MiB; limits memory."""
 
 LEAST_VALUE = 1e-10
-"""Share of the largest eigenvalue below which features do not tell the weights; float32 rounds to 1e-7."""
+"""Least eigenvalue, relative to the largest, that still determines weights; float32 rounds to 1e-7."""
 
 LARGEST_RESIDUAL = 0.02
-"""Share of the logits' spread that a linear layer may leave unexplained; bfloat16 leaves 0.004 at most."""
+"""Share of the logits' variation that a linear layer may leave unexplained; bfloat16 leaves at most 0.004."""
 
 SKEWED = 7.8
-"""Errors of R pairs are widened by 1 + 7.8/R. What is left of a pair goes, at worst, with one squared normal
-number, and so skewed a mean lies outside ± 1.96 t-errors too often; by an Edgeworth expansion, so much. The
-tests show that the intervals then cover."""
+"""Errors of R pairs are widened by 1 + 7.8/R. The part of a pair that does not cancel is, at worst,
+proportional to one squared normal number. The mean of such skewed numbers lies outside ± 1.96 t-errors too
+often. The size of the correction follows from an Edgeworth expansion; tests show that the intervals then
+cover."""
 
 IN_PAIRS = DesignEffect(spread=2.0)
-"""The two of a pair lie about as far from the mean, one on either side: of the spread they tell as much as
-one pass. Of the share below a quantile they tell no less than two."""
+"""The two passes of a pair lie about equally far from the mean, on opposite sides. For the standard deviation
+they count as one pass; for the share below a quantile they count as at least two."""
 
 
 @dataclass(frozen=True, eq=False)
 class Laplace:
     """A normal distribution over the weights of a last layer, made by `fit_laplace`. Arrays are read-only.
 
-    Its covariance is (A ⊗ B + δ)⁻¹, kept for differences between classes: what all share changes nothing.
+    Its covariance is (A ⊗ B + δ)⁻¹, stored for differences between classes: a shift shared by all classes
+    changes nothing.
 
     Attributes:
-        prior_precision: δ, one over the variance of a weight before any row is seen, > 0.
-        log_marginal_likelihood: log p(labels) nats, the weights integrated out; compares networks on the same
-            training rows, higher is better.
-        train_rows: N, rows it was fitted on.
-        bias: Whether the layer has one.
-        class_vectors: U (K, K − 1), eigenvectors of A; each adds up to 0.
+        prior_precision: δ > 0, the inverse prior variance of a weight.
+        log_marginal_likelihood: log p(labels) in nats, with the weights integrated out. It compares networks
+            on the same training rows; higher is better.
+        train_rows: N, number of rows used for the fit.
+        bias: True if the layer has a bias.
+        class_vectors: U (K, K − 1), eigenvectors of A; each sums to 0.
         input_vectors: V (D, D), eigenvectors of B; D is F, or F + 1 with a bias.
         variances: (K − 1, D) of the weights in this basis, 1 / (a_i b_j + δ) with a, b the eigenvalues.
     """
@@ -87,9 +89,10 @@ class Laplace:
             array.flags.writeable = False
 
     def logit_covariance(self, features: Features) -> Floats:
-        """(N, K, K) covariance of each row's logits, less what all classes share; zero rows pass.
+        """(N, K, K) covariance of each row's logits, without the part that all classes share.
 
-        U diag_i(Σ_j variances_ij (V_jᵀφ)²) Uᵀ. `passes` does without these N · K² numbers.
+        U diag_i(Σ_j variances_ij (V_jᵀφ)²) Uᵀ. Zero rows are allowed. `passes` does not compute these N · K²
+        numbers.
         """
         rotated = self._rotated(features)
         turned = self.class_vectors * (rotated**2 @ self.variances.T)[:, None]
@@ -98,16 +101,16 @@ class Laplace:
     def passes(self, features: Features, count: int, seed: int = 0) -> Floats:
         """(S, N, K) probabilities of S passes; pass t is the same network for every row.
 
-        Passes 2i and 2i + 1 are a pair, drawn with Z and −Z, in which errors of first order cancel; pairs are
-        independent.
+        Passes 2i and 2i + 1 are an antithetic pair, drawn with Z and −Z, in which errors of first order
+        cancel. Pairs are independent.
 
         Args:
-            features: Of N rows, from the model that was fitted; zero rows pass.
+            features: Features of N rows, from the fitted model; zero rows are allowed.
             count: S, even and ≥ 2.
             seed: Seed of the weights, ≥ 0.
 
         Raises:
-            InputError: No `Features`, or of another model; a count or seed that cannot be used.
+            InputError: Not `Features`, or those of another model; a count or seed out of range.
         """
         check_whole(count, "count", least=2, even=True)
         drawn = np.empty((count, len(features), len(self.class_vectors)))
@@ -116,10 +119,10 @@ class Laplace:
         return drawn
 
     def pairs(self, features: Features, count: int, seed: int) -> Iterator[tuple[int, slice, Floats]]:
-        """Number of a pair, some rows, and the (2, n, K) probabilities of these; see `passes`.
+        """Number of a pair, a slice of rows, and their (2, n, K) probabilities; see `passes`.
 
-        Weights are drawn as U (Z ∘ √variances) Vᵀ (Ritter and others 2018); instead of each draw the rows are
-        turned by V. Memory does not grow with `count`.
+        Weights are drawn as U (Z ∘ √variances) Vᵀ (Ritter and others 2018). Instead of each draw, the rows
+        are rotated by V. Memory does not grow with `count`.
         """
         check_whole(seed, "seed", least=0)
         deviations = np.sqrt(self.variances)
@@ -139,27 +142,29 @@ class Laplace:
 def fit_laplace(
     features: Features, labels: Any, *, bias: bool = True, class_names: Sequence[str] | None = None
 ) -> Laplace:
-    """Learn from the training rows how far the last layer's weights might be others.
+    """Fit a normal distribution over the last layer's weights to the training rows.
 
     With inputs φ of the layer (the features, and 1 for the bias) and probabilities p of N training rows, the
-    curvature of the loss is taken to be A ⊗ B, A = Σ (diag p − p pᵀ) and B = Σ φ φᵀ / N: the generalised
-    Gauss-Newton matrix, here equal to Fisher's, with A and B averaged apart (Ritter and others 2018). All
-    weights W have the prior N(0, 1/δ), and δ makes the labels most probable (Daxberger and others 2021):
+    curvature of the loss is approximated by A ⊗ B, A = Σ (diag p − p pᵀ) and B = Σ φ φᵀ / N. This is the
+    generalised Gauss-Newton matrix, here equal to Fisher's, with A and B averaged separately (Ritter and
+    others 2018). All weights W have the prior N(0, 1/δ). δ maximises the marginal likelihood of the labels
+    (Daxberger and others 2021):
 
         log p(y) ≈ Σ log p_y − ½ (δ |W|² + Σ_ij log(1 + a_i b_j / δ)), a and b being the eigenvalues.
 
-    W is solved from logits and features, less what all classes share. Labels count in the first term alone:
-    the curvature takes the probabilities, so a class may be missing among them.
+    W is computed from logits and features, without the part shared by all classes. Labels enter only the
+    first term. The curvature uses the probabilities, so a class may be missing among the labels.
 
     Args:
-        features: Of all N rows the model was trained on; of fewer, weights seem less certain than they are.
-        labels: (N,) their true classes, in [0, K), or 0 and 1 for one sigmoid; or as names, or one-hot.
-        bias: Whether the last layer has one.
-        class_names: K names in the order of the outputs, where labels are names.
+        features: Features of all N rows that the model was trained on. With fewer rows, weights seem less
+            certain than they are.
+        labels: (N,) true classes in [0, K), or 0 and 1 for one sigmoid; or names, or one-hot.
+        bias: True if the last layer has a bias.
+        class_names: K names in the order of the outputs, if labels are names.
 
     Raises:
-        InputError: No rows, labels that do not fit, logits that no linear layer makes of these features, or
-            that do not tell classes apart or are so large that the loss has no curvature.
+        InputError: No rows; labels that do not fit; logits that no linear layer makes of these features. Or
+            logits that do not separate classes, or are so large that the loss has no curvature.
     """
     _check_features(features)
     check_flag(bias, "bias")
@@ -167,7 +172,7 @@ def fit_laplace(
     if not rows:
         raise InputError("There are no training rows", expected="at least 1")
     truth = check_labels(labels, rows, classes, check_class_names(class_names, classes))
-    contrasts = helmert(classes).T  # (K, K − 1), orthonormal, each adding up to 0
+    contrasts = helmert(classes).T  # (K, K − 1), orthonormal, each column sums to 0
     width = features.features.shape[1] + bias
     both, gram, cross = np.zeros((classes,) * 2), np.zeros((width,) * 2), np.zeros((width, classes - 1))
     squares = log_likelihood = 0.0
@@ -180,7 +185,7 @@ def fit_laplace(
         cross += inputs.T @ apart / rows
         squares += float(np.sum(apart**2)) / rows
         log_likelihood += float(log_p[np.arange(len(log_p)), truth[chunk]].sum())
-    np.fill_diagonal(both, 0)  # p_k (1 − p_k) is the sum of p_k p_l over other l: nothing cancels
+    np.fill_diagonal(both, 0)  # p_k (1 − p_k) is the sum of p_k p_l over other l: avoids cancellation
     fisher = contrasts.T @ (np.diag(both.sum(axis=1)) - both) @ contrasts
     (a, within), (b, vectors) = np.linalg.eigh(fisher), np.linalg.eigh(gram)
     norm = _squared_norm(b, vectors.T @ cross, squares)
@@ -192,9 +197,10 @@ def fit_laplace(
 
 
 def _squared_norm(values: Floats, cross: Floats, squares: float) -> float:
-    """|W|² of the least weights that make the logits of the features, or an `InputError`.
+    """|W|² of the smallest weights that map features to logits, or an `InputError`.
 
-    From B's eigenvalues, mean products of inputs and logits (D, K − 1) in its basis, mean squared logits.
+    Computed from B's eigenvalues, mean products of inputs and logits (D, K − 1) in its basis, mean squared
+    logits.
     """
     told = values > LEAST_VALUE * values.max()
     weights = cross[told] / values[told, None]
@@ -211,7 +217,7 @@ def _squared_norm(values: Floats, cross: Floats, squares: float) -> float:
 
 
 def _most_probable_precision(curvature: Floats, norm: float) -> float:
-    """The most probable δ, where δ · norm = Σ c / (c + δ) over the curvatures c.
+    """The most probable δ, which solves δ · norm = Σ c / (c + δ) over the curvatures c.
 
     With T = Σ c, it is at most √(T / norm), and at least the positive root of δ (δ + max c) = T / norm.
     """
@@ -223,20 +229,21 @@ def _most_probable_precision(curvature: Floats, norm: float) -> float:
             mend="Check that these are logits, and not far larger than in training",
         )
     low, high = 2 * ratio / (largest + np.sqrt(largest**2 + 4 * ratio)), np.sqrt(ratio)
-    ends = np.log([low, high]) + [-1e-6, 1e-6]  # wider by rounding
+    ends = np.log([low, high]) + [-1e-6, 1e-6]  # widened for rounding
     root = brentq(lambda log: np.exp(log) * norm - np.sum(curvature / (curvature + np.exp(log))), *ends)
     return float(np.exp(root))
 
 
 @dataclass(frozen=True, eq=False)
 class LastLayerLaplace:
-    """Passes through networks whose last layers differ, as far as the training rows leave them open.
+    """Passes through networks with different last layers, drawn from a Laplace approximation.
 
-    It needs no random layer and no second training, and does not see what the layers before do not see.
+    It needs neither random layers nor a second training. It cannot see uncertainty in the layers before the
+    last.
 
     Args:
-        posterior: What `fit_laplace` made.
-        passes: S, even and ≥ 4, as the error is told from how pairs differ.
+        posterior: Result of `fit_laplace`.
+        passes: S, even and ≥ 4, since the error is estimated from differences between pairs.
     """
 
     posterior: Laplace
@@ -258,12 +265,10 @@ class LastLayerLaplace:
         passes: int = DEFAULT_PASSES,
         class_names: Sequence[str] | None = None,
     ) -> LastLayerLaplace:
-        """Fit to a model and its (N, …) training rows, for the cost of one plain prediction of these.
+        """Fit to a model and its (N, …) training rows, at the cost of one plain prediction for them.
 
-        Labels may come with the rows, as for `howsure.assess`.
-
-        The model is a trained Keras 3 model that ends in a Dense layer with nothing but activations after it,
-        or a `ModelError` is raised. For the rest see `fit_laplace`.
+        Labels may come with the rows, as for `howsure.assess`. The model must end in a linear layer, followed
+        by activations only; otherwise a `ModelError` is raised. For the rest see `fit_laplace`.
         """
         given = rows_for(model, x)
         names = names_for(model, given, class_names)
@@ -274,7 +279,7 @@ class LastLayerLaplace:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Name and settings, as they are saved with a result."""
+        """Name and settings, as saved with a result."""
         given = {"passes": int(self.passes), "prior_precision": self.posterior.prior_precision}
         words = {
             "pass": "the network with other weights in its last layer",
@@ -292,10 +297,10 @@ class LastLayerLaplace:
         return Needs(FeatureModel, fitted=True)
 
     def begin(self, job: Job) -> Passes:
-        """Features are computed once for each block.
+        """Prepare the passes. Features are computed once for each block.
 
         Raises:
-            InputError: The answer of a row is not one class.
+            InputError: The answer for a row is not one class.
         """
         if not isinstance(job.outcome, Classes):
             raise InputError(
@@ -314,7 +319,7 @@ class LastLayerLaplace:
         return Passes(draw)
 
     def assess(self, features: Features, seed: int = 0) -> Certainty:
-        """A `Certainty` of N rows whose features are known; of none for zero rows."""
+        """A `Certainty` of N rows whose features are known; an empty one for zero rows."""
         names = check_class_names(None, len(self.posterior.class_vectors))
         outcome = Classes("", PROBABILITIES, "float64", names, Thresholds())
         version = importlib.metadata.version("howsure")
@@ -329,11 +334,11 @@ class LastLayerLaplace:
         return outcome.result(self._estimates(features, seed, outcome), told)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """Nothing is explained yet."""
+        """None: nothing is explained yet."""
         return iter(())
 
     def _estimates(self, features: Features, seed: int, outcome: Outcome) -> Estimates:
-        """What the passes over a block of rows say, each pair being a group of its own."""
+        """Estimates from the passes over a block of rows; each pair is one group."""
         sums, every = Sums.of(len(features), outcome), np.arange(len(features))
         for _, rows, values in self.posterior.pairs(features, self.passes // 2, seed):
             sums.add_group(values, outcome, rows)
@@ -350,13 +355,13 @@ class LastLayerLaplace:
 
 
 def _inputs(features: ArrayLike, bias: bool) -> Floats:
-    """(n, D) what the last layer multiplies: the features, and 1 for the bias."""
+    """(n, D) inputs of the last layer: the features, and 1 for the bias."""
     given = np.asarray(features, dtype=np.float64)
     return np.concatenate([given, np.ones((len(given), 1))], axis=1) if bias else given
 
 
 def _of_classes(logits: ArrayLike) -> Floats:
-    """(n, K) logits in double precision; that of one sigmoid stands beside a 0."""
+    """(n, K) logits in double precision; a single sigmoid's logit gets a 0 beside it."""
     given = np.asarray(logits, dtype=np.float64)
     return np.concatenate([np.zeros_like(given), given], axis=1) if given.shape[1] == 1 else given
 
@@ -367,7 +372,7 @@ def _chunks(rows: int, *widths: int) -> Iterator[slice]:
 
 
 def _check_features(features: object, wanted: tuple[int, int] | None = None) -> None:
-    """`Features`, with these numbers of features and classes if given, or an `InputError`."""
+    """Raise an `InputError` unless these are `Features`, with the wanted numbers of features and classes."""
     known = f"`Features` of {wanted[0]} features and {wanted[1]} classes" if wanted else "`Features`"
     if not isinstance(features, Features):
         raise InputError("These are no features of rows", expected=known, received=type(features).__name__)

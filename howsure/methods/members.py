@@ -1,4 +1,4 @@
-"""What several members say together: of an ensemble, or of changed versions of the rows."""
+"""Combine the estimates of several members: of an ensemble, or of changed versions of the rows."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Floats = NDArray[np.float64]
 
 
 def begin_members(jobs: Sequence[Job], each: Method) -> Passes:
-    """Every member is drawn by `each`, block by block.
+    """Draw every member with the method `each`, block by block.
 
     Args:
-        jobs: One for each member, of the same rows.
+        jobs: One job for each member, on the same rows.
         each: How a member predicts.
     """
     begun = [each.begin(job) for job in jobs]
@@ -47,16 +47,17 @@ def begin_members(jobs: Sequence[Job], each: Method) -> Passes:
 
 
 def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
-    """What several members say together, from what each says about the same rows.
+    """Combine the estimates of several members on the same rows.
 
-    With p_m the probabilities and h_m the expected entropy of member m of M: the mean of p_m; entropy of
-    the mean; the mean of h_m as expected entropy; and as error of each mean √(Σ (v_m − v)² / (M (M − 1))) ·
-    t₀.₉₇₅(M − 1)/1.96, where v_m is p_m, −Σ p_m log p, h_m, or the difference of the last two. Spread and
-    quantiles are those of the members given, as `between.of_members` has them.
+    With p_m the probabilities and h_m the expected entropy of member m of M: probabilities are the mean of
+    p_m; entropy is that of this mean; expected entropy is the mean of h_m. The error of each mean is √(Σ (v_m
+    − v)² / (M (M − 1))) · t₀.₉₇₅(M − 1)/1.96, with v_m one of p_m, −Σ p_m log p, h_m, or the difference of
+    the last two. Standard deviation and quantiles between networks are those of the given members, as in
+    `between.of_members`.
 
     Args:
-        members: M ≥ 2.
-        outcome: What they are estimates of.
+        members: M ≥ 2 estimates.
+        outcome: The outcome that defines the columns.
     """
     own = np.stack([member.mean for member in members])
     mean = own[..., : outcome.width].mean(axis=0)
@@ -68,13 +69,14 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
 
 
 def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> Estimates:
-    """What independent passes over the same rows say together, each counting as a member; see `combined`.
+    """Combine independent passes over the same rows, each counted as a member; see `combined`.
 
     Args:
-        values: (S, n, K) of S ≥ 2 passes.
-        outcome: What they are values of.
-        all_there: Whether spread and quantiles are those of the passes themselves, as members have them, and
-            not of what they were drawn from, as `between.of_passes` has them.
+        values: (S, n, K) values of S ≥ 2 passes.
+        outcome: The outcome that defines the values.
+        all_there: True if standard deviation and quantiles are those of the passes themselves, as for
+            members. False if they are those of the distribution that the passes are drawn from, as in
+            `between.of_passes`.
     """
     derived = outcome.derived(values, values.mean(axis=0))
     passes = np.full(values.shape[1], len(values), dtype=np.int64)
@@ -83,7 +85,7 @@ def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> E
 
 
 def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates:
-    """Of members' columns (M, n, C), seen from the mean of all."""
+    """Estimates from members' columns (M, n, C), relative to the mean of all."""
     squared = columns.var(axis=0, ddof=1) / len(columns)
     error = float(widening(len(columns))) * np.sqrt(squared)
     return Estimates(
@@ -94,7 +96,7 @@ def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates
 def _told(
     by: Callable[[Floats, Integers], dict[str, Floats]], values: Floats, outcome: Outcome
 ) -> dict[str, Any]:
-    """How far members (M, n, K) lie apart, as far as the outcome tells it."""
+    """Standard deviation and quantiles between members (M, n, K), as far as the outcome defines them."""
     if not outcome.are_probabilities:
         return {}
     told = by(values, values.mean(axis=0).argmax(axis=-1))
@@ -102,10 +104,10 @@ def _told(
 
 
 def _of_their_passes(members: Sequence[Estimates], means: Floats) -> dict[str, Any]:
-    """Spread over the passes of all members alike, and its error; nothing where one does not tell its own.
+    """Standard deviation over the passes of all members, and its error; empty if a member has none.
 
-    The variance is the mean of the members' own, plus that of their means. Quantiles are not told: those of a
-    member are of its own top class, which may not be that of all.
+    The variance is the mean of the members' variances, plus the variance of their means. There are no
+    quantiles: those of a member are of its own top class, which may differ from the overall top class.
     """
     if any(member.spread is None or member.spread_error is None for member in members):
         return {}

@@ -1,4 +1,4 @@
-"""The plain softmax: one pass with everything as in `predict`, the yardstick for all other methods."""
+"""The plain softmax: one deterministic pass, as in `predict`; the baseline for all other methods."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from howsure.sampling.run import Run
 
 @dataclass(frozen=True)
 class Softmax:
-    """The plain prediction of the network: exact, for the cost of one, and blind to what it does not know.
+    """The plain (deterministic) prediction of the network, at the cost of one pass.
 
-    A single pass has no error and cannot disagree with itself: `mc_error` and `mutual_information` are 0,
-    `expected_entropy` is `entropy`, and a row has no `reason`, as nothing was seen but the percentages. It
-    needs no random layer.
+    A single pass has no sampling error and cannot disagree with itself. So `mc_error` and
+    `mutual_information` are 0, `expected_entropy` equals `entropy`, and a row has no `reason`, since only its
+    probabilities are known. It needs no random layer.
     """
 
     in_words = "The network’s plain prediction: one pass."
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Name, and words about its one pass, as they are saved with a result."""
+        """Name, and words about its one pass, as saved with a result."""
         return {"name": "softmax", "words": {"pass": "the network’s plain prediction"}}
 
     @property
@@ -36,7 +36,7 @@ class Softmax:
         return Needs(Model)
 
     def begin(self, job: Job) -> Passes:
-        """One pass over each row."""
+        """Run one pass over each row."""
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             run = Run(job.model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
@@ -52,5 +52,5 @@ class Softmax:
         return Passes(draw)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """Nothing: it is what others are explained by."""
+        """None: this method is the baseline."""
         return iter(())

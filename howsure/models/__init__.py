@@ -1,1 +1,1 @@
-"""Models of any framework, behind one seam; only the adapters import a framework."""
+"""Adapters that make models of any framework look alike; only they import a framework."""

@@ -1,4 +1,4 @@
-"""From a result to one self-contained HTML page. A kind may bring its own; the page here is for all others."""
+"""From a result to one self-contained HTML page: what all have, and the page of a kind without its own."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def render(
     drawn_from: int | None = None,
     missing: str | None = None,
 ) -> str:
-    """One HTML page about N rows: of classes, which to check first, whether to trust the percentages, and why.
+    """One HTML page about N rows: which to check first, whether to trust the percentages, and why.
 
     The page holds its images, figures, styles and one small script, which it can do without, and asks for
     nothing from outside. What has nothing to tell is left out. Of several labels per row it counts and shows

@@ -17,12 +17,12 @@ SCORES = {
     "classwise_ece": ("classwise ECE", "lower is better; chance alone makes it more than 0"),
     "aurc": ("AURC", "lower is better; 0 is never wrong"),
     "excess_aurc": ("E-AURC", "lower is better; 0 puts every mistake last"),
-    "error_auroc": ("error AUROC", "higher is better; 0.5 is a guess, 1 finds every mistake"),
+    "error_auroc": ("error AUROC", "higher is better; 0.5 is a guess, 1 puts every mistake last"),
     "error_fpr95": ("error FPR95", "lower is better; 0 lets no mistake pass"),
-    "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 finds every stranger"),
+    "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 puts every stranger last"),
     "outside_fpr95": ("outside FPR95", "lower is better; 0 lets no stranger pass"),
     "outside_auroc_by_disagreement": (
-        *("outside AUROC, by disagreement", "higher is better; 0.5 is a guess, 1 finds every stranger"),
+        *("outside AUROC, by disagreement", "higher is better; 0.5 is a guess, 1 puts every stranger last"),
     ),
 }
 """What the field calls each score of an evaluation, and what is good."""

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overloa
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import as_array, check_path
 from howsure.atomic import write_whole
 from howsure.data.ids import ID, check_ids
@@ -29,6 +28,7 @@ from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
 from howsure.results.seal import seal
 from howsure.results.shown import Shown
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import LEVELS
 from howsure.words import is_printable
 

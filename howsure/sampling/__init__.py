@@ -1,1 +1,1 @@
-"""MC dropout: masks, how they are grouped, and which passes a row gets. numpy only."""
+"""Sampling for MC dropout: masks, their groups, and the passes of each row. numpy only."""

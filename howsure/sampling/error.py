@@ -66,7 +66,7 @@ class EarlyError:
     of_variance: tuple[Ends, ...]
     of_spread: tuple[Ends, ...]
 
-    def own(self, mean: Floats, variance: Floats, spread: Floats, freedom: int, outcome: Outcome) -> Floats:
+    def own(self, mean: Floats, variance: Floats, between: Floats, freedom: int, outcome: Outcome) -> Floats:
         """(…, C) squared error of the early (outer) masks, estimated from the row's own passes.
 
         It is also accurate for sums of probabilities over many classes near 0.
@@ -74,15 +74,15 @@ class EarlyError:
         Args:
             mean: (…, C) columns.
             variance: (…, C) variance over passes.
-            spread: (…, C) between-cell variance, within one group.
-            freedom: Degrees of freedom of `spread`; 0 for one cell.
+            between: (…, C) between-cell variance, within one group.
+            freedom: Degrees of freedom of `between`; 0 for one cell.
             outcome: The outcome that defines the columns.
         """
         w = undecided(outcome.goes_by(mean))
         of_spread, of_variance = _for_each(self.of_spread, outcome), _for_each(self.of_variance, outcome)
         share = freedom / (freedom + tuning.REPLICATES - 1)
         return np.asarray(
-            share * ((1 - w) * of_spread[:, 0] + w * of_spread[:, 1]) * spread
+            share * ((1 - w) * of_spread[:, 0] + w * of_spread[:, 1]) * between
             + (1 - share) * ((1 - w) * of_variance[:, 0] + w * of_variance[:, 1]) * variance
         )
 
@@ -122,7 +122,7 @@ def fit_early_error(
     squared: Floats,
     late: Floats,
     variance: Floats,
-    spread: Floats,
+    between: Floats,
     outcome: Outcome,
 ) -> EarlyError:
     """Fit the constants to what a pilot measured.
@@ -132,7 +132,7 @@ def fit_early_error(
         squared: (n, C) their squared error.
         late: (n, C) the part of it that late (inner) masks cause.
         variance: (n, C) variance over passes.
-        spread: (n, C) between-cell variance within a group; zeros if a group has one cell.
+        between: (n, C) between-cell variance within a group; zeros if a group has one cell.
         outcome: The outcome that defines the columns.
     """
     w, terms, left = undecided(outcome.goes_by(mean)), _nearly_certain(mean, outcome), squared - late
@@ -142,7 +142,7 @@ def fit_early_error(
         tuple(_fit_nearly_certain(w[of], terms[of], left[of]) for of in fitted),
         tuple(_fit_nearly_certain(w[of], terms[of], late[of]) for of in fitted),
         tuple(_fit_ends(w[of], left[of], variance[of]) for of in fitted),
-        tuple(_fit_ends(w[of], left[of], spread[of]) for of in fitted),
+        tuple(_fit_ends(w[of], left[of], between[of]) for of in fitted),
     )
 
 

@@ -30,14 +30,14 @@ def measure_early_errors(
     variance = np.mean([[cell.variance for cell in group] for group in replicates], axis=(0, 1))
     cells, means = of_cells.shape[1], of_cells.mean(axis=1)
     of_groups = outcome.regrouped(means, means[..., : outcome.width])
-    spread = np.zeros_like(late)
+    between = np.zeros_like(late)
     if cells > 1:
-        spread = outcome.spread(of_cells.var(axis=1, ddof=1)).mean(axis=0)
+        between = outcome.spread(of_cells.var(axis=1, ddof=1)).mean(axis=0)
     mean = of_cells.mean(axis=(0, 1))
-    nothing = np.zeros_like(spread)
+    nothing = np.zeros_like(between)
     return (
         fit_early_error(mean, _variance_of_one(of_cells), late, variance, nothing, outcome),
-        fit_early_error(mean, of_groups.var(axis=0, ddof=1), late / cells, variance, spread, outcome),
+        fit_early_error(mean, of_groups.var(axis=0, ddof=1), late / cells, variance, between, outcome),
     )
 
 

@@ -111,11 +111,11 @@ class Tree:
         groups = max(1, cells // design.cells)
         mean, late = sums.mean[rows], sums.late[rows] / cells
         within = sums.within[rows] / (cells * design.passes)
-        spread = np.zeros_like(mean)
+        between = np.zeros_like(mean)
         if cells > groups:
-            spread = outcome.spread(sums.between[rows] / (design.passes * (cells - groups)))
+            between = outcome.spread(sums.between[rows] / (design.passes * (cells - groups)))
         error = design.one if cells < design.cells else design.group
-        own = error.own(mean, within, spread, cells - groups, outcome)
+        own = error.own(mean, within, between, cells - groups, outcome)
         squared = error.squared(mean, late * groups / cells, own, outcome) / groups
         return Estimates(
             mean,

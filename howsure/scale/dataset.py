@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure import tuning
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_path, check_type, check_whole
 from howsure.data.ids import ID
 from howsure.data.rows import quoted
@@ -24,6 +23,7 @@ from howsure.models.adapt import declared_specs
 from howsure.models.factory import is_factory
 from howsure.optional import needs
 from howsure.request import Request
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.scale.columns import Columns, in_order

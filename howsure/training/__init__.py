@@ -1,4 +1,4 @@
-"""Training members of an ensemble."""
+"""Train members of an ensemble."""
 
 from howsure.optional import needs_keras
 

@@ -1,4 +1,4 @@
-"""Clones of a Keras model with other weights, and statistics of BatchNormalization that fit these."""
+"""Clone a Keras model with other weights, and recompute the BatchNormalization statistics that fit them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Array = NDArray[Any]
 Build = Callable[[int], Any]
 
 BATCH_SIZE = 256
-"""Most rows that run together where statistics of BatchNormalization are computed anew."""
+"""Most rows that run together while BatchNormalization statistics are recomputed."""
 
 
 def with_statistics(model: Any) -> list[Any]:
-    """Layers whose statistics training moves."""
+    """Layers whose running statistics change in training."""
     return [
         layer
         for layer in private.layers_below(model)
@@ -53,7 +53,7 @@ def batches_of(model: Any, x: Any) -> list[Any]:
 
 
 def compute_statistics(model: Any, batches: Sequence[Any], seed: int) -> None:
-    """Statistics of BatchNormalization as plain averages over batches; no other weight changes."""
+    """Recompute BatchNormalization statistics as plain averages over batches; no other weight changes."""
     layers = with_statistics(model)
     moved = {id(variable) for layer in layers for variable in layer.non_trainable_weights}
     others = [(variable, variable.numpy()) for variable in model.weights if id(variable) not in moved]
@@ -69,7 +69,7 @@ def compute_statistics(model: Any, batches: Sequence[Any], seed: int) -> None:
 
 @contextlib.contextmanager
 def _averaging(layer: Any) -> Iterator[None]:
-    """While it lasts, the layer's momentum at call n is (n − 1)/n: a plain average over its calls."""
+    """In this scope, the layer's momentum at call n is (n − 1)/n: a plain average over its calls."""
     momentum, calls = layer.momentum, 0
 
     def counting(layer: Any, original: Any) -> Any:
@@ -90,7 +90,7 @@ def _averaging(layer: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _seeded(model: Any, seed: int) -> Iterator[None]:
-    """While it lasts, what random layers of a clone draw depends on the seed alone."""
+    """In this scope, the draws of a clone's random layers depend only on the seed."""
     weights = {id(variable) for variable in model.weights}
     states = [v for v in model.variables if id(v) not in weights and "seed_generator" in v.path]
     for number, state in enumerate(states):
@@ -98,7 +98,7 @@ def _seeded(model: Any, seed: int) -> Iterator[None]:
     if keras.backend.backend() != "torch":
         yield
         return
-    import torch  # whose dropout draws from torch's own generator
+    import torch  # its dropout draws from PyTorch's own generator
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -106,7 +106,7 @@ def _seeded(model: Any, seed: int) -> Iterator[None]:
 
 
 def clone_with(model: Any, weights: Sequence[Array], build: Build | None, number: int) -> Any:
-    """A model like this one with weights of its own, which knows its loss and is otherwise not compiled."""
+    """A copy of a model with other weights, compiled with the model's loss only, if it has one."""
     check_model(model)
     clone = _keras_clone(model) if build is None else built(build, number, [model])
     ensure_built(clone, model.get_build_config())
@@ -131,10 +131,10 @@ def clone_with(model: Any, weights: Sequence[Array], build: Build | None, number
 
 
 def ensure_built(model: Any, build_config: dict[str, Any]) -> None:
-    """Give a model its weights, from what one like it says of how it was built."""
+    """Build a model's weights from the build configuration of a similar model."""
     if not model.built:
         model.build_from_config(build_config)
-        model.built = True  # Keras leaves that to whoever calls it
+        model.built = True  # Keras leaves this to the caller
 
 
 def assign_weights(model: Any, weights: Sequence[Array]) -> None:
@@ -143,11 +143,11 @@ def assign_weights(model: Any, weights: Sequence[Array]) -> None:
         variable.assign(value)
     for layer in private.layers_below(model):
         if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # on most backends it computes with copies of its weights
+            layer.finalize_state()  # on most backends the layer computes with copies of its weights
 
 
 def _keras_clone(model: Any) -> Any:
-    """What `keras.models.clone_model` makes, not compiled: that fails for losses of the user's own."""
+    """The result of `keras.models.clone_model`, not compiled, since compiling fails for a user's losses."""
     compiled = model.compiled
     own = {type(layer).__name__: type(layer) for layer in [model, *private.layers_below(model)]}
     try:
@@ -169,7 +169,7 @@ def _keras_clone(model: Any) -> Any:
 
 
 def built(build: Build, seed: int, others: Sequence[Any]) -> Any:
-    """What `build` returns, if it is a model that has no weights in common with others."""
+    """The result of `build`, after a check that it is a model and shares no weights with others."""
     model = build(seed)
     if not isinstance(model, keras.Model):
         raise ModelError(

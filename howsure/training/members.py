@@ -1,6 +1,6 @@
-"""Members of an ensemble: trained from several seeds, or collected along one training.
+"""Make members of an ensemble: train from several seeds, or collect weights along one training.
 
-`howsure.assess(members[0], x, method=howsure.Ensemble(members[1:]))` takes whatever comes from here.
+Pass the result on: `howsure.assess(members[0], x, method=howsure.Ensemble(members[1:]))`.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ Array = NDArray[Any]
 Fit = Callable[[Any, int], object]
 
 _CONFIG = ("floatx", "epsilon", "image_data_format", "dtype_policy")
-"""What of keras.config a process that trains members takes over from this one."""
+"""Settings of keras.config that a training process takes over from this process."""
 
 _THREADS = (
-    "OMP_NUM_THREADS",  # PyTorch, and whatever else uses OpenMP
+    "OMP_NUM_THREADS",  # PyTorch, and everything else that uses OpenMP
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
     "NPROC",  # JAX
 )
-"""Where frameworks look, as they are loaded, for the number of their threads."""
+"""Environment variables that frameworks read, when they are loaded, for their number of threads."""
 
 
 def train_members(
@@ -59,37 +59,37 @@ def train_members(
 ) -> list[Any]:
     """Train the members of a deep ensemble (Lakshminarayanan and others 2017).
 
-    Member m has the seed s = seed + m: `keras.utils.set_random_seed(s)`, `build(s)`, `fit(model, s)`. It is
-    therefore the same whatever `count` is. Keras's global seed stays that of the last member.
+    Member m has the seed s = seed + m: `keras.utils.set_random_seed(s)`, `build(s)`, `fit(model, s)`. A
+    member is therefore the same for any `count`. Keras's global seed stays that of the last member.
 
-    With `workers` > 1, members train in processes of their own, which start in some seconds with this one's
-    backend and keras.config and a share of the processor cores each; a limit of the user's, such as
-    OMP_NUM_THREADS in the environment, goes before the share. A GPU is not shared out: its memory has to be
-    enough for all. A member is then the same up to rounding: sums over fewer threads may be in another
-    order, and a long training magnifies that.
+    With `workers` > 1, members train in separate processes. Each starts within seconds with this process's
+    backend and keras.config, and gets a share of the processor cores. A limit that you set, such as
+    OMP_NUM_THREADS in the environment, takes precedence over the share. A GPU is not divided; its memory must
+    be enough for all. A member is then the same up to rounding: fewer threads may add numbers in another
+    order, and a long training amplifies the difference.
 
-    Of a member only the weights come back, into what `build(s)` returns here. It is compiled only if `build`
-    compiles it, and whatever else `fit` changed, in the model or around it, is lost. Both functions are
-    pickled with all that they capture, so each process has a copy of the rows; they may be lambdas or come
-    from a notebook. What they raise arrives as it was, with a note that says which member it was, and the
-    others stop.
+    Only the weights of a member come back, into the model that `build(s)` returns here. The model is compiled
+    only if `build` compiles it. Everything else that `fit` changed is lost. Both functions are pickled with
+    everything that they capture, so each process has a copy of the rows. They may be lambdas or come from a
+    notebook. An error in them is raised here unchanged, with a note that names the member, and the other
+    members stop.
 
     Args:
-        build: Takes a seed and returns a new keras.Model, not trained.
+        build: Takes a seed and returns a new, untrained keras.Model.
         fit: Takes that model and the seed, and trains it in place.
         count: Number of members, ≥ 1; 5 are usual.
         seed: Seed of the first member, ≥ 0.
-        workers: Number of processes that train, ≥ 1; with 1 members train one after the other in this one.
-        progress: Called with (members trained, `count`) after each.
+        workers: Number of training processes, ≥ 1. With 1, members train one after the other in this process.
+        progress: Called with (members trained, `count`) after each member.
 
     Returns:
         `count` trained models with the same inputs and outputs, no two of them equal.
 
     Raises:
-        InputError: A number cannot be used, or `build` and `fit` have to be pickled and cannot be.
-        ModelError: Two members share weights, are equal after training, or take or give other shapes; or
-            `build` returned no Keras model, or one that `fit` left without weights, or one that does not fit
-            those that came back.
+        InputError: A number is out of range, or `build` and `fit` must be pickled but cannot be.
+        ModelError: Two members share weights, are equal after training, or differ in input or output shapes.
+            Or `build` returned no Keras model, a model without weights after `fit`, or one that does not fit
+            the weights that came back.
     """
     check_whole(count, "count", least=1)
     check_whole(seed, "seed", least=0)
@@ -123,7 +123,7 @@ def _train(build: Build, fit: Fit, seed: int, members: Sequence[Any]) -> Any:
 def _train_in_workers(
     build: Build, fit: Fit, seeds: Sequence[int], workers: int, members: Sequence[Any]
 ) -> Generator[Any, None, None]:
-    """The trained models in the order of their seeds, as `members` grows; closed, it stops the others."""
+    """The trained models in the order of their seeds; closing the generator stops the others."""
     import loky
 
     share = str(max(1, loky.cpu_count() // workers))
@@ -136,7 +136,7 @@ def _train_in_workers(
         for number, seed in enumerate(seeds):
             futures.append(pool.submit(_train_as_worker, build, fit, number, seed, config))
         for future in loky.as_completed(list(futures)):
-            future.result()  # raises what the member raised, even if earlier members still train
+            future.result()  # raises the member's error, even if earlier members still train
             while futures and futures[0].done():
                 seed = seeds[len(members)]
                 yield _with_weights(build, seed, members, *futures.popleft().result())
@@ -170,7 +170,7 @@ def _train_as_worker(
 
 
 def _can_be_pickled(error: Exception) -> bool:
-    """Whether an exception gets to another process: not if its class has to be given more than a message."""
+    """True if an exception can be sent to another process: its class must need no more than a message."""
     import cloudpickle
 
     try:
@@ -183,7 +183,7 @@ def _can_be_pickled(error: Exception) -> bool:
 def _with_weights(
     build: Build, seed: int, members: Sequence[Any], build_config: dict[str, Any], weights: list[Array]
 ) -> Any:
-    """What `build` returns, with weights that were trained elsewhere."""
+    """The result of `build`, with weights that were trained in another process."""
     keras.utils.set_random_seed(seed)
     model = built(build, seed, members)
     ensure_built(model, build_config)
@@ -200,7 +200,7 @@ def _with_weights(
 
 
 def _check_alike(model: Any, other: Any, name: str, other_name: str) -> None:
-    """Same shapes, and weights that differ, or a `ModelError`."""
+    """Raise a `ModelError` unless shapes are the same and weights differ."""
     received, expected = _shapes(model), _shapes(other)
     if received != expected:
         raise ModelError(
@@ -229,7 +229,7 @@ def _shapes(model: Any) -> tuple[list[Any], list[Any]]:
 
 
 class _AtEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
-    """Looks at the weights at the end of epochs start, start + every, …; a new `fit` starts over."""
+    """Reads the weights at the end of epochs start, start + every, …; a new `fit` starts over."""
 
     def __init__(self, start: int, every: int) -> None:
         super().__init__()
@@ -245,7 +245,7 @@ class _AtEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not
             self._collect(self.model)
 
     def _collect(self, model: Any) -> None:
-        """Take in the weights at the end of an epoch; each kind of collection does so in its own way."""
+        """Collect the weights at the end of an epoch; subclasses define how."""
         raise NotImplementedError
 
     def _check_enough(self, collected: int, least: int) -> None:
@@ -260,17 +260,17 @@ class _AtEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not
 
 
 class Snapshots(_AtEpochs):
-    """Keeps the weights of some epochs of one training (Huang and others 2017).
+    """Stores the weights of some epochs of one training (Huang and others 2017).
 
-    For a cyclic learning rate, `start` and `every` are the ends of its cycles; for a constant one, the last
-    epochs. Weights are held in host memory, one copy an epoch. A new `fit` starts over.
+    For a cyclic learning rate, set `start` and `every` to the ends of its cycles; for a constant one, to the
+    last epochs. Weights are stored in host memory, one copy for each epoch. A new `fit` starts over.
 
     Args:
-        start: First epoch that is kept, at its end; counted from 0, as Keras counts for callbacks.
-        every: Epochs from one that is kept to the next, ≥ 1.
+        start: First epoch to store, at its end; counted from 0, as in Keras callbacks.
+        every: Number of epochs from one stored epoch to the next, ≥ 1.
 
     Attributes:
-        weights: For each epoch kept the arrays of `model.get_weights()`.
+        weights: For each stored epoch the arrays of `model.get_weights()`.
     """
 
     def __init__(self, start: int, every: int = 1) -> None:
@@ -285,15 +285,15 @@ class Snapshots(_AtEpochs):
         self.weights.append(model.get_weights())
 
     def members(self, model: Any, *, build: Build | None = None) -> list[Any]:
-        """One clone of the model for each epoch kept, in order; the model stays as it is.
+        """One clone of the model for each stored epoch, in order; the model itself does not change.
 
         Args:
             model: The trained model, or one like it.
-            build: Takes a number and returns an untrained model like it; for models that Keras cannot clone.
+            build: Takes a number and returns a similar, untrained model; for models that Keras cannot clone.
 
         Raises:
-            InputError: No epoch was kept.
-            ModelError: The model cannot be cloned, or has other weights than those kept.
+            InputError: No epoch was stored.
+            ModelError: The model cannot be cloned, or its weights have other shapes than the stored ones.
         """
         self._check_enough(len(self.weights), 1)
         return [clone_with(model, weights, build, number) for number, weights in enumerate(self.weights)]
@@ -302,16 +302,16 @@ class Snapshots(_AtEpochs):
 class Swag(_AtEpochs):
     """Collects a normal distribution of weights along one training: SWAG (Maddox and others 2019).
 
-    Collect late in training, with a learning rate that stays large. Holds (rank + 5) · 4 bytes for each
-    weight in host memory. A new `fit` starts over.
+    Collect late in training, with a learning rate that stays large. It needs (rank + 5) · 4 bytes of host
+    memory for each weight. A new `fit` starts over.
 
     Args:
-        start: First epoch that is collected, at its end; counted from 0, as Keras counts for callbacks.
-        every: Epochs from one that is collected to the next, ≥ 1.
-        rank: Number of last deviations that make the low-rank part, ≥ 2; 20 as in the paper.
+        start: First epoch to collect, at its end; counted from 0, as in Keras callbacks.
+        every: Number of epochs from one collected epoch to the next, ≥ 1.
+        rank: Number of last deviations that form the low-rank part, ≥ 2; 20 as in the paper.
 
     Attributes:
-        moments: Of what was collected, or None.
+        moments: Moments of the collected weights, or None.
     """
 
     def __init__(self, start: int, every: int = 1, rank: int = 20) -> None:
@@ -345,24 +345,24 @@ class Swag(_AtEpochs):
         seed: int = 0,
         build: Build | None = None,
     ) -> list[Any]:
-        """Clones of the model with weights drawn by `draw_weights`; the model stays as it is.
+        """Clones of the model with weights drawn by `draw_weights`; the model itself does not change.
 
-        Weights that are not trained are those of the last epoch collected. Statistics of BatchNormalization
-        that training would move are computed anew for each member: the plain average over batches of `x`,
-        run as in training.
+        Weights that are not trained are those of the last collected epoch. BatchNormalization statistics that
+        training would change are recomputed for each member, as plain averages over batches of `x`, run as in
+        training.
 
         Args:
             model: The trained model, or one like it.
             count: Number of members, ≥ 1.
-            x: (N, …) rows, N ≥ 2, the model was trained on; needed, and looked at, only with such
+            x: (N, …) rows that the model was trained on, N ≥ 2; needed and read only for such
                 BatchNormalization. A few thousand are enough.
             scale: Factor of the covariance, ≥ 0; 1 as in the paper.
-            seed: Seed of the draws and of dropout while statistics are computed, ≥ 0.
-            build: Takes a number and returns an untrained model like it; for models that Keras cannot clone.
+            seed: Seed of the draws, and of dropout while statistics are recomputed, ≥ 0.
+            build: Takes a number and returns a similar, untrained model; for models that Keras cannot clone.
 
         Raises:
             InputError: Fewer than two epochs were collected, or rows are missing or do not fit.
-            ModelError: The model cannot be cloned, or has other weights than those collected.
+            ModelError: The model cannot be cloned, or its weights have other shapes than the collected ones.
         """
         check_whole(count, "count", least=1)
         check_whole(seed, "seed", least=0)

@@ -14,14 +14,14 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Moments:
-    """What SWAG knows of P trainable weights, laid out one after the other.
+    """SWAG's moments of P trainable weights, concatenated.
 
     Attributes:
         count: Number of epochs collected.
         mean: (P,) running mean.
         squared_mean: (P,) running mean of the squares.
-        deviations: Up to `rank` arrays (P,): the weights of the last epochs, each minus the mean that
-            was running then. That of the first epoch is therefore 0, as in the paper.
+        deviations: Up to `rank` arrays (P,): the weights of the last epochs, each minus the running mean of
+            that time. For the first epoch it is therefore 0, as in the paper.
     """
 
     count: int
@@ -36,12 +36,12 @@ class Moments:
 
 
 def add_epoch(moments: Moments | None, weights: Array, rank: int) -> Moments:
-    """The moments with one more epoch; None stands for those of no epoch.
+    """The moments with one more epoch; pass None for the first epoch.
 
     Args:
-        moments: Of the epochs so far.
-        weights: (P,) of the new one.
-        rank: Number of deviations that are kept.
+        moments: Moments of the epochs so far, or None.
+        weights: (P,) weights of the new epoch.
+        rank: Number of deviations that are stored.
     """
     weights = weights.astype(np.float64)
     if moments is None:
@@ -62,13 +62,13 @@ def draw_weights(
     z₂ (R,) standard normal: mean `mean`, covariance scale · ½ (diag(variance) + D Dᵀ / (R − 1)).
 
     Args:
-        moments: Of at least two epochs.
-        count: Number of draws; draw m is the same whatever it is.
+        moments: Moments of at least two epochs.
+        count: Number of draws; draw m is the same for any number.
         scale: Factor of the covariance, ≥ 0; 0 gives the mean.
         seed: Seed of the draws, ≥ 0.
 
     Yields:
-        (P,) each.
+        Weights (P,), one array for each draw.
     """
     deviation = np.sqrt(moments.variance / 2)
     rank = len(moments.deviations)

@@ -335,8 +335,7 @@ def test_sentence_of_the_design():
     p[8], p[6] = 0.51, 0.46
     text = sentence(p, mc_error=0.005, share=0.9, class_names=names, kind="image")
     assert text == (
-        "51 ± 1 % '8', or '6' (46 %): coin flip. "
-        "The passes are in doubt themselves; 10.0 % of the doubt is disagreement."
+        "51 ± 1 % '8', or '6' (46 %): coin flip. Most of the doubt is in every pass (10.0 % is disagreement)."
     )
 
 
@@ -351,7 +350,7 @@ def test_sentence_of_the_design():
             0.9,
             "row",
             "50.0 ± 0.2 % 'a', or 'b' (50 %): coin flip. "
-            "The passes are in doubt themselves; 10.0 % of the doubt is disagreement.",
+            "Most of the doubt is in every pass (10.0 % is disagreement).",
         ),
         (
             [0.3, 0.7],
@@ -365,21 +364,21 @@ def test_sentence_of_the_design():
             0.02,
             0.9,
             "image",
-            "96 ± 4 % 'a': sure. Not settled by 20 passes: try more passes.",
+            "96 ± 4 % 'a': sure. 20 passes do not settle it: try more passes.",
         ),
         (
             [0.6, 0.4],
             0.05,
             0.9,
             "image",
-            "60 ± 10 % 'a', or 'b' (40 %): coin flip. Not settled by 20 passes: try more passes.",
+            "60 ± 10 % 'a', or 'b' (40 %): coin flip. 20 passes do not settle it: try more passes.",
         ),
         (
             [0.6, 0.4],
             np.nan,
             0.9,
             "row",
-            "60.0 % 'a', or 'b' (40 %): coin flip. Not settled by 20 passes: try more passes.",
+            "60.0 % 'a', or 'b' (40 %): coin flip. 20 passes do not settle it: try more passes.",
         ),
     ],
 )
@@ -390,14 +389,17 @@ def test_sentences(probabilities, mc_error, share, kind, text):
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        (howsure.MCDropout(), "Not settled by 20 passes: try max_passes=130."),
-        (howsure.MCDropout(passes=20), "Not settled by 20 passes: try passes=130."),
-        (howsure.Ensemble([object()]), "20 members of the ensemble: try an ensemble of 130 members."),
+        (howsure.MCDropout(), "20 passes do not settle it: try max_passes=130."),
+        (howsure.MCDropout(passes=20), "20 passes do not settle it: try passes=130."),
+        (
+            howsure.Ensemble([object()]),
+            "20 members of the ensemble do not settle it: try an ensemble of 130 members.",
+        ),
         (
             howsure.Ensemble([object()], each=howsure.MCDropout()),
-            "Not settled by 20 passes: try more members.",
+            "20 passes do not settle it: try more members.",
         ),
-        (howsure.Augmentation([abs]), "by 20 answers to changed versions: try more changes."),
+        (howsure.Augmentation([abs]), "20 answers to changed versions do not settle it: try more changes."),
     ],
 )
 def test_what_is_not_settled_names_the_option_of_its_method(method, said):
@@ -411,11 +413,11 @@ def test_what_is_not_settled_names_the_option_of_its_method(method, said):
 def test_what_is_seen_of_doubt_is_said_of_what_the_passes_are():
     settings = dict(howsure.Ensemble([object()]).settings)
     text = sentence([0.55, 0.45], share=0.8, method=settings, expected_entropy_error=np.array([0.005]))
-    assert "The members of the ensemble are in doubt themselves; 20" in text
+    assert "Most of the doubt is in each of the members of the ensemble (20" in text
     one = make([[0.55, 0.45]], share=0.8, **{name: np.array([0.005]) for name in ERRORS})
     # E = .8 H, I = .2 H, H = .688: (E + I) · .005 / H² = .0074, and 1.96 of it are 1.5 points.
     assert one.disagreement_error.tolist() == pytest.approx([0.005 / entropy_of(np.array([0.55, 0.45]))])
-    assert str(one[0]).endswith("; 20 ± 1 % of the doubt is disagreement.")
+    assert str(one[0]).endswith(" in every pass (20 ± 1 % is disagreement).")
 
 
 def test_sentence_with_an_unlikely_rival():

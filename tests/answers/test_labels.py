@@ -11,6 +11,7 @@ from scipy import stats
 
 import howsure
 from howsure import Certainty, FileError, InputError, MultilabelCertainty, Thresholds
+from howsure.answers.labels.sentence import sentence_of_label
 from howsure.results.columns import WIDE
 from howsure.statistics import entropy_correction, entropy_of
 
@@ -232,15 +233,21 @@ def test_parts_are_joined_and_only_parts_that_belong_together():
 
 def test_few_labels_are_told_one_by_one(weather):
     assert str(weather[0]) == (
-        "'rain': 98 ± 1 % yes, sure. 'wind': 52 ± 3 % yes, coin flip (the passes are in doubt themselves; "
-        "10.0 % of the doubt is disagreement). "
-        "'snow': 99.0 ± 0.4 % no, sure."
+        "'rain': 98 ± 1 % yes, sure. 'wind': 52 ± 3 % yes, coin flip. 'snow': 99.0 ± 0.4 % no, sure. "
+        "For 'wind', most of the doubt is in every pass (10.0 % is disagreement)."
     )
     assert str(weather[1]) == (
-        "'rain': 80 ± 1 % no, leaning (the passes disagree: that is 90.0 % of the doubt). "
-        "'wind': 97 ± 3 % yes, sure (not settled by 20 passes: try more passes). "
-        "'snow': 55.0 ± 0.4 % no, coin flip (the passes disagree: that is 90.0 % of the doubt)."
+        "'rain': 80 ± 1 % no, leaning. 'wind': 97 ± 3 % yes, sure. 'snow': 55.0 ± 0.4 % no, coin flip. "
+        "For 'rain' and 'snow', the passes disagree: that is at least 90.0 % of the doubt. "
+        "For 'wind', 20 passes do not settle it: try more passes."
     )
+
+
+def test_one_label_is_told_with_its_reason(weather):
+    assert sentence_of_label(weather[1], 0) == (
+        "'rain': 80 ± 1 % no, leaning. The passes disagree: that is 90.0 % of the doubt."
+    )
+    assert sentence_of_label(weather[0], 0) == "'rain': 98 ± 1 % yes, sure."
 
 
 def many(probabilities, labels=80, **arguments):
@@ -254,8 +261,8 @@ def test_many_labels_are_told_in_groups():
         "Surely yes: 'label 2' (> 99.9 %), 'label 0' (97.0 ± 0.1 %). Leaning yes: 'label 5' (80.0 ± 0.1 %). "
         "Coin flip: 'label 3' (52.0 ± 0.1 % yes), 'label 4' (45.0 ± 0.1 % yes). "
         "Leaning no: 'label 1' (20.0 ± 0.1 % yes). Surely not: the other 74 of 80 labels. "
-        "The passes are in doubt themselves ('label 5', 'label 3', 'label 4', 'label 1'); "
-        "at most 10.0 % of the doubt is disagreement."
+        "For 'label 5', 'label 3', 'label 4' and 'label 1', most of the doubt is in every pass "
+        "(at most 10.0 % is disagreement)."
     )
 
 

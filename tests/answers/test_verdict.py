@@ -13,7 +13,6 @@ from howsure.answers.verdict import (
     SURE,
     TOO_FEW_PASSES,
     WITHIN_PASSES,
-    Thresholds,
     disagreement_error,
     disagreement_of,
     give_reason,
@@ -24,6 +23,7 @@ from howsure.answers.verdict import (
 )
 from howsure.errors import InputError
 from howsure.report import render
+from howsure.results.thresholds import Thresholds
 from howsure.terminal import summary
 
 

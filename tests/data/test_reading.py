@@ -81,6 +81,7 @@ def test_readers_that_run_out_of_memory(tmp_path: Path, monkeypatch: pytest.Monk
     csv.write_text("a,b\n1,2\n")
     pq.write_table(pa.table({"a": [1.0], "b": [2.0]}), parquet)
     names.write_text("cat\ndog\n")
+    howsure.Certainty.from_probabilities([[0.9, 0.1]]).save(saved := tmp_path / "saved.parquet")
     monkeypatch.setattr(np.lib.format, "read_array", fails)
     monkeypatch.setattr(np.lib.format, "open_memmap", fails)
     monkeypatch.setattr(np, "memmap", fails)
@@ -92,7 +93,7 @@ def test_readers_that_run_out_of_memory(tmp_path: Path, monkeypatch: pytest.Monk
         (lambda file: map_npz(file, ["x"]), npz),
         (lambda file: list(read_lines(file)), csv),
         (lambda file: read_class_names(str(file)), names),
-        (howsure.load, parquet),
+        (howsure.load, saved),
     ):
         with pytest.raises(FileError, match=rf"Memory ran out while '.*{source.name}' was read"):
             read(source)

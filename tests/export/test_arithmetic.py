@@ -7,9 +7,9 @@ import pytest
 
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.labels.outcome import Labels
-from howsure.answers.verdict import Thresholds
 from howsure.judge.calibrate import calibrate
 from howsure.models.protocol import FLOAT32, Level, Limits
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
 from howsure.sampling.estimate import Sums, sum_up

@@ -8,6 +8,7 @@ import pytest
 import howsure
 from howsure import Calibrator, Certainty, MultilabelCalibrator, MultilabelCertainty
 from howsure.answers.classes import maps
+from howsure.judge import calibrator_files as files
 from howsure.judge.calibrator_files import read_calibrator
 
 RANDOM = np.random.default_rng(0)
@@ -100,14 +101,29 @@ def test_what_is_damaged_is_refused(damage, said, calibrators, tmp_path):
     ],
 )
 def test_parameters_that_fit_no_map_are_refused(method, parameters, calibrators, tmp_path):
-    from howsure.judge import calibrator_files as files
-
     path = tmp_path / "calibrator.json"
     calibrators[method].save(path)
-    content = {**json.loads(path.read_text()), "parameters": parameters}
-    del content["sha256"]
-    path.write_text(json.dumps({**content, "sha256": files._digest(content)}))
+    rewrite(path, parameters=parameters)
     with pytest.raises(howsure.FileError, match="is not a saved calibrator"):
+        read_calibrator(path)
+
+
+def rewrite(path, without=(), **values):
+    """Change what is in a file, so that it looks as if it had been saved like that."""
+    content = {**json.loads(path.read_text()), **values}
+    content = {name: value for name, value in content.items() if name not in ("sha256", *without)}
+    path.write_text(json.dumps({**content, "sha256": files._digest(content)}))
+
+
+def test_files_of_earlier_versions(calibrators, tmp_path):
+    """They do not say of which kind they are, and may hold a method that howsure no longer has."""
+    path = tmp_path / "calibrator.json"
+    calibrators["vector"].save(path)
+    assert json.loads(path.read_text())["answer"] == "classes"
+    rewrite(path, without=["answer"])
+    assert read_calibrator(path).in_words() == calibrators["vector"].in_words()
+    rewrite(path, method="dirichlet")
+    with pytest.raises(howsure.FileError, match="howsure has no method 'dirichlet'"):
         read_calibrator(path)
 
 

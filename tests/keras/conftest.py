@@ -9,9 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-# Files and messages are the same on every backend; PyTorch is the fastest.
-if keras.backend.backend() != "torch":
-    collect_ignore = ["test_bad_input.py", "test_compare.py", "test_keras_files.py", "test_old_files.py"]
+# Files and messages are the same on every backend, and PyTorch is the fastest. JAX compiles slowly, and
+# little of the adapter is its own. `make arithmetics` and `make oldest` run all of them on every backend.
+ONCE = ["test_bad_input.py", "test_compare.py", "test_keras_files.py", "test_old_files.py"]
+SLOW_ON_JAX = ["draws", "features", "keep_off", "kept", "methods", "sizes", "split"]
+NOT_ON_JAX = ONCE + [f"test_{name}.py" for name in SLOW_ON_JAX]
+if "ALL_ON_EVERY_BACKEND" not in os.environ:
+    collect_ignore = {"torch": [], "tensorflow": ONCE, "jax": NOT_ON_JAX}[keras.backend.backend()]
 
 
 @pytest.fixture(autouse=True)

@@ -154,7 +154,7 @@ def test_the_spread_of_a_forest_is_that_of_its_trees(fitted):
     top = np.sort(np.take_along_axis(trees, found.label[None, :, None], axis=-1)[..., 0], axis=0)
     ends = found.interval(0.8)  # of 15 trees all but one at either end
     np.testing.assert_allclose(ends, top[[1, 13]].T, atol=1e-7)
-    assert ", between members " in " ".join(str(row) for row in found)
+    assert " Single members say " in " ".join(str(row) for row in found)
 
 
 def test_the_members_of_a_vote_are_all_there_are(fitted):
@@ -378,7 +378,7 @@ def test_nothing_is_said_of_networks(name, fitted):
 def test_a_forest_that_is_not_settled_says_how_many_trees_to_try(fitted):
     found = howsure.assess(fitted["forest"], X)
     row = found[int(np.flatnonzero(~found.settled)[0])]
-    assert "Not settled by 15 members: try a classifier with " in str(row)
+    assert "15 members do not settle it: try a classifier with " in str(row)
 
 
 def test_an_audit_says_what_the_passes_are(fitted):

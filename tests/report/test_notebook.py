@@ -94,7 +94,8 @@ def test_a_row_is_its_sentence_and_its_probabilities() -> None:
 def test_scores_are_those_of_the_evaluation() -> None:
     evaluation = SHOWN["evaluation"]
     words = Page(evaluation._repr_html_()).words
-    for name, better in (("accuracy", "higher"), ("nll", "lower")):
+    said = {"accuracy": ("accuracy", "higher"), "nll": ("NLL", "lower"), "excess_aurc": ("E-AURC", "lower")}
+    for name, (heading, better) in said.items():
         score = str(getattr(evaluation, name)).replace("(", "").replace(")", "")
-        assert f"{name} {score} {better}" in words
+        assert f"{heading} {score} {better} is better; " in words
     assert "outside" not in words

@@ -13,7 +13,7 @@ from howsure.answers.classes.cards import line_of
 from howsure.answers.classes.drawings import draw_reliability
 from howsure.answers.classes.words import WHAT_A_REASON_MEANS
 from howsure.answers.sentences import percent
-from howsure.answers.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS, Thresholds
+from howsure.answers.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
 from howsure.errors import FileError, InputError
 from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
@@ -21,6 +21,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.report import render, write_report
 from howsure.report.figures import differs_from_claim
+from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
 from howsure.terminal import summary
 from tests.report.made import Page, certainty_of, make_certainty

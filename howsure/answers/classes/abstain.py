@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_chance
-from howsure.judge.accept import Share, most_accepted
+from howsure.judge.accept import ShareOfRows, most_accepted
 
 Booleans = NDArray[np.bool_]
 
@@ -21,7 +21,7 @@ class Abstention:
 
     Attributes:
         threshold: Rows with a top probability up to this are handed over, 0 for none; equals go the same way.
-        handed_over: Share of the rows that this hands over, with its 95 % interval.
+        handed_over: ShareOfRows of the rows that this hands over, with its 95 % interval.
         risk: Promised largest share of mistakes among the accepted rows.
         confidence: With what confidence.
         rows: Labelled rows it was decided on.
@@ -31,7 +31,7 @@ class Abstention:
     """
 
     threshold: float
-    handed_over: Share
+    handed_over: ShareOfRows
     risk: float
     confidence: float
     rows: int

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from howsure.answers.registry import CLASSES
-from howsure.answers.verdict import Thresholds
 from howsure.bare.results import of_passes, of_probabilities
+from howsure.results.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from howsure.answers.classes.result import Certainty
@@ -91,7 +91,7 @@ class FromElsewhere:
         Example:
             >>> passes = np.array([[[0.9, 0.1]], [[0.7, 0.3]], [[0.8, 0.2]], [[0.8, 0.2]]])
             >>> print(howsure.Certainty.from_passes(passes, ["cat", "dog"])[0])
-            80 ± 13 % 'cat', or 'dog' (20 %): leaning. The passes are in doubt themselves; ...
+            80 ± 13 % 'cat', or 'dog' (20 %): leaning. Most of the doubt is in every pass ...
         """
         found: Certainty = of_passes(passes, class_names, CLASSES.part("given"), source, thresholds, kind)
         return found

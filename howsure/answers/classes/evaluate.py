@@ -17,11 +17,10 @@ from howsure.answers.classes.by_class import constant_of, found_of
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import of_probabilities
 from howsure.answers.classes.truth import BELOW_CHANCE, check_certainty, truth_of
-from howsure.arguments import check_type
 from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge import scores
-from howsure.judge.paired import Paired, check_enough
+from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Measured, Score
 from howsure.statistics import proportion_interval
 from howsure.words import counted
@@ -40,7 +39,7 @@ OUTSIDE = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
 
 
 @dataclass(frozen=True)
-class Evaluation(Displayed):
+class Evaluation(Comparable, Displayed):
     """How good the probabilities of some rows are.
 
     Intervals are over rows: where the score of all rows like these may be. The error of the finite number of
@@ -108,22 +107,6 @@ class Evaluation(Displayed):
     outside_auroc_by_disagreement: Score
     _found: Paired = field(repr=False)
 
-    def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
-        """Paired differences of all scores that both have, this less the other, row by row.
-
-        Each interval holds in 95 % of cases by itself. Where the best of several is picked, they have to hold
-        together: `howsure.compare` sees to that.
-
-        Raises:
-            InputError: The two are not of the same rows with the same labels.
-        """
-        check_type(other, (Evaluation, OutsideEvaluation), "other", "what howsure.evaluate gives")
-        return self._found.minus(other._found)
-
-    def measured(self, name: str) -> Measured:
-        """A score with what each row contributes to it."""
-        return self._found.measured[name]
-
     @classmethod
     def read(
         cls, rows: int, classes: int, scores: Mapping[str, Score], by_class: Mapping[str, Any] | None = None
@@ -178,7 +161,7 @@ def lowest_recall(evaluation: Evaluation) -> list[tuple[str, Score]]:
 
 
 @dataclass(frozen=True)
-class OutsideEvaluation:
+class OutsideEvaluation(Comparable):
     """How well a score that is no probability, such as familiarity, tells rows from outside the distribution.
 
     Attributes:
@@ -189,15 +172,6 @@ class OutsideEvaluation:
     outside_auroc: Score
     outside_fpr95: Score
     _found: Paired = field(repr=False)
-
-    def minus(self, other: Evaluation | OutsideEvaluation) -> dict[str, Score]:
-        """As of an `Evaluation`."""
-        check_type(other, (Evaluation, OutsideEvaluation), "other", "what howsure.evaluate gives")
-        return self._found.minus(other._found)
-
-    def measured(self, name: str) -> Measured:
-        """As of an `Evaluation`."""
-        return self._found.measured[name]
 
 
 def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, seed: int) -> Evaluation:

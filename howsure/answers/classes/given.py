@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.elsewhere import GIVEN_PROBABILITIES
-from howsure.answers.verdict import Thresholds
 from howsure.bare.given import Kind
 from howsure.bare.rounding import distributions
 from howsure.models.protocol import PROBABILITIES
+from howsure.results.thresholds import Thresholds
 
 
 def _outcome(names: tuple[str, ...], limits: Thresholds) -> Classes:

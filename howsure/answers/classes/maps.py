@@ -135,8 +135,7 @@ def _objective(
     start = np.ones(1) if method == "temperature" else np.repeat([1.0, 0.0], classes)
 
     def penalty(theta: Floats) -> tuple[float, Floats]:
-        weights, intercepts = np.split(theta, 2)
-        apart = np.append(weights - np.sum(weights) / classes, intercepts)
+        apart = theta - start * (np.sum(start * theta) / classes)  # of the weights, as these start at 1
         return strength / classes * float(np.sum(apart * theta)), 2 * strength / classes * apart
 
     def objective(theta: Floats) -> tuple[float, Floats]:

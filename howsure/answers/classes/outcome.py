@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from howsure.answers.classes.result import Certainty
 from howsure.answers.distributions import SMALLEST, Distributions
 from howsure.answers.outputs import read_outputs, to_probabilities
-from howsure.answers.verdict import Thresholds, judge
+from howsure.answers.verdict import judge
 from howsure.data.labels import check_class_names, check_labels
 from howsure.models.protocol import ModelInfo
 from howsure.request import Request
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
 from howsure.statistics import entropy_correction, entropy_of
 

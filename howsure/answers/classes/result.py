@@ -23,7 +23,6 @@ from numpy.typing import ArrayLike, NDArray
 from howsure.answers import verdict as verdicts
 from howsure.answers.classes.elsewhere import FromElsewhere
 from howsure.answers.classes.sentence import Row
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import as_floats, as_share, check_whole
 from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_labels, misread
@@ -43,6 +42,7 @@ from howsure.results.columns import (
     Result,
     read_only,
 )
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import BetweenNetworks, check_quantiles
 from howsure.statistics import total_entropy
 
@@ -515,7 +515,7 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
             >>> percentile = known.percentile(howsure.features_of(model, letters))
             >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
             >>> print(certainty[certainty.unfamiliar][0])
-            53 ± 2 % '6', between networks 4 to 99 %, or '8' (21 %): leaning. At most 0.2 % of held-out ...
+            53 ± 2 % '6', or '8' (21 %): leaning. Single networks say 4 to 99 %; at most 0.2 % ...
         """
         check_unmasked(familiarity, "The familiarities")
         given = as_floats(familiarity, "The familiarities")

@@ -13,8 +13,8 @@ from howsure.answers.classes import calibrate as of_classes
 from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.classes.calibration_words import listed
 from howsure.answers.classes.maps import METHODS
+from howsure.answers.labels.evaluate import truth_of
 from howsure.answers.labels.result import MultilabelCertainty
-from howsure.answers.labels.truth import truth_of
 from howsure.arguments import check_choice
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from howsure.answers.registry import LABELS
-from howsure.answers.verdict import Thresholds
 from howsure.bare.results import of_passes, of_probabilities
+from howsure.results.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from howsure.answers.labels.result import MultilabelCertainty

@@ -7,19 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from howsure.answers.classes.evaluate import Evaluation, found_alone, of_found
 from howsure.answers.labels.result import NO_AND_YES, MultilabelCertainty
-from howsure.answers.labels.truth import truth_of
-from howsure.arguments import check_type
 from howsure.displayed import Displayed
 from howsure.errors import InputError
-from howsure.judge.paired import Paired, check_enough
+from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Score
 
 
 @dataclass(frozen=True)
-class MultilabelEvaluation(Displayed):
+class MultilabelEvaluation(Comparable, Displayed):
     """How good the answers of a `MultilabelCertainty` are, label by label and on average.
 
     Each label is scored as rows of the two classes `no` and `yes`. So `brier` is (p − y)² of both, twice that
@@ -38,15 +37,6 @@ class MultilabelEvaluation(Displayed):
     of_label: Mapping[str, Evaluation]
     mean: Mapping[str, Score]
     _found: Paired = field(repr=False)
-
-    def minus(self, other: MultilabelEvaluation) -> dict[str, Score]:
-        """Paired differences of the means, this less the other, row by row.
-
-        Raises:
-            InputError: The two are not of the same rows with the same labels.
-        """
-        check_type(other, MultilabelEvaluation, "other", "what howsure.evaluate gives of several labels")
-        return self._found.minus(other._found)
 
     def __str__(self) -> str:
         names = ["mean over labels", *self.of_label]
@@ -95,3 +85,14 @@ def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed:
         means[name] = type(defined[0]).mean(defined, decided)
     mean = Paired(means, certainty.row, true, np.empty(0, dtype=np.int64), 2)
     return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores(), _found=mean)
+
+
+def truth_of(certainty: MultilabelCertainty, labels: Any) -> NDArray[np.bool_]:
+    """(N, K) which labels hold, as given or as a `MultilabelCertainty` has them, or an `InputError`."""
+    if labels is not None:
+        return certainty.numbered(labels)
+    if certainty.truth is None:
+        raise InputError(
+            "Which labels hold is not known", expected="labels, yes or no for each of a row", received="none"
+        )
+    return certainty.truth

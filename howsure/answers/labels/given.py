@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from howsure.answers.elsewhere import GIVEN_PROBABILITIES
 from howsure.answers.labels.outcome import Labels
 from howsure.answers.outputs import SUM_OFF
-from howsure.answers.verdict import Thresholds
 from howsure.bare.given import Kind
 from howsure.bare.rounding import check_range
 from howsure.models.protocol import LABEL_PROBABILITIES
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Floats
 
 

@@ -12,7 +12,7 @@ from scipy.special import expit
 from howsure.answers.distributions import SMALLEST, Distributions
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.outputs import check_trained_for
-from howsure.answers.verdict import Thresholds, judge
+from howsure.answers.verdict import judge
 from howsure.data.labels import check_class_names, check_yes_or_no
 from howsure.data.row_numbers import row_number
 from howsure.data.rows import in_rows
@@ -26,6 +26,7 @@ from howsure.models.protocol import (
     ModelInfo,
 )
 from howsure.request import Request
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
 from howsure.statistics import entropy_correction, entropy_of
 

@@ -34,7 +34,7 @@ def lines(certainty: MultilabelCertainty, count: int | None) -> Lines:
         places = zip(*(each.tolist() for each in certainty.most_undecided(count)), strict=True)
         told = [_answer(certainty[position], k) for position, k in places]
         which = f"The {len(told)} most undecided answers"
-    return Lines(which, tuple(Line(row.row, row.id, row.called, *more) for row, *more in told))
+    return Lines(which, tuple(Line(row.row, row.id, row.called, said, truth) for row, said, truth in told))
 
 
 def summary(certainty: MultilabelCertainty) -> str:

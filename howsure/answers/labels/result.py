@@ -14,7 +14,6 @@ from howsure.answers import verdict as verdicts
 from howsure.answers.classes.result import Certainty
 from howsure.answers.labels.elsewhere import LabelsFromElsewhere
 from howsure.answers.labels.sentence import MultilabelRow
-from howsure.answers.verdict import Thresholds
 from howsure.arguments import check_whole
 from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_yes_or_no
@@ -32,6 +31,7 @@ from howsure.results.columns import (
     Result,
     read_only,
 )
+from howsure.results.thresholds import Thresholds
 from howsure.statistics import total_entropy
 
 Floats = NDArray[np.float64]
@@ -199,7 +199,7 @@ class MultilabelCertainty(Result[MultilabelRow], LabelsFromElsewhere):
     Example:
         >>> certainty = howsure.assess(weather, measured, class_names=["rain", "wind"])
         >>> print(certainty[0])
-        'rain': 99.1 ± 0.9 % no, sure. 'wind': 53.7 ± 0.3 % no, coin flip (the passes are in doubt ...
+        'rain': 99.1 ± 0.9 % no, sure. 'wind': 53.7 ± 0.3 % no, coin flip. For 'wind', most of ...
         >>> positions, labels = certainty.coin_flips()
         >>> [(int(row), certainty.label_names[label]) for row, label in zip(positions, labels)]
         [(17, 'wind'), (0, 'wind')]

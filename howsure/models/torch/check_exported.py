@@ -1,8 +1,8 @@
-"""What an exported program holds, looked at before PyTorch opens it.
+"""Check the contents of an exported program before PyTorch opens it.
 
-PyTorch unpickles whatever lies in a `.pt2` file, evaluates its sizes as Python, compiles its guards and names
-into source, and loads its libraries. Here each part is held against what `torch.export.save` writes of a
-graph with weights, and PyTorch is given a copy that holds those parts alone.
+PyTorch unpickles anything in a `.pt2` file, evaluates its sizes as Python, compiles its guards and names into
+source code, and loads its libraries. This module compares each part with what `torch.export.save` writes for
+a graph with weights. PyTorch then gets a copy that contains only those parts.
 
     models/NAME.json             the graph: texts that cannot call anything, sizes and guards that are
                                  arithmetic, operators of PyTorch
@@ -39,10 +39,10 @@ _PICKLES = re.compile(
 )
 _TABLES = re.compile(r"data/(weights/[\w.-]+_weights|constants/[\w.-]+_constants)_config\.json")
 _LEFT_OUT = re.compile(r"(data/extra|extra_files)/.*")
-"""What the user kept beside the program; nobody asks for it here."""
+"""Further files that a user stored with the program; howsure does not need them."""
 
 _TEXT = re.compile(r"[\w.,:+> -]*")
-"""Names, equations of `einsum`, versions: nothing that could call anything, wherever PyTorch puts it."""
+"""Names, `einsum` equations, versions: text that can call nothing, wherever PyTorch uses it."""
 
 _OPERATORS = re.compile(
     r"torch\.ops\.(aten|prims|torchvision|quantized_decomposed)\.(?!from_file\b|save\b|load\b)\w+\.\w+"
@@ -68,14 +68,14 @@ _ARITHMETIC = (
 
 @contextlib.contextmanager
 def checked(file: Path) -> Iterator[Path]:
-    """For a while, a copy of a `.pt2` file that holds nothing but a graph and tensors.
+    """A temporary copy of a `.pt2` file that contains only a graph and tensors.
 
     Args:
-        file: As it came.
+        file: The original file.
 
     Raises:
-        ModelError: Something in it could run code.
-        FileError: It is compressed, as PyTorch writes none.
+        ModelError: A part of it could run code.
+        FileError: It is compressed; PyTorch never writes it so.
     """
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(file) as given:
         copy = Path(folder) / "program.pt2"
@@ -94,7 +94,7 @@ def checked(file: Path) -> Iterator[Path]:
 
 
 def _keep(part: Any, place: Any, name: str, file: Path) -> None:
-    """Copy a part of the archive, if it is one of those that are known."""
+    """Copy one part of the archive if its kind is known."""
     known = name if name.startswith("serialized_") or "/" not in name else name.partition("/")[2]
     if _COPIED.fullmatch(known):
         while chunk := part.read(2**24):
@@ -115,7 +115,7 @@ def _keep(part: Any, place: Any, name: str, file: Path) -> None:
 
 
 def _wants_to_run_code(file: Path, received: str) -> ModelError:
-    """The error for a file that is not opened unless it is trusted."""
+    """The error for a file that is opened only if the user trusts it."""
     return ModelError(
         f"'{file}' could run code of its own when it is opened, and was not",
         expected="a graph of PyTorch's operators and tensors",
@@ -126,17 +126,17 @@ def _wants_to_run_code(file: Path, received: str) -> ModelError:
 
 
 def _is_plain_pickle(content: bytes) -> bool:
-    """Whether PyTorch reads it with `weights_only`; otherwise it would unpickle it without."""
+    """True if PyTorch can read it with `weights_only`; otherwise PyTorch would unpickle it unsafely."""
     try:
         with warnings.catch_warnings(action="ignore"):
             torch.load(io.BytesIO(content), weights_only=True)
-    except Exception:  # whatever PyTorch raises on what it cannot read
+    except Exception:  # PyTorch may raise anything for unreadable files
         return False
     return True
 
 
 def _reason_in_table(content: Any) -> str | None:
-    """Why a table of tensors may not be opened, or None."""
+    """Why a table of tensors must not be opened, or None."""
     for entry in content["config"].values():
         if entry.get("use_pickle") or not re.fullmatch(r"(weight|tensor)_\d+", str(entry.get("path_name"))):
             return f"a pickled object, '{entry.get('path_name')}',"
@@ -144,7 +144,7 @@ def _reason_in_table(content: Any) -> str | None:
 
 
 def _reason(content: Any) -> str | None:
-    """Why what JSON says of a graph may not be opened, or None; what is only told to people is taken out."""
+    """Why a graph's JSON must not be opened, or None; removes metadata that only people read."""
     if isinstance(content, str):
         return None if _TEXT.fullmatch(content) else f"the text {content[:80]!r}"
     if isinstance(content, list):
@@ -173,15 +173,15 @@ def _reason(content: Any) -> str | None:
 
 
 def is_arithmetic(text: str) -> bool:
-    """Whether a text is arithmetic of sizes and nothing else: no other calls, names of no other things."""
-    if re.search(r"[\n\r#\\]", text):  # PyTorch takes line breaks out, which may end a comment
+    """True if a text is arithmetic of sizes only, without other calls or names."""
+    if re.search(r"[\n\r#\\]", text):  # PyTorch removes line breaks, and a line break may end a comment
         return False
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     texts: set[ast.AST] = set()
-    for node in ast.walk(tree):  # whoever takes a text comes before it
+    for node in ast.walk(tree):  # a parent comes before the text inside it
         if isinstance(node, ast.Call):
             known = not isinstance(node.func, ast.Name) or _FUNCTIONS.fullmatch(node.func.id)
             is_symbol = isinstance(node.func, ast.Name) and node.func.id == "Symbol"
@@ -203,7 +203,7 @@ def is_arithmetic(text: str) -> bool:
 
 
 def _is_tree(text: str) -> bool:
-    """Whether the structure of inputs or outputs is made of plain containers."""
+    """True if the structure of inputs or outputs consists of plain containers."""
     return _are_containers(json.loads(text)[1])
 
 
@@ -233,4 +233,4 @@ _RULES = {
     "name": _is_name,
     "as_name": _is_name,
 }
-"""By key: what else than a plain text may stand there."""
+"""Checks by key, for values that need not be plain text."""

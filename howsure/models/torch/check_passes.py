@@ -1,4 +1,4 @@
-"""Passes tried out with masks made up, to see whether they are what they should be."""
+"""Check passes by trying them with made-up masks."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ from howsure.sites import DROPOUT, UNIFORM
 Tensor = torch.Tensor
 
 AGAIN = 3
-"""Runs with the same masks that are compared with a first one: draws past PyTorch may repeat themselves."""
+"""Number of runs with equal masks that are compared with a first one. Draws outside PyTorch may agree by
+chance."""
 
 BY_LENGTH = (
     "how many numbers it draws does not go by the number of rows alone, as with packed sequences of unequal "
     "length (assess rows of one length at a time)"
 )
-"""Why masks of one shape for each row do not fit a draw."""
+"""Why a draw cannot get masks of one shape for each row."""
 
 _BESIDE = "what comes of the draws for one row depends on those for others beside it"
 
 _HELD = (0.5, 0.0, 1 - 2**-24)
-"""What may stand for uniform numbers that are no mask: the middle, the least and the largest."""
+"""Candidates to replace uniform numbers that are no mask: the middle, the least and the largest."""
 
 
 class Trial:
-    """Passes with masks made up, to see whether they are what they should be.
+    """Checks passes with made-up masks.
 
     Args:
         look: Runs the module.
-        training: Whose flags are on.
-        drawn: As in `Examination`; what stands in for draws that are no sites, and the order of folded axes,
-            are set right.
-        seen: The draws.
+        training: Identities of the modules whose training flags are on.
+        drawn: As in `Examination`. The check corrects the numbers that replace draws other than sites, and
+            the order of folded axes.
+        seen: The recorded draws.
 
     Attributes:
-        kept_still: Numbers of the draws that are no sites, and stay as in predicting.
+        kept_still: Numbers of the draws that are no sites and stay as in predicting.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Trial:
         self.kept_still: list[int] = []
 
     def problem(self, plain: Tensor) -> tuple[Seen, str] | None:
-        """What makes passes wrong, as a draw and in words; or None."""
+        """The first fault of passes, as a draw and a text; None if there is none."""
         first = next(
             each for each, place in zip(self._seen, self.drawn, strict=True) if isinstance(place, Place)
         )
@@ -92,7 +93,7 @@ class Trial:
         return None
 
     def _longer(self, first: Seen) -> Seen | None:
-        """A draw that asks for more or fewer numbers where one of two rows comes once and the other twice."""
+        """A draw of wrong size in a run where one of two rows occurs once and the other twice, or None."""
         _, more = self._look.watch(self._training, middle, UNEVEN)
         if len(more.seen) != len(self._seen):
             return first
@@ -106,11 +107,11 @@ class Trial:
 
     @property
     def foldable(self) -> bool:
-        """Whether every draw has an axis of rows, so that passes can lie one after the other on it."""
+        """True if every draw has a batch axis, so that passes can be folded into it."""
         return all(each.axis is not None for each in self.drawn if isinstance(each, Place))
 
     def _folds(self) -> bool:
-        """Whether two passes one after the other on the axis of the rows give what each gives alone."""
+        """True if two folded passes give the same as each pass alone."""
         half = ROWS // 2
         each = [self.masks(number) for number in (0, 1)]
         both = [torch.cat(pair) for pair in zip(*each, strict=True)]
@@ -121,7 +122,7 @@ class Trial:
         return same(together, torch.cat([self._passes(masks, half) for masks in each]))
 
     def masks(self, seed: int) -> list[Tensor]:
-        """Masks (1, *site.shape) made up for each site; where axes are folded, such as tell these apart."""
+        """Made-up masks (1, *site.shape) for each site; with folded axes, masks that show a wrong order."""
         random, device = np.random.default_rng([7, seed]), self._look.call.device
         places = [each for each in self.drawn if isinstance(each, Place)]
         return [(told_apart if each.folded > 1 else made_up)(each.site, random, device) for each in places]
@@ -134,11 +135,11 @@ class Trial:
         return self._look.run(self._training, numbers, rows, tensors)
 
     def _settles(self, plain: Tensor) -> bool:
-        """Whether passes that drop nothing are the prediction, with what stands in for other draws.
+        """True if passes that drop nothing equal the prediction, with constants in place of other draws.
 
-        For dropout its mean, which as a factor changes nothing; where it is used otherwise all or nothing.
-        Uniform numbers that are no site are held where the prediction comes out; they are noted, if it comes
-        out only there.
+        Dropout gets its mean, which changes nothing as a factor; if its mask is used otherwise, it gets all
+        ones or all zeros. Uniform numbers that are no site get the value that reproduces the prediction. If
+        only some values do, the draw is recorded in `kept_still`.
         """
         loose = [
             number
@@ -175,17 +176,17 @@ class Trial:
         try:
             with _WithoutAlpha():
                 output, _ = self._look.watch(self._training, numbers, halved=value is None)
-        except Exception:  # where a mean can stand for no mask
+        except Exception:  # where a mean cannot replace a mask
             return False
         return same(output, plain)
 
     def _fair(self, passes: Callable[[int], Tensor]) -> bool:
-        """Whether in a pass over so many rows each gets the same, once and again, whatever is beside it."""
+        """True if equal rows get equal results in a pass, whatever rows are beside them."""
         even, uneven, half = passes(ROWS), passes(UNEVEN), ROWS // 2
         return same(even[:half], even[half:]) and same(even[[0, 1, 1]], uneven)
 
     def _in_order(self, number: int, place: Place) -> bool:
-        """Whether rows lie first or last on a folded axis, tried with masks of this site alone; it is set."""
+        """Find out whether rows are first or last on a folded axis, and set it; False if neither works."""
         mask = told_apart(place.site, np.random.default_rng([7, number]), self._look.call.device)
         for order in (True, False):
             tried = replace(place, rows_first=order)
@@ -206,10 +207,10 @@ class Trial:
 
 
 class _WithoutAlpha(TorchFunctionMode):
-    """Inside, alpha dropout drops nothing: it keeps mean and variance for a price at every unit."""
+    """In this scope, alpha dropout drops nothing. Its correction for mean and variance changes every unit."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Return what is to be dropped from as it is, drawing all the same."""
+        """Return the input of alpha dropout unchanged, but let it draw."""
         kwargs = kwargs or {}
         if "alpha_dropout" not in getattr(func, "__name__", ""):
             return func(*args, **kwargs)

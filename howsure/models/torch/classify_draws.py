@@ -1,8 +1,8 @@
-"""What a module makes of the numbers that it draws, as far as its operations show.
+"""Classify what a module makes of the numbers that it draws, as far as its operations show.
 
-A module may draw uniform numbers and compare them with a rate: that is dropout in other words, as in the drop
-path of Hugging Face. Normal numbers may be added, which is noise, or multiplied, which is dropout of another
-kind or weights that are drawn. A number that becomes one of Python chooses a branch.
+A module may draw uniform numbers and compare them with a rate: that is dropout, as in the drop path of
+Hugging Face. It may add normal numbers, which is noise. It may multiply by them, which is Gaussian dropout or
+random weights. A number that leaves PyTorch for Python chooses a branch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 
 Tensor = torch.Tensor
 Steps = tuple[tuple[Any, tuple[Any, ...], dict[str, Any]], ...]
-"""Operations with what they got beside the numbers."""
+"""Operations with their arguments, in order."""
 
 MASK = "mask"
 ADDED = "added"
@@ -26,10 +26,10 @@ SEVERAL = "several"
 OTHER = "other"
 
 NUMBERS = object()
-"""Stands for the numbers among what an operation got."""
+"""Placeholder for the drawn numbers among the arguments of an operation."""
 
 BRANCHING = ("_local_scalar_dense", "is_nonzero", "equal")
-"""Operations that make a number of Python."""
+"""Operations that return a Python number."""
 
 _SCALING = frozenset(
     {
@@ -44,19 +44,19 @@ _SAME = frozenset({"view", "_unsafe_view", "expand", "unsqueeze", "squeeze", "cl
 _POINTS = 1024
 _HALVINGS = 50
 _DIGITS = 7
-"""Of a rate that is compared in float32."""
+"""Decimal digits of a rate that is compared in float32."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """What became of numbers.
+    """What a module makes of drawn numbers.
 
     Attributes:
-        kind: `mask`, `added`, `multiplied`, `branch`, `compared` with other numbers than one,
-            `several` where a mask is not all that is made of them, or `other`.
-        rate: For a mask the share of zeros; likewise for a branch that is chosen by one.
-        zero: For a mask a number that becomes 0.
-        one: For a mask one that becomes 1.
+        kind: `mask`, `added`, `multiplied`, `branch`, `compared` with more than one number, `several` if a
+            mask is only one of several uses, or `other`.
+        rate: For a mask the share of zeros; the same for a branch that a mask chooses.
+        zero: For a mask, a number that becomes 0.
+        one: For a mask, a number that becomes 1.
     """
 
     kind: str
@@ -66,16 +66,16 @@ class Use:
 
     @property
     def differs(self) -> bool:
-        """Whether other numbers can make a difference."""
+        """True if other numbers could make a difference."""
         return 0 < self.rate < 1
 
     @property
     def turned(self) -> Use:
-        """The same mask where what is 1, or true, drops."""
+        """The same mask if 1, or True, drops."""
         return Use(self.kind, 1 - self.rate, self.one, self.zero)
 
     def beside(self, other: Use) -> Use:
-        """What both are together: the same numbers may be read twice."""
+        """The combination of two uses of the same numbers."""
         if self == other or not other.differs:
             return self
         if not self.differs:
@@ -85,13 +85,13 @@ class Use:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """Numbers on their way from a draw, through operations with plain numbers alone.
+    """Drawn numbers, followed through operations with constants only.
 
     Attributes:
-        number: Of the draw.
-        uniform: Whether they were drawn uniformly from [0, 1).
-        steps: The operations, with what they got; `NUMBERS` stands for the numbers themselves.
-        tensor: They, now.
+        number: Number of the draw.
+        uniform: True if they were drawn uniformly from [0, 1).
+        steps: The operations with their arguments; `NUMBERS` marks the numbers themselves.
+        tensor: Their present values.
     """
 
     number: int
@@ -102,15 +102,15 @@ class Trace:
     def after(
         self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any, drawn: Container[int]
     ) -> Trace | Use:
-        """The same after one more operation, or what became of them.
+        """The trace after one more operation, or the use that ends it.
 
         Args:
-            name: Of the operation.
-            operation: Itself.
-            args: What it got.
-            kwargs: Likewise.
-            outputs: What it returned.
-            drawn: Tensors of numbers that were drawn, by identity.
+            name: Name of the operation.
+            operation: The operation.
+            args: Its arguments.
+            kwargs: Its keyword arguments.
+            outputs: Its result.
+            drawn: Identities of tensors of drawn numbers.
         """
         if name in BRANCHING:
             return Use(BRANCH)
@@ -135,12 +135,12 @@ class Trace:
 
 
 def _kept(item: Any) -> Any:
-    """A number as it is now; a tensor of one may be written into later."""
+    """A copy of a number, since a tensor of one number may be overwritten later."""
     return item.detach().double().cpu().reshape(()) if isinstance(item, Tensor) else item
 
 
 def _mask(steps: Steps) -> Use | None:
-    """Which uniform numbers become 0 and which 1, if each becomes one of both and there is one border."""
+    """The mask that steps make of uniform numbers; None unless each becomes 0 or 1 with one threshold."""
 
     def ones(numbers: Tensor) -> Tensor | None:
         values = numbers.clone()

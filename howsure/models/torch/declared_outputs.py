@@ -1,11 +1,11 @@
-"""What a module says of its outputs itself: in its config, by its criterion, or in how many classes it has.
+"""What a module declares about its outputs: by its config, its criterion, or its number of classes.
 
     config.problem_type, config.num_labels    transformers
     a loss among its attributes               Lightning: `self.criterion = nn.CrossEntropyLoss()`
     a loss that its own code names            `F.cross_entropy(self(x), y)` in a `training_step`
     num_classes, class_names, label_names     timm and many others
 
-A module that wraps another one, as `DataParallel` does, is asked first, then what it wraps.
+For a module that wraps another one, as `DataParallel` does, the wrapper is read first, then the inner module.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from howsure.models.protocol import CLASSES, EMBEDDINGS, LOGITS, MARGINS, REGRES
 
 @dataclass(frozen=True)
 class Said:
-    """What is said of outputs; see `howsure.models.protocol.ModelInfo`.
+    """A module's declaration about its outputs; see `howsure.models.protocol.ModelInfo`.
 
     Attributes:
-        trained_for: As there.
-        loss: Its name.
+        trained_for: As in `ModelInfo`.
+        loss: Name of the loss.
         loss_takes: `logits` or None.
         class_names: K names, or None.
     """
@@ -56,28 +56,28 @@ _TAKES_LOGITS = (
 )
 
 _ATTRIBUTES = ("criterion", "loss", "loss_fn", "loss_func", "loss_function")
-"""Where a loss is looked for that is a function, or a class of a user's own."""
+"""Attributes in which losses are searched that are functions, or of a user's own class."""
 
 _LIBRARIES = ("torch", "lightning", "pytorch_lightning", "transformers", "timm", "torchvision", "peft")
-"""Packages whose code says nothing of what one module was trained for."""
+"""Packages whose code does not show what a single module was trained for."""
 
 _WIDTHS = ("num_classes", "n_classes")
 _HEADS = ("fc", "head", "heads", "classifier")
-"""What the last layer is called in torchvision and timm."""
+"""Names of the last layer in torchvision and timm."""
 
 _IMAGENET = 1000
-"""Classes of the networks of torchvision, unless someone has put another head in its place."""
+"""Number of classes of torchvision's networks, unless a user replaced the head."""
 
 _NAMES = ("class_names", "classes")
 
 
 def said_of(module: nn.Module, width: int, criterion: Any = None) -> Said:
-    """What a module says of its K outputs.
+    """A module's declaration about its K outputs.
 
     Args:
         module: The module.
         width: K.
-        criterion: The loss it was trained with, where whoever holds it knows that.
+        criterion: The training loss, if the caller knows it.
     """
     holders = list(_holders(module))
     names = next((found for each in holders if (found := _names(each, width)) is not None), None)
@@ -98,7 +98,7 @@ def said_of(module: nn.Module, width: int, criterion: Any = None) -> Said:
 
 
 def names_of_a_user(module: nn.Module, path: str) -> str:
-    """The parts of the path of a layer that a user has named, rather than a library of models."""
+    """The parts of a layer's path that a user named, without those from a library of models."""
     parts, holder = [], module
     for part in path.partition("#")[0].split("."):
         if type(holder).__module__.partition(".")[0] not in _LIBRARIES[1:]:
@@ -108,7 +108,7 @@ def names_of_a_user(module: nn.Module, path: str) -> str:
 
 
 def _holders(module: nn.Module) -> Iterator[nn.Module]:
-    """A module, and those that it wraps without anything of its own beside."""
+    """A module, and the modules inside it that it wraps without parameters or modules of its own."""
     while True:
         yield module
         inside = [each for each in module.children() if any(True for _ in each.parameters())]
@@ -121,22 +121,22 @@ def _holders(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _of(holder: Any, name: str) -> Any:
-    """An entry or attribute, or None where there is none, or what gives it fails."""
+    """An entry or attribute; None if it does not exist or raises an error."""
     if isinstance(holder, Mapping):
         return holder.get(name)
-    with contextlib.suppress(Exception):  # a property is a user's code, which may want a trainer or a file
+    with contextlib.suppress(Exception):  # a property is a user's code, which may need a trainer or a file
         return getattr(holder, name, None)
     return None
 
 
 def _whole(holder: Any, name: str) -> int | None:
-    """The same where it is a whole number."""
+    """An entry or attribute if it is a whole number, else None."""
     found = _of(holder, name)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def _by_config(module: nn.Module, width: int) -> str | None:
-    """What a config in the manner of transformers says, which takes one output for a regression."""
+    """The task in a config as transformers writes it; transformers reads one output as a regression."""
     config = _of(module, "config")
     if config is None or _of(config, "num_labels") != width:
         return None
@@ -152,7 +152,7 @@ def _by_config(module: nn.Module, width: int) -> str | None:
 
 
 def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
-    """K names of classes, or None where there are none, or the same that every model has."""
+    """K class names; None if there are none, or only the default names."""
     config = _of(module, "config")
     numbered = _of(config, "id2label")
     if isinstance(numbered, Mapping):
@@ -172,7 +172,7 @@ def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
 
 
 def _counts(module: nn.Module, width: int) -> bool:
-    """Whether a module says that it has as many classes as outputs, or is one of torchvision for ImageNet."""
+    """True if a module declares as many classes as outputs, or is one of torchvision's for ImageNet."""
     if width == _IMAGENET and type(module).__module__.startswith("torchvision.models."):
         return True
     told = (module, _of(module, "hparams"))
@@ -180,7 +180,7 @@ def _counts(module: nn.Module, width: int) -> bool:
 
 
 def _has_no_head(module: nn.Module) -> bool:
-    """Whether a module was left without its last layer, so that it gives the features before."""
+    """True if a module has no last layer, so that it returns features."""
     left = any(isinstance(_of(module, name), nn.Identity) for name in _HEADS)
     return left or _whole(module, "num_classes") == 0
 
@@ -189,7 +189,7 @@ def _has_no_head(module: nn.Module) -> bool:
 
 
 def _losses(module: nn.Module) -> list[tuple[str, str]]:
-    """The losses that a module keeps: those of PyTorch under any name, others under the usual names."""
+    """The losses among a module's attributes: PyTorch's under any name, others under the usual names."""
     kept = {**vars(module), **module._modules}
     found: list[Any] = [
         each for each in {**vars(type(module)), **kept}.values() if isinstance(each, nn.modules.loss._Loss)
@@ -200,7 +200,7 @@ def _losses(module: nn.Module) -> list[tuple[str, str]]:
 
 
 def _losses_in_code(kind: type) -> list[tuple[str, str]]:
-    """The losses of PyTorch that the methods of a user's class name, as a `training_step` does."""
+    """The losses of PyTorch that methods of a user's class name, as in a `training_step`."""
     found = []
     for cls in kind.__mro__:
         if cls.__module__.partition(".")[0] in (*_LIBRARIES, "builtins"):
@@ -212,7 +212,7 @@ def _losses_in_code(kind: type) -> list[tuple[str, str]]:
 
 
 def _named(code: CodeType) -> Iterator[str]:
-    """What code names, and what the functions in it do."""
+    """Names used in code and in the functions inside it."""
     yield from code.co_names
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
@@ -224,7 +224,7 @@ def _is_of_pytorch(name: str) -> bool:
 
 
 def _of_loss(loss: Any) -> tuple[str, str]:
-    """Name of a loss, and what it says, which is nothing in a loss of a user's that does not tell."""
+    """Name of a loss, and its task; an empty task for a user's loss that does not show it."""
     if isinstance(loss, FunctionType) or hasattr(loss, "__name__"):
         return loss.__name__, _kind(loss.__name__) or ""
     for cls in type(loss).__mro__:
@@ -235,7 +235,7 @@ def _of_loss(loss: Any) -> tuple[str, str]:
 
 
 def _kind(name: str) -> str | None:
-    """What the name of a loss says."""
+    """The task that the name of a loss implies."""
     plain = _plain(name)
     for kind, words in (
         (REGRESSION, _REGRESSION),
@@ -256,7 +256,7 @@ def _plain(name: str) -> str:
 
 
 def _by_losses(losses: list[tuple[str, str]], width: int, names: tuple[str, ...] | None) -> Said:
-    """What one or more losses say, which is nothing where they say different things."""
+    """The declaration that one or more losses imply; none if they imply different tasks."""
     kinds = {kind for _, kind in losses}
     if len(kinds) != 1 or "" in kinds:
         return Said(CLASSES if names is not None else None, class_names=names)

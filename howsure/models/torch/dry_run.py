@@ -1,7 +1,7 @@
-"""Running a module on a few rows to look at it, in ways that leave nothing behind.
+"""Run a module on a few rows to examine it, without leaving traces.
 
-The same rows come twice in a run, so that a draw which is not the same for the same row shows, and a run of
-another number of rows tells where the rows are in what is drawn.
+Each row occurs twice in a run, so that a draw that differs between equal rows shows. A run with another
+number of rows shows the batch axis of each draw.
 """
 
 from __future__ import annotations
@@ -34,31 +34,32 @@ Array = NDArray[Any]
 Tensor = torch.Tensor
 
 ROWS, OTHERS = 4, 6
-"""Rows of the runs that look at a module: two different ones twice, and three times."""
+"""Numbers of rows in examining runs: two different rows, twice and three times."""
 
 UNEVEN = 3
-"""Rows among which one of them comes once and the other twice."""
+"""Number of rows in a run where one of the two rows occurs once and the other twice."""
 
 ROUNDING = 1e-3
-"""Share of a typical output within which two ways to the same number in float32 agree. Its own rounding is
-6e-8 for each operation, which deep networks amplify; 1e-3 was seen. In 16 bits `COARSE`."""
+"""Relative difference, to a typical output, within which two float32 computations of the same number agree.
+The rounding of float32 is 6e-8 for each operation; deep networks amplify it, and 1e-3 was seen. For 16 bits
+see `COARSE`."""
 
 COARSE = 0.05
 
 
 class Look:
-    """A module and its rows.
+    """A module, with rows to run it on.
 
     Args:
         module: The module.
-        call: How rows become a call of it.
-        rows: Some rows, one at least.
-        snapshot: Of the module, which is put back after each run.
+        call: How rows are passed to it.
+        rows: At least one row of each input.
+        snapshot: Snapshot of the module, restored after each run.
 
     Attributes:
         names: Path of each module in it, by identity.
-        fixed: As of `Draws`.
-        writes: Whether a run has written into its rows.
+        fixed: As in `Draws`.
+        writes: True if a run has written into its rows.
         keep_off: Names of modules whose draws stay as in predicting.
     """
 
@@ -89,7 +90,7 @@ class Look:
         *,
         halved: bool = False,
     ) -> tuple[Tensor, Watching]:
-        """A run with everything noted."""
+        """A run in which everything is recorded: the output and the records."""
         self._ready(training)
         seen = Watching(self.module, self.names, numbers, self.fixed, halved=halved)
         with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), seen.watched():
@@ -97,32 +98,33 @@ class Look:
         return output, seen
 
     def try_out(self, training: Collection[int], count: int = ROWS) -> tuple[Watching, Exception | None, Any]:
-        """A run that may fail: what was noted, the error, and whatever it returned."""
+        """A run that may fail: the records, the error or None, and the module's result."""
         self._ready(training)
         seen, failed, output = Watching(self.module, self.names, middle, self.fixed), None, None
         try:
             with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), seen.watched():
                 output = self.call.forward(self.module, rows)
-        except Exception as error:  # whatever a user's code raises where it wants more for training
+        except Exception as error:  # a user's code may raise anything in training mode
             failed = error
         return seen, failed, output
 
     def kept_off(self) -> frozenset[int]:
-        """The modules whose flags are off after `train()`, which a user may have defined so, by identity."""
+        """Identities of the modules that stay in eval mode after `train()`, as a user may have defined it."""
         if all(type(each).train is nn.Module.train and "train" not in vars(each) for each in self._modules):
             return frozenset()
         try:
             self.module.train()
             return frozenset(id(each) for each in self._modules if not each.training)
-        except Exception:  # exported programs do not know it, and a user's may want more
+        except Exception:  # exported programs do not support it, and a user's `train` may need arguments
             return frozenset()
         finally:
             self.snapshot.restore()
 
     def find_fixed(self, training: Collection[int]) -> None:
-        """Find what is drawn by a generator that is seeded anew in every run.
+        """Find draws from generators that are seeded in every run.
 
-        In two runs on end, from seeds that differ and with everything drawn, it stands at the same.
+        Two consecutive runs with real draws start from different seeds; such a generator has the same state
+        in both.
         """
 
         def noted(number: int, draw: Draw) -> None:
@@ -136,7 +138,7 @@ class Look:
         self.fixed |= states[0] & states[1]
 
     def draws_once(self, training: Collection[int]) -> bool:
-        """Whether a first call draws what the next ones do without, as it is kept in an attribute."""
+        """True if a first call draws numbers that later calls do not, since an attribute stores them."""
         if not self.snapshot.sets:
             return False
         counts = [self._drawing(training, middle, OUR_SEED) for _ in range(2)]
@@ -144,7 +146,7 @@ class Look:
         return counts[1] < counts[0]
 
     def _drawing(self, training: Collection[int], numbers: Numbers, number: int) -> int:
-        """How much a run draws, as far as it goes; the module is left as the run leaves it."""
+        """Number of draws in a run, as far as it gets; the module keeps the changes of the run."""
         self._ready(training, number)
         draws = Draws(numbers, self.fixed)
         rows = [each.clone() for each in self.rows[ROWS]]
@@ -153,12 +155,12 @@ class Look:
         return draws.count
 
     def _ready(self, training: Collection[int], number: int = OUR_SEED) -> None:
-        """Flags and seed as a run is to find them."""
+        """Set the training flags and the seed for a run."""
         switch(self.module, training)
         seed(self.module, number)
 
     def elsewhere(self, training: Collection[int]) -> tuple[tuple[str, str], Any]:
-        """Where the seeds of Python and numpy are after a run from where they are; and what it returned."""
+        """States of Python's and numpy's generators after a run from their present states; and its result."""
         with seeds_of_others_kept():
             _, _, output = self.try_out(training)
             return numbers_drawn_elsewhere(), output
@@ -170,7 +172,7 @@ class Look:
         count: int = ROWS,
         tensors: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """A run as passes are run."""
+        """A run in the mode of passes, without records."""
         self._ready(training)
         given = self.rows[count] if tensors is None else tensors
         with self._copied(given) as rows, drawing_in_the_open(self.module), Draws(numbers, self.fixed):
@@ -178,7 +180,7 @@ class Look:
 
     @contextlib.contextmanager
     def _copied(self, rows: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-        """Rows for one run, which may write into them; the module is put back after it."""
+        """Copies of rows for one run, which may write into them; restores the module afterwards."""
         copies = [each.clone() for each in rows]
         before = [each._version for each in copies]
         try:
@@ -189,11 +191,11 @@ class Look:
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Whether two outputs are equal but for rounding.
+    """True if two outputs are equal up to rounding, number by number.
 
-    Each number by itself: what rounding makes of a number near 0 depends on the size of the others, for which
-    stands the median over the columns. One that is the same for all rows says nothing of it, as where classes
-    are masked with −1e9.
+    The rounding error of a number near 0 depends on the size of the other numbers; the median over the
+    columns stands in for that size. Columns that are equal for all rows do not count, such as classes masked
+    with −1e9.
     """
     if one.shape != other.shape:
         return False
@@ -210,16 +212,16 @@ def same(one: Tensor, other: Tensor) -> bool:
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Whether all tensors in what two runs returned are the same."""
+    """True if all tensors in the results of two runs are the same."""
     pairs = list(tensors_in(one)), list(tensors_in(other))
     return len(pairs[0]) == len(pairs[1]) and all(map(same, *pairs))
 
 
 def middle(number: int, draw: Draw) -> Tensor | None:
-    """The mean of what is drawn, or whatever it draws where that has none."""
+    """The mean of a draw; None, to let it draw, if it has no known mean."""
     return None if draw.kind is None else constant(draw, draw.middle)
 
 
 def stand_in(draw: Draw) -> float | None:
-    """The number that stands for a draw when predicting."""
+    """The number that replaces a draw when predicting."""
     return None if draw.kind is None else draw.middle

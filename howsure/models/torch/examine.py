@@ -1,8 +1,8 @@
-"""What in a module is random, found by running it: with its flags of training off, on, and on where it drops.
+"""Find every source of randomness in a module by running it with different training flags.
 
-plain     all flags off: the prediction; whatever is drawn here is always on
-training  all flags on but those of norms: everything that can be drawn shows
-passes    flags on only where something is dropped, and around it if need be: all else as in predicting
+plain     all flags off: the prediction; anything drawn here is always on
+training  all flags on, except those of norms: every possible draw shows
+passes    flags on only in modules that drop, and in their parents if necessary; all else as in predicting
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ _RESCALING = frozenset(
         *("native_batch_norm", "_native_batch_norm_legit_no_training"),
     }
 )
-"""Operations by which a module brings raw values into range."""
+"""Operations with which a module rescales raw values."""
 
 
 @dataclass(frozen=True, eq=False)
 class Examination:
-    """What a module was seen to do.
+    """Results of examining a module.
 
     Attributes:
         module: The module.
-        call: How rows become a call of it.
-        rows: Of each input the rows with which it was looked at.
-        training: The modules whose flags are on in passes, by identity.
-        places: For each site, in order, what it is and where its masks go.
-        drawn: For each draw of a pass, in order, the place of a site, or the number that stands in for it.
-        draws: What each of these draws asked for when `ROWS` rows ran.
-        fixed: As of `Draws`.
-        always: Numbers that stand in for what is drawn when predicting.
-        always_random: Path of a module that draws when predicting what nothing can stand for, or None.
-        left: What is random in training and stays fixed.
-        kept_off: Calls whose draws the module's own `train()` keeps off, by name.
-        keep_off: Names of the modules whose draws a caller keeps off.
+        call: How rows are passed to it.
+        rows: Rows of each input on which it was examined.
+        training: Identities of the modules whose training flags are on in passes.
+        places: For each site, in order, where its masks go.
+        drawn: For each draw of a pass, in order: the place of a site, or the number that replaces it.
+        draws: Each of these draws, as recorded with `ROWS` rows.
+        fixed: As in `Draws`.
+        always: Numbers that replace draws when predicting.
+        always_random: Path of a module with a draw in predicting that nothing can replace, or None.
+        left: Draws of training that stay fixed.
+        kept_off: Names of calls whose draws the module's own `train()` keeps off.
+        keep_off: Names of the modules whose draws the caller keeps off.
         calls: Calls of modules in a pass.
-        foldable: Whether passes can lie one after the other on the axis of the rows.
-        largest: Numbers in the largest tensor for one row.
-        output_shape: Shape of the output for one row.
+        foldable: True if passes can be folded into the batch axis.
+        largest: Numbers in the largest tensor, for one row.
+        output_shape: Shape of the output, for one row.
         output_dtype: Type of its numbers.
         ending: As in `ModelInfo`.
         heads: As in `ModelInfo`.
-        last_linear: Which of the linear operations of a prediction is its last layer, or None.
-        rescales: Whether the first operations bring raw values into range.
+        last_linear: Index of the last layer among the linear operations of a prediction, or None.
+        rescales: True if the first operations rescale raw values.
         restless: Names of parameters that a run changes.
-        elsewhere: Whether a run moves the seeds of Python or numpy.
-        writes: Whether a run writes into its rows, so that each needs a copy of them.
+        elsewhere: True if a run draws from Python's or numpy's generators.
+        writes: True if a run writes into its rows, so that each run needs a copy.
     """
 
     module: nn.Module
@@ -104,17 +104,17 @@ def examine(
     gaussian_noise: bool,
     keep_off: frozenset[str] = frozenset(),
 ) -> Examination:
-    """Run a module on a few rows and note what happens; it is left as found.
+    """Run a module on a few rows, and record what happens; the module is left as found.
 
     Args:
         module: The module.
-        call: How rows become a call of it.
-        rows: Two of its rows.
-        gaussian_noise: Whether noise that is added is random.
-        keep_off: Names of random modules that stay as in predicting.
+        call: How rows are passed to it.
+        rows: Two rows of each input.
+        gaussian_noise: True makes added noise random.
+        keep_off: Names of random modules that stay fixed, as in predicting.
 
     Raises:
-        ModelError: What it returns cannot be read, or rows depend on one another.
+        ModelError: Its result cannot be read, or rows depend on one another.
     """
     with as_found(module, None) as snapshot:
         look, seeds = Look(module, call, rows, snapshot, gaussian_noise), numbers_drawn_elsewhere()
@@ -161,7 +161,7 @@ def examine(
 
 
 def _check_nothing_is_kept(look: Look) -> None:
-    """What is drawn is drawn in every call."""
+    """Raise a `ModelError` if numbers are drawn in the first call only and used again later."""
     if look.draws_once(()):
         raise ModelError(
             f"Module '{name_of(look.module)}' draws numbers in its first call that later ones use again",
@@ -171,7 +171,7 @@ def _check_nothing_is_kept(look: Look) -> None:
 
 
 def _check_rows(look: Look, plain: Tensor) -> None:
-    """A prediction depends on its own row alone."""
+    """Raise a `ModelError` if a prediction depends on other rows."""
     half = ROWS // 2
     beside = look.run((), middle, UNEVEN)[:half]
     if not (same(plain[:half], plain[half:]) and same(plain[:half], beside)):

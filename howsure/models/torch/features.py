@@ -1,4 +1,4 @@
-"""What the last linear layer of a module gets, and what it makes of it: its features."""
+"""Features of a module: the input of its last linear layer, and that layer's output."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Tensor = torch.Tensor
 
 
 class Last(Draws):
-    """A prediction in which what one linear operation gets and gives is kept.
+    """A prediction that stores the input and the output of one linear operation.
 
     Args:
-        place: Which of the linear operations, from the first.
-        name: Of the module, for messages.
-        fixed: As of `Draws`.
+        place: Index among the linear operations, from 0.
+        name: Name of the module, for messages.
+        fixed: As in `Draws`.
     """
 
     def __init__(self, place: int | None, name: str, fixed: frozenset[bytes]) -> None:
@@ -38,7 +38,7 @@ class Last(Draws):
         return self._found
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
-        """Keep what the operation got and gave."""
+        """Store input and output of the operation."""
         name = operation._schema.name.removeprefix("aten::")
         if name in LINEAR:
             if self._left == 0:
@@ -48,7 +48,7 @@ class Last(Draws):
 
 
 def ends_otherwise(name: str) -> ModelError:
-    """The error for what does not end in a linear layer."""
+    """The error for a module that does not end in a linear layer."""
     return ModelError(
         f"The features of module '{name}' cannot be read",
         expected="a module that ends in a linear layer, one number for each class, with nothing but a "

@@ -1,4 +1,4 @@
-"""Files of PyTorch: weights for a module, and exported programs."""
+"""Load PyTorch files: weights for a module, and exported programs."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from howsure.models.torch.dispatch_mode import without_triton
 from howsure.models.torch.inputs import name_of
 
 _INSIDE = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
-"""Under which names checkpoints keep a state dict among other things."""
+"""Names under which checkpoints store a state dict beside other things."""
 
 _SHOWN = 3
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> nn.Module:
-    """The module of a program that `torch.export.save` kept.
+    """Load the module of a program that `torch.export.save` wrote.
 
     Args:
         path: A `.pt2` file.
-        allow_code: Whether a file that holds more than a graph and weights may run it.
+        allow_code: True allows a file with more than a graph and weights to run code.
 
     Raises:
-        FileError: Missing, damaged, or no such program.
-        ModelError: It could run code.
+        FileError: The file is missing, damaged, or not an exported program.
+        ModelError: The file could run code.
     """
     file = Path(path)
     try:
         with (
             without_triton(),
-            warnings.catch_warnings(action="ignore"),  # PyTorch's own, about what it will change
+            warnings.catch_warnings(action="ignore"),  # PyTorch's own, about planned changes
             contextlib.nullcontext(file) if allow_code else checked(file) as readable,
         ):
             module: nn.Module = torch.export.load(readable).module()
             return module
     except HowsureError:
         raise
-    except Exception as error:  # whatever PyTorch raises on what it cannot read
+    except Exception as error:  # PyTorch may raise anything for unreadable files
         raise not_for_its_content(file, error) or FileError(
             f"'{file}' could not be read as an exported program ({_short(error)})",
             expected="a .pt2 file that torch.export.save wrote, by a PyTorch no newer than this one",
@@ -58,14 +58,14 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> nn.Module
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Give a module the weights in a file: a state dict, or a checkpoint that holds one.
+    """Load the weights in a file into a module: a state dict, or a checkpoint that contains one.
 
-    Only tensors and plain data are read (`weights_only`), so that the file can run no code. A common
-    beginning of all names, as `module.` of `DataParallel`, is left out.
+    Only tensors and plain data are read (`weights_only`), so the file can run no code. A common prefix of all
+    names, such as `module.` from `DataParallel`, is removed.
 
     Raises:
-        FileError: Damaged, or it holds more than weights.
-        ModelError: The weights are not those of this module.
+        FileError: The file is damaged, or contains more than weights.
+        ModelError: The weights belong to another module.
     """
     found = _state_in(_opened(path))
     if found is None:
@@ -101,10 +101,10 @@ def _opened(path: Path) -> Any:
         with reading(path, "safetensors"):
             return load_file(path)
     try:
-        with warnings.catch_warnings(action="ignore"):  # PyTorch's own, about what kind of file it is
+        with warnings.catch_warnings(action="ignore"):  # PyTorch's own, about the kind of file
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        named = "global" in str(error).lower()  # a function or class that is no part of weights
+        named = "global" in str(error).lower()  # a function or class, which weights never contain
         raise FileError(
             f"'{path}' {'' if named else 'is damaged, or it '}holds more than weights and could run code "
             "when it is opened, so it was not",
@@ -112,7 +112,7 @@ def _opened(path: Path) -> Any:
             mend="If you trust where it comes from, open it yourself with torch.load(path, "
             "weights_only=False), and keep its state dict",
         ) from error
-    except Exception as error:  # whatever PyTorch raises on what it cannot read
+    except Exception as error:  # PyTorch may raise anything for unreadable files
         raise not_for_its_content(path, error) or FileError(
             f"'{path}' is not a readable file of PyTorch ({_short(error)})",
             expected="what torch.save(module.state_dict(), path) writes",
@@ -130,7 +130,7 @@ def _state_in(found: Any) -> dict[str, torch.Tensor] | None:
 
 
 def _renamed(state: dict[str, torch.Tensor], wanted: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Without a common beginning of all names, where only that makes them other than those wanted."""
+    """The state dict without a common prefix of all names, if it then has the wanted names."""
     parts = next(iter(state)).split(".")
     for count in range(len(parts)):
         beginning = "".join(f"{part}." for part in parts[:count])

@@ -1,4 +1,4 @@
-"""Which flags of training passes need, what is drawn in them, and what stays as in predicting."""
+"""Find the training flags that passes need, the draws in them, and the draws that stay as in predicting."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _WITHOUT_MASKS = {
     COMPARED: "its numbers are compared with more than one rate, and masks are given for one rate alone",
     SEVERAL: "more than one mask is made of its numbers, or something else beside it",
 }
-"""Why no masks can be given for what is random in training, by what is made of its numbers."""
+"""Why random numbers of training accept no masks, by the use that the module makes of them."""
 
 _NORMS = nn.modules.batchnorm._NormBase
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What passes were found to be; the attributes are those of `Examination`."""
+    """What passes were found to be; for the attributes see `Examination`."""
 
     training: frozenset[int] = frozenset()
     places: tuple[Place, ...] = ()
@@ -62,12 +62,12 @@ class Found:
 
 
 class Passes:
-    """Looks for what passes are.
+    """Finds out what a pass of a module is.
 
     Args:
         look: Runs the module.
-        plain: What it predicts.
-        predicted: The run that predicted it.
+        plain: Its prediction.
+        predicted: The recorded run of that prediction.
     """
 
     def __init__(self, look: Look, plain: Tensor, predicted: Watching) -> None:
@@ -88,7 +88,7 @@ class Passes:
         self._norms = [each for each in module.modules() if isinstance(each, _NORMS)]
 
     def found(self) -> Found:
-        """All of it."""
+        """Search, and return everything found."""
         trained = self._trained()
         self._of_weights = self._noise_of_weights(trained)
         for state, each in trained.the_same.items():
@@ -120,7 +120,7 @@ class Passes:
         return replace(self._placed(training, seen), kept_off=frozenset(each.name for each in kept))
 
     def _trained(self) -> Watching:
-        """A run as in training, as far as it goes: what it returns does not matter."""
+        """A run as in training, as far as it gets; its output does not matter."""
         flags = _identities(self._everything)
         self.look.find_fixed(flags)
         seen, error, self._trained_to = self.look.try_out(flags)
@@ -140,7 +140,7 @@ class Passes:
         return seen
 
     def _draws_kept_off(self, trained: Watching) -> list[Seen]:
-        """What is drawn only where the module's own `train()` leaves flags off."""
+        """Draws that occur only in modules that the module's own `train()` leaves in eval mode."""
         if not self._kept_off:
             return []
         flags = _identities(self._everything) | self._kept_off - _identities(self._norms)
@@ -148,7 +148,7 @@ class Passes:
         return [each for each in self.look.try_out(flags)[0].seen if each.key not in known]
 
     def _refuse_what_norms_draw(self, trained: Watching) -> None:
-        """Note what is drawn only where norms of other classes than those of PyTorch are as in training."""
+        """Refuse draws that occur only if norms outside PyTorch's own classes are in training mode."""
         others = [
             each
             for each in self._norms
@@ -163,7 +163,7 @@ class Passes:
                 self._refuse(each, _OF_A_NORM)
 
     def _refuse_what_is_drawn_elsewhere(self, trained: Watching) -> None:
-        """Note a module that draws outside of PyTorch in training and not in predicting."""
+        """Refuse a module that draws outside PyTorch in training but not in predicting."""
         flags, name = _identities(self._everything), name_of(self.look.module)
         before = numbers_drawn_elsewhere()
         after, output = self.look.elsewhere(flags)
@@ -178,19 +178,19 @@ class Passes:
 
     @functools.cached_property
     def _after_predicting(self) -> tuple[str, str]:
-        """Where the seeds of Python and numpy are after a prediction, from where they are now."""
+        """States of Python's and numpy's generators after a prediction, from their present states."""
         return self.look.elsewhere(())[0]
 
     def _moves_seeds(self, module: nn.Module) -> bool:
-        """Whether a module alone draws by numpy or Python in training."""
+        """True if this module alone draws with numpy or Python in training."""
         return self.look.elsewhere({id(module)})[0] != self._after_predicting
 
     def _is_site(self, seen: Seen, run: Watching) -> bool:
-        """Whether masks are to be given for a draw, as nobody wants it kept off."""
+        """True if a draw gets masks: it accepts them, and the caller does not keep it off."""
         return _module_of(seen) not in self.look.keep_off and self._may_be_site(seen, run)
 
     def _may_be_site(self, seen: Seen, run: Watching) -> bool:
-        """Whether masks can be given for a draw; see `howsure.models.torch.classify_draws`."""
+        """True if a draw accepts masks; see `howsure.models.torch.classify_draws`."""
         use, kind = run.uses.get(seen.number), seen.draw.kind
         if kind == UNIFORM and use is not None and use.kind == MASK:
             return use.differs
@@ -201,9 +201,9 @@ class Passes:
         return kind in (DROPOUT, NORMAL)
 
     def _noise_of_weights(self, trained: Watching) -> frozenset[tuple[str, str]]:
-        """Those of the normal numbers drawn whose shape is the same for another number of rows.
+        """The draws of normal numbers whose shape does not depend on the number of rows.
 
-        Where other draws are made for these, none are taken for noise of weights.
+        If the draws for another number of rows are different ones, none count as noise of weights.
         """
         normal = [each for each in trained.seen if each.draw.kind == NORMAL]
         if not normal:
@@ -214,7 +214,7 @@ class Passes:
         return frozenset(each.key for each in normal if each.draw.shape == others[each.number].draw.shape)
 
     def _least_flags(self, sites: Sequence[Seen]) -> tuple[frozenset[int], Watching] | None:
-        """The fewest flags with which all is drawn that is drawn in training; None where none do."""
+        """The fewest training flags with which every draw of training occurs; None if no choice works."""
         wanted = [(each.key, each.draw.rate) for each in sites]
         own = {id(each.module) for each in sites} - self._kept_off
         around = {id(one) for each in sites for one in each.around} - self._kept_off
@@ -222,7 +222,7 @@ class Passes:
         for flags in (own, around, _identities(self._everything)):
             try:
                 _, seen = self.look.watch(flags, middle)
-            except Exception as error:  # a mixture of flags that the module does not know, or another output
+            except Exception as error:  # flags that the module does not support, or another output
                 failed = in_words(error)
                 continue
             if [(each.key, each.draw.rate) for each in seen.seen if self._is_site(each, seen)] == wanted:
@@ -231,7 +231,7 @@ class Passes:
         return None
 
     def _leave(self, draws: Sequence[Seen], run: Watching, *, refused: bool = False) -> None:
-        """Note what is drawn in training and stays as in predicting."""
+        """Report draws of training that stay as in predicting."""
         for each in draws:
             if each.key in self._refused or _module_of(each) in self.look.keep_off:
                 continue
@@ -248,7 +248,7 @@ class Passes:
             self.left.append(Unswitchable(each.name, what, refused))
 
     def _placed(self, training: frozenset[int], seen: Watching) -> Found:
-        """Where the masks of each site go, tried out."""
+        """Find where the masks of each site go, and try them out."""
         found = Found(training=training, calls=tuple(seen.calls), largest=seen.largest)
         _, more = self.look.watch(training, middle, OTHERS)
         drawn: list[Place | float | None] = []
@@ -288,7 +288,7 @@ class Passes:
 
 
 def _module_of(seen: Seen) -> str:
-    """The path of the module that drew, without the numbers of its call and of its draw."""
+    """The path of the module that drew, without call and draw numbers."""
     return seen.name.partition(":")[0].partition("#")[0]
 
 

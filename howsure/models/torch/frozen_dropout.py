@@ -1,4 +1,4 @@
-"""Dropout that was switched off for good when a module was traced or exported."""
+"""Detect dropout that was switched off for good when a module was traced or exported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MEND = "Give the module that it was made from, with its weights, or do it again
 
 
 def baked_in(module: nn.Module) -> Iterator[Unswitchable]:
-    """What in a module no flag can switch on any more."""
+    """Dropout in a module that no training flag can switch on any more."""
     for path, each in module.named_modules():
         how = None
         if isinstance(each, torch.jit.ScriptModule) and _traced_off(each):
@@ -29,8 +29,8 @@ def baked_in(module: nn.Module) -> Iterator[Unswitchable]:
 
 
 def _traced_off(module: Any) -> bool:
-    """Whether the graph of a script has dropout that is told, by a constant, not to train."""
-    graph = module.inlined_graph  # its nodes live as long as it
+    """True if the graph of a script contains dropout with a constant train=False."""
+    graph = module.inlined_graph  # a variable, since its nodes live only as long as it
     for kind in ("aten::dropout", "aten::feature_dropout", "aten::alpha_dropout"):
         for node in graph.findAllNodes(kind):
             if list(node.inputs())[2].toIValue() is False:
@@ -39,7 +39,7 @@ def _traced_off(module: Any) -> bool:
 
 
 def _exported_off(module: fx.GraphModule) -> bool:
-    """The same of an exported graph."""
+    """True if an exported graph contains dropout with a constant train=False."""
     for node in module.graph.nodes:
         name = getattr(getattr(node.target, "_schema", None), "name", "")
         if "dropout" in name and len(node.args) > 2 and node.args[2] is False:

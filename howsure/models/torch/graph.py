@@ -1,12 +1,12 @@
-"""A module as levels: what no draw reaches runs once for the rows, the rest once for each thinned network.
+"""Split a module into levels. What depends on no draw runs once for the rows; the rest once for each pass.
 
     rows (n) ─ shared ─ trunk ─┬─ × masks (W₁) ─ W₁·n rows ─┬─ × masks (W₂) ─ W₂·n rows ─ output
                level 0         ┊                  level 1   ┊                   level 2
 
-A recorded run (`howsure.models.torch.recorded`) is repeated for another number of rows: n for level 0, W·n
-for a level with W passes, which lie one after the other on the axis of the rows. A mask is not copied for
-every row: an operation on single numbers gets its inputs with passes and rows on axes of their own, and
-broadcasts. Where other operations read a value of fewer passes, its passes are repeated.
+A recorded run (`howsure.models.torch.recorded`) is repeated with other numbers of rows: n for level 0, W·n
+for a level with W passes, which are folded into the batch axis. A mask is not copied for every row.
+Elementwise operations get their inputs with passes and rows on separate axes, and broadcast. For all other
+operations, values with fewer passes are repeated.
 """
 
 from __future__ import annotations
@@ -44,31 +44,31 @@ def split(
     restore: Callable[[], None] = lambda: None,
     place: Callable[[], str] = lambda: "",
 ) -> Split:
-    """The levels of a module; compare its passes with whole ones before you use them.
+    """The levels of a module. Compare its passes with whole ones before you use them.
 
     Args:
-        run: From the inputs, each (n, …), to the output (n, …). It draws as in training and does nothing else
-            as in training.
-        rows: Some of each input.
-        others: The same with another number of rows, neither a multiple of the other, such as 2 and 3.
-        drawn: For each draw in order the place of a site, or a number that stands in for what is drawn.
-        restore: Called after each run, to put back what it changed.
-        place: Says in which call of which module the run is.
+        run: Maps the inputs, each (n, …), to the output (n, …). It draws as in training; all else is as in
+            predicting.
+        rows: Some rows of each input.
+        others: Another number of rows, such as 3 instead of 2; neither number is a multiple of the other.
+        drawn: For each draw in order: the place of a site, or a number that replaces it.
+        restore: Called after each run, to restore what it changed.
+        place: Returns the module call that is active.
 
     Raises:
-        Unsplittable: It must run whole; the message says why.
+        Unsplittable: The module must run whole; the message gives the reason.
     """
     return Split(record(run, rows, others, restore, place), drawn)
 
 
 @dataclass(frozen=True, eq=False)
 class SplitTrunk:
-    """What all passes over some rows share.
+    """The values that all passes over some rows share.
 
     Attributes:
-        rows: How many.
-        values: Tensors.
-        axes: Where their rows lie.
+        rows: Number of rows.
+        values: The tensors.
+        axes: Their batch axes.
     """
 
     rows: int
@@ -79,7 +79,7 @@ class SplitTrunk:
         return self.rows
 
     def take(self, positions: NDArray[np.int64]) -> SplitTrunk:
-        """The trunk of the rows at these positions; a row may come several times."""
+        """The trunk of the rows at these positions; positions may repeat."""
         start, count = int(positions[0]) if len(positions) else 0, len(positions)
         in_order = bool((np.diff(positions) == 1).all())
         index = torch.from_numpy(np.array(positions, dtype=np.int64))
@@ -100,7 +100,7 @@ class SplitTrunk:
         return SplitTrunk(sum(map(len, trunks)), self._together(values), self.axes)
 
     def _apart(self) -> list[tuple[Tensor, int]]:
-        """Each tensor with its rows on an axis of their own, and that axis."""
+        """Each tensor with its rows on a separate axis, and the index of that axis."""
         return [
             (tensor, axis.place)
             if axis.times == 1
@@ -109,7 +109,7 @@ class SplitTrunk:
         ]
 
     def _together(self, values: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """What `_apart` took apart."""
+        """Undo `_apart`."""
         return tuple(
             tensor if axis.times == 1 else tensor.flatten(axis.place, axis.place + 2)
             for tensor, axis in zip(values, self.axes, strict=True)
@@ -124,12 +124,12 @@ class Split:
         drawn: As in `split`.
 
     Attributes:
-        levels: Level 0, which all passes share, then one for each site.
+        levels: Level 0, which all passes share, then one level for each site.
         limits: How much may run at once.
-        repeated: The calls of modules that passes repeat.
+        repeated: Names of the module calls that passes repeat.
 
     Raises:
-        Unsplittable: Rows or passes could not be told apart.
+        Unsplittable: Rows or passes cannot be separated.
     """
 
     def __init__(self, program: Program, drawn: Sequence[Place | float | None]) -> None:
@@ -162,11 +162,11 @@ class Split:
 
     @property
     def types(self) -> frozenset[str]:
-        """Of the numbers that any operation gets or gives, as `float32`."""
+        """Types of the numbers that any operation reads or returns, such as `float32`."""
         return frozenset(str(value.dtype).removeprefix("torch.") for value in self._program.values.values())
 
     def trunk(self, rows: Sequence[Tensor]) -> SplitTrunk:
-        """What all passes over these rows share."""
+        """The part that all passes over these rows share, computed in pieces that fit into caches."""
         count, at_once = len(rows[0]), self.rows_at_once(self._shared, (1,))
         parts = [
             self.part_of_trunk([array[start : start + at_once] for array in rows])
@@ -175,7 +175,7 @@ class Split:
         return parts[0].join(parts[1:]) if len(parts) > 1 else parts[0]
 
     def part_of_trunk(self, rows: Sequence[Tensor]) -> SplitTrunk:
-        """What all passes over these rows share, computed at once."""
+        """The part that all passes over these rows share, computed in one piece."""
         values = dict(zip(self._program.inputs, rows, strict=True))
         sizes = Sizes(rows[0].shape[0], (1,))
         with torch.no_grad():
@@ -187,8 +187,8 @@ class Split:
         """The thinned networks with these masks.
 
         Args:
-            masks: For each draw (W_l, …), True or 1 where a unit is kept; W_l divides W_{l+1}.
-            rows: How many rows will run through them, about.
+            masks: For each draw (W_l, …), True or 1 for a kept unit; W_l divides W_{l+1}.
+            rows: Approximate number of rows that will run through them.
 
         Returns:
             A function from a trunk of n rows to outputs (W, n, …).
@@ -207,7 +207,7 @@ class Split:
         return Thinned(self, widths, steps, drawn, {one.of.layer: one for one in dropped})
 
     def _dropped(self, drawn: dict[Slot, Tensor], widths: tuple[int, ...], rows: int) -> list[Dropped]:
-        """The linear layers that run by what their masks drop."""
+        """The linear layers that multiply only dropped units."""
         found = []
         for linear in self._linears:
             step, level = linear.layer, self._runner.level[linear.given]
@@ -232,11 +232,11 @@ class Split:
         )
 
     def rows_at_once(self, steps: Sequence[Step], widths: Sequence[int]) -> int:
-        """Rows whose tensors fit into the processor's caches."""
+        """Number of rows whose tensors fit into the processor's caches."""
         return max(1, tuning.TORCH_FOLD // largest(self._runner, steps, widths))
 
     def in_precision(self, precision: str) -> Split:
-        """The same with its heavy operations in another of `limits.precisions`."""
+        """The same module with its heavy operations in another of `limits.precisions`."""
         if precision == FLOAT32:
             return self
         reduced = copy.copy(self)
@@ -244,16 +244,16 @@ class Split:
         return reduced
 
     def made(self, level: int, drawn: bool, sizes: Sizes) -> dict[Slot, Tensor]:
-        """What steps of a level read that neither rows nor masks make."""
+        """The values that steps of a level read, but that depend on neither rows nor masks."""
         values: dict[Slot, Tensor] = {}
         batch = sizes.batch(level, drawn=drawn)
         self._runner.run(self._made.get((level, drawn), ()), values, lambda _: values, Sizes(batch, (1,)))
         return values
 
-    # --- what it is made of -----------------------------------------------------------------------
+    # --- preparation ------------------------------------------------------------------------------
 
     def _check_masks(self) -> None:
-        """Raise an `Unsplittable` unless masks fit their draws, and the output is one of rows."""
+        """Raise an `Unsplittable` unless masks fit their draws and the output has rows."""
         for number, call in self._draws.items():
             value, site = self._program.values[_first(call)], self._places[number].site
             self._runner.axis(_first(call))
@@ -263,12 +263,12 @@ class Split:
             raise Unsplittable("an output that does not depend on the rows")
 
     def _find_crossing(self) -> tuple[Slot, ...]:
-        """What later levels read of level 0."""
+        """The values of level 0 that later levels or the output read."""
         read = [*(slot for step in self._thinned for slot in step.call.reads), self._output]
         return tuple(dict.fromkeys(slot for slot in read if self._runner.level[slot] == 0))
 
     def _forget(self, steps: Sequence[Step], keep: Iterable[Slot]) -> None:
-        """Note after which step each value is no longer read."""
+        """Store for each step the values that no later step reads."""
         kept, later = set(keep), set[Slot]()
         for step in reversed(steps):
             touched = {*step.call.reads, *(slot for slot in step.call.outputs if slot is not None)}
@@ -276,7 +276,7 @@ class Split:
             later |= touched
 
     def _find_made(self, made: Sequence[Step], steps: Sequence[Step]) -> dict[tuple[int, bool], list[Step]]:
-        """What makes the constants that the steps of each level read."""
+        """The steps that make the constants for each level."""
         by_call = {step.call: step for step in made}
         read: dict[tuple[int, bool], set[Slot]] = {}
         for step in steps:
@@ -288,7 +288,7 @@ class Split:
         }
 
     def _drawn(self, number: int, mask: Array) -> dict[Slot, Tensor]:
-        """What a draw returns for one row with these masks (W, …); nothing where nobody reads it."""
+        """The numbers of a draw for one row with these masks (W, …); empty if nothing reads them."""
         if number not in self._draws:
             return {}
         call = self._draws[number]
@@ -303,7 +303,7 @@ class Split:
         return {slot: numbers.reshape(*before, len(mask) * axis.times, *after)}
 
     def _measured(self, steps: Sequence[Step]) -> tuple[Level, ...]:
-        """The levels with what they cost and hold."""
+        """The levels with their costs and sizes."""
         sites = [place.site for place in self._places]
         costs, sizes = np.zeros(len(sites) + 1), [1] * (len(sites) + 1)
         values = self._program.values
@@ -325,14 +325,14 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Thinned:
-    """Thinned networks: from a trunk to outputs.
+    """Thinned networks: a function from a trunk to outputs.
 
     Attributes:
-        of: What is thinned.
-        widths: Passes of each level.
-        steps: What runs.
-        drawn: The masks, and what is made of them.
-        instead: What some steps are replaced by.
+        of: The split module.
+        widths: Number of passes at each level.
+        steps: The steps to run.
+        drawn: The masks, and the values made of them.
+        instead: Replacements for some steps.
     """
 
     of: Split
@@ -353,13 +353,13 @@ class Thinned:
             return torch.cat([self.of.passes(self, part) for part in parts], dim=1)
 
     def written_down(self, rows: Sequence[Tensor]) -> Tensor:
-        """Outputs (W, n, …) for all rows at once, however many, by operations that a graph does fast."""
+        """Outputs (W, n, …) for any number of rows at once, by operations that are fast in an ONNX graph."""
         fast: dict[Step, Dropped] = {step: WrittenDown(**vars(one)) for step, one in self.instead.items()}
         return self.of.passes(replace(self, instead=fast), self.of.part_of_trunk(rows))
 
 
 class _Made:
-    """For a step what neither rows nor masks make, computed once for its level."""
+    """For a step, the values that depend on neither rows nor masks, computed once for its level."""
 
     def __init__(self, split: Split, sizes: Sizes) -> None:
         self._split, self._sizes = split, sizes
@@ -373,7 +373,7 @@ class _Made:
 
 
 def _placed(program: Program, drawn: Sequence[Place | float | None]) -> Program:
-    """The same with draws of sites alone, numbered as these are; for others a number stands in."""
+    """The program with draws of sites only, numbered as the sites; constants replace other draws."""
     if program.draws != len(drawn):
         raise Unsplittable(f"{program.draws} draws where {len(drawn)} were found")
     calls = []

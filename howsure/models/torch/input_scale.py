@@ -1,4 +1,4 @@
-"""What the first normalisation of a module kept of the training, held against rows."""
+"""Compare rows with the training statistics that the first normalisation of a module stored."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Array = NDArray[Any]
 
 
 class _Enough(Exception):
-    """The first normalisation was reached, so the rest of the module need not run."""
+    """The first normalisation was reached; the rest of the module need not run."""
 
 
 def times_larger_than_kept(module: nn.Module, call: Call, rows: Sequence[Array]) -> float | None:
-    """How many times larger rows (n, …) are than those of the training; None where nothing was kept.
+    """How many times larger rows (n, …) are than the training rows; None if no statistics were stored.
 
-    The module runs up to its first batch normalisation, as in predicting, and is left as found.
+    The module runs as in predicting up to its first batch normalisation, and is left as found.
     """
     kept = [
         each

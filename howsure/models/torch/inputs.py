@@ -1,4 +1,4 @@
-"""From rows to a call of a module, and from what it returns to its output."""
+"""Convert rows to a module's call, and the module's result to its output."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _PAIR = "Two tensors of one shape may be means and variances, and a regression c
 
 @dataclass(frozen=True)
 class Call:
-    """How rows become a call.
+    """How rows are passed to a module.
 
     Attributes:
-        form: `positional`, `keywords`, or `mapping` for a dict as the one argument.
-        specs: For each tensor its name, the shape of one row, and its type as numpy has it.
-        dtypes: For each its type on the device, or None to leave it.
-        device: Where they go.
-        output: Which of several outputs is meant, by name or place; None for the only one.
+        form: `positional`, `keywords`, or `mapping` for a dict as the only argument.
+        specs: For each tensor its name, the shape of one row, and its numpy type.
+        dtypes: Type of each tensor on the device, or None to keep it.
+        device: Device of the tensors.
+        output: The output to assess if there are several, by name or index; None for the only one.
     """
 
     form: str
@@ -61,7 +61,7 @@ class Call:
         ]
 
     def forward(self, module: nn.Module, tensors: Sequence[Tensor]) -> Any:
-        """Whatever a module returns."""
+        """The result of the module, unchanged."""
         if self.form == "positional":
             return module(*tensors)
         named = {spec.name: tensor for spec, tensor in zip(self.specs, tensors, strict=True)}
@@ -76,7 +76,7 @@ class Call:
 
 
 def _chosen(outputs: Any, output: str | int, name: str) -> Any:
-    """One of several outputs, by key, by the name of a field, or by place."""
+    """One of several outputs, by key, field name or index."""
     if isinstance(outputs, Mapping):
         names, values = [str(key) for key in outputs], list(outputs.values())
     elif isinstance(outputs, (list, tuple)):
@@ -87,12 +87,12 @@ def _chosen(outputs: Any, output: str | int, name: str) -> Any:
 
 
 def name_of(module: nn.Module) -> str:
-    """What a module is called in messages: its class."""
+    """The module's name in messages: its class."""
     return getattr(module, "original_name", None) or type(module).__name__
 
 
 def calls_for(module: nn.Module, x: Any) -> tuple[Iterator[Call], Any]:
-    """Ways in which rows may be meant, the likeliest first, and the rows without tensors.
+    """Possible calls for these rows, the likeliest first, and the rows as numpy arrays.
 
     Args:
         module: The module.
@@ -105,13 +105,13 @@ def calls_for(module: nn.Module, x: Any) -> tuple[Iterator[Call], Any]:
     values = {name: _as_numpy(value) for name, value in named.items()}
     ready: Any = next(iter(values.values())) if len(values) == 1 else values
     ways = _ways(module, form, values)
-    if form == "mapping" and len(values) == 1:  # the array itself, unless it wants the dict
+    if form == "mapping" and len(values) == 1:  # first the array itself, then the dict
         ways = chain(_ways(module, "positional", values), ways)
     return ways, ready
 
 
 def input_names(module: nn.Module) -> list[str]:
-    """Names of what the forward of a module takes; none where it takes a dict, or anything by any name."""
+    """Names of a module's `forward` arguments; empty if it takes a dict, or arguments of any name."""
     taken = _signature(module)
     if taken is None or any(each.kind == each.VAR_KEYWORD for each in taken.parameters.values()):
         return []
@@ -144,7 +144,7 @@ def _ways(module: nn.Module, form: str, values: Mapping[str, Any]) -> Iterator[C
 
 
 def _looked_at(value: Any) -> tuple[tuple[int, ...], str]:
-    """Shape of one row and type; what is no array is left for `check_rows` to tell of."""
+    """Shape of one row, and type; `check_rows` reports anything that is no array."""
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):
@@ -154,7 +154,7 @@ def _looked_at(value: Any) -> tuple[tuple[int, ...], str]:
 
 
 def _float_of(module: nn.Module) -> torch.dtype:
-    """The type of floating point in which a module has its weights."""
+    """Floating-point type of a module's weights."""
     kinds = (each.dtype for each in (*module.parameters(), *module.buffers()) if each.is_floating_point())
     return next(kinds, torch.float32)
 
@@ -166,7 +166,7 @@ def _as_numpy(value: Any) -> Any:
 
 
 def _named(module: nn.Module, x: Any) -> tuple[str, dict[str, Any]]:
-    """How rows are meant, and their parts by name."""
+    """The form of the call, and the inputs by name."""
     taken = _signature(module)
     if isinstance(x, Mapping):
         parts = {str(name): value for name, value in x.items()}
@@ -222,10 +222,10 @@ def _expected(taken: inspect.Signature) -> str:
 
 
 def output_of(outputs: Any, rows: int, name: str) -> Tensor:
-    """The tensor (rows, …) that tells classes apart in what a module returned.
+    """The tensor (rows, …) of class scores in a module's result.
 
     Raises:
-        ModelError: There is none, or it is not clear which.
+        ModelError: There is none, or several candidates.
     """
     found = _tensor_in(outputs)
     if found is None:
@@ -263,7 +263,7 @@ def _tensor_in(outputs: Any) -> Tensor | None:
 
 
 def _is_pair(outputs: Any) -> bool:
-    """Whether there are two tensors of the same shape, as a mean and a variance have."""
+    """True for two tensors of the same shape, which may be a mean and a variance."""
     parts = list(
         outputs.values() if isinstance(outputs, Mapping) else outputs if isinstance(outputs, tuple) else ()
     )

@@ -1,12 +1,12 @@
 """The level of every value of a run: the number of the last draw that it depends on.
 
-    made     level −1   of constants and the number of rows alone
-    shared   level 0    of the rows: computed once for all passes, the trunk
-    drawn    level l    of draws and no rows: a mask and what is made of it, the same for all rows
-    thinned  level l    of rows and the l-th draw
+    made     level −1   depends on constants and the number of rows only
+    shared   level 0    depends on rows; computed once for all passes (the trunk)
+    drawn    level l    depends on draws but no rows: a mask and its derivatives, the same for all rows
+    thinned  level l    depends on rows and the l-th draw
 
-What is written in place is one value before and another after, as long as nobody reads the old one, or a view
-of it, any more. Where somebody does, all that lies in the same memory gets the level of what is written last.
+A write in place makes a new value, as long as nobody reads the old value, or a view of it, later. If somebody
+does, everything in the same memory gets the level of the last write.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ MADE = -1
 
 @dataclass(frozen=True, eq=False)
 class Leveled:
-    """A call and where it belongs.
+    """A call and its level.
 
     Attributes:
         call: The call.
-        level: Number of the last draw that its results depend on, from 1; 0 for none, `MADE` where no rows
-            count either.
-        drawn: Whether its results are the same for all rows although they have a level above 0.
-        op: What is called: where the original would write into a value of a lower level, what returns the
-            result instead.
-        in_place: Whether it writes into its first argument.
+        level: Number of the last draw that its results depend on, from 1; 0 for none, `MADE` if they do not
+            depend on rows either.
+        drawn: True if its results are the same for all rows although their level is above 0.
+        op: The operation to run. If the original would write into a value of a lower level, it is the
+            operation that returns the result instead.
+        in_place: True if it writes into its first argument.
     """
 
     call: Call
@@ -48,7 +48,7 @@ def leveled(program: Program) -> list[Leveled]:
     """The calls that the output needs, in order, each with its level.
 
     Raises:
-        Unsplittable: The rows of a value cannot be told apart, or what is kept is written into.
+        Unsplittable: The batch axis of a value is unknown, or a stored value is written into.
     """
     calls = needed(program, program.calls, {program.output})
     for call in calls:
@@ -66,7 +66,7 @@ def leveled(program: Program) -> list[Leveled]:
 
 
 def _attempt(program: Program, calls: Sequence[Call], raised: dict[int, int]) -> list[Leveled]:
-    """Levels, given the least ones of some memory, to which is added what turns out to be needed."""
+    """Levels, given least levels of some memory; adds to `raised` the memory that needs a higher level."""
     values = program.values
     level = dict.fromkeys(program.inputs, 0)
     drawn = dict.fromkeys(program.inputs, False)
@@ -107,7 +107,7 @@ def _attempt(program: Program, calls: Sequence[Call], raised: dict[int, int]) ->
 
 
 def _returning(op: Any) -> Any:
-    """The operation that returns what another writes."""
+    """The operation that returns what an in-place operation writes."""
     name = op._schema.name.removeprefix("aten::")
     packet = getattr(torch.ops.aten, name.removesuffix("_"), None)
     other = getattr(packet, op._overloadname, None) if name.endswith("_") else None

@@ -1,7 +1,6 @@
-"""The rows with which a module is looked at: two that differ, so that what mixes rows up shows.
+"""Rows for examining a module: two different ones, so that any mixing of rows shows.
 
-Of two rows that are the same each gets what is the other's without a trace, and of a row of zeros no layer
-tells that it multiplies.
+If a module swaps two equal rows, nothing shows. With a row of zeros, a layer that multiplies shows nothing.
 """
 
 from __future__ import annotations
@@ -18,24 +17,23 @@ from howsure.data.rows import InputSpec
 Array = NDArray[Any]
 
 SEARCHED = 256
-"""Rows among which two are looked for."""
+"""Number of rows among which the two are searched."""
 
 
 def probes(
     specs: Sequence[InputSpec], rows: Sequence[Array], runs: Callable[[list[Array]], bool]
 ) -> list[Array]:
-    """Two rows of each input, which differ where that can be.
+    """Two rows of each input, different if possible.
 
     Args:
-        specs: What a module takes.
+        specs: Inputs of the module.
         rows: Checked rows of each input, any number.
-        runs: Whether the module makes finite numbers of some rows.
+        runs: Tells whether the module returns finite numbers for some rows.
 
     Returns:
-        Of the given rows the first that is not the same number throughout, and the first that differs from it
-        in every input, if it can be in how much of it is padding. Where there is none, a row made up is
-        beside it, if the module runs on that: of normal numbers, or of the same whole numbers in reverse
-        order.
+        The first given row that is not constant, and the first one that differs from it in every input, if
+        possible also in the length of its padding. If there is no second row, a made-up one is used, provided
+        the module runs on it: normal numbers, or the same whole numbers in reverse order.
     """
     if not len(rows[0]):
         return made_up_rows(specs, rows)
@@ -55,7 +53,7 @@ def probes(
 
 
 def _varied(rows: Sequence[Array], at: int) -> bool:
-    """Whether a row has more than one number in every input that has room for more; whole ones need not."""
+    """True if a row is not constant in any floating-point input with more than one number."""
     return all(
         array.dtype.kind != "f" or array[at].size < 2 or bool((array[at] != array[at].flat[0]).any())
         for array in rows
@@ -63,7 +61,7 @@ def _varied(rows: Sequence[Array], at: int) -> bool:
 
 
 def _padding(row: Array) -> int:
-    """How much at the end of words by their number, or of a series of vectors, is the same."""
+    """Length of the constant end of a sequence of word numbers, or of a series of vectors."""
     words = row.ndim == 1 and row.dtype.kind in "iu"
     if not (words or row.ndim == 2) or not row.size:
         return 0
@@ -72,7 +70,7 @@ def _padding(row: Array) -> int:
 
 
 def _beside(specs: Sequence[InputSpec], real: Sequence[Array]) -> list[Array]:
-    """Two rows, of which one or both are made up where they are alike or the same number throughout."""
+    """Two rows; one or both are made up if they are equal or constant."""
     alike = all(np.array_equal(*array) for array in real)
     found = []
     for array, made in zip(real, made_up_rows(specs, real), strict=True):

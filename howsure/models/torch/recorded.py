@@ -1,10 +1,10 @@
-"""What a module calls: the operations of one run, written down so that they can be repeated for other rows.
+"""Record the operations of a module's run, so that they can be repeated for other rows.
 
-A module runs twice, over n and over m rows, while every ATen operation is noted. Both lists must be the
-same but for sizes: where a whole number of the one is k·n and of the other k·m, it follows the rows
-(`Times(k)`). The axis whose size follows the rows is where the rows of a value lie. Nothing is traced, so
-any Python may run in between. What would not be the same for other rows (a branch on what is in them, a
-number read out of a tensor) is seen by the operations that read it, and refused.
+A module runs twice, with n and with m rows, while every ATen operation is recorded. Both records must be
+equal except for sizes. If a whole number is k·n in one and k·m in the other, it follows the rows
+(`Times(k)`). The axis whose size follows the rows is the batch axis of a value. Nothing is traced, so any
+Python may run in between. Operations whose effect would differ for other rows are refused, such as a branch
+on values of the rows, or a number read out of a tensor.
 
     x (n, 4) ── addmm ── relu ── bernoulli_ ┐            calls   slot ← operation(slots, constants, Times)
                            └──── mul ───────┴── addmm    values  axis of the rows, shape, storage
@@ -29,26 +29,26 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """The place of a value among all values of a run; there is one object for each."""
+    """The place of a value among all values of a run; one object for each."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Times:
-    """A whole number that is so many times the number of rows."""
+    """A whole number that is a multiple of the number of rows."""
 
     each: int
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Where the rows of a value lie: on one axis, as outer × rows × inner.
+    """The batch axis of a value: one axis with outer × rows × inner entries.
 
     Attributes:
-        place: The axis.
-        outer: What is folded into it around the rows.
-        inner: What is folded into it within a row, such as attention heads.
+        place: Index of the axis.
+        outer: Factor folded into it outside the rows.
+        inner: Factor folded into it within a row, such as attention heads.
     """
 
     place: int
@@ -63,15 +63,15 @@ class Axis:
 
 @dataclass(frozen=True)
 class Value:
-    """What is known of a value.
+    """Properties of a value.
 
     Attributes:
-        axis: Where its rows lie, None where it has none, or words why that cannot be told.
+        axis: Its batch axis; None if it has none; a text if it is unknown, with the reason.
         shape: Its shape, with 1 row.
         dtype: Its type of number.
-        device: Where it is.
-        in_order: Whether its numbers lie in memory in the order of its axes.
-        storage: Which memory it lies in; views share one.
+        device: Its device.
+        in_order: True if it is contiguous.
+        storage: Identity of its memory; views share one.
     """
 
     axis: Axis | str | None
@@ -89,18 +89,19 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One operation.
+    """One recorded operation.
 
     Attributes:
-        op: Which.
-        args: With a `Slot` for every value of the run and `Times` for what follows the rows.
-        kwargs: Likewise.
-        outputs: Slots of its results, None for what is no tensor.
+        op: The operation.
+        args: Its arguments, with a `Slot` for every value of the run and `Times` for numbers that follow the
+            rows.
+        kwargs: Its keyword arguments, in the same form.
+        outputs: Slots of its results; None for a result that is no tensor.
         writes: The value that it writes into, or None.
         draw: Its number among the draws of the run, or None.
-        scaled: What a draw makes of plain numbers (see `Draw`); None where it returns them as they are.
-        multiply_adds: For one row.
-        place: Which call of which module it belongs to.
+        scaled: Scaling of a draw's plain numbers (see `Draw`); None if it returns them unchanged.
+        multiply_adds: Multiply-adds for one row.
+        place: The module call that it belongs to.
     """
 
     op: Any
@@ -121,15 +122,15 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """One run.
+    """One recorded run.
 
     Attributes:
         inputs: Slots of the rows.
-        calls: In order.
+        calls: The operations, in order.
         output: Slot of the result.
-        values: Of every slot.
-        kept: Memory of rows and of what outlasts a run, such as weights.
-        draws: How many draws there are.
+        values: Properties of the value in every slot.
+        kept: Memory of the rows, and memory that outlasts a run, such as weights.
+        draws: Number of draws.
     """
 
     inputs: tuple[Slot, ...]
@@ -147,17 +148,17 @@ def record(
     restore: Callable[[], None],
     place: Callable[[], str],
 ) -> Program:
-    """What `run` calls, for any number of rows.
+    """Record the operations of `run`, for any number of rows.
 
     Args:
-        run: From the inputs, rows on their first axis, to the output. It draws as in training.
-        rows: Of each input some.
-        others: The same with another number of rows, neither a multiple of the other.
-        restore: Called after each run, to put back what it changed.
-        place: Says in which call of which module the run is.
+        run: Maps the inputs, rows on their first axis, to the output. It draws as in training.
+        rows: Some rows of each input.
+        others: Another number of rows; neither number is a multiple of the other.
+        restore: Called after each run, to restore what it changed.
+        place: Returns the module call that is active.
 
     Raises:
-        Unsplittable: It would call something else for other rows.
+        Unsplittable: Other rows would lead to other operations.
     """
     notes = []
     for some in (rows, others):
@@ -178,7 +179,7 @@ _FILLED: dict[Any, float | None] = {
     aten.ones_like: 1,
     aten.new_ones: 1,
 }
-"""Operations that make a tensor like another, whatever that holds, and with what it is filled."""
+"""Operations that make a tensor in the shape of another, and the value that fills it."""
 
 _UNFIT_TAGS = (
     (torch.Tag.data_dependent_output, "reads a number out of a tensor"),
@@ -190,11 +191,11 @@ _UNFIT = (aten.set_, aten.resize_, aten.as_strided, aten.as_strided_)
 
 _CUTS = (aten.slice, aten.split)
 _TO_THE_END = 2**63 - 1
-"""Where a slice ends that names no end."""
+"""The end of a slice without an end."""
 
 
 class _Match:
-    """Two runs over different numbers of rows, call by call."""
+    """Two runs with different numbers of rows, compared call by call."""
 
     def __init__(self, one: Notes, other: Notes) -> None:
         self.one, self.other = one, other
@@ -206,7 +207,7 @@ class _Match:
         self._likes: list[list[Tensor]] = []
 
     def program(self) -> Program:
-        """What both have in common."""
+        """The program that both runs have in common."""
         pairs = zip(self.one.rows, self.other.rows, strict=True)
         inputs = tuple(self._new(a, b, Axis(0)) for a, b in pairs)
         if len(self.one.calls) != len(self.other.calls):
@@ -224,7 +225,7 @@ class _Match:
         return Program(inputs, tuple(self._calls), output, self._values, kept, self._draws)
 
     def _add(self, op: Any, args: Any, kwargs: Any, result: Any, *other: Any) -> None:
-        """One call of both runs."""
+        """Add one call of both runs."""
         results, others = results_of(result), results_of(other[2])
         if len(results) != len(others):
             raise Unsplittable(f"{op} returns {len(results)} and {len(others)} results")
@@ -240,7 +241,7 @@ class _Match:
             self._draw(op, draw, self._merged(args, other[0]), written, pairs)
         elif op.overloadpacket in _FILLED or op.overloadpacket in (aten.full_like, aten.new_full):
             self._calls.append(self._filling(op, args, self._merged(args, other[0]), pairs))
-        elif op is aten.squeeze.default:  # of the axes that have one number for any number of rows
+        elif op is aten.squeeze.default:  # of the axes of length 1 for any number of rows
             places = [at for at, side in enumerate(args[0].shape) if side == other[0][0].shape[at] == 1]
             given = (self._merged(args[0], other[0][0]), places)
             self._calls.append(Call(aten.squeeze.dims, given, {}, self._outputs(pairs, given)))
@@ -256,9 +257,9 @@ class _Match:
             self._calls.append(Call(op, given, named, outputs, written, multiply_adds=cost))
 
     def _counts_rows(self, op: Any, given: Sequence[Any]) -> bool:
-        """Whether it cuts the axis of the rows at a fixed place, as forwards do that work in chunks of rows.
+        """True if an operation cuts the batch axis at a fixed place, as a forward that works in chunks does.
 
-        With as few rows as are recorded, one chunk holds them all, and there is no other.
+        Recording uses few rows; one chunk holds them all, so the other chunks would not be recorded.
         """
         if op.overloadpacket not in _CUTS or not isinstance(given[0], Slot):
             return False
@@ -271,7 +272,7 @@ class _Match:
         return any(isinstance(each, int) and each not in (0, _TO_THE_END) for each in places)
 
     def _draw(self, op: Any, draw: Draw, args: Any, written: Slot | None, pairs: Any) -> None:
-        """What is drawn; where that is not what comes back, also what is made of it."""
+        """Add a draw; if its result is more than the drawn numbers, also the operations that make it."""
         number, self._draws = self._draws, self._draws + 1
         if draw.scaled_by is not None:
             self._scaled(op, number, args, pairs)
@@ -294,7 +295,7 @@ class _Match:
         self._likes += likes
 
     def _scaled(self, op: Any, number: int, args: Any, pairs: Any) -> None:
-        """Normal numbers whose mean or standard deviation is a tensor, as plain ones, a product and a sum."""
+        """Add a draw of normal numbers with a mean or standard deviation tensor as draw, product and sum."""
         mean, deviation = (*args, 1.0)[:2]
         likes = [[torch.empty_like(one) for one in pairs[0]] for _ in range(2)]
         (output,) = self._outputs(pairs, args)
@@ -308,7 +309,7 @@ class _Match:
         self._likes += likes
 
     def _filling(self, op: Any, args: Any, like: Any, pairs: Any) -> Call:
-        """A tensor that is made like another, as one that is made of its shape alone."""
+        """A call that makes a tensor like another, as one that depends on the shape only."""
         one, other = pairs[0]
         size = self._merged(list(one.shape), list(other.shape))
         kwargs = {"dtype": one.dtype, "device": one.device}
@@ -319,7 +320,7 @@ class _Match:
         return Call(aten.full.default, (size, value), kwargs, outputs)
 
     def _written(self, op: Any, args: Any) -> Slot | None:
-        """The value that a call writes into, as it was before."""
+        """The value that a call writes into, before the write."""
         places = [
             at
             for at, argument in enumerate(op._schema.arguments)
@@ -332,7 +333,7 @@ class _Match:
         return self._slots[0][id(args[0])]
 
     def _merged(self, one: Any, other: Any) -> Any:
-        """What both runs gave: slots for their values, `Times` for what follows the rows."""
+        """Combine the arguments of both runs: slots for values, `Times` for numbers that follow the rows."""
         if isinstance(one, Tensor) and isinstance(other, Tensor):
             slot = self._slots[0].get(id(one))
             if slot != self._slots[1].get(id(other)):
@@ -381,7 +382,7 @@ class _Match:
         return slot
 
     def _axis(self, one: Tensor, other: Tensor, given: Any, view: bool) -> Axis | str | None:
-        """Where the rows of a result lie, or words why that cannot be told."""
+        """The batch axis of a result, or a text with the reason why it is unknown."""
         if one.dim() != other.dim():
             return "another number of axes for another number of rows"
         places = [at for at, (a, b) in enumerate(zip(one.shape, other.shape, strict=True)) if a != b]
@@ -424,7 +425,7 @@ def _slots(given: Any) -> list[Slot]:
 
 
 def _computes_with_rows(op: Any, args: Sequence[Any]) -> bool:
-    """Whether it computes with the number of rows, and not only counts them."""
+    """True if an operation computes with the number of rows, instead of only using it as a size."""
     if op.overloadpacket is aten.arange:
         return False
     pairs = zip(op._schema.arguments, args, strict=False)
@@ -434,7 +435,7 @@ def _computes_with_rows(op: Any, args: Sequence[Any]) -> bool:
 
 
 def _picks_by_number(op: Any, args: Any) -> bool:
-    """Whether it takes numbers at places that are counted, and not at those where something is true."""
+    """True if an operation indexes by position, not by a boolean mask."""
     if op.overloadpacket not in (aten.index, aten.index_put, aten.index_put_):
         return False
     return all(index is None or index.dtype not in (torch.bool, torch.uint8) for index in args[1])

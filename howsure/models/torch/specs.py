@@ -1,4 +1,4 @@
-"""What a module takes, where it says so or where its first layer shows it; else rows tell."""
+"""The inputs of a module, if it declares them or its first layer shows them; otherwise its rows show them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 
 
 def input_specs(model: Any) -> list[InputSpec]:
-    """The inputs of a module, in order: those it declares, else what its first layer takes.
+    """The inputs of a module, in order: declared ones, else the input of its first layer.
 
     Raises:
-        ModelError: Neither tells.
+        ModelError: Neither is known.
     """
     found = declared_specs(model) or _examples(model) or _of_first_layer(model)
     if found is None:
@@ -45,13 +45,13 @@ def declared_specs(model: Any) -> list[InputSpec] | None:
 
 
 def exported_for(model: Any) -> int | None:
-    """The only number of rows that an exported program takes, or None for any."""
+    """The only batch size that an exported program accepts, or None for any."""
     sides = (value.shape[0] for _, value in _exported(model) if value.ndim)
     return next((int(side) for side in sides if isinstance(side, int)), None)
 
 
 def _exported(model: Any) -> list[tuple[str, torch.Tensor]]:
-    """Inputs of an exported program by name, as they were then."""
+    """Inputs of an exported program by name, as example tensors."""
     if isinstance(model, torch.export.ExportedProgram):
         model = model.module()
     if not isinstance(model, fx.GraphModule):
@@ -62,7 +62,7 @@ def _exported(model: Any) -> list[tuple[str, torch.Tensor]]:
 
 
 def _examples(model: Any) -> list[InputSpec] | None:
-    """The inputs that libraries keep an example of: Lightning's, or those of transformers."""
+    """Inputs from the examples that libraries store: those of Lightning or of transformers."""
     example = getattr(model, "example_input_array", None)
     if example is None:
         example = getattr(model, "dummy_inputs", None)
@@ -97,7 +97,7 @@ def _of_first_layer(model: nn.Module) -> list[InputSpec] | None:
 
 
 def channels_of(model: nn.Module) -> int | None:
-    """Channels of the images that the first layer takes, or None where it is no convolution."""
+    """Channels of the images that the first layer takes, or None if it is no image convolution."""
     first = _of_first_layer(model)
     shape = first[0].shape if first else ()
     return shape[0] if len(shape) == 3 else None

@@ -1,7 +1,7 @@
-"""A module of PyTorch that runs its passes level by level, where that gives what its whole passes give.
+"""Run the passes of a PyTorch module level by level, if that gives the same results as whole passes.
 
 TorchModel ── recorded, split ── a few passes compared ──┬── equal ──> SplitModel
-└── not, or cannot be split ──> as it was
+└── not, or cannot be split ──> the TorchModel, unchanged
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from howsure.sites import DROPOUT, Site
 Array = NDArray[Any]
 
 ROWS, OTHERS, COMPARED = 2, 3, 3
-"""Rows of the two runs that are recorded, and of the passes that are compared."""
+"""Rows of the two recorded runs, and of the passes that are compared."""
 
 WIDTHS = (2, 4, 8)
-"""Passes at the first, the second and all later levels of those that are compared. Two at the first tell
-whether what is repeated for them, such as numbers of rows, still means the same in the second."""
+"""Passes at the first, the second and all later levels in the comparison. Two passes at the first level show
+whether repeated values, such as numbers of rows, still mean the same in the second pass."""
 
 
 AGAIN_FAILS = "its operations fail when they are called again level by level"
-"""Why passes run whole where something went wrong that nobody thought of."""
+"""Why passes run whole after an unforeseen error."""
 
 
 def adapt(
@@ -53,7 +53,7 @@ def adapt(
     keep_off: frozenset[str] = frozenset(),
     output: str | int | None = None,
 ) -> tuple[TorchModel, list[Array]]:
-    """Examine a module and check the rows it is given; see `howsure.models.torch.model.adapt`."""
+    """Examine a module, and check its rows; see `howsure.models.torch.model.adapt`."""
     adapted, rows = whole_modules.adapt(
         model, x, gaussian_noise=gaussian_noise, keep_off=keep_off, output=output
     )
@@ -61,7 +61,7 @@ def adapt(
 
 
 def split_or_whole(model: TorchModel) -> TorchModel:
-    """The same examined module with levels, or as it is where its passes must run whole."""
+    """The examined module with levels; or unchanged if its passes must run whole."""
     if not model.examination.foldable or not model.examination.places:
         return model
     if model.examination.fixed:
@@ -78,7 +78,7 @@ def split_or_whole(model: TorchModel) -> TorchModel:
         model.whole_because = "passes that run level by level are others than whole ones"
     except Unsplittable as error:
         model.whole_because = str(error)
-    except Exception as error:  # an operation that does not take what it gets when it is called again
+    except Exception as error:  # an operation that does not accept its inputs when it is called again
         model.whole_because = f"{AGAIN_FAILS} ({in_words(error)})"
     return model
 
@@ -87,7 +87,7 @@ class SplitModel(TorchModel):
     """A module whose passes run level by level.
 
     Args:
-        whole: The module, examined.
+        whole: The examined module.
         split: Its levels.
     """
 
@@ -102,25 +102,25 @@ class SplitModel(TorchModel):
 
     @functools.cached_property
     def levels(self) -> tuple[Level, ...]:
-        """Level 0, which all passes share, then one for each draw."""
+        """Level 0, which all passes share, then one level for each draw."""
         return self._split.levels
 
     @functools.cached_property
     def limits(self) -> Limits:
-        """How much may run at once."""
+        """How much of the module may run at once."""
         return self._split.limits
 
     def trunk(self, rows: Sequence[Array]) -> Any:
-        """What all passes over these rows share."""
+        """The part that all passes over these rows share."""
         return self._split.trunk(self.call.tensors(rows))
 
     def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], NDArray[np.float32]]:
-        """The thinned networks with these masks, from a trunk to outputs (W, n, …); see `PassModel`."""
+        """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
         passes = self._split.thin(masks, rows)
         return lambda trunk: np.asarray(passes(trunk).float().cpu().numpy(), np.float32)
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
-        """Passes with these masks as an `onnx.ModelProto`; see `ExportModel`."""
+        """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
         for dtype in sorted(self._split.types):
             check_type_of(dtype, self.name)
         passes, specs = self._split.thin(masks, rows=tuning.MANY_ROWS), self.call.specs
@@ -140,7 +140,7 @@ class SplitModel(TorchModel):
             return graph_of(run, some, [spec.name for spec in specs], self.name)
 
     def in_precision(self, precision: str) -> SplitModel:
-        """The same with its heavy operations in another of `limits.precisions`."""
+        """The same module with its heavy operations in another of `limits.precisions`."""
         if precision == FLOAT32:
             return self
         reduced = copy.copy(self)
@@ -149,7 +149,7 @@ class SplitModel(TorchModel):
 
 
 def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array]) -> Split:
-    """The levels of a module, recorded as passes run it."""
+    """The levels of a module, from recorded runs in the mode of passes."""
     found, call = model.examination, model.call
     with model.as_found() as snapshot:
 
@@ -171,7 +171,7 @@ def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array])
 
 
 def _agree(ready: SplitModel, whole: TorchModel, rows: Sequence[Array]) -> bool:
-    """Whether passes run level by level are those of the whole module, but for rounding."""
+    """True if passes that run level by level equal those of the whole module, up to rounding."""
     sites = [site for level in ready.levels for site in level.sites]
     widths = [WIDTHS[min(at, len(WIDTHS) - 1)] for at in range(len(sites))]
     masks = [_told_apart(site, width) for site, width in zip(sites, widths, strict=True)]
@@ -179,13 +179,13 @@ def _agree(ready: SplitModel, whole: TorchModel, rows: Sequence[Array]) -> bool:
     found = ready.thin(masks, COMPARED)(ready.trunk(rows))
     try:
         expected = whole.thin(repeated, COMPARED)(whole.trunk(rows))
-    except HowsureError:  # it draws otherwise for other rows
+    except HowsureError:  # its draws differ for other rows
         return False
     return same(torch.from_numpy(found), torch.from_numpy(expected))
 
 
 def _told_apart(site: Site, width: int) -> Array:
-    """Masks (width, …) in pairs that have no unit in common: what the one drops, the other keeps."""
+    """Masks (width, …) in complementary pairs: one drops what the other keeps."""
     if site.kind != DROPOUT:
         return draw(site, seed=0, group=0, size=width)
     kept = np.random.default_rng([7, site.number]).random((width // 2, *site.shape)) < 0.5

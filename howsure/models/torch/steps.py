@@ -1,9 +1,9 @@
-"""Running one recorded call for some number of passes over some number of rows.
+"""Run one recorded call for a number of passes and a number of rows.
 
 rows of a value    outer × passes × rows × inner, on one axis
-spread             operations on single numbers: passes that differ in number, and masks that are the same for
-                   all rows, meet by broadcasting
-widened            all others: what has fewer passes is repeated
+spread             broadcast: elementwise operations combine values with different numbers of passes, and
+                   masks that are the same for all rows, by broadcasting
+widened            all other operations: values with fewer passes are repeated
 """
 
 from __future__ import annotations
@@ -31,29 +31,30 @@ class Sizes:
     """How much runs.
 
     Attributes:
-        rows: Rows; 1 where values are the same for all.
-        widths: Passes of each level, level 0 first.
+        rows: Number of rows; 1 if values are the same for all rows.
+        widths: Number of passes at each level, level 0 first.
     """
 
     rows: int
     widths: tuple[int, ...]
 
     def batch(self, level: int, *, drawn: bool = False) -> int:
-        """What takes the place of the number of rows at a level."""
+        """The number that replaces the number of rows at a level."""
         return self.widths[level] * (1 if drawn else self.rows)
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A call, and how its inputs meet.
+    """A call, and how its inputs are combined.
 
     Attributes:
         call: The call.
-        op: What is called.
+        op: The operation to run.
         level: Its level.
-        drawn: Whether its results are the same for all rows.
-        spread: The levels whose passes meet by broadcasting; None where those of fewer are repeated.
-        ends: Values that nobody reads afterwards.
+        drawn: True if its results are the same for all rows.
+        spread: The levels whose passes are combined by broadcasting; None if values with fewer passes are
+            repeated.
+        ends: Values that no later step reads.
     """
 
     call: Call
@@ -93,7 +94,7 @@ class Runner:
         self._sole = self._sole_uses(found)
 
     def _sole_uses(self, found: Sequence[Leveled]) -> frozenset[Slot]:
-        """Values that a call made anew and that are read once, so that the reader may write into them."""
+        """Values that have memory of their own and are read once, so that the reader may overwrite them."""
         alive = [slot for one in found for slot in one.call.outputs if slot is not None]
         lying = Counter(self.program.values[slot].storage for slot in (*alive, *self.program.inputs))
         reads = Counter(slot for one in found for slot in one.call.reads)
@@ -105,7 +106,7 @@ class Runner:
         )
 
     def step(self, one: Leveled) -> Step:
-        """A call made ready."""
+        """The step for a call."""
         op = aten.reshape.default if one.call in self._copied else one.op
         if op is aten.relu.default and not one.drawn:
             (read,) = one.call.reads
@@ -121,14 +122,14 @@ class Runner:
         sizes: Sizes,
         instead: Mapping[Step, Callable[[Mapping[Slot, Tensor], Sizes], Tensor]] = MappingProxyType({}),
     ) -> None:
-        """Run steps on `values`, adding the results to it and dropping what ends.
+        """Run steps on `values`: add their results, and drop values that are no longer needed.
 
         Args:
-            steps: In order.
-            values: What is known.
-            made: For a step the values of level `MADE` that it reads.
+            steps: The steps, in order.
+            values: Known values.
+            made: Maps a step to the values of level `MADE` that it reads.
             sizes: How much runs.
-            instead: For some steps what is called in their place, to get their one result.
+            instead: Replacements for some steps, which return their one result.
         """
         for step in steps:
             if step in instead:
@@ -153,14 +154,14 @@ class Runner:
             results = (results,)
         if step.op is step.call.op:
             return list(results)
-        # What writes in place keeps the type of what it writes into.
+        # An operation that writes in place keeps the type of its target.
         kept = [slot if slot is None else self.program.values[slot].dtype for slot in step.call.outputs]
         return [
             result if dtype is None else result.to(dtype) for result, dtype in zip(results, kept, strict=True)
         ]
 
     def _together(self, slot: Slot, result: Tensor, step: Step, sizes: Sizes) -> Tensor:
-        """The result of a spread call with its rows on one axis."""
+        """The result of a spread (broadcast) call, with its rows on one axis."""
         axis = self.axis(slot)
         assert step.spread is not None
         count, place = axis.times * sizes.batch(step.level), axis.place
@@ -168,15 +169,15 @@ class Runner:
         return self.ordered(step, slot, result)
 
     def ordered(self, step: Step, slot: Slot, result: Tensor) -> Tensor:
-        """What a spread call returned, in the order of its axes where it was recorded in it."""
+        """The result of a spread call, contiguous if the recorded value was."""
         return result.contiguous() if self.program.values[slot].in_order else result
 
     def kept(self, slot: Slot, mask: Tensor) -> Tensor:
-        """What is made of masks, as its readers want it."""
+        """A value made of masks, in the form that its readers need."""
         return mask
 
     def axis(self, slot: Slot) -> Axis:
-        """Where the rows of a value lie.
+        """The batch axis of a value.
 
         Raises:
             Unsplittable: It has none.
@@ -189,15 +190,13 @@ class Runner:
     # --- how inputs meet --------------------------------------------------------------------------
 
     def _spread(self, one: Leveled) -> tuple[int, ...] | None:
-        """The levels that meet in a call by broadcasting, or None."""
+        """The levels that a call combines by broadcasting, or None."""
         if one.level <= 0 or one.drawn or one.in_place or torch.Tag.pointwise not in one.op.tags:
             return None
         met = {(self.level[slot], self.drawn[slot]) for slot in one.call.reads if self.level[slot] > MADE}
         if met <= {(one.level, False)} or len(one.call.outputs) != 1:
             return None
-        if all(
-            level < one.level for level, _ in met
-        ):  # what is written into its memory later has more passes
+        if all(level < one.level for level, _ in met):  # its memory is written later, with more passes
             return None
         (slot,) = one.call.outputs
         assert slot is not None
@@ -211,7 +210,7 @@ class Runner:
         return tuple(sorted({level for level, _ in met} - {0} | {one.level}))
 
     def brought(self, tensor: Tensor, slot: Slot, step: Step, sizes: Sizes) -> Tensor:
-        """A value of the run as a step needs it."""
+        """A value of the run, in the shape that a step needs."""
         level, drawn = self.level[slot], self.drawn[slot]
         axis = self.axis(slot)
         rows = 1 if drawn else sizes.rows
@@ -225,7 +224,7 @@ class Runner:
         return widened(tensor, axis, have, want, rows, wanted_rows)
 
     def placed(self, tensor: Tensor, slot: Slot | None, step: Step, sizes: Sizes) -> Tensor:
-        """A constant or made value as a step needs it: in its place beside axes that are apart."""
+        """A constant or made value, in the shape that a step needs beside axes that are split."""
         if step.spread is None:
             return tensor
         axis = None if slot is None else self.program.values[slot].axis
@@ -240,7 +239,7 @@ class Runner:
 
 
 class _Given:
-    """From what a call was recorded with to what it gets."""
+    """Replaces the recorded arguments of a call by the present values."""
 
     def __init__(
         self,
@@ -271,19 +270,19 @@ class _Given:
 
 
 def _factors(levels: Sequence[int], level: int, sizes: Sizes) -> tuple[int, ...]:
-    """Passes of a level as a product over the levels that meet, 1 where it does not tell any apart."""
+    """The passes of a level as a product over the combined levels; 1 for levels above it."""
     widths = [1, *(sizes.widths[one] for one in levels)]
     factors = [after // before for before, after in itertools.pairwise(widths)]
     return tuple(factor if one <= level else 1 for one, factor in zip(levels, factors, strict=True))
 
 
 def apart(tensor: Tensor, axis: Axis, sides: Sequence[int]) -> Tensor:
-    """A tensor with the axis of its rows as several."""
+    """A tensor with its batch axis split into several axes."""
     return tensor.reshape(*tensor.shape[: axis.place], *sides, *tensor.shape[axis.place + 1 :])
 
 
 def widened(tensor: Tensor, axis: Axis, have: int, want: int, rows: int, wanted_rows: int) -> Tensor:
-    """A tensor of `have` passes with each repeated, `want` in all, and one for all rows for each of them."""
+    """A tensor of `have` passes with each pass repeated, `want` in all; one row may stand for all rows."""
     sides = (axis.outer, have, 1, rows, axis.inner)
     split = apart(tensor, axis, sides)
     sides = (axis.outer, have, want // have, wanted_rows, axis.inner)

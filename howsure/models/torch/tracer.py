@@ -1,4 +1,4 @@
-"""Writing down every operation of one run of a module, with all that it got and returned."""
+"""Record every operation of one run of a module, with its arguments and results."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ aten = torch.ops.aten
 
 
 class Unsplittable(Exception):
-    """Why a module must run whole."""
+    """The reason why a module must run whole."""
 
 
 @dataclass(frozen=True, eq=False)
 class Notes:
-    """A run: what was called, with its tensors, which are kept so that none is taken for another.
+    """A recorded run. Its tensors are kept alive, so that no identity is used twice.
 
     Attributes:
-        rows: Of each input.
-        calls: For each operation what it is, what it got, and what it returned.
-        places: For each the call of a module that it belongs to.
-        output: Of the run.
+        rows: Rows of each input.
+        calls: For each operation: the operation, its arguments, and its result.
+        places: For each operation, the module call that it belongs to.
+        output: Output of the run.
     """
 
     rows: Sequence[Tensor]
@@ -38,19 +38,19 @@ class Notes:
 
     @property
     def count(self) -> int:
-        """How many rows."""
+        """Number of rows."""
         return len(self.rows[0])
 
 
 def noted(
     run: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], place: Callable[[], str]
 ) -> Notes:
-    """A run with everything noted that it calls.
+    """Record everything that a run calls.
 
     Args:
-        run: From the inputs to the output.
-        rows: Of each input.
-        place: Says in which call of which module the run is.
+        run: Maps the inputs to the output.
+        rows: Rows of each input.
+        place: Returns the module call that is active.
 
     Raises:
         Unsplittable: A value leaves PyTorch.
@@ -62,7 +62,7 @@ def noted(
 
 
 class _Noting(DispatchMode):
-    """Notes every operation."""
+    """Records every operation."""
 
     def __init__(self, rows: Sequence[Tensor], place: Callable[[], str]) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class _Noting(DispatchMode):
 
 
 def _is_as_strided(tensor: Tensor, size: Sequence[int], stride: Sequence[int], *start: int) -> bool:
-    """Whether a tensor lies in memory so already: only strides of axes with one number differ."""
+    """True if a tensor already has this memory layout; strides of axes of length 1 may differ."""
     sides = zip(tensor.shape, size, tensor.stride(), stride, strict=False)
     return (
         not start and all(a == b and (a == 1 or c == d) for a, b, c, d in sides) and tensor.dim() == len(size)
@@ -100,11 +100,11 @@ _LEAVING = (
     torch.Tensor.data_ptr,
     torch.Tensor.__dlpack__,
 )
-"""By which numbers leave PyTorch unseen."""
+"""Functions by which numbers leave PyTorch unseen."""
 
 
 class _Leaving(TorchFunctionMode):
-    """Refuses to let a value of the run leave PyTorch: what is made of it there is not noted."""
+    """Raises an error if a value of the run leaves PyTorch, where its use cannot be recorded."""
 
     def __init__(self, noting: _Noting) -> None:
         super().__init__()
@@ -117,10 +117,10 @@ class _Leaving(TorchFunctionMode):
 
 
 def results_of(result: Any) -> tuple[Any, ...]:
-    """What an operation returned, as several."""
+    """The result of an operation, as a tuple."""
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
 
 def is_view(op: Any) -> bool:
-    """Whether an operation gives numbers another shape, and nothing else."""
+    """True if an operation only reshapes."""
     return op in (aten.view.default, aten._unsafe_view.default, aten.reshape.default)

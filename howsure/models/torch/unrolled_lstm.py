@@ -1,4 +1,4 @@
-"""Recurrent layers that PyTorch runs as one operation of its own, as operations that ONNX knows."""
+"""Unroll PyTorch's fused LSTM into operations that ONNX knows."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 _LSTM = 2
-"""The mode of `mkldnn_rnn_layer` that is one; PyTorch runs no other recurrent layer by it."""
+"""The mode of `mkldnn_rnn_layer` for an LSTM; PyTorch runs no other recurrent layer with it."""
 
 
 class Unrolled(TorchFunctionMode):
-    """While it lasts, the fused LSTM is computed step by step."""
+    """In this scope, the fused LSTM is computed step by step."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """The operation, or the steps that it stands for."""
+        """Run the operation, or its unrolled form."""
         if func is torch.ops.aten.mkldnn_rnn_layer.default and args[9] == _LSTM:
             return _lstm(*args[:8])
         return func(*args, **(kwargs or {}))
@@ -28,7 +28,7 @@ class Unrolled(TorchFunctionMode):
 def _lstm(
     x: Tensor, of_x: Tensor, of_h: Tensor, bias_x: Tensor, bias_h: Tensor, h: Tensor, c: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One layer in one direction (Hochreiter & Schmidhuber 1997), in the order of `torch.nn.LSTM`.
+    """One layer in one direction (Hochreiter & Schmidhuber 1997), with the gate order of `torch.nn.LSTM`.
 
     Args:
         x: (T, n, F) steps.
@@ -37,8 +37,8 @@ def _lstm(
         bias_x: (4H,).
         bias_h: (4H,).
         h: (n, H) hidden state before the first step, or (1, n, H).
-        c: Cell state, likewise.
-        reverse: Whether it runs from the last step to the first.
+        c: Cell state, in the same shape.
+        reverse: True to run from the last step to the first.
 
     Returns:
         (T, n, H) hidden states, the last hidden and cell state, and an empty workspace.

@@ -1,11 +1,11 @@
-"""What the numbers of a tensor are, followed from operation to operation.
+"""Classify the numbers of tensors, from operation to operation.
 
-linear layer, product, norm, logarithm of a softmax   any numbers: logits, if nothing else comes of them
-distance, square, size                                none below 0: logits once their sign is turned
-relu and its kin                                      rectified, as evidence is: not known
-… averaged over the positions of an image             logits by habit, as in SqueezeNet
+linear layer, product, norm, log-softmax              any numbers: logits, unless something follows
+distance, square, size                                never below 0: logits after a change of sign
+relu and similar activations                          rectified, as evidence is: not known
+… averaged over the positions of an image             read as logits, as in SqueezeNet
 softmax, sigmoid, softplus, exp, anything else        other: not known
-what adds, scales, picks, masks, averages             as what it gets
+adding, scaling, picking, masking, averaging          same kind as the inputs
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 Tensor = torch.Tensor
 
 CONSTANT, GIVEN, ANY, AVERAGED, UNSIGNED, RECTIFIED, OTHER = range(7)
-"""What numbers are: of weights alone, of rows as they are given, any numbers, …, or something else."""
+"""Kinds of numbers: made of weights only, of rows as given, any numbers, …, or something else."""
 
 SAME_NUMBERS = frozenset(
     {
@@ -35,7 +35,7 @@ _LAYERS = frozenset(
         *("cudnn_batch_norm", "_fused_rms_norm"),
     }
 )
-"""Operations that may give any number, whatever they get; logarithms of a softmax are logits."""
+"""Operations whose result may be any number, for any input; log-softmax gives logits."""
 
 _PRODUCTS = frozenset(
     {
@@ -43,22 +43,22 @@ _PRODUCTS = frozenset(
         *("convolution", "_convolution", "mkldnn_convolution"),
     }
 )
-"""Operations that may give any number, unless they only mix what is known to be something else."""
+"""Operations whose result may be any number, unless they only mix numbers of a kind known as other."""
 
 _COMBINING = frozenset({"add", "sub", "rsub", "mul", "addcmul", "addcdiv", "lerp", "maximum", "minimum"})
-"""Operations that may give any number if one of what they get may, as where a gate multiplies logits."""
+"""Operations whose result may be any number if one input may, such as a gate that multiplies logits."""
 
 _DISTANCES = frozenset({"_cdist_forward", "_euclidean_dist"})
-"""Operations that give no number below 0, whatever they get."""
+"""Operations whose result is never below 0, for any input."""
 
 _UNSIGNED = frozenset({"abs", "pow", "norm", "linalg_vector_norm"})
-"""Operations by which no number is below 0, of what they get."""
+"""Operations that make numbers non-negative."""
 
 _RECTIFYING = frozenset({"relu", "gelu", "silu", "elu", "leaky_relu", "hardswish", "mish", "_prelu_kernel"})
 """Activations of hidden layers."""
 
 _CLAMPING = frozenset({"clamp", "clamp_min", "hardtanh"})
-"""Operations with a least number, which rectify where that is not below 0."""
+"""Operations with a lower limit; they rectify if it is at least 0."""
 
 _PASSING = SAME_NUMBERS | frozenset(
     {
@@ -69,16 +69,16 @@ _PASSING = SAME_NUMBERS | frozenset(
         *("mean", "sum", "amax", "amin", "max", "min", "median", "topk", "sort", "cumsum"),
     }
 )
-"""Operations whose result is what the least known of what they get is; of `div`, of what is divided alone."""
+"""Operations whose result has the least known kind of their inputs; for `div`, that of the dividend."""
 
 _POOLS = ("avg_pool", "max_pool", "adaptive_avg", "_adaptive_avg", "adaptive_max", "upsample")
-"""Beginnings of the names of more of these."""
+"""Beginnings of the names of further such operations."""
 
 _MADE = frozenset({"zeros_like", "ones_like", "full_like", "empty_like"})
 
 
 class Kinds:
-    """Follows what the numbers of tensors are.
+    """Follows the kinds of tensors.
 
     Args:
         parameters: Parameters of the module.
@@ -90,11 +90,11 @@ class Kinds:
         self._kinds = dict.fromkeys((*self._layers, *map(ground, buffers)), CONSTANT)
 
     def of(self, tensor: Tensor) -> int:
-        """What its numbers are; those that no operation made are given."""
+        """Kind of a tensor's numbers; a tensor that no operation made counts as given."""
         return self._kinds.get(ground(tensor), GIVEN) if tensor.layout == torch.strided else GIVEN
 
     def ran(self, name: str, args: Any, outputs: Any) -> None:
-        """Note what an operation made."""
+        """Record the results of an operation."""
         for tensor in tensors_in(outputs):
             if tensor.layout == torch.strided:
                 self._note(tensor, name, args)
@@ -102,7 +102,7 @@ class Kinds:
     def _note(self, tensor: Tensor, name: str, args: Any) -> None:
         place = ground(tensor)
         kind = self._made(name.removesuffix("_"), args)
-        if not (tensor.is_floating_point() or tensor.is_complex()):  # numbers of words, places, masks
+        if not (tensor.is_floating_point() or tensor.is_complex()):  # word numbers, positions, masks
             kind = min(kind, GIVEN)
         whole = tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
         known = any(ground(each) == place for each in tensors_in(args) if each.layout == torch.strided)
@@ -121,7 +121,7 @@ class Kinds:
             return ANY
         if name.startswith("_scaled_dot_product"):
             return max(ANY, kinds[2])  # weighted means of the values
-        if name == "lift_fresh":  # numbers that Python gives
+        if name == "lift_fresh":  # a constant from Python
             return GIVEN
         if name in _PRODUCTS or "linear" in name:
             return OTHER if self._only_mixes(tensors, kinds) else ANY
@@ -138,14 +138,14 @@ class Kinds:
         return OTHER
 
     def _only_mixes(self, tensors: Sequence[Tensor], kinds: Sequence[int]) -> bool:
-        """Whether a product weighs such as are something else, and no layer's weights or logits are in it."""
+        """True if a product only mixes numbers of kind other, without a layer's weights or logits."""
         return OTHER in kinds and not any(
             kind == ANY or (kind < ANY and self._weighs(each))
             for each, kind in zip(tensors, kinds, strict=True)
         )
 
     def _weighs(self, tensor: Tensor) -> bool:
-        """Whether these are weights of a layer, by which some things may speak against a class."""
+        """True for weights of a layer, which can lower the score of a class."""
         return ground(tensor) in self._layers or _has_negative(tensor)
 
     def _combined(self, name: str, args: Any, tensors: Sequence[Tensor], kinds: Sequence[int]) -> int:
@@ -163,7 +163,7 @@ class Kinds:
         ]
         differ = name in ("sub", "rsub") and len(tensors) > 1
         if matrices and (most == RECTIFIED or differ or any(map(self._weighs, matrices))):
-            return ANY  # half of a product, or of a distance from prototypes
+            return ANY  # part of a product, or of a distance from prototypes
         if most == RECTIFIED and differ:
             return ANY
         if UNSIGNED in kinds:
@@ -174,7 +174,7 @@ class Kinds:
 
 
 def _least(args: Any) -> float:
-    """The least number that is left of others."""
+    """The lower limit of a clamping operation."""
     least = args[1] if len(args) > 1 else -1.0
     if isinstance(least, Tensor):
         return float(least.min())
@@ -182,7 +182,7 @@ def _least(args: Any) -> float:
 
 
 def _over_positions(name: str, args: Any) -> bool:
-    """Whether an average or a maximum is over axes behind rows and channels."""
+    """True if an average or maximum is over axes after rows and channels."""
     if name not in ("mean", "amax"):
         return name.startswith(_POOLS)
     axes: Sequence[int] = args[1] or () if len(args) > 1 else ()
@@ -190,14 +190,14 @@ def _over_positions(name: str, args: Any) -> bool:
 
 
 def _has_negative(tensor: Tensor) -> bool:
-    """Whether a number is below 0, or may be where that cannot be asked."""
+    """True if a number is below 0, or may be in a tensor that cannot be checked."""
     if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
         return True
     return bool((tensor < 0).any())
 
 
 def tensors_in(outputs: Any) -> Iterator[Tensor]:
-    """The tensors in what was returned, as deep as lists and dicts go."""
+    """The tensors in a result, at any depth of lists and dicts."""
     if isinstance(outputs, Tensor):
         yield outputs
     elif isinstance(outputs, (list, tuple)):
@@ -209,5 +209,5 @@ def tensors_in(outputs: Any) -> Iterator[Tensor]:
 
 
 def ground(tensor: Tensor) -> int:
-    """Where the numbers of a tensor lie."""
+    """Address of the memory of a tensor."""
     return tensor.untyped_storage().data_ptr()

@@ -65,7 +65,7 @@ def test_all_rows_that_ask_for_a_look_are_listed_the_most_undecided_first() -> N
 
 def test_of_long_lists_the_page_says_how_many_it_shows() -> None:
     certainty = make_certainty(9_000)
-    listings, entries = lists_of(certainty, certainty, Looks())
+    listings, entries = lists_of(certainty, Looks())
     by_slug = {each.slug: each for each in listings}
     leaning = int(np.sum(certainty.verdict == LEANING))
     assert leaning > MOST_LISTED
@@ -94,7 +94,7 @@ def test_lists_that_would_be_empty_or_say_nothing_new_are_left_out() -> None:
 def test_answers_of_several_labels_are_listed_with_their_label() -> None:
     several = make_multilabel(60, 3, ids=[f"scan-{k}" for k in range(60)], id_name="file")
     answers = answers_of(several)
-    _, entries = lists_of(several, answers, Looks())
+    _, entries = lists_of(answers, Looks(), several.label_names)
     asks = (answers.verdict != SURE) | ~answers.settled | (answers.label != answers.truth)
     assert len(entries) == np.sum(asks)
     for entry in entries:
@@ -187,12 +187,12 @@ def test_a_card_says_once_where_single_networks_lie() -> None:
     for card, position in zip(cards, shown, strict=True):
         row = certainty[int(position)]
         low, high = (f"{100 * end:.0f}" for end in row.interval(0.9))
-        assert re.findall(r"&#39;(\d)&#39; between passes (\d+) to (\d+) %", card) == [
+        assert re.findall(r"&#39;(\d)&#39;: single passes say (\d+) to (\d+) %", card) == [
             (row.label_name, low, high)
         ]
     assert "nine in ten lie within the percentages" in top(html)["What is ±?"]
     without = render(make_certainty(40))
-    assert "between networks" not in Page(without).words
+    assert "ingle networks" not in Page(without).words
 
 
 @pytest.mark.parametrize("kind", ["dict", "pandas", "polars", "arrow"])

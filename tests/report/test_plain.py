@@ -1,0 +1,90 @@
+"""A kind of answer that brings nothing that shows it: printed, in notebooks, on the terminal, as a page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import howsure
+from howsure import terminal
+from howsure.report import render
+from tests.answers.numbers import Numbers, known, linear, rows
+from tests.report.made import Page, check_landmarks, check_tables
+from tests.report.pages import AUDIT, images
+from tests.report.test_comparison import FULL
+
+
+@pytest.fixture
+def numbers() -> Iterator[Numbers]:
+    """12 rows of two numbers each."""
+    with known():
+        yield howsure.assess(
+            linear(2), rows(12), method=howsure.MCDropout(passes=10), class_names=["height", "weight"]
+        )
+
+
+def test_few_rows_print_in_their_order(numbers: Numbers) -> None:
+    assert str(numbers[:3]).splitlines() == [f"row {k}: {numbers[k]}" for k in range(3)]
+    assert str(numbers[:0]) == "There were no rows to assess."
+
+
+def test_of_many_rows_the_first_print(numbers: Numbers) -> None:
+    first, *lines = str(numbers).splitlines()
+    assert first == "There are 12 rows. The first 5 rows:"
+    assert lines == [f"row {k}: {numbers[k]}" for k in range(5)]
+
+
+def test_it_prints_where_nobody_added_its_kind(numbers: Numbers) -> None:
+    with known():
+        said = str(numbers)
+    assert str(numbers) == said
+
+
+def test_a_notebook_shows_the_same(numbers: Numbers) -> None:
+    page = Page(numbers._repr_html_())
+    assert page.words.startswith("There are 12 rows. The first 5 rows")
+    assert all(numbers[k] in page.words for k in range(5))
+    assert numbers[5] not in page.words
+    assert Page(numbers[:0]._repr_html_()).words == "There were no rows to assess."
+
+
+def test_the_terminal_counts_rows_and_shows_the_first_ten(numbers: Numbers) -> None:
+    assert terminal.summary(numbers) == "There are 12 rows."
+    assert terminal.summary(numbers[:1]) == "There is 1 row."
+    console = Console(file=io.StringIO(), width=100)
+    console.print(terminal.undecided_table(numbers, 10))
+    _, _, *lines = console.file.getvalue().splitlines()
+    assert [line.strip().split(maxsplit=1) for line in lines] == [[str(k), numbers[k]] for k in range(10)]
+
+
+def test_its_page_has_the_rows_and_how_they_were_made(numbers: Numbers) -> None:
+    html = render(numbers, rows(12), audit=AUDIT, title="Sizes", drawn_from=100)
+    page = Page(html)
+    check_tables(page)
+    check_landmarks(html)
+    assert page.words.startswith("Sizes Skip to the content Sizes There are 12 rows. These 12 rows were")
+    assert all(numbers[k] in page.words for k in range(12))
+    assert "What is random in the model" in page.words
+    assert "Number namesheight, weight" in page.words
+    anchors = {str(each["href"]) for each in page.all("a")}
+    assert anchors - {"#main"} == {"#rows", "#made"}
+    assert {anchor[1:] for anchor in anchors} <= {str(each.get("id")) for _, each in page.elements}
+
+
+def test_its_page_shows_pictures_and_a_comparison(numbers: Numbers) -> None:
+    page = Page(render(numbers, images(12), comparison=FULL))
+    assert len(list(page.all("img"))) == 12
+    assert "Which method is better here?" in page.words
+    assert "There were no rows to assess." in Page(render(numbers[:0])).words
+
+
+def test_it_is_written_and_truth_that_it_does_not_keep_is_refused(numbers: Numbers, tmp_path: Path) -> None:
+    numbers.report(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(numbers)
+    with pytest.raises(howsure.InputError, match="A `Numbers` keeps no true answers"):
+        numbers.report(tmp_path / "report.html", labels=np.zeros((12, 2)))
