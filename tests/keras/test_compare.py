@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 from sklearn import metrics
 
 import howsure
+from howsure.answers.classes.compare import COMPARING
 from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.classes.maps import folds
 from howsure.compare.run import AS_THEY_ARE
@@ -217,7 +218,7 @@ def familiar(images):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "features_of", counted)
-        patch.setattr(module, "evaluate_numbers", noted)
+        patch.setitem(vars(COMPARING), "scored", noted)
         comparison = howsure.compare(
             model,
             x,

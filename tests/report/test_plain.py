@@ -87,5 +87,5 @@ def test_it_is_written_with_true_answers_or_without(numbers: Numbers, tmp_path: 
     numbers.report(tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(numbers)
     numbers.report(tmp_path / "report.html", labels=np.zeros((12, 2)))
-    with pytest.raises(howsure.InputError, match="do not fit the rows"):
+    with pytest.raises(howsure.InputError, match=r"`truth` cannot be of a result.*\(12, 2\)"):
         numbers.report(tmp_path / "report.html", labels=np.zeros((7, 2)))
