@@ -33,9 +33,11 @@ ENTRY_POINTS = "howsure.answers"
 
 PARTS = {
     "evaluate": "scores",
+    "graph": "ONNX graphs",
+    "graph_words": "ONNX graphs",
 }
-"""What a kind may bring, and what a refusal calls it. Each part takes the result first. The function of the
-same name says what else it is given, and what it returns."""
+"""What a kind may bring, and what a refusal calls it. Each part takes the result first; `graph` takes the
+outcome. The function of the same name says what else it is given, and what it returns."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ CLASSES = Answer(
     "howsure.answers.classes.result:Certainty",
     parts={
         "evaluate": "howsure.judge.evaluate:evaluate_classes",
+        "graph": "howsure.answers.classes.graph:ClassesGraph",
+        "graph_words": "howsure.answers.classes.graph:words",
     },
 )
 LABELS = Answer(
@@ -114,6 +118,8 @@ LABELS = Answer(
     "howsure.answers.labels.result:MultilabelCertainty",
     parts={
         "evaluate": "howsure.judge.evaluate:evaluate_labels",
+        "graph": "howsure.answers.labels.graph:LabelsGraph",
+        "graph_words": "howsure.answers.labels.graph:words",
     },
 )
 

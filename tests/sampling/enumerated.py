@@ -7,6 +7,7 @@ import numpy as np
 
 import howsure
 from howsure.prepare import prepare
+from howsure.request import Request
 from howsure.sampling.design import design_of
 from howsure.sampling.estimate import sum_up
 from howsure.sampling.measure import measure_early_errors
@@ -107,7 +108,7 @@ def assess_with_seeds(model, x, method, **settings):
 def split_plan(model, x, ratios):
     """A plan with these ratios. What its early levels leave is measured on the test's own rows, with other
     masks than the test's."""
-    job = prepare(model, x, howsure.MCDropout(), 0, 256, thresholds=EVERY_VERDICT_IS_SETTLED)
+    job = prepare(model, x, howsure.MCDropout(), Request(thresholds=EVERY_VERDICT_IS_SETTLED))
     design = design_of(ratios, job.model.levels)
     run = Run(job.model, job.rows, np.arange(len(x)), job.outcome, 0, 256)
     tree, ((chunk, trunk),) = Tree(design, job.model, 0), run.chunks(run.numbers, len(x))

@@ -5,7 +5,8 @@ import pytest
 
 import howsure
 from howsure.answers.classes.outcome import Classes
-from howsure.sampling.error import NONE, UNMEASURED, EarlyError, fit_early_error, widened
+from howsure.sampling.error import NONE, UNMEASURED, EarlyError, widened
+from howsure.sampling.fit import fit_early_error
 
 WIDENED = widened()
 
