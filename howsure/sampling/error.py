@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from howsure import tuning
 from howsure.statistics import widening
@@ -41,6 +41,10 @@ Ends = tuple[float, float]
 """One constant: its values for certain rows (w = 0) and for undecided rows (w = 1)."""
 
 NONE: Ends = (0.0, 0.0)
+ONE: Ends = (1.0, 1.0)
+
+MOST_ALIKE = 1e8
+"""Degrees of freedom of constants that hold for every row alike."""
 
 
 class Columns(Protocol):
@@ -75,6 +79,11 @@ class Planned(Protocol):
     @property
     def cells(self) -> int:
         """Cells in a group."""
+        ...
+
+    @property
+    def is_flat(self) -> bool:
+        """True if every pass has its own masks at all levels."""
         ...
 
     @property
@@ -171,13 +180,15 @@ def error_of(units: Units, columns: Columns, design: Planned | None = None) -> t
         return squared, np.maximum(np.sqrt(squared) * widening(units.count), columns.least_error)
     cells = units.count
     groups = max(1, cells // design.cells)
-    late, within = units.late / cells, units.within / units.passes
-    spread = np.zeros_like(units.mean)
-    if cells > groups:
-        spread = columns.spread(units.between * (cells / units.passes / (cells - groups)))
     error = design.one if cells < design.cells else design.group
-    own = error.own(units.mean, within, spread, cells - groups, columns)
-    told = error.squared(units.mean, late * (groups / cells), own, columns) / groups
+    late, within = units.late / cells, units.within / units.passes
+    # Flat cells are independent, and their whole error is early.
+    freedom = cells - 1 if design.is_flat else cells - groups
+    spread = np.zeros_like(units.mean)
+    if freedom:
+        spread = columns.spread(units.between * (cells / units.passes / freedom))
+    own = error.own(units.mean, within, spread, freedom, columns)
+    told = error.squared(units.mean, late * (groups / cells), own, freedom, columns) / groups
     return late / cells + own / groups, np.maximum(np.sqrt(told), columns.least_error)
 
 
@@ -197,15 +208,24 @@ class EarlyError:
 
     The squared error of a column is
 
-        widened · (v · late + w · own) + (1 − v) · usual late + (1 − w) · usual early
+        widened · (v · late + w · own) + widened' · ((1 − v) · usual late + (1 − w) · usual early)
 
     late         error of the late (inner) masks, estimated from the row's own passes
     own          error of the early (outer) masks, estimated from the row's own passes:
                  f/(f + F) · c · between-cell variance + F/(f + F) · d · variance over passes,
-                 with f degrees of freedom between the cells of the row, F = R − 1 and R = `REPLICATES`
+                 with f degrees of freedom between the cells of the row
     usual …      the same two errors as functions of p, pooled over the pilot's rows: a q² + b q with
                  q = p(1−p) + `UNSEEN` and p the probability of the class
     w, v         w = 2√(p(1−p)), and v = w + w², at most 1
+    F            what the constants are worth for one row: 1/F = 1/(R − 1) + 1/`alike`, R = `REPLICATES`
+    widened      (t/1.96)² of Student's t with f + 1/(1/(2(R − 1)) + 1/`alike`) degrees of freedom: the rows
+                 of a pilot share masks, so R groups of n rows have between R − 1 and n (R − 1) of them
+    widened'     the same with `alike`
+
+    Balance leaves a share of a row's variance, and d is that share in all rows. In a network with few random
+    units it differs much between rows. `alike` says how much: it is the degrees of freedom of a variance that
+    scatters as the rows of the pilot do around the constants (Smyth 2004). Where it is small, errors are
+    wider, and soon go by what the cells of the row itself show.
 
     Near p = 0 or 1, an entropy changes by about log q when p changes by one. So for the entropy, the expected
     entropy and the mutual information, the usual errors are multiplied by log² q, and p and w are those of
@@ -217,12 +237,14 @@ class EarlyError:
         usual_late: The same for the late masks.
         of_variance: Both ends of d, for the same four.
         of_spread: Both ends of c, for the same four; not used if a row has one cell.
+        alike: Degrees of freedom of one row's errors around the constants, for the same four.
     """
 
     usual_early: tuple[Ends, ...]
     usual_late: tuple[Ends, ...]
     of_variance: tuple[Ends, ...]
     of_spread: tuple[Ends, ...]
+    alike: tuple[float, ...] = (MOST_ALIKE,)
 
     def own(self, mean: Floats, variance: Floats, spread: Floats, freedom: int, columns: Columns) -> Floats:
         """(…, C) squared error of the early (outer) masks, estimated from the row's own passes.
@@ -237,41 +259,51 @@ class EarlyError:
             columns: What the errors of the columns follow.
         """
         w = undecided(columns.goes_by(mean))
-        share = freedom / (freedom + tuning.REPLICATES - 1)
+        share = freedom / (freedom + self._worth(tuning.REPLICATES - 1, columns))
         own: Floats = _between(self.of_variance, 1 - share, w, columns) * variance
         return own + _between(self.of_spread, share, w, columns) * spread if freedom else own
 
-    def squared(self, mean: Floats, late: Floats, own: Floats, columns: Columns) -> Floats:
+    def squared(self, mean: Floats, late: Floats, own: Floats, freedom: int, columns: Columns) -> Floats:
         """(…, C) squared error of the columns.
 
         Args:
             mean: (…, C) columns.
             late: (…, C) squared error of the late (inner) masks.
             own: (…, C) result of `own`.
+            freedom: As for `own`.
             columns: What the errors of the columns follow.
         """
         w, q = undecided(columns.goes_by(mean)), unseen(mean, columns)
         v = np.minimum(w + w**2, 1)
         moved = columns.moves(q) ** 2 * q
-        seen = widened() * (v * late + w * own)
-        return (
-            seen
-            + (1 - v) * _usual(self.usual_late, q, moved, columns)
-            + (1 - w) * _usual(self.usual_early, q, moved, columns)
+        late_usual = _usual(self.usual_late, q, moved, columns)
+        early_usual = _usual(self.usual_early, q, moved, columns)
+        degrees = freedom + self._worth(2 * (tuning.REPLICATES - 1), columns)
+        return widened(degrees) * (v * late + w * own) + widened(_of_each(self.alike, columns)) * (
+            (1 - v) * late_usual + (1 - w) * early_usual
         )
 
+    def _worth(self, measured: int, columns: Columns) -> Floats:
+        """(C,) degrees of freedom that the pilot's constants are worth for one row.
 
-def widened() -> float:
-    """(t/1.96)²: widens a squared error that is estimated from a row's own passes, by Student's t.
+        Args:
+            measured: Degrees of freedom with which the pilot measured the constants.
+            columns: What the errors of the columns follow.
+        """
+        return np.asarray(1 / (1 / measured + 1 / _of_each(self.alike, columns)))
 
-    The rows of a pilot share masks. So R groups of n rows have between R − 1 and n (R − 1) degrees of
-    freedom; 2 (R − 1) is used. These belong to the whole error, not to its early part alone: the pilot
-    measures the whole error and subtracts the late part.
+
+def widened(degrees: ArrayLike = 2 * (tuning.REPLICATES - 1)) -> Floats:
+    """(t/1.96)²: widens a squared error that is estimated, by Student's t.
+
+    Args:
+        degrees: Degrees of freedom; by default those of the whole error that a pilot measures.
     """
-    return float(widening(2 * tuning.REPLICATES - 1)) ** 2
+    return np.asarray(widening(1 + np.asarray(degrees)) ** 2)
 
 
-UNMEASURED = EarlyError(*[((np.nan, np.nan),)] * 4)
+_UNKNOWN = ((np.nan, np.nan),)
+UNMEASURED = EarlyError(_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
 """All NaN, so that an error that was not measured is never read as 0."""
 
 
@@ -294,13 +326,13 @@ def _usual(constants: Sequence[Ends], q: Floats, moved: Floats, columns: Columns
     return usual
 
 
-def _between(constants: Sequence[Ends], share: float, w: Floats, columns: Columns) -> Floats:
+def _between(constants: Sequence[Ends], share: Any, w: Floats, columns: Columns) -> Floats:
     """(…, C) a share of a constant, between its two ends."""
     certain, half = share * _of_each(constants, columns)
     constant: Floats = (1 - w) * certain + w * half
     return constant
 
 
-def _of_each(constants: Sequence[Ends], columns: Columns) -> Floats:
-    """(2, C) the constants of each column; a family without its own constants takes the last ones."""
+def _of_each(constants: Sequence[Ends] | Sequence[float], columns: Columns) -> Floats:
+    """(C,) or (2, C) the constants of each column; a family without its own takes the last ones."""
     return np.array([constants[min(family, len(constants) - 1)] for family in columns.families]).T

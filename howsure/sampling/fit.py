@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import nnls
+from numpy.typing import NDArray
+from scipy.optimize import brentq, nnls
+from scipy.special import polygamma
 
 from howsure import tuning
-from howsure.sampling.error import NONE, EarlyError, Ends, Floats, undecided, unseen
+from howsure.sampling.error import MOST_ALIKE, NONE, ONE, EarlyError, Ends, Floats, undecided, unseen
 from howsure.sampling.outcome import Outcome
+
+LEAST_ALIKE = 3.0
+"""Degrees of freedom at the least: with fewer, Student's t has no variance, and errors would grow for rows
+whose own are far smaller than expected."""
 
 
 def fit_early_error(
@@ -32,12 +38,42 @@ def fit_early_error(
     terms = (outcome.moves(q) ** 2 * q)[..., None] * np.stack([q, np.ones_like(q)], axis=-1)
     families, usable = np.array(outcome.families), outcome.fitted_on(mean)
     fitted = [usable & (families == family) for family in range(max(outcome.families) + 1)]
-    return EarlyError(
-        tuple(_fit_nearly_certain(w[of], terms[of], left[of]) for of in fitted),
-        tuple(_fit_nearly_certain(w[of], terms[of], late[of]) for of in fitted),
-        tuple(_fit_ends(w[of], left[of], variance[of]) for of in fitted),
-        tuple(_fit_ends(w[of], left[of], spread[of]) for of in fitted),
-    )
+
+    def of_family(of: NDArray[np.bool_]) -> tuple[Ends, Ends, Ends, Ends, float]:
+        undecided, certain = w[of], 1 - w[of]
+        usual = _fit_nearly_certain(undecided, terms[of], left[of])
+        low, high = of_variance = _fit_ends(undecided, left[of], variance[of])
+        of_spread = _fit_ends(undecided, left[of], spread[of]) if spread.any() else ONE
+        own = (certain * low + undecided * high) * variance[of]
+        expected = late[of] + undecided * own + certain * (terms[of] @ usual)
+        usual_late = _fit_nearly_certain(undecided, terms[of], late[of])
+        return usual, usual_late, of_variance, of_spread, _alike(undecided, squared[of], expected)
+
+    return EarlyError(*zip(*map(of_family, fitted), strict=True))
+
+
+def _alike(w: Floats, squared: Floats, expected: Floats) -> float:
+    """Degrees of freedom of the squared errors of single rows around those that the constants expect.
+
+    The logarithm of a variance with f degrees of freedom has variance ψ′(f/2), ψ′ being the trigamma
+    function. A pilot measures each row's with R − 1. What rows scatter beyond that is their own (Smyth 2004).
+
+    Args:
+        w: (n,) weights.
+        squared: (n,) squared errors that were measured.
+        expected: (n,) the same by the constants.
+    """
+    told = (squared > 0) & (expected > 0) & (w > 0)
+    if np.count_nonzero(told) < 2:
+        return MOST_ALIKE
+    off = np.log(squared[told] / expected[told])
+    scatter = np.average((off - np.average(off, weights=w[told])) ** 2, weights=w[told])
+    left = scatter - polygamma(1, (tuning.REPLICATES - 1) / 2)
+    if left <= polygamma(1, MOST_ALIKE / 2):
+        return MOST_ALIKE
+    if left >= polygamma(1, LEAST_ALIKE / 2):
+        return LEAST_ALIKE
+    return float(brentq(lambda degrees: polygamma(1, degrees / 2) - left, LEAST_ALIKE, MOST_ALIKE))
 
 
 def _fit_nearly_certain(w: Floats, terms: Floats, squared: Floats) -> Ends:

@@ -90,7 +90,7 @@ def measure_design_effects(
         alone = np.maximum(4 * overall * of_one[:, 0], SMALLEST)
         effects.append(
             DesignEffect(
-                tuple(np.maximum(widened() * shares.mean(axis=0) * count / binomial, 1).tolist()),
+                tuple(np.maximum(float(widened()) * shares.mean(axis=0) * count / binomial, 1).tolist()),
                 max(1.0, float(widened() * np.mean(spread / alone))),
             )
         )
