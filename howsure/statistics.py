@@ -24,12 +24,14 @@ ENTROPY_ERROR_FLOOR = 0.001
 def entropy_of(probabilities: Floats) -> Floats:
     """Shannon entropy in nats over the last axis; 0 · log 0 counts as 0."""
     positive = np.where(probabilities > 0, probabilities, 1.0)
-    return np.asarray(0.0 - np.sum(probabilities * np.log(positive), axis=-1))  # 0.0 −: no negative zero
+    entropy: Floats = 0.0 - np.sum(probabilities * np.log(positive), axis=-1)  # 0.0 −: no negative zero
+    return entropy
 
 
 def entropy_correction(mean: Floats, squared_error: Floats) -> Floats:
     """(…) nats, what the entropy of a mean (…, K) lacks on average: Σ se² / 2p (delta method)."""
-    return np.asarray(np.sum(squared_error / (2 * np.maximum(mean, 1e-12)), axis=-1))
+    lacking: Floats = np.sum(squared_error / (2 * np.maximum(mean, 1e-12)), axis=-1)
+    return lacking
 
 
 def total_entropy(probabilities: Floats, correction: Floats, expected_entropy: Floats) -> Floats:

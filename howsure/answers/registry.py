@@ -46,9 +46,11 @@ PARTS = {
     "lines": "lines about the rows to look at first",
     "summary": "summaries",
     "page": "pages",
+    "graph": "ONNX graphs",
+    "graph_words": "ONNX graphs",
 }
-"""What a kind may bring, and what a refusal calls it. Each part takes the result first. The function of the
-same name says what else it is given, and what it returns."""
+"""What a kind may bring, and what a refusal calls it. Each part takes the result first; `graph` takes the
+outcome. The function of the same name says what else it is given, and what it returns."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ CLASSES = Answer(
         "lines": "howsure.answers.classes.printed:lines",
         "summary": "howsure.answers.classes.printed:summary",
         "page": "howsure.answers.classes.page:page",
+        "graph": "howsure.answers.classes.graph:ClassesGraph",
+        "graph_words": "howsure.answers.classes.graph:words",
     },
 )
 LABELS = Answer(
@@ -159,6 +163,8 @@ LABELS = Answer(
         "lines": "howsure.answers.labels.printed:lines",
         "summary": "howsure.answers.labels.printed:summary",
         "page": "howsure.answers.labels.page:page",
+        "graph": "howsure.answers.labels.graph:LabelsGraph",
+        "graph_words": "howsure.answers.labels.graph:words",
     },
     instead=dict.fromkeys(
         ("classes", "prediction_sets", "abstain", "hand_over", "choose", "compare"),

@@ -27,7 +27,8 @@ from howsure.errors import InputError
 from howsure.methods.classifiers import NO_NETWORK
 from howsure.methods.members import mean_over
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.estimate import Estimate, Sums
+from howsure.sampling.error import Estimate
+from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Estimates, Outcome, Told
 from howsure.sampling.sketch import with_networks
 

@@ -32,7 +32,7 @@ def check_outcome(outcome: Outcome, raw: Array) -> None:
     numbers, given = np.arange(raw.shape[1]), raw.copy()
     values = outcome.values(raw, numbers)
     require(
-        values.shape == (*raw.shape[:2], outcome.width),
+        values.shape == (*raw.shape[:2], *outcome.columns[:-1], outcome.width),
         "Values have shape (W, n, K)",
         (values.shape, raw.shape),
     )
@@ -52,8 +52,9 @@ def _check_columns(outcome: Outcome, values: Array) -> None:
     mean = values.mean(axis=0)
     derived = outcome.derived(values, mean)
     count = len(outcome.families)
+    require(outcome.columns[-1] == count, "Columns have a family each", (outcome.columns, count))
     require(
-        derived.shape == (*values.shape[:2], count - outcome.width),
+        derived.shape == (*values.shape[:-1], count - outcome.width),
         "Derived numbers and values together have a family each",
         (derived.shape, count),
     )
@@ -86,15 +87,16 @@ def _check_columns(outcome: Outcome, values: Array) -> None:
 
 def _check_sums(outcome: Outcome, values: Array) -> None:
     """Means over passes are estimates: added at once or one by one, in cells or groups."""
-    count, every = len(outcome.families), np.arange(values.shape[1])
+    every = np.arange(values.shape[1])
     at_once = sum_up(values, (), outcome).mean
     require(
-        _close(at_once[:, : outcome.width], values.mean(axis=0)), "The mean of the values is their plain mean"
+        _close(at_once[..., : outcome.width], values.mean(axis=0)),
+        "The mean of the values is their plain mean",
     )
-    sums = Sums(len(every), count)
+    sums = Sums(len(every), outcome.columns)
     for one in values:
         sums.add_group(one[None], outcome, every)
-    require(_close(sums.mean[:, : outcome.width], values.mean(axis=0)), "Passes can be added one at a time")
+    require(_close(sums.mean[..., : outcome.width], values.mean(axis=0)), "Passes can be added one at a time")
     enough = outcome.is_enough(at_once, np.zeros_like(at_once), 0.01)
     require(enough.shape == every.shape and enough.dtype == bool, "`is_enough` says yes or no for each row")
     never = outcome.is_enough(at_once, np.full_like(at_once, np.inf), 0.01)

@@ -8,13 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from howsure.answers.classes.result import Certainty
-from howsure.answers.verdict import COIN_FLIP as COIN_FLIP_WORD
-from howsure.answers.verdict import LEANING as LEANING_WORD
-from howsure.answers.verdict import SURE as SURE_WORD
+from howsure.answers.registry import part_of
 from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
-from howsure.export.arithmetic import COIN_FLIP, LEANING, SURE
 from howsure.models.protocol import Array
 from howsure.optional import needs
 
@@ -26,7 +22,6 @@ ALONE = 2
 """Rows that also run by themselves, as a row's numbers may not depend on its neighbours."""
 
 NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
-CODES = {SURE_WORD: SURE, LEANING_WORD: LEANING, COIN_FLIP_WORD: COIN_FLIP}
 
 
 def runner(path: str) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
@@ -72,9 +67,7 @@ def _refusals(path: str) -> Iterator[None]:
         ) from error
 
 
-def check_graph(
-    path: str, rows: Mapping[str, Array], expected: Any, calibrated: Certainty | None = None
-) -> float:
+def check_graph(path: str, rows: Mapping[str, Array], expected: Any, calibrated: Any = None) -> float:
     """Hold a graph against a result.
 
     Args:
@@ -107,7 +100,7 @@ def check_graph(
     return largest
 
 
-def _compared(found: dict[str, Array], expected: Any, calibrated: Certainty | None) -> float:
+def _compared(found: dict[str, Array], expected: Any, calibrated: Any) -> float:
     """The largest difference, or a `ModelError`."""
     largest = 0.0
     numbers = {name: getattr(expected, name) for name in NUMBERS}
@@ -122,12 +115,9 @@ def _compared(found: dict[str, Array], expected: Any, calibrated: Certainty | No
             where = f"{wanted[place]:.6g} in row {expected.row[place[0]]}"
             raise _other(name, where, f"{found[name][place]:.6g}")
         largest = max(largest, float(apart.max(initial=0)))
-    of_both = isinstance(expected, Certainty)
-    words = {"verdict": (_codes(expected), _near_a_threshold(expected))}
-    for name in ("label", "runner_up") if of_both else ("yes",):
-        words[name] = getattr(expected, name), _near_another(expected)
+    words = dict(part_of(expected, "graph_words")(expected, TOLERANCE))
     if calibrated is not None:
-        words["calibrated_verdict"] = _codes(calibrated), _near_a_threshold(calibrated)
+        words["calibrated_verdict"] = part_of(calibrated, "graph_words")(calibrated, TOLERANCE)["verdict"]
     for name, (wanted, undecided) in words.items():
         wrong = (found[name] != wanted) & ~undecided
         if wrong.any():
@@ -135,28 +125,6 @@ def _compared(found: dict[str, Array], expected: Any, calibrated: Certainty | No
             where = f"{wanted[place]} in row {expected.row[place[0]]}"
             raise _other(name, where, f"{found[name][place]}")
     return largest
-
-
-def _codes(result: Any) -> Array:
-    """The verdicts as a graph gives them."""
-    return np.asarray(np.vectorize(CODES.get, otypes=[np.int64])(result.verdict))
-
-
-def _near_a_threshold(result: Any) -> Array:
-    """Where rounding may decide on the verdict."""
-    of_labels = not isinstance(result, Certainty)
-    top = np.maximum(result.probabilities, 1 - result.probabilities) if of_labels else result.probability
-    limits = result.thresholds
-    near_sure = np.abs(top - limits.sure) <= TOLERANCE
-    return np.asarray(near_sure | (np.abs(result.gap - limits.coin_flip) <= 2 * TOLERANCE))
-
-
-def _near_another(result: Any) -> Array:
-    """Where rounding may decide between two classes, or between yes and no."""
-    if not isinstance(result, Certainty) or result.probabilities.shape[1] == 2:
-        return np.asarray(result.gap <= 2 * TOLERANCE)
-    third, second, first = np.sort(result.probabilities, axis=-1)[:, -3:].T
-    return np.asarray(np.minimum(first - second, second - third) <= 2 * TOLERANCE)
 
 
 def _other(name: str, expected: str, received: str) -> ModelError:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes.calibrate import Calibrator
-from howsure.answers.classes.outcome import Classes
-from howsure.answers.labels.outcome import Labels
+from howsure.answers.registry import named
 from howsure.arguments import check_type
 from howsure.atomic import check_place, write_whole
 from howsure.data.dummy_rows import made_up_rows
@@ -162,6 +161,7 @@ def export(
     raw = rows_for(model, _made_up(model, divide_by) if x is None else x)
     rows = replace(raw, x=divided(raw.x, divide_by, model))
     job = prepare(model, rows, MCDropout(), request)
+    named(job.outcome.name).part("graph")  # or a refusal that names the kind of answer
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
     _check_model(ready)
     if divide_by is not None:
@@ -177,7 +177,7 @@ def export(
 
     tell("writing the graph")
     passes = ready.graph(first.masks, some)
-    columns = columns_graph(_known(job), first, ready.info.output_shape[-1], calibrator)
+    columns = columns_graph(job.outcome, first, ready.info.output_shape[-1], calibrator)
     graph = whole_graph(passes, columns, ready.info.name, divide_by)
     note(graph, described(job, plan, first, ready.weights(), calibrator, divide_by))
     expected = _assessed(job, some, MCDropout(plan=plan, max_passes=first.passes))
@@ -185,13 +185,13 @@ def export(
     fed = (
         some if divide_by is None else _some(cast_rows(adapt(model, raw.x)[1], ready.info.inputs), job.total)
     )
-    named = {spec.name: array for spec, array in zip(ready.info.inputs, fed, strict=True)}
+    inputs = {spec.name: array for spec, array in zip(ready.info.inputs, fed, strict=True)}
     apart: list[float] = []
 
     def write(temporary: str) -> None:
         onnx.save(graph, temporary)
         tell("comparing it")
-        apart.append(check_graph(temporary, named, expected, calibrated))
+        apart.append(check_graph(temporary, inputs, expected, calibrated))
         tell("moving it into place")
 
     write_whole(path, write)
@@ -240,7 +240,7 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
             received=calibrator.method,
             mend="Learn one with howsure.calibrate(…, method='temperature')",
         )
-    names = getattr(job.outcome, "class_names", None)
+    names = named(job.outcome.name).part("graph")(job.outcome).calibrated_names
     if calibrator.class_names != names:
         raise InputError(
             "The calibrator is for other classes",
@@ -249,17 +249,6 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
             mend="If they are the same in the same order, name them: class_names= (on the command line: "
             "--class-names)",
         )
-
-
-def _known(job: Job) -> Classes | Labels:
-    """The outcome, one of those whose arithmetic is written down."""
-    outcome = job.outcome
-    if not isinstance(outcome, (Classes, Labels)):
-        raise ModelError(
-            f"There is no graph for outcomes of {outcome.name}",
-            expected="one class per row, or several labels",
-        )
-    return outcome
 
 
 def _some(rows: Sequence[Any], total: int) -> list[Array]:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes.calibrate import Calibrator
-from howsure.answers.classes.outcome import Classes
-from howsure.answers.verdict import VERDICTS
+from howsure.answers.registry import named
 from howsure.errors import ModelError
 from howsure.export.arithmetic import RAW, ROWS
 from howsure.export.nodes import IR_VERSION, Nodes
@@ -133,14 +132,9 @@ def described(
         divide_by: What the graph divides its inputs by, or None.
     """
     outcome: Any = job.outcome
-    of_classes = isinstance(outcome, Classes)
-    names = {"class_names": outcome.class_names} if of_classes else {"label_names": outcome.label_names}
-    thresholds = {"sure": outcome.thresholds.sure, "coin_flip": outcome.thresholds.coin_flip}
     inside: dict[str, Any] = {
         "outcome": outcome.name,
-        **names,
-        "verdicts": [*VERDICTS, "not a number"],
-        "thresholds": thresholds,
+        **named(outcome.name).part("graph")(outcome).metadata,
         "plan": plan.settings,
         "versions": _versions(),
     }

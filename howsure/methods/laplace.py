@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,21 +18,19 @@ from scipy.linalg import helmert
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
-from howsure.answers.classes.outcome import Classes
-from howsure.answers.classes.result import Certainty
+from howsure.answers.registry import outcome_of
 from howsure.arguments import check_flag, check_whole
 from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.models.adapt import names_for, rows_for
 from howsure.models.features import Features, features_of, read_features
-from howsure.models.protocol import PROBABILITIES, FeatureModel
-from howsure.results.thresholds import Thresholds
+from howsure.models.protocol import PROBABILITIES, FeatureModel, ModelInfo
+from howsure.request import Request
 from howsure.sampling.design import DesignEffect
 from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Estimates, Outcome, Told
 from howsure.sampling.sketch import with_networks
-from howsure.statistics import widening
 
 Floats = NDArray[np.float64]
 
@@ -302,7 +300,7 @@ class LastLayerLaplace:
         Raises:
             InputError: The answer for a row is not one class.
         """
-        if not isinstance(job.outcome, Classes):
+        if not (job.outcome.are_probabilities and job.outcome.has_one_top):
             raise InputError(
                 "Last-layer Laplace is for models that put each row into one class",
                 expected="a softmax, one sigmoid, or logits",
@@ -318,19 +316,13 @@ class LastLayerLaplace:
 
         return Passes(draw)
 
-    def assess(self, features: Features, seed: int = 0) -> Certainty:
-        """A `Certainty` of N rows whose features are known; an empty one for zero rows."""
-        names = check_class_names(None, len(self.posterior.class_vectors))
-        outcome = Classes("", PROBABILITIES, "float64", names, Thresholds())
+    def assess(self, features: Features, seed: int = 0) -> Any:
+        """A `Certainty` of N rows whose features are known; of none for zero rows."""
+        classes = len(self.posterior.class_vectors)
+        info = ModelInfo("", "", (), (classes,), "float64", None, None, rescales=False, layers=())
+        outcome = outcome_of(info, Request(seed, outputs=PROBABILITIES))
         version = importlib.metadata.version("howsure")
-        told = Told(
-            np.arange(len(features)),
-            "row",
-            self.settings,
-            int(seed),
-            None,
-            version,
-        )
+        told = Told(np.arange(len(features)), "row", self.settings, int(seed), None, version)
         return outcome.result(self._estimates(features, seed, outcome), told)
 
     def why(self, standing: Standing) -> Iterator[str]:
@@ -338,19 +330,12 @@ class LastLayerLaplace:
         return iter(())
 
     def _estimates(self, features: Features, seed: int, outcome: Outcome) -> Estimates:
-        """Estimates from the passes over a block of rows; each pair is one group."""
-        sums, every = Sums.of(len(features), outcome), np.arange(len(features))
+        """What the passes over a block of rows say, each pair being a group of its own."""
+        sums = Sums.of(len(features), outcome)
         for _, rows, values in self.posterior.pairs(features, self.passes // 2, seed):
             sums.add_group(values, outcome, rows)
-        squared = sums.replicated_error(every)
-        error = np.sqrt(squared) * widening(sums.units)[:, None]
-        found = Estimates(
-            sums.mean,
-            (1 + 2 * SKEWED / self.passes) * np.maximum(error, outcome.least_error),
-            squared,
-            sums.variance(every),
-            sums.passes,
-        )
+        found = sums.estimates(outcome)
+        found = replace(found, error=(1 + 2 * SKEWED / self.passes) * found.error)
         return with_networks(found, sums.sketch, outcome, IN_PAIRS)
 
 

@@ -175,7 +175,7 @@ class MCDropout:
                 found = draw_rounds(
                     flat, flat.rounds(), run, np.arange(len(numbers)), chunks, enough, progress
                 )
-            if len(numbers) and found.variance[:, : job.outcome.width].max() <= _ROUNDING:
+            if len(numbers) and found.variance[..., : job.outcome.width].max() <= _ROUNDING:
                 first = numbers[:1]
                 check_that_passes_differ(job.model, [rows[first] for rows in job.rows])
             return found

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from howsure.methods.protocol import Integers, Job, Method, Passes, Progress
 from howsure.sampling import between
+from howsure.sampling.error import Units, error_of
 from howsure.sampling.outcome import Estimates, Outcome
-from howsure.statistics import ERROR_FLOOR, widening
+from howsure.statistics import ERROR_FLOOR
 
 Floats = NDArray[np.float64]
 
@@ -85,12 +86,10 @@ def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> E
 
 
 def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates:
-    """Estimates from members' columns (M, n, C), relative to the mean of all."""
-    squared = columns.var(axis=0, ddof=1) / len(columns)
-    error = float(widening(len(columns))) * np.sqrt(squared)
-    return Estimates(
-        columns.mean(axis=0), np.maximum(error, outcome.least_error), squared, columns.var(axis=0), passes
-    )
+    """Of members' columns (M, n, C), seen from the mean of all."""
+    units = Units.of_members(columns)
+    squared, error = error_of(units, outcome)
+    return Estimates(units.mean, error, squared, columns.var(axis=0), passes)
 
 
 def _told(

@@ -40,7 +40,7 @@ class Softmax:
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             run = Run(job.model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
-            mean = np.zeros((len(numbers), len(job.outcome.families)))
+            mean = np.zeros((len(numbers), *job.outcome.columns))
             for chunk, inputs in run.batches(np.arange(len(numbers)), job.batch_size):
                 values = run.values(job.model.predict(inputs)[None], chunk)
                 derived = job.outcome.derived(values, values[0])

@@ -1,28 +1,38 @@
-"""Squared error of means over passes: pooled constants from the pilot, combined with a row's own variance.
+"""The error of means over passes: every `mc_error` comes from `error_of`, in numpy and in exported graphs.
 
-Passes are nested Monte Carlo samples: early masks are the outer samples, late masks the inner samples. The
-inner samples of a row show their own error. The outer samples do not: a single early mask has no replicate,
-and balanced (stratified) early masks compensate each other, so their variance is no estimate of the error.
-The pilot therefore fits constants over many rows. A row multiplies them by its variance over passes and by
-its between-cell variance.
+    units of a row (cells, or balanced groups of flat passes), added up
+      │ error_of
+      ├── without a plan: `replicated`, the variance between the units
+      └── with a plan:    `EarlyError`, the row's own variance and constants that a pilot fitted
+      ▼
+    squared error as expected, and the standard error that is told (`widened`, floored)
+
+With a plan, passes are nested Monte Carlo samples: early masks are the outer samples, late masks the inner
+samples. The inner samples of a row show their own error. The outer samples do not: a single early mask has no
+replicate, and balanced (stratified) early masks compensate each other, so their variance is no estimate of
+the error. The pilot therefore fits constants over many rows (`howsure.sampling.fit`). A row multiplies them
+by its variance over passes and by its between-cell variance.
 
 Balance cancels the first-order part of the between-cell variance. The remaining part depends on how certain
 a row is. So each constant has two ends, one for certain and one for undecided rows, and is linear between
 them in w = 2√(p(1−p)). The sample variances of a nearly certain row, also those of its late masks, are
 mostly chance: few passes differ, and most such rows have not met one. Its whole error therefore follows from
 p alone.
+
+These functions use operators and functions of numpy alone, and work on any arrays that have them. So
+`howsure.export.traced` can write the same formulas as nodes of a graph.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import nnls
+from numpy.typing import ArrayLike, NDArray
 
 from howsure import tuning
-from howsure.sampling.outcome import Outcome
 from howsure.statistics import widening
 
 Floats = NDArray[np.float64]
@@ -31,6 +41,165 @@ Ends = tuple[float, float]
 """One constant: its values for certain rows (w = 0) and for undecided rows (w = 1)."""
 
 NONE: Ends = (0.0, 0.0)
+ONE: Ends = (1.0, 1.0)
+
+MOST_ALIKE = 1e8
+"""Degrees of freedom of constants that hold for every row alike."""
+
+
+class Columns(Protocol):
+    """What the errors of C columns follow; an `Outcome` says it of its own columns."""
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """(C,) as `Outcome.families`."""
+        ...
+
+    @property
+    def least_error(self) -> tuple[float, ...]:
+        """(C,) as `Outcome.least_error`."""
+        ...
+
+    def goes_by(self, mean: Any) -> Any:
+        """(…, C) as `Outcome.goes_by`."""
+        ...
+
+    def moves(self, q: Any) -> Any:
+        """(…, C) as `Outcome.moves`."""
+        ...
+
+    def spread(self, spread: Any) -> Any:
+        """(…, C) as `Outcome.spread`."""
+        ...
+
+
+class Planned(Protocol):
+    """The part of a `Design` that its error follows."""
+
+    @property
+    def cells(self) -> int:
+        """Cells in a group."""
+        ...
+
+    @property
+    def is_flat(self) -> bool:
+        """True if every pass has its own masks at all levels."""
+        ...
+
+    @property
+    def one(self) -> EarlyError:
+        """Constants of one cell."""
+        ...
+
+    @property
+    def group(self) -> EarlyError:
+        """Constants of the mean over a group."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What the passes of one unit (cell or balanced group) say about n rows.
+
+    Attributes:
+        mean: (n, …, C) mean of the passes.
+        late: (n, …, C) squared error of `mean` from the masks of the last branching (the inner samples); 0 if
+            it is not estimated separately.
+        variance: (n, …, C) variance over the passes.
+        passes: Number of passes.
+    """
+
+    mean: Floats
+    late: Floats
+    variance: Floats
+    passes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """What several units say about n rows, added up.
+
+    Attributes:
+        count: R, number of units, or (n, …, 1) one for each row.
+        passes: T, passes of all units together, or (n, …, 1) likewise.
+        mean: (n, …, C) mean over all passes.
+        between: (n, …, C) Σ B (m − mean)² over units of B passes with mean m: between-unit sum of squares.
+        within: (n, …, C) Σ B · variance over units: within-unit sum of squares.
+        late: (n, …, C) Σ of the units' squared errors from the last branching.
+    """
+
+    count: Any
+    passes: Any
+    mean: Floats
+    between: Floats
+    within: Floats
+    late: Floats
+
+    @classmethod
+    def of_members(cls, columns: Floats) -> Units:
+        """Units of one pass each, from columns (R, n, …, C)."""
+        mean = columns.mean(axis=0)
+        nothing = np.zeros_like(mean)
+        return cls(len(columns), len(columns), mean, np.sum((columns - mean) ** 2, axis=0), nothing, nothing)
+
+    def plus(self, unit: Estimate) -> Units:
+        """These units and one more (Chan, Golub & LeVeque 1979)."""
+        size, before = unit.passes, self.passes
+        step = unit.mean - self.mean
+        return Units(
+            self.count + 1,
+            before + size,
+            self.mean + step * (size / (before + size)),
+            self.between + step**2 * (before * size / (before + size)),
+            self.within + size * unit.variance,
+            self.late + unit.late,
+        )
+
+
+def first_unit(unit: Estimate) -> Units:
+    """One unit by itself."""
+    nothing = np.zeros_like(unit.mean)
+    return Units(1, unit.passes, unit.mean, nothing, unit.passes * unit.variance, unit.late)
+
+
+def error_of(units: Units, columns: Columns, design: Planned | None = None) -> tuple[Floats, Floats]:
+    """The error of the mean over all passes of some rows.
+
+    Args:
+        units: What their units say. With a design, `count` is a number: the same for all rows, less than
+            a group of cells or whole groups.
+        columns: What the errors of the columns follow.
+        design: Of the cells; None for replicates whose variance shows the error.
+
+    Returns:
+        (n, …, C) the squared standard error as it is expected to be. And (n, …, C) the standard error that
+        is told: widened so that ± 1.96 of it covers 95 %, and at least `least_error`. NaN for one replicate.
+    """
+    if design is None:
+        squared = replicated(units.between, units.count, units.passes)
+        return squared, np.maximum(np.sqrt(squared) * widening(units.count), columns.least_error)
+    cells = units.count
+    groups = max(1, cells // design.cells)
+    error = design.one if cells < design.cells else design.group
+    late, within = units.late / cells, units.within / units.passes
+    # Flat cells are independent, and their whole error is early.
+    freedom = cells - 1 if design.is_flat else cells - groups
+    spread = np.zeros_like(units.mean)
+    if freedom:
+        spread = columns.spread(units.between * (cells / units.passes / freedom))
+    own = error.own(units.mean, within, spread, freedom, columns)
+    told = error.squared(units.mean, late * (groups / cells), own, freedom, columns) / groups
+    return late / cells + own / groups, np.maximum(np.sqrt(told), columns.least_error)
+
+
+def replicated(between: Floats, count: Any, passes: Any) -> Floats:
+    """(n, …, C) squared standard error of a mean, from the variance between the means of R units.
+
+    Σ B (m − mean)² / ((R − 1) T) for units of B passes with mean m, T passes in all. NaN with fewer than two
+    units: one unit shows no error.
+    """
+    squared: Floats = between / (np.where(count > 1, count - 1, np.nan) * passes)
+    return squared
 
 
 @dataclass(frozen=True)
@@ -39,15 +208,24 @@ class EarlyError:
 
     The squared error of a column is
 
-        widened · (v · late + w · own) + (1 − v) · usual late + (1 − w) · usual early
+        widened · (v · late + w · own) + widened' · ((1 − v) · usual late + (1 − w) · usual early)
 
     late         error of the late (inner) masks, estimated from the row's own passes
     own          error of the early (outer) masks, estimated from the row's own passes:
                  f/(f + F) · c · between-cell variance + F/(f + F) · d · variance over passes,
-                 with f degrees of freedom between the cells of the row, F = R − 1 and R = `REPLICATES`
+                 with f degrees of freedom between the cells of the row
     usual …      the same two errors as functions of p, pooled over the pilot's rows: a q² + b q with
                  q = p(1−p) + `UNSEEN` and p the probability of the class
     w, v         w = 2√(p(1−p)), and v = w + w², at most 1
+    F            what the constants are worth for one row: 1/F = 1/(R − 1) + 1/`alike`, R = `REPLICATES`
+    widened      (t/1.96)² of Student's t with f + 1/(1/(2(R − 1)) + 1/`alike`) degrees of freedom: the rows
+                 of a pilot share masks, so R groups of n rows have between R − 1 and n (R − 1) of them
+    widened'     the same with `alike`
+
+    Balance leaves a share of a row's variance, and d is that share in all rows. In a network with few random
+    units it differs much between rows. `alike` says how much: it is the degrees of freedom of a variance that
+    scatters as the rows of the pilot do around the constants (Smyth 2004). Where it is small, errors are
+    wider, and soon go by what the cells of the row itself show.
 
     Near p = 0 or 1, an entropy changes by about log q when p changes by one. So for the entropy, the expected
     entropy and the mutual information, the usual errors are multiplied by log² q, and p and w are those of
@@ -59,14 +237,16 @@ class EarlyError:
         usual_late: The same for the late masks.
         of_variance: Both ends of d, for the same four.
         of_spread: Both ends of c, for the same four; not used if a row has one cell.
+        alike: Degrees of freedom of one row's errors around the constants, for the same four.
     """
 
     usual_early: tuple[Ends, ...]
     usual_late: tuple[Ends, ...]
     of_variance: tuple[Ends, ...]
     of_spread: tuple[Ends, ...]
+    alike: tuple[float, ...] = (MOST_ALIKE,)
 
-    def own(self, mean: Floats, variance: Floats, between: Floats, freedom: int, outcome: Outcome) -> Floats:
+    def own(self, mean: Floats, variance: Floats, spread: Floats, freedom: int, columns: Columns) -> Floats:
         """(…, C) squared error of the early (outer) masks, estimated from the row's own passes.
 
         It is also accurate for sums of probabilities over many classes near 0.
@@ -74,115 +254,85 @@ class EarlyError:
         Args:
             mean: (…, C) columns.
             variance: (…, C) variance over passes.
-            between: (…, C) between-cell variance, within one group.
-            freedom: Degrees of freedom of `between`; 0 for one cell.
-            outcome: The outcome that defines the columns.
+            spread: (…, C) between-cell variance, within one group.
+            freedom: Degrees of freedom of `spread`; 0 for one cell.
+            columns: What the errors of the columns follow.
         """
-        w = undecided(outcome.goes_by(mean))
-        of_spread, of_variance = _for_each(self.of_spread, outcome), _for_each(self.of_variance, outcome)
-        share = freedom / (freedom + tuning.REPLICATES - 1)
-        return np.asarray(
-            share * ((1 - w) * of_spread[:, 0] + w * of_spread[:, 1]) * between
-            + (1 - share) * ((1 - w) * of_variance[:, 0] + w * of_variance[:, 1]) * variance
-        )
+        w = undecided(columns.goes_by(mean))
+        share = freedom / (freedom + self._worth(tuning.REPLICATES - 1, columns))
+        own: Floats = _between(self.of_variance, 1 - share, w, columns) * variance
+        return own + _between(self.of_spread, share, w, columns) * spread if freedom else own
 
-    def squared(self, mean: Floats, late: Floats, own: Floats, outcome: Outcome) -> Floats:
+    def squared(self, mean: Floats, late: Floats, own: Floats, freedom: int, columns: Columns) -> Floats:
         """(…, C) squared error of the columns.
 
         Args:
             mean: (…, C) columns.
             late: (…, C) squared error of the late (inner) masks.
             own: (…, C) result of `own`.
-            outcome: The outcome that defines the columns.
+            freedom: As for `own`.
+            columns: What the errors of the columns follow.
         """
-        w = undecided(outcome.goes_by(mean))
+        w, q = undecided(columns.goes_by(mean)), unseen(mean, columns)
         v = np.minimum(w + w**2, 1)
-        terms = _nearly_certain(mean, outcome)
-        usual_late = np.sum(terms * _for_each(self.usual_late, outcome), axis=-1)
-        usual_early = np.sum(terms * _for_each(self.usual_early, outcome), axis=-1)
-        return np.asarray(widened() * (v * late + w * own) + (1 - v) * usual_late + (1 - w) * usual_early)
+        moved = columns.moves(q) ** 2 * q
+        late_usual = _usual(self.usual_late, q, moved, columns)
+        early_usual = _usual(self.usual_early, q, moved, columns)
+        degrees = freedom + self._worth(2 * (tuning.REPLICATES - 1), columns)
+        return widened(degrees) * (v * late + w * own) + widened(_of_each(self.alike, columns)) * (
+            (1 - v) * late_usual + (1 - w) * early_usual
+        )
+
+    def _worth(self, measured: int, columns: Columns) -> Floats:
+        """(C,) degrees of freedom that the pilot's constants are worth for one row.
+
+        Args:
+            measured: Degrees of freedom with which the pilot measured the constants.
+            columns: What the errors of the columns follow.
+        """
+        return np.asarray(1 / (1 / measured + 1 / _of_each(self.alike, columns)))
 
 
-def widened() -> float:
-    """(t/1.96)²: widens a squared error that is estimated from a row's own passes, by Student's t.
-
-    The rows of a pilot share masks. So R groups of n rows have between R − 1 and n (R − 1) degrees of
-    freedom; 2 (R − 1) is used. These belong to the whole error, not to its early part alone: the pilot
-    measures the whole error and subtracts the late part.
-    """
-    return float(widening(2 * tuning.REPLICATES - 1)) ** 2
-
-
-UNMEASURED = EarlyError(*[((np.nan, np.nan),)] * 4)
-"""All NaN, so that an error that was not measured is never read as 0."""
-
-
-def fit_early_error(
-    mean: Floats,
-    squared: Floats,
-    late: Floats,
-    variance: Floats,
-    between: Floats,
-    outcome: Outcome,
-) -> EarlyError:
-    """Fit the constants to what a pilot measured.
+def widened(degrees: ArrayLike = 2 * (tuning.REPLICATES - 1)) -> Floats:
+    """(t/1.96)²: widens a squared error that is estimated, by Student's t.
 
     Args:
-        mean: (n, C) columns.
-        squared: (n, C) their squared error.
-        late: (n, C) the part of it that late (inner) masks cause.
-        variance: (n, C) variance over passes.
-        between: (n, C) between-cell variance within a group; zeros if a group has one cell.
-        outcome: The outcome that defines the columns.
+        degrees: Degrees of freedom; by default those of the whole error that a pilot measures.
     """
-    w, terms, left = undecided(outcome.goes_by(mean)), _nearly_certain(mean, outcome), squared - late
-    families, usable = np.array(outcome.families), outcome.fitted_on(mean)
-    fitted = [usable & (families == family) for family in range(max(outcome.families) + 1)]
-    return EarlyError(
-        tuple(_fit_nearly_certain(w[of], terms[of], left[of]) for of in fitted),
-        tuple(_fit_nearly_certain(w[of], terms[of], late[of]) for of in fitted),
-        tuple(_fit_ends(w[of], left[of], variance[of]) for of in fitted),
-        tuple(_fit_ends(w[of], left[of], between[of]) for of in fitted),
-    )
+    return np.asarray(widening(1 + np.asarray(degrees)) ** 2)
 
 
-def _for_each(constants: tuple[Ends, ...], outcome: Outcome) -> Floats:
-    """(C, 2) the constants of each column; a family without its own constants takes the last ones."""
-    return np.array([constants[min(family, len(constants) - 1)] for family in outcome.families])
+_UNKNOWN = ((np.nan, np.nan),)
+UNMEASURED = EarlyError(_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
+"""All NaN, so that an error that was not measured is never read as 0."""
 
 
 def undecided(p: Floats) -> Floats:
     """Closeness to p = 0.5: w = 2√(p(1−p)), which is 0 at p = 0 or 1, and 1 at p = 0.5."""
-    return np.asarray(2 * np.sqrt(np.maximum(p * (1 - p), 0)))
+    return 2 * np.sqrt(np.maximum(p * (1 - p), 0))
 
 
-def _nearly_certain(mean: Floats, outcome: Outcome) -> Floats:
-    """(…, C, 2) the terms that a and b multiply: q² and q, times log² q for entropies."""
-    p = outcome.goes_by(mean)
-    q = p * (1 - p) + tuning.UNSEEN
-    moved = outcome.moves(q) ** 2
-    return np.stack([moved * q**2, moved * q], axis=-1)
+def unseen(mean: Floats, columns: Columns) -> Floats:
+    """(…, C) q = p (1 − p) + `UNSEEN`, by which the usual errors of nearly certain rows go."""
+    p = columns.goes_by(mean)
+    q: Floats = p * (1 - p) + tuning.UNSEEN
+    return q
 
 
-def _fit_nearly_certain(w: Floats, terms: Floats, squared: Floats) -> Ends:
-    # Variances from few replicates are Gamma distributed. This is Fisher scoring of that likelihood, with
-    # each row weighted by 1 − w. It starts from errors that grow as q^1.5.
-    used = np.sqrt(1 - w)
-    expected, constants = np.sqrt(terms[:, 0] * terms[:, 1]), NONE
-    for _ in range(tuning.SCORING_STEPS):
-        weight = used / expected
-        (quadratic, linear), _ = nnls(terms * weight[:, None], squared * weight)
-        constants = float(quadratic), float(linear)
-        expected = terms @ constants
-        if not expected.any():
-            break
-    return constants
+def _usual(constants: Sequence[Ends], q: Floats, moved: Floats, columns: Columns) -> Floats:
+    """(…, C) a q² + b q, times log² q for entropies."""
+    quadratic, linear = _of_each(constants, columns)
+    usual: Floats = moved * (quadratic * q + linear)
+    return usual
 
 
-def _fit_ends(w: Floats, left: Floats, own: Floats) -> Ends:
-    if not own.any():
-        return NONE
-    weight = np.sqrt(w) / np.maximum(own, 1e-12)
-    terms = np.stack([1 - w, w], axis=-1) * own[:, None]
-    (certain, half), _ = nnls(terms * weight[:, None], left * weight)
-    return float(certain), float(half)
+def _between(constants: Sequence[Ends], share: Any, w: Floats, columns: Columns) -> Floats:
+    """(…, C) a share of a constant, between its two ends."""
+    certain, half = share * _of_each(constants, columns)
+    constant: Floats = (1 - w) * certain + w * half
+    return constant
+
+
+def _of_each(constants: Sequence[Ends] | Sequence[float], columns: Columns) -> Floats:
+    """(C,) or (2, C) the constants of each column; a family without its own takes the last ones."""
+    return np.array([constants[min(family, len(constants) - 1)] for family in columns.families]).T

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from howsure.sampling.between import LEVELS, SMALLEST, spread_variance
 from howsure.sampling.design import INDEPENDENT, DesignEffect
-from howsure.sampling.error import EarlyError, fit_early_error, widened
-from howsure.sampling.estimate import Estimate
+from howsure.sampling.error import EarlyError, Estimate, widened
+from howsure.sampling.fit import fit_early_error
 from howsure.sampling.outcome import Outcome
 
 Floats = NDArray[np.float64]
@@ -90,7 +90,7 @@ def measure_design_effects(
         alone = np.maximum(4 * overall * of_one[:, 0], SMALLEST)
         effects.append(
             DesignEffect(
-                tuple(np.maximum(widened() * shares.mean(axis=0) * count / binomial, 1).tolist()),
+                tuple(np.maximum(float(widened()) * shares.mean(axis=0) * count / binomial, 1).tolist()),
                 max(1.0, float(widened() * np.mean(spread / alone))),
             )
         )

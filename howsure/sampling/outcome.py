@@ -185,6 +185,15 @@ class Outcome(ABC):
         return (0,) * self.width
 
     @property
+    def columns(self) -> tuple[int, ...]:
+        """Shape of the columns of one row, (C,).
+
+        Values with an answer at each position have (…, C): axes of positions, then the columns. Then every
+        array of this protocol has these axes where (n, K) and (n, C) stand.
+        """
+        return (len(self.families),)
+
+    @property
     def least_error(self) -> tuple[float, ...]:
         """(C,) least error ever reported for a column."""
         return (0.0,) * len(self.families)

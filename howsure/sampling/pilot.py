@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.models.protocol import BFLOAT16, FLOAT32, PassModel
 from howsure.sampling.design import Design, best_ratios, cell_ratios, design_of, flat_design
-from howsure.sampling.estimate import Estimate, sum_up
+from howsure.sampling.error import Estimate
+from howsure.sampling.estimate import sum_up
 from howsure.sampling.measure import measure_design_effects, measure_early_errors, measure_shares
 from howsure.sampling.plan import Plan, described
 from howsure.sampling.rounds import Kept
@@ -123,7 +124,7 @@ def make_plan(
 
 def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float, width: int) -> float:
     """Variance of the mean over a group, times the cost of a group: lower is more efficient."""
-    means = [np.mean([cell.mean[:, :width] for cell in group], axis=0) for group in groups]
+    means = [np.mean([cell.mean[..., :width] for cell in group], axis=0) for group in groups]
     return float(np.mean(np.var(means, axis=0, ddof=1)) * (shared + design.cells * (design.cost - shared)))
 
 

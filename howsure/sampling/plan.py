@@ -19,7 +19,7 @@ from howsure.models.protocol import BFLOAT16, FLOAT32, Level
 from howsure.sampling.design import Design, DesignEffect
 from howsure.sampling.error import EarlyError
 
-FORMAT = 5
+FORMAT = 6
 """Version of the file format of saved plans."""
 
 
@@ -156,7 +156,9 @@ def _plan_from(settings: Mapping[str, Any]) -> Plan:
         return float(first), float(second)
 
     def error(constants: Mapping[str, Any]) -> EarlyError:
-        return EarlyError(*(tuple(map(ends, constants[item.name])) for item in fields(EarlyError)))
+        named = {item.name: constants[item.name] for item in fields(EarlyError)}
+        alike = tuple(map(float, named.pop("alike")))
+        return EarlyError(**{name: tuple(map(ends, each)) for name, each in named.items()}, alike=alike)
 
     def effect(measured: Mapping[str, Any]) -> DesignEffect:
         return DesignEffect(tuple(map(float, measured["quantiles"])), float(measured["spread"]))

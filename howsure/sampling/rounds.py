@@ -98,10 +98,10 @@ def draw_rounds(
     progress: Callable[[int], None],
 ) -> Estimates:
     """Draw as many rounds as each row at `positions` needs; `chunks` yields any of these rows."""
-    count, columns = len(positions), len(run.outcome.families)
+    count = len(positions)
     sums = Sums.of(count, run.outcome)
     named = [item.name for item in fields(Estimates) if item.default is MISSING]
-    found: dict[str, Any] = {name: np.zeros((count, columns)) for name in named}
+    found: dict[str, Any] = {name: np.zeros((count, *run.outcome.columns)) for name in named}
     found["passes"] = np.zeros(count, dtype=np.int64)
     going_on = np.arange(count)
     for what in rounds:

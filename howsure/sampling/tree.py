@@ -106,24 +106,7 @@ class Tree:
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
         """Estimates for rows that have all had the same number of cells: one, or whole groups."""
-        design, outcome = self.design, run.outcome
-        cells = int(sums.units[rows[0]]) if len(rows) else design.cells
-        groups = max(1, cells // design.cells)
-        mean, late = sums.mean[rows], sums.late[rows] / cells
-        within = sums.within[rows] / (cells * design.passes)
-        between = np.zeros_like(mean)
-        if cells > groups:
-            between = outcome.spread(sums.between[rows] / (design.passes * (cells - groups)))
-        error = design.one if cells < design.cells else design.group
-        own = error.own(mean, within, between, cells - groups, outcome)
-        squared = error.squared(mean, late * groups / cells, own, outcome) / groups
-        return Estimates(
-            mean,
-            np.maximum(np.sqrt(squared), outcome.least_error),
-            late / cells + own / groups,
-            sums.variance(rows),
-            np.full(len(rows), cells * design.passes),
-        )
+        return sums.estimates(run.outcome, rows, self.design)
 
     def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
         """Add the standard deviation and the quantiles between networks."""

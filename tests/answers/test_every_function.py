@@ -28,7 +28,7 @@ FUNCTIONS = {
     "calibrate": (lambda found, folder: howsure.calibrate(found, TRUTH), "no calibrators"),
     "compare": (lambda found, folder: howsure.compare(linear(), rows(), TRUTH), "no comparisons"),
     "evaluate": (lambda found, folder: howsure.evaluate(found, TRUTH), ANSWERS),
-    "export": (lambda found, folder: howsure.export(linear(), folder / "m.onnx", x=rows()), "no graphs"),
+    "export": (lambda found, folder: howsure.export(linear(), folder / "m.onnx", x=rows()), "no ONNX graphs"),
     "familiarity": (
         lambda found, folder: howsure.familiarity(*_features(), class_names=["a", "b"]).percentile(
             howsure.features_of(linear(), rows())
@@ -69,7 +69,7 @@ COMMANDS = {
     "calibrate": (("{table}", "--labels", "{truth}"), "no calibrators"),
     "compare": ((MODEL, "{rows}", "--labels", "{truth}", "--outcome", OUTCOME), "no comparisons"),
     "evaluate": (("{table}", "--labels", "{truth}"), ANSWERS),
-    "export": ((MODEL, "{folder}/m.onnx", "--data", "{rows}"), "no graphs"),
+    "export": ((MODEL, "{folder}/m.onnx", "--data", "{rows}"), "no ONNX graphs"),
     "handover": (("{table}", "--out", "{folder}/o.csv"), "no tables to hand over"),
     "report": (("{table}", "--report", "{folder}/page.html"), ANSWERS),
     "sets": (("{table}", "--labels", "{truth}"), "no prediction sets"),

@@ -46,10 +46,10 @@ METHOD = howsure.Ensemble([object()]).settings
 def test_plain_members_count_as_independent_passes():
     p = draw()
     found = combined([member(each) for each in p])
-    sums = Sums(6, 6)
+    sums = Sums(6, (6,))
     for each in p:
         sums.add_group(each[None], outcome(3))
-    squared = sums.replicated_error()[:, :3]
+    squared = sums.estimates(outcome(3)).squared_error[:, :3]
     widened = stats.t.ppf(0.975, 3) / stats.norm.ppf(0.975)
     np.testing.assert_allclose(found.probabilities, p.mean(axis=0))
     np.testing.assert_allclose(found.mc_error, np.maximum(widened * np.sqrt(squared), 0.0005))

@@ -18,6 +18,8 @@ from howsure.statistics import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
 from howsure.tuning import REPLICATES
 
 SEEDS = 12
+FEW_UNITS = 3.5
+"""How many times too large errors of few units may be: a pilot's constants tell little of each row there."""
 EVERY_VERDICT_IS_SETTLED = howsure.Thresholds(sure=1, coin_flip=0)
 
 
@@ -84,21 +86,21 @@ def covers(runs, name, truth, most=2.0):
     return not_too_small and np.sum(reported[told] ** 2) <= most**2 * np.sum(off[told] ** 2)
 
 
-def check(runs, mean, total, expected, share_of_error=0.0, most=2.0):
+def check(runs, mean, total, expected, share_of_error=0.0, most=2.0, mutual=None):
     """Means over seeds are right, the entropy's small-sample bias is corrected, and the errors are honest.
 
     The correction is of second order; what is left may be `share_of_error` of the reported error. `most` is
-    how many times too large the error of the mutual information may be.
+    how many times too large errors may be, and `mutual` the same for the mutual information.
     """
     assert agrees([run.probabilities for run in runs], mean)
     assert agrees([run.expected_entropy for run in runs], expected)
     tolerance = share_of_error * np.sqrt(np.mean([run.entropy_error**2 for run in runs], axis=0))
     assert agrees([run.entropy for run in runs], total, tolerance)
     assert agrees([run.mutual_information for run in runs], total - expected, tolerance)
-    assert covers(runs, "probabilities", mean)
-    assert covers(runs, "entropy", total)
-    assert covers(runs, "expected_entropy", expected)
-    assert covers(runs, "mutual_information", total - expected, most)
+    assert covers(runs, "probabilities", mean, most)
+    assert covers(runs, "entropy", total, most)
+    assert covers(runs, "expected_entropy", expected, most)
+    assert covers(runs, "mutual_information", total - expected, mutual or most)
 
 
 def assess_with_seeds(model, x, method, **settings):
@@ -143,7 +145,7 @@ def check_split(model, x, ratios, truth):
             mean, _, expected = truth
             assert agrees([run.probabilities for run in runs], mean)
             assert agrees([run.expected_entropy for run in runs], expected)
-            assert covers(runs, "probabilities", mean)
+            assert covers(runs, "probabilities", mean, FEW_UNITS)
         else:
             # Balance of a few units may cancel nearly all of the mutual information's error.
-            check(runs, *truth, share_of_error=0.25, most=6)
+            check(runs, *truth, share_of_error=0.25, most=FEW_UNITS, mutual=6)

@@ -128,6 +128,25 @@ def several_labels(random):
     return (3,), steps, forward, [(6, 0.25), (6, 0.4)]
 
 
+def branches(random, units=3, rate=0.3):
+    """Branches that are left out as a whole, each by one unit, around which the network goes on."""
+    start, *inner, last = layers(random, 3, 8, *(8,) * (2 * units), 8, 3)
+    steps = {"h0": (Dense(*start, "relu"), "x")}
+    for at, layer in enumerate(inner):
+        steps[f"branch{at}"] = (Dense(0.4 * layer[0], 0.4 * layer[1], "relu"), f"h{at}")
+        steps[f"drop{at}"] = (Dropout(rate, mask_shape=(1,)), f"branch{at}")
+        steps[f"h{at + 1}"] = (Add(), f"h{at}", f"drop{at}")
+    steps["last"] = (Dense(*last, "softmax"), f"h{units}")
+
+    def forward(x, masks):
+        h = relu(affine(start, x))
+        for layer, mask in zip(inner, masks, strict=True):
+            h = h + relu(0.4 * affine(layer, h)) * mask
+        return softmax(affine(last, h))
+
+    return (3,), steps, forward, [(1, rate)] * units
+
+
 NETWORKS = {function.__name__: function for function in (two_layers, spatial, nested, skip)}
 NETWORKS["wider"] = functools.partial(two_layers, first=6, second=6)
 
@@ -177,6 +196,17 @@ def test_a_plan_from_a_pilot_agrees_with_enumeration(name):
     assert first == 1 < second
     assert len(set(runs[0].passes)) > 1
     check(runs, *exact(forward, units, x), share_of_error=0.25)
+
+
+@pytest.mark.parametrize(("units", "rate"), [(2, 0.4), (3, 0.3), (4, 0.2)])
+def test_rows_of_a_network_of_few_units_are_covered(units, rate):
+    """Balance leaves another share of the variance in every row, which the pilot cannot tell of each."""
+    model, x, forward, sites = build(functools.partial(branches, units=units, rate=rate), rows=120)
+    mean, _, _ = exact(forward, sites, x)
+    runs = assess_with_seeds(model, x, howsure.MCDropout())
+    assert min(runs[0].plan["design"]["one"]["alike"]) < 10
+    covered = [np.abs(run.probabilities - mean) <= 1.96 * run.mc_error for run in runs]
+    assert np.mean(covered) > 0.93
 
 
 @pytest.mark.parametrize("balanced", [True, False])

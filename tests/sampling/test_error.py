@@ -1,11 +1,14 @@
 """The part of its error that a row cannot tell: constants from a pilot, applied to rows it has not seen."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 import howsure
 from howsure.answers.classes.outcome import Classes
-from howsure.sampling.error import NONE, UNMEASURED, EarlyError, fit_early_error, widened
+from howsure.sampling.error import MOST_ALIKE, NONE, UNMEASURED, EarlyError, Units, error_of, widened
+from howsure.sampling.fit import LEAST_ALIKE, fit_early_error
 
 WIDENED = widened()
 
@@ -57,13 +60,13 @@ def test_undecided_rows_go_by_what_they_tell_and_nearly_certain_ones_by_what_is_
     half, certain = columns(np.full((2, 2), 0.5)), columns(np.array([[1.0, 0.0], [1.0, 0.0]]))
     own = error.own(half, variance, np.zeros_like(variance), 0, outcome())
     assert own == pytest.approx(0.1 * variance)
-    assert error.squared(half, late, own, outcome()) == pytest.approx(WIDENED * (late + own))
+    assert error.squared(half, late, own, 0, outcome()) == pytest.approx(WIDENED * (late + own))
     by_log = np.log(0.0001) ** 2
     usual = [0.5, 0.5, 0.07 * by_log, 0.09 * by_log, 0.11 * by_log]
-    assert error.squared(certain, late, own, outcome()) == pytest.approx(np.array([usual, usual]) * 0.0001)
+    assert error.squared(certain, late, own, 0, outcome()) == pytest.approx(np.array([usual, usual]) * 0.0001)
     # Late masks are believed from p = 0.89 on, w + w^2 = 1.
-    early = error.squared(columns(np.full((2, 2), 0.8)), 0 * late, own, outcome())
-    assert error.squared(columns(np.full((2, 2), 0.8)), late, own, outcome()) - early == pytest.approx(
+    early = error.squared(columns(np.full((2, 2), 0.8)), 0 * late, own, 0, outcome())
+    assert error.squared(columns(np.full((2, 2), 0.8)), late, own, 0, outcome()) - early == pytest.approx(
         WIDENED * late
     )
 
@@ -73,7 +76,7 @@ def test_each_of_three_classes_goes_by_itself_and_entropies_by_the_top_class():
     p = np.array([[0.99, 0.01, 0.0]])
     q = np.array([0.0099, 0.0099, 0.0]) + 0.0001
     w = 2 * np.sqrt(p[0] * (1 - p[0]))
-    squared = error.squared(columns(p), np.zeros((1, 6)), np.zeros((1, 6)), outcome(3))[0]
+    squared = error.squared(columns(p), np.zeros((1, 6)), np.zeros((1, 6)), 0, outcome(3))[0]
     assert squared[:3] == pytest.approx((1 - w) * q)
     assert squared[3:] == pytest.approx([(1 - w[0]) * q[0] * np.log(0.01) ** 2] * 3)
 
@@ -103,4 +106,51 @@ def test_rows_that_never_differ_have_no_error():
 def test_what_was_not_measured_is_not_nothing():
     half, of_all = columns(np.full((1, 2), 0.5)), np.full((1, 5), 0.5)
     assert np.isnan(UNMEASURED.own(half, of_all, of_all, 0, outcome())).all()
-    assert np.isnan(UNMEASURED.squared(half, of_all, of_all, outcome())).all()
+    assert np.isnan(UNMEASURED.squared(half, of_all, of_all, 0, outcome())).all()
+
+
+@pytest.mark.parametrize(
+    ("degrees", "low", "high"), [(6, 4, 9), (30, 12, 120), (np.inf, 40, MOST_ALIKE), (1, 3, 3)]
+)
+def test_how_alike_rows_are_is_found_through_the_noise_of_few_replicates(random, degrees, low, high):
+    """Rows whose errors scatter as variances with so many degrees of freedom do, measured with nine."""
+    mean, spread = rows(random, 2000)
+    own = 0.05 * spread
+    true = own if np.isinf(degrees) else own * degrees / random.chisquare(degrees, (len(mean), 1))
+    measured = true * random.chisquare(9, (len(mean), 1)) / 9
+    nothing = np.zeros_like(spread)
+    found = fit_early_error(columns(mean), measured, nothing, spread, nothing, outcome())
+    assert all(low <= each <= high for each in found.alike)
+    assert min(found.alike) >= LEAST_ALIKE
+
+
+def test_rows_that_are_not_alike_get_wider_errors_and_go_by_their_own_cells():
+    constants = (NONE,) * 4, (NONE,) * 4, ((0.1, 0.1),) * 4, ((1.0, 1.0),) * 4
+
+    def told(alike, cells, between):
+        half = columns(np.full((1, 2), 0.5))
+        ones = np.ones((1, 5))
+        design = Flat(EarlyError(*constants, alike=(alike,) * 4))
+        units = Units(cells, 20 * cells, half, 20 * between * ones, 20 * cells * ones, 0 * ones)
+        return error_of(units, outcome(), design)[1][0, 0] ** 2 * cells
+
+    assert told(MOST_ALIKE, 1, 0) == pytest.approx(0.1 * WIDENED, rel=1e-5)
+    assert told(3.0, 1, 0) == pytest.approx(0.1 * widened(18 / 7), rel=1e-5)
+    # Nine cells whose variance is 0.4, four times what the pilot expects: eight degrees of freedom tell it.
+    for alike, worth in ((MOST_ALIKE, 9), (3.0, 9 / 4)):
+        degrees = 8 + (18 if alike == MOST_ALIKE else 18 / 7)
+        own = (8 * 0.4 + worth * 0.1) / (8 + worth)
+        assert told(alike, 9, 8 * 0.4) == pytest.approx(own * widened(degrees), rel=1e-5)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """The part of a flat design that its error follows."""
+
+    one: EarlyError
+    cells = 1
+    is_flat = True
+
+    @property
+    def group(self):
+        return self.one

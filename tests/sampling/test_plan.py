@@ -67,8 +67,8 @@ def test_the_refusal_names_both():
         ("", "not a saved plan"),
         ("[]", "not a saved plan"),
         ("{}", "not a saved plan"),
-        ('{"format": 4}', "format that this version"),
-        ('{"format": 5}', "not a saved plan"),
+        ('{"format": 5}', "format that this version"),
+        ('{"format": 6}', "not a saved plan"),
         ("[" * 100_000, "not a saved plan"),
     ],
 )

@@ -2,8 +2,7 @@
 
 Where its numbers come from:
 
-    mc_error, entropy_error   `EarlyError.squared` in howsure/sampling/error.py where a plan split the passes,
-                              `Sums.replicated_error` in howsure/sampling/estimate.py where they are flat
+    mc_error, entropy_error   `error_of` in howsure/sampling/error.py
     probabilities, entropies  `Classes.values` and `derived` in howsure/answers/
     verdict, settled, reason  `judge` and `give_reason` in howsure/answers/verdict.py
     disagreement              `disagreement_of` and `disagreement_error` there

@@ -1,0 +1,82 @@
+"""One class per row as a graph: see `howsure.answers.graph`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from howsure.answers.classes.result import Certainty
+from howsure.answers.graph import DistributionGraph, Wanted, codes_of, near_a_threshold
+from howsure.export.traced import Value, softmax
+from howsure.judge.scores import SMALLEST
+from howsure.models.protocol import LOGITS
+
+if TYPE_CHECKING:
+    from howsure.answers.classes.calibrate import Calibrator
+
+
+class ClassesGraph(DistributionGraph):
+    """The columns of `Classes`: one distribution over C = K classes."""
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Those of the classes."""
+        return {"class_names": self.outcome.class_names}
+
+    @property
+    def calibrated_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the classes."""
+        return self.names["class_names"]
+
+    def values(self, raw: Value) -> Value:
+        """(W, n, K) probabilities; see `howsure.answers.outputs.to_probabilities`."""
+        one = raw.shape[-1] == 1
+        if self.outcome.outputs == LOGITS:
+            return softmax(np.concatenate([raw - raw, raw], axis=-1) if one else raw)
+        values = np.maximum(np.concatenate([1 - raw, raw], axis=-1) if one else raw, 0)
+        return values / np.sum(values, axis=-1, keepdims=True)
+
+    def sides(self, probabilities: Value) -> Value:
+        """(n, 1, K)."""
+        return probabilities[..., None, :]
+
+    def each(self, values: Value) -> Value:
+        """(n,)."""
+        return values[..., 0]
+
+    def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
+        """The two top classes."""
+        kept = np.where(is_nan[..., None], self.outcome.width, two)[..., 0, :]
+        return {"label": kept[..., 0], "runner_up": kept[..., 1]}
+
+    def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
+        """(n, K) mapped by a smooth map; see `howsure.answers.classes.maps.mapped`."""
+        parameters, classes = calibrator.parameters, self.outcome.width
+        z = np.log(np.maximum(probabilities, SMALLEST))
+        if calibrator.method == "temperature":
+            logits = z / parameters["temperature"]
+        else:
+            logits = z * parameters["weights"] + parameters["intercepts"]
+        even = (1 - float(parameters["most"])) / (classes - 1)
+        return softmax(logits) * (1 - classes * even) + even
+
+
+def words(result: Certainty, tolerance: float) -> Wanted:
+    """What a graph should say of the rows of a result, apart from numbers; see `DistributionGraph`.
+
+    Args:
+        result: What `assess` says of them.
+        tolerance: How far probabilities may be off.
+    """
+    if result.probabilities.shape[1] == 2:
+        near_another = result.gap <= 2 * tolerance
+    else:
+        third, second, first = np.sort(result.probabilities, axis=-1)[:, -3:].T
+        near_another = np.minimum(first - second, second - third) <= 2 * tolerance
+    near = near_a_threshold(result.probability, result.gap, result.thresholds, tolerance)
+    return {
+        "label": (result.label, near_another),
+        "runner_up": (result.runner_up, near_another),
+        "verdict": (codes_of(result.verdict), near),
+    }

@@ -1,0 +1,179 @@
+"""The columns of distributions as arrays of an ONNX graph: what `assess` computes in numpy, in float32.
+
+    raw (W, n, …) ── values (W, n, K) ─┬─ units ── `error_of` ── mc_error
+                                       ├─ mean ── probabilities ── label, runner_up or yes, verdict
+                                       └─ entropies ── entropy, expected_entropy, mutual_information
+
+A kind of answer brings two parts for `howsure.export`: `graph`, a subclass of `DistributionGraph` for its
+outcome; and `graph_words`, what a result says in words or codes, which the graph is compared with.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.answers.distributions import Distributions
+from howsure.answers.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
+from howsure.export.traced import Value, two_largest
+from howsure.results.thresholds import Thresholds
+from howsure.statistics import total_entropy
+
+if TYPE_CHECKING:
+    from howsure.answers.classes.calibrate import Calibrator
+
+CODES = {SURE: 0, LEANING: 1, COIN_FLIP: 2}
+"""Codes of the verdicts."""
+
+NOT_A_NUMBER = 3
+"""Code of rows for which the model puts out NaN. Those have no class either: their `label` and `runner_up`
+are K, one more than the last."""
+
+Wanted = Mapping[str, tuple[NDArray[Any], NDArray[np.bool_]]]
+"""By column, what a graph should say, and where rounding may decide otherwise."""
+
+
+class DistributionGraph(ABC):
+    """The columns of one outcome. `error_of` takes it for the columns of the probabilities alone.
+
+    Args:
+        outcome: What the answer of a row is.
+    """
+
+    wide: ClassVar[tuple[str, ...]] = ("probabilities", "mc_error")
+    """The columns (n, K)."""
+
+    def __init__(self, outcome: Any) -> None:
+        self.outcome = outcome
+        self.of_outcome: Distributions = outcome
+        self.thresholds: Thresholds = outcome.thresholds
+
+    # --- what a kind says of itself -------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Names of the classes or the like, as the metadata of a graph hold them."""
+
+    @abstractmethod
+    def values(self, raw: Value) -> Value:
+        """(W, n, K) probabilities, from raw outputs (W, n, …) of passes; see `Outcome.values`."""
+
+    @abstractmethod
+    def sides(self, probabilities: Value) -> Value:
+        """(n, D, C) the D distributions that K probabilities (n, K) make, each over C sides."""
+
+    @abstractmethod
+    def each(self, values: Value) -> Value:
+        """Numbers of the D distributions (n, D) as the table has them."""
+
+    @abstractmethod
+    def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
+        """The columns that say the answer.
+
+        Args:
+            probabilities: (n, K).
+            two: (n, D, 2) places of the two largest of each distribution.
+            is_nan: (n, D) whether the model put out NaN.
+        """
+
+    calibrated_names: tuple[str, ...] | None = None
+    """The names that a calibrator must be for; None where a graph cannot apply one."""
+
+    def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
+        """(n, K) mapped by a calibrator for `calibrated_names`."""
+        raise NotImplementedError
+
+    # --- what `error_of` asks -------------------------------------------------------------------
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """(K,) those of probabilities."""
+        return self.of_outcome.families[: self.of_outcome.width]
+
+    @property
+    def least_error(self) -> tuple[float, ...]:
+        """(K,) that of probabilities."""
+        return self.of_outcome.least_error[: self.of_outcome.width]
+
+    def goes_by(self, mean: Value) -> Value:
+        """(n, K) each probability goes by itself."""
+        return mean
+
+    def moves(self, q: Value) -> float:
+        """A probability moves as much as itself."""
+        return 1.0
+
+    def spread(self, spread: Value) -> Value:
+        """The same."""
+        return spread
+
+    # --- columns --------------------------------------------------------------------------------
+
+    def columns(
+        self, values: Value, mean: Any, squared: Any, error: Any, calibrator: Calibrator | None = None
+    ) -> dict[str, Value]:
+        """The columns by their names.
+
+        Args:
+            values: (W, n, K) probabilities of the passes.
+            mean: (n, K) their mean.
+            squared: (n, K) its squared error as it is expected to be.
+            error: (n, K) its standard error as it is told.
+            calibrator: What is learnt of labelled rows, or None.
+        """
+        outcome: Any = self.of_outcome
+        expected = np.minimum(outcome.entropy(values).mean(axis=0), outcome.entropy(mean))
+        total: Any = total_entropy(self.sides(mean), outcome.correction(mean, squared), expected)
+        found = {
+            "probabilities": mean,
+            "mc_error": error,
+            "entropy": self.each(total),
+            "expected_entropy": self.each(expected),
+            "mutual_information": self.each(total - expected),
+            **self._decided(mean),
+        }
+        if calibrator is not None:
+            found["calibrated"] = self.calibrated(mean, calibrator)
+            found["calibrated_verdict"] = self._decided(found["calibrated"])["verdict"]
+        return found
+
+    def _decided(self, probabilities: Value) -> dict[str, Value]:
+        """The answers and the verdicts; see `howsure.answers.verdict.judge`."""
+        two, places = two_largest(self.sides(probabilities))
+        top, gap, is_nan = two[..., 0], two[..., 0] - two[..., 1], np.isnan(two[..., 0])
+        is_coin_flip: Any = gap <= self.thresholds.coin_flip
+        verdict = np.where(is_coin_flip, CODES[COIN_FLIP], CODES[LEANING])
+        verdict = np.where(top >= self.thresholds.sure, CODES[SURE], verdict)
+        verdict = np.where(is_nan, NOT_A_NUMBER, verdict)
+        return {**self.answers(probabilities, places, is_nan), "verdict": self.each(verdict)}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the columns mean."""
+        limits = {"sure": self.thresholds.sure, "coin_flip": self.thresholds.coin_flip}
+        return {**self.names, "verdicts": [*VERDICTS, "not a number"], "thresholds": limits}
+
+
+def codes_of(verdict: NDArray[Any]) -> NDArray[np.int64]:
+    """Verdicts as a graph gives them."""
+    return np.asarray(np.vectorize(CODES.get, otypes=[np.int64])(verdict))
+
+
+def near_a_threshold(
+    top: NDArray[Any], gap: NDArray[Any], limits: Thresholds, tolerance: float
+) -> NDArray[np.bool_]:
+    """Where rounding may decide on the verdict.
+
+    Args:
+        top: Probability of the answer.
+        gap: Its lead over the other one.
+        limits: Where the verdicts lie.
+        tolerance: How far probabilities may be off.
+    """
+    near_sure = np.abs(top - limits.sure) <= tolerance
+    return np.asarray(near_sure | (np.abs(gap - limits.coin_flip) <= 2 * tolerance))

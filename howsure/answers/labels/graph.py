@@ -1,0 +1,52 @@
+"""Several labels per row as a graph: see `howsure.answers.graph`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from howsure.answers.graph import DistributionGraph, Wanted, codes_of, near_a_threshold
+from howsure.answers.labels.result import MultilabelCertainty
+from howsure.export.traced import Value, sigmoid
+from howsure.models.protocol import LABEL_LOGITS
+
+
+class LabelsGraph(DistributionGraph):
+    """The columns of `Labels`: D = K distributions over no and yes."""
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Those of the labels."""
+        return {"label_names": self.outcome.label_names}
+
+    def values(self, raw: Value) -> Value:
+        """(W, n, K) probabilities of yes; see `Labels.values`."""
+        if self.outcome.outputs == LABEL_LOGITS:
+            return sigmoid(raw)
+        return np.minimum(np.maximum(raw, 0), 1)
+
+    def sides(self, probabilities: Value) -> Value:
+        """(n, K, 2)."""
+        return np.stack([1 - probabilities, probabilities], axis=-1)
+
+    def each(self, values: Value) -> Value:
+        """(n, K)."""
+        return values
+
+    def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
+        """Whether labels hold."""
+        return {"yes": probabilities > 0.5}
+
+
+def words(result: MultilabelCertainty, tolerance: float) -> Wanted:
+    """What a graph should say of the rows of a result, apart from numbers; see `DistributionGraph`.
+
+    Args:
+        result: What `assess` says of them.
+        tolerance: How far probabilities may be off.
+    """
+    top = np.maximum(result.probabilities, 1 - result.probabilities)
+    near = near_a_threshold(top, result.gap, result.thresholds, tolerance)
+    return {
+        "yes": (result.yes, np.asarray(result.gap <= 2 * tolerance)),
+        "verdict": (codes_of(result.verdict), near),
+    }

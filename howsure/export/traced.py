@@ -1,0 +1,221 @@
+"""Arrays that are computed later: operators and functions of numpy on them write nodes of an ONNX graph.
+
+    numpy       np.sqrt(p * (1 - p))  ─>  numbers
+    traced      np.sqrt(p * (1 - p))  ─>  nodes Sub, Mul, Sqrt
+
+So a formula is written once, in numpy, and an exported graph is traced from it. It has the functions that
+howsure's formulas use; others raise a `TypeError`, as numpy does for arrays that it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from howsure.export.nodes import Nodes
+
+Shape = tuple[int | None, ...]
+"""None stands for the number of rows, which a graph leaves open."""
+
+Value = Any
+"""A `Traced`, where functions of numpy take it: their types know no arrays but numpy's own."""
+
+NUMBER, WHOLE, BOOLEAN = "float32", "int64", "bool"
+
+OPERATORS: dict[Any, str] = {
+    np.add: "Add",
+    np.subtract: "Sub",
+    np.multiply: "Mul",
+    np.divide: "Div",
+    np.matmul: "MatMul",
+    np.negative: "Neg",
+    np.sqrt: "Sqrt",
+    np.log: "Log",
+    np.maximum: "Max",
+    np.minimum: "Min",
+    np.greater: "Greater",
+    np.greater_equal: "GreaterOrEqual",
+    np.less_equal: "LessOrEqual",
+    np.isnan: "IsNaN",
+}
+"""By numpy's function, the operator of ONNX."""
+
+TRUE_OR_FALSE = ("Greater", "GreaterOrEqual", "LessOrEqual", "IsNaN")
+
+
+class Traced(NDArrayOperatorsMixin):
+    """An array of a graph.
+
+    Args:
+        nodes: Where its operators write.
+        name: Of the value in the graph.
+        shape: Its shape, at most one of them None.
+        dtype: `float32`, `int64` or `bool`.
+    """
+
+    def __init__(self, nodes: Nodes, name: str, shape: Shape, dtype: str = NUMBER) -> None:
+        self.nodes, self.name, self.shape, self.dtype = nodes, name, shape, dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        if self.shape[0] is None:
+            raise TypeError("the number of rows is not known")
+        return self.shape[0]
+
+    def apply(self, operator: str, *others: Any, **attributes: Any) -> str:
+        """Write an operator of this array and others, and name its result."""
+        return self.nodes(operator, self.name, *(self._named(other) for other in others), **attributes)
+
+    def like(self, name: str, shape: Shape | None = None, dtype: str | None = None) -> Traced:
+        """Another array of the same graph, of the same shape and type where these are not given."""
+        return Traced(self.nodes, name, self.shape if shape is None else shape, dtype or self.dtype)
+
+    def reshape(self, *shape: int | None) -> Traced:
+        """The same numbers in another shape."""
+        wanted = [-1 if side is None else side for side in shape]
+        return self.like(self.apply("Reshape", self.nodes.whole(wanted)), shape)
+
+    def sum(self, axis: int, keepdims: bool = False) -> Traced:
+        """Sum over an axis."""
+        return self._reduced("ReduceSum", axis, keepdims)
+
+    def mean(self, axis: int, keepdims: bool = False) -> Traced:
+        """Mean over an axis."""
+        return self._reduced("ReduceMean", axis, keepdims)
+
+    def var(self, axis: int) -> Traced:
+        """Variance over an axis, with divisor N."""
+        distances = self - self.mean(axis, keepdims=True)
+        found: Traced = (distances * distances).mean(axis)
+        return found
+
+    def __getitem__(self, keys: Any) -> Traced:
+        """Slices, `...` and `None`, as numpy has them; whole numbers take one place of an axis."""
+        given = list(keys) if isinstance(keys, tuple) else [keys]
+        if Ellipsis in given:
+            at = given.index(Ellipsis)
+            named = sum(key is not None for key in given) - 1
+            given[at : at + 1] = [slice(None)] * (self.ndim - named)
+        found, axis = self, 0
+        for key in given:
+            if key is None:
+                side: list[int | None] = [*found.shape[:axis], 1, *found.shape[axis:]]
+                found = found.like(found.apply("Unsqueeze", found.nodes.whole([axis])), tuple(side))
+                axis += 1
+            elif isinstance(key, slice):
+                found = found._sliced(key, axis)
+                axis += 1
+            else:
+                rest = (*found.shape[:axis], *found.shape[axis + 1 :])
+                found = found.like(found.apply("Gather", found.nodes.whole(key), axis=axis), rest)
+        return found
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if ufunc is np.power and inputs[1] == 2:
+            return self * self
+        operator = OPERATORS.get(ufunc)
+        if operator is None or method != "__call__" or options:
+            return NotImplemented
+        shapes = [np.shape(each) if not isinstance(each, Traced) else each.shape for each in inputs]
+        shape = shapes[0] if operator != "MatMul" else (*shapes[0][:-1], shapes[1][-1])
+        if len(shapes) > 1 and operator != "MatMul":
+            shape = _broadcast(*shapes)
+        name = self.nodes(operator, *(self._named(each) for each in inputs))
+        return self.like(name, shape, BOOLEAN if operator in TRUE_OR_FALSE else None)
+
+    def __array_function__(self, function: Any, types: Any, given: Any, options: Any) -> Any:
+        traced = FUNCTIONS.get(function)
+        return NotImplemented if traced is None else traced(*given, **options)
+
+    def _named(self, value: Any) -> str:
+        """The name of a value; numbers and arrays become constants, whole numbers beside whole numbers."""
+        if isinstance(value, str):
+            return value
+        if isinstance(value, Traced):
+            return value.name
+        return self.nodes.whole(value) if self.dtype == WHOLE else self.nodes.number(value)
+
+    def _reduced(self, operator: str, axis: int, keepdims: bool) -> Traced:
+        axis %= self.ndim
+        name = self.apply(operator, self.nodes.whole([axis]), keepdims=int(keepdims))
+        left = [1] if keepdims else []
+        return self.like(name, (*self.shape[:axis], *left, *self.shape[axis + 1 :]))
+
+    def _sliced(self, part: slice, axis: int) -> Traced:
+        if part == slice(None):
+            return self
+        side = self.shape[axis]
+        if side is None:
+            raise TypeError("rows cannot be sliced")
+        start, stop, step = part.indices(side)
+        ends = (self.nodes.whole([each]) for each in (start, stop, axis, step))
+        shape = (*self.shape[:axis], len(range(start, stop, step)), *self.shape[axis + 1 :])
+        return self.like(self.apply("Slice", *ends), shape)
+
+
+def joined(arrays: Sequence[Traced], axis: int) -> Traced:
+    """Arrays one after the other along an axis."""
+    first, axis = arrays[0], axis % arrays[0].ndim
+    name = first.apply("Concat", *(each.name for each in arrays[1:]), axis=axis)
+    sides = [each.shape[axis] or 0 for each in arrays]
+    return first.like(name, (*first.shape[:axis], sum(sides), *first.shape[axis + 1 :]))
+
+
+def sigmoid(values: Value) -> Value:
+    """1 / (1 + exp(−x)), which does not overflow."""
+    return values.like(values.apply("Sigmoid"))
+
+
+def softmax(values: Value) -> Value:
+    """Over the last axis."""
+    return values.like(values.apply("Softmax", axis=-1))
+
+
+def two_largest(values: Value) -> tuple[Value, Value]:
+    """The two largest numbers over the last axis, the largest first, and their places: (…, 2) each."""
+    two, places = values.nodes.several("TopK", 2, values.name, values.nodes.whole([2]), axis=-1)
+    shape = (*values.shape[:-1], 2)
+    return values.like(two, shape), values.like(places, shape, WHOLE)
+
+
+def _where(condition: Traced, yes: Any, no: Any) -> Traced:
+    wanted = next((each for each in (yes, no) if isinstance(each, Traced)), None)
+    whole = isinstance(yes, int) if wanted is None else wanted.dtype == WHOLE
+    beside = condition.like("", dtype=WHOLE if whole else NUMBER)
+    name = condition.nodes("Where", condition.name, *(beside._named(each) for each in (yes, no)))
+    return beside.like(name)
+
+
+def _zeros_like(values: Traced) -> Any:
+    return np.zeros([1 if side is None else side for side in values.shape])
+
+
+def _stack(arrays: Sequence[Traced], axis: int) -> Traced:
+    if axis != -1:
+        raise TypeError("arrays are stacked along the last axis")
+    return joined([each[..., None] for each in arrays], axis)
+
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: lambda values, axis, keepdims=False: values.sum(axis, keepdims),
+    np.mean: lambda values, axis, keepdims=False: values.mean(axis, keepdims),
+    np.concatenate: joined,
+    np.stack: _stack,
+    np.where: _where,
+    np.zeros_like: _zeros_like,
+}
+"""By numpy's function, what it does to traced arrays."""
+
+
+def _broadcast(first: Shape, second: Shape) -> Shape:
+    """The shape of two arrays together; None, the rows, wins over 1."""
+    length = max(len(first), len(second))
+    pairs = zip((1,) * (length - len(first)) + first, (1,) * (length - len(second)) + second, strict=True)
+    return tuple(other if side == 1 else side for side, other in pairs)

@@ -1,0 +1,97 @@
+"""An outcome with an answer at each position: columns (N, H, W, C) pass through the engine as (N, C) do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.answers.raw import Raw
+from howsure.conformance import check_outcome
+from howsure.data.rows import InputSpec
+from howsure.models.arrays import ArrayModel, Dense, Dropout
+from howsure.prepare import prepare
+from howsure.request import Request
+from howsure.sampling.outcome import Outcome
+from tests.sampling.networks import Priced
+
+SHAPE, CLASSES = (2, 3), 4
+COSTS = (0.4, 0.599, 0.001)
+
+
+class Maps(list):
+    """One array (H, W, K) for each row."""
+
+    def __getitem__(self, rows):
+        found = super().__getitem__(rows)
+        return Maps(found) if isinstance(rows, slice) else found
+
+    @classmethod
+    def joined(cls, parts):
+        return cls(each for part in parts for each in part)
+
+
+@dataclass(frozen=True)
+class Positions(Outcome):
+    """K numbers at each of H × W positions, which are enough when all of a row are known."""
+
+    name = "positions"
+    width = CLASSES
+    columns = (*SHAPE, CLASSES)
+
+    def values(self, raw, rows):
+        return raw.astype(np.float64)
+
+    def is_enough(self, mean, error, target_error):
+        return np.all(error <= target_error, axis=(1, 2, 3))
+
+    def result(self, estimates, told):
+        return Maps(estimates.mean)
+
+
+def network(costs=None):
+    random = np.random.default_rng(3)
+    steps = {
+        "one": (Dense(random.normal(size=(5, 6)), 0.0, "relu"), "x"),
+        "drop": (Dropout(0.25, mask_shape=(1, 1, 6)), "one"),
+        "two": (Dense(random.normal(size=(6, 8)), 0.0, "relu"), "drop"),
+        "late": (Dropout(0.2), "two"),
+        "output": (Dense(random.normal(size=(8, CLASSES)), 0.0, "softmax"), "late"),
+    }
+    inputs = [InputSpec("x", (*SHAPE, 5), "float32")]
+    model = ArrayModel("u", inputs, steps) if costs is None else Priced("u", inputs, steps, costs)
+    return model, random.normal(size=(30, *SHAPE, 5)).astype("float32")
+
+
+def estimates(model, x, method, outcome):
+    job = prepare(model, x, method, Request(seed=1, batch_size=7, outcome=outcome))
+    return method.begin(job).draw(np.arange(len(x)), lambda done: None)
+
+
+@pytest.mark.parametrize("costs", [None, COSTS])
+@pytest.mark.parametrize(
+    "method",
+    [
+        howsure.MCDropout(),
+        howsure.MCDropout(passes=30),
+        howsure.MCDropout(passes=11, balanced=False),
+        howsure.MCDropout(target_error=0.02, max_passes=300),
+        howsure.Softmax(),
+        howsure.Ensemble([network()[0]], each=howsure.MCDropout(passes=8)),
+    ],
+    ids=["default", "passes", "unbalanced", "target", "softmax", "ensemble"],
+)
+def test_positions_have_the_numbers_that_the_same_values_have_in_one_row(method, costs):
+    model, x = network(costs)
+    there = estimates(model, x, method, Positions())
+    flat = estimates(model, x, method, Raw((*SHAPE, CLASSES)))
+    np.testing.assert_array_equal(there.passes, flat.passes)
+    for name in ("mean", "error", "squared_error", "variance"):
+        found, expected = getattr(there, name), getattr(flat, name)
+        assert found.shape == (len(x), *SHAPE, CLASSES)
+        np.testing.assert_allclose(found.reshape(len(x), -1), expected, rtol=1e-9, atol=1e-14)
+
+
+def test_positions_keep_the_promises_of_an_outcome():
+    raw = np.random.default_rng(0).random((5, 9, *SHAPE, CLASSES)).astype(np.float32)
+    check_outcome(Positions(), raw)
