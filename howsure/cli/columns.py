@@ -57,7 +57,7 @@ class RowColumns:
                 "--labels and --label-column both say where the labels are",
                 expected="one of the two, or a .csv file as --labels, of which --label-column names a column",
                 received=f"--labels {labels} --label-column {label_column}",
-                mend="Leave one of them out",
+                hint="Leave one of them out",
             )
         named = self.given
         if labels is not None:

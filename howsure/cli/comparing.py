@@ -206,7 +206,7 @@ def compared_tables(first: Path, second: Path, options: HandedOptions, seed: int
             "The two tables have the same name",
             expected="names to tell them by",
             received=f"'{first}' and '{second}'",
-            mend="Copy one of them to a file of another name",
+            hint="Copy one of them to a file of another name",
         )
     results = {name: read(path, asked) for name, path in zip(names, (first, second), strict=True)}
     for each in results.values():
@@ -273,7 +273,7 @@ def compared_methods(
                 "Two files of rows have the same name",
                 expected="names to tell them by",
                 received=", ".join(map(str, paths)),
-                mend="Copy one of them to a file of another name",
+                hint="Copy one of them to a file of another name",
             )
         return {name: divided(x, rows.divide_by, network) for name, x in read.items()}
 

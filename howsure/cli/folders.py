@@ -84,7 +84,7 @@ def is_folder(out: Path, workers: int | None) -> bool:
             "--workers write into a folder",
             expected="--out FOLDER",
             received=out,
-            mend="A folder has no ending, or a slash at the end of its name",
+            hint="A folder has no ending, or a slash at the end of its name",
         )
     return folder
 
@@ -118,7 +118,7 @@ def check_free(out: Path, taken: list[Path], report: Path | None) -> None:
         raise InputError(
             "--report is written of a folder that is done",
             expected="--out TABLE with --report",
-            mend=f"howsure report {out} --report {report}",
+            hint=f"howsure report {out} --report {report}",
         )
     if out.exists() and not out.is_dir():
         raise InputError(

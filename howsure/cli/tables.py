@@ -381,7 +381,7 @@ def check_paths(table: Path, labels: Path | None, *others: Path | None) -> list[
 def _check_new(new: Path | None, out: Path | None) -> None:
     if out is not None and new is None:
         raise InputError(
-            "There are no rows to write", expected="--new TABLE with --out", mend="What is learnt is printed"
+            "There are no rows to write", expected="--new TABLE with --out", hint="What is learnt is printed"
         )
 
 

@@ -152,5 +152,5 @@ def _check_alike(name: str, result: Any, first: str, yardstick: Any) -> None:
             f"'{name}' is not of the same rows as '{first}', first in place {differ[0]}",
             expected=f"{yardstick.id_name if both else 'row'} {np.asarray(other)[differ[0]]}",
             received=f"{np.asarray(one)[differ[0]]}",
-            mend="Give both in the same order, or with ids that are the same in both and distinct",
+            hint="Give both in the same order, or with ids that are the same in both and distinct",
         )

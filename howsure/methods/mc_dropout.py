@@ -111,7 +111,7 @@ class MCDropout:
                 "`passes` gives every row the same number of passes, so "
                 + " and ".join(f"`{name}`" for name in void)
                 + " would have no effect",
-                mend="Give either `passes`, or `target_error` and `max_passes`",
+                hint="Give either `passes`, or `target_error` and `max_passes`",
             )
 
     @property
@@ -233,7 +233,7 @@ def _in_precision(model: PassModel, precision: str) -> PassModel:
             "cannot be had here",
             expected=f"a plan in {' or '.join(model.limits.precisions)}",
             received=precision,
-            mend="Make one that holds on every machine: howsure.plan(model, x, precision='float32'), or "
+            hint="Make one that holds on every machine: howsure.plan(model, x, precision='float32'), or "
             "howsure audit … --save-plan … --precision float32",
         )
     return model.in_precision(precision)

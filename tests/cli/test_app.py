@@ -633,7 +633,7 @@ def test_a_full_disk_loses_nothing(model_file, data_file, tmp_path, monkeypatch)
     def no_room_there(certainty, path):
         if os.path.dirname(path) == str(out.parent):
             raise howsure.FileError(
-                f"Writing '{path}' failed (No space left on device)", mend="It is unchanged"
+                f"Writing '{path}' failed (No space left on device)", hint="It is unchanged"
             )
         save(certainty, path)
 
