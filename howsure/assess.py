@@ -174,11 +174,11 @@ def _truth_of(given: Rows, job: Job, *, came_along: bool) -> Any:
     except InputError as error:
         if not came_along:
             raise
-        whom, mend = (
+        whom, hint = (
             "The labels that came with the rows",
             "To assess rows without labels, give them alone; with ids as a dict, {'x': rows, 'id': ids}",
         )
-        raise error.told_of(whom, mend) from error
+        raise error.told_of(whom, hint) from error
 
 
 def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:

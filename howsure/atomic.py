@@ -39,7 +39,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) ->
     except OSError as error:
         raise FileError(
             f"Writing '{target}' failed ({error.strerror or error})",
-            mend="An earlier file of that name, if there was one, is unchanged",
+            hint="An earlier file of that name, if there was one, is unchanged",
         ) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
@@ -78,7 +78,7 @@ def _beside(target: Path) -> str:
     except OSError as error:
         raise FileError(
             f"Cannot write to '{target}' ({error.strerror or error})",
-            mend=None
+            hint=None
             if target.parent.exists()
             else f"Make the folder first: mkdir -p {shlex.quote(str(target.parent))}",
         ) from error

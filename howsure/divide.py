@@ -45,7 +45,7 @@ def divided(x: Any, divisor: float | None, network: Any) -> Any:
         raise InputError(
             "--divide-by is for rows of numbers, and these are columns that a classifier takes by name",
             expected="rows as it was fitted on",
-            mend="Divide the columns in the file, where it was fitted on divided ones",
+            hint="Divide the columns in the file, where it was fitted on divided ones",
         )
     first = adapt(network, x)[0].info.layers[:_FIRST]
     rescaling = next((layer for layer in first if layer.kind == "Rescaling"), None)
@@ -75,6 +75,6 @@ def _divided(array: Array, divisor: float) -> Array:
             f"The rows are too {what} for float32 when they are divided by {divisor:g}, as --divide-by says",
             expected="a divisor that leaves numbers as float32 has them",
             received=f"numbers up to {largest:g}",
-            mend="Give the number by which rows were divided in training, such as 255",
+            hint="Give the number by which rows were divided in training, such as 255",
         )
     return found

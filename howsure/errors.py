@@ -26,7 +26,7 @@ class HowsureError(Exception):
         what: What happened, one sentence without the closing full stop.
         expected: What would have been accepted.
         received: What was there instead.
-        mend: How to mend it, a sentence.
+        hint: What to do about it, a sentence.
     """
 
     def __init__(
@@ -35,31 +35,31 @@ class HowsureError(Exception):
         *,
         expected: str | None = None,
         received: object = None,
-        mend: str | None = None,
+        hint: str | None = None,
     ) -> None:
         self.what = what
         self.expected = expected
         self.received = received
-        self.mend = mend
+        self.hint = hint
         parts = [what]
         if expected is not None:
             parts.append(f"Expected: {expected}")
         if received is not None:
             parts.append(f"Received: {received}")
-        if mend is not None:
-            parts.append(mend)
+        if hint is not None:
+            parts.append(hint)
         super().__init__(" ".join(part.rstrip(".") + "." for part in parts))
 
-    def told_of(self, whom: str, mend: str | None = None) -> Self:
+    def told_of(self, whom: str, hint: str | None = None) -> Self:
         """The same error, which begins with whom it is about: a file, a label.
 
         Args:
             whom: Begins the message.
-            mend: Another way to mend it, a sentence.
+            hint: Something else to do about it, a sentence.
         """
         what = f"{whom}: {self.what[0].lower()}{self.what[1:]}"
-        mends = [each.rstrip(".") for each in (self.mend, mend) if each is not None]
-        return type(self)(what, expected=self.expected, received=self.received, mend=". ".join(mends) or None)
+        hints = [each.rstrip(".") for each in (self.hint, hint) if each is not None]
+        return type(self)(what, expected=self.expected, received=self.received, hint=". ".join(hints) or None)
 
 
 class InputError(HowsureError, ValueError):

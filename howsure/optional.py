@@ -32,11 +32,11 @@ def needs(package: str, what: str, extra: str | None = None) -> Iterator[None]:
         if _is_absent(error, package):
             raise DependencyError(
                 f"{what} needs {package}, which is not installed",
-                mend=f"pip install 'howsure[{extra or package}]'",
+                hint=f"pip install 'howsure[{extra or package}]'",
             ) from error
         raise DependencyError(
             f"{what} needs {package}, which cannot be imported ({error})",
-            mend=f"Install it anew: pip install --force-reinstall {package}",
+            hint=f"Install it anew: pip install --force-reinstall {package}",
         ) from error
 
 
@@ -55,22 +55,22 @@ def needs_keras() -> Iterator[None]:
         raise DependencyError(
             f"Keras does not have the backend that it is to run on ({error})",
             expected=f"KERAS_BACKEND set to one of {', '.join(BACKENDS)}",
-            mend="In a shell: export KERAS_BACKEND=jax",
+            hint="In a shell: export KERAS_BACKEND=jax",
         ) from error
     except ImportError as error:
         if _is_absent(error, "keras"):
-            raise DependencyError("Keras is not installed", mend=install_a_backend()) from error
+            raise DependencyError("Keras is not installed", hint=install_a_backend()) from error
         missing = next((name for name in BACKENDS if _is_absent(error, name)), None)
         if missing is None:
             raise DependencyError(
                 f"Keras cannot be imported ({error})",
                 expected="Keras 3.8 or newer, with a backend that works",
-                mend=f"Install it anew. {install_a_backend()}",
+                hint=f"Install it anew. {install_a_backend()}",
             ) from error
         raise DependencyError(
             f"Keras looks for {missing}, which is not installed",
             expected="KERAS_BACKEND set to a backend that is, such as jax, before keras is imported",
-            mend="In a shell: export KERAS_BACKEND=jax. In Python, first of all: "
+            hint="In a shell: export KERAS_BACKEND=jax. In Python, first of all: "
             "import os; os.environ['KERAS_BACKEND'] = 'jax'",
         ) from error
 

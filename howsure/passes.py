@@ -111,7 +111,7 @@ def _room_for(shape: tuple[int, int, int]) -> NDArray[np.float32]:
         "So many passes do not fit into memory",
         expected="an array that does" if free is None else f"at most {free / GIB:.3g} GiB, which are free",
         received=f"{n:,} passes × {rows:,} rows × {classes:,} values, {needed / GIB:.3g} GiB",
-        mend="Take some rows at a time; or howsure.assess, which keeps no pass",
+        hint="Take some rows at a time; or howsure.assess, which keeps no pass",
     )
 
 

@@ -97,7 +97,7 @@ def check_wrapped(model: Any, ready: Model, rows: Sequence[Array], outcome: Outc
             f"'{ready.info.name}' does",
             expected="a wrapper that makes of the outputs of its network what its loss says",
             received="other probabilities for the same rows",
-            mend="Say what the network puts out: outputs='logits' if a softmax or sigmoid is still due, "
+            hint="Say what the network puts out: outputs='logits' if a softmax or sigmoid is still due, "
             "outputs='probabilities' if not",
         )
 

@@ -47,9 +47,9 @@ def test_docstring_draws_every_class():
 
 @pytest.mark.parametrize("cls", [errors.HowsureError, *TREE])
 def test_message(cls):
-    error = cls("What happened", expected="this", received=3, mend="Do that.")
+    error = cls("What happened", expected="this", received=3, hint="Do that.")
     assert str(error) == "What happened. Expected: this. Received: 3. Do that."
-    assert (error.what, error.expected, error.received, error.mend) == (
+    assert (error.what, error.expected, error.received, error.hint) == (
         "What happened",
         "this",
         3,
@@ -61,16 +61,16 @@ def test_parts_may_be_left_out_and_falsy_values_are_shown():
     assert str(errors.InputError("It is wrong")) == "It is wrong."
     assert str(errors.InputError("It is wrong", received=0)) == "It is wrong. Received: 0."
     assert str(errors.InputError("It is wrong", received=False)) == "It is wrong. Received: False."
-    assert str(errors.FileError("'a.b' is gone.", mend="Look")) == "'a.b' is gone. Look."
+    assert str(errors.FileError("'a.b' is gone.", hint="Look")) == "'a.b' is gone. Look."
 
 
 @pytest.mark.parametrize("cls", TREE)
 def test_errors_travel_between_processes(cls):
-    error = cls("What happened", expected="this", received=3, mend="Do that")
+    error = cls("What happened", expected="this", received=3, hint="Do that")
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is cls
     assert str(copy) == str(error)
-    assert (copy.what, copy.expected, copy.received, copy.mend) == ("What happened", "this", 3, "Do that")
+    assert (copy.what, copy.expected, copy.received, copy.hint) == ("What happened", "this", 3, "Do that")
 
 
 @pytest.mark.parametrize("cls", TREE)

@@ -49,7 +49,7 @@ def test_an_error_says_what_was_expected_or_what_to_do():
     for file, call in found(ast.Call):
         given = {keyword.arg for keyword in call.keywords}
         if names_in(call.func)[:1] in (["InputError"], ["ModelError"], ["DependencyError"]):
-            wrong += [f"{file}:{call.lineno}: {ast.unparse(call)}"] * (not given & {"expected", "mend"})
+            wrong += [f"{file}:{call.lineno}: {ast.unparse(call)}"] * (not given & {"expected", "hint"})
     assert not wrong
 
 

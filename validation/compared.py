@@ -130,7 +130,7 @@ SCHEMES = (
     (Kind(1.3, 0.7), Kind(1.0), Kind(1.3, 0.3), Kind(1.6)),
     (Kind(1.6), Kind(0.5), Kind(0.7), Kind(0.7, 0.5)),
 )
-"""Four methods each, the yardstick first: alike, better ones, worse ones, ones that see more, modest ones."""
+"""Four methods each, the baseline first: alike, better ones, worse ones, ones that see more, modest ones."""
 
 UNLIKE = 30
 """Comparisons of each size where methods differ; a hundred where they are alike."""
@@ -174,8 +174,8 @@ def told_by_comparisons(tally: Tally) -> None:
                 here, _answer(comparison, question), name, better, true[AS_THEY_ARE], scheme == ALIKE
             )
         _told_of_changes(here, comparison, true)
-        _told_of_strangers(here, _answer(comparison, "Who notices 'strangers'?"), true[AS_THEY_ARE])
-        _told_by_methods(here, _answer(comparison, "Why?"), true[AS_THEY_ARE])
+        _told_of_strangers(here, _answer(comparison, "Which method notices 'strangers'?"), true[AS_THEY_ARE])
+        _told_by_methods(here, _answer(comparison, "What explains the differences?"), true[AS_THEY_ARE])
         for key, told in here.items():
             tally[key] += told
             tally[UNALIKE.format(key)] += told if scheme != ALIKE else []
@@ -191,9 +191,9 @@ def _said(logits: Sequence[Floats]) -> dict[str, howsure.Certainty]:
 
 
 QUESTIONS = (
-    ("nll", "Whose percentages are truest?", -1),
-    ("aurc", "Who knows best when it is wrong?", -1),
-    ("accuracy", "Who is right most often?", 1),
+    ("nll", "Which method has the most accurate percentages?", -1),
+    ("aurc", "Which method knows best when it is wrong?", -1),
+    ("accuracy", "Which method is right most often?", 1),
 )
 """Score, heading, and whether more of it is better."""
 
@@ -204,16 +204,16 @@ def _told_first(tally: Tally, comparison: Comparison, true: Mapping[str, Truths]
     text = lead(comparison)
     nll = {rows: {name: of["nll"] for name, of in each.items()} for rows, each in true.items()}
     chosen = found_in(r"^Take ([A-D])", text)
-    if "its percentages are truer than those of A" in text:
+    if "its percentages are more accurate than those of A" in text:
         tally["take"].append(nll[AS_THEY_ARE][chosen] < nll[AS_THEY_ARE]["A"])
-    if ", but less true where" in text:
+    if ", but less accurate if" in text:
         tally["less true where"] += [nll[rows][chosen] > nll[rows]["A"] for rows in _sets_in(text)]
-    if "But where rows are" in text:
-        name = found_in(r", ([A-D]) has truer ones", text)
+    if "But if rows are" in text:
+        name = found_in(r", ([A-D]) has more accurate ones", text)
         tally["truer where"] += [nll[rows][name] < nll[rows]["A"] for rows in _sets_in(text)]
     if alike:
         tally["alike take"].append(chosen == "A")
-        tally["alike when changed"].append("where rows are" not in text)
+        tally["alike when changed"].append("if rows are" not in text)
 
 
 def _sets_in(text: str) -> list[str]:
@@ -263,7 +263,9 @@ def _gap(word: str, name: str, one: Mapping[str, float], other: Mapping[str, flo
 
 
 def _told_of_changes(tally: Tally, comparison: Comparison, true: Mapping[str, Truths]) -> None:
-    finding = next(each for each in findings(comparison) if each.question == "When something has changed")
+    finding = next(
+        each for each in findings(comparison) if each.question == "What happens when the rows change?"
+    )
     for rows, said in finding.points:
         gap = re.search(r"; ([A-D]) gives .*?(more|times as much) \(([−\d.,]+ to [−\d.,]+)", plain(said))
         if gap is not None:
@@ -285,28 +287,31 @@ def _told_by_methods(tally: Tally, text: str, true: Truths) -> None:
         tally["too modest"].append(true["B"]["claim"] < true["B"]["accuracy"])
     if "orders rows better" in text:
         tally["orders better"].append(true["B"]["aurc"] < true["A"]["aurc"])
-    if "C has truer percentages" in text:
+    if "C has more accurate percentages" in text:
         tally["truer"].append(true["C"]["nll"] < true["A"]["nll"])
-    if "C has truer percentages and is right more often" in text:
+    if "C has more accurate percentages and is right more often" in text:
         tally["right more often"].append(true["C"]["accuracy"] > true["A"]["accuracy"])
 
 
 def told_of_calibrated(tally: Tally) -> None:
-    """What is said of a calibrated method under "Why?": held against rows to come."""
+    """What the explanations say of a calibrated method, held against new rows."""
     for share, rows, sharp, seed in itertools.product((0.05, 0.2), (300, 1_000), SHARPNESS, range(40)):
         of = world(share, 0.3)
         tally["calibrations"].append(True)
         given, new = drawn(of, rows, sharp, seed, 5), fresh(of, sharp)
         (mended,), (to_come,) = cross_calibrated(given.said, given.truth, [], [new.said])
         names = {"A": given.said, "A, calibrated": mended}
-        text = _answer(compared(names, given.truth, calibrations={"A, calibrated": "A"}), "Why?")
+        text = _answer(
+            compared(names, given.truth, calibrations={"A, calibrated": "A"}),
+            "What explains the differences?",
+        )
         if sharp == 1:
-            tally["why chance"].append("so mends" not in text)
+            tally["why chance"].append("so it hardly changes" not in text)
         if "made A worse" in text:
             worse = nll_of(to_come.probabilities, new.true) > nll_of(new.said.probabilities, new.true)
             tally["why worse"].append(worse)
-        if "so mends how high they are" in text:
-            lowers = "lowers percentages that claimed too much" in text
+        if "so it hardly changes" in text:
+            lowers = "lowers percentages that were too high" in text
             tally["why mends"].append(sharp > 1 if lowers else sharp < 1)
             order = spearmanr(new.said.probability, to_come.probability).statistic
             tally["why order"].append(bool(order > 0.99))
@@ -315,14 +320,14 @@ def told_of_calibrated(tally: Tally) -> None:
 ALL, POPULATION = "methods that are alike", "200,000 rows"
 FACT, INTERVAL = "fact", "95 % interval"
 FACTS = (
-    ("take", "`Take B: its percentages are truer than those of A`", POPULATION, FACT, "comparisons"),
-    ("less true where", "`but less true where rows are 'x'`", POPULATION, FACT, "comparisons"),
-    ("truer where", "`But where rows are 'x', B has truer ones`", POPULATION, FACT, "comparisons"),
+    ("take", "`Take B: its percentages are more accurate than those of A`", POPULATION, FACT, "comparisons"),
+    ("less true where", "`but less accurate if rows are 'x'`", POPULATION, FACT, "comparisons"),
+    ("truer where", "`But if rows are 'x', B has more accurate ones`", POPULATION, FACT, "comparisons"),
     ("alike take", "no `Take B`, of four methods", ALL, FACT),
-    ("alike when changed", "no `But where rows are 'x'`, of four changes", ALL, FACT),
+    ("alike when changed", "no `But if rows are 'x'`, of four changes", ALL, FACT),
     (
         "has the best",
-        "`B has the truest percentages`, `the best order`, `the most right answers`",
+        "`B has the most accurate percentages`, `the best order`, `the most right answers`",
         POPULATION,
         FACT,
         "answers",
@@ -344,7 +349,7 @@ FACTS = (
         INTERVAL,
         "changes",
     ),
-    ("strangers", "`finds the stranger more doubtful in 93 % (90 to 95 %) of cases`", POPULATION, INTERVAL),
+    ("strangers", "`finds the former more uncertain in 93 % (90 to 95 %) of cases`", POPULATION, INTERVAL),
     ("strangers may", "`may be as good`, at noticing strangers", POPULATION, FACT),
     (
         "too modest",
@@ -354,13 +359,13 @@ FACTS = (
         "comparisons",
     ),
     ("orders better", "`B orders rows better`", POPULATION, FACT, "comparisons"),
-    ("truer", "`C has truer percentages`, of an ensemble", POPULATION, FACT, "comparisons"),
+    ("truer", "`C has more accurate percentages`, of an ensemble", POPULATION, FACT, "comparisons"),
     ("right more often", "`and is right more often`", POPULATION, FACT, "comparisons"),
-    ("why chance", "no `so mends how high they are`", "claims true", FACT),
+    ("why chance", "no `Calibration lowers percentages`", "claims true", FACT),
     ("why worse", "`Calibration made A worse`", "20,000 rows to come", FACT, "calibrations"),
     (
         "why mends",
-        "`lowers percentages that claimed too much`, `raises modest percentages`",
+        "`lowers percentages that were too high`, `raises percentages that were too low`",
         "claims false",
         FACT,
         "calibrations",

@@ -241,7 +241,7 @@ class _Gaussians:
                     "These images were not drawn here, or were changed since: their posterior is not known",
                     expected=f"pixels within {OFF_THE_PLANE:g} of those of an image that can be drawn",
                     received=f"{off:.2g} away",
-                    mend="Give them as they were drawn, neither clipped nor rounded nor scaled",
+                    hint="Give them as they were drawn, neither clipped nor rounded nor scaled",
                 )
         return self.posterior(z)
 
@@ -283,7 +283,7 @@ def _ambiguity_for(wanted: float, fitted: _Gaussians, seed: int) -> float:
             "These images cannot have that Bayes error",
             expected=f"{least:.2g} or more, with {len(fitted.variances)} components, and below {most:.2g}",
             received=repr(wanted),
-            mend="For a smaller one, allow more components",
+            hint="For a smaller one, allow more components",
         )
     return float(brentq(lambda a: _bayes_error(fitted.at(a), [seed, 0])[0] - wanted, 0.0, 1.0, xtol=1e-5))
 

@@ -58,7 +58,7 @@ METHODS = (2, 4, 8, 16)
 COMPARISONS = 200
 POWER = 60
 SLIGHT = 2.0
-"""How much too sharp the yardstick is where one method is better."""
+"""How much too sharp the baseline is where one method is better."""
 
 NAMES = (
     *("accuracy", "nll", "brier", "ece", "ece_debiased", "classwise_ece"),
@@ -207,7 +207,7 @@ def look_at_intervals() -> dict[str, Any]:
 
 
 def compared(truth: Integers, logits: Sequence[Floats]) -> Comparison:
-    """A comparison of methods that say this of the same rows; the first is the yardstick."""
+    """A comparison of methods that say this of the same rows; the first is the baseline."""
     said = {
         f"method {number}": howsure.Certainty(
             probabilities=softmax(each, axis=1),
@@ -233,7 +233,7 @@ def compared(truth: Integers, logits: Sequence[Floats]) -> Comparison:
 
 
 def taken(comparison: Comparison) -> bool:
-    """Whether something is recommended in the place of the yardstick."""
+    """Whether something is recommended in the place of the baseline."""
     return not lead(comparison).startswith("Take the method 0:")
 
 

@@ -188,5 +188,5 @@ def _refused(info: ModelInfo, what: str, received: str) -> ModelError:
         expected="a model that tells classes apart; a regression, an embedding or an autoencoder cannot be "
         "assessed",
         received=received,
-        mend=_SAY_SO,
+        hint=_SAY_SO,
     )

@@ -71,19 +71,19 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
     if ending in ("linear", "log_softmax"):
         check_trained_for(info, LOGITS)
         return LOGITS
-    mend = (
+    hint = (
         "If you know better, say so: outputs='probabilities' if its rows add up to 1 (or it is the "
         "probability of the second of two classes), outputs='logits' if a softmax or sigmoid is still due, "
         "outputs='label-probabilities' if each is the probability of a label of its own"
     )
     if ending == "softmax":
-        mend = "A softmax over one output is always 1: use a sigmoid, or two outputs"
+        hint = "A softmax over one output is always 1: use a sigmoid, or two outputs"
     found = "something that is not a layer's activation" if ending is None else f"'{ending}'"
     raise ModelError(
         f"Model '{info.name}' does not end in a distribution over classes",
         expected="softmax, sigmoids, or linear (logits) in its last layer",
         received=f"{found}, {counted(classes, 'output')}",
-        mend=mend,
+        hint=hint,
     )
 
 
@@ -93,7 +93,7 @@ def check_regression(info: ModelInfo) -> None:
         raise ModelError(
             f"Model '{info.name}' was trained for {info.trained_for}, not to tell classes apart",
             expected="a model with a softmax, sigmoid or logits output",
-            mend=f"{info.trained_for.capitalize()} cannot be assessed. {_SAY_SO}",
+            hint=f"{info.trained_for.capitalize()} cannot be assessed. {_SAY_SO}",
         )
 
 
@@ -121,7 +121,7 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
             ),
             expected="outputs=…"
             + ("" if info.to_know is None else f", or a loss that says so: {info.to_know}"),
-            mend=f"{_SAY_SO}. A regression cannot be assessed",
+            hint=f"{_SAY_SO}. A regression cannot be assessed",
         )
     if kind == LOGITS and info.trained_for == MARGINS:
         warn(
@@ -195,7 +195,7 @@ def to_probabilities(
             f"Model '{model}' put out NaN or infinity {in_rows(int(bad.sum()), rows[bad][:5].tolist())}",
             expected="finite numbers"
             + (", or -inf for some classes of a row, which are impossible" if outputs == LOGITS else ""),
-            mend="Check the model's weights and the range of these rows",
+            hint="Check the model's weights and the range of these rows",
         )
     values = raw.astype(np.float64)
     if outputs == LOGITS:
@@ -221,7 +221,7 @@ def to_probabilities(
             expected="numbers from 0 to 1 that add up to 1",
             received=np.array2string(values[one_pass, row, :6], precision=4)
             + f", sum {values[one_pass, row].sum():.4g}",
-            mend="If each is the probability of a label of its own, say so: outputs='label-probabilities'"
+            hint="If each is the probability of a label of its own, say so: outputs='label-probabilities'"
             if lowest >= 0 and highest <= 1
             else "If the model ends in logits, say so: outputs='logits'",
         )

@@ -100,7 +100,7 @@ class Answer:
                 f"There are no {PARTS[name]} for these rows",
                 expected=f"a result of {_in_words_of(name)}",
                 received=f"one of {self.in_words}",
-                mend=self._instead_of(name, of),
+                hint=self._instead_of(name, of),
             )
         return _imported(self.parts[name])
 
@@ -232,7 +232,7 @@ def named(name: str) -> Answer:
         raise InputError(
             f"howsure does not know answers of the kind '{name}'",
             expected=f"one of {quoted(known)}",
-            mend="Import the package that adds this kind, or install it",
+            hint="Import the package that adds this kind, or install it",
         )
     return _ANSWERS[name]
 
@@ -254,7 +254,7 @@ def check_kind(result: Any, expected: Answer) -> None:
             "These rows have answers of another kind",
             expected=f"a result of {expected.in_words}",
             received=f"one of {answer.in_words}",
-            mend=answer._instead_of(expected.name, result),
+            hint=answer._instead_of(expected.name, result),
         )
 
 
@@ -328,7 +328,7 @@ def _check_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:
             "The class names are the model's own in another order",
             expected=f"{quoted(own)}, the order of its outputs",
             received=quoted(names),
-            mend="Leave class_names out: the model has them",
+            hint="Leave class_names out: the model has them",
         )
 
 

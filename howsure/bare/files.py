@@ -190,7 +190,7 @@ def _check_no_flags(table: Table, names: list[str], labels: Array | None, source
         f"'{source}' has a column of nothing but 0, '{zero[0]}', which may be no class",
         expected="a column for each class, and others named",
         received=f"columns {quoted(names)}",
-        mend=f"If it is none, leave it out: on the command line --drop {','.join(zero)}. If it is one, name "
+        hint=f"If it is none, leave it out: on the command line --drop {','.join(zero)}. If it is one, name "
         "all classes with --class-names",
     )
 
@@ -318,7 +318,7 @@ def _classes(names: list[str], columns: Columns, source: Path) -> tuple[list[str
         raise InputError(
             f"'{source}' has one column of probabilities, '{called[0]}'",
             expected="a column for each class, or both class names where it is the second of two",
-            mend=f"On the command line: --class-names other,{called[0]}",
+            hint=f"On the command line: --class-names other,{called[0]}",
         )
     if wanted is None:
         return names, called
@@ -353,7 +353,7 @@ def _numbers(table: Table, names: list[str], source: Path) -> Array:
             else f"'{source}' has no columns",
             expected="a column of probabilities for each class, and perhaps labels (`y`) and ids (`id`)",
             received=quoted(table.names),
-            mend="Say what they are, or leave them out: on the command line --label-column, --id-column, "
+            hint="Say what they are, or leave them out: on the command line --label-column, --id-column, "
             "--drop, or --class-names with the names of the classes' columns"
             if wrong
             else None,

@@ -130,7 +130,7 @@ def _of_two_classes(values: Floats, names: Any, kind: Kind, called: str) -> Floa
             f"{called} may be one row of {len(values)} classes, or {len(values)} rows of two",
             expected=kind.expected,
             received=_described(values),
-            mend="Give one row as `[p]`, and rows of two classes as `numpy.stack([1 - p, p], axis=1)`",
+            hint="Give one row as `[p]`, and rows of two classes as `numpy.stack([1 - p, p], axis=1)`",
         )
     return np.stack([1 - values, values], axis=1)
 
@@ -160,7 +160,7 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
         raise InputError(
             f"{called} have columns without numbers: {quoted(wrong)}",
             expected=f"one column of numbers for each {each}, and perhaps one of labels (`y`) and ids (`id`)",
-            mend=f"Choose the columns: {each}_names=[{', '.join(map(repr, chosen[:2]))}, …]",
+            hint=f"Choose the columns: {each}_names=[{', '.join(map(repr, chosen[:2]))}, …]",
         )
     if wanted is None and kind.sums:
         zero = flags_among(dict(zip(chosen, columns, strict=True)), rows.labels)
@@ -169,14 +169,14 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
                 f"{called} have a column of nothing but 0, '{zero[0]}', which may be no class",
                 expected="a column for each class, and others left out",
                 received=f"columns {quoted(chosen)}",
-                mend=f"If it is none, leave it out. If it is one, name all: class_names={chosen[:12]}",
+                hint=f"If it is none, leave it out. If it is one, name all: class_names={chosen[:12]}",
             )
     if len(chosen) < (1 if not kind.sums or (wanted and len(wanted) == 2) else 2):
         raise InputError(
             f"{called} have too few columns",
             expected=f"a column for each {each}{', two or more' if kind.sums else ''}",
             received=f"columns {quoted(opened.columns)}",
-            mend=f"If '{chosen[0]}' is the probability of the second of two classes, give both names: "
+            hint=f"If '{chosen[0]}' is the probability of the second of two classes, give both names: "
             f"class_names=['other', '{chosen[0]}']"
             if chosen
             else None,

@@ -174,7 +174,7 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, of: Kind) -> Iterator[
             "The passes cannot be used",
             expected="an array of shape (passes, rows, classes)",
             received=f"an array of shape {tuple(shape)}",
-            mend="One pass over some rows, or a mean, belongs to `from_probabilities`"
+            hint="One pass over some rows, or a mean, belongs to `from_probabilities`"
             if len(shape) == 2
             else None,
         )
@@ -214,7 +214,7 @@ def _check_pass(one: Any, called: str) -> None:
             f"{called} are a list of numbers",
             expected="an array or a list of shape (rows, classes)",
             received=repr(one)[:200],
-            mend="One pass over some rows, or a mean, belongs to `from_probabilities`",
+            hint="One pass over some rows, or a mean, belongs to `from_probabilities`",
         )
 
 
@@ -223,7 +223,7 @@ def _too_few(passes: int) -> InputError:
         "Too few passes to tell the error of their mean",
         expected="2 or more",
         received=passes,
-        mend="One alone belongs to `from_probabilities`" if passes else None,
+        hint="One alone belongs to `from_probabilities`" if passes else None,
     )
 
 

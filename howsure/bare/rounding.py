@@ -80,7 +80,7 @@ def check_range(p: Floats, numbers: Integers, called: str, allowed: float, expec
             f"{called} are missing, NaN or infinite {_named(numbers, bad)}",
             expected="numbers from 0 to 1",
             received=_shown(p, bad),
-            mend="Leave those rows out, or look for what made them",
+            hint="Leave those rows out, or look for what made them",
         )
     outside = np.asarray(((p < -allowed) | (p > 1 + allowed)).any(axis=1))
     if outside.any():
@@ -88,7 +88,7 @@ def check_range(p: Floats, numbers: Integers, called: str, allowed: float, expec
             f"{called} are not from 0 to 1 {_named(numbers, outside)}",
             expected=expected,
             received=_shown(p, outside),
-            mend=_cause(p),
+            hint=_cause(p),
         )
 
 
@@ -129,7 +129,7 @@ def _not_distributions(p: Floats, numbers: Integers, called: str, wrong: NDArray
         f"{called} do not sum to 1 {_named(numbers, wrong)}",
         expected="a distribution over the classes in every row, off by no more than its rounding",
         received=f"{_shown(p, wrong)}, a sum of {total[first]:.6g}",
-        mend=_cause_of_sums(p, wrong),
+        hint=_cause_of_sums(p, wrong),
     )
 
 

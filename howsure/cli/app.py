@@ -1,7 +1,7 @@
 """The command line: parse, call, print; no logic.
 
-Exit codes: 0 done, 1 done but something in the data was left out and said, 2 wrong use or wrong input,
-130 interrupted. Results go to stdout; progress, warnings and errors to stderr.
+Exit codes: 0 done, 1 done but parts of the data were left out, 2 wrong use or wrong input, 130 interrupted.
+Results go to stdout; progress, warnings and errors go to stderr.
 """
 
 from __future__ import annotations
@@ -10,23 +10,26 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from howsure.cli import assessing, auditing, comparing, exporting, tables
+from howsure.cli import tables
+from howsure.cli.assessing import assess_command
+from howsure.cli.auditing import audit_command
+from howsure.cli.comparing import compare_command
+from howsure.cli.exporting import export_command
+from howsure.cli.grouped import grouped
 from howsure.cli.options import INTERRUPTED, WRONG, Quiet, Seed, consoles, say_version
 from howsure.cli.paths import check_folder
-from howsure.cli.stopping import Interruptions, Unbreakable, open_the_closed
+from howsure.cli.stopping import INTERRUPTIONS, Unbreakable, open_the_closed
 from howsure.cli.warned import Warned
 from howsure.errors import HowsureError, HowsureWarning
 from howsure.models.import_keras import load_keras
 from howsure.terminal import say
-
-_INTERRUPTIONS = Interruptions()
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,34 +42,36 @@ app = typer.Typer(
 def all_commands(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=say_version, is_eager=True, help="Show the version."),
+        typer.Option("--version", callback=say_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """How sure is your neural network, row by row?"""
 
 
-@app.command("demo")
 def demo_command(
-    folder: Annotated[Path, typer.Option(help="Where model, table and report go.")] = Path("demo"),
+    folder: Annotated[Path, typer.Option(help="Folder for the model, the table and the report.")] = Path(
+        "demo"
+    ),
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Epochs to train for, instead of two minutes; the question has 30."),
+        typer.Option(min=1, help="Train for this number of epochs instead of two minutes."),
     ] = None,
     ensemble: Annotated[
         int,
-        typer.Option(min=1, help="Networks to train; with more than one, their ensemble is compared too."),
+        typer.Option(
+            min=1, help="Number of networks to train. With two or more, their ensemble is compared too."
+        ),
     ] = 1,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Train a digit classifier with dropout on MNIST and show for which digits it flips a coin."""
-    with _plain_words():
-        check_folder(folder)
-        with _INTERRUPTIONS.held():
-            load_keras()
-        from howsure.demo import run as demo
+    """Train a digit classifier with dropout on MNIST and show which digits it cannot decide."""
+    check_folder(folder)
+    with INTERRUPTIONS.held():
+        load_keras()
+    from howsure.demo import run as demo
 
-        demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=consoles(quiet)[1])
+    demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=consoles(quiet)[1])
 
 
 def main() -> None:
@@ -75,7 +80,7 @@ def main() -> None:
     nowhere = open(os.devnull, "w")  # noqa: SIM115  # as long as the program runs
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # an old terminal shows '?' for what it cannot draw
+            stream.reconfigure(errors="replace")  # an old terminal shows '?' for unknown characters
     printed = Unbreakable(sys.stdout or nowhere)
     sys.stdout, sys.stderr = printed, Unbreakable(sys.stderr or nowhere)
     try:
@@ -83,16 +88,19 @@ def main() -> None:
     finally:
         printed.flush()
         if printed.lost is not None:
-            say(Console(stderr=True), f"error: not all could be printed ({printed.lost.strerror})")
+            say(
+                Console(stderr=True),
+                f"error: the output could not be printed completely ({printed.lost.strerror})",
+            )
             sys.exit(WRONG)
 
 
 @contextlib.contextmanager
 def _plain_words() -> Iterator[None]:
-    """Turn howsure's errors and warnings, and Ctrl-C, into one line on stderr and an exit code."""
+    """Print howsure's errors and warnings, and Ctrl-C, as one line on stderr, and set the exit code."""
     errors = Console(stderr=True)
     warned = Warned(errors)
-    with warnings.catch_warnings(), _INTERRUPTIONS.heard():
+    with warnings.catch_warnings(), INTERRUPTIONS.heard():
         show_others = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -106,7 +114,7 @@ def _plain_words() -> Iterator[None]:
         try:
             with contextlib.closing(warned):
                 yield
-            _INTERRUPTIONS.check()
+            INTERRUPTIONS.check()
         except HowsureError as error:
             say(errors, f"error: {error}")
             raise typer.Exit(WRONG) from error
@@ -115,8 +123,13 @@ def _plain_words() -> Iterator[None]:
             raise typer.Exit(INTERRUPTED) from error
 
 
-auditing.register(app, _plain_words, _INTERRUPTIONS)
-assessing.register(app, _plain_words, _INTERRUPTIONS)
-comparing.register(app, _plain_words, _INTERRUPTIONS)
-tables.register(app, _plain_words)
-exporting.register(app, _plain_words, _INTERRUPTIONS)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo_command,
+    "audit": audit_command,
+    "assess": assess_command,
+    "compare": compare_command,
+    **tables.COMMANDS,
+    "export": export_command,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_plain_words()(grouped(_command)))

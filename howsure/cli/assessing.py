@@ -1,9 +1,7 @@
-"""The command that assesses rows: into one table, or into a folder of parts."""
+"""`howsure assess`: assess rows and write one table, or a folder of parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +13,11 @@ import howsure
 from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
-from howsure.cli.grouped import grouped
 from howsure.cli.models import Model, check_models, load_model, rows_of
 from howsure.cli.options import LEFT_OUT, MethodOptions, Opening, Quiet, Wishes, consoles
 from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_output
-from howsure.cli.stopping import Interruptions, kept
+from howsure.cli.stopping import INTERRUPTIONS, kept
 from howsure.data.csv_form import kind_of
 from howsure.data.images import SUFFIXES
 from howsure.data.label_files import read_labels
@@ -42,71 +39,55 @@ _SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """Where results go."""
+    """Options of the output."""
 
     out: Annotated[
         Path,
         typer.Option(
             parser=folders.out_path,
             metavar="PATH",
-            help="Table to write: .parquet, .csv, .jsonl, or - for csv to stdout; or a folder for many "
-            "rows, in which a run that was stopped goes on.",
+            help="Table to write: .parquet, .csv, .jsonl, or - for csv to stdout. Or a folder for many rows; "
+            "the same command continues a stopped run there.",
         ),
     ]
-    report: Annotated[Path | None, typer.Option(help="Page to write, .html.")] = None
+    report: Annotated[Path | None, typer.Option(help="HTML page to write, .html.")] = None
     quiet: Quiet = False
 
     def consoles(self) -> tuple[Console, Console]:
-        """Where progress goes, and where is said what came of it: not where the table goes."""
+        """The consoles for progress and for the summary, which is not stdout if the table goes there."""
         errors, console = consoles(self.quiet)
         return errors, errors if self.out == STDOUT else console
 
 
-def register(
-    app: typer.Typer, plainly: Callable[[], AbstractContextManager[None]], interruptions: Interruptions
+def assess_command(
+    model: Model,
+    data: Annotated[Path, typer.Argument(help="Rows: .npz, .npy, .csv, .parquet, or a folder of images.")],
+    results: Results,
+    rows: RowOptions,
+    many: FolderOptions,
+    passes: MethodOptions,
+    wishes: Wishes,
+    opening: Opening,
 ) -> None:
-    """Add the command to a command line.
-
-    Args:
-        app: The command line.
-        plainly: What turns errors and interruptions into one line and an exit code.
-        interruptions: What is heard, and held while a framework is imported.
-    """
-
-    @app.command("assess")
-    @grouped
-    def assess_command(
-        model: Model,
-        data: Annotated[
-            Path, typer.Argument(help="Rows: .npz, .npy, .csv, .parquet, or a folder of images.")
-        ],
-        results: Results,
-        rows: RowOptions,
-        many: FolderOptions,
-        passes: MethodOptions,
-        wishes: Wishes,
-        opening: Opening,
-    ) -> None:
-        """Say for each row what the model predicts, how certain that is, and why it is unsure."""
-        with plainly():
-            run = _Run(model, data, results, rows, many, passes, opening, interruptions)
-            dropout = passes.dropout
-            passes.check(dropout)
-            check_divisor(rows.divide_by)
-            to_folder, roles = run.check()
-            asked = wishes.asked(rows.divide_by)
-            if to_folder:
-                asked.wished()  # imports what has to be there, before work begins
-                whole = run.into_folder(asked, dropout, roles)
-            else:
-                whole = run.into_table(asked.wished(), dropout, roles)
-            if not whole:
-                raise typer.Exit(LEFT_OUT)
+    """Say for each row what the model predicts, how certain it is, and why it is unsure."""
+    run = _Run(model, data, results, rows, many, passes, opening)
+    dropout = passes.dropout
+    passes.check(dropout)
+    check_divisor(rows.divide_by)
+    to_folder, roles = run.check()
+    asked = wishes.asked(rows.divide_by)
+    if to_folder:
+        asked.wished()  # imports the module of the outcome before work begins
+        whole = run.into_folder(asked, dropout, roles)
+    else:
+        whole = run.into_table(asked.wished(), dropout, roles)
+    if not whole:
+        raise typer.Exit(LEFT_OUT)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One call of the command: what it was given."""
+    """One call of the command, with its options."""
 
     model: Path
     data: Path
@@ -115,10 +96,9 @@ class _Run:
     many: FolderOptions
     passes: MethodOptions
     opening: Opening
-    interruptions: Interruptions
 
     def check(self) -> tuple[bool, Roles]:
-        """Whether results go to a folder, and what columns are for; raise where paths do not fit."""
+        """Whether results go to a folder, and the roles of the columns; raise if paths do not fit."""
         data, labels, out, report = self.data, self.rows.labels, self.results.out, self.results.report
         inputs = [*check_models(self.model, self.passes.members, self.opening.weights), data]
         check_exists(data, "data")
@@ -127,7 +107,7 @@ class _Run:
             inputs.append(labels)
         to_folder = folders.is_folder(out, self.many.workers)
         if to_folder and kind_of(self.model) in PICKLES:
-            raise InputError("Results of a classifier go into one table", expected="--out TABLE.parquet")
+            raise InputError("The results of a classifier need one table", expected="--out TABLE.parquet")
         if self.many.skip_unreadable and data.is_file() and kind_of(data) not in SUFFIXES:
             raise InputError("--skip-unreadable is for images", expected="a folder of images", received=data)
         if not to_folder:
@@ -140,14 +120,14 @@ class _Run:
             folders.check_free(out, inputs, report)
             if labels is not None and self.rows.label_column is not None:
                 raise InputError(
-                    "--label-column with --labels is for one table", expected="a column y in --labels"
+                    "A folder cannot have both --labels and --label-column", expected="a column y in --labels"
                 )
         elif labels is not None:
             read_labels(labels, column=self.rows.label_column)  # before work begins
         return to_folder, roles
 
     def into_folder(self, asked: Asked, dropout: MCDropout, roles: Roles) -> bool:
-        """Assess rows part by part, and say whether all are there."""
+        """Assess rows part by part; True if all rows were assessed."""
         errors, console = self.results.consoles()
         labels, members = self.rows.labels, self.passes.members
         other = Opening(None, self.opening.allow_code)
@@ -161,15 +141,15 @@ class _Run:
             None if labels is None else labels.absolute(),
             self.results.out.resolve(),
         )
-        return folders.assess_into(recipe, self.many, errors, console, self.interruptions)
+        return folders.assess_into(recipe, self.many, errors, console)
 
     def into_table(self, request: Request, dropout: MCDropout, roles: Roles) -> bool:
-        """Assess rows, write the table and the report, and say whether all could be read."""
+        """Assess rows, write the table and the report; True if all rows could be read."""
         errors, console = self.results.consoles()
-        held, out, labels = self.interruptions.held, self.results.out, self.rows.labels
-        network = load_model(self.model, self.opening, errors, held)
+        out, labels = self.results.out, self.rows.labels
+        network = load_model(self.model, self.opening, errors)
         other = Opening(None, self.opening.allow_code)
-        others = [load_model(path, other, errors, held, like=self.model) for path in self.passes.members]
+        others = [load_model(path, other, errors, like=self.model) for path in self.passes.members]
         rows = rows_of(self.data, network, self.many.skip_unreadable, roles)
         if labels is not None:
             request = replace(
@@ -182,20 +162,20 @@ class _Run:
         if own and dropout != MCDropout():
             raise InputError(
                 "Passes and plans have no effect with a classifier of scikit-learn",
-                expected="its own prediction, by its members where it has some",
+                expected="no such options: it has a method of its own",
             )
         blocks: list[Any] = []
-        with kept(blocks, parquet_beside(out), self.interruptions):
+        with kept(blocks, parquet_beside(out)):
             with progress(errors, "Assessing", waiting=COMPILING) as shown:
                 blocks += howsure.stream(
                     network,
                     rows_in,
                     method=None if own else self.passes.choice.make(others, dropout),
-                    progress=self.interruptions.told(shown),
+                    progress=INTERRUPTIONS.told(shown),
                     **vars(request),
                 )
             result = blocks[0].joined(blocks)
-            with held():
+            with INTERRUPTIONS.held():
                 write_table(result, out)
                 blocks.clear()
         _say_result(result, console)
@@ -210,7 +190,7 @@ class _Run:
 
 
 def _say_result(result: Any, console: Console) -> None:
-    """What came of all rows, and which are the most undecided."""
+    """Print the summary and the most undecided rows."""
     paragraph(console, summary(result))
     if len(result):
         say(console, "\nThe most undecided:\n")
@@ -218,11 +198,11 @@ def _say_result(result: Any, console: Console) -> None:
 
 
 def _say_left_out(rows: Rows) -> None:
-    """Which images could not be read."""
+    """Print the images that could not be read."""
     if not rows.left_out:
         return
     loud = Console(stderr=True)
     count = counted(len(rows.left_out), "unreadable image")
-    say(loud, f"left out: {count}; the rows are numbered without them")
+    say(loud, f"left out: {count}. Row numbers do not count them")
     for line in rows.left_out:
         say(loud, f"  {line}")

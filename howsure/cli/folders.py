@@ -1,4 +1,4 @@
-"""`howsure assess --out FOLDER`: results part by part, so that a run that is stopped goes on where it was."""
+"""`howsure assess --out FOLDER`: write results part by part, so that a stopped run can be continued."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from howsure.answers.verdict import VERDICTS
 from howsure.cli.models import WEIGHTS, load_model
 from howsure.cli.options import Opening
 from howsure.cli.output import ENDINGS, STDOUT
-from howsure.cli.stopping import Interruptions
+from howsure.cli.stopping import INTERRUPTIONS
 from howsure.data.rows import counted
 from howsure.errors import InputError
 from howsure.models.factory import is_factory
@@ -36,37 +36,37 @@ from howsure.terminal import Report, duration, paragraph, progress, say
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """How many rows are shared out, and what is left out of them."""
+    """Options of a folder of results."""
 
     workers: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Processes of Ray that share the rows, here or on the cluster of RAY_ADDRESS.",
+            help="Number of Ray processes that share the rows, here or on the cluster at RAY_ADDRESS.",
         ),
     ] = None
     part_rows: Annotated[
         int | None,
-        typer.Option(min=1, help="Rows in each part of a folder; what is stopped loses one at most."),
+        typer.Option(min=1, help="Rows in each part of a folder. A stopped run loses at most one part."),
     ] = None
     skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave unreadable images out, and say which.")
+        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and list them.")
     ] = False
     skip_rows: Annotated[
         bool,
         typer.Option(
             "--skip-rows",
-            help="In a folder, leave rows out on which the data or the model fails, and say which.",
+            help="In a folder, leave out rows on which reading or the model fails, and list them.",
         ),
     ] = False
 
 
 class Folder(type(Path())):  # type: ignore[misc]  # the class of paths on this system
-    """A path that was written with a slash at its end."""
+    """A path with a slash at its end."""
 
 
 def out_path(text: str) -> Path:
-    """What `--out` names; a slash at the end of it is kept in its type."""
+    """The path of `--out`; its type says whether it ends in a slash."""
     return Folder(text) if text.endswith(("/", os.sep)) else Path(text)
 
 
@@ -74,23 +74,23 @@ def is_folder(out: Path, workers: int | None) -> bool:
     """Whether results go to a folder of parts.
 
     Raises:
-        InputError: Several workers are to write one file.
+        InputError: `workers` are given, and the output is one file.
     """
     named = isinstance(out, Folder) or not out.suffix
     there = os.path.isdir(out) and (out.suffix.lower() not in ENDINGS or is_results(out))
     folder = out != STDOUT and (named or there)
     if workers is not None and not folder:
         raise InputError(
-            "--workers write into a folder",
+            "--workers needs a folder as its output",
             expected="--out FOLDER",
             received=out,
-            mend="A folder has no ending, or a slash at the end of its name",
+            hint="The name of a folder has no ending, or ends in a slash",
         )
     return folder
 
 
 def source_of(path: Path, opening: Opening, like: Path | None = None) -> Source:
-    """A model as a worker is told of it, which may stand in another folder."""
+    """Where a worker finds the model. The worker may run in another folder."""
     weights, allow_code = opening.weights, opening.allow_code
     if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
         path, weights = like, path
@@ -102,27 +102,27 @@ def source_of(path: Path, opening: Opening, like: Path | None = None) -> Source:
 
 
 def check_unused(many: FolderOptions, data: Path) -> None:
-    """Raise where something was asked for, or given, that is for a folder of results alone."""
+    """Raise an `InputError` if an option, or the rows, need a folder of results."""
     for option, given in (("--part-rows", many.part_rows is not None), ("--skip-rows", many.skip_rows)):
         if given:
             raise InputError(f"{option} has no effect on one table", expected="--out FOLDER")
     if data.is_dir() and parquet_files(data):
         raise InputError(
-            f"'{data}' holds Parquet files, whose results go into a folder", expected="--out FOLDER"
+            f"'{data}' is a folder of Parquet files, so its results need a folder", expected="--out FOLDER"
         )
 
 
 def check_free(out: Path, taken: list[Path], report: Path | None) -> None:
-    """Raise where the folder of results is one of the inputs, or a file, or where a report is wanted too."""
+    """Raise if the folder of results is an input or a file, or if a report is wanted too."""
     if report is not None:
         raise InputError(
-            "--report is written of a folder that is done",
+            "--report needs a finished folder",
             expected="--out TABLE with --report",
-            mend=f"howsure report {out} --report {report}",
+            hint=f"howsure report {out} --report {report}",
         )
     if out.exists() and not out.is_dir():
         raise InputError(
-            f"'{out}' is a file, and no folder",
+            f"'{out}' is a file, not a folder",
             expected=f"a folder, or a name ending in {', '.join(ENDINGS)}",
         )
     same = next((path for path in taken if path.exists() and out.exists() and path.samefile(out)), None)
@@ -131,30 +131,27 @@ def check_free(out: Path, taken: list[Path], report: Path | None) -> None:
     around = next((path for path in taken if path.is_dir() and path.resolve() in out.resolve().parents), None)
     if around is not None:
         raise InputError(
-            f"'{out}' lies within '{around}', and would be taken for some of it",
+            f"'{out}' lies inside the input '{around}'",
             expected="a folder elsewhere for the results",
         )
 
 
-def assess_into(
-    recipe: Recipe, many: FolderOptions, errors: Console, console: Console, interruptions: Interruptions
-) -> bool:
-    """Assess rows into a folder, and say what came of it.
+def assess_into(recipe: Recipe, many: FolderOptions, errors: Console, console: Console) -> bool:
+    """Assess rows into a folder, and print a summary.
 
     Args:
-        recipe: What was asked for.
-        many: Rows in a part, and processes of Ray.
-        errors: Where progress is shown.
-        console: Where it is said.
-        interruptions: Held around imports.
+        recipe: Model, method, rows and folder.
+        many: Options of the folder.
+        errors: Console for progress.
+        console: Console for the summary.
 
     Returns:
-        Whether all rows are there.
+        True if all rows were assessed.
     """
 
     def load_models() -> list[Any]:
         return [
-            load_model(each.path, Opening(each.weights, each.allow_code), errors, interruptions.held)
+            load_model(each.path, Opening(each.weights, each.allow_code), errors)
             for each in (recipe.model, *recipe.members)
         ]
 
@@ -164,18 +161,18 @@ def assess_into(
     beginning = begun(recipe, size=many.part_rows, load_models=load_models, during=partial(progress, errors))
     with several, beginning as job:
         if job.manifest.plan_from is not None:
-            say(console, f"Plan:    made from {counted(job.manifest.plan_from, 'row')}, spread over all")
+            say(console, f"Plan:    made from {counted(job.manifest.plan_from, 'row')} spread over the input")
         if job.rows_before:
-            say(console, f"There:   {job.rows_before:,} of {job.rows:,} rows, from before")
+            say(console, f"Done:    {job.rows_before:,} of {job.rows:,} rows in an earlier run")
         begin = time.monotonic()
         try:
             with progress(errors, "Assessing", waiting="compiling") as shown:
-                job.run(run, _told(shown, interruptions.check))
+                job.run(run, _told(shown, INTERRUPTIONS.check))
         except BaseException:
             done = job.rows_before + sum(len(each.part) for each in job.outcomes if each.fault is None)
             say(
                 Console(stderr=True),
-                f"kept: {done:,} of {job.rows:,} rows, in '{recipe.folder}'; the same command goes on",
+                f"kept: {done:,} of {job.rows:,} rows, in '{recipe.folder}'. The same command continues",
             )
             _say_faults(job)
             raise
@@ -183,7 +180,7 @@ def assess_into(
 
 
 def _say_faults(job: Job) -> None:
-    """What is missing and why, after the first traceback of what is none of howsure's errors."""
+    """Print what is missing and why, after the first traceback that is not an error of howsure."""
     loud, faults = Console(stderr=True), job.faults()
     first = next((each for each in job.outcomes if each.traceback), None)
     if first is not None:
@@ -193,20 +190,20 @@ def _say_faults(job: Job) -> None:
     if faults:
         say(
             loud,
-            f"missing: {counted(len(faults), 'part')}; mend the rows, and the same command does these",
+            f"missing: {counted(len(faults), 'part')}. Correct the rows, then run the same command again",
         )
         for line in faults:
             say(loud, f"  {line}")
 
 
 def _told(shown: Report, check: Callable[[], None]) -> Callable[[int, int], None]:
-    """What is told of progress, and shows rows per second and the time left."""
+    """A progress function that shows rows per second and the time left."""
     first: tuple[float, int] | None = None
 
     def tell(done: int, total: int) -> None:
         nonlocal first
         check()
-        first = first or (time.monotonic(), done)  # compiling, and the start of workers, are behind
+        first = first or (time.monotonic(), done)  # after compiling and the start of workers
         rate = (done - first[1]) / max(1e-9, time.monotonic() - first[0])
         left = f", {duration((total - done) / rate)} left" if rate > 0 else ""
         shown(done / max(1, total), f"{done:,} of {total:,} rows, {rate:,.0f} rows/s{left}")
@@ -215,7 +212,7 @@ def _told(shown: Report, check: Callable[[], None]) -> Callable[[int, int], None
 
 
 def _speed_after_start(job: Job) -> float | None:
-    """Rows per second without what compiling and the start of workers took; None where that does not show."""
+    """Rows per second without compiling and the start of workers; None if there was only one part."""
     later = sum(each.rows for each in job.outcomes[1:])
     if job.first_done is None or not later:
         return None
@@ -240,8 +237,8 @@ def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
     for what, lines in (
         (f"left out: {counted(len(images), 'unreadable image')}", images),
         (f"left out: {counted(len(rows_left_out), 'row')}", rows_left_out),
-        (f"gone: {counted(len(job.gone()), 'file')} of rows; their results stay", job.gone()),
-        (f"not read: {len(job.passed_over):,} of what lies in '{job.recipe.rows.path}'", job.passed_over),
+        (f"gone: {counted(len(job.gone()), 'file')} of rows. Their results are kept", job.gone()),
+        (f"not read: {len(job.passed_over):,} files or folders in '{job.recipe.rows.path}'", job.passed_over),
     ):
         if lines:
             loud = Console(stderr=True)

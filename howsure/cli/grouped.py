@@ -1,4 +1,4 @@
-"""Several options of a command as one parameter of its function: a dataclass whose fields are options."""
+"""Declare several options of a command as one parameter: a dataclass whose fields are options."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, get_type_hints
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as typer takes it: in the place of each group stand the options in it.
+    """The command in the form for typer: each group is replaced by its options.
 
     Args:
-        command: Some of its parameters may be of the type of a dataclass whose fields are options.
+        command: A function. Some of its parameters may be dataclasses whose fields are options.
     """
     given = inspect.signature(command, eval_str=True).parameters.values()
     groups: dict[str, Any] = {each.name: each.annotation for each in given if is_dataclass(each.annotation)}
@@ -44,3 +44,14 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in spread}
     return run
+
+
+def given(options: Any) -> dict[str, object]:
+    """The options of a group that do not have their default: values by the names that a user types."""
+    found = dict[str, object]()
+    for option in fields(options):
+        value = getattr(options, option.name)
+        if value != option.default:
+            no = "no-" if value is False else ""
+            found[f"--{no}{option.name.replace('_', '-')}"] = value
+    return found

@@ -1,9 +1,7 @@
-"""The model that a command names, and rows for it."""
+"""Load the model that a command names, and read rows for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +11,7 @@ from rich.console import Console
 
 from howsure.cli.options import Opening
 from howsure.cli.paths import check_exists
+from howsure.cli.stopping import INTERRUPTIONS
 from howsure.data.rows import Rows
 from howsure.data.rows_from_file import rows_in
 from howsure.data.table_files import read_named
@@ -34,19 +33,19 @@ from howsure.terminal import progress
 Model = Annotated[
     Path,
     typer.Argument(
-        help="A Keras model: .keras, or legacy .h5. Of PyTorch: package.module:function that makes the "
-        "module, or an exported program, .pt2. A classifier of scikit-learn: .joblib, with --allow-code."
+        help="A Keras model (.keras, or legacy .h5); a PyTorch module (package.module:function that "
+        "makes it, or an exported program, .pt2); or a scikit-learn classifier (.joblib, with --allow-code)."
     ),
 ]
 WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
-"""How files of weights end."""
+"""Endings of files with weights."""
 
 
 def check_models(model: Path, members: list[Path], weights: Path | None) -> list[Path]:
-    """The files that a command reads models from, or an `InputError` where one is missing."""
+    """The files that hold the models; raise if one is missing."""
     if weights is not None and not is_factory(model):
         raise InputError(
-            "--weights is for a module that a function makes",
+            "--weights needs a function that makes the module",
             expected="package.module:function as the model",
             received=str(model),
         )
@@ -63,18 +62,16 @@ def load_model(
     path: Path,
     opening: Opening,
     errors: Console,
-    unbroken: Callable[[], AbstractContextManager[Any]],
     *,
     like: Path | None = None,
 ) -> Any:
-    """A model as a command names it.
+    """Load the model that a command names.
 
     Args:
         path: A file, or a function.
-        opening: Weights for what a function makes, and whether a file may run code.
-        errors: Where progress is shown.
-        unbroken: Around an import, which leaves a framework that does not work where it is broken off.
-        like: The model that this one is another member of: where that is a function, weights alone will do.
+        opening: Weights for the function, and whether a file may run code.
+        errors: Console for progress.
+        like: The first member of the ensemble; if that is a function, `path` may be a file of weights.
     """
     weights, allow_code = opening.weights, opening.allow_code
     if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
@@ -85,20 +82,20 @@ def load_model(
         with progress(errors, "Loading", waiting="PyTorch"):
             return made_by(path, weights) if is_factory(path) else load(path, allow_code=allow_code)
     with progress(errors, "Loading", waiting="Keras") as shown:
-        with unbroken():
+        with INTERRUPTIONS.held():  # a framework whose import stopped half-way does not work
             load_keras()
         shown(None, path.name)
         return load(path, allow_code=allow_code)
 
 
 def rows_of(data: Path, model: Any, skip_unreadable: bool, roles: Roles | None = None) -> Rows:
-    """Rows in a file, for a model that says what it takes, or for one that takes what it gets.
+    """Read the rows in a file in the form that the model takes.
 
     Args:
         data: File or folder.
-        model: What they are for.
-        skip_unreadable: Whether unreadable images are left out.
-        roles: What columns are for that are no features.
+        model: The model that will get them.
+        skip_unreadable: Whether to leave out images that cannot be read.
+        roles: Columns that are not features.
     """
     if takes_names(model, data):
         return read_named(data, names_of_features(model), roles)

@@ -1,9 +1,9 @@
-"""Options that commands have in common."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,11 +21,11 @@ from howsure.sampling.plan import Plan
 from howsure.scale.recipe import Asked, OutcomeSource
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
-"""Exit codes beside 0."""
+"""Exit codes other than 0."""
 
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print nothing but warnings and errors."),
+    typer.Option("--quiet", "-q", help="Print only warnings and errors."),
 ]
 
 
@@ -33,7 +33,7 @@ MethodName = StrEnum("MethodName", {choice.option: choice.option for choice in C
 
 
 class Outputs(StrEnum):
-    """What a model gives."""
+    """What the outputs of a model are."""
 
     logits = "logits"
     probabilities = "probabilities"
@@ -41,19 +41,23 @@ class Outputs(StrEnum):
     label_probabilities = "label-probabilities"
 
 
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same passes.")]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=2**32 - 1, help="Seed of the random masks. The same seed gives the same passes."),
+]
 DivideBy = Annotated[
-    float | None, typer.Option(help="Divide the rows by this first, for example 255 for images.")
+    float | None, typer.Option(help="Divide the rows by this number first, for example 255 for images.")
 ]
 KeepOff = Annotated[
     list[str] | None,
-    typer.Option(help="A random layer that stays off, by its name in `audit`; once or more."),
+    typer.Option(help="Name of a random layer that stays off, as `howsure audit` shows it. Can be repeated."),
 ]
 AllowCode = Annotated[
-    bool, typer.Option("--allow-code", help="Let the model file run code of its own; only if you trust it.")
+    bool,
+    typer.Option("--allow-code", help="Let the model file run its own code. Use this only if you trust it."),
 ]
 Weights = Annotated[
-    Path | None, typer.Option(help="Weights for the module that the function makes: its state dict.")
+    Path | None, typer.Option(help="File with the state dict of the module that the function makes.")
 ]
 
 
@@ -62,19 +66,19 @@ Weights = Annotated[
 
 @dataclass(frozen=True)
 class Limits:
-    """Where the verdicts lie."""
+    """Thresholds of the verdicts."""
 
     sure: Annotated[
-        float | None, typer.Option(help="Least probability of a row that is `sure` (default 0.95).")
+        float | None, typer.Option(help="Least probability for the verdict `sure` (default 0.95).")
     ] = None
     coin_flip: Annotated[
         float | None,
-        typer.Option(help="Largest lead over the runner-up of a `coin flip` (default 0.2)."),
+        typer.Option(help="Largest lead over the second class for the verdict `coin flip` (default 0.2)."),
     ] = None
 
     @property
     def thresholds(self) -> howsure.Thresholds | None:
-        """Those that were asked for, or None."""
+        """Thresholds if the caller gave any, otherwise None."""
         given = {name: value for name, value in vars(self).items() if name in ("sure", "coin_flip")}
         given = {name: value for name, value in given.items() if value is not None}
         return howsure.Thresholds(**given) if given else None
@@ -82,35 +86,30 @@ class Limits:
 
 @dataclass(frozen=True)
 class Names(Limits):
-    """What classes are called, and where the verdicts on them lie."""
+    """Class names, and thresholds of the verdicts."""
 
     class_names: Annotated[
-        str | None, typer.Option(help="Names in the order of the model's outputs: a,b,c or a file.")
+        str | None, typer.Option(help="Class names in the order of the model's outputs: a,b,c or a file.")
     ] = None
 
     def named(self, request: Request) -> Request:
-        """A request with these names and thresholds.
-
-        Raises:
-            InputError: A value that cannot be used.
-            FileError: The file of class names cannot be read.
-        """
+        """The request with these names and thresholds."""
         names = None if self.class_names is None else read_class_names(self.class_names)
         return replace(request, class_names=names, thresholds=self.thresholds)
 
 
 @dataclass(frozen=True)
 class Asking:
-    """What every command asks of a model."""
+    """Options of every command that reads a model."""
 
     outputs: Annotated[
-        Outputs | None, typer.Option(help="What the model gives, where its last layer does not say.")
+        Outputs | None, typer.Option(help="What the model's outputs are, if its last layer does not say.")
     ] = None
     seed: Seed = 0
 
     @property
     def request(self) -> Request:
-        """The same as Python has it; an outcome in a module of the user's is not in it yet.
+        """The request, without the outcome from a module of the user.
 
         Raises:
             InputError: A value that cannot be used.
@@ -118,43 +117,34 @@ class Asking:
         """
         return Request(seed=self.seed, outputs=None if self.outputs is None else self.outputs.value)
 
-    @property
-    def given(self) -> dict[str, object]:
-        """What was given, by the names of the options; None for the rest."""
-        usual = {each.name: each.default for each in fields(self)}
-        return {
-            f"--{name.replace('_', '-')}": value if value != usual[name] else None
-            for name, value in vars(self).items()
-        }
-
 
 @dataclass(frozen=True)
 class Running(Asking):
-    """The same where rows run through it."""
+    """Options of commands that run rows through the model."""
 
     output: Annotated[
         str | None,
-        typer.Option(help="Which of several outputs of the model is meant, by name or place from 0."),
+        typer.Option(help="Which output of a model with several, by name or by position from 0."),
     ] = None
     outcome: Annotated[
         str | None,
         typer.Option(
-            help="What an answer is, where howsure should not read it from the model: package.module:Name of "
-            "an Outcome."
+            help="Your own kind of answer, instead of the one that howsure reads from the model: "
+            "package.module:Name of an Outcome."
         ),
     ] = None
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 256
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of rows that run together.")] = 256
 
     @property
     def request(self) -> Request:
-        """As of `Asking`."""
+        """The whole request; see `Asking`."""
         return replace(super().request, batch_size=self.batch_size, output=named_or_placed(self.output))
 
     def asked(self, divide_by: float | None) -> Asked:
-        """The same with where the outcome is, also for workers that stand in another folder.
+        """The request and the place of the outcome, also for workers in another folder.
 
         Args:
-            divide_by: What rows are divided by first, or None.
+            divide_by: Number by which rows are divided first, or None.
         """
         source = None if self.outcome is None else OutcomeSource(self.outcome, os.getcwd())
         return Asked(self.request, divide_by, source)
@@ -162,56 +152,58 @@ class Running(Asking):
 
 @dataclass(frozen=True)
 class Wishes(Running, Names):
-    """The same where rows are assessed."""
+    """Options of commands that assess rows."""
 
     @property
     def request(self) -> Request:
-        """As of `Asking`."""
+        """The whole request; see `Asking`."""
         return self.named(super().request)
 
 
 @dataclass(frozen=True)
 class GraphWishes(Asking, Names):
-    """What is asked of a model whose certainty becomes a graph."""
+    """Options of `howsure export`."""
 
     @property
     def request(self) -> Request:
-        """As of `Asking`."""
+        """The whole request; see `Asking`."""
         return self.named(super().request)
 
 
 @dataclass(frozen=True)
 class MethodOptions:
-    """What produces the passes."""
+    """Options of the method that draws the passes."""
 
     method: Annotated[
         MethodName | None,
         typer.Option(
-            help="What produces the passes, mc-dropout unless said; an ensemble needs --member. A classifier "
-            "of scikit-learn has its own."
+            help="Method that draws the passes (default mc-dropout). An ensemble needs --member. "
+            "A scikit-learn classifier has a method of its own."
         ),
     ] = None
     member: Annotated[
         list[Path] | None,
-        typer.Option(help="One more model, trained from another seed, for an ensemble."),
+        typer.Option(help="Another model, trained from another seed, for an ensemble. Can be repeated."),
     ] = None
-    passes: Annotated[int | None, typer.Option(help="The same number of passes for every row.")] = None
+    passes: Annotated[int | None, typer.Option(help="Draw this number of passes for every row.")] = None
     target_error: Annotated[
         float | None,
-        typer.Option(help="Or passes until no probability has a larger standard error (default 0.01)."),
+        typer.Option(help="Or draw passes until no probability has a larger standard error (default 0.01)."),
     ] = None
-    max_passes: Annotated[int | None, typer.Option(help="Most passes that a row may get.")] = None
+    max_passes: Annotated[int | None, typer.Option(help="Draw at most this number of passes for a row.")] = (
+        None
+    )
     plan: Annotated[
         Path | None,
         typer.Option(
-            help="A plan that `audit --save-plan` kept: a row's numbers then depend on no other row."
+            help="Plan from `howsure audit --save-plan`, so that a row's numbers do not depend on other rows."
         ),
     ] = None
     keep_off: KeepOff = None
 
     @property
     def members(self) -> list[Path]:
-        """Other models, for an ensemble."""
+        """The other models of an ensemble."""
         return self.member or []
 
     @property
@@ -221,7 +213,7 @@ class MethodOptions:
 
     @property
     def dropout(self) -> MCDropout:
-        """What is asked of dropout.
+        """Settings of MC dropout.
 
         Raises:
             InputError: A value that cannot be used.
@@ -237,7 +229,7 @@ class MethodOptions:
         )
 
     def check(self, dropout: MCDropout) -> None:
-        """Raise where members are missing, or where something was asked for that has no effect."""
+        """Raise an `InputError` if members are missing, or if an option would have no effect."""
         choice = self.choice
         if choice.takes_members and not self.members:
             raise InputError(
@@ -254,24 +246,24 @@ class MethodOptions:
 
 @dataclass(frozen=True)
 class Opening:
-    """How a model is opened."""
+    """Options for opening a model file."""
 
     weights: Weights = None
     allow_code: AllowCode = False
 
 
 def named_or_placed(output: str | None) -> str | int | None:
-    """An output as Python names it: whole numbers are places."""
+    """An output as Python names it: a whole number is a position."""
     return int(output) if output is not None and output.isdecimal() else output
 
 
 def consoles(quiet: bool) -> tuple[Console, Console]:
-    """Where progress goes, and where results go; nowhere for who wants it quiet."""
+    """The consoles for progress (stderr) and for results (stdout); both print nothing if `quiet`."""
     return Console(stderr=True, quiet=quiet), Console(quiet=quiet)
 
 
 def say_version(wanted: bool) -> None:
-    """Print the version and end, where it was asked for."""
+    """Print the version and exit, if `wanted`."""
     if wanted:
         typer.echo(f"howsure {howsure.__version__}")
         raise typer.Exit

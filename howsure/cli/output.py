@@ -1,4 +1,4 @@
-"""Where the table of a command goes, and in which form: Parquet, csv or JSON lines, or csv to stdout."""
+"""Write the table of a command: as Parquet, CSV or JSON lines, or as CSV to stdout."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ ENDINGS = (".parquet", *FORMS)
 
 
 def check_table(path: Path, taken: Sequence[Path]) -> None:
-    """Raise unless a table can be written there; see `check_output`."""
+    """Raise if a table cannot be written there; see `check_output`."""
     if path != STDOUT:
         check_output(path, ENDINGS, taken)
 
 
 def parquet_beside(path: Path) -> Path:
-    """A Parquet file beside a table in another form, where a part that is done can be kept."""
+    """Name of a Parquet file beside a table, for results of a stopped run."""
     return Path("certainty.parquet") if path == STDOUT else path.with_suffix(".parquet")
 
 
 def write_table(result: Result[Any], path: Path) -> None:
-    """Write a table in the form that its ending says, or as csv to stdout.
+    """Write a table in the format of its ending, or as CSV to stdout.
 
     Raises:
         FileError: The file cannot be written.
@@ -41,13 +41,13 @@ def write_table(result: Result[Any], path: Path) -> None:
 
 
 class _Shown:
-    """A terminal, which no text of a table steers."""
+    """A terminal that shows control characters instead of obeying them."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write what can be printed."""
+        """Write the text with control characters escaped."""
         self._stream.write(printable(text))
         return len(text)
 

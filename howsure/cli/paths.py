@@ -1,4 +1,4 @@
-"""Paths that a command was given, checked before work begins."""
+"""Check the paths of a command before work begins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from howsure.errors import FileError, InputError
 
 
 def check_exists(path: Path, what: str) -> None:
-    """Raise a `FileError` unless there is something at a path, called `what`."""
+    """Raise a `FileError` if there is nothing at a path. The message calls it `what`."""
     try:
         path.stat()
     except FileNotFoundError as error:
@@ -21,7 +21,7 @@ def check_exists(path: Path, what: str) -> None:
 
 
 def check_output(path: Path, suffix: str | tuple[str, ...], taken: Sequence[Path]) -> None:
-    """Raise unless a file of such an ending can be written there that is none of those taken."""
+    """Raise if the path has another ending, cannot be written, or is one of the paths in `taken`."""
     endings = (suffix,) if isinstance(suffix, str) else suffix
     if path.suffix.lower() not in endings:
         expected = f"a name that ends in {' or '.join(endings)}"
@@ -33,7 +33,7 @@ def check_output(path: Path, suffix: str | tuple[str, ...], taken: Sequence[Path
 
 
 def check_folder(folder: Path) -> None:
-    """Make the folder if it is not there; raise unless files can be written in it."""
+    """Make the folder if it does not exist; raise if no file can be written in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Whatever stops a command, what was computed is kept, and what is being written is finished."""
+"""If a signal or an error stops a command: keep finished results, and finish the current write."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interruptions:
-    """Ctrl-C, the request to end and the closing of the terminal, all as `KeyboardInterrupt`.
+    """Ctrl-C, SIGTERM and the closing of the terminal, all as `KeyboardInterrupt`.
 
-    While they are held, the first waits until what must not be broken off is done; a second does not wait.
+    While `held` is active, the first one waits until its block is done. A second one does not wait.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Interruptions:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Listen, where this is the main thread; signals that are ignored stay ignored."""
+        """Handle the signals, if this is the main thread. Signals that are ignored stay ignored."""
         self._waiting = self._came = False
         numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
         if threading.current_thread() is not threading.main_thread():
@@ -49,7 +49,7 @@ class Interruptions:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let the first interruption wait until this is done, also where it was going to fail anyway."""
+        """Delay the first interruption until this block is done, even if the block fails."""
         self._held = True
         try:
             yield
@@ -59,12 +59,12 @@ class Interruptions:
                 raise KeyboardInterrupt
 
     def check(self) -> None:
-        """Raise where an interruption came that some library swallowed."""
+        """Raise `KeyboardInterrupt` if a library swallowed an interruption."""
         if self._came:
             raise KeyboardInterrupt
 
     def told(self, shown: Report) -> Callable[[int, int], None]:
-        """What is called with the rows done and the rows in all; it stops where one was swallowed."""
+        """A progress function of (rows done, rows in all), which also calls `check`."""
 
         def tell(done: int, total: int) -> None:
             self.check()
@@ -80,34 +80,37 @@ class Interruptions:
         raise KeyboardInterrupt
 
 
+INTERRUPTIONS = Interruptions()
+"""Of this process."""
+
+
 @contextmanager
-def kept(blocks: list[Any], out: Path, interruptions: Interruptions) -> Iterator[None]:
-    """Where this is stopped or fails, write the rows of the finished blocks beside `out`, and say so.
+def kept(blocks: list[Any], out: Path) -> Iterator[None]:
+    """If the block is stopped or fails, write the finished results beside `out`, and print their place.
 
     Args:
-        blocks: Results so far; none, or none any more, where there is nothing to keep.
-        out: Where the whole was to be.
-        interruptions: Held while writing.
+        blocks: Results so far; empty if there is nothing to keep.
+        out: File of the whole result.
     """
     try:
         yield
     except BaseException:
         if blocks:
-            with interruptions.held():
+            with INTERRUPTIONS.held():
                 done = blocks[0].joined(blocks)
                 try:
                     told = f"kept: the first {len(done):,} rows, in '{_save(done, out)}'"
-                except OSError as error:  # what stopped this is told as well
+                except OSError as error:  # the first exception is reported as well
                     told = f"lost: the first {len(done):,} rows, which cannot be written anywhere: {error}"
                 say(Console(stderr=True), told)
         raise
 
 
 def _save(done: Any, out: Path) -> Path:
-    """Write a result beside `out` under a name that is not taken, or else in the temporary folder.
+    """Write a result beside `out` under a free name, or else in the temporary folder.
 
     Raises:
-        FileError: Neither has space, for example; then there is no file.
+        FileError: Both fail, for example because the disk is full. Then there is no file.
         OSError: There is no temporary folder.
     """
     number, place = 1, out.with_name(f"{out.stem}.part{out.suffix}")
@@ -129,13 +132,13 @@ def _save(done: Any, out: Path) -> Path:
 
 
 class Unbreakable:
-    """A stream whose reader may go away: from then on nothing is written, and work goes on.
+    """A stream that ignores all writes after its reader closed it, so that the work can go on.
 
     Args:
-        stream: As `sys.stderr`.
+        stream: Such as `sys.stderr`.
 
     Attributes:
-        lost: Why something could not be written although somebody would read it, or None.
+        lost: The error of a failed write for another reason than a closed reader, or None.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -143,12 +146,12 @@ class Unbreakable:
         self.lost: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Write, or do nothing where that is not possible."""
+        """Write if possible."""
         self._try(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or do nothing where that is not possible."""
+        """Flush if possible."""
         self._try(self._stream.flush)
 
     def _try(self, act: Callable[[], object]) -> None:
@@ -165,9 +168,9 @@ class Unbreakable:
 
 
 def open_the_closed(numbers: Sequence[int] = (0, 1, 2)) -> None:
-    """Open what was closed of stdin, stdout and stderr on nothing, so that no file of ours takes its number.
+    """Open closed ones among stdin, stdout and stderr on the null device.
 
-    What libraries write to stderr would go into that file.
+    Otherwise a file of ours could get the number of stderr, and libraries would write messages into it.
     """
     for number in numbers:
         try:

@@ -1,11 +1,9 @@
-"""Commands on results that are there: tables that `howsure assess` wrote, or probabilities from elsewhere."""
+"""Commands that read tables: from `howsure assess`, or probabilities from other programs."""
 
 from __future__ import annotations
 
-import functools
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -26,7 +24,6 @@ from howsure.answers.registry import part_of
 from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_parts, read_result, read_sample
 from howsure.cli.columns import RowColumns
-from howsure.cli.grouped import grouped
 from howsure.cli.options import Limits, Quiet, consoles
 from howsure.cli.output import STDOUT, check_table, write_table
 from howsure.cli.paths import check_exists, check_output
@@ -50,7 +47,7 @@ Which = StrEnum("Which", {name.replace("-", "_"): name for name in CHOSEN})  # t
 
 Table = Annotated[
     Path,
-    typer.Argument(help="A table that `howsure assess` wrote, or probabilities: .parquet, .csv or .npy."),
+    typer.Argument(help="A table from `howsure assess`, or probabilities: .parquet, .csv or .npy."),
 ]
 Normalise = Annotated[
     bool, typer.Option("--normalise", help="Divide the probabilities of each row by their sum.")
@@ -59,36 +56,35 @@ Normalise = Annotated[
 
 @dataclass(frozen=True)
 class TableOptions(RowColumns):
-    """What the columns of a table are for, and where labels are."""
+    """Meaning of the columns in a table, and the place of its labels."""
 
     labels: Annotated[
-        Path | None, typer.Option(help="True classes, .npy or .csv, where not in the table.")
+        Path | None, typer.Option(help="File with the true classes, .npy or .csv, if the table lacks them.")
     ] = None
     class_names: Annotated[
         str | None,
         typer.Option(
-            help="Names of the columns that are classes, or of the classes in order: a,b,c or a file."
+            help="Names of the columns that are classes, or class names in their order: a,b,c or a file."
         ),
     ] = None
     normalise: Normalise = False
-
     outcome: Annotated[
         str | None,
         typer.Option(
-            help="What an answer in the table is, where howsure does not know that kind: "
-            "package.module:Name of an Outcome, whose module adds it."
+            help="Your own kind of answer, for a table of such answers: package.module:Name of an Outcome. "
+            "Its module adds the kind."
         ),
     ] = None
 
     def columns(self, table: Path) -> Columns:
-        """What the columns of a table are for, as it is read.
+        """The meaning of the columns in a table.
 
         Args:
             table: The file.
 
         Raises:
             InputError: Options that do not fit the table.
-            FileError: A file or module that is not there.
+            FileError: A file or module does not exist.
         """
         if self.outcome is not None:
             OutcomeSource(self.outcome).load()
@@ -104,13 +100,13 @@ class TableOptions(RowColumns):
 
     @property
     def thresholds(self) -> howsure.Thresholds | None:
-        """Where the verdicts lie, or None."""
+        """Thresholds of the verdicts, or None."""
         return None
 
 
 @dataclass(frozen=True)
 class AnyTableOptions(TableOptions):
-    """The same where a row may have several labels."""
+    """Options of tables whose rows may have several labels."""
 
     several_labels: Annotated[
         bool, typer.Option("--several-labels", help="Each column is the probability of a label of its own.")
@@ -118,31 +114,90 @@ class AnyTableOptions(TableOptions):
 
     @property
     def of_labels(self) -> bool:
-        """Likewise."""
+        """Whether each column is the probability of a label of its own."""
         return self.several_labels
 
 
 @dataclass(frozen=True)
 class JudgedOptions(Limits, AnyTableOptions):
-    """The same where verdicts on given probabilities are told."""
+    """Options of commands that give verdicts on such tables."""
 
 
 @dataclass(frozen=True)
 class HandedOptions(Limits, TableOptions):
-    """The same for one class per row."""
+    """Options of commands that give verdicts on tables with one class per row."""
 
 
 @dataclass(frozen=True)
 class SetOptions:
-    """What is promised of sets."""
+    """Options of prediction sets."""
 
-    coverage: Annotated[float, typer.Option(help="Share of sets that hold the true class.")] = 0.95
-    score: Annotated[ScoreName, typer.Option(help="By what classes are taken into a set.")] = ScoreName["lac"]
-    by_class: Annotated[bool, typer.Option("--by-class", help="Promise it for every class.")] = False
-    seed: Annotated[int, typer.Option(min=0, help="Of the scores aps and raps.")] = 0
+    coverage: Annotated[float, typer.Option(help="Promised share of sets that contain the true class.")] = (
+        0.95
+    )
+    score: Annotated[ScoreName, typer.Option(help="Score that decides which classes are in a set.")] = (
+        ScoreName["lac"]
+    )
+    by_class: Annotated[
+        bool, typer.Option("--by-class", help="Promise the coverage for each class by itself.")
+    ] = False
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random part in the scores aps and raps.")] = 0
 
 
-New = Annotated[Path | None, typer.Option(help="A table of other rows, to which this is applied.")]
+New = Annotated[Path | None, typer.Option(help="A table of new rows, to which to apply the result.")]
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a command reads.
+
+    Attributes:
+        table: The table.
+        labels: A file of labels, or None.
+        columns: Meaning of the columns in the table.
+        console: Console for results.
+        taken: All input files; no output may overwrite them.
+    """
+
+    table: Path
+    labels: Path | None
+    columns: Columns
+    console: Console
+    taken: list[Path]
+
+    @classmethod
+    def of(cls, table: Path, options: TableOptions, quiet: bool, *others: Path | None) -> Input:
+        """The input of a command; raise if a file in it, or among `others`, does not exist."""
+        columns = options.columns(table)
+        taken = check_paths(table, options.labels, *others)
+        return cls(table, options.labels, columns, consoles(quiet)[1], taken)
+
+    def sample(self, part: str | None = None, without: Collection[str] = ()) -> tuple[Any, int]:
+        """The result in the table, or a random sample of a large folder; and the number of all rows.
+
+        Raises:
+            InputError: The kind of the result does not have the part that the command needs.
+        """
+        result, total = read_sample(self.table, self.columns, without=without)
+        if part is not None:
+            part_of(result, part)
+        if total > len(result):
+            said = f"{len(result):,} of {total:,} {kind_of(result)}s were drawn at random for this."
+            paragraph(self.console, said)
+        if self.labels is None:
+            return result, total
+        known = label_file_of(result, self.table, self.labels, self.columns)
+        return result.with_truth(labels_of(result, self.table, known)), total
+
+    def labelled(self, part: str) -> Any:
+        """The result with labels; raise if there are none, or if its kind does not have the part."""
+        result, _ = self.sample(part, without=BETWEEN)
+        if not result.has("truth") or result.truth is None:
+            raise InputError(
+                f"'{self.table}' holds no true classes",
+                expected="--labels FILE, or a column y, or --label-column COLUMN",
+            )
+        return result
 
 
 # --- the commands -------------------------------------------------------------------------------------
@@ -151,73 +206,76 @@ New = Annotated[Path | None, typer.Option(help="A table of other rows, to which 
 def evaluate_command(
     table: Table,
     options: AnyTableOptions,
-    outside: Annotated[Path | None, typer.Option(help="A table of rows that belong to no class.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Scores to write, .csv.")] = None,
+    outside: Annotated[
+        Path | None,
+        typer.Option(help="A table of out-of-distribution (OOD) rows: they belong to none of the classes."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write the scores to, .csv.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Say whether percentages are true: scores against true classes, each with its 95 % interval."""
-    console = consoles(quiet)[1]
-    asked = options.columns(table)
-    taken = check_paths(table, options.labels, outside)
+    """Check percentages against the true classes: scores, each with its 95 % interval."""
+    given = Input.of(table, options, quiet, outside)
     if out is not None:
-        check_output(out, ".csv", taken)
-    result = _labelled(console, table, asked, options.labels, "evaluate")
-    strangers: Any = None if outside is None else read_sample(outside, asked.alike, without=BETWEEN)[0]
+        check_output(out, ".csv", given.taken)
+    result = given.labelled("evaluate")
+    strangers: Any = (
+        None if outside is None else read_sample(outside, given.columns.alike, without=BETWEEN)[0]
+    )
     evaluation = howsure.evaluate(result, outside=strangers)
-    say(console, str(evaluation))
+    say(given.console, str(evaluation))
     if out is not None:
         _write_csv(out, part_of(result, "score_lines")(result, evaluation))
-        say(console, f"\nScores:  {out}")
+        say(given.console, f"\nScores:  {out}")
 
 
 def calibrate_command(
     table: Table,
     options: JudgedOptions,
-    method: Annotated[MapName | None, typer.Option(help="Which map to fit (default temperature).")] = None,
+    method: Annotated[
+        MapName | None, typer.Option(help="Method of calibration (default temperature).")
+    ] = None,
     calibrator: Annotated[
-        Path | None, typer.Option(help="A calibrator to apply to the table, instead of learning one.")
+        Path | None, typer.Option(help="Calibrator to apply to the table, instead of fitting one.")
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The calibrator to write, .json; or with --calibrator the table: .parquet, .csv, .jsonl, "
-            "or - for csv to stdout."
+            help="File to write the calibrator to, .json. With --calibrator: the calibrated table, .parquet, "
+            ".csv, .jsonl, or - for csv to stdout."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of folds and replicas.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and of the bootstrap.")] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Learn from labelled rows how to mend percentages, or mend those of a table."""
-    console = consoles(quiet)[1]
-    asked = options.columns(table)
-    taken = check_paths(table, options.labels, calibrator)
+    """Fit a calibrator of percentages on labelled rows, or apply one to a table."""
+    given = Input.of(table, options, quiet, calibrator)
     if out is not None:
         if calibrator is None:
-            check_output(out, ".json", taken)
+            check_output(out, ".json", given.taken)
         else:
-            check_table(out, taken)
+            check_table(out, given.taken)
     if calibrator is None:
         kind = "temperature" if method is None else method.value
-        known = _labelled(console, table, asked, options.labels, "calibrate")
+        known = given.labelled("calibrate")
         learnt = howsure.calibrate(known, method=kind, seed=seed)
-        paragraph(console, learnt.in_words())
+        paragraph(given.console, learnt.in_words())
         if out is not None:
             learnt.save(out)
-            say(console, f"\nCalibrator:  {out}")
+            say(given.console, f"\nCalibrator:  {out}")
         return
     if method is not None:
         raise InputError("--method has no effect with --calibrator", expected="one of the two")
     if seed:
         raise InputError("--seed has no effect with --calibrator", expected="one of the two")
     if out is None:
-        raise InputError("There is nowhere to write the calibrated table", expected="--out TABLE.parquet")
+        raise InputError("--calibrator needs a file for the calibrated table", expected="--out TABLE.parquet")
     map_of: Any = read_calibrator(calibrator)
-    mended = map_of(read(table, asked, options.labels))
-    write_table(mended, out)
+    calibrated = map_of(read(table, given.columns, options.labels))
+    write_table(calibrated, out)
     if out == STDOUT:
         return
-    paragraph(console, summary(mended))
-    say(console, f"\nTable:   {out}")
+    paragraph(given.console, summary(calibrated))
+    say(given.console, f"\nTable:   {out}")
 
 
 def sets_command(
@@ -225,19 +283,19 @@ def sets_command(
     options: TableOptions,
     promise: SetOptions,
     new: New = None,
-    out: Annotated[Path | None, typer.Option(help="Sets of the --new rows to write, .csv.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write the sets of the --new rows to, .csv.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Learn from labelled rows what else a row could be, with a promised coverage, and say it of new ones."""
-    console = consoles(quiet)[1]
-    asked = options.columns(table)
-    taken = check_paths(table, options.labels, new)
+    """Fit prediction sets with a promised coverage on labelled rows, and give them for new rows."""
+    given = Input.of(table, options, quiet, new)
     _check_new(new, out)
     if out is not None:
-        check_output(out, ".csv", taken)
-    known = _labelled(console, table, asked, options.labels, "prediction_sets")
+        check_output(out, ".csv", given.taken)
+    known = given.labelled("prediction_sets")
     fitted = howsure.prediction_sets(known, **vars(promise) | {"score": promise.score.value})
-    paragraph(console, str(fitted))
+    paragraph(given.console, str(fitted))
     if new is None:
         return
     sizes: Counter[int] = Counter()
@@ -245,7 +303,7 @@ def sets_command(
 
     def lines() -> Iterator[list[Any]]:
         nonlocal kind
-        for number, rows in enumerate(read_parts(new, asked.alike)):
+        for number, rows in enumerate(read_parts(new, given.columns.alike)):
             kind, found, sets = rows.kind, fitted(rows).sum(axis=1).tolist(), fitted.in_words(rows)
             sizes.update(found)
             if not number:
@@ -259,77 +317,83 @@ def sets_command(
     else:
         _write_csv(out, lines())
     counts = [f"{sizes[size]:,} of {size}" for size in sorted(sizes)]
-    say(console, f"\nSets of {counted(sizes.total(), kind)} by their number of classes: {', '.join(counts)}.")
+    say(
+        given.console,
+        f"\nSets of {counted(sizes.total(), kind)} by their number of classes: {', '.join(counts)}.",
+    )
     if out is not None:
-        say(console, f"Sets:    {out}")
+        say(given.console, f"Sets:    {out}")
 
 
 def abstain_command(
     table: Table,
     options: TableOptions,
-    risk: Annotated[float, typer.Option(help="Largest share of mistakes among rows that are kept.")] = 0.001,
-    confidence: Annotated[float, typer.Option(help="That the promise is kept.")] = 0.95,
+    risk: Annotated[
+        float, typer.Option(help="Largest share of mistakes among the rows that the model keeps.")
+    ] = 0.001,
+    confidence: Annotated[float, typer.Option(help="Probability that the promise holds.")] = 0.95,
     new: New = None,
     out: Annotated[
-        Path | None, typer.Option(help="Rows of --new for a person: .csv, or .json for Label Studio.")
+        Path | None,
+        typer.Option(help="File to write the --new rows for a person to: .csv, or .json for Label Studio."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Learn from labelled rows which ones a person should see, so that few of the rest are wrong."""
-    console = consoles(quiet)[1]
-    asked = options.columns(table)
-    taken = check_paths(table, options.labels, new)
+    """Learn from labelled rows which rows to give to a person, so that few of the others are wrong."""
+    given = Input.of(table, options, quiet, new)
     _check_new(new, out)
-    _check_handed(out, taken)
-    known = _labelled(console, table, asked, options.labels, "abstain")
+    _check_handed(out, given.taken)
+    known = given.labelled("abstain")
     rule = howsure.abstain(known, risk=risk, confidence=confidence)
-    paragraph(console, rule.in_words())
+    paragraph(given.console, rule.in_words())
     if new is None:
         return
-    rows, total = _kept(new, asked.alike, None, rule)
-    say(console, f"\nFor a person: {len(rows):,} of {counted(total, f'new {rows.kind}')}.")
+    rows, total = _kept(new, given.columns.alike, None, rule)
+    say(given.console, f"\nFor a person: {len(rows):,} of {counted(total, f'new {rows.kind}')}.")
     if out is not None:
         howsure.hand_over(rows, np.ones(len(rows), dtype=bool), out)
-        say(console, f"Rows:    {out}")
+        say(given.console, f"Rows:    {out}")
 
 
 def handover_command(
     table: Table,
     options: HandedOptions,
-    out: Annotated[Path, typer.Option(help="Rows for a person: .csv, or .json for Label Studio.")],
-    which: Annotated[Which, typer.Option(help="Which rows.")] = Which["coin_flips"],
-    most: Annotated[int | None, typer.Option(min=0, help="The most undecided of them, so many.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="File to write the rows for a person to: .csv, or .json for Label Studio.")
+    ],
+    which: Annotated[Which, typer.Option(help="Rows to choose.")] = Which["coin_flips"],
+    most: Annotated[
+        int | None, typer.Option(min=0, help="Choose only this number of rows, the most undecided ones.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write down the rows that a person should look at, the most undecided first."""
-    console = consoles(quiet)[1]
-    asked = options.columns(table)
-    _check_handed(out, check_paths(table, options.labels))
-    rows, total = _kept(table, asked, options.labels, partial(_chosen, which), most)
+    """Write the rows that a person should look at, the most undecided first."""
+    given = Input.of(table, options, quiet)
+    _check_handed(out, given.taken)
+    rows, total = _kept(table, given.columns, options.labels, partial(_chosen, which), most)
     chosen = rows.most_undecided()[:most]
     howsure.hand_over(rows, chosen, out)
-    say(console, f"For a person: {len(chosen):,} of {counted(total, rows.kind)}.")
-    say(console, f"Rows:    {out}")
+    say(given.console, f"For a person: {len(chosen):,} of {counted(total, rows.kind)}.")
+    say(given.console, f"Rows:    {out}")
 
 
 def report_command(
     table: Table,
     options: JudgedOptions,
-    report: Annotated[Path, typer.Option(help="Page to write, .html.")],
+    report: Annotated[Path, typer.Option(help="HTML page to write, .html.")],
     quiet: Quiet = False,
 ) -> None:
-    """Write a page about a table: verdicts, coin flips, and with labels whether the percentages are true."""
-    console = consoles(quiet)[1]
-    asked = options.columns(table)
-    check_output(report, ".html", check_paths(table, options.labels))
-    result, total = _sample(console, table, asked, options.labels)
+    """Write a page about a table: verdicts, coin flips and, with labels, whether the percentages are true."""
+    given = Input.of(table, options, quiet)
+    check_output(report, ".html", given.taken)
+    result, total = given.sample()
     drawn_from = total if total > len(result) else None
     write_report(report, result, drawn_from=drawn_from, missing=missing_in(table))
-    paragraph(console, summary(result))
+    paragraph(given.console, summary(result))
     if len(result):
-        say(console, "\nThe most undecided:\n")
-        console.print(undecided_table(result, SHOWN))
-    say(console, f"\nReport:  {report}")
+        say(given.console, "\nThe most undecided:\n")
+        given.console.print(undecided_table(result, SHOWN))
+    say(given.console, f"\nReport:  {report}")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -342,33 +406,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 
-def register(app: typer.Typer, plainly: Callable[[], AbstractContextManager[None]]) -> None:
-    """Add these commands to a command line.
-
-    Args:
-        app: The command line.
-        plainly: What turns errors and interruptions into one line and an exit code.
-    """
-    for name, command in COMMANDS.items():
-        app.command(name)(_within(grouped(command), plainly))
-
-
-def _within(
-    command: Callable[..., None], plainly: Callable[[], AbstractContextManager[None]]
-) -> Callable[..., None]:
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        with plainly():
-            command(*args, **kwargs)
-
-    return run
-
-
 # --- what commands share ------------------------------------------------------------------------------
 
 
 def check_paths(table: Path, labels: Path | None, *others: Path | None) -> list[Path]:
-    """All paths that were given, each of which is there."""
+    """All paths that were given; raise if one does not exist."""
     check_exists(table, "table")
     if labels is not None:
         check_exists(labels, "file of labels")
@@ -381,7 +423,9 @@ def check_paths(table: Path, labels: Path | None, *others: Path | None) -> list[
 def _check_new(new: Path | None, out: Path | None) -> None:
     if out is not None and new is None:
         raise InputError(
-            "There are no rows to write", expected="--new TABLE with --out", mend="What is learnt is printed"
+            "--out needs --new",
+            expected="--new TABLE with --out",
+            hint="howsure prints what it learns without --out",
         )
 
 
@@ -391,7 +435,7 @@ def _check_handed(out: Path | None, taken: Sequence[Path]) -> None:
 
 
 def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
-    """The result in a file, with labels of another file where there is one."""
+    """The result in a file, with the labels of another file, if there is one."""
     result = read_result(table, columns)
     if labels is None:
         return result
@@ -399,9 +443,9 @@ def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
 
 
 def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> LabelFile:
-    """A file of labels for what is in a table, with ids where these are called as in the table.
+    """The file of labels for a table. It has ids if a column has the same name as in the table.
 
-    Of a folder it holds one for each row of the input, also for those that are missing.
+    For a folder it holds one label for each row of the input, also for rows without a result.
     """
     id_name = result.id_name if result.has("id_name") else None
     known = read_label_file(labels, column=columns.label_in_file, id_column=id_name)
@@ -414,35 +458,9 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> L
 
 
 def labels_of(result: Any, table: Path, known: LabelFile) -> Any:
-    """The labels of all rows of a table; of a folder those of the rows that are in `result`."""
+    """The labels of all rows of a table; for a folder, those of the rows in `result`."""
     ids = result.ids if result.has("ids") else None
     return known.of_some(ids, result.row) if table.is_dir() else known.of(ids)
-
-
-def _sample(
-    console: Console,
-    table: Path,
-    columns: Columns,
-    labels: Path | None,
-    *,
-    part: str | None = None,
-    without: Collection[str] = (),
-) -> tuple[Any, int]:
-    """The result in a file, or rows drawn from a large folder, which is said; and how many there are.
-
-    Raises:
-        InputError: The kind of the result does not bring the part that is wanted of it.
-    """
-    result, total = read_sample(table, columns, without=without)
-    if part is not None:
-        part_of(result, part)
-    drawn = total > len(result)
-    if drawn:
-        paragraph(console, f"{len(result):,} of {total:,} {kind_of(result)}s are looked at, drawn by chance.")
-    if labels is None:
-        return result, total
-    known = label_file_of(result, table, labels, columns)
-    return result.with_truth(labels_of(result, table, known)), total
 
 
 def _kept(
@@ -452,9 +470,9 @@ def _kept(
     keep: Callable[[Any], Any],
     most: int | None = None,
 ) -> tuple[Any, int]:
-    """The rows that are kept, and how many there are; of a folder one part after the other is read.
+    """The rows that `keep` chooses, and the number of all rows. A folder is read part by part.
 
-    Of each part the `most` most undecided will do, where no more are wanted.
+    With `most`, only that number of the most undecided rows of each part is kept in memory.
     """
     known: LabelFile | None = None
     kept, total = list[Any](), 0
@@ -470,19 +488,8 @@ def _kept(
 
 
 def _chosen(which: Which, rows: Any) -> Any:
-    """(N,) whether a person may be asked about each row."""
+    """(N,) whether each row is chosen for a person."""
     return part_of(rows, "choose")(rows, which.value)
-
-
-def _labelled(console: Console, table: Path, columns: Columns, labels: Path | None, part: str) -> Any:
-    """What scores look at, or an `InputError` without labels, or for a kind without such a part."""
-    result, _ = _sample(console, table, columns, labels, part=part, without=BETWEEN)
-    if not result.has("truth") or result.truth is None:
-        raise InputError(
-            f"'{table}' holds no true classes",
-            expected="--labels FILE, or a column of them: y, or named with --label-column",
-        )
-    return result
 
 
 def _write_csv(path: Path, lines: Iterable[Sequence[Any]]) -> None:

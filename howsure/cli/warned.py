@@ -1,4 +1,4 @@
-"""Warnings on the command line: each once, and of one kind the first, and how many more there were."""
+"""Warnings on the command line: each text once, and of each kind only the first, then a count."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from howsure.errors import HowsureWarning
 from howsure.terminal import say
 
 _BEGINNING = 60
-"""Characters by which a warning is known again."""
+"""Characters of a warning that the count repeats."""
 
 
 class Warned:
-    """Shows warnings as they come.
+    """Prints warnings when they come.
 
     Args:
-        console: Where.
+        console: Console for them.
     """
 
     def __init__(self, console: Console) -> None:
@@ -27,7 +27,7 @@ class Warned:
         self._more = Counter[str]()
 
     def show(self, warning: HowsureWarning) -> None:
-        """Say it, unless it was said before, or one of its kind was."""
+        """Print a warning, unless it or another of its kind was printed before."""
         text = str(warning)
         if text in self._said:
             return
@@ -39,7 +39,7 @@ class Warned:
         say(self._console, f"warning: {text}")
 
     def close(self) -> None:
-        """Say how many were not said."""
+        """Print how many warnings were not printed."""
         for kind, count in self._more.items():
             beginning = self._first[kind][:_BEGINNING]
-            say(self._console, f"warning: {count:,} more of other rows, like: {beginning}…")
+            say(self._console, f"warning: {count:,} more such warnings about other rows: {beginning}…")

@@ -1,7 +1,7 @@
-"""A `Comparison` as sentences: which method is better here, by how much, whether the rows can tell, and why.
+"""A `Comparison` in sentences: which method is better here, by how much, and why.
 
-Every sentence follows from paired intervals, which hold together for all pairs of methods. Where one holds 0,
-or is not known, nothing is called better: a method "may be as good", or the rows "cannot tell".
+Every sentence follows from paired intervals, which hold together for all pairs of methods. If an interval
+contains 0 or is unknown, no method is called better: it "may be as good", or the rows "cannot tell".
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from howsure.words import UNIT, counted, listed, rate, upper
 
 @dataclass(frozen=True)
 class Wording:
-    """How the answer to a question is told.
+    """The words for the answer to one question.
 
     Attributes:
         question: A heading.
         has: What the best method has.
-        does: What `it` does, with the `value` of its score.
-        beside: Where the value of the best lies, in points, from that of another.
+        does: A sentence about the method `it` with the `value` of its score.
+        beside: Whether the best value is above or below that of another, in points.
     """
 
     question: str
@@ -42,26 +42,25 @@ class Wording:
 
 
 NOUNS = frozenset((*(choice.name for choice in CHOICES), OWN))
-"""Names of methods that are words; other names that begin with a small letter are quoted."""
+"""Method names that need no quotes although they begin with a small letter."""
 
 WORDINGS = {
     "nll": Wording(
-        "Whose percentages are truest?",
-        "the truest percentages",
+        "Which method has the most accurate percentages?",
+        "the most accurate percentages",
         "on average {it} gives the true class {value}",
     ),
     "aurc": Wording(
-        "Who knows best when it is wrong?",
+        "Which method knows best when it is wrong?",
         "the best order from certain to doubtful",
-        "averaged over how many {kind}s {it} answers, the most certain first, {value} of the answers are "
-        "wrong",
+        "averaged over how many of its most certain {kind}s {it} answers, {value} of the answers are wrong",
         "below",
     ),
     "accuracy": Wording(
-        "Who is right most often?", "the most right answers", "{it} is right on {value}", "above"
+        "Which method is right most often?", "the most right answers", "{it} is right on {value}", "above"
     ),
 }
-"""By score, in the order in which they matter."""
+"""By score, the most important first."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,8 @@ class Finding:
     Attributes:
         question: A heading.
         said: One sentence or a few.
-        points: Sets of rows, and what is to be said of each.
-        note: What the field calls it.
+        points: Sets of rows, with a sentence about each.
+        note: The technical term.
     """
 
     question: str
@@ -82,34 +81,34 @@ class Finding:
 
     @property
     def answer(self) -> str:
-        """All of it, in one paragraph."""
+        """The whole answer in one paragraph."""
         return _joined(self.said, *(f"{upper(rows)}: {said}" for rows, said in self.points), self.note)
 
 
 def lead(comparison: Comparison) -> str:
     """The comparison in a sentence or two.
 
-    The method it names is the cheapest of those that are truer than the yardstick by more than chance and may
-    be as good as the best; where something has changed too, if there is such a one.
+    It names the cheapest method that is more accurate than the baseline by more than chance and may be as
+    good as the best. It prefers methods that are not less accurate than the baseline on changed rows.
     """
-    yardstick = comparison.methods[0]
+    baseline = comparison.methods[0]
     if len(comparison.methods) == 1:
-        return f"There is only {the(comparison, yardstick)}, so there is nothing to compare."
+        return f"There is only {the(comparison, baseline)}, so there is nothing to compare."
     ranking = comparison.ranked("nll")
     if ranking.best is None:
         return "Nothing could be compared."
-    than, best = the(comparison, yardstick), chosen(comparison)
-    if best == yardstick:
+    than, best = the(comparison, baseline), chosen(comparison)
+    if best == baseline:
         few = _few(comparison)
         return _joined(
-            f"Take {than}: nothing else here is known to have truer percentages. {few}"
+            f"Take {than}: no other method here is known to have more accurate percentages. {few}"
             if few
-            else f"Take {than}: nothing else here has truer percentages by more than chance.",
+            else f"Take {than}: no other method here has more accurate percentages by more than chance.",
             _truer_when_changed(comparison),
         )
-    said = f"Take {the(comparison, best)}: its percentages are truer than those of {than}"
+    said = f"Take {the(comparison, best)}: its percentages are more accurate than those of {than}"
     worse = _worse_when_changed(comparison, best)
-    return f"{said}, but less true where {comparison.kind}s are {_quoted(worse)}." if worse else f"{said}."
+    return f"{said}, but less accurate if {comparison.kind}s are {_quoted(worse)}." if worse else f"{said}."
 
 
 def chosen(comparison: Comparison) -> str:
@@ -123,13 +122,13 @@ def chosen(comparison: Comparison) -> str:
 
 
 def _price(comparison: Comparison, method: str) -> tuple[float, float]:
-    """By what methods that are as good are chosen: what they cost and, where that is not known, their NLL."""
+    """The sort key among methods that are as good: their cost, or their NLL if costs are unknown."""
     cost = comparison.costs[method]
     return (cost if np.isfinite(cost) else np.inf, comparison.score(method, "nll").value)
 
 
 def _worse_when_changed(comparison: Comparison, method: str) -> list[str]:
-    """Changed sets of rows on which a method's percentages are less true than the yardstick's."""
+    """Changed sets of rows on which a method's percentages are less accurate than the baseline's."""
     gaps = {
         rows: comparison.difference(method, comparison.methods[0], "nll", rows) for rows in comparison.sets
     }
@@ -137,7 +136,7 @@ def _worse_when_changed(comparison: Comparison, method: str) -> list[str]:
 
 
 def _truer_when_changed(comparison: Comparison) -> str:
-    """What is truer than the yardstick only where something has changed, in a sentence; empty for none."""
+    """A sentence about a method that is more accurate than the baseline only on changed rows, or empty."""
     found: dict[str, list[str]] = {}
     for rows in comparison.sets[1:]:
         for method in better(comparison, "nll", rows):
@@ -147,7 +146,7 @@ def _truer_when_changed(comparison: Comparison) -> str:
         return ""
     most = max(steady, key=lambda method: (len(found[method]), -comparison.costs[method]))
     where = _quoted(found[most])
-    return f"But where {comparison.kind}s are {where}, {the(comparison, most)} has truer ones."
+    return f"But if {comparison.kind}s are {where}, {the(comparison, most)} has more accurate ones."
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -155,19 +154,19 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _few(comparison: Comparison) -> str:
-    """That there are too few mistakes to tell anything by; empty where there are enough."""
+    """A sentence that there are too few mistakes for a conclusion, or empty."""
     wrong = comparison.mistakes
     fewest = min(wrong, key=lambda method: wrong[method])
     if wrong[fewest] >= LEAST_MISTAKES:
         return ""
     return (
-        f"{upper(the(comparison, fewest))} makes {counted(wrong[fewest], 'mistake')} here; with fewer than "
-        f"{LEAST_MISTAKES}, nobody can tell how far chance goes."
+        f"{upper(the(comparison, fewest))} makes {counted(wrong[fewest], 'mistake')} here. With fewer than "
+        f"{LEAST_MISTAKES} mistakes, the size of chance is unknown."
     )
 
 
 def better(comparison: Comparison, name: str, rows: str = AS_THEY_ARE) -> list[str]:
-    """Methods whose score is better than that of the yardstick by more than chance, in order of methods."""
+    """Methods whose score is better than the baseline's by more than chance, in the order of methods."""
     found = []
     for method in comparison.methods[1:]:
         gap = comparison.difference(method, comparison.methods[0], name, rows)
@@ -177,37 +176,39 @@ def better(comparison: Comparison, name: str, rows: str = AS_THEY_ARE) -> list[s
 
 
 def findings(comparison: Comparison) -> list[Finding]:
-    """The answers, in the order in which they matter."""
+    """The answers, the most important first."""
     found = [
         Finding(wording.question, _ranked(comparison, name), note=_note(comparison, name))
         for name, wording in WORDINGS.items()
     ]
     shifted = [name for name in comparison.sets if name != AS_THEY_ARE]
     if shifted:
-        found.append(Finding("When something has changed", *_under_shift(comparison, shifted)))
-    found += [Finding(f"Who notices '{name}'?", _strangers(comparison, name)) for name in comparison.outside]
+        found.append(Finding("What happens when the rows change?", *_under_shift(comparison, shifted)))
+    found += [
+        Finding(f"Which method notices '{name}'?", _ood(comparison, name)) for name in comparison.outside
+    ]
     reasons = list(why(comparison))
     if reasons:
-        found.append(Finding("Why?", " ".join(reasons)))
+        found.append(Finding("What explains the differences?", " ".join(reasons)))
     costs = _costs(comparison)
     if costs:
-        found.append(Finding("What does it cost?", costs))
+        found.append(Finding("What do the methods cost?", costs))
     return found
 
 
 def why(comparison: Comparison) -> Iterator[str]:
-    """What explains the differences there are; nothing where there are none. Each method explains itself."""
-    yardstick = comparison.methods[0]
+    """Sentences that explain the differences, if there are any. Each method explains itself."""
+    baseline = comparison.methods[0]
     for name in comparison.methods:
-        if comparison.calibrations.get(name) == yardstick:
-            yield from _why_calibrated(comparison, name, yardstick)
-        elif name != yardstick and name not in comparison.calibrations:
+        if comparison.calibrations.get(name) == baseline:
+            yield from _why_calibrated(comparison, name, baseline)
+        elif name != baseline and name not in comparison.calibrations:
             yield from comparison.kinds[name].why(_Beside(comparison, name))
 
 
 @dataclass(frozen=True)
 class _Beside:
-    """How a method stands beside the yardstick: a `howsure.methods.protocol.Standing`."""
+    """A method compared with the baseline: a `howsure.methods.protocol.Standing`."""
 
     comparison: Comparison
     method: str
@@ -217,7 +218,7 @@ class _Beside:
         return the(self.comparison, self.method)
 
     @property
-    def yardstick(self) -> str:
+    def baseline(self) -> str:
         return the(self.comparison, self.comparison.methods[0])
 
     @property
@@ -236,7 +237,7 @@ class _Beside:
     @property
     def claimed_where_right(self) -> tuple[float, float]:
         right = self._right(self.comparison.methods[0])
-        own, its = (each.probability[right] for each in (self._certainty, self._yardstick))
+        own, its = (each.probability[right] for each in (self._certainty, self._baseline))
         return (float(np.mean(own)), float(np.mean(its))) if right.any() else (np.nan, np.nan)
 
     @property
@@ -265,7 +266,7 @@ class _Beside:
         return self.comparison.certainties[self.method]
 
     @property
-    def _yardstick(self) -> Certainty:
+    def _baseline(self) -> Certainty:
         return self.comparison.certainties[self.comparison.methods[0]]
 
     def _right(self, method: str) -> NDArray[np.bool_]:
@@ -290,35 +291,37 @@ def _why_calibrated(comparison: Comparison, name: str, base: str) -> Iterator[st
     temperature = float(comparison.certainties[name].method["calibration"]["temperature"])
     if not nll.excludes_zero:
         yield (
-            f"What calibration changes in {the(comparison, base)} may be chance: these {comparison.kind}s "
-            f"show nothing that it mends (temperature {temperature:.2f}, where 1 changes nothing)."
+            f"What calibration changes in {the(comparison, base)} may be chance: in these {comparison.kind}s "
+            f"it finds nothing to correct (temperature {temperature:.2f}; 1 would change nothing)."
         )
         return
     if nll.value > 0:
-        yield f"Calibration made {the(comparison, base)} worse, as it does where there is nothing to mend."
+        yield f"Calibration made {the(comparison, base)} worse, as can happen if there is nothing to correct."
         return
-    claims = "lowers percentages that claimed too much" if temperature > 1 else "raises modest percentages"
+    claims = (
+        "lowers percentages that were too high" if temperature > 1 else "raises percentages that were too low"
+    )
     yield (
-        f"Calibration {claims} (temperature {temperature:.2f}) and so mends how high they are. It is one "
-        "number for all rows, so it hardly changes their order: it cannot tell which answers are wrong."
+        f"Calibration {claims} (temperature {temperature:.2f}). It uses one number for all rows, so it "
+        "hardly changes their order: it does not help to tell which answers are wrong."
     )
 
 
 def _ranked(comparison: Comparison, name: str) -> str:
     ranking = comparison.ranked(name)
-    yardstick = comparison.methods[0]
+    baseline = comparison.methods[0]
     rows = counted(len(comparison.truth), comparison.kind)
     if ranking.best is None:
-        return f"That is not defined for these {rows}."
+        return f"This score is not defined for these {rows}."
     first, does = upper(the(comparison, ranking.best)), _does(comparison, ranking.best, name)
     if len(comparison.methods) == 1:
-        return f"There is only {the(comparison, yardstick)}: {does}."
+        return f"There is only {the(comparison, baseline)}: {does}."
     if len({comparison.score(method, name).value for method in comparison.methods}) == 1:
         each = _does(comparison, ranking.best, name, it="each")
-        return f"{upper(rows)} cannot tell: all are equal, and {each}."
-    others = [the(comparison, method) for method in ranking.tied if method not in (ranking.best, yardstick)]
+        return f"{upper(rows)} cannot tell: all methods are equal, and {each}."
+    others = [the(comparison, method) for method in ranking.tied if method not in (ranking.best, baseline)]
     surely = better(comparison, name)
-    ahead = _ahead(comparison, ranking.best, yardstick, name)
+    ahead = _ahead(comparison, ranking.best, baseline, name)
     if len(ranking.tied) == len(comparison.methods):
         said = (
             f"{upper(rows)} cannot tell who is best. {first} comes first: {does}{ahead}. But each of the "
@@ -326,27 +329,27 @@ def _ranked(comparison: Comparison, name: str) -> str:
         )
         return _joined(
             said,
-            _better_than(comparison, yardstick, surely),
+            _better_than(comparison, baseline, surely),
             _few(comparison) if name != "accuracy" else "",
         )
     comes = "comes first" if len(ranking.tied) > 1 else f"has {WORDINGS[name].has}"
     said = f"{first} {comes}: {does}{ahead}."
-    if yardstick not in ranking.tied or ranking.best == yardstick:
+    if baseline not in ranking.tied or ranking.best == baseline:
         return _joined(said, _as_good(others))
-    its = f"But {the(comparison, yardstick)} may be as good{_so_may(others)}."
-    return _joined(said, its, _better_than(comparison, yardstick, surely))
+    its = f"But {the(comparison, baseline)} may be as good{_so_may(others)}."
+    return _joined(said, its, _better_than(comparison, baseline, surely))
 
 
-def _ahead(comparison: Comparison, best: str, yardstick: str, name: str) -> str:
-    """How far the best lies from the yardstick, whether that may be chance or not.
+def _ahead(comparison: Comparison, best: str, baseline: str, name: str) -> str:
+    """The difference between the best method and the baseline, also if it may be chance.
 
-    Were it told only where its interval excludes 0, fewer than 95 % of those told would hold the truth
+    If it were given only when its interval excludes 0, fewer than 95 % of the given ones would hold the truth
     (Benjamini & Yekutieli 2005, False discovery rate-adjusted multiple confidence intervals).
     """
-    gap = comparison.difference(best, yardstick, name)
-    if best == yardstick or not gap.value or not np.isfinite(gap.low):
+    gap = comparison.difference(best, baseline, name)
+    if best == baseline or not gap.value or not np.isfinite(gap.low):
         return ""
-    return f", {_gap(gap, name, the(comparison, yardstick))}"
+    return f", {_gap(gap, name, the(comparison, baseline))}"
 
 
 def _does(comparison: Comparison, method: str, name: str, it: str = "it") -> str:
@@ -355,15 +358,14 @@ def _does(comparison: Comparison, method: str, name: str, it: str = "it") -> str
 
 
 def _note(comparison: Comparison, name: str) -> str:
-    """What the NLL is, and what the average in the answer has to do with it; nothing for other scores."""
+    """The explanation of the NLL and of the average in the answer; empty for other scores."""
     best = comparison.ranked(name).best
     if name != "nll" or best is None:
         return ""
     nll, _ = value_and_interval(comparison.score(best, name))
     return (
-        f"In the words of the field that is NLL {nll}, a penalty for each percentage that the true class did "
-        "not get: 0 is perfect, 0.69 a coin flip between two. The average is the geometric mean, e to the "
-        "power of −NLL."
+        f"This is an NLL (negative log-likelihood) of {nll}. The NLL is 0 if every true class got 100 %, and "
+        "0.69 for a coin flip between two classes. The average is the geometric mean, e to the power of −NLL."
     )
 
 
@@ -375,9 +377,9 @@ def _so_may(names: Sequence[str]) -> str:
     return f", and so may {listed(names)}" if names else ""
 
 
-def _better_than(comparison: Comparison, yardstick: str, surely: Sequence[str]) -> str:
+def _better_than(comparison: Comparison, baseline: str, surely: Sequence[str]) -> str:
     names = [the(comparison, name) for name in surely]
-    return f"Better than {the(comparison, yardstick)} by more than chance: {listed(names)}." if names else ""
+    return f"Better than {the(comparison, baseline)} by more than chance: {listed(names)}." if names else ""
 
 
 def _joined(*sentences: str) -> str:
@@ -386,45 +388,45 @@ def _joined(*sentences: str) -> str:
 
 def _under_shift(comparison: Comparison, shifted: Sequence[str]) -> tuple[str, tuple[tuple[str, str], ...]]:
     """A sentence, and one for each set of rows."""
-    yardstick = comparison.methods[0]
-    said, alone = f"How often {the(comparison, yardstick)} is still right", len(comparison.methods) == 1
+    baseline = comparison.methods[0]
+    said, alone = f"How often {the(comparison, baseline)} is still right", len(comparison.methods) == 1
     if not alone:
         said += (
-            ", and which method gives the true class most, of those that give it more than "
-            f"{the(comparison, yardstick)} by more than chance"
+            ", and which method gives the true class the highest percentage, among those that are above "
+            f"{the(comparison, baseline)} by more than chance"
         )
     points = []
     for rows in shifted:
-        right = rate(comparison.score(yardstick, "accuracy", rows).value)
+        right = rate(comparison.score(baseline, "accuracy", rows).value)
         truer = better(comparison, "nll", rows)
-        more = "" if alone else "; none gives more by more than chance"
+        more = "" if alone else "; no method gives more by more than chance"
         if truer:
             first = min(truer, key=lambda method: comparison.score(method, "nll", rows).value)
-            gap = comparison.difference(first, yardstick, "nll", rows)
+            gap = comparison.difference(first, baseline, "nll", rows)
             more = f"; {the(comparison, first)} gives {_gap(gap, 'nll')}"
         points.append((rows, f"right on {right}{more}."))
     return f"{said}.", tuple(points)
 
 
-def _strangers(comparison: Comparison, rows: str) -> str:
-    yardstick = comparison.methods[0]
+def _ood(comparison: Comparison, rows: str) -> str:
+    baseline = comparison.methods[0]
     ranking = comparison.ranked("outside_auroc", rows)
     if ranking.best is None:
-        return "That is not defined."
+        return "This score is not defined."
 
     def notices(name: str) -> str:
-        sees = "less familiar" if name in comparison.familiarities else "more doubtful"
+        sees = "less familiar" if name in comparison.familiarities else "more uncertain"
         share = _value(comparison, name, "outside_auroc", rows)
-        return f"{called(comparison, name)} finds the stranger {sees} in {share}"
+        return f"{called(comparison, name)} finds the former {sees} in {share}"
 
-    pair = f"Of a pair, one of '{rows}' and one of the {comparison.kind}s here"
+    pair = f"Given one of '{rows}' and one of the {comparison.kind}s here"
     said = [f"{pair}, {notices(ranking.best)} of cases; a guess is right in half."]
-    others = [called(comparison, name) for name in ranking.tied if name not in (ranking.best, yardstick)]
-    if yardstick in ranking.tied and yardstick != ranking.best:
-        its = _value(comparison, yardstick, "outside_auroc", rows)
-        said.append(f"{upper(the(comparison, yardstick))} may be as good, with {its}{_so_may(others)}.")
+    others = [called(comparison, name) for name in ranking.tied if name not in (ranking.best, baseline)]
+    if baseline in ranking.tied and baseline != ranking.best:
+        its = _value(comparison, baseline, "outside_auroc", rows)
+        said.append(f"{upper(the(comparison, baseline))} may be as good, with {its}{_so_may(others)}.")
     else:
-        said += [f"{upper(notices(yardstick))}."] if yardstick != ranking.best else []
+        said += [f"{upper(notices(baseline))}."] if baseline != ranking.best else []
         said.append(_as_good(others))
     if comparison.familiarities and set(comparison.familiarities).isdisjoint(ranking.tied):
         nearest = max(
@@ -435,9 +437,9 @@ def _strangers(comparison: Comparison, rows: str) -> str:
 
 
 def _costs(comparison: Comparison) -> str:
-    """What methods cost; empty where there is only the plain softmax."""
+    """The costs of the methods; empty if there is only the plain softmax."""
     calibrated = bool(comparison.calibrations)
-    free = "Calibration costs next to nothing." if calibrated else ""
+    free = "Calibration costs almost nothing." if calibrated else ""
     shown = {
         name: name
         for name in comparison.methods
@@ -448,10 +450,13 @@ def _costs(comparison: Comparison) -> str:
     if not shown:
         return free
     if not all(np.isfinite(comparison.costs[name]) for name in shown):
-        return _joined("Not measured: costs are told in plain predictions, and none was made.", free)
+        return _joined(
+            "Costs are unknown: their unit is one plain prediction, and none was made.",
+            free,
+        )
     costs = listed([f"{told} {comparison.costs[name]:.1f}" for name, told in shown.items()])
     rows = f"{len(comparison.truth):,} {comparison.kind}s"
-    unit = f"How many times as long as a plain prediction of all {rows} each takes, measured once, here"
+    unit = f"Time in units of one plain prediction of all {rows}, measured once on this machine"
     return _joined(f"{unit}: {costs}.", free)
 
 
@@ -459,7 +464,7 @@ def _costs(comparison: Comparison) -> str:
 
 
 def _value(comparison: Comparison, method: str, name: str, rows: str = AS_THEY_ARE) -> str:
-    """A score in per cent with its interval; of the NLL, the mean percentage of the true class."""
+    """A score in per cent with its interval; for the NLL, the mean percentage of the true class."""
     score = comparison.score(method, name, rows)
     ends = (score.value, score.low, score.high)
     if name == "nll":
@@ -468,7 +473,7 @@ def _value(comparison: Comparison, method: str, name: str, rows: str = AS_THEY_A
 
 
 def _gap(gap: Score, name: str, than: str = "") -> str:
-    """By how much the best is better than another, from the difference of their scores."""
+    """By how much the best method is better than another, from the difference of their scores."""
     if name == "nll":
         factor = factor_of(gap)
         if factor.value < 2:
@@ -485,23 +490,23 @@ def _gap(gap: Score, name: str, than: str = "") -> str:
 
 
 def factor_of(gap: Score) -> Score:
-    """How many times the probability of another a method gives the true class, from its NLL less the other's.
+    """Ratio of the probabilities that two methods give the true class: exp(−difference of their NLL).
 
-    The geometric mean over rows: exp(−difference).
+    It is a geometric mean over rows.
     """
     return Score(*np.exp([-gap.value, -gap.high, -gap.low]).tolist())
 
 
 def percent_more(factor: Score) -> Score:
-    """The same in per cent more, below 0 where it is less."""
+    """A factor as a change in per cent."""
     return Score(*(100 * (end - 1) for end in (factor.value, factor.low, factor.high)))
 
 
 def in_numbers(score: Score, unit: str = "") -> tuple[str, str]:
     """A number and its interval for a sentence: `97.8 %` and `97.3 to 98.2 %`, or an empty interval.
 
-    With as many decimals as make the interval three steps wide or more, and up to two more where something
-    would else be rounded to 0 or to 100.
+    It has so many decimals that the interval is at least three steps wide, and up to two more if a number
+    would otherwise be rounded to 0 or 100.
     """
     ends = (score.value, score.low, score.high)
     if not score.high - score.low > 1e-9 * max(abs(score.value), 1):

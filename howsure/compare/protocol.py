@@ -15,8 +15,8 @@ class Comparing:
         truth: From labels as a caller gives them, how many rows there are, and the plain prediction of the
             first of them, to the true answers; an `InputError` for what they cannot be.
         known: From a result, and labels or None, to the true answers.
-        aligned: From the name of a result, the result, and name and result of the yardstick, to the result
-            with its classes in the order of the yardstick's; an `InputError` where they are others.
+        aligned: From the name of a result, the result, and name and result of the baseline, to the result
+            with its classes in the order of the baseline's; an `InputError` where they are others.
         scored: From a result, the true answers, and a seed, to an evaluation with a score by each name.
         beside: From an evaluation, its result, and one of rows from outside, to an evaluation of both.
         familiar: From such an evaluation, (N,) and (M,) familiarities, to how well these tell rows apart.

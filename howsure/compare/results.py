@@ -53,7 +53,7 @@ def compared(
     """Results side by side; see `Comparison.of_results`.
 
     Args:
-        results: By name; the first is the yardstick.
+        results: By name; the first is the baseline.
         labels: True classes, or None.
         calibrated: Whether each is also shown after temperature scaling.
         seed: Of the folds.
@@ -124,9 +124,9 @@ def _labels_among(said: Mapping[str, Any], labels: Any) -> Any:
     return next(iter(having.values()), None)
 
 
-def _in_order(result: Any, yardstick: Any) -> Any:
+def _in_order(result: Any, baseline: Any) -> Any:
     """A result with its rows in the order of another's, by distinct ids."""
-    ids = yardstick.ids
+    ids = baseline.ids
     if ids is None or result.ids is None or len(ids) != len(result) or np.array_equal(ids, result.ids):
         return result
     place = {each: number for number, each in enumerate(result.ids.tolist())}
@@ -136,21 +136,21 @@ def _in_order(result: Any, yardstick: Any) -> Any:
     return result[np.array([place[each] for each in wanted])]
 
 
-def _check_alike(name: str, result: Any, first: str, yardstick: Any) -> None:
+def _check_alike(name: str, result: Any, first: str, baseline: Any) -> None:
     """Raise an `InputError` unless two results are of the same rows."""
-    if len(result) != len(yardstick):
+    if len(result) != len(baseline):
         raise InputError(
             f"'{name}' is not of the same rows as '{first}'",
-            expected=f"{len(yardstick):,} rows",
+            expected=f"{len(baseline):,} rows",
             received=f"{len(result):,}",
         )
-    both = result.ids is not None and yardstick.ids is not None
-    one, other = (result.ids, yardstick.ids) if both else (result.row, yardstick.row)
+    both = result.ids is not None and baseline.ids is not None
+    one, other = (result.ids, baseline.ids) if both else (result.row, baseline.row)
     differ = np.flatnonzero(np.asarray(one) != np.asarray(other))
     if len(differ):
         raise InputError(
             f"'{name}' is not of the same rows as '{first}', first in place {differ[0]}",
-            expected=f"{yardstick.id_name if both else 'row'} {np.asarray(other)[differ[0]]}",
+            expected=f"{baseline.id_name if both else 'row'} {np.asarray(other)[differ[0]]}",
             received=f"{np.asarray(one)[differ[0]]}",
-            mend="Give both in the same order, or with ids that are the same in both and distinct",
+            hint="Give both in the same order, or with ids that are the same in both and distinct",
         )

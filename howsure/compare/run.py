@@ -74,7 +74,7 @@ class Comparison(Displayed):
     """What methods are worth on the same rows.
 
     Attributes:
-        methods: Their names; the first is the yardstick, and of the others some are calibrated versions.
+        methods: Their names; the first is the baseline, and of the others some are calibrated versions.
         sets: Names of the sets of rows: as they are, then under each shift.
         outside: Names of the sets of rows from outside the distribution.
         evaluations: Scores by method and set.
@@ -112,7 +112,7 @@ class Comparison(Displayed):
         """Results that are there already, side by side: of any models, methods or sources.
 
         Args:
-            results: By name, all of the same rows and classes; the first is the yardstick. Classes are paired
+            results: By name, all of the same rows and classes; the first is the baseline. Classes are paired
                 by their names, rows by their ids, and where these are not in all by their place.
             labels: (N,) true classes; None takes those that the results have.
             calibrated: Whether each is also shown after temperature scaling, every row by a fit to others;
@@ -188,7 +188,7 @@ class Comparison(Displayed):
         """Paired difference of one score, the first method less the other, row by row.
 
         The intervals of all pairs hold together in 95 % of cases, so the best may be picked from the same
-        rows that compare it; likewise those of all methods beside the yardstick, which are fewer. Those of
+        rows that compare it; likewise those of all methods beside the baseline, which are fewer. Those of
         changed rows hold together over all changes (Bonferroni), as what is told is picked from all of them.
 
         Raises:
@@ -197,14 +197,14 @@ class Comparison(Displayed):
         one, two = (self._evaluation(each, name, rows).measured(name) for each in (method, other))
         return one.minus(two, self._reach(name, rows, self.methods[0] in (method, other)))
 
-    def _reach(self, name: str, rows: str, beside_yardstick: bool) -> float:
+    def _reach(self, name: str, rows: str, against_baseline: bool) -> float:
         """Standard errors that a difference needs to hold together with the others."""
-        key = name, rows, beside_yardstick
+        key = name, rows, against_baseline
         if key not in self._reaches:
             rivals = self.rivals(name, rows)
             added = np.stack([self._evaluation(each, name, rows).measured(name).added for each in rivals])
             pairs = [*combinations(range(len(rivals)), 2)]
-            among = pairs[: len(rivals) - 1] if beside_yardstick else pairs
+            among = pairs[: len(rivals) - 1] if against_baseline else pairs
             known = [pair for pair in among if np.isfinite(added[list(pair)]).all()]
             changes = len(self.sets) - 1 if rows in self.sets[1:] else 1
             self._reaches[key] = (
@@ -312,7 +312,7 @@ def compare(
         x: (N, …) rows that it was not trained on, as for `assess`.
         labels: (N,) their true classes, in any form that `Certainty.with_truth` takes; None takes those that
             came with the rows.
-        methods: By name; the first is the yardstick, best the plain softmax. None stands for that and, where
+        methods: By name; the first is the baseline, best the plain softmax. None stands for that and, where
             the model has dropout, `MCDropout()`.
         shifts: By name, the same rows as they come when something has changed: a function that makes them
             from the arrays of `x`, or the rows themselves. None stands for `howsure.shifts.STANDARD` where
@@ -398,9 +398,9 @@ def compare(
         for name in said
         for which in sets.outside
     }
-    yardstick = next(iter(said))
+    baseline = next(iter(said))
     familiar = {
-        (name, which): comparing.familiar(against[yardstick, which], each[AS_THEY_ARE], each[which])
+        (name, which): comparing.familiar(against[baseline, which], each[AS_THEY_ARE], each[which])
         for name, each in scores.items()
         for which in sets.outside
     }

@@ -85,7 +85,7 @@ class Batches:
                 "There are no rows",
                 expected="at least one batch",
                 received="none",
-                mend="An iterator gives its batches once: make it anew, or keep them in a list first. A "
+                hint="An iterator gives its batches once: make it anew, or keep them in a list first. A "
                 "DataLoader with drop_last=True leaves out a last batch that is not full",
             )
         arrays = {}
@@ -128,7 +128,7 @@ class Batches:
                 f"A batch of {len(batch)} parts does not say which are rows and which labels",
                 expected=_WHICH_IS_WHICH,
                 received=", ".join(f"{type(part).__name__} {np.shape(part)}" for part in batch)[:200],
-                mend="Make one of these of each: `((x1, x2, y) for …)` becomes `(((x1, x2), y) for …)`; "
+                hint="Make one of these of each: `((x1, x2, y) for …)` becomes `(((x1, x2), y) for …)`; "
                 "with ids it is a dict, `({'x': x, 'labels': y, 'id': ids} for …)`",
             )
         return x, others[0] if others else None, None
@@ -170,7 +170,7 @@ class Batches:
                     f"{called} differs in shape from those before",
                     expected=f"{_name(key)} of shape {before[0].shape[1:]} for a row",
                     received=f"{value.shape[1:]}",
-                    mend=PAD,
+                    hint=PAD,
                 )
 
 
@@ -238,7 +238,7 @@ def numpy_of(value: Any, called: str = "What is in a batch") -> Array:
                 received="a tensor without numbers, on the device 'meta'"
                 if empty
                 else f"one of layout {layout}",
-                mend=None if empty else "Convert it with `x.to_dense()`",
+                hint=None if empty else "Convert it with `x.to_dense()`",
             )
         value = value.detach().cpu()
         value = value.float() if str(value.dtype) == "torch.bfloat16" else value
@@ -249,7 +249,7 @@ def numpy_of(value: Any, called: str = "What is in a batch") -> Array:
             f"{called} cannot be made an array ({error})",
             expected="numbers that numpy.asarray takes, all rows of one shape",
             received=type(value).__qualname__,
-            mend=PAD,
+            hint=PAD,
         ) from error
 
 

@@ -188,7 +188,7 @@ def _encoding(source: Path, packed: bool) -> str:
 
 
 def _no_text(source: Path) -> FileError:
-    return FileError(f"'{source}' is not text in UTF-8", mend="Save it as UTF-8")
+    return FileError(f"'{source}' is not text in UTF-8", hint="Save it as UTF-8")
 
 
 def _cells(source: Path, form: Form) -> Generator[tuple[int, list[str]]]:
@@ -203,7 +203,7 @@ def _cells(source: Path, form: Form) -> Generator[tuple[int, list[str]]]:
             raise InputError(
                 f"Line {reader.line_num} of '{source}' has a cell that is too long for csv",
                 expected=f"at most {csv.field_size_limit():,} characters",
-                mend="Give the rows as a .parquet file, or close a quotation mark that was left open",
+                hint="Give the rows as a .parquet file, or close a quotation mark that was left open",
             ) from error
 
 

@@ -74,7 +74,7 @@ def is_header(
         expected="a header of names, or of names beside columns that are numbered in order; or a row of "
         "numbers only",
         received=f"{texts[0]!r} beside {numbers[0]!r}",
-        mend="Name the columns, and give numbers in every cell of the rows"
+        hint="Name the columns, and give numbers in every cell of the rows"
         if not of_classes
         else f"If it is a header, name the classes, as --class-names does: {','.join(numbers)}; "
         "if it is a row, write a header above it",
@@ -86,7 +86,7 @@ def _of_numbers(source: Path, filled: Sequence[str]) -> InputError:
         f"The first line of '{source}' may be a header of column numbers or a row",
         expected="a header of names, or a first row that cannot be mistaken for column numbers",
         received=", ".join(filled[:4]) + (", …" if len(filled) > 4 else ""),
-        mend="Name the columns; pandas writes no header with `to_csv(index=False, header=False)`",
+        hint="Name the columns; pandas writes no header with `to_csv(index=False, header=False)`",
     )
 
 

@@ -275,7 +275,7 @@ def rows_in_npz(
                 f"'{source}' does not say which array holds the rows",
                 expected=f"an array 'x', and perhaps '{_LABELS}', or only one array",
                 received=f"arrays {quoted(present)}" if present else "no array",
-                mend="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
+                hint="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
             )
     arrays = read(source, [*names, _LABELS, ID])
     x = arrays[names[0]] if len(inputs) == 1 else {name: arrays[name] for name in names}

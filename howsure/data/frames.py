@@ -94,7 +94,7 @@ def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
         raise InputError(
             f"The data frame has Python objects in column '{objects[0]}'",
             expected="numbers or texts in every column",
-            mend=f"Leave it out, `x.drop({objects})`, or make numbers or texts of it",
+            hint=f"Leave it out, `x.drop({objects})`, or make numbers or texts of it",
         )
     try:
         arrow = columns.to_arrow()
@@ -102,7 +102,7 @@ def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
         raise InputError(
             f"The data frame has a column that cannot be read ({' '.join(map(str, error.args))})",
             expected="values of one kind in every column, such as numbers",
-            mend="Make numbers of them as in training, or leave the column out",
+            hint="Make numbers of them as in training, or leave the column out",
         ) from error
     table = Table(
         "the data frame",
@@ -126,7 +126,7 @@ def in_memory(frame: Any) -> Any:
             "The data frame is not in memory",
             expected="a data frame of pandas, polars, or another that holds its rows",
             received=f"{type(frame).__module__}.{type(frame).__qualname__}",
-            mend=_COLLECT,
+            hint=_COLLECT,
         )
     return opened
 

@@ -161,7 +161,7 @@ def _batches(x: Any) -> Iterator[Any] | None:
             "This is a dataset of single rows",
             expected="a DataLoader, which gives them in batches",
             received=type(x).__qualname__,
-            mend="Give `torch.utils.data.DataLoader(dataset, batch_size=256)`",
+            hint="Give `torch.utils.data.DataLoader(dataset, batch_size=256)`",
         )
     if hasattr(x, "element_spec") and hasattr(x, "as_numpy_iterator"):
         return _of_tensorflow(x)
@@ -225,7 +225,7 @@ def _endless(received: str) -> InputError:
         "There is no end to these rows",
         expected="a source that ends",
         received=received,
-        mend="Take what is wanted of it: `itertools.islice(x, batches)`, or `dataset.take(batches)`",
+        hint="Take what is wanted of it: `itertools.islice(x, batches)`, or `dataset.take(batches)`",
     )
 
 

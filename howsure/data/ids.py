@@ -67,7 +67,7 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
             f"{called} cannot be kept",
             expected=_EXPECTED,
             received=f"{ascii(listed[wrong])[:100]} in row {row_number(wrong)}",
-            mend="Make texts of them",
+            hint="Make texts of them",
         )
     kept = np.empty(rows, dtype=object)
     kept[:] = [str(each) for each in listed]
@@ -112,7 +112,7 @@ def check_order(labels: Any, ids: NDArray[Any] | None) -> None:
             "The labels have the rows' ids as their index, and these are in another order",
             expected=f"'{wanted[first]}' in row {first}, as in `certainty.ids`",
             received=f"'{named[first]}'",
-            mend="Bring them into that order, `labels.loc[certainty.ids]`; or give `labels.to_numpy()`, if "
+            hint="Bring them into that order, `labels.loc[certainty.ids]`; or give `labels.to_numpy()`, if "
             "they are in it whatever the index says",
         )
 

@@ -139,7 +139,7 @@ def _mode_and_shape(source: Path, inputs: Sequence[InputSpec]) -> tuple[str, tup
         f"'{source}' is read as {what}, which this model does not take",
         expected="a model with one input of shape (height, width) or (height, width, 1, 3 or 4)",
         received=received,
-        mend="Give the rows as a .npz, .npy, .parquet or .csv file",
+        hint="Give the rows as a .npz, .npy, .parquet or .csv file",
     )
 
 
@@ -182,7 +182,7 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
             f"'{lost[0]}' is a link that leads nowhere",
             expected="one sub-folder of images per class",
             received=f"a link to '{os.readlink(lost[0])}'",
-            mend="Put the folder there, or remove the link",
+            hint="Put the folder there, or remove the link",
         )
     if top and inside:
         raise InputError(
@@ -238,7 +238,7 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
                     f"'{file}' has more than 8 bits per channel",
                     expected="8 bits per channel",
                     received=f"Pillow's mode {image.mode}",
-                    mend="Convert the images to 8 bits, or give the rows as a .npz or .npy file",
+                    hint="Convert the images to 8 bits, or give the rows as a .npz or .npy file",
                 )
             image.load()
             is_turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
@@ -289,7 +289,7 @@ def _unreadable(file: Path, reason: str) -> FileError:
     return FileError(
         f"'{file}' is not a readable image",
         received=reason,
-        mend="To leave such images out give `--skip-unreadable`, in Python `skip_unreadable=True`",
+        hint="To leave such images out give `--skip-unreadable`, in Python `skip_unreadable=True`",
     )
 
 
@@ -312,12 +312,12 @@ def _check_size(
             f"'{file}' does not have the size the model takes",
             expected=f"height × width {wanted[0]} × {wanted[1]}",
             received=f"{height} × {width}",
-            mend="Resize the images the way it was done for training",
+            hint="Resize the images the way it was done for training",
         )
     if first is not None and first[1][:2] != (height, width):
         raise InputError(
             f"'{file}' differs in size from '{first[0].name}'",
             expected=f"the same size for all, height × width {first[1][0]} × {first[1][1]}",
             received=f"{height} × {width}",
-            mend="Resize the images the way it was done for training",
+            hint="Resize the images the way it was done for training",
         )

@@ -74,7 +74,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             "The labels do not fit the rows",
             expected=f"{rows} labels, one for each row, or one-hot rows of {classes}",
             received=f"an array of shape {given.shape}",
-            mend=_ARE_SEVERAL if given.ndim == 2 and len(given) == rows else None,
+            hint=_ARE_SEVERAL if given.ndim == 2 and len(given) == rows else None,
         )
     if not rows:
         return np.empty(0, dtype=np.int64)
@@ -84,7 +84,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             f"Labels are missing {in_rows(len(unknown), unknown[:5].tolist())}",
             expected=f"whole numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
             received=repr(given.tolist()[unknown[0]]),
-            mend="Leave those rows out",
+            hint="Leave those rows out",
         )
     if given.dtype.kind == "O" and all(isinstance(label, str) for label in given):
         return _numbered(given.tolist(), names)
@@ -99,7 +99,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             "The labels are not class numbers",
             expected=f"whole numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
             received=f"dtype {given.dtype}, for example {given[:3].tolist()}",
-            mend=_ARE_NUMBERS if given.dtype.kind == "f" else None,
+            hint=_ARE_NUMBERS if given.dtype.kind == "f" else None,
         )
     by_name = _whole_names(whole, classes, names)
     if by_name is not None:
@@ -112,7 +112,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             f"Labels are out of range {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"class numbers from 0 to {classes - 1}, as there are {classes} classes",
             received=int(whole[wrong[0]]),
-            mend="If these are class names, give them as texts"
+            hint="If these are class names, give them as texts"
             if is_name
             else f"If they count from 1, {_FROM_0}"
             if from_1
@@ -139,7 +139,7 @@ def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) ->
             expected="texts for class names, or class numbers that cannot be mistaken for them",
             received=f"{unknown[0]}, which is no name, beside "
             f"{next(label for label in there if label not in unknown)}, which is one of {quoted(names)}",
-            mend=_AS_TEXTS,
+            hint=_AS_TEXTS,
         )
     numbers = [names.index(str(label)) for label in there]
     return np.asarray(numbers, dtype=np.int64)[np.searchsorted(there, labels)]
@@ -174,13 +174,13 @@ def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[s
             f"The labels seem to be class numbers, and no names: so the answers {right}",
             expected=f"names of classes, as {quoted(names)} are",
             received=str(np.unique(given).tolist()[:12]),
-            mend=_AS_TEXTS,
+            hint=_AS_TEXTS,
         )
     return InputError(
         f"The labels seem to count from 1: less 1, the answers {right}",
         expected=f"class numbers from 0 to {len(names) - 1}",
         received=f"{truth.min()} to {truth.max()}",
-        mend=f"If they count from 1, {_FROM_0}. If they count from 0, say so with names: "
+        hint=f"If they count from 1, {_FROM_0}. If they count from 0, say so with names: "
         "`numpy.array(certainty.class_names)[labels]`",
     )
 
@@ -228,14 +228,14 @@ def check_yes_or_no(
             "The labels do not fit the rows",
             expected=f"yes or no for each of {count} labels, in an array of shape ({rows}, {count})",
             received=f"an array of shape {given.shape}",
-            mend=_IS_ONE_CLASS if given.ndim == 1 and len(given) == rows else None,
+            hint=_IS_ONE_CLASS if given.ndim == 1 and len(given) == rows else None,
         )
     if given.dtype.kind not in "biuf" or not np.all((given == 0) | (given == 1)):
         raise InputError(
             "The labels are not yes or no",
             expected="0 or 1, or False or True, for each label of each row",
             received=f"dtype {given.dtype}, for example {given[:1].tolist()}",
-            mend=_ARE_NUMBERS if given.dtype.kind == "f" else None,
+            hint=_ARE_NUMBERS if given.dtype.kind == "f" else None,
         )
     return given.astype(bool)
 
@@ -269,7 +269,7 @@ def _by_name(labels: Any, count: int, names: Sequence[str] | None, one: str) -> 
             f"The columns of the labels are not the {one} names",
             expected=f"one column for each of {known}",
             received=quoted(columns),
-            mend=f"Name them so, or give `labels.to_numpy()`, in the order of the {one} names",
+            hint=f"Name them so, or give `labels.to_numpy()`, in the order of the {one} names",
         )
     order = [columns.index(name) for name in wanted] if count > 1 else [0]
     return np.asarray(labels)[:, order]
@@ -296,7 +296,7 @@ def _from_one_hot(rows: NDArray[Any]) -> Integers:
             f"The one-hot labels do not say one class {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"a single 1 among {rows.shape[1]} values, and 0 for the others",
             received=f"{rows[wrong[0]].tolist()[:12]} in row {row_number(wrong[0])}",
-            mend=_of_one_hot(rows),
+            hint=_of_one_hot(rows),
         )
     return np.asarray(np.argmax(rows, axis=1), dtype=np.int64)
 
@@ -345,7 +345,7 @@ def _numbered(
             f"Labels are not among the names, {in_rows(len(where), where[:5])}",
             expected=f"one of {quoted(names)}",
             received=ascii(word)[:100],
-            mend=_nearest(word, names),
+            hint=_nearest(word, names),
         )
     return np.array([number[label] for label in labels], dtype=np.int64)
 
@@ -430,21 +430,21 @@ def in_order(names: object, called: str, expected: str) -> list[Any]:
         called: What they are, in words, for the message.
         expected: What would be accepted.
     """
-    wrong, mend = None, None
+    wrong, hint = None, None
     if isinstance(names, (str, bytes)):
         wrong = "one text"
     elif isinstance(names, Mapping):
         wrong = "a dict, of which a list would be its keys"
-        mend = "Give its values in the order of their numbers, `[names[k] for k in range(len(names))]`"
+        hint = "Give its values in the order of their numbers, `[names[k] for k in range(len(names))]`"
     elif isinstance(names, Set):
-        wrong, mend = "a set, which has no order of its own", "Give a list in the order that is meant"
+        wrong, hint = "a set, which has no order of its own", "Give a list in the order that is meant"
     elif not isinstance(names, Iterable):
         wrong = "no list"
     elif getattr(names, "ndim", 1) != 1 or hasattr(names, "columns"):
         wrong = f"a table of shape {getattr(names, 'shape', 'unknown')}"
-        mend = "Give one column of it"
+        hint = "Give one column of it"
     if wrong is not None:
-        raise InputError(f"{called} are {wrong}", expected=expected, received=repr(names)[:200], mend=mend)
+        raise InputError(f"{called} are {wrong}", expected=expected, received=repr(names)[:200], hint=hint)
     return list(names)  # type: ignore[call-overload,no-any-return]
 
 

@@ -84,7 +84,7 @@ def names_in_npz(source: Path) -> list[str]:
             for entry in archive.infolist():
                 if entry.flag_bits & _ENCRYPTED:
                     raise FileError(
-                        f"'{entry.filename}' in '{source}' is encrypted", mend="Save it without a password"
+                        f"'{entry.filename}' in '{source}' is encrypted", hint="Save it without a password"
                     )
                 archive.open(entry).close()  # compares the two places that store its name
             entries = archive.namelist()
@@ -152,7 +152,7 @@ def _check_header(file: IO[bytes], size: int, source: Path, called: str) -> None
         raise InputError(
             f"{called} in '{source}' holds pickled Python objects, which are not loaded as they can run code",
             expected="an array of numbers",
-            mend="Convert it to numbers before saving, for example with `x.astype('float32')`",
+            hint="Convert it to numbers before saving, for example with `x.astype('float32')`",
         )
     length = file.tell() + math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or length != size:

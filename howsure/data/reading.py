@@ -52,7 +52,7 @@ def reading(source: Path, kind: str) -> Iterator[None]:
         raise
     except Exception as error:  # readers of damaged files raise errors without a common class
         if isinstance(error, UnicodeDecodeError) and kind in _TEXTS:
-            raise FileError(f"'{source}' is not text in UTF-8", mend="Save it as UTF-8") from error
+            raise FileError(f"'{source}' is not text in UTF-8", hint="Save it as UTF-8") from error
         raise not_for_its_content(source, error) or damaged(source, kind, error) from error
 
 
@@ -85,7 +85,7 @@ def not_for_its_content(source: str | os.PathLike[str], error: Exception) -> Fil
     if is_out_of_memory(error):
         return FileError(
             f"Memory ran out while '{os.fspath(source)}' was read" + (f" ({said})" if said else ""),
-            mend=_SMALLER.get(Path(source).suffix.lower(), "Read it where more memory is free")
+            hint=_SMALLER.get(Path(source).suffix.lower(), "Read it where more memory is free")
             + ". If it should fit, it is damaged",
         )
     if isinstance(error, FileNotFoundError):
@@ -94,6 +94,6 @@ def not_for_its_content(source: str | os.PathLike[str], error: Exception) -> Fil
         forbidden = "Give yourself the right to read it, as with chmod u+r"
         return FileError(
             f"'{os.fspath(source)}' cannot be read ({os.strerror(number)})",
-            mend=forbidden if isinstance(error, PermissionError) else None,
+            hint=forbidden if isinstance(error, PermissionError) else None,
         )
     return None

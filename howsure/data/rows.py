@@ -108,7 +108,7 @@ class Rows:
             raise InputError(
                 f"The {one} '{unknown[0]}' is not among the class names",
                 expected=f"{many} named like the classes: {', '.join(names[:12])}",
-                mend=f"Rename the {many}, or name the classes like them, in the order of the model's outputs",
+                hint=f"Rename the {many}, or name the classes like them, in the order of the model's outputs",
             )
         return np.asarray(self.class_names, dtype=object)[self.labels]
 
@@ -247,7 +247,7 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
             f"{called} are a sparse matrix",
             expected="an ordinary array",
             received=type(value).__name__,
-            mend="Convert it with `x.toarray()`",
+            hint="Convert it with `x.toarray()`",
         )
     try:
         array = np.asarray(value)
@@ -257,13 +257,13 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
             raise InputError(
                 f"{called} differ in shape{differs}",
                 expected="the same shape for every row",
-                mend="Pad or cut them to one shape",
+                hint="Pad or cut them to one shape",
             ) from error
         raise InputError(
             f"{called} cannot be converted to a numpy array ({error})",
             expected="an array of numbers",
             received=_described(value),
-            mend="Make one array of them: `torch.stack(x).detach().float().cpu().numpy()`"
+            hint="Make one array of them: `torch.stack(x).detach().float().cpu().numpy()`"
             if isinstance(value, (list, tuple)) and value and hasattr(value[0], "detach")
             else "Make an array of them first, and see what numpy.asarray says",
         ) from error
@@ -273,7 +273,7 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
             f"{called} are not an array",
             expected=f"an array of shape {shown_shape(spec)}",
             received=_described(value),
-            mend="Load the file first, for example with `numpy.load`"
+            hint="Load the file first, for example with `numpy.load`"
             if is_path
             else "Collect them into one array first",
         )
@@ -303,7 +303,7 @@ def check_unmasked(value: object, called: str) -> None:
             received=f"a masked array with {np.count_nonzero(masked)} masked values"
             if np.ma.isMaskedArray(value)
             else "a list with masked arrays in it",
-            mend="Leave those rows out, or fill them in with `x.filled(value)`",
+            hint="Leave those rows out, or fill them in with `x.filled(value)`",
         )
 
 
@@ -333,14 +333,14 @@ def _check_kind(array: Array, spec: InputSpec, called: str) -> Array:
         return array
     if kind in "biuf":
         return array
-    word, mend = _NOT_NUMBERS.get(
+    word, hint = _NOT_NUMBERS.get(
         kind, ("not numbers", "Convert them, for example with `x.astype('float32')`")
     )
     raise InputError(
         f"{called} are {word}",
         expected=f"numbers that fit {spec.dtype}",
         received=f"an array of {array.dtype}",
-        mend=mend,
+        hint=hint,
     )
 
 
@@ -364,7 +364,7 @@ def _fit(array: Array, spec: InputSpec, called: str) -> Array:
             f"{called} are a single row without a batch axis",
             expected=f"an array of shape {shown_shape(spec)}",
             received=f"an array of shape {array.shape}",
-            mend="For one row give `x[None]`",
+            hint="For one row give `x[None]`",
         )
     if array.ndim == len(shape) and shape[-1] == 1 and fits(array.shape[1:], shape[:-1]):
         return array[..., np.newaxis]
@@ -374,11 +374,11 @@ def _fit(array: Array, spec: InputSpec, called: str) -> Array:
         f"{called} do not have the shape the model takes",
         expected=f"an array of shape {shown_shape(spec)}",
         received=f"an array of shape {array.shape}",
-        mend=_mend_for_shape(array, shape),
+        hint=_hint_for_shape(array, shape),
     )
 
 
-def _mend_for_shape(array: Array, shape: tuple[int | None, ...]) -> str | None:
+def _hint_for_shape(array: Array, shape: tuple[int | None, ...]) -> str | None:
     row = array.shape[1:]
     if shape and shape[-1] == 1 and fits(array.shape, shape[:-1]):
         return "For one row give `x[None]`"
@@ -496,7 +496,7 @@ def _refuse(array: Array, bad: Callable[[Array], Array], called: str, what: str,
         f"{called} hold {what}, {in_rows(count, numbers)}",
         expected=expected,
         received=f"{value} in row {row_number(numbers[0])}",
-        mend="Mend or leave out those rows",
+        hint="Mend or leave out those rows",
     )
 
 
@@ -538,7 +538,7 @@ def damaged(source: Path, kind: str, error: Exception) -> FileError:
     reason = " ".join(str(error).split()) or type(error).__name__
     return FileError(
         f"'{source}' is not a readable {kind} file ({reason.rstrip('.')})",
-        mend="It may be damaged, cut short, or of another kind than its name says",
+        hint="It may be damaged, cut short, or of another kind than its name says",
     )
 
 

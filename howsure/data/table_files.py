@@ -82,7 +82,7 @@ def read_label_column(
         f"'{source}' does not say which column holds the labels",
         expected=f"one column named '{LABELS}', or a column of 0 and 1 for each label",
         received=f"columns {quoted(table.names)}",
-        mend=f"Name it: on the command line --label-column {(texts or [LABELS])[0]}",
+        hint=f"Name it: on the command line --label-column {(texts or [LABELS])[0]}",
     )
 
 
@@ -193,7 +193,7 @@ def parquet_columns(source: Path, table: pa.Table) -> Table:
                 f"Column '{name}' of '{source}' holds tensors whose axes are stored in another order",
                 expected="tensors in C order, without a permutation of axes",
                 received=f"permutation {permutation}",
-                mend="Write the column from numpy.ascontiguousarray(x): a transposed view keeps its order",
+                hint="Write the column from numpy.ascontiguousarray(x): a transposed view keeps its order",
             )
         return pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
 

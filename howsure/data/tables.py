@@ -185,13 +185,13 @@ def labels_of(table: Table, index: int) -> Array:
     import pyarrow as pa
 
     column = table.columns[index]
-    expected, mend = "a label in every row", "Leave those rows out"
-    _check_no_nulls(table, index, column, 1, expected, mend)
+    expected, hint = "a label in every row", "Leave those rows out"
+    _check_no_nulls(table, index, column, 1, expected, hint)
     found = as_found(table, index)
     if found.dtype.kind in "UO" and found.ndim == 1:
         empty = [row for row, cell in enumerate(found.tolist()) if isinstance(cell, str) and not cell.strip()]
         if empty:
-            raise _empty(table, index, empty, expected, mend)
+            raise _empty(table, index, empty, expected, hint)
     if table.as_text is not None and pa.types.is_integer(column.type):
         texts = [cell.strip() for cell in table.as_text(index).to_pylist()]
         if not all(map(_WHOLE_NUMBER.fullmatch, texts)):
@@ -223,7 +223,7 @@ def formed(table: Table, features: Sequence[int], spec: InputSpec) -> Array:
         raise InputError(
             f"{upper(table.called)} cannot say how its columns form a row of shape {spec.shape}",
             expected="rows with at most one size that is free",
-            mend="Give the rows as a .npz or .npy file",
+            hint="Give the rows as a .npz or .npy file",
         )
     if table.rows == 0 and any(hasattr(table.columns[index].type, "value_type") for index in features):
         return np.empty((0, *(1 if size is None else size for size in spec.shape)), dtype=np.float32)
@@ -278,17 +278,17 @@ def _wrong_width(
     names = [table.names[index] for index in features]
     multiple = "a multiple of " if None in spec.shape else ""
     if any(name == "" or name.startswith(("Unnamed:", "__index_level_")) for name in names):
-        mend: str | None = "One column looks like an index of pandas: save with `index=False`"
+        hint: str | None = "One column looks like an index of pandas: save with `index=False`"
     else:
-        mend = table.name_labels if width == known + 1 else None
+        hint = table.name_labels if width == known + 1 else None
         taken = [name for name in (LABELS, ID) if name in table.names and name not in names]
         if taken and width < known:
-            mend = f"{quoted(taken)} is not counted: it holds labels or ids, so rename it if it is a feature"
+            hint = f"{quoted(taken)} is not counted: it holds labels or ids, so rename it if it is a feature"
     return InputError(
         f"{upper(table.called)} has {counted(width, 'number')} per row",
         expected=f"{multiple}{known}, for rows of shape {spec.shape}",
         received=f"columns {quoted(names)}" if names else "no columns",
-        mend=mend,
+        hint=hint,
     )
 
 
@@ -308,7 +308,7 @@ def _check_no_text(table: Table, features: Sequence[int]) -> None:
             f"{quoted([table.names[index] for index in text])}",
             expected="numbers in every column",
             received=", ".join(sorted({str(table.columns[index].type) for index in text})),
-            mend=f"Encode them as in training, or leave them out: "
+            hint=f"Encode them as in training, or leave them out: "
             f"{table.leave_out([table.names[index] for index in text])}. {table.name_labels}",
         )
     if mixed:
@@ -376,21 +376,21 @@ def _check_no_nulls(
     values: Any,
     per_row: int,
     expected: str = "a number in every cell",
-    mend: str = "Fill them in as in training, or leave those rows out",
+    hint: str = "Fill them in as in training, or leave those rows out",
 ) -> None:
     if values.null_count:
         is_null = values.is_null().to_numpy(
             **({} if hasattr(values, "chunks") else {"zero_copy_only": False})
         )
         rows = np.unique(np.flatnonzero(is_null) // per_row).tolist()
-        raise _empty(table, index, rows, expected, mend)
+        raise _empty(table, index, rows, expected, hint)
 
 
-def _empty(table: Table, index: int, rows: Sequence[int], expected: str, mend: str | None) -> InputError:
+def _empty(table: Table, index: int, rows: Sequence[int], expected: str, hint: str | None) -> InputError:
     return InputError(
         f"{upper(table.called)} has empty cells in column '{table.names[index]}', {table.place(rows)}",
         expected=expected,
-        mend=mend,
+        hint=hint,
     )
 
 

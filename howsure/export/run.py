@@ -143,7 +143,7 @@ def export(
             "The plan runs heavy layers in bfloat16, and graphs compute in float32",
             expected="a plan in float32",
             received=plan.precision,
-            mend="Make one with howsure.plan(model, x, precision='float32'), or howsure audit … --save-plan "
+            hint="Make one with howsure.plan(model, x, precision='float32'), or howsure audit … --save-plan "
             "… --precision float32",
         )
     if plan is None and x is None:
@@ -156,7 +156,7 @@ def export(
         raise ModelError(
             f"What {type(model).__name__} does to rows before its network gets them is no part of a graph",
             expected="a network that gets rows as they are",
-            mend="Export its last step, and do to the rows what the earlier steps do before the graph runs",
+            hint="Export its last step, and do to the rows what the earlier steps do before the graph runs",
         )
     raw = rows_for(model, _made_up(model, divide_by) if x is None else x)
     rows = replace(raw, x=divided(raw.x, divide_by, model))
@@ -206,7 +206,7 @@ def _check_model(model: ExportModel) -> None:
         raise ModelError(
             f"Input '{texts[0]}' of model '{model.info.name}' takes texts, of which graphs make no numbers",
             expected="inputs of numbers",
-            mend="Export the part of the model behind what makes numbers of texts",
+            hint="Export the part of the model behind what makes numbers of texts",
         )
     if model.limits.fold is None:
         fixed = model.info.fixed_batch
@@ -224,7 +224,7 @@ def _check_divisible(model: ExportModel) -> None:
         raise InputError(
             f"Input '{whole.name}' of model '{model.info.name}' takes {whole.dtype}, which no graph divides",
             expected=f"inputs of {FLOAT32} with divide_by (on the command line: --divide-by)",
-            mend="Leave divide_by out, and divide what is to be divided before it goes into the graph",
+            hint="Leave divide_by out, and divide what is to be divided before it goes into the graph",
         )
 
 
@@ -238,7 +238,7 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
             "The calibrator cannot be written in float32: its lines may be as steep as steps",
             expected=f"one by {', '.join(SMOOTH[:-1])} or {SMOOTH[-1]}",
             received=calibrator.method,
-            mend="Learn one with howsure.calibrate(…, method='temperature')",
+            hint="Learn one with howsure.calibrate(…, method='temperature')",
         )
     names = named(job.outcome.name).part("graph")(job.outcome).calibrated_names
     if calibrator.class_names != names:
@@ -246,7 +246,7 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
             "The calibrator is for other classes",
             expected=", ".join(names) if names else "one of several labels, which cannot be exported yet",
             received=", ".join(calibrator.class_names),
-            mend="If they are the same in the same order, name them: class_names= (on the command line: "
+            hint="If they are the same in the same order, name them: class_names= (on the command line: "
             "--class-names)",
         )
 

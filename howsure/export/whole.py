@@ -48,7 +48,7 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
             raise ModelError(
                 f"Input '{given.name}' of model '{name}' is called like an output of its graph",
                 expected=f"inputs that are not called {', '.join(sorted(names))}",
-                mend="Rename the input",
+                hint="Rename the input",
             )
     (raw,) = (output.name for output in passes.graph.output)
     inner = compose.add_prefix(passes, "model/", rename_inputs=divide_by is not None)
@@ -109,7 +109,7 @@ def _checked(name: str, act: Callable[[], Any]) -> Any:
             f"The graph of model '{name}' is not valid ONNX",
             expected="operations that ONNX has",
             received=" ".join(str(error).split()),
-            mend="Nothing was written. Export the model from another framework, or leave out what ONNX lacks",
+            hint="Nothing was written. Export the model from another framework, or leave out what ONNX lacks",
         ) from error
 
 

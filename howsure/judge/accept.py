@@ -77,7 +77,7 @@ def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: flo
             f"Too few labelled rows to promise {promise}",
             expected=f"at least {least:,}",
             received=f"{rows:,}",
-            mend=f"Label more rows ({least:,} without a mistake among them would do), or allow a higher risk",
+            hint=f"Label more rows ({least:,} without a mistake among them would do), or allow a higher risk",
         )
     order = np.argsort(-certain, kind="stable")
     ranked = certain[order]
@@ -132,7 +132,7 @@ def _not_allowed(
         if len(passing)
         else f"fewer rows as certain as the {most:,} most certain, which all have to go the same way",
         received=f"{mistakes:,}",
-        mend=f"Label more rows (about {enough:,} would do, if mistakes stay as rare among the most "
+        hint=f"Label more rows (about {enough:,} would do, if mistakes stay as rare among the most "
         "certain), or "
         "allow a higher risk"
         if enough

@@ -107,13 +107,13 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
         raise FileError(
             f"'{source}' is not a saved calibrator ({of_content(error)})",
             expected="a file written by `Calibrator.save` or `howsure calibrate --out`",
-            mend="If it was one, it is damaged: calibrate again",
+            hint="If it was one, it is damaged: calibrate again",
         ) from error
     raise FileError(
         f"'{source}' is in a format that this version of howsure does not know",
         expected=f"format {FORMAT}",
         received=found,
-        mend="Calibrate again, or update howsure",
+        hint="Calibrate again, or update howsure",
     )
 
 

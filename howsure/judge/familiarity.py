@@ -171,7 +171,7 @@ def _check_enough(rows: int, share: float) -> None:
             f"Too few held-out rows to call at most {100 * share:g} % of such rows unfamiliar",
             expected=f"at least {least:,}",
             received=f"{rows:,}",
-            mend="Take more rows that the model was not trained on, or a larger share",
+            hint="Take more rows that the model was not trained on, or a larger share",
         )
 
 
@@ -189,7 +189,7 @@ def _check_like(features: Features, width: int | None = None, outputs: int | Non
             "These rows have other features or logits than the training rows had",
             expected=f"{width} features and {outputs} logits",
             received=f"{found[0]} and {found[1]}",
-            mend="Take all of them from the same model",
+            hint="Take all of them from the same model",
         )
 
 

@@ -178,7 +178,7 @@ def _classes(train: Features, truth: Integers, classes: int) -> tuple[Floats, Fl
             f"Too few training rows of class {quoted(few.astype(str).tolist())}",
             expected="at least 2 of every class",
             received=", ".join(str(count) for count in counts[few[:12]]),
-            mend="Take more rows, or a score that needs no classes: 'neighbours', 'energy' or 'max_logit'",
+            hint="Take more rows, or a score that needs no classes: 'neighbours', 'energy' or 'max_logit'",
         )
     rows = train.features.astype(np.float64)
     return rows, np.stack([rows[truth == k].mean(axis=0) for k in range(classes)]), counts
@@ -208,7 +208,7 @@ def _cholesky(covariances: Floats, largest: Floats) -> tuple[Floats, str]:
     raise InputError(
         "The training features do not vary within the classes, or by no more than rounding",
         expected="features that differ from row to row",
-        mend="Take a score that needs no variances: 'neighbours', 'energy' or 'max_logit'",
+        hint="Take a score that needs no variances: 'neighbours', 'energy' or 'max_logit'",
     )
 
 

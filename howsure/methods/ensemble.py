@@ -95,12 +95,12 @@ class Ensemble:
         also = " and is right more often" if accuracy.excludes_zero and accuracy.value > 0 else ""
         alone, lost = standing.mended
         yield (
-            f"{upper(standing.name)} has truer percentages{also}: its networks do not all make the same "
-            f"mistakes. Together they are right on {counted(alone, standing.kind)} that "
-            f"{standing.yardstick} gets "
+            f"{upper(standing.name)} has more accurate percentages{also}: its networks do not all make the "
+            f"same mistakes. Together they are right on {counted(alone, standing.kind)} that "
+            f"{standing.baseline} gets "
             f"wrong, and wrong on {lost:,} that it gets right."
             if alone
-            else f"{upper(standing.name)} has truer percentages, though it is right on no "
+            else f"{upper(standing.name)} has more accurate percentages, though it is right on no "
             f"{standing.kind} that "
-            f"{standing.yardstick} gets wrong."
+            f"{standing.baseline} gets wrong."
         )

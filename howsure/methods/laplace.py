@@ -209,7 +209,7 @@ def _squared_norm(values: Floats, cross: Floats, squares: float) -> float:
         raise InputError(
             "The logits are not what a linear layer makes of these features",
             received=f"{100 * (1 - explained / squares):.2g} % of their variance unexplained",
-            mend="Take what the last layer puts out before its activation, as in `predict`, and check `bias`",
+            hint="Take what the last layer puts out before its activation, as in `predict`, and check `bias`",
         )
     return float(np.sum(weights**2))
 
@@ -224,7 +224,7 @@ def _most_probable_precision(curvature: Floats, norm: float) -> float:
         raise InputError(
             "The loss has no curvature: all rows are predicted with a probability of exactly 1",
             expected="logits that leave a doubt about some training rows",
-            mend="Check that these are logits, and not far larger than in training",
+            hint="Check that these are logits, and not far larger than in training",
         )
     low, high = 2 * ratio / (largest + np.sqrt(largest**2 + 4 * ratio)), np.sqrt(ratio)
     ends = np.log([low, high]) + [-1e-6, 1e-6]  # widened for rounding

@@ -111,7 +111,7 @@ class MCDropout:
                 "`passes` gives every row the same number of passes, so "
                 + " and ".join(f"`{name}`" for name in void)
                 + " would have no effect",
-                mend="Give either `passes`, or `target_error` and `max_passes`",
+                hint="Give either `passes`, or `target_error` and `max_passes`",
             )
 
     @property
@@ -196,9 +196,9 @@ class MCDropout:
         if modest:
             yield (
                 f"{upper(standing.name)} is too modest: it claims {rate(standing.claimed)} on average and is "
-                f"right on {rate(standing.right)}. Where {standing.yardstick} is right, the mean over "
+                f"right on {rate(standing.right)}. Where {standing.baseline} is right, the mean over "
                 "thinned "
-                f"networks claims {rate(own)}, and {standing.yardstick} {rate(its)}."
+                f"networks claims {rate(own)}, and {standing.baseline} {rate(its)}."
             )
         order, disagreement = standing.gap("aurc"), standing.disagreement
         if order.excludes_zero and order.value < 0:
@@ -233,7 +233,7 @@ def _in_precision(model: PassModel, precision: str) -> PassModel:
             "cannot be had here",
             expected=f"a plan in {' or '.join(model.limits.precisions)}",
             received=precision,
-            mend="Make one that holds on every machine: howsure.plan(model, x, precision='float32'), or "
+            hint="Make one that holds on every machine: howsure.plan(model, x, precision='float32'), or "
             "howsure audit … --save-plan … --precision float32",
         )
     return model.in_precision(precision)

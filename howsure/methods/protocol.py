@@ -107,7 +107,7 @@ class Standing(Protocol):
         ...
 
     @property
-    def yardstick(self) -> str:
+    def baseline(self) -> str:
         """The baseline's name within a sentence: `the softmax`."""
         ...
 

@@ -296,15 +296,15 @@ def _not_a_model(file: Path) -> FileError:
         return FileError(
             f"'{file}' is a SavedModel, a closed graph of TensorFlow in which nothing can be switched",
             expected=expected,
-            mend=f"{_KEEP_IT}. Its plain prediction can be assessed with Keras on TensorFlow: inputs = "
+            hint=f"{_KEEP_IT}. Its plain prediction can be assessed with Keras on TensorFlow: inputs = "
             f"keras.Input(…); outputs = keras.layers.TFSMLayer({str(file)!r}, "
             "call_endpoint='serving_default')(inputs); model = keras.Model(inputs, *outputs.values()); "
             "howsure.assess(model, x, method=howsure.Softmax(), outputs='probabilities')",
         )
-    what, mend = OTHER_FILES.get(file.suffix.lower(), (None, None))
+    what, hint = OTHER_FILES.get(file.suffix.lower(), (None, None))
     if what is None:
         return FileError(f"'{file}' is not a model file that howsure knows", expected=expected)
-    return FileError(f"'{file}' is {what}", expected=expected, mend=mend)
+    return FileError(f"'{file}' is {what}", expected=expected, hint=hint)
 
 
 def capable(model: Model, wanted: Any, user: str) -> Any:
@@ -323,7 +323,7 @@ def capable(model: Model, wanted: Any, user: str) -> Any:
             f"{user} needs {_CAPABILITIES[wanted]}, which the adapter of '{model.info.name}' does not give",
             expected=f"a model with {_CAPABILITIES[wanted]}",
             received=f"a model on {model.info.framework}",
-            mend=_without_passes(model)
+            hint=_without_passes(model)
             if wanted is PassModel or (wanted is MemberModel and not isinstance(model, PassModel))
             else None,
         )
@@ -344,7 +344,7 @@ def check_prediction(model: Model) -> None:
             f"Layer '{model.info.always_random}' draws random numbers also when predicting, so model "
             f"'{model.info.name}' has no plain prediction",
             expected="dropout, or other draws that can be switched off",
-            mend="Use a Dropout layer there, or draw only in training",
+            hint="Use a Dropout layer there, or draw only in training",
         )
 
 
@@ -402,21 +402,21 @@ def _adapter_of(model: Any) -> Any:
                 return importlib.import_module(module)
     if hasattr(model, "predict_proba"):
         return importlib.import_module(ADAPTERS[CLASSIFIERS])
-    mend = "Pass a keras.Model (Keras 3), a torch.nn.Module, or a classifier of scikit-learn"
+    hint = "Pass a keras.Model (Keras 3), a torch.nn.Module, or a classifier of scikit-learn"
     if isinstance(model, (str, os.PathLike)):
-        mend = "Load it first: keras.models.load_model(path), or torch.export.load(path).module()"
+        hint = "Load it first: keras.models.load_model(path), or torch.export.load(path).module()"
     elif isinstance(model, type):
-        mend = f"Pass a trained one, not the class {model.__qualname__}"
+        hint = f"Pass a trained one, not the class {model.__qualname__}"
     elif isinstance(model, Mapping):
-        mend = "Weights alone are no model: pass the module, after module.load_state_dict(weights)"
+        hint = "Weights alone are no model: pass the module, after module.load_state_dict(weights)"
     if roots & {"tf_keras", "tensorflow"}:
-        mend = "Save it and load it with Keras 3, or rebuild it with `import keras`"
+        hint = "Save it and load it with Keras 3, or rebuild it with `import keras`"
     raise ModelError(
         "This is not a model howsure knows",
         expected="a Keras 3 model, a module of PyTorch, a classifier with predict_proba, or one behind "
         "howsure.models.protocol",
         received=f"{type(model).__module__}.{type(model).__qualname__}",
-        mend=mend,
+        hint=hint,
     )
 
 

@@ -84,7 +84,7 @@ def _called(maker: Any, name: str) -> Any:
         raise InputError(
             f"'{name}' cannot be called ({error})",
             expected="a function without arguments that makes the model",
-            mend="Write one that calls it with what it takes, and name that",
+            hint="Write one that calls it with what it takes, and name that",
         ) from error
     except ValueError:  # functions not written in Python may have no signature
         pass
@@ -102,7 +102,7 @@ def _what_it_needs(name: str) -> Iterator[None]:
         extra = f", as with pip install 'howsure[{package}]'" if package in ("torch", "pandas") else ""
         raise DependencyError(
             f"'{name}' needs {error.name or 'a module'}, which is not installed ({error})",
-            mend=f"Install it where howsure runs{extra}; a module of your own belongs in the current folder",
+            hint=f"Install it where howsure runs{extra}; a module of your own belongs in the current folder",
         ) from error
 
 

@@ -98,7 +98,7 @@ def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> 
             raise ModelError(
                 f"The {name} of model '{model.info.name}' are NaN or infinite "
                 + in_rows(len(bad), bad[:5].tolist()),
-                mend="Check the model's weights and the range of these rows",
+                hint="Check the model's weights and the range of these rows",
             )
     return Features(features, logits)
 
@@ -119,7 +119,7 @@ def _checked(name: str, given: ArrayLike) -> NDArray[np.float32]:
         raise InputError(
             f"The {name} hold NaN, infinite or too large values {in_rows(len(bad), bad[:5].tolist())}",
             expected="finite numbers in float32",
-            mend="Mend or leave out those rows",
+            hint="Mend or leave out those rows",
         )
     kept.flags.writeable = False
     return kept

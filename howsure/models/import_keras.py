@@ -23,7 +23,7 @@ def load_keras() -> None:
     backend = os.environ.get("KERAS_BACKEND") or next(filter(_is_installed, BACKENDS), None)
     if backend is None or not _is_installed("keras") or (backend in BACKENDS and not _is_installed(backend)):
         missing = backend if backend is not None and _is_installed("keras") else "Keras with a backend"
-        raise DependencyError(f"{missing} is not installed", mend=install_a_backend())
+        raise DependencyError(f"{missing} is not installed", hint=install_a_backend())
     os.environ["KERAS_BACKEND"] = backend
     quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") not in ("0", "1")
     if quiet:

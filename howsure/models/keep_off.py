@@ -19,7 +19,7 @@ def check_kept_off(keep_off: Collection[str], random: Collection[str]) -> None:
             "`keep_off` leaves nothing random, so all passes would be the same",
             expected=f"some of {quoted(sorted(random))}, and not all",
             received=quoted(sorted(keep_off)),
-            mend="The plain prediction is method=howsure.Softmax()",
+            hint="The plain prediction is method=howsure.Softmax()",
         )
     if unknown:
         verb = "is" if len(unknown) == 1 else "are"
@@ -27,5 +27,5 @@ def check_kept_off(keep_off: Collection[str], random: Collection[str]) -> None:
             f"`keep_off` names {quoted(unknown)}, which {verb} no random layer",
             expected=f"some of {quoted(sorted(random))}" if random else "a model with random layers",
             received=quoted(sorted(keep_off)),
-            mend="howsure.audit(model) shows their names",
+            hint="howsure.audit(model) shows their names",
         )

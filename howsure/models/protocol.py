@@ -77,13 +77,13 @@ class Unswitchable:
         name: Path of the layer.
         what: What was found, in words.
         refused: True if leaving the layer fixed would give wrong results, so that the model is refused.
-        mend: How to fix it, in words; None for the usual advice.
+        hint: How to fix it, in words; None for the usual advice.
     """
 
     name: str
     what: str
     refused: bool
-    mend: str | None = None
+    hint: str | None = None
 
 
 @dataclass(frozen=True)

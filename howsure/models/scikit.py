@@ -89,7 +89,7 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
         raise ModelError(
             f"{_name(model)} does not say what it takes",
             expected="rows, with which it can be tried",
-            mend="Give some: howsure.audit(model, x) (on the command line: --data ROWS)",
+            hint="Give some: howsure.audit(model, x) (on the command line: --data ROWS)",
         )
     return [InputSpec("x", (int(features),), "float64")]
 
@@ -116,7 +116,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
         raise FileError(
             f"'{os.fspath(path)}' is a pickle, which runs code when it is opened, so it was not",
             expected="a file that you trust, with allow_code=True (on the command line: --allow-code)",
-            mend="Or open it yourself, and pass the classifier to howsure.assess",
+            hint="Or open it yourself, and pass the classifier to howsure.assess",
         )
     with needs("joblib", "A classifier in a file"):
         import joblib
@@ -141,15 +141,15 @@ def check_classifier(model: Any) -> None:
     """Raise a `ModelError` unless a model offers probabilities."""
     if hasattr(model, "predict_proba") and not isinstance(model, type):
         return
-    mend = "A regression, a clustering or a transformer cannot be assessed"
+    hint = "A regression, a clustering or a transformer cannot be assessed"
     if isinstance(model, type):
-        mend = f"Fit it first: {model.__name__}().fit(x_train, y_train)"
+        hint = f"Fit it first: {model.__name__}().fit(x_train, y_train)"
     elif getattr(model, "voting", None) == "hard":
-        mend = "Let it vote with probabilities: voting='soft'"
+        hint = "Let it vote with probabilities: voting='soft'"
     elif hasattr(model, "decision_function") or hasattr(model, "classes_"):
-        mend = "Give it some: sklearn.calibration.CalibratedClassifierCV(model).fit(x, y)"
+        hint = "Give it some: sklearn.calibration.CalibratedClassifierCV(model).fit(x, y)"
     raise ModelError(
-        f"{_name(model)} gives no probabilities", expected="a fitted classifier with predict_proba", mend=mend
+        f"{_name(model)} gives no probabilities", expected="a fitted classifier with predict_proba", hint=hint
     )
 
 
@@ -228,7 +228,7 @@ def _ask(model: Any, x: Any) -> Array:
         raise InputError(
             f"predict_proba of {_name(model)} fails on these rows ({type(error).__name__}: {said})",
             expected="rows as it was fitted on",
-            mend="Call it on a few of them yourself: model.predict_proba(x[:2])",
+            hint="Call it on a few of them yourself: model.predict_proba(x[:2])",
         ) from error
     if isinstance(found, (list, tuple)):  # several labels, each with its own distribution
         always = next((k for k, each in enumerate(found) if np.shape(each)[1:] == (1,)), None)
@@ -236,7 +236,7 @@ def _ask(model: Any, x: Any) -> Array:
             raise ModelError(
                 f"{_name(model)} knows one answer alone of label {always}: it never saw another",
                 expected="a yes or no for each of several labels, both seen while it was fitted",
-                mend=f"Fit it without label {always}",
+                hint=f"Fit it without label {always}",
             )
         if any(np.shape(each)[1:] != (2,) for each in found):
             raise ModelError(
@@ -392,7 +392,7 @@ def _check_gaps(gaps: NDArray[np.bool_], take: Take, model: Any) -> None:
             f"The rows hold NaN, infinite or missing values {in_rows(len(bad), bad[:5].tolist())}",
             expected=f"a finite value everywhere, as {_name(model)} takes nothing else",
             received=error.what,
-            mend="Put an imputer before it in a pipeline, or leave those rows out",
+            hint="Put an imputer before it in a pipeline, or leave those rows out",
         ) from error
 
 

@@ -45,7 +45,7 @@ SHIFTED = {"nll": "NLL", "accuracy": "Accuracy, %"}
 OUTSIDE = {"outside_auroc": "AUROC", "outside_fpr95": "FPR95"}
 
 UNDEFINED = "–"
-TRUER, LESS_TRUE, CANNOT_TELL = "truer", "less true", "cannot tell"
+TRUER, LESS_TRUE, CANNOT_TELL = "more accurate", "less accurate", "cannot tell"
 
 _TIMES = "×\u00a0"
 _MARGIN = 0.08
@@ -102,7 +102,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "kinds": f"{comparison.kind}s",
         "rows": len(comparison.truth),
         "methods": comparison.methods,
-        "yardstick": the(comparison, comparison.methods[0]),
+        "baseline": the(comparison, comparison.methods[0]),
         "shifted": shifted,
         "outside": comparison.outside,
         "main": main,
@@ -128,7 +128,6 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "calibrated": bool(comparison.calibrations),
         "version": first.version,
         "seed": first.seed,
-        "words": {"truer": TRUER, "less_true": LESS_TRUE, "cannot_tell": CANNOT_TELL},
     }
     context["sections"] = _sections(main, others, comparison)
     return environment().get_template("comparison.html.j2").render(context)
@@ -142,7 +141,7 @@ def _sections(main: Finding, others: Sequence[Finding], comparison: Comparison) 
     if len(comparison.sets) > 1:
         sections["changed"] = f"Scores of changed {comparison.kind}s"
     if comparison.outside:
-        sections["outside"] = "Scores beside strangers"
+        sections["outside"] = "Scores on OOD rows"
     sections["reading"] = "How to read this page"
     return sections
 
@@ -209,8 +208,8 @@ class Line:
 
     Attributes:
         method: Its name.
-        verdict: `truer`, `less true`, or `cannot tell` where the interval holds 0.
-        value: How much more it gives the true class than the yardstick, as text.
+        verdict: `more accurate`, `less accurate`, or `cannot tell` if the interval contains 0.
+        value: How much more it gives the true class than the baseline, as text.
         interval: As text; empty where it has no width.
         at: Place of the value, in per cent of the width.
         low: Place of the lower end.
@@ -227,18 +226,18 @@ class Line:
 
     @property
     def clear(self) -> bool:
-        """Whether the rows can tell this method from the yardstick."""
+        """Whether the rows can tell this method from the baseline."""
         return self.verdict != CANNOT_TELL
 
 
 @dataclass(frozen=True)
 class DifferenceDrawing:
-    """How much more than the yardstick each method gives the true class, in the geometric mean.
+    """How much more than the baseline each method gives the true class, in the geometric mean.
 
     Attributes:
-        lines: One for each other method, that with the truest percentages first.
-        across: Axis in per cent more, or of factors where one is 2 or more; the yardstick lies within.
-        zero: Place of the yardstick, in per cent of the width.
+        lines: One for each other method, that with the most accurate percentages first.
+        across: Axis in per cent more, or of factors where one is 2 or more; the baseline lies within.
+        zero: Place of the baseline, in per cent of the width.
         label: What that place means.
     """
 
@@ -249,9 +248,9 @@ class DifferenceDrawing:
 
 
 def draw_differences(comparison: Comparison) -> DifferenceDrawing:
-    """Lay out how much more than the yardstick methods give the true classes of the rows as they are."""
-    yardstick, *others = comparison.methods
-    gaps = {method: comparison.difference(method, yardstick, "nll") for method in others}
+    """Lay out how much more than the baseline methods give the true classes of the rows as they are."""
+    baseline, *others = comparison.methods
+    gaps = {method: comparison.difference(method, baseline, "nll") for method in others}
     factors = {method: factor_of(gap) for method, gap in gaps.items()}
     as_factors = any(factor.value >= 2 for factor in factors.values())
     shown = factors if as_factors else {method: percent_more(factor) for method, factor in factors.items()}
@@ -272,7 +271,7 @@ def draw_differences(comparison: Comparison) -> DifferenceDrawing:
         of = drawn[method]
         places = (across.place(number) for number in (of.value, of.low, of.high))
         lines.append(Line(method, verdict, sign + value, interval, *places))
-    name = the(comparison, yardstick)
+    name = the(comparison, baseline)
     short = name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
     return DifferenceDrawing(
         tuple(lines), replace(across, ticks=ticks), across.place(zero), f"as much as {short}"

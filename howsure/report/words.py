@@ -10,8 +10,8 @@ SCORES = {
     "nll": ("NLL", "lower is better; 0 gives every true class 100 %"),
     "brier": ("Brier", "lower is better; 0 gives every true class 100 %"),
     "brier_reliability": ("Brier, reliability", "lower is better; 0 means percentages that are true"),
-    "brier_resolution": ("Brier, resolution", "higher is better; 0 tells no row from another"),
-    "brier_uncertainty": ("Brier, uncertainty", "says something of the rows, and nothing of the model"),
+    "brier_resolution": ("Brier, resolution", "higher is better; 0 gives all rows the same percentages"),
+    "brier_uncertainty": ("Brier, uncertainty", "depends on the rows alone, not on the model"),
     "ece": ("ECE", "lower is better; chance alone makes it more than 0"),
     "ece_debiased": ("ECE, debiased", "lower is better; 0 means percentages that are true"),
     "classwise_ece": ("classwise ECE", "lower is better; chance alone makes it more than 0"),
@@ -19,10 +19,10 @@ SCORES = {
     "excess_aurc": ("E-AURC", "lower is better; 0 puts every mistake last"),
     "error_auroc": ("error AUROC", "higher is better; 0.5 is a guess, 1 puts every mistake last"),
     "error_fpr95": ("error FPR95", "lower is better; 0 lets no mistake pass"),
-    "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 puts every stranger last"),
-    "outside_fpr95": ("outside FPR95", "lower is better; 0 lets no stranger pass"),
+    "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 puts every OOD row last"),
+    "outside_fpr95": ("outside FPR95", "lower is better; 0 lets no OOD row pass"),
     "outside_auroc_by_disagreement": (
-        *("outside AUROC, by disagreement", "higher is better; 0.5 is a guess, 1 puts every stranger last"),
+        *("outside AUROC, by disagreement", "higher is better; 0.5 is a guess, 1 puts every OOD row last"),
     ),
 }
 """What the field calls each score of an evaluation, and what is good."""

@@ -371,7 +371,7 @@ class Result(Shown, Generic[OneRow]):
                     f"These parts cannot be joined: they differ in `{name}`",
                     expected=expected if name == cls.names else f"the same in all, such as {first:.100}",
                     received=_as_json(getattr(other, name))[:100],
-                    mend="Assess their rows with one and the same plan" if name == "plan" else None,
+                    hint="Assess their rows with one and the same plan" if name == "plan" else None,
                 )
         if len(parts) == 1:
             return parts[0]
@@ -501,7 +501,7 @@ class Result(Shown, Generic[OneRow]):
                 f"'{os.fspath(path)}' is not a saved {cls.__name__}",
                 expected=f"`{cls.names}` among its settings",
                 received=", ".join(settings),
-                mend="`howsure.load` reads whichever type a file holds",
+                hint="`howsure.load` reads whichever type a file holds",
             )
         with complete(path, cls.__name__):
             given = {name: settings[name] for name in cls._setting_names() if name not in _NOT_IN_OLDER_FILES}

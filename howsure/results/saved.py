@@ -58,7 +58,7 @@ def read_table(
             f"'{source}' is in a format that this version of howsure does not know",
             expected=f"format {FORMAT}",
             received=f"{found}, written by howsure {settings['version']}",
-            mend="Assess the rows again" if found < FORMAT else "Update howsure",
+            hint="Assess the rows again" if found < FORMAT else "Update howsure",
         )
 
 
@@ -99,5 +99,5 @@ def complete(path: str | os.PathLike[str], name: str = "Certainty") -> Iterator[
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileError(
             f"'{os.fspath(path)}' is not a complete saved {name} ({of_content(error)})",
-            mend="It may be damaged, or was changed by something other than howsure",
+            hint="It may be damaged, or was changed by something other than howsure",
         ) from error

@@ -56,7 +56,7 @@ def check_seal(path: Path) -> bool:
     raise FileError(
         f"'{path}' is damaged: it is not what was saved",
         expected="the SHA-256 that was written into it",
-        mend="Copy it anew from where it was made, or assess the rows again",
+        hint="Copy it anew from where it was made, or assess the rows again",
     )
 
 

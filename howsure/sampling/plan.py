@@ -86,7 +86,7 @@ class Plan:
                 "The plan was made for another model, or for rows of another size",
                 expected=f"one for {draws or 'a model without random layers'}",
                 received=f"one for {listed(self.made_for, between='; ')}",
-                mend="Make one with howsure.plan(model, x), or howsure audit MODEL --data ROWS --save-plan "
+                hint="Make one with howsure.plan(model, x), or howsure audit MODEL --data ROWS --save-plan "
                 "PLAN",
             )
 
@@ -123,13 +123,13 @@ class Plan:
             raise FileError(
                 f"'{source}' is not a saved plan ({of_content(error)})",
                 expected="a file written by `Plan.save` or `howsure audit --save-plan`",
-                mend="If it was one, it is damaged: make the plan again",
+                hint="If it was one, it is damaged: make the plan again",
             ) from error
         raise FileError(
             f"'{source}' is in a format that this version of howsure does not know",
             expected=f"format {FORMAT}",
             received=found,
-            mend="Make the plan again with howsure.plan(model, x), or howsure audit MODEL --data ROWS "
+            hint="Make the plan again with howsure.plan(model, x), or howsure audit MODEL --data ROWS "
             "--save-plan PLAN",
         )
 

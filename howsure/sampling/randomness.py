@@ -44,7 +44,7 @@ def check_sizes(model: PassModel) -> None:
                 "no mask that all rows share",
                 expected="sizes that follow from the shape of the rows",
                 received=f"a mask of {' × '.join('?' if n is None else str(n) for n in site.shape)}",
-                mend="In a TextVectorization before it, set output_sequence_length",
+                hint="In a TextVectorization before it, set output_sequence_length",
             )
 
 
@@ -56,7 +56,7 @@ def check_that_passes_differ(model: PassModel, like: Sequence[Array]) -> None:
             expected="outputs that depend on what "
             + quoted([site.name for site in sites_of(model)])
             + " drops",
-            mend="howsure.audit(model) shows where the randomness is lost",
+            hint="howsure.audit(model) shows where the randomness is lost",
         )
 
 
@@ -68,7 +68,7 @@ def check_random(model: PassModel) -> None:
         raise ModelError(
             f"Layer '{refused[0].name}' cannot be done right: {refused[0].what}",
             expected="draws for which masks can be given, and nothing else that training does beside them",
-            mend=refused[0].mend
+            hint=refused[0].hint
             or "Use a Dropout layer there, and put what else training does into a layer of its own",
         )
     check_sizes(model)
@@ -76,21 +76,21 @@ def check_random(model: PassModel) -> None:
     if not sites_of(model):
         names = listed(list(dict.fromkeys(layer.name.partition("#")[0] for layer in info.layers)))
         what = "has no random layer that can be switched on, so all its passes would be the same"
-        mend = (
+        hint = (
             "What needs no random layer: method=howsure.Softmax(), or howsure.Ensemble([…]) of networks "
             "trained from different seeds. To use dropout, train a network that has it"
         )
         noise = [f"'{layer.name}'" for layer in info.layers if layer.note and ASKED_FOR in layer.note]
         if noise:
             what = f"is random only in {listed(noise)}, which adds noise and stays fixed unless asked for"
-            mend = f"Ask for it: method=howsure.MCDropout({ASKED_FOR}). {mend}"
+            hint = f"Ask for it: method=howsure.MCDropout({ASKED_FOR}). {hint}"
         if left_fixed:
             what = f"has no random layer that can be switched on. These stay as in predicting: {left_fixed}"
         raise ModelError(
             f"Model '{info.name}' {what}",
             expected="Dropout of a rate above 0, or another layer that drops units at random",
             received=f"layers {names or 'none'}",
-            mend=mend,
+            hint=hint,
         )
     if left_fixed:
         warn(

@@ -68,6 +68,6 @@ def in_order(called: str, table: pa.Table, wanted: Columns, drop: tuple[str, ...
             f"{called} does not have the columns of the other rows",
             expected=f"columns {quoted(expected)}, in any order",
             received=received,
-            mend="Give rows whose columns have the same names and kinds in all files",
+            hint="Give rows whose columns have the same names and kinds in all files",
         )
     return table if names == expected else table.select(expected)

@@ -128,7 +128,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileError(
             f"'{path}' is not a manifest of results ({of_content(error)})",
-            mend="It may be damaged, or was changed by something other than howsure",
+            hint="It may be damaged, or was changed by something other than howsure",
         ) from error
     raise FileError(
         f"'{path}' is in a format that this version of howsure does not know",
@@ -190,7 +190,7 @@ def with_new(folder: Path, known: Sequence[str], now: Sequence[str]) -> tuple[st
             f"The results in '{folder}' are of other rows: '{went[0]}' is not there any more",
             expected=f"the {len(known):,} images of then, and perhaps more",
             received=f"{len(went):,} of them are missing",
-            mend="Put them back, or give another folder",
+            hint="Put them back, or give another folder",
         )
     return (*known, *(name for name in now if name not in before))
 
@@ -220,7 +220,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise DependencyError(
             "Folders of results need locks of the operating system, which this one does not have",
             expected="Linux or macOS",
-            mend="Write one table: --out results.parquet",
+            hint="Write one table: --out results.parquet",
         ) from error
     try:
         made = not folder.exists()
@@ -238,13 +238,13 @@ def locked(folder: Path) -> Iterator[None]:
             raise InputError(
                 f"Another process is writing results into '{folder}'",
                 expected="a folder that nobody writes into",
-                mend="Wait until it is done, or give another folder",
+                hint="Wait until it is done, or give another folder",
             ) from error
         except OSError as error:
             raise FileError(
                 f"The folder '{folder}' cannot be locked ({error.strerror or error})",
                 expected="a file system that has locks",
-                mend="Give a folder on a disk of this machine",
+                hint="Give a folder on a disk of this machine",
             ) from error
         ours = True
         _check_ours(folder)
@@ -302,7 +302,7 @@ def check_made_with(folder: Path, before: Manifest, made_with: Mapping[str, Any]
             f"The results in '{folder}' are of {' and '.join(_IN_WORDS[name] for name in differs)}",
             expected=f"{first}: {_short(before.made_with.get(first))}, as there",
             received=_short(made_with[first]),
-            mend="Give another folder, or the command that this folder was begun with"
+            hint="Give another folder, or the command that this folder was begun with"
             + (". A function makes the same model each time only with --weights" if first == "model" else ""),
         )
 
@@ -338,7 +338,7 @@ def grown(
             f"The results in '{folder}' are of other rows",
             expected=f"the {len(before.files)} files that were there before",
             received=f"{len(now)} files; '{odd[0]}' is in one of the two alone",
-            mend="Give another folder",
+            hint="Give another folder",
         )
     kept = [
         replace(old, gone=True, fault=None) if new is None else new
@@ -376,7 +376,7 @@ def changed_files(folder: Path, before: Manifest, now: Manifest, left_out: Mappi
                 f"The results in '{folder}' are of other rows: '{old.name}' has changed since",
                 expected=f"the file of {old.size:,} bytes that was read then",
                 received=f"one of {new.size:,} bytes with other content",
-                mend="Give another folder, or other rows in a file of another name",
+                hint="Give another folder, or other rows in a file of another name",
             )
         found.append(number)
     return found

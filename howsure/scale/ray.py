@@ -204,7 +204,7 @@ def _several(workers: int, job: Job, told: Told) -> Iterator[Outcome]:
             )
     except RayError as error:
         raise ModelError(
-            f"A worker failed ({_reason(error)})", mend="Without --workers the error shows as it is"
+            f"A worker failed ({_reason(error)})", hint="Without --workers the error shows as it is"
         ) from error
 
 
@@ -250,7 +250,7 @@ class _PartWorker:
             self._refusal = error
         except Exception as error:  # whatever the model itself may raise
             self._refusal = ModelError(
-                f"A worker cannot begin ({raised(error)})", mend="Without --workers the error shows as it is"
+                f"A worker cannot begin ({raised(error)})", hint="Without --workers the error shows as it is"
             )
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -286,7 +286,7 @@ def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
         raise InputError(
             f"Which labels belong to which rows cannot be told: {unread.fault}",
             expected="files of rows that can all be read, with --labels",
-            mend="Mend that file, or put the labels into a column of the rows",
+            hint="Mend that file, or put the labels into a column of the rows",
         )
     read_label_file(recipe.labels).check_count(total)
 

@@ -129,7 +129,7 @@ def check_probe(
             f"'{old[known.file].name}' it says something else",
             expected=f"{known.column} {_shown(known)}, as there",
             received=_shown(found),
-            mend="Give another folder, or the model and the rows that this folder was begun with",
+            hint="Give another folder, or the model and the rows that this folder was begun with",
         )
     return known
 
@@ -208,7 +208,7 @@ def changed_images(
                 f"The results in '{folder}' are of other rows: images {part.start} to {part.stop - 1}, by "
                 "their names from 0 on, are not those of then",
                 expected="images of the same names and content",
-                mend="Give another folder",
+                hint="Give another folder",
             )
         found.append(part)
     return found

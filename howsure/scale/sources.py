@@ -193,7 +193,7 @@ class RowSource:
         raise InputError(
             f"'{self.path}' is not a kind of file from which rows are read part by part",
             expected="a .parquet, .npy or .npz file, or a folder of .parquet files or of images",
-            mend="Convert a csv file: pyarrow.parquet.write_table(pyarrow.csv.read_csv(path), 'rows.parquet')"
+            hint="Convert a csv file: pyarrow.parquet.write_table(pyarrow.csv.read_csv(path), 'rows.parquet')"
             if suffix == ".csv"
             else None,
         )
@@ -253,7 +253,7 @@ def _check_nothing_passed_over(folder: Path) -> None:
                 f"'{folder}' holds rows that would not be read",
                 expected=f"all of them in files ending in {PARQUET}, none of these in a folder of its own",
                 received=f"'{(Path(place) / more[0]).relative_to(folder)}'",
-                mend="Move or rename these files, or give the folder that they are in",
+                hint="Move or rename these files, or give the folder that they are in",
             )
 
 
@@ -265,7 +265,7 @@ def _check_not_empty(folder: Path) -> None:
                 f"'{folder}' holds rows that would not be read",
                 expected=f"{PARQUET} files; links to folders are not followed",
                 received=f"'{link.name}', a link to '{os.readlink(link)}'",
-                mend="Give the folder that the link leads to",
+                hint="Give the folder that the link leads to",
             )
     if not any(entry.is_dir() or entry.suffix.lower() in images.SUFFIXES for entry in folder.iterdir()):
         raise InputError(
@@ -369,7 +369,7 @@ def _leads_nowhere(file: Path) -> FileError | None:
         return FileError(
             f"'{file}' is a link that leads nowhere",
             received=f"a link to '{os.readlink(file)}'",
-            mend="Put the file there, or remove the link",
+            hint="Put the file there, or remove the link",
         )
     return None
 

@@ -25,7 +25,7 @@ def present(folder: Path) -> list[Path]:
     manifest, parts = _manifest_of(folder)
     there = [part for part in parts if (folder / part.name).exists()]
     if not there:
-        raise FileError(f"No part of the results in '{folder}' is done", mend=_GO_ON)
+        raise FileError(f"No part of the results in '{folder}' is done", hint=_GO_ON)
     for part in there:
         _check_numbers(folder / part.name, part)
     missing, left_out = _missing(folder, manifest, parts), _left_out(folder, manifest, there)
@@ -45,7 +45,7 @@ def _check_numbers(path: Path, part: Part) -> None:
             f"'{path}' has the row numbers of another time: rows were added, and the command was stopped",
             expected=f"rows from {part.first_row:,} on",
             received=f"from {first:,} on",
-            mend=_GO_ON,
+            hint=_GO_ON,
         )
 
 

@@ -96,7 +96,7 @@ class Recipe:
             raise InputError(
                 "MC dropout of an ensemble has no plan of its own in a folder of results",
                 expected="--plan or --passes",
-                mend="For members of one kind: howsure audit MODEL --data ROWS --save-plan plan.json",
+                hint="For members of one kind: howsure audit MODEL --data ROWS --save-plan plan.json",
             )
         return needed
 
@@ -116,7 +116,7 @@ class Recipe:
                     f"'{source.path}' is not the same model for every worker",
                     expected=f"SHA-256 {known[:16]}…, as where the command was given",
                     received=f"{found[:16]}…",
-                    mend="A function has to make the same weights each time: give them with --weights",
+                    hint="A function has to make the same weights each time: give them with --weights",
                 )
         return Assessor(models[0], self.method(models[1:]), self.asked)
 
@@ -328,7 +328,7 @@ def _check_decided(labels: Array, names: Sequence[str]) -> None:
             "Labels that came with the rows may be class numbers or names, which no part tells alone",
             expected=f"texts, as classes are called {quoted(names)}",
             received=f"{labels[:3].tolist()}",
-            mend="Make texts of them, or give them in a file of their own, with --labels",
+            hint="Make texts of them, or give them in a file of their own, with --labels",
         )
 
 

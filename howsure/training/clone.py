@@ -39,7 +39,7 @@ def batches_of(model: Any, x: Any) -> list[Any]:
             f"Every member needs statistics of its own in the BatchNormalization layers {names}",
             expected="rows the model was trained on, as `x`; a few thousand are enough",
             received="None",
-            mend="swag.members(model, count, x)",
+            hint="swag.members(model, count, x)",
         )
     specs = input_specs(model)
     rows = check_rows(x, specs)
@@ -116,7 +116,7 @@ def clone_with(model: Any, weights: Sequence[Array], build: Build | None, number
             f"The clone of model '{model.name}' has other weights than those collected",
             expected=f"shapes {expected}",
             received=f"shapes {shapes}",
-            mend="Give the model that was trained; if it is, give `build`, a function of a number that "
+            hint="Give the model that was trained; if it is, give `build`, a function of a number that "
             "returns an untrained model like it",
         )
     layers, clones = (private.layers_below(one) for one in (model, clone))
@@ -162,7 +162,7 @@ def _keras_clone(model: Any) -> Any:
             f"Model '{model.name}' cannot be cloned ({type(error).__name__}: {said})",
             expected="a Sequential or Functional model, or a subclass with get_config",
             received=type(model).__name__,
-            mend="Give `build`, a function of a number that returns an untrained model like it",
+            hint="Give `build`, a function of a number that returns an untrained model like it",
         ) from error
     finally:
         model.compiled = compiled
@@ -180,6 +180,6 @@ def built(build: Build, seed: int, others: Sequence[Any]) -> Any:
         raise ModelError(
             f"The model that `build({seed})` returned shares weights with an earlier one",
             expected="a new model with weights of its own at every call",
-            mend="Create all layers inside `build`",
+            hint="Create all layers inside `build`",
         )
     return model

@@ -144,7 +144,7 @@ def _train_in_workers(
         raise InputError(
             "`build` and `fit` cannot be sent to another process",
             expected="functions that, with all they capture, can be pickled",
-            mend="Make what cannot be pickled inside these functions, or train with workers=1",
+            hint="Make what cannot be pickled inside these functions, or train with workers=1",
         ) from error
     finally:
         pool.shutdown(kill_workers=bool(futures))
@@ -163,7 +163,7 @@ def _train_as_worker(
         place = f"the training of member {number} (seed {seed}), in a process of its own"
         if not _can_be_pickled(error):
             raise HowsureError(
-                f"{type(error).__name__} in {place}: {error}", mend="To get it itself, train with workers=1"
+                f"{type(error).__name__} in {place}: {error}", hint="To get it itself, train with workers=1"
             ) from error
         error.add_note(f"Raised in {place}.")
         raise
@@ -193,7 +193,7 @@ def _with_weights(
             f"The model that `build({seed})` returned does not fit the weights that `fit` left",
             expected=f"shapes {expected}",
             received=f"shapes {shapes}",
-            mend="Let `build` make all layers and weights, or train with workers=1",
+            hint="Let `build` make all layers and weights, or train with workers=1",
         )
     assign_weights(model, weights)
     return model
@@ -207,14 +207,14 @@ def _check_alike(model: Any, other: Any, name: str, other_name: str) -> None:
             f"Member {name} does not fit member {other_name}",
             expected=f"inputs {expected[0]} and outputs {expected[1]}",
             received=f"inputs {received[0]} and outputs {received[1]}",
-            mend="`build` should return the same network for every seed",
+            hint="`build` should return the same network for every seed",
         )
     weights, others = model.get_weights(), other.get_weights()
     if len(weights) == len(others) and all(map(np.array_equal, weights, others)):
         raise ModelError(
             f"Members {other_name} and {name} are equal after training, so they cannot disagree",
             expected="weights that differ between members",
-            mend="`build` or `fit` ignores its seed, for instance by fixing one of its own, or `fit` does "
+            hint="`build` or `fit` ignores its seed, for instance by fixing one of its own, or `fit` does "
             "not train",
         )
 
@@ -255,7 +255,7 @@ class _AtEpochs(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not
                 expected=f"at least {least}, so a training of at least "
                 f"{self.start + self.every * (least - 1) + 1} epochs",
                 received=f"{collected}, from a training of {self._epochs}",
-                mend="Pass it to fit(…, callbacks=[…]), train longer, or collect earlier",
+                hint="Pass it to fit(…, callbacks=[…]), train longer, or collect earlier",
             )
 
 

@@ -102,8 +102,8 @@ def test_compare_says_which_method_is_better(model_file, data_file, tmp_path):
     said = flat(done.stdout)
     for part in ("softmax", "MC dropout", "ensemble", "MC dropout of the ensemble", "NLL"):
         assert part in said
-    assert "Whose percentages are truest?" in said
-    assert "Who notices 'far.npy'?" in said
+    assert "Which method has the most accurate percentages?" in said
+    assert "Which method notices 'far.npy'?" in said
     assert f"Report:  {report}" in done.stdout
     page = report.read_text(encoding="utf-8")
     assert "<html" in page
@@ -113,15 +113,15 @@ def test_compare_says_which_method_is_better(model_file, data_file, tmp_path):
 
 def test_compare_of_images_turns_them_unless_told_not_to(image_model_file, picture_folder):
     arguments = ("compare", image_model_file, picture_folder, "--divide-by", 255)
-    assert "When something has changed" in run(*arguments).stdout
-    assert "When something has changed" not in run(*arguments, "--no-shifts").stdout
+    assert "What happens when the rows change?" in run(*arguments).stdout
+    assert "What happens when the rows change?" not in run(*arguments, "--no-shifts").stdout
 
 
 def test_compare_takes_rows_that_have_changed(model_file, data_file, tmp_path):
     np.save(tmp_path / "later.npy", 3 * np.load(data_file)["x"])
     done = run("compare", model_file, data_file, "--shifted", tmp_path / "later.npy")
     assert done.exit_code == 0, done.stderr
-    assert "When something has changed" in done.stdout
+    assert "What happens when the rows change?" in done.stdout
     assert "later.npy" in flat(done.stdout).lower()
     np.save(tmp_path / "few.npy", np.load(data_file)["x"][:5])
     done = run("compare", model_file, data_file, "--shifted", tmp_path / "few.npy")
@@ -570,7 +570,7 @@ def test_where_the_report_fails_the_findings_are_there(model_file, data_file, tm
     monkeypatch.setattr("howsure.cli.comparing.write_comparison", no_room)
     done = run("compare", model_file, data_file, "--report", tmp_path / "r.html")
     assert done.exit_code == 2
-    assert "Whose percentages are truest?" in done.stdout
+    assert "Which method has the most accurate percentages?" in done.stdout
 
 
 def test_the_longest_name_and_one_that_is_longer(model_file, data_file, tmp_path):
@@ -633,7 +633,7 @@ def test_a_full_disk_loses_nothing(model_file, data_file, tmp_path, monkeypatch)
     def no_room_there(certainty, path):
         if os.path.dirname(path) == str(out.parent):
             raise howsure.FileError(
-                f"Writing '{path}' failed (No space left on device)", mend="It is unchanged"
+                f"Writing '{path}' failed (No space left on device)", hint="It is unchanged"
             )
         save(certainty, path)
 

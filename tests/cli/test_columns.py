@@ -112,7 +112,7 @@ def test_comparisons_choose_columns_too(model_file, flowers, tmp_path):
     arguments = (*CHOSEN, "--class-names", ",".join(FLOWERS), "--outside", far)
     done = run("compare", model_file, flowers, *arguments)
     assert done.exit_code == 0, done.stderr
-    assert "Who notices 'far.csv'?" in " ".join(done.stdout.split())
+    assert "Which method notices 'far.csv'?" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(

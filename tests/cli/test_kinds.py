@@ -88,7 +88,7 @@ def test_a_folder_of_numbers(folder, tmp_path):
     (tmp_path / "out" / "part-00000-000000000032.parquet").unlink()
     again = run("assess", *folder, "--outcome", OUTCOME)
     assert again.exit_code == 0, again.stderr
-    assert "There:   38 of 70 rows" in again.stdout
+    assert "Done:    38 of 70 rows" in again.stdout
     np.testing.assert_array_equal(howsure.load(tmp_path / "out").mean, found.mean)
 
 

@@ -36,11 +36,11 @@ def test_differences_are_those_of_scikit_learn():
 
 def test_words_say_which_is_truer_and_nothing_of_costs():
     comparison = Comparison.of_results(RESULTS, TRUTH)
-    assert lead(comparison) == "Take 'good': its percentages are truer than those of 'poor'."
+    assert lead(comparison) == "Take 'good': its percentages are more accurate than those of 'poor'."
     said = " ".join(each.answer for each in findings(comparison))
     assert "plain prediction" not in said
     assert "network" not in said
-    assert "Calibration lowers percentages that claimed too much" in said
+    assert "Calibration lowers percentages that were too high" in said
     page = render_comparison(comparison)
     assert "Percentages that were given" in page
     assert comparison_table(comparison).row_count == 4

@@ -165,7 +165,7 @@ def test_one_token_of_a_free_length_is_a_single_row():
 
 
 @pytest.mark.parametrize(
-    ("shape", "mend"),
+    ("shape", "hint"),
     [
         ((5, 1, 28, 28), "numpy.moveaxis(x, 1, -1)"),
         ((5, 784), "reshape(-1, 28, 28, 1)"),
@@ -174,8 +174,8 @@ def test_one_token_of_a_free_length_is_a_single_row():
         ((2, 5, 28, 28, 1), "do not have the shape the model takes"),
     ],
 )
-def test_wrong_shapes(shape, mend):
-    refuse(np.zeros(shape), IMAGE, mend)
+def test_wrong_shapes(shape, hint):
+    refuse(np.zeros(shape), IMAGE, hint)
 
 
 def test_channels_first_models_say_so():

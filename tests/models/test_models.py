@@ -31,7 +31,7 @@ def test_keras_on_torch_is_keras():
 
 
 @pytest.mark.parametrize(
-    ("model", "received", "mend"),
+    ("model", "received", "hint"),
     [
         (instance("tf_keras.src.engine"), "tf_keras.src.engine.Model", "load it with Keras 3"),
         (instance("tensorflow.python.keras"), "tensorflow.python.keras.Model", "load it with Keras 3"),
@@ -42,14 +42,14 @@ def test_keras_on_torch_is_keras():
         (None, "builtins.NoneType", "Pass a keras.Model"),
     ],
 )
-def test_anything_else_is_refused(model, received, mend):
+def test_anything_else_is_refused(model, received, hint):
     for use in (howsure.audit, lambda model: howsure.assess(model, np.zeros((2, 3)))):
         with pytest.raises(howsure.ModelError) as raised:
             use(model)
         said = str(raised.value)
         assert "Expected: a Keras 3 model, a module of PyTorch, a classifier with predict_proba, or" in said
         assert f"Received: {received}." in said
-        assert mend in said
+        assert hint in said
 
 
 class Classifier:

@@ -319,7 +319,7 @@ def test_the_lead_and_all_answers_are_on_the_page(name: str) -> None:
 
 
 def test_what_has_changed_is_a_list_with_what_each_change_does() -> None:
-    found = next(each for each in findings(FULL) if each.question == "When something has changed")
+    found = next(each for each in findings(FULL) if each.question == "What happens when the rows change?")
     assert [rows for rows, _ in found.points] == ["noisy", "noisier"]
     for rows, said in found.points:
         right = 100 * FULL.score("softmax", "accuracy", rows).value
@@ -354,7 +354,7 @@ def test_the_best_is_bold_and_what_cannot_be_told_from_it_is_marked() -> None:
         cell = re.findall(r"<td.*?</td>", row, re.DOTALL)[1]
         assert ("<strong>" in cell) == (method == ranking.best)
         assert ("≈" in cell) == (method in ranking.tied and method != ranking.best)
-    assert "cannot be told from it" in Page(PAGES["full"]).words
+    assert "may be as good" in Page(PAGES["full"]).words
 
 
 def test_what_is_equal_has_no_mark_of_the_best() -> None:
@@ -367,7 +367,7 @@ def test_what_is_equal_has_no_mark_of_the_best() -> None:
 def test_changed_rows_and_strangers_have_their_tables() -> None:
     nll = cells(PAGES["full"], "NLL of changed images")
     accuracy = cells(PAGES["full"], "Accuracy, % of changed images")
-    strangers = cells(PAGES["full"], "Scores beside strangers")
+    strangers = cells(PAGES["full"], "Scores on OOD rows")
     assert tuple(nll) == tuple(accuracy) == tuple(strangers) == FULL.methods
     for method in FULL.methods:
         for column, rows in enumerate(FULL.sets):
@@ -419,13 +419,13 @@ def test_one_method_has_no_drawing_and_says_so() -> None:
     page = PAGES["one method"]
     assert 'class="forest"' not in page
     assert "There is only the softmax, so there is nothing to compare." in Page(page).words
-    assert "What does it cost?" not in page
+    assert "What do the methods cost?" not in page
 
 
 def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:
     for name in ("no mistakes", "all wrong"):
         assert all(row[5] == "–" for row in cells(PAGES[name], "All scores").values())
-        assert "– is not defined" in Page(PAGES[name]).words
+        assert "– means not defined" in Page(PAGES[name]).words
         assert "A score without an interval" in Page(PAGES[name]).words
     # Exact: 40 right of 40 leave at least 0.025^(1/40).
     least = 100 * 0.025 ** (1 / 40)
@@ -437,8 +437,8 @@ def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:
 def test_costs_that_were_not_measured_are_dashes_with_an_explanation() -> None:
     page = PAGES["no plain softmax"]
     assert all(row[-1] == "–" for row in cells(page, "All scores").values())
-    assert "– as a cost is not known" in Page(page).words
-    assert "Not measured" in Page(page).words
+    assert "– as a cost means unknown" in Page(page).words
+    assert "Costs are unknown" in Page(page).words
 
 
 # --- sentences follow from intervals --------------------------------------------------------------
@@ -448,7 +448,7 @@ def answer(comparison: Comparison, question: str) -> str:
     return next(found.answer for found in findings(comparison) if found.question == question)
 
 
-NLL = "Whose percentages are truest?"
+NLL = "Which method has the most accurate percentages?"
 
 
 def noisy(right: float, noise: float, rows: int = 400, seed: int = 0) -> Floats:
@@ -462,12 +462,14 @@ def test_a_clear_difference_is_named_with_its_sign() -> None:
     clear = of_true({"softmax": base, "MC dropout": base + 0.1}, costs={"softmax": 1.0, "MC dropout": 9.0})
     gap = clear.difference("MC dropout", "softmax", "nll")
     assert gap.high < 0
-    assert lead(clear).startswith("Take MC dropout: its percentages are truer than those of the softmax.")
-    assert "its percentages are truer than those of" in lead(clear)
+    assert lead(clear).startswith(
+        "Take MC dropout: its percentages are more accurate than those of the softmax."
+    )
+    assert "its percentages are more accurate than those of" in lead(clear)
     said = answer(clear, NLL)
     mean, before, more = np.exp(np.log(base + 0.1).mean()), np.exp(np.log(base).mean()), np.exp(-gap.value)
     assert more == pytest.approx(mean / before)
-    start = "MC dropout has the truest percentages: on average it gives the true class "
+    start = "MC dropout has the most accurate percentages: on average it gives the true class "
     assert said.startswith(start)
     value, low, high, *ratio = (float(number) for number in numbers(said.removeprefix(start)))
     assert (value, ratio[0]) == pytest.approx((100 * mean, 100 * (more - 1)), abs=0.5)
@@ -475,26 +477,31 @@ def test_a_clear_difference_is_named_with_its_sign() -> None:
     assert ratio[1:3] == pytest.approx([100 * (np.exp(-end) - 1) for end in (gap.high, gap.low)], abs=0.5)
     assert f"{ratio[0]:g}\u00a0% more than the softmax (" in said
     nll = value_and_interval(clear.score("MC dropout", "nll"))[0]
-    assert f"In the words of the field that is NLL {nll}, a penalty" in said
+    assert f"This is an NLL (negative log-likelihood) of {nll}." in said
     assert "may be" not in said
     assert "cannot tell" not in said
     worse = of_true({"softmax": base + 0.1, "MC dropout": base})
-    assert lead(worse) == "Take the softmax: nothing else here has truer percentages by more than chance."
-    assert answer(worse, NLL).startswith("The softmax has the truest percentages: on average it gives")
+    assert (
+        lead(worse)
+        == "Take the softmax: no other method here has more accurate percentages by more than chance."
+    )
+    assert answer(worse, NLL).startswith("The softmax has the most accurate percentages: on average it gives")
     assert "may be as good" not in answer(worse, NLL)
 
 
 def test_a_tie_says_that_the_rows_cannot_tell() -> None:
     tie = of_true({"softmax": noisy(0.7, 1.0), "MC dropout": noisy(0.7, 1.0, seed=1)})
     assert not tie.difference("softmax", "MC dropout", "nll").excludes_zero
-    assert lead(tie).startswith("Take the softmax: nothing else")
+    assert lead(tie).startswith("Take the softmax: no other method")
     assert answer(tie, NLL).startswith("400 rows cannot tell who is best. ")
     assert "each of the others may be as good" in answer(tie, NLL)
     same = COMPARISONS["the same twice"]
-    assert answer(same, NLL).startswith("50 rows cannot tell: all are equal, and on average each gives ")
+    assert answer(same, NLL).startswith(
+        "50 rows cannot tell: all methods are equal, and on average each gives "
+    )
 
 
-def test_a_yardstick_that_may_be_as_good_is_said_to_be() -> None:
+def test_a_baseline_that_may_be_as_good_is_said_to_be() -> None:
     first, second = noisy(0.7, 1.0), noisy(0.7, 1.0, seed=1)
     if np.log(first).mean() > np.log(second).mean():
         first, second = second, first
@@ -507,7 +514,7 @@ def test_a_yardstick_that_may_be_as_good_is_said_to_be() -> None:
     assert re.search(
         r"% more than the softmax \(−[\d.]+\xa0to\xa0[\d.]+\xa0%\)\. But the softmax may be as", said
     )
-    assert lead(found).startswith("Take the softmax: nothing else")
+    assert lead(found).startswith("Take the softmax: no other method")
 
 
 def test_what_is_truer_by_more_than_chance_is_named_though_the_best_may_be_first_by_chance() -> None:
@@ -519,18 +526,22 @@ def test_what_is_truer_by_more_than_chance_is_named_though_the_best_may_be_first
     assert ranking.best == "best"
     assert set(ranking.tied) == set(found.methods)
     assert better(found, "nll") == ["slightly"]
-    assert lead(found).startswith("Take 'slightly': its percentages are truer than those of the softmax")
+    assert lead(found).startswith(
+        "Take 'slightly': its percentages are more accurate than those of the softmax"
+    )
     assert "Better than the softmax by more than chance: 'slightly'." in answer(found, NLL)
 
 
 def test_calibration_that_mends() -> None:
     mended = simulated(400, sharp=3.0)
-    said = answer(mended, "Why?")
+    said = answer(mended, "What explains the differences?")
     assert mended.difference("softmax, calibrated", "softmax", "nll").high < 0
-    assert "Calibration lowers percentages that claimed too much (temperature " in said
-    assert "What does it cost?" in {found.question for found in findings(mended)}
+    assert "Calibration lowers percentages that were too high (temperature " in said
+    assert "What do the methods cost?" in {found.question for found in findings(mended)}
     modest = simulated(400, sharp=0.4)
-    assert "Calibration raises modest percentages (temperature 0." in answer(modest, "Why?")
+    assert "Calibration raises percentages that were too low (temperature 0." in answer(
+        modest, "What explains the differences?"
+    )
 
 
 def with_calibrated(before: Floats, after: Floats, temperature: float) -> Comparison:
@@ -547,16 +558,16 @@ def with_calibrated(before: Floats, after: Floats, temperature: float) -> Compar
 def test_calibration_that_makes_worse_or_has_nothing_to_mend() -> None:
     base = noisy(0.7, 0.5)
     worse = with_calibrated(base, base - 0.05, 1.2)
-    assert "Calibration made the softmax worse" in answer(worse, "Why?")
+    assert "Calibration made the softmax worse" in answer(worse, "What explains the differences?")
     nothing = with_calibrated(noisy(0.7, 0.5), noisy(0.7, 0.5, seed=1), 1.01)
     assert not nothing.difference("softmax, calibrated", "softmax", "nll").excludes_zero
-    said = answer(nothing, "Why?")
+    said = answer(nothing, "What explains the differences?")
     assert "What calibration changes in the softmax may be chance" in said
-    assert "(temperature 1.01, where 1 changes nothing)" in said
+    assert "(temperature 1.01; 1 would change nothing)" in said
 
 
 def test_a_dropout_that_is_too_modest_is_explained_by_its_own_numbers() -> None:
-    said = answer(FULL, "Why?")
+    said = answer(FULL, "What explains the differences?")
     claimed = FULL.certainties["MC dropout"].probability.mean()
     assert claimed < FULL.score("MC dropout", "accuracy").low
     assert f"MC dropout is too modest: it claims {100 * claimed:.1f}\u00a0% on average" in said
@@ -566,17 +577,19 @@ def test_a_dropout_that_is_too_modest_is_explained_by_its_own_numbers() -> None:
 
 def test_an_ensemble_that_is_better_is_explained_and_one_that_is_not_is_not() -> None:
     assert FULL.difference("ensemble", "softmax", "nll").high < 0
-    assert "The ensemble has truer percentages and is right more often" in answer(FULL, "Why?")
+    assert "The ensemble has more accurate percentages and is right more often" in answer(
+        FULL, "What explains the differences?"
+    )
     base = noisy(0.6, 0.5)
     worse = of_true({"softmax": base, "ensemble": base - 0.05})
-    assert "Why?" not in {found.question for found in findings(worse)}
+    assert "What explains the differences?" not in {found.question for found in findings(worse)}
 
 
-STRANGERS = "Who notices 'letters'?"
+STRANGERS = "Which method notices 'letters'?"
 
 
 def pair_with(comparison: Comparison, name: str) -> str:
-    """The share of pairs in which it finds the stranger, with its interval, as a sentence has it."""
+    """The share of pairs in which it finds the former, with its interval, as a sentence has it."""
     score = comparison.score(name, "outside_auroc", "letters")
     value, interval = in_numbers(Score(*(100 * end for end in (score.value, score.low, score.high))))
     return f"{value} % ({interval} %)".replace("\u00a0", " ")
@@ -587,9 +600,9 @@ def test_a_familiarity_that_notices_strangers_best_is_named_and_what_may_be_as_g
     assert found.ranked("outside_auroc", "letters").tied == ("density",)
     said = answer(found, STRANGERS).replace("\u00a0", " ")
     assert said == (
-        "Of a pair, one of 'letters' and one of the images here, familiarity by density finds the stranger "
+        "Given one of 'letters' and one of the images here, familiarity by density finds the former "
         f"less familiar in {pair_with(found, 'density')} of cases; a guess is right in half. The softmax "
-        f"finds the stranger more doubtful in {pair_with(found, 'softmax')}."
+        f"finds the former more uncertain in {pair_with(found, 'softmax')}."
     )
     best = FULL.ranked("outside_auroc", "letters").best
     value = FULL.score(str(best), "outside_auroc", "letters").value
@@ -607,66 +620,63 @@ def test_a_familiarity_that_is_behind_is_said_to_be() -> None:
     found = with_familiarity(FULL, near=0.0)
     said = answer(found, STRANGERS).replace("\u00a0", " ")
     its = pair_with(found, "density")
-    assert said.endswith(f"Familiarity by density finds the stranger less familiar in {its}.")
+    assert said.endswith(f"Familiarity by density finds the former less familiar in {its}.")
     assert said.startswith(answer(FULL, STRANGERS).replace("\u00a0", " "))
 
 
 def test_a_familiarity_stands_with_the_strangers_alone() -> None:
     found, page = COMPARISONS["familiarity"], PAGES["familiarity"]
     assert "familiarity by density" not in cells(page, "All scores")
-    row = cells(page, "Scores beside strangers")["familiarity by density"]
+    row = cells(page, "Scores on OOD rows")["familiarity by density"]
     for cell, name in zip(row, ("outside_auroc", "outside_fpr95"), strict=True):
         assert cell == text(found.score("density", name, "letters"))
     bold = re.search(r"familiarity by density</th><td[^>]*><strong>", page)
     assert bool(bold) == (found.ranked("outside_auroc", "letters").best == "density")
-    assert "familiarity by density 1.1" in answer(found, "What does it cost?")
+    assert "familiarity by density 1.1" in answer(found, "What do the methods cost?")
     assert "1 score of familiarity" in Page(page).words
     assert "amiliarity" not in Page(PAGES["full"]).words
 
 
 def test_costs_are_told_for_what_is_not_the_plain_softmax() -> None:
-    said = answer(FULL, "What does it cost?")
+    said = answer(FULL, "What do the methods cost?")
     assert "MC dropout 13.2" in said
     assert "ensemble 5.1" in said
     assert "softmax 1.0" not in said
-    assert said.endswith("Calibration costs next to nothing.")
-    assert "Calibration" not in answer(COMPARISONS["two methods"], "What does it cost?")
+    assert said.endswith("Calibration costs almost nothing.")
+    assert "Calibration" not in answer(COMPARISONS["two methods"], "What do the methods cost?")
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("rows", [12, 60, 400])
 def test_no_sentence_calls_better_what_an_interval_that_holds_zero_does_not(rows: int, seed: int) -> None:
     found = simulated(rows, seed=seed, shifts={"noisy": 1.0}, sharp=1.2)
-    yardstick = found.methods[0]
+    baseline = found.methods[0]
     by_its_name = {the(found, method): method for method in found.methods}
     sentence = lead(found)
-    if "are truer than those" in sentence:
+    if "are more accurate than those" in sentence:
         named = sentence.removeprefix("Take ").split(": ")[0]
-        assert found.difference(by_its_name[named], yardstick, "nll").high < 0
+        assert found.difference(by_its_name[named], baseline, "nll").high < 0
     else:
-        assert "nothing else here " in sentence
-        assert not any(found.difference(m, yardstick, "nll").high < 0 for m in found.methods[1:])
+        assert "no other method here " in sentence
+        assert not any(found.difference(m, baseline, "nll").high < 0 for m in found.methods[1:])
     for name, question in (
         ("nll", NLL),
-        ("aurc", "Who knows best when it is wrong?"),
-        ("accuracy", "Who is right most often?"),
+        ("aurc", "Which method knows best when it is wrong?"),
+        ("accuracy", "Which method is right most often?"),
     ):
         said, ranking = answer(found, question), found.ranked(name)
         alone = ranking.tied == (ranking.best,)
         assert (" has the " in said.split(":")[0]) == alone
-        if (
-            ranking.best != yardstick
-            and not found.difference(str(ranking.best), yardstick, name).excludes_zero
-        ):
+        if ranking.best != baseline and not found.difference(str(ranking.best), baseline, name).excludes_zero:
             assert "cannot tell" in said or "the softmax may be as good" in said
         if "Better than" in said:
             for method in better(found, name):
-                assert found.difference(method, yardstick, name).excludes_zero
+                assert found.difference(method, baseline, name).excludes_zero
         if len(ranking.tied) == len(found.methods):
             assert "cannot tell" in said
-    shifted = answer(found, "When something has changed")
+    shifted = answer(found, "What happens when the rows change?")
     truer = better(found, "nll", "noisy")
-    assert ("none gives more" in shifted) == (not truer)
+    assert ("no method gives more" in shifted) == (not truer)
     if truer:
         assert by_its_name[shifted.split("; ")[1].split(" gives ")[0]] in truer
 
@@ -721,15 +731,18 @@ def test_what_no_mistake_limits_is_not_recommended() -> None:
         gap = perfect.difference(method, "softmax", "nll")
         assert gap.value < 0  # and so it looks truer
         assert not gap.excludes_zero
-    said = "The softmax makes 0 mistakes here; with fewer than 5, nobody can tell how far chance goes."
-    assert lead(perfect) == f"Take the softmax: nothing else here is known to have truer percentages. {said}"
+    said = "The softmax makes 0 mistakes here. With fewer than 5 mistakes, the size of chance is unknown."
+    assert (
+        lead(perfect)
+        == f"Take the softmax: no other method here is known to have more accurate percentages. {said}"
+    )
     answers = {finding.question: finding.answer for finding in findings(perfect)}
-    for question in (NLL, "Who knows best when it is wrong?"):
+    for question in (NLL, "Which method knows best when it is wrong?"):
         assert answers[question].startswith("40 rows cannot tell")
     assert said in answers[NLL]
-    assert "Why?" not in answers
+    assert "What explains the differences?" not in answers
     words = Page(render_comparison(perfect)).words
-    assert "rests on fewer than 5 mistakes" in words
+    assert "has fewer than 5 mistakes behind it" in words
     assert {line.verdict for line in draw_differences(perfect).lines} == {CANNOT_TELL}
     assert "is-best" not in render_comparison(perfect).split("</style>")[1]
 
@@ -745,14 +758,14 @@ def test_the_lead_looks_at_what_has_changed() -> None:
     costs = {"softmax": 1.0, "cheap": 1.0, "steady": 5.0}
     cheap, steady = sets(base + 0.1, base - 0.1), sets(base + 0.1, base)
     both = compared({"softmax": plain, "cheap": cheap, "steady": steady}, truth, costs=costs)
-    assert lead(both) == "Take 'steady': its percentages are truer than those of the softmax."
+    assert lead(both) == "Take 'steady': its percentages are more accurate than those of the softmax."
     alone = compared({"softmax": plain, "cheap": cheap}, truth)
-    assert lead(alone).endswith("those of the softmax, but less true where rows are 'noisy'.")
+    assert lead(alone).endswith("those of the softmax, but less accurate if rows are 'noisy'.")
     like = base * np.exp(0.1 * random.normal(size=len(base)))
     late = compared({"softmax": plain, "late": sets(np.minimum(like, 0.9), base + 0.1)}, truth)
     assert lead(late) == (
-        "Take the softmax: nothing else here has truer percentages by more than chance. But where rows are "
-        "'noisy', 'late' has truer ones."
+        "Take the softmax: no other method here has more accurate percentages by more than chance. But if "
+        "rows are 'noisy', 'late' has more accurate ones."
     )
 
 
@@ -767,13 +780,13 @@ def test_the_intervals_of_many_methods_are_wider_than_of_two() -> None:
     alone = width(two.difference("m0", "m1", "nll"))
     assert alone == pytest.approx(width(first.minus(second)["nll"]), rel=0.05)
     # Six equal, independent methods: Tukey's range is 4.03 standard errors of one, 2.85 of a difference; five
-    # beside a yardstick need 2.51 (Dunnett 1955). Quantiles of 2,000 draws are known to two hundredths.
+    # beside a baseline need 2.51 (Dunnett 1955). Quantiles of 2,000 draws are known to two hundredths.
     assert width(many.difference("m1", "m2", "nll")) / alone == pytest.approx(2.85 / 1.96, rel=0.07)
     assert width(many.difference("m1", "m0", "nll")) / alone == pytest.approx(2.51 / 1.96, rel=0.07)
 
 
 def test_why_tells_what_was_counted() -> None:
-    said = answer(FULL, "Why?")
+    said = answer(FULL, "What explains the differences?")
     right = {method: FULL.certainties[method].label == FULL.truth for method in FULL.methods}
     alone = np.sum(right["ensemble"] & ~right["softmax"])
     lost = np.sum(right["softmax"] & ~right["ensemble"])

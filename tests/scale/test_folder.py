@@ -63,7 +63,7 @@ def test_the_same_command_redoes_nothing(tmp_path, rows):
     again = into(out, rows)
     assert again.exit_code == 0, again.stderr
     assert written(out) == before
-    assert "There:   360 of 360 rows, from before" in again.stdout
+    assert "Done:    360 of 360 rows in an earlier run" in again.stdout
     method = howsure.MCDropout(plan=plan)
     check_same(
         howsure.load(out),

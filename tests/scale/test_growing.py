@@ -39,7 +39,7 @@ def test_files_that_come_later(tmp_path, rows, plan_file, whole, later):
         (kept / f"{name}.parquet").rename(rows / f"{name}.parquet")
     done = into(out, rows, "--plan", plan_file)
     assert done.exit_code == 0, done.stderr
-    assert f"There:   {(FILES - len(later)) * ROWS} of 360 rows, from before" in done.stdout
+    assert f"Done:    {(FILES - len(later)) * ROWS} of 360 rows in an earlier run" in done.stdout
     assert before.keys() <= written(out).keys()
     if later == ["8"]:
         assert before.items() <= written(out).items()
@@ -72,7 +72,7 @@ def test_a_file_that_went_is_said_and_its_results_stay(results, rows, plan_file,
             (rows / "4.parquet").symlink_to("nowhere")
         done = into(results, rows, "--plan", plan_file)
         assert done.exit_code == 1
-        assert "gone: 1 file of rows; their results stay\n  4.parquet, 40 rows\n" in done.stderr
+        assert "gone: 1 file of rows. Their results are kept\n  4.parquet, 40 rows\n" in done.stderr
         assert written(results) == before
         check_same(howsure.load(results), whole)
     kills.parts_in(results)[9].unlink()
@@ -338,7 +338,7 @@ def test_what_lies_among_the_parts_and_is_not_read_is_named(tmp_path, rows, plan
     done = into(out, rows, "--plan", plan_file)
     assert done.exit_code == 1
     assert done.stderr.splitlines() == [
-        f"not read: 6 of what lies in '{rows}'",
+        f"not read: 6 files or folders in '{rows}'",
         "  9.parquet.gz: its name does not end in .parquet",
         "  _9.parquet: its name begins with _",
         "  gone: its name does not end in .parquet",

@@ -55,7 +55,7 @@ def labels_for(folder, path, order):
 def test_scores_of_a_sample_have_its_labels(folder, few, tmp_path):
     labels = labels_for(folder, tmp_path / "y.csv", range(FILES * ROWS))
     told = said(run("evaluate", folder, "--labels", labels))
-    assert "200 of 360 rows are looked at, drawn by chance." in told
+    assert "200 of 360 rows were drawn at random for this." in told
     assert "accuracy 1.000" in told  # each label is what was answered
     turned = labels_for(folder, tmp_path / "z.csv", [*range(1, FILES * ROWS), 0])
     assert said(run("evaluate", folder, "--labels", turned)) == told
@@ -69,7 +69,7 @@ def test_scores_of_a_sample_have_its_labels(folder, few, tmp_path):
 def test_the_page_says_that_it_is_of_a_sample(folder, few, tmp_path):
     said(run("report", folder, "--report", tmp_path / "r.html"))
     page = " ".join((tmp_path / "r.html").read_text().split())
-    assert "These 200 rows were drawn by chance from 360 rows." in page
+    assert "These 200 rows are a random sample of 360 rows." in page
 
 
 @pytest.mark.parametrize("which", ["coin-flips", "all"])

@@ -102,7 +102,7 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
     if words["shows"]:
         said += f" It is shown because {words['shows']}."
     if comparison is None:
-        said += " Whether another method has truer percentages here, only a comparison can say."
+        said += " Whether another method has more accurate percentages here, only a comparison can say."
         return Point("Which method, and why?", said)
     best = chosen(comparison)
     believed = comparison.certainties[best].method

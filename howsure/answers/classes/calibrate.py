@@ -295,7 +295,7 @@ def _check_rows(method: str, p: Floats, counts: Integers, class_names: tuple[str
             "Too few labelled rows to calibrate with",
             expected=f"at least {least}, for {p.shape[1]} classes and {maps.FOLDS} folds",
             received=len(p),
-            mend="Label more rows",
+            hint="Label more rows",
         )
     if np.all(p == p[0]):
         raise InputError(
@@ -308,5 +308,5 @@ def _check_rows(method: str, p: Floats, counts: Integers, class_names: tuple[str
             f"Classes without labelled rows cannot be calibrated by '{method}'",
             expected="at least one row of each class",
             received=f"none of {listed(missing)}",
-            mend='Label rows of them, or use method="temperature"',
+            hint='Label rows of them, or use method="temperature"',
         )

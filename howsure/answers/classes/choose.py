@@ -35,6 +35,6 @@ def choose(rows: Certainty, which: str) -> NDArray[np.bool_]:
         raise InputError(
             "How familiar these rows are was not measured",
             expected="a table with a column 'familiarity'",
-            mend="Save one in Python: certainty.with_familiarity(…).save(path), see howsure.familiarity",
+            hint="Save one in Python: certainty.with_familiarity(…).save(path), see howsure.familiarity",
         )
     return np.asarray(CHOSEN[which](rows))

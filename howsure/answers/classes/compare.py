@@ -30,9 +30,9 @@ def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:
     return truth
 
 
-def _aligned(name: str, result: Certainty, first: str, yardstick: Certainty) -> Certainty:
-    """A result with its classes in the order of the yardstick's, by their names."""
-    names = yardstick.class_names
+def _aligned(name: str, result: Certainty, first: str, baseline: Certainty) -> Certainty:
+    """A result with its classes in the order of the baseline's, by their names."""
+    names = baseline.class_names
     if result.class_names == names:
         return result
     if sorted(result.class_names) != sorted(names):

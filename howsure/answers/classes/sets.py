@@ -174,5 +174,5 @@ def _check_enough(groups: Sequence[Floats], coverage: float, class_names: Sequen
             f"Too few labelled rows{of_class} to promise a coverage of {100 * coverage:g} %",
             expected=f"at least {least:,}" + (" of every class" if class_names else ""),
             received=", ".join(f"{len(groups[k]):,}" for k in short[:12]),
-            mend="Label more rows, or ask for less coverage",
+            hint="Label more rows, or ask for less coverage",
         )

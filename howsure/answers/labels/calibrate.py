@@ -60,7 +60,7 @@ class MultilabelCalibrator(Kept):
                 "This calibrator is for several labels per row",
                 expected="a `MultilabelCertainty`",
                 received=type(certainty).__name__,
-                mend="`calibrator.of_label[name]` is for one label, as `certainty.of_label(name)` gives it",
+                hint="`calibrator.of_label[name]` is for one label, as `certainty.of_label(name)` gives it",
             )
         if certainty.label_names != self.label_names:
             raise InputError(

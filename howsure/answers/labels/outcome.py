@@ -106,7 +106,7 @@ class Labels(Distributions):
             what = "NaN" if self.outputs == LABEL_LOGITS else "NaN or infinity"
             raise ModelError(
                 f"Model '{self.model}' put out {what} {where}",
-                mend="Check the model's weights and the range of these rows",
+                hint="Check the model's weights and the range of these rows",
             )
         values = raw.astype(np.float64)
         if self.outputs == LABEL_LOGITS:
@@ -120,7 +120,7 @@ class Labels(Distributions):
                 f"first in row {row_number(rows[row])}",
                 expected="numbers from 0 to 1, one for each label",
                 received=np.array2string(values[one_pass, row, :6], precision=4),
-                mend="If the model ends in logits, say so: outputs='label-logits'",
+                hint="If the model ends in logits, say so: outputs='label-logits'",
             )
         return np.clip(values, 0.0, 1.0)
 

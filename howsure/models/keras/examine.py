@@ -38,7 +38,7 @@ Array = NDArray[Any]
 Tensor = Any
 Layer = Any
 
-_MEND = (
+_HINT = (
     "Use a Dropout layer there, or draw with keras.random.dropout, uniform or normal, outside of loops; put "
     "what else training does into a layer of its own"
 )
@@ -143,7 +143,7 @@ def examine(
         raise ModelError(
             f"Model '{model.name}' has {len(program.outputs)} outputs",
             expected="one output, a distribution over classes",
-            mend="Say which one is meant, by name or place: howsure.assess(model, x, output=0). What has no "
+            hint="Say which one is meant, by name or place: howsure.assess(model, x, output=0). What has no "
             "`output` takes a model of one: keras.Model(model.inputs, model.outputs[0])",
         )
     look = _Look(model, program, rows, gaussian_noise, off)
@@ -336,7 +336,7 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
                 "and the two cannot be told apart"
             )
             found.append(Unswitchable(names[id(layer)], what, refused=True))
-    return [replace(each, mend=_MEND) for each in found]
+    return [replace(each, hint=_HINT) for each in found]
 
 
 def _draws_in_training(layer: Layer, arguments: Any) -> bool:

@@ -93,6 +93,6 @@ def _ends_otherwise(name: str, received: str) -> ModelError:
         expected="a Sequential or Functional model that ends in a Dense layer, one number for each class, "
         "with nothing but activations after it",
         received=received,
-        mend="Put what the model computes into layers of a Functional model, its Dense layer last; or make "
+        hint="Put what the model computes into layers of a Functional model, its Dense layer last; or make "
         "`howsure.Features` of what its last layer gets and puts out",
     )

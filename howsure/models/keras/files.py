@@ -53,7 +53,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
         raise FileError(
             f"'{file}' holds no model, at most weights of one",
             expected="a file that model.save() wrote",
-            mend=f"Build the network in Python as it was trained, {_WEIGHTS}",
+            hint=f"Build the network in Python as it was trained, {_WEIGHTS}",
         )
     try:
         with as_keras_3_reads_it(file) as readable:
@@ -81,7 +81,7 @@ def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
         return ModelError(
             f"'{file}' needs a {unrecognized[1]} with {unrecognized[2]}={unrecognized[3]}, which this Keras "
             f"({keras.__version__}) does not have",
-            mend=f"Build the network in Python without it, {_WEIGHTS}",
+            hint=f"Build the network in Python without it, {_WEIGHTS}",
         )
     if unknown:
         return _unknown(file, unknown[1])
@@ -89,7 +89,7 @@ def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
         return _wants_to_run_code(file)
     return FileError(
         f"'{file}' could not be read as a Keras model ({type(error).__name__}: {said[:200]})",
-        mend="It may be damaged, or of another kind. keras.models.load_model(path) shows where it fails",
+        hint="It may be damaged, or of another kind. keras.models.load_model(path) shows where it fails",
     )
 
 
@@ -99,11 +99,11 @@ def _unknown(file: Path, name: str) -> ModelError:
             f"'{file}' was saved by Keras 2 with operations of TensorFlow between its layers, which Keras 3 "
             "cannot read",
             expected="a model of layers and of operations of Keras 3",
-            mend=f"Build it in Python with Keras 3, {_WEIGHTS}",
+            hint=f"Build it in Python with Keras 3, {_WEIGHTS}",
         )
     return ModelError(
         f"'{file}' needs '{name}', which is not known here",
-        mend="Load it in Python with keras.models.load_model(path, "
+        hint="Load it in Python with keras.models.load_model(path, "
         f"custom_objects={{'{name}': …}}), and pass the model to howsure.assess",
     )
 
@@ -112,7 +112,7 @@ def _wants_to_run_code(file: Path, name: str | None = None) -> ModelError:
     return ModelError(
         f"'{file}' wants to run code of its own (a Lambda layer or the like), and was not opened",
         received=name,
-        mend="If you trust where it comes from, say so with --allow-code, or load it yourself and "
+        hint="If you trust where it comes from, say so with --allow-code, or load it yourself and "
         "pass the model to howsure.assess",
     )
 

@@ -35,7 +35,7 @@ def input_specs(model: Any) -> list[InputSpec]:
     if shape is None:
         raise ModelError(
             f"Model '{model.name}' does not say what input it takes",
-            mend="Assess it in Python with the rows it takes: howsure.assess(model, x)",
+            hint="Assess it in Python with the rows it takes: howsure.assess(model, x)",
         )
     if isinstance(shape, dict):
         return [InputSpec(key, tuple(shape[key][1:]), "float32") for key in sorted(shape)]
@@ -63,13 +63,13 @@ def check_model(model: Any) -> None:
         raise ModelError(
             f"Model '{model.name}' has not been built, so it has no weights",
             expected="a trained model",
-            mend="Train it, or call it once on a batch of rows",
+            hint="Train it, or call it once on a batch of rows",
         )
     if private.is_being_trained(model):
         raise ModelError(
             f"Model '{model.name}' is being trained, and has no weights for so long: on JAX Keras takes them "
             "out of a model until `fit` ends",
-            mend="Wait for `fit`; or assess a copy between epochs, as keras.models.clone_model and "
+            hint="Wait for `fit`; or assess a copy between epochs, as keras.models.clone_model and "
             "set_weights make in a callback",
         )
 
@@ -81,7 +81,7 @@ def check_backend(specs: Sequence[InputSpec], model: Any) -> None:
         raise ModelError(
             f"Model '{model.name}' takes text, which Keras cannot run on {backend}",
             expected="the tensorflow backend",
-            mend="Set the environment variable KERAS_BACKEND=tensorflow, or give the model behind the layers "
+            hint="Set the environment variable KERAS_BACKEND=tensorflow, or give the model behind the layers "
             "that read text, and rows as those layers put them out",
         )
 

@@ -149,7 +149,7 @@ def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) 
             return raw.reshape(len(masks[-1]), -1, *raw.shape[1:])
 
         names = [spec.name for spec in model.inputs]
-        return graph_of(passes, some, names, model.name, mend="Export it with KERAS_BACKEND=tensorflow")
+        return graph_of(passes, some, names, model.name, hint="Export it with KERAS_BACKEND=tensorflow")
 
 
 def _refused(model: KerasModel, what: str, why: object) -> ModelError:
@@ -158,5 +158,5 @@ def _refused(model: KerasModel, what: str, why: object) -> ModelError:
         f"{what} cannot write model '{model.name}' as an ONNX graph",
         expected="layers whose operations ONNX has",
         received=said.strip().partition("\n")[0],
-        mend="Replace the layer by others that do the same",
+        hint="Replace the layer by others that do the same",
     )

@@ -45,7 +45,7 @@ def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequen
     if backend is None:
         raise DependencyError(
             "The export of a Keras model on JAX needs TensorFlow or PyTorch, which can write ONNX",
-            mend="pip install 'howsure[tensorflow]'",
+            hint="pip install 'howsure[tensorflow]'",
         )
     import onnx
 
@@ -97,7 +97,7 @@ def _refused(model: KerasModel, backend: str, why: str) -> ModelError:
         f"Model '{model.name}' runs on JAX, which cannot write ONNX, and was not built on {backend} instead",
         expected="a model that Keras can save and load, of layers that are not written for JAX alone",
         received=why,
-        mend=f"Build it with KERAS_BACKEND={backend}, load its weights and export it there",
+        hint=f"Build it with KERAS_BACKEND={backend}, load its weights and export it there",
     )
 
 

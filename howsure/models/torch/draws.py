@@ -402,6 +402,6 @@ class Masks:
             f"Module '{self._name}' draws otherwise than it did before",
             expected=f"the same draws in every pass: {wanted}{f' of shape {shape}' if shape else ''}",
             received=received,
-            mend="Draw the same numbers whatever the values of the rows and however many they are; of packed "
+            hint="Draw the same numbers whatever the values of the rows and however many they are; of packed "
             "sequences, assess those of one length at a time",
         )

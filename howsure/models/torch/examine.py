@@ -166,7 +166,7 @@ def _check_nothing_is_kept(look: Look) -> None:
         raise ModelError(
             f"Module '{name_of(look.module)}' draws numbers in its first call that later ones use again",
             expected="a module that has drawn what it keeps",
-            mend="Call it once on a batch of rows, or draw them where it is made",
+            hint="Call it once on a batch of rows, or draw them where it is made",
         )
 
 
@@ -178,6 +178,6 @@ def _check_rows(look: Look, plain: Tensor) -> None:
         raise ModelError(
             f"What module '{name_of(look.module)}' says of a row depends on the rows beside it",
             expected="a prediction of each row by itself",
-            mend="Look for a norm without running statistics (track_running_stats=False), or for rows that "
+            hint="Look for a norm without running statistics (track_running_stats=False), or for rows that "
             "lie on another axis than the first",
         )

@@ -54,5 +54,5 @@ def ends_otherwise(name: str) -> ModelError:
         expected="a module that ends in a linear layer, one number for each class, with nothing but a "
         "softmax or sigmoid after it",
         received="one that ends otherwise",
-        mend="Make `howsure.Features` of what its last layer gets and puts out",
+        hint="Make `howsure.Features` of what its last layer gets and puts out",
     )

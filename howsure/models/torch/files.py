@@ -94,7 +94,7 @@ def _opened(path: Path) -> Any:
     if path.suffix.lower() == ".safetensors":
         if importlib.util.find_spec("safetensors") is None:
             raise DependencyError(
-                f"'{path}' needs safetensors, which is not installed", mend="pip install safetensors"
+                f"'{path}' needs safetensors, which is not installed", hint="pip install safetensors"
             )
         from safetensors.torch import load_file
 
@@ -109,7 +109,7 @@ def _opened(path: Path) -> Any:
             f"'{path}' {'' if named else 'is damaged, or it '}holds more than weights and could run code "
             "when it is opened, so it was not",
             expected="a state dict: torch.save(module.state_dict(), path)",
-            mend="If you trust where it comes from, open it yourself with torch.load(path, "
+            hint="If you trust where it comes from, open it yourself with torch.load(path, "
             "weights_only=False), and keep its state dict",
         ) from error
     except Exception as error:  # PyTorch may raise anything for unreadable files

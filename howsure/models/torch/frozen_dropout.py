@@ -11,7 +11,7 @@ from torch import fx, nn
 from howsure.models.protocol import Unswitchable
 from howsure.models.torch.inputs import name_of
 
-_MEND = "Give the module that it was made from, with its weights, or do it again in training mode"
+_HINT = "Give the module that it was made from, with its weights, or do it again in training mode"
 
 
 def baked_in(module: nn.Module) -> Iterator[Unswitchable]:
@@ -24,7 +24,7 @@ def baked_in(module: nn.Module) -> Iterator[Unswitchable]:
             how = "exported"
         if how is not None:
             what = f"it was {how} in eval mode, which left its dropout switched off for good"
-            yield Unswitchable(path or name_of(module), what, True, _MEND)
+            yield Unswitchable(path or name_of(module), what, True, _HINT)
             return
 
 

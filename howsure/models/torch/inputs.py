@@ -190,7 +190,7 @@ def _named(module: nn.Module, x: Any) -> tuple[str, dict[str, Any]]:
             f"Module '{name_of(module)}' takes more than one input",
             expected=_expected(taken),
             received="one",
-            mend="Give a dict of keyword inputs, or a list of positional ones",
+            hint="Give a dict of keyword inputs, or a list of positional ones",
         )
     return "positional", {_places(taken, 1)[0]: x}
 
@@ -233,7 +233,7 @@ def output_of(outputs: Any, rows: int, name: str) -> Tensor:
             f"What module '{name}' returns cannot be read",
             expected="a tensor (rows, classes), or something with `logits`",
             received=_described(outputs),
-            mend=f"{_PAIR}. {_WRAP}" if _is_pair(outputs) else _WRAP,
+            hint=f"{_PAIR}. {_WRAP}" if _is_pair(outputs) else _WRAP,
         )
     if found.numel() == rows and found.ndim < 2:
         return found.reshape(rows, 1)
@@ -242,7 +242,7 @@ def output_of(outputs: Any, rows: int, name: str) -> Tensor:
             f"The output of module '{name}' has no axis of rows, or not as its first",
             expected=f"a tensor ({rows}, …) for {rows} rows",
             received=f"one of shape {tuple(found.shape)}",
-            mend="Where it works on one row at a time, wrap it in torch.vmap; where rows come second, swap "
+            hint="Where it works on one row at a time, wrap it in torch.vmap; where rows come second, swap "
             "its axes. " + _WRAP,
         )
     return found

@@ -88,7 +88,7 @@ def check_module(model: Any) -> nn.Module:
         raise ModelError(
             f"Module '{name_of(module)}' was exported for {rows} rows at a time",
             expected="a program for any number of rows",
-            mend="Export it with dynamic_shapes=({0: torch.export.Dim('rows')},)",
+            hint="Export it with dynamic_shapes=({0: torch.export.Dim('rows')},)",
         )
     tensors = dict([*module.named_parameters(), *module.named_buffers()])
     for name, tensor in tensors.items():
@@ -96,7 +96,7 @@ def check_module(model: Any) -> nn.Module:
             raise ModelError(
                 f"Module '{name_of(module)}' has no weights yet: '{name}' is empty",
                 expected="a trained module",
-                mend="Load its weights, or call it once on a batch of rows",
+                hint="Load its weights, or call it once on a batch of rows",
             )
     return module
 
@@ -169,7 +169,7 @@ def _refused(module: nn.Module, failed: Sequence[tuple[Call, Exception]]) -> Exc
         f"Module '{name_of(module)}' does not run on these rows",
         expected="rows as it takes them, the axis of the rows first",
         received=f"{shapes}; PyTorch says{says}",
-        mend="Call the module on a few of them yourself. If that fails too, its layers do not fit each "
+        hint="Call the module on a few of them yourself. If that fails too, its layers do not fit each "
         "other, or it was trained on rows of another shape",
     )
     refused.__cause__ = error
@@ -350,7 +350,7 @@ class TorchModel:
             f"Passes of module '{self.name}' run whole, and no graph can be written of those",
             expected="a module that does the same operations for any rows, whatever is in them",
             received=self.whole_because,
-            mend="Mend that in its forward, and its passes will also be faster",
+            hint="Mend that in its forward, and its passes will also be faster",
         )
 
     def weights(self) -> Iterator[Array]:

@@ -31,7 +31,7 @@ def graph_of(
     rows: Sequence[Tensor],
     names: Sequence[str],
     model: str,
-    mend: str = "Replace the operation in the model by others that do the same",
+    hint: str = "Replace the operation in the model by others that do the same",
 ) -> Any:
     """The computation of `passes`, as an `onnx.ModelProto`.
 
@@ -40,7 +40,7 @@ def graph_of(
         rows: Example rows of each input, at least two.
         names: Names of the inputs.
         model: Name of the model, for messages.
-        mend: What to do if no graph can be written.
+        hint: What to do if no graph can be written.
 
     Raises:
         ModelError: `torch.export` or the translation to ONNX does not know an operation.
@@ -76,7 +76,7 @@ def graph_of(
                 f"PyTorch cannot write model '{model}' as an ONNX graph",
                 expected="operations for which torch.onnx.export has a translation",
                 received=_cause_of(error),
-                mend=mend,
+                hint=hint,
             ) from error
     assert written is not None
     return written.model_proto
