@@ -94,8 +94,8 @@ def assess(
 
     Example:
         >>> certainty = howsure.assess(model, x)
-        >>> print(certainty[certainty.coin_flips()[0]])
-        39 ± 1 % '5', or '6' (38 %): coin flip. Single networks say 1 to 71 %; most of ...
+        >>> print(certainty[89])
+        45 ± 1 % '6', or '8' (40 %): coin flip. Single networks say 1 to 97 %; most of ...
     """
     request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
     return assessed(model, x, method, request, progress)
@@ -135,7 +135,7 @@ def stream(
         >>> for number, block in enumerate(howsure.stream(model, x)):
         ...     block.save(f"certainty-{number:04}.parquet")
         >>> print(howsure.load("certainty-0000.parquet")[0])
-        99.6 ± 0.9 % '4': sure. Single networks say 92 to > 99.9 %.
+        100 ± 1 % '4': sure. Single networks say 92 to > 99.9 %.
     """
     request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
     return streamed(model, x, method, request, progress)

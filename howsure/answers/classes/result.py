@@ -514,7 +514,7 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
             >>> percentile = known.percentile(howsure.features_of(model, letters))
             >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
             >>> print(certainty[certainty.unfamiliar][0])
-            53 ± 2 % '6', or '8' (21 %): leaning. Single networks say 4 to 99 %; at most 0.2 % ...
+            53 ± 2 % '6', or '8' (21 %): leaning. Single networks say 2 to 99 %; at most 0.2 % ...
         """
         check_unmasked(familiarity, "The familiarities")
         given = as_floats(familiarity, "The familiarities")
