@@ -13,6 +13,7 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.sentence import Row
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.labels.sentence import MultilabelRow
+from howsure.answers.probabilities import OfProbabilities
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column, Result
 from howsure.sampling.between import LEVELS
 
@@ -85,7 +86,9 @@ def test_the_docstrings_say_what_is_declared(result):
             assert f"{column.name}: {column}" in text, column.name
         else:
             said = flowing(inspect.getdoc(inspect.getattr_static(result, column.name)))
-            assert said.startswith(str(column)), column.name
+            shared = column.name in vars(OfProbabilities) and column.name not in vars(result)
+            shape = "(N,) or (N, K)" if shared else column.shape
+            assert said.startswith(f"{shape} {column.unit}, {column.words}"), column.name
 
 
 @pytest.mark.parametrize("result", RESULTS)
