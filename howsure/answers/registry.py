@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +27,7 @@ from howsure.errors import FileError, InputError, ModelError
 from howsure.models.protocol import ModelInfo
 from howsure.request import Request
 from howsure.results.columns import Result
+from howsure.results.saved import complete
 from howsure.sampling.outcome import Outcome
 
 ENTRY_POINTS = "howsure.answers"
@@ -134,7 +136,7 @@ CLASSES = Answer(
         "prediction_sets": "howsure.answers.classes.sets:prediction_sets",
         "abstain": "howsure.answers.classes.abstain:abstain",
         "hand_over": "howsure.answers.classes.handover:handed_over",
-        "score_lines": "howsure.answers.classes.score_lines:lines",
+        "score_lines": "howsure.answers.classes.evaluate:score_lines",
         "choose": "howsure.answers.classes.choose:choose",
         "compare": "howsure.answers.classes.compare:COMPARING",
         "given": "howsure.answers.classes.given:GIVEN",
@@ -153,7 +155,7 @@ LABELS = Answer(
         "evaluate": "howsure.answers.labels.evaluate:evaluate",
         "calibrate": "howsure.answers.labels.calibrate:calibrate",
         "read_calibrator": "howsure.answers.labels.calibrate:read",
-        "score_lines": "howsure.answers.labels.score_lines:lines",
+        "score_lines": "howsure.answers.labels.evaluate:score_lines",
         "given": "howsure.answers.labels.given:GIVEN",
         "lead": "howsure.answers.labels.printed:lead",
         "lines": "howsure.answers.labels.printed:lines",
@@ -265,15 +267,14 @@ def part_or(result: Any, part: str, otherwise: Callable[..., Any]) -> Callable[.
     return kind.part(part) if kind is not None and kind.has(part) else otherwise
 
 
-def result_type_in(settings: Mapping[str, Any], path: object) -> type[Result[Any]]:
+def result_type_in(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> type[Result[Any]]:
     """The class of a saved result, from the settings in its file.
 
     Raises:
-        FileError: The file holds a kind that nobody added.
+        FileError: The file does not say its kind, or nobody added that kind.
     """
-    name = settings.get("answer")
-    if name is None:  # an older file; there were two kinds
-        name = LABELS.name if "label_names" in settings else CLASSES.name
+    with complete(path):
+        name = settings["answer"]
     try:
         return named(name).result_type
     except InputError as error:

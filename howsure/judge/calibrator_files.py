@@ -17,7 +17,7 @@ from howsure.atomic import write_whole
 from howsure.data.reading import of_content
 from howsure.errors import FileError
 
-FORMAT = 1
+FORMAT = 2
 """Of a saved calibrator."""
 
 KIND = "howsure calibrator"
@@ -99,10 +99,7 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
         if found == FORMAT:
             if content.pop("sha256") != _digest(content):
                 raise ValueError("it is not what was saved")
-            kind = content.get("answer")
-            if kind is None:  # an older file; there were two kinds
-                kind = "labels" if "of_label" in content else "classes"
-            return named(kind).part("read_calibrator")(content)
+            return named(content["answer"]).part("read_calibrator")(content)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FileError(
             f"'{source}' is not a saved calibrator ({of_content(error)})",

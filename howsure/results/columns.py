@@ -51,7 +51,6 @@ _ROWS_AT_A_TIME = 2**20
 _VALUES_AT_A_TIME = 2**26
 """Most values in one Arrow array: in its lists, and in its words of up to 31 letters, places have 31 bits."""
 
-_NOT_IN_OLDER_FILES = {"unfamiliar_share": 0.01, "id_name": ID}
 _IN_PYTHON: dict[str, Callable[[Any], Any]] = {
     FLOAT: float,
     INTEGER: int,
@@ -496,18 +495,15 @@ class Result(Shown, Generic[OneRow]):
         Raises:
             FileError: The table is not complete, or of another type.
         """
-        if cls.names not in settings or settings.get("answer", cls.answer) != cls.answer:
+        if settings.get("answer") != cls.answer:
             raise FileError(
                 f"'{os.fspath(path)}' is not a saved {cls.__name__}",
-                expected=f"`{cls.names}` among its settings",
-                received=", ".join(settings),
+                expected=f"answers of the kind '{cls.answer}'",
+                received=repr(settings.get("answer")),
                 mend="`howsure.load` reads whichever type a file holds",
             )
         with complete(path, cls.__name__):
-            given = {name: settings[name] for name in cls._setting_names() if name not in _NOT_IN_OLDER_FILES}
-            for name in cls._setting_names():
-                if name in _NOT_IN_OLDER_FILES:
-                    given[name] = settings.get(name, _NOT_IN_OLDER_FILES[name])
+            given = {name: settings[name] for name in cls._setting_names()}
             if "thresholds" in given:
                 given["thresholds"] = Thresholds(**given["thresholds"])
             found = {

@@ -13,9 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.classes.by_class import constant_of, found_of
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.scores import of_probabilities
+from howsure.answers.classes.scores import constant_of, found_of, of_probabilities
 from howsure.answers.classes.truth import BELOW_CHANCE, check_certainty, truth_of
 from howsure.displayed import Displayed
 from howsure.errors import InputError
@@ -27,9 +26,6 @@ from howsure.words import counted
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-BY_CLASS = ("most_frequent", "constant_accuracy", "accuracy_gain", "recall", "rows_of_class")
-"""What an `Evaluation` tells of true classes, beside the scores that methods are compared by."""
 
 MOST_CLASSES = 10
 """Up to so many classes have their recall printed; of more, those with the lowest."""
@@ -49,8 +45,7 @@ class Evaluation(Comparable, Displayed):
     Attributes:
         rows: How many.
         accuracy: Share of rows whose most probable class is true; higher is better.
-        most_frequent: Name of the class that most rows are truly of; of equals the first. None, as all of the
-            next four, in what was saved before there were these.
+        most_frequent: Name of the class that most rows are truly of; of equals the first.
         constant_accuracy: What the accuracy would be if `most_frequent` were always the answer.
         accuracy_gain: accuracy less constant_accuracy, on the same rows (McNemar 1947).
         recall: By name of each class, the share of the rows truly of it that are taken for it; NaN, from 0 to
@@ -85,9 +80,9 @@ class Evaluation(Comparable, Displayed):
 
     rows: int
     accuracy: Score
-    most_frequent: str | None
-    constant_accuracy: Score | None
-    accuracy_gain: Score | None
+    most_frequent: str
+    constant_accuracy: Score
+    accuracy_gain: Score
     recall: Mapping[str, Score] = field(repr=False)  # of as many classes as there are
     rows_of_class: Mapping[str, int] = field(repr=False)
     nll: Score
@@ -107,24 +102,6 @@ class Evaluation(Comparable, Displayed):
     outside_auroc_by_disagreement: Score
     _found: Paired = field(repr=False)
 
-    @classmethod
-    def read(
-        cls, rows: int, classes: int, scores: Mapping[str, Score], by_class: Mapping[str, Any] | None = None
-    ) -> Evaluation:
-        """Scores that were kept without their rows, so that nothing can be compared with them row by row.
-
-        Args:
-            rows: How many there were.
-            classes: K.
-            scores: By name, all of them.
-            by_class: By name, what is told of true classes; None where that was not kept.
-        """
-        nothing = np.empty(0, dtype=np.int64)
-        found = Paired({}, nothing, nothing, nothing, classes)
-        told: dict[str, Any] = {**dict.fromkeys(BY_CLASS), "recall": {}, "rows_of_class": {}}
-        told |= {**scores, **(by_class or {})}
-        return cls(rows=rows, **told, _found=found)
-
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows"]
         width = 29 if len(self._found.outside) else 18
@@ -142,7 +119,7 @@ class Evaluation(Comparable, Displayed):
             lines.append(f"{of_class:<{width}} {score}, {there}")
         if len(lowest) == MOST_CLASSES < len(self.recall):
             lines.append("the recall of all other classes is not lower")
-        if self.accuracy_gain is not None and not self.accuracy_gain.low > 0:
+        if not self.accuracy_gain.low > 0:
             more = self.accuracy_gain.high < 0
             often = "more often" if more else "as often, as far as these rows can tell"
             lines.append(f"Always answering '{self.most_frequent}' would be right {often}.")
@@ -257,3 +234,20 @@ def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> 
     measured = dict(zip(OUTSIDE[:2], scores.told_apart(familiar, of_outside), strict=True))
     found = replace(evaluation._found, measured=measured)
     return OutsideEvaluation(**found.scores(), _found=found)
+
+
+def score_lines(result: Certainty, evaluation: Evaluation) -> list[list[Any]]:
+    """The part `score_lines` of one class per row: cells of a csv table, the names of its columns first."""
+    found = [[name, *ends_of(score)] for name, score in all_scores(evaluation).items()]
+    return [["score", "value", "low", "high"], *found]
+
+
+def all_scores(evaluation: Evaluation) -> dict[str, Score]:
+    """Scores by name, and after them the recall of each true class."""
+    scores = {name: score for name, score in vars(evaluation).items() if isinstance(score, Score)}
+    return scores | {f"recall of {name}": score for name, score in evaluation.recall.items()}
+
+
+def ends_of(score: Score) -> list[float | str]:
+    """Value and interval; an empty text for a number that is not known."""
+    return ["" if np.isnan(end) else float(end) for end in (score.value, score.low, score.high)]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.classes.by_class import found_of
 from howsure.answers.classes.cards import row_and_label
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.scores import found_of
 from howsure.answers.classes.sentence import Row
 from howsure.answers.sentences import percent
 from howsure.answers.verdict import COIN_FLIP, LEANING, VERDICTS

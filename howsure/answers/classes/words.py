@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from howsure.answers import verdict as verdicts
-from howsure.answers.classes.by_class import constant_of, found_of
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.scores import constant_of, found_of
 from howsure.answers.elsewhere import are_alone
 from howsure.answers.sentences import more_of, percent, words_of
 from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim, proportion

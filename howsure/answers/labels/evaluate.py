@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.classes.evaluate import Evaluation, found_alone, of_found
+from howsure.answers.classes.evaluate import Evaluation, all_scores, ends_of, found_alone, of_found
 from howsure.answers.labels.result import NO_AND_YES, MultilabelCertainty
 from howsure.displayed import Displayed
 from howsure.errors import InputError
@@ -96,3 +96,10 @@ def truth_of(certainty: MultilabelCertainty, labels: Any) -> NDArray[np.bool_]:
             "Which labels hold is not known", expected="labels, yes or no for each of a row", received="none"
         )
     return certainty.truth
+
+
+def score_lines(result: MultilabelCertainty, evaluation: MultilabelEvaluation) -> list[list[Any]]:
+    """The part `score_lines` of several labels: each score of the mean over labels, then of each label."""
+    of_each = {"": evaluation.mean} | {name: all_scores(each) for name, each in evaluation.of_label.items()}
+    found = [[name, score, *ends_of(each)] for name, of in of_each.items() for score, each in of.items()]
+    return [["label", "score", "value", "low", "high"], *found]
