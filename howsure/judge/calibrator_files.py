@@ -1,4 +1,4 @@
-"""Calibrators as JSON files: what they learnt, and what that was worth, without the rows they learnt from."""
+"""Calibrators as JSON files: what they learnt and their scores, without the rows they learnt from."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ KIND = "howsure calibrator"
 
 
 class Kept(ABC):
-    """What can be written to a JSON file and read again.
+    """A calibrator that can be saved to a JSON file and read again.
 
     Attributes:
-        answer: Name of the kind of answers that it mends. That kind reads it again, by `read_calibrator`.
+        answer: Name of the kind of answers that it calibrates. The part `read_calibrator` of that kind reads
+            it.
     """
 
     answer: ClassVar[str]
@@ -78,13 +79,10 @@ class Kept(ABC):
 
 
 def read_calibrator(path: str | os.PathLike[str]) -> Any:
-    """The calibrator in a file, of whatever kind of answers.
-
-    Args:
-        path: Of the file.
+    """The calibrator in a file, of any kind of answers.
 
     Raises:
-        FileError: Missing, damaged, changed, or no saved calibrator.
+        FileError: Missing, damaged, changed, or not a saved calibrator.
     """
     source = check_path(path)
     try:
@@ -115,5 +113,5 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
 
 
 def _digest(content: Mapping[str, Any]) -> str:
-    """The SHA-256 of what is in a file, whatever lines it is written in."""
+    """The SHA-256 of the content of a file; its line breaks do not count."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from howsure.arguments import check_type
 from howsure.errors import InputError
 from howsure.judge.scores import Measured, Score
-
-Integers = NDArray[np.int64]
+from howsure.sampling.outcome import Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +45,8 @@ class Comparable:
     def minus(self, other: Comparable) -> dict[str, Score]:
         """Paired differences of all scores that both have, this less the other, row by row.
 
-        Each interval holds in 95 % of cases by itself. Where the best of several is picked, they have to hold
-        together: `howsure.compare` sees to that.
+        Each interval holds in 95 % of cases by itself. To pick the best of several, use `howsure.compare`:
+        its intervals hold together.
 
         Raises:
             InputError: The two are not of the same rows with the same labels.

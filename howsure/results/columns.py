@@ -520,12 +520,9 @@ class Result(Shown, Generic[OneRow]):
 
 
 def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mapping[bytes, bytes]) -> None:
-    """Write a result as a Parquet file with a seal.
+    """Write a result as a Parquet file with a seal; an earlier file stays until the new one is complete.
 
-    Args:
-        result: What is written.
-        path: Where; an earlier file stays until the new one is complete.
-        beside: What the metadata of the file holds beside the settings, by key.
+    `beside` holds further entries of the file's metadata, by key.
 
     Raises:
         FileError: The file cannot be written.

@@ -69,13 +69,13 @@ def _metadata_in(source: Path) -> dict[bytes, bytes]:
 
 
 def is_saved(path: str | os.PathLike[str]) -> bool:
-    """Whether a Parquet file says that `Result.save` wrote it; not of one that cannot be read."""
+    """Whether a Parquet file says that `Result.save` wrote it; False for a file that cannot be read."""
     import pyarrow.parquet as pq
 
     try:
         with open_native(path) as file:
             return METADATA_KEY in (pq.read_schema(file).metadata or {})
-    except Exception:  # whatever a reader meets in a file that is none of its kind
+    except Exception:  # a reader may raise anything for a file of another kind
         return False
 
 
@@ -92,7 +92,7 @@ def _table_in(source: Path, without: Collection[str]) -> pa.Table:
 
 @contextmanager
 def complete(path: str | os.PathLike[str], name: str = "Certainty") -> Iterator[None]:
-    """What is missing or wrong in a table or its settings, as a `FileError`."""
+    """Turn an error about a missing or wrong table or setting into a `FileError`."""
     try:
         yield
     except (KeyError, TypeError, ValueError, RecursionError) as error:

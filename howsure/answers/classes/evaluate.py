@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import constant_of, found_of, of_probabilities
@@ -21,11 +20,9 @@ from howsure.errors import InputError
 from howsure.judge import scores
 from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Measured, Score
+from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import proportion_interval
 from howsure.words import counted
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 MOST_CLASSES = 10
 """Up to so many classes have their recall printed; of more, those with the lowest."""
@@ -139,11 +136,11 @@ def lowest_recall(evaluation: Evaluation) -> list[tuple[str, Score]]:
 
 @dataclass(frozen=True)
 class OutsideEvaluation(Comparable):
-    """How well a score that is no probability, such as familiarity, tells rows from outside the distribution.
+    """How well a score that is no probability, such as familiarity, detects rows from outside.
 
     Attributes:
         outside_auroc: As in `Evaluation`, of the score in the place of entropy.
-        outside_fpr95: Likewise.
+        outside_fpr95: As in `Evaluation`, of the score.
     """
 
     outside_auroc: Score
@@ -166,13 +163,11 @@ def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, se
 def evaluate_numbers(certainty: Certainty, truth: Integers, seed: int) -> Evaluation:
     """What `evaluate` gives where labels were read already: (N,) class numbers, which are no names again."""
     check_enough(truth)
-    return of_found(certainty, truth, found_alone(certainty, truth, seed))
-
-
-def of_found(certainty: Certainty, truth: Integers, found: Paired) -> Evaluation:
-    """What was found, with what needs no probabilities: right answers by true class."""
-    rows, constant = len(truth), constant_of(certainty.label == truth, truth)
-    names = certainty.class_names
+    names, rows = certainty.class_names, len(truth)
+    measured = of_probabilities(certainty.probabilities, certainty.label, truth, seed)
+    measured |= dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(rows), 0))
+    found = Paired(measured, certainty.row, truth, np.empty(0, dtype=np.int64), len(names))
+    constant = constant_of(certainty.label == truth, truth)
     hits, there = (each.tolist() for each in found_of(certainty.label, truth, len(names)))
     return Evaluation(
         rows=rows,
@@ -190,21 +185,8 @@ def _counted_share(count: int, total: int) -> Score:
     return Score(count / total if total else np.nan, *proportion_interval(count, total))
 
 
-def found_alone(certainty: Certainty, truth: Integers, seed: int) -> Paired:
-    """Without rows from outside."""
-    measured = of_probabilities(certainty.probabilities, certainty.label, truth, seed)
-    undefined = Measured(np.nan, np.zeros(len(truth)), 0)
-    return Paired(
-        measured | dict.fromkeys(OUTSIDE, undefined),
-        certainty.row,
-        truth,
-        np.empty(0, dtype=np.int64),
-        certainty.probabilities.shape[-1],
-    )
-
-
 def with_outside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> Evaluation:
-    """What `evaluate` gives with rows from outside, from what it gave without: no other score is made again.
+    """An evaluation with the scores of rows from outside added; no other score is computed again.
 
     Args:
         evaluation: Of `certainty`.
@@ -224,10 +206,10 @@ def with_outside(evaluation: Evaluation, certainty: Certainty, outside: Certaint
 
 
 def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> OutsideEvaluation:
-    """How well a score tells rows from outside, to be paired with an evaluation of both.
+    """How well a score detects rows from outside, to be paired with an evaluation of both.
 
     Args:
-        evaluation: Of N rows beside M from outside, in the same order.
+        evaluation: Of N rows and M from outside, in the same order.
         familiar: (N,) higher is more familiar.
         of_outside: (M,) those of the rows from outside.
     """

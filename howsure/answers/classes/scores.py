@@ -19,9 +19,7 @@ from howsure.judge.scores import (
     of_ranking,
     share_of_rows,
 )
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from howsure.sampling.outcome import Floats, Integers
 
 BINS = 15
 """Bins of calibration errors, as in the literature."""
@@ -121,7 +119,7 @@ def _decomposed(p: Floats, true: Floats) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Constant:
-    """What always answering the most frequent class would get, whatever the row.
+    """What always answering the most frequent class would get.
 
     Attributes:
         label: The class that most of these rows are of; of equals the lower number.
@@ -137,9 +135,7 @@ class Constant:
 def constant_of(correct: NDArray[np.bool_], truth: Integers) -> Constant:
     """What always answering the most frequent of the true classes (N,) gets, N ≥ 1.
 
-    Args:
-        correct: (N,) whether the answers that it is held against are right.
-        truth: (N,) true classes.
+    `correct` (N,) says which of the compared answers are right.
     """
     most = int(np.bincount(truth).argmax())
     gain = share_of_rows(correct).minus(share_of_rows(truth == most))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import beta
 
 from howsure.answers.classes.result import Certainty
@@ -21,10 +20,8 @@ from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_
 from howsure.arguments import check_choice
 from howsure.data.rows import quoted
 from howsure.errors import InputError
+from howsure.sampling.outcome import Booleans, Floats
 from howsure.words import UNIT, rate
-
-Floats = NDArray[np.float64]
-Booleans = NDArray[np.bool_]
 
 SCORES = ("lac", "aps", "raps")
 
@@ -68,14 +65,13 @@ class PredictionSets:
     full: float = np.nan
 
     def __call__(self, certainty: Certainty) -> Booleans:
-        """Which classes are in the set of each row.
+        """(N, K) booleans: which classes are in the set of each row.
+
+        The most probable class is always in: a set without a class says nothing to its reader, and one class
+        more can only raise the coverage.
 
         Args:
-            certainty: Of N rows, none allowed, and the classes of the fit.
-
-        Returns:
-            (N, K) booleans. The most probable class is always in: a set without a class says nothing to
-            its reader, and one class more can only raise the coverage.
+            certainty: Of N ≥ 0 rows, and the classes of the fit.
 
         Raises:
             InputError: Not a `Certainty`, or one of other classes.
