@@ -84,19 +84,19 @@ class Distributions(Outcome):
         return np.concatenate([probabilities, total, expected, total - expected], axis=-1)
 
     def spread(self, spread: Floats) -> Floats:
-        """(…, C) with the sum of both entropies' spreads for the mutual information.
+        """(…, C) squared spreads between cells, where the mutual information has the sum of both entropies'.
 
-        The mutual information of a cell knows nothing of other cells.
+        The mutual information of a cell depends on that cell alone.
         """
-        mended = spread.copy()
-        _, total, expected, mutual = self.parts(mended)
+        found = spread.copy()
+        _, total, expected, mutual = self.parts(found)
         mutual[:] = total + expected
-        return mended
+        return found
 
     def told(self, estimates: Estimates, told: Told) -> dict[str, Any]:
-        """What the results of these outcomes have in common, by field; entropies (N, D).
+        """Fields that the results of these outcomes share, by name; entropies (N, D).
 
-        The expected entropy is not above the entropy of the mean, where rounding would have it so.
+        Rounding must not lift the expected entropy above the entropy of the mean, so it is clipped there.
         """
         probabilities, _, expected, _ = self.parts(estimates.mean)
         mc_error, of_total, of_expected, of_mutual = self.parts(estimates.error)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from howsure.answers.distributions import Distributions
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
-from howsure.export.traced import Value, two_largest
+from howsure.onnx.traced import Value, two_largest
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import total_entropy
 

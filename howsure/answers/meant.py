@@ -1,8 +1,8 @@
-"""Whether outputs of which nobody says anything are of classes: what speaks for it, and what against.
+"""Whether the linear outputs of a model are logits of classes, if neither a loss nor the caller says so.
 
-A framework that keeps no loss, such as PyTorch, leaves K linear outputs that may be logits, a regression,
-an embedding, or the row made anew. Names, and values over a few rows, tell many of these apart; of the others
-it is said aloud how they are read.
+A framework that keeps no loss, such as PyTorch, leaves K linear outputs that may be logits, a regression, an
+embedding, or a reconstruction of the row. Names, and values over a few rows, decide many cases. For the
+others a warning says how the outputs are read.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.data.rows import cast_rows, counted
 from howsure.errors import ModelError, warn
 from howsure.models.protocol import CLASSES, Array, Model, ModelInfo
-
-Floats = NDArray[np.float64]
+from howsure.sampling.outcome import Floats
 
 LOOKED_AT = 64
 """Rows whose plain prediction is looked at."""
@@ -26,7 +24,7 @@ ENOUGH = 16
 """Rows, or numbers in them, below which values tell nothing."""
 
 REBUILT = 0.5
-"""Share of the variation of rows that an output may miss and still be the rows made anew."""
+"""Share of the variation of rows that a reconstruction may miss."""
 
 UNIT = 1e-3
 """How far lengths may be from 1, for rounding."""
@@ -70,16 +68,16 @@ _SAY_SO = "If it does tell classes apart, say so: outputs='logits' (on the comma
 
 
 def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: bool) -> None:
-    """Refuse outputs that are none of classes or labels, and say aloud where nothing tells that they are.
+    """Refuse outputs that are neither classes nor labels, and warn if nothing shows that they are.
 
     Args:
-        model: Behind the seam; nobody has declared its outputs.
+        model: The adapted model; the caller did not declare its outputs.
         rows: Checked rows of each input.
         batch_size: Rows that run together.
-        told: Whether class names or labels were given, so that they are classes or labels.
+        told: Whether class names or labels were given, so that the outputs are classes or labels.
 
     Raises:
-        ModelError: They are something else.
+        ModelError: The outputs are something else.
     """
     info = model.info
     several = len(info.output_shape) == 1 and info.output_shape[0] > 1
@@ -120,7 +118,7 @@ def are_like_logits(values: Floats) -> bool:
     """Whether (n, K) numbers are spread over rows as logits are after training by cross-entropy."""
     if len(values) < ENOUGH:
         return False
-    values = values[:, values.std(axis=0) > 0]  # of a class that is masked out nothing can be told
+    values = values[:, values.std(axis=0) > 0]  # without classes that are masked out
     if values.shape[1] < 2:
         return False
     mean = values.mean(axis=1, keepdims=True)
@@ -164,7 +162,7 @@ def _check_values(info: ModelInfo, values: Floats, given: Floats | None) -> None
 
 
 def _by_name(info: ModelInfo) -> tuple[str | None, str]:
-    """What a name of the last layers or of the model says: `classes`, something else, or None; and which."""
+    """What a name of the last layers or of the model says the outputs are, or None; and that name."""
     layers = [part for head in info.heads for part in head.split(".")]
     said: list[tuple[str, tuple[str, ...], list[str]]] = [(CLASSES, _CLASSES, [*layers, info.name])]
     said += [(what, words, [*layers, info.name]) for what, words in _OF_ANY.items()]

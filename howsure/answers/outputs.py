@@ -17,6 +17,7 @@ from howsure.models.protocol import (
     SEVERAL_LABELS,
     ModelInfo,
 )
+from howsure.sampling.outcome import Floats
 
 _SAY_SO = "If it puts out logits of classes, say so: outputs='logits' (on the command line: --outputs logits)"
 
@@ -26,18 +27,13 @@ SUM_OFF = 0.005
 SUMS_OFF = {"bfloat16": 0.015}
 """The same where outputs are coarser: bfloat16 keeps three digits, its sums were off by up to 0.008."""
 
-Floats = NDArray[np.float64]
-
 
 def read_outputs(declared: str | None, info: ModelInfo) -> str:
-    """Whether a model puts out probabilities or logits over classes.
+    """Whether a model puts out `probabilities` or `logits` over classes.
 
     Args:
         declared: `probabilities`, `logits`, or None to read it from the last layer.
-        info: Of the model; its output has shape (K,) for one row, where K = 1 stands for two classes.
-
-    Returns:
-        `probabilities` or `logits`.
+        info: Of the model; its output has shape (K,) for one row, where K = 1 means two classes.
 
     Raises:
         InputError: `declared` is something else.
@@ -98,14 +94,15 @@ def check_regression(info: ModelInfo) -> None:
 
 
 def check_trained_for(info: ModelInfo, kind: str) -> None:
-    """Hold what the last layer is read as, where nobody has declared it, against what the loss says.
+    """Check that the training loss agrees with how the last layer is read, if the caller did not declare it.
 
     Args:
         info: Of the model.
-        kind: `logits` or `probabilities`, as they were read.
+        kind: `logits` or `probabilities`, as the outputs are read.
 
     Raises:
-        ModelError: Trained for something else than classes, or one linear output without a loss that tells.
+        ModelError: Trained for something other than classes, or one linear output whose loss does not say
+            what.
     """
     model, one = f"Model '{info.name}'", info.output_shape == (1,)
     labels = "label-" if info.trained_for == SEVERAL_LABELS else ""

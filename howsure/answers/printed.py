@@ -1,7 +1,8 @@
-"""A whole result in words, of whatever kind: what `print`, notebooks and the terminal show of it.
+"""A whole result in words, for `print`, notebooks and the terminal.
 
-A kind may bring a sentence about all its rows (`lead`), lines about those to look at first (`lines`), and
-a paragraph about how they came out (`summary`). For a kind without them, rows are counted and told in order.
+A kind may bring a sentence about all its rows (`lead`), lines about those to look at first (`lines`), and a
+paragraph about how they came out (`summary`). For a kind without these parts, rows are counted and printed in
+their order.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from howsure.data.ids import ID
 from howsure.words import counted
 
 FEW_ROWS = 10
-"""Up to so many rows are all told, in their order."""
+"""Up to so many rows are all printed, in their order."""
 
 MOST_UNDECIDED = 5
-"""Of more rows, so many are told."""
+"""If there are more rows, so many are printed."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """What is told of a row, or of one answer for it.
+    """What is said about a row, or about one label of a row.
 
     Attributes:
         row: Number of the row in the input, from 0.
         id: What the caller calls it, or None.
-        called: What it is called in a text.
+        called: Its name in a text.
         said: What the model says.
-        truth: What is true, or None where that was not given.
+        truth: The true answer, or None if it is not given.
     """
 
     row: int
@@ -45,12 +46,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Lines:
-    """What is told of some rows, or answers.
-
-    Attributes:
-        which: Which these are: `The 5 most undecided images`.
-        lines: One for each.
-    """
+    """Lines about some rows, or answers, and which these are: `The 5 most undecided images`."""
 
     which: str
     lines: tuple[Line, ...]
@@ -79,13 +75,13 @@ def summary_of(result: Any) -> str:
 
 
 def lines_of(result: Any, count: int | None = None) -> Lines:
-    """What is told of all rows in their order; or with a `count`, of at most so many to look at first."""
+    """Lines about all rows in their order, or about at most `count` rows to look at first."""
     found: Lines = part_or(result, "lines", _in_order)(result, count)
     return found
 
 
 def few_lines_of(result: Any) -> Lines:
-    """What is told of all of few rows, or of more, of those to look at first."""
+    """Lines about all rows if there are few, else about those to look at first."""
     return lines_of(result, None if len(result) <= FEW_ROWS else MOST_UNDECIDED)
 
 

@@ -1,4 +1,4 @@
-"""Raw outputs as they are, for whoever wants means and variances and no verdict."""
+"""Raw outputs of a model, for callers who want means and variances and no verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outc
 
 @dataclass(frozen=True)
 class Raw(Outcome):
-    """The numbers a model puts out, whatever they mean.
+    """The numbers that a model puts out, uninterpreted.
 
     Args:
         shape: Shape of the output for one row.

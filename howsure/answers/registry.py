@@ -1,22 +1,21 @@
-"""The kinds of answers that howsure knows, and what each brings. Nothing else asks which kind a result is of.
+"""The kinds of answers that howsure knows, and their parts. Nothing else asks which kind a result is of.
 
     answers/classes/    one class per row         Classes  ─►  Certainty
     answers/labels/     several labels per row    Labels   ─►  MultilabelCertainty
 
 A kind is one `Answer`. It names its outcome, its result, and its parts: the functions that judge, show, write
 and read such results. `part_of(result, "prediction_sets")` finds one, or refuses in words. Parts are named as
-texts and imported when they are first asked for. So `import howsure` stays fast, and a result need not import
-what shows it.
+texts and imported on first use, so `import howsure` stays fast, and a result need not import its page.
 
-A package of its own adds a kind with `add`, or names its `Answer` under the entry point group
-`howsure.answers`. Then files of its results load wherever the package is installed. No file can make howsure
-import anything else.
+Another package adds a kind with `add`, or names its `Answer` under the entry point group `howsure.answers`.
+Then files of its results load where the package is installed. No file can make howsure import anything else.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +25,7 @@ from howsure.errors import FileError, InputError, ModelError
 from howsure.models.protocol import ModelInfo
 from howsure.request import Request
 from howsure.results.columns import Result
+from howsure.results.saved import complete
 from howsure.sampling.outcome import Outcome
 
 ENTRY_POINTS = "howsure.answers"
@@ -49,8 +49,8 @@ PARTS = {
     "graph": "ONNX graphs",
     "graph_words": "ONNX graphs",
 }
-"""What a kind may bring, and what a refusal calls it. Each part takes the result first; `graph` takes the
-outcome. The function of the same name says what else it is given, and what it returns."""
+"""Parts that a kind may have, and their names in messages. Each takes the result first; `graph` takes the
+outcome. The function of the same name says what else it takes, and what it returns."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Answer:
         outcome: The `Outcome`, or `module:name` of it.
         result: The `Result`, or `module:name` of it.
         parts: By the names in `PARTS`: a function, or `module:name` of one.
-        instead: For parts that the kind lacks, and under `classes` for all that takes one class per row: what
-            a caller can do instead, as a sentence. `{first}` stands for the first of the result's names.
+        instead: What a caller can do instead of a missing part, a sentence; under `classes`, instead of
+            anything that takes one class per row. `{first}` becomes the first of the result's names.
     """
 
     name: str
@@ -86,14 +86,14 @@ class Answer:
         return part in self.parts
 
     def part(self, name: str, of: Result[Any] | None = None) -> Any:
-        """A part.
+        """The part of this name.
 
         Args:
             name: One of `PARTS`.
-            of: The result that the part is for, from which `instead` takes a name.
+            of: The result that the part is for; the message takes its first name.
 
         Raises:
-            InputError: The kind does not bring it; it says what to do instead.
+            InputError: The kind does not have it; the message says what to do instead.
         """
         if name not in self.parts:
             raise InputError(
@@ -112,16 +112,14 @@ class Answer:
         return said.replace("{first}", repr(getattr(of, of.names)[0]))
 
     @property
-    def outcome_type(self) -> type[Outcome]:
+    def outcome_type(self) -> Any:
         """The class of the outcome."""
-        found: type[Outcome] = _imported(self.outcome)
-        return found
+        return _imported(self.outcome)
 
     @property
-    def result_type(self) -> type[Result[Any]]:
+    def result_type(self) -> Any:
         """The class of the result."""
-        found: type[Result[Any]] = _imported(self.result)
-        return found
+        return _imported(self.result)
 
 
 CLASSES = Answer(
@@ -136,7 +134,7 @@ CLASSES = Answer(
         "prediction_sets": "howsure.answers.classes.sets:prediction_sets",
         "abstain": "howsure.answers.classes.abstain:abstain",
         "hand_over": "howsure.answers.classes.handover:handed_over",
-        "score_lines": "howsure.answers.classes.score_lines:lines",
+        "score_lines": "howsure.answers.classes.evaluate:score_lines",
         "choose": "howsure.answers.classes.choose:choose",
         "compare": "howsure.answers.classes.compare:COMPARING",
         "given": "howsure.answers.classes.given:GIVEN",
@@ -157,7 +155,7 @@ LABELS = Answer(
         "evaluate": "howsure.answers.labels.evaluate:evaluate",
         "calibrate": "howsure.answers.labels.calibrate:calibrate",
         "read_calibrator": "howsure.answers.labels.calibrate:read",
-        "score_lines": "howsure.answers.labels.score_lines:lines",
+        "score_lines": "howsure.answers.labels.evaluate:score_lines",
         "given": "howsure.answers.labels.given:GIVEN",
         "lead": "howsure.answers.labels.printed:lead",
         "lines": "howsure.answers.labels.printed:lines",
@@ -174,7 +172,7 @@ LABELS = Answer(
 )
 
 _ANSWERS = {LABELS.name: LABELS, CLASSES.name: CLASSES}
-"""By name, in the order in which they are asked; `classes` comes last, as it says what is wrong."""
+"""By name, in the order in which they are asked; `classes` comes last, as its error says what is wrong."""
 
 
 def answers() -> tuple[Answer, ...]:
@@ -210,7 +208,7 @@ def answer_of(result: object) -> Answer:
     """The kind of a result.
 
     Raises:
-        InputError: It is no result, or of a kind that nobody added.
+        InputError: It is not a result, or nobody added its kind.
     """
     name = getattr(type(result), "answer", None) if isinstance(result, Result) else None
     if name is None:
@@ -238,16 +236,16 @@ def named(name: str) -> Answer:
 
 
 def part_of(result: Any, part: str) -> Any:
-    """What the kind of a result brings for a task.
+    """The part of a result's kind.
 
     Raises:
-        InputError: This is no result, or its kind does not bring that part.
+        InputError: This is not a result, or its kind lacks that part.
     """
     return answer_of(result).part(part, result)
 
 
 def check_kind(result: Any, expected: Answer) -> None:
-    """An `InputError` unless a result is of a kind; it says what to do instead."""
+    """Raise an `InputError` unless a result is of this kind; it says what to do instead."""
     answer = answer_of(result)
     if answer.name != expected.name:
         raise InputError(
@@ -259,44 +257,39 @@ def check_kind(result: Any, expected: Answer) -> None:
 
 
 def part_or(result: Any, part: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-    """What the kind of a result brings for a task, or what does it for results of every kind.
-
-    Args:
-        result: Of any kind, also of one that nobody added.
-        part: Name of the part.
-        otherwise: What serves where the kind does not bring that part.
-    """
+    """The part of a result's kind, or `otherwise` where the kind lacks it or nobody added the kind."""
     name = getattr(type(result), "answer", None)
     kind = next((each for each in answers() if each.name == name), None)
     return kind.part(part) if kind is not None and kind.has(part) else otherwise
 
 
-def result_type_in(settings: Mapping[str, Any], path: object) -> type[Result[Any]]:
+def result_type_in(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> type[Result[Any]]:
     """The class of a saved result, from the settings in its file.
 
     Raises:
-        FileError: The file holds a kind that nobody added.
+        FileError: The file does not say its kind, or nobody added that kind.
     """
-    name = settings.get("answer")
-    if name is None:  # an older file; there were two kinds
-        name = LABELS.name if "label_names" in settings else CLASSES.name
+    with complete(path):
+        name = settings["answer"]
     try:
-        return named(name).result_type
+        found: type[Result[Any]] = named(name).result_type
     except InputError as error:
         raise FileError(f"'{path}' cannot be read. {error}") from error
+    return found
 
 
 def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = None) -> Outcome:
-    """What the answer of a row is, declared or read from the model; never guessed from values.
+    """The kind of answer of a model, declared or read from the model; never guessed from values.
 
     Args:
         info: Of the model.
-        request: What the caller wishes.
-        found: Names that came with the rows, for a model that has none. Its own say the order of its outputs.
+        request: What the caller asked for.
+        found: Names that came with the rows, for a model that has none. A model's own names give the order of
+            its outputs.
 
     Raises:
         InputError: Names that do not fit, or `outputs` is unknown.
-        ModelError: The output is none that howsure knows, or does not say what it is.
+        ModelError: The output is of no kind that howsure knows, or does not say what it is.
     """
     if isinstance(request.outcome, Outcome):
         return request.outcome
@@ -315,9 +308,9 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
             )
         return outcome
     for answer in answers():
-        outcome = answer.outcome_type.of(info, request)
-        if outcome is not None:
-            return outcome
+        fits: Outcome | None = answer.outcome_type.of(info, request)
+        if fits is not None:
+            return fits
     raise AssertionError("the last outcome raises where it does not fit")
 
 
@@ -338,7 +331,7 @@ def _in_words_of(part: str) -> str:
 
 
 def _imported(named: Any) -> Any:
-    """What `module:name` stands for; anything else is itself."""
+    """The object that `module:name` names; anything else is returned as it is."""
     if not isinstance(named, str):
         return named
     module, _, name = named.partition(":")

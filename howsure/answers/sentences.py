@@ -19,7 +19,7 @@ REASON_IN_WORDS = {
         "at most {unlike} of held-out {kind}s are as unfamiliar, so such percentages are hardly tested"
     ),
 }
-"""Each says what was measured, and nothing about where the doubt comes from."""
+"""Each says what was measured. None says where the doubt comes from."""
 
 WORDS = {
     "passes": "passes",
@@ -31,10 +31,11 @@ WORDS = {
     "familiarity": " Familiarity, which tells whether it is strange to the network.",
     "shows": "",
 }
-"""What a method may say of its passes in its settings, under `words`: what they are called; what one is;
-of what single ones an interval tells; the option that gives more of them, where `{passes}` stands for their
-number; what it means that they agree; what other networks would tell, and familiarity; and why one would look
-at this method, the rest of `It is shown because`."""
+"""Default words about the passes of a method; a method has others in its settings, under `words`.
+
+`passes` and `pass` name them; an interval is `between` these; `more` is the option that gives more of them,
+with `{passes}` for their number. `agreement` says what it means that passes agree, `others` and `familiarity`
+what other networks and familiarity would show, `shows` why to look at this method, after `because`."""
 
 
 def called(kind: str, row: int, id: int | str | None, id_name: str) -> str:
@@ -45,8 +46,8 @@ def called(kind: str, row: int, id: int | str | None, id_name: str) -> str:
 def percent(probability: float, mc_error: float) -> str:
     """A probability in words, with the 95 % interval its passes allow: `51 ± 1 %`.
 
-    One decimal is shown where the interval is that narrow. `> 99.9 %` and `< 0.1 %` stand for what
-    would round to a whole. No interval is shown where it is unknown, or 0 as for a plain prediction.
+    A narrow interval adds one decimal. Numbers that would round to 0 or 100 are `< 0.1 %` and `> 99.9 %`.
+    There is no interval where it is unknown, or 0 as for a plain prediction.
     """
     value, margin = 100 * probability, float(np.minimum(196 * mc_error, 100))
     if value >= 99.95 and not margin >= 0.95:
@@ -72,11 +73,7 @@ def more_of(method: Mapping[str, Any], passes: int) -> str:
 
 
 def explained(answer: str, *clauses: str) -> str:
-    """An answer, and after it what explains it.
-
-    Args:
-        answer: Without its full stop.
-        clauses: Parts of a sentence; empty ones are left out.
+    """An answer, a full stop, and the clauses that explain it; empty clauses are left out.
 
     Example:
         >>> explained("51 % '8', or '6' (47 %): coin flip", "single networks say 21 to 77 %", "")
@@ -96,16 +93,16 @@ def reason_in_words(
     kind: str,
     familiarity: float | None = None,
 ) -> str:
-    """What was seen of a row that is not to be trusted, a part of a sentence; empty without a reason.
+    """A reason of `howsure.answers.verdict.REASONS` as a clause; empty without a reason.
 
     Args:
-        reason: One of `howsure.answers.verdict.REASONS`, or None.
+        reason: The reason, or None.
         method: Name and settings of the method that produced the passes.
         share: The share of the doubt that is disagreement, in words.
         passes: Passes spent on the row.
         passes_to_settle: Passes with which it is settled in half of all cases or more.
         kind: What a row is, `image` or `row`.
-        familiarity: Share of held-out rows that are no more familiar; for `unfamiliar` alone.
+        familiarity: Share of held-out rows that are no more familiar; only `unfamiliar` needs it.
     """
     if reason is None:
         return ""

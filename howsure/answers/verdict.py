@@ -1,6 +1,6 @@
 """Sure, leaning or coin flip, and whether the passes suffice to say so.
 
-Works on the predictive mean alone, whatever method produced it. Classes are always the last axis.
+All functions take predictive means, from any method. Classes are the last axis.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.results.thresholds import Thresholds
+from howsure.sampling.outcome import Floats
 
 SURE = "sure"
 LEANING = "leaning"
@@ -22,27 +23,22 @@ UNFAMILIAR = "unfamiliar"
 REASONS = (WITHIN_PASSES, DISAGREEMENT, TOO_FEW_PASSES, UNFAMILIAR)
 
 LEAST_TIMES, MOST_TIMES = 2.0, 10.0
-"""Of the passes a verdict has had, so many times as many are advised: twice, as rounds double them, and ten
-times for a row on its threshold. Then the mean moves by a normal number of variance 1 − 1/10, in standard
+"""Range of the advised number of passes, as a multiple of those spent. Twice, as rounds double them; ten
+times for a row on its threshold: then the mean moves by a normal number of variance 1 − 1/10, in standard
 errors of today, and lies outside ± 1.96/√10 in 51 % of cases."""
 
 NO_CLEAR_ANSWER = "no clear answer"
-"""What sentences and pages call a coin flip that is none between two classes; see `has_no_clear_answer`."""
+"""Name in sentences and pages of a coin flip among many classes; see `has_no_clear_answer`."""
 
 ROUNDING = 1e-6
-"""By how much a sum of two probabilities may fall short of one half that it is."""
-
-Floats = NDArray[np.float64]
+"""How far rounding may take a sum of two probabilities below one half."""
 
 
 def top_two(probabilities: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The most probable class and the next, ties broken by the lower class number.
+    """Class numbers (...) of the most probable class and the next one, ties broken by the lower number.
 
     Args:
         probabilities: (..., K) with K ≥ 2.
-
-    Returns:
-        label and runner_up, each (...), class numbers.
     """
     label = np.argmax(probabilities, axis=-1)
     others = np.array(probabilities, dtype=float)
@@ -58,19 +54,16 @@ def pick(values: Floats, label: NDArray[np.int64]) -> Floats:
 def judge(
     probabilities: Floats, mc_error: Floats, thresholds: Thresholds
 ) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
-    """Verdict of each row, and whether it would stand for any means within their error.
+    """Verdict (...) of each row, and whether it is settled (...).
 
-    A verdict is settled when neither threshold lies within 1.96 standard errors of the number that
-    is compared with it. The error of the gap is bounded by the sum of the two errors, which is
-    what it is when one class gains what the other loses.
+    A verdict is settled when neither threshold lies within 1.96 standard errors of the number that is
+    compared with it. The error of the gap is bounded by the sum of the two errors, which is what it is when
+    one class gains what the other loses.
 
     Args:
         probabilities: (..., K) predictive means.
         mc_error: (..., K) their standard errors.
         thresholds: Where the verdicts lie.
-
-    Returns:
-        verdict (...) of strings, settled (...) of booleans.
     """
     label, runner_up = top_two(probabilities)
     top = pick(probabilities, label)
@@ -96,15 +89,9 @@ def judge(
 def has_no_clear_answer(
     verdict: NDArray[np.str_], label_probability: Floats, runner_up_probability: Floats
 ) -> NDArray[np.bool_]:
-    """Whether a coin flip (...) is none between two classes, but an answer among many.
+    """Whether a coin flip (...) is not between two classes, but among many.
 
-    A coin falls on one of two sides. Where the two top classes hold less than half together, it is more
-    likely than not that the answer is neither of them.
-
-    Args:
-        verdict: (...) as `judge` gives it.
-        label_probability: (...) of the most probable class.
-        runner_up_probability: (...) of the next.
+    If the two top classes hold less than half together, the answer is more likely neither of them.
     """
     both = label_probability + runner_up_probability
     return np.asarray((verdict == COIN_FLIP) & (both < 0.5 - ROUNDING))
@@ -116,20 +103,13 @@ def give_reason(
     expected_entropy: Floats,
     mutual_information: Floats,
 ) -> NDArray[np.object_]:
-    """What was seen of a row that is not sure; None for settled sure rows.
+    """(...) one of `REASONS` except `UNFAMILIAR`; None for settled sure rows.
 
-    It says where the doubt lies, and not where it comes from: passes that agree prove neither that the input
-    is ambiguous nor that more training data would not help.
-
-    Args:
-        verdict: (...) as `judge` gives it.
-        settled: (...) as `judge` gives it.
-        expected_entropy: (...) nats, the doubt that the passes have by themselves, on average.
-        mutual_information: (...) nats, the rest of the doubt: disagreement between passes.
-
-    Returns:
-        (...) of one of `REASONS` but `UNFAMILIAR`, or None. The larger of the two parts of the entropy names
-        the reason; a verdict that is not settled is first of all short of passes.
+    A verdict that is not settled is short of passes. For other rows the larger part of the entropy names the
+    reason: `expected_entropy`, the doubt within passes, or `mutual_information`, the disagreement between
+        them.
+    The reason does not say where the doubt comes from: passes that agree prove neither that the input is
+    ambiguous nor that more training data would not help.
     """
     reason = np.where(expected_entropy >= mutual_information, WITHIN_PASSES, DISAGREEMENT).astype(object)
     reason[verdict == SURE] = None
@@ -160,19 +140,13 @@ def disagreement_error(
 
 
 def times_to_settle(probabilities: Floats, mc_error: Floats, thresholds: Thresholds) -> Floats:
-    """How many times as many passes would settle a verdict in half of all cases or more.
+    """(...) how many times as many passes would settle a verdict in half of all cases or more.
 
     z is the distance of the nearest threshold in standard errors, below 1.96 where the verdict is not
     settled. Errors fall with the square root of the number of passes, so (1.96/z)² times as many settle it
-    unless the mean moves nearer to the threshold, which it does as often as it moves away from it.
-
-    Args:
-        probabilities: (..., K) predictive means.
-        mc_error: (..., K) their standard errors.
-        thresholds: Where the verdicts lie.
-
-    Returns:
-        (...) within `LEAST_TIMES` and `MOST_TIMES`; the least where the error is unknown.
+    unless the mean moves nearer to the threshold, which it does as often as it moves away from it. The result
+    is clipped to `LEAST_TIMES` and `MOST_TIMES`; it is the least where the error is unknown. Arguments as for
+    `judge`.
     """
     label, runner_up = top_two(probabilities)
     top, top_error = pick(probabilities, label), pick(mc_error, label)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.classes.result import Certainty
 from howsure.compare.results import Given
 from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
@@ -22,6 +22,9 @@ from howsure.methods.choices import CHOICES, OWN
 from howsure.methods.classifiers import is_plain
 from howsure.methods.protocol import Method
 from howsure.words import UNIT, counted, listed, rate, upper
+
+if TYPE_CHECKING:
+    from howsure.answers.classes.result import Certainty
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,14 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.classes.evaluate import (
-    OUTSIDE,
-    Evaluation,
-    OutsideEvaluation,
-)
-from howsure.answers.classes.result import Certainty
 from howsure.answers.registry import part_of
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
 from howsure.assess import assessed
@@ -29,7 +23,7 @@ from howsure.data.rows import Rows, quoted
 from howsure.displayed import Displayed
 from howsure.errors import HowsureWarning, InputError, warn
 from howsure.judge.familiarity import Familiarity
-from howsure.judge.scores import Score
+from howsure.judge.scores import OUTSIDE, SCORES, Score
 from howsure.methods.choices import possible_methods
 from howsure.methods.classifiers import is_plain
 from howsure.methods.mc_dropout import MCDropout
@@ -47,6 +41,10 @@ from howsure.sampling.randomness import sites_of
 from howsure.shifts import STANDARD, Shift
 from howsure.statistics import simultaneous_reach
 from howsure.words import counted
+
+if TYPE_CHECKING:
+    from howsure.answers.classes.evaluate import Evaluation, OutsideEvaluation
+    from howsure.answers.classes.result import Certainty
 
 Floats = NDArray[np.float64]
 
@@ -254,9 +252,6 @@ class Comparison(Displayed):
             return self.familiar[method, rows]
         return self.against[method, rows] if rows in self.outside else self.evaluations[method, rows]
 
-
-SCORES = tuple(each.name for each in fields(Evaluation) if each.type == "Score")
-"""Names of the scores of an `Evaluation`."""
 
 OF_FAMILIARITY = OUTSIDE[:2]
 """Scores that a familiarity has, of rows from outside."""

@@ -3,7 +3,7 @@
     raw (W, n, …) ── kind: values (W, n, K) ── units ── `error_of` ── kind: columns
 
 The kind of answer brings `values` and `columns` (its part `graph`); the error is that of
-`howsure.sampling.error`, on arrays whose operators write nodes (`howsure.export.traced`).
+`howsure.sampling.error`, on arrays whose operators write nodes (`howsure.onnx.traced`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.registry import named
-from howsure.export.nodes import IR_VERSION, OPSET, Nodes
-from howsure.export.traced import Traced
+from howsure.onnx.nodes import IR_VERSION, OPSET, Nodes
+from howsure.onnx.traced import Traced
 from howsure.sampling.error import Estimate, Units, error_of, first_unit
 from howsure.sampling.estimate import mean_late_variance
 from howsure.sampling.first_passes import First

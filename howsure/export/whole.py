@@ -14,9 +14,9 @@ from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.registry import named
 from howsure.errors import ModelError
 from howsure.export.arithmetic import RAW, ROWS
-from howsure.export.nodes import IR_VERSION, Nodes
 from howsure.methods.protocol import Job
 from howsure.models.protocol import Array
+from howsure.onnx.nodes import IR_VERSION, Nodes
 from howsure.sampling.first_passes import First
 from howsure.sampling.plan import Plan
 

@@ -1,6 +1,6 @@
-"""How many of the most certain answers can be accepted, such that few of them are wrong? With a promise.
+"""How many of the most certain answers can be accepted with a promise that few of them are wrong?
 
-Why the tests are exact is told in `howsure.judge.abstain.abstain`.
+`howsure.judge.abstain.abstain` says why the tests are exact.
 """
 
 from __future__ import annotations
@@ -10,16 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import binom
 
 from howsure.errors import InputError
+from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import proportion_interval
 from howsure.words import counted
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -154,10 +150,8 @@ def _rows_enough(rows: int, accepted: int, wrong: int, risk: float, level: float
 def _last_to_pass(p_value: Floats, accepted: Integers, starts: Sequence[tuple[int, float]]) -> int | None:
     """Position of the largest number of rows that may be accepted, or None; fallback procedure.
 
-    Args:
-        p_value: (J,) of the test at each number of accepted rows.
-        accepted: (J,) these numbers, rising.
-        starts: As `_starts` gives them; a sequence that comes to the next start hands its level on.
+    `p_value` (J,) is that of the test at each of the rising numbers `accepted` (J,). A sequence that reaches
+    the start of the next one hands its level on.
     """
     edges = [int(np.searchsorted(accepted, start)) for start, _ in starts] + [len(accepted)]
     last, handed_on = None, 0.0

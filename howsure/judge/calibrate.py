@@ -1,4 +1,4 @@
-"""Mend percentages that are not true, by what labelled rows teach, whatever kind of answers."""
+"""Calibrate percentages with labelled rows, for every kind of answer that can be calibrated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def calibrate(
 def calibrate(
     certainty: Result[Any], labels: ArrayLike | None = None, *, method: str = "temperature", seed: int = 0
 ) -> Any:
-    """Learn from labelled rows how to mend a model's percentages.
+    """Learn from labelled rows how to calibrate a model's percentages.
 
     With p the probabilities and q the calibrated ones, all but `isotonic` are fitted by least NLL:
 

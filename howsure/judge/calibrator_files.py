@@ -1,4 +1,4 @@
-"""Calibrators as JSON files: what they learnt, and what that was worth, without the rows they learnt from."""
+"""Calibrators as JSON files: what they learnt and their scores, without the rows they learnt from."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from howsure.atomic import write_whole
 from howsure.data.reading import of_content
 from howsure.errors import FileError
 
-FORMAT = 1
+FORMAT = 2
 """Of a saved calibrator."""
 
 KIND = "howsure calibrator"
 
 
 class Kept(ABC):
-    """What can be written to a JSON file and read again.
+    """A calibrator that can be saved to a JSON file and read again.
 
     Attributes:
-        answer: Name of the kind of answers that it mends. That kind reads it again, by `read_calibrator`.
+        answer: Name of the kind of answers that it calibrates. The part `read_calibrator` of that kind reads
+            it.
     """
 
     answer: ClassVar[str]
@@ -78,13 +79,10 @@ class Kept(ABC):
 
 
 def read_calibrator(path: str | os.PathLike[str]) -> Any:
-    """The calibrator in a file, of whatever kind of answers.
-
-    Args:
-        path: Of the file.
+    """The calibrator in a file, of any kind of answers.
 
     Raises:
-        FileError: Missing, damaged, changed, or no saved calibrator.
+        FileError: Missing, damaged, changed, or not a saved calibrator.
     """
     source = check_path(path)
     try:
@@ -99,10 +97,7 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
         if found == FORMAT:
             if content.pop("sha256") != _digest(content):
                 raise ValueError("it is not what was saved")
-            kind = content.get("answer")
-            if kind is None:  # an older file; there were two kinds
-                kind = "labels" if "of_label" in content else "classes"
-            return named(kind).part("read_calibrator")(content)
+            return named(content["answer"]).part("read_calibrator")(content)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FileError(
             f"'{source}' is not a saved calibrator ({of_content(error)})",
@@ -118,5 +113,5 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
 
 
 def _digest(content: Mapping[str, Any]) -> str:
-    """The SHA-256 of what is in a file, whatever lines it is written in."""
+    """The SHA-256 of the content of a file; its line breaks do not count."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Are the percentages true? Scores against what is true, each with an interval, whatever kind of answers."""
+"""Are the percentages true? Scores against true answers, each with an interval."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def evaluate(
     """Score probabilities against true classes, or against which labels hold.
 
     Args:
-        certainty: Of N ≥ 2 rows; of whatever method.
+        certainty: Of N ≥ 2 rows, by any method.
         labels: (N,) true classes, or (N, K) yes or no for a `MultilabelCertainty`, in any form that
             `with_truth` takes; None takes `certainty.truth`.
         outside: Rows of the same method and classes that are of no class: from outside the distribution. Not

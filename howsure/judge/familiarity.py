@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import beta
 
 from howsure.arguments import as_share, check_choice
@@ -20,9 +19,7 @@ from howsure.data.labels import check_class_names, check_labels
 from howsure.errors import InputError, warn
 from howsure.judge.familiarity_scores import FITS, SCORES, Fitted
 from howsure.models.features import Features
-
-Floats = NDArray[np.float64]
-Booleans = NDArray[np.bool_]
+from howsure.sampling.outcome import Booleans, Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +107,7 @@ def familiarity(
     - `neighbours`: minus the distance to the k-th nearest training row, all features having length 1 (those
       that are all 0 stay so); k = 50, less with few rows (Sun and others 2022). Keeps all training rows.
     - `energy`: log Σ_k exp l_k (Liu and others 2020). Training rows are checked and not used.
-    - `max_logit`: max_k l_k (Hendrycks and others 2022). Likewise.
+    - `max_logit`: max_k l_k (Hendrycks and others 2022). Here too, training rows are only checked.
 
     Where a covariance has no Cholesky factor with all pivots above the rounding of the features, the same
     variance, the jitter, is added to every feature: the smallest of 10⁻¹², 10⁻¹¹, … 1 of the mean variance
@@ -194,7 +191,7 @@ def _check_like(features: Features, width: int | None = None, outputs: int | Non
 
 
 def _warn_of_training_rows(train: Features, held_out: Features) -> None:
-    """Say aloud where the held-out rows are training rows, as far as equal features show."""
+    """Warn if most held-out rows are training rows, as far as equal features show."""
     known = {row.tobytes() for row in train.features}
     count = sum(row.tobytes() in known for row in held_out.features)
     if 2 * count > len(held_out):

@@ -15,12 +15,11 @@ from scipy.special import logsumexp
 
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
+from howsure.sampling.outcome import Floats, Integers
 
 if TYPE_CHECKING:
     from howsure.models.features import Features
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 NEIGHBOURS = 50
 """The neighbour whose distance counts, as for CIFAR in the paper; ⌊√N⌋ of N < 2,500 training rows."""
@@ -36,20 +35,14 @@ JITTERS = (0.0, *(10.0**power for power in range(-12, 1)))
 
 
 class Fitted(Protocol):
-    """A fitted score.
-
-    Attributes:
-        note: What else is to be said of the fit, a sentence after a blank, or nothing.
-    """
+    """A fitted score; called with `Features` it gives (N,) scores, higher is more familiar."""
 
     @property
     def note(self) -> str:
-        """See above."""
-        ...
+        """What a reader should know of the fit: empty, or a sentence after a blank."""
 
     def __call__(self, given: Features) -> Floats:
-        """(N,) scores, higher is more familiar."""
-        ...
+        """(N,) scores."""
 
 
 @dataclass(frozen=True, eq=False)

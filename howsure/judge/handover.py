@@ -30,11 +30,11 @@ CHOICE = "choice"
 
 @dataclass(frozen=True)
 class Lines:
-    """What a kind of answer tells a person of n rows.
+    """What a kind of answer writes about n rows.
 
     Attributes:
         columns: Of the table, in order.
-        cells: n lines, by column; what is not known of a row is left out.
+        cells: n lines, by column; unknown values are left out.
         suggested: n answers by name, and the probability of each.
     """
 
@@ -68,8 +68,8 @@ def hand_over(
             `coin_flips` gives, written in that order. None at all makes a table without rows.
         path: Ends in `.csv` or `.json`. An earlier file stays until the new one is complete.
         sets: Adds the prediction set of each row.
-        names: (N,) where the person finds each row: a file, a URL, or the text itself. By position, whatever
-            index a series has.
+        names: (N,) where the person finds each row: a file, a URL, or the text itself. By position; the index
+            of a series does not count.
 
     Raises:
         InputError: Rows or names that do not fit, another kind of file, or sets of other classes.

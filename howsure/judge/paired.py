@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from howsure.arguments import check_type
 from howsure.errors import InputError
 from howsure.judge.scores import Measured, Score
-
-Integers = NDArray[np.int64]
+from howsure.sampling.outcome import Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,23 +36,6 @@ class Paired:
         """All scores with their intervals."""
         return {name: each.score(0.95) for name, each in self.measured.items()}
 
-    def minus(self, other: Paired) -> dict[str, Score]:
-        """See `Comparable.minus`."""
-        if not (
-            self.measured
-            and other.measured
-            and np.array_equal(self.row, other.row)
-            and np.array_equal(self.truth, other.truth)
-            and np.array_equal(self.outside, other.outside)
-        ):
-            raise InputError(
-                "These evaluations cannot be compared row by row",
-                expected="the same rows in the same order, and the same labels",
-                received=f"{len(self.truth)} and {len(other.truth)} rows",
-            )
-        both = [name for name in self.measured if name in other.measured]
-        return {name: self.measured[name].minus(other.measured[name]) for name in both}
-
 
 class Comparable:
     """What `howsure.evaluate` gives: scores that can be compared with others of the same rows."""
@@ -63,14 +45,23 @@ class Comparable:
     def minus(self, other: Comparable) -> dict[str, Score]:
         """Paired differences of all scores that both have, this less the other, row by row.
 
-        Each interval holds in 95 % of cases by itself. Where the best of several is picked, they have to hold
-        together: `howsure.compare` sees to that.
+        Each interval holds in 95 % of cases by itself. To pick the best of several, use `howsure.compare`:
+        its intervals hold together.
 
         Raises:
             InputError: The two are not of the same rows with the same labels.
         """
         check_type(other, Comparable, "other", "what howsure.evaluate gives")
-        return self._found.minus(other._found)
+        one, two = self._found, other._found
+        same = all(np.array_equal(getattr(one, of), getattr(two, of)) for of in ("row", "truth", "outside"))
+        if not (one.measured and two.measured and same):
+            raise InputError(
+                "These evaluations cannot be compared row by row",
+                expected="the same rows in the same order, and the same labels",
+                received=f"{len(one.truth)} and {len(two.truth)} rows",
+            )
+        both = [name for name in one.measured if name in two.measured]
+        return {name: one.measured[name].minus(two.measured[name]) for name in both}
 
     def measured(self, name: str) -> Measured:
         """A score with what each row contributes to it."""

@@ -1,9 +1,8 @@
 """What a score is made of, and how sure it is: a value, what each row contributes to it, and an interval.
 
-The contributions are those of the influence function (Hampel 1974): what the score would change by, to first
-order, if the row counted a little more. Their squares add up to the squared standard error, and those of a
-difference of two scores of the same rows are differences. Nothing is drawn but the noise of calibration
-errors.
+The contributions are those of the influence function (Hampel 1974): by how much the score would change, to
+first order, if the row counted a little more. The sum of their squares is the squared standard error; those
+of a difference of two scores of the same rows are differences. Only the noise of calibration errors is drawn.
 """
 
 from __future__ import annotations
@@ -16,14 +15,23 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import digamma, expit, logit
 
+from howsure.sampling.outcome import Floats
 from howsure.statistics import proportion_interval, skewed_interval, symmetric_interval
 from howsure.words import decimals_of
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
 LEAST_MISTAKES = 5
 """Mistakes below which scores that they decide have no interval: docs/intervals.md shows what fewer do."""
+
+OUTSIDE = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
+"""Scores of telling OOD rows from others; a familiarity, which is no probability, has the first two."""
+
+SCORES = (
+    *("accuracy", "constant_accuracy", "accuracy_gain", "nll"),
+    *("brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
+    *("ece", "ece_debiased", "classwise_ece", "aurc", "excess_aurc", "error_auroc", "error_fpr95"),
+    *OUTSIDE,
+)
+"""Scores of the probabilities of rows with one class each."""
 
 SMALLEST = float(np.finfo(np.float64).eps)
 """Probabilities below count as this in the NLL, as in scikit-learn, so that a row costs 36 nats at most."""
@@ -84,7 +92,7 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A score of which nothing more is known than its value: it has no interval.
+    """A score with a value and no interval.
 
     Attributes:
         value: Of the rows as they are.
@@ -143,14 +151,11 @@ def _means(of: Sequence[Measured]) -> tuple[float, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class Mean(Measured):
-    """A mean over rows, or what is nearly one.
+    """A mean over rows, or nearly one, within `least` and `most`.
 
     Attributes:
-        least: The smallest value that it can have.
-        most: The largest.
-        by_odds: Whether its log-odds are nearer to a normal distribution, as those of areas under ROC curves
-        are
-            (Pepe 2003); else its skewness is taken out.
+        by_odds: Whether the interval is made in log-odds, as for areas under ROC curves (Pepe 2003);
+            otherwise it corrects for skewness.
     """
 
     least: float = -np.inf
@@ -246,11 +251,11 @@ class Share(Measured):
 
 @dataclass(frozen=True, eq=False)
 class Accepted(Measured):
-    """A share of the wrong ones above a threshold that the right ones set.
+    """A share of the wrong answers above a threshold that the right answers set.
 
     Attributes:
-        wrong: (m,) scores of the ones that are to be told from the right ones.
-        right: (n,) scores of these, of which 95 % are accepted.
+        wrong: (m,) scores of the wrong answers, or of the rows from outside.
+        right: (n,) scores of the right answers, of which 95 % are accepted.
     """
 
     wrong: Floats

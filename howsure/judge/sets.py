@@ -28,7 +28,7 @@ def prediction_sets(
     Split conformal prediction: of n labelled rows, take the score of the true class, and as threshold the
     ⌈(n + 1) · coverage⌉-th smallest; a class is in the set where its score is not above that. A new row, of
     the same kind as the labelled ones, then has its true class in its set with a probability of at least
-    `coverage`, whatever the model is worth. It is an average over such rows and over labelled rows: not a
+    `coverage`, however good the model is. It is an average over such rows and over labelled rows: not a
     promise for one row, nor for rows of another kind, nor where the model was trained on the labelled rows.
 
     The score of class y with probability p_y, in a row whose classes are ordered by probability:

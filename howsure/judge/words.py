@@ -8,15 +8,9 @@ from howsure.judge.scores import Score
 
 
 def value_and_interval(score: Score, *, per_cent: bool = False) -> tuple[str, str]:
-    """A score, or a difference of two, as `0.0412` and `0.0371 to 0.0455`.
+    """A score, or a difference of two, as `0.0412` and `0.0371 to 0.0455`, or 100 times as much `per_cent`.
 
-    Args:
-        score: With as many decimals as its interval allows.
-        per_cent: Whether to multiply by 100.
-
-    Returns:
-        Value and interval. A dash for a value that is not defined; an empty interval where there is none, or
-        where resampled rows show no spread.
+    A dash replaces a value that is not defined; the interval is empty where there is none.
     """
     factor = 100 if per_cent else 1
     value, low, high = (factor * number for number in (score.value, score.low, score.high))

@@ -251,7 +251,7 @@ class ExportModel(PassModel, Protocol):
 
         Returns:
             A graph from the inputs (n, …), under their names and in their types, to one output (W, n, …) in
-            float32, for any n ≥ 1. It uses the operator version that `howsure.export.nodes` names.
+            float32, for any n ≥ 1. It uses the operator version that `howsure.onnx.nodes` names.
 
         Raises:
             ModelError: A part of the model cannot be exported; the message says which.

@@ -51,7 +51,6 @@ _ROWS_AT_A_TIME = 2**20
 _VALUES_AT_A_TIME = 2**26
 """Most values in one Arrow array: in its lists, and in its words of up to 31 letters, places have 31 bits."""
 
-_NOT_IN_OLDER_FILES = {"unfamiliar_share": 0.01, "id_name": ID}
 _IN_PYTHON: dict[str, Callable[[Any], Any]] = {
     FLOAT: float,
     INTEGER: int,
@@ -496,18 +495,15 @@ class Result(Shown, Generic[OneRow]):
         Raises:
             FileError: The table is not complete, or of another type.
         """
-        if cls.names not in settings or settings.get("answer", cls.answer) != cls.answer:
+        if settings.get("answer") != cls.answer:
             raise FileError(
                 f"'{os.fspath(path)}' is not a saved {cls.__name__}",
-                expected=f"`{cls.names}` among its settings",
-                received=", ".join(settings),
+                expected=f"answers of the kind '{cls.answer}'",
+                received=repr(settings.get("answer")),
                 hint="`howsure.load` reads whichever type a file holds",
             )
         with complete(path, cls.__name__):
-            given = {name: settings[name] for name in cls._setting_names() if name not in _NOT_IN_OLDER_FILES}
-            for name in cls._setting_names():
-                if name in _NOT_IN_OLDER_FILES:
-                    given[name] = settings.get(name, _NOT_IN_OLDER_FILES[name])
+            given = {name: settings[name] for name in cls._setting_names()}
             if "thresholds" in given:
                 given["thresholds"] = Thresholds(**given["thresholds"])
             found = {
@@ -524,12 +520,9 @@ class Result(Shown, Generic[OneRow]):
 
 
 def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mapping[bytes, bytes]) -> None:
-    """Write a result as a Parquet file with a seal.
+    """Write a result as a Parquet file with a seal; an earlier file stays until the new one is complete.
 
-    Args:
-        result: What is written.
-        path: Where; an earlier file stays until the new one is complete.
-        beside: What the metadata of the file holds beside the settings, by key.
+    `beside` holds further entries of the file's metadata, by key.
 
     Raises:
         FileError: The file cannot be written.

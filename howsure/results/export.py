@@ -1,7 +1,7 @@
-"""A result as a table for other programs, csv or JSON lines; `howsure.load` reads the Parquet file of `save`.
+"""A result as csv or JSON lines for other programs; `howsure.load` reads only the Parquet file of `save`.
 
-What is (N, K) is a column for each class in csv, `probabilities.cat`, and an object by class name in JSON.
-What is told at levels likewise, by share.
+A column with a value for each class is several columns in csv, `probabilities.cat`, and an object by class
+name in JSON; one with a value at each level is the same by level.
 """
 
 from __future__ import annotations
@@ -27,13 +27,9 @@ _QUOTED_END = "\r\n"
 
 
 def write_csv(result: Result[Any], file: SupportsWrite[str]) -> None:
-    """Write one line per row, after a line of column names; a number that is not known is left empty.
+    """Write one line per row, after a line of column names; see `write_csv_lines`.
 
-    A text that a spreadsheet would run as a formula gets a `'` before it.
-
-    Args:
-        result: What is written.
-        file: Open for text, with `newline=""` where it is on disk.
+    `file` is open for text, with `newline=""` where it is on disk.
     """
     header: list[str] = []
     for column, _ in _columns(result):
@@ -44,14 +40,10 @@ def write_csv(result: Result[Any], file: SupportsWrite[str]) -> None:
 
 
 def write_csv_lines(lines: Iterable[Iterable[Any]], file: SupportsWrite[str]) -> None:
-    """Write lines of cells as csv, each as a reader finds it again: the only place where howsure writes csv.
+    """Write lines of cells as csv; this is the only place where howsure writes csv.
 
-    A number that is not known is left empty. A text that a spreadsheet would run as a formula gets a `'`
-    before it.
-
-    Args:
-        lines: Of cells.
-        file: As for `write_csv`.
+    An unknown number is left empty. A text that a spreadsheet would run as a formula gets a `'` before it.
+    The file is open as for `write_csv`.
     """
     # Python before 3.13 quotes a carriage return only where it is part of what ends a line.
     writer = csv.writer(_Lines(file), lineterminator=_QUOTED_END)

@@ -1,4 +1,4 @@
-"""Which rows of a result are meant: one by its number, or several by positions, booleans or a slice."""
+"""Which rows of a result an index means: one by its number, or several by positions, booleans or a slice."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 METADATA_KEY = b"howsure"
-FORMAT, _NOT_SEALED = 3, 2
-"""Of a table that is saved; and that of older ones, which have no seal and are read all the same."""
+FORMAT = 3
+"""Of a table that is saved."""
 
 
 def read_table(
@@ -48,18 +48,17 @@ def read_table(
     with complete(source):
         settings: dict[str, Any] = json.loads(raw)
         found = settings["format"]
-    if found == _NOT_SEALED or (found == FORMAT and sealed):
-        with reading(source, "Parquet"):
-            return _table_in(source, set(left_out(settings))), settings
-    with complete(source):
-        if found == FORMAT:
-            raise ValueError("what was written around the table is missing")
+        if found == FORMAT and not sealed:
+            raise ValueError("its checksum is missing")
+    if found != FORMAT:
         raise FileError(
             f"'{source}' is in a format that this version of howsure does not know",
             expected=f"format {FORMAT}",
             received=f"{found}, written by howsure {settings['version']}",
             hint="Assess the rows again" if found < FORMAT else "Update howsure",
         )
+    with reading(source, "Parquet"):
+        return _table_in(source, set(left_out(settings))), settings
 
 
 def _metadata_in(source: Path) -> dict[bytes, bytes]:
@@ -70,13 +69,13 @@ def _metadata_in(source: Path) -> dict[bytes, bytes]:
 
 
 def is_saved(path: str | os.PathLike[str]) -> bool:
-    """Whether a Parquet file says that `Result.save` wrote it; not of one that cannot be read."""
+    """Whether a Parquet file says that `Result.save` wrote it; False for a file that cannot be read."""
     import pyarrow.parquet as pq
 
     try:
         with open_native(path) as file:
             return METADATA_KEY in (pq.read_schema(file).metadata or {})
-    except Exception:  # whatever a reader meets in a file that is none of its kind
+    except Exception:  # a reader may raise anything for a file of another kind
         return False
 
 
@@ -93,7 +92,7 @@ def _table_in(source: Path, without: Collection[str]) -> pa.Table:
 
 @contextmanager
 def complete(path: str | os.PathLike[str], name: str = "Certainty") -> Iterator[None]:
-    """What is missing or wrong in a table or its settings, as a `FileError`."""
+    """Turn an error about a missing or wrong table or setting into a `FileError`."""
     try:
         yield
     except (KeyError, TypeError, ValueError, RecursionError) as error:

@@ -1,9 +1,9 @@
-"""A seal on a Parquet file, by which every change of a single bit is found before anything is read from it.
+"""A seal (SHA-256) in a Parquet file; it detects the change of any bit before anything is read.
 
     PAR1 │ pages │ mark │ SHA-256 of all but itself │ footer │ its length │ PAR1
 
-Parquet finds pages by their place from the start, and the footer by its place from the end. What lies between
-them is no reader's business, so a sealed file is an ordinary Parquet file.
+Parquet finds pages by their place from the start, and the footer by its place from the end. Readers ignore
+the bytes between them, so a sealed file is an ordinary Parquet file.
 """
 
 from __future__ import annotations

@@ -44,9 +44,8 @@ class Shown(Displayed):
             rows: The N rows that were assessed, in their order: an array (N, …), a data frame, or a dict of
                 arrays by name. Images are shown as images, anything else by its first values, with the names
                 of their columns where there are any; None shows neither.
-            labels: True answers, as for `with_truth`, which they do not change here; None stands for those
-                that the result has.
-            audit: What in the model is random, to be told at the end.
+            labels: True answers, as for `with_truth`; None takes those of the result.
+            audit: What in the model is random; the page ends with it.
             comparison: Of methods on rows like these, whose answer is put beside the method shown.
             title: A line above the heading.
 
@@ -59,7 +58,7 @@ class Shown(Displayed):
         """
         from howsure.report import write_report
 
-        told: Any = self
+        result: Any = self
         if labels is not None:
-            told = told.with_truth(labels)
-        write_report(path, told, rows, audit=audit, comparison=comparison, title=title)
+            result = result.with_truth(labels)
+        write_report(path, result, rows, audit=audit, comparison=comparison, title=title)

@@ -14,6 +14,7 @@ from scipy import stats
 import howsure
 from howsure import Certainty, FileError, Thresholds
 from howsure.answers.sentences import percent
+from howsure.results.seal import seal
 from howsure.statistics import entropy_of
 
 ERRORS = ("entropy_error", "expected_entropy_error", "mutual_information_error")
@@ -628,6 +629,7 @@ def rewrite(path, change):
     settings = json.loads(table.schema.metadata[b"howsure"])
     table, raw = change(table, settings)
     pq.write_table(table.replace_schema_metadata({b"howsure": raw}), path)
+    seal(str(path))
 
 
 @pytest.mark.parametrize(
@@ -639,6 +641,7 @@ def rewrite(path, change):
         lambda table, settings: (table, "[]"),
         lambda table, settings: (table, json.dumps({**settings, "class_names": ["a", "b"]})),
         lambda table, settings: (table, json.dumps({k: v for k, v in settings.items() if k != "thresholds"})),
+        lambda table, settings: (table, json.dumps({k: v for k, v in settings.items() if k != "answer"})),
         lambda table, settings: (
             table,
             json.dumps({**settings, "thresholds": {"sure": 7.0, "coin_flip": 0.2}}),
@@ -651,6 +654,7 @@ def rewrite(path, change):
         "metadata of another kind",
         "classes",
         "key missing",
+        "kind missing",
         "thresholds",
     ],
 )
@@ -662,28 +666,12 @@ def test_load_of_a_table_that_was_tampered_with(tmp_path, digits, change):
         howsure.load(path)
 
 
-def test_load_of_a_later_format(tmp_path, digits):
+@pytest.mark.parametrize(("other", "mend"), [(99, "Update howsure"), (2, "Assess the rows again")])
+def test_load_of_another_format(tmp_path, digits, other, mend):
     path = tmp_path / "c.parquet"
     digits.save(path)
-    rewrite(path, lambda table, settings: (table, json.dumps({**settings, "format": 99, "version": "9.0"})))
-    with pytest.raises(FileError, match=r"c.parquet' .*format.*Received: 99.*9\.0\. Update howsure\."):
-        howsure.load(path)
-
-
-def test_load_of_an_earlier_format(tmp_path, digits):
-    path = tmp_path / "c.parquet"
-    digits.save(path)
-    rewrite(
-        path,
-        lambda table, settings: (
-            table.drop_columns(list(OPTIONAL)),
-            json.dumps({**settings, "format": 1, "version": "0.0.9"}),
-        ),
-    )
-    with pytest.raises(
-        FileError,
-        match=r"c.parquet' .*Expected: format 3\. Received: 1,.*0\.0\.9\. Assess the rows again\.",
-    ):
+    rewrite(path, lambda table, settings: (table, json.dumps({**settings, "format": other, "version": "9"})))
+    with pytest.raises(FileError, match=rf"c.parquet' .*Expected: format 3\. Received: {other}, .* {mend}\."):
         howsure.load(path)
 
 

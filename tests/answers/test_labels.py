@@ -323,7 +323,7 @@ def test_load_tells_the_two_types_apart(tmp_path, weather):
     weather.of_label("wind").save(tmp_path / "one.parquet")
     assert isinstance(howsure.load(tmp_path / "several.parquet"), MultilabelCertainty)
     assert isinstance(howsure.load(tmp_path / "one.parquet"), Certainty)
-    with pytest.raises(FileError, match=r"not a saved Certainty.*`class_names`.*`howsure.load` reads"):
+    with pytest.raises(FileError, match=r"not a saved Certainty.*'classes'.*'labels'.*`howsure.load` reads"):
         Certainty.load(tmp_path / "several.parquet")
     with pytest.raises(FileError, match=r"not a saved MultilabelCertainty.*`howsure.load` reads"):
         MultilabelCertainty.load(tmp_path / "one.parquet")

@@ -1,7 +1,7 @@
 """Scores agree with scikit-learn, torchmetrics and plain loops; intervals cover; bad input is said."""
 
 import itertools
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ import howsure
 from howsure.answers.classes.evaluate import OUTSIDE, told_apart, with_outside
 from howsure.answers.classes.scores import DRAWS
 from howsure.errors import InputError
-from howsure.judge.scores import LEAST_MISTAKES, Score
+from howsure.judge.scores import LEAST_MISTAKES, SCORES, Score
 
 NAMES = (
     *("accuracy", "nll", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
@@ -533,3 +533,7 @@ def test_the_recall_of_many_classes_is_that_of_the_worst():
     lines = [line for line in str(found).splitlines() if "recall" in line]
     assert lines[0].startswith("recall of '7' ")
     assert (len(lines), lines[-1]) == (11, "the recall of all other classes is not lower")
+
+
+def test_the_names_of_scores_are_those_of_an_evaluation():
+    assert tuple(each.name for each in fields(howsure.Evaluation) if each.type == "Score") == SCORES

@@ -61,7 +61,7 @@ def test_other_readers_see_an_ordinary_file(saved, tmp_path):
 
 def test_a_table_without_its_seal_is_refused(saved, tmp_path):
     pq.write_table(pq.read_table(saved), saved)
-    with pytest.raises(howsure.FileError, match=r"not a complete saved Certainty.*written around the table"):
+    with pytest.raises(howsure.FileError, match=r"not a complete saved Certainty.*its checksum is missing"):
         howsure.load(saved)
 
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_chance
 from howsure.judge.accept import ShareOfRows, most_accepted
-
-Booleans = NDArray[np.bool_]
+from howsure.sampling.outcome import Booleans
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,10 @@ class Abstention:
     class_names: tuple[str, ...]
 
     def __call__(self, certainty: Certainty) -> Booleans:
-        """Which rows to hand over.
+        """(N,) booleans, True for a row that a person should see.
 
         Args:
-            certainty: Of N rows, none allowed, and the classes of the fit.
-
-        Returns:
-            (N,) booleans, True for a row that a person should see.
+            certainty: Of N ≥ 0 rows, and the classes of the fit.
 
         Raises:
             InputError: Not a `Certainty`, or one of other classes.

@@ -19,14 +19,10 @@ from howsure.words import counted, upper
 
 @dataclass(frozen=True)
 class Point:
-    """One answer.
+    """One answer: what a reader asks, and the answer in a few sentences.
 
-    Attributes:
-        question: What a reader asks.
-        said: The answer, a few sentences.
-        quoted: What a comparison says; or empty.
-        verdict: What follows from that; or empty.
-        link: Where more of it is on this page: an anchor and a text, or None.
+    `quoted` is what a comparison says, `verdict` what follows from it; both may be empty. `link` is an anchor
+    on this page and its text, or None.
     """
 
     question: str
@@ -37,12 +33,7 @@ class Point:
 
 
 def brief(certainty: Certainty, comparison: Comparison | None) -> list[Point]:
-    """The answers, in the order in which they are asked.
-
-    Args:
-        certainty: Of N ≥ 1 rows, or of answers.
-        comparison: Of methods on rows like these, or None.
-    """
+    """The answers about N ≥ 1 rows, in the order in which a reader asks."""
     return [_check(certainty), _trust(certainty), _method(certainty, comparison), _margin(certainty)]
 
 

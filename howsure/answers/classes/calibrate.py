@@ -1,7 +1,6 @@
-"""Mend percentages of classes that are not true, by a map from probabilities to probabilities.
+"""Calibrate the percentages of classes by a map from probabilities to probabilities.
 
-The maps themselves are in `howsure.answers.classes.maps`; here are the fitted `Calibrator`s, and how they are
-fitted.
+The maps are in `howsure.answers.classes.maps`; here are the fitted `Calibrator`s, and how they are fitted.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from howsure.answers.classes import maps
@@ -34,10 +32,8 @@ from howsure.arguments import check_choice
 from howsure.errors import InputError, warn
 from howsure.judge.calibrator_files import Kept
 from howsure.judge.scores import LEAST_MISTAKES, Score
+from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 REPLICAS = 50
 """Fits to reweighted rows; a standard error from 50 is itself known to a tenth."""
@@ -86,7 +82,7 @@ class Calibrator(Kept):
     def helps(self) -> str:
         """`better` or `worse` where the interval of the difference in NLL says so, else `cannot tell`.
 
-        Rows with fewer than five mistakes cannot tell, whatever the method.
+        Rows with fewer than five mistakes cannot tell.
         """
         return helps(self.differences)
 
@@ -110,13 +106,8 @@ class Calibrator(Kept):
     def spread(self, certainty: Certainty) -> Floats:
         """(N, K) standard error of the calibrated probabilities owing to the finite number of labelled rows.
 
-        The standard deviation over `replicas`; `mc_error` is not in it.
-
-        Args:
-            certainty: As for a call.
-
-        Raises:
-            InputError: As for a call.
+        The standard deviation over `replicas`; `mc_error` is not in it. Argument and errors are those of a
+        call.
         """
         p = self._probabilities_of(certainty)
         centre = maps.mapped(self.method, self.parameters, p)
@@ -243,12 +234,12 @@ def cross_calibrated(
     *,
     seed: int = 0,
 ) -> tuple[list[Certainty], list[Certainty]]:
-    """Temperature scaling that leaves no row out of the scores: each is mended by a fit without it.
+    """Temperature scaling with cross-fitting: each row is calibrated by a fit to the folds that it is not in.
 
     Args:
         certainty: Of N rows with known classes.
-        truth: (N,) these.
-        changed: The same rows in other guises; each gets the fit that has not seen it in any.
+        truth: (N,) these classes.
+        changed: The same rows under shifts; each row gets the fit that has not seen it.
         others: Other rows; they get the fit to all N.
         seed: Of the folds.
 
@@ -263,16 +254,16 @@ def cross_calibrated(
     ]
     places = [np.flatnonzero(fold == number) for number in range(maps.FOLDS)]
     order = np.argsort(np.concatenate(places), kind="stable")
-    mended = []
+    calibrated = []
     for each in (certainty, *changed):
         parts = [
             _changed(each[place], "temperature", fit, len(p) - len(place))
             for place, fit in zip(places, fits, strict=True)
         ]
-        alike = [replace(part, method=parts[0].method) for part in parts]  # told by the first fold
-        mended.append(Certainty.joined(alike)[order])
+        alike = [replace(part, method=parts[0].method) for part in parts]
+        calibrated.append(Certainty.joined(alike)[order])
     overall = maps.fitted("temperature", 0.0, p, truth)
-    return mended, [_changed(each, "temperature", overall, len(p)) for each in others]
+    return calibrated, [_changed(each, "temperature", overall, len(p)) for each in others]
 
 
 def _read_only(parameters: Parameters) -> Parameters:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import Evaluation
 from howsure.answers.classes.maps import Parameters
 from howsure.answers.classes.truth import BELOW_CHANCE
 from howsure.judge.scores import LEAST_MISTAKES, Score
-
-Integers = NDArray[np.int64]
+from howsure.sampling.outcome import Integers
 
 HANDFUL = 5
 """Labelled rows of a class below which a warning names the class."""

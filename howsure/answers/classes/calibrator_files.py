@@ -1,4 +1,4 @@
-"""What a `Calibrator` learnt, and what that was worth, as plain texts, numbers, lists and dicts, and back."""
+"""What a `Calibrator` learnt, and its scores, as plain texts, numbers, lists and dicts, and back."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import Evaluation
 from howsure.answers.classes.maps import Parameters
 from howsure.data.labels import check_names
+from howsure.judge.paired import Paired
 from howsure.judge.scores import Score
 
 if TYPE_CHECKING:
     from howsure.answers.classes.calibrate import Calibrator
 
-# --- to JSON ------------------------------------------------------------------------------------------
+_SCORES = tuple(each.name for each in fields(Evaluation) if each.type == "Score")
 
 
 def plain(calibrator: Calibrator) -> dict[str, Any]:
@@ -29,10 +30,9 @@ def plain(calibrator: Calibrator) -> dict[str, Any]:
         "rows": calibrator.rows,
         "parameters": _listed(calibrator.parameters),
         "replicas": [_listed(each) for each in calibrator.replicas],
-        "before": _scores(calibrator.before),
-        "by_class": {name: _by_class(getattr(calibrator, name)) for name in ("before", "after")},
-        "after": _scores(calibrator.after),
-        "differences": {name: _ends(score) for name, score in calibrator.differences.items()},
+        "before": _plain_evaluation(calibrator.before),
+        "after": _plain_evaluation(calibrator.after),
+        "differences": _plain_scores(calibrator.differences),
         "warnings": list(calibrator.warnings),
     }
 
@@ -41,31 +41,18 @@ def _listed(parameters: Parameters) -> dict[str, Any]:
     return {name: np.asarray(array).tolist() for name, array in parameters.items()}
 
 
-def _scores(evaluation: Evaluation) -> dict[str, Any]:
-    return {name: _ends(getattr(evaluation, name)) for name in _NAMES}
-
-
-def _by_class(evaluation: Evaluation) -> dict[str, Any] | None:
-    """What is told of true classes, which files that are older do not have."""
-    if evaluation.constant_accuracy is None or evaluation.accuracy_gain is None:
-        return None
+def _plain_evaluation(evaluation: Evaluation) -> dict[str, Any]:
     return {
+        **_plain_scores({name: getattr(evaluation, name) for name in _SCORES}),
         "most_frequent": evaluation.most_frequent,
-        "constant_accuracy": _ends(evaluation.constant_accuracy),
-        "accuracy_gain": _ends(evaluation.accuracy_gain),
-        "recall": [_ends(score) for score in evaluation.recall.values()],
-        "rows_of_class": list(evaluation.rows_of_class.values()),
+        "recall": _plain_scores(evaluation.recall),
+        "rows_of_class": dict(evaluation.rows_of_class),
     }
 
 
-def _ends(score: Score) -> list[float | None]:
-    return [None if math.isnan(end) else end for end in (score.value, score.low, score.high)]
-
-
-_NAMES = tuple(each.name for each in fields(Evaluation) if each.type == "Score")
-
-
-# --- from JSON ----------------------------------------------------------------------------------------
+def _plain_scores(scores: Mapping[str, Score]) -> dict[str, list[float | None]]:
+    ends = {name: (score.value, score.low, score.high) for name, score in scores.items()}
+    return {name: [None if math.isnan(end) else end for end in three] for name, three in ends.items()}
 
 
 def plain_read(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,22 +67,24 @@ def plain_read(content: Mapping[str, Any]) -> dict[str, Any]:
         "replicas": tuple(_parameters(method, each, len(names)) for each in content["replicas"]),
         "rows": rows,
         "class_names": names,
-        "before": _evaluation(content, "before", rows, names),
-        "after": _evaluation(content, "after", rows, names),
+        "before": _evaluation(content["before"], rows, names),
+        "after": _evaluation(content["after"], rows, names),
         "warnings": tuple(map(str, content["warnings"])),
     }
 
 
-def _evaluation(content: Mapping[str, Any], name: str, rows: int, names: tuple[str, ...]) -> Evaluation:
-    """Scores before or after, with what is told of true classes where the file has it."""
-    told = content.get("by_class", {}).get(name)
-    if told is not None:
-        recall = read_scores(dict(zip(names, told["recall"], strict=True)))
-        counts = {each: int(count) for each, count in zip(names, told["rows_of_class"], strict=True)}
-        shares = read_scores({each: told[each] for each in ("constant_accuracy", "accuracy_gain")})
-        most = str(told["most_frequent"])
-        told = {"most_frequent": most, **shares, "recall": recall, "rows_of_class": counts}
-    return Evaluation.read(rows, len(names), read_scores(content[name]), told)
+def _evaluation(given: Mapping[str, Any], rows: int, names: tuple[str, ...]) -> Evaluation:
+    """Scores without their rows, so that nothing can be compared with them row by row."""
+    nothing = np.empty(0, dtype=np.int64)
+    scores: dict[str, Any] = read_scores({name: given[name] for name in _SCORES})
+    return Evaluation(
+        rows=rows,
+        most_frequent=str(given["most_frequent"]),
+        recall=read_scores({name: given["recall"][name] for name in names}),
+        rows_of_class={name: int(given["rows_of_class"][name]) for name in names},
+        **scores,
+        _found=Paired({}, nothing, nothing, nothing, len(names)),
+    )
 
 
 def _parameters(method: str, given: Mapping[str, Any], classes: int) -> Parameters:

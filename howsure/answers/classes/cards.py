@@ -32,7 +32,7 @@ class ClassBar:
         number: Its probability in words, `51 ± 1 %`.
         length: Probability in per cent.
         low: Lower end of the 95 % interval in per cent, or None where the error is not known.
-        high: Upper end.
+        high: Upper end, or None.
         first: Whether it is the label.
         true: Whether it is the true class.
     """
@@ -120,14 +120,15 @@ def mistake_positions(certainty: Certainty) -> tuple[NDArray[np.int64], int]:
 def cards(
     answers: Certainty, looks: Looks, positions: Sequence[int], budget: int, asked: Sequence[str] = ()
 ) -> list[Card]:
-    """Cards for some rows, or for single answers about rows.
+    """Cards for some rows, or for some answers about labels.
 
     Args:
-        answers: What is shown.
-        looks: Of the rows.
+        answers: What the page shows.
+        looks: Pictures or values of the rows.
         positions: Places in `answers`.
-        budget: Most characters that their pictures may take together.
-        asked: Names of the labels where rows have several: the answers for all rows of the first come first.
+        budget: Most characters that all pictures may take together.
+        asked: Names of the labels if rows have several: first come the answers for all rows of the first
+            label.
     """
     places = [row_and_label(int(position), answers, asked) for position in positions]
     shown = looks.of([row for row, _ in places], budget)

@@ -18,15 +18,11 @@ CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
     "unfamiliar": lambda rows: rows.unfamiliar,
     "all": lambda rows: np.ones(len(rows), dtype=bool),
 }
-"""By a word, which rows are meant."""
+"""Which rows a word means."""
 
 
 def choose(rows: Certainty, which: str) -> NDArray[np.bool_]:
-    """(N,) whether each row is among those that are meant.
-
-    Args:
-        rows: N of them.
-        which: One of `CHOSEN`.
+    """(N,) whether each row is among those that a word of `CHOSEN` means.
 
     Raises:
         InputError: How familiar the rows are was not measured.

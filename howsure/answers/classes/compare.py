@@ -1,4 +1,4 @@
-"""Results of one class per row side by side: their true classes, scores and calibration."""
+"""Parts of a comparison for results of one class per row: true classes, scores and calibration."""
 
 from __future__ import annotations
 

@@ -45,14 +45,9 @@ class Region:
 
 @dataclass(frozen=True)
 class HistogramDrawing:
-    """The histogram of certainty.
+    """The histogram of certainty: bars, regions of verdicts from left to right, and two axes.
 
-    Attributes:
-        bars: What is drawn.
-        regions: Where the verdicts lie, from left to right.
-        across: Axis of top probability.
-        up: Axis of counts.
-        table: One line per bin that is not empty: its edges and the count of each verdict.
+    `table` has a line for each bin that is not empty: its edges, and the count of each verdict.
     """
 
     bars: tuple[Bar, ...]
@@ -152,7 +147,7 @@ class RiskDrawing:
         overall: Height of the share wrong among all rows.
         sure: Place of the rows the model is sure of, (across, up), or None where it is sure of all or none.
         curve: The numbers.
-        table: Least top probability and the wrong among the kept, at some shares kept.
+        table: At some shares kept: the share, the least top probability, and the wrong among the kept.
     """
 
     path: str

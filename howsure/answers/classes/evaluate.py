@@ -11,31 +11,21 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from howsure.answers.classes.by_class import constant_of, found_of
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.scores import of_probabilities
+from howsure.answers.classes.scores import constant_of, found_of, of_probabilities
 from howsure.answers.classes.truth import BELOW_CHANCE, check_certainty, truth_of
 from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge import scores
 from howsure.judge.paired import Comparable, Paired, check_enough
-from howsure.judge.scores import Measured, Score
+from howsure.judge.scores import OUTSIDE, Measured, Score
+from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import proportion_interval
 from howsure.words import counted
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-BY_CLASS = ("most_frequent", "constant_accuracy", "accuracy_gain", "recall", "rows_of_class")
-"""What an `Evaluation` tells of true classes, beside the scores that methods are compared by."""
-
 MOST_CLASSES = 10
 """Up to so many classes have their recall printed; of more, those with the lowest."""
-
-OUTSIDE = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
-"""Scores of telling rows from outside; what is no probability, such as familiarity, has the first two."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +39,7 @@ class Evaluation(Comparable, Displayed):
     Attributes:
         rows: How many.
         accuracy: Share of rows whose most probable class is true; higher is better.
-        most_frequent: Name of the class that most rows are truly of; of equals the first. None, as all of the
-            next four, in what was saved before there were these.
+        most_frequent: Name of the class that most rows are truly of; of equals the first.
         constant_accuracy: What the accuracy would be if `most_frequent` were always the answer.
         accuracy_gain: accuracy less constant_accuracy, on the same rows (McNemar 1947).
         recall: By name of each class, the share of the rows truly of it that are taken for it; NaN, from 0 to
@@ -85,9 +74,9 @@ class Evaluation(Comparable, Displayed):
 
     rows: int
     accuracy: Score
-    most_frequent: str | None
-    constant_accuracy: Score | None
-    accuracy_gain: Score | None
+    most_frequent: str
+    constant_accuracy: Score
+    accuracy_gain: Score
     recall: Mapping[str, Score] = field(repr=False)  # of as many classes as there are
     rows_of_class: Mapping[str, int] = field(repr=False)
     nll: Score
@@ -107,24 +96,6 @@ class Evaluation(Comparable, Displayed):
     outside_auroc_by_disagreement: Score
     _found: Paired = field(repr=False)
 
-    @classmethod
-    def read(
-        cls, rows: int, classes: int, scores: Mapping[str, Score], by_class: Mapping[str, Any] | None = None
-    ) -> Evaluation:
-        """Scores that were kept without their rows, so that nothing can be compared with them row by row.
-
-        Args:
-            rows: How many there were.
-            classes: K.
-            scores: By name, all of them.
-            by_class: By name, what is told of true classes; None where that was not kept.
-        """
-        nothing = np.empty(0, dtype=np.int64)
-        found = Paired({}, nothing, nothing, nothing, classes)
-        told: dict[str, Any] = {**dict.fromkeys(BY_CLASS), "recall": {}, "rows_of_class": {}}
-        told |= {**scores, **(by_class or {})}
-        return cls(rows=rows, **told, _found=found)
-
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows"]
         width = 29 if len(self._found.outside) else 18
@@ -142,7 +113,7 @@ class Evaluation(Comparable, Displayed):
             lines.append(f"{of_class:<{width}} {score}, {there}")
         if len(lowest) == MOST_CLASSES < len(self.recall):
             lines.append("the recall of all other classes is not lower")
-        if self.accuracy_gain is not None and not self.accuracy_gain.low > 0:
+        if not self.accuracy_gain.low > 0:
             more = self.accuracy_gain.high < 0
             often = "more often" if more else "as often, as far as these rows can tell"
             lines.append(f"Always answering '{self.most_frequent}' would be right {often}.")
@@ -162,11 +133,11 @@ def lowest_recall(evaluation: Evaluation) -> list[tuple[str, Score]]:
 
 @dataclass(frozen=True)
 class OutsideEvaluation(Comparable):
-    """How well a score that is no probability, such as familiarity, tells rows from outside the distribution.
+    """How well a score that is no probability, such as familiarity, detects rows from outside.
 
     Attributes:
         outside_auroc: As in `Evaluation`, of the score in the place of entropy.
-        outside_fpr95: Likewise.
+        outside_fpr95: As in `Evaluation`, of the score.
     """
 
     outside_auroc: Score
@@ -189,13 +160,11 @@ def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, se
 def evaluate_numbers(certainty: Certainty, truth: Integers, seed: int) -> Evaluation:
     """What `evaluate` gives where labels were read already: (N,) class numbers, which are no names again."""
     check_enough(truth)
-    return of_found(certainty, truth, found_alone(certainty, truth, seed))
-
-
-def of_found(certainty: Certainty, truth: Integers, found: Paired) -> Evaluation:
-    """What was found, with what needs no probabilities: right answers by true class."""
-    rows, constant = len(truth), constant_of(certainty.label == truth, truth)
-    names = certainty.class_names
+    names, rows = certainty.class_names, len(truth)
+    measured = of_probabilities(certainty.probabilities, certainty.label, truth, seed)
+    measured |= dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(rows), 0))
+    found = Paired(measured, certainty.row, truth, np.empty(0, dtype=np.int64), len(names))
+    constant = constant_of(certainty.label == truth, truth)
     hits, there = (each.tolist() for each in found_of(certainty.label, truth, len(names)))
     return Evaluation(
         rows=rows,
@@ -213,21 +182,8 @@ def _counted_share(count: int, total: int) -> Score:
     return Score(count / total if total else np.nan, *proportion_interval(count, total))
 
 
-def found_alone(certainty: Certainty, truth: Integers, seed: int) -> Paired:
-    """Without rows from outside."""
-    measured = of_probabilities(certainty.probabilities, certainty.label, truth, seed)
-    undefined = Measured(np.nan, np.zeros(len(truth)), 0)
-    return Paired(
-        measured | dict.fromkeys(OUTSIDE, undefined),
-        certainty.row,
-        truth,
-        np.empty(0, dtype=np.int64),
-        certainty.probabilities.shape[-1],
-    )
-
-
 def with_outside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> Evaluation:
-    """What `evaluate` gives with rows from outside, from what it gave without: no other score is made again.
+    """An evaluation with the scores of rows from outside added; no other score is computed again.
 
     Args:
         evaluation: Of `certainty`.
@@ -247,13 +203,30 @@ def with_outside(evaluation: Evaluation, certainty: Certainty, outside: Certaint
 
 
 def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> OutsideEvaluation:
-    """How well a score tells rows from outside, to be paired with an evaluation of both.
+    """How well a score detects rows from outside, to be paired with an evaluation of both.
 
     Args:
-        evaluation: Of N rows beside M from outside, in the same order.
+        evaluation: Of N rows and M from outside, in the same order.
         familiar: (N,) higher is more familiar.
         of_outside: (M,) those of the rows from outside.
     """
     measured = dict(zip(OUTSIDE[:2], scores.told_apart(familiar, of_outside), strict=True))
     found = replace(evaluation._found, measured=measured)
     return OutsideEvaluation(**found.scores(), _found=found)
+
+
+def score_lines(result: Certainty, evaluation: Evaluation) -> list[list[Any]]:
+    """The part `score_lines` of one class per row: cells of a csv table, the names of its columns first."""
+    found = [[name, *ends_of(score)] for name, score in all_scores(evaluation).items()]
+    return [["score", "value", "low", "high"], *found]
+
+
+def all_scores(evaluation: Evaluation) -> dict[str, Score]:
+    """Scores by name, and after them the recall of each true class."""
+    scores = {name: score for name, score in vars(evaluation).items() if isinstance(score, Score)}
+    return scores | {f"recall of {name}": score for name, score in evaluation.recall.items()}
+
+
+def ends_of(score: Score) -> list[float | str]:
+    """Value and interval; an empty text for a number that is not known."""
+    return ["" if np.isnan(end) else float(end) for end in (score.value, score.low, score.high)]

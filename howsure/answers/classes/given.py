@@ -7,17 +7,11 @@ from howsure.answers.elsewhere import GIVEN_PROBABILITIES
 from howsure.bare.given import Kind
 from howsure.bare.rounding import distributions
 from howsure.models.protocol import PROBABILITIES
-from howsure.results.thresholds import Thresholds
-
-
-def _outcome(names: tuple[str, ...], limits: Thresholds) -> Classes:
-    return Classes(GIVEN_PROBABILITIES, PROBABILITIES, "float64", names, limits)
-
 
 GIVEN = Kind(
     each="class",
     expected="an array of shape (rows, classes), or (rows,) of the second of two classes",
     sums=True,
     checked=distributions,
-    outcome=_outcome,
+    outcome=lambda names, limits: Classes(GIVEN_PROBABILITIES, PROBABILITIES, "float64", names, limits),
 )

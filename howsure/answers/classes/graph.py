@@ -8,9 +8,9 @@ import numpy as np
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.graph import DistributionGraph, Wanted, codes_of, near_a_threshold
-from howsure.export.traced import Value, softmax
 from howsure.judge.scores import SMALLEST
 from howsure.models.protocol import LOGITS
+from howsure.onnx.traced import Value, softmax
 
 if TYPE_CHECKING:
     from howsure.answers.classes.calibrate import Calibrator

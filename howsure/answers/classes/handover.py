@@ -1,4 +1,4 @@
-"""What a person is told of a row of one class, and which class is suggested."""
+"""The table that a person gets of rows with one class each, and which class is suggested."""
 
 from __future__ import annotations
 

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from howsure.answers.classes.by_class import found_of
 from howsure.answers.classes.cards import row_and_label
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.scores import found_of
 from howsure.answers.classes.sentence import Row
 from howsure.answers.sentences import percent
 from howsure.answers.verdict import COIN_FLIP, LEANING, VERDICTS
 from howsure.report.figures import Proportion, differs_from_claim, proportion
 from howsure.report.looks import Look, Looks
-
-Integers = NDArray[np.int64]
 
 MOST_LISTED = 200
 """Rows of one list that the page shows; the table that a result saves has all."""
@@ -28,14 +25,7 @@ _THUMBNAIL, _CHARACTERS = 56, 400_000
 
 @dataclass(frozen=True)
 class Listing:
-    """One list of rows.
-
-    Attributes:
-        slug: In names of classes and ids of the page.
-        name: `coin flips`.
-        count: How many rows belong to it.
-        shown: How many of them the page shows.
-    """
+    """One list of rows: its name in the HTML and in words, and how many rows it has and shows."""
 
     slug: str
     name: str
@@ -49,13 +39,13 @@ class Entry:
 
     Attributes:
         row: The row.
-        slugs: Of the lists that it belongs to.
+        slugs: Names, in the HTML, of the lists that it belongs to.
         top: Its most probable class with the probability, in words.
-        rival: The next, likewise.
+        rival: The next class in the same form.
         look: Its picture or values.
         truth: Name of the true class, or None.
         right: Whether the label is the true class.
-        asked: Name of the label that is answered, where a row has several.
+        asked: Name of the label that is answered, if a row has several.
     """
 
     row: Row
@@ -71,16 +61,14 @@ class Entry:
 def lists_of(
     answers: Certainty, looks: Looks, asked: Sequence[str] = ()
 ) -> tuple[list[Listing], list[Entry]]:
-    """All rows, or answers, that ask for a look: the lists they belong to, and a line for each.
+    """The lists that have rows, and a line for each row of any list, the most undecided first.
+
+    Each list shows `MOST_LISTED` rows at most: the most undecided, and of wrong ones the most certain.
 
     Args:
         answers: What is reported.
         looks: Of the rows.
         asked: As for `howsure.answers.classes.cards.cards`.
-
-    Returns:
-        The lists that have rows, and the rows of any of them, the most undecided first. Of each list
-        `MOST_LISTED` are shown at most: the most undecided, and of wrong ones the most certain.
     """
     members = {
         ("coin-flip", "coin flips"): (answers.verdict == COIN_FLIP) & ~answers.no_clear_answer,

@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import log_softmax, softmax
 
 from howsure.judge.scores import SMALLEST
+from howsure.sampling.outcome import Floats, Integers
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Parameters = Mapping[str, Floats]
 
 METHODS = ("temperature", "vector", "isotonic")

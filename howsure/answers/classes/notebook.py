@@ -35,9 +35,8 @@ def of_evaluation(evaluation: Evaluation) -> View:
         score = getattr(evaluation, name)
         if np.isfinite(score.value):
             rows.append([heading, *value_and_interval(score), good])
-    if evaluation.constant_accuracy is not None:
-        always = f"constant accuracy, always '{evaluation.most_frequent}'"
-        rows.insert(1, [always, *value_and_interval(evaluation.constant_accuracy), ""])
+    always = f"constant accuracy, always '{evaluation.most_frequent}'"
+    rows.insert(1, [always, *value_and_interval(evaluation.constant_accuracy), ""])
     rows += [
         [f"recall of '{name}'", *value_and_interval(score), "higher is better"]
         for name, score in lowest_recall(evaluation)

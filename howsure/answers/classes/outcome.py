@@ -44,10 +44,6 @@ class Classes(Distributions):
     def of(cls, info: ModelInfo, request: Request) -> Classes:
         """The outcome of a model.
 
-        Args:
-            info: Of the model.
-            request: What the caller wishes.
-
         Raises:
             InputError: Names that do not fit, or `outputs` is unknown.
             ModelError: The output is not a distribution over classes, or does not say what it is.

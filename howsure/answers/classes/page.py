@@ -56,14 +56,14 @@ def page_of(
     """The page of answers, each of which is one of some classes.
 
     Args:
-        result: What is reported.
-        answers: The same, or of several labels an answer for each label of each row.
-        asked: What the page is asked to show.
+        result: The result that is reported.
+        answers: The same, or for labels one answer for each label of each row.
+        asked: What the caller asked the page to show.
         template: `classes/page.html.j2`, or one that extends it.
-        heading: Above what is told class by class, or label by label.
-        told: What is told there, by the name of the section, and more that the template needs.
+        heading: Heading of the section that goes class by class, or label by label.
+        told: That section by its name, and other values that the template needs.
         wording: What the page calls things.
-        labels: As for `howsure.answers.classes.cards.cards`.
+        labels: As `asked` of `howsure.answers.classes.cards.cards`.
     """
     looks, alone = asked.looks, are_alone(answers.method)
     method = words_of(answers.method)
@@ -131,14 +131,10 @@ def page_of(
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one verdict.
+    """The rows of one verdict, and their share of all rows.
 
-    Attributes:
-        verdict: The word.
-        count: Rows.
-        share: Share of all rows.
-        start: Where its part of the bar of all rows begins, in per cent.
-        right: How many of them are right, or None without truth.
+    `start` is where their part of the bar of all rows begins, in per cent; `right` is how many are right, or
+    None.
     """
 
     verdict: str

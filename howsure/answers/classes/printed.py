@@ -23,7 +23,7 @@ _PHRASES = {
 def lead(certainty: Certainty) -> str:
     """A result in one sentence: of how many rows the model is sure, and on how many it flips a coin.
 
-    Where more than two classes are about as likely it has no clear answer: that is told apart.
+    Rows without a clear answer, where more than two classes are likely, are counted apart.
     """
     rows, kind = len(certainty), certainty.kind
     sure = int(np.sum(certainty.verdict == verdicts.SURE))

@@ -1,18 +1,9 @@
-"""`Certainty`, the frozen result of assessing N rows of one class each; all that judges or shows takes it.
-
-Where its numbers come from:
-
-    mc_error, entropy_error   `error_of` in howsure/sampling/error.py
-    probabilities, entropies  `Classes.values` and `derived` in howsure/answers/
-    verdict, settled, reason  `judge` and `give_reason` in howsure/answers/verdict.py
-    disagreement              `disagreement_of` and `disagreement_error` there
-    passes_to_settle          `times_to_settle` there
-"""
+"""`Certainty`, the frozen result of assessing N rows of one class each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -20,9 +11,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.answers import verdict as verdicts
-from howsure.answers.classes.elsewhere import FromElsewhere
 from howsure.answers.classes.sentence import Row
+from howsure.answers.probabilities import (
+    NOT_GIVEN,
+    ROW_AND_ID,
+    OfProbabilities,
+    beside_the_table,
+    derived,
+    doubt,
+    predicted,
+    settled,
+    verdict,
+)
+from howsure.answers.registry import CLASSES
 from howsure.arguments import as_floats, as_share, check_whole
+from howsure.bare.results import of_passes, of_probabilities
 from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import check_unmasked, in_rows
@@ -30,79 +33,35 @@ from howsure.errors import InputError
 from howsure.results.columns import (
     AT_LEVELS,
     BOOLEAN,
-    EITHER,
     FLOAT,
     INTEGER,
     PER_ROW,
     ROUNDING,
     STRING,
-    WIDE,
     Column,
-    Result,
     read_only,
 )
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import BetweenNetworks, check_quantiles
-from howsure.statistics import total_entropy
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-_NOT_GIVEN: Any = None
-
-
-_ERROR = "standard error of `{}`, like `mc_error`; NaN where unknown"
-_UNLESS_GIVEN: dict[str, Any] = {"default": np.nan, "least": 0, "unknown": True}
+from howsure.sampling.outcome import Booleans, Floats, Integers
 
 SUM_OFF = float(np.finfo(np.float16).eps)
 """How far the sum of probabilities may be from 1: as that of numbers rounded to half precision."""
 
 COLUMNS = (
-    Column("row", PER_ROW, INTEGER, "row number", "place of the row in the input, from 0", least=0),
-    Column(
-        *("ids", PER_ROW, EITHER, "texts or numbers"),
-        "what the caller calls each row, in the table under `id_name`; None where that is not known",
-        optional=True,
-        called="id_name",
-    ),
-    Column("label", PER_ROW, INTEGER, "class number", "the most probable class", stored=False),
-    Column("label_name", PER_ROW, STRING, "words", "name of `label`", stored=False),
-    Column("runner_up", PER_ROW, INTEGER, "class number", "the second most probable class", stored=False),
-    Column("runner_up_name", PER_ROW, STRING, "words", "name of `runner_up`", stored=False),
-    Column("probability", PER_ROW, FLOAT, "0 to 1", "probability of `label`", stored=False),
-    Column(
+    *ROW_AND_ID,
+    derived("label", PER_ROW, INTEGER, "class number", "the most probable class"),
+    derived("label_name", PER_ROW, STRING, "words", "name of `label`"),
+    derived("runner_up", PER_ROW, INTEGER, "class number", "the second most probable class"),
+    derived("runner_up_name", PER_ROW, STRING, "words", "name of `runner_up`"),
+    derived("probability", PER_ROW, FLOAT, "0 to 1", "probability of `label`"),
+    derived(
         *("gap", PER_ROW, FLOAT, "0 to 1"),
         "lead of `label` over `runner_up`; the smallest is the most undecided",
-        stored=False,
     ),
-    Column(
-        *("probabilities", WIDE, FLOAT, "0 to 1"),
-        "mean over the passes: the prediction; sums to 1 over the classes",
-        least=0,
-        most=1,
-    ),
-    Column(
-        *("mc_error", WIDE, FLOAT, "0 to 1"),
-        "standard error of `probabilities`, from the finite number of passes; ± 1.96 of it covered 80 to "
-        "98 % of rows, by network, and 94 % in the median",
-        least=0,
-        unknown=True,
-    ),
-    Column(
-        *("spread", WIDE, FLOAT, "0 to 1"),
-        "standard deviation of a probability between networks, which more passes do not make smaller; None "
-        "where there is one pass",
-        optional=True,
-        least=0,
-        most=1,
-        unknown=True,
-    ),
-    Column(
-        *("spread_error", WIDE, FLOAT, "0 to 1"),
-        "standard error of `spread`; None where there is no spread",
-        optional=True,
-        least=0,
-        unknown=True,
+    *predicted(
+        "the prediction; sums to 1 over the classes",
+        "80 to 98 % of rows, by network, and 94 % in the median",
     ),
     Column(
         *("quantiles", AT_LEVELS, FLOAT, "0 to 1"),
@@ -120,68 +79,13 @@ COLUMNS = (
         least=0,
         unknown=True,
     ),
-    Column(
-        *("entropy", PER_ROW, FLOAT, "nats"),
-        "all doubt: the entropy of `probabilities` plus `entropy_correction`",
-        stored=False,
-    ),
-    Column("entropy_error", PER_ROW, FLOAT, "nats", _ERROR.format("entropy"), **_UNLESS_GIVEN),
-    Column(
-        *("expected_entropy", PER_ROW, FLOAT, "nats"),
-        "mean entropy of the passes: the doubt that they have by themselves",
-        least=0,
-    ),
-    Column(
-        *("expected_entropy_error", PER_ROW, FLOAT, "nats", _ERROR.format("expected_entropy")),
-        **_UNLESS_GIVEN,
-    ),
-    Column(
-        *("mutual_information", PER_ROW, FLOAT, "nats"),
-        "the rest of `entropy`: disagreement between passes",
-        stored=False,
-    ),
-    Column(
-        *("mutual_information_error", PER_ROW, FLOAT, "nats", _ERROR.format("mutual_information")),
-        **_UNLESS_GIVEN,
-    ),
-    Column(
-        *("entropy_correction", PER_ROW, FLOAT, "nats"),
-        "what the entropy of a mean over finitely many passes lacks, at least 0",
-        default=0.0,
-        least=0,
-    ),
-    Column(
-        *("disagreement", PER_ROW, FLOAT, "0 to 1"),
-        "share of the doubt that is disagreement between passes",
-        stored=False,
-        in_table=False,
-    ),
-    Column(
-        *("disagreement_error", PER_ROW, FLOAT, "0 to 1"),
-        "standard error of `disagreement`, at most; NaN where unknown",
-        stored=False,
-        in_table=False,
-    ),
-    Column("verdict", PER_ROW, STRING, "words", "`sure`, `leaning` or `coin flip`", stored=False),
-    Column(
+    *doubt(PER_ROW),
+    verdict(PER_ROW),
+    beside_the_table(
         *("no_clear_answer", PER_ROW, BOOLEAN, "yes or no"),
         "whether a coin flip is none between two: its two top classes hold less than half",
-        stored=False,
-        in_table=False,
     ),
-    Column("settled", PER_ROW, BOOLEAN, "yes or no", "whether `mc_error` allows that verdict", stored=False),
-    Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
-    Column(
-        *("passes_to_settle", PER_ROW, INTEGER, "count"),
-        "passes with which the verdict is settled in half of all cases or more",
-        stored=False,
-        in_table=False,
-    ),
-    Column(
-        *("reason", PER_ROW, STRING, "words"),
-        "`doubt within passes`, `passes disagree`, `too few passes`, `unfamiliar`, or None",
-        stored=False,
-    ),
+    *settled(PER_ROW, "`doubt within passes`, `passes disagree`, `too few passes`, `unfamiliar`"),
     Column(
         *("familiarity", PER_ROW, FLOAT, "0 to 1"),
         "share of held-out rows that are no more familiar; None where it was not measured",
@@ -189,28 +93,22 @@ COLUMNS = (
         least=0,
         most=1,
     ),
-    Column(
+    beside_the_table(
         *("unfamiliar", PER_ROW, BOOLEAN, "yes or no"),
         "whether `familiarity` is at most `unfamiliar_share`",
-        stored=False,
-        in_table=False,
     ),
     Column(
         *("truth", PER_ROW, INTEGER, "class number", "the true class; None without labels"),
         optional=True,
         least=0,
     ),
-    Column(
-        *("truth_name", PER_ROW, STRING, "words", "name of `truth`; None without labels"),
-        stored=False,
-        optional=True,
-    ),
+    derived("truth_name", PER_ROW, STRING, "words", "name of `truth`; None without labels", optional=True),
 )
 """What a `Certainty` holds of every row, in the order of its table."""
 
 
-@dataclass(frozen=True, eq=False)
-class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
+@dataclass(frozen=True, eq=False, repr=False)
+class Certainty(OfProbabilities[Row], BetweenNetworks):
     """What a model says about N rows, how certain that is, and where its doubt lies.
 
     All arrays are read-only. Entropies are in nats, class numbers and row numbers start at 0.
@@ -258,6 +156,7 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
     answer: ClassVar[str] = "classes"
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "class_names"
+    row_type: ClassVar[type[Row]] = Row
 
     probabilities: Floats
     mc_error: Floats
@@ -266,11 +165,10 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
     class_names: tuple[str, ...]
     row: Integers
     truth: Integers | None = None
-    # Not None once `__post_init__` is through: whoever reads these finds arrays.
-    entropy_correction: Floats = _NOT_GIVEN
-    entropy_error: Floats = _NOT_GIVEN
-    expected_entropy_error: Floats = _NOT_GIVEN
-    mutual_information_error: Floats = _NOT_GIVEN
+    entropy_correction: Floats = NOT_GIVEN
+    entropy_error: Floats = NOT_GIVEN
+    expected_entropy_error: Floats = NOT_GIVEN
+    mutual_information_error: Floats = NOT_GIVEN
     spread: Floats | None = None
     spread_error: Floats | None = None
     quantiles: Floats | None = None
@@ -359,7 +257,7 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
         return read_only(self.probability - verdicts.pick(self.probabilities, self.runner_up))
 
     @cached_property
-    def no_clear_answer(self) -> NDArray[np.bool_]:
+    def no_clear_answer(self) -> Booleans:
         """(N,) yes or no, whether a coin flip is none between two: its two top classes hold less than half.
 
         So it is more likely neither of them.
@@ -367,61 +265,13 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
         runner_up = self.probability - self.gap
         return read_only(verdicts.has_no_clear_answer(self.verdict, self.probability, runner_up))
 
-    @cached_property
-    def entropy(self) -> Floats:
-        """(N,) nats, all doubt: the entropy of `probabilities` plus `entropy_correction`.
-
-        At least `expected_entropy`, and at most log K.
-        """
-        return read_only(total_entropy(self.probabilities, self.entropy_correction, self.expected_entropy))
-
-    @cached_property
-    def mutual_information(self) -> Floats:
-        """(N,) nats, the rest of `entropy`: disagreement between passes.
-
-        entropy − expected_entropy (Houlsby and others 2011).
-        """
-        return read_only(np.maximum(self.entropy - self.expected_entropy, 0.0))
-
-    @cached_property
-    def disagreement(self) -> Floats:
-        """(N,) 0 to 1, share of the doubt that is disagreement between passes.
-
-        mutual_information / entropy; 0 where there is no doubt.
-        """
-        return read_only(verdicts.disagreement_of(self.expected_entropy, self.mutual_information))
-
-    @cached_property
-    def disagreement_error(self) -> Floats:
-        """(N,) 0 to 1, standard error of `disagreement`, at most; NaN where unknown."""
-        parts = (self.expected_entropy, self.mutual_information)
-        errors = (self.expected_entropy_error, self.mutual_information_error)
-        return read_only(verdicts.disagreement_error(*parts, *errors))
-
-    @cached_property
-    def _judged(self) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
-        verdict, settled = verdicts.judge(self.probabilities, self.mc_error, self.thresholds)
-        return read_only(verdict), read_only(settled)
+    @property
+    def _distributions(self) -> Floats:
+        return self.probabilities
 
     @property
-    def verdict(self) -> NDArray[np.str_]:
-        """(N,) words, `sure`, `leaning` or `coin flip`."""
-        return self._judged[0]
-
-    @property
-    def settled(self) -> NDArray[np.bool_]:
-        """(N,) yes or no, whether `mc_error` allows that verdict."""
-        return self._judged[1]
-
-    @cached_property
-    def passes_to_settle(self) -> Integers:
-        """(N,) count, passes with which the verdict is settled in half of all cases or more.
-
-        `passes` where it is settled already; see `howsure.answers.verdict.times_to_settle`.
-        """
-        times = verdicts.times_to_settle(self.probabilities, self.mc_error, self.thresholds)
-        needed = np.ceil(times * self.passes).astype(np.int64)
-        return read_only(np.where(self.settled, self.passes, needed))
+    def _distribution_errors(self) -> Floats:
+        return self.mc_error
 
     @cached_property
     def reason(self) -> NDArray[np.object_]:
@@ -432,31 +282,16 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
         that are not sure, and a single pass has none. None of them says where the doubt comes from: passes
         that agree do not prove that the input is ambiguous.
         """
-        reason = verdicts.give_reason(
-            self.verdict, self.settled, self.expected_entropy, self.mutual_information
-        )
-        reason[self.passes == 1] = None
-        reason[self.unfamiliar] = verdicts.UNFAMILIAR
-        return read_only(reason)
+        return read_only(np.where(self.unfamiliar, verdicts.UNFAMILIAR, super().reason))
 
     @property
-    def unfamiliar(self) -> NDArray[np.bool_]:
+    def unfamiliar(self) -> Booleans:
         """(N,) yes or no, whether `familiarity` is at most `unfamiliar_share`; never where not measured."""
         if self.familiarity is None:
             return np.zeros(len(self), dtype=bool)
         return np.asarray(self.familiarity <= self.unfamiliar_share)
 
     # --- rows ---------------------------------------------------------------------------------
-
-    def _row(self, index: int) -> Row:
-        cells = self._cells(index, {each.name for each in fields(Row)})
-        return Row(
-            **cells,
-            kind=self.kind,
-            method=self.method,
-            id=self._id(index),
-            id_name=self.id_name,
-        )
 
     def most_undecided(self, count: int | None = None) -> Integers:
         """Positions of the rows with the smallest gap between the two top probabilities, smallest first.
@@ -472,17 +307,6 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
         """Positions of the rows that are coin flips, the most undecided first."""
         order = self.most_undecided()
         return np.asarray(order[self.verdict[order] == verdicts.COIN_FLIP])
-
-    def with_truth(self, labels: Any) -> Certainty:
-        """The same with true classes beside it.
-
-        Args:
-            labels: (N,) class numbers in [0, K), or class names, or booleans where K = 2; or (N, K) one-hot.
-
-        Raises:
-            InputError: Wrong length, unknown names, out of range, or not one class for each row.
-        """
-        return replace(self, truth=self.numbered(labels))
 
     def numbered(self, labels: Any) -> Integers:
         """(N,) class number of true classes that are given as for `with_truth`.
@@ -527,6 +351,80 @@ class Certainty(Result[Row], BetweenNetworks, FromElsewhere):
             )
         return replace(self, familiarity=given, unfamiliar_share=as_share(share, "share"))
 
-    def __repr__(self) -> str:
-        counts = ", ".join(f"{np.sum(self.verdict == word)} {word}" for word in verdicts.VERDICTS)
-        return f"<Certainty of {len(self)} rows, {len(self.class_names)} classes: {counts}>"
+    @staticmethod
+    def from_probabilities(
+        p: ArrayLike | Any,
+        class_names: Sequence[str] | None = None,
+        *,
+        source: str | None = None,
+        thresholds: Thresholds | None = None,
+        kind: str = "row",
+    ) -> Certainty:
+        """The result of probabilities that something else computed: another library, a file, a person.
+
+        They count as one pass. So `mc_error` is 0 and `mutual_information` 0, with an error of NaN: whether
+        they are a mean, and of what, is not known. A row has no reason, and every verdict is settled.
+
+        Where rows do not quite sum to 1, what their rounding explains is taken out, and nothing else. Numbers
+        of a type of b bits are divided by their sum. Of numbers with d decimals, or d digits that count, what
+        is missing is shared out so that each keeps its digits: 0.33, 0.33, 0.33 become thirds.
+
+        Args:
+            p: (N, K) 0 to 1, rows sum to 1; or (N,), the probability of the second of two classes. A list, an
+                array, a tensor, or a data frame, whose columns are the classes, or whose one column is the
+                second of two that `class_names` names; a column `y` holds true classes, and a column `id`, or
+                an index that is more than numbers from 0, is kept as `ids`.
+                Zero rows give zero rows.
+            class_names: K names in the order of the columns. Of a frame with columns of these names they
+                choose them, and their order; None takes its names, or '0' … 'K−1'.
+            source: Where they come from, kept in `method`.
+            thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
+            kind: What one row is, in sentences.
+
+        Raises:
+            InputError: No numbers, NaN, values outside of 0 to 1, or sums that rounding does not explain;
+                names the rows and what the numbers may be: logits, percentages, sigmoids of several labels.
+
+        Example:
+            >>> given = howsure.Certainty.from_probabilities([[0.51, 0.47, 0.02]], ["8", "6", "3"])
+            >>> print(given[0])
+            51.0 % '8', or '6' (47 %): coin flip.
+        """
+        found: Certainty = of_probabilities(p, class_names, CLASSES.part("given"), source, thresholds, kind)
+        return found
+
+    @staticmethod
+    def from_passes(
+        passes: ArrayLike | Iterable[Any],
+        class_names: Sequence[str] | None = None,
+        *,
+        source: str | None = None,
+        thresholds: Thresholds | None = None,
+        kind: str = "row",
+    ) -> Certainty:
+        """The result of S independent passes: of thinned networks, ensemble members, or posterior draws.
+
+        `probabilities` is their mean, `mc_error` its standard error √(Σ (p_s − mean)² / (S (S − 1))), widened
+        by t₀.₉₇₅(S − 1)/1.96 so that ± 1.96 of it covers 95 %, and 0.0005 at least. It covers less where few
+        passes are skewed, as near 0. `expected_entropy` is the mean of their entropies, and what the entropy
+        of the mean has beyond it is `mutual_information`, with the correction for finitely many passes.
+        Passes that balance each other, as those of `MCDropout` do unless told otherwise, have less error.
+
+        Args:
+            passes: (S, N, K), S ≥ 2; or S times (N, K), each as `from_probabilities` takes it. An iterator of
+                them is read once, and after its first 32 nothing is kept of it but sums.
+            class_names: As in `from_probabilities`.
+            source: As there.
+            thresholds: As there.
+            kind: As there.
+
+        Raises:
+            InputError: As from `from_probabilities`; fewer than two passes, or of different shapes.
+
+        Example:
+            >>> passes = np.array([[[0.9, 0.1]], [[0.7, 0.3]], [[0.8, 0.2]], [[0.8, 0.2]]])
+            >>> print(howsure.Certainty.from_passes(passes, ["cat", "dog"])[0])
+            80 ± 13 % 'cat', or 'dog' (20 %): leaning. Most of the doubt is in every pass ...
+        """
+        found: Certainty = of_passes(passes, class_names, CLASSES.part("given"), source, thresholds, kind)
+        return found

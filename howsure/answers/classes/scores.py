@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,12 @@ from howsure.judge.scores import (
     CalibrationError,
     Mean,
     Measured,
+    Score,
     centred,
     of_ranking,
     share_of_rows,
 )
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from howsure.sampling.outcome import Floats, Integers
 
 BINS = 15
 """Bins of calibration errors, as in the literature."""
@@ -113,3 +112,37 @@ def _decomposed(p: Floats, true: Floats) -> tuple[float, float]:
         reliability += float(share @ (claim - hit) ** 2)
         resolution += float(share @ (hit - came_true.mean()) ** 2)
     return reliability, resolution
+
+
+# --- right answers class by class -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Constant:
+    """What always answering the most frequent class would get.
+
+    Attributes:
+        label: The class that most of these rows are of; of equals the lower number.
+        right: On how many rows that is right.
+        gain: Share of right answers less that of this one, on the same rows: McNemar's interval.
+    """
+
+    label: int
+    right: int
+    gain: Score
+
+
+def constant_of(correct: NDArray[np.bool_], truth: Integers) -> Constant:
+    """What always answering the most frequent of the true classes (N,) gets, N ≥ 1.
+
+    `correct` (N,) says which of the compared answers are right.
+    """
+    most = int(np.bincount(truth).argmax())
+    gain = share_of_rows(correct).minus(share_of_rows(truth == most))
+    return Constant(most, int(np.sum(truth == most)), gain)
+
+
+def found_of(label: Integers, truth: Integers, classes: int) -> tuple[Integers, Integers]:
+    """(K,) how many rows of each true class get it as their label, and (K,) how many there are."""
+    there = np.bincount(truth, minlength=classes)
+    return np.bincount(truth[label == truth], minlength=classes), there

@@ -7,52 +7,27 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
 from howsure.answers.sentences import called, explained, percent, reason_in_words, words_of
 from howsure.data.ids import ID
 from howsure.displayed import Displayed
 from howsure.sampling import between
-
-Floats = NDArray[np.float64]
+from howsure.sampling.outcome import Floats
 
 
 @dataclass(frozen=True)
 class Row(Displayed):
     """One row of a `Certainty`; printed, it says what it is, how sure that is, and why.
 
+    An attribute that has the name of a column of `Certainty` holds that column's value for this row: a
+    number, a text or None, or an array where the column has several values for a row. NaN means unknown.
+
     Attributes:
-        row: Number of the row in the input, from 0.
-        label: Most probable class, a number.
-        runner_up: The next class.
-        label_name: Name of `label`.
-        runner_up_name: Name of `runner_up`.
-        probabilities: (K,) predictive mean.
-        mc_error: (K,) standard error of `probabilities`.
-        entropy: Nats.
-        entropy_error: Standard error of `entropy`, nats; NaN where unknown.
-        expected_entropy: Nats.
-        expected_entropy_error: Standard error of `expected_entropy`, nats; NaN where unknown.
-        mutual_information: Nats.
-        mutual_information_error: Standard error of `mutual_information`, nats; NaN where unknown.
-        disagreement: Share of the doubt that is disagreement between passes.
-        disagreement_error: Standard error of `disagreement`; NaN where unknown.
-        verdict: `sure`, `leaning` or `coin flip`.
-        settled: Whether the passes suffice for that verdict.
-        passes: Passes spent on this row.
-        passes_to_settle: Passes with which it is settled in half of all cases or more.
-        reason: What was seen of a row that is not sure, or None.
         kind: What a row is, `image` or `row`.
-        truth: The true class where labels were given, or None.
-        familiarity: Share of held-out rows that are no more familiar; None where it was not measured.
         method: Name and settings of the method that produced the passes.
         id: What the caller calls the row, or None.
         id_name: What the caller calls that.
-        spread: (K,) standard deviation of `probabilities` between networks, or None.
-        spread_error: (K,) its standard error, or None.
-        quantiles: (11,) of the probability of `label` between networks, at 0.5 to 99.5 %, or None.
-        quantiles_error: (11,) their standard errors, or None.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.classes.notebook:of_row"
@@ -140,8 +115,8 @@ def sentence_of(row: Row) -> str:
 def single_in_words(row: Row) -> str:
     """Where nine in ten networks lie: `single networks say 40 to 62 %`; empty where it is unknown.
 
-    Where a few networks pull the mean out of what nine in ten say, it is told of more of them, which hold it:
-    `single networks say 12 to > 99.9 % (99 % of them)`. Nothing is said where none that is known holds it.
+    If a few extreme networks pull the mean out of that interval, a wider one that contains the mean is given:
+    `single networks say 12 to > 99.9 % (99 % of them)`. If none contains it, the text is empty.
     """
     for level in between.TOLD:
         ends = _ends_in_words(*row.interval(level), row.probability)
@@ -152,7 +127,7 @@ def single_in_words(row: Row) -> str:
 
 
 def _ends_in_words(low: float, high: float, mean: float) -> str:
-    """Two ends in whole per cent, or with a decimal where the mean would else seem to lie outside of them.
+    """Two ends in whole per cent, or with a decimal if the rounded mean would lie outside them.
 
     Empty where they are not known, or the mean does lie outside.
     """

@@ -1,6 +1,8 @@
 """What else could it be? Sets of classes that hold the true one as often as promised (split conformal).
 
-What is kept is the thresholds alone; the tests check them against the library MAPIE.
+The r-th smallest of n scores of labelled rows is the threshold. A new row, of the same kind as these, has a
+score up to it with a probability of at least r / (n + 1) (Vovk and others 2005). The tests check the
+thresholds against the library MAPIE.
 """
 
 from __future__ import annotations
@@ -11,18 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.stats import beta
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_chance
 from howsure.arguments import check_choice
 from howsure.data.rows import quoted
 from howsure.errors import InputError
-from howsure.judge import conformal
+from howsure.sampling.outcome import Booleans, Floats
 from howsure.words import UNIT, rate
-
-Floats = NDArray[np.float64]
-Booleans = NDArray[np.bool_]
 
 SCORES = ("lac", "aps", "raps")
 
@@ -66,14 +65,13 @@ class PredictionSets:
     full: float = np.nan
 
     def __call__(self, certainty: Certainty) -> Booleans:
-        """Which classes are in the set of each row.
+        """(N, K) booleans: which classes are in the set of each row.
+
+        The most probable class is always in: a set without a class says nothing to its reader, and one class
+        more can only raise the coverage.
 
         Args:
-            certainty: Of N rows, none allowed, and the classes of the fit.
-
-        Returns:
-            (N, K) booleans. The most probable class is always in: a set without a class says nothing to
-            its reader, and one class more can only raise the coverage.
+            certainty: Of N ≥ 0 rows, and the classes of the fit.
 
         Raises:
             InputError: Not a `Certainty`, or one of other classes.
@@ -124,15 +122,13 @@ def prediction_sets(
     found = _scores_of_classes(certainty.probabilities, score, seed)[np.arange(len(truth)), truth]
     groups = [found[truth == k] for k in range(len(names))] if by_class else [found]
     _check_enough(groups, coverage, names if by_class else None)
-    threshold = tuple(conformal.threshold(group, coverage) for group in groups) * (
-        1 if by_class else len(names)
-    )
+    threshold = tuple(_threshold_of(group, coverage) for group in groups) * (1 if by_class else len(names))
     fitted = PredictionSets(score, coverage, bool(by_class), threshold, len(truth), names, int(seed))
     sizes = fitted(certainty).sum(axis=1)
     return replace(
         fitted,
         size=float(sizes.mean()),
-        least=conformal.surely_covered(groups, coverage),
+        least=_surely_covered(groups, coverage),
         full=float(np.mean(sizes == len(names))),
     )
 
@@ -166,7 +162,7 @@ def _fraction(probabilities: Floats, seed: int) -> Floats:
 
 
 def _check_enough(groups: Sequence[Floats], coverage: float, class_names: Sequence[str] | None) -> None:
-    least = conformal.least_rows(coverage)
+    least = _least_rows(coverage)
     short = [k for k, group in enumerate(groups) if len(group) < least]
     if short:
         of_class = f" of class {quoted([class_names[k] for k in short])}" if class_names else ""
@@ -176,3 +172,33 @@ def _check_enough(groups: Sequence[Floats], coverage: float, class_names: Sequen
             received=", ".join(f"{len(groups[k]):,}" for k in short[:12]),
             hint="Label more rows, or ask for less coverage",
         )
+
+
+# --- what ranks promise ------------------------------------------------------------------------------
+
+
+def _rank(rows: int, coverage: float) -> int:
+    """⌈(n + 1) · coverage⌉; the rounding keeps 20 · 0.95 at 19."""
+    return math.ceil(round((rows + 1) * coverage, 9))
+
+
+def _least_rows(coverage: float) -> int:
+    """The least n with ⌈(n + 1) · coverage⌉ ≤ n."""
+    return math.ceil(round(coverage / (1 - coverage), 9))
+
+
+def _threshold_of(scores: Floats, coverage: float) -> float:
+    """The score (n,) that at least this share of new rows do not exceed, on average."""
+    place = _rank(len(scores), coverage) - 1
+    return float(np.partition(scores, place)[place])
+
+
+def _surely_covered(groups: Sequence[Floats], coverage: float) -> float:
+    """What thresholds cover at least, in all groups at once, with 95 % confidence over draws of the scores.
+
+    With the r-th smallest of n scores as threshold the share covered is Beta(r, n + 1 − r), or larger where
+    scores may be equal (Vovk 2012).
+    """
+    level = 0.05 / len(groups)
+    ranks = [(_rank(len(group), coverage), len(group)) for group in groups]
+    return min(float(beta.ppf(level, place, rows + 1 - place)) for place, rows in ranks)

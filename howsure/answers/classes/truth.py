@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.registry import CLASSES, check_kind
 from howsure.data.labels import misread
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
+from howsure.sampling.outcome import Integers
 from howsure.statistics import proportion_interval
-
-Integers = NDArray[np.int64]
 
 BELOW_CHANCE = "The accuracy is below chance: are the labels in the order of the model's outputs?"
 
@@ -47,7 +45,7 @@ def truth_of(certainty: Certainty, labels: Any) -> Integers:
 
 
 def warn_below_chance(certainty: Certainty, truth: Integers) -> None:
-    """Say aloud where labels are so often wrong that their order is suspicious."""
+    """Warn if labels are wrong so often that they may be in another order."""
     right = int(np.sum(certainty.label == truth))
     classes = certainty.probabilities.shape[-1]
     if len(truth) and proportion_interval(right, len(truth))[1] < 1 / classes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from howsure.answers import verdict as verdicts
-from howsure.answers.classes.by_class import constant_of, found_of
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.scores import constant_of, found_of
 from howsure.answers.elsewhere import are_alone
 from howsure.answers.sentences import more_of, percent, words_of
 from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim, proportion
@@ -33,8 +33,7 @@ WHAT_A_REASON_MEANS = {
         "A second look.",
     ),
 }
-"""What was seen, and what would tell more. A method fills in what its passes are called, what it means that
-they agree, and what others, and familiarity, would tell."""
+"""What each reason means, and what would show more; the words of the method fill the gaps."""
 
 
 def settled_in_words(certainty: Certainty) -> str:
@@ -86,12 +85,7 @@ def _on_one_line(share: float, error: float) -> str:
 
 
 def claim_in_words(claim: float, right: Proportion) -> str:
-    """What the percentages say on average and how many answers are right, a sentence.
-
-    Args:
-        claim: Mean top probability of all rows.
-        right: Share of all rows that are right.
-    """
+    """What the percentages say on average and how many answers are right, a sentence."""
     said = f"On average it says {beside(claim, right)} and is right on {share_of(right)} "
     said += f"({interval_of(right)}): "
     off = differs_from_claim(claim, right)
@@ -106,13 +100,10 @@ def claim_in_words(claim: float, right: Proportion) -> str:
 
 
 def rare_in_words(certainty: Certainty) -> str:
-    """What one and the same answer would get, and which class is found least often, one or two sentences.
+    """What always saying one class would get, and which class is missed most often, one or two sentences.
 
-    The class is told where it is found less often than answers are right, by more than chance: an exact test
-    that allows for the number of classes.
-
-    Args:
-        certainty: Of N ≥ 1 rows with their true classes.
+    The class is named if it is found less often than answers are right by more than chance: an exact test
+    that allows for the number of classes. The N ≥ 1 rows have true classes.
     """
     truth, names, rows = certainty.truth, certainty.class_names, len(certainty)
     assert truth is not None
@@ -139,13 +130,7 @@ def rare_in_words(certainty: Certainty) -> str:
 
 
 def reliability_in_words(found: Reliability, claim: float, right: Proportion) -> str:
-    """What the reliability diagram shows, in two sentences.
-
-    Args:
-        found: The groups.
-        claim: Mean top probability of all rows.
-        right: Share of all rows that are right.
-    """
+    """What the reliability diagram shows, in two sentences. `claim` is the mean top probability."""
     overall = claim_in_words(claim, right)
     pairs = list(zip(found.confidence.tolist(), found.right, strict=True))
     if len(pairs) == 1:

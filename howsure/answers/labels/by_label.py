@@ -33,7 +33,7 @@ class LabelLine:
         yes: Rows in which it holds, surely or leaning.
         undecided: Rows in which it is a coin flip.
         no: Rows in which it does not hold, surely or leaning.
-        stretches: From surely yes over undecided to surely no.
+        stretches: From surely yes over leaning yes to undecided.
         claim: Mean probability of the answers.
         right: Share of right answers, or None without truth.
         verdict: Of the claim: `too sure`, `too modest`, or empty where chance may be all there is.

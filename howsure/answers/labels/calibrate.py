@@ -1,4 +1,4 @@
-"""Mend the percentages of several labels per row, each label by itself."""
+"""Calibrate the percentages of several labels per row, each label by itself."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class MultilabelCalibrator(Kept):
         """The same rows with calibrated probabilities, and what follows from them, as `Calibrator` does it.
 
         Args:
-            certainty: N rows of the same labels, not calibrated yet; zero rows give zero rows.
+            certainty: N ≥ 0 rows of the same labels, not calibrated yet.
 
         Raises:
-            InputError: No `MultilabelCertainty`, other labels, or calibrated already.
+            InputError: Not a `MultilabelCertainty`, other labels, or calibrated already.
         """
         if not isinstance(certainty, MultilabelCertainty):
             raise InputError(
@@ -68,12 +68,12 @@ class MultilabelCalibrator(Kept):
                 expected=listed(self.label_names),
                 received=listed(certainty.label_names),
             )
-        mended = [each(certainty.of_label(name)) for name, each in self.of_label.items()]
+        calibrated = {name: each(certainty.of_label(name)) for name, each in self.of_label.items()}
 
         def stacked(name: str) -> Floats:
-            return np.stack([getattr(each, name) for each in mended], axis=1)
+            return np.stack([getattr(each, name) for each in calibrated.values()], axis=1)
 
-        fits = {name: each.method["calibration"] for name, each in zip(self.of_label, mended, strict=True)}
+        fits = {name: each.method["calibration"] for name, each in calibrated.items()}
         unknown = np.full(certainty.probabilities.shape, np.nan)
         return replace(
             certainty,
@@ -89,7 +89,7 @@ class MultilabelCalibrator(Kept):
         )
 
     def in_words(self) -> str:
-        """Which labels' percentages it mends, for a reader who knows no statistics."""
+        """Which labels have better percentages, for a reader who knows no statistics."""
         first = next(iter(self.of_label.values()))
         found = {
             said: [name for name, each in self.of_label.items() if each.helps == helps]

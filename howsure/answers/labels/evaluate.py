@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.classes.evaluate import Evaluation, found_alone, of_found
+from howsure.answers.classes.evaluate import Evaluation, all_scores, ends_of, evaluate_numbers
 from howsure.answers.labels.result import NO_AND_YES, MultilabelCertainty
 from howsure.displayed import Displayed
 from howsure.errors import InputError
@@ -71,15 +71,14 @@ def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed:
     truth = truth_of(certainty, labels)
     check_enough(truth)
     true = truth.astype(np.int64)
-    of_label, found = {}, []
-    for k, name in enumerate(certainty.label_names):
-        one = certainty.of_label(k)
-        found.append(found_alone(one, true[:, k], seed))
-        of_label[name] = of_found(one, true[:, k], found[k])
+    of_label = {
+        name: evaluate_numbers(certainty.of_label(k), true[:, k], seed)
+        for k, name in enumerate(certainty.label_names)
+    }
     mistaken = int(np.sum(np.any(certainty.yes != truth, axis=1)))
     means = {}
-    for name in found[0].measured:
-        each = [one.measured[name] for one in found]
+    for name in next(iter(of_label.values()))._found.measured:
+        each = [one.measured(name) for one in of_label.values()]
         defined = [one for one in each if np.isfinite(one.value)] or each
         decided = mistaken if defined[0].mistakes < len(truth) else len(truth)
         means[name] = type(defined[0]).mean(defined, decided)
@@ -96,3 +95,10 @@ def truth_of(certainty: MultilabelCertainty, labels: Any) -> NDArray[np.bool_]:
             "Which labels hold is not known", expected="labels, yes or no for each of a row", received="none"
         )
     return certainty.truth
+
+
+def score_lines(result: MultilabelCertainty, evaluation: MultilabelEvaluation) -> list[list[Any]]:
+    """The part `score_lines` of several labels: each score of the mean over labels, then of each label."""
+    of_each = {"": evaluation.mean} | {name: all_scores(each) for name, each in evaluation.of_label.items()}
+    found = [[name, score, *ends_of(each)] for name, of in of_each.items() for score, each in of.items()]
+    return [["label", "score", "value", "low", "high"], *found]

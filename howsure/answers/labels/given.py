@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers.elsewhere import GIVEN_PROBABILITIES
 from howsure.answers.labels.outcome import Labels
@@ -11,17 +10,12 @@ from howsure.answers.outputs import SUM_OFF
 from howsure.bare.given import Kind
 from howsure.bare.rounding import check_range
 from howsure.models.protocol import LABEL_PROBABILITIES
-from howsure.results.thresholds import Thresholds
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Integers
 
 
-def _checked(p: Floats, numbers: NDArray[np.int64], dtype: str, called: str) -> Floats:
+def _checked(p: Floats, numbers: Integers, dtype: str, called: str) -> Floats:
     check_range(p, numbers, called, SUM_OFF, "the probability of each label")
     return np.clip(p, 0.0, 1.0)
-
-
-def _outcome(names: tuple[str, ...], limits: Thresholds) -> Labels:
-    return Labels(GIVEN_PROBABILITIES, LABEL_PROBABILITIES, names, limits)
 
 
 GIVEN = Kind(
@@ -29,5 +23,5 @@ GIVEN = Kind(
     expected="an array of shape (rows, labels), the probability that each label holds",
     sums=False,
     checked=_checked,
-    outcome=_outcome,
+    outcome=lambda names, limits: Labels(GIVEN_PROBABILITIES, LABEL_PROBABILITIES, names, limits),
 )

@@ -6,8 +6,8 @@ import numpy as np
 
 from howsure.answers.graph import DistributionGraph, Wanted, codes_of, near_a_threshold
 from howsure.answers.labels.result import MultilabelCertainty
-from howsure.export.traced import Value, sigmoid
 from howsure.models.protocol import LABEL_LOGITS
+from howsure.onnx.traced import Value, sigmoid
 
 
 class LabelsGraph(DistributionGraph):

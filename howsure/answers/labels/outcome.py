@@ -52,10 +52,8 @@ class Labels(Distributions):
     def of(cls, info: ModelInfo, request: Request) -> Labels | None:
         """The outcome of a model, or None where its output is no yes or no for each of K labels.
 
-        Args:
-            info: Of the model.
-            request: What the caller wishes. Where it says nothing of the outputs, K > 1 sigmoids, or as many
-                linear outputs of a model that was trained with binary cross-entropy, are read as labels.
+        If the request does not say what the outputs are, K > 1 sigmoids are read as labels, and so are as
+        many linear outputs of a model that was trained with binary cross-entropy.
 
         Raises:
             InputError: Names that do not fit.

@@ -13,10 +13,7 @@ from howsure.words import counted
 
 
 def answers_of(certainty: MultilabelCertainty) -> Certainty:
-    """Each answer as a row of the classes no and yes.
-
-    Without any rows there is nothing to answer, and rows is what there are none of.
-    """
+    """Each answer as a row of the classes no and yes; without rows, the kind of row stays."""
     return replace(certainty.answers(), kind="answer" if len(certainty) else certainty.kind)
 
 

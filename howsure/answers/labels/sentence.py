@@ -13,14 +13,11 @@ from howsure.answers import verdict as verdicts
 from howsure.answers.sentences import called, explained, percent, reason_in_words
 from howsure.data.ids import ID
 from howsure.displayed import Displayed
+from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.words import listed
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
-
 FEW_LABELS = 5
-"""The answers of up to so many labels are told one after the other; those of more, in groups."""
+"""Up to so many labels have a sentence each; more are grouped by verdict."""
 
 MOST_NAMED = 8
 """Labels named in a group; the others are counted."""
@@ -30,32 +27,15 @@ MOST_NAMED = 8
 class MultilabelRow(Displayed):
     """One row of a `MultilabelCertainty`; printed, it says which labels hold and which are undecided.
 
+    An attribute that has the name of a column of `MultilabelCertainty` holds that column's value for this
+    row: an array (K,), or None; `row` and `passes` are numbers. NaN means unknown.
+
     Attributes:
-        row: Number of the row in the input, from 0.
         label_names: K names.
-        yes: (K,) whether the label is more likely to hold than not.
-        probabilities: (K,) probability that the label holds.
-        mc_error: (K,) standard error of `probabilities`.
-        entropy: (K,) nats.
-        entropy_error: (K,) standard error of `entropy`, nats; NaN where unknown.
-        expected_entropy: (K,) nats.
-        expected_entropy_error: (K,) standard error of `expected_entropy`, nats; NaN where unknown.
-        mutual_information: (K,) nats.
-        mutual_information_error: (K,) standard error of `mutual_information`, nats; NaN where unknown.
-        disagreement: (K,) share of the doubt that is disagreement between passes.
-        disagreement_error: (K,) standard error of `disagreement`; NaN where unknown.
-        verdict: (K,) `sure`, `leaning` or `coin flip`.
-        settled: (K,) whether the passes suffice for that verdict.
-        passes: Passes spent on this row.
-        passes_to_settle: (K,) passes with which it is settled in half of all cases or more.
-        reason: (K,) what was seen of a label that is not sure, or None.
         kind: What a row is, `image` or `row`.
-        truth: (K,) which labels hold where that was given, or None.
         method: Name and settings of the method that produced the passes.
         id: What the caller calls the row, or None.
         id_name: What the caller calls that.
-        spread: (K,) standard deviation of `probabilities` between networks, or None.
-        spread_error: (K,) its standard error, or None.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.labels.notebook:of_row"
@@ -96,11 +76,12 @@ class MultilabelRow(Displayed):
 
 
 def sentences_of(row: MultilabelRow) -> str:
-    """Which labels hold, which do not, and how sure that is; then what was seen of the doubt about them.
+    """Which labels hold, which do not, and how sure that is; then the reasons of the doubt.
 
-    The answers of up to `FEW_LABELS` labels are told one after the other: `'rain': 97 ± 1 % yes, sure.` Those
-    of more are told in groups: `Surely yes: 'dog' (97 ± 1 %). Coin flip: 'cat' (52 ± 3 % yes).` Those that
-    surely do not hold are only counted.
+    Up to `FEW_LABELS` labels have a sentence each: `'rain': 97 ± 1 % yes, sure.` More labels are grouped by
+    verdict: `Surely yes: 'dog' (97 ± 1 %). Coin flip: 'cat' (52 ± 3 % yes).` Labels that surely do not hold
+        are
+    only counted.
     """
     labels = range(len(row.label_names))
     order = np.argsort(-row.probabilities, kind="stable").tolist()
@@ -150,13 +131,13 @@ def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
 
 
 def _named(row: MultilabelRow, members: list[int]) -> list[str]:
-    """Names of some labels; of many, the last of the texts counts the others."""
+    """Names of some labels; if there are many, the last text counts the others."""
     named = [f"'{row.label_names[k]}'" for k in members[:MOST_NAMED]]
     return [*named, f"{len(members) - MOST_NAMED} more"] if len(members) > MOST_NAMED else named
 
 
 def _reason(row: MultilabelRow, members: list[int]) -> str:
-    """What was seen of labels that have the same reason, or an empty text where they have none."""
+    """The reason that some labels share, in words; empty where they have none."""
     return reason_in_words(
         row.reason[members[0]],
         row.method,

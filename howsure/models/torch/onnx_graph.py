@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
-from howsure.export.nodes import OPSET
-from howsure.export.quiet import quiet
 from howsure.models.torch.dispatch_mode import without_triton
 from howsure.models.torch.unrolled_lstm import Unrolled
+from howsure.onnx.nodes import OPSET
+from howsure.onnx.quiet import quiet
 from howsure.optional import needs
 
 LONGEST = 300

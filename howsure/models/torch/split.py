@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.errors import HowsureError
-from howsure.export.nodes import check_type_of
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.call_stack import UnderWay, names_in
@@ -28,6 +27,7 @@ from howsure.models.torch.graph import Split, Unsplittable, split
 from howsure.models.torch.model import TorchModel
 from howsure.models.torch.onnx_graph import graph_of
 from howsure.models.torch.snapshot import switch
+from howsure.onnx.nodes import check_type_of
 from howsure.sampling.masks import draw
 from howsure.sites import DROPOUT, Site
 

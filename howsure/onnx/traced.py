@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from howsure.export.nodes import Nodes
+from howsure.onnx.nodes import Nodes
 
 Shape = tuple[int | None, ...]
 """None stands for the number of rows, which a graph leaves open."""

@@ -1,0 +1,1 @@
+"""What every ONNX graph is written with: nodes, and arrays whose operators write nodes."""
