@@ -14,7 +14,8 @@ import howsure
 from howsure.answers.classes.evaluate import OUTSIDE, told_apart, with_outside
 from howsure.answers.classes.scores import DRAWS
 from howsure.errors import InputError
-from howsure.judge.scores import LEAST_MISTAKES, SCORES, Score
+from howsure.judge.scores import LEAST_MISTAKES, Score
+from howsure.judge.scores import SCORES as names
 
 NAMES = (
     *("accuracy", "nll", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
@@ -536,4 +537,4 @@ def test_the_recall_of_many_classes_is_that_of_the_worst():
 
 
 def test_the_names_of_scores_are_those_of_an_evaluation():
-    assert tuple(each.name for each in fields(howsure.Evaluation) if each.type == "Score") == SCORES
+    assert tuple(each.name for each in fields(howsure.Evaluation) if each.type == "Score") == names
