@@ -84,7 +84,7 @@ class Distributions(Outcome):
         return np.concatenate([probabilities, total, expected, total - expected], axis=-1)
 
     def spread(self, spread: Floats) -> Floats:
-        """(…, C) squared spreads between cells, where the mutual information has the sum of both entropies'.
+        """(…, C) variances over cells; that of the mutual information is the sum of those of both entropies.
 
         The mutual information of a cell depends on that cell alone.
         """

@@ -106,6 +106,10 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
     """
     model, one = f"Model '{info.name}'", info.output_shape == (1,)
     labels = "label-" if info.trained_for == SEVERAL_LABELS else ""
+    without = (
+        f"outputs='{labels}logits' reads the outputs as the loss did, "
+        f"outputs='{labels}probabilities' as they are, without this warning."
+    )
     if kind == LOGITS:
         check_regression(info)
     if info.ending == "linear" and info.trained_for is None and (one or info.loss is not None):
@@ -136,15 +140,13 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
         warn(
             f"{model} ends in a {info.ending}, and its loss, '{info.loss}', takes logits. If it was trained "
             f"on these outputs, training put another {info.ending} on top, and the percentages are not those "
-            f"that were trained. outputs='{labels}logits' reads the outputs as the loss did, "
-            f"outputs='{labels}probabilities' as they are, without this warning."
+            f"that were trained. {without}"
         )
     elif kind == PROBABILITIES and info.loss_takes == LOGITS:
         warn(
             f"{model} ends in a {info.ending}, but its loss took its outputs for logits (from_logits=True). "
             "Unless Keras noticed that in training, as it may on TensorFlow, the percentages are not those "
-            f"that were trained. outputs='{labels}logits' reads the outputs as the loss did, "
-            f"outputs='{labels}probabilities' as they are, without this warning."
+            f"that were trained. {without}"
         )
 
 

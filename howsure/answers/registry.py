@@ -18,7 +18,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from howsure.data.rows import quoted
 from howsure.errors import FileError, InputError, ModelError
@@ -112,14 +112,14 @@ class Answer:
         return said.replace("{first}", repr(getattr(of, of.names)[0]))
 
     @property
-    def outcome_type(self) -> Any:
+    def outcome_type(self) -> type[Outcome]:
         """The class of the outcome."""
-        return _imported(self.outcome)
+        return cast("type[Outcome]", _imported(self.outcome))
 
     @property
-    def result_type(self) -> Any:
+    def result_type(self) -> type[Result[Any]]:
         """The class of the result."""
-        return _imported(self.result)
+        return cast("type[Result[Any]]", _imported(self.result))
 
 
 CLASSES = Answer(

@@ -14,7 +14,6 @@ from scipy.stats import binom
 
 from howsure.errors import InputError
 from howsure.sampling.outcome import Booleans, Floats, Integers
-from howsure.statistics import proportion_interval
 from howsure.words import counted
 
 
@@ -36,24 +35,7 @@ class ShareOfRows:
         return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f} %)"
 
 
-@dataclass(frozen=True)
-class MostAccepted:
-    """The most answers that can be accepted.
-
-    Attributes:
-        threshold: Answers up to this certain are left to a person, 0 for none; equals go the same way.
-        left: ShareOfRows of the answers that are left, with its 95 % interval.
-        rows: How many are accepted.
-        mistakes: How many of these are wrong.
-    """
-
-    threshold: float
-    left: ShareOfRows
-    rows: int
-    mistakes: int
-
-
-def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: float) -> MostAccepted:
+def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: float) -> tuple[float, int, int]:
     """Accept the most certain answers, as many as a promise allows.
 
     Args:
@@ -61,6 +43,10 @@ def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: flo
         wrong: (n,) which answers are wrong.
         risk: In (0, 1), largest share of mistakes among accepted answers.
         confidence: In (0, 1), with which that holds.
+
+    Returns:
+        A threshold, 0 where all are accepted: a person gets the answers up to it. How many answers are
+        accepted, and how many of these are wrong.
 
     Raises:
         InputError: These answers do not allow the promise; it says what would do.
@@ -84,12 +70,7 @@ def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: flo
     if last is None:
         raise _not_allowed(promise, rows, accepted, mistakes, starts, risk, level)
     number = int(accepted[last])
-    return MostAccepted(
-        threshold=float(ranked[number]) if number < rows else 0.0,
-        left=ShareOfRows(1 - number / rows, *proportion_interval(rows - number, rows)),
-        rows=number,
-        mistakes=int(mistakes[last]),
-    )
+    return float(ranked[number]) if number < rows else 0.0, number, int(mistakes[last])
 
 
 def _least_rows(risk: float, level: float) -> int:

@@ -34,6 +34,10 @@ def several_positions(index: object, rows: int) -> slice | NDArray[Any]:
         NoSuchRowError: None of these, or rows that do not exist.
     """
     expected = f"a whole number, a slice, a list of positions below {rows}, or {rows} booleans"
+
+    def refused(received: object) -> NoSuchRowError:
+        return NoSuchRowError("Rows cannot be taken by this", expected=expected, received=received)
+
     if isinstance(index, slice):
         try:
             index.indices(rows)
@@ -46,27 +50,15 @@ def several_positions(index: object, rows: int) -> slice | NDArray[Any]:
     try:
         given = np.asarray(index)
     except ValueError as error:
-        raise NoSuchRowError(
-            "Rows cannot be taken by this", expected=expected, received=repr(index)
-        ) from error
+        raise refused(repr(index)) from error
     if given.ndim != 1:
-        raise NoSuchRowError(
-            f"Rows are taken by a list of positions, not by an array of {given.ndim} axes"
-            if given.ndim
-            else "Rows cannot be taken by this",
-            expected=expected,
-            received=repr(index)[:200],
-        )
+        raise refused(f"an array of {given.ndim} axes" if given.ndim else repr(index)[:200])
     if given.dtype == bool and len(given) == rows:
         return given
     if not given.size and given.dtype != bool:
         return np.empty(0, dtype=np.int64)
     if given.dtype.kind not in "iu":
-        raise NoSuchRowError(
-            "Rows cannot be taken by this",
-            expected=expected,
-            received=f"{len(given)} values of type {given.dtype}",
-        )
+        raise refused(f"{len(given)} values of type {given.dtype}")
     wrong = given[(given < -rows) | (given >= rows)] if given.dtype.kind == "i" else given[given >= rows]
     if len(wrong):
         raise NoSuchRowError(f"Row {wrong[0]} does not exist: there are {rows} rows, numbered from 0")

@@ -61,7 +61,7 @@ def read_table(
         return _table_in(source, set(left_out(settings))), settings
 
 
-def _metadata_in(source: Path) -> dict[bytes, bytes]:
+def _metadata_in(source: str | os.PathLike[str]) -> dict[bytes, bytes]:
     import pyarrow.parquet as pq
 
     with open_native(source) as opened:
@@ -70,11 +70,8 @@ def _metadata_in(source: Path) -> dict[bytes, bytes]:
 
 def is_saved(path: str | os.PathLike[str]) -> bool:
     """Whether a Parquet file says that `Result.save` wrote it; False for a file that cannot be read."""
-    import pyarrow.parquet as pq
-
     try:
-        with open_native(path) as file:
-            return METADATA_KEY in (pq.read_schema(file).metadata or {})
+        return METADATA_KEY in _metadata_in(path)
     except Exception:  # a reader may raise anything for a file of another kind
         return False
 

@@ -1,9 +1,7 @@
 """Several labels per row: each is a question of its own, so all of it is compared with two-class rows."""
 
-import copy
 import dataclasses
 import os
-import pickle
 
 import numpy as np
 import pytest
@@ -12,11 +10,9 @@ from scipy import stats
 import howsure
 from howsure import Certainty, FileError, InputError, MultilabelCertainty, Thresholds
 from howsure.answers.labels.sentence import sentence_of_label
-from howsure.results.columns import WIDE
 from howsure.statistics import entropy_correction, entropy_of
 
 FIELDS = [column.name for column in MultilabelCertainty.columns if column.stored]
-ALL = [column.name for column in MultilabelCertainty.columns]
 
 
 def make(probabilities, mc_error=0.001, share=0.5, **arguments):
@@ -137,13 +133,6 @@ def test_a_single_pass_gives_no_reason():
     assert make([[0.5, 0.7]], passes=np.array([1])).reason.tolist() == [[None, None]]
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_arrays_are_read_only(name):
-    array = getattr(random_one(), name)
-    with pytest.raises(ValueError, match="read-only"):
-        array[0] = array[1]
-
-
 # --- rows and answers -------------------------------------------------------------------------
 
 
@@ -208,26 +197,6 @@ def test_truth(weather):
             weather.with_truth(wrong)
 
 
-@pytest.mark.parametrize("travel", [lambda c: pickle.loads(pickle.dumps(c)), copy.copy, copy.deepcopy])
-def test_copies_are_the_same_and_read_only(travel):
-    c = random_one()
-    other = travel(c)
-    for name in ALL:
-        np.testing.assert_array_equal(getattr(other, name), getattr(c, name))
-        assert not getattr(other, name).flags.writeable
-
-
-def test_parts_are_joined_and_only_parts_that_belong_together():
-    c = random_one()
-    joined = MultilabelCertainty.joined([c[:3], c[3:4], c[4:]])
-    for name in ALL:
-        np.testing.assert_array_equal(getattr(joined, name), getattr(c, name))
-    others = dataclasses.replace(c, label_names=("x", "y", "z"))
-    for parts in ([], [c, random_one(truth=None)], [c, others], [c, c.of_label(0)], [c.of_label(0)]):
-        with pytest.raises(InputError, match="cannot be joined"):
-            MultilabelCertainty.joined(parts)
-
-
 # --- sentences --------------------------------------------------------------------------------
 
 
@@ -288,9 +257,7 @@ def test_of_very_many_labels_in_a_group_eight_are_named():
 # --- tables and files -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rows", [0, 1, 17])
-@pytest.mark.parametrize("labels", [1, 3, 80])
-@pytest.mark.parametrize("with_truth", [True, False])
+@pytest.mark.parametrize(("rows", "labels", "with_truth"), [(0, 3, True), (1, 1, False), (17, 80, True)])
 def test_save_and_load(tmp_path, rows, labels, with_truth):
     c = random_one(
         rows=rows,
@@ -327,22 +294,3 @@ def test_load_tells_the_two_types_apart(tmp_path, weather):
         Certainty.load(tmp_path / "several.parquet")
     with pytest.raises(FileError, match=r"not a saved MultilabelCertainty.*`howsure.load` reads"):
         MultilabelCertainty.load(tmp_path / "one.parquet")
-
-
-def test_the_table_has_lists_of_labels(weather):
-    table = weather.with_truth(np.eye(3)).to_arrow()
-    assert table["yes"].to_pylist()[0] == [True, True, False]
-    assert table["verdict"].to_pylist()[0] == ["sure", "coin flip", "sure"]
-    assert table["reason"].to_pylist()[0] == [None, "doubt within passes", None]
-    assert table["truth"].to_pylist() == np.eye(3, dtype=bool).tolist()
-    assert "truth" not in weather.to_arrow().column_names
-    for column in MultilabelCertainty.columns:
-        if column.in_table and not column.optional:
-            np.testing.assert_equal(table[column.name].to_pylist(), getattr(weather, column.name).tolist())
-            assert (column.shape == WIDE) == (column.name not in ("row", "passes"))
-
-
-def test_to_pandas(weather):
-    pytest.importorskip("pandas", reason="pandas is not installed")
-    frame = weather.to_pandas()
-    np.testing.assert_array_equal(np.stack(frame["probabilities"]), weather.probabilities)

@@ -245,18 +245,6 @@ def test_classes_and_rows_may_come_in_any_order():
 # --- its own uncertainty ------------------------------------------------------------------------------
 
 
-def test_the_true_temperature_is_within_its_own_error():
-    distances = []
-    for seed in range(25):
-        p, labels = draw(seed=seed)
-        calibrator = calibrate(certainty_of(p), labels, seed=seed)
-        error = np.std([each["temperature"] for each in calibrator.replicas], ddof=1)
-        distances.append((float(calibrator.parameters["temperature"]) - TEMPERATURE) / error)
-    # Squares of standard normal numbers: mean 1, variance 2.
-    assert np.mean(np.square(distances)) == pytest.approx(1, abs=4 * np.sqrt(2 / 25))
-    assert np.mean(distances) == pytest.approx(0, abs=4 / 5)
-
-
 @pytest.mark.parametrize(("method", "data_sets"), [("temperature", 100), ("vector", 20), ("isotonic", 20)])
 def test_the_spread_is_that_of_fresh_data_sets(method, data_sets):
     fresh = certainty_of(draw(rows=100, seed=999)[0])

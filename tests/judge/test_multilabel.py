@@ -196,12 +196,6 @@ def test_what_is_kept_and_what_is_not_known(calibrator):
         calibrator(mended)
 
 
-def test_a_calibrated_result_is_saved(calibrator, tmp_path):
-    mended = calibrator(drawn(rows=10, seed=9))
-    mended.save(tmp_path / "mended.parquet")
-    assert howsure.load(tmp_path / "mended.parquet").method == mended.method
-
-
 def test_in_words(calibrator):
     assert calibrator.in_words().startswith(
         "Calibration of 3 labels by 'temperature', each by itself, learnt from 600 rows with known answers. "

@@ -1,7 +1,9 @@
 """What is declared of each column is what classes, tables, rows and docs/fields.md hold."""
 
+import copy
 import dataclasses
 import inspect
+import pickle
 import re
 from pathlib import Path
 
@@ -126,6 +128,28 @@ def test_the_table_has_the_declared_columns_in_their_order(result):
         items = types.get(column.type, [column.type])
         expected = [f"list<item: {item}>" if column.is_list else item for item in items]
         assert str(table.schema.field(name).type) in expected
+        np.testing.assert_equal(table[name].to_pylist(), getattr(EXAMPLES[result](), column.name).tolist())
+
+
+@pytest.mark.parametrize("result", RESULTS)
+def test_a_data_frame_holds_the_table(result):
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    found = EXAMPLES[result]()
+    frame = found.to_pandas()
+    assert list(frame.columns) == found.to_arrow().column_names
+    np.testing.assert_array_equal(np.stack(frame["probabilities"]), found.probabilities)
+    assert len(found[:0].to_pandas()) == 0
+
+
+@pytest.mark.parametrize("travel", [lambda c: pickle.loads(pickle.dumps(c)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("result", RESULTS)
+def test_copies_are_the_same_and_read_only(result, travel):
+    found = EXAMPLES[result]()
+    for each in (found, travel(found)):
+        for column in result.columns:
+            values = getattr(each, column.name)
+            np.testing.assert_array_equal(values, getattr(found, column.name), column.name)
+            assert not values.flags.writeable, column.name
 
 
 @pytest.mark.parametrize(

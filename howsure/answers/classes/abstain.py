@@ -11,6 +11,7 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_chance
 from howsure.judge.accept import ShareOfRows, most_accepted
 from howsure.sampling.outcome import Booleans
+from howsure.statistics import proportion_interval
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Abstention:
 
     Attributes:
         threshold: Rows with a top probability up to this are handed over, 0 for none; equals go the same way.
-        handed_over: ShareOfRows of the rows that this hands over, with its 95 % interval.
+        handed_over: Share of the rows that this hands over, with its 95 % interval.
         risk: Promised largest share of mistakes among the accepted rows.
         confidence: With what confidence.
         rows: Labelled rows it was decided on.
@@ -65,14 +66,8 @@ def abstain(certainty: Certainty, labels: Any, *, risk: float, confidence: float
     """The part `abstain` of one class per row, ranked by the top probability; see `howsure.judge.abstain`."""
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
-    accepted = most_accepted(certainty.probability, certainty.label != truth, risk, confidence)
-    return Abstention(
-        threshold=accepted.threshold,
-        handed_over=accepted.left,
-        risk=risk,
-        confidence=confidence,
-        rows=len(truth),
-        accepted=accepted.rows,
-        mistakes=accepted.mistakes,
-        class_names=certainty.class_names,
-    )
+    wrong = certainty.label != truth
+    threshold, accepted, mistakes = most_accepted(certainty.probability, wrong, risk, confidence)
+    rows = len(truth)
+    left = ShareOfRows(1 - accepted / rows, *proportion_interval(rows - accepted, rows))
+    return Abstention(threshold, left, risk, confidence, rows, accepted, mistakes, certainty.class_names)

@@ -29,7 +29,7 @@ def too_few_mistakes(mistakes: int, rows: int) -> str:
     how_many = "no mistake" if not mistakes else "1 mistake" if mistakes == 1 else f"{mistakes} mistakes"
     return (
         f"The {rows:,} labelled rows contain {how_many}. With fewer than {LEAST_MISTAKES}, they cannot tell "
-        "whose percentages are truer, nor whether calibration mends them."
+        "whose percentages are truer, nor whether calibration improves them."
     )
 
 
@@ -96,7 +96,7 @@ def warnings_of(
     if helps(after.minus(before)) == "worse":
         sentences.append(
             "Calibration made rows worse that it had not learnt from, as it does where there is nothing to "
-            "mend: keep the model's own percentages."
+            "correct: keep the model's own percentages."
         )
     return sentences
 

@@ -27,18 +27,10 @@ def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequen
     columns = [column for column in COLUMNS if known.get(column, True)]
     if certainty.ids is not None:
         columns.insert(1, _id_column(certainty))
-    lines = _lines(certainty, sets, names)
-    return Lines(columns, lines, [(line["label"], line["probability"]) for line in lines])
-
-
-def _lines(
-    certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None
-) -> list[dict[str, Any]]:
-    """One line per row, by column; what is not known is left out."""
     in_sets = None if sets is None else sets.in_words(certainty)
-    lines = []
+    lines: list[dict[str, Any]] = []
     for position, row in enumerate(certainty):
-        line: dict[str, Any] = {
+        line = {
             "row": row.row,
             **({} if row.id is None else {_id_column(certainty): row.id}),
             "label": row.label_name,
@@ -55,7 +47,7 @@ def _lines(
         if row.truth is not None:
             line["truth"] = certainty.class_names[row.truth]
         lines.append(line)
-    return lines
+    return Lines(columns, lines, [(line["label"], line["probability"]) for line in lines])
 
 
 def _id_column(certainty: Certainty) -> str:

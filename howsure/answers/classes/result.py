@@ -288,8 +288,8 @@ class Certainty(OfProbabilities[Row], BetweenNetworks):
     def unfamiliar(self) -> Booleans:
         """(N,) yes or no, whether `familiarity` is at most `unfamiliar_share`; never where not measured."""
         if self.familiarity is None:
-            return np.zeros(len(self), dtype=bool)
-        return np.asarray(self.familiarity <= self.unfamiliar_share)
+            return read_only(np.zeros(len(self), dtype=bool))
+        return read_only(self.familiarity <= self.unfamiliar_share)
 
     # --- rows ---------------------------------------------------------------------------------
 

@@ -106,7 +106,8 @@ class PredictionSets:
         if self.full > 0:
             said += (
                 f" On {rate(self.full)} of these rows they hold all classes, which says nothing: the model's "
-                "percentages do not tell there what else it could be. Ask for less coverage, or mend it."
+                "percentages do not tell there what else it could be. Ask for less coverage, or improve "
+                "the model."
             )
         return said
 

@@ -95,7 +95,7 @@ def claim_in_words(claim: float, right: Proportion) -> str:
     by = abs(100 * (claim - right.share))
     return (
         f"{said}{words}, by {by:.{decimals(right)}f}\u00a0points. "
-        "howsure.calibrate mends that, from labelled rows."
+        "howsure.calibrate corrects that, from labelled rows."
     )
 
 

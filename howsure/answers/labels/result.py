@@ -70,6 +70,9 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
     read-only. Entropies are in nats and those of one yes or no, at most log 2. Label numbers and row numbers
     start at 0.
 
+    Attributes that are not listed are those of `Certainty`; where it has one number for a row, there is one
+    for each label, (N, K).
+
     Attributes:
         probabilities: (N, K) 0 to 1, mean over the passes: probability that the label holds.
         mc_error: (N, K) 0 to 1, standard error of `probabilities`, from the finite number of passes; ± 1.96
@@ -77,29 +80,11 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         spread: (N, K) 0 to 1, standard deviation of a probability between networks, which more passes do not
             make smaller; None where there is one pass. There is no interval, as that would need a grid for
             each label of each row.
-        spread_error: (N, K) 0 to 1, standard error of `spread`; None where there is no spread.
-        expected_entropy: (N, K) nats, mean entropy of the passes: the doubt that they have by themselves.
-        passes: (N,) count, passes spent on the row.
         label_names: K names.
-        row: (N,) row number, place of the row in the input, from 0.
         truth: (N, K) yes or no, whether the label holds; None where not given.
         entropy_correction: (N, K) nats, what the entropy of a mean over finitely many passes lacks, at least
             0. By the delta method, se² / 2p(1 − p), se the standard error of p. 0 where not given.
-        entropy_error: (N, K) nats, standard error of `entropy`, like `mc_error`; NaN where unknown, and where
-            not given.
-        expected_entropy_error: (N, K) nats, standard error of `expected_entropy`, like `mc_error`; NaN where
-            unknown.
-        mutual_information_error: (N, K) nats, standard error of `mutual_information`, like `mc_error`; NaN
-            where unknown.
-        kind: What one row is, `image` or `row`; used in sentences.
         thresholds: Where the verdicts lie, of the two probabilities of yes and no.
-        method: Name and settings of the method that produced the passes.
-        seed: Seed of the passes.
-        plan: The plan the passes followed, or None.
-        version: Version of howsure that made this.
-        ids: (N,) texts or numbers, what the caller calls each row, in the table under `id_name`; None where
-            that is not known.
-        id_name: What the caller calls the column of `ids`.
 
     Example:
         >>> certainty = howsure.assess(weather, measured, class_names=["rain", "wind"])
