@@ -1,8 +1,9 @@
-"""Images as they come when something has changed: turned, moved, noisy, blurred."""
+"""Changed images: turned, moved, noisy, blurred."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,72 +13,52 @@ from scipy import ndimage
 from howsure.errors import InputError
 
 Rows = NDArray[Any]
+Floats = NDArray[np.float64]
 Shift = Callable[[Rows], Rows]
 """From rows (N, H, W) or (N, H, W, C) to as many, of the same shape and type."""
 
 
 def rotated(degrees: float) -> Shift:
-    """Turn images around their middle, counterclockwise; what comes in is the edge, drawn out."""
+    """Turn images around their middle, counterclockwise, and extend the edge into empty corners."""
 
-    def shift(images: Rows) -> Rows:
-        def turn(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            turned = ndimage.rotate(values, degrees, axes=(2, 1), reshape=False, order=1, mode="nearest")
-            return np.asarray(turned)
+    def turn(values: Floats) -> Floats:
+        turned = ndimage.rotate(values, degrees, axes=(2, 1), reshape=False, order=1, mode="nearest")
+        return np.asarray(turned)
 
-        return _in_floats(images, turn)
-
-    return shift
+    return partial(_in_floats, turn)
 
 
 def moved(share: float) -> Shift:
-    """Move images right and down by a share of their height and width; what comes in is the edge."""
+    """Move images right and down by a share of their height and width, and extend the edge."""
 
-    def shift(images: Rows) -> Rows:
-        def move(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            by = [0, share * values.shape[1], share * values.shape[2], 0][: values.ndim]
-            return np.asarray(ndimage.shift(values, by, order=1, mode="nearest"))
+    def move(values: Floats) -> Floats:
+        by = [0, share * values.shape[1], share * values.shape[2], 0][: values.ndim]
+        return np.asarray(ndimage.shift(values, by, order=1, mode="nearest"))
 
-        return _in_floats(images, move)
-
-    return shift
+    return partial(_in_floats, move)
 
 
 def noisy(share: float, seed: int = 0) -> Shift:
-    """Add normal noise whose standard deviation is a share of the range of values, and cut at its ends."""
+    """Add normal noise whose standard deviation is a share of the range of values, and clip to the range."""
 
-    def shift(images: Rows) -> Rows:
-        def add(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            noise = np.random.default_rng(seed).normal(size=values.shape)
-            return np.asarray(values + share * np.ptp(values) * noise)
+    def add(values: Floats) -> Floats:
+        noise = np.random.default_rng(seed).normal(size=values.shape)
+        return np.asarray(values + share * np.ptp(values) * noise)
 
-        return _in_floats(images, add)
-
-    return shift
+    return partial(_in_floats, add)
 
 
 def blurred(pixels: float) -> Shift:
-    """Blur images with a Gaussian of that standard deviation, in pixels."""
+    """Blur images with a Gaussian of this standard deviation, in pixels."""
 
-    def shift(images: Rows) -> Rows:
-        def blur(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            widths = [0, pixels, pixels, 0][: values.ndim]
-            return np.asarray(ndimage.gaussian_filter(values, widths, mode="nearest"))
+    def blur(values: Floats) -> Floats:
+        widths = [0, pixels, pixels, 0][: values.ndim]
+        return np.asarray(ndimage.gaussian_filter(values, widths, mode="nearest"))
 
-        return _in_floats(images, blur)
-
-    return shift
+    return partial(_in_floats, blur)
 
 
-STANDARD: Mapping[str, Shift] = {
-    "rotated by 30°": rotated(30),
-    "moved by a tenth": moved(0.1),
-    "with noise": noisy(0.2),
-    "blurred": blurred(1.5),
-}
-"""What `howsure.compare` does to images unless it is told something else."""
-
-
-def _in_floats(images: Rows, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Rows:
+def _in_floats(change: Callable[[Floats], Floats], images: Rows) -> Rows:
     """`change` in double precision, within the range and in the type of the images."""
     given = np.asarray(images)
     if given.ndim not in (3, 4):
@@ -92,3 +73,12 @@ def _in_floats(images: Rows, change: Callable[[NDArray[np.float64]], NDArray[np.
     if given.dtype.kind in "iu":
         changed = np.rint(changed)
     return np.asarray(changed.astype(given.dtype))
+
+
+STANDARD: Mapping[str, Shift] = {
+    "rotated by 30°": rotated(30),
+    "moved by a tenth": moved(0.1),
+    "with noise": noisy(0.2),
+    "blurred": blurred(1.5),
+}
+"""Changes that `howsure.compare` makes to images by default."""

@@ -50,7 +50,7 @@ OURS = (
     *("member", "method", "outcome", "own", "part", "pass", "pilot", "plain prediction", "plan", "promise"),
     *("reason", "replicate", "round", "row", "rows from outside", "seal", "second look", "settled", "share"),
     *("shift", "site", "sketch", "snapshot", "splitting", "spread", "stage", "stranger", "sure", "SWAG"),
-    *("thinned network", "trunk", "unfamiliar", "unit", "usual", "verdict", "width", "yardstick"),
+    *("thinned network", "trunk", "unfamiliar", "unit", "usual", "verdict", "width", "baseline"),
 )
 """Words that howsure uses in a sense of its own, or that the literature calls something else."""
 

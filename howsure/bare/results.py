@@ -46,15 +46,15 @@ def of_probabilities(
     thresholds: Thresholds | None,
     kind: str,
 ) -> Any:
-    """The result of what was given; see `Certainty.from_probabilities`.
+    """The result of given probabilities; see `Certainty.from_probabilities`.
 
     Args:
         p: The probabilities.
-        names: Of the columns, or None.
-        of: What the columns are of.
-        source: Where they come from.
-        thresholds: Where the verdicts lie, or None.
-        kind: What one row is.
+        names: Names of the columns, or None.
+        of: The kind of answer.
+        source: Their origin, a text, or None.
+        thresholds: Thresholds of the verdicts, or None.
+        kind: The word for one row.
     """
     given = read_given(p, names, of, "The probabilities")
     return of_given(given, of, source, thresholds, kind)
@@ -67,15 +67,7 @@ def of_given(
     thresholds: Thresholds | None = None,
     kind: str = "row",
 ) -> Any:
-    """The same of numbers that were read.
-
-    Args:
-        given: The numbers, and what came with them.
-        of: What the columns are of.
-        source: Where they come from.
-        thresholds: Where the verdicts lie, or None.
-        kind: What one row is.
-    """
+    """The same for numbers that were read; the other arguments as for `of_probabilities`."""
     values = _checked(given, of, "The probabilities")
     outcome = _outcome(of, given.names, values.shape[1], thresholds)
     mean = np.concatenate([values, outcome.derived(values[None], values)[0]], axis=-1)
@@ -96,15 +88,9 @@ def of_passes(
     thresholds: Thresholds | None,
     kind: str,
 ) -> Any:
-    """The result of passes that were given; see `Certainty.from_passes`.
+    """The result of given passes (S, N, K), or S of (N, K) one by one; see `Certainty.from_passes`.
 
-    Args:
-        passes: (S, N, K), or S of (N, K) one after the other.
-        names: Of the columns, or None.
-        of: What the columns are of.
-        source: Where they come from.
-        thresholds: Where the verdicts lie, or None.
-        kind: What one row is.
+    The other arguments are those of `of_probabilities`.
     """
     stream = _one_by_one(passes, names, of)
     start = next(stream, None)

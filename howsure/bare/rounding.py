@@ -134,7 +134,7 @@ def _not_distributions(p: Floats, numbers: Integers, called: str, wrong: NDArray
 
 
 def _cause(p: Floats) -> str:
-    """What numbers outside of 0 to 1 may be, and how to mend it."""
+    """What numbers outside of 0 to 1 may be, and what to do about it."""
     total = p.sum(axis=1)
     stray = _of_no_class(p)
     if stray is not None:
@@ -151,7 +151,7 @@ def _cause(p: Floats) -> str:
 
 
 def _cause_of_sums(p: Floats, wrong: NDArray[np.bool_]) -> str:
-    """What numbers from 0 to 1 may be whose rows do not sum to 1, and how to mend it."""
+    """What numbers from 0 to 1 may be whose rows do not sum to 1, and what to do about it."""
     total = p.sum(axis=1)
     stray = _of_no_class(p)
     if stray is not None:

@@ -15,13 +15,13 @@ class Comparing:
         truth: From labels as a caller gives them, how many rows there are, and the plain prediction of the
             first of them, to the true answers; an `InputError` for what they cannot be.
         known: From a result, and labels or None, to the true answers.
-        aligned: From the name of a result, the result, and name and result of the baseline, to the result
-            with its classes in the order of the baseline's; an `InputError` where they are others.
+        aligned: From name and result, and name and result of the baseline, to the result with its classes
+            in the order of the baseline; an `InputError` if the classes differ.
         scored: From a result, the true answers, and a seed, to an evaluation with a score by each name.
-        beside: From an evaluation, its result, and one of rows from outside, to an evaluation of both.
+        beside: From an evaluation, its result, and one of OOD rows, to an evaluation of both.
         familiar: From such an evaluation, (N,) and (M,) familiarities, to how well these tell rows apart.
-        calibrated: From a result, the true answers, the same rows in other guises, and rows from outside, to
-            all of them calibrated: those of known rows, and the others. Takes `seed`.
+        calibrated: From a result, the true answers, the same rows under shifts, and OOD rows, to
+            all of them calibrated: those of the known rows, and the OOD ones. Takes `seed`.
     """
 
     truth: Callable[[Any, int, Any], Any]

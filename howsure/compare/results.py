@@ -1,4 +1,4 @@
-"""A comparison of results that are there already, whoever made them: of the same rows and classes."""
+"""Compare existing results of the same rows and classes, from any source."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from howsure.models.protocol import Model
 
 @dataclass(frozen=True)
 class Given:
-    """What stands behind a result that was given: not a method that could be run again."""
+    """Stands in for the method of a given result. It cannot run."""
 
-    in_words = "Percentages that were given, as they are."
+    in_words = "Percentages that were given."
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -40,23 +40,23 @@ class Given:
         Raises:
             ModelError: Always.
         """
-        raise ModelError("A result that was given cannot be drawn again", expected="a method")
+        raise ModelError("A given result has no method that can run", expected="a method")
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """Nothing: of how they came about nothing is known here."""
+        """No sentence: their origin is unknown."""
         return iter(())
 
 
 def compared(
     results: Mapping[str, Any], labels: Any = None, *, calibrated: bool = True, seed: int = 0
 ) -> Comparison:
-    """Results side by side; see `Comparison.of_results`.
+    """Compare results; see `Comparison.of_results`.
 
     Args:
         results: By name; the first is the baseline.
         labels: True classes, or None.
-        calibrated: Whether each is also shown after temperature scaling.
-        seed: Of the folds.
+        calibrated: Whether to add each after temperature scaling.
+        seed: Seed of the folds.
     """
     check_flag(calibrated, "calibrated")
     check_whole(seed, "seed", least=0)
@@ -84,15 +84,15 @@ def compared(
         _check_alike(name, each, first, said[first])
     named = [name for name, each in said.items() if each.ids is not None]
     if named and len(named) < len(said):
-        warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their place.")
+        warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their position.")
     truth = comparing.known(said[first], _labels_among(said, labels))
-    # Whose answer is calibrated already is shown as it is.
+    # Results that are calibrated already are not calibrated again.
     fresh = [name for name in said if "calibration" not in said[name].method]
     shown = dict(said)
     if calibrated and len(truth) >= LEAST_CALIBRATED:
         for name in fresh:
-            (mended,), _ = comparing.calibrated(said[name], truth, seed=seed)
-            shown[CALIBRATED.format(name)] = mended
+            (new,), _ = comparing.calibrated(said[name], truth, seed=seed)
+            shown[CALIBRATED.format(name)] = new
     evaluations = {(name, AS_THEY_ARE): comparing.scored(each, truth, seed) for name, each in shown.items()}
     return Comparison(
         methods=tuple(shown),
@@ -109,7 +109,7 @@ def compared(
 
 
 def _labels_among(said: Mapping[str, Any], labels: Any) -> Any:
-    """The labels as given, or as the results have them, which have to be the same."""
+    """The labels that were given, or those of the results, which must agree."""
     if labels is not None:
         return labels
     having = {name: each.truth for name, each in said.items() if each.truth is not None}
@@ -117,15 +117,15 @@ def _labels_among(said: Mapping[str, Any], labels: Any) -> Any:
         other = next(iter(having))
         if not np.array_equal(truth, having[other]):
             raise InputError(
-                f"The true classes in '{name}' are others than in '{other}'",
+                f"'{name}' and '{other}' have different true classes",
                 expected="the same rows in the same order",
-                received=f"{int(np.sum(truth != having[other]))} that differ",
+                received=f"{int(np.sum(truth != having[other]))} differ",
             )
     return next(iter(having.values()), None)
 
 
 def _in_order(result: Any, baseline: Any) -> Any:
-    """A result with its rows in the order of another's, by distinct ids."""
+    """A result with its rows in the order of another, by distinct ids."""
     ids = baseline.ids
     if ids is None or result.ids is None or len(ids) != len(result) or np.array_equal(ids, result.ids):
         return result
@@ -140,7 +140,7 @@ def _check_alike(name: str, result: Any, first: str, baseline: Any) -> None:
     """Raise an `InputError` unless two results are of the same rows."""
     if len(result) != len(baseline):
         raise InputError(
-            f"'{name}' is not of the same rows as '{first}'",
+            f"'{name}' does not have the same rows as '{first}'",
             expected=f"{len(baseline):,} rows",
             received=f"{len(result):,}",
         )
@@ -149,7 +149,7 @@ def _check_alike(name: str, result: Any, first: str, baseline: Any) -> None:
     differ = np.flatnonzero(np.asarray(one) != np.asarray(other))
     if len(differ):
         raise InputError(
-            f"'{name}' is not of the same rows as '{first}', first in place {differ[0]}",
+            f"'{name}' does not have the same rows as '{first}', first in position {differ[0]}",
             expected=f"{baseline.id_name if both else 'row'} {np.asarray(other)[differ[0]]}",
             received=f"{np.asarray(one)[differ[0]]}",
             hint="Give both in the same order, or with ids that are the same in both and distinct",

@@ -1,4 +1,4 @@
-"""Methods side by side on the same rows: which is better here, by how much, and whether the rows can tell."""
+"""Compare methods on the same rows: which is better here, by how much, and whether the rows can tell."""
 
 from __future__ import annotations
 
@@ -49,43 +49,42 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 AS_THEY_ARE = "as they are"
-"""Name of the rows that nothing was done to."""
+"""Name of the unchanged rows."""
 
 CALIBRATED = "{}, calibrated"
 """Name of a method after temperature scaling."""
 
 GIVEN = "given"
-"""Name of what stands behind a result that was there already."""
+"""Name of the method of a result that existed before."""
 
 PROBED = 256
-"""Rows whose plain prediction tells whether labels are read as they are meant."""
+"""Rows of the plain prediction that checks the meaning of the labels."""
 
 LEAST_CALIBRATED = 10
-"""Rows below which no method is also shown calibrated: two for each of five folds."""
+"""Least rows for calibrated methods: two for each of five folds."""
 
 WARM_UP = 512
-"""Rows that every method gets before it is timed."""
+"""Rows that each method assesses before it is timed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison(Displayed):
-    """What methods are worth on the same rows.
+    """Scores of several methods on the same rows.
 
     Attributes:
-        methods: Their names; the first is the baseline, and of the others some are calibrated versions.
-        sets: Names of the sets of rows: as they are, then under each shift.
-        outside: Names of the sets of rows from outside the distribution.
+        methods: Their names. The first is the baseline; some of the others are calibrated versions.
+        sets: Names of the sets of rows: unchanged, then under each shift.
+        outside: Names of the sets of out-of-distribution (OOD) rows.
         evaluations: Scores by method and set.
-        against: Scores by method and set from outside: those of the rows as they are beside it.
-        costs: Time for the rows in plain predictions, the shortest over the sets, measured once, here; NaN
-            without the plain softmax among the methods. Calibration itself costs next to nothing.
-        certainties: What each method says of the rows as they are.
+        against: Scores by method and OOD set, of the unchanged rows together with that set.
+        costs: Time for the rows in units of one plain prediction, the shortest over the sets, measured once;
+            NaN without the plain softmax among the methods. Calibration itself costs almost nothing.
+        certainties: Result of each method on the unchanged rows.
         truth: (N,) the true classes.
-        kinds: What stands behind each name; a calibrated method has that of its method.
-        calibrations: For each calibrated method the one it is a version of.
-        familiarities: Names of the scores of familiarity. They have costs, and answer one question alone: who
-            notices rows from outside.
-        familiar: What they are worth, by name and set from outside, paired with the methods.
+        kinds: The method behind each name. A calibrated version has the same method.
+        calibrations: For each calibrated version, the name without calibration.
+        familiarities: Names of the scores of familiarity. They have costs, and scores only on OOD rows.
+        familiar: Their scores by name and OOD set, paired with the methods.
     """
 
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
@@ -107,21 +106,21 @@ class Comparison(Displayed):
     def of_results(
         results: Mapping[str, Certainty], labels: Any = None, *, calibrated: bool = True, seed: int = 0
     ) -> Comparison:
-        """Results that are there already, side by side: of any models, methods or sources.
+        """Compare existing results of any models, methods or sources.
 
         Args:
-            results: By name, all of the same rows and classes; the first is the baseline. Classes are paired
-                by their names, rows by their ids, and where these are not in all by their place.
-            labels: (N,) true classes; None takes those that the results have.
-            calibrated: Whether each is also shown after temperature scaling, every row by a fit to others;
-                needs 10 rows. What is calibrated already is shown as it is.
-            seed: Of the folds, and of the draws of chance in calibration errors.
+            results: By name, all of the same rows and classes. The first is the baseline. Classes are paired
+                by name. Rows are paired by id, or by position if a result has no ids.
+            labels: (N,) true classes; None takes those of the results.
+            calibrated: Whether to add each result after temperature scaling (cross-fitted). Needs 10 rows.
+                Results that are calibrated already are not calibrated again.
+            seed: Seed of the folds, and of the random draws in calibration errors.
 
         Returns:
-            A `Comparison` without costs, as nothing was run.
+            A `Comparison` without costs, because no method ran.
 
         Raises:
-            InputError: Results of other rows or classes, or no labels.
+            InputError: Results differ in rows or classes, or there are no labels.
 
         Example:
             >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
@@ -144,8 +143,7 @@ class Comparison(Displayed):
     def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
         """Write one HTML page that says which method is better here, by how much, and why.
 
-        It holds all it shows and asks for nothing from outside. An earlier file stays until the new one is
-        complete.
+        The page is self-contained. An earlier file stays until the new one is complete.
 
         Args:
             path: The HTML file.
@@ -163,21 +161,21 @@ class Comparison(Displayed):
 
     @property
     def has_costs(self) -> bool:
-        """Whether methods were run: not where results were compared that were there already."""
+        """Whether methods ran; False for a comparison of existing results."""
         return any(kind.settings.get("name") != GIVEN for kind in self.kinds.values())
 
     @property
     def kind(self) -> str:
-        """What one row is, `image` or `row`."""
+        """The word for one row, `image` or `row`."""
         return next(iter(self.certainties.values())).kind
 
     def score(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Score:
-        """One score, of an `Evaluation`'s attribute `name`; `rows` is a set, or one from outside.
+        """One score: the attribute `name` of an `Evaluation` of a set, or of an OOD set, of rows.
 
-        A familiarity, in the place of a method, has `outside_auroc` and `outside_fpr95` alone.
+        A familiarity as `method` has only `outside_auroc` and `outside_fpr95`.
 
         Raises:
-            InputError: Another score of a familiarity.
+            InputError: The familiarity does not have this score.
         """
         score: Score = getattr(self._evaluation(method, name, rows), name)
         return score
@@ -186,17 +184,17 @@ class Comparison(Displayed):
         """Paired difference of one score, the first method less the other, row by row.
 
         The intervals of all pairs hold together in 95 % of cases, so the best may be picked from the same
-        rows that compare it; likewise those of all methods beside the baseline, which are fewer. Those of
-        changed rows hold together over all changes (Bonferroni), as what is told is picked from all of them.
+        rows that compare it. So do those of all methods against the baseline, which are fewer. Those of
+        changed rows hold together over all changes (Bonferroni), because sentences pick among all changes.
 
         Raises:
-            InputError: As from `score`.
+            InputError: See `score`.
         """
         one, two = (self._evaluation(each, name, rows).measured(name) for each in (method, other))
         return one.minus(two, self._reach(name, rows, self.methods[0] in (method, other)))
 
     def _reach(self, name: str, rows: str, against_baseline: bool) -> float:
-        """Standard errors that a difference needs to hold together with the others."""
+        """Half-width of the simultaneous intervals, in standard errors."""
         key = name, rows, against_baseline
         if key not in self._reaches:
             rivals = self.rivals(name, rows)
@@ -216,11 +214,11 @@ class Comparison(Displayed):
 
     @property
     def mistakes(self) -> dict[str, int]:
-        """How many of the rows as they are each method gets wrong."""
+        """Number of mistakes of each method on the unchanged rows."""
         return {name: int(np.sum(each.label != self.truth)) for name, each in self.certainties.items()}
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
-        """Who is best in a score, and who cannot be told from it; familiarities too, where they have it."""
+        """The best method in a score, and those that may be as good; also familiarities, if they have it."""
         check_choice(name, SCORES, "name")
         check_choice(rows, (*self.sets, *self.outside), "rows")
         higher = name in HIGHER_IS_BETTER
@@ -235,7 +233,7 @@ class Comparison(Displayed):
         return Ranking(name, rows, best, tuple(tied))
 
     def rivals(self, name: str, rows: str = AS_THEY_ARE) -> tuple[str, ...]:
-        """The methods, then the familiarities where they have this score of these rows."""
+        """The methods, then the familiarities if they have this score on these rows."""
         return self.methods + (self.familiarities if name in OF_FAMILIARITY and rows in self.outside else ())
 
     def _evaluation(self, method: str, name: str, rows: str) -> Evaluation | OutsideEvaluation:
@@ -254,24 +252,24 @@ class Comparison(Displayed):
 
 
 OF_FAMILIARITY = OUTSIDE[:2]
-"""Scores that a familiarity has, of rows from outside."""
+"""Scores of a familiarity on OOD rows."""
 
 HIGHER_IS_BETTER = frozenset(
     {"accuracy", "brier_resolution", "error_auroc", "outside_auroc", "outside_auroc_by_disagreement"}
 )
-"""Scores of which more is better."""
+"""Scores for which higher is better."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Who is best in one score.
+    """The best method in one score.
 
     Attributes:
         name: The score.
         rows: The set of rows.
-        best: The method, or familiarity, with the best value, or None where the score is not defined for any.
-        tied: The best one, and those whose paired difference from it may be chance, in order of methods. With
-            too few mistakes to tell, that is all of them.
+        best: The method, or familiarity, with the best value; None if the score is not defined for any.
+        tied: The best one, and those whose paired difference from it may be chance, in the order of methods.
+            With too few mistakes these are all methods.
     """
 
     name: str
@@ -305,19 +303,18 @@ def compare(
     Args:
         model: A trained model, as for `assess`.
         x: (N, …) rows that it was not trained on, as for `assess`.
-        labels: (N,) their true classes, in any form that `Certainty.with_truth` takes; None takes those that
-            came with the rows.
-        methods: By name; the first is the baseline, best the plain softmax. None stands for that and, where
-            the model has dropout, `MCDropout()`.
-        shifts: By name, the same rows as they come when something has changed: a function that makes them
-            from the arrays of `x`, or the rows themselves. None stands for `howsure.shifts.STANDARD` where
-            the rows are images, and for none otherwise; {} for none.
-        outside: By name, rows that belong to none of the model's classes.
-        familiarity: By name, what `howsure.familiarity` learnt from features of the model. How well it tells
-            rows from outside is compared with the entropy of each method.
-        calibrated: Whether each method is also shown after temperature scaling. Every row is mended by a fit
-            to others, in all its guises; needs 10 rows.
-        seed: Of masks, folds and the draws of chance in calibration errors.
+        labels: (N,) true classes, in any form that `Certainty.with_truth` takes; None takes those in `x`.
+        methods: By name. The first is the baseline, best the plain softmax. None means that one and, if the
+            model has dropout, `MCDropout()`.
+        shifts: By name, the same rows after a change: a function of the arrays of `x`, or the rows
+            themselves. None means `howsure.shifts.STANDARD` for images, and no change otherwise; {} means
+            no change.
+        outside: By name, OOD rows: they belong to none of the model's classes.
+        familiarity: By name, results of `howsure.familiarity` on features of the model. On OOD rows they are
+            compared with the entropy of each method.
+        calibrated: Whether to add each method after temperature scaling. Cross-fitted: each row is calibrated
+            with a fit to the other folds, also under each shift. Needs 10 rows.
+        seed: Seed of masks, folds and the random draws in calibration errors.
         batch_size: As in `assess`.
         outputs: As in `assess`.
         class_names: As in `assess`.
@@ -331,7 +328,7 @@ def compare(
 
     Raises:
         InputError: Rows, labels or arguments that cannot be used.
-        ModelError: As from `assess`, and with `familiarity` from `features_of`.
+        ModelError: See `assess`; with `familiarity` also `features_of`.
 
     Example:
         >>> comparison = howsure.compare(model, x, labels, shifts={}, outside={"letters": letters})
@@ -352,7 +349,9 @@ def compare(
         request = replace(request, class_names=getattr(probe, probe.names))
         labels = given.truth(probe.truth_names) if labels is None else labels
         if labels is None:
-            raise InputError("There is nothing to compare by", expected="true classes", received="rows alone")
+            raise InputError(
+                "A comparison needs true classes", expected="`labels`", received="rows without labels"
+            )
         if methods is None:
             chosen = default_methods(model, given.x, output=output)
         else:
@@ -378,9 +377,9 @@ def compare(
     names = dict[str, str]()
     if calibrated and len(truth) >= LEAST_CALIBRATED:
         names = {CALIBRATED.format(name): name for name in chosen}
-        for mended, name in names.items():
-            said[mended] = _calibrated(comparing, said[name], truth, sets, seed)
-            costs[mended] = costs[name]
+        for new, name in names.items():
+            said[new] = _calibrated(comparing, said[name], truth, sets, seed)
+            costs[new] = costs[name]
     evaluations = {
         (name, which): comparing.scored(said[name][which], truth, seed)
         for name in said
@@ -416,14 +415,16 @@ def compare(
 
 
 def _probe(model: Any, given: Rows, request: Request) -> Any:
-    """The plain prediction of the first rows, which tells of which kind answers are, and of what names."""
+    """The plain prediction of the first rows, for the kind of the answers and their names."""
     few = Rows(first(given.x, PROBED), class_names=given.class_names)
-    with warnings.catch_warnings(action="ignore", category=HowsureWarning):  # said when all are assessed
+    with warnings.catch_warnings(
+        action="ignore", category=HowsureWarning
+    ):  # they come again when all are assessed
         return assessed(model, few, Softmax(), request)
 
 
 def _check_names(methods: Mapping[str, Method], known: Mapping[str, Familiarity]) -> None:
-    """Raise an `InputError` where there is no method, or a name that a calibrated one will have."""
+    """Raise an `InputError` if there is no method, or a name that a calibrated version will have."""
     if not methods:
         raise InputError("There is no method to compare", expected="at least one, by name", received="none")
     names = {CALIBRATED.format(name) for name in methods}
@@ -434,12 +435,12 @@ def _check_names(methods: Mapping[str, Method], known: Mapping[str, Familiarity]
 
 @dataclass(frozen=True, eq=False)
 class _Sets:
-    """The rows that all methods are asked about.
+    """The rows that all methods assess.
 
     Attributes:
-        called: The rows as they are, with what came with them but for their labels.
-        alike: By name, the same rows in all their guises; first as they are.
-        outside: By name, rows from outside.
+        called: The unchanged rows with their ids, without labels.
+        alike: By name, the same rows: first unchanged, then under each shift.
+        outside: By name, OOD rows.
     """
 
     called: Rows
@@ -448,16 +449,16 @@ class _Sets:
 
     @cached_property
     def lengths(self) -> dict[str, int]:
-        """How many rows there are, by name."""
+        """Number of rows, by name."""
         return {name: length(each, f"'{name}'") for name, each in self.both.items()}
 
     @property
     def both(self) -> dict[str, Any]:
-        """Those alike, and those from outside."""
+        """All sets by name."""
         return {**self.alike, **self.outside}
 
     def check_alike(self, rows: int) -> None:
-        """Raise an `InputError` unless all guises are of so many rows."""
+        """Raise an `InputError` unless all sets in `alike` have this number of rows."""
         wrong = [name for name in self.alike if self.lengths[name] != rows]
         if wrong:
             raise InputError(
@@ -474,7 +475,7 @@ def _sets_of(
     outside: Mapping[str, Any] | None,
     progress: Callable[[int, int], None] | None,
 ) -> _Sets:
-    """The rows as they are, in other guises, and from outside, or an `InputError`."""
+    """All sets of rows, or an `InputError`."""
     x = given.x
     changed = {
         name: each if callable(each) else rows_for(model, each, progress).x
@@ -483,21 +484,21 @@ def _sets_of(
     alike = {AS_THEY_ARE: x} | {
         name: each(copied(x)) if callable(each) else each for name, each in changed.items()
     }
-    strangers = {
+    ood = {
         name: rows_for(model, each, progress).x for name, each in check_by_name(outside, "outside").items()
     }
-    twice = set(alike) & set(strangers)
+    twice = set(alike) & set(ood)
     if twice:
         raise InputError(f"Two sets of rows have the name '{twice.pop()}'", expected="distinct names")
-    sets = _Sets(replace(given, labels=None), alike, strangers)
-    empty = [name for name in strangers if not sets.lengths[name]]
+    sets = _Sets(replace(given, labels=None), alike, ood)
+    empty = [name for name in ood if not sets.lengths[name]]
     if empty:
-        raise InputError(f"There are no rows from outside in '{empty[0]}'", expected="at least 1")
+        raise InputError(f"The OOD set '{empty[0]}' has no rows", expected="at least 1")
     return sets
 
 
 class _Course:
-    """How much is done, told to whoever wants to know.
+    """Progress over all methods and sets.
 
     Args:
         tell: Called with (rows done, rows in all), or None.
@@ -508,13 +509,13 @@ class _Course:
         self._tell, self._total, self._done = tell, total, 0
 
     def passed(self, rows: int) -> None:
-        """So many more rows are done."""
+        """Report that this number of rows is done."""
         self._done += rows
         if self._tell is not None:
             self._tell(self._done, self._total)
 
     def of_one(self) -> Callable[[int, int], None]:
-        """What one assessment tells of its progress."""
+        """A progress function for one assessment."""
         before = self._done
         return lambda done, _: self.passed(before + done - self._done)
 
@@ -522,7 +523,7 @@ class _Course:
 def _said(
     model: Any, methods: Mapping[str, Method], sets: _Sets, request: Request, course: _Course
 ) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
-    """What each method says of each set of rows, and the least seconds that it took for the same rows."""
+    """Result of each method on each set, and its shortest time in seconds for the same rows."""
     said: dict[str, dict[str, Any]] = {}
     seconds: dict[str, float] = {}
     for name, method in methods.items():
@@ -540,10 +541,10 @@ def _said(
 def _calibrated(
     comparing: Comparing, said: Mapping[str, Any], truth: Any, sets: _Sets, seed: int
 ) -> dict[str, Any]:
-    """What a method says of each set, each row mended by a fit to others."""
+    """Calibrated results of a method on each set; each row uses a fit to the other folds."""
     own, *others = (said[which] for which in sets.alike)
-    mended, far = comparing.calibrated(own, truth, others, [said[each] for each in sets.outside], seed=seed)
-    return dict(zip([*sets.alike, *sets.outside], [*mended, *far], strict=True))
+    near, far = comparing.calibrated(own, truth, others, [said[each] for each in sets.outside], seed=seed)
+    return dict(zip([*sets.alike, *sets.outside], [*near, *far], strict=True))
 
 
 def default_methods(
@@ -553,13 +554,13 @@ def default_methods(
     dropout: MCDropout | None = None,
     output: str | int | None = None,
 ) -> dict[str, Method]:
-    """By name, every method that a model allows: `howsure.methods.choices.CHOICES`.
+    """All methods that a model allows, by name: `howsure.methods.choices.CHOICES`.
 
     Args:
         model: As for `compare`.
-        x: Rows as for `compare`, of which the first is looked at.
-        members: Other models like it, trained from other seeds.
-        dropout: What is asked of dropout, or None.
+        x: Rows as for `compare`; only the first one is used.
+        members: Other members of the ensemble.
+        dropout: Settings of MC dropout, or None.
         output: As for `compare`.
     """
     dropout = MCDropout() if dropout is None else dropout
@@ -582,20 +583,18 @@ def _check_familiarity(
     methods: Mapping[str, Method],
     outside: Mapping[str, Any],
 ) -> None:
-    """Raise before work begins what would else be raised after it."""
+    """Raise errors of familiarities before work begins."""
     if not known:
         return
     if not outside:
-        raise InputError(
-            "Familiarity tells rows from outside, and there are none", expected="`outside`, by name"
-        )
+        raise InputError("`familiarity` needs OOD rows", expected="`outside`, by name")
     for name, each in known.items():
         if name in methods:
             raise InputError(f"A method and a familiarity have the name '{name}'", expected="distinct names")
         if not isinstance(each, Familiarity):
             raise InputError(
                 f"The familiarity '{name}' cannot be used",
-                expected="what `howsure.familiarity` gives",
+                expected="a result of `howsure.familiarity`",
                 received=type(each).__name__,
             )
         each(features_of(model, first(x, 1)))
@@ -608,9 +607,9 @@ def _familiar(
     batch_size: int,
     course: _Course,
 ) -> tuple[dict[str, dict[str, Floats]], dict[str, float]]:
-    """Scores of all rows by name and set, from features that are computed once, and the seconds of each.
+    """Familiarity scores of all rows by name and set, and the seconds of each on the unchanged rows.
 
-    The seconds are those for the rows as they are, features included, as if it were the only score.
+    Features are computed once for all scores; the seconds of each include them.
     """
     scores: dict[str, dict[str, Floats]] = {name: {} for name in known}
     seconds: dict[str, float] = {}

@@ -5,9 +5,6 @@ conv 7×7×128 – drop .2 – conv 3×3×64 – drop .2 – dense 64 – drop .
 
 from __future__ import annotations
 
-import contextlib
-import io
-import socket
 import time
 from collections import deque
 from collections.abc import Callable

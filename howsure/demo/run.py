@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 import howsure
-from howsure.compare.run import default_methods
-from howsure.report import write_comparison, write_report
-from howsure.demo import mnist
 from howsure.compare.findings import lead
+from howsure.compare.run import default_methods
+from howsure.demo import mnist
+from howsure.report import write_comparison, write_report
 from howsure.terminal import duration, paragraph, progress, say, summary
 
 if TYPE_CHECKING:

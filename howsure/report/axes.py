@@ -29,13 +29,14 @@ def _clipped(position: float) -> float:
     return min(max(100 * position, 0.0), 100.0)
 
 
+def _linear(low: float, high: float) -> Callable[[float], float]:
+    return lambda value: _clipped((value - low) / (high - low))
+
+
 def share_axis(low: float, high: float, note: str = "") -> Axis:
     """A linear axis of shares from `low` to `high`, with ticks in per cent at a round step."""
     step = next((step for step in _STEPS if (high - low) / step <= 5.01), 0.25)
-
-    def place(value: float) -> float:
-        return _clipped((value - low) / (high - low))
-
+    place = _linear(low, high)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     ticks = tuple((place(n * step), f"{100 * n * step:.3g}\u00a0%") for n in range(first, last + 1))
     return Axis(place, ticks, note)
@@ -52,10 +53,7 @@ def number_axis(low: float, high: float) -> Axis:
     magnitude = 10.0 ** math.floor(math.log10(least))
     step = next(s * magnitude for s in (1, 2, 5, 10) if s * magnitude >= least * (1 - 1e-9))
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-
-    def place(value: float) -> float:
-        return _clipped((value - low) / (high - low))
-
+    place = _linear(low, high)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     labels = {n: f"{n * step:.{decimals}f}".replace("-", "−") if n else "0" for n in range(first, last + 1)}
     return Axis(place, tuple((place(n * step), label) for n, label in labels.items()))
@@ -103,13 +101,10 @@ def count_axis(counts: list[int]) -> Axis:
         return Axis(
             place_log,
             tuple((place_log(power), f"{power:,}") for power in powers),
-            "The scale of counts is logarithmic, so that a single row can still be seen beside thousands.",
+            "The scale of counts is logarithmic, so that a single row is visible beside thousands.",
         )
     magnitude = 10 ** math.floor(math.log10(largest))
     step = next(s * magnitude for s in (0.2, 0.5, 1, 2) if largest / (s * magnitude) <= 5)
     step = max(int(step), 1)
-
-    def place(count: float) -> float:
-        return _clipped(count / largest)
-
+    place = _linear(0, largest)
     return Axis(place, tuple((place(n * step), f"{n * step:,}") for n in range(largest // step + 1)))

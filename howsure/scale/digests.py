@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import stat
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,23 +77,6 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def of_content(folder: Path, files: Sequence[Path]) -> str:
-    """Of names and content of images; one that cannot be read counts as empty.
-
-    Args:
-        folder: In which names are told.
-        files: The images.
-    """
-    found = hashlib.sha256()
-    for file in files:
-        try:
-            told = of_file(file) if stat.S_ISREG(file.stat().st_mode) else ""
-        except OSError:
-            told = ""
-        found.update(f"{file.relative_to(folder).as_posix()}\n{told}\n".encode("utf-8", "surrogateescape"))
-    return found.hexdigest()
-
-
 def of_names(names: Sequence[str]) -> int:
     """Of names of images, in their order."""
     told = "\n".join(names).encode("utf-8", "surrogateescape")
@@ -101,18 +84,33 @@ def of_names(names: Sequence[str]) -> int:
 
 
 def of_images(folder: Path, files: Sequence[Path]) -> str:
-    """Of names, sizes and times of change of images; one that is gone counts as empty.
+    """Of names, sizes and times of change of images; a missing image counts as empty.
 
     Args:
-        folder: In which names are told.
+        folder: Names are relative to it.
         files: The images.
     """
+
+    def size_and_time(file: Path) -> object:
+        there = file.stat()
+        return there.st_size, there.st_mtime_ns
+
+    return _of_each(folder, files, size_and_time, (0, 0))
+
+
+def of_content(folder: Path, files: Sequence[Path]) -> str:
+    """Of names and content of images; an unreadable image counts as empty."""
+    return _of_each(
+        folder, files, lambda file: of_file(file) if stat.S_ISREG(file.stat().st_mode) else "", ""
+    )
+
+
+def _of_each(folder: Path, files: Sequence[Path], mark: Callable[[Path], object], missing: object) -> str:
     found = hashlib.sha256()
     for file in files:
         try:
-            there = file.stat()
-            told = there.st_size, there.st_mtime_ns
+            told = mark(file)
         except OSError:
-            told = 0, 0
+            told = missing
         found.update(f"{file.relative_to(folder).as_posix()}\n{told}\n".encode("utf-8", "surrogateescape"))
     return found.hexdigest()

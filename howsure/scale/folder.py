@@ -187,7 +187,7 @@ def with_new(folder: Path, known: Sequence[str], now: Sequence[str]) -> tuple[st
     went = [name for name in known if name not in there]
     if went:
         raise InputError(
-            f"The results in '{folder}' are of other rows: '{went[0]}' is not there any more",
+            f"The results in '{folder}' belong to other rows: '{went[0]}' is not there any more",
             expected=f"the {len(known):,} images of then, and perhaps more",
             received=f"{len(went):,} of them are missing",
             hint="Put them back, or give another folder",
@@ -299,7 +299,7 @@ def check_made_with(folder: Path, before: Manifest, made_with: Mapping[str, Any]
     if differs:
         first = differs[0]
         raise InputError(
-            f"The results in '{folder}' are of {' and '.join(_IN_WORDS[name] for name in differs)}",
+            f"The results in '{folder}' were made with {' and '.join(_IN_WORDS[name] for name in differs)}",
             expected=f"{first}: {_short(before.made_with.get(first))}, as there",
             received=_short(made_with[first]),
             hint="Give another folder, or the command that this folder was begun with"
@@ -335,7 +335,7 @@ def grown(
     odd = sorted([*left, *(old.name for old, new in zip(before.files, found, strict=True) if new is None)])
     if odd and not (may_grow and any(found)):
         raise InputError(
-            f"The results in '{folder}' are of other rows",
+            f"The results in '{folder}' belong to other rows",
             expected=f"the {len(before.files)} files that were there before",
             received=f"{len(now)} files; '{odd[0]}' is in one of the two alone",
             hint="Give another folder",
@@ -353,7 +353,7 @@ def _short(value: Any) -> str:
 
 
 def changed_files(folder: Path, before: Manifest, now: Manifest, left_out: Mapping[int, bool]) -> list[int]:
-    """Numbers of the files of rows that are not as they were: they had faults, and may have been mended.
+    """Numbers of the files of rows that are not as they were: they had faults, and may have been repaired.
 
     Args:
         folder: Where results are.
@@ -373,7 +373,7 @@ def changed_files(folder: Path, before: Manifest, now: Manifest, left_out: Mappi
         )
         if not faulty and left_out.get(number) is False:
             raise InputError(
-                f"The results in '{folder}' are of other rows: '{old.name}' has changed since",
+                f"The results in '{folder}' belong to other rows: '{old.name}' has changed since",
                 expected=f"the file of {old.size:,} bytes that was read then",
                 received=f"one of {new.size:,} bytes with other content",
                 hint="Give another folder, or other rows in a file of another name",

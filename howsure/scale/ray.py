@@ -42,7 +42,7 @@ _RAY = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_enable_output_error_log_if_still_retry": "0",
 }
-"""What Ray is told: to report to nobody, and not to print what it mends by itself."""
+"""Settings of Ray: send no usage statistics, and print no errors that it handles itself."""
 
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """With 0 Ray takes this machine for its whole cluster, on Linux too, and listens on the loopback interface
@@ -204,7 +204,7 @@ def _several(workers: int, job: Job, told: Told) -> Iterator[Outcome]:
             )
     except RayError as error:
         raise ModelError(
-            f"A worker failed ({_reason(error)})", hint="Without --workers the error shows as it is"
+            f"A worker failed ({_reason(error)})", hint="Run without --workers to see the original error"
         ) from error
 
 
@@ -250,7 +250,8 @@ class _PartWorker:
             self._refusal = error
         except Exception as error:  # whatever the model itself may raise
             self._refusal = ModelError(
-                f"A worker cannot begin ({raised(error)})", hint="Without --workers the error shows as it is"
+                f"A worker cannot begin ({raised(error)})",
+                hint="Run without --workers to see the original error",
             )
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -230,16 +230,16 @@ def begun(
             digests_of(reader, parts),
             Probe.of(probe, first),
         )
-        mended = list[Part]()
+        repaired = list[Part]()
         if before is not None:
             folders.check_made_with(folder, before, now.made_with)
-            mended = changed_images(folder, before.images, now.images, parts, reader)
+            repaired = changed_images(folder, before.images, now.images, parts, reader)
             known = check_probe(folder, (before.probe, before.files), (now.probe, files), worker.check)
             now = replace(now, probe=known)
         elif wanted and recipe.dropout.plan is not None:
             recipe.dropout.plan.save(folder / PLAN)
         with during("Checking", waiting="the seals of parts that are there"):
-            pending, left_out = _pending(folder, before, now, parts, mended, reader)
+            pending, left_out = _pending(folder, before, now, parts, repaired, reader)
         missing = {part.name for part in pending}
         old = {} if before is None else before.faults
         faults = {name: fault for name, fault in old.items() if name in missing} | dict(now.faults)
@@ -286,7 +286,7 @@ def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
         raise InputError(
             f"Which labels belong to which rows cannot be told: {unread.fault}",
             expected="files of rows that can all be read, with --labels",
-            hint="Mend that file, or put the labels into a column of the rows",
+            hint="Repair that file, or put the labels into a column of the rows",
         )
     read_label_file(recipe.labels).check_count(total)
 
@@ -338,12 +338,12 @@ def _pending(
     before: Manifest | None,
     now: Manifest,
     parts: Sequence[Part],
-    mended: Sequence[Part],
+    repaired: Sequence[Part],
     reader: Reader,
 ) -> tuple[list[Part], list[str]]:
     """Parts that are not there, and images that the others do not hold.
 
-    Parts of files and images that were mended are made anew, and others renumbered.
+    Parts of files and images that were repaired are made anew, and others renumbered.
     """
     if before is not None:
         found = dict[int, bool]()
@@ -353,7 +353,7 @@ def _pending(
         for number in folders.changed_files(folder, before, now, found):
             for stale in folder.glob(f"part-{number:05}-*.parquet"):
                 stale.unlink()
-        for part in mended:
+        for part in repaired:
             (folder / part.name).unlink(missing_ok=True)
     missing, left_out = [], list[str]()
     for part in parts:

@@ -1,4 +1,4 @@
-"""Whether a model says the same of the same rows as before, and which parts lack images that are mended."""
+"""Whether a model says the same of the same rows as before, and which parts lack repaired images."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def check_probe(
             return known
     if not known.agrees(found):
         raise InputError(
-            f"The results in '{folder}' are of another model, or of other rows: of row {known.rows[0]} of "
-            f"'{old[known.file].name}' it says something else",
+            f"The results in '{folder}' belong to another model, or to other rows: for row {known.rows[0]} "
+            f"of '{old[known.file].name}' the model gives another answer",
             expected=f"{known.column} {_shown(known)}, as there",
             received=_shown(found),
             hint="Give another folder, or the model and the rows that this folder was begun with",
@@ -180,7 +180,7 @@ def changed_images(
     parts: Sequence[Part],
     reader: Reader,
 ) -> list[Part]:
-    """Parts whose images are not as they were, and which some were left out of: they may have been mended.
+    """Parts whose images are not as they were, and which some were left out of: they may have been repaired.
 
     Args:
         folder: Of results.
@@ -205,7 +205,7 @@ def changed_images(
             continue
         if not without:
             raise InputError(
-                f"The results in '{folder}' are of other rows: images {part.start} to {part.stop - 1}, by "
+                f"The results in '{folder}' belong to other rows: images {part.start} to {part.stop - 1}, by "
                 "their names from 0 on, are not those of then",
                 expected="images of the same names and content",
                 hint="Give another folder",

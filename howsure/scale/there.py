@@ -13,7 +13,7 @@ from howsure.scale.folder import MANIFEST, Manifest, read_images, read_manifest
 from howsure.scale.parts import about_of
 from howsure.scale.work import Part
 
-_GO_ON = "The command that it was begun with goes on where it was stopped"
+_GO_ON = "The command that began it continues a stopped run"
 
 
 def present(folder: Path) -> list[Path]:

@@ -325,10 +325,10 @@ def _check_decided(labels: Array, names: Sequence[str]) -> None:
     numbers = {str(number) for number in range(len(names))}
     if not numbers.isdisjoint(names) and are_numbers_or_names(labels, names):
         raise InputError(
-            "Labels that came with the rows may be class numbers or names, which no part tells alone",
+            "Labels in the rows may be class numbers or names; one part alone cannot tell",
             expected=f"texts, as classes are called {quoted(names)}",
             received=f"{labels[:3].tolist()}",
-            hint="Make texts of them, or give them in a file of their own, with --labels",
+            hint="Convert them to texts, or give a file of labels with --labels",
         )
 
 

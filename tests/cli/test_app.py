@@ -143,7 +143,7 @@ def test_compare_needs_true_classes(model_file, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((5, 4), dtype=np.float32))
     done = run("compare", model_file, tmp_path / "x.npy")
     assert done.exit_code == 2
-    assert "error: There is nothing to compare by" in done.stderr
+    assert "error: A comparison needs true classes" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--member", "--shifted", "--outside", "--labels"])
@@ -322,8 +322,8 @@ def test_no_rows(model_file, tmp_path):
         ({"--labels": "nowhere.npy"}, "The file of labels does not exist"),
         ({"--class-names": "nowhere.txt"}, "nowhere.txt"),
         ({"--out": "o.xlsx"}, "wrong ending. Expected: a name that ends in .parquet or .csv or .jsonl"),
-        ({"--id-column": "id"}, "--id-column is for columns, and"),
-        ({"--drop": "a,,b"}, "--drop is for columns, and"),
+        ({"--id-column": "id"}, "--id-column names columns, but"),
+        ({"--drop": "a,,b"}, "--drop names columns, but"),
         ({"--out": "taken.parquet"}, "is a folder"),
         ({"--out": "nowhere/o.parquet"}, "nowhere/o."),
         ({"--report": "o.pdf"}, "ends in .html"),
@@ -412,7 +412,7 @@ def test_one_of_several_outputs(tmp_path, data_file):
     assert parts.exit_code == 0, parts.stderr
     np.testing.assert_allclose(howsure.load(tmp_path / "parts").probabilities, wanted, atol=0.1)
     other = run(*given, "--out", tmp_path / "parts", "--output", "kind")
-    assert (other.exit_code, "are of another output" in other.stderr) == (2, True)
+    assert (other.exit_code, "were made with another output" in other.stderr) == (2, True)
     page = run(*given, "--out", out, "--output", "kind", "--report", tmp_path / "page.html")
     assert page.exit_code == 0, page.stderr
     assert "'dropout" in run("audit", given[1], "--output", "kind").stdout
@@ -442,7 +442,7 @@ def test_a_layer_that_is_kept_off_by_name(tmp_path, data_file):
 
 
 def test_a_plan_that_cannot_be_kept_or_used_ends_with_an_error(model_file, data_file, tmp_path):
-    assert "rows to plan from" in run("audit", model_file, "--save-plan", tmp_path / "plan.json").stderr
+    assert "needs rows for the plan" in run("audit", model_file, "--save-plan", tmp_path / "plan.json").stderr
     wrong = run("audit", model_file, "--data", data_file, "--save-plan", tmp_path / "plan.txt")
     assert wrong.exit_code == 2
     assert "ends in .json" in wrong.stderr

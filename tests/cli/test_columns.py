@@ -122,7 +122,7 @@ def test_comparisons_choose_columns_too(model_file, flowers, tmp_path):
         ((), "`--drop note,species`"),
         (("--label-column", "kind"), "has no column 'kind' for the labels"),
         (("--label-column", "species", "--drop", "species"), "Column 'species' has two roles"),
-        (("--drop", "note,,species"), "--drop has an empty name in it"),
+        (("--drop", "note,,species"), "--drop contains an empty name"),
         ((*CHOSEN, "--labels", "labels.npy"), "--labels and --label-column both say where the labels are"),
         ((*CHOSEN[:4], "--drop", "note,nothing,lenght"), "no column 'lenght' to leave out"),
         ((*CHOSEN[:2], "--id-column", "nothing", "--drop", "note,plant"), "empty cells in column 'nothing'"),

@@ -65,7 +65,7 @@ def test_rows_alone_make_a_plan(folder, tmp_path):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["out.onnx"], "nothing to plan by"),
+        (["out.onnx"], "A graph needs a plan"),
         (["out.pb", "--plan", "plan.json"], "wrong ending"),
         (["out.onnx", "--plan", "other.json"], "The plan does not exist"),
         (["out.onnx", "--plan", "plan.json", "--data", "none.npy"], "The data does not exist"),

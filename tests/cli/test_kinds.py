@@ -96,7 +96,7 @@ def test_a_folder_of_another_outcome_is_refused(folder, monkeypatch):
     monkeypatch.setattr("tests.answers.numbers.Other", Regression, raising=False)
     done = run("assess", *folder, "--outcome", "tests.answers.numbers:Other")
     assert done.exit_code == 2
-    assert "are of another outcome" in done.stderr
+    assert "were made with another outcome" in done.stderr
 
 
 def test_another_model_says_other_numbers(folder, monkeypatch):
@@ -114,7 +114,7 @@ def test_another_model_says_other_numbers(folder, monkeypatch):
     monkeypatch.setattr(source, "checksum", lambda self, model: "the same")
     done = run("assess", *folder, "--outcome", OUTCOME)
     assert done.exit_code == 2
-    assert "are of another model" in done.stderr
+    assert "were made with another model" in done.stderr
 
 
 def test_scores_and_pages_of_a_table(table, tmp_path):

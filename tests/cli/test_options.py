@@ -32,7 +32,7 @@ def test_a_folder_of_other_thresholds_is_refused(data, tmp_path):
     assert run("assess", MODEL, data, "--out", tmp_path / "folder").exit_code == 0
     done = run("assess", MODEL, data, "--out", tmp_path / "folder", *LIMITS)
     assert done.exit_code == 2
-    assert "are of other thresholds" in done.stderr
+    assert "were made with other thresholds" in done.stderr
 
 
 def test_thresholds_that_cannot_be_are_refused_before_work_begins(tmp_path, data):

@@ -191,9 +191,7 @@ def test_two_tables_are_compared(known, tmp_path):
         assert "has no effect on tables" in refused("compare", known, other, *option)
     assert "other" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "--member has no effect on tables" in refused("compare", known, other, "--member", "m.keras")
-    assert "nothing to compare by" in refused(
-        "compare", other, write(tmp_path / "third.csv", P[KNOWN], NAMES)
-    )
+    assert "needs true classes" in refused("compare", other, write(tmp_path / "third.csv", P[KNOWN], NAMES))
 
 
 # --- what is read -----------------------------------------------------------------------------
@@ -488,7 +486,7 @@ def test_a_classifier_in_a_file_is_assessed_where_it_may_run_code(tmp_path, monk
     for option, said in (
         (("--passes", "4"), "Passes and plans have no effect with a classifier"),
         (("--divide-by", "2"), "columns that a classifier takes by name"),
-        (("--out", "folder/"), "go into one table"),
+        (("--out", "folder/"), "need one table"),
         (("--skip-unreadable",), "--skip-unreadable is for images"),
     ):
         assert said in refused(*asked, *columns, *option)
@@ -527,7 +525,7 @@ def test_an_earlier_output_stays_where_something_goes_wrong(known, tmp_path):
     assert "--new TABLE with --out" in refused("sets", known, "--out", tmp_path / "sets.csv")
     assert "no effect" in refused("calibrate", known, "--calibrator", kept, "--method", "vector")
     said = refused("calibrate", known, "--calibrator", kept)
-    assert "nowhere to write the calibrated table" in said
+    assert "needs a file for the calibrated table" in said
     said = refused("calibrate", known, "--calibrator", kept, "--out", tmp_path / "c.parquet")
     assert "is not a saved calibrator" in said
 

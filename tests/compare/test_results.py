@@ -53,7 +53,7 @@ def test_labels_may_come_with_the_results():
     one, other = Comparison.of_results(with_truth), Comparison.of_results(RESULTS, [NAMES[t] for t in TRUTH])
     assert one.score("good", "nll") == other.score("good", "nll")
     with_truth["good"] = RESULTS["good"].with_truth((TRUTH + 1) % 3)
-    with pytest.raises(howsure.InputError, match="The true classes in 'good' are others than in 'poor'"):
+    with pytest.raises(howsure.InputError, match="'good' and 'poor' have different true classes"):
         Comparison.of_results(with_truth)
 
 
@@ -73,8 +73,8 @@ def test_with_few_rows_nothing_is_calibrated():
     [
         ({}, TRUTH, "There is no result to compare"),
         (RESULTS, None, "The true classes are not known"),
-        ({**RESULTS, "few": RESULTS["good"][:5]}, TRUTH, "'few' is not of the same rows as 'poor'"),
-        ({**RESULTS, "turned": RESULTS["good"][::-1]}, TRUTH, "first in place 0. Expected: row 0"),
+        ({**RESULTS, "few": RESULTS["good"][:5]}, TRUTH, "'few' does not have the same rows as 'poor'"),
+        ({**RESULTS, "turned": RESULTS["good"][::-1]}, TRUTH, "first in position 0. Expected: row 0"),
         (
             {**RESULTS, "other": Certainty.from_probabilities(GOOD, ["a", "c", "d"])},
             TRUTH,

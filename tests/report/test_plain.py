@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -67,7 +66,7 @@ def test_its_page_has_the_rows_and_how_they_were_made(numbers: Numbers) -> None:
     page = Page(html)
     check_tables(page)
     check_landmarks(html)
-    assert page.words.startswith("Sizes Skip to the content Sizes There are 12 rows. These 12 rows were")
+    assert page.words.startswith("Sizes Skip to the content Sizes There are 12 rows. These 12 rows are")
     assert all(numbers[k] in page.words for k in range(12))
     assert "What is random in the model" in page.words
     assert "Number namesheight, weight" in page.words

@@ -114,14 +114,14 @@ def test_another_model_is_refused(results, rows, plan_file, monkeypatch):
     monkeypatch.setattr(small_network, "UNITS", 33)
     done = into(results, rows, "--plan", plan_file)
     assert done.exit_code == 2
-    assert "are of another model" in done.stderr
+    assert "were made with another model" in done.stderr
 
 
 def test_other_rows_are_refused(results, rows, plan_file, x):
     pq.write_table(table_of(x[:ROWS] + 1, 0), rows / "4.parquet")
     done = into(results, rows, "--plan", plan_file)
     assert done.exit_code == 2
-    assert "are of other rows: '4.parquet' has changed since" in done.stderr
+    assert "belong to other rows: '4.parquet' has changed since" in done.stderr
     other = rows.rename(rows.with_name("other"))
     for number in range(FILES):
         (other / f"{number}.parquet").rename(other / f"of-{number}.parquet")
@@ -138,7 +138,7 @@ def test_other_rows_of_the_same_size_and_time_are_refused(tmp_path, x, plan_file
         os.utime(path, ns=(10**18, 10**18))
         done = into(out, path, "--plan", plan_file)
         assert done.exit_code == 2 * number, done.stderr
-    assert "are of other rows: 'x.npy' has changed since" in done.stderr
+    assert "belong to other rows: 'x.npy' has changed since" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_model_of_the_same_checksum_that_says_something_else(tmp_path, rows, p
     monkeypatch.setattr(small_network, "Dense", lambda kernel, *others: Dense(1.1 * kernel, *others))
     done = into(out, rows, "--plan", plan_file)
     assert done.exit_code == 2
-    assert "are of another model, or of other rows: of row 0 of '0.parquet' it says" in done.stderr
+    assert "belong to another model, or to other rows: for row 0 of '0.parquet' the model" in done.stderr
 
 
 # --- faults ---------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def test_a_warning_of_one_kind_is_said_once(tmp_path, x):
     said = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert len(said) == 2
     assert said[0].startswith("warning: The rows of 'x' are uint8, from 0 to 200, ")
-    assert said[1].startswith("warning: 11 more of other rows, like: The rows of 'x' are uint8, ")
+    assert said[1].startswith("warning: 11 more such warnings about other rows: The rows of 'x' are uint8, ")
 
 
 def test_rows_of_which_none_fit(tmp_path, x):

@@ -108,7 +108,7 @@ def test_files_are_known_by_their_content(results, rows, plan_file, whole, x):
     os.utime(other / "0.parquet", ns=(10**18, 10**18))
     done = into(results.parent / "plain results", other, "--plan", plan_file)
     assert done.exit_code == 2
-    assert "are of other rows: '0.parquet' has changed since" in done.stderr
+    assert "belong to other rows: '0.parquet' has changed since" in done.stderr
 
 
 @pytest.mark.parametrize("ending", [".npy", ".npz"])
@@ -133,12 +133,12 @@ def test_another_file_is_not_more_rows(results, rows, plan_file, tmp_path):
     """A folder of files may grow; what is named as one file is that file."""
     done = into(results, rows / "0.parquet", "--plan", plan_file)
     assert done.exit_code == 2
-    assert "are of other rows" in done.stderr
+    assert "belong to other rows" in done.stderr
     out = tmp_path / "one"
     assert into(out, rows / "0.parquet", "--plan", plan_file).exit_code == 0
     done = into(out, rows / "1.parquet", "--plan", plan_file)
     assert done.exit_code == 2
-    assert "are of other rows" in done.stderr
+    assert "belong to other rows" in done.stderr
 
 
 def test_a_folder_of_an_earlier_version(results, rows, plan_file, whole):

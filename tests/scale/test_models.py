@@ -73,7 +73,7 @@ def test_a_keras_file_and_a_folder_of_images(tmp_path, keras_file, digits):
     good.write_bytes((digits / "right" / "20.png").read_bytes())
     other = run(*asked, "--out", out)
     assert other.exit_code == 2
-    assert "are of other rows: images 16 to 31, by their names from 0 on" in other.stderr
+    assert "belong to other rows: images 16 to 31, by their names from 0 on" in other.stderr
 
 
 def test_images_that_come_later(tmp_path, keras_file, digits):
@@ -107,7 +107,7 @@ def test_images_that_come_later(tmp_path, keras_file, digits):
     place.unlink()
     done = run(*asked, "--out", out)
     assert done.exit_code == 2
-    assert "are of other rows: 'left/17.png' is not there any more" in done.stderr
+    assert "belong to other rows: 'left/17.png' is not there any more" in done.stderr
     (out / "images.json").write_text("[]")
     done = run(*asked, "--out", out)
     assert done.exit_code == 2
@@ -183,4 +183,4 @@ def test_a_function_with_weights(tmp_path, monkeypatch):
     torch.save(second.state_dict(), "weights.pt")
     done = run(*asked, "--out", "results")
     assert done.exit_code == 2
-    assert "are of another model" in done.stderr
+    assert "were made with another model" in done.stderr
