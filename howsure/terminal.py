@@ -127,18 +127,18 @@ def undecided_table(result: Result[Any], count: int) -> Table:
 def comparison_table(comparison: Comparison) -> Table:
     """Methods with their scores on the rows as they are, best of each in bold, and what they cost."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("method", overflow="fold")
-    for heading, _ in compared.SCORES:
-        table.add_column(heading, justify="right")
-    if comparison.has_costs:
-        table.add_column(compared.COST, justify="right", overflow="fold")
+    method, *headings = compared.head_of(comparison)
+    table.add_column(method, overflow="fold")
+    for heading in headings:
+        table.add_column(
+            heading, justify="right", overflow="fold" if heading == compared.COST else "ellipsis"
+        )
     for line in compared.lines_of(comparison):
         cells = [
             Text(value, style="bold" if best else "")
             for value, best in zip(line.values, line.best, strict=True)
         ]
-        cost = [Text(line.cost)] if comparison.has_costs else []
-        table.add_row(Text(printable(line.method)), *cells, *cost)
+        table.add_row(Text(printable(line.method)), *cells)
     return table
 
 

@@ -94,11 +94,7 @@ def source_of(path: Path, opening: Opening, like: Path | None = None) -> Source:
     weights, allow_code = opening.weights, opening.allow_code
     if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
         path, weights = like, path
-    # What a link points at may have no ending, or another.
-    weights = None if weights is None else weights.absolute()
-    if is_factory(path):
-        return Source(path, weights, allow_code, os.getcwd())
-    return Source(path.absolute(), weights, allow_code)
+    return Source.of(path, weights, allow_code)
 
 
 def check_unused(many: FolderOptions, data: Path) -> None:

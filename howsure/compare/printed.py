@@ -1,4 +1,4 @@
-"""A `Comparison` as text: what `print` shows of it, and the short table of it."""
+"""A `Comparison` as text: its short table, and the text that `print` shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCORES = (("right", "accuracy"), ("NLL", "nll"), ("ECE", "ece"), ("AURC", "aurc"
 """Headings, and the scores below them."""
 
 COST = "plain predictions"
-"""The heading above what methods cost."""
+"""Heading of the costs."""
 
 
 @dataclass(frozen=True)
@@ -24,32 +24,33 @@ class Line:
 
     Attributes:
         method: Its name.
-        values: One text for each of `SCORES`.
-        best: Whether each of them is the best.
-        cost: In plain predictions, or a dash where that is not known.
+        values: A text for each score, and for the cost if the methods ran.
+        best: Whether each of them is marked as the best.
     """
 
     method: str
     values: tuple[str, ...]
     best: tuple[bool, ...]
-    cost: str
+
+
+def head_of(comparison: Comparison) -> list[str]:
+    """Headings of the short table: the method, the scores, and the cost if the methods ran."""
+    return ["method", *(heading for heading, _ in SCORES), *([COST] if comparison.has_costs else [])]
 
 
 def lines_of(comparison: Comparison) -> list[Line]:
-    """Methods with their scores on the rows as they are, and what they cost."""
+    """Methods with their scores on the unchanged rows, and their cost, or a dash if it is unknown."""
     best = {name: comparison.ranked(name).best for _, name in SCORES}
     best = {name: method if is_known(comparison, name, method) else None for name, method in best.items()}
     found = []
     for method in comparison.methods:
-        cost = comparison.costs[method]
-        found.append(
-            Line(
-                method=method,
-                values=tuple(_in_short(comparison, method, name) for _, name in SCORES),
-                best=tuple(best[name] == method for _, name in SCORES),
-                cost=f"{cost:.1f}" if np.isfinite(cost) else "–",
-            )
-        )
+        values = [_in_short(comparison, method, name) for _, name in SCORES]
+        marked = [best[name] == method for _, name in SCORES]
+        if comparison.has_costs:
+            cost = comparison.costs[method]
+            values.append(f"{cost:.1f}" if np.isfinite(cost) else "–")
+            marked.append(False)
+        found.append(Line(method, tuple(values), tuple(marked)))
     return found
 
 
@@ -60,7 +61,7 @@ def _in_short(comparison: Comparison, method: str, name: str) -> str:
 
 
 def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS_THEY_ARE) -> bool:
-    """Whether a method may be shown as the best: not by a score that too few mistakes decide."""
+    """Whether a method may be marked as the best: not if too few mistakes decide its score."""
     if best is None:
         return False
     decided = name == "accuracy" or rows in comparison.outside or comparison.score(best, "nll", rows).known
@@ -70,15 +71,15 @@ def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS
 def text_of(comparison: Comparison) -> str:
     """The answer in a sentence or two, and below it the short table."""
     lines = lines_of(comparison)
-    table = [["method", *(heading for heading, _ in SCORES), *([COST] if comparison.has_costs else [])]]
+    table = [head_of(comparison)]
     for line in lines:
-        marked = [value + ("*" if best else " ") for value, best in zip(line.values, line.best, strict=True)]
-        table.append([line.method, *marked, *([line.cost] if comparison.has_costs else [])])
+        scores = [value + ("*" if best else " ") for value, best in zip(line.values, line.best, strict=True)]
+        table.append([line.method, *scores[: len(SCORES)], *line.values[len(SCORES) :]])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     said = [lead(comparison), ""]
     for first, *others in table:
         cells = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))]
         said.append("  ".join(cells).rstrip())
     if any(any(line.best) for line in lines):
-        said += ["", "* the best of its column, be it by chance"]
+        said += ["", "* the best of its column, perhaps by chance"]
     return "\n".join(said)

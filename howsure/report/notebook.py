@@ -10,7 +10,7 @@ from typing import Any
 from howsure.answers.printed import few_lines_of, id_name_of, kind_of, lead_of
 from howsure.audit import Audit
 from howsure.compare.findings import lead as comparison_lead
-from howsure.compare.printed import COST, SCORES, lines_of
+from howsure.compare.printed import head_of, lines_of
 from howsure.compare.run import Comparison
 from howsure.displayed import Displayed
 from howsure.report.templates import environment
@@ -78,13 +78,12 @@ def of_result(result: Any) -> View:
 def of_comparison(comparison: Comparison) -> View:
     """The answer in a sentence or two, and the short table."""
     lines = lines_of(comparison)
-    costs = comparison.has_costs
-    head = ["method", *(heading for heading, _ in SCORES), *([COST] if costs else [])]
-    rows = [[line.method, *line.values, *([line.cost] if costs else [])] for line in lines]
+    head = head_of(comparison)
+    rows = [[line.method, *line.values] for line in lines]
     strong = {(i, j + 1) for i, line in enumerate(lines) for j, best in enumerate(line.best) if best}
     caption = f"Scores on {counted(len(comparison.truth), comparison.kind)}"
     if strong:
-        caption += "; bold is the best of its column, be it by chance"
+        caption += "; bold is the best of its column, perhaps by chance"
     table = Table(caption, head, rows, numeric=range(1, len(head)), strong=strong)
     return View([comparison_lead(comparison)], [table])
 

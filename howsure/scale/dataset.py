@@ -20,7 +20,6 @@ from howsure.errors import HowsureError, InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.models.adapt import declared_specs
-from howsure.models.factory import is_factory
 from howsure.optional import needs
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
@@ -142,11 +141,7 @@ def _made_by(
     if callable(model):
         function: Callable[[], Any] = model
         return function
-    file = None if weights is None else check_path(weights).absolute()
-    path = check_path(model)
-    if is_factory(path):
-        return Source(path, file, allow_code, os.getcwd())
-    return Source(path.absolute(), file, allow_code)
+    return Source.of(check_path(model), None if weights is None else check_path(weights), allow_code)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""A model as a worker is told of it, known again by its checksum, and what assesses rows with it."""
+"""Where a worker finds a model, the checksum of the model, and the object that assesses rows with it."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,14 @@ class Source:
     weights: Path | None = None
     allow_code: bool = False
     folder: str = ""
+
+    @classmethod
+    def of(cls, path: Path, weights: Path | None = None, allow_code: bool = False) -> Source:
+        """A model with absolute paths, so that a worker in another folder finds it."""
+        weights = None if weights is None else weights.absolute()
+        if is_factory(path):
+            return cls(path, weights, allow_code, os.getcwd())
+        return cls(path.absolute(), weights, allow_code)
 
     def load(self) -> Any:
         """The model.

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -78,26 +78,25 @@ class SourceFile:
         return plain[0] == plain[1]
 
 
-class Reader(Protocol):
-    """What reads ranges of rows.
+class Reader:
+    """Reads ranges of rows.
 
     Attributes:
-        columns: Those of all rows, once there was a survey; None where rows have no columns.
-        may_grow: Whether there may be more files later.
+        columns: Columns of all rows, known after `survey`; None if rows have no columns.
+        may_grow: Whether more files may come later.
         each_a_file: Whether each row is a file of its own, which may be unreadable alone.
-        passed_over: What lies beside the files and is not read, each with the reason.
-        names: Of the images; None where rows are none.
+        passed_over: Entries beside the files that are not read, each with the reason.
     """
 
-    columns: Columns | None
-    may_grow: bool
-    each_a_file: bool
-    passed_over: Sequence[str]
+    columns: Columns | None = None
+    may_grow = False
+    each_a_file = False
+    passed_over: Sequence[str] = ()
 
     @property
     def names(self) -> tuple[str, ...] | None:
-        """See above."""
-        ...
+        """Names of the images; None if rows are no images."""
+        return None
 
     def survey(self, specs: Specs) -> list[SourceFile]:
         """All files, in order.
@@ -106,36 +105,36 @@ class Reader(Protocol):
             FileError: The only one cannot be read.
             InputError: Its arrays do not belong together.
         """
-        ...
+        raise NotImplementedError
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
         """Rows start … stop − 1 of a file; images that are left out are listed.
 
         Raises:
             FileError: They cannot be read.
-            InputError: They cannot be rows of this model.
+            InputError: They do not fit the model.
         """
-        ...
+        raise NotImplementedError
 
     def places(self, start: int, stop: int, rows: Rows) -> Array:
-        """(N,) where between start and stop the rows that were read are, from 0: images may be left out."""
-        ...
+        """(N,) positions between start and stop of the rows that were read, from 0; images may be missing."""
+        return np.arange(stop - start)
 
     def digest(self, start: int, stop: int) -> str | None:
-        """A mark of images start … stop − 1; None where rows are no images."""
-        ...
+        """A mark of images start … stop − 1; None if rows are no images."""
+        return None
 
     def content(self, file: int, start: int, stop: int) -> str:
-        """A mark of all that a file holds, or of images start … stop − 1.
+        """A mark of the whole content of a file, or of images start … stop − 1.
 
         Raises:
             OSError: The file cannot be read.
         """
-        ...
+        raise NotImplementedError
 
     def unreadable(self, rows: Sequence[int]) -> list[str]:
-        """Which images among these cannot be read, each with the reason."""
-        ...
+        """The images among these that cannot be read, each with the reason."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -274,28 +273,7 @@ def _check_not_empty(folder: Path) -> None:
         )
 
 
-class _NoImages:
-    """What readers of files have in common."""
-
-    may_grow = False
-    each_a_file = False
-    passed_over: Sequence[str] = ()
-    names: tuple[str, ...] | None = None
-
-    def places(self, start: int, stop: int, rows: Rows) -> Array:
-        """All of them."""
-        return np.arange(stop - start)
-
-    def digest(self, start: int, stop: int) -> str | None:
-        """None: their files have marks."""
-        return None
-
-    def unreadable(self, rows: Sequence[int]) -> list[str]:
-        """None."""
-        return []
-
-
-class _Parquet(_NoImages):
+class _Parquet(Reader):
     """A Parquet file, or several; each is read forwards, as ranges come in order."""
 
     def __init__(
@@ -374,10 +352,8 @@ def _leads_nowhere(file: Path) -> FileError | None:
     return None
 
 
-class _Arrays(_NoImages):
+class _Arrays(Reader):
     """A .npy or .npz file, whose arrays stay on disk unless they are compressed."""
-
-    columns: Columns | None = None
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -417,13 +393,10 @@ def _fixed(specs: Specs) -> Specs:
     return None if specs is None else tuple(specs)
 
 
-class _Images:
+class _Images(Reader):
     """A folder of images, listed once and opened as they are needed."""
 
-    columns: Columns | None = None
-    may_grow = False
     each_a_file = True
-    passed_over: Sequence[str] = ()
 
     def __init__(
         self, folder: Path, skip_unreadable: bool, channels: int | None, names: Sequence[str] | None = None

@@ -83,7 +83,7 @@ def test_a_comparison_is_its_answer_and_a_table():
         assert f" {nll}{best} " in line + " "
         right = str(Score(*(100 * each for each in dataclasses.astuple(FULL.score(method, "accuracy")))))
         assert f" {right.split(' (')[0]}\u00a0%" in line
-    assert lines[-1] == "* the best of its column, be it by chance"
+    assert lines[-1] == "* the best of its column, perhaps by chance"
 
 
 @pytest.mark.parametrize("rows", [40, 2_000])

@@ -57,7 +57,7 @@ def test_the_numbers_are_those_of_one_table(tmp_path, rows, plan_file, whole, sl
 def test_the_same_command_redoes_nothing(tmp_path, rows):
     out = tmp_path / "results"
     first = into(out, rows)
-    assert "Plan:    made from 360 rows, spread over all" in first.stdout
+    assert "Plan:    made from 360 rows spread over the input" in first.stdout
     before, plan = written(out), howsure.Plan.load(out / "plan.json")
     assert plan.precision == "float32"
     again = into(out, rows)
@@ -106,7 +106,7 @@ def test_something_else_in_the_same_folder_is_refused(
     given = () if changed == "plan" else ("--plan", plan_file)
     done = into(results, rows, *given, *options)
     assert done.exit_code == 2
-    assert f"are of {said}" in done.stderr
+    assert f"were made with {said}" in done.stderr
     assert written(results) == before
 
 
@@ -288,7 +288,7 @@ def test_a_plan_that_is_named_once_stays_that_of_the_folder(tmp_path, rows):
     assert (
         first.splitlines()[0]
         == again.stdout.splitlines()[0]
-        == "Plan:    made from 360 rows, spread over all"
+        == "Plan:    made from 360 rows spread over the input"
     )
     assert manifest_of(out) == told
 
@@ -481,12 +481,12 @@ def test_a_folder_without_rows(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--out", "o.parquet", "--workers", 2), "--workers write into a folder"),
+        (("--out", "o.parquet", "--workers", 2), "--workers needs a folder as its output"),
         (("--out", "o.parquet", "--part-rows", 2), "--part-rows has no effect on one table"),
-        (("--out", "o.parquet"), "holds Parquet files, whose results go into a folder"),
+        (("--out", "o.parquet"), "is a folder of Parquet files, so its results need a folder"),
         (("--out", "o", "--report", "o.html"), "howsure report o --report o.html"),
         (("--out", "rows"), "would overwrite"),
-        (("--out", "rows/within"), "'rows/within' lies within 'rows', and would be taken for some of it"),
+        (("--out", "rows/within"), "'rows/within' lies inside the input 'rows'"),
         (("--out", "o", "--labels", "few.npy"), "another number of labels than there are rows"),
         (("--out", "o", "--id-column", "name"), "no column 'name' for the ids"),
     ],
@@ -590,7 +590,7 @@ def test_classes_that_are_called_by_numbers(tmp_path, x, monkeypatch):
     pq.write_table(table_of(x, 0).append_column("y", [labels]), "y.parquet")
     done = into("refused", "y.parquet", *names)
     assert done.exit_code == 2
-    assert "may be class numbers or names, which no part tells alone" in done.stderr
+    assert "may be class numbers or names; one part alone cannot tell" in done.stderr
     pq.write_table(table_of(x, 0), "x.parquet")
     np.save("labels.npy", labels)
     done = into("results", "x.parquet", *names, "--labels", "labels.npy")
