@@ -142,7 +142,7 @@ class RunsCode(nn.Module):
         (["weights.pt", "rows.npz"], "Name a function that makes the module"),
         (
             ["weights.pt", "rows.npz", "--weights", "weights.pt"],
-            "--weights is for a module that a function makes",
+            "--weights needs a function that makes the module",
         ),
         (["broken.pt2", "rows.npz"], "'broken.pt2' could not be read as an exported program"),
     ],
