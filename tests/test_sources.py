@@ -189,7 +189,7 @@ def test_comparisons_take_the_labels_that_came_with_the_rows(network, x, truth, 
         assert str(framed.score("dropout", "nll", rows)) == str(plain.score("dropout", "nll", rows))
     assert framed.certainties["dropout"].ids.tolist() == frame.index.tolist()
     assert framed.truth.tolist() == truth.tolist()
-    with pytest.raises(InputError, match="nothing to compare by"):
+    with pytest.raises(InputError, match="needs true classes"):
         howsure.compare(network, x, **arguments)
     with pytest.raises(InputError, match="'far' are no rows"):
         howsure.compare(network, x, truth, outside={"far": 5}, **arguments)
