@@ -355,7 +355,10 @@ def test_the_page_says_what_one_answer_would_get_and_which_class_it_misses() -> 
 
 def test_percentages_that_are_off_name_what_mends_them() -> None:
     modest = certainty_of([[0.7, 0.3]] * 100, truth=[0] * 90 + [1] * 10)
-    said = "it is more modest than it need be, by 20 points. howsure.calibrate corrects that, from labelled rows."
+    said = (
+        "it is more modest than it need be, by 20 points. "
+        "howsure.calibrate corrects that, from labelled rows."
+    )
     assert said in Page(render(modest)).words.replace("\u00a0", " ")
 
 
