@@ -177,7 +177,7 @@ def test_several_inputs():
         ({"shifts": {"fewer": lambda x: x[:3]}}, "not the same rows"),
         ({"shifts": {"a": lambda x: x}, "outside": {"a": np.zeros((2, 8, 8, 1))}}, "have the name 'a'"),
         ({"labels": [0, 1]}, "do not fit the rows"),
-        ({"outside": {"none": np.zeros((0, 8, 8, 1))}}, "no rows from outside"),
+        ({"outside": {"none": np.zeros((0, 8, 8, 1))}}, "has no rows"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(images, arguments, message):
@@ -288,8 +288,8 @@ def test_a_familiarity_has_no_other_score(familiar, name, rows):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"outside": {}}, "there are none"),
-        ({"familiarity": {"a": "density"}}, "what `howsure.familiarity` gives.*str"),
+        ({"outside": {}}, "needs OOD rows"),
+        ({"familiarity": {"a": "density"}}, "a result of `howsure.familiarity`.*str"),
         ({"familiarity": {"softmax": None}}, "have the name 'softmax'"),
         ({"familiarity": {"softmax, calibrated": None}}, "name of a calibrated method"),
     ],
