@@ -13,6 +13,7 @@ from howsure.answers.labels.calibrate import MultilabelCalibrator
 from howsure.answers.labels.evaluate import MultilabelEvaluation
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.labels.sentence import MultilabelRow
+from howsure.answers.numbers.result import RegressionCertainty
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -73,6 +74,7 @@ __all__ = [
     "PlainPrediction",
     "Plan",
     "PredictionSets",
+    "RegressionCertainty",
     "Row",
     "Score",
     "Softmax",

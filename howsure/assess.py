@@ -207,8 +207,10 @@ def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Ite
             if tell is not None and count:
                 tell(done, job.total)
 
-        for start in range(0, max(1, job.total), tuning.BLOCK):
-            numbers = np.arange(start, min(start + tuning.BLOCK, job.total))
+        # Each number of a row has a histogram, as each of the tracked classes has.
+        size = max(1, tuning.BLOCK // (max(1, job.outcome.answers // 3) if job.outcome.has_unit else 1))
+        for start in range(0, max(1, job.total), size):
+            numbers = np.arange(start, min(start + size, job.total))
             of_block = Told(numbers, kind, method.settings, job.seed, passes.plan, version)
             yield job.outcome.result(passes.draw(numbers, finished), of_block)
 

@@ -33,9 +33,9 @@ class Raw(Outcome):
         """(W, n, K) the numbers, laid out one after the other."""
         return raw.astype(np.float64).reshape(*raw.shape[:2], -1)
 
-    def is_enough(self, mean: Floats, error: Floats, target_error: float) -> Booleans:
+    def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether all errors are small enough."""
-        return np.asarray(np.all(error <= target_error, axis=-1))
+        return np.asarray(np.all(estimates.error <= target_error, axis=-1))
 
     def check_truth(self, labels: Any, rows: int) -> Any:
         """The same, or an `InputError` unless these have the shape of the outputs."""

@@ -2,6 +2,7 @@
 
     answers/classes/    one class per row         Classes  ─►  Certainty
     answers/labels/     several labels per row    Labels   ─►  MultilabelCertainty
+    answers/numbers/    numbers per row           Numbers  ─►  RegressionCertainty
 
 A kind is one `Answer`. It names its outcome, its result, and its parts: the functions that judge, show, write
 and read such results. `part_of(result, "prediction_sets")` finds one, or refuses in words. Parts are named as
@@ -171,7 +172,20 @@ LABELS = Answer(
     ),
 )
 
-_ANSWERS = {LABELS.name: LABELS, CLASSES.name: CLASSES}
+NUMBERS = Answer(
+    "numbers",
+    "numbers per row",
+    "howsure.answers.numbers.outcome:Numbers",
+    "howsure.answers.numbers.result:RegressionCertainty",
+    parts={},
+    instead={
+        "classes": "`result.above(3.0)` is a `Certainty` of the classes 'at most' and 'above'",
+        "prediction_sets": "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that keep "
+        "their promise",
+    },
+)
+
+_ANSWERS = {NUMBERS.name: NUMBERS, LABELS.name: LABELS, CLASSES.name: CLASSES}
 """By name, in the order in which they are asked; `classes` comes last, as its error says what is wrong."""
 
 

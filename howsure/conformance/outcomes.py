@@ -97,11 +97,17 @@ def _check_sums(outcome: Outcome, values: Array) -> None:
     for one in values:
         sums.add_group(one[None], outcome, every)
     require(_close(sums.mean[..., : outcome.width], values.mean(axis=0)), "Passes can be added one at a time")
-    enough = outcome.is_enough(at_once, np.zeros_like(at_once), 0.01)
+    enough = outcome.is_enough(_known_to(at_once, 0.0), 0.01)
     require(enough.shape == every.shape and enough.dtype == bool, "`is_enough` says yes or no for each row")
-    never = outcome.is_enough(at_once, np.full_like(at_once, np.inf), 0.01)
+    never = outcome.is_enough(_known_to(at_once, np.inf), 0.01)
     require(not never.any(), "No row has enough whose errors are infinite")
     require(enough.all(), "Every row has enough whose errors are 0")
+
+
+def _known_to(mean: Array, error: float) -> Estimates:
+    """Estimates with these means (n, …, C), all of which have this error."""
+    errors = np.full_like(mean, error)
+    return Estimates(mean, errors, errors**2, np.ones_like(mean), np.full(len(mean), 2))
 
 
 def _check_result(outcome: Outcome, values: Array, numbers: NDArray[np.int64]) -> None:

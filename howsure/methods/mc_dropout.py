@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure import tuning
 from howsure.errors import InputError
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.models.protocol import FLOAT32, PassModel
@@ -27,7 +26,7 @@ from howsure.words import rate, upper
 Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-20
-"""Variances of probabilities up to this are rounding of the sums over passes, not differences."""
+"""Variances up to this are rounding of the sums over passes, not differences; of numbers, times their square."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,11 @@ class MCDropout:
         balanced: Use stratified masks: over a small group of passes, each unit is dropped exactly as often
             as its rate says. This cuts the standard error of the mean two- to fourfold. False gives the
             independent passes of the textbook.
-        target_error: Largest acceptable standard error of a probability, in (0, 0.5). None means 0.01.
-            Not together with `passes`.
+        target_error: Largest acceptable standard error, in (0, 0.5): of a probability, or of the mean of a
+            number as a share of its standard deviation √(spread² + noise²), so that its unit does not matter.
+            None means 0.01 for a probability and 0.05 for a number. Not together with `passes`.
+        max_error: For numbers, instead of `target_error`: the largest acceptable standard error of a mean, in
+            the unit of the target, > 0.
         max_passes: Most passes for one row, ≥ 2. None means 400; if late layers get more masks than early
             ones, it means three balanced groups. Not together with `passes`.
         gaussian_noise: True makes `GaussianNoise` layers random too. They usually model noise in the data,
@@ -65,6 +67,7 @@ class MCDropout:
     balanced: bool = True
     target_error: float | None = None
     max_passes: int | None = None
+    max_error: float | None = None
     gaussian_noise: bool = False
     plan: Plan | None = None
     keep_off: Sequence[str] = ()
@@ -98,14 +101,29 @@ class MCDropout:
         if self.target_error is not None and not (number and 0 < self.target_error < 0.5):
             raise InputError(
                 "`target_error` is out of range",
-                expected="a standard error of a probability, above 0 and below 0.5, such as 0.01",
+                expected="a number above 0 and below 0.5: the standard error of a probability, such as 0.01, or "
+                "that of a number as a share of its standard deviation, such as 0.05",
                 received=repr(self.target_error),
+                hint="`max_error` takes an error in the unit of the target",
+            )
+        number = isinstance(self.max_error, (int, float, np.number)) and not isinstance(self.max_error, bool)
+        if self.max_error is not None and not (number and 0 < self.max_error < np.inf):
+            raise InputError(
+                "`max_error` is out of range",
+                expected="a standard error above 0, in the unit of the target",
+                received=repr(self.max_error),
+            )
+        if self.max_error is not None and self.target_error is not None:
+            raise InputError(
+                "`target_error` and `max_error` cannot both say when a row has enough passes",
+                expected="one of them: a share of the standard deviation, or an error in the unit of the target",
             )
         if self.plan is not None and not isinstance(self.plan, Plan):
             raise InputError(
                 "`plan` cannot be used", expected="what howsure.plan(model, x) made", received=repr(self.plan)
             )
-        void = [name for name in ("target_error", "max_passes", "plan") if getattr(self, name) is not None]
+        names = ("target_error", "max_error", "max_passes", "plan")
+        void = [name for name in names if getattr(self, name) is not None]
         if self.passes is not None and void:
             raise InputError(
                 "`passes` gives every row the same number of passes, so "
@@ -130,11 +148,6 @@ class MCDropout:
         return {"name": "MC dropout", **given, "words": words}
 
     @property
-    def target(self) -> float:
-        """The largest acceptable standard error of a probability."""
-        return tuning.TARGET_ERROR if self.target_error is None else self.target_error
-
-    @property
     def needs(self) -> Needs:
         """A model that accepts masks; and a plan, unless one is given or all rows get the same passes."""
         return Needs(
@@ -155,6 +168,12 @@ class MCDropout:
         Raises:
             InputError: The plan is for another model, or in a precision that this machine does not use.
         """
+        if self.max_error is not None and not job.outcome.has_unit:
+            raise InputError(
+                "`max_error` is for numbers with a unit",
+                expected="`target_error`, the standard error of a probability",
+                received=f"a model whose answers are {job.outcome.name}",
+            )
         pilot = self.pilot(job) if self.plan is None else Pilot(self.plan)
         design, precision = pilot.plan.design, pilot.plan.precision
         if self.plan is not None:
@@ -164,7 +183,7 @@ class MCDropout:
             model, job.seed, passes=self.passes, max_passes=self.max_passes, balanced=bool(self.balanced)
         )
         tree = None if design is None else Tree(design, model, job.seed)
-        enough = _Enough(job.outcome, self.target, exact=self.passes is not None)
+        enough = _Enough(job.outcome, self.target_error, self.max_error, exact=self.passes is not None)
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             run = Run(model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
@@ -175,7 +194,7 @@ class MCDropout:
                 found = draw_rounds(
                     flat, flat.rounds(), run, np.arange(len(numbers)), chunks, enough, progress
                 )
-            if len(numbers) and found.variance[..., : job.outcome.width].max() <= _ROUNDING:
+            if len(numbers) and _are_all_the_same(found, job.outcome):
                 first = numbers[:1]
                 check_that_passes_differ(job.model, [rows[first] for rows in job.rows])
             return found
@@ -187,7 +206,8 @@ class MCDropout:
         if not self._may_follow_a_plan:
             return Pilot()
         run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
-        return make_plan(run, target_error=self.target, max_passes=self.max_passes, precision=precision)
+        target = job.outcome.usual_target if self.target_error is None else self.target_error
+        return make_plan(run, target_error=target, max_passes=self.max_passes, precision=precision)
 
     def why(self, standing: Standing) -> Iterator[str]:
         """Whether it is underconfident, and whether it ranks rows better than the baseline, with evidence."""
@@ -216,13 +236,24 @@ class _Enough:
     """Stopping rule: which rows need no more passes. A fixed number of passes stops after the first round."""
 
     outcome: Outcome
-    target: float
+    target: float | None
+    bound: float | None
     exact: bool
 
-    def __call__(self, mean: Floats, error: Floats) -> NDArray[np.bool_]:
+    def __call__(self, estimates: Estimates) -> NDArray[np.bool_]:
         if self.exact:
-            return np.ones(len(mean), dtype=bool)
-        return self.outcome.is_enough(mean, error, self.target)
+            return np.ones(len(estimates), dtype=bool)
+        if self.bound is not None:
+            return self.outcome.is_within(estimates, self.bound)
+        return self.outcome.is_enough(
+            estimates, self.outcome.usual_target if self.target is None else self.target
+        )
+
+
+def _are_all_the_same(found: Estimates, outcome: Outcome) -> bool:
+    """Whether all passes over some rows gave the same values, but for rounding of the sums."""
+    size = found.mean[..., : outcome.width] ** 2 if outcome.has_unit else 1.0
+    return bool(np.all(found.variance[..., : outcome.width] <= _ROUNDING * size))
 
 
 def _in_precision(model: PassModel, precision: str) -> PassModel:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.methods.protocol import Integers, Job, Method, Passes, Progress
-from howsure.sampling import between
+from howsure.sampling import between, between_numbers
 from howsure.sampling.error import Units, error_of
 from howsure.sampling.outcome import Estimates, Outcome
 from howsure.statistics import ERROR_FLOOR
@@ -65,7 +65,7 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
     passes = np.sum([member.passes for member in members], axis=0)
     found, values = _estimates(outcome.regrouped(own, mean), passes, outcome), own[..., : outcome.width]
     if any(np.any(member.passes > 1) for member in members):
-        return replace(found, **_of_their_passes(members, values))
+        return replace(found, **_of_their_passes(members, values, outcome))
     return replace(found, **_told(between.of_members, values, outcome))
 
 
@@ -96,13 +96,16 @@ def _told(
     by: Callable[[Floats, Integers], dict[str, Floats]], values: Floats, outcome: Outcome
 ) -> dict[str, Any]:
     """Standard deviation and quantiles between members (M, n, K), as far as the outcome defines them."""
+    if outcome.has_unit:
+        of_numbers = between_numbers.of_members if by is between.of_members else between_numbers.of_passes
+        return of_numbers(values[..., : outcome.answers])
     if not outcome.are_probabilities:
         return {}
     told = by(values, values.mean(axis=0).argmax(axis=-1))
     return told if outcome.has_one_top else {name: told[name] for name in ("spread", "spread_error")}
 
 
-def _of_their_passes(members: Sequence[Estimates], means: Floats) -> dict[str, Any]:
+def _of_their_passes(members: Sequence[Estimates], means: Floats, outcome: Outcome) -> dict[str, Any]:
     """Standard deviation over the passes of all members, and its error; empty if a member has none.
 
     The variance is the mean of the members' variances, plus the variance of their means. There are no
@@ -112,6 +115,8 @@ def _of_their_passes(members: Sequence[Estimates], means: Floats) -> dict[str, A
         return {}
     own = np.array([member.spread for member in members])
     errors = np.array([member.spread_error for member in members])
-    spread = np.sqrt((own**2).mean(axis=0) + means.var(axis=0))
-    off = np.sqrt(np.sum((own * errors) ** 2, axis=0)) / (len(members) * np.maximum(spread, ERROR_FLOOR))
-    return {"spread": spread, "spread_error": np.maximum(off, ERROR_FLOOR)}
+    spread = np.sqrt((own**2).mean(axis=0) + means.var(axis=0)[..., : own.shape[-1]])
+    floor = 0.0 if outcome.has_unit else ERROR_FLOOR
+    size = np.maximum(spread, floor)
+    off = np.sqrt(np.sum((own * errors) ** 2, axis=0)) / (len(members) * np.where(size > 0, size, 1.0))
+    return {"spread": spread, "spread_error": np.maximum(off, floor)}

@@ -39,6 +39,12 @@ LABEL_PROBABILITIES = "label-probabilities"
 LABEL_LOGITS = "label-logits"
 """The same for a model with several yes/no labels per row."""
 
+VALUES = "values"
+MEAN_VARIANCE = "mean-variance"
+MEAN_LOG_VARIANCE = "mean-log-variance"
+NUMBERS = (VALUES, MEAN_VARIANCE, MEAN_LOG_VARIANCE)
+"""The same for a regression: K numbers per row; or K means and then K variances, or their natural logarithms."""
+
 ASKED_FOR = "gaussian_noise=True"
 """The argument that makes noise layers random. The note about a noise layer that stays fixed names it."""
 

@@ -8,6 +8,7 @@ fields are settings, of which there is one for all rows. Nothing here knows a co
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
@@ -40,7 +41,7 @@ OneRow = TypeVar("OneRow")
 
 FLOAT, INTEGER, STRING, BOOLEAN = "float64", "int64", "string", "bool"
 EITHER = "int64 or string"
-PER_ROW, WIDE, AT_LEVELS = "(N,)", "(N, K)", "(N, 11)"
+PER_ROW, WIDE, AT_LEVELS, WIDE_AT_LEVELS = "(N,)", "(N, K)", "(N, 11)", "(N, K, 11)"
 
 ROUNDING = float(np.finfo(np.float32).eps)
 """How far beyond its range a number may lie that was rounded to single precision."""
@@ -79,8 +80,9 @@ class Column:
 
     Attributes:
         name: Of the attribute and in the table.
-        shape: `(N,)`, `(N, K)` for one value per class or label, or `(N, 11)` for one at each of
-            `howsure.sampling.between.LEVELS`.
+        shape: `(N,)`, `(N, K)` for one value per class, label or number, `(N, 11)` for one at each of
+            `howsure.sampling.between.LEVELS`, or `(N, K, 11)` for each number at each of them. In the table
+            that is one list of K · 11.
         type: `float64`, `int64`, `string`, `bool`, or `int64 or string`.
         unit: Its unit or range.
         words: What it says.
@@ -118,7 +120,9 @@ class Column:
 
     def sides(self, rows: int, names: int) -> tuple[int, ...]:
         """Its shape for so many rows, and classes or labels."""
-        return (rows, *{PER_ROW: (), WIDE: (names,), AT_LEVELS: (len(LEVELS),)}[self.shape])
+        levels = len(LEVELS)
+        of_row = {PER_ROW: (), WIDE: (names,), AT_LEVELS: (levels,), WIDE_AT_LEVELS: (names, levels)}
+        return (rows, *of_row[self.shape])
 
     def cell(self, values: NDArray[Any] | None, index: int) -> Any:
         """The value of one row: of Python's own type, or an array where there are several."""
@@ -164,7 +168,7 @@ class Column:
         """(N,) values as Arrow values, others as lists."""
         import pyarrow as pa
 
-        rows = rows_at_a_time(values.shape[-1] if self.is_list else 1)
+        rows = rows_at_a_time(math.prod(values.shape[1:]))
         starts = range(0, max(1, len(values)), rows)
         return pa.chunked_array([self._part_to_arrow(values[start : start + rows]) for start in starts])
 
@@ -180,7 +184,7 @@ class Column:
             found = pa.array(np.ascontiguousarray(flat, dtype=self.type), pa.type_for_alias(self.type))
         if self.shape == PER_ROW:
             return found
-        offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
+        offsets = np.arange(len(values) + 1, dtype=np.int32) * math.prod(values.shape[1:])
         return pa.ListArray.from_arrays(pa.array(offsets), found)
 
     def from_arrow(self, values: pa.ChunkedArray, names: int) -> NDArray[Any]:
@@ -189,14 +193,15 @@ class Column:
             return np.asarray(values.to_numpy())
         if self.shape == PER_ROW:
             return np.asarray(values.to_numpy(), dtype=self.type)
-        width = self.sides(0, names)[1]
+        sides = self.sides(0, names)[1:]
+        width = math.prod(sides)
         parts = [np.empty((0, width), dtype=self.type)]
         for chunk in values.chunks:
             if len(chunk) and set(chunk.value_lengths().unique().to_pylist()) != {width}:
                 raise ValueError(f"`{self.name}` is not a list of {width} values in every row")
             flat = chunk.flatten().to_numpy(zero_copy_only=False)
             parts.append(np.asarray(flat, dtype=self.type).reshape(len(chunk), width))
-        return np.concatenate(parts)
+        return np.concatenate(parts).reshape(-1, *sides)
 
 
 def rows_at_a_time(width: int) -> int:

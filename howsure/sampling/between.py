@@ -73,19 +73,24 @@ def interval_of(quantiles: Floats, level: float) -> Floats:
     return from_angles(np.stack(ends, axis=-1))
 
 
+def number_interval_of(quantiles: Floats, level: float) -> Floats:
+    """(…, 2) ends of an equal-tailed interval, from quantiles (…, 11) of numbers; otherwise as `interval_of`."""
+    return np.stack([_between(quantiles, tail) for tail in _tails(level)], axis=-1)
+
+
 def interval_error_of(quantiles_error: Floats, level: float) -> Floats:
-    """(N, 2) standard errors of the ends that `interval_of` gives; the arguments are alike."""
+    """(…, 2) standard errors of the ends of these intervals; the arguments are alike."""
     return np.stack([_between(quantiles_error, tail) for tail in _tails(level)], axis=-1)
 
 
-def check_quantiles(quantiles: Floats) -> None:
+def check_quantiles(quantiles: Floats, rounding: float = ROUNDING) -> None:
     """Raise an `InputError` where quantiles (N, 11) fall from one level to a higher one, but for rounding."""
-    falls = quantiles[:, 1:] < np.fmax.accumulate(quantiles, axis=1)[:, :-1] - ROUNDING
+    falls = quantiles[:, 1:] < np.fmax.accumulate(quantiles, axis=1)[:, :-1] - rounding
     rows = np.flatnonzero(falls.any(axis=1))
     if len(rows):
         raise InputError(
             f"`quantiles` cannot be of a result {in_rows(len(rows), rows[:5].tolist())}",
-            expected="probabilities that do not fall from one level to the next",
+            expected="numbers that do not fall from one level to the next",
             received=np.array2string(quantiles[rows[0]], precision=4),
         )
 
@@ -102,7 +107,7 @@ def _tails(level: float) -> tuple[float, float]:
 
 
 def _between(values: Floats, tail: float) -> Floats:
-    """(N,) values (N, 11) at a level between two of `LEVELS`."""
+    """(…,) values (…, 11) at a level between two of `LEVELS`."""
     at = int(np.clip(np.searchsorted(LEVELS, tail), 1, len(LEVELS) - 1))
     for near in (at - 1, at):
         if abs(LEVELS[near] - tail) < 1e-9:

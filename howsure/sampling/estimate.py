@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from howsure.sampling.design import Design
 from howsure.sampling.error import Estimate, Units, error_of, replicated
 from howsure.sampling.outcome import Estimates, Outcome
-from howsure.sampling.sketch import TRACKED, Sketch
+from howsure.sampling.sketch import NumberSketch, Sketch, sketch_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -64,7 +64,7 @@ class Sums:
     Args:
         rows: N.
         columns: Shape of the columns of one row, (…, C).
-        tracked: Number of values whose distribution over passes is kept as a histogram; 0 for none.
+        sketch: Histogram of the passes, or None.
 
     Attributes:
         passes: (N,) passes added so far.
@@ -73,17 +73,18 @@ class Sums:
         sketch: Histogram of the passes, or None.
     """
 
-    def __init__(self, rows: int, columns: tuple[int, ...], tracked: int = 0) -> None:
+    def __init__(
+        self, rows: int, columns: tuple[int, ...], sketch: Sketch | NumberSketch | None = None
+    ) -> None:
         self.passes: Integers = np.zeros(rows, dtype=np.int64)
         self.units: Integers = np.zeros(rows, dtype=np.int64)
         self.mean, self.between, self.within, self.late = (np.zeros((rows, *columns)) for _ in range(4))
-        self.sketch = Sketch(rows, tracked) if tracked else None
+        self.sketch = sketch
 
     @classmethod
     def of(cls, rows: int, outcome: Outcome) -> Sums:
         """Empty sums for this many rows of an outcome."""
-        tracked = min(TRACKED, outcome.width) if outcome.has_one_top else 0
-        return cls(rows, outcome.columns, tracked)
+        return cls(rows, outcome.columns, sketch_of(rows, outcome))
 
     def count(self, values: Floats, rows: Integers | slice = slice(None)) -> None:
         """Add the passes (B, n, …, K) of the unit that was just added to the histogram."""

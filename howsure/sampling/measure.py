@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.sampling.between import LEVELS, SMALLEST, spread_variance
+from howsure.sampling.between_numbers import spread_variance as number_spread_variance
 from howsure.sampling.design import INDEPENDENT, DesignEffect
 from howsure.sampling.error import EarlyError, Estimate, widened
 from howsure.sampling.fit import fit_early_error
@@ -34,6 +35,12 @@ def measure_early_errors(
     if cells > 1:
         between = outcome.spread(of_cells.var(axis=1, ddof=1)).mean(axis=0)
     mean = of_cells.mean(axis=(0, 1))
+    if outcome.has_unit:
+        # Each column in a unit of its own, so that no unit weighs more than another.
+        usual = np.sqrt(variance.mean(axis=0))
+        usual = np.where(usual > 0, usual, 1.0)
+        of_cells, of_groups = of_cells / usual, of_groups / usual
+        late, variance, between = (each / usual**2 for each in (late, variance, between))
     nothing = np.zeros_like(between)
     return (
         fit_early_error(mean, _variance_of_one(of_cells), late, variance, nothing, outcome),
@@ -69,10 +76,14 @@ def measure_design_effects(
             cell.
         outcome: The outcome that defines the values.
     """
-    if not outcome.are_probabilities:
+    if outcome.has_unit:
+        top = np.array(replicates)[..., : outcome.answers]
+        top = top.reshape(*top.shape[:3], -1)
+    elif outcome.are_probabilities:
+        label = np.mean(replicates, axis=(0, 1, 2)).argmax(axis=-1)
+        top = np.array([[_of(cell, label) for cell in group] for group in replicates])
+    else:
         return INDEPENDENT, INDEPENDENT
-    label = np.mean(replicates, axis=(0, 1, 2)).argmax(axis=-1)
-    top = np.array([[_of(cell, label) for cell in group] for group in replicates])
     cells, passes = top.shape[1:3]
     mean, overall = top.mean(axis=(0, 1, 2)), top.var(axis=(0, 1, 2))
     kurtosis = ((top - mean) ** 4).mean(axis=(0, 1, 2)) / np.maximum(overall**2, SMALLEST)
@@ -85,8 +96,10 @@ def measure_design_effects(
     binomial = np.maximum((share * (1 - share)).mean(axis=0), SMALLEST)
     effects = []
     for count, spread, shares in zip((passes, passes * cells), of_spread, of_shares, strict=True):
-        known = mean[:, None], np.sqrt(overall)[:, None], np.full(len(mean), float(count))
-        of_one = spread_variance(*known, kurtosis[:, None])
+        known = np.sqrt(overall)[:, None], np.full(len(mean), float(count)), kurtosis[:, None]
+        of_one = (
+            number_spread_variance(*known) if outcome.has_unit else spread_variance(mean[:, None], *known)
+        )
         alone = np.maximum(4 * overall * of_one[:, 0], SMALLEST)
         effects.append(
             DesignEffect(

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure import tuning
 from howsure.errors import InputError
 from howsure.models.protocol import ModelInfo
 
@@ -47,9 +48,9 @@ class Estimates:
         passes: (N,) passes spent on each row.
         spread: (N, K) standard deviation of the values between networks, or None where it is not told.
         spread_error: (N, K) its standard error, or None.
-        quantiles: (N, L) of the largest value between networks, at `howsure.sampling.between.LEVELS`; NaN
-            where unknown, or None where they are not told.
-        quantiles_error: (N, L) their standard errors, or None.
+        quantiles: (N, L) of the largest value between networks, or (N, K, L) of each value that has a unit, at
+            `howsure.sampling.between.LEVELS`; NaN where unknown, or None where they are not told.
+        quantiles_error: (N, L) or (N, K, L) their standard errors, or None.
     """
 
     mean: Floats
@@ -123,6 +124,13 @@ class Outcome(ABC):
     has_one_top: ClassVar[bool] = False
     """Whether the largest value is the answer, so that it is told how that of networks is distributed."""
 
+    has_unit: ClassVar[bool] = False
+    """Whether values are numbers in a unit of their own, so that a target for their error is a share of their
+    scatter, and it is told how each is distributed between networks. Not together with the two above."""
+
+    usual_target: ClassVar[float] = tuning.TARGET_ERROR
+    """`target_error` where the caller names none."""
+
     @property
     @abstractmethod
     def width(self) -> int:
@@ -140,15 +148,25 @@ class Outcome(ABC):
             (W, n, K) in double precision.
         """
 
+    @property
+    def answers(self) -> int:
+        """How many of the K values are the answer; the others, such as variances, come after them."""
+        return self.width
+
     @abstractmethod
-    def is_enough(self, mean: Floats, error: Floats, target_error: float) -> Booleans:
+    def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether a row needs no more passes.
 
         Args:
-            mean: (n, C) columns so far.
-            error: (n, C) their standard errors.
-            target_error: Largest standard error of a value that is good enough.
+            estimates: Of n rows, so far.
+            target_error: Largest standard error of a value that is good enough; of values that have a unit,
+                as a share of their scatter.
         """
+
+    def is_within(self, estimates: Estimates, bound: float) -> Booleans:
+        """(n,) whether the standard error of every answer is at most a bound in the unit of the values."""
+        error = estimates.error[..., : self.answers]
+        return np.asarray(np.all(error <= bound, axis=tuple(range(1, error.ndim))))
 
     @abstractmethod
     def result(self, estimates: Estimates, told: Told) -> Any:

@@ -23,6 +23,7 @@ from howsure.sampling.design import Design, best_ratios, cell_ratios, design_of,
 from howsure.sampling.error import Estimate
 from howsure.sampling.estimate import sum_up
 from howsure.sampling.measure import measure_design_effects, measure_early_errors, measure_shares
+from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan, described
 from howsure.sampling.rounds import Kept
 from howsure.sampling.run import Chunk, ChunksOf, Run
@@ -95,7 +96,8 @@ def make_plan(
 
     tree = Tree(design, run.model, run.seed)
     cells = _passes(tree, run, chunks, PILOT_STAGE + 1)
-    shares = measure_shares(cells, design.ratios)
+    usual = _usual_size(cells, run.outcome)
+    shares = measure_shares([cell / usual for cell in cells], design.ratios)
     groups = [cells]
     better = best_ratios(design, shares, levels, max_passes)
     if better is not None and better != design.ratios:
@@ -110,8 +112,7 @@ def make_plan(
         first_stage = PILOT_STAGE + 2 + tuning.REPLICATES
         flat_passes = _groups(other, run, chunks, tuning.REPLICATES, first_stage)
         others = _summed_up(flat_passes, other, run)
-        width = run.outcome.width
-        if _product(flat, others, shared, width) <= _product(design, estimates, shared, width):
+        if _product(flat, others, shared, usual) <= _product(design, estimates, shared, usual):
             design, estimates, passes = flat, others, flat_passes
     one, group = measure_early_errors(estimates, run.outcome)
     one_effect, group_effect = measure_design_effects(passes, run.outcome)
@@ -122,9 +123,17 @@ def make_plan(
     return Pilot(Plan(design, () if design.is_flat else shares, found, described(levels)), kept)
 
 
-def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float, width: int) -> float:
+def _usual_size(cells: Sequence[Floats], outcome: Outcome) -> Floats:
+    """(K,) by which values are divided to weigh alike: standard deviations of numbers with a unit, else 1."""
+    if not outcome.has_unit:
+        return np.ones(outcome.width)
+    size = np.sqrt(np.var(np.concatenate(cells), axis=0).mean(axis=tuple(range(cells[0].ndim - 2))))
+    return np.where(size > 0, size, 1.0)
+
+
+def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float, usual: Floats) -> float:
     """Variance of the mean over a group, times the cost of a group: lower is more efficient."""
-    means = [np.mean([cell.mean[..., :width] for cell in group], axis=0) for group in groups]
+    means = [np.mean([cell.mean[..., : len(usual)] for cell in group], axis=0) / usual for group in groups]
     return float(np.mean(np.var(means, axis=0, ddof=1)) * (shared + design.cells * (design.cost - shared)))
 
 
@@ -145,7 +154,8 @@ def _look_for_rows(
     def chosen(values: Floats) -> Integers:
         return _choose(sample, run.outcome.doubt(values), count)
 
-    if precision == FLOAT32 or BFLOAT16 not in run.model.limits.precisions:
+    # How far a number may be off depends on its unit, so numbers stay in single precision.
+    if precision == FLOAT32 or run.outcome.has_unit or BFLOAT16 not in run.model.limits.precisions:
         return run, FLOAT32, chosen(first_cell(run.model, sample))
     reduced = run.model.in_precision(BFLOAT16)
     rows = chosen(first_cell(reduced, sample))

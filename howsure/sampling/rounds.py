@@ -26,8 +26,8 @@ from howsure.sampling.tree import Tree
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-IsEnough = Callable[[Floats, Floats], NDArray[np.bool_]]
-"""Maps columns (n, C) and their errors to whether each row needs no more passes."""
+IsEnough = Callable[[Estimates], NDArray[np.bool_]]
+"""Maps the estimates of n rows to whether each needs no more passes."""
 
 Kept = Sequence[tuple[Integers, Any]]
 """Numbers of rows and their trunk, which a pilot computed and kept because it is expensive."""
@@ -114,7 +114,7 @@ def draw_rounds(
             now = source.estimates(run, sums, at)
             for name, array in found.items():
                 array[at] = getattr(now, name)
-            enough = is_enough(now.mean, now.error)
+            enough = is_enough(now)
             progress(int(enough.sum()))
             not_yet.append(at[~enough])
         going_on = np.concatenate([going_on[:0], *not_yet])

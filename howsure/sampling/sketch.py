@@ -10,10 +10,12 @@ replaces the least probable tracked class, and is counted from then on.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.sampling import between_numbers
 from howsure.sampling.between import (
     LEVELS,
     from_angles,
@@ -82,7 +84,7 @@ class Sketch:
         effective = np.maximum(passes, 1) / effect
         lower, upper = one_error_away(effective)
         wanted = np.concatenate([np.broadcast_to(levels, lower.shape), lower, upper], axis=-1)
-        found, below, above = np.split(_quantiles(counts, passes, wanted), 3, axis=-1)
+        found, below, above = np.split(from_angles(quantiles_in_bins(counts, passes, wanted)), 3, axis=-1)
         found = np.where(np.minimum(levels, 1 - levels) * effective < 0.5 - 1e-9, np.nan, found)
         width = np.pi / BINS * np.sqrt(found * (1 - found))
         return found, quantiles_error(found, below, above, spread, effective, width)
@@ -118,6 +120,91 @@ class Sketch:
         return classes
 
 
+class NumberSketch:
+    """Histograms for N rows of P numbers that have a unit.
+
+    A number has no natural range. So bins are equal in ½ + arctan((y − location)/scale)/π, with the mean and
+    the standard deviation of a row's first unit: bins are 0.012 standard deviations wide in the middle, and a
+    thousand times larger unit gives the same ones.
+
+    Args:
+        rows: N.
+        numbers: P.
+    """
+
+    def __init__(self, rows: int, numbers: int) -> None:
+        self._location, self._scale = np.full((rows, numbers), np.nan), np.zeros((rows, numbers))
+        self._counts = np.zeros((rows, numbers, BINS), dtype=np.uint32)
+
+    def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
+        """Count the passes (B, n, K) of one unit of rows (n,), each at most once; `mean` is not used."""
+        numbers = self._counts.shape[1]
+        values = values[..., :numbers]
+        new, own = np.isnan(self._location[rows]), values.mean(axis=0)
+        location = np.where(new, own, self._location[rows])
+        # As long as all passes are the same, they are at the location, and any scale fits.
+        apart = np.sqrt(((values - location) ** 2).mean(axis=0))
+        scale = np.where(self._scale[rows] > 0, self._scale[rows], apart)
+        self._location[rows], self._scale[rows] = location, scale
+        score = (values - location) / np.where(scale > 0, scale, 1.0)
+        bins = np.minimum((BINS * (0.5 + np.arctan(score) / np.pi)).astype(np.int64), BINS - 1)
+        first = (rows[:, None] * numbers + np.arange(numbers)) * BINS
+        np.add.at(self._counts.reshape(-1), (bins + first).reshape(-1), np.uint32(1))
+
+    def told(self, spread: Floats, passes: Floats, effect: Floats) -> dict[str, Any]:
+        """Spread, quantiles and their errors, as `Estimates` has them.
+
+        Args:
+            spread: (N, P) standard deviation between networks.
+            passes: (N,) how many independent passes tell the spread as well.
+            effect: (N, L) design effect of the share of passes below each quantile.
+        """
+        error = between_numbers.spread_error(spread, passes, self._kurtosis())
+        largest_spread = np.fmax(spread, spread + 1.96 * error)
+        rows, numbers = spread.shape
+        counts, levels = self._counts.reshape(rows * numbers, BINS), np.array(LEVELS)
+        drawn = counts.sum(axis=-1, dtype=np.float64)[:, None]
+        effective = np.maximum(drawn, 1) / np.repeat(effect, numbers, axis=0)
+        lower, upper = one_error_away(effective)
+        wanted = np.concatenate([np.broadcast_to(levels, lower.shape), lower, upper], axis=-1)
+        places = quantiles_in_bins(counts, drawn, wanted)
+        # Where a scale was never needed all passes are one number.
+        location, scale = self._location.reshape(-1, 1), self._scale.reshape(-1, 1)
+        score = np.tan(np.pi * (np.clip(places, 0.5 / BINS, 1 - 0.5 / BINS) - 0.5))
+        found, below, above = np.split(location + scale * score, 3, axis=-1)
+        few = np.minimum(levels, 1 - levels) * effective < 0.5 - 1e-9
+        found = np.where(few, np.nan, found)
+        width = scale * (np.pi / BINS) * (1 + score[:, : len(levels)] ** 2)
+        shape = (rows, numbers, len(levels))
+        found, below, above, width = (each.reshape(shape) for each in (found, below, above, width))
+        quantiles_error = between_numbers.quantiles_error(
+            found, below, above, largest_spread, effective.reshape(shape), width
+        )
+        return {
+            "spread": spread,
+            "spread_error": error,
+            "quantiles": found,
+            "quantiles_error": quantiles_error,
+        }
+
+    def _kurtosis(self) -> Floats:
+        """(N, P) kurtosis of the passes; 0 where they are all the same."""
+        score = np.tan(np.pi * ((np.arange(BINS) + 0.5) / BINS - 0.5))
+        count = np.maximum(self._counts.sum(axis=-1, dtype=np.float64), 1)
+        first, second, third, fourth = (self._counts @ score**power / count for power in (1, 2, 3, 4))
+        variance = second - first**2
+        central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+        varies = variance > (np.pi / BINS) ** 2
+        return np.where(varies, central / np.where(varies, variance, 1.0) ** 2, 0.0)
+
+
+def sketch_of(rows: int, outcome: Outcome) -> Sketch | NumberSketch | None:
+    """An empty histogram for this many rows of an outcome, or None where nothing is told of networks."""
+    if outcome.has_unit:
+        return NumberSketch(rows, outcome.answers)
+    return Sketch(rows, min(TRACKED, outcome.width)) if outcome.has_one_top else None
+
+
 def _filled(counts: NDArray[np.uint32]) -> tuple[Integers, Floats]:
     """Places of the bins that hold passes, and the number of passes in each."""
     every = counts.reshape(-1)
@@ -125,8 +212,10 @@ def _filled(counts: NDArray[np.uint32]) -> tuple[Integers, Floats]:
     return filled, every[filled].astype(np.float64)
 
 
-def _quantiles(counts: NDArray[np.uint32], passes: Floats, levels: Floats) -> Floats:
-    """Quantiles (n, L) from counts (n, BINS) of passes (n, 1); NaN beyond the smallest and the largest pass.
+def quantiles_in_bins(counts: NDArray[np.uint32], passes: Floats, levels: Floats) -> Floats:
+    """Quantiles (n, L), as shares of all bins, from counts (n, BINS) of passes (n, 1).
+
+    NaN beyond the smallest and the largest pass.
 
     The k-th smallest of T passes is at the level (k − ½)/T (Hazen 1914).
     """
@@ -139,12 +228,12 @@ def _quantiles(counts: NDArray[np.uint32], passes: Floats, levels: Floats) -> Fl
     sums, before = np.cumsum(here), np.cumsum(passes, axis=0) - passes
     at = np.minimum(np.searchsorted(sums, before + np.where(known, wanted, 0.5)), len(filled) - 1)
     share = 1 - (sums[at] - before - wanted) / here[at]
-    return np.where(known, from_angles((filled[at] % BINS + share) / BINS), np.nan)
+    return np.where(known, (filled[at] % BINS + share) / BINS, np.nan)
 
 
 def with_networks(
     estimates: Estimates,
-    sketch: Sketch | None,
+    sketch: Sketch | NumberSketch | None,
     outcome: Outcome,
     effect: DesignEffect = INDEPENDENT,
     other: DesignEffect | None = None,
@@ -152,7 +241,7 @@ def with_networks(
 ) -> Estimates:
     """Add the standard deviation and the quantiles between networks.
 
-    Values that are not probabilities are returned unchanged.
+    Values that are neither probabilities nor numbers with a unit are returned unchanged.
 
     The squared standard deviation is the variance over the passes plus the squared error of their mean. The
     second term corrects for deviations being taken from the sample mean, which moves with the passes.
@@ -165,15 +254,18 @@ def with_networks(
         other: Design effects for the rows in `is_other`, or None for the same.
         is_other: (n,) which rows these are, or None.
     """
-    if not outcome.are_probabilities:
+    if not (outcome.are_probabilities or outcome.has_unit):
         return estimates
     mean, variance, squared = (
-        array[:, : outcome.width] for array in (estimates.mean, estimates.variance, estimates.squared_error)
+        array[:, : outcome.answers] for array in (estimates.mean, estimates.variance, estimates.squared_error)
     )
     spread = np.sqrt(variance + squared)
     both = [effect, effect if other is None else other]
     which = np.zeros(len(mean), dtype=np.int64) if is_other is None else is_other.astype(np.int64)
     passes = estimates.passes / np.array([each.spread for each in both])[which]
+    if isinstance(sketch, NumberSketch):
+        of_quantiles = np.array([each.quantiles for each in both])[which]
+        return replace(estimates, **sketch.told(spread, passes, of_quantiles))
     kurtosis = np.zeros_like(mean) if sketch is None else sketch.kurtosis(outcome.width)
     error = spread_error(mean, spread, passes, kurtosis)
     told = replace(estimates, spread=spread, spread_error=error)

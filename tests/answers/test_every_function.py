@@ -12,11 +12,11 @@ import typer.main
 import howsure
 import howsure.scale
 from howsure.cli.app import app
-from tests.answers.numbers import Regression, known, linear, rows
+from tests.answers.measures import Regression, known, linear, rows
 from tests.scale.conftest import run
 
 DROPOUT = howsure.MCDropout(passes=10)
-MODEL, OUTCOME = "tests.answers.numbers:linear", "tests.answers.numbers:Regression"
+MODEL, OUTCOME = "tests.answers.measures:linear", "tests.answers.measures:Regression"
 TRUTH = np.random.default_rng(2).normal(size=(9, 1))
 ANSWERS = ""
 """What stands for no refusal."""
@@ -113,7 +113,7 @@ def test_a_function_answers_or_refuses(name, found, tmp_path):
     if refusal == ANSWERS:
         assert call(found, tmp_path) is not None
         return
-    with pytest.raises(howsure.InputError, match=rf"There are {refusal}.*Received: one of numbers per row"):
+    with pytest.raises(howsure.InputError, match=rf"There are {refusal}.*Received: one of measures per row"):
         call(found, tmp_path)
 
 
@@ -139,5 +139,5 @@ def test_a_command_answers_or_refuses(name, found, tmp_path):
         return
     assert done.exit_code == 2
     assert f"There are {refusal}" in done.stderr
-    assert "numbers per row" in done.stderr
+    assert "measures per row" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -10,10 +10,10 @@ import howsure.scale.recipe
 from howsure.answers import registry
 from howsure.cli.grouped import grouped
 from howsure.models.arrays import ArrayModel, Dense, Dropout
-from tests.answers.numbers import NUMBERS, Numbers, Regression, known, linear, rows
+from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
 from tests.scale.conftest import run
 
-MODEL, OUTCOME = "tests.answers.numbers:linear", "tests.answers.numbers:Regression"
+MODEL, OUTCOME = "tests.answers.measures:linear", "tests.answers.measures:Regression"
 TRUTH = np.random.default_rng(2).normal(size=9)
 
 
@@ -38,14 +38,14 @@ def table(data, tmp_path):
 
 def test_a_table_of_numbers(table):
     found, whole = howsure.load(table), howsure.assess(linear(), rows(), outcome=Regression)
-    assert isinstance(found, Numbers)
+    assert isinstance(found, Measures)
     np.testing.assert_array_equal(found.mean, whole.mean)
 
 
 def test_an_outcome_may_be_an_object(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.answers.numbers.WEIGHT", Regression(("weight",)), raising=False)
+    monkeypatch.setattr("tests.answers.measures.WEIGHT", Regression(("weight",)), raising=False)
     out = tmp_path / "t.parquet"
-    done = run("assess", MODEL, data, "--out", out, "--outcome", "tests.answers.numbers:WEIGHT")
+    done = run("assess", MODEL, data, "--out", out, "--outcome", "tests.answers.measures:WEIGHT")
     assert done.exit_code == 0, done.stderr
     assert howsure.load(out).number_names == ("weight",)
 
@@ -54,8 +54,8 @@ def test_an_outcome_may_be_an_object(data, tmp_path, monkeypatch):
     ("outcome", "said"),
     [
         ("numbers", "This names no outcome"),
-        ("tests.answers.numbers:none", "has no 'none'"),
-        ("tests.answers.numbers:NUMBERS", "is no outcome"),
+        ("tests.answers.measures:none", "has no 'none'"),
+        ("tests.answers.measures:MEASURES", "is no outcome"),
         ("tests.no_such:Thing", "There is no module"),
     ],
 )
@@ -93,8 +93,8 @@ def test_a_folder_of_numbers(folder, tmp_path):
 
 
 def test_a_folder_of_another_outcome_is_refused(folder, monkeypatch):
-    monkeypatch.setattr("tests.answers.numbers.Other", Regression, raising=False)
-    done = run("assess", *folder, "--outcome", "tests.answers.numbers:Other")
+    monkeypatch.setattr("tests.answers.measures.Other", Regression, raising=False)
+    done = run("assess", *folder, "--outcome", "tests.answers.measures:Other")
     assert done.exit_code == 2
     assert "were made with another outcome" in done.stderr
 
@@ -156,10 +156,10 @@ def test_numbers_are_not_compared(table, data, tmp_path):
 
 
 def test_a_table_of_an_unknown_kind_says_what_is_missing(table):
-    del registry._ANSWERS[NUMBERS.name]  # as long as the fixture lasts
+    del registry._ANSWERS[MEASURES.name]  # as long as the fixture lasts
     done = run("report", table, "--report", table.with_suffix(".html"))
     assert done.exit_code == 2
-    assert "howsure does not know answers of the kind 'numbers'" in done.stderr
+    assert "howsure does not know answers of the kind 'measures'" in done.stderr
 
 
 def test_options_in_a_group_are_options_of_the_command():

@@ -111,15 +111,15 @@ BROKEN = {
     ),
     "spread": (made(spread=lambda self, mended, spread: -mended), "Spreads stay spreads"),
     "always enough": (
-        made(is_enough=lambda self, enough, mean, error, target: np.ones(len(mean), bool)),
+        made(is_enough=lambda self, enough, estimates, target: np.ones(len(estimates), bool)),
         "No row has enough whose errors are infinite",
     ),
     "never enough": (
-        made(is_enough=lambda self, enough, mean, error, target: np.zeros(len(mean), bool)),
+        made(is_enough=lambda self, enough, estimates, target: np.zeros(len(estimates), bool)),
         "Every row has enough whose errors are 0",
     ),
     "one enough": (
-        made(is_enough=lambda self, enough, mean, error, target: enough.all(keepdims=True)),
+        made(is_enough=lambda self, enough, estimates, target: enough.all(keepdims=True)),
         "`is_enough` says yes or no for each row",
     ),
     "result too short": (

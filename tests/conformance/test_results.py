@@ -9,7 +9,7 @@ import howsure
 from howsure.answers import registry
 from howsure.conformance import check_method, check_outcome, check_result
 from howsure.models.arrays import ArrayModel, Dropout
-from tests.answers.numbers import NUMBERS, Numbers, Regression, known, linear, rows
+from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
 from tests.conformance.cases import rows_of, two_layers
 from tests.conformance.test_methods import ONE_INPUT
 
@@ -31,7 +31,7 @@ def test_numbers_from_outside():
 
 
 @dataclass(frozen=True, eq=False)
-class Silent(Numbers):
+class Silent(Measures):
     """Its rows say nothing."""
 
     def _row(self, index):
@@ -39,7 +39,7 @@ class Silent(Numbers):
 
 
 @dataclass(frozen=True, eq=False)
-class Forgetful(Numbers):
+class Forgetful(Measures):
     """Loses what is not the first row."""
 
     @classmethod
@@ -55,11 +55,11 @@ def test_a_broken_promise_is_named(kind, promise):
     result = howsure.assess(linear(), rows(), outcome=Regression)
     broken = kind(**{each.name: getattr(result, each.name) for each in fields(result)})
     with known():
-        registry._ANSWERS["numbers"] = replace(NUMBERS, result=kind)
+        registry._ANSWERS["measures"] = replace(MEASURES, result=kind)
         with pytest.raises(AssertionError, match=promise):
             check_result(broken)
 
 
 def test_a_result_of_a_kind_that_was_not_added():
-    with pytest.raises(howsure.InputError, match="does not know answers of the kind 'numbers'"):
+    with pytest.raises(howsure.InputError, match="does not know answers of the kind 'measures'"):
         check_result(howsure.assess(linear(), rows(), outcome=Regression))

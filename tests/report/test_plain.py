@@ -13,14 +13,14 @@ from rich.console import Console
 import howsure
 from howsure import terminal
 from howsure.report import render
-from tests.answers.numbers import Numbers, known, linear, rows
+from tests.answers.measures import Measures, known, linear, rows
 from tests.report.made import Page, check_landmarks, check_tables
 from tests.report.pages import AUDIT, images
 from tests.report.test_comparison import FULL
 
 
 @pytest.fixture
-def numbers() -> Iterator[Numbers]:
+def numbers() -> Iterator[Measures]:
     """12 rows of two numbers each."""
     with known():
         yield howsure.assess(
@@ -28,24 +28,24 @@ def numbers() -> Iterator[Numbers]:
         )
 
 
-def test_few_rows_print_in_their_order(numbers: Numbers) -> None:
+def test_few_rows_print_in_their_order(numbers: Measures) -> None:
     assert str(numbers[:3]).splitlines() == [f"row {k}: {numbers[k]}" for k in range(3)]
     assert str(numbers[:0]) == "There were no rows to assess."
 
 
-def test_of_many_rows_the_first_print(numbers: Numbers) -> None:
+def test_of_many_rows_the_first_print(numbers: Measures) -> None:
     first, *lines = str(numbers).splitlines()
     assert first == "There are 12 rows. The first 5 rows:"
     assert lines == [f"row {k}: {numbers[k]}" for k in range(5)]
 
 
-def test_it_prints_where_nobody_added_its_kind(numbers: Numbers) -> None:
+def test_it_prints_where_nobody_added_its_kind(numbers: Measures) -> None:
     with known():
         said = str(numbers)
     assert str(numbers) == said
 
 
-def test_a_notebook_shows_the_same(numbers: Numbers) -> None:
+def test_a_notebook_shows_the_same(numbers: Measures) -> None:
     page = Page(numbers._repr_html_())
     assert page.words.startswith("There are 12 rows. The first 5 rows")
     assert all(numbers[k] in page.words for k in range(5))
@@ -53,7 +53,7 @@ def test_a_notebook_shows_the_same(numbers: Numbers) -> None:
     assert Page(numbers[:0]._repr_html_()).words == "There were no rows to assess."
 
 
-def test_the_terminal_counts_rows_and_shows_the_first_ten(numbers: Numbers) -> None:
+def test_the_terminal_counts_rows_and_shows_the_first_ten(numbers: Measures) -> None:
     assert terminal.summary(numbers) == "There are 12 rows."
     assert terminal.summary(numbers[:1]) == "There is 1 row."
     console = Console(file=io.StringIO(), width=100)
@@ -62,7 +62,7 @@ def test_the_terminal_counts_rows_and_shows_the_first_ten(numbers: Numbers) -> N
     assert [line.strip().split(maxsplit=1) for line in lines] == [[str(k), numbers[k]] for k in range(10)]
 
 
-def test_its_page_has_the_rows_and_how_they_were_made(numbers: Numbers) -> None:
+def test_its_page_has_the_rows_and_how_they_were_made(numbers: Measures) -> None:
     html = render(numbers, rows(12), audit=AUDIT, title="Sizes", drawn_from=100)
     page = Page(html)
     check_tables(page)
@@ -76,14 +76,14 @@ def test_its_page_has_the_rows_and_how_they_were_made(numbers: Numbers) -> None:
     assert {anchor[1:] for anchor in anchors} <= {str(each.get("id")) for _, each in page.elements}
 
 
-def test_its_page_shows_pictures_and_a_comparison(numbers: Numbers) -> None:
+def test_its_page_shows_pictures_and_a_comparison(numbers: Measures) -> None:
     page = Page(render(numbers, images(12), comparison=FULL))
     assert len(list(page.all("img"))) == 12
     assert "Which method is better here?" in page.words
     assert "There were no rows to assess." in Page(render(numbers[:0])).words
 
 
-def test_it_is_written_with_true_answers_or_without(numbers: Numbers, tmp_path: Path) -> None:
+def test_it_is_written_with_true_answers_or_without(numbers: Measures, tmp_path: Path) -> None:
     numbers.report(tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(numbers)
     numbers.report(tmp_path / "report.html", labels=np.zeros((12, 2)))

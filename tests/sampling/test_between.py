@@ -110,7 +110,7 @@ def test_a_design_effect_is_that_of_what_goes_together():
     values = np.concatenate([p, 1 - p], axis=-1).repeat(2, axis=2)
 
     class Pair:
-        are_probabilities = True
+        are_probabilities, has_unit = True, False
 
     one, group = measure_design_effects(list(values), Pair())
     # Widened as an error of few replicates is.

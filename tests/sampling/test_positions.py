@@ -42,8 +42,8 @@ class Positions(Outcome):
     def values(self, raw, rows):
         return raw.astype(np.float64)
 
-    def is_enough(self, mean, error, target_error):
-        return np.all(error <= target_error, axis=(1, 2, 3))
+    def is_enough(self, estimates, target_error):
+        return np.all(estimates.error <= target_error, axis=(1, 2, 3))
 
     def result(self, estimates, told):
         return Maps(estimates.mean)

@@ -22,7 +22,7 @@ from howsure.scale.run import begun
 from howsure.scale.sources import RowSource
 from howsure.scale.there import left_out_in
 from howsure.scale.worker import Recipe
-from tests.answers import numbers
+from tests.answers import measures
 from tests.cli.test_hostile_rows import RAN, a_parquet
 from tests.scale.conftest import FILES, MODEL, ROWS, check_same, into, run, table_of
 from validation import scale as kills
@@ -278,14 +278,14 @@ def test_the_leader_is_killed(tmp_path, plan):
 @pytest.mark.usefixtures("cluster")
 def test_workers_import_the_outcome_of_a_user(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    columns = {f"f{number}": values for number, values in enumerate(numbers.rows(70).T)}
+    columns = {f"f{number}": values for number, values in enumerate(measures.rows(70).T)}
     pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
-    given = ("tests.answers.numbers:linear", tmp_path / "rows.parquet", "--part-rows", 32)
-    outcome = ("--outcome", "tests.answers.numbers:Regression")
-    with numbers.known():
+    given = ("tests.answers.measures:linear", tmp_path / "rows.parquet", "--part-rows", 32)
+    outcome = ("--outcome", "tests.answers.measures:Regression")
+    with measures.known():
         for out, more in (("alone", ()), ("shared", ("--workers", 1))):
             done = run("assess", *given, *outcome, "--out", tmp_path / out, *more)
             assert done.exit_code == 0, done.stderr
         alone, shared = (howsure.load(tmp_path / out) for out in ("alone", "shared"))
-    assert isinstance(shared, numbers.Numbers)
+    assert isinstance(shared, measures.Numbers)
     assert np.array_equal(alone.mean, shared.mean)

@@ -100,9 +100,9 @@ class Classes(Distributions):
         two = np.partition(values, -2, axis=-1)[..., -2:]
         return np.asarray(two[..., 1] - two[..., 0])
 
-    def is_enough(self, mean: Floats, error: Floats, target_error: float) -> Booleans:
+    def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether every probability is known to `target_error` and the verdict is settled."""
-        p, mc_error = mean[:, : self.width], error[:, : self.width]
+        p, mc_error = estimates.mean[:, : self.width], estimates.error[:, : self.width]
         _, settled = judge(p, mc_error, self.thresholds)
         return np.asarray(np.all(mc_error <= target_error, axis=-1) & settled)
 

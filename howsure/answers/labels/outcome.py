@@ -143,9 +143,9 @@ class Labels(Distributions):
         """(n,) of the most undecided label, how far yes and no are apart."""
         return np.asarray(np.min(np.abs(2 * values - 1), axis=-1))
 
-    def is_enough(self, mean: Floats, error: Floats, target_error: float) -> Booleans:
+    def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether every probability is known to `target_error` and every verdict is settled."""
-        p, mc_error = mean[:, : self.width], error[:, : self.width]
+        p, mc_error = estimates.mean[:, : self.width], estimates.error[:, : self.width]
         _, settled = judge(_both(p), np.stack([mc_error, mc_error], axis=-1), self.thresholds)
         return np.asarray(np.all((mc_error <= target_error) & settled, axis=-1))
 

@@ -28,7 +28,7 @@ from howsure.statistics import skewed_interval
 
 
 @dataclass(frozen=True, eq=False)
-class Numbers(Result[str]):
+class Measures(Result[str]):
     """K numbers for each of N rows: mean and standard deviation over passes."""
 
     mean: Floats
@@ -39,7 +39,7 @@ class Numbers(Result[str]):
     number_names: tuple[str, ...]
     truth: Floats | None = None
 
-    answer = "numbers"
+    answer = "measures"
     names = "number_names"
     columns = (
         Column("row", PER_ROW, INTEGER, "from 0", "number of the row in the input"),
@@ -60,7 +60,7 @@ class Regression(Outcome):
     """K numbers for each row. Passes average y and y², which together give the spread."""
 
     number_names: tuple[str, ...]
-    name = "numbers"
+    name = "measures"
 
     @classmethod
     def of(cls, info: ModelInfo, request: Request) -> Self | None:
@@ -84,17 +84,17 @@ class Regression(Outcome):
     def derived(self, values: Floats, reference: Floats) -> Floats:
         return np.asarray(values**2)
 
-    def is_enough(self, mean: Floats, error: Floats, target_error: float) -> NDArray[np.bool_]:
-        return np.asarray(np.all(error[:, : self.width] <= target_error, axis=-1))
+    def is_enough(self, estimates: Estimates, target_error: float) -> NDArray[np.bool_]:
+        return np.asarray(np.all(estimates.error[:, : self.width] <= target_error, axis=-1))
 
     def check_truth(self, labels: Any, rows: int) -> Floats:
         return np.asarray(super().check_truth(labels, rows), dtype=np.float64).reshape(rows, self.width)
 
-    def result(self, estimates: Estimates, told: Told) -> Numbers:
+    def result(self, estimates: Estimates, told: Told) -> Measures:
         y, of_square = np.split(estimates.mean, 2, axis=-1)
         variance = of_square - y**2 + estimates.squared_error[:, : self.width]
         spread, error = np.sqrt(np.maximum(variance, 0)), estimates.error[:, : self.width]
-        return Numbers(y, error, spread, estimates.passes, told.row, self.number_names)
+        return Measures(y, error, spread, estimates.passes, told.row, self.number_names)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Errors:
         return "\n".join([f"{self.rows:,} rows", *each])
 
 
-def evaluate_numbers(numbers: Numbers, labels: Any, *, outside: Any, seed: int) -> Errors:
+def evaluate_numbers(numbers: Measures, labels: Any, *, outside: Any, seed: int) -> Errors:
     """The part `evaluate`. Its interval is that of the mean square, as a root."""
     squares = (numbers.mean - (numbers.truth if labels is None else labels)) ** 2
     rmse = {}
@@ -119,14 +119,14 @@ def evaluate_numbers(numbers: Numbers, labels: Any, *, outside: Any, seed: int) 
     return Errors(len(numbers), rmse)
 
 
-NUMBERS = Answer("numbers", "numbers per row", Regression, Numbers, parts={"evaluate": evaluate_numbers})
+MEASURES = Answer("measures", "measures per row", Regression, Measures, parts={"evaluate": evaluate_numbers})
 
 
 @contextmanager
 def known() -> Iterator[None]:
     """Let howsure know numbers, and forget them afterwards: other tests run in the same process."""
     before = dict(registry._ANSWERS)
-    registry.add(NUMBERS)
+    registry.add(MEASURES)
     try:
         yield
     finally:

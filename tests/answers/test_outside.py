@@ -9,11 +9,11 @@ import pytest
 import howsure
 from howsure.answers import registry
 from howsure.conformance import check_outcome
-from tests.answers.numbers import NUMBERS, Numbers, Regression, known, linear, rows
+from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
 
 
 @pytest.fixture
-def numbers() -> Iterator[Numbers]:
+def numbers() -> Iterator[Measures]:
     """200 assessed rows of two numbers each."""
     with known():
         yield howsure.assess(
@@ -26,7 +26,7 @@ def test_an_outside_outcome_keeps_to_the_protocol() -> None:
     check_outcome(Regression(("height", "weight")), raw)
 
 
-def test_mean_and_spread_are_those_of_a_linear_layer_behind_a_dropout(numbers: Numbers) -> None:
+def test_mean_and_spread_are_those_of_a_linear_layer_behind_a_dropout(numbers: Measures) -> None:
     found = howsure.assess(linear(2), rows(20), method=howsure.MCDropout(passes=2000, balanced=False))
     weights = np.random.default_rng(0).normal(size=(4, 2))
     variance = (rows(20)[:, :, None] * weights) ** 2 * 0.2 / 0.8
@@ -36,15 +36,15 @@ def test_mean_and_spread_are_those_of_a_linear_layer_behind_a_dropout(numbers: N
 
 def test_an_outcome_can_be_named_where_howsure_does_not_know_it() -> None:
     found = howsure.assess(linear(), rows(), method=howsure.MCDropout(passes=10), outcome=Regression)
-    assert isinstance(found, Numbers)
+    assert isinstance(found, Measures)
     assert found.number_names == ("0",)
-    assert "numbers" not in [each.name for each in registry.answers()]
+    assert "measures" not in [each.name for each in registry.answers()]
 
 
-def test_numbers_are_saved_and_loaded(numbers: Numbers, tmp_path: Path) -> None:
+def test_numbers_are_saved_and_loaded(numbers: Measures, tmp_path: Path) -> None:
     numbers.save(tmp_path / "numbers.parquet")
     again = howsure.load(tmp_path / "numbers.parquet")
-    assert type(again) is Numbers
+    assert type(again) is Measures
     np.testing.assert_array_equal(again.mean, numbers.mean)
     assert str(again[3]) == str(numbers[3])
 
@@ -53,11 +53,11 @@ def test_a_file_of_a_kind_that_is_not_known_is_refused(tmp_path: Path) -> None:
     with known():
         found = howsure.assess(linear(), rows(), method=howsure.MCDropout(passes=10))
         found.save(tmp_path / "numbers.parquet")
-    with pytest.raises(howsure.FileError, match="does not know answers of the kind 'numbers'"):
+    with pytest.raises(howsure.FileError, match="does not know answers of the kind 'measures'"):
         howsure.load(tmp_path / "numbers.parquet")
 
 
-def test_evaluate_asks_the_kind(numbers: Numbers) -> None:
+def test_evaluate_asks_the_kind(numbers: Measures) -> None:
     truth = numbers.mean + np.array([3.0, -2.0])
     found = howsure.evaluate(numbers, truth)
     assert found.rmse["height"].value == pytest.approx(3.0)
@@ -85,30 +85,30 @@ def test_truth_that_comes_with_the_rows_is_evaluated() -> None:
 )
 def test_what_the_kind_does_not_bring_is_refused(numbers, call, missing, tmp_path: Path) -> None:
     said = (
-        rf"There are no {missing} for these rows\. Expected: a result of .*one class per row.*one of numbers"
+        rf"There are no {missing} for these rows\. Expected: a result of .*one class per row.*one of measures"
     )
     with pytest.raises(howsure.InputError, match=said):
         call(numbers, tmp_path)
 
 
-def test_what_was_fitted_to_classes_refuses_numbers(numbers: Numbers) -> None:
+def test_what_was_fitted_to_classes_refuses_numbers(numbers: Measures) -> None:
     random = np.random.default_rng(0)
     p = random.dirichlet([1, 1], size=100)
     labels = (random.random(100) < p[:, 1]).astype(int)
     one = howsure.Certainty.from_probabilities(p)
     calibrator, sets = howsure.calibrate(one, labels), howsure.prediction_sets(one, labels)
     for call in (calibrator, calibrator.spread, sets, howsure.abstain(one, labels, risk=0.5)):
-        with pytest.raises(howsure.InputError, match=r"another kind.*one class per row.*one of numbers"):
+        with pytest.raises(howsure.InputError, match=r"another kind.*one class per row.*one of measures"):
             call(numbers)
-    with pytest.raises(howsure.InputError, match=r"another kind.*one class per row.*one of numbers"):
+    with pytest.raises(howsure.InputError, match=r"another kind.*one class per row.*one of measures"):
         howsure.evaluate(one, labels, outside=numbers)
 
 
 def test_an_answer_names_parts_that_there_are() -> None:
     with pytest.raises(howsure.InputError, match=r"no part 'guess'.*'evaluate'"):
-        registry.Answer("numbers", "numbers per row", Regression, Numbers, parts={"guess": max})
+        registry.Answer("measures", "measures per row", Regression, Measures, parts={"guess": max})
 
 
 def test_another_kind_of_the_same_name_is_refused() -> None:
-    with known(), pytest.raises(howsure.InputError, match="another kind of answer called 'numbers'"):
-        registry.add(registry.Answer(NUMBERS.name, "other numbers", Regression, Numbers))
+    with known(), pytest.raises(howsure.InputError, match="another kind of answer called 'measures'"):
+        registry.add(registry.Answer(MEASURES.name, "other numbers", Regression, Measures))

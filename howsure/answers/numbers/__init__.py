@@ -1,0 +1,1 @@
+"""A number for each row, or K of them: regression."""

@@ -1,0 +1,673 @@
+"""`RegressionCertainty`, the frozen result of assessing N rows of which each has K numbers as its answer.
+
+mean, mc_error            means over passes and their errors, `howsure/sampling/error.py`
+spread, quantiles         between networks, `howsure/sampling/between_numbers.py`
+noise                     from a head of the model, or from held-out answers (`calibrate`)
+std                       √(spread² + noise²)
+credible_interval         two of the quantiles: where networks lie
+prediction_interval       mean ± z · std: where a new answer lies
+above                     howsure/answers/numbers/above.py
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from howsure.answers.classes.result import Certainty
+from howsure.answers.numbers.sentence import NumbersRow
+from howsure.answers.probabilities import ROW_AND_ID
+from howsure.arguments import as_floats, as_number, as_share, check_type, check_whole
+from howsure.data.ids import ID, check_order
+from howsure.data.labels import check_names
+from howsure.data.rows import check_unmasked, in_rows, quoted
+from howsure.errors import InputError
+from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, Column, Result, read_only
+from howsure.sampling import between
+from howsure.sampling.between_numbers import of_passes
+from howsure.sampling.outcome import Floats, Integers
+from howsure.statistics import widening
+
+GIVEN_NUMBERS, GIVEN_SAMPLES = "given numbers", "given samples"
+"""Names of the methods of results that were computed elsewhere."""
+
+NO_NOISE = "nothing says how far an answer scatters around its mean"
+FROM_HELD_OUT = (
+    "Learn it from held-out rows: `howsure.calibrate(result_of_held_out, y)(result)`. Or train a model that also "
+    "puts out a variance, and say outputs='mean-variance' or 'mean-log-variance'"
+)
+
+_UNIT = "unit of the target"
+
+
+def _wide(name: str, words: str, shape: str = WIDE, **more: Any) -> Column:
+    return Column(name, shape, FLOAT, _UNIT, words, **more)
+
+
+COLUMNS = (
+    *ROW_AND_ID,
+    _wide("mean", "mean over the passes: the prediction"),
+    _wide(
+        "mc_error",
+        "standard error of `mean`, from the finite number of passes; NaN where unknown",
+        least=0,
+        unknown=True,
+    ),
+    _wide(
+        "spread",
+        "standard deviation of the number between networks (epistemic), which more passes do not make smaller; "
+        "None where there is one pass",
+        optional=True,
+        least=0,
+        unknown=True,
+    ),
+    _wide(
+        "spread_error",
+        "standard error of `spread`; None where there is no spread",
+        optional=True,
+        least=0,
+        unknown=True,
+    ),
+    _wide(
+        "noise",
+        "standard deviation of answers around the mean of their row (aleatoric); NaN where unknown",
+        default=np.nan,
+        least=0,
+        unknown=True,
+    ),
+    _wide(
+        "std",
+        "standard deviation of a new answer, √(`spread`² + `noise`²); NaN where `noise` is unknown",
+        default=np.nan,
+        least=0,
+        unknown=True,
+    ),
+    _wide(
+        "quantiles",
+        "number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks stay below; NaN where "
+        "unknown, None where not told",
+        WIDE_AT_LEVELS,
+        optional=True,
+        unknown=True,
+    ),
+    _wide(
+        "quantiles_error",
+        "standard error of `quantiles`; NaN where unknown, None where not told",
+        WIDE_AT_LEVELS,
+        optional=True,
+        least=0,
+        unknown=True,
+    ),
+    Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
+    Column(
+        *("familiarity", PER_ROW, FLOAT, "0 to 1"),
+        "share of held-out rows that are no more familiar; None where it was not measured",
+        optional=True,
+        least=0,
+        most=1,
+    ),
+    _wide("truth", "the true number; None where not given", optional=True),
+)
+"""What a `RegressionCertainty` holds of every row, in the order of its table, which has lists for (N, K)."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RegressionCertainty(Result[NumbersRow]):
+    """K numbers for each of N rows, how certain each is, and how far a new answer may lie from it.
+
+    All arrays are read-only, and in the unit of the target. A network is a thinned one with MC dropout, a
+    member of an ensemble, a tree of a forest. Row numbers start at 0.
+
+    Attributes:
+        mean: (N, K) mean over the passes: the prediction.
+        mc_error: (N, K) standard error of `mean`, from the finite number of passes; NaN where unknown, and 0
+            where a method has no passes.
+        passes: (N,) count, passes spent on the row.
+        target_names: K names.
+        row: (N,) row number, place of the row in the input, from 0.
+        spread: (N, K) standard deviation of the number between networks (epistemic), which more passes do not
+            make smaller; None where there is one pass.
+        spread_error: (N, K) standard error of `spread`; None where there is no spread. 0 for the members of an
+            ensemble, which are all there are.
+        noise: (N, K) standard deviation of answers around the mean of their row (aleatoric): the root of the
+            mean variance that a head of the model puts out, or what `howsure.calibrate` learned from
+            held-out answers. NaN where unknown.
+        std: (N, K) standard deviation of a new answer, √(`spread`² + `noise`²); NaN where `noise` is unknown.
+        quantiles: (N, K, 11) number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks
+            stay below; NaN where unknown, None where not told. See `credible_interval`.
+        quantiles_error: (N, K, 11) standard error of `quantiles`; NaN where unknown.
+        familiarity: (N,) 0 to 1, share of held-out rows that are no more familiar; None where it was not
+            measured. See `with_familiarity`.
+        unfamiliar_share: A row is unfamiliar where its familiarity is at most this.
+        truth: (N, K) the true numbers; None where not given.
+        noise_from: Where `noise` comes from, in words for sentences: `the model` or `held-out rows`; None
+            where it is unknown.
+        kind: What one row is, `image` or `row`.
+        method: Name and settings of the method that produced the passes.
+        seed: Seed of the passes.
+        plan: The plan the passes followed, or None.
+        version: Version of howsure that made this.
+        ids: (N,) texts or numbers, what the caller calls each row; None where that is not known.
+        id_name: What the caller calls the column of `ids`.
+
+    Example:
+        >>> result = howsure.assess(house_prices, x)
+        >>> print(result[0])
+        4.21 ± 0.02; 95 % of answers between 2.9 and 5.5 (networks alone: 3.8 to 4.6).
+    """
+
+    answer: ClassVar[str] = "numbers"
+    columns: ClassVar[tuple[Column, ...]] = COLUMNS
+    names: ClassVar[str] = "target_names"
+    row_type: ClassVar[type[NumbersRow]] = NumbersRow
+
+    mean: Floats
+    mc_error: Floats
+    passes: Integers
+    target_names: tuple[str, ...]
+    row: Integers
+    spread: Floats | None = None
+    spread_error: Floats | None = None
+    noise: Floats = None  # type: ignore[assignment]  # filled in by Result
+    std: Floats = None  # type: ignore[assignment]
+    quantiles: Floats | None = None
+    quantiles_error: Floats | None = None
+    familiarity: Floats | None = None
+    truth: Floats | None = None
+    noise_from: str | None = None
+    unfamiliar_share: float = 0.01
+    kind: str = "row"
+    method: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    plan: Mapping[str, Any] | None = None
+    version: str = ""
+    ids: NDArray[Any] | None = None
+    id_name: str = ID
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.quantiles is not None:
+            between.check_quantiles(self.quantiles.reshape(-1, len(between.LEVELS)), self._rounding())
+        check_type(
+            self.noise_from, (str, type(None)), "noise_from", "a text such as 'held-out rows', or None"
+        )
+        as_share(self.unfamiliar_share, "unfamiliar_share")
+
+    def _rounding(self) -> float:
+        """How far a quantile may fall that was rounded to single precision."""
+        return between.ROUNDING * float(np.abs(self.mean).max(initial=0))
+
+    @property
+    def unfamiliar(self) -> NDArray[np.bool_]:
+        """(N,) yes or no, whether `familiarity` is at most `unfamiliar_share`; never where not measured."""
+        if self.familiarity is None:
+            return read_only(np.zeros(len(self), dtype=bool))
+        return read_only(self.familiarity <= self.unfamiliar_share)
+
+    # --- intervals ----------------------------------------------------------------------------
+
+    def credible_interval(self, level: float = between.SHOWN) -> Floats:
+        """Between which numbers the networks lie: an equal-tailed interval of what more training may change.
+
+        It says nothing of how far a new answer scatters: see `prediction_interval`.
+
+        Args:
+            level: Share of the networks in it, above 0 and at most 0.99. Exact at 0.5, 0.8, 0.9, 0.95 and
+                0.99, but for the finite number of passes; interpolated elsewhere.
+
+        Returns:
+            (N, K, 2) lower and upper end. NaN where passes are too few: 0.9 takes 10 and 0.99 a hundred.
+
+        Raises:
+            InputError: Another level, or a result of numbers of which no networks are known.
+        """
+        if self.quantiles is None:
+            raise InputError(
+                "Nothing is known of single networks, so there is no credible interval",
+                expected="a result of several passes or members",
+                received=f"one of {self.method.get('name', 'one prediction')!r}",
+                hint="`prediction_interval` gives the interval of a new answer, where `std` is known",
+            )
+        return between.number_interval_of(self.quantiles, level)
+
+    def credible_interval_error(self, level: float = between.SHOWN) -> Floats:
+        """(N, K, 2) standard errors of the ends of `credible_interval(level)`; NaN where unknown.
+
+        Args:
+            level: As there.
+
+        Raises:
+            InputError: As there.
+        """
+        self.credible_interval(level)
+        if self.quantiles_error is None:
+            return np.full((*self.mean.shape, 2), np.nan)
+        return between.interval_error_of(self.quantiles_error, level)
+
+    def prediction_interval(self, level: float = between.SHOWN) -> Floats:
+        """Between which numbers a new answer lies: `mean` ± z · `std`, z the normal quantile of the level.
+
+        It holds as far as answers scatter normally with `noise`, which the model or held-out rows say.
+        `howsure.prediction_intervals` gives intervals that keep their promise without that.
+
+        Args:
+            level: Share of new answers in it, above 0 and below 1.
+
+        Returns:
+            (N, K, 2) lower and upper end.
+
+        Raises:
+            InputError: `noise` is unknown, or another level.
+        """
+        share = as_number(level, "level", "a number such as 0.9")
+        if not 0 < share < 1:
+            raise InputError(
+                "`level` is out of range", expected="a share of answers above 0 and below 1", received=level
+            )
+        self.check_noise("There is no interval for a new answer")
+        reach = ndtri((1 + share) / 2) * self.std
+        return np.stack([self.mean - reach, self.mean + reach], axis=-1)
+
+    def check_noise(self, what: str) -> None:
+        """Raise an `InputError` that says how to get it unless the scatter of answers is known.
+
+        Args:
+            what: What there is not, the subject of the message.
+        """
+        unknown = np.flatnonzero(np.isnan(self.std).any(axis=-1))
+        if len(unknown):
+            where = "" if len(unknown) == len(self) else f" {in_rows(len(unknown), unknown[:5].tolist())}"
+            raise InputError(f"{what}: {NO_NOISE}{where}", expected="a known `noise`", hint=FROM_HELD_OUT)
+
+    def interval(self, level: float = between.SHOWN) -> NoReturn:
+        """Always an error that names the two intervals of a number: most would take one for the other.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(
+            "Numbers have two intervals, so `interval` alone is not clear",
+            expected="`credible_interval(level)`: where the networks lie, or what more training may change; or "
+            "`prediction_interval(level)`: where a new answer lies",
+        )
+
+    def above(self, threshold: float, target: int | str | None = None) -> Certainty:
+        """Whether a number is above a threshold, as a `Certainty` of the classes `at most …` and `above …`.
+
+        Where `noise` is known, the question is about a new answer. A network with the number y says "above"
+        with probability Φ((y − threshold)/noise). Where it is not, the question is about the mean, and each
+        network says yes or no.
+
+        Args:
+            threshold: In the unit of the target.
+            target: Number or name of the target; may be left out where there is one.
+
+        Returns:
+            Of the same N rows, for all that takes one class per row: verdicts, coin flips, `evaluate`, …
+
+        Raises:
+            InputError: No finite number, or no such target.
+        """
+        from howsure.answers.numbers.above import above  # makes a Certainty, so it comes after this
+
+        return above(self, as_number(threshold, "threshold", "a number such as 3.0"), self.target(target))
+
+    def target(self, target: int | str | None = None) -> int:
+        """Number of a target, given by its number or name; None where there is one.
+
+        Raises:
+            InputError: There is no such target, or there are several and none is given.
+        """
+        names = self.target_names
+        if target is None and len(names) == 1:
+            return 0
+        if isinstance(target, str) and target in names:
+            return names.index(target)
+        if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
+            if -len(names) <= target < len(names):
+                return int(target) % len(names)
+        raise InputError(
+            "There is no such target" if target is not None else "Say which target",
+            expected=f"a number from 0 to {len(names) - 1}, or one of {quoted(names)}",
+            received=repr(target),
+        )
+
+    def of_target(self, target: int | str) -> RegressionCertainty:
+        """One target alone, as a result of the same N rows.
+
+        Args:
+            target: Its number, from 0, or its name.
+
+        Raises:
+            InputError: There is no such target.
+        """
+        k = self.target(target)
+        given = {name: a[:, k : k + 1] if a.ndim > 1 else a for name, a in self._arrays.items()}
+        return replace(self, **given, target_names=(self.target_names[k],))
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def widest(self, count: int | None = None) -> Integers:
+        """Positions of the rows whose numbers are least certain, the least certain first.
+
+        By `std`, or `spread` where `noise` is unknown; of several targets by the largest, each divided by its
+        median over the rows, as targets have units of their own.
+
+        Args:
+            count: How many rows at the most; None for all.
+        """
+        if count is not None:
+            check_whole(count, "count", least=0)
+        width = np.where(np.isnan(self.std), self._spread_or_nan(), self.std)
+        usual = np.nanmedian(width, axis=0) if np.isfinite(width).any() and len(width) else np.ones(1)
+        width = np.nan_to_num(width / np.where(usual > 0, usual, 1.0), nan=-1.0).max(axis=-1, initial=-1.0)
+        return np.argsort(-width, kind="stable")[:count].astype(np.int64)
+
+    def _spread_or_nan(self) -> Floats:
+        return np.full(self.mean.shape, np.nan) if self.spread is None else self.spread
+
+    def rescaled(self, mean: ArrayLike, std: ArrayLike) -> RegressionCertainty:
+        """The same in the unit of the target, where training used (y − mean)/std.
+
+        Args:
+            mean: What was subtracted: one number, or K of them.
+            std: What it was divided by, > 0: one number, or K of them.
+
+        Returns:
+            Numbers x of this result as x · std + mean; `truth` as well.
+
+        Raises:
+            InputError: Other shapes, or not finite, or `std` not above 0.
+        """
+        count = len(self.target_names)
+        shift, scale = (
+            np.asarray(as_floats(value, f"`{name}`"), np.float64)
+            for name, value in (("mean", mean), ("std", std))
+        )
+        for name, value in (("mean", shift), ("std", scale)):
+            if value.shape not in ((), (1,), (count,)) or not np.isfinite(value).all():
+                raise InputError(
+                    f"`{name}` does not fit the targets",
+                    expected=f"one finite number, or {count} of them",
+                    received=np.array2string(value, threshold=6),
+                )
+        if not np.all(scale > 0):
+            raise InputError("`std` is out of range", expected="numbers above 0", received=repr(std))
+        shift, scale = np.broadcast_to(shift, count), np.broadcast_to(scale, count)
+        given: dict[str, Any] = {}
+        for name, array in self._arrays.items():
+            if name in ("mean", "truth"):
+                given[name] = array * scale + shift
+            elif name == "quantiles":
+                given[name] = array * scale[:, None] + shift[:, None]
+            elif name == "quantiles_error":
+                given[name] = array * scale[:, None]
+            elif name in ("mc_error", "spread", "spread_error", "noise", "std"):
+                given[name] = array * scale
+        return replace(self, **given)
+
+    def with_noise(self, noise: ArrayLike, noise_from: str | None = None) -> RegressionCertainty:
+        """The same with another `noise`, and the `std` that follows from it and `spread`.
+
+        Args:
+            noise: (N, K), or anything that broadcasts to it; ≥ 0, in the unit of the target.
+            noise_from: Where it comes from, for sentences.
+
+        Raises:
+            InputError: Another shape, or negative.
+        """
+        try:
+            given = np.broadcast_to(as_floats(noise, "`noise`"), self.mean.shape)
+        except ValueError:
+            raise InputError(
+                "`noise` does not fit the rows",
+                expected=f"an array of shape {self.mean.shape}, or a number",
+                received=f"an array of shape {np.shape(noise)}",
+            ) from None
+        of_networks = 0.0 if self.spread is None else self.spread
+        return replace(self, noise=given, std=np.sqrt(of_networks**2 + given**2), noise_from=noise_from)
+
+    def with_familiarity(self, familiarity: ArrayLike, share: float = 0.01) -> RegressionCertainty:
+        """The same with how familiar each row is, as `Certainty.with_familiarity`.
+
+        Args:
+            familiarity: (N,) shares in (0, 1], as `howsure.familiarity(…).percentile(…)` gives them.
+            share: Largest share of a row that is unfamiliar.
+
+        Raises:
+            InputError: Wrong length, or no shares.
+        """
+        check_unmasked(familiarity, "The familiarities")
+        given = as_floats(familiarity, "The familiarities")
+        if given.shape != (len(self),) or not np.all((given > 0) & (given <= 1)):
+            raise InputError(
+                "This is not how familiar these rows are",
+                expected=f"{len(self)} shares above 0, at most 1, one per row",
+                received=f"an array of shape {given.shape}",
+            )
+        return replace(self, familiarity=given, unfamiliar_share=as_share(share, "share"))
+
+    def numbered(self, labels: Any) -> Floats:
+        """(N, K) true numbers, given as for `with_truth`.
+
+        Raises:
+            InputError: As there, and where a series is indexed by the ids of these rows in another order.
+        """
+        check_order(labels, self.ids)
+        return check_numbers(labels, len(self), self.target_names)
+
+    def with_truth(self, labels: Any) -> RegressionCertainty:
+        """The same with the true numbers beside it.
+
+        Args:
+            labels: (N, K), or (N,) for one target; finite numbers.
+
+        Raises:
+            InputError: Another shape, or values that are no numbers.
+        """
+        return replace(self, truth=self.numbered(labels))
+
+    def _row(self, index: int) -> NumbersRow:
+        names = {each.name for each in fields(self.row_type)}
+        settings = {name: getattr(self, name) for name in self._setting_names() if name in names}
+        return self.row_type(**self._cells(index, names), **settings, id=self._id(index))
+
+    def __repr__(self) -> str:
+        known = "known" if np.isfinite(self.std).all() else "unknown"
+        return f"<{type(self).__name__} of {len(self)} rows, {quoted(self.target_names)}: noise {known}>"
+
+    # --- from elsewhere -----------------------------------------------------------------------
+
+    @staticmethod
+    def from_mean_std(
+        mean: ArrayLike | Any,
+        std: ArrayLike | Any,
+        target_names: Sequence[str] | None = None,
+        *,
+        source: str | None = None,
+        kind: str = "row",
+        ids: Any = None,
+    ) -> RegressionCertainty:
+        """The result of means and standard deviations of new answers that something else computed.
+
+        They count as one pass: `mc_error` is 0, and nothing is known of single networks. `std` is kept as it
+        is; `noise` stays unknown, as nobody says which part of it is noise.
+
+        Args:
+            mean: (N, K), or (N,) for one target.
+            std: Of the same shape, ≥ 0: standard deviation of a new answer.
+            target_names: K names; None takes '0' … 'K−1', or 'value' for one.
+            source: Where they come from, kept in `method`.
+            kind: What one row is, in sentences.
+            ids: (N,) what the caller calls each row, or None.
+
+        Raises:
+            InputError: No finite numbers, other shapes, or a negative standard deviation.
+        """
+        means, names = _given(mean, target_names, "The means")
+        stds, _ = _given(std, names, "The standard deviations")
+        if stds.shape != means.shape:
+            raise InputError(
+                "The standard deviations do not fit the means",
+                expected=f"an array of shape {means.shape}",
+                received=f"one of shape {stds.shape}",
+            )
+        wrong = np.flatnonzero((stds < 0).any(axis=-1))
+        if len(wrong):
+            raise InputError(
+                f"There are negative standard deviations {in_rows(len(wrong), wrong[:5].tolist())}",
+                expected="standard deviations of at least 0",
+                received=f"{stds[wrong[0]].min():.4g}",
+                hint="If these are log variances, give exp(v / 2); of variances, the roots",
+            )
+        words = {"pass": "what was given"}
+        return RegressionCertainty(
+            mean=means,
+            mc_error=np.zeros_like(means),
+            std=stds,
+            noise_from=None,
+            **_told(len(means), names, GIVEN_NUMBERS, words, source, kind, ids),
+        )
+
+    @staticmethod
+    def from_samples(
+        samples: ArrayLike | Iterable[Any],
+        target_names: Sequence[str] | None = None,
+        *,
+        noise: ArrayLike | None = None,
+        source: str | None = None,
+        kind: str = "row",
+        ids: Any = None,
+    ) -> RegressionCertainty:
+        """The result of S independent samples of the mean: of networks, members, or posterior draws.
+
+        `mean` is their mean, `mc_error` its standard error √(Σ (y_s − mean)² / (S (S − 1))), widened by
+        t₀.₉₇₅(S − 1)/1.96, and `spread` their standard deviation with the divisor S − 1.
+
+        Args:
+            samples: (S, N, K), or (S, N) for one target; S ≥ 2.
+            target_names: K names, as in `from_mean_std`.
+            noise: Standard deviation of answers around the mean, where it is known: broadcasts to (N, K).
+            source: Where the samples come from.
+            kind: What one row is.
+            ids: (N,) what the caller calls each row, or None.
+
+        Raises:
+            InputError: Fewer than two samples, no finite numbers, or different shapes.
+        """
+        listed: Any = samples if hasattr(samples, "shape") else list(samples)  # type: ignore[arg-type]
+        values = as_floats(listed, "The samples")
+        values = values[..., None] if values.ndim == 2 else values
+        if values.ndim != 3 or len(values) < 2:
+            raise InputError(
+                "The samples cannot be used",
+                expected="an array of shape (samples, rows, targets), of two samples or more",
+                received=f"an array of shape {np.shape(listed)}",
+            )
+        _, names = _given(values[0], target_names, "The samples")
+        _check_finite(values, "The samples")
+        error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) * widening(len(values))
+        words = {"pass": "one of the samples that were given", "between": "samples"}
+        told = _told(values.shape[1], names, GIVEN_SAMPLES, words, source, kind, ids, len(values))
+        result = RegressionCertainty(values.mean(axis=0), error, **told, **of_passes(values))
+        return result if noise is None else result.with_noise(noise, "what was given")
+
+
+def _told(
+    rows: int,
+    names: tuple[str, ...],
+    name: str,
+    words: dict[str, str],
+    source: str | None,
+    kind: str,
+    ids: Any,
+    passes: int = 1,
+) -> dict[str, Any]:
+    """Fields of a result of numbers from elsewhere."""
+    check_type(source, (str, type(None)), "source", "a text that says where they come from, or None")
+    method: dict[str, Any] = {"name": name, "words": words}
+    if source is not None:
+        method["source"] = source
+    return {
+        "passes": np.full(rows, passes),
+        "target_names": names,
+        "row": np.arange(rows),
+        "kind": kind,
+        "method": method,
+        "version": importlib.metadata.version("howsure"),
+        "ids": ids,
+    }
+
+
+def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Floats, tuple[str, ...]]:
+    """(N, K) finite numbers, and K names."""
+    check_unmasked(values, called)
+    own = tuple(map(str, values.columns)) if hasattr(values, "columns") else None
+    given = as_floats(values, called)
+    given = given[:, None] if given.ndim == 1 else given
+    if given.ndim != 2 or given.shape[1] < 1:
+        raise InputError(
+            f"{called} cannot be used",
+            expected="an array of shape (rows, targets), or (rows,) for one target",
+            received=f"an array of shape {np.shape(values)}",
+        )
+    _check_finite(given, called)
+    return given, target_names(own if names is None else names, given.shape[1])
+
+
+def target_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """K names of targets; without any 'value' for one, and '0' … 'K−1' for several.
+
+    Raises:
+        InputError: Not K different texts.
+    """
+    if names is None:
+        return ("value",) if count == 1 else tuple(map(str, range(count)))
+    found = check_names(names, "target", "The target names")
+    if len(found) != count:
+        raise InputError(
+            "The target names do not fit the numbers",
+            expected=f"{count} names, one for each number of a row",
+            received=f"{len(found)}: {quoted(found)}",
+        )
+    return found
+
+
+def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
+    """(N, K) true numbers, from (N, K), or (N,) for one target.
+
+    Raises:
+        InputError: Another shape, no numbers, or not finite.
+    """
+    called, count = "The true numbers", len(names)
+    check_unmasked(labels, called)
+    given = as_floats(labels, called)
+    if given.shape == (rows,) and count == 1:
+        given = given[:, None]
+    if given.shape != (rows, count):
+        raise InputError(
+            f"{called} do not fit the rows",
+            expected=f"an array of shape {(rows, count)}" + (f", or ({rows},)" if count == 1 else ""),
+            received=f"an array of shape {np.shape(labels)}",
+        )
+    _check_finite(given, called)
+    return given
+
+
+def _check_finite(values: Floats, called: str) -> None:
+    """Raise an `InputError` that names the rows with NaN or infinity; rows are the second last axis."""
+    wrong = np.flatnonzero(
+        ~np.isfinite(values).all(axis=tuple(i for i in range(values.ndim) if i != values.ndim - 2))
+    )
+    if len(wrong):
+        raise InputError(
+            f"{called} are not finite {in_rows(len(wrong), wrong[:5].tolist())}",
+            expected="finite numbers",
+            received="NaN or infinity",
+        )
