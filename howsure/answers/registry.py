@@ -180,8 +180,8 @@ NUMBERS = Answer(
     parts={},
     instead={
         "classes": "`result.above(3.0)` is a `Certainty` of the classes 'at most' and 'above'",
-        "prediction_sets": "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that keep "
-        "their promise",
+        "prediction_sets": "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that "
+        "keep their promise",
     },
 )
 

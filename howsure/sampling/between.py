@@ -74,7 +74,7 @@ def interval_of(quantiles: Floats, level: float) -> Floats:
 
 
 def number_interval_of(quantiles: Floats, level: float) -> Floats:
-    """(…, 2) ends of an equal-tailed interval, from quantiles (…, 11) of numbers; otherwise as `interval_of`."""
+    """(…, 2) ends of an equal-tailed interval, from quantiles (…, 11) of numbers; as `interval_of`."""
     return np.stack([_between(quantiles, tail) for tail in _tails(level)], axis=-1)
 
 

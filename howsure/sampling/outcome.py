@@ -48,8 +48,8 @@ class Estimates:
         passes: (N,) passes spent on each row.
         spread: (N, K) standard deviation of the values between networks, or None where it is not told.
         spread_error: (N, K) its standard error, or None.
-        quantiles: (N, L) of the largest value between networks, or (N, K, L) of each value that has a unit, at
-            `howsure.sampling.between.LEVELS`; NaN where unknown, or None where they are not told.
+        quantiles: (N, L) of the largest value between networks, or (N, K, L) of each value that has a unit,
+            at `howsure.sampling.between.LEVELS`; NaN where unknown, or None where they are not told.
         quantiles_error: (N, L) or (N, K, L) their standard errors, or None.
     """
 

@@ -1,4 +1,4 @@
-"""Single networks of a result of numbers, as its quantiles tell them: (N, M) numbers that are equally likely."""
+"""Single networks of a result of numbers, as its quantiles show them: (N, M) equally likely numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ SHARES = (np.arange(NODES) + 0.5) / NODES
 
 
 def _weights() -> Floats:
-    """(M, 11) with which the quantiles make the nodes: straight lines in normal scores, also beyond the ends."""
+    """(M, 11) weights that make the nodes from quantiles: straight lines in normal scores, also beyond the
+    ends."""
     scores, wanted = ndtri(np.array(LEVELS)), ndtri(SHARES)
     right = np.clip(np.searchsorted(scores, wanted), 1, len(scores) - 1)
     share = (wanted - scores[right - 1]) / (scores[right] - scores[right - 1])

@@ -37,8 +37,8 @@ class Numbers(Outcome):
 
     Args:
         model: Name of the model, for messages.
-        outputs: `values`, `mean-variance`, or `mean-log-variance`: K numbers, or K means and then K variances,
-            or their natural logarithms.
+        outputs: `values`, K numbers; or `mean-variance` or `mean-log-variance`, K means and then K variances,
+            or the natural logarithms of these.
         target_names: K names.
     """
 
@@ -102,8 +102,9 @@ class Numbers(Outcome):
             )
         bad = ~np.isfinite(values).all(axis=(0, 2))
         if bad.any():
+            where = in_rows(int(bad.sum()), rows[bad][:5].tolist())
             raise ModelError(
-                f"Model '{self.model}' put out NaN or infinity {in_rows(int(bad.sum()), rows[bad][:5].tolist())}",
+                f"Model '{self.model}' put out NaN or infinity {where}",
                 expected="finite numbers",
                 hint="Check the model's weights and the range of these rows",
             )
@@ -115,8 +116,8 @@ class Numbers(Outcome):
                 f"{in_rows(int(negative.sum()), rows[negative][:5].tolist())}",
                 expected="variances of at least 0",
                 received=f"{values[:, row, self.answers :].min():.4g}",
-                hint="If these are logarithms of variances, say so: outputs='mean-log-variance'. If they are no "
-                "variances: outputs='values'",
+                hint="If these are logarithms of variances, say so: outputs='mean-log-variance'. If they are "
+                "numbers of their own: outputs='values'",
             )
         return values
 
@@ -141,7 +142,7 @@ class Numbers(Outcome):
     def result(self, estimates: Estimates, told: Told) -> RegressionCertainty:
         """A `RegressionCertainty` of N rows."""
         mean, spread = estimates.mean[:, : self.answers], self._spread(estimates)
-        # Balance can cancel all of an error but the rounding of the model, which computes in single precision.
+        # Balance can cancel all of an error but the rounding of the model, which has single precision.
         rounding = np.where(estimates.passes[:, None] > 1, ROUNDING * (np.abs(mean) + spread), 0.0)
         result = RegressionCertainty(
             mean=mean,

@@ -39,8 +39,8 @@ GIVEN_NUMBERS, GIVEN_SAMPLES = "given numbers", "given samples"
 
 NO_NOISE = "nothing says how far an answer scatters around its mean"
 FROM_HELD_OUT = (
-    "Learn it from held-out rows: `howsure.calibrate(result_of_held_out, y)(result)`. Or train a model that also "
-    "puts out a variance, and say outputs='mean-variance' or 'mean-log-variance'"
+    "Learn it from held-out rows: `howsure.calibrate(result_of_held_out, y)(result)`. Or train a model that "
+    "also puts out a variance, and say outputs='mean-variance' or 'mean-log-variance'"
 )
 
 _UNIT = "unit of the target"
@@ -61,8 +61,8 @@ COLUMNS = (
     ),
     _wide(
         "spread",
-        "standard deviation of the number between networks (epistemic), which more passes do not make smaller; "
-        "None where there is one pass",
+        "standard deviation of the number between networks (epistemic), which more passes do not make "
+        "smaller; None where there is one pass",
         optional=True,
         least=0,
         unknown=True,
@@ -90,8 +90,8 @@ COLUMNS = (
     ),
     _wide(
         "quantiles",
-        "number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks stay below; NaN where "
-        "unknown, None where not told",
+        "number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks stay below; NaN "
+        "where unknown, None where not told",
         WIDE_AT_LEVELS,
         optional=True,
         unknown=True,
@@ -133,8 +133,8 @@ class RegressionCertainty(Result[NumbersRow]):
         row: (N,) row number, place of the row in the input, from 0.
         spread: (N, K) standard deviation of the number between networks (epistemic), which more passes do not
             make smaller; None where there is one pass.
-        spread_error: (N, K) standard error of `spread`; None where there is no spread. 0 for the members of an
-            ensemble, which are all there are.
+        spread_error: (N, K) standard error of `spread`; None where there is no spread. 0 for the members of
+            an ensemble, which are all there are.
         noise: (N, K) standard deviation of answers around the mean of their row (aleatoric): the root of the
             mean variance that a head of the model puts out, or what `howsure.calibrate` learned from
             held-out answers. NaN where unknown.
@@ -293,8 +293,8 @@ class RegressionCertainty(Result[NumbersRow]):
         """
         raise InputError(
             "Numbers have two intervals, so `interval` alone is not clear",
-            expected="`credible_interval(level)`: where the networks lie, or what more training may change; or "
-            "`prediction_interval(level)`: where a new answer lies",
+            expected="`credible_interval(level)`, where the networks lie, which is what more training may "
+            "change; or `prediction_interval(level)`, where a new answer lies",
         )
 
     def above(self, threshold: float, target: int | str | None = None) -> Certainty:
@@ -329,9 +329,9 @@ class RegressionCertainty(Result[NumbersRow]):
             return 0
         if isinstance(target, str) and target in names:
             return names.index(target)
-        if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
-            if -len(names) <= target < len(names):
-                return int(target) % len(names)
+        whole = isinstance(target, (int, np.integer)) and not isinstance(target, bool)
+        if whole and -len(names) <= target < len(names):  # type: ignore[operator]
+            return int(target) % len(names)  # type: ignore[arg-type]
         raise InputError(
             "There is no such target" if target is not None else "Say which target",
             expected=f"a number from 0 to {len(names) - 1}, or one of {quoted(names)}",

@@ -24,7 +24,7 @@ SHOWN = 0.95
 class NumbersRow(Displayed):
     """One row of a `RegressionCertainty`; printed, it says the number and how far answers may lie from it.
 
-    An attribute that has the name of a column of `RegressionCertainty` holds that column's values for this row.
+    An attribute that has the name of a column of `RegressionCertainty` holds its values for this row.
 
     Attributes:
         kind: What a row is, `image` or `row`.
@@ -80,7 +80,7 @@ class NumbersRow(Displayed):
 
 
 def number_in_words(row: NumbersRow, k: int) -> str:
-    """One number of a row: `4.21 ± 0.02; 95 % of answers between 2.9 and 5.5 (networks alone: 3.8 to 4.6)`."""
+    """`4.21 ± 0.02; 95 % of answers between 2.9 and 5.5 (networks alone: 3.8 to 4.6)`: one number of a row."""
     mean, margin = float(row.mean[k]), 1.96 * float(row.mc_error[k])
     answers, networks = row.prediction_interval(SHOWN)[k], row.credible_interval(SHOWN)[k]
     said = f"{with_margin(mean, margin)}"
