@@ -64,10 +64,6 @@ TARGET_ERROR = 0.01
 """Probability. The standard error that is good enough where `target_error` is not given. Half: up to 2.5
 times the cost, 0.6 to 0.7 of the error; twice: 0.6 to 0.8 of the cost, up to 1.4 times the error."""
 
-TARGET_SHARE = 0.05
-"""Share of the standard deviation of a number. The standard error of its mean that is good enough where
-`target_error` is not given: ± 1.96 of it is a tenth of the standard deviation."""
-
 SECOND_ORDER = 0.04
 """Share of the variance taken to be beyond what balance removes; only used to choose sizes of groups. Half,
 twice: no difference seen."""

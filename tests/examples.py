@@ -89,6 +89,16 @@ def weather_model() -> ArrayModel:
     )
 
 
+def price_model() -> ArrayModel:
+    """A price that follows from three measured numbers; dropout stands for what was not learned."""
+    return ArrayModel(
+        "prices",
+        [InputSpec("x", (3,), "float32")],
+        {"drop": (Dropout(0.1), "x"), "output": (Dense([[1.0], [0.5], [-0.3]], [4.0]), "drop")},
+        trained_for="regression",
+    )
+
+
 def namespace() -> dict[str, Any]:
     """The names that an example may use without making them."""
     x, labels = images(DIGITS, 500, seed=1)
@@ -104,6 +114,8 @@ def namespace() -> dict[str, Any]:
         "x_held_out": images(DIGITS, 500, seed=6)[0],
         "x_new": images(DIGITS, 200, seed=3)[0],
         "letters": images(LETTERS, 100, seed=4)[0],
+        "prices": price_model(),
+        "houses": np.random.default_rng(7).normal(0, 1, (20, 3)).astype(np.float32),
         "weather": weather_model(),
         "measured": np.random.default_rng(5).normal(0, 2, (20, 4)).astype(np.float32),
     }

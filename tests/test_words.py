@@ -17,14 +17,9 @@ PAGES = [
     *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name != "words.md"),
 ]
 
-COLUMNS = {
-    column.name for result in (howsure.Certainty, howsure.MultilabelCertainty) for column in result.columns
-}
-SETTINGS = {
-    field.name
-    for result in (howsure.Certainty, howsure.MultilabelCertainty)
-    for field in dataclasses.fields(result)
-} - COLUMNS
+RESULTS = (howsure.Certainty, howsure.MultilabelCertainty, howsure.RegressionCertainty)
+COLUMNS = {column.name for result in RESULTS for column in result.columns}
+SETTINGS = {field.name for result in RESULTS for field in dataclasses.fields(result)} - COLUMNS
 SCORES = {
     field.name
     for field in dataclasses.fields(howsure.Evaluation)

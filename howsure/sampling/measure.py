@@ -94,7 +94,8 @@ def measure_design_effects(
     of_shares = (_variance_of_one(below), below.mean(axis=1).var(axis=0, ddof=1))
     share = below.mean(axis=(0, 1))
     binomial = np.maximum((share * (1 - share)).mean(axis=0), SMALLEST)
-    effects = []
+    # Balance makes the spread of a number better known: it has no ends that its passes may not have met.
+    least, effects = 0.0 if outcome.has_unit else 1.0, []
     for count, spread, shares in zip((passes, passes * cells), of_spread, of_shares, strict=True):
         known = np.sqrt(overall)[:, None], np.full(len(mean), float(count)), kurtosis[:, None]
         of_one = (
@@ -104,7 +105,7 @@ def measure_design_effects(
         effects.append(
             DesignEffect(
                 tuple(np.maximum(float(widened()) * shares.mean(axis=0) * count / binomial, 1).tolist()),
-                max(1.0, float(widened() * np.mean(spread / alone))),
+                max(least, float(widened() * np.mean(spread / alone))),
             )
         )
     return effects[0], effects[1]

@@ -21,8 +21,7 @@ SHARES = (np.arange(NODES) + 0.5) / NODES
 
 
 def _weights() -> Floats:
-    """(M, 11) weights that make the nodes from quantiles: straight lines in normal scores, also beyond the
-    ends."""
+    """(M, 11) weights that make the nodes from quantiles, by straight lines in normal scores."""
     scores, wanted = ndtri(np.array(LEVELS)), ndtri(SHARES)
     right = np.clip(np.searchsorted(scores, wanted), 1, len(scores) - 1)
     share = (wanted - scores[right - 1]) / (scores[right] - scores[right - 1])

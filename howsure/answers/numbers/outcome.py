@@ -16,13 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure import tuning
 from howsure.answers.numbers.result import RegressionCertainty, check_numbers, target_names
 from howsure.data.rows import counted, in_rows
 from howsure.errors import ModelError
 from howsure.models.protocol import MEAN_LOG_VARIANCE, NUMBERS, REGRESSION, VALUES, ModelInfo
 from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
+
+TARGET_SHARE = 0.05
+"""Share of the standard deviation of a number: the standard error of its mean that is good enough where
+`target_error` is not given. ± 1.96 of it is a tenth of the standard deviation. Half: up to 3.1 times the passes,
+down to 0.6 of the error; twice: down to 0.3 of the passes, up to 1.9 times the error
+(`python -m validation.numbers_coverage`)."""
 
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """Share of a number by which a model in single precision may be off: a few roundings."""
@@ -47,7 +52,7 @@ class Numbers(Outcome):
     target_names: tuple[str, ...]
     name = "numbers"
     has_unit = True
-    usual_target = tuning.TARGET_SHARE
+    usual_target = TARGET_SHARE
 
     @classmethod
     def of(cls, info: ModelInfo, request: Request) -> Numbers | None:
@@ -122,14 +127,21 @@ class Numbers(Outcome):
         return values
 
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
-        """(n,) whether every mean is known to `target_error` of its scatter: of √(spread² + noise²)."""
+        """(n,) whether every mean, and √(spread² + noise²), is known to `target_error` of the latter.
+
+        An error e of a variance v is one of e / 2√v of its root.
+        """
+        mean, noise = np.split(estimates.mean, [self.answers], axis=-1)
+        error, of_noise = np.split(estimates.error, [self.answers], axis=-1)
         variance = self._spread(estimates) ** 2
         if self.outputs != VALUES:
-            variance = variance + np.maximum(estimates.mean[..., self.answers :], 0)
-        error = estimates.error[..., : self.answers]
+            variance = variance + np.maximum(noise, 0)
         # Networks that all say the same have no spread, and no error beyond rounding.
-        rounding = ROUNDING * np.abs(estimates.mean[..., : self.answers])
-        return np.asarray(np.all(error <= np.maximum(target_error * np.sqrt(variance), rounding), axis=-1))
+        allowed = np.maximum(target_error * np.sqrt(variance), ROUNDING * np.abs(mean))
+        is_known = np.all(error <= allowed, axis=-1)
+        if self.outputs != VALUES:
+            is_known &= np.all(of_noise <= 2 * target_error * variance, axis=-1)
+        return np.asarray(is_known)
 
     def is_within(self, estimates: Estimates, bound: float) -> Booleans:
         """(n,) whether every mean is known to `bound`, in the unit of the target."""

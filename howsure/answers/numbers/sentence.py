@@ -80,7 +80,7 @@ class NumbersRow(Displayed):
 
 
 def number_in_words(row: NumbersRow, k: int) -> str:
-    """`4.21 ± 0.02; 95 % of answers between 2.9 and 5.5 (networks alone: 3.8 to 4.6)`: one number of a row."""
+    """One number of a row: `4.21 ± 0.02; 95 % of answers between 2.9 and 5.5`, and where networks lie."""
     mean, margin = float(row.mean[k]), 1.96 * float(row.mc_error[k])
     answers, networks = row.prediction_interval(SHOWN)[k], row.credible_interval(SHOWN)[k]
     said = f"{with_margin(mean, margin)}"
