@@ -122,6 +122,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.methods
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.known_digits
 	.venv/bin/python -m validation.tuning
+	.venv/bin/python -m validation.numbers_coverage
 	.venv/bin/python -m validation.intervals
 	.venv/bin/python -m validation.sentences
 	.venv/bin/python -m validation.faults

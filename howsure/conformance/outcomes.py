@@ -107,7 +107,7 @@ def _check_sums(outcome: Outcome, values: Array) -> None:
 def _known_to(mean: Array, error: float) -> Estimates:
     """Estimates with these means (n, …, C), all of which have this error."""
     errors = np.full_like(mean, error)
-    return Estimates(mean, errors, errors**2, np.ones_like(mean), np.full(len(mean), 2))
+    return Estimates(mean, errors, errors**2, np.ones_like(mean), np.full(len(mean), 1000))
 
 
 def _check_result(outcome: Outcome, values: Array, numbers: NDArray[np.int64]) -> None:

@@ -25,9 +25,12 @@ from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outc
 
 TARGET_SHARE = 0.05
 """Share of the standard deviation of a number: the standard error of its mean that is good enough where
-`target_error` is not given. ± 1.96 of it is a tenth of the standard deviation. Half: up to 3.1 times the passes,
-down to 0.6 of the error; twice: down to 0.3 of the passes, up to 1.9 times the error
-(`python -m validation.numbers_coverage`)."""
+`target_error` is not given. ± 1.96 of it is a tenth of the standard deviation. `docs/numbers-coverage.md` says
+what half and twice of it do."""
+
+LEAST_PASSES = 40
+"""Passes of a row at the least. Where balance cancels the error of a mean, 20 passes know it, but not how far
+networks lie apart: masks of rate 0.5 come in opposite pairs, so that 20 say as little of that as 10 others."""
 
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """Share of a number by which a model in single precision may be off: a few roundings."""
@@ -129,7 +132,7 @@ class Numbers(Outcome):
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether every mean, and √(spread² + noise²), is known to `target_error` of the latter.
 
-        An error e of a variance v is one of e / 2√v of its root.
+        An error e of a variance v is one of e / 2√v of its root. And no row has fewer than `LEAST_PASSES`.
         """
         mean, noise = np.split(estimates.mean, [self.answers], axis=-1)
         error, of_noise = np.split(estimates.error, [self.answers], axis=-1)
@@ -138,7 +141,7 @@ class Numbers(Outcome):
             variance = variance + np.maximum(noise, 0)
         # Networks that all say the same have no spread, and no error beyond rounding.
         allowed = np.maximum(target_error * np.sqrt(variance), ROUNDING * np.abs(mean))
-        is_known = np.all(error <= allowed, axis=-1)
+        is_known = np.all(error <= allowed, axis=-1) & (estimates.passes >= LEAST_PASSES)
         if self.outputs != VALUES:
             is_known &= np.all(of_noise <= 2 * target_error * variance, axis=-1)
         return np.asarray(is_known)
