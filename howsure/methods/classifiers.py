@@ -1,4 +1,4 @@
-"""Default methods for classifiers without random layers: their plain prediction, or their members."""
+"""Default methods for models that are no networks: their plain prediction, or their members."""
 
 from __future__ import annotations
 
@@ -22,42 +22,40 @@ NO_NETWORK = {"others": "", "familiarity": ""}
 
 @dataclass(frozen=True)
 class PlainPrediction(Softmax):
-    """The plain prediction of a classifier that is no network, from its `predict_proba`.
+    """The plain prediction of any model, whatever its answers are.
 
-    It is like `Softmax` for networks: one pass, which has no error and cannot disagree with itself.
-    `howsure.assess` uses it by default for scikit-learn classifiers without `Members`.
+    It is what `Softmax` is for networks of classes: one pass, which has no error and cannot disagree with
+    itself. Of numbers it is the mean alone, and `noise` where the model puts out variances. `howsure.assess`
+    uses it by default for estimators of scikit-learn without `Members`.
     """
 
-    in_words = "The classifier’s plain prediction: one pass."
+    in_words = "The model’s plain prediction: one pass."
 
     @property
     def settings(self) -> dict[str, Any]:
         """Name, and words about its one pass, as saved with a result."""
         return {
             "name": "plain prediction",
-            "words": {"pass": "the classifier’s plain prediction", **NO_NETWORK},
+            "words": {"pass": "the model’s plain prediction", **NO_NETWORK},
         }
-
-    def begin(self, job: Job) -> Passes:
-        """Begin as for a network, but in larger batches, since a call costs more than its rows."""
-        return super().begin(replace(job, batch_size=max(job.batch_size, tuning.BLOCK)))
 
 
 @dataclass(frozen=True)
 class Members:
-    """Passes are the members that a classifier averages: trees of a forest, a bagging, a soft vote.
+    """Passes are the members that a model averages: trees of a forest, a bagging, a soft vote.
 
-    Their mean is the classifier's prediction, and their disagreement is the mutual information. All members
-    are used, so no chance is left for this classifier. `mc_error`, as for an `Ensemble`, estimates the
-    distance to a classifier with very many members, made by the same procedure from the same training rows.
-    The members of a vote are different classifiers, a fixed set, so there `mc_error` is 0. `howsure.assess`
-    uses this method by default for such classifiers.
+    Their mean is the model's prediction. How far they disagree is the mutual information of classes, and the
+    `spread` of numbers. All members are used, so no chance is left for this model. `mc_error`, as for an
+    `Ensemble`, estimates the distance to a model with very many members, made by the same procedure from the
+    same training rows. The members of a vote are different models, a fixed set, so there `mc_error` is 0.
+    `howsure.assess` uses this method by default for such models.
 
     A fully grown tree has no uncertainty of its own. Then all uncertainty of a forest is disagreement between
-    trees, whatever its cause: `disagreement` tells nothing there, and `min_samples_leaf` changes it.
+    trees, whatever its cause: `disagreement` tells nothing there, and `min_samples_leaf` changes it. The
+    `spread` of such trees is due to the scatter of answers as well, and `noise` stays unknown.
     """
 
-    in_words = "The mean over all members of one classifier, such as the trees of a forest."
+    in_words = "The mean over all members of one model, such as the trees of a forest."
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -65,15 +63,15 @@ class Members:
         words = {
             "passes": "members",
             "between": "members",
-            "pass": "one member of the classifier, such as a tree of a forest",
-            "more": "a classifier with {passes} members",
+            "pass": "one member of the model, such as a tree of a forest",
+            "more": "a model with {passes} members",
             **NO_NETWORK,
         }
         return {"name": "members", "words": words}
 
     @property
     def needs(self) -> Needs:
-        """A classifier with members."""
+        """A model with members."""
         return Needs(MemberModel)
 
     def begin(self, job: Job) -> Passes:
@@ -101,7 +99,7 @@ class Members:
         return Passes(draw)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """None: it is the classifier's own prediction."""
+        """None: it is the model's own prediction."""
         return iter(())
 
 

@@ -26,7 +26,7 @@ from howsure.words import rate, upper
 Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-20
-"""Variances up to this are rounding of the sums over passes, not differences; of numbers, times their square."""
+"""Variances up to this are rounding of the sums over passes; of numbers, times their square."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ class MCDropout:
         if self.target_error is not None and not (number and 0 < self.target_error < 0.5):
             raise InputError(
                 "`target_error` is out of range",
-                expected="a number above 0 and below 0.5: the standard error of a probability, such as 0.01, or "
-                "that of a number as a share of its standard deviation, such as 0.05",
+                expected="a number above 0 and below 0.5: the standard error of a probability, such as 0.01, "
+                "or that of a number as a share of its standard deviation, such as 0.05",
                 received=repr(self.target_error),
                 hint="`max_error` takes an error in the unit of the target",
             )
@@ -116,7 +116,8 @@ class MCDropout:
         if self.max_error is not None and self.target_error is not None:
             raise InputError(
                 "`target_error` and `max_error` cannot both say when a row has enough passes",
-                expected="one of them: a share of the standard deviation, or an error in the unit of the target",
+                expected="one of them: a share of the standard deviation, or an error in the unit of the "
+                "target",
             )
         if self.plan is not None and not isinstance(self.plan, Plan):
             raise InputError(

@@ -1,4 +1,4 @@
-"""The plain softmax: one deterministic pass, as in `predict`; the baseline for all other methods."""
+"""The plain prediction: one deterministic pass, as in `predict`; the baseline for all other methods."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from howsure import tuning
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
-from howsure.models.protocol import Model
+from howsure.models.protocol import Model, PassModel
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run
 
@@ -21,6 +22,9 @@ class Softmax:
     A single pass has no sampling error and cannot disagree with itself. So `mc_error` and
     `mutual_information` are 0, `expected_entropy` equals `entropy`, and a row has no `reason`, since only its
     probabilities are known. It needs no random layer.
+
+    Of numbers it is the mean alone, and `noise` where the network puts out variances; `spread` is None. Its
+    name in a result is `plain prediction`, and `howsure.PlainPrediction()` is the same for any model.
     """
 
     in_words = "The network’s plain prediction: one pass."
@@ -28,7 +32,7 @@ class Softmax:
     @property
     def settings(self) -> dict[str, Any]:
         """Name, and words about its one pass, as saved with a result."""
-        return {"name": "softmax", "words": {"pass": "the network’s plain prediction"}}
+        return {"name": "plain prediction", "words": {"pass": "the network’s plain prediction"}}
 
     @property
     def needs(self) -> Needs:
@@ -36,12 +40,14 @@ class Softmax:
         return Needs(Model)
 
     def begin(self, job: Job) -> Passes:
-        """Run one pass over each row."""
+        """Run one pass over each row, in larger batches where a call costs more than its rows."""
+        is_network = isinstance(job.model, PassModel)
+        size = job.batch_size if is_network else max(job.batch_size, tuning.BLOCK)
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
-            run = Run(job.model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
+            run = Run(job.model, job.rows, numbers, job.outcome, job.seed, size)
             mean = np.zeros((len(numbers), *job.outcome.columns))
-            for chunk, inputs in run.batches(np.arange(len(numbers)), job.batch_size):
+            for chunk, inputs in run.batches(np.arange(len(numbers)), size):
                 values = run.values(job.model.predict(inputs)[None], chunk)
                 derived = job.outcome.derived(values, values[0])
                 mean[chunk] = np.concatenate([values, derived], axis=-1)[0]
