@@ -12,7 +12,7 @@ from howsure import tuning
 from howsure.methods.members import mean_over
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.methods.softmax import Softmax
-from howsure.models.protocol import MemberModel
+from howsure.models.protocol import MemberModel, PassModel
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run
 
@@ -22,11 +22,10 @@ NO_NETWORK = {"others": "", "familiarity": ""}
 
 @dataclass(frozen=True)
 class PlainPrediction(Softmax):
-    """The plain prediction of any model, whatever its answers are.
+    """The plain prediction of a classifier that is no network, from its `predict_proba`.
 
-    It is what `Softmax` is for networks of classes: one pass, which has no error and cannot disagree with
-    itself. Of numbers it is the mean alone, and `noise` where the model puts out variances. `howsure.assess`
-    uses it by default for estimators of scikit-learn without `Members`.
+    It is like `Softmax` for networks: one pass, which has no error and cannot disagree with itself.
+    `howsure.assess` uses it by default for scikit-learn classifiers without `Members`.
     """
 
     in_words = "The model’s plain prediction: one pass."
@@ -39,20 +38,25 @@ class PlainPrediction(Softmax):
             "words": {"pass": "the model’s plain prediction", **NO_NETWORK},
         }
 
+    def begin(self, job: Job) -> Passes:
+        """Begin as `Softmax`, but in larger batches unless a network runs: calls cost more than rows."""
+        if isinstance(job.model, PassModel):
+            return super().begin(job)
+        return super().begin(replace(job, batch_size=max(job.batch_size, tuning.BLOCK)))
+
 
 @dataclass(frozen=True)
 class Members:
     """Passes are the members that a model averages: trees of a forest, a bagging, a soft vote.
 
-    Their mean is the model's prediction. How far they disagree is the mutual information of classes, and the
-    `spread` of numbers. All members are used, so no chance is left for this model. `mc_error`, as for an
-    `Ensemble`, estimates the distance to a model with very many members, made by the same procedure from the
-    same training rows. The members of a vote are different models, a fixed set, so there `mc_error` is 0.
+    Their mean is the model's prediction, and their disagreement is the mutual information, or `spread` of
+    numbers. All members are used, so no chance is left for this model. `mc_error`, as for an `Ensemble`,
+    estimates the distance to a model with very many members, made by the same procedure from the same
+    training rows. The members of a vote are different models, a fixed set, so there `mc_error` is 0.
     `howsure.assess` uses this method by default for such models.
 
     A fully grown tree has no uncertainty of its own. Then all uncertainty of a forest is disagreement between
-    trees, whatever its cause: `disagreement` tells nothing there, and `min_samples_leaf` changes it. The
-    `spread` of such trees is due to the scatter of answers as well, and `noise` stays unknown.
+    trees, whatever its cause: `disagreement` tells nothing there, and `min_samples_leaf` changes it.
     """
 
     in_words = "The mean over all members of one model, such as the trees of a forest."

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from howsure import tuning
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
-from howsure.models.protocol import Model, PassModel
+from howsure.models.protocol import Model
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run
 
@@ -40,14 +39,12 @@ class Softmax:
         return Needs(Model)
 
     def begin(self, job: Job) -> Passes:
-        """Run one pass over each row, in larger batches where a call costs more than its rows."""
-        is_network = isinstance(job.model, PassModel)
-        size = job.batch_size if is_network else max(job.batch_size, tuning.BLOCK)
+        """Run one pass over each row."""
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
-            run = Run(job.model, job.rows, numbers, job.outcome, job.seed, size)
+            run = Run(job.model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
             mean = np.zeros((len(numbers), *job.outcome.columns))
-            for chunk, inputs in run.batches(np.arange(len(numbers)), size):
+            for chunk, inputs in run.batches(np.arange(len(numbers)), job.batch_size):
                 values = run.values(job.model.predict(inputs)[None], chunk)
                 derived = job.outcome.derived(values, values[0])
                 mean[chunk] = np.concatenate([values, derived], axis=-1)[0]

@@ -384,7 +384,7 @@ def test_a_forest_that_is_not_settled_says_how_many_trees_to_try(fitted):
 def test_an_audit_says_what_the_passes_are(fitted):
     said = str(howsure.audit(fitted["forest"]))
     assert said.startswith(
-        "RandomForestClassifier, a classifier of scikit-learn\n\nIt draws nothing when it predicts."
+        "RandomForestClassifier, a model of scikit-learn\n\nIt draws nothing when it predicts."
     )
     assert "the mean of 15 members, and each of them is a pass" in said
     said = str(howsure.audit(fitted["logistic regression"], X))
