@@ -124,8 +124,8 @@ def stream(
     The arguments are those of `assess`.
 
     Returns:
-        An iterator over `Certainty` objects of up to `BLOCK` rows each, in order, their `row` counting
-        through; one of none for zero rows. `Certainty.joined` makes one of several.
+        An iterator over results as `assess` gives them, of up to `BLOCK` rows each, in order, their `row`
+        counting through; one of none for zero rows. `joined` of their class makes one of several.
 
     Raises:
         InputError: As in `assess`, before the first block is asked for.

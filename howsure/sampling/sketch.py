@@ -120,12 +120,20 @@ class Sketch:
         return classes
 
 
+WIDER = 2.0
+"""How many times as far as at first the passes of a row lie apart before its histogram is made wider."""
+
+_SCORES = np.tan(np.pi * ((np.arange(BINS) + 0.5) / BINS - 0.5))
+"""Middles of the bins of numbers, as distances from the location in scales."""
+
+
 class NumberSketch:
     """Histograms for N rows of P numbers that have a unit.
 
-    A number has no natural range. So bins are equal in ½ + arctan((y − location)/scale)/π, with the mean and
-    the standard deviation of a row's first unit: bins are 0.012 standard deviations wide in the middle, and a
-    thousand times larger unit gives the same ones.
+    A number has no natural range. So bins are equal in ½ + arctan((y − location)/scale)/π, with the mean of a
+    row's first unit, and the standard deviation of its passes around that mean: bins are 0.012 to 0.024
+    standard deviations wide in the middle, and a thousand times larger unit gives the same ones. Where later
+    passes lie apart farther than `WIDER` times as much, what was counted moves to wider bins.
 
     Args:
         rows: N.
@@ -134,6 +142,7 @@ class NumberSketch:
 
     def __init__(self, rows: int, numbers: int) -> None:
         self._location, self._scale = np.full((rows, numbers), np.nan), np.zeros((rows, numbers))
+        self._squares, self._passes = np.zeros((rows, numbers)), np.zeros((rows, 1))
         self._counts = np.zeros((rows, numbers, BINS), dtype=np.uint32)
 
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
@@ -142,14 +151,29 @@ class NumberSketch:
         values = values[..., :numbers]
         new, own = np.isnan(self._location[rows]), values.mean(axis=0)
         location = np.where(new, own, self._location[rows])
+        self._location[rows] = location
+        self._squares[rows] += ((values - location) ** 2).sum(axis=0)
+        self._passes[rows] += len(values)
         # As long as all passes are the same, they are at the location, and any scale fits.
-        apart = np.sqrt(((values - location) ** 2).mean(axis=0))
-        scale = np.where(self._scale[rows] > 0, self._scale[rows], apart)
-        self._location[rows], self._scale[rows] = location, scale
+        apart = np.sqrt(self._squares[rows] / self._passes[rows])
+        scale = np.where(apart > WIDER * self._scale[rows], apart, self._scale[rows])
+        self._widen(rows, scale)
         score = (values - location) / np.where(scale > 0, scale, 1.0)
         bins = np.minimum((BINS * (0.5 + np.arctan(score) / np.pi)).astype(np.int64), BINS - 1)
         first = (rows[:, None] * numbers + np.arange(numbers)) * BINS
         np.add.at(self._counts.reshape(-1), (bins + first).reshape(-1), np.uint32(1))
+
+    def _widen(self, rows: Integers, scale: Floats) -> None:
+        """Set the scale (n, P) of rows. What was counted moves to where the middle of its bin lies now."""
+        before = self._scale[rows]
+        self._scale[rows] = scale
+        of_rows, numbers = np.nonzero((before > 0) & (scale > before))
+        if len(of_rows):
+            shrunk = (before / scale)[of_rows, numbers]
+            bins = (BINS * (0.5 + np.arctan(_SCORES * shrunk[:, None]) / np.pi)).astype(np.int64)
+            counts = np.zeros((len(of_rows), BINS), dtype=np.uint32)
+            np.add.at(counts, (np.arange(len(of_rows))[:, None], bins), self._counts[rows[of_rows], numbers])
+            self._counts[rows[of_rows], numbers] = counts
 
     def told(self, spread: Floats, passes: Floats, effect: Floats) -> dict[str, Any]:
         """Spread, quantiles and their errors, as `Estimates` has them.
@@ -189,9 +213,8 @@ class NumberSketch:
 
     def _kurtosis(self) -> Floats:
         """(N, P) kurtosis of the passes; 0 where they are all the same."""
-        score = np.tan(np.pi * ((np.arange(BINS) + 0.5) / BINS - 0.5))
         count = np.maximum(self._counts.sum(axis=-1, dtype=np.float64), 1)
-        first, second, third, fourth = (self._counts @ score**power / count for power in (1, 2, 3, 4))
+        first, second, third, fourth = (self._counts @ _SCORES**power / count for power in (1, 2, 3, 4))
         variance = second - first**2
         central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
         varies = variance > (np.pi / BINS) ** 2
