@@ -124,8 +124,8 @@ def stream(
     The arguments are those of `assess`.
 
     Returns:
-        An iterator over `Certainty` objects of up to `BLOCK` rows each, in order, their `row` counting
-        through; one of none for zero rows. `Certainty.joined` makes one of several.
+        An iterator over results as `assess` gives them, of up to `BLOCK` rows each, in order, their `row`
+        counting through; one of none for zero rows. `joined` of their class makes one of several.
 
     Raises:
         InputError: As in `assess`, before the first block is asked for.
@@ -212,7 +212,7 @@ def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Ite
         for start in range(0, max(1, job.total), size):
             numbers = np.arange(start, min(start + size, job.total))
             of_block = Told(numbers, kind, method.settings, job.seed, passes.plan, version)
-            yield job.outcome.result(passes.draw(numbers, finished), of_block)
+            yield passes.result(numbers, finished, job.outcome, of_block)
 
 
 @belongs_to_the_method

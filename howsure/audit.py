@@ -18,7 +18,7 @@ from howsure.models.adapt import adapt, input_specs, is_classifier, rows_for
 from howsure.models.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.models.wrapped import holds_network
 from howsure.sampling.plan import Plan
-from howsure.sampling.randomness import largest_difference, sites_of
+from howsure.sampling.randomness import largest_difference, plain_method, sites_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Audit(Displayed):
     Attributes:
         model: Name of the model.
         backend: What it was examined on: `tensorflow`, `numpy`.
-        layers: Every layer call, in the order of execution; none of a classifier that is no network.
+        layers: Every layer call, in the order of execution; none of a model that is no network.
         passes_differ: Whether two different passes gave different outputs on a probe.
         largest_difference: The largest absolute difference of an output between those passes.
         warnings: What could not be switched, one sentence each.
@@ -70,7 +70,7 @@ class Audit(Displayed):
     def __str__(self) -> str:
         if not self.layers:
             said = f"{self.in_words} {self.advice or ''}".rstrip()
-            return f"{self.model}, a classifier of {self.backend}\n\n{said}"
+            return f"{self.model}, a model of {self.backend}\n\n{said}"
         width = max([5, *(len(layer.name) for layer in self.layers)])
         kinds = max([4, *(len(layer.kind) for layer in self.layers)])
         lines = [f"Model '{self.model}' on {self.backend}", ""]
@@ -163,7 +163,7 @@ def audit(
         warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
         advice=_of_classifier(adapted, holds_network(model))
         if is_classifier(model)
-        else _advice(random, difference > 0, info.always_random is not None),
+        else _advice(info, random, difference > 0),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
         outputs=_read_as(info),
@@ -178,7 +178,7 @@ def _read_as(info: ModelInfo) -> str | None:
         return None
     return (
         f"Its {info.output_shape[0]} linear outputs are read as logits of classes; if they are something "
-        "else, outputs=… says so."
+        "else, outputs=… says so, such as outputs='values' for numbers."
     )
 
 
@@ -239,15 +239,16 @@ def _of_classifier(model: Model, has_network: bool) -> str:
     return "Of such a classifier, howsure.assess(model, x) tells the plain prediction."
 
 
-def _advice(random: bool, differ: bool, always_random: bool) -> str | None:
-    if always_random:
+def _advice(info: ModelInfo, random: bool, differ: bool) -> str | None:
+    """What to do where passes do not differ, or where there is no plain prediction; else None."""
+    if info.always_random is not None:
         return "The plain prediction is random as well, so no method can be used: use a Dropout layer there."
     if differ:
         return None
     if random:
         return "What these layers drop never reaches the output: look at what follows them."
     return (
-        "What needs no random layer: howsure.assess(model, x, method=howsure.Softmax()), or "
+        f"What needs no random layer: howsure.assess(model, x, method=howsure.{plain_method(info)}()), or "
         "howsure.Ensemble([…]) of networks trained from different seeds; for MC dropout, train a network "
         "with Dropout."
     )

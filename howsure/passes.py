@@ -60,8 +60,9 @@ def passes(
         keep_off: As in `MCDropout`.
 
     Returns:
-        (n, N, K) float32, probabilities of K classes, or that each of K labels holds. Over the first axis
-        `mean` is the prediction, and `std` is how far networks lie apart.
+        (n, N, K) float32: probabilities of K classes, or that each of K labels holds, or K numbers; where a
+        model puts out variances, (n, N, 2 K), the numbers first. Over the first axis `mean` is the
+        prediction, and `std` is how far networks lie apart.
 
     Raises:
         InputError: Rows or arguments that cannot be used, or an array that does not fit into memory: this is

@@ -88,10 +88,10 @@ def check_wrapped(model: Any, ready: Model, rows: Sequence[Array], outcome: Outc
     """Raise a `ModelError` where what wraps a network predicts something else than is read of the network."""
     wrapped = network_in(model)
 
-    def probabilities(raw: Array) -> Array:
+    def values(raw: Array) -> Array:
         return outcome.values(raw, np.arange(raw.shape[1]))
 
-    if wrapped is not None and not wrapped.is_predicted(ready, rows, probabilities):
+    if wrapped is not None and not wrapped.is_predicted(ready, rows, values):
         raise ModelError(
             f"`predict_proba` of this {type(model).__name__} says something else than its network "
             f"'{ready.info.name}' does",

@@ -154,7 +154,7 @@ def test_whatever_takes_rows_takes_them_in_every_form(network, x, truth, frame):
     known = howsure.LastLayerLaplace.fit(network, x, truth)
     named = howsure.LastLayerLaplace.fit(network, frame, class_names=NAMES)
     assert named.posterior.prior_precision == known.posterior.prior_precision
-    with pytest.raises(InputError, match="true classes are not known"):
+    with pytest.raises(InputError, match="true answers are not known"):
         howsure.LastLayerLaplace.fit(network, x)
     held_out = howsure.features_of(network, x + 0.1)
     familiar = [

@@ -22,7 +22,18 @@ from scipy.special import expit, log_softmax, softmax
 from howsure.conformance.promises import require
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
-from howsure.models.protocol import FLOAT32, FeatureModel, MemberModel, Model, PassModel
+from howsure.models.protocol import (
+    CLASSES,
+    EMBEDDINGS,
+    FLOAT32,
+    MARGINS,
+    REGRESSION,
+    SEVERAL_LABELS,
+    FeatureModel,
+    MemberModel,
+    Model,
+    PassModel,
+)
 from howsure.sampling.masks import draw
 from howsure.sites import (
     BERNOULLI_KINDS,
@@ -133,8 +144,8 @@ def check_info(model: Model, rows: Sequence[Array]) -> None:
         require(spec.dtype == str(array.dtype), f"Input '{spec.name}' takes {spec.dtype}", array.dtype)
     require(_is_shape(info.output_shape), "`info.output_shape` holds sides of at least 1", info.output_shape)
     require(info.output_dtype, "`info.output_dtype` names a type of number", info.output_dtype)
-    trained_for = (None, "classes", "labels", "regression")
-    require(info.trained_for in trained_for, f"`info.trained_for` is one of {trained_for}", info.trained_for)
+    tasks = (None, CLASSES, SEVERAL_LABELS, MARGINS, EMBEDDINGS, REGRESSION)
+    require(info.trained_for in tasks, f"`info.trained_for` is one of {tasks}", info.trained_for)
     require(info.layers, "`info.layers` holds every layer call", info.layers)
     names = [layer.name for layer in info.layers]
     require(len(set(names)) == len(names), "Layer calls have different names", names)

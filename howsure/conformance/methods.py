@@ -21,10 +21,10 @@ from howsure.sampling.outcome import Estimates
 Array = NDArray[Any]
 
 ROUNDING = 3e-6
-"""How far two ways to one number may be apart, computed in float32."""
+"""How far two ways to one number may be apart, in float32; as a share of the largest if it has a unit."""
 
 
-def check_method(method: Method, model: Any, x: Array) -> None:
+def check_method(method: Method, model: Any, x: Array, outputs: str | None = None) -> None:
     """Check all that `howsure.methods.protocol` promises: of what is drawn, and through `howsure.assess`.
 
     Args:
@@ -32,6 +32,7 @@ def check_method(method: Method, model: Any, x: Array) -> None:
         model: A model that has what the method needs, of any framework or behind the seam, with answers of
             any kind.
         x: (N, …) rows for it, N ≥ 4, of which the first is not repeated.
+        outputs: As in `howsure.assess`.
 
     Raises:
         AssertionError: A promise is broken.
@@ -42,12 +43,13 @@ def check_method(method: Method, model: Any, x: Array) -> None:
     settings = json.loads(json.dumps(dict(method.settings)))
     require(bool(settings.get("name")), "Its settings have a name", settings)
     given = x.copy()
-    job = prepare(model, x, method, Request(seed=3))
+    job = prepare(model, x, method, Request(seed=3, outputs=outputs))
     passes = method.begin(job)
     require(isinstance(passes, Passes), "What it begins are `Passes`", type(passes).__name__)
-    _check_draw(passes, job)
+    rounding = ROUNDING * _check_draw(passes, job)
     told: list[tuple[int, int]] = []
-    result = assess(model, x, method=method, seed=3, progress=lambda done, total: told.append((done, total)))
+    asked: dict[str, Any] = {"method": method, "outputs": outputs, "seed": 3}
+    result = assess(model, x, **asked, progress=lambda done, total: told.append((done, total)))
     require(np.array_equal(x, given), "Rows are left as they were")
     require(told[-1:] == [(len(x), len(x))], "Progress ends when all rows are done", told[-1:])
     done = [rows for rows, _ in told]
@@ -55,21 +57,21 @@ def check_method(method: Method, model: Any, x: Array) -> None:
     if not isinstance(result, Result) or result.has("method"):
         kept = dict(result.method)
         require(kept == dict(method.settings), "The result keeps the settings", kept)
-    again = assess(model, x, method=method, seed=3)
+    again = assess(model, x, **asked)
     require(_near(again, result, 0.0), "The same seed gives the same numbers")
-    by_two = assess(model, x, method=method, seed=3, batch_size=2)
-    require(_near(by_two, result, ROUNDING), "The batch size does not change the numbers")
+    by_two = assess(model, x, **asked, batch_size=2)
+    require(_near(by_two, result, rounding), "The batch size does not change the numbers")
     order = np.arange(len(x))[::-1].copy()
-    turned = assess(model, x[order], method=method, seed=3)
-    require(_near(turned, result[order], ROUNDING), "The order of the rows does not change the numbers")
-    none = assess(model, x[:0], method=method)
+    turned = assess(model, x[order], **asked)
+    require(_near(turned, result[order], rounding), "The order of the rows does not change the numbers")
+    none = assess(model, x[:0], **asked)
     require(len(none) == 0, "No rows give no answers", len(none))
-    blocks = list(stream(model, x, method=method, seed=3))
+    blocks = list(stream(model, x, **asked))
     require(sum(map(len, blocks)) == len(x), "Blocks hold every row once", [len(block) for block in blocks])
 
 
-def _check_draw(passes: Passes, job: Job) -> None:
-    """Estimates of every row and column, whatever rows are in a block."""
+def _check_draw(passes: Passes, job: Job) -> Array:
+    """Estimates of every row and column, whatever rows are in a block. Returns the size of every answer."""
     numbers, columns = np.arange(job.total), len(job.outcome.families)
     told: list[int] = []
     drawn = passes.draw(numbers, told.append)
@@ -83,11 +85,7 @@ def _check_draw(passes: Passes, job: Job) -> None:
         found = getattr(drawn, name)
         require(found.shape == drawn.mean.shape, f"Every estimate has its `{name}`", found.shape)
         require(not (found < 0).any(), f"`{name}` is not below 0", np.min(found))
-    for name, width in (("spread", job.outcome.width), ("quantiles", len(LEVELS))):
-        for given in (getattr(drawn, name), getattr(drawn, f"{name}_error")):
-            if given is not None:
-                right = given.shape == (job.total, width) and not (given < 0).any()
-                require(right, f"What is told of `{name}` is of every row and not below 0", given.shape)
+    _check_networks(drawn, job)
     require(drawn.passes.shape == (job.total,), "Every row has a number of passes", drawn.passes.shape)
     require(np.isfinite(drawn.mean).all(), "Estimates are finite")
     require(np.isfinite(drawn.squared_error).all(), "Squared errors are finite")
@@ -97,23 +95,47 @@ def _check_draw(passes: Passes, job: Job) -> None:
         ((known >= least) | (known == 0)).all(),
         "An error is no less than the least of its column, or exactly 0",
     )
+    if passes.noise is not None:
+        fits = passes.noise.shape == (job.outcome.answers,) and bool((passes.noise > 0).all())
+        require(fits, "A noise that was learned is above 0 and of every answer", passes.noise)
     require(sum(told) == job.total, "Progress counts every row once", sum(told))
     again = passes.draw(numbers, lambda rows: None)
     same = np.array_equal(again.mean, drawn.mean) and np.array_equal(again.error, drawn.error, equal_nan=True)
     require(same, "Drawn again, rows have the same numbers")
+    size = np.abs(drawn.mean).max(axis=0) if job.outcome.has_unit else np.ones(columns)
     for block, where in ((numbers[::2], "in another block"), (numbers[:1], "in a block of its own")):
         other = passes.draw(block, lambda rows: None)
-        apart = np.max(np.abs(other.mean - drawn.mean[block]))
+        apart = np.max(np.abs(other.mean - drawn.mean[block]) / size)
         require(apart <= ROUNDING, f"A row has the same numbers {where}", apart)
+    return size[: job.outcome.answers] if job.outcome.has_unit else np.ones(1)
 
 
-def _near(one: Any, other: Any, allowed: float) -> bool:
+def _check_networks(drawn: Estimates, job: Job) -> None:
+    """What is told of single networks is of every row; of every answer too, where it has a unit."""
+    each = (job.total, job.outcome.answers)
+    of_quantiles = (*each, len(LEVELS)) if job.outcome.has_unit else (job.total, len(LEVELS))
+    for name, shape in (("spread", each), ("quantiles", of_quantiles)):
+        for suffix in ("", "_error"):
+            given = getattr(drawn, f"{name}{suffix}")
+            if given is not None:
+                require(given.shape == shape, f"What is told of `{name}` is of every row", given.shape)
+                least = -np.inf if job.outcome.has_unit and name + suffix == "quantiles" else 0
+                require(not (given < least).any(), f"What is told of `{name}` is not below 0", np.min(given))
+    if drawn.quantiles is not None:
+        known = drawn.quantiles[np.isfinite(drawn.quantiles).all(axis=-1)]
+        falls = np.diff(known, axis=-1).min(initial=0)
+        require(falls >= -ROUNDING * np.abs(known).max(initial=0), "Quantiles rise with their level", falls)
+
+
+def _near(one: Any, other: Any, allowed: Array | float) -> bool:
     """Whether two results say the same: exactly where nothing is allowed, else but for their errors."""
-    if allowed == 0:
+    if np.all(np.equal(allowed, 0)):
         return all(np.array_equal(a, b, equal_nan=True) for a, b in _numbers_in(one, other))
     says = one.first_numbers()
-    apart = float(np.max(np.abs(getattr(one, says) - getattr(other, says)), initial=0.0))
-    return apart <= allowed and (not one.has("passes") or np.array_equal(one.passes, other.passes))
+    apart = np.abs(getattr(one, says) - getattr(other, says))
+    return bool(np.all(apart <= allowed)) and (
+        not one.has("passes") or np.array_equal(one.passes, other.passes)
+    )
 
 
 def _numbers_in(one: Any, other: Any) -> Iterator[tuple[Array, Array]]:

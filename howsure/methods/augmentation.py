@@ -16,16 +16,16 @@ from howsure.shifts import Shift
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Assess each row as it is, and after changes that should not change its class, such as a small rotation.
+    """Assess each row as it is, and after changes that should not change its answer: a small rotation, say.
 
     Every version counts as one pass (Wang and others 2019). If versions contradict each other, the answer
-    depends on something that should not matter. You decide whether a change keeps the class; a 6 turned by
-    half a circle is a 9.
+    depends on something that should not matter. You decide whether a change keeps the answer; a 6 turned by
+    half a circle is a 9. Of numbers, `spread` is how far the versions' answers lie apart.
 
     Args:
         changes: At least one function from rows to as many rows of the same shape, as in `howsure.shifts`.
             Each gets a copy of the rows, which it may change in place.
-        each: How the network predicts each version: `Softmax()` or `MCDropout(…)`.
+        each: How the network predicts each version: `PlainPrediction()` or `MCDropout(…)`.
 
     Raises:
         InputError: No change, or an unsuitable `each`.
@@ -54,7 +54,7 @@ class Augmentation:
         if not is_method(self.each):
             raise InputError(
                 "`each` cannot be used",
-                expected="a method such as howsure.Softmax() or howsure.MCDropout(…)",
+                expected="a method such as howsure.PlainPrediction() or howsure.MCDropout(…)",
                 received=repr(self.each),
             )
         object.__setattr__(self, "changes", tuple(self.changes))
@@ -67,7 +67,7 @@ class Augmentation:
             "more": "more changes",
             "shows": "it tells whether slightly changed versions get the same answer",
         }
-        if self.each == Softmax():
+        if isinstance(self.each, Softmax):
             words |= {"passes": "answers to changed versions", "between": "versions of the row"}
         return {
             "name": "augmentation",

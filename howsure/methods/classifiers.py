@@ -1,4 +1,4 @@
-"""Default methods for classifiers without random layers: their plain prediction, or their members."""
+"""Default methods for models that are no networks: their plain prediction, or their members."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from howsure import tuning
 from howsure.methods.members import mean_over
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.methods.softmax import Softmax
-from howsure.models.protocol import MemberModel
+from howsure.models.protocol import MemberModel, PassModel
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run
 
@@ -28,36 +28,38 @@ class PlainPrediction(Softmax):
     `howsure.assess` uses it by default for scikit-learn classifiers without `Members`.
     """
 
-    in_words = "The classifier’s plain prediction: one pass."
+    in_words = "The model’s plain prediction: one pass."
 
     @property
     def settings(self) -> dict[str, Any]:
         """Name, and words about its one pass, as saved with a result."""
         return {
             "name": "plain prediction",
-            "words": {"pass": "the classifier’s plain prediction", **NO_NETWORK},
+            "words": {"pass": "the model’s plain prediction", **NO_NETWORK},
         }
 
     def begin(self, job: Job) -> Passes:
-        """Begin as for a network, but in larger batches, since a call costs more than its rows."""
+        """Begin as `Softmax`, but in larger batches unless a network runs: calls cost more than rows."""
+        if isinstance(job.model, PassModel):
+            return super().begin(job)
         return super().begin(replace(job, batch_size=max(job.batch_size, tuning.BLOCK)))
 
 
 @dataclass(frozen=True)
 class Members:
-    """Passes are the members that a classifier averages: trees of a forest, a bagging, a soft vote.
+    """Passes are the members that a model averages: trees of a forest, a bagging, a soft vote.
 
-    Their mean is the classifier's prediction, and their disagreement is the mutual information. All members
-    are used, so no chance is left for this classifier. `mc_error`, as for an `Ensemble`, estimates the
-    distance to a classifier with very many members, made by the same procedure from the same training rows.
-    The members of a vote are different classifiers, a fixed set, so there `mc_error` is 0. `howsure.assess`
-    uses this method by default for such classifiers.
+    Their mean is the model's prediction, and their disagreement is the mutual information, or `spread` of
+    numbers. All members are used, so no chance is left for this model. `mc_error`, as for an `Ensemble`,
+    estimates the distance to a model with very many members, made by the same procedure from the same
+    training rows. The members of a vote are different models, a fixed set, so there `mc_error` is 0.
+    `howsure.assess` uses this method by default for such models.
 
     A fully grown tree has no uncertainty of its own. Then all uncertainty of a forest is disagreement between
     trees, whatever its cause: `disagreement` tells nothing there, and `min_samples_leaf` changes it.
     """
 
-    in_words = "The mean over all members of one classifier, such as the trees of a forest."
+    in_words = "The mean over all members of one model, such as the trees of a forest."
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -65,15 +67,15 @@ class Members:
         words = {
             "passes": "members",
             "between": "members",
-            "pass": "one member of the classifier, such as a tree of a forest",
-            "more": "a classifier with {passes} members",
+            "pass": "one member of the model, such as a tree of a forest",
+            "more": "a model with {passes} members",
             **NO_NETWORK,
         }
         return {"name": "members", "words": words}
 
     @property
     def needs(self) -> Needs:
-        """A classifier with members."""
+        """A model with members."""
         return Needs(MemberModel)
 
     def begin(self, job: Job) -> Passes:
@@ -101,7 +103,7 @@ class Members:
         return Passes(draw)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """None: it is the classifier's own prediction."""
+        """None: it is the model's own prediction."""
         return iter(())
 
 

@@ -17,14 +17,18 @@ from howsure.words import counted, upper
 class Ensemble:
     """The mean of the assessed model and models of the same kind that were trained from other seeds.
 
-    Every member counts as one pass. The disagreement of members is the mutual information, and `mc_error`
-    estimates the distance to an ensemble with very many members. `each=MCDropout()` makes an ensemble of MC
-    dropout models, whose passes also differ within a member.
+    Every member counts as one pass. How far members disagree is the mutual information of classes, and the
+    `spread` of numbers. `mc_error` estimates the distance to an ensemble with very many members.
+    `each=MCDropout()` makes an ensemble of MC dropout models, whose passes also differ within a member.
+
+    Of numbers with means μ_m and variances σ²_m of M members, `mean` is the mean of μ_m, `spread` is
+    √(Σ (μ_m − mean)² / M), `noise` is √(Σ σ²_m / M), and `std` the root of the sum of both squares: the
+    mixture of the paper, section 2.4.
 
     Args:
         others: At least one more model with the same inputs and outputs; the assessed model is the first
             member.
-        each: How each member predicts: `Softmax()` or `MCDropout(…)`.
+        each: How each member predicts: `PlainPrediction()` or `MCDropout(…)`.
 
     Raises:
         InputError: No other model, or an unsuitable `each`.
@@ -46,7 +50,7 @@ class Ensemble:
         if not is_method(self.each) or self.each.needs.fitted:
             raise InputError(
                 "`each` cannot be used",
-                expected="howsure.Softmax() or howsure.MCDropout(…)",
+                expected="howsure.PlainPrediction() or howsure.MCDropout(…)",
                 received=repr(self.each),
             )
         object.__setattr__(self, "others", tuple(self.others))
@@ -60,7 +64,7 @@ class Ensemble:
             "pass": "one member of the ensemble",
             "more": "an ensemble of {passes} members",
         }
-        if self.each != Softmax():
+        if not isinstance(self.each, Softmax):
             words = {"pass": "one thinned network of one member", "more": "more members"}
         words |= {
             "agreement": "If they were trained from different seeds, this is the stronger reason: another "
@@ -87,7 +91,7 @@ class Ensemble:
 
     def why(self, standing: Standing) -> Iterator[str]:
         """Whether its probabilities have a lower NLL, and how many mistakes its members correct."""
-        if not standing.first or self.each != Softmax():
+        if not standing.first or not isinstance(self.each, Softmax):
             return
         nll, accuracy = standing.gap("nll"), standing.gap("accuracy")
         if not (nll.excludes_zero and nll.value < 0):

@@ -2,12 +2,14 @@
 
 A network is trained as usual. Then the weights of its last layer get a normal distribution around their
 trained values. The curvature of the training loss sets its width (MacKay 1992; Daxberger and others 2021).
-Every pass draws these weights once; everything before the last layer stays fixed.
+For classes, every pass draws these weights once; everything before the last layer stays fixed. For numbers
+nothing has to be drawn: see `howsure/methods/laplace_of_numbers.py`.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,10 +23,17 @@ from scipy.special import log_softmax, softmax
 from howsure.answers.registry import outcome_of
 from howsure.arguments import check_flag, check_whole
 from howsure.data.labels import check_class_names, check_labels
-from howsure.errors import InputError
+from howsure.data.rows import cast_rows
+from howsure.errors import HowsureWarning, InputError, ModelError
+from howsure.methods.laplace_of_numbers import (
+    LaplaceOfNumbers,
+    check_numbers_alone,
+    fit_laplace_of_numbers,
+)
+from howsure.methods.last_layer import check_features, chunks, inputs_of, squared_norm
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
-from howsure.models.adapt import names_for, rows_for
-from howsure.models.features import Features, features_of, read_features
+from howsure.models.adapt import adapt, capable, check_prediction, names_for, rows_for
+from howsure.models.features import Features, read_features
 from howsure.models.protocol import PROBABILITIES, FeatureModel, ModelInfo
 from howsure.request import Request
 from howsure.sampling.design import DesignEffect
@@ -36,14 +45,10 @@ Floats = NDArray[np.float64]
 
 DEFAULT_PASSES = 100
 
-AT_ONCE = 1 << 22
-"""Numbers in an array of intermediate results, 32 MiB; limits memory."""
+BATCH_SIZE = 256
+"""Training rows that run together, as in `howsure.assess`."""
 
-LEAST_VALUE = 1e-10
-"""Least eigenvalue, relative to the largest, that still determines weights; float32 rounds to 1e-7."""
-
-LARGEST_RESIDUAL = 0.02
-"""Share of the logits' variation that a linear layer may leave unexplained; bfloat16 leaves at most 0.004."""
+NOT_APART = "The logits do not tell classes apart: they are equal"
 
 SKEWED = 7.8
 """Errors of R pairs are widened by 1 + 7.8/R. The part of a pair that does not cancel is, at worst,
@@ -82,9 +87,37 @@ class Laplace:
     input_vectors: Floats = field(repr=False)
     variances: Floats = field(repr=False)
 
+    outputs = PROBABILITIES
+    noise = None
+
     def __post_init__(self) -> None:
         for array in (self.class_vectors, self.input_vectors, self.variances):
             array.flags.writeable = False
+
+    @property
+    def width(self) -> int:
+        """K."""
+        return len(self.class_vectors)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was fitted, as saved with a result."""
+        return {"prior_precision": self.prior_precision}
+
+    def count(self, passes: int | None) -> int:
+        """How many passes to draw, or an `InputError` unless that is even and at least 4."""
+        wanted = DEFAULT_PASSES if passes is None else passes
+        check_whole(wanted, "passes", least=4, even=True)
+        return wanted
+
+    def check(self, info: ModelInfo, outcome: Outcome) -> None:
+        """Raise an `InputError` unless the answer for a row is one class."""
+        if not (outcome.are_probabilities and outcome.has_one_top):
+            raise InputError(
+                "This last-layer Laplace was fitted to a model that puts each row into one class",
+                expected="a softmax, one sigmoid, or logits",
+                received=f"an output of {outcome.width} {outcome.name}",
+            )
 
     def logit_covariance(self, features: Features) -> Floats:
         """(N, K, K) covariance of each row's logits, without the part that all classes share.
@@ -124,17 +157,27 @@ class Laplace:
         """
         check_whole(seed, "seed", least=0)
         deviations = np.sqrt(self.variances)
-        for rows in _chunks(len(features), *self.variances.shape):
+        for rows in chunks(len(features), *self.variances.shape):
             rotated, logits = self._rotated(features, rows), _of_classes(features.logits[rows])
             for pair in range(count):
                 drawn = np.random.default_rng([seed, pair]).standard_normal(deviations.shape) * deviations
                 change = rotated @ drawn.T @ self.class_vectors.T
                 yield pair, rows, softmax(np.stack([logits + change, logits - change]), axis=-1)
 
+    def estimates(self, features: Features, seed: int, outcome: Outcome, passes: int | None) -> Estimates:
+        """What the passes over a block of rows say, each pair being a group of its own."""
+        assert passes is not None  # for mypy; `count` made it
+        sums = Sums.of(len(features), outcome)
+        for _, rows, values in self.pairs(features, passes // 2, seed):
+            sums.add_group(values, outcome, rows)
+        found = sums.estimates(outcome)
+        found = replace(found, error=(1 + 2 * SKEWED / passes) * found.error)
+        return with_networks(found, sums.sketch, outcome, IN_PAIRS)
+
     def _rotated(self, features: Features, rows: slice = slice(None)) -> Floats:
         """(n, D) inputs of the layer in the eigenbasis of B."""
         _check_features(features, (len(self.input_vectors) - self.bias, len(self.class_vectors)))
-        return _inputs(features.features[rows], self.bias) @ self.input_vectors
+        return inputs_of(features.features[rows], self.bias) @ self.input_vectors
 
 
 def fit_laplace(
@@ -174,8 +217,8 @@ def fit_laplace(
     width = features.features.shape[1] + bias
     both, gram, cross = np.zeros((classes,) * 2), np.zeros((width,) * 2), np.zeros((width, classes - 1))
     squares = log_likelihood = 0.0
-    for chunk in _chunks(rows, classes, width):
-        inputs, logits = _inputs(features.features[chunk], bias), _of_classes(features.logits[chunk])
+    for chunk in chunks(rows, classes, width):
+        inputs, logits = inputs_of(features.features[chunk], bias), _of_classes(features.logits[chunk])
         log_p, apart = log_softmax(logits, axis=1), (logits - logits[:, :1]) @ contrasts
         p = np.exp(log_p)
         both += p.T @ p
@@ -186,32 +229,12 @@ def fit_laplace(
     np.fill_diagonal(both, 0)  # p_k (1 − p_k) is the sum of p_k p_l over other l: avoids cancellation
     fisher = contrasts.T @ (np.diag(both.sum(axis=1)) - both) @ contrasts
     (a, within), (b, vectors) = np.linalg.eigh(fisher), np.linalg.eigh(gram)
-    norm = _squared_norm(b, vectors.T @ cross, squares)
+    norm = squared_norm(b, vectors.T @ cross, squares, NOT_APART)
     curvature = np.outer(np.maximum(a, 0), np.maximum(b, 0))
     precision = _most_probable_precision(curvature, norm)
     evidence = log_likelihood - (precision * norm + float(np.sum(np.log1p(curvature / precision)))) / 2
     basis = contrasts @ within, vectors
     return Laplace(precision, evidence, rows, bool(bias), *basis, variances=1 / (curvature + precision))
-
-
-def _squared_norm(values: Floats, cross: Floats, squares: float) -> float:
-    """|W|² of the smallest weights that map features to logits, or an `InputError`.
-
-    Computed from B's eigenvalues, mean products of inputs and logits (D, K − 1) in its basis, mean squared
-    logits.
-    """
-    told = values > LEAST_VALUE * values.max()
-    weights = cross[told] / values[told, None]
-    explained = float(np.sum(weights * cross[told]))
-    if squares == 0 or not explained > 0:
-        raise InputError("The logits do not tell classes apart: they are equal", expected="a trained model")
-    if squares - explained > LARGEST_RESIDUAL**2 * squares:
-        raise InputError(
-            "The logits are not what a linear layer makes of these features",
-            received=f"{100 * (1 - explained / squares):.2g} % of their variance unexplained",
-            hint="Take what the last layer puts out before its activation, as in `predict`, and check `bias`",
-        )
-    return float(np.sum(weights**2))
 
 
 def _most_probable_precision(curvature: Floats, norm: float) -> float:
@@ -234,23 +257,29 @@ def _most_probable_precision(curvature: Floats, norm: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class LastLayerLaplace:
-    """Passes through networks with different last layers, drawn from a Laplace approximation.
+    """Networks with different last layers, distributed as a Laplace approximation says.
 
     It needs neither random layers nor a second training. It cannot see uncertainty in the layers before the
-    last.
+    last. For classes it draws passes. For numbers it is exact: `passes` is 1 in the result, `mc_error` is 0,
+    `spread` and `quantiles` are those of a normal distribution, and `noise` is what the training rows tell.
 
     Args:
-        posterior: Result of `fit_laplace`.
-        passes: S, even and ≥ 4, since the error is estimated from differences between pairs.
+        posterior: Result of `fit_laplace`, or of `fit_laplace_of_numbers`.
+        passes: S, even and ≥ 4, since the error is estimated from differences between pairs; None means 100
+            for classes. Numbers have none.
     """
 
-    posterior: Laplace
-    passes: int = DEFAULT_PASSES
+    posterior: Laplace | LaplaceOfNumbers
+    passes: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.posterior, Laplace):
-            raise InputError("`posterior` cannot be used", expected="what `fit_laplace` made")
-        check_whole(self.passes, "passes", least=4, even=True)
+        if not isinstance(self.posterior, (Laplace, LaplaceOfNumbers)):
+            raise InputError(
+                "`posterior` cannot be used",
+                expected="what `fit_laplace` or `fit_laplace_of_numbers` made",
+                received=type(self.posterior).__name__,
+            )
+        object.__setattr__(self, "passes", self.posterior.count(self.passes))
 
     @classmethod
     def fit(
@@ -260,32 +289,50 @@ class LastLayerLaplace:
         labels: Any = None,
         *,
         bias: bool = True,
-        passes: int = DEFAULT_PASSES,
+        passes: int | None = None,
         class_names: Sequence[str] | None = None,
+        outputs: str | None = None,
     ) -> LastLayerLaplace:
         """Fit to a model and its (N, …) training rows, at the cost of one plain prediction for them.
 
-        Labels may come with the rows, as for `howsure.assess`. The model must end in a linear layer, followed
-        by activations only; otherwise a `ModelError` is raised. For the rest see `fit_laplace`.
+        Labels may come with the rows, as for `howsure.assess`. They are (N, K) numbers where the loss of the
+        model or `outputs="values"` says that its answers are numbers, and otherwise classes. A `ModelError`
+        is raised unless the model ends in a linear layer; activations may follow it, but none where answers
+        are numbers. For the rest see `fit_laplace` and `fit_laplace_of_numbers`.
         """
         given = rows_for(model, x)
+        adapted, rows = adapt(model, given)
+        reader = capable(adapted, FeatureModel, cls.__name__)
+        check_prediction(reader)
+        outcome = _outcome_of_numbers(reader.info, outputs, class_names)
         names = names_for(model, given, class_names)
         labels = given.truth(names) if labels is None else labels
         if labels is None:
-            raise InputError("The true classes are not known", expected="labels, one for each row")
-        return cls(fit_laplace(features_of(model, given), labels, bias=bias, class_names=names), passes)
+            raise InputError("The true answers are not known", expected="labels, one for each row")
+        inputs = cast_rows(rows, reader.info.inputs)
+        if outcome is None:
+            features = read_features(reader, inputs, BATCH_SIZE)
+            return cls(fit_laplace(features, labels, bias=bias, class_names=names), passes)
+        answers = outcome.check_truth(labels, len(inputs[0]))
+        features = read_features(reader, inputs, BATCH_SIZE)
+        return cls(fit_laplace_of_numbers(features, answers, bias=bias), passes)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Name and settings, as saved with a result."""
-        given = {"passes": int(self.passes), "prior_precision": self.posterior.prior_precision}
+        drawn = {} if self.passes is None else {"passes": int(self.passes)}
         words = {
             "pass": "the network with other weights in its last layer",
             "more": "passes={passes}",
             "shows": "its passes tell what the training rows leave open in the last layer",
         }
-        trained_on = self.posterior.train_rows
-        return {"name": "last-layer Laplace", **given, "train_rows": trained_on, "words": words}
+        if self.passes is None:
+            words = {
+                "pass": words["pass"],
+                "shows": "it tells what the training rows leave open in the last layer",
+            }
+        fitted = {**self.posterior.settings, "train_rows": self.posterior.train_rows}
+        return {"name": "last-layer Laplace", **drawn, **fitted, "words": words}
 
     in_words = "The mean over networks whose last layers differ, as far as the training rows leave them open."
 
@@ -298,51 +345,56 @@ class LastLayerLaplace:
         """Prepare the passes. Features are computed once for each block.
 
         Raises:
-            InputError: The answer for a row is not one class.
+            InputError: The answers for a row are of another kind than those of the model it was fitted to.
+            ModelError: The answers are numbers, and an activation follows the last layer.
         """
-        if not (job.outcome.are_probabilities and job.outcome.has_one_top):
-            raise InputError(
-                "Last-layer Laplace is for models that put each row into one class",
-                expected="a softmax, one sigmoid, or logits",
-                received=f"an output of {job.outcome.width} {job.outcome.name}",
-            )
+        self.posterior.check(job.model.info, job.outcome)
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             inputs = [rows[numbers] for rows in job.rows]
             found = read_features(job.model, inputs, job.batch_size)
-            estimates = self._estimates(found, job.seed, job.outcome)
+            estimates = self.posterior.estimates(found, job.seed, job.outcome, self.passes)
             progress(len(numbers))
             return estimates
 
-        return Passes(draw)
+        return Passes(draw, noise=self.posterior.noise)
 
     def assess(self, features: Features, seed: int = 0) -> Any:
-        """A `Certainty` of N rows whose features are known; of none for zero rows."""
-        classes = len(self.posterior.class_vectors)
-        info = ModelInfo("", "", (), (classes,), "float64", None, None, rescales=False, layers=())
-        outcome = outcome_of(info, Request(seed, outputs=PROBABILITIES))
+        """The result of N rows whose features are known; of none for zero rows."""
+        width = self.posterior.width
+        info = ModelInfo("", "", (), (width,), "float64", None, None, rescales=False, layers=())
+        outcome = outcome_of(info, Request(seed, outputs=self.posterior.outputs))
         version = importlib.metadata.version("howsure")
         told = Told(np.arange(len(features)), "row", self.settings, int(seed), None, version)
-        return outcome.result(self._estimates(features, seed, outcome), told)
+
+        def draw(numbers: Integers, progress: Progress) -> Estimates:
+            return self.posterior.estimates(features, seed, outcome, self.passes)
+
+        return Passes(draw, noise=self.posterior.noise).result(told.row, lambda done: None, outcome, told)
 
     def why(self, standing: Standing) -> Iterator[str]:
         """None: nothing is explained yet."""
         return iter(())
 
-    def _estimates(self, features: Features, seed: int, outcome: Outcome) -> Estimates:
-        """What the passes over a block of rows say, each pair being a group of its own."""
-        sums = Sums.of(len(features), outcome)
-        for _, rows, values in self.posterior.pairs(features, self.passes // 2, seed):
-            sums.add_group(values, outcome, rows)
-        found = sums.estimates(outcome)
-        found = replace(found, error=(1 + 2 * SKEWED / self.passes) * found.error)
-        return with_networks(found, sums.sketch, outcome, IN_PAIRS)
 
+def _outcome_of_numbers(info: ModelInfo, outputs: str | None, names: Sequence[str] | None) -> Outcome | None:
+    """The outcome of a model whose answers are numbers; None where they are classes.
 
-def _inputs(features: ArrayLike, bias: bool) -> Floats:
-    """(n, D) inputs of the last layer: the features, and 1 for the bias."""
-    given = np.asarray(features, dtype=np.float64)
-    return np.concatenate([given, np.ones((len(given), 1))], axis=1) if bias else given
+    Without `outputs`, labels may tell what outputs are of which the model does not say it.
+    """
+    try:
+        with warnings.catch_warnings(
+            action="ignore", category=HowsureWarning
+        ):  # they come when rows are assessed
+            outcome = outcome_of(info, Request(outputs=outputs, class_names=names))
+    except ModelError:
+        if outputs is not None:
+            raise
+        return None
+    if not outcome.has_unit:
+        return None
+    check_numbers_alone(info, outcome)
+    return outcome
 
 
 def _of_classes(logits: ArrayLike) -> Floats:
@@ -351,16 +403,10 @@ def _of_classes(logits: ArrayLike) -> Floats:
     return np.concatenate([np.zeros_like(given), given], axis=1) if given.shape[1] == 1 else given
 
 
-def _chunks(rows: int, *widths: int) -> Iterator[slice]:
-    size = max(1, AT_ONCE // max(widths))
-    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
-
-
 def _check_features(features: object, wanted: tuple[int, int] | None = None) -> None:
     """Raise an `InputError` unless these are `Features`, with the wanted numbers of features and classes."""
     known = f"`Features` of {wanted[0]} features and {wanted[1]} classes" if wanted else "`Features`"
-    if not isinstance(features, Features):
-        raise InputError("These are no features of rows", expected=known, received=type(features).__name__)
-    found = features.features.shape[1], max(2, features.logits.shape[1])
+    given = check_features(features, known)
+    found = given.features.shape[1], max(2, given.logits.shape[1])
     if wanted not in (None, found):
         raise InputError("These rows are of another model", expected=known, received=found)

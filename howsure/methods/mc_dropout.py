@@ -26,8 +26,7 @@ from howsure.words import rate, upper
 Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-20
-"""Variances up to this are rounding of the sums over passes, not differences. For numbers that have a unit it
-is a share of their square."""
+"""Variances up to this are rounding of the sums over passes; of numbers, times their square."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,8 @@ class MCDropout:
         if self.max_error is not None and self.target_error is not None:
             raise InputError(
                 "`target_error` and `max_error` cannot both say when a row has enough passes",
-                expected="one of them: a share of the standard deviation, or an error in the target's unit",
+                expected="one of them: a share of the standard deviation, or an error in the unit of the "
+                "target",
             )
         if self.plan is not None and not isinstance(self.plan, Plan):
             raise InputError(

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.sampling.outcome import Estimates, Outcome
+from howsure.sampling.outcome import Estimates, Outcome, Told
 from howsure.sampling.run import Rows
 
 Integers = NDArray[np.int64]
@@ -51,7 +51,7 @@ class Job:
         model: The model; it offers what the method needs.
         rows: Its inputs. Each maps row numbers (n,) to rows (n, …) in the input's type.
         total: N, number of rows.
-        outcome: The kind of answer for a row: one class, or several labels.
+        outcome: The kind of answer for a row: one class, several labels, or numbers.
         seed: Seed of the passes.
         batch_size: Rows that run together.
         again: Makes the same job for another method, with another model or with changed rows.
@@ -73,10 +73,25 @@ class Passes:
     Attributes:
         draw: Maps the numbers (n,) of a block of rows to the estimates from their passes.
         plan: The plan that they follow, as saved with a result, or None.
+        noise: (K,) standard deviation of answers around their mean, in the unit of the answers, where the
+            method learned it from the training rows; None where not.
     """
 
     draw: Callable[[Integers, Progress], Estimates]
     plan: Mapping[str, Any] | None = None
+    noise: NDArray[np.float64] | None = None
+
+    def result(self, numbers: Integers, progress: Progress, outcome: Outcome, told: Told) -> Any:
+        """The result of a block of rows.
+
+        Args:
+            numbers: (n,) numbers of the rows.
+            progress: Called with the number of rows that have just been finished.
+            outcome: The kind of answer for a row.
+            told: What the result tells of how it came about.
+        """
+        found = outcome.result(self.draw(numbers, progress), told)
+        return found if self.noise is None else found.with_noise(self.noise, "the training rows")
 
 
 class Gap(Protocol):

@@ -1,4 +1,4 @@
-"""The plain softmax: one deterministic pass, as in `predict`; the baseline for all other methods."""
+"""The plain prediction: one deterministic pass, as in `predict`; the baseline for all other methods."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class Softmax:
     A single pass has no sampling error and cannot disagree with itself. So `mc_error` and
     `mutual_information` are 0, `expected_entropy` equals `entropy`, and a row has no `reason`, since only its
     probabilities are known. It needs no random layer.
+
+    Of numbers it is the mean alone, and `noise` where the network puts out variances; `spread` is None. Its
+    name in a result is `plain prediction`, and `howsure.PlainPrediction()` is the same for any model.
     """
 
     in_words = "The network’s plain prediction: one pass."
@@ -28,7 +31,7 @@ class Softmax:
     @property
     def settings(self) -> dict[str, Any]:
         """Name, and words about its one pass, as saved with a result."""
-        return {"name": "softmax", "words": {"pass": "the network’s plain prediction"}}
+        return {"name": "plain prediction", "words": {"pass": "the network’s plain prediction"}}
 
     @property
     def needs(self) -> Needs:

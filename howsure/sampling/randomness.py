@@ -9,7 +9,7 @@ import numpy as np
 from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import listed, quoted
 from howsure.errors import ModelError, warn
-from howsure.models.protocol import ASKED_FOR, Array, PassModel
+from howsure.models.protocol import ASKED_FOR, REGRESSION, Array, ModelInfo, PassModel
 from howsure.sampling.masks import draw
 from howsure.sites import Site
 
@@ -60,6 +60,11 @@ def check_that_passes_differ(model: PassModel, like: Sequence[Array]) -> None:
         )
 
 
+def plain_method(info: ModelInfo) -> str:
+    """Name of the method that gives the plain prediction of a network, for messages."""
+    return "PlainPrediction" if info.trained_for == REGRESSION else "Softmax"
+
+
 def check_random(model: PassModel) -> None:
     """Raise a `ModelError` unless the model can be made random. Warn of layers that cannot be switched on."""
     info = model.info
@@ -77,8 +82,8 @@ def check_random(model: PassModel) -> None:
         names = listed(list(dict.fromkeys(layer.name.partition("#")[0] for layer in info.layers)))
         what = "has no random layer that can be switched on, so all its passes would be the same"
         hint = (
-            "What needs no random layer: method=howsure.Softmax(), or howsure.Ensemble([…]) of networks "
-            "trained from different seeds. To use dropout, train a network that has it"
+            f"What needs no random layer: method=howsure.{plain_method(info)}(), or howsure.Ensemble([…]) of "
+            "networks trained from different seeds. To use dropout, train a network that has it"
         )
         noise = [f"'{layer.name}'" for layer in info.layers if layer.note and ASKED_FOR in layer.note]
         if noise:

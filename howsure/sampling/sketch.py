@@ -37,9 +37,6 @@ BINS = 256
 """Bins of a row's histogram. They are 0.6 points wide at a probability of one half, and 0.04 points at 0.999.
 Passes are assumed to lie evenly within a bin."""
 
-FIRST = 20
-"""Passes that choose the bins of a number: as many as a row gets at the least."""
-
 _STEPS = 1 << 16
 _EDGES = np.rint(_STEPS * from_angles(np.arange(BINS + 1) / BINS)).astype(np.int64)
 _BIN_OF = np.append(np.repeat(np.arange(BINS), np.diff(_EDGES)), BINS - 1)
@@ -123,12 +120,20 @@ class Sketch:
         return classes
 
 
+WIDER = 2.0
+"""How many times as far as at first the passes of a row lie apart before its histogram is made wider."""
+
+_SCORES = np.tan(np.pi * ((np.arange(BINS) + 0.5) / BINS - 0.5))
+"""Middles of the bins of numbers, as distances from the location in scales."""
+
+
 class NumberSketch:
     """Histograms for N rows of P numbers that have a unit.
 
-    A number has no natural range. So bins are equal in ½ + arctan((y − location)/scale)/π, with the mean and
-    the standard deviation of a row's first `FIRST` passes, or of its first unit where that has more: bins are
-    0.012 standard deviations wide in the middle, and a thousand times larger unit gives the same ones.
+    A number has no natural range. So bins are equal in ½ + arctan((y − location)/scale)/π, with the mean of a
+    row's first unit, and the standard deviation of its passes around that mean: bins are 0.012 to 0.024
+    standard deviations wide in the middle, and a thousand times larger unit gives the same ones. Where later
+    passes lie apart farther than `WIDER` times as much, what was counted moves to wider bins.
 
     Args:
         rows: N.
@@ -136,53 +141,39 @@ class NumberSketch:
     """
 
     def __init__(self, rows: int, numbers: int) -> None:
-        self._location, self._scale = np.zeros((rows, numbers)), np.zeros((rows, numbers))
+        self._location, self._scale = np.full((rows, numbers), np.nan), np.zeros((rows, numbers))
+        self._squares, self._passes = np.zeros((rows, numbers)), np.zeros((rows, 1))
         self._counts = np.zeros((rows, numbers, BINS), dtype=np.uint32)
-        self._held: Integers = np.zeros(rows, dtype=np.int64)
-        self._first = np.zeros((FIRST, rows, numbers))
 
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
         """Count the passes (B, n, K) of one unit of rows (n,), each at most once; `mean` is not used."""
-        values = values[..., : self._counts.shape[1]]
-        for held in np.unique(self._held[rows]):
-            of = self._held[rows] == held
-            self._add(values[:, of], rows[of], int(held))
-
-    def _add(self, values: Floats, rows: Integers, held: int) -> None:
-        """The same for rows of which `held` passes wait to be counted; −1 where none waits any more."""
-        if held >= 0:
-            total = held + len(values)
-            if total < FIRST:
-                self._first[held:total, rows] = values
-                self._held[rows] = total
-                return
-            values = np.concatenate([self._first[:held, rows], values])
-            self._fix(values, rows)
-        self._count(values, rows)
-
-    def _fix(self, values: Floats, rows: Integers) -> None:
-        """Choose the bins of these rows from their first passes (B, n, P)."""
-        self._location[rows], self._scale[rows] = values.mean(axis=0), values.std(axis=0)
-        self._held[rows] = -1
-
-    def _count(self, values: Floats, rows: Integers) -> None:
-        location, scale = self._location[rows], self._scale[rows]
+        numbers = self._counts.shape[1]
+        values = values[..., :numbers]
+        new, own = np.isnan(self._location[rows]), values.mean(axis=0)
+        location = np.where(new, own, self._location[rows])
+        self._location[rows] = location
+        self._squares[rows] += ((values - location) ** 2).sum(axis=0)
+        self._passes[rows] += len(values)
         # As long as all passes are the same, they are at the location, and any scale fits.
-        apart = np.sqrt(((values - location) ** 2).mean(axis=0))
-        self._scale[rows] = scale = np.where(scale > 0, scale, apart)
+        apart = np.sqrt(self._squares[rows] / self._passes[rows])
+        scale = np.where(apart > WIDER * self._scale[rows], apart, self._scale[rows])
+        self._widen(rows, scale)
         score = (values - location) / np.where(scale > 0, scale, 1.0)
         bins = np.minimum((BINS * (0.5 + np.arctan(score) / np.pi)).astype(np.int64), BINS - 1)
-        numbers = self._counts.shape[1]
         first = (rows[:, None] * numbers + np.arange(numbers)) * BINS
         np.add.at(self._counts.reshape(-1), (bins + first).reshape(-1), np.uint32(1))
 
-    def _count_all(self) -> None:
-        """Count what still waits."""
-        for held in np.unique(self._held[self._held > 0]):
-            rows = np.flatnonzero(self._held == held)
-            values = self._first[:held, rows]
-            self._fix(values, rows)
-            self._count(values, rows)
+    def _widen(self, rows: Integers, scale: Floats) -> None:
+        """Set the scale (n, P) of rows. What was counted moves to where the middle of its bin lies now."""
+        before = self._scale[rows]
+        self._scale[rows] = scale
+        of_rows, numbers = np.nonzero((before > 0) & (scale > before))
+        if len(of_rows):
+            shrunk = (before / scale)[of_rows, numbers]
+            bins = (BINS * (0.5 + np.arctan(_SCORES * shrunk[:, None]) / np.pi)).astype(np.int64)
+            counts = np.zeros((len(of_rows), BINS), dtype=np.uint32)
+            np.add.at(counts, (np.arange(len(of_rows))[:, None], bins), self._counts[rows[of_rows], numbers])
+            self._counts[rows[of_rows], numbers] = counts
 
     def told(self, spread: Floats, passes: Floats, effect: Floats) -> dict[str, Any]:
         """Spread, quantiles and their errors, as `Estimates` has them.
@@ -192,7 +183,6 @@ class NumberSketch:
             passes: (N,) how many independent passes tell the spread as well.
             effect: (N, L) design effect of the share of passes below each quantile.
         """
-        self._count_all()
         error = between_numbers.spread_error(spread, passes, self._kurtosis())
         largest_spread = np.fmax(spread, spread + 1.96 * error)
         rows, numbers = spread.shape
@@ -223,9 +213,8 @@ class NumberSketch:
 
     def _kurtosis(self) -> Floats:
         """(N, P) kurtosis of the passes; 0 where they are all the same."""
-        score = np.tan(np.pi * ((np.arange(BINS) + 0.5) / BINS - 0.5))
         count = np.maximum(self._counts.sum(axis=-1, dtype=np.float64), 1)
-        first, second, third, fourth = (self._counts @ score**power / count for power in (1, 2, 3, 4))
+        first, second, third, fourth = (self._counts @ _SCORES**power / count for power in (1, 2, 3, 4))
         variance = second - first**2
         central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
         varies = variance > (np.pi / BINS) ** 2

@@ -157,7 +157,7 @@ def array_cases():
         "whole_numbers": arrays(two_layers(drop), dtype="int32"),
         "logits": arrays(two_layers(drop, "linear")),
         "one_sigmoid": arrays(two_layers(drop, "sigmoid", 1)),
-        "labels": arrays(two_layers(drop, "sigmoid", 5), trained_for="labels"),
+        "labels": arrays(two_layers(drop, "sigmoid", 5), trained_for="several labels"),
         "regression": arrays(two_layers(drop, "linear", 1), trained_for="regression"),
         "one_pass_at_a_time": arrays(two_layers(drop), fold=None),
         "fixed_batch": arrays(two_layers(drop), rows=4, fixed_batch=4),

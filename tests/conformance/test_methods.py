@@ -6,11 +6,19 @@ import pytest
 import howsure
 from howsure.conformance import check_method
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dropout
+from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.conformance.cases import rows_of, skip, two_layers
 
 ONE_INPUT = [InputSpec("x", (4,), "float32")]
 ROWS = 30
+UNITS = np.array([1.0, 1e6])
+"""Of two numbers per row."""
+
+
+def in_units(steps, units=UNITS):
+    """The same network with its outputs in other units."""
+    last, *reads = steps["output"]
+    return {**steps, "output": (Dense(last.weights * units, last.bias * units), *reads)}
 
 
 def network(steps, trained_for="classes", **settings):
@@ -25,22 +33,40 @@ MODELS = {  # by outcome, and what is special about the model
     "labels of logits": lambda: network(two_layers(Dropout(0.4), "linear", 4), "several labels"),
     "classes past a skip": lambda: network(skip()),
     "classes, one pass at a time": lambda: network(two_layers(Dropout(0.4)), fold=None),
+    "numbers": lambda: network(in_units(two_layers(Dropout(0.4), "linear", 2)), "regression"),
+    "means and variances": lambda: network(two_layers(Dropout(0.4), "linear", 4), None),
 }
 METHODS = {
     "softmax": lambda model, x: howsure.Softmax(),
+    "plain prediction": lambda model, x: howsure.PlainPrediction(),
     "dropout": lambda model, x: howsure.MCDropout(),
     "fixed passes": lambda model, x: howsure.MCDropout(passes=20),
     "independent passes": lambda model, x: howsure.MCDropout(balanced=False, max_passes=60),
-    "plan": lambda model, x: howsure.MCDropout(plan=howsure.plan(model, x)),
+    "plan": lambda model, x: howsure.MCDropout(plan=howsure.plan(model, x, outputs=outputs_of(model))),
     "ensemble": lambda model, x: howsure.Ensemble([model, model]),
     "ensemble of dropout": lambda model, x: howsure.Ensemble([model], each=howsure.MCDropout(passes=10)),
     "augmentation": lambda model, x: howsure.Augmentation([lambda rows: 1.1 * rows]),
     "laplace": lambda model, x: howsure.LastLayerLaplace.fit(
-        model, x, np.arange(len(x)) % max(2, model.info.output_shape[0]), passes=8
+        model, x, answers_for(model, x), outputs=outputs_of(model)
     ),
 }
-WITHOUT = {(method, model) for method in ("laplace",) for model in ("labels", "labels of logits")}
-"""Last-layer Laplace is for one class per row."""
+WITHOUT = {
+    ("laplace", "labels"): "one class",
+    ("laplace", "labels of logits"): "one class",
+    ("laplace", "means and variances"): "puts out numbers and no variances",
+}
+"""What last-layer Laplace is not for, and what it says then."""
+
+
+def outputs_of(model):
+    return "mean-log-variance" if model.info.trained_for is None else None
+
+
+def answers_for(model, x):
+    """True answers: classes in turn, or numbers in the units of the outputs."""
+    if model.info.trained_for == "regression":
+        return model.predict([x]) + np.random.default_rng(0).normal(size=(len(x), len(UNITS))) * UNITS
+    return np.arange(len(x)) % max(2, model.info.output_shape[0])
 
 
 @pytest.mark.parametrize("model", MODELS, ids="arrays, {}".format)
@@ -49,7 +75,7 @@ def test_a_method_keeps_to_the_seam(method, model):
     made = MODELS[model]()
     (x,) = rows_of((4,), rows=ROWS)
     if (method, model) in WITHOUT:
-        with pytest.raises(howsure.InputError, match="one class"):
+        with pytest.raises(howsure.InputError, match=WITHOUT[method, model]):
             howsure.assess(made, x, method=METHODS[method](made, x))
         return
-    check_method(METHODS[method](made, x), made, x)
+    check_method(METHODS[method](made, x), made, x, outputs_of(made))

@@ -6,6 +6,7 @@ import pytest
 import howsure
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.labels.outcome import Labels
+from howsure.answers.numbers.outcome import Numbers
 from howsure.conformance import check_outcome
 
 LIMITS = howsure.Thresholds()
@@ -32,6 +33,9 @@ OUTCOMES = {
     "classes of one logit": (Classes("m", "logits", "float32", ("no", "yes"), LIMITS), raw(1, "linear")),
     "labels of probabilities": (Labels("m", "label-probabilities", NAMES, LIMITS), raw(5, "sigmoid")),
     "labels of logits": (Labels("m", "label-logits", NAMES, LIMITS), raw(5, "linear")),
+    "numbers": (Numbers("m", "values", NAMES), 1e6 * raw(5, "linear")),
+    "means and variances": (Numbers("m", "mean-variance", NAMES[:2]), raw(4, "sigmoid")),
+    "means and log variances": (Numbers("m", "mean-log-variance", NAMES[:2]), raw(4, "linear")),
 }
 
 

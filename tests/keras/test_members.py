@@ -549,3 +549,17 @@ def test_swag_says_what_it_lacks():
     swag.set_model(frozen)
     with pytest.raises(howsure.ModelError, match="no trainable weights"):
         swag.on_epoch_end(2)
+
+
+def test_members_of_a_regression_are_an_ensemble_of_numbers():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(5, "relu"), layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
+    snapshots, swag = Snapshots(start=1), Swag(start=1, rank=2)
+    model.fit(X, X[:, :1] * 100, epochs=4, batch_size=20, verbose=0, callbacks=[snapshots, swag])
+    for members in (snapshots.members(model), swag.members(model, 3)):
+        found = howsure.assess(members[0], X, method=howsure.Ensemble(members[1:]))
+        each = [outputs(member).astype(float) for member in members]
+        np.testing.assert_allclose(found.mean, np.mean(each, axis=0), rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(found.spread, np.std(each, axis=0), rtol=1e-2, atol=1e-3)
+        assert found.passes.tolist() == [3] * len(X)

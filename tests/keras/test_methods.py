@@ -67,7 +67,7 @@ def test_an_ensemble_is_the_mean_of_its_members(name):
     np.testing.assert_allclose(found.probabilities, predicted.mean(axis=0), atol=2e-6)
     assert set(found.passes) == {3}
     assert found.method["name"] == "ensemble"
-    assert (found.method["members"], found.method["each"]["name"]) == (3, "softmax")
+    assert (found.method["members"], found.method["each"]["name"]) == (3, "plain prediction")
     assert seen[-1] == (len(x), len(x))
     assert (found.mutual_information <= found.entropy).all()
 
@@ -108,7 +108,7 @@ def test_augmentation_is_the_mean_over_versions():
     predicted = [model.predict(np.ascontiguousarray(each), verbose=0) for each in versions]
     np.testing.assert_allclose(found.probabilities, np.mean(predicted, axis=0), atol=2e-6)
     assert found.method["name"] == "augmentation"
-    assert (found.method["versions"], found.method["each"]["name"]) == (3, "softmax")
+    assert (found.method["versions"], found.method["each"]["name"]) == (3, "plain prediction")
     each = howsure.MCDropout(passes=20)
     both = howsure.assess(model, x, method=howsure.Augmentation(changes[:1], each=each))
     assert set(both.passes) == {40}

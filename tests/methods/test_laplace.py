@@ -231,7 +231,7 @@ def test_mean_and_error_are_those_of_the_passes(monkeypatch):
     whole = LastLayerLaplace(fitted, passes=20).assess(train, seed=3)
     np.testing.assert_allclose(whole.probabilities, passes.mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(whole.expected_entropy, entropy_of(passes).mean(axis=0), atol=1e-12)
-    monkeypatch.setattr("howsure.methods.laplace.AT_ONCE", 7 * 6)  # seven rows at a time
+    monkeypatch.setattr("howsure.methods.last_layer.AT_ONCE", 7 * 6)  # seven rows at a time
     chunked = LastLayerLaplace(fit_laplace(train, labels), passes=20).assess(train, seed=3)
     np.testing.assert_allclose(chunked.probabilities, whole.probabilities, atol=1e-9)
     np.testing.assert_allclose(chunked.mutual_information, whole.mutual_information, atol=1e-9)
@@ -434,8 +434,9 @@ def test_what_cannot_be_predicted_is_refused():
     for count in (0, 3, 2.0, True):
         with pytest.raises(howsure.InputError, match="`count` cannot be used"):
             fitted.passes(train, count)
-    for passes in (2, 5, None):
+    assert LastLayerLaplace(fitted).passes == 100
+    for passes in (2, 5, 4.0):
         with pytest.raises(howsure.InputError, match="`passes` cannot be used"):
             LastLayerLaplace(fitted, passes=passes)
-    with pytest.raises(howsure.InputError, match="what `fit_laplace` made"):
+    with pytest.raises(howsure.InputError, match="what `fit_laplace` or"):
         LastLayerLaplace(train)

@@ -378,13 +378,13 @@ def test_nothing_is_said_of_networks(name, fitted):
 def test_a_forest_that_is_not_settled_says_how_many_trees_to_try(fitted):
     found = howsure.assess(fitted["forest"], X)
     row = found[int(np.flatnonzero(~found.settled)[0])]
-    assert "15 members do not settle it: try a classifier with " in str(row)
+    assert "15 members do not settle it: try a model with " in str(row)
 
 
 def test_an_audit_says_what_the_passes_are(fitted):
     said = str(howsure.audit(fitted["forest"]))
     assert said.startswith(
-        "RandomForestClassifier, a classifier of scikit-learn\n\nIt draws nothing when it predicts."
+        "RandomForestClassifier, a model of scikit-learn\n\nIt draws nothing when it predicts."
     )
     assert "the mean of 15 members, and each of them is a pass" in said
     said = str(howsure.audit(fitted["logistic regression"], X))

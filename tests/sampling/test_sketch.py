@@ -6,7 +6,7 @@ from scipy import stats
 from howsure.answers.raw import Raw
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Estimates
-from howsure.sampling.sketch import BINS, TRACKED, Sketch, with_networks
+from howsure.sampling.sketch import BINS, TRACKED, NumberSketch, Sketch, with_networks
 
 ROWS = 40
 
@@ -114,3 +114,32 @@ def test_numbers_that_are_no_probabilities_stay_as_they_are():
     zeros = np.zeros((2, 3))
     estimates = Estimates(zeros, zeros, zeros, zeros, np.array([20, 20]))
     assert with_networks(estimates, None, Raw((3,))) is estimates
+
+
+def test_numbers_that_hardly_differ_at_first_have_the_quantiles_of_all_passes():
+    """A scale that the first passes set may be that of one small weight among large ones."""
+    random = np.random.default_rng(0)
+    y = 1e-6 * random.normal(size=(2000, 6, 1))
+    y[3:, ::2] += random.normal(size=(1997, 3, 1))
+    sketch = NumberSketch(6, 1)
+    for each in y:
+        sketch.add(each[None], np.zeros((6, 1)), np.arange(6))
+    spread = y.std(axis=0)
+    told = sketch.told(spread, np.full(6, 2000.0), np.ones((6, len(LEVELS))))
+    wanted = np.moveaxis(np.quantile(y, LEVELS, axis=0, method="hazen"), 0, -1)
+    bins = 2.5 * np.pi / BINS * spread[..., None] * (1 + (wanted / spread[..., None]) ** 2)
+    assert np.all(np.abs(told["quantiles"] - wanted) <= bins)
+    assert np.all(told["spread_error"] < 0.03 * spread)
+
+
+def test_a_histogram_of_numbers_depends_on_no_unit():
+    y = np.random.default_rng(1).normal(size=(300, 4, 2)) ** 3
+    spread, found = y.std(axis=0), []
+    for unit in (1.0, 1024.0):
+        sketch = NumberSketch(4, 2)
+        for each in y:
+            sketch.add(unit * each[None], np.zeros((4, 2)), np.arange(4))
+        told = sketch.told(unit * spread, np.full(4, 300.0), np.ones((4, len(LEVELS))))
+        found.append({name: value / unit for name, value in told.items()})
+    for name, value in found[0].items():
+        np.testing.assert_allclose(found[1][name], value, rtol=1e-12, err_msg=name)

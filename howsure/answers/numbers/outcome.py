@@ -30,7 +30,7 @@ what half and twice of it do."""
 
 LEAST_PASSES = 40
 """Passes of a row at the least. Where balance cancels the error of a mean, 20 passes know it, but not how far
-networks lie apart: masks of rate 0.5 come in opposite pairs, so that 20 say as little of that as 10 others."""
+networks lie apart: masks of rate 0.5 come in opposite pairs, of which 20 say as little as 10 others."""
 
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """Share of a number by which a model in single precision may be off: a few roundings."""

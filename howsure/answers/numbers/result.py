@@ -62,7 +62,7 @@ COLUMNS = (
     _wide(
         "spread",
         "standard deviation of the number between networks (epistemic), which more passes do not make "
-        "smaller; None where there is one pass",
+        "smaller; None where no networks are known",
         optional=True,
         least=0,
         unknown=True,
@@ -132,12 +132,12 @@ class RegressionCertainty(Result[NumbersRow]):
         target_names: K names.
         row: (N,) row number, place of the row in the input, from 0.
         spread: (N, K) standard deviation of the number between networks (epistemic), which more passes do not
-            make smaller; None where there is one pass.
+            make smaller; None where no networks are known, as in a plain prediction.
         spread_error: (N, K) standard error of `spread`; None where there is no spread. 0 for the members of
             an ensemble, which are all there are.
         noise: (N, K) standard deviation of answers around the mean of their row (aleatoric): the root of the
-            mean variance that a head of the model puts out, or what `howsure.calibrate` learned from
-            held-out answers. NaN where unknown.
+            mean variance that a head of the model puts out, what last-layer Laplace learned from the training
+            rows, or what `howsure.calibrate` learned from held-out answers. NaN where unknown.
         std: (N, K) standard deviation of a new answer, √(`spread`² + `noise`²); NaN where `noise` is unknown.
         quantiles: (N, K, 11) number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks
             stay below; NaN where unknown, None where not told. See `credible_interval`.
@@ -146,8 +146,8 @@ class RegressionCertainty(Result[NumbersRow]):
             measured. See `with_familiarity`.
         unfamiliar_share: A row is unfamiliar where its familiarity is at most this.
         truth: (N, K) the true numbers; None where not given.
-        noise_from: Where `noise` comes from, in words for sentences: `the model` or `held-out rows`; None
-            where it is unknown.
+        noise_from: Where `noise` comes from, in words for sentences: `the model`, `the training rows` or
+            `held-out rows`; None where it is unknown.
         kind: What one row is, `image` or `row`.
         method: Name and settings of the method that produced the passes.
         seed: Seed of the passes.
@@ -233,10 +233,12 @@ class RegressionCertainty(Result[NumbersRow]):
         """
         if self.quantiles is None:
             raise InputError(
-                "Nothing is known of single networks, so there is no credible interval",
+                "Quantiles between networks are not known, so there is no credible interval",
                 expected="a result of several passes or members",
                 received=f"one of {self.method.get('name', 'one prediction')!r}",
-                hint="`prediction_interval` gives the interval of a new answer, where `std` is known",
+                hint="`prediction_interval` gives the interval of a new answer, where `std` is known"
+                if self.spread is None
+                else "`spread` is the standard deviation between them",
             )
         return between.number_interval_of(self.quantiles, level)
 

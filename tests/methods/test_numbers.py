@@ -1,0 +1,208 @@
+"""Every method answers a regression with numbers, in whatever unit its targets are."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import howsure
+from howsure.data.rows import InputSpec
+from howsure.models.arrays import ArrayModel, Dropout
+from tests.conformance.cases import rows_of, two_layers
+from tests.conformance.test_methods import in_units
+
+INPUT = [InputSpec("x", (4,), "float32")]
+(X,) = rows_of((4,), rows=40)
+
+
+def regression(numbers=1, units=1.0, steps=None, trained_for="regression"):
+    steps = two_layers(Dropout(0.4), "linear", numbers) if steps is None else steps
+    return ArrayModel("prices", INPUT, in_units(steps, units), trained_for=trained_for)
+
+
+def with_variances(seed):
+    """A member whose outputs are two means and two log variances, and these by its own `predict`."""
+    moved = np.random.default_rng(seed).normal(1, 0.2, size=4)
+    model = regression(4, moved, trained_for=None)
+    mean, log_variance = np.split(model.predict([X]).astype(np.float64), 2, axis=-1)
+    return model, mean, np.exp(log_variance)
+
+
+# --- units -------------------------------------------------------------------------------------
+
+DROPOUT = {
+    "planned": lambda model: howsure.MCDropout(),
+    "by a plan": lambda model: howsure.MCDropout(plan=howsure.plan(model, X)),
+    "flat": lambda model: howsure.MCDropout(balanced=False),
+    "flat and balanced": lambda model: howsure.MCDropout(passes=24),
+    "to a share of the spread": lambda model: howsure.MCDropout(target_error=0.02, max_passes=2000),
+}
+
+
+@pytest.mark.parametrize("name", DROPOUT)
+@pytest.mark.parametrize("units", [1000.0, [1.0, 1e6], [1e-6, 1.0]], ids=str)
+def test_a_unit_changes_nothing_but_the_unit(name, units):
+    small, large = regression(2), regression(2, units)
+    one = howsure.assess(small, X, method=DROPOUT[name](small))
+    other = howsure.assess(large, X, method=DROPOUT[name](large))
+    np.testing.assert_array_equal(other.passes, one.passes)
+    size = np.broadcast_to(np.asarray(units), (2,))
+    off = 1e-6 * np.abs(one.mean).max()  # single precision rounds to 1e-7 of the largest
+    for column in ("mean", "mc_error", "spread", "spread_error"):
+        found, wanted = getattr(other, column) / size, getattr(one, column)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=off, err_msg=column)
+    for column in ("quantiles", "quantiles_error"):
+        found, wanted = getattr(other, column) / size[:, None], getattr(one, column)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=off, err_msg=column)
+
+
+def test_a_bound_is_in_the_unit_of_the_target():
+    method = howsure.MCDropout(max_error=0.05, max_passes=4000)
+    found = howsure.assess(regression(), X, method=method)
+    assert np.all(found.mc_error <= 0.05)
+    larger = howsure.assess(regression(1, 1000), X, method=howsure.MCDropout(max_error=50.0, max_passes=4000))
+    np.testing.assert_array_equal(larger.passes, found.passes)
+
+
+# --- one pass ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [howsure.Softmax(), howsure.PlainPrediction()])
+def test_the_plain_prediction_is_the_mean_alone(method):
+    model = regression(2)
+    found = howsure.assess(model, X, method=method)
+    np.testing.assert_allclose(found.mean, model.predict([X]), rtol=1e-7)
+    assert not found.mc_error.any()
+    assert found.passes.tolist() == [1] * len(X)
+    assert found.spread is None
+    assert found.quantiles is None
+    assert np.isnan(found.noise).all()
+    said = f"{found[0]} {found.method} {method.in_words}"
+    assert "softmax" not in said.lower()
+    assert "plain prediction" in said
+
+
+def test_the_plain_prediction_has_the_noise_that_the_model_puts_out():
+    model, mean, variance = with_variances(0)
+    found = howsure.assess(model, X, method=howsure.PlainPrediction(), outputs="mean-log-variance")
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-6)
+    np.testing.assert_allclose(found.noise, np.sqrt(variance), rtol=1e-6)
+    np.testing.assert_allclose(found.std, found.noise)
+
+
+def test_a_network_runs_in_the_batches_that_were_asked_for():
+    model, seen = regression(), []
+
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(model, name)
+
+        def predict(self, rows):
+            seen.append(len(rows[0]))
+            return model.predict(rows)
+
+    howsure.assess(Watched(), X, method=howsure.PlainPrediction(), batch_size=16)
+    assert max(seen) == 16
+
+
+# --- members -----------------------------------------------------------------------------------
+
+
+def test_an_ensemble_with_variances_is_the_mixture_of_its_members():
+    """Lakshminarayanan and others (2017), section 2.4."""
+    models, means, variances = zip(*map(with_variances, range(5)), strict=True)
+    method = howsure.Ensemble(models[1:])
+    found = howsure.assess(models[0], X, method=method, outputs="mean-log-variance")
+    mean = sum(means) / 5
+    variance = sum(v + m**2 for m, v in zip(means, variances, strict=True)) / 5 - mean**2
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-6)
+    np.testing.assert_allclose(found.std, np.sqrt(variance), rtol=1e-6)
+    np.testing.assert_allclose(found.noise, np.sqrt(sum(variances) / 5), rtol=1e-6)
+    np.testing.assert_allclose(found.spread, np.std(means, axis=0), rtol=1e-5)
+    widened = stats.t.ppf(0.975, 4) / stats.norm.ppf(0.975)
+    np.testing.assert_allclose(found.mc_error, stats.sem(means, axis=0) * widened, rtol=1e-5)
+    assert not found.spread_error.any()
+    low, high = np.moveaxis(found.credible_interval(0.9), -1, 0)
+    np.testing.assert_allclose(low, np.min(means, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(high, np.max(means, axis=0), rtol=1e-6)
+    assert found.passes.tolist() == [5] * len(X)
+    assert "members" in str(found[0])
+
+
+def test_an_ensemble_of_dropout_has_the_variance_of_all_its_passes():
+    models = [regression(1, 1.0 + 0.1 * number) for number in range(3)]
+    dropout = howsure.MCDropout(passes=200, balanced=False)
+    found = howsure.assess(models[0], X, method=howsure.Ensemble(models[1:], each=dropout))
+    passes = np.array([howsure.passes(model, X, 200) for model in models], np.float64)
+    exact = passes.var(axis=1, ddof=1).mean(axis=0) + passes.mean(axis=1).var(axis=0)
+    np.testing.assert_allclose(found.spread, np.sqrt(exact), rtol=1e-5)
+    assert np.all(found.spread_error > 0)
+    assert found.passes.tolist() == [600] * len(X)
+    with pytest.raises(howsure.InputError, match=r"Quantiles between networks.*`spread` is"):
+        found.credible_interval()
+
+
+def test_augmentation_is_the_mean_over_versions():
+    model = regression(2)
+    changes = [lambda rows: 1.1 * rows, lambda rows: rows - 0.2]
+    found = howsure.assess(model, X, method=howsure.Augmentation(changes))
+    versions = [model.predict([rows.astype(np.float32)]) for rows in (X, 1.1 * X, X - 0.2)]
+    np.testing.assert_allclose(found.mean, np.mean(versions, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.spread, np.std(versions, axis=0), rtol=1e-4)
+    assert "versions of the row" in str(found[0])
+    assert found.method["each"]["name"] == "plain prediction"
+
+
+def test_members_of_one_kind_of_answer_and_no_other():
+    with pytest.raises(howsure.ModelError, match="is no member of an ensemble"):
+        howsure.assess(regression(2), X, method=howsure.Ensemble([regression(3)]))
+
+
+# --- functions beside assess -------------------------------------------------------------------
+
+
+def test_passes_are_the_numbers_of_single_networks():
+    p = howsure.passes(regression(2), X, 30)
+    found = howsure.assess(regression(2), X, method=howsure.MCDropout(passes=30, balanced=False))
+    assert p.shape == (30, len(X), 2)
+    np.testing.assert_allclose(p.mean(axis=0), found.mean, atol=1e-5)
+    np.testing.assert_allclose(p.std(axis=0, ddof=1), found.spread, atol=1e-5)
+
+
+def test_passes_of_means_and_variances_hold_both():
+    model, _, _ = with_variances(0)
+    p = howsure.passes(model, X, 30, outputs="mean-log-variance")
+    found = howsure.assess(
+        model, X, method=howsure.MCDropout(passes=30, balanced=False), outputs="mean-log-variance"
+    )
+    np.testing.assert_allclose(p[..., :2].mean(axis=0), found.mean, atol=1e-5)
+    np.testing.assert_allclose(p[..., 2:].mean(axis=0), found.noise**2, rtol=1e-5)
+
+
+def test_the_questions_function_gives_mean_and_variance_of_a_regression():
+    mean, variance = howsure.predict_with_uncertainty(regression(), X, n_iter=20)
+    p = howsure.passes(regression(), X, 20)
+    np.testing.assert_allclose(mean, p.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(variance, p.var(axis=0), atol=1e-5)
+
+
+def test_blocks_are_those_of_the_whole():
+    method = howsure.MCDropout(passes=10)
+    whole = howsure.assess(regression(), X, method=method)
+    (block,) = howsure.stream(regression(), X, method=method)
+    assert [*map(str, block)] == [*map(str, whole)]
+
+
+def test_an_audit_says_nothing_of_classes():
+    said = str(howsure.audit(regression(2), plan=howsure.plan(regression(2), X)))
+    assert "The plan: " in said
+    assert not any(word in said.lower() for word in ("class", "probabilit", "logit", "softmax"))
+
+
+def test_without_a_random_layer_the_methods_that_need_none_are_named():
+    still = regression(steps=two_layers(Dropout(0.0), "linear", 1) | {"late_drop": (Dropout(0.0), "late")})
+    advice = r"howsure\.PlainPrediction\(\)"
+    with pytest.raises(howsure.ModelError, match=advice):
+        howsure.assess(still, X)
+    said = str(howsure.audit(still))
+    assert "howsure.PlainPrediction()" in said
+    assert "softmax" not in said.lower()
