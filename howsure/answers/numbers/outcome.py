@@ -25,8 +25,8 @@ from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outc
 
 TARGET_SHARE = 0.05
 """Share of the standard deviation of a number: the standard error of its mean that is good enough where
-`target_error` is not given. ± 1.96 of it is a tenth of the standard deviation. `docs/numbers-coverage.md` says
-what half and twice of it do."""
+`target_error` is not given. ± 1.96 of it is a tenth of the standard deviation. What half and twice of it do is
+in `docs/numbers-coverage.md`."""
 
 LEAST_PASSES = 40
 """Passes of a row at the least. Where balance cancels the error of a mean, 20 passes know it, but not how far
