@@ -28,7 +28,7 @@ def check_method(method: object) -> None:
         raise InputError(
             "`method` cannot be used",
             expected="howsure.MCDropout(), Softmax(), Ensemble([…]), Augmentation([…]) or LastLayerLaplace; "
-            "of a classifier PlainPrediction() or Members()",
+            "of a model of scikit-learn PlainPrediction() or Members()",
             received=repr(method),
         )
 
@@ -53,7 +53,11 @@ def prepare(
     needs = method.needs
     given = rows_for(model, x)
     adapted, rows = adapt(
-        model, given, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=request.output
+        model,
+        given,
+        gaussian_noise=needs.gaussian_noise,
+        keep_off=needs.keep_off,
+        output=request.assessed_output,
     )
     ready = capable(adapted, needs.model, type(method).__name__)
     if isinstance(ready, PassModel) and needs.model is PassModel:

@@ -1,4 +1,4 @@
-"""Default methods for classifiers without random layers: their plain prediction, or their members."""
+"""Default methods for models that are no networks: their plain prediction, or their members."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from howsure import tuning
 from howsure.methods.members import mean_over
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.methods.softmax import Softmax
-from howsure.models.protocol import MemberModel
+from howsure.models.protocol import MemberModel, PosteriorModel
+from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run
 
@@ -22,42 +24,69 @@ NO_NETWORK = {"others": "", "familiarity": ""}
 
 @dataclass(frozen=True)
 class PlainPrediction(Softmax):
-    """The plain prediction of a classifier that is no network, from its `predict_proba`.
+    """The plain prediction of a classifier or regressor that is no network.
 
     It is like `Softmax` for networks: one pass, which has no error and cannot disagree with itself.
-    `howsure.assess` uses it by default for scikit-learn classifiers without `Members`.
+    `howsure.assess` uses it by default for scikit-learn estimators without `Members`. A Gaussian process and a
+    Bayesian linear regression also know how far functions of their posterior lie apart: that is `spread`,
+    which has no error, and quantiles are those of a normal distribution.
     """
 
-    in_words = "The classifier’s plain prediction: one pass."
+    in_words = "The model’s plain prediction: one pass."
 
     @property
     def settings(self) -> dict[str, Any]:
         """Name, and words about its one pass, as saved with a result."""
         return {
             "name": "plain prediction",
-            "words": {"pass": "the classifier’s plain prediction", **NO_NETWORK},
+            "words": {"pass": "the model’s plain prediction", "between": "functions", **NO_NETWORK},
         }
 
     def begin(self, job: Job) -> Passes:
         """Begin as for a network, but in larger batches, since a call costs more than its rows."""
-        return super().begin(replace(job, batch_size=max(job.batch_size, tuning.BLOCK)))
+        job = replace(job, batch_size=max(job.batch_size, tuning.BLOCK))
+        if isinstance(job.model, PosteriorModel) and job.outcome.has_unit:
+            return Passes(lambda numbers, progress: _of_posterior(job, numbers, progress))
+        return super().begin(job)
+
+
+def _of_posterior(job: Job, numbers: Integers, progress: Progress) -> Estimates:
+    """Means of a normal posterior, and how far its functions lie apart."""
+    run = Run(job.model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
+    mean, spread = (
+        np.zeros((len(numbers), *job.outcome.columns)),
+        np.zeros((len(numbers), job.outcome.answers)),
+    )
+    for chunk, inputs in run.batches(np.arange(len(numbers)), job.batch_size):
+        raw, found = job.model.posterior(inputs)
+        mean[chunk], spread[chunk] = run.values(raw[None], chunk)[0], found[: len(chunk)]
+        progress(len(chunk))
+    exact, none = np.zeros_like(mean), np.zeros_like(spread)
+    quantiles = mean[:, : job.outcome.answers, None] + spread[..., None] * ndtri(np.array(LEVELS))
+    return Estimates(
+        *(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64)),
+        spread=spread,
+        spread_error=none,
+        quantiles=quantiles,
+        quantiles_error=np.zeros_like(quantiles),
+    )
 
 
 @dataclass(frozen=True)
 class Members:
-    """Passes are the members that a classifier averages: trees of a forest, a bagging, a soft vote.
+    """Passes are the members that a model averages: trees of a forest, a bagging, a soft vote.
 
-    Their mean is the classifier's prediction, and their disagreement is the mutual information. All members
-    are used, so no chance is left for this classifier. `mc_error`, as for an `Ensemble`, estimates the
-    distance to a classifier with very many members, made by the same procedure from the same training rows.
-    The members of a vote are different classifiers, a fixed set, so there `mc_error` is 0. `howsure.assess`
-    uses this method by default for such classifiers.
+    Their mean is the model's prediction, and their disagreement is the mutual information, or `spread` of
+    numbers. All members are used, so no chance is left for this model. `mc_error`, as for an `Ensemble`,
+    estimates the distance to a model with very many members, made by the same procedure from the same training
+    rows. The members of a vote are different models, a fixed set, so there `mc_error` is 0. `howsure.assess`
+    uses this method by default for such models.
 
     A fully grown tree has no uncertainty of its own. Then all uncertainty of a forest is disagreement between
     trees, whatever its cause: `disagreement` tells nothing there, and `min_samples_leaf` changes it.
     """
 
-    in_words = "The mean over all members of one classifier, such as the trees of a forest."
+    in_words = "The mean over all members of one model, such as the trees of a forest."
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -65,15 +94,15 @@ class Members:
         words = {
             "passes": "members",
             "between": "members",
-            "pass": "one member of the classifier, such as a tree of a forest",
-            "more": "a classifier with {passes} members",
+            "pass": "one member of the model, such as a tree of a forest",
+            "more": "a model with {passes} members",
             **NO_NETWORK,
         }
         return {"name": "members", "words": words}
 
     @property
     def needs(self) -> Needs:
-        """A classifier with members."""
+        """A model with members."""
         return Needs(MemberModel)
 
     def begin(self, job: Job) -> Passes:
@@ -101,7 +130,7 @@ class Members:
         return Passes(draw)
 
     def why(self, standing: Standing) -> Iterator[str]:
-        """None: it is the classifier's own prediction."""
+        """None: it is the model's own prediction."""
         return iter(())
 
 

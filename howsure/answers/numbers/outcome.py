@@ -19,8 +19,17 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.answers.numbers.result import RegressionCertainty, check_numbers, target_names
 from howsure.data.rows import counted, in_rows
-from howsure.errors import ModelError
-from howsure.models.protocol import MEAN_LOG_VARIANCE, NUMBERS, REGRESSION, VALUES, ModelInfo
+from howsure.errors import ModelError, warn
+from howsure.models.protocol import (
+    LOG_RATES,
+    MEAN_LOG_VARIANCE,
+    MEANS_AND_VARIANCES,
+    NUMBERS,
+    QUANTILES,
+    REGRESSION,
+    VALUES,
+    ModelInfo,
+)
 from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
 
@@ -40,11 +49,13 @@ class Numbers(Outcome):
         outputs: `values`, `mean-variance`, or `mean-log-variance`: K numbers, or K means and then K variances,
             or their natural logarithms.
         target_names: K names.
+        rounding: Share of a number by which the model may be off.
     """
 
     model: str
     outputs: str
     target_names: tuple[str, ...]
+    rounding: float = ROUNDING
     name = "numbers"
     has_unit = True
     usual_target = tuning.TARGET_SHARE
@@ -58,11 +69,10 @@ class Numbers(Outcome):
 
         Raises:
             InputError: Names that do not fit.
-            ModelError: Means and variances are declared, but the model has an odd number of outputs.
+            ModelError: Means and variances are declared, but the model has an odd number of outputs; or the
+                loss leaves open what the numbers are.
         """
-        outputs = request.outputs
-        if outputs is None and info.trained_for == REGRESSION:
-            outputs = info.says if info.says in NUMBERS else VALUES
+        outputs = _read(info) if request.outputs is None else request.outputs
         if outputs not in NUMBERS:
             return None
         width = math.prod(info.output_shape)
@@ -75,7 +85,11 @@ class Numbers(Outcome):
                     hint="outputs='values' reads each output as a number",
                 )
             width //= 2
-        return cls(info.name, outputs, target_names(request.class_names, width))
+        names = request.class_names
+        if names is None and outputs == VALUES:
+            names = _places(info.output_shape)
+        is_double = info.ending in NUMBERS  # an estimator, whose numbers are not rounded
+        return cls(info.name, outputs, target_names(names, width), 0.0 if is_double else ROUNDING)
 
     @property
     def answers(self) -> int:
@@ -127,7 +141,7 @@ class Numbers(Outcome):
             variance = variance + np.maximum(estimates.mean[..., self.answers :], 0)
         error = estimates.error[..., : self.answers]
         # Networks that all say the same have no spread, and no error beyond rounding.
-        rounding = ROUNDING * np.abs(estimates.mean[..., : self.answers])
+        rounding = self.rounding * np.abs(estimates.mean[..., : self.answers])
         return np.asarray(np.all(error <= np.maximum(target_error * np.sqrt(variance), rounding), axis=-1))
 
     def is_within(self, estimates: Estimates, bound: float) -> Booleans:
@@ -142,7 +156,7 @@ class Numbers(Outcome):
         """A `RegressionCertainty` of N rows."""
         mean, spread = estimates.mean[:, : self.answers], self._spread(estimates)
         # Balance can cancel all of an error but the rounding of the model, which computes in single precision.
-        rounding = np.where(estimates.passes[:, None] > 1, ROUNDING * (np.abs(mean) + spread), 0.0)
+        rounding = np.where(estimates.passes[:, None] > 1, self.rounding * (np.abs(mean) + spread), 0.0)
         result = RegressionCertainty(
             mean=mean,
             mc_error=np.maximum(estimates.error[:, : self.answers], rounding),
@@ -168,3 +182,45 @@ class Numbers(Outcome):
         """(n, K) standard deviation between networks, as far as the passes tell it."""
         both = estimates.variance + np.nan_to_num(estimates.squared_error)
         return np.sqrt(np.maximum(both[..., : self.answers], 0))
+
+
+_TO_BE_SAID = {
+    MEANS_AND_VARIANCES: "outputs='mean-variance' reads means and then variances; 'mean-log-variance' reads "
+    "natural logarithms of variances, of which training took the exponential",
+    QUANTILES: "outputs='values' reads each quantile as a number of its own",
+    LOG_RATES: "outputs='values' reads the logarithms as the numbers. For the rates, end the model in an "
+    "exponential",
+}
+"""What the caller has to say where the loss shows a regression, but not what the numbers are."""
+
+
+def _read(info: ModelInfo) -> str | None:
+    """What a model says that its numbers are, or None where it says of no numbers."""
+    if info.says in NUMBERS:
+        return info.says
+    if info.trained_for in _TO_BE_SAID:
+        raise ModelError(
+            f"Model '{info.name}' was trained for {info.trained_for}, and its loss '{info.loss}' leaves open "
+            "how its outputs are to be read",
+            expected="outputs=…",
+            hint=_TO_BE_SAID[info.trained_for],
+        )
+    # A softmax is a distribution over classes, by whichever loss it was trained.
+    if info.trained_for != REGRESSION or info.ending == "softmax":
+        return None
+    if info.ending == "sigmoid":
+        labels = "label-" if info.output_shape != (1,) else ""
+        warn(
+            f"Model '{info.name}' ends in a sigmoid, and its loss '{info.loss}' is one of regression, so its "
+            f"outputs are read as numbers. outputs='{labels}probabilities' reads them as probabilities, "
+            "outputs='values' as numbers without this warning."
+        )
+    return VALUES
+
+
+def _places(shape: tuple[int, ...]) -> list[str] | None:
+    """Names of the numbers of an output with several axes, such as `1_0`; None for a single axis."""
+    sides = [side for side in shape if side != 1]
+    if len(sides) < 2:
+        return None
+    return ["_".join(map(str, place)) for place in np.ndindex(*sides)]
