@@ -91,6 +91,13 @@ def prepare(
 def check_wrapped(model: Any, ready: Model, rows: Sequence[Array], outcome: Outcome) -> None:
     """Raise a `ModelError` where what wraps a network predicts something else than is read of the network."""
     wrapped = network_in(model)
+    if wrapped is not None and outcome.has_unit and hasattr(model, "classes_"):
+        raise ModelError(
+            f"This {type(model).__name__} tells classes apart, and its network '{ready.info.name}' was trained "
+            "for regression",
+            expected="a loss of classes, or outputs=…",
+            hint="outputs='values' reads the outputs of the network as numbers, outputs='logits' as logits",
+        )
 
     def probabilities(raw: Array) -> Array:
         return outcome.values(raw, np.arange(raw.shape[1]))

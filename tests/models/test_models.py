@@ -47,7 +47,7 @@ def test_anything_else_is_refused(model, received, hint):
         with pytest.raises(howsure.ModelError) as raised:
             use(model)
         said = str(raised.value)
-        assert "Expected: a Keras 3 model, a module of PyTorch, a classifier with predict_proba, or" in said
+        assert "Expected: a Keras 3 model, a module of PyTorch, a classifier with predict_proba, a" in said
         assert f"Received: {received}." in said
         assert hint in said
 
