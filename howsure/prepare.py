@@ -93,8 +93,8 @@ def check_wrapped(model: Any, ready: Model, rows: Sequence[Array], outcome: Outc
     wrapped = network_in(model)
     if wrapped is not None and outcome.has_unit and hasattr(model, "classes_"):
         raise ModelError(
-            f"This {type(model).__name__} tells classes apart, and its network '{ready.info.name}' was trained "
-            "for regression",
+            f"This {type(model).__name__} tells classes apart, and its network '{ready.info.name}' was "
+            "trained for regression",
             expected="a loss of classes, or outputs=…",
             hint="outputs='values' reads the outputs of the network as numbers, outputs='logits' as logits",
         )

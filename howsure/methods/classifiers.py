@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from howsure import tuning
 from howsure.methods.members import mean_over
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.methods.softmax import Softmax
-from howsure.models.protocol import MemberModel, PosteriorModel
-from howsure.sampling.between import LEVELS
+from howsure.models.protocol import MemberModel, PassModel
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run
 
@@ -27,8 +25,8 @@ class PlainPrediction(Softmax):
     """The plain prediction of a classifier or regressor that is no network.
 
     It is like `Softmax` for networks: one pass, which has no error and cannot disagree with itself.
-    `howsure.assess` uses it by default for scikit-learn estimators without `Members`. A Gaussian process and a
-    Bayesian linear regression also know how far functions of their posterior lie apart: that is `spread`,
+    `howsure.assess` uses it by default for scikit-learn estimators without `Members`. Gaussian processes and
+    Bayesian linear regressions also know how far functions of their posterior lie apart: that is `spread`,
     which has no error, and quantiles are those of a normal distribution.
     """
 
@@ -43,33 +41,10 @@ class PlainPrediction(Softmax):
         }
 
     def begin(self, job: Job) -> Passes:
-        """Begin as for a network, but in larger batches, since a call costs more than its rows."""
-        job = replace(job, batch_size=max(job.batch_size, tuning.BLOCK))
-        if isinstance(job.model, PosteriorModel) and job.outcome.has_unit:
-            return Passes(lambda numbers, progress: _of_posterior(job, numbers, progress))
-        return super().begin(job)
-
-
-def _of_posterior(job: Job, numbers: Integers, progress: Progress) -> Estimates:
-    """Means of a normal posterior, and how far its functions lie apart."""
-    run = Run(job.model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
-    mean, spread = (
-        np.zeros((len(numbers), *job.outcome.columns)),
-        np.zeros((len(numbers), job.outcome.answers)),
-    )
-    for chunk, inputs in run.batches(np.arange(len(numbers)), job.batch_size):
-        raw, found = job.model.posterior(inputs)
-        mean[chunk], spread[chunk] = run.values(raw[None], chunk)[0], found[: len(chunk)]
-        progress(len(chunk))
-    exact, none = np.zeros_like(mean), np.zeros_like(spread)
-    quantiles = mean[:, : job.outcome.answers, None] + spread[..., None] * ndtri(np.array(LEVELS))
-    return Estimates(
-        *(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64)),
-        spread=spread,
-        spread_error=none,
-        quantiles=quantiles,
-        quantiles_error=np.zeros_like(quantiles),
-    )
+        """Begin as `Softmax`, but in larger batches unless a network runs: calls cost more than rows."""
+        if isinstance(job.model, PassModel):
+            return super().begin(job)
+        return super().begin(replace(job, batch_size=max(job.batch_size, tuning.BLOCK)))
 
 
 @dataclass(frozen=True)
@@ -78,9 +53,9 @@ class Members:
 
     Their mean is the model's prediction, and their disagreement is the mutual information, or `spread` of
     numbers. All members are used, so no chance is left for this model. `mc_error`, as for an `Ensemble`,
-    estimates the distance to a model with very many members, made by the same procedure from the same training
-    rows. The members of a vote are different models, a fixed set, so there `mc_error` is 0. `howsure.assess`
-    uses this method by default for such models.
+    estimates the distance to a model with very many members, made by the same procedure from the same
+    training rows. The members of a vote are different models, a fixed set, so there `mc_error` is 0.
+    `howsure.assess` uses this method by default for such models.
 
     A fully grown tree has no uncertainty of its own. Then all uncertainty of a forest is disagreement between
     trees, whatever its cause: `disagreement` tells nothing there, and `min_samples_leaf` changes it.

@@ -83,7 +83,7 @@ def _white(kernel: Any, x: Array) -> Array:
         np.diagonal(kernel(x[start : start + AT_ONCE], x[start : start + AT_ONCE].copy()))
         for start in range(0, len(x), AT_ONCE)
     ]
-    return np.maximum(kernel.diag(x) - np.concatenate([np.zeros(0), *shared]), 0.0)
+    return np.asarray(np.maximum(kernel.diag(x) - np.concatenate(shared), 0.0))
 
 
 def _of_linear(model: Any, x: Any) -> tuple[Array, Array, Array]:

@@ -208,7 +208,10 @@ class Model(Protocol):
         ...
 
     def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
-        """Raw outputs (n, …) without randomness, for inputs (n, …) in the model's input types."""
+        """Raw outputs (n, …) without randomness, for inputs (n, …) in the model's input types.
+
+        Numbers of a regressor that is no network are in double precision.
+        """
         ...
 
 

@@ -394,7 +394,7 @@ def _not_fitted(model: Any) -> ModelError:
 
 
 def _is_fitted(model: Any) -> bool:
-    """False for an estimator of scikit-learn without anything learned; a Gaussian process predicts even so."""
+    """False for an estimator of scikit-learn that learned nothing; a Gaussian process predicts even so."""
     if hasattr(model, "__sklearn_is_fitted__"):
         return bool(model.__sklearn_is_fitted__())
     is_known = any(cls.__module__.partition(".")[0] == "sklearn" for cls in type(model).__mro__)

@@ -483,7 +483,8 @@ def one_linear_output(loss=None):
 def test_one_linear_output_is_refused_until_something_says_what_it_is():
     x = np.ones((3, 4), "float32")
     with pytest.raises(
-        howsure.ModelError, match=r"one linear output, and what it was trained for is not known.*outputs='values'"
+        howsure.ModelError,
+        match=r"one linear output, and what it was trained for is not known.*outputs='values'",
     ):
         howsure.assess(one_linear_output(), x)
     assert howsure.assess(one_linear_output(), x, outputs="logits").probabilities.shape == (3, 2)

@@ -139,7 +139,7 @@ def test_a_softmax_is_a_distribution_over_classes_by_whichever_loss():
 
 def test_sigmoids_trained_by_a_loss_of_regression_are_numbers_and_that_is_said():
     module = Keeps(nn.MSELoss(), end=nn.Sigmoid())
-    with pytest.raises(HowsureWarning, match="read as numbers.*outputs='label-probabilities'"):
+    with pytest.raises(HowsureWarning, match=r"read as numbers.*outputs='label-probabilities'"):
         assess(module)
     assert isinstance(assess(module, outputs="values"), howsure.RegressionCertainty)
     assert isinstance(assess(module, outputs="label-probabilities"), howsure.MultilabelCertainty)
@@ -210,7 +210,7 @@ def test_a_loss_of_a_users_is_known_by_its_name():
         pass
 
     assess(Keeps(focal_loss, "loss_fn"))
-    with pytest.raises(ModelError, match="trained for quantiles.*outputs='values' reads each quantile"):
+    with pytest.raises(ModelError, match=r"trained for quantiles.*outputs='values' reads each quantile"):
         assess(Keeps(QuantileLoss()))
 
 

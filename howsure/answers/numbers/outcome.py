@@ -23,6 +23,7 @@ from howsure.errors import ModelError, warn
 from howsure.models.protocol import (
     LOG_RATES,
     MEAN_LOG_VARIANCE,
+    MEAN_VARIANCE,
     MEANS_AND_VARIANCES,
     NUMBERS,
     QUANTILES,
@@ -75,6 +76,8 @@ class Numbers(Outcome):
         outputs = _read(info) if request.outputs is None else request.outputs
         if outputs not in NUMBERS:
             return None
+        if info.ending in (MEAN_VARIANCE, MEAN_LOG_VARIANCE):  # a regressor knows what it puts out
+            outputs = info.ending
         width = math.prod(info.output_shape)
         if outputs != VALUES:
             if width < 2 or width % 2:
