@@ -18,6 +18,7 @@ from howsure.models.adapt import adapt, input_specs, is_estimator, rows_for
 from howsure.models.choose_output import Output
 from howsure.models.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.models.wrapped import holds_network
+from howsure.request import Request
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, sites_of
 
@@ -126,7 +127,8 @@ def audit(
     gaussian_noise: bool = False,
     plan: Plan | None = None,
     keep_off: Sequence[str] = (),
-    output: Output = None,
+    output: str | int | None = None,
+    outputs: str | None = None,
 ) -> Audit:
     """Which layers become random and at what rate, which stay fixed and why, and what a pass costs.
 
@@ -138,6 +140,7 @@ def audit(
         plan: What `howsure.plan` made for this model, to be told in words.
         keep_off: Names of random layers that stay off, as in `MCDropout`.
         output: Which of several outputs of the model is meant, as in `assess`.
+        outputs: As in `assess`; matters where a mean and a variance are two outputs.
 
     Returns:
         An `Audit`; printed, it is a table in words.
@@ -147,11 +150,12 @@ def audit(
     """
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     method = MCDropout(gaussian_noise=gaussian_noise, keep_off=keep_off)
+    chosen = Request(outputs=outputs, output=output).assessed_output
     if x is None:
         with warnings.catch_warnings(action="ignore" if is_estimator(model) else None):  # of made-up rows
-            looked_at, any_size = _with_made_up_rows(model, method.needs, output)
+            looked_at, any_size = _with_made_up_rows(model, method.needs, chosen)
     else:
-        looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), method.needs, output), None
+        looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), method.needs, chosen), None
     adapted, difference = looked_at
     info = adapted.info
     random = isinstance(adapted, PassModel) and bool(sites_of(adapted))

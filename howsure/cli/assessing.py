@@ -183,7 +183,9 @@ class _Run:
             say(console, f"\nTable:   {out}")
         _say_left_out(rows)
         if self.results.report is not None:
-            audit = howsure.audit(network, rows_in, keep_off=dropout.keep_off, output=request.assessed_output)
+            audit = howsure.audit(
+                network, rows_in, keep_off=dropout.keep_off, output=request.output, outputs=request.outputs
+            )
             write_report(self.results.report, result, rows.by_column, audit=audit)
             say(console, f"Report:  {self.results.report}")
         return not rows.left_out

@@ -135,6 +135,15 @@ def test_the_same_model_is_examined_once(heads):
 PAIR = howsure.request.Request(outputs="mean-log-variance").assessed_output
 
 
+def test_an_audit_and_a_plan_take_both(heads):
+    inputs, mean, variance = heads
+    model = keras.Model(inputs, [mean, variance])
+    assert howsure.audit(model, outputs="mean-log-variance").passes_differ
+    plan = howsure.plan(model, x, outputs="mean-log-variance")
+    result = howsure.assess(model, x, method=howsure.MCDropout(plan=plan), outputs="mean-log-variance")
+    assert np.isfinite(result.std).all()
+
+
 def test_two_outputs_that_are_no_mean_and_variance(heads):
     inputs, mean, variance = heads
     deviation = layers.Identity(name="sigma")(variance)
