@@ -60,23 +60,25 @@ def assess(
 
     Args:
         model: A trained Keras 3 model or module of PyTorch, also in skorch or scikeras; a fitted classifier
-            with `predict_proba` as scikit-learn's have it; or one behind `howsure.models.protocol`. It ends
-            in a distribution over K classes (softmax, one sigmoid, or logits), or in a yes or no for each of
-            K labels.
+            with `predict_proba`, or a fitted regressor, as scikit-learn's have it; or one behind
+            `howsure.models.protocol`. It ends in a distribution over K classes (softmax, one sigmoid, or
+            logits), in a yes or no for each of K labels, or in K numbers.
         x: (N, …) rows as the model takes them, in an array, tensor or series; a list or dict of arrays for
             several inputs; a data frame; a file or a folder of images; or batches, from a DataLoader, a
             `tf.data.Dataset`, a `PyDataset` or an iterator. Labels and ids that come with the rows become
             `truth` and `ids` of the result.
         method: What produces the passes: `MCDropout()`, which None stands for and which draws as many as
             the rows need; `Softmax()`, the plain prediction; `Ensemble([…])`, `Augmentation([…])`, or what
-            `LastLayerLaplace.fit` made. Of a classifier, None stands for `Members()` where it averages
-            members, as a forest does, and otherwise for `PlainPrediction()`.
+            `LastLayerLaplace.fit` made. Of a classifier or regressor, None stands for `Members()` where it
+            averages members, as a forest does, and otherwise for `PlainPrediction()`.
         seed: Seed of the masks, a whole number ≥ 0.
         batch_size: Rows that run together, ≥ 1; changes speed and memory, not the result.
         outputs: `logits` or `probabilities` of classes, `label-logits` or `label-probabilities` of several
-            labels per row; None reads it from the last layer, the loss, and what else the model says.
-        class_names: K names in the order of the outputs; None takes those that the model has, as a classifier
-            does in `classes_`, or '0' … 'K−1'.
+            labels per row; `values`, `mean-variance` or `mean-log-variance` of numbers: K numbers, or K means
+            and then K variances or their natural logarithms, in one output or two. None reads it from the
+            last layer, the loss, and what else the model says.
+        class_names: K names of classes, labels or numbers, in the order of the outputs; None takes those that
+            the model has, as a classifier does in `classes_`, or '0' … 'K−1'.
         thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
         progress: True shows a bar, or lines where stderr is no terminal. A function is called with (rows
             done, rows in all); while batches are gathered, with (0, rows so far).
@@ -86,7 +88,8 @@ def assess(
             class of them. See `docs/extend.md`.
 
     Returns:
-        A `Certainty` of N rows, or a `MultilabelCertainty` where a row has several labels.
+        A `Certainty` of N rows; a `MultilabelCertainty` where a row has several labels; a
+        `RegressionCertainty` where it has numbers.
 
     Raises:
         InputError: Rows or arguments that cannot be used; names the rows.

@@ -14,9 +14,11 @@ from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
-from howsure.models.adapt import adapt, input_specs, is_classifier, rows_for
+from howsure.models.adapt import adapt, input_specs, is_estimator, rows_for
+from howsure.models.choose_output import Output
 from howsure.models.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.models.wrapped import holds_network
+from howsure.request import Request
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, plain_method, sites_of
 
@@ -126,6 +128,7 @@ def audit(
     plan: Plan | None = None,
     keep_off: Sequence[str] = (),
     output: str | int | None = None,
+    outputs: str | None = None,
 ) -> Audit:
     """Which layers become random and at what rate, which stay fixed and why, and what a pass costs.
 
@@ -137,6 +140,7 @@ def audit(
         plan: What `howsure.plan` made for this model, to be told in words.
         keep_off: Names of random layers that stay off, as in `MCDropout`.
         output: Which of several outputs of the model is meant, as in `assess`.
+        outputs: As in `assess`; matters where a mean and a variance are two outputs.
 
     Returns:
         An `Audit`; printed, it is a table in words.
@@ -146,23 +150,24 @@ def audit(
     """
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     method = MCDropout(gaussian_noise=gaussian_noise, keep_off=keep_off)
+    chosen = Request(outputs=outputs, output=output).assessed_output
     if x is None:
-        with warnings.catch_warnings(action="ignore" if is_classifier(model) else None):  # of made-up rows
-            looked_at, any_size = _with_made_up_rows(model, method.needs, output)
+        with warnings.catch_warnings(action="ignore" if is_estimator(model) else None):  # of made-up rows
+            looked_at, any_size = _with_made_up_rows(model, method.needs, chosen)
     else:
-        looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), method.needs, output), None
+        looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), method.needs, chosen), None
     adapted, difference = looked_at
     info = adapted.info
     random = isinstance(adapted, PassModel) and bool(sites_of(adapted))
     return Audit(
         model=info.name,
         backend=info.framework,
-        layers=() if is_classifier(model) else info.layers,
+        layers=() if is_estimator(model) else info.layers,
         passes_differ=difference > 0,
         largest_difference=difference,
         warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
-        advice=_of_classifier(adapted, holds_network(model))
-        if is_classifier(model)
+        advice=_of_estimator(adapted, holds_network(model))
+        if is_estimator(model)
         else _advice(info, random, difference > 0),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
@@ -182,7 +187,7 @@ def _read_as(info: ModelInfo) -> str | None:
     )
 
 
-def _looked_at(model: Any, x: Any, needs: Needs, output: str | int | None) -> tuple[Model, float]:
+def _looked_at(model: Any, x: Any, needs: Needs, output: Output) -> tuple[Model, float]:
     """The model behind the seam, and the largest difference between two passes over rows like these."""
     adapted, rows = adapt(
         model, x, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=output
@@ -190,9 +195,7 @@ def _looked_at(model: Any, x: Any, needs: Needs, output: str | int | None) -> tu
     return adapted, largest_difference(adapted, rows) if isinstance(adapted, PassModel) else 0.0
 
 
-def _with_made_up_rows(
-    model: Any, needs: Needs, output: str | int | None
-) -> tuple[tuple[Model, float], int | None]:
+def _with_made_up_rows(model: Any, needs: Needs, output: Output) -> tuple[tuple[Model, float], int | None]:
     """As `_looked_at`, with rows made up, and what stands in them for axes of any size."""
     specs = input_specs(model)
     whole = [replace(spec, dtype="int32") if spec.dtype.startswith("float") else spec for spec in specs]
@@ -224,8 +227,8 @@ def _as_given(rows: list[Any], model: Any) -> Any:
     return rows[0] if len(rows) == 1 else dict(zip(names, rows, strict=True))
 
 
-def _of_classifier(model: Model, has_network: bool) -> str:
-    """What `assess` makes of a classifier, in which there is nothing to switch on."""
+def _of_estimator(model: Model, has_network: bool) -> str:
+    """What `assess` makes of a model of scikit-learn, in which there is nothing to switch on."""
     if has_network:
         return (
             "It holds a network, whose dropout stays off when it predicts. For MC dropout, assess the "
@@ -236,7 +239,7 @@ def _of_classifier(model: Model, has_network: bool) -> str:
             f"Its prediction is the mean of {model.members:,} members, and each of them is a pass of "
             "howsure.assess(model, x)."
         )
-    return "Of such a classifier, howsure.assess(model, x) tells the plain prediction."
+    return "Of such a model, howsure.assess(model, x) tells the plain prediction."
 
 
 def _advice(info: ModelInfo, random: bool, differ: bool) -> str | None:

@@ -28,7 +28,7 @@ def check_method(method: object) -> None:
         raise InputError(
             "`method` cannot be used",
             expected="howsure.MCDropout(), Softmax(), Ensemble([…]), Augmentation([…]) or LastLayerLaplace; "
-            "of a classifier PlainPrediction() or Members()",
+            "of a model of scikit-learn PlainPrediction() or Members()",
             received=repr(method),
         )
 
@@ -53,7 +53,11 @@ def prepare(
     needs = method.needs
     given = rows_for(model, x)
     adapted, rows = adapt(
-        model, given, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=request.output
+        model,
+        given,
+        gaussian_noise=needs.gaussian_noise,
+        keep_off=needs.keep_off,
+        output=request.assessed_output,
     )
     ready = capable(adapted, needs.model, type(method).__name__)
     if isinstance(ready, PassModel) and needs.model is PassModel:
@@ -87,6 +91,13 @@ def prepare(
 def check_wrapped(model: Any, ready: Model, rows: Sequence[Array], outcome: Outcome) -> None:
     """Raise a `ModelError` where what wraps a network predicts something else than is read of the network."""
     wrapped = network_in(model)
+    if wrapped is not None and outcome.has_unit and hasattr(model, "classes_"):
+        raise ModelError(
+            f"This {type(model).__name__} tells classes apart, and its network '{ready.info.name}' was "
+            "trained for regression",
+            expected="a loss of classes, or outputs=…",
+            hint="outputs='values' reads the outputs of the network as numbers, outputs='logits' as logits",
+        )
 
     def values(raw: Array) -> Array:
         return outcome.values(raw, np.arange(raw.shape[1]))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from howsure.arguments import check_type, check_whole
 from howsure.errors import InputError
-from howsure.models.choose_output import check_output_choice
+from howsure.models.choose_output import Output, Pair, check_output_choice
+from howsure.models.protocol import MEAN_LOG_VARIANCE, MEAN_VARIANCE
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 
@@ -54,6 +55,13 @@ class Request:
                 expected="a `howsure.sampling.outcome.Outcome`, a class of them, or None",
                 received=repr(self.outcome),
             )
+
+    @property
+    def assessed_output(self) -> Output:
+        """`output`; or without one, where means and variances are declared, both of two outputs."""
+        if self.output is None and self.outputs in (MEAN_VARIANCE, MEAN_LOG_VARIANCE):
+            return Pair(self.outputs)
+        return self.output
 
     @property
     def limits(self) -> Thresholds:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from howsure.answers.outputs import SAY_NUMBERS
 from howsure.data.rows import cast_rows, counted
 from howsure.errors import ModelError, warn
-from howsure.models.protocol import CLASSES, Array, Model, ModelInfo
+from howsure.models.protocol import CLASSES, REGRESSION, Array, Model, ModelInfo
 from howsure.sampling.outcome import Floats
 
 LOOKED_AT = 64
@@ -42,6 +43,8 @@ OUTSTANDING, LOUDEST = 0.6, 30.0
 """How probable the top class is on average, at least, and how far the logits of a row are apart, at most,
 where they were trained. Numbers with a unit of their own are often farther apart."""
 
+_MEANS_AND_VARIANCES = "means and variances of a regression"
+
 _CLASSES = (
     *("classifier", "classif", "classification", "logits", "logit", "classes", "class_head", "cls_head"),
     *("logistic", "softmax", "multinomial"),  # regressions by name, and none by what they do
@@ -55,7 +58,7 @@ _OF_ANY = {
 
 _OF_LAYERS = {
     "a regression": ("bbox", "boxes", "coordinates", "keypoints", "landmarks"),
-    "means and variances of a regression": (
+    _MEANS_AND_VARIANCES: (
         *("logvar", "log_var", "logsigma", "log_sigma", "log_std", "logstd", "log_variance"),
         *("sigma", "variance", "var"),
     ),
@@ -63,6 +66,13 @@ _OF_LAYERS = {
     "embeddings": ("embed", "embedding", "embeddings", "projector", "projection_head"),
 }
 """The same in the names of the last layers alone: of a model they may name what it is given."""
+
+_AS_VALUES = "outputs='values' assesses them as numbers"
+_AS_NUMBERS = {
+    _MEANS_AND_VARIANCES: "If it puts out means, then variances: outputs='mean-variance'; if their natural "
+    "logarithms instead: outputs='mean-log-variance'"
+}
+"""What to say of outputs that are something else, by what they are."""
 
 _SAY_SO = "If it does tell classes apart, say so: outputs='logits' (on the command line: --outputs logits)"
 
@@ -83,7 +93,7 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
     several = len(info.output_shape) == 1 and info.output_shape[0] > 1
     if info.keeps_loss or told or not several or info.ending not in ("linear", "sigmoid") or info.says:
         return
-    if info.trained_for == CLASSES or info.class_names is not None:
+    if info.trained_for in (CLASSES, REGRESSION) or info.class_names is not None:
         return
     if not len(rows[0]):
         return
@@ -109,8 +119,7 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
         other = ""
     warn(
         f"Nothing says what the {width} {kind} of model '{info.name}' are, so they are read as {read}. "
-        f"outputs='{words}' or class_names=[…] confirms that{other}. A regression, an embedding or an "
-        "autoencoder cannot be assessed."
+        f"outputs='{words}' or class_names=[…] confirms that{other}. {SAY_NUMBERS}."
     )
 
 
@@ -183,8 +192,7 @@ def _refused(info: ModelInfo, what: str, received: str) -> ModelError:
     width = info.output_shape[0]
     return ModelError(
         f"The {width} outputs of model '{info.name}' seem to be {what}, and no classes",
-        expected="a model that tells classes apart; a regression, an embedding or an autoencoder cannot be "
-        "assessed",
+        expected="a model that tells classes apart, or outputs=…",
         received=received,
-        hint=_SAY_SO,
+        hint=f"{_AS_NUMBERS.get(what, _AS_VALUES)}. {_SAY_SO}",
     )

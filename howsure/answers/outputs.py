@@ -13,13 +13,18 @@ from howsure.models.protocol import (
     LOGITS,
     MARGINS,
     PROBABILITIES,
-    REGRESSION,
     SEVERAL_LABELS,
     ModelInfo,
 )
 from howsure.sampling.outcome import Floats
 
 _SAY_SO = "If it puts out logits of classes, say so: outputs='logits' (on the command line: --outputs logits)"
+
+SAY_NUMBERS = (
+    "If it puts out the numbers of a regression: outputs='values'; if variances or their logarithms follow: "
+    "'mean-variance' or 'mean-log-variance'"
+)
+"""What to say of a regression, for messages about outputs that nothing explains."""
 
 SUM_OFF = 0.005
 """How far the sum of probabilities may be from 1, for rounding and no more."""
@@ -43,7 +48,8 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
         raise InputError(
             "`outputs` is unknown",
             expected="'probabilities' or 'logits' for one class per row, 'label-probabilities' or "
-            "'label-logits' for several labels per row, or None",
+            "'label-logits' for several labels per row, 'values', 'mean-variance' or 'mean-log-variance' for "
+            "numbers, or None",
             received=repr(declared),
         )
     shape, ending = info.output_shape, info.ending
@@ -52,12 +58,13 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
             f"The output of model '{info.name}' is not one distribution over classes per row",
             expected="an output of shape (rows, classes)",
             received=f"(rows, {', '.join(map(str, shape))})" if shape else "(rows)",
+            hint="If these are the numbers of a regression, say so: outputs='values'",
         )
     classes = shape[0]
     if declared is not None:
         return declared
     if info.says in (PROBABILITIES, LOGITS):
-        check_regression(info)
+        check_embeddings(info)
         return info.says
     if ending == PROBABILITIES and classes > 1:
         return PROBABILITIES
@@ -83,13 +90,13 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
     )
 
 
-def check_regression(info: ModelInfo) -> None:
-    """Raise a `ModelError` where a model was trained for something else than classes or labels."""
-    if info.trained_for in (REGRESSION, EMBEDDINGS):
+def check_embeddings(info: ModelInfo) -> None:
+    """Raise a `ModelError` where a model was trained for embeddings."""
+    if info.trained_for == EMBEDDINGS:
         raise ModelError(
-            f"Model '{info.name}' was trained for {info.trained_for}, not to tell classes apart",
-            expected="a model with a softmax, sigmoid or logits output",
-            hint=f"{info.trained_for.capitalize()} cannot be assessed. {_SAY_SO}",
+            f"Model '{info.name}' was trained for embeddings, not to tell classes apart",
+            expected="a model of classes, labels or numbers",
+            hint=f"outputs='values' assesses the numbers of an embedding as they are. {_SAY_SO}",
         )
 
 
@@ -111,7 +118,7 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
         f"outputs='{labels}probabilities' as they are, without this warning."
     )
     if kind == LOGITS:
-        check_regression(info)
+        check_embeddings(info)
     if info.ending == "linear" and info.trained_for is None and (one or info.loss is not None):
         raise ModelError(
             f"{model} ends in {'one linear output' if one else 'linear outputs'}, and "
@@ -122,7 +129,7 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
             ),
             expected="outputs=…"
             + ("" if info.to_know is None else f", or a loss that says so: {info.to_know}"),
-            hint=f"{_SAY_SO}. A regression cannot be assessed",
+            hint=f"{_SAY_SO}. {SAY_NUMBERS}",
         )
     if kind == LOGITS and info.trained_for == MARGINS:
         warn(

@@ -26,7 +26,7 @@ from howsure.data.tables import Roles
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
-from howsure.models.adapt import PICKLES, is_classifier, names_for
+from howsure.models.adapt import PICKLES, is_estimator, names_for
 from howsure.report import write_report
 from howsure.request import Request
 from howsure.scale.recipe import Asked
@@ -153,12 +153,12 @@ class _Run:
         rows = rows_of(self.data, network, self.many.skip_unreadable, roles)
         if labels is not None:
             request = replace(
-                request, class_names=names_for(network, rows, request.class_names, request.output)
+                request, class_names=names_for(network, rows, request.class_names, request.assessed_output)
             )
             found = read_labels(labels, rows.ids, column=self.rows.label_column, id_column=rows.id_name)
             rows = replace(rows, labels=found, class_names=None)
         rows_in = replace(rows, x=divided(rows.x, self.rows.divide_by, network))
-        own = self.passes.method is None and is_classifier(network)
+        own = self.passes.method is None and is_estimator(network)
         if own and dropout != MCDropout():
             raise InputError(
                 "Passes and plans have no effect with a classifier of scikit-learn",
@@ -183,7 +183,9 @@ class _Run:
             say(console, f"\nTable:   {out}")
         _say_left_out(rows)
         if self.results.report is not None:
-            audit = howsure.audit(network, rows_in, keep_off=dropout.keep_off, output=request.output)
+            audit = howsure.audit(
+                network, rows_in, keep_off=dropout.keep_off, output=request.output, outputs=request.outputs
+            )
             write_report(self.results.report, result, rows.by_column, audit=audit)
             say(console, f"Report:  {self.results.report}")
         return not rows.left_out

@@ -193,7 +193,9 @@ def compared_methods(
     request = asked.wished()
     network = load_model(model, opening, errors)
     found = rows_of(data, network, False, roles)
-    request = replace(request, class_names=names_for(network, found, request.class_names, request.output))
+    request = replace(
+        request, class_names=names_for(network, found, request.class_names, request.assessed_output)
+    )
     truth = found.truth(request.class_names)
     if labels is not None:
         truth = read_labels(labels, found.ids, column=rows.label_column, id_column=found.id_name)
@@ -207,7 +209,7 @@ def compared_methods(
     alike = Opening(None, opening.allow_code)
     members = [load_model(path, alike, errors, like=model) for path in others.member or ()]
     dropout = MCDropout(keep_off=others.keep_off or ())
-    methods = default_methods(network, found.x, members, dropout, request.output)
+    methods = default_methods(network, found.x, members, dropout, request.assessed_output)
 
     def named(paths: Sequence[Path]) -> dict[str, Any]:
         read = {path.name: rows_of(path, network, False, replace(roles, needed=False)).x for path in paths}
@@ -236,7 +238,7 @@ def compared_methods(
 
 def _check_truth(truth: Any, rows: Rows, network: Any, request: Request) -> None:
     """Raise for labels that do not fit before the passes, not after them."""
-    adapted, checked = adapt(network, rows.x, output=request.output)
+    adapted, checked = adapt(network, rows.x, output=request.assessed_output)
     with warnings.catch_warnings(action="ignore"):  # they come again when the rows are assessed
         outcome = outcome_of(adapted.info, request)
     outcome.check_truth(truth, len(checked[0]))

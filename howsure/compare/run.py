@@ -31,6 +31,7 @@ from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
 from howsure.misplaced import belongs_to_the_method
 from howsure.models.adapt import adapt, rows_for
+from howsure.models.choose_output import Output
 from howsure.models.features import features_of
 from howsure.models.protocol import PassModel
 from howsure.progress import Progress, told
@@ -353,7 +354,7 @@ def compare(
                 "A comparison needs true classes", expected="`labels`", received="rows without labels"
             )
         if methods is None:
-            chosen = default_methods(model, given.x, output=output)
+            chosen = default_methods(model, given.x, output=request.assessed_output)
         else:
             chosen = check_by_name(methods, "methods")
         known = check_by_name(familiarity, "familiarity")
@@ -552,7 +553,7 @@ def default_methods(
     x: Any,
     members: Sequence[Any] = (),
     dropout: MCDropout | None = None,
-    output: str | int | None = None,
+    output: Output = None,
 ) -> dict[str, Method]:
     """All methods that a model allows, by name: `howsure.methods.choices.CHOICES`.
 

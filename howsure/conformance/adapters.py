@@ -26,7 +26,11 @@ from howsure.models.protocol import (
     CLASSES,
     EMBEDDINGS,
     FLOAT32,
+    LOG_RATES,
     MARGINS,
+    MEANS_AND_VARIANCES,
+    NUMBERS,
+    QUANTILES,
     REGRESSION,
     SEVERAL_LABELS,
     FeatureModel,
@@ -144,7 +148,10 @@ def check_info(model: Model, rows: Sequence[Array]) -> None:
         require(spec.dtype == str(array.dtype), f"Input '{spec.name}' takes {spec.dtype}", array.dtype)
     require(_is_shape(info.output_shape), "`info.output_shape` holds sides of at least 1", info.output_shape)
     require(info.output_dtype, "`info.output_dtype` names a type of number", info.output_dtype)
-    tasks = (None, CLASSES, SEVERAL_LABELS, MARGINS, EMBEDDINGS, REGRESSION)
+    tasks = (
+        *(None, CLASSES, SEVERAL_LABELS, MARGINS, EMBEDDINGS, REGRESSION),
+        *(MEANS_AND_VARIANCES, QUANTILES, LOG_RATES),
+    )
     require(info.trained_for in tasks, f"`info.trained_for` is one of {tasks}", info.trained_for)
     require(info.layers, "`info.layers` holds every layer call", info.layers)
     names = [layer.name for layer in info.layers]
@@ -158,7 +165,8 @@ def check_info(model: Model, rows: Sequence[Array]) -> None:
 def check_predict(model: Model, rows: Sequence[Array], rounding: float) -> None:
     """Plain predictions have their shape, come again bit for bit, and depend on their own row alone."""
     outputs = model.predict(rows)
-    _check_outputs(outputs, (len(rows[0]), *model.info.output_shape), "Plain predictions")
+    kind = _kind_of(model)
+    _check_outputs(outputs, (len(rows[0]), *model.info.output_shape), "Plain predictions", kind)
     require(np.array_equal(outputs, model.predict(rows)), "A plain prediction comes again bit for bit")
     fixed = model.info.fixed_batch
     for positions, where in _orders(len(rows[0]), fixed):
@@ -391,7 +399,8 @@ def check_members(model: MemberModel, rows: Sequence[Array], rounding: float) ->
     """The prediction is the mean over members, and what a member says of a row depends on no other."""
     require(model.members >= 2, "There are at least 2 members", model.members)
     outputs = model.ask_members(rows)
-    _check_outputs(outputs, (model.members, len(rows[0]), *model.info.output_shape), "Answers of members")
+    shape = (model.members, len(rows[0]), *model.info.output_shape)
+    _check_outputs(outputs, shape, "Answers of members", _kind_of(model))
     require(np.array_equal(outputs, model.ask_members(rows)), "Members say the same again, bit for bit")
     promise = "The mean over members is the plain prediction"
     require_near(outputs.mean(axis=0, dtype=np.float64), model.predict(rows), rounding, promise)
@@ -404,10 +413,15 @@ def check_members(model: MemberModel, rows: Sequence[Array], rounding: float) ->
 # --- shared -------------------------------------------------------------------------------------------
 
 
-def _check_outputs(outputs: Array, shape: tuple[int, ...], what: str) -> None:
+def _kind_of(model: Model) -> Any:
+    """Type of the outputs of a model: double precision for a regressor that is no network."""
+    return np.float64 if model.info.ending in NUMBERS else np.float32
+
+
+def _check_outputs(outputs: Array, shape: tuple[int, ...], what: str, kind: Any = np.float32) -> None:
     require(isinstance(outputs, np.ndarray), f"{what} are a numpy array", type(outputs).__name__)
     require(outputs.shape == shape, f"{what} have the shape {shape}", outputs.shape)
-    require(outputs.dtype == np.float32, f"{what} are float32", outputs.dtype)
+    require(outputs.dtype == kind, f"{what} are {np.dtype(kind)}", outputs.dtype)
     require(np.isfinite(outputs).all(), f"{what} are finite", outputs)
 
 

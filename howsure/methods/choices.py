@@ -13,8 +13,15 @@ from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
-from howsure.models.adapt import adapt, is_classifier
-from howsure.models.protocol import LABEL_PROBABILITIES, PROBABILITIES, MemberModel, Model, PassModel
+from howsure.models.adapt import adapt, is_estimator
+from howsure.models.protocol import (
+    LABEL_PROBABILITIES,
+    NUMBERS,
+    PROBABILITIES,
+    MemberModel,
+    Model,
+    PassModel,
+)
 from howsure.models.wrapped import holds_network
 from howsure.sampling.randomness import sites_of
 
@@ -54,8 +61,11 @@ CHOICES = (
 DEFAULT = CHOICES[1]
 """The one for networks where nothing else is asked for."""
 
+OF_ESTIMATORS = (PROBABILITIES, LABEL_PROBABILITIES, *NUMBERS)
+"""How models end that are no networks."""
+
 OWN = "plain prediction"
-"""Name of a classifier's own prediction, by its members or as a whole."""
+"""Name of an estimator's own prediction, by its members or as a whole."""
 
 
 def choice_of(option: str | None) -> Choice:
@@ -71,10 +81,10 @@ def default_method(model: Any, x: Any) -> Method:
         x: The caller's rows.
 
     Raises:
-        InputError: A classifier does not accept the rows.
-        ModelError: A classifier gives no probabilities.
+        InputError: A classifier or regressor does not accept the rows.
+        ModelError: It gives no probabilities or numbers.
     """
-    if not is_classifier(model):
+    if not is_estimator(model):
         return MCDropout()
     with warnings.catch_warnings(action="ignore"):  # the warning comes when the rows are assessed
         own = own_prediction(adapt(model, x)[0])
@@ -88,7 +98,7 @@ def default_method(model: Any, x: Any) -> Method:
 
 
 def own_prediction(model: Model) -> Method:
-    """The plain prediction of an adapted classifier; by its members if it has some."""
+    """The plain prediction of an adapted classifier or regressor; by its members if it has some."""
     return Members() if isinstance(model, MemberModel) else PlainPrediction()
 
 
@@ -102,7 +112,7 @@ def possible_methods(
         members: Other models like it, trained from other seeds.
         dropout: What is asked of dropout, or None.
     """
-    if model.info.ending in (PROBABILITIES, LABEL_PROBABILITIES):  # a classifier: nothing to switch
+    if model.info.ending in OF_ESTIMATORS:  # nothing to switch
         own: dict[str, Method] = {OWN: own_prediction(model)}
         return own | ({"ensemble": Ensemble(list(members))} if members else {})
     found: dict[str, Method] = {}

@@ -22,10 +22,12 @@ NO_NETWORK = {"others": "", "familiarity": ""}
 
 @dataclass(frozen=True)
 class PlainPrediction(Softmax):
-    """The plain prediction of a classifier that is no network, from its `predict_proba`.
+    """The plain prediction of a classifier or regressor that is no network.
 
     It is like `Softmax` for networks: one pass, which has no error and cannot disagree with itself.
-    `howsure.assess` uses it by default for scikit-learn classifiers without `Members`.
+    `howsure.assess` uses it by default for scikit-learn estimators without `Members`. Gaussian processes and
+    Bayesian linear regressions also know how far functions of their posterior lie apart: that is `spread`,
+    which has no error, and quantiles are those of a normal distribution.
     """
 
     in_words = "The model’s plain prediction: one pass."
@@ -35,7 +37,7 @@ class PlainPrediction(Softmax):
         """Name, and words about its one pass, as saved with a result."""
         return {
             "name": "plain prediction",
-            "words": {"pass": "the model’s plain prediction", **NO_NETWORK},
+            "words": {"pass": "the model’s plain prediction", "between": "functions", **NO_NETWORK},
         }
 
     def begin(self, job: Job) -> Passes:

@@ -64,7 +64,7 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
     mean = own[..., : outcome.width].mean(axis=0)
     passes = np.sum([member.passes for member in members], axis=0)
     found, values = _estimates(outcome.regrouped(own, mean), passes, outcome), own[..., : outcome.width]
-    if any(np.any(member.passes > 1) for member in members):
+    if any(np.any(member.passes > 1) or member.spread is not None for member in members):
         return replace(found, **_of_their_passes(members, values, outcome))
     return replace(found, **_told(between.of_members, values, outcome))
 
@@ -106,7 +106,7 @@ def _told(
 
 
 def _of_their_passes(members: Sequence[Estimates], means: Floats, outcome: Outcome) -> dict[str, Any]:
-    """Standard deviation over the passes of all members, and its error; empty if a member has none.
+    """Standard deviation over passes of all members, or posteriors, and its error; empty if one has none.
 
     The variance is the mean of the members' variances, plus the variance of their means. There are no
     quantiles: those of a member are of its own top class, which may differ from the overall top class.

@@ -24,6 +24,7 @@ from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.rows_from_file import rows_in
 from howsure.data.table_files import read_named
 from howsure.errors import FileError, InputError, ModelError, warn
+from howsure.models.choose_output import Output, Pair
 from howsure.models.input_scale import some_of
 from howsure.models.protocol import (
     Array,
@@ -32,17 +33,18 @@ from howsure.models.protocol import (
     MemberModel,
     Model,
     PassModel,
+    PosteriorModel,
     ScaledModel,
 )
 from howsure.models.wrapped import network_in, roots_of
 from howsure.optional import needs, needs_keras
 
-CLASSIFIERS = "sklearn"
+ESTIMATORS = "sklearn"
 
 ADAPTERS = {
     "keras": "howsure.models.keras",
     "torch": "howsure.models.torch",
-    CLASSIFIERS: "howsure.models.scikit",
+    ESTIMATORS: "howsure.models.scikit",
 }
 """Adapter module by package, where the package defines the model's class or one of its bases. Keras on
 PyTorch derives from both, so Keras comes first."""
@@ -54,7 +56,7 @@ FILES = {
     ".h5": "keras",
     ".hdf5": "keras",
     ".pt2": "torch",
-    **dict.fromkeys(PICKLES, CLASSIFIERS),
+    **dict.fromkeys(PICKLES, ESTIMATORS),
 }
 """Framework by suffix of the model file."""
 
@@ -95,6 +97,7 @@ _CAPABILITIES: dict[type, str] = {
     ExportModel: "passes as an ONNX graph",
     FeatureModel: "the features of its last layer",
     MemberModel: "members whose mean it predicts",
+    PosteriorModel: "a posterior",
 }
 
 
@@ -104,7 +107,7 @@ def adapt(
     *,
     gaussian_noise: bool = False,
     keep_off: Sequence[str] = (),
-    output: str | int | None = None,
+    output: Output = None,
 ) -> tuple[Model, list[Array]]:
     """The adapted model, and its checked rows in the order of its inputs.
 
@@ -113,14 +116,18 @@ def adapt(
         x: Rows in any form that `rows_for` accepts.
         gaussian_noise: True makes layers that add noise random too.
         keep_off: Names of random layers that stay fixed, as in predicting.
-        output: The output to assess if there are several, by name or index; None for the only one.
+        output: The output to assess if there are several, by name or index; a `Pair` joins two; None for
+            the only one.
 
     Raises:
         InputError: The rows do not fit, or a layer in `keep_off` does not exist.
         ModelError: Not a model, or one that cannot be examined.
     """
     x = rows_for(model, x).x
-    if (keep_off or output is not None) and (isinstance(model, Model) or is_classifier(model)):
+    is_ready = isinstance(model, Model) or is_estimator(model)
+    if is_ready and isinstance(output, Pair):
+        output = None
+    if is_ready and (keep_off or output is not None):
         name = "keep_off" if keep_off else "output"
         raise InputError(
             f"`{name}` is for models of Keras and modules of PyTorch",
@@ -195,7 +202,7 @@ def names_of_features(model: Any) -> list[str]:
 def _has_columns(model: Any) -> bool:
     """True if rows are columns of a table: for a classifier, or a pipeline that ends in a network."""
     wrapped = network_in(model)
-    return is_classifier(model) or (wrapped is not None and wrapped.before is not None)
+    return is_estimator(model) or (wrapped is not None and wrapped.before is not None)
 
 
 def takes_names(model: Any, path: Path) -> bool:
@@ -203,7 +210,7 @@ def takes_names(model: Any, path: Path) -> bool:
     return bool(names_of_features(model)) and kind_of(path) in (CSV, ".parquet")
 
 
-def names_for(model: Any, rows: Rows, names: Sequence[str] | None, output: str | int | None = None) -> Any:
+def names_for(model: Any, rows: Rows, names: Sequence[str] | None, output: Output = None) -> Any:
     """Class names: those of the caller, else those of the model, else those that came with the rows.
 
     Args:
@@ -260,7 +267,7 @@ def _as_taken(model: Any, what: str) -> Any:
 
 
 def _scikit() -> Any:
-    return importlib.import_module(ADAPTERS[CLASSIFIERS])
+    return importlib.import_module(ADAPTERS[ESTIMATORS])
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
@@ -400,9 +407,9 @@ def _adapter_of(model: Any) -> Any:
         if framework in roots:
             with needs_keras() if framework == "keras" else contextlib.nullcontext():
                 return importlib.import_module(module)
-    if hasattr(model, "predict_proba"):
-        return importlib.import_module(ADAPTERS[CLASSIFIERS])
-    hint = "Pass a keras.Model (Keras 3), a torch.nn.Module, or a classifier of scikit-learn"
+    if _answers_as_estimators_do(model):
+        return _scikit()
+    hint = "Pass a keras.Model (Keras 3), a torch.nn.Module, or a classifier or regressor of scikit-learn"
     if isinstance(model, (str, os.PathLike)):
         hint = "Load it first: keras.models.load_model(path), or torch.export.load(path).module()"
     elif isinstance(model, type):
@@ -413,19 +420,24 @@ def _adapter_of(model: Any) -> Any:
         hint = "Save it and load it with Keras 3, or rebuild it with `import keras`"
     raise ModelError(
         "This is not a model howsure knows",
-        expected="a Keras 3 model, a module of PyTorch, a classifier with predict_proba, or one behind "
-        "howsure.models.protocol",
+        expected="a Keras 3 model, a module of PyTorch, a classifier with predict_proba, a regressor, or one "
+        "behind howsure.models.protocol",
         received=f"{type(model).__module__}.{type(model).__qualname__}",
         hint=hint,
     )
 
 
-def is_classifier(model: Any) -> bool:
-    """True for classifiers of which howsure uses only the probabilities; imports nothing.
+def is_estimator(model: Any) -> bool:
+    """True for classifiers and regressors of which howsure uses only the answers; imports no framework.
 
     Wrappers around a network, such as skorch, do not count.
     """
     roots = roots_of(model)
     first = next((framework for framework in ADAPTERS if framework in roots), None)
-    known = first == CLASSIFIERS or (first is None and hasattr(model, "predict_proba"))
+    known = first == ESTIMATORS or (first is None and _answers_as_estimators_do(model))
     return known and not isinstance(model, Model) and network_in(model) is None
+
+
+def _answers_as_estimators_do(model: Any) -> bool:
+    """True for an object of any package with the methods of a classifier or regressor of scikit-learn."""
+    return hasattr(model, "predict_proba") or bool(_scikit().is_regressor(model))

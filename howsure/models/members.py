@@ -1,7 +1,7 @@
-"""Members of a classifier that predicts their mean: the trees of a forest, a bagging, a soft vote.
+"""Members of an estimator that predicts their mean: the trees of a forest, a bagging, a vote.
 
 Boosting adds up its members instead of averaging them, and a weighted vote does not count them equally; such
-classifiers have no members here.
+estimators have no members here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from loky import cpu_count
@@ -17,15 +17,20 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+Answer = Literal["predict_proba", "predict"]
+PROBABILITIES_BY: Answer = "predict_proba"
+PREDICT: Answer = "predict"
+"""The methods of estimators that are asked."""
+
 
 @dataclass(frozen=True)
 class Members:
-    """The members of a classifier.
+    """The members of an estimator.
 
     Attributes:
         count: M ≥ 2.
         alike: True if one random procedure made all members, so that more of them could be made.
-        ask: Maps rows, in the classifier's form, to probabilities (M, n, K).
+        ask: Maps rows, in the estimator's form, to probabilities or numbers (M, n, K).
     """
 
     count: int
@@ -33,52 +38,77 @@ class Members:
     ask: Callable[[Any], Array]
 
 
-def members_of(model: Any) -> Members | None:
-    """The members of a fitted classifier, or None if it has no recognisable members.
+def members_of(model: Any, answer: Answer) -> Members | None:
+    """The members of a fitted estimator, or None if it has no recognisable members.
 
     The caller checks whether their mean is the prediction.
 
     Args:
-        model: A classifier; it may be the last step of a pipeline, or the best of a search.
+        model: An estimator; it may be the last step of a pipeline, the best of a search, or the regressor of
+            transformed targets.
+        answer: What is asked of it: `predict_proba`, or `predict` of a regressor.
     """
     if hasattr(model, "best_estimator_"):
-        return members_of(model.best_estimator_)
+        return members_of(model.best_estimator_, answer)
     if isinstance(getattr(model, "steps", None), list):
-        return _of_pipeline(model)
+        return _of_pipeline(model, answer)
+    if hasattr(model, "regressor_") and hasattr(model, "transformer_"):
+        return _of_transformed(model, answer)
     members = getattr(model, "estimators_", None)
     if not isinstance(members, list) or len(members) < 2:
         return None
-    if not all(hasattr(member, "predict_proba") for member in members):
+    if not all(hasattr(member, answer) for member in members):
         return None
     if hasattr(model, "estimators_features_"):
-        return _of_bagging(model)
-    if getattr(model, "voting", None) == "soft":
+        return _of_bagging(model, answer)
+    is_vote = getattr(model, "voting", None) == "soft"
+    if answer == PREDICT:
+        is_vote = hasattr(model, "named_estimators_") and hasattr(model, "weights")
+    if is_vote:
         weights = model.weights
         if weights is not None and len(set(np.asarray(weights).tolist())) > 1:
             return None
-        return Members(len(members), False, lambda x: _stacked(members, x))
+        return Members(len(members), False, lambda x: _stacked(members, x, answer))
     workers = _workers(model)
     if all(hasattr(member, "tree_") for member in members) and not hasattr(model, "estimator_weights_"):
-        return Members(len(members), True, lambda x: _of_trees(members, x, workers))
+        return Members(len(members), True, lambda x: _of_trees(members, x, workers, answer))
     return None
 
 
-def _of_pipeline(model: Any) -> Members | None:
+def as_columns(values: Any) -> Array:
+    """(n, K) from (n, K), or from (n,) where K = 1."""
+    found = np.asarray(values)
+    return found[:, None] if found.ndim == 1 else found
+
+
+def _of_transformed(model: Any, answer: Answer) -> Members | None:
+    """The members of the regressor of transformed targets, in the unit of the targets."""
+    members = members_of(model.regressor_, answer)
+    if members is None:
+        return None
+    ask, back = members.ask, model.transformer_.inverse_transform
+    return replace(members, ask=lambda x: np.stack([as_columns(back(each)) for each in ask(x)]))
+
+
+def _of_pipeline(model: Any, answer: Answer) -> Members | None:
     """The members of the last step; they get the rows that the earlier steps transformed."""
-    last = members_of(model.steps[-1][1])
+    last = members_of(model.steps[-1][1], answer)
     if last is None or len(model.steps) == 1:
         return last
     before, ask = model[:-1], last.ask
     return replace(last, ask=lambda x: ask(before.transform(x)))
 
 
-def _of_bagging(model: Any) -> Members:
+def _of_bagging(model: Any, answer: Answer) -> Members:
     """Members that were fitted on subsets of the columns, and may not have seen all classes."""
     members, features = model.estimators_, model.estimators_features_
-    width = len(model.classes_)
 
     def ask(x: Any) -> Array:
         array = _as_array(x)
+        if answer == PREDICT:
+            pairs = zip(members, features, strict=True)
+            return np.stack([as_columns(member.predict(array[:, columns])) for member, columns in pairs])
+        width = len(model.classes_)
         found = np.zeros((len(members), array.shape[0], width))
         for number, (member, columns) in enumerate(zip(members, features, strict=True)):
             seen = np.arange(width) if len(member.classes_) == width else np.asarray(member.classes_, int)
@@ -88,25 +118,26 @@ def _of_bagging(model: Any) -> Members:
     return Members(len(members), True, ask)
 
 
-def _of_trees(trees: list[Any], x: Any, workers: int) -> Array:
+def _of_trees(trees: list[Any], x: Any, workers: int, answer: Answer) -> Array:
     """Check rows once for all trees; a check by each tree would take longer than its prediction."""
     array = _as_array(x, np.float32)
     sound = isinstance(array, np.ndarray) and array.ndim == 2 and bool(np.isfinite(array).all())
     if sound and array.shape[1] == trees[0].n_features_in_:
         checked = np.ascontiguousarray(array)
         with ThreadPoolExecutor(workers) as pool:  # keeps the order; trees release the interpreter lock
-            return np.stack([*pool.map(lambda tree: tree.predict_proba(checked, check_input=False), trees)])
-    return _stacked(trees, array)
+            found = pool.map(lambda tree: getattr(tree, answer)(checked, check_input=False), trees)
+            return np.stack([as_columns(each) for each in found])
+    return _stacked(trees, array, answer)
 
 
 def _workers(model: Any) -> int:
-    """Number of threads that the classifier's own prediction uses; `n_jobs=-1` means all processors."""
+    """Number of threads that the estimator's own prediction uses; `n_jobs=-1` means all processors."""
     jobs = getattr(model, "n_jobs", None) or 1
     return int(jobs) if jobs > 0 else max(1, cpu_count() + 1 + int(jobs))
 
 
-def _stacked(members: list[Any], x: Any) -> Array:
-    return np.stack([member.predict_proba(x) for member in members])
+def _stacked(members: list[Any], x: Any, answer: Answer) -> Array:
+    return np.stack([as_columns(getattr(member, answer)(x)) for member in members])
 
 
 def _as_array(x: Any, dtype: Any = None) -> Any:

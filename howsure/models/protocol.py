@@ -5,7 +5,8 @@
     │   └── ExportModel  the same passes as an ONNX graph
     ├── ScaledModel      compares the scale of rows with that of the training rows
     ├── FeatureModel     input and output of the last linear layer
-    └── MemberModel      the members whose mean is the prediction
+    ├── MemberModel      the members whose mean is the prediction
+    └── PosteriorModel   standard deviation of a known posterior
 
 Adapters take and return numpy arrays; tensors stay inside. `howsure/models/arrays.py` is a worked example.
 """
@@ -25,6 +26,9 @@ from howsure.sites import Site
 Array = NDArray[Any]
 
 REGRESSION = "regression"
+MEANS_AND_VARIANCES = "means and variances"
+QUANTILES = "quantiles"
+LOG_RATES = "logarithms of rates"
 CLASSES = "classes"
 SEVERAL_LABELS = "several labels"
 MARGINS = "margins"
@@ -105,9 +109,9 @@ class ModelInfo:
         output_dtype: Type of number in which it computes its output.
         ending: Last operation: `softmax`, `sigmoid`, `linear`, `log_softmax` or another name; None if it
             cannot be read. `probabilities` or `label-probabilities` if the model itself declares that it
-            returns probabilities of classes or of several labels.
-        trained_for: `classes`, `several labels`, `margins`, `embeddings` or `regression`; None if the loss
-            does not show it.
+            returns probabilities of classes or of several labels; a word of `NUMBERS` for a regressor.
+        trained_for: `classes`, `several labels`, `margins`, `embeddings`, `regression`, `means and
+            variances`, `quantiles` or `logarithms of rates`; None if the loss does not show it.
         rescales: True if the model itself scales raw values.
         layers: Every layer call, in order of execution.
         unswitchable: Layers that are random in training and cannot be switched on.
@@ -205,7 +209,10 @@ class Model(Protocol):
         ...
 
     def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
-        """Raw outputs (n, …) without randomness, for inputs (n, …) in the model's input types."""
+        """Raw outputs (n, …) without randomness, for inputs (n, …) in the model's input types.
+
+        Numbers of a regressor that is no network are in double precision.
+        """
         ...
 
 
@@ -312,4 +319,13 @@ class MemberModel(Model, Protocol):
 
     def ask_members(self, rows: Sequence[Array]) -> NDArray[np.float32]:
         """Raw outputs (M, n, …) of the members, for inputs (n, …) in the model's input types."""
+        ...
+
+
+@runtime_checkable
+class PosteriorModel(Model, Protocol):
+    """A regressor that knows a normal posterior of its answers, such as a Gaussian process."""
+
+    def posterior(self, rows: Sequence[Array]) -> tuple[Array, Array]:
+        """What `predict` gives, and the standard deviation (n, K) of each number between functions."""
         ...

@@ -1,6 +1,6 @@
-"""The adapter for classifiers of scikit-learn, and for any other object with the same `predict_proba`.
+"""The adapter for classifiers and regressors of scikit-learn, and for other objects with the same methods.
 
-It does not import scikit-learn: it calls `predict_proba` and reads attributes.
+It does not import scikit-learn: it calls `predict_proba` or `predict`, and reads attributes.
 
     array of numbers     the rows themselves, (n, F)
     frame, text, sparse  row numbers; the adapter takes these rows from the caller's object
@@ -23,12 +23,16 @@ from howsure.arguments import as_array
 from howsure.data.frames import in_memory, is_frame
 from howsure.data.rows import InputSpec, check_rows, check_unmasked, in_rows, quoted
 from howsure.errors import FileError, InputError, ModelError, warn
-from howsure.models.members import Members, members_of
+from howsure.models.members import PREDICT, PROBABILITIES_BY, Members, as_columns, members_of
+from howsure.models.posterior import Posterior, posterior_of
 from howsure.models.protocol import (
     CLASSES,
     LABEL_PROBABILITIES,
+    MEAN_VARIANCE,
     PROBABILITIES,
+    REGRESSION,
     SEVERAL_LABELS,
+    VALUES,
     LayerInfo,
     ModelInfo,
 )
@@ -46,32 +50,78 @@ PROBED = 32
 SAME = 1e-6
 """Largest difference between the mean of the members and the prediction: rounding to float32 only."""
 
+SAME_NUMBER = 1e-9
+"""The same for numbers, as a share of the largest: rounding of sums in double precision."""
+
 FRAMEWORK = "scikit-learn"
 
 
-def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[Classifier, list[Array]]:
-    """The adapted classifier, and its rows.
+def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[Estimator, list[Array]]:
+    """The adapted estimator, and its rows.
 
     Args:
-        model: A fitted classifier with `predict_proba`.
-        x: Rows as the classifier takes them: (N, F) numbers, a frame, a sparse matrix, or N texts.
-        gaussian_noise: Has no effect for classifiers.
+        model: A fitted classifier with `predict_proba`, or a fitted regressor.
+        x: Rows as the estimator takes them: (N, F) numbers, a frame, a sparse matrix, or N texts.
+        gaussian_noise: Has no effect for estimators.
 
     Raises:
-        InputError: The classifier does not accept the rows.
-        ModelError: It gives no probabilities, or has not been fitted.
+        InputError: The estimator does not accept the rows.
+        ModelError: It gives no probabilities or numbers, or has not been fitted.
     """
     del gaussian_noise
-    check_classifier(model)
+    check_estimator(model)
     rows, take, spec = _rows_of(model, x)
+    if is_regressor(model):
+        return _regressor(model, rows, take, spec), [rows]
     probed = _ask(model, take(rows[:PROBED])) if len(rows) else None
     info = _info(model, spec, probed)
     if probed is not None and info.trained_for == CLASSES and info.class_names is not None:
         _warn_of_other_answers(model, take(rows[:PROBED]), probed)
-    members = members_of(model) if info.trained_for == CLASSES else None
-    if members is not None and (probed is None or _is_mean(members, take(rows[:PROBED]), probed)):
+    members = members_of(model, PROBABILITIES_BY) if info.trained_for == CLASSES else None
+    if members is not None and (probed is None or _is_mean(members, take(rows[:PROBED]), probed, SAME)):
         return Averaged(model, take, info, members), [rows]
-    return Classifier(model, take, info), [rows]
+    return Estimator(model, take, info), [rows]
+
+
+def is_regressor(model: Any) -> bool:
+    """True if an estimator says that it predicts numbers."""
+    kind = getattr(model, "_estimator_type", None)
+    if kind is None and hasattr(model, "__sklearn_tags__") and not isinstance(model, type):
+        kind = model.__sklearn_tags__().estimator_type
+    return kind == "regressor" and hasattr(model, "predict")
+
+
+def _regressor(model: Any, rows: Array, take: Take, spec: InputSpec) -> Estimator:
+    """The adapted regressor: with a posterior of its own, or members, where it has some."""
+    if not len(rows):
+        raise InputError(
+            f"{_name(model)} does not say how many numbers it predicts, and there are no rows to try it with",
+            expected="at least 1 row",
+        )
+    probed = _ask(model, take(rows[:PROBED]))
+    posterior = posterior_of(model)
+    kind, width = type(model).__name__, probed.shape[1]
+    outputs = VALUES if posterior is None or not posterior.knows_noise else MEAN_VARIANCE
+    shape = (width,) if outputs == VALUES else (2 * width,)
+    info = ModelInfo(
+        name=kind,
+        framework=FRAMEWORK,
+        inputs=(spec,),
+        output_shape=shape,
+        output_dtype="float64",
+        ending=outputs,
+        trained_for=REGRESSION,
+        rescales=True,
+        layers=(LayerInfo(kind, kind, None, None, shape, 0, repeated=False),),
+        says=outputs,
+    )
+    if posterior is not None:
+        return WithPosterior(model, take, info, posterior)
+    members = members_of(model, PREDICT)
+    size = float(np.abs(probed).max(initial=0))
+    if members is not None and _is_mean(members, take(rows[:PROBED]), probed, SAME_NUMBER * size):
+        return Averaged(model, take, info, members)
+    return Estimator(model, take, info)
 
 
 def input_specs(model: Any) -> Sequence[InputSpec]:
@@ -81,9 +131,9 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
         ModelError: It gives no probabilities, has not been fitted, or does not know how many numbers it
             takes.
     """
-    check_classifier(model)
+    check_estimator(model)
     features = getattr(model, "n_features_in_", None)
-    if features is None and not hasattr(model, "classes_"):
+    if features is None and not hasattr(model, "classes_") and not is_regressor(model):
         raise _not_fitted(model)
     if features is None:
         raise ModelError(
@@ -133,15 +183,19 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
             f"'{os.fspath(path)}' cannot be opened ({said})",
             expected="a classifier that joblib.dump or pickle wrote, with the same versions as here",
         ) from error
-    check_classifier(model)
+    check_estimator(model)
     return model
 
 
-def check_classifier(model: Any) -> None:
-    """Raise a `ModelError` unless a model offers probabilities."""
+def check_estimator(model: Any) -> None:
+    """Raise a `ModelError` unless a model is a fitted regressor, or offers probabilities."""
+    if not isinstance(model, type) and is_regressor(model):
+        if not _is_fitted(model):
+            raise _not_fitted(model)
+        return
     if hasattr(model, "predict_proba") and not isinstance(model, type):
         return
-    hint = "A regression, a clustering or a transformer cannot be assessed"
+    hint = "A clustering or a transformer cannot be assessed"
     if isinstance(model, type):
         hint = f"Fit it first: {model.__name__}().fit(x_train, y_train)"
     elif getattr(model, "voting", None) == "hard":
@@ -149,34 +203,37 @@ def check_classifier(model: Any) -> None:
     elif hasattr(model, "decision_function") or hasattr(model, "classes_"):
         hint = "Give it some: sklearn.calibration.CalibratedClassifierCV(model).fit(x, y)"
     raise ModelError(
-        f"{_name(model)} gives no probabilities", expected="a fitted classifier with predict_proba", hint=hint
+        f"{_name(model)} gives no probabilities",
+        expected="a fitted classifier with predict_proba, or a fitted regressor",
+        hint=hint,
     )
 
 
-class Classifier:
-    """A classifier with its plain prediction.
+class Estimator:
+    """A classifier or regressor with its plain prediction.
 
     Args:
-        model: The classifier.
-        take: Maps rows, or their numbers, to the classifier's input.
-        info: Facts about the classifier.
+        model: The estimator.
+        take: Maps rows, or their numbers, to the estimator's input.
+        info: Facts about the estimator.
     """
 
     def __init__(self, model: Any, take: Take, info: ModelInfo) -> None:
         self._model, self._take, self.info = model, take, info
 
-    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
-        """Probabilities (n, K)."""
-        return np.asarray(_ask(self._model, self._take(rows[0])), np.float32)
+    def predict(self, rows: Sequence[Array]) -> Array:
+        """Probabilities (n, K), or numbers (n, K) in double precision."""
+        found = _ask(self._model, self._take(rows[0]))
+        return found if self.info.trained_for == REGRESSION else np.asarray(found, np.float32)
 
 
-class Averaged(Classifier):
-    """A classifier whose prediction is the mean of its members; see `MemberModel`.
+class Averaged(Estimator):
+    """An estimator whose prediction is the mean of its members; see `MemberModel`.
 
     Args:
-        model: The classifier.
-        take: Maps rows, or their numbers, to the classifier's input.
-        info: Facts about the classifier.
+        model: The estimator.
+        take: Maps rows, or their numbers, to the estimator's input.
+        info: Facts about the estimator.
         members: Its members.
     """
 
@@ -185,10 +242,37 @@ class Averaged(Classifier):
         self._members = members
         self.members, self.alike = members.count, members.alike
 
-    def ask_members(self, rows: Sequence[Array]) -> NDArray[np.float32]:
-        """Probabilities (M, n, K) of each member."""
+    def ask_members(self, rows: Sequence[Array]) -> Array:
+        """Probabilities (M, n, K) of each member, or numbers in double precision."""
         with _without_names():
-            return np.asarray(self._members.ask(self._take(rows[0])), np.float32)
+            found = self._members.ask(self._take(rows[0]))
+        return np.asarray(found, np.float64 if self.info.trained_for == REGRESSION else np.float32)
+
+
+class WithPosterior(Estimator):
+    """A regressor that knows a posterior; see `PosteriorModel`.
+
+    Args:
+        model: The regressor.
+        take: Maps rows, or their numbers, to the regressor's input.
+        info: Facts about the regressor.
+        posterior: Its posterior.
+    """
+
+    def __init__(self, model: Any, take: Take, info: ModelInfo, posterior: Posterior) -> None:
+        super().__init__(model, take, info)
+        self._posterior = posterior
+
+    def predict(self, rows: Sequence[Array]) -> Array:
+        """Means, then variances of noise where they are known: (n, K) or (n, 2 K)."""
+        return self.posterior(rows)[0]
+
+    def posterior(self, rows: Sequence[Array]) -> tuple[Array, Array]:
+        """What `predict` gives, and the standard deviation between functions (n, K)."""
+        with _without_names():
+            mean, spread, noise = self._posterior.ask(self._take(rows[0]))
+        raw = np.concatenate([mean, noise**2], axis=-1) if self._posterior.knows_noise else mean
+        return raw, spread
 
 
 def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:
@@ -206,30 +290,34 @@ def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:
         )
 
 
-def _is_mean(members: Members, x: Any, predicted: Array) -> bool:
-    """True if the mean of the members is the classifier's prediction."""
+def _is_mean(members: Members, x: Any, predicted: Array, same: float) -> bool:
+    """True if the mean of the members is the estimator's prediction, but for a small difference."""
     with _without_names():
         mean = members.ask(x).mean(axis=0)
-    return mean.shape == predicted.shape and bool(np.all(np.abs(mean - predicted) <= SAME))
+    return mean.shape == predicted.shape and bool(np.all(np.abs(mean - predicted) <= same))
 
 
 # --- asking -------------------------------------------------------------------------------------------
 
 
 def _ask(model: Any, x: Any) -> Array:
-    """Probabilities (n, K) of classes, or of each of K labels."""
+    """Probabilities (n, K) of classes, or of each of K labels; K numbers of a regressor."""
+    of_numbers = is_regressor(model)
+    asked = PREDICT if of_numbers else PROBABILITIES_BY
     try:
         with _without_names():
-            found = model.predict_proba(x)
+            found = getattr(model, asked)(x)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         if any(cls.__name__ == "NotFittedError" for cls in type(error).__mro__):
             raise _not_fitted(model) from error
         said = " ".join(str(error).split())[:200]
         raise InputError(
-            f"predict_proba of {_name(model)} fails on these rows ({type(error).__name__}: {said})",
+            f"{asked} of {_name(model)} fails on these rows ({type(error).__name__}: {said})",
             expected="rows as it was fitted on",
-            hint="Call it on a few of them yourself: model.predict_proba(x[:2])",
+            hint=f"Call it on a few of them yourself: model.{asked}(x[:2])",
         ) from error
+    if of_numbers:
+        return _as_numbers(found, model, _length(x))
     if isinstance(found, (list, tuple)):  # several labels, each with its own distribution
         always = next((k for k, each in enumerate(found) if np.shape(each)[1:] == (1,)), None)
         if always is not None:
@@ -252,6 +340,18 @@ def _ask(model: Any, x: Any) -> Array:
             received=f"an array of {found.dtype} of shape {found.shape}",
         )
     return found
+
+
+def _as_numbers(found: Any, model: Any, rows: int) -> Array:
+    """(n, K) numbers of a regressor, from (n, K) or (n,)."""
+    numbers = as_columns(found)
+    if numbers.ndim != 2 or numbers.dtype.kind not in "fiub" or len(numbers) != rows:
+        raise ModelError(
+            f"{_name(model)} gives no numbers",
+            expected="an array of shape (rows,) or (rows, targets) from predict",
+            received=f"an array of {numbers.dtype} of shape {np.shape(found)}",
+        )
+    return numbers.astype(np.float64)
 
 
 @contextmanager
@@ -290,7 +390,15 @@ def _info(model: Any, spec: InputSpec, probed: Array | None) -> ModelInfo:
 
 
 def _not_fitted(model: Any) -> ModelError:
-    return ModelError(f"{_name(model)} has not been fitted", expected="a classifier after fit(x, y)")
+    return ModelError(f"{_name(model)} has not been fitted", expected="an estimator after fit(x, y)")
+
+
+def _is_fitted(model: Any) -> bool:
+    """False for an estimator of scikit-learn that learned nothing; a Gaussian process predicts even so."""
+    if hasattr(model, "__sklearn_is_fitted__"):
+        return bool(model.__sklearn_is_fitted__())
+    is_known = any(cls.__module__.partition(".")[0] == "sklearn" for cls in type(model).__mro__)
+    return not is_known or any(name.endswith("_") and not name.startswith("__") for name in vars(model))
 
 
 def _called(value: object) -> str:

@@ -40,7 +40,10 @@ _TAKES = {
 
 _OF_LABELS = {LOGITS: LABEL_LOGITS, PROBABILITIES: LABEL_PROBABILITIES}
 
-_PARTS = ("best_estimator_", "estimator_", "estimators_", "calibrated_classifiers_", "estimator", "steps")
+_PARTS = (
+    *("best_estimator_", "estimator_", "estimators_", "calibrated_classifiers_", "regressor_"),
+    *("estimator", "steps"),
+)
 """Attributes in which scikit-learn's wrappers hold fitted parts."""
 
 _COMPARED = 32

@@ -190,7 +190,7 @@ class Worker:
             with numbered(part.start + places):
                 x = divided(rows.x, self._assessor.asked.divide_by, self._assessor.model)
                 rows = replace(rows, x=x, labels=None, ids=None)
-                adapt(self._assessor.model, rows, output=self._assessor.asked.request.output)
+                adapt(self._assessor.model, rows, output=self._assessor.asked.request.assessed_output)
         return rows
 
     def check(self, part: Part, without: Collection[int] = ()) -> Any:

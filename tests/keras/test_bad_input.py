@@ -480,25 +480,11 @@ def one_linear_output(loss=None):
     return model
 
 
-REGRESSIONS = [
-    "mse",
-    "mean_absolute_error",
-    "MeanSquaredError",
-    keras.losses.Huber(),
-    keras.losses.CosineSimilarity(),
-]
-
-
-@pytest.mark.parametrize("loss", [*REGRESSIONS, keras.losses.MeanSquaredError(name="mine"), ["mse"]])
-def test_a_regression_is_refused_where_its_loss_tells(loss):
-    with pytest.raises(howsure.ModelError, match="was trained for regression"):
-        howsure.assess(one_linear_output(loss), np.ones((3, 4), "float32"))
-
-
 def test_one_linear_output_is_refused_until_something_says_what_it_is():
     x = np.ones((3, 4), "float32")
     with pytest.raises(
-        howsure.ModelError, match=r"one linear output, and what it was trained for is not known"
+        howsure.ModelError,
+        match=r"one linear output, and what it was trained for is not known.*outputs='values'",
     ):
         howsure.assess(one_linear_output(), x)
     assert howsure.assess(one_linear_output(), x, outputs="logits").probabilities.shape == (3, 2)
@@ -519,8 +505,9 @@ def test_linear_outputs_with_a_loss_of_a_users_are_refused_until_declared(output
 
 
 def test_embeddings_are_refused():
-    with pytest.raises(howsure.ModelError, match="trained for embeddings, not to tell classes apart"):
-        howsure.assess(compiled(3, keras.losses.Circle()), np.ones((3, 4), "float32"))
+    for loss in (keras.losses.Circle(), keras.losses.CosineSimilarity()):
+        with pytest.raises(howsure.ModelError, match="trained for embeddings, not to tell classes apart"):
+            howsure.assess(compiled(3, loss), np.ones((3, 4), "float32"))
 
 
 def compiled(outputs, loss, activation=None):

@@ -63,8 +63,10 @@ def test_a_pipeline(rows):
     assert np.allclose(plain.probabilities, pipeline.predict_proba(100 * rows), atol=1e-5)
 
 
-def test_a_regression_is_refused(rows):
+def test_a_classifier_whose_network_was_trained_for_regression_is_refused(rows):
     wrapper = Wrapper().fit(rows, LABELS)
     wrapper.model_ = network("linear", "mse")
-    with pytest.raises(ModelError, match="trained for regression"):
+    with pytest.raises(ModelError, match=r"tells classes apart, and its network .* trained for regression"):
         howsure.assess(wrapper, rows)
+    del wrapper.classes_
+    assert howsure.assess(wrapper, rows).target_names == ("0", "1", "2")

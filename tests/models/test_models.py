@@ -47,7 +47,7 @@ def test_anything_else_is_refused(model, received, hint):
         with pytest.raises(howsure.ModelError) as raised:
             use(model)
         said = str(raised.value)
-        assert "Expected: a Keras 3 model, a module of PyTorch, a classifier with predict_proba, or" in said
+        assert "Expected: a Keras 3 model, a module of PyTorch, a classifier with predict_proba, a" in said
         assert f"Received: {received}." in said
         assert hint in said
 
@@ -65,10 +65,10 @@ class Classifier:
 
 
 def test_what_has_predict_proba_is_a_classifier():
-    assert seam.is_classifier(Classifier())
-    assert seam.is_classifier(instance("sklearn.ensemble", "Forest"))
-    assert not seam.is_classifier(KerasModel())
-    assert not seam.is_classifier(None)
+    assert seam.is_estimator(Classifier())
+    assert seam.is_estimator(instance("sklearn.ensemble", "Forest"))
+    assert not seam.is_estimator(KerasModel())
+    assert not seam.is_estimator(None)
     assert set(howsure.assess(Classifier(), np.zeros((2, 3))).verdict) == {"coin flip"}
 
 

@@ -68,8 +68,12 @@ def test_several_labels_of_transformers():
 
 @pytest.mark.parametrize("config", [{"num_labels": 3, "problem_type": "regression"}, {"num_labels": 1}])
 def test_a_regression_of_transformers(config):
-    with pytest.raises(ModelError, match=r"was trained for regression.*cannot be assessed"):
-        assess(bert(**config), WORDS)
+    module = bert(**config)
+    result = assess(module, WORDS)
+    with torch.no_grad():
+        numbers = module(**{name: torch.from_numpy(array) for name, array in WORDS.items()}).logits.numpy()
+    np.testing.assert_allclose(result.mean, numbers, rtol=1e-5, atol=1e-7)
+    assert np.isnan(result.noise).all()
 
 
 def test_names_of_transformers():
@@ -121,13 +125,38 @@ def test_losses_of_labels(loss):
 
 @pytest.mark.parametrize(
     "loss",
-    [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.SmoothL1Loss(), nn.GaussianNLLLoss()]
-    + [nn.PoissonNLLLoss(), F.mse_loss],
+    [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.SmoothL1Loss(), nn.PoissonNLLLoss(log_input=False)]
+    + [F.mse_loss, F.huber_loss],
 )
 def test_losses_of_a_regression(loss):
-    with pytest.raises(ModelError, match=r"trained for regression.*Regression cannot be assessed"):
+    assert assess(Keeps(loss)).target_names == ("0", "1", "2")
+    assert isinstance(assess(Keeps(loss), outputs="logits"), howsure.Certainty)
+
+
+def test_a_softmax_is_a_distribution_over_classes_by_whichever_loss():
+    assert isinstance(assess(Keeps(nn.MSELoss(), end=nn.Softmax(dim=1))), howsure.Certainty)
+
+
+def test_sigmoids_trained_by_a_loss_of_regression_are_numbers_and_that_is_said():
+    module = Keeps(nn.MSELoss(), end=nn.Sigmoid())
+    with pytest.raises(HowsureWarning, match=r"read as numbers.*outputs='label-probabilities'"):
+        assess(module)
+    assert isinstance(assess(module, outputs="values"), howsure.RegressionCertainty)
+    assert isinstance(assess(module, outputs="label-probabilities"), howsure.MultilabelCertainty)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (nn.GaussianNLLLoss(), "means and variances.*'mean-variance' reads .*'mean-log-variance' reads"),
+        (F.gaussian_nll_loss, "means and variances.*'mean-variance' reads .*'mean-log-variance' reads"),
+        (nn.PoissonNLLLoss(), "logarithms of rates.*outputs='values' reads the logarithms"),
+    ],
+)
+def test_losses_that_leave_open_what_the_numbers_are(loss, said):
+    with pytest.raises(ModelError, match=f"trained for {said}"):
         assess(Keeps(loss))
-    assert len(assess(Keeps(loss), outputs="logits")) == len(ROWS)
+    assert isinstance(assess(Keeps(loss), outputs="values"), howsure.RegressionCertainty)
 
 
 def test_a_loss_of_embeddings():
@@ -157,8 +186,7 @@ def test_a_loss_that_the_code_names():
             return nn.functional.mse_loss(self(x), y)
 
     assess(Steps())
-    with pytest.raises(ModelError, match="trained for regression"):
-        assess(Numbers())
+    assert isinstance(assess(Numbers()), howsure.RegressionCertainty)
 
 
 def test_losses_that_say_different_things_say_nothing():
@@ -182,7 +210,7 @@ def test_a_loss_of_a_users_is_known_by_its_name():
         pass
 
     assess(Keeps(focal_loss, "loss_fn"))
-    with pytest.raises(ModelError, match="trained for regression"):
+    with pytest.raises(ModelError, match=r"trained for quantiles.*outputs='values' reads each quantile"):
         assess(Keeps(QuantileLoss()))
 
 

@@ -18,15 +18,25 @@ from numpy.typing import NDArray
 
 from howsure.answers.numbers.result import RegressionCertainty, check_numbers, target_names
 from howsure.data.rows import counted, in_rows
-from howsure.errors import ModelError
-from howsure.models.protocol import MEAN_LOG_VARIANCE, NUMBERS, REGRESSION, VALUES, ModelInfo
+from howsure.errors import ModelError, warn
+from howsure.models.protocol import (
+    LOG_RATES,
+    MEAN_LOG_VARIANCE,
+    MEAN_VARIANCE,
+    MEANS_AND_VARIANCES,
+    NUMBERS,
+    QUANTILES,
+    REGRESSION,
+    VALUES,
+    ModelInfo,
+)
 from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
 
 TARGET_SHARE = 0.05
 """Share of the standard deviation of a number: the standard error of its mean that is good enough where
-`target_error` is not given. ± 1.96 of it is a tenth of the standard deviation. What half and twice of it do is
-in `docs/numbers-coverage.md`."""
+`target_error` is not given. ± 1.96 of it is a tenth of the standard deviation. `docs/numbers-coverage.md`
+says what half and twice of it do."""
 
 LEAST_PASSES = 40
 """Passes of a row at the least. Where balance cancels the error of a mean, 20 passes know it, but not how far
@@ -48,11 +58,13 @@ class Numbers(Outcome):
         outputs: `values`, K numbers; or `mean-variance` or `mean-log-variance`, K means and then K variances,
             or the natural logarithms of these.
         target_names: K names.
+        rounding: Share of a number by which the model may be off.
     """
 
     model: str
     outputs: str
     target_names: tuple[str, ...]
+    rounding: float = ROUNDING
     name = "numbers"
     has_unit = True
     usual_target = TARGET_SHARE
@@ -66,13 +78,14 @@ class Numbers(Outcome):
 
         Raises:
             InputError: Names that do not fit.
-            ModelError: Means and variances are declared, but the model has an odd number of outputs.
+            ModelError: Means and variances are declared, but the model has an odd number of outputs; or the
+                loss leaves open what the numbers are.
         """
-        outputs = request.outputs
-        if outputs is None and info.trained_for == REGRESSION:
-            outputs = info.says if info.says in NUMBERS else VALUES
+        outputs = _read(info) if request.outputs is None else request.outputs
         if outputs not in NUMBERS:
             return None
+        if info.ending in (MEAN_VARIANCE, MEAN_LOG_VARIANCE):  # a regressor knows what it puts out
+            outputs = info.ending
         width = math.prod(info.output_shape)
         if outputs != VALUES:
             if width < 2 or width % 2:
@@ -83,7 +96,11 @@ class Numbers(Outcome):
                     hint="outputs='values' reads each output as a number",
                 )
             width //= 2
-        return cls(info.name, outputs, target_names(request.class_names, width))
+        names = request.class_names
+        if names is None and outputs == VALUES:
+            names = _places(info.output_shape)
+        is_double = info.ending in NUMBERS  # an estimator, whose numbers are not rounded
+        return cls(info.name, outputs, target_names(names, width), 0.0 if is_double else ROUNDING)
 
     @property
     def answers(self) -> int:
@@ -140,7 +157,7 @@ class Numbers(Outcome):
         if self.outputs != VALUES:
             variance = variance + np.maximum(noise, 0)
         # Networks that all say the same have no spread, and no error beyond rounding.
-        allowed = np.maximum(target_error * np.sqrt(variance), ROUNDING * np.abs(mean))
+        allowed = np.maximum(target_error * np.sqrt(variance), self.rounding * np.abs(mean))
         is_known = np.all(error <= allowed, axis=-1) & (estimates.passes >= LEAST_PASSES)
         if self.outputs != VALUES:
             is_known &= np.all(of_noise <= 2 * target_error * variance, axis=-1)
@@ -158,7 +175,7 @@ class Numbers(Outcome):
         """A `RegressionCertainty` of N rows."""
         mean, spread = estimates.mean[:, : self.answers], self._spread(estimates)
         # Balance can cancel all of an error but the rounding of the model, which has single precision.
-        rounding = np.where(estimates.passes[:, None] > 1, ROUNDING * (np.abs(mean) + spread), 0.0)
+        rounding = np.where(estimates.passes[:, None] > 1, self.rounding * (np.abs(mean) + spread), 0.0)
         result = RegressionCertainty(
             mean=mean,
             mc_error=np.maximum(estimates.error[:, : self.answers], rounding),
@@ -184,3 +201,45 @@ class Numbers(Outcome):
         """(n, K) standard deviation between networks, as far as the passes tell it."""
         both = estimates.variance + np.nan_to_num(estimates.squared_error)
         return np.sqrt(np.maximum(both[..., : self.answers], 0))
+
+
+_TO_BE_SAID = {
+    MEANS_AND_VARIANCES: "outputs='mean-variance' reads means and then variances; 'mean-log-variance' reads "
+    "natural logarithms of variances, of which training took the exponential",
+    QUANTILES: "outputs='values' reads each quantile as a number of its own",
+    LOG_RATES: "outputs='values' reads the logarithms as the numbers. For the rates, end the model in an "
+    "exponential",
+}
+"""What the caller has to say where the loss shows a regression, but not what the numbers are."""
+
+
+def _read(info: ModelInfo) -> str | None:
+    """What a model says that its numbers are, or None where it says of no numbers."""
+    if info.says in NUMBERS:
+        return info.says
+    if info.trained_for in _TO_BE_SAID:
+        raise ModelError(
+            f"Model '{info.name}' was trained for {info.trained_for}, and its loss '{info.loss}' leaves open "
+            "how its outputs are to be read",
+            expected="outputs=…",
+            hint=_TO_BE_SAID[info.trained_for],
+        )
+    # A softmax is a distribution over classes, by whichever loss it was trained.
+    if info.trained_for != REGRESSION or info.ending == "softmax":
+        return None
+    if info.ending == "sigmoid":
+        labels = "label-" if info.output_shape != (1,) else ""
+        warn(
+            f"Model '{info.name}' ends in a sigmoid, and its loss '{info.loss}' is one of regression, so its "
+            f"outputs are read as numbers. outputs='{labels}probabilities' reads them as probabilities, "
+            "outputs='values' as numbers without this warning."
+        )
+    return VALUES
+
+
+def _places(shape: tuple[int, ...]) -> list[str] | None:
+    """Names of the numbers of an output with several axes, such as `1_0`; None for a single axis."""
+    sides = [side for side in shape if side != 1]
+    if len(sides) < 2:
+        return None
+    return ["_".join(map(str, place)) for place in np.ndindex(*sides)]

@@ -142,9 +142,10 @@ def examine(
     if len(program.outputs) != 1:
         raise ModelError(
             f"Model '{model.name}' has {len(program.outputs)} outputs",
-            expected="one output, a distribution over classes",
+            expected="one output, or a mean and a variance",
             hint="Say which one is meant, by name or place: howsure.assess(model, x, output=0). What has no "
-            "`output` takes a model of one: keras.Model(model.inputs, model.outputs[0])",
+            "`output` takes a model of one: keras.Model(model.inputs, model.outputs[0]). Of a mean and a "
+            "variance say outputs='mean-variance', or 'mean-log-variance'",
         )
     look = _Look(model, program, rows, gaussian_noise, off)
     sides, count = look.drawn.leading, len(rows[0])

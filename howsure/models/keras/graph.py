@@ -8,6 +8,7 @@ depend on no random layer have width 1 and are computed once for all passes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -17,7 +18,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from howsure.models.choose_output import place_of
+from howsure.errors import ModelError
+from howsure.models.choose_output import Pair, place_of, places_of_pair
 from howsure.models.keras import private
 from howsure.models.keras.private import Graph, GraphCall, graph_of
 from howsure.models.keras.switch import widens_itself
@@ -97,6 +99,43 @@ def flatten(model: Any, structure: Any) -> Program:
         return Program(inputs, (step,), (output,), foldable=True)
     outputs = builder.inline(graph, inputs, prefix="")
     return Program(inputs, tuple(builder.steps), outputs, builder.foldable)
+
+
+class Concatenate:
+    """Joins values (n, …) and (n, …) of the same shape as one (n, 2 K); a step that is no layer."""
+
+    def __call__(self, one: Tensor, other: Tensor) -> Tensor:
+        """(n, 2 K): all numbers of one value, then all of the other."""
+        width = math.prod(one.shape[1:])
+        return ops.concatenate([ops.reshape(each, (-1, width)) for each in (one, other)], axis=-1)
+
+
+_CONCATENATE = Concatenate()
+"""One object, so that a program is the same each time it is made."""
+
+
+def joined(program: Program, pair: Pair, model: Any, names: Sequence[str]) -> Program:
+    """The program whose one output (n, 2 K) is the mean and then the variance; unchanged for one output.
+
+    Args:
+        program: Program of a model.
+        pair: What its two outputs are.
+        model: The model.
+        names: Names of its outputs, in order.
+
+    Raises:
+        ModelError: The outputs are no pair.
+    """
+    if len(program.outputs) == 1:
+        return program
+    shapes = [tuple(tensor.shape[1:]) for tensor in model.outputs]
+    in_order = not isinstance(model.output, dict)  # Keras sorts the names in a dict
+    places = places_of_pair(pair, shapes, names, str(model.name), in_order=in_order)
+    slots = tuple(program.outputs[place] for place in places)
+    known = (*program.inputs, *(slot for step in program.steps for slot in step.outputs))
+    both = Slot(1 + max(slot.index for slot in known))
+    step = Step(_CONCATENATE, "concatenate", slots, {}, (both,))
+    return replace(program, steps=(*program.steps, step), outputs=(both,))
 
 
 def ending_in(program: Program, output: str | int, names: Sequence[str], model: str) -> Program:
@@ -214,6 +253,13 @@ def run(
                 results = keras.tree.flatten(step.operation(*args, **kwargs))
             if filled < width:
                 _widen_masks(results, filled, width)
+        if len(results) != len(step.outputs):  # a model of a user's class
+            raise ModelError(
+                f"Model '{step.operation.name}' returns {len(results)} outputs from its `call`",
+                expected="one output",
+                hint="Return the one that is meant; of a mean and a variance keras.ops.concatenate([mean, "
+                "variance], axis=-1)",
+            )
         values.update(
             {slot: Value(tensor, width) for slot, tensor in zip(step.outputs, results, strict=True)}
         )

@@ -28,7 +28,6 @@ from howsure.models.protocol import (
 _REGRESSION = frozenset(
     ["mse", "mean_squared_error", "mae", "mean_absolute_error", "huber", "huber_loss", "log_cosh", "logcosh"]
     + ["mape", "mean_absolute_percentage_error", "msle", "mean_squared_logarithmic_error", "poisson"]
-    + ["cosine_similarity"]
 )
 _YES_OR_NO = frozenset(["binary_crossentropy", "bce", "binary_focal_crossentropy"])
 _ONE_OF_MANY = frozenset(
@@ -80,7 +79,7 @@ def trained_for(loss: Loss | None, activation: str | None, shape: tuple[int, ...
         return REGRESSION
     if loss.name in _HINGES:
         return MARGINS
-    if loss.name == "circle":
+    if loss.name in ("circle", "cosine_similarity"):  # these tell directions, and no scale
         return EMBEDDINGS
     if loss.name in _YES_OR_NO and shape != (1,) and activation != "softmax":
         return SEVERAL_LABELS

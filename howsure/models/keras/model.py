@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import InputSpec, check_rows
+from howsure.models.choose_output import Output, Pair
 from howsure.models.keras import private
 from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.draws import Masked, Still
@@ -31,7 +32,7 @@ from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster, computing_in,
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.thinned_dense import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.features import to_last_layer
-from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
+from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, joined, run, widen
 from howsure.models.keras.input_scale import first_kept, times_larger_than_kept
 from howsure.models.keras.inputs import (
     check_backend,
@@ -60,7 +61,7 @@ def adapt(
     *,
     gaussian_noise: bool,
     keep_off: frozenset[str] = frozenset(),
-    output: str | int | None = None,
+    output: Output = None,
 ) -> tuple[KerasModel, list[Array]]:
     """Examine a model, and check its rows.
 
@@ -69,7 +70,8 @@ def adapt(
         x: Rows as `howsure.assess` takes them.
         gaussian_noise: True makes `GaussianNoise` layers random.
         keep_off: Names of random layers that stay fixed, as in predicting.
-        output: The output to assess if there are several, by name or index; None for the only one.
+        output: The output to assess if there are several, by name or index; a `Pair` joins two; None for
+            the only one.
 
     Returns:
         The adapter, and the checked rows in the order of the inputs.
@@ -85,7 +87,10 @@ def adapt(
     check_backend(specs, model)
     rows = check_rows(x, specs)
     program = flatten(model, structure)
-    if output is not None:
+    if isinstance(output, Pair):
+        whole, program = program, joined(program, output, model, names_of_outputs(model))
+        output = None if program is whole else output
+    elif output is not None:
         program = ending_in(program, output, names_of_outputs(model), str(model.name))
     off = layers_kept_off(model, gaussian_noise, keep_off)
     settings = (specs, gaussian_noise, _fixed_batch(model), keep_off, output)

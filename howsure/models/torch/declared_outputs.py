@@ -19,7 +19,17 @@ from typing import Any
 
 from torch import nn
 
-from howsure.models.protocol import CLASSES, EMBEDDINGS, LOGITS, MARGINS, REGRESSION, SEVERAL_LABELS
+from howsure.models.protocol import (
+    CLASSES,
+    EMBEDDINGS,
+    LOG_RATES,
+    LOGITS,
+    MARGINS,
+    MEANS_AND_VARIANCES,
+    QUANTILES,
+    REGRESSION,
+    SEVERAL_LABELS,
+)
 
 
 @dataclass(frozen=True)
@@ -42,9 +52,12 @@ class Said:
 _CLASSES = ("cross_entropy", "nll", "kl_div", "focal", "label_smoothing")
 _LABELS = ("binary_cross_entropy", "bce", "multilabel", "multi_label", "sigmoid_focal", "soft_margin")
 _REGRESSION = (
-    *("mse", "rmse", "l1", "smooth_l1", "mae", "huber", "gaussian_nll", "poisson_nll", "log_cosh"),
-    *("quantile", "pinball", "mean_squared_error", "mean_absolute_error", "regression"),
+    *("mse", "rmse", "l1", "smooth_l1", "mae", "huber", "log_cosh", "logcosh", "mape", "msle"),
+    *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "regression"),
 )
+_VARIANCES = ("gaussian_nll",)
+_QUANTILES = ("quantile", "pinball")
+_LOG_RATES = ("poisson_nll",)
 _EMBEDDINGS = (
     *("triplet", "triplet_margin", "triplet_margin_with_distance", "cosine_embedding", "hinge_embedding"),
     *("contrastive", "info_nce", "nt_xent"),
@@ -229,6 +242,8 @@ def _of_loss(loss: Any) -> tuple[str, str]:
         return loss.__name__, _kind(loss.__name__) or ""
     for cls in type(loss).__mro__:
         kind = _kind(cls.__name__)
+        if kind == LOG_RATES and not getattr(loss, "log_input", True):
+            kind = REGRESSION
         if kind is not None:
             return cls.__name__, kind
     return type(loss).__name__, ""
@@ -238,6 +253,9 @@ def _kind(name: str) -> str | None:
     """The task that the name of a loss implies."""
     plain = _plain(name)
     for kind, words in (
+        (MEANS_AND_VARIANCES, _VARIANCES),
+        (QUANTILES, _QUANTILES),
+        (LOG_RATES, _LOG_RATES),
         (REGRESSION, _REGRESSION),
         (SEVERAL_LABELS, _LABELS),
         (EMBEDDINGS, _EMBEDDINGS),

@@ -16,7 +16,7 @@ from torch import nn
 from howsure.data.batches import numpy_of
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
-from howsure.models.choose_output import place_of
+from howsure.models.choose_output import Output, Pair, place_of, places_of_pair
 from howsure.models.torch.snapshot import device_of
 
 Array = NDArray[Any]
@@ -24,10 +24,13 @@ Tensor = torch.Tensor
 
 _WRAP = (
     "Say which of several outputs is meant, howsure.assess(module, x, output=0), or wrap it in a module "
-    "whose forward returns the tensor that tells classes apart, and assess that one"
+    "whose forward returns the tensor that is meant, and assess that one"
 )
 
-_PAIR = "Two tensors of one shape may be means and variances, and a regression cannot be assessed"
+_PAIR = (
+    "If they are a mean and a variance, say so: outputs='mean-variance', or 'mean-log-variance' where the "
+    "variance is given as its natural logarithm"
+)
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,15 @@ class Call:
         specs: For each tensor its name, the shape of one row, and its numpy type.
         dtypes: Type of each tensor on the device, or None to keep it.
         device: Device of the tensors.
-        output: The output to assess if there are several, by name or index; None for the only one.
+        output: The output to assess if there are several, by name or index; a `Pair` joins two; None for
+            the only one.
     """
 
     form: str
     specs: tuple[InputSpec, ...]
     dtypes: tuple[torch.dtype | None, ...]
     device: torch.device
-    output: str | int | None = None
+    output: Output = None
 
     def tensors(self, rows: Sequence[Array]) -> list[Tensor]:
         """Rows (n, …) of each input, as the module takes them."""
@@ -70,20 +74,37 @@ class Call:
     def run(self, module: nn.Module, tensors: Sequence[Tensor]) -> Tensor:
         """The output (n, …) of a module for n rows."""
         outputs = self.forward(module, tensors)
-        if self.output is not None:
+        if isinstance(self.output, Pair):
+            outputs = _joined(outputs, self.output, name_of(module))
+        elif self.output is not None:
             outputs = _chosen(outputs, self.output, name_of(module))
         return output_of(outputs, len(tensors[0]), name_of(module))
 
 
 def _chosen(outputs: Any, output: str | int, name: str) -> Any:
     """One of several outputs, by key, field name or index."""
-    if isinstance(outputs, Mapping):
-        names, values = [str(key) for key in outputs], list(outputs.values())
-    elif isinstance(outputs, (list, tuple)):
-        names, values = list(getattr(outputs, "_fields", ())), list(outputs)
-    else:
-        names, values = [], [outputs]
+    names, values = _parts(outputs)
     return values[place_of(output, names, len(values), name)]
+
+
+def _joined(outputs: Any, pair: Pair, name: str) -> Any:
+    """The mean and the variance (n, …) in a result as one tensor (n, 2 K); a single tensor as it is."""
+    names, values = _parts(outputs)
+    if _tensor_in(outputs) is not None or not all(isinstance(each, Tensor) for each in values):
+        return outputs
+    shapes = [tuple(each.shape[1:]) or (1,) for each in values]
+    in_order = not isinstance(outputs, Mapping)
+    both = [values[place] for place in places_of_pair(pair, shapes, names, name, in_order=in_order)]
+    return torch.cat([each.flatten(1) if each.ndim > 1 else each.reshape(-1, 1) for each in both], dim=-1)
+
+
+def _parts(outputs: Any) -> tuple[list[str], list[Any]]:
+    """Names of the parts of a module's result, where they have some, and the parts."""
+    if isinstance(outputs, Mapping):
+        return [str(key) for key in outputs], list(outputs.values())
+    if isinstance(outputs, (list, tuple)):
+        return list(getattr(outputs, "_fields", ())), list(outputs)
+    return [], [outputs]
 
 
 def name_of(module: nn.Module) -> str:
@@ -222,7 +243,7 @@ def _expected(taken: inspect.Signature) -> str:
 
 
 def output_of(outputs: Any, rows: int, name: str) -> Tensor:
-    """The tensor (rows, …) of class scores in a module's result.
+    """The tensor (rows, …) of class scores or numbers in a module's result.
 
     Raises:
         ModelError: There is none, or several candidates.
@@ -231,7 +252,7 @@ def output_of(outputs: Any, rows: int, name: str) -> Tensor:
     if found is None:
         raise ModelError(
             f"What module '{name}' returns cannot be read",
-            expected="a tensor (rows, classes), or something with `logits`",
+            expected="a tensor (rows, classes) or (rows, numbers), or something with `logits`",
             received=_described(outputs),
             hint=f"{_PAIR}. {_WRAP}" if _is_pair(outputs) else _WRAP,
         )
@@ -264,9 +285,7 @@ def _tensor_in(outputs: Any) -> Tensor | None:
 
 def _is_pair(outputs: Any) -> bool:
     """True for two tensors of the same shape, which may be a mean and a variance."""
-    parts = list(
-        outputs.values() if isinstance(outputs, Mapping) else outputs if isinstance(outputs, tuple) else ()
-    )
+    parts = _parts(outputs)[1]
     tensors = [each for each in parts if isinstance(each, Tensor)]
     return len(parts) == len(tensors) == 2 and tensors[0].shape == tensors[1].shape
 

@@ -23,6 +23,7 @@ from howsure import tuning
 from howsure.data.reading import is_out_of_memory
 from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
+from howsure.models.choose_output import Output
 from howsure.models.keep_off import KEPT_OFF as KEPT_OFF_BY_CALLER
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.torch.call_stack import ModuleCall
@@ -50,7 +51,7 @@ def adapt(
     *,
     gaussian_noise: bool,
     keep_off: frozenset[str] = frozenset(),
-    output: str | int | None = None,
+    output: Output = None,
 ) -> tuple[TorchModel, list[Array]]:
     """Examine a module, and check its rows.
 
@@ -59,7 +60,8 @@ def adapt(
         x: Rows as `howsure.assess` takes them.
         gaussian_noise: True makes added noise random.
         keep_off: Names of random modules that stay fixed, as in predicting.
-        output: The output to assess if there are several, by name or index; None for the only one.
+        output: The output to assess if there are several, by name or index; a `Pair` joins two; None for
+            the only one.
 
     Returns:
         The adapter, and the checked rows in the order of the inputs.
@@ -101,7 +103,7 @@ def check_module(model: Any) -> nn.Module:
     return module
 
 
-def _read(module: nn.Module, x: Any, output: str | int | None) -> tuple[Call, list[Array]]:
+def _read(module: nn.Module, x: Any, output: Output) -> tuple[Call, list[Array]]:
     """The call that a module accepts for these rows, found by trying; and the checked rows."""
     ways, given = calls_for(module, x)
     failed: list[tuple[Call, Exception]] = []

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.errors import HowsureError
+from howsure.models.choose_output import Output
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.call_stack import UnderWay, names_in
@@ -51,7 +52,7 @@ def adapt(
     *,
     gaussian_noise: bool,
     keep_off: frozenset[str] = frozenset(),
-    output: str | int | None = None,
+    output: Output = None,
 ) -> tuple[TorchModel, list[Array]]:
     """Examine a module, and check its rows; see `howsure.models.torch.model.adapt`."""
     adapted, rows = whole_modules.adapt(

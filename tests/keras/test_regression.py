@@ -1,0 +1,203 @@
+"""Regressions in Keras: read from the loss, or declared; means and variances in one output or two."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import howsure
+from tests.answers import mean_and_variance
+
+x = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
+PLAIN = howsure.Softmax()
+
+
+def network(outputs=1, activation=None):
+    return keras.Sequential(
+        [keras.Input((4,)), layers.Dense(6, "relu"), layers.Dropout(0.3), layers.Dense(outputs, activation)]
+    )
+
+
+def numbers_of(model):
+    return keras.ops.convert_to_numpy(model(x))
+
+
+LOSSES = {
+    "a word": "mse",
+    "a long word": "mean_absolute_error",
+    "a word in capitals": "MAPE",
+    "the name of a class": "MeanSquaredLogarithmicError",
+    "an object": keras.losses.Huber(),
+    "an object with a name": keras.losses.MeanSquaredError(name="mine"),
+    "a class": keras.losses.LogCosh,
+    "a function": keras.losses.log_cosh,
+    "in a list": ["mae"],
+    "of counts": keras.losses.Poisson(),
+}
+
+
+def test_the_loss_says_that_outputs_are_numbers():
+    model = network()
+    wanted = numbers_of(model)
+    for name, loss in LOSSES.items():
+        model.compile(loss=loss)
+        result = howsure.assess(model, x, method=PLAIN)
+        assert isinstance(result, howsure.RegressionCertainty), name
+        np.testing.assert_allclose(result.mean, wanted, rtol=1e-5, err_msg=name)
+        assert np.isnan(result.noise).all()
+
+
+def of_a_user(y_true, y_pred):
+    return keras.ops.mean((y_true - y_pred) ** 4)
+
+
+def test_what_nothing_says_is_refused_with_the_words_that_help():
+    model = network()
+    for loss in (None, of_a_user):
+        model.compile(loss=loss)
+        with pytest.raises(howsure.ModelError, match=r"outputs='values'.*'mean-variance' or"):
+            howsure.assess(model, x, method=PLAIN)
+        assert howsure.assess(model, x, method=PLAIN, outputs="values").target_names == ("value",)
+
+
+def test_endings_in_probabilities():
+    softmax, sigmoid = network(3, "softmax"), network(1, "sigmoid")
+    for model in (softmax, sigmoid):
+        model.compile(loss="mse")
+    assert isinstance(howsure.assess(softmax, x, method=PLAIN), howsure.Certainty)
+    assert isinstance(howsure.assess(softmax, x, method=PLAIN, outputs="values"), howsure.RegressionCertainty)
+    with pytest.warns(howsure.HowsureWarning, match=r"read as numbers. outputs='probabilities'"):
+        assert isinstance(howsure.assess(sigmoid, x, method=PLAIN), howsure.RegressionCertainty)
+    assert isinstance(howsure.assess(sigmoid, x, method=PLAIN, outputs="probabilities"), howsure.Certainty)
+
+
+@pytest.mark.parametrize(
+    ("shape", "names"),
+    [((), ("value",)), ((1,), ("value",)), ((3, 1), tuple("012")), ((2, 2), ("0_0", "0_1", "1_0", "1_1"))],
+)
+def test_outputs_of_any_shape(shape, names):
+    inputs = keras.Input((4,))
+    output = layers.Dense(int(np.prod(shape)))(inputs)
+    output = output[:, 0] if shape == () else layers.Reshape(shape)(output)
+    model = keras.Model(inputs, output)
+    model.compile(loss="mse")
+    result = howsure.assess(model, x, method=PLAIN)
+    assert result.target_names == names
+    np.testing.assert_allclose(result.mean, numbers_of(model).reshape(len(x), -1), rtol=1e-5)
+
+
+# --- means and variances --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def heads():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4,))
+    hidden = layers.Dropout(0.3)(layers.Dense(6, "relu")(inputs))
+    return inputs, layers.Dense(2, name="mu")(hidden), layers.Dense(2, name="log_var")(hidden)
+
+
+def test_two_outputs_are_as_one_with_both(heads):
+    inputs, mean, variance = heads
+    one = keras.Model(inputs, layers.Concatenate()([mean, variance]))
+    wanted = howsure.assess(one, x, method=howsure.MCDropout(passes=6), outputs="mean-log-variance")
+    wanted_mean, wanted_variance = np.split(numbers_of(one), 2, axis=-1)
+    forms = {
+        "in order": [mean, variance],
+        "by their names": [variance, mean],
+        "in a dict": {"mean": mean, "log_variance": variance},
+        "named by nothing": [layers.Identity()(mean), layers.Identity()(variance)],
+    }
+    for name, outputs in forms.items():
+        model = keras.Model(inputs, outputs)
+        before = [np.array(keras.ops.convert_to_numpy(each)) for each in model.weights]
+        found = howsure.assess(
+            model, x, method=howsure.MCDropout(passes=6), outputs="mean-log-variance", class_names=["a", "b"]
+        )
+        assert found.target_names == ("a", "b")
+        for column in ("mean", "spread", "noise", "mc_error"):
+            np.testing.assert_array_equal(getattr(found, column), getattr(wanted, column), err_msg=name)
+        after = [keras.ops.convert_to_numpy(each) for each in model.weights]
+        assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+        assert len(model.outputs) == 2
+        # One of the two alone.
+        again = howsure.assess(model, x, method=PLAIN, outputs="values", output=0)
+        assert any(np.allclose(again.mean, numbers, rtol=1e-5) for numbers in (wanted_mean, wanted_variance))
+
+
+def test_the_same_model_is_examined_once(heads):
+    inputs, mean, variance = heads
+    model = keras.Model(inputs, [mean, variance])
+    one, other = (howsure.models.adapt.adapt(model, x, output=PAIR)[0] for _ in range(2))
+    assert one is other
+
+
+PAIR = howsure.request.Request(outputs="mean-log-variance").assessed_output
+
+
+def test_an_audit_and_a_plan_take_both(heads):
+    inputs, mean, variance = heads
+    model = keras.Model(inputs, [mean, variance])
+    assert howsure.audit(model, outputs="mean-log-variance").passes_differ
+    plan = howsure.plan(model, x, outputs="mean-log-variance")
+    result = howsure.assess(model, x, method=howsure.MCDropout(plan=plan), outputs="mean-log-variance")
+    assert np.isfinite(result.std).all()
+
+
+def test_two_outputs_that_are_no_mean_and_variance(heads):
+    inputs, mean, variance = heads
+    deviation = layers.Identity(name="sigma")(variance)
+    longer = layers.Dense(3, name="variance")(inputs)
+    unnamed = {"a": mean, "b": variance}
+    for outputs, said, declared in (
+        ([mean, variance], "'log_var'.*", "mean-variance"),
+        ([mean, deviation], "is a standard deviation, not a variance", "mean-variance"),
+        ([mean, longer], r"the shapes \(rows, 2\), \(rows, 3\)", "mean-variance"),
+        ([mean, variance, longer], "3 outputs of the shapes", "mean-variance"),
+        (unnamed, "Nothing says which output", "mean-variance"),
+        ([mean, variance], "has 2 outputs.*outputs='mean-variance', or 'mean-log-variance'", None),
+        ([mean, variance], "has 2 outputs", "values"),
+    ):
+        with pytest.raises(howsure.ModelError, match=said):
+            howsure.assess(keras.Model(inputs, outputs), x, method=PLAIN, outputs=declared)
+
+
+def test_a_model_of_a_users_class_with_two_outputs_is_refused_in_words():
+    class Two(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = layers.Dense(1), layers.Dense(1)
+
+        def call(self, x):
+            return self.one(x), self.other(x)
+
+    model = Two()
+    model(x)
+    with pytest.raises(howsure.ModelError, match=r"returns 2 outputs from its `call`.*concatenate"):
+        howsure.assess(model, x, method=PLAIN, outputs="mean-variance")
+
+
+def test_variances_below_0_are_refused_with_the_word_for_logarithms(heads):
+    inputs, mean, variance = heads
+    model = keras.Model(inputs, layers.Concatenate()([mean, variance]))
+    with pytest.raises(howsure.ModelError, match=r"negative variances .*'mean-log-variance'"):
+        howsure.assess(model, x, method=PLAIN, outputs="mean-variance")
+    with pytest.raises(
+        howsure.ModelError, match=r"does not put out a mean and a variance.*Received: 3 outputs"
+    ):
+        howsure.assess(network(3), x, method=PLAIN, outputs="mean-variance")
+
+
+def test_every_thinned_network_is_enumerated(random):
+    weights, rows = mean_and_variance.weights_of(random), mean_and_variance.rows_of(random)
+    made = {
+        name: layers.Dense(weights[name][1].size, "relu" if name in ("one", "two") else None, name=name)
+        for name in mean_and_variance.LAYERS
+    }
+    inputs = keras.Input((mean_and_variance.INPUTS,))
+    hidden = layers.Dropout(0.25)(made["one"](inputs))
+    hidden = layers.Dropout(0.4)(made["two"](hidden))
+    model = keras.Model(inputs, [made["log_variance"](hidden), made["mean"](hidden)])
+    for name, layer in made.items():
+        layer.set_weights(weights[name])
+    mean_and_variance.check_against_enumeration(model, weights, rows)

@@ -1,0 +1,284 @@
+"""Regressors of scikit-learn against what they say themselves."""
+
+import copy
+import functools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn import (
+    cluster,
+    compose,
+    dummy,
+    ensemble,
+    gaussian_process,
+    linear_model,
+    model_selection,
+    multioutput,
+    neighbors,
+    pipeline,
+    preprocessing,
+    svm,
+    tree,
+)
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+
+import howsure
+from howsure.conformance import check_adapter, check_method
+from howsure.models.adapt import adapt
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(60, 3))
+Y = 1e5 + 100 * X[:, 0] + np.sin(X[:, 1]) + RANDOM.normal(size=60)  # single precision has too few digits
+BOTH = np.stack([Y, X[:, 1]], axis=1)
+LINE, TREE = linear_model.LinearRegression(), tree.DecisionTreeRegressor(max_depth=3)
+
+
+def forest(kind=ensemble.RandomForestRegressor, **settings):
+    return kind(n_estimators=7, random_state=0, **settings)
+
+
+def transformed(regressor, **how):
+    return compose.TransformedTargetRegressor(regressor, **how)
+
+
+AVERAGING = {
+    "forest": forest(),
+    "extra trees of two targets": forest(ensemble.ExtraTreesRegressor, bootstrap=True),
+    "bagging": ensemble.BaggingRegressor(n_estimators=5, random_state=0),
+    "bagging of some columns": ensemble.BaggingRegressor(LINE, 5, max_features=2, random_state=0),
+    "bagging of two targets": ensemble.BaggingRegressor(n_estimators=5, random_state=0),
+    "vote": ensemble.VotingRegressor([("a", LINE), ("b", TREE)]),
+    "pipeline": pipeline.make_pipeline(preprocessing.StandardScaler(), forest()),
+    "search": model_selection.GridSearchCV(forest(), {"max_depth": [2, 3]}, cv=2),
+    "scaled targets": transformed(forest(), transformer=preprocessing.StandardScaler()),
+}
+NOT_AVERAGING = {
+    "line": LINE,
+    "tree": TREE,
+    "neighbours": neighbors.KNeighborsRegressor(),
+    "boosting": ensemble.AdaBoostRegressor(n_estimators=3),
+    "gradient boosting": ensemble.GradientBoostingRegressor(n_estimators=3),
+    "a quantile": ensemble.HistGradientBoostingRegressor(loss="quantile", quantile=0.9, max_iter=3),
+    "stacking": ensemble.StackingRegressor([("a", LINE), ("b", TREE)], cv=2),
+    "weighted vote": ensemble.VotingRegressor([("a", LINE), ("b", TREE)], weights=[1, 3]),
+    "one for each of two targets": multioutput.MultiOutputRegressor(LINE),
+    "chain of two targets": multioutput.RegressorChain(LINE),
+    "logarithms of targets": transformed(forest(), func=np.log, inverse_func=np.exp),
+    "dummy": dummy.DummyRegressor(),
+}
+REGRESSORS = AVERAGING | NOT_AVERAGING
+
+
+@functools.cache
+def fitted(name):
+    return copy.deepcopy(REGRESSORS[name]).fit(X, BOTH if "two targets" in name else Y)
+
+
+def numbers(model, x=X):
+    return model.predict(x).reshape(len(x), -1)
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_the_mean_is_what_it_predicts(name):
+    model = fitted(name)
+    result = howsure.assess(model, X)
+    np.testing.assert_allclose(result.mean, numbers(model), rtol=1e-12)
+    assert result.target_names == (("0", "1") if "two targets" in name else ("value",))
+    assert np.isnan(result.noise).all()
+    with pytest.raises(howsure.InputError, match="There is no interval for a new answer"):
+        result.prediction_interval(0.9)
+    if name in AVERAGING:
+        assert result.method["name"] == "members"
+    else:
+        assert result.method["name"] == "plain prediction"
+        assert result.spread is None
+        assert not result.mc_error.any()
+        assert set(result.passes) == {1}
+
+
+@pytest.mark.parametrize(
+    ("name", "trees"),
+    [
+        ("forest", lambda model: model.estimators_),
+        ("bagging", lambda model: model.estimators_),
+        ("vote", lambda model: model.estimators_),
+    ],
+)
+def test_spread_is_that_of_the_members(name, trees):
+    model = fitted(name)
+    result = howsure.assess(model, X)
+    each = np.array([member.predict(X) for member in trees(model)])
+    np.testing.assert_allclose(result.spread[:, 0], each.std(axis=0), rtol=1e-9, atol=1e-9)
+    assert set(result.passes) == {len(each)}
+    assert not result.spread_error.any()
+    if name == "vote":
+        assert not result.mc_error.any()
+    else:
+        wider = stats.t.ppf(0.975, len(each) - 1) / stats.norm.ppf(0.975)
+        error = wider * each.std(axis=0, ddof=1) / np.sqrt(len(each))
+        np.testing.assert_allclose(result.mc_error[:, 0], error, rtol=1e-3, atol=1e-9)
+
+
+def test_scaled_targets_have_the_members_of_the_regressor():
+    model = fitted("scaled targets")
+    inner, scale = model.regressor_, model.transformer_.scale_
+    each = np.array([member.predict(X) for member in inner.estimators_])
+    np.testing.assert_allclose(howsure.assess(model, X).spread[:, 0], each.std(axis=0) * scale, atol=1e-9)
+
+
+# --- posteriors -------------------------------------------------------------------------------------
+
+KERNEL = 100 * RBF(2.0) + WhiteKernel(0.5)
+
+
+def process(**settings):
+    return gaussian_process.GaussianProcessRegressor(KERNEL, optimizer=None, **settings)
+
+
+WITH_STD = {
+    "process": process(),
+    "process, normalised": process(normalize_y=True),
+    "process of two targets": process(normalize_y=True),
+    "Bayesian ridge": linear_model.BayesianRidge(),
+    "ARD": linear_model.ARDRegression(),
+    "pipeline of a process": pipeline.make_pipeline(preprocessing.StandardScaler(), process()),
+}
+
+
+@pytest.mark.parametrize("name", WITH_STD)
+def test_std_is_that_of_the_posterior(name):
+    model = copy.deepcopy(WITH_STD[name]).fit(X, (BOTH if "two" in name else Y) - 1e5)
+    result = howsure.assess(model, X[:20] + 0.3)
+    mean, std = (each.reshape(20, -1) for each in model.predict(X[:20] + 0.3, return_std=True))
+    np.testing.assert_allclose(result.mean, mean, rtol=1e-9)
+    np.testing.assert_allclose(result.std, std, rtol=1e-6)
+    np.testing.assert_allclose(np.sqrt(result.spread**2 + result.noise**2), std, rtol=1e-6)
+    assert not result.mc_error.any()
+    assert not result.spread_error.any()
+    assert set(result.passes) == {1}
+    assert "functions alone" in str(result[0])
+    ends = result.credible_interval(0.95) - result.mean[..., None]
+    np.testing.assert_allclose(ends, result.spread[..., None] * [-1.959964, 1.959964], rtol=1e-6)
+
+
+def test_spread_and_noise_of_a_process_are_in_closed_form():
+    """Rasmussen and Williams 2006, equation 2.26, with noise of variance 0.5."""
+    x, new = X[:25], X[30:40]
+    targets = Y[:25] - 1e5
+
+    def k(a, b):
+        return 100 * np.exp(-((a[:, None] - b) ** 2).sum(-1) / 8)
+
+    gain = np.linalg.solve(k(x, x) + 0.5 * np.eye(25), k(x, new))
+    spread = np.sqrt(100 - np.einsum("ij,ij->j", k(x, new), gain))
+    white = process().fit(x, targets)
+    without = gaussian_process.GaussianProcessRegressor(100 * RBF(2.0), alpha=0.5, optimizer=None)
+    for model in (white, without.fit(x, targets)):  # the same noise, in the kernel or beside it
+        result = howsure.assess(model, new)
+        np.testing.assert_allclose(result.mean[:, 0], gain.T @ targets, rtol=1e-6)
+        np.testing.assert_allclose(result.spread[:, 0], spread, rtol=1e-6)
+        np.testing.assert_allclose(result.noise, np.sqrt(0.5), rtol=1e-6)
+
+
+def test_every_plain_prediction_has_all_of_the_posterior():
+    models = [process(alpha=alpha).fit(X, Y - 1e5) for alpha in (0.01, 1.0)]
+    own = howsure.assess(models[0], X)
+    for method, outputs in ((howsure.Softmax(), None), (None, "values"), (None, "mean-variance")):
+        result = howsure.assess(models[0], X, method=method, outputs=outputs)
+        np.testing.assert_allclose(result.std, own.std, rtol=1e-9)
+    both = [own, howsure.assess(models[1], X)]
+    ensemble = howsure.assess(models[0], X, method=howsure.Ensemble(models[1:]))
+    within, means = (np.array([getattr(each, name) for each in both]) for name in ("spread", "mean"))
+    np.testing.assert_allclose(ensemble.spread**2, (within**2).mean(0) + means.var(0), rtol=1e-9)
+    np.testing.assert_allclose(ensemble.noise**2, np.mean([each.noise**2 for each in both], 0), rtol=1e-9)
+
+
+def test_noise_of_each_training_row_says_nothing_of_a_new_one():
+    model = gaussian_process.GaussianProcessRegressor(RBF(), alpha=np.full(60, 0.1), optimizer=None)
+    result = howsure.assess(model.fit(X, Y - Y.mean()), X[:5])
+    assert np.isnan(result.noise).all()
+    assert np.isfinite(result.spread).all()
+
+
+def test_targets_that_were_scaled_keep_the_posterior_and_others_do_not():
+    scaled = transformed(linear_model.BayesianRidge(), transformer=preprocessing.StandardScaler()).fit(X, Y)
+    scale = scaled.transformer_.scale_[0]
+    _, std = scaled.regressor_.predict(X, return_std=True)
+    np.testing.assert_allclose(howsure.assess(scaled, X).std[:, 0], std * scale, rtol=1e-9)
+    logarithms = transformed(linear_model.BayesianRidge(), func=np.log, inverse_func=np.exp).fit(X, Y)
+    assert np.isnan(howsure.assess(logarithms, X).std).all()
+
+
+# --- the seam ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["forest", "line", "one for each of two targets"])
+def test_promises_hold(name):
+    model = fitted(name)
+    check_adapter(lambda: adapt(model, X)[0], [X])
+    if name not in AVERAGING:
+        check_method(howsure.PlainPrediction(), adapt(model, X)[0], X)
+
+
+def test_it_is_left_as_found_and_blocks_are_alike():
+    model = copy.deepcopy(fitted("forest"))
+    before = {key: repr(value) for key, value in vars(model).items()}
+    whole = howsure.assess(model, X)
+    np.testing.assert_array_equal(howsure.assess(model, X[5:6]).mean, whole.mean[5:6])
+    assert {key: repr(value) for key, value in vars(model).items()} == before
+
+
+def test_columns_are_matched_by_name():
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = forest().fit(frame, Y)
+    result = howsure.assess(model, frame[["c", "a", "b"]].assign(d=1.0))
+    np.testing.assert_allclose(result.mean[:, 0], model.predict(frame), rtol=1e-12)
+
+
+def test_a_regressor_of_another_package():
+    class Theirs:
+        _estimator_type = "regressor"
+        n_features_in_ = 3
+
+        def predict(self, x):
+            return x[:, 0].astype("float32")
+
+    result = howsure.assess(Theirs(), X)
+    np.testing.assert_array_equal(result.mean[:, 0], X[:, 0].astype("float32"))
+    assert "tells the plain prediction" in howsure.audit(Theirs()).advice
+
+
+def test_an_audit_says_what_the_passes_are():
+    assert "the mean of 7 members" in howsure.audit(fitted("forest")).advice
+
+
+# --- what is refused --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (forest(), "RandomForestRegressor has not been fitted"),
+        (gaussian_process.GaussianProcessRegressor(), "GaussianProcessRegressor has not been fitted"),
+        (pipeline.make_pipeline(LINE), "Pipeline has not been fitted"),
+        (linear_model.Ridge, "Pass a trained one, not the class Ridge"),
+        (cluster.KMeans(2, n_init=1).fit(X), "A clustering or a transformer cannot be assessed"),
+        (svm.SVC().fit(X, Y > 1e5), "CalibratedClassifierCV"),
+    ],
+)
+def test_what_gives_no_numbers_is_refused(model, said):
+    with pytest.raises(howsure.ModelError, match=said):
+        howsure.assess(model, X)
+
+
+def test_what_cannot_be_had_is_refused_with_what_can():
+    with pytest.raises(howsure.ModelError, match=r"Its members are passes: method=howsure.Members\(\)"):
+        howsure.assess(fitted("forest"), X, method=howsure.MCDropout())
+    with pytest.raises(howsure.ModelError, match=r"method=howsure.PlainPrediction\(\)"):
+        howsure.assess(fitted("line"), X, method=howsure.MCDropout())
+    with pytest.raises(howsure.InputError, match="does not say how many numbers it predicts"):
+        howsure.assess(fitted("line"), X[:0])
+    with pytest.raises(howsure.InputError, match="NaN, infinite or missing values in row 3"):
+        howsure.assess(fitted("line"), np.where(np.arange(60)[:, None] == 3, np.nan, X))
