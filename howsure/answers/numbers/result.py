@@ -165,6 +165,7 @@ class RegressionCertainty(Result[NumbersRow]):
     answer: ClassVar[str] = "numbers"
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "target_names"
+    one_goes_unnamed: ClassVar[bool] = True
     row_type: ClassVar[type[NumbersRow]] = NumbersRow
 
     mean: Floats
