@@ -48,6 +48,7 @@ PARTS = {
     "summary": "summaries",
     "page": "pages",
     "graph": "ONNX graphs",
+    "graph_numbers": "ONNX graphs",
     "graph_words": "ONNX graphs",
 }
 """Parts that a kind may have, and their names in messages. Each takes the result first; `graph` takes the
@@ -144,6 +145,7 @@ CLASSES = Answer(
         "summary": "howsure.answers.classes.printed:summary",
         "page": "howsure.answers.classes.page:page",
         "graph": "howsure.answers.classes.graph:ClassesGraph",
+        "graph_numbers": "howsure.answers.graph:numbers",
         "graph_words": "howsure.answers.classes.graph:words",
     },
 )
@@ -163,6 +165,7 @@ LABELS = Answer(
         "summary": "howsure.answers.labels.printed:summary",
         "page": "howsure.answers.labels.page:page",
         "graph": "howsure.answers.labels.graph:LabelsGraph",
+        "graph_numbers": "howsure.answers.graph:numbers",
         "graph_words": "howsure.answers.labels.graph:words",
     },
     instead=dict.fromkeys(
@@ -177,7 +180,11 @@ NUMBERS = Answer(
     "numbers per row",
     "howsure.answers.numbers.outcome:Numbers",
     "howsure.answers.numbers.result:RegressionCertainty",
-    parts={},
+    parts={
+        "graph": "howsure.answers.numbers.graph:NumbersGraph",
+        "graph_numbers": "howsure.answers.numbers.graph:numbers",
+        "graph_words": "howsure.answers.numbers.graph:words",
+    },
     instead={
         "classes": "`result.above(3.0)` is a `Certainty` of the classes 'at most' and 'above'",
         "prediction_sets": "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that keep "
