@@ -233,7 +233,7 @@ def check_label_shape(labels: Array, source: Path) -> Array:
     if labels.ndim not in (1, 2):
         raise InputError(
             f"The labels in '{source}' are not one value per row",
-            expected="an array of shape (N,), or (N, K) for K labels per row",
+            expected="an array of shape (N,), or (N, K) for K labels or numbers per row",
             received=f"an array of shape {labels.shape}",
         )
     return labels

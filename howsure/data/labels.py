@@ -27,7 +27,9 @@ _FROM_0 = "give `labels - 1`; in a file subtract 1, or write the names of the cl
 
 _FAR = 3
 """Standard errors by which one reading of labels must be better than another."""
-_ARE_NUMBERS = "If the model gives such numbers, it is a regression, and a regression cannot be assessed yet"
+_ARE_NUMBERS = (
+    "If the model gives such numbers, say so when it is assessed: outputs='values', or --outputs values"
+)
 _ARE_SEVERAL = (
     "If a row may have several labels, say so when it is assessed: outputs='label-logits', or "
     "'label-probabilities' behind sigmoids (on the command line: --outputs)"

@@ -16,8 +16,8 @@ from howsure.optional import needs
 
 TOLERANCE = 1e-4
 """Largest difference between a number of the graph and that of `assess`: a hundredth of the error that is
-aimed at, so that it never shows. Of numbers that have a unit it is a share of their spread. Rounding in float32
-comes to some 1e-6."""
+aimed at, so that it never shows. Of numbers that have a unit it is a share of their spread. Rounding in
+float32 comes to some 1e-6."""
 
 ALONE = 2
 """Rows that also run by themselves, as a row's numbers may not depend on its neighbours."""

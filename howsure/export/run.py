@@ -102,11 +102,12 @@ def export(
     `expected_entropy` and `mutual_information` (N,) in nats, `label`, `runner_up` and `verdict` (N,) as whole
     numbers: 0 sure, 1 leaning, 2 coin flip. Of several labels per row `yes` takes the place of the two
     classes, and all are (N, K). A regression has `mean`, `mc_error`, `spread` and, if it puts out variances,
-    `noise`, all (N, K) and at most 1e-4 of the spread off, but for rounding. The metadata hold the passes, the plan, the seed, names, thresholds, versions
-    and a SHA-256 of the weights.
+    `noise`, all (N, K), and off by at most 1e-4 of the spread, but for rounding. The metadata hold the
+    passes, the plan, the seed, names, thresholds, versions and a SHA-256 of the weights.
 
-    A graph raises no errors. Rows for which the model puts out NaN, or a negative variance, get NaN, the verdict 3, and K, which is no
-    class, as label and runner-up. Infinite values, which `assess` refuses, go through the model.
+    A graph raises no errors. Rows for which the model puts out NaN, or a negative variance, get NaN, the
+    verdict 3, and K, which is no class, as label and runner-up. Infinite values, which `assess` refuses, go
+    through the model.
 
     Args:
         model: A trained network, as `assess` takes it.

@@ -1,9 +1,9 @@
 """A result as csv or JSON lines for other programs; `howsure.load` reads only the Parquet file of `save`.
 
 A column with a value for each class is several columns in csv, `probabilities.cat`, and an object by class
-name in JSON; one with a value at each level is the same by level: `quantiles.0.5`. A column with both has first
-the name, then the level: `quantiles.height.0.5`. A kind of answer may leave out the name where there is only one,
-see `Result.one_goes_unnamed`.
+name in JSON; one with a value at each level is the same by level: `quantiles.0.5`. A column with both has
+first the name, then the level: `quantiles.height.0.5`. A kind of answer may leave out the name where there is
+only one, see `Result.one_goes_unnamed`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def _by_name(names: Sequence[Sequence[str]], values: Iterator[Any]) -> Any:
 
 
 def _parts(result: Result[Any], column: Column) -> list[Sequence[str]]:
-    """The name of a column in the table, then the names and the levels of its values, where it has several."""
+    """The name of a column in the table, then the names and the levels of its values, where it has
+    several."""
     names = tuple(getattr(result, result.names))
     parts: list[Sequence[str]] = [(result.in_table(column),)]
     if column.shape in (WIDE, WIDE_AT_LEVELS) and not (result.one_goes_unnamed and len(names) == 1):

@@ -145,9 +145,9 @@ def test_labels_that_do_not_fit_point_at_outputs():
     several = [[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 1, 1]]
     with pytest.raises(InputError, match=r"several labels.*outputs='label-logits'"):
         assess(several, None)
-    with pytest.raises(InputError, match="a regression cannot be assessed"):
+    with pytest.raises(InputError, match="outputs='values'"):
         assess([0.3, 1.7, 2.2, 0.1], None)
-    with pytest.raises(InputError, match="a regression cannot be assessed"):
+    with pytest.raises(InputError, match="outputs='values'"):
         assess(np.full((4, 3), 0.5), None)
     with pytest.raises(InputError, match=r"outputs='logits'"):
         assess([0, 1, 2, 1], "label-logits")

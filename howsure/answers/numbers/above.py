@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from howsure.answers.numbers.result import RegressionCertainty
 
 
+def asked(result: RegressionCertainty, threshold: float, target: str | None) -> Certainty:
+    """The part `above`: the question as it is typed, where a whole number that is no name is a position."""
+    is_place = target is not None and target not in result.target_names and target.isdecimal()
+    return result.above(threshold, int(target) if target is not None and is_place else target)
+
+
 def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
     """See `RegressionCertainty.above`."""
     noise, nodes = result.noise[:, k], networks_of(result, k)

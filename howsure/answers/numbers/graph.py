@@ -1,4 +1,5 @@
-"""Numbers per row as an ONNX graph: `mean`, `mc_error`, `spread`, and `noise` where the model puts out variances.
+"""Numbers per row as an ONNX graph: `mean`, `mc_error`, `spread`, and `noise` if the model puts out
+variances.
 
 See `howsure.answers.graph` for what the parts are.
 """

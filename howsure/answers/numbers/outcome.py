@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.answers.numbers.result import RegressionCertainty, check_numbers, target_names
 from howsure.data.rows import counted, in_rows
-from howsure.errors import ModelError
+from howsure.errors import InputError, ModelError
 from howsure.models.protocol import MEAN_LOG_VARIANCE, NUMBERS, REGRESSION, VALUES, ModelInfo
 from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
@@ -57,7 +57,7 @@ class Numbers(Outcome):
         are numbers, and of no other.
 
         Raises:
-            InputError: Names that do not fit.
+            InputError: Names that do not fit, or thresholds of verdicts.
             ModelError: Means and variances are declared, but the model has an odd number of outputs.
         """
         outputs = request.outputs
@@ -75,6 +75,13 @@ class Numbers(Outcome):
                     hint="outputs='values' reads each output as a number",
                 )
             width //= 2
+        if request.thresholds is not None:
+            raise InputError(
+                "Numbers have no verdicts, so thresholds have no effect",
+                expected="no thresholds",
+                hint="`result.above(3.0)` asks whether a number is above 3; the answer has a verdict (on the "
+                "command line: --above)",
+            )
         return cls(info.name, outputs, target_names(request.class_names, width))
 
     @property
