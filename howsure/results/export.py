@@ -85,8 +85,7 @@ def _by_name(names: Sequence[Sequence[str]], values: Iterator[Any]) -> Any:
 
 
 def _parts(result: Result[Any], column: Column) -> list[Sequence[str]]:
-    """The name of a column in the table, then the names and the levels of its values, where it has
-    several."""
+    """The name of a column in the table, then the names and the levels of its values, if it has several."""
     names = tuple(getattr(result, result.names))
     parts: list[Sequence[str]] = [(result.in_table(column),)]
     if column.shape in (WIDE, WIDE_AT_LEVELS) and not (result.one_goes_unnamed and len(names) == 1):

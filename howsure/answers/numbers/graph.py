@@ -1,5 +1,4 @@
-"""Numbers per row as an ONNX graph: `mean`, `mc_error`, `spread`, and `noise` if the model puts out
-variances.
+"""Numbers per row as an ONNX graph: `mean`, `mc_error`, `spread`, and the `noise` that a head puts out.
 
 See `howsure.answers.graph` for what the parts are.
 """
