@@ -163,9 +163,10 @@ def _classes_of(
     """K, and the (N,) classes of the training rows; one class without labels, as a regression has it."""
     if labels is None:
         if score in OF_LOGITS:
+            others = quoted([each for each in SCORES if each not in OF_LOGITS])
             raise InputError(
                 f"The score '{score}' is of the logits of classes, and there are no classes without labels",
-                expected=f"true classes; or of a regression one of {quoted([each for each in SCORES if each not in OF_LOGITS])}",
+                expected=f"true classes; or of a regression one of {others}",
             )
         return 1, np.zeros(rows, dtype=np.int64)
     classes = max(2, outputs)

@@ -11,6 +11,7 @@ from scipy.special import ndtr
 from howsure.answers.classes.result import Certainty
 from howsure.answers.numbers.networks import SHARES, networks_of
 from howsure.answers.numbers.sentence import significant
+from howsure.errors import InputError
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Floats
 from howsure.statistics import ERROR_FLOOR, entropy_of
@@ -27,6 +28,10 @@ def asked(result: RegressionCertainty, threshold: float, target: str | None) -> 
 
 def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
     """See `RegressionCertainty.above`."""
+    if not np.isfinite(threshold):
+        raise InputError(
+            "`threshold` is no finite number", expected="a number such as 3.0", received=threshold
+        )
     noise, nodes = result.noise[:, k], networks_of(result, k)
     if nodes is None and np.isnan(result.std[:, k]).any():
         result.check_noise("Nothing says whether the number is above a threshold")
