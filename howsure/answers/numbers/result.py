@@ -564,7 +564,8 @@ class RegressionCertainty(Result[NumbersRow]):
         Raises:
             InputError: Fewer than two samples, no finite numbers, or different shapes.
         """
-        listed: Any = samples if hasattr(samples, "shape") else list(samples)  # type: ignore[arg-type]
+        one_by_one = isinstance(samples, Iterable) and not hasattr(samples, "shape")
+        listed: Any = list(samples) if one_by_one else samples  # type: ignore[arg-type]
         values = as_floats(listed, "The samples")
         values = values[..., None] if values.ndim == 2 else values
         if values.ndim != 3 or len(values) < 2:
