@@ -151,7 +151,8 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
     y = np.array([random.choice(CLASSES, p=p) for p in certainty.probabilities])
     certainty = certainty.with_truth(y).with_familiarity(random.uniform(0.1, 1, ROWS))
     labelled = howsure.assess(several, x, method=four).with_truth(random.random((ROWS, LABELS)) < 0.5)
-    numbers = howsure.assess(network("linear", 2), x, method=four, outputs="values").with_noise(0.3)
+    samples = random.normal(5, 1, (20, ROWS, 2))
+    numbers = howsure.RegressionCertainty.from_samples(samples, noise=0.5).with_truth(samples[0])
     features = howsure.features_of(model, x)
     held_out = howsure.features_of(model, random.normal(size=(ROWS, 4)))
     known = howsure.familiarity(features, y, held_out, score="energy", share=0.1)
@@ -255,6 +256,27 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
         "Plan.load": (howsure.Plan.load, {"path": plan}),
         "Plan.save": (howsure.Plan().save, {"path": plan}),
         "Certainty": (howsure.Certainty, fields(certainty)),
+        "RegressionCertainty": (howsure.RegressionCertainty, fields(numbers)),
+        "RegressionCertainty.from_mean_std": (
+            howsure.RegressionCertainty.from_mean_std,
+            {"mean": numbers.mean, "std": numbers.std, "target_names": None, "source": None, "ids": None},
+        ),
+        "RegressionCertainty.from_samples": (
+            howsure.RegressionCertainty.from_samples,
+            {"samples": [numbers.mean, numbers.std], "target_names": None, "noise": None, "ids": None},
+        ),
+        "RegressionCertainty.above": (numbers.above, {"threshold": 3.0, "target": 0}),
+        "RegressionCertainty.of_target": (numbers.of_target, {"target": 0}),
+        "RegressionCertainty.credible_interval": (numbers.credible_interval, {"level": 0.9}),
+        "RegressionCertainty.prediction_interval": (numbers.prediction_interval, {"level": 0.9}),
+        "RegressionCertainty.rescaled": (numbers.rescaled, {"mean": 1.0, "std": 2.0}),
+        "RegressionCertainty.with_noise": (numbers.with_noise, {"noise": 1.0, "noise_from": None}),
+        "RegressionCertainty.with_truth": (numbers.with_truth, {"labels": numbers.mean}),
+        "RegressionCertainty.with_familiarity": (
+            numbers.with_familiarity,
+            {"familiarity": np.full(len(numbers), 0.5), "share": 0.01},
+        ),
+        "RegressionCertainty.widest": (numbers.widest, {"count": 3}),
         "MultilabelCertainty": (howsure.MultilabelCertainty, fields(labelled)),
         "Certainty.save": (certainty.save, {"path": saved}),
         "Certainty.joined": (howsure.Certainty.joined, {"parts": [certainty, certainty]}),
@@ -280,26 +302,7 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             howsure.LastLayerLaplace.fit,
             {"model": model, "x": x, "labels": y, "bias": True, "passes": 4},
         ),
-        "RegressionCertainty": (howsure.RegressionCertainty, fields(numbers)),
-        "RegressionCertainty.from_mean_std": (
-            howsure.RegressionCertainty.from_mean_std,
-            {"mean": numbers.mean, "std": numbers.std, "target_names": None, "source": None, "kind": "row"}
-            | {"ids": None},
-        ),
-        "RegressionCertainty.from_samples": (
-            howsure.RegressionCertainty.from_samples,
-            {"samples": [numbers.mean] * 3, "target_names": None, "noise": None, "source": None}
-            | {"kind": "row", "ids": None},
-        ),
-        "RegressionCertainty.credible_interval": (numbers.credible_interval, {"level": 0.9}),
-        "RegressionCertainty.prediction_interval": (numbers.prediction_interval, {"level": 0.9}),
         "RegressionCertainty.interval": (numbers.interval, {"level": 0.9}),
-        "RegressionCertainty.above": (numbers.above, {"threshold": 0.5, "target": 0}),
-        "RegressionCertainty.of_target": (numbers.of_target, {"target": 0}),
-        "RegressionCertainty.rescaled": (numbers.rescaled, {"mean": 1.0, "std": [2.0, 3.0]}),
-        "RegressionCertainty.widest": (numbers.widest, {"count": 3}),
-        "RegressionCertainty.with_noise": (numbers.with_noise, {"noise": 0.5, "noise_from": None}),
-        "RegressionCertainty.with_truth": (numbers.with_truth, {"labels": numbers.mean}),
         "Thresholds": (howsure.Thresholds, {"sure": 0.9, "coin_flip": 0.1}),
     }
 

@@ -17,9 +17,6 @@ from howsure.sampling.outcome import Integers
 SAMPLE = 1_000_000
 """Rows of a folder that scores and pages look at: with so many, a share is known to 0.1 % (95 %)."""
 
-BETWEEN = ("spread", "spread_error", "quantiles", "quantiles_error")
-"""Optional columns that say how far networks lie apart: half of a table, and no score looks at them."""
-
 
 def load(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Any:
     """Read a result that was saved, such as a `Certainty`; the file says which kind it holds.
@@ -32,33 +29,38 @@ def load(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Any:
     Raises:
         FileError: The file is missing, damaged, or not a saved result.
     """
-    source = check_path(path)
+    return _whole(check_path(path), without)
+
+
+def _whole(source: Path, without: Collection[str] = (), for_scores: bool = False) -> Any:
+    """As `load`; with `for_scores` as `load_sample`."""
     if not os.path.isdir(source):
-        return _load(source, without)
+        return _load(source, without, for_scores)
     parts = _parts(source)
-    results = (_load(part, without) for part in parts)
-    return type(_load(parts[0], without)).gathered(results, int(_ends(parts)[-1]))
+    results = (_load(part, without, for_scores) for part in parts)
+    return type(_load(parts[0], without, for_scores)).gathered(results, int(_ends(parts)[-1]))
 
 
-def load_sample(
-    path: str | os.PathLike[str], *, without: Collection[str] = (), seed: int = 0
-) -> tuple[Any, int]:
-    """As `load`, and how many rows there are. Of a folder of more than `SAMPLE` rows it draws that many."""
+def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False, seed: int = 0) -> tuple[Any, int]:
+    """As `load`, and how many rows there are. Of a folder of more than `SAMPLE` rows it draws that many.
+
+    With `for_scores` it leaves out the columns that no score of the kind looks at.
+    """
     source = check_path(path)
     parts = _parts(source) if os.path.isdir(source) else []
     ends = _ends(parts)
     if not parts or ends[-1] <= SAMPLE:
-        found = load(source, without=without)
+        found = _whole(source, for_scores=for_scores)
         return found, len(found)
     total = int(ends[-1])
     chosen = np.sort(np.random.default_rng(seed).choice(total, SAMPLE, replace=False))
     of_part = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
     starts = np.concatenate([[0], ends[:-1]])
     results = (
-        _load(part, without)[places - start]
+        _load(part, for_scores=for_scores)[places - start]
         for part, places, start in zip(parts, of_part, starts, strict=True)
     )
-    return type(_load(parts[0], without)).gathered(results, SAMPLE), total
+    return type(_load(parts[0], for_scores=for_scores)).gathered(results, SAMPLE), total
 
 
 def parts_of(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Iterator[Any]:
@@ -82,10 +84,13 @@ def _ends(parts: Sequence[Path]) -> Integers:
     return np.cumsum([rows_in(part) for part in parts], dtype=np.int64)
 
 
-def _load(path: Path, without: Collection[str]) -> Any:
+def _load(path: Path, without: Collection[str] = (), for_scores: bool = False) -> Any:
     def left_out(settings: Mapping[str, Any]) -> list[str]:
-        columns = result_type_in(settings, path).columns
-        return [each.name for each in columns if not each.stored or (each.optional and each.name in without)]
+        kind = result_type_in(settings, path)
+        left = {*without, *(kind.unscored if for_scores else ())}
+        return [
+            each.name for each in kind.columns if not each.stored or (each.optional and each.name in left)
+        ]
 
     table, settings = read_table(path, left_out=left_out)
     return result_type_in(settings, path).from_table(path, table, settings)

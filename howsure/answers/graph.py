@@ -4,8 +4,9 @@
                                        ├─ mean ── probabilities ── label, runner_up or yes, verdict
                                        └─ entropies ── entropy, expected_entropy, mutual_information
 
-A kind of answer brings two parts for `howsure.export`: `graph`, a subclass of `DistributionGraph` for its
-outcome; and `graph_words`, what a result says in words or codes, which the graph is compared with.
+A kind of answer brings three parts for `howsure.export`: `graph`, for distributions a subclass of
+`DistributionGraph`, for its outcome; and what the graph is compared with: `graph_numbers`, the numbers of a
+result, and `graph_words`, what it says in words or codes.
 """
 
 from __future__ import annotations
@@ -35,6 +36,12 @@ are K, one more than the last."""
 
 Wanted = Mapping[str, tuple[NDArray[Any], NDArray[np.bool_]]]
 """By column, what a graph should say, and where rounding may decide otherwise."""
+
+Numbers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
+"""By column, which numbers a graph should say, and how far each may be off."""
+
+NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
+"""The columns of numbers."""
 
 
 class DistributionGraph(ABC):
@@ -157,6 +164,11 @@ class DistributionGraph(ABC):
         """What the columns mean."""
         limits = {"sure": self.thresholds.sure, "coin_flip": self.thresholds.coin_flip}
         return {**self.names, "verdicts": [*VERDICTS, "not a number"], "thresholds": limits}
+
+
+def numbers(result: Any, tolerance: float) -> Numbers:
+    """The part `graph_numbers` of distributions: all may be off by `tolerance`."""
+    return {name: (getattr(result, name), np.array(tolerance)) for name in NUMBERS}
 
 
 def codes_of(verdict: NDArray[Any]) -> NDArray[np.int64]:

@@ -38,6 +38,10 @@ from howsure.statistics import total_entropy
 
 OneRow = TypeVar("OneRow")
 
+BETWEEN = ("spread", "spread_error", "quantiles", "quantiles_error")
+"""Columns that say how far networks lie apart: half of a table, and no score of probabilities looks at
+them."""
+
 NOT_GIVEN: Any = None
 """Default of an array that `Result` fills in. After `__post_init__` it is not None."""
 
@@ -166,6 +170,8 @@ class OfProbabilities(Result[OneRow]):
     Attributes:
         row_type: The class of one row.
     """
+
+    unscored: ClassVar[tuple[str, ...]] = BETWEEN
 
     row_type: ClassVar[type[Any]]
 

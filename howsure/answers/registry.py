@@ -40,14 +40,20 @@ PARTS = {
     "abstain": "rules of abstention",
     "hand_over": "tables to hand over",
     "score_lines": "tables of scores",
-    "choose": "rows to be chosen by their verdicts",
+    "choose": "rows to be chosen for a person",
+    "above": "numbers that could be above a threshold",
+    "prediction_intervals": "prediction intervals",
+    "interval_lines": "tables of intervals",
     "compare": "comparisons",
     "given": "results of probabilities that something else computed",
+    "claims": "tables that something else wrote",
+    "given_columns": "tables that something else wrote",
     "lead": "sentences about all rows",
     "lines": "lines about the rows to look at first",
     "summary": "summaries",
     "page": "pages",
     "graph": "ONNX graphs",
+    "graph_numbers": "ONNX graphs",
     "graph_words": "ONNX graphs",
 }
 """Parts that a kind may have, and their names in messages. Each takes the result first; `graph` takes the
@@ -144,6 +150,7 @@ CLASSES = Answer(
         "summary": "howsure.answers.classes.printed:summary",
         "page": "howsure.answers.classes.page:page",
         "graph": "howsure.answers.classes.graph:ClassesGraph",
+        "graph_numbers": "howsure.answers.graph:numbers",
         "graph_words": "howsure.answers.classes.graph:words",
     },
 )
@@ -163,6 +170,7 @@ LABELS = Answer(
         "summary": "howsure.answers.labels.printed:summary",
         "page": "howsure.answers.labels.page:page",
         "graph": "howsure.answers.labels.graph:LabelsGraph",
+        "graph_numbers": "howsure.answers.graph:numbers",
         "graph_words": "howsure.answers.labels.graph:words",
     },
     instead=dict.fromkeys(
@@ -177,7 +185,17 @@ NUMBERS = Answer(
     "numbers per row",
     "howsure.answers.numbers.outcome:Numbers",
     "howsure.answers.numbers.result:RegressionCertainty",
-    parts={},
+    parts={
+        "above": "howsure.answers.numbers.above:asked",
+        "choose": "howsure.answers.numbers.choose:choose",
+        "hand_over": "howsure.answers.numbers.handover:handed_over",
+        "interval_lines": "howsure.answers.numbers.handover:interval_lines",
+        "claims": "howsure.answers.numbers.given:claims",
+        "given_columns": "howsure.answers.numbers.given:read",
+        "graph": "howsure.answers.numbers.graph:NumbersGraph",
+        "graph_numbers": "howsure.answers.numbers.graph:numbers",
+        "graph_words": "howsure.answers.numbers.graph:words",
+    },
     instead={
         "classes": "`result.above(3.0)` is a `Certainty` of the classes 'at most' and 'above'",
         "prediction_sets": "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that "

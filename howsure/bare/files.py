@@ -1,9 +1,9 @@
-"""Results from files: a table that howsure saved, or probabilities that anything else wrote."""
+"""Results from files: a table that howsure saved, or probabilities or numbers that anything else wrote."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.files import load, load_sample, parts_of
-from howsure.answers.registry import CLASSES, LABELS, Answer
+from howsure.answers.registry import CLASSES, LABELS, Answer, answers
 from howsure.arguments import check_path
 from howsure.bare.given import flags_among, read_given
 from howsure.bare.results import of_given
@@ -50,11 +50,12 @@ Result = Any
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a file of probabilities are for.
+    """What the columns of a file of probabilities, or of numbers, are for.
 
     Attributes:
         class_names: Names of the classes, or labels: those of the columns that hold them, or of the columns
-            in their order; None where all columns that are left are classes.
+            in their order; None where all columns that are left are classes. Or names of targets: their
+            columns are `mean.NAME` and `std.NAME`.
         roles: Which columns hold labels and ids, and which are left out.
         several: Whether each column is the probability of a label of its own.
         normalise: Whether the numbers of each row are divided by their sum.
@@ -81,7 +82,7 @@ class Columns:
 
 
 def read_result(
-    path: str | os.PathLike[str], columns: Columns | None = None, *, without: Collection[str] = ()
+    path: str | os.PathLike[str], columns: Columns | None = None, *, for_scores: bool = False
 ) -> Result:
     """The result in a file.
 
@@ -89,6 +90,7 @@ def read_result(
     |---|---|
     | `.parquet` that howsure saved, or a folder of parts | all of it |
     | `.csv`, `.parquet` | a column for each class, and perhaps one of labels and one of ids |
+    | `.csv`, `.parquet` | columns `mean` and `std` of a number, or `mean.NAME` and `std.NAME` of several |
     | `.npy` | an array (N, K), or (N,) of the second of two classes |
 
     A csv file whose first line holds only numbers from 0 to 1 has no header. A first column without a name is
@@ -97,7 +99,7 @@ def read_result(
     Args:
         path: The file.
         columns: What its columns are for, where that does not show.
-        without: Columns of a saved result that are left out, as for `load`.
+        for_scores: Whether columns of a saved file are left out that no score looks at.
 
     Raises:
         FileError: Missing or damaged.
@@ -108,7 +110,7 @@ def read_result(
     check_readable(source)
     if source.is_dir():
         _check_nothing_asked(source, given)
-        return load(source, without=without)
+        return load(source)
     if suffix not in ENDINGS:
         raise InputError(
             f"'{source}' is not a kind of file that results or probabilities are read from",
@@ -116,10 +118,13 @@ def read_result(
         )
     if suffix == ".parquet" and is_saved(source):
         _check_nothing_asked(source, given)
-        return load(source, without=without)
+        return load_sample(source, for_scores=for_scores)[0]
     if suffix == ".npy":
         return _made(source, _in_one(np.asarray(open_npy(source)), given, source), given)
     table, header = open_columns(source, _named(given))
+    for kind in answers():
+        if kind.has("claims") and kind.part("claims")(table, given):
+            return kind.part("given_columns")(table, given, source)
     exported = _exported(table.names)
     if exported and any(name.startswith(_YES) for name in table.names):
         given = replace(given, several=True)
@@ -134,14 +139,14 @@ def read_result(
 
 
 def read_sample(
-    path: str | os.PathLike[str], columns: Columns, *, without: Collection[str] = ()
+    path: str | os.PathLike[str], columns: Columns, *, for_scores: bool = False
 ) -> tuple[Result, int]:
     """As `read_result`, but of a large folder as many rows as `load_sample` draws; and how many there are."""
     if not check_path(path).is_dir():
-        found = read_result(path, columns, without=without)
+        found = read_result(path, columns, for_scores=for_scores)
         return found, len(found)
     _check_nothing_asked(check_path(path), columns)
-    return load_sample(path, without=without)
+    return load_sample(path, for_scores=for_scores)
 
 
 def read_parts(path: str | os.PathLike[str], columns: Columns) -> Iterator[Result]:

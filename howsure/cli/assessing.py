@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,11 +11,12 @@ import typer
 from rich.console import Console
 
 import howsure
+from howsure.answers.printed import lines_of
 from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
 from howsure.cli.models import Model, check_models, load_model, rows_of
-from howsure.cli.options import LEFT_OUT, MethodOptions, Opening, Quiet, Wishes, consoles
+from howsure.cli.options import LEFT_OUT, Above, MethodOptions, Opening, Quiet, Wishes, consoles
 from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS, kept
@@ -67,15 +69,16 @@ def assess_command(
     many: FolderOptions,
     passes: MethodOptions,
     wishes: Wishes,
+    question: Above,
     opening: Opening,
 ) -> None:
     """Say for each row what the model predicts, how certain it is, and why it is unsure."""
-    run = _Run(model, data, results, rows, many, passes, opening)
+    run = _Run(model, data, results, rows, many, passes, question, opening)
     dropout = passes.dropout
     passes.check(dropout)
     check_divisor(rows.divide_by)
-    to_folder, roles = run.check()
     asked = wishes.asked(rows.divide_by)
+    to_folder, roles = run.check(asked.request.class_names)
     if to_folder:
         asked.wished()  # imports the module of the outcome before work begins
         whole = run.into_folder(asked, dropout, roles)
@@ -95,10 +98,16 @@ class _Run:
     rows: RowOptions
     many: FolderOptions
     passes: MethodOptions
+    question: Above
     opening: Opening
 
-    def check(self) -> tuple[bool, Roles]:
-        """Whether results go to a folder, and the roles of the columns; raise if paths do not fit."""
+    def check(self, names: Sequence[str] | None) -> tuple[bool, Roles]:
+        """Whether results go to a folder, and the roles of the columns; raise if paths do not fit.
+
+        Args:
+            names: Names of the classes, labels or numbers, if the caller gave them.
+        """
+        self.question.check()
         data, labels, out, report = self.data, self.rows.labels, self.results.out, self.results.report
         inputs = [*check_models(self.model, self.passes.members, self.opening.weights), data]
         check_exists(data, "data")
@@ -118,12 +127,19 @@ class _Run:
         roles = self.rows.roles(data, labels)
         if to_folder:
             folders.check_free(out, inputs, report)
+            if self.question.above is not None:
+                raise InputError(
+                    "--above needs one table",
+                    expected="--out TABLE.parquet with --above",
+                    hint=f"The folder holds the numbers. Ask afterwards: howsure evaluate {out} --above "
+                    f"{self.question.above:g}",
+                )
             if labels is not None and self.rows.label_column is not None:
                 raise InputError(
                     "A folder cannot have both --labels and --label-column", expected="a column y in --labels"
                 )
         elif labels is not None:
-            read_labels(labels, column=self.rows.label_column)  # before work begins
+            read_labels(labels, column=self.rows.label_column, names=names)  # before work begins
         return to_folder, roles
 
     def into_folder(self, asked: Asked, dropout: MCDropout, roles: Roles) -> bool:
@@ -155,7 +171,13 @@ class _Run:
             request = replace(
                 request, class_names=names_for(network, rows, request.class_names, request.assessed_output)
             )
-            found = read_labels(labels, rows.ids, column=self.rows.label_column, id_column=rows.id_name)
+            found = read_labels(
+                labels,
+                rows.ids,
+                column=self.rows.label_column,
+                id_column=rows.id_name,
+                names=request.class_names,
+            )
             rows = replace(rows, labels=found, class_names=None)
         rows_in = replace(rows, x=divided(rows.x, self.rows.divide_by, network))
         own = self.passes.method is None and is_estimator(network)
@@ -164,16 +186,20 @@ class _Run:
                 "Passes and plans have no effect with a classifier of scikit-learn",
                 expected="no such options: it has a method of its own",
             )
+        limits = request.thresholds
+        if self.question.above is not None:  # verdicts are on the answer to the question
+            request = replace(request, thresholds=None)
         blocks: list[Any] = []
         with kept(blocks, parquet_beside(out)):
             with progress(errors, "Assessing", waiting=COMPILING) as shown:
-                blocks += howsure.stream(
+                stream = howsure.stream(
                     network,
                     rows_in,
                     method=None if own else self.passes.choice.make(others, dropout),
                     progress=INTERRUPTIONS.told(shown),
                     **vars(request),
                 )
+                blocks += (self.question.of(block, limits) for block in stream)
             result = blocks[0].joined(blocks)
             with INTERRUPTIONS.held():
                 write_table(result, out)
@@ -195,7 +221,7 @@ def _say_result(result: Any, console: Console) -> None:
     """Print the summary and the most undecided rows."""
     paragraph(console, summary(result))
     if len(result):
-        say(console, "\nThe most undecided:\n")
+        say(console, f"\n{lines_of(result, _SHOWN).which}:\n")
         console.print(undecided_table(result, _SHOWN))
 
 

@@ -24,7 +24,7 @@ class RowColumns:
     label_column: Annotated[
         str | None,
         typer.Option(
-            help="Column with the true classes, if it is not called y. It is in --labels or in the rows."
+            help="Column with the true answers, if it is not called y. It is in --labels or in the rows."
         ),
     ] = None
     id_column: Annotated[
@@ -80,7 +80,9 @@ class RowColumns:
 class RowOptions(RowColumns):
     """Options of rows, and the place of their labels."""
 
-    labels: Annotated[Path | None, typer.Option(help="File with the true classes, .npy or .csv.")] = None
+    labels: Annotated[
+        Path | None, typer.Option(help="File with the true classes or numbers, .npy or .csv.")
+    ] = None
     divide_by: DivideBy = None
 
 

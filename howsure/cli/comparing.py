@@ -17,7 +17,7 @@ from howsure.bare.files import ENDINGS
 from howsure.cli.columns import RowOptions
 from howsure.cli.grouped import given
 from howsure.cli.models import check_models, load_model, rows_of
-from howsure.cli.options import KeepOff, Opening, Quiet, Wishes, consoles
+from howsure.cli.options import Above, KeepOff, Opening, Quiet, Wishes, consoles
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS
 from howsure.cli.tables import HandedOptions, Normalise, check_paths, label_file_of, labels_of, read
@@ -83,6 +83,7 @@ def compare_command(
     others: Others,
     page: Page,
     wishes: Wishes,
+    question: Above,
     opening: Opening,
     normalise: Normalise = False,
 ) -> None:
@@ -94,13 +95,18 @@ def compare_command(
         check_unused(given(others) | given(opening) | given(rows) | given(wishes))
         if page.report is not None:
             check_output(page.report, ".html", [model, data, *labels])
-        known = vars(rows) | vars(wishes) | {"normalise": normalise}
+        known = vars(rows) | vars(wishes) | vars(question) | {"normalise": normalise}
         options = HandedOptions(**{each.name: known[each.name] for each in fields(HandedOptions)})
         compared = compared_tables(model, data, options, wishes.seed)
         say_comparison(console, compared, page.report)
         return
     if normalise:
         raise InputError("--normalise has no effect on a model", expected="two tables with --normalise")
+    if given(question):
+        raise InputError(
+            "--above has no effect on a model",
+            expected="two tables of numbers with --above, as of two methods",
+        )
     check_divisor(rows.divide_by)
     models = check_models(model, others.member or [], opening.weights)
     for path in (data, *further):
@@ -156,17 +162,20 @@ def compared_tables(first: Path, second: Path, options: HandedOptions, seed: int
         )
     results = {name: read(path, asked) for name, path in zip(names, (first, second), strict=True)}
     for each in results.values():
-        part_of(each, "compare")  # before labels are read
+        part_of(options.asked(each[:0]), "compare")  # before labels are read
     truth = None
     if labels is not None:
         known = label_file_of(results[names[0]], first, labels, asked)
         truth = labels_of(results[names[0]], first, known)
     if truth is None and all(each.truth is None for each in results.values()):
         raise InputError(
-            "A comparison needs true classes",
+            "A comparison needs true answers",
             expected="--labels FILE, or a column y in one of the tables",
         )
-    return howsure.Comparison.of_results(results, truth, seed=seed)
+    if options.above is not None and truth is not None:
+        results, truth = {name: each.with_truth(truth) for name, each in results.items()}, None
+    asked_of = {name: options.asked(each) for name, each in results.items()}
+    return howsure.Comparison.of_results(asked_of, truth, seed=seed)
 
 
 def compared_methods(
@@ -189,7 +198,7 @@ def compared_methods(
     labels = rows.labels
     roles = rows.roles(data, labels)
     if labels is not None:
-        read_labels(labels, column=rows.label_column)  # before work begins
+        read_labels(labels, column=rows.label_column, names=asked.request.class_names)  # before work begins
     request = asked.wished()
     network = load_model(model, opening, errors)
     found = rows_of(data, network, False, roles)
@@ -198,10 +207,16 @@ def compared_methods(
     )
     truth = found.truth(request.class_names)
     if labels is not None:
-        truth = read_labels(labels, found.ids, column=rows.label_column, id_column=found.id_name)
+        truth = read_labels(
+            labels,
+            found.ids,
+            column=rows.label_column,
+            id_column=found.id_name,
+            names=request.class_names,
+        )
     if truth is None:
         raise InputError(
-            "A comparison needs true classes",
+            "A comparison needs true answers",
             expected="--labels, --label-column, an array or column y, or one folder of images per class",
             received="rows alone",
         )

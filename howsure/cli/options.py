@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 import howsure
+from howsure.answers.registry import part_of
 from howsure.data.files import read_class_names
 from howsure.errors import InputError
 from howsure.methods.choices import CHOICES, Choice, choice_of
@@ -39,6 +40,9 @@ class Outputs(StrEnum):
     probabilities = "probabilities"
     label_logits = "label-logits"
     label_probabilities = "label-probabilities"
+    values = "values"
+    mean_variance = "mean-variance"
+    mean_log_variance = "mean-log-variance"
 
 
 Seed = Annotated[
@@ -62,6 +66,45 @@ Weights = Annotated[
 
 
 # --- groups: one parameter of a command, several options -------------------------------------------
+
+
+@dataclass(frozen=True)
+class Above:
+    """A question about numbers."""
+
+    above: Annotated[
+        float | None,
+        typer.Option(
+            help="Ask of each number whether it is above this one. Rows then have one of two classes, with "
+            "verdicts."
+        ),
+    ] = None
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Which number --above is about, if rows have several: by name, or by position from 0."
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """Raise an `InputError` for `--target` without `--above`."""
+        if self.above is None and self.target is not None:
+            raise InputError("--target has no effect alone", expected="--above with --target")
+
+    def of(self, result: Any, thresholds: howsure.Thresholds | None = None) -> Any:
+        """The result as it is; or, if the caller asks, whether its numbers are above the threshold.
+
+        Args:
+            result: What was assessed.
+            thresholds: Thresholds of the verdicts on the answer, or None.
+
+        Raises:
+            InputError: The rows have no numbers, or no such number.
+        """
+        if self.above is None:
+            return result
+        found = part_of(result, "above")(result, self.above, self.target)
+        return found if thresholds is None else replace(found, thresholds=thresholds)
 
 
 @dataclass(frozen=True)
@@ -89,7 +132,11 @@ class Names(Limits):
     """Class names, and thresholds of the verdicts."""
 
     class_names: Annotated[
-        str | None, typer.Option(help="Class names in the order of the model's outputs: a,b,c or a file.")
+        str | None,
+        typer.Option(
+            help="Names of the classes, labels or numbers in the order of the model's outputs: a,b,c, or a "
+            "file."
+        ),
     ] = None
 
     def named(self, request: Request) -> Request:
@@ -188,7 +235,16 @@ class MethodOptions:
     passes: Annotated[int | None, typer.Option(help="Draw this number of passes for every row.")] = None
     target_error: Annotated[
         float | None,
-        typer.Option(help="Or draw passes until no probability has a larger standard error (default 0.01)."),
+        typer.Option(
+            help="Or draw passes until no probability has a larger standard error (default 0.01). For "
+            "numbers: as a share of the number's standard deviation (default 0.05)."
+        ),
+    ] = None
+    max_error: Annotated[
+        float | None,
+        typer.Option(
+            help="For numbers, instead of --target-error: largest standard error in the unit of the target."
+        ),
     ] = None
     max_passes: Annotated[int | None, typer.Option(help="Draw at most this number of passes for a row.")] = (
         None
@@ -223,6 +279,7 @@ class MethodOptions:
         return MCDropout(
             passes=self.passes,
             target_error=self.target_error,
+            max_error=self.max_error,
             max_passes=self.max_passes,
             plan=plan,
             keep_off=self.keep_off or (),

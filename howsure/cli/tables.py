@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,13 +17,14 @@ import howsure
 from howsure.answers.classes import maps
 from howsure.answers.classes.choose import CHOSEN
 from howsure.answers.classes.sets import SCORES
-from howsure.answers.files import BETWEEN
-from howsure.answers.printed import kind_of
-from howsure.answers.registry import part_of
+from howsure.answers.numbers import choose as numbers
+from howsure.answers.printed import kind_of, lines_of
+from howsure.answers.registry import answer_of, part_of
 from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_parts, read_result, read_sample
 from howsure.cli.columns import RowColumns
-from howsure.cli.options import Limits, Quiet, consoles
+from howsure.cli.grouped import given as given_of
+from howsure.cli.options import Above, Limits, Quiet, consoles
 from howsure.cli.output import STDOUT, check_table, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.data.files import read_class_names
@@ -42,12 +42,17 @@ SHOWN = 10
 
 ScoreName = StrEnum("ScoreName", {name: name for name in SCORES})  # type: ignore[misc]
 MapName = StrEnum("MapName", {name: name for name in maps.METHODS})  # type: ignore[misc]
-Which = StrEnum("Which", {name.replace("-", "_"): name for name in CHOSEN})  # type: ignore[misc]
+Which = StrEnum(  # type: ignore[misc]
+    "Which", {name.replace("-", "_"): name for name in dict.fromkeys((*CHOSEN, *numbers.CHOSEN))}
+)
 
 
 Table = Annotated[
     Path,
-    typer.Argument(help="A table from `howsure assess`, or probabilities: .parquet, .csv or .npy."),
+    typer.Argument(
+        help="A table from `howsure assess`; or probabilities, or numbers in columns mean and std: .parquet, "
+        ".csv or .npy."
+    ),
 ]
 Normalise = Annotated[
     bool, typer.Option("--normalise", help="Divide the probabilities of each row by their sum.")
@@ -55,16 +60,17 @@ Normalise = Annotated[
 
 
 @dataclass(frozen=True)
-class TableOptions(RowColumns):
+class TableOptions(RowColumns, Above):
     """Meaning of the columns in a table, and the place of its labels."""
 
     labels: Annotated[
-        Path | None, typer.Option(help="File with the true classes, .npy or .csv, if the table lacks them.")
+        Path | None, typer.Option(help="File with the true answers, .npy or .csv, if the table lacks them.")
     ] = None
     class_names: Annotated[
         str | None,
         typer.Option(
-            help="Names of the columns that are classes, or class names in their order: a,b,c or a file."
+            help="Names of the columns that are classes, or class names in their order: a,b,c or a file. For "
+            "numbers: names of the targets, whose columns are mean.NAME and std.NAME."
         ),
     ] = None
     normalise: Normalise = False
@@ -86,12 +92,18 @@ class TableOptions(RowColumns):
             InputError: Options that do not fit the table.
             FileError: A file or module does not exist.
         """
+        self.check()
         if self.outcome is not None:
             OutcomeSource(self.outcome).load()
         roles = self.roles(table, self.labels)
         names = None if self.class_names is None else read_class_names(self.class_names)
         in_file = None if self.labels is None else self.label_column
-        return Columns(names, roles, self.of_labels, self.normalise, in_file, self.thresholds)
+        limits = self.thresholds if self.above is None else None
+        return Columns(names, roles, self.of_labels, self.normalise, in_file, limits)
+
+    def asked(self, result: Any) -> Any:
+        """The result as it is, or the answer to the question of `--above`."""
+        return self.of(result, self.thresholds)
 
     @property
     def of_labels(self) -> bool:
@@ -132,9 +144,9 @@ class HandedOptions(Limits, TableOptions):
 class SetOptions:
     """Options of prediction sets."""
 
-    coverage: Annotated[float, typer.Option(help="Promised share of sets that contain the true class.")] = (
-        0.95
-    )
+    coverage: Annotated[
+        float, typer.Option(help="Promised share of sets, or intervals, that contain the true answer.")
+    ] = 0.95
     score: Annotated[ScoreName, typer.Option(help="Score that decides which classes are in a set.")] = (
         ScoreName["lac"]
     )
@@ -155,6 +167,7 @@ class Input:
         table: The table.
         labels: A file of labels, or None.
         columns: Meaning of the columns in the table.
+        asked: Puts the question of `--above` to a result, if there is one.
         console: Console for results.
         taken: All input files; no output may overwrite them.
     """
@@ -162,6 +175,7 @@ class Input:
     table: Path
     labels: Path | None
     columns: Columns
+    asked: Callable[[Any], Any]
     console: Console
     taken: list[Path]
 
@@ -170,31 +184,35 @@ class Input:
         """The input of a command; raise if a file in it, or among `others`, does not exist."""
         columns = options.columns(table)
         taken = check_paths(table, options.labels, *others)
-        return cls(table, options.labels, columns, consoles(quiet)[1], taken)
+        return cls(table, options.labels, columns, options.asked, consoles(quiet)[1], taken)
 
-    def sample(self, part: str | None = None, without: Collection[str] = ()) -> tuple[Any, int]:
+    def sample(self, *parts: str) -> tuple[Any, int]:
         """The result in the table, or a random sample of a large folder; and the number of all rows.
 
+        Args:
+            parts: What the command needs, of which the kind of the result must have one.
+
         Raises:
-            InputError: The kind of the result does not have the part that the command needs.
+            InputError: It has none.
         """
-        result, total = read_sample(self.table, self.columns, without=without)
-        if part is not None:
-            part_of(result, part)
+        result, total = read_sample(self.table, self.columns, for_scores=bool(parts))
+        asked = self.asked(result[:0])
+        if parts and not any(answer_of(asked).has(part) for part in parts):
+            part_of(asked, parts[0])
         if total > len(result):
             said = f"{len(result):,} of {total:,} {kind_of(result)}s were drawn at random for this."
             paragraph(self.console, said)
-        if self.labels is None:
-            return result, total
-        known = label_file_of(result, self.table, self.labels, self.columns)
-        return result.with_truth(labels_of(result, self.table, known)), total
+        if self.labels is not None:
+            known = label_file_of(result, self.table, self.labels, self.columns)
+            result = result.with_truth(labels_of(result, self.table, known))
+        return self.asked(result), total
 
-    def labelled(self, part: str) -> Any:
-        """The result with labels; raise if there are none, or if its kind does not have the part."""
-        result, _ = self.sample(part, without=BETWEEN)
+    def labelled(self, *parts: str) -> Any:
+        """The result with labels; raise if there are none, or if its kind has none of the parts."""
+        result, _ = self.sample(*parts)
         if not result.has("truth") or result.truth is None:
             raise InputError(
-                f"'{self.table}' holds no true classes",
+                f"'{self.table}' holds no true answers",
                 expected="--labels FILE, or a column y, or --label-column COLUMN",
             )
         return result
@@ -213,13 +231,15 @@ def evaluate_command(
     out: Annotated[Path | None, typer.Option(help="File to write the scores to, .csv.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Check percentages against the true classes: scores, each with its 95 % interval."""
+    """Check percentages, or numbers, against the true answers: scores, each with its 95 % interval."""
     given = Input.of(table, options, quiet, outside)
     if out is not None:
         check_output(out, ".csv", given.taken)
     result = given.labelled("evaluate")
     strangers: Any = (
-        None if outside is None else read_sample(outside, given.columns.alike, without=BETWEEN)[0]
+        None
+        if outside is None
+        else given.asked(read_sample(outside, given.columns.alike, for_scores=True)[0])
     )
     evaluation = howsure.evaluate(result, outside=strangers)
     say(given.console, str(evaluation))
@@ -232,7 +252,7 @@ def calibrate_command(
     table: Table,
     options: JudgedOptions,
     method: Annotated[
-        MapName | None, typer.Option(help="Method of calibration (default temperature).")
+        MapName | None, typer.Option(help="Method of calibration of percentages (default temperature).")
     ] = None,
     calibrator: Annotated[
         Path | None, typer.Option(help="Calibrator to apply to the table, instead of fitting one.")
@@ -247,7 +267,7 @@ def calibrate_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and of the bootstrap.")] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a calibrator of percentages on labelled rows, or apply one to a table."""
+    """Fit a calibrator of percentages or numbers on labelled rows, or apply one to a table."""
     given = Input.of(table, options, quiet, calibrator)
     if out is not None:
         if calibrator is None:
@@ -255,9 +275,9 @@ def calibrate_command(
         else:
             check_table(out, given.taken)
     if calibrator is None:
-        kind = "temperature" if method is None else method.value
         known = given.labelled("calibrate")
-        learnt = howsure.calibrate(known, method=kind, seed=seed)
+        chosen = {} if method is None else {"method": method.value}
+        learnt = howsure.calibrate(known, seed=seed, **chosen)
         paragraph(given.console, learnt.in_words())
         if out is not None:
             learnt.save(out)
@@ -270,7 +290,7 @@ def calibrate_command(
     if out is None:
         raise InputError("--calibrator needs a file for the calibrated table", expected="--out TABLE.parquet")
     map_of: Any = read_calibrator(calibrator)
-    calibrated = map_of(read(table, given.columns, options.labels))
+    calibrated = map_of(given.asked(read(table, given.columns, options.labels)))
     write_table(calibrated, out)
     if out == STDOUT:
         return
@@ -284,16 +304,20 @@ def sets_command(
     promise: SetOptions,
     new: New = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to write the sets of the --new rows to, .csv.")
+        Path | None,
+        typer.Option(help="File to write the sets, or intervals, of the --new rows to, .csv."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit prediction sets with a promised coverage on labelled rows, and give them for new rows."""
+    """Fit prediction sets, or intervals of numbers, with a promised coverage; and give them for new rows."""
     given = Input.of(table, options, quiet, new)
     _check_new(new, out)
     if out is not None:
         check_output(out, ".csv", given.taken)
-    known = given.labelled("prediction_sets")
+    known = given.labelled("prediction_sets", "prediction_intervals")
+    if answer_of(known).has("prediction_intervals"):
+        _intervals(given, known, promise, new, out)
+        return
     fitted = howsure.prediction_sets(known, **vars(promise) | {"score": promise.score.value})
     paragraph(given.console, str(fitted))
     if new is None:
@@ -303,7 +327,7 @@ def sets_command(
 
     def lines() -> Iterator[list[Any]]:
         nonlocal kind
-        for number, rows in enumerate(read_parts(new, given.columns.alike)):
+        for number, rows in enumerate(map(given.asked, read_parts(new, given.columns.alike))):
             kind, found, sets = rows.kind, fitted(rows).sum(axis=1).tolist(), fitted.in_words(rows)
             sizes.update(found)
             if not number:
@@ -325,6 +349,45 @@ def sets_command(
         say(given.console, f"Sets:    {out}")
 
 
+def _intervals(given: Input, known: Any, promise: SetOptions, new: Path | None, out: Path | None) -> None:
+    """Fit prediction intervals on labelled rows, and give them for new rows."""
+    unused = [name for name in given_of(promise) if name != "--coverage"]
+    if unused:
+        raise InputError(
+            f"{' and '.join(unused)} has no effect on intervals of numbers", expected="--coverage alone"
+        )
+    fitted = part_of(known, "prediction_intervals")(known, known.truth, coverage=promise.coverage)
+    paragraph(given.console, str(fitted))
+    if new is None:
+        return
+    names = getattr(known, known.names)
+    total, width = 0, np.zeros(len(names))
+
+    def lines() -> Iterator[list[Any]]:
+        nonlocal total, width
+        for number, rows in enumerate(map(given.asked, read_parts(new, given.columns.alike))):
+            ends = fitted(rows)
+            total, width = total + len(rows), width + np.diff(ends, axis=-1)[..., 0].sum(axis=0)
+            told = part_of(rows, "interval_lines")(rows, ends)
+            heading = next(told)
+            if not number:
+                yield heading
+            yield from told
+
+    if out is None:
+        deque(lines(), maxlen=0)
+    else:
+        _write_csv(out, lines())
+    of_each = ", ".join(
+        f"{each:.4g}" + (f" ('{name}')" if len(names) > 1 else "")
+        for name, each in zip(names, width / max(1, total), strict=True)
+    )
+    said = f"\nIntervals of {counted(total, kind_of(known))}"
+    say(given.console, said + (f", on average {of_each} wide." if total else "."))
+    if out is not None:
+        say(given.console, f"Intervals:  {out}")
+
+
 def abstain_command(
     table: Table,
     options: TableOptions,
@@ -332,6 +395,10 @@ def abstain_command(
         float, typer.Option(help="Largest share of mistakes among the rows that the model keeps.")
     ] = 0.001,
     confidence: Annotated[float, typer.Option(help="Probability that the promise holds.")] = 0.95,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="For numbers: a number that is off by more than this is a mistake."),
+    ] = None,
     new: New = None,
     out: Annotated[
         Path | None,
@@ -344,11 +411,18 @@ def abstain_command(
     _check_new(new, out)
     _check_handed(out, given.taken)
     known = given.labelled("abstain")
-    rule = howsure.abstain(known, risk=risk, confidence=confidence)
+    if tolerance is not None and not answer_of(known).has("above"):
+        raise InputError(
+            "--tolerance is for numbers",
+            expected="a table of numbers with --tolerance",
+            received=f"rows of {answer_of(known).in_words}",
+        )
+    more: dict[str, Any] = {} if tolerance is None else {"tolerance": tolerance}
+    rule = howsure.abstain(known, risk=risk, confidence=confidence, **more)
     paragraph(given.console, rule.in_words())
     if new is None:
         return
-    rows, total = _kept(new, given.columns.alike, None, rule)
+    rows, total = _kept(given, new, given.columns.alike, None, rule)
     say(given.console, f"\nFor a person: {len(rows):,} of {counted(total, f'new {rows.kind}')}.")
     if out is not None:
         howsure.hand_over(rows, np.ones(len(rows), dtype=bool), out)
@@ -361,17 +435,27 @@ def handover_command(
     out: Annotated[
         Path, typer.Option(help="File to write the rows for a person to: .csv, or .json for Label Studio.")
     ],
-    which: Annotated[Which, typer.Option(help="Rows to choose.")] = Which["coin_flips"],
+    which: Annotated[
+        Which | None, typer.Option(help="Rows to choose (default coin-flips; of numbers all).")
+    ] = None,
     most: Annotated[
-        int | None, typer.Option(min=0, help="Choose only this number of rows, the most undecided ones.")
+        int | None,
+        typer.Option(
+            min=0, help="Choose only this number of rows, the most undecided or the least certain ones."
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write the rows that a person should look at, the most undecided first."""
+    """Write the rows that a person should look at, the most undecided or the least certain first."""
     given = Input.of(table, options, quiet)
     _check_handed(out, given.taken)
-    rows, total = _kept(table, given.columns, options.labels, partial(_chosen, which), most)
-    chosen = rows.most_undecided()[:most]
+    word = None if which is None else which.value
+
+    def first(rows: Any) -> Any:
+        return part_of(rows, "choose")(rows, word, most)
+
+    rows, total = _kept(given, table, given.columns, options.labels, lambda rows: np.sort(first(rows)))
+    chosen = first(rows)[:most]
     howsure.hand_over(rows, chosen, out)
     say(given.console, f"For a person: {len(chosen):,} of {counted(total, rows.kind)}.")
     say(given.console, f"Rows:    {out}")
@@ -383,7 +467,7 @@ def report_command(
     report: Annotated[Path, typer.Option(help="HTML page to write, .html.")],
     quiet: Quiet = False,
 ) -> None:
-    """Write a page about a table: verdicts, coin flips and, with labels, whether the percentages are true."""
+    """Write a page about a table: which rows to check and, with labels, whether to trust the others."""
     given = Input.of(table, options, quiet)
     check_output(report, ".html", given.taken)
     result, total = given.sample()
@@ -391,7 +475,7 @@ def report_command(
     write_report(report, result, drawn_from=drawn_from, missing=missing_in(table))
     paragraph(given.console, summary(result))
     if len(result):
-        say(given.console, "\nThe most undecided:\n")
+        say(given.console, f"\n{lines_of(result, SHOWN).which}:\n")
         given.console.print(undecided_table(result, SHOWN))
     say(given.console, f"\nReport:  {report}")
 
@@ -448,7 +532,8 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> L
     For a folder it holds one label for each row of the input, also for rows without a result.
     """
     id_name = result.id_name if result.has("id_name") else None
-    known = read_label_file(labels, column=columns.label_in_file, id_column=id_name)
+    names = getattr(result, result.names)
+    known = read_label_file(labels, column=columns.label_in_file, id_column=id_name, names=names)
     if not table.is_dir():
         return known
     known.check_count(rows_of_input(table))
@@ -464,32 +549,20 @@ def labels_of(result: Any, table: Path, known: LabelFile) -> Any:
 
 
 def _kept(
-    table: Path,
-    columns: Columns,
-    labels: Path | None,
-    keep: Callable[[Any], Any],
-    most: int | None = None,
+    given: Input, table: Path, columns: Columns, labels: Path | None, keep: Callable[[Any], Any]
 ) -> tuple[Any, int]:
-    """The rows that `keep` chooses, and the number of all rows. A folder is read part by part.
-
-    With `most`, only that number of the most undecided rows of each part is kept in memory.
-    """
+    """The rows that `keep` chooses, and the number of all rows. A folder is read part by part."""
     known: LabelFile | None = None
     kept, total = list[Any](), 0
     for part in read_parts(table, columns):
-        part_of(part, "hand_over")
+        part_of(given.asked(part[:0]), "hand_over")
         if labels is not None:
             known = known or label_file_of(part, table, labels, columns)
             part = part.with_truth(labels_of(part, table, known))
+        part = given.asked(part)
         total += len(part)
-        chosen = part[keep(part)]
-        kept.append(chosen if most is None else chosen[np.sort(chosen.most_undecided()[:most])])
+        kept.append(part[keep(part)])
     return kept[0].joined(kept), total
-
-
-def _chosen(which: Which, rows: Any) -> Any:
-    """(N,) whether each row is chosen for a person."""
-    return part_of(rows, "choose")(rows, which.value)
 
 
 def _write_csv(path: Path, lines: Iterable[Sequence[Any]]) -> None:

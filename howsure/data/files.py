@@ -85,8 +85,9 @@ def read_class_names(text: str) -> tuple[str, ...]:
     """Class names, in the order of the model's outputs.
 
     Args:
-        text: The names, separated by commas; or the path of a file: `.txt` with one name a line, `.json` with
-            a list, `.csv` with one line or one column of names and no header.
+        text: The names, separated by commas; one alone with a comma behind it; or the path of a file: `.txt`
+            with one name a line, `.json` with a list, `.csv` with one line or one column of names and no
+            header.
 
     Raises:
         FileError: The file is missing, or not text.
@@ -102,9 +103,11 @@ def read_class_names(text: str) -> tuple[str, ...]:
     if not is_file and "," not in text:
         raise InputError(
             f"'{text}' is neither a list of class names nor a file of them",
-            expected="names separated by commas, or a .txt, .json or .csv file",
+            expected="names separated by commas, one alone with a comma behind it, or a .txt, .json or .csv "
+            "file",
         )
-    given = _names_in_file(source, suffix) if is_file else text.split(",")
+    alone = text.count(",") == 1 and text.endswith(",")
+    given = _names_in_file(source, suffix) if is_file else text[:-1].split(",") if alone else text.split(",")
     names = [name.strip() for name in given]
     where = f"'{source}'" if is_file else f"The list '{text}'"
     if not names:
@@ -233,7 +236,7 @@ def check_label_shape(labels: Array, source: Path) -> Array:
     if labels.ndim not in (1, 2):
         raise InputError(
             f"The labels in '{source}' are not one value per row",
-            expected="an array of shape (N,), or (N, K) for K labels per row",
+            expected="an array of shape (N,), or (N, K) for K labels or numbers per row",
             received=f"an array of shape {labels.shape}",
         )
     return labels

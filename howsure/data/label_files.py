@@ -1,4 +1,4 @@
-"""Read true classes from a separate file, and match them to rows."""
+"""Read true answers from a separate file, and match them to rows."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from howsure.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class LabelFile:
-    """True classes in a file, one per row, as found.
+    """True classes or numbers in a file, one per row, as found.
 
     Attributes:
         path: The file.
-        labels: (N,), or (N, K) for several labels per row.
+        labels: (N,), or (N, K) for several labels or numbers per row.
         ids: (N,) ids in the file, or None.
     """
 
@@ -117,34 +117,41 @@ def read_labels(
     *,
     column: str | None = None,
     id_column: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> Array:
-    """True classes, one per row, as found; see `read_label_file`.
+    """True answers, one per row, as found; see `read_label_file`.
 
     Args:
         path: The file.
         ids: Ids of the rows, or None. Labels of a csv file with ids are sorted into their order.
         column: As for `read_label_file`.
         id_column: As for `read_label_file`.
+        names: As for `read_label_file`.
 
     Raises:
         FileError: As from `read_label_file`.
         InputError: As from `read_label_file`; or the labels belong to other rows.
     """
-    return read_label_file(path, column=column, id_column=id_column).of(ids)
+    return read_label_file(path, column=column, id_column=id_column, names=names).of(ids)
 
 
 def read_label_file(
-    path: str | os.PathLike[str], *, column: str | None = None, id_column: str | None = None
+    path: str | os.PathLike[str],
+    *,
+    column: str | None = None,
+    id_column: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> LabelFile:
-    """True classes from a `.npy` file or a `.csv` file.
+    """True classes or numbers from a `.npy` file or a `.csv` file.
 
     A csv file has a column `y`, or one column beside ids; with more columns the labels are (N, K), one column
-    for each label.
+    for each label or number.
 
     Args:
         path: The file.
         column: Name of the column of labels, if it is not `y`.
         id_column: Name of the column of ids, if there is one and it is not `id`.
+        names: Names of the classes, labels or numbers; columns of these names are taken in this order.
 
     Raises:
         FileError: The file is missing or damaged.
@@ -164,5 +171,5 @@ def read_label_file(
         raise InputError(
             f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
         )
-    labels, named = table_files.read_label_column(source, column, id_column)
+    labels, named = table_files.read_label_column(source, column, id_column, names or ())
     return LabelFile(source, check_label_shape(labels, source), named)

@@ -66,7 +66,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
         [1, 0]
     """
     check_unmasked(labels, "The labels")
-    given = _plain(as_array(_by_name(labels, classes, names, "class"), "The labels"))
+    given = _plain(as_array(by_column_name(labels, classes, names, "class"), "The labels"))
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
     if given.shape == (rows, classes):
@@ -224,7 +224,7 @@ def check_yes_or_no(
             np.repeat(np.arange(rows), lengths), _numbered(flat, names, np.repeat(range(rows), lengths))
         ] = 1
         return found
-    given = _plain(as_array(_by_name(labels, count, names, "label"), "The labels"))
+    given = _plain(as_array(by_column_name(labels, count, names, "label"), "The labels"))
     if given.shape != (rows, count):
         raise InputError(
             "The labels do not fit the rows",
@@ -259,7 +259,7 @@ def _plain(labels: NDArray[Any]) -> NDArray[Any]:
     return labels
 
 
-def _by_name(labels: Any, count: int, names: Sequence[str] | None, one: str) -> Any:
+def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: str) -> Any:
     """The columns of a data frame in the order of the names; anything else unchanged."""
     if not (hasattr(labels, "columns") and hasattr(labels, "shape") and labels.shape[1:] == (count,)):
         return labels

@@ -41,13 +41,14 @@ def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles) -> Rows:
 
 
 def read_label_column(
-    source: Path, label: str | None = None, identity: str | None = None
+    source: Path, label: str | None = None, identity: str | None = None, names: Sequence[str] = ()
 ) -> tuple[Array, Array | None]:
-    """(N,) labels of a csv file, as found, and ids or None; or (N, K) yes/no values of several labels.
+    """(N,) true answers of a csv file, as found, and ids or None; or (N, K) of several labels or numbers.
 
-    Labels are in the named column, in `y`, or in the only column beside ids. Ids are in the named column, if
-    it exists, in `id`, or in a first column without a name unless it only counts. Several labels are 0 or 1,
-    or True or False, in every column.
+    Labels are in the named column, in `y`, in columns with names that the caller knows, or in the only column
+    beside ids. Ids are in the named column, if it exists, in `id`, or in a first column without a name unless
+    it only counts. Without known names, several labels are 0 or 1, or True or False, in every column, and
+    several numbers have decimals.
 
     A first line of text is a header, unless a single column contains the same text again; then it is a class.
 
@@ -55,6 +56,7 @@ def read_label_column(
         source: The file.
         label: Name of the column of labels, or None.
         identity: Name of the column of ids, or None.
+        names: Names of the classes, labels or numbers, in the order in which their columns are wanted.
 
     Raises:
         FileError: The file is damaged.
@@ -74,13 +76,21 @@ def read_label_column(
         (place,) = rest
     if place is not None:
         return labels_of(table, place), ids
+    there = [table.names[number] for number in rest]
+    if names and set(names) <= set(there):
+        rest = [rest[there.index(name)] for name in names]
     columns = [as_found(table, number) for number in rest]
-    if all(each.dtype.kind in "biuf" and np.isin(each, (0, 1)).all() for each in columns):
-        return np.stack(columns, axis=1), ids
+    if all(each.dtype.kind in "biuf" for each in columns):
+        known = [table.names[number] for number in rest] == list(names)
+        yes_or_no = all(np.isin(each, (0, 1)).all() for each in columns)
+        decimals = any(each.dtype.kind == "f" and np.any(each != np.round(each)) for each in columns)
+        if known or yes_or_no or decimals:
+            return np.stack(columns, axis=1), ids
     texts = [table.names[n] for n, each in zip(rest, columns, strict=True) if each.dtype.kind not in "biuf"]
     raise InputError(
         f"'{source}' does not say which column holds the labels",
-        expected=f"one column named '{LABELS}', or a column of 0 and 1 for each label",
+        expected=f"one column named '{LABELS}'; or a column of 0 and 1 for each label; or a column for each "
+        "number of a row, named like it",
         received=f"columns {quoted(table.names)}",
         hint=f"Name it: on the command line --label-column {(texts or [LABELS])[0]}",
     )

@@ -41,7 +41,8 @@ def columns_graph(outcome: Outcome, first: First, outputs: int, calibrator: Cali
         An `onnx.ModelProto` with the outputs `probabilities` (n, K), `mc_error` (n, K), `entropy`,
         `expected_entropy`, `mutual_information` and `verdict`. Of classes these are (n,), and `label` and
         `runner_up` (n,) stand beside them; of labels they are (n, K), and `yes` (n, K). With a calibrator
-        also `calibrated` (n, K) and `calibrated_verdict` (n,).
+        also `calibrated` (n, K) and `calibrated_verdict` (n,). Of numbers the outputs are `mean`, `mc_error`,
+        `spread` and, where the model puts out variances, `noise`, all (n, K).
 
     Raises:
         InputError: The kind of answer has no graph.

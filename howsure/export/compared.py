@@ -16,12 +16,16 @@ from howsure.optional import needs
 
 TOLERANCE = 1e-4
 """Largest difference between a number of the graph and that of `assess`: a hundredth of the error that is
-aimed at, so that it never shows. Rounding in float32 comes to some 1e-6."""
+aimed at, so that it never shows. Of numbers that have a unit it is a share of their spread. Rounding in
+float32 comes to some 1e-6."""
 
 ALONE = 2
 """Rows that also run by themselves, as a row's numbers may not depend on its neighbours."""
 
-NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
+SMALLEST = float(np.finfo(np.float64).tiny)
+
+APART = ("mutual_information", "spread")
+"""Columns that are 0 where all passes say the same."""
 
 
 def runner(path: str) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
@@ -77,7 +81,7 @@ def check_graph(path: str, rows: Mapping[str, Array], expected: Any, calibrated:
         calibrated: The same calibrated, where the graph calibrates.
 
     Returns:
-        The largest difference between two numbers.
+        The largest difference between two numbers; of numbers that have a unit, as a share of their spread.
 
     Raises:
         ModelError: The graph says something else, or its passes do not differ where they should.
@@ -85,7 +89,9 @@ def check_graph(path: str, rows: Mapping[str, Array], expected: Any, calibrated:
     """
     run = runner(path)
     found = run(rows)
-    if expected.mutual_information.max() > TOLERANCE and not found["mutual_information"].any():
+    numbers = part_of(expected, "graph_numbers")(expected, TOLERANCE)
+    apart = {name: numbers[name] for name in APART if name in numbers}
+    if any(np.any(wanted > allowed) and not found[name].any() for name, (wanted, allowed) in apart.items()):
         raise ModelError(
             "The passes of the graph do not differ",
             expected="masks that are kept, as `assess` has them",
@@ -103,13 +109,13 @@ def check_graph(path: str, rows: Mapping[str, Array], expected: Any, calibrated:
 def _compared(found: dict[str, Array], expected: Any, calibrated: Any) -> float:
     """The largest difference, or a `ModelError`."""
     largest = 0.0
-    numbers = {name: getattr(expected, name) for name in NUMBERS}
+    numbers = dict(part_of(expected, "graph_numbers")(expected, TOLERANCE))
     if calibrated is not None:
-        numbers["calibrated"] = calibrated.probabilities
-    for name, wanted in numbers.items():
+        numbers["calibrated"] = calibrated.probabilities, np.array(TOLERANCE)
+    for name, (wanted, allowed) in numbers.items():
         if found[name].shape != wanted.shape:
             raise _other(name, f"an array of shape {wanted.shape}", f"one of shape {found[name].shape}")
-        apart = np.abs(found[name] - wanted)
+        apart = TOLERANCE * np.abs(found[name] - wanted) / np.maximum(allowed, SMALLEST)
         if not (apart <= TOLERANCE).all():  # also where it is NaN
             place = np.unravel_index(np.argmax(np.where(np.isnan(apart), np.inf, apart)), apart.shape)
             where = f"{wanted[place]:.6g} in row {expected.row[place[0]]}"

@@ -53,7 +53,7 @@ class Exported:
         seed: Of their masks.
         rows: On how many rows the graph was held against `assess`.
         made_up: Whether these were made up, as none were given.
-        largest_difference: Between two numbers, over all columns.
+        largest_difference: Between two numbers, over all columns; of a regression as a share of the spread.
         size: Bytes of the file.
     """
 
@@ -101,11 +101,13 @@ def export(
     Outputs are named like the columns of the table: `probabilities` and `mc_error` (N, K), `entropy`,
     `expected_entropy` and `mutual_information` (N,) in nats, `label`, `runner_up` and `verdict` (N,) as whole
     numbers: 0 sure, 1 leaning, 2 coin flip. Of several labels per row `yes` takes the place of the two
-    classes, and all are (N, K). The metadata hold the passes, the plan, the seed, names, thresholds, versions
-    and a SHA-256 of the weights.
+    classes, and all are (N, K). A regression has `mean`, `mc_error`, `spread` and, if it puts out variances,
+    `noise`, all (N, K), and off by at most 1e-4 of the spread, but for rounding. The metadata hold the
+    passes, the plan, the seed, names, thresholds, versions and a SHA-256 of the weights.
 
-    A graph raises no errors. Rows for which the model puts out NaN get NaN, the verdict 3, and K, which is no
-    class, as label and runner-up. Infinite values, which `assess` refuses, go through the model.
+    A graph raises no errors. Rows for which the model puts out NaN, or a negative variance, get NaN, the
+    verdict 3, and K, which is no class, as label and runner-up. Infinite values, which `assess` refuses, go
+    through the model.
 
     Args:
         model: A trained network, as `assess` takes it.
@@ -244,7 +246,7 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
     if calibrator.class_names != names:
         raise InputError(
             "The calibrator is for other classes",
-            expected=", ".join(names) if names else "one of several labels, which cannot be exported yet",
+            expected=", ".join(names) if names else "none: a graph calibrates only one class per row",
             received=", ".join(calibrator.class_names),
             hint="If they are the same in the same order, name them: class_names= (on the command line: "
             "--class-names)",

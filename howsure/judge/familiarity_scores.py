@@ -157,6 +157,8 @@ FITS: dict[str, Callable[[Features, Integers, int], Fitted]] = {
     "max_logit": lambda train, truth, classes: _Logits(np.max),
 }
 SCORES = tuple(FITS)
+OF_LOGITS = ("energy", "max_logit")
+"""Scores of the logits of classes."""
 
 
 # --- parts ----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,17 +15,33 @@ from numpy.typing import ArrayLike, NDArray
 from howsure.answers.registry import part_of
 from howsure.arguments import as_array, check_path
 from howsure.atomic import write_whole
+from howsure.data.ids import ID
 from howsure.data.labels import in_order, is_missing
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.results.export import write_csv_lines
 
-if TYPE_CHECKING:
-    from howsure.answers.classes.result import Certainty
-    from howsure.answers.classes.sets import PredictionSets
+CHOICE, NUMBER = "choice", "number"
+"""Names of the `Choices` and the `Number` in Label Studio's labelling interface that a suggested answer goes
+into."""
 
-CHOICE = "choice"
-"""Name of the `Choices` in Label Studio's labelling interface that the suggested answer goes into."""
+DIGITS = 6
+"""Decimals of a probability, and significant digits of a number."""
+
+
+@dataclass(frozen=True)
+class Suggested:
+    """A suggested answer, for one control of Label Studio's labelling interface.
+
+    Attributes:
+        control: Its name there.
+        type: What kind of control it is, as Label Studio calls it: `choices` or `number`.
+        value: The answer.
+    """
+
+    control: str
+    type: str
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -35,20 +51,22 @@ class Lines:
     Attributes:
         columns: Of the table, in order.
         cells: n lines, by column; unknown values are left out.
-        suggested: n answers by name, and the probability of each.
+        suggested: n times what Label Studio shows as the suggested answer: one `Suggested` or several.
+        scores: n probabilities of these answers, or None where they have none.
     """
 
     columns: Sequence[str]
     cells: Sequence[dict[str, Any]]
-    suggested: Sequence[tuple[str, float]]
+    suggested: Sequence[Sequence[Suggested]]
+    scores: Sequence[float] | None = None
 
 
 def hand_over(
-    certainty: Certainty,
+    certainty: Any,
     rows: ArrayLike,
     path: str | os.PathLike[str],
     *,
-    sets: PredictionSets | None = None,
+    sets: Any = None,
     names: Sequence[str] | None = None,
 ) -> None:
     """Write the rows that a person should look at.
@@ -62,12 +80,19 @@ def hand_over(
     `<Text name="text" value="$text"/>`, and `<Choices name="choice" toName="image">` or `toName="text"`, with
     the class names.
 
+    Of a regression the columns are `mean`, `low` and `high`, which hold 95 % of new answers. Where the
+    scatter of answers is unknown, `network_low` and `network_high` stand in their place, which hold 95 % of
+    the networks. Each has a column for every target where there are several, `mean.NAME`. In Label Studio the
+    means are suggested, to `<Number name="number" toName="text"/>`, or to one `Number` for each target, named
+    like it.
+
     Args:
-        certainty: Of N rows.
+        certainty: What was assessed, of N rows.
         rows: Which to write: (N,) booleans, as an `Abstention` gives, or positions in `certainty`, as
             `coin_flips` gives, written in that order. None at all makes a table without rows.
         path: Ends in `.csv` or `.json`. An earlier file stays until the new one is complete.
-        sets: Adds the prediction set of each row.
+        sets: What `howsure.prediction_sets` gave: adds the prediction set of each row. Of a regression, what
+            `howsure.prediction_intervals` gave: `low` and `high` are then the ends of its intervals.
         names: (N,) where the person finds each row: a file, a URL, or the text itself. By position; the index
             of a series does not count.
 
@@ -112,17 +137,31 @@ def hand_over(
     else:
         shown = "image" if certainty.kind == "image" else "text"
         version = f"howsure {certainty.version}".strip()
-        said = zip(lines.cells, lines.suggested, strict=True)
-        tasks = [_task(cells, *suggested, shown, version) for cells, suggested in said]
+        scores = [None] * len(lines.cells) if lines.scores is None else lines.scores
+        said = zip(lines.cells, lines.suggested, scores, strict=True)
+        tasks = [_task(*each, shown, version) for each in said]
         text = json.dumps(tasks, indent=1, allow_nan=False)
         write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 
-def _task(cells: dict[str, Any], answer: str, score: float, shown: str, version: str) -> dict[str, Any]:
+def id_column(result: Any, columns: Sequence[str]) -> str:
+    """What the ids are called in a table of these columns, and of what Label Studio shows."""
+    name = str(result.id_name)
+    return name if name not in (*columns, "image", "text") else ID
+
+
+def _task(
+    cells: dict[str, Any], suggested: Sequence[Suggested], score: float | None, shown: str, version: str
+) -> dict[str, Any]:
     """A Label Studio task: what is shown, and the answer that is suggested."""
     data = {(shown if column == "name" else column): value for column, value in cells.items()}
-    choice = {"from_name": CHOICE, "to_name": shown, "type": "choices", "value": {"choices": [answer]}}
-    suggestion = {"model_version": version, "score": score, "result": [choice]}
+    answers = [
+        {"from_name": each.control, "to_name": shown, "type": each.type, "value": {each.type: each.value}}
+        for each in suggested
+    ]
+    suggestion: dict[str, Any] = {"model_version": version, "result": answers}
+    if score is not None:
+        suggestion["score"] = score
     return {"data": data, "predictions": [suggestion]}
 
 

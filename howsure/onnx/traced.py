@@ -34,6 +34,8 @@ OPERATORS: dict[Any, str] = {
     np.negative: "Neg",
     np.sqrt: "Sqrt",
     np.log: "Log",
+    np.exp: "Exp",
+    np.abs: "Abs",
     np.maximum: "Max",
     np.minimum: "Min",
     np.greater: "Greater",

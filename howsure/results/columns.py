@@ -217,11 +217,15 @@ class Result(Shown, Generic[OneRow]):
         answer: Name of the kind of answer, which files of it hold; see `howsure.answers.registry`.
         columns: What there is of every row, in the order of the table.
         names: The setting that holds the K names.
+        one_goes_unnamed: Whether csv and JSON lines leave out the name where there is only one, K = 1.
+        unscored: Optional columns that no score looks at, so that commands can do without them.
     """
 
     answer: ClassVar[str]
     columns: ClassVar[tuple[Column, ...]]
     names: ClassVar[str]
+    one_goes_unnamed: ClassVar[bool] = False
+    unscored: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         kind = self.names.removesuffix("_names")

@@ -1,7 +1,9 @@
 """A result as csv or JSON lines for other programs; `howsure.load` reads only the Parquet file of `save`.
 
 A column with a value for each class is several columns in csv, `probabilities.cat`, and an object by class
-name in JSON; one with a value at each level is the same by level.
+name in JSON; one with a value at each level is the same by level: `quantiles.0.5`. A column with both has
+first the name, then the level: `quantiles.height.0.5`. A kind of answer may leave out the name where there is
+only one, see `Result.one_goes_unnamed`.
 """
 
 from __future__ import annotations
@@ -10,11 +12,11 @@ import csv
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from howsure.results.columns import WIDE, Column, Result
+from howsure.results.columns import AT_LEVELS, WIDE, WIDE_AT_LEVELS, Column, Result
 from howsure.sampling.between import LEVELS
 from howsure.words import no_formula
 
@@ -33,8 +35,7 @@ def write_csv(result: Result[Any], file: SupportsWrite[str]) -> None:
     """
     header: list[str] = []
     for column, _ in _columns(result):
-        called, names = result.in_table(column), _names(result, column)
-        header += [f"{called}.{name}" for name in names] if column.is_list else [called]
+        header += [".".join(path) for path in itertools.product(*_parts(result, column))]
     flat = ([each for cell in cells for each in _several(cell)] for cells in _rows(result))
     write_csv_lines(itertools.chain([header], flat), file)
 
@@ -62,27 +63,36 @@ class _Lines:
 
 
 def _several(cell: Any) -> list[Any]:
-    return cell if isinstance(cell, list) else [cell]
+    return [value for each in cell for value in _several(each)] if isinstance(cell, list) else [cell]
 
 
 def write_json_lines(result: Result[Any], file: SupportsWrite[str]) -> None:
     """Write one JSON object per row and line; a number that is not known is `null`."""
-    called = [(result.in_table(column), _names(result, column)) for column, _ in _columns(result)]
+    called = [_parts(result, column) for column, _ in _columns(result)]
     for cells in _rows(result):
         line = {
-            name: {each: _known(value) for each, value in zip(names, cell, strict=True)}
-            if isinstance(cell, list)
-            else _known(cell)
-            for (name, names), cell in zip(called, cells, strict=True)
+            name: _by_name(names, iter(_several(cell)))
+            for ((name,), *names), cell in zip(called, cells, strict=True)
         }
         file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _names(result: Result[Any], column: Column) -> tuple[str, ...]:
-    """What the values of one row are called, where a column has several."""
-    if column.shape == WIDE:
-        return tuple(getattr(result, result.names))
-    return tuple(f"{level:g}" for level in LEVELS) if column.is_list else ()
+def _by_name(names: Sequence[Sequence[str]], values: Iterator[Any]) -> Any:
+    """The next values as objects by the first names, of objects by the second names, and so on."""
+    if not names:
+        return _known(next(values))
+    return {name: _by_name(names[1:], values) for name in names[0]}
+
+
+def _parts(result: Result[Any], column: Column) -> list[Sequence[str]]:
+    """The name of a column in the table, then the names and the levels of its values, if it has several."""
+    names = tuple(getattr(result, result.names))
+    parts: list[Sequence[str]] = [(result.in_table(column),)]
+    if column.shape in (WIDE, WIDE_AT_LEVELS) and not (result.one_goes_unnamed and len(names) == 1):
+        parts.append(names)
+    if column.shape in (AT_LEVELS, WIDE_AT_LEVELS):
+        parts.append([f"{level:g}" for level in LEVELS])
+    return parts
 
 
 def _columns(result: Result[Any]) -> list[tuple[Column, Any]]:

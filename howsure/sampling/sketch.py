@@ -169,7 +169,7 @@ class NumberSketch:
         self._scale[rows] = scale
         of_rows, numbers = np.nonzero((before > 0) & (scale > before))
         if len(of_rows):
-            shrunk = (before / scale)[of_rows, numbers]
+            shrunk = before[of_rows, numbers] / scale[of_rows, numbers]
             bins = (BINS * (0.5 + np.arctan(_SCORES * shrunk[:, None]) / np.pi)).astype(np.int64)
             counts = np.zeros((len(of_rows), BINS), dtype=np.uint32)
             np.add.at(counts, (np.arange(len(of_rows))[:, None], bins), self._counts[rows[of_rows], numbers])

@@ -68,7 +68,7 @@ def assess(
         weights: A state dict for what `package.module:function` makes, or None.
         workers: Processes, ≥ 1, each with the model in memory and one logical core.
         id_column: What each row is called; texts or whole numbers.
-        label_column: Of true classes, or None for `y`, where there is one.
+        label_column: Of true answers, or None for `y`, where there is one.
         drop: Columns to leave out.
         seed: As in `howsure.assess`.
         batch_size: Likewise.

@@ -288,7 +288,7 @@ def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
             expected="files of rows that can all be read, with --labels",
             hint="Repair that file, or put the labels into a column of the rows",
         )
-    read_label_file(recipe.labels).check_count(total)
+    read_label_file(recipe.labels, names=recipe.asked.request.class_names).check_count(total)
 
 
 # --- what is there already ------------------------------------------------------------------------

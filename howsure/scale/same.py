@@ -21,7 +21,7 @@ RELATIVE = 0.02
 by up to 30 / 2¹¹, and a probability by that share."""
 
 ABSOLUTE = 1e-5
-"""Of probabilities near 0, which float32 does not hold as well."""
+"""By what share of the largest number those near 0 may differ, which float32 does not hold as well."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,13 @@ class Probe:
         same = [(a, b) for a, b in both if self.passes[a] == other.passes[b]]
         if 2 * len(same) < len(both):
             return False
-        return all(_close(self.probabilities[a], other.probabilities[b]) for a, b in same)
+        largest = max((float(np.abs(each).max(initial=0.0)) for each in self.probabilities), default=0.0)
+        near_zero = ABSOLUTE * largest  # numbers may have any unit
+        return all(_close(self.probabilities[a], other.probabilities[b], near_zero) for a, b in same)
 
 
-def _close(known: Any, found: Any) -> bool:
+def _close(known: Any, found: Any, near_zero: float) -> bool:
     known, found = np.asarray(known), np.asarray(found)
-    near_zero = ABSOLUTE * max(1.0, float(np.abs(known).max(initial=0.0)))  # numbers may be larger than 1
     return known.shape == found.shape and np.allclose(found, known, RELATIVE, near_zero, equal_nan=True)
 
 

@@ -134,7 +134,11 @@ class Worker:
         self._assessor = recipe.load() if assessor is None else assessor
         self._reader = recipe.rows.open()
         self._names = recipe.asked.request.class_names
-        self._labels = None if recipe.labels is None else read_label_file(recipe.labels).decided(self._names)
+        self._labels = (
+            None
+            if recipe.labels is None
+            else read_label_file(recipe.labels, names=self._names).decided(self._names)
+        )
         self._specs = declared_specs(self._assessor.model)
         self._skips_rows = recipe.rows.skip_rows
 

@@ -1,5 +1,8 @@
 """A kind of answer from outside: what it brings works, and what it does not bring is refused in words."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import howsure
 from howsure.answers import registry
 from howsure.conformance import check_outcome
 from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -55,6 +60,26 @@ def test_a_file_of_a_kind_that_is_not_known_is_refused(tmp_path: Path) -> None:
         found.save(tmp_path / "numbers.parquet")
     with pytest.raises(howsure.FileError, match="does not know answers of the kind 'measures'"):
         howsure.load(tmp_path / "numbers.parquet")
+
+
+def test_an_installed_package_lets_a_fresh_process_read_its_files(numbers: Measures, tmp_path: Path) -> None:
+    """As docs/extend.md says: the entry point is enough, and nobody calls `add`."""
+    numbers.save(tmp_path / "numbers.parquet")
+    installed = tmp_path / "site" / "my_numbers-1.0.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: my-numbers\nVersion: 1.0\n")
+    group = f"[{registry.ENTRY_POINTS}]\n{MEASURES.name} = tests.answers.measures:MEASURES\n"
+    (installed / "entry_points.txt").write_text(group)
+    read = "import sys, howsure; print(howsure.load(sys.argv[1])[3])"
+
+    found = subprocess.run(
+        [sys.executable, "-c", read, str(tmp_path / "numbers.parquet")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (installed.parent, ROOT)))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.stdout.strip() == str(numbers[3]), found.stderr
 
 
 def test_evaluate_asks_the_kind(numbers: Measures) -> None:

@@ -143,7 +143,7 @@ def test_compare_needs_true_classes(model_file, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((5, 4), dtype=np.float32))
     done = run("compare", model_file, tmp_path / "x.npy")
     assert done.exit_code == 2
-    assert "error: A comparison needs true classes" in done.stderr
+    assert "error: A comparison needs true answers" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--member", "--shifted", "--outside", "--labels"])

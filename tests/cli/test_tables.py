@@ -191,7 +191,7 @@ def test_two_tables_are_compared(known, tmp_path):
         assert "has no effect on tables" in refused("compare", known, other, *option)
     assert "other" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "--member has no effect on tables" in refused("compare", known, other, "--member", "m.keras")
-    assert "needs true classes" in refused("compare", other, write(tmp_path / "third.csv", P[KNOWN], NAMES))
+    assert "needs true answers" in refused("compare", other, write(tmp_path / "third.csv", P[KNOWN], NAMES))
 
 
 # --- what is read -----------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def test_labels_may_lie_in_a_file_of_their_own(tmp_path):
     assert one == other
     said = refused("evaluate", table, "--labels", tmp_path / "y.npy", "--label-column", "cow")
     assert "--labels and --label-column both say where the labels are" in said
-    assert "holds no true classes. Expected: --labels FILE" in refused("evaluate", table)
+    assert "holds no true answers. Expected: --labels FILE" in refused("evaluate", table)
 
 
 def test_columns_are_named_dropped_and_chosen(tmp_path):

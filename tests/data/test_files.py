@@ -346,6 +346,7 @@ def test_files_without_class_names(tmp_path, name, content, error, fragments):
 
 
 def test_what_is_no_list_of_names(tmp_path):
+    assert read_class_names("price,") == ("price",)
     refuse(InputError, read_class_names, ("cat",), "'cat' is neither a list of class names nor a file")
     refuse(InputError, read_class_names, ("cat,,dog",), "The list 'cat,,dog' has an empty name in place 2")
     refuse(FileError, read_class_names, (str(tmp_path / "no.txt"),), "The file does not exist", "no.txt")

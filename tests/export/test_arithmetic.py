@@ -72,19 +72,24 @@ def raw_outputs(outcome, outputs, passes, random):
 
 def in_numpy(outcome, first, raw):
     """The result that howsure's own engine makes of these raw outputs."""
+    return outcome.result(
+        estimates_in_numpy(outcome, first, raw), Told(np.arange(ROWS), "row", {}, 0, None, "0")
+    )
+
+
+def estimates_in_numpy(outcome, first, raw):
+    """The estimates that howsure's own engine makes of these raw outputs."""
     rows = np.arange(ROWS)
     run = Run(None, [], rows, outcome, 0, ROWS)
     values, sums = outcome.values(raw, rows), Sums.of(ROWS, outcome)
     if first.design is None:
         for group in np.split(values, np.cumsum(first.groups)[:-1]):
             sums.add_group(group, outcome)
-        estimates = sums.estimates(outcome)
-    else:
-        tree = Tree(first.design, Model(), 0)
-        for cell in np.split(values, first.design.first):
-            sums.add(sum_up(cell, tree.late, outcome))
-        estimates = tree.estimates(run, sums, rows)
-    return outcome.result(estimates, Told(rows, "row", {}, 0, None, "0"))
+        return sums.estimates(outcome)
+    tree = Tree(first.design, Model(), 0)
+    for cell in np.split(values, first.design.first):
+        sums.add(sum_up(cell, tree.late, outcome))
+    return tree.estimates(run, sums, rows)
 
 
 class Model:

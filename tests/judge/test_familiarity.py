@@ -408,3 +408,23 @@ def test_masked_features_are_refused():
     masked[4, 1] = np.ma.masked
     with pytest.raises(InputError, match="The features are masked in row 4"):
         Features(masked, features.logits)
+
+
+def test_a_regression_has_one_class(random):
+    """Without labels all training rows are of one class: its normal density, and its Mahalanobis distance."""
+    logits = np.zeros((400, 1), np.float32)
+    rows = random.normal(size=(400, 3)) @ random.normal(size=(3, 3)) + 5
+    train, held_out = Features(rows[:200], logits[:200]), Features(rows[200:], logits[200:])
+    z = np.asarray(train.features, np.float64)
+    normal = multivariate_normal(z.mean(axis=0), np.cov(z.T))
+    found = familiarity(train, None, held_out)(held_out)
+    np.testing.assert_allclose(found, normal.logpdf(held_out.features), rtol=1e-5)
+    found = familiarity(train, None, held_out, score="mahalanobis")(held_out)
+    away = np.asarray(held_out.features, np.float64) - z.mean(axis=0)
+    inverse = np.linalg.inv(np.cov(z.T, bias=True))
+    np.testing.assert_allclose(found, -np.einsum("ni,ij,nj->n", away, inverse, away), rtol=1e-5)
+    familiarity(train, None, held_out, score="neighbours")
+    with pytest.raises(InputError, match=r"'energy' is of the logits of classes.*one of 'density'"):
+        familiarity(train, None, held_out, score="energy")
+    with pytest.raises(InputError, match=r"not class numbers.*For a regression: labels=None"):
+        familiarity(train, random.normal(size=200), held_out)

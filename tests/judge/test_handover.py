@@ -7,8 +7,9 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
-from howsure import Certainty
+from howsure import Certainty, RegressionCertainty
 from howsure.answers.classes.handover import COLUMNS
 from howsure.errors import FileError, InputError
 from howsure.judge.handover import hand_over
@@ -210,3 +211,51 @@ def test_no_text_is_a_formula(tmp_path, name):
 def test_masked_rows_are_refused(tmp_path):
     with pytest.raises(InputError, match="The rows to hand over are masked in row 1"):
         hand_over(made(), np.ma.masked_array([0, 2], mask=[0, 1]), tmp_path / "rows.csv")
+
+
+# --- numbers ------------------------------------------------------------------------------------------
+
+MEAN, STD = np.array([[4.0], [2.0], [9.5]]), np.array([[0.5], [2.0], [np.nan]])
+
+
+def numbers(**changed):
+    given = {"mean": MEAN, "mc_error": np.zeros((3, 1)), "std": STD, "passes": np.ones(3, int)}
+    given |= {"target_names": ("price",), "row": np.arange(3) + 7, "truth": MEAN + 1}
+    return RegressionCertainty(**given | changed)
+
+
+def test_numbers_lie_between_two_ends_where_noise_is_known(tmp_path):
+    path = tmp_path / "rows.csv"
+    hand_over(numbers(), [1, 2, 0], path, names=["a", "b", "c"])
+    first, second, _ = table(path)
+    assert list(first) == ["row", "name", "mean", "low", "high", "truth"]
+    low, high = norm(2.0, 2.0).interval(0.95)
+    assert (float(first["low"]), float(first["high"])) == pytest.approx((low, high), rel=1e-5)
+    assert (first["row"], first["name"], first["truth"]) == ("8", "b", "3.0")
+    assert (second["mean"], second["low"], second["high"]) == ("9.5", "", "")
+    hand_over(numbers(), [2], tmp_path / "rows.json")
+    (task,) = json.loads((tmp_path / "rows.json").read_text())
+    assert task["data"] == {"row": 9, "mean": 9.5, "truth": 10.5}
+    assert "score" not in task["predictions"][0]
+
+
+def test_ends_of_fitted_intervals_take_their_place(tmp_path):
+    path = tmp_path / "rows.csv"
+    hand_over(
+        numbers(), [True, False, False], path, sets=lambda rows: np.stack([rows.mean - 3, rows.mean + 4], -1)
+    )
+    assert (table(path)[0]["low"], table(path)[0]["high"]) == ("1.0", "8.0")
+    for sets, said in ((0.9, "`sets` cannot be used"), (lambda rows: rows.mean, r"of shape \(1, 1, 2\)")):
+        with pytest.raises(InputError, match=said):
+            hand_over(numbers(), [0], path, sets=sets)
+
+
+def test_networks_are_not_taken_for_answers(tmp_path):
+    """Where nothing says how far answers scatter, the ends have other names."""
+    samples = np.random.default_rng(0).normal(size=(200, 3, 2))
+    result = RegressionCertainty.from_samples(samples, ["age", "dose"])
+    hand_over(result, [0], tmp_path / "rows.csv")
+    (line,) = table(tmp_path / "rows.csv")
+    columns = ("mean", "network_low", "network_high")
+    assert list(line) == ["row", *(f"{name}.{target}" for target in ("age", "dose") for name in columns)]
+    assert float(line["network_high.dose"]) == pytest.approx(np.quantile(samples[:, 0, 1], 0.975), rel=0.05)

@@ -1,4 +1,4 @@
-"""Which rows of one class each a person may be asked about, by a word."""
+"""Which rows of one class each a person may be asked about, by a word; the most undecided first."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.choose import check_familiar
 from howsure.answers.classes.result import Certainty
 from howsure.answers.verdict import COIN_FLIP, SURE
-from howsure.errors import InputError
+from howsure.sampling.outcome import Integers
 
 CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
     "coin-flips": lambda rows: rows.verdict == COIN_FLIP,
@@ -21,16 +22,18 @@ CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
 """Which rows a word means."""
 
 
-def choose(rows: Certainty, which: str) -> NDArray[np.bool_]:
-    """(N,) whether each row is among those that a word of `CHOSEN` means.
+def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integers:
+    """Positions of the rows that a word of `CHOSEN` means, coin flips for None; the most undecided first.
+
+    Args:
+        rows: N of them.
+        which: The word, or None.
+        most: How many are wanted at the most; None for all.
 
     Raises:
         InputError: How familiar the rows are was not measured.
     """
-    if which == "unfamiliar" and rows.familiarity is None:
-        raise InputError(
-            "How familiar these rows are was not measured",
-            expected="a table with a column 'familiarity'",
-            hint="Save one in Python: certainty.with_familiarity(…).save(path), see howsure.familiarity",
-        )
-    return np.asarray(CHOSEN[which](rows))
+    if which == "unfamiliar":
+        check_familiar(rows)
+    order = rows.most_undecided()
+    return np.asarray(order[CHOSEN["coin-flips" if which is None else which](rows)[order]][:most])

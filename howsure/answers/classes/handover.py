@@ -8,16 +8,13 @@ from typing import Any
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.sets import PredictionSets
 from howsure.arguments import check_type
-from howsure.data.ids import ID
-from howsure.judge.handover import Lines
+from howsure.judge.handover import CHOICE, DIGITS, Lines, Suggested, id_column
 
 COLUMNS = (
     *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "verdict", "reason"),
     *("set", "truth"),
 )
 """Columns of the table; `name`, `set` and `truth` only where they are known. An id comes after `row`."""
-
-_DIGITS = 6
 
 
 def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None) -> Lines:
@@ -26,17 +23,17 @@ def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequen
     known = {"name": names is not None, "set": sets is not None, "truth": certainty.truth is not None}
     columns = [column for column in COLUMNS if known.get(column, True)]
     if certainty.ids is not None:
-        columns.insert(1, _id_column(certainty))
+        columns.insert(1, id_column(certainty, COLUMNS))
     in_sets = None if sets is None else sets.in_words(certainty)
     lines: list[dict[str, Any]] = []
     for position, row in enumerate(certainty):
         line = {
             "row": row.row,
-            **({} if row.id is None else {_id_column(certainty): row.id}),
+            **({} if row.id is None else {id_column(certainty, COLUMNS): row.id}),
             "label": row.label_name,
-            "probability": round(row.probability, _DIGITS),
+            "probability": round(row.probability, DIGITS),
             "runner_up": row.runner_up_name,
-            "runner_up_probability": round(float(row.probabilities[row.runner_up]), _DIGITS),
+            "runner_up_probability": round(float(row.probabilities[row.runner_up]), DIGITS),
             "verdict": row.verdict,
             "reason": row.reason,
         }
@@ -47,9 +44,5 @@ def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequen
         if row.truth is not None:
             line["truth"] = certainty.class_names[row.truth]
         lines.append(line)
-    return Lines(columns, lines, [(line["label"], line["probability"]) for line in lines])
-
-
-def _id_column(certainty: Certainty) -> str:
-    """What the ids are called here, where a few more columns have names than in the table."""
-    return certainty.id_name if certainty.id_name not in (*COLUMNS, "image", "text") else ID
+    suggested = [(Suggested(CHOICE, "choices", [line["label"]]),) for line in lines]
+    return Lines(columns, lines, suggested, [line["probability"] for line in lines])

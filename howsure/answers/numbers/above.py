@@ -11,6 +11,7 @@ from scipy.special import ndtr
 from howsure.answers.classes.result import Certainty
 from howsure.answers.numbers.networks import SHARES, networks_of
 from howsure.answers.numbers.sentence import significant
+from howsure.errors import InputError
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Floats
 from howsure.statistics import ERROR_FLOOR, entropy_of
@@ -19,8 +20,18 @@ if TYPE_CHECKING:
     from howsure.answers.numbers.result import RegressionCertainty
 
 
+def asked(result: RegressionCertainty, threshold: float, target: str | None) -> Certainty:
+    """The part `above`: the question as it is typed, where a whole number that is no name is a position."""
+    is_place = target is not None and target not in result.target_names and target.isdecimal()
+    return result.above(threshold, int(target) if target is not None and is_place else target)
+
+
 def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
     """See `RegressionCertainty.above`."""
+    if not np.isfinite(threshold):
+        raise InputError(
+            "`threshold` is no finite number", expected="a number such as 3.0", received=threshold
+        )
     noise, nodes = result.noise[:, k], networks_of(result, k)
     if nodes is None and np.isnan(result.std[:, k]).any():
         result.check_noise("Nothing says whether the number is above a threshold")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from howsure.answers.numbers.result import RegressionCertainty, check_numbers, target_names
 from howsure.data.rows import counted, in_rows
-from howsure.errors import ModelError, warn
+from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
     LOG_RATES,
     MEAN_LOG_VARIANCE,
@@ -77,7 +77,7 @@ class Numbers(Outcome):
         are numbers, and of no other.
 
         Raises:
-            InputError: Names that do not fit.
+            InputError: Names that do not fit, or thresholds of verdicts.
             ModelError: Means and variances are declared, but the model has an odd number of outputs; or the
                 loss leaves open what the numbers are.
         """
@@ -96,6 +96,13 @@ class Numbers(Outcome):
                     hint="outputs='values' reads each output as a number",
                 )
             width //= 2
+        if request.thresholds is not None:
+            raise InputError(
+                "Numbers have no verdicts, so thresholds have no effect",
+                expected="no thresholds",
+                hint="`result.above(3.0)` asks whether a number is above 3; the answer has a verdict (on the "
+                "command line: --above)",
+            )
         names = request.class_names
         if names is None and outputs == VALUES:
             names = _places(info.output_shape)

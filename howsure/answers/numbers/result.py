@@ -12,7 +12,7 @@ above                     howsure/answers/numbers/above.py
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, NoReturn
 
@@ -25,7 +25,7 @@ from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
 from howsure.arguments import as_floats, as_number, as_share, check_type, check_whole
 from howsure.data.ids import ID, check_order
-from howsure.data.labels import check_names
+from howsure.data.labels import by_column_name, check_names
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.errors import InputError
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, Column, Result, read_only
@@ -169,6 +169,7 @@ class RegressionCertainty(Result[NumbersRow]):
     answer: ClassVar[str] = "numbers"
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "target_names"
+    one_goes_unnamed: ClassVar[bool] = True
     row_type: ClassVar[type[NumbersRow]] = NumbersRow
 
     mean: Floats
@@ -518,6 +519,8 @@ class RegressionCertainty(Result[NumbersRow]):
             InputError: No finite numbers, other shapes, or a negative standard deviation.
         """
         means, names = _given(mean, target_names, "The means")
+        if hasattr(mean, "columns") and hasattr(std, "columns"):
+            std = by_column_name(std, means.shape[1], tuple(map(str, mean.columns)), "target")
         stds, _ = _given(std, names, "The standard deviations")
         if stds.shape != means.shape:
             raise InputError(
@@ -568,7 +571,7 @@ class RegressionCertainty(Result[NumbersRow]):
         Raises:
             InputError: Fewer than two samples, no finite numbers, or different shapes.
         """
-        one_by_one = isinstance(samples, Iterator) or callable(getattr(samples, "__next__", None))
+        one_by_one = isinstance(samples, Iterable) and not hasattr(samples, "shape")
         listed: Any = list(samples) if one_by_one else samples  # type: ignore[arg-type]
         values = _floats(listed, "The samples")
         values = values[..., None] if values.ndim == 2 else values
@@ -648,14 +651,14 @@ def target_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
 
 
 def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
-    """(N, K) true numbers, from (N, K), or (N,) for one target.
+    """(N, K) true numbers, from (N, K), or (N,) for one target; the columns of a data frame by their names.
 
     Raises:
         InputError: Another shape, no numbers, or not finite.
     """
     called, count = "The true numbers", len(names)
     check_unmasked(labels, called)
-    given = _floats(labels, called)
+    given = _floats(by_column_name(labels, count, names, "target"), called)
     shape = given.shape
     if given.shape == (rows,) and count == 1:
         given = given[:, None]

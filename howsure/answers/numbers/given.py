@@ -1,0 +1,184 @@
+"""Means and standard deviations in the columns of a table that something else wrote.
+
+    one target      mean, std                                 and perhaps y or truth, and id
+    several         mean.NAME, std.NAME  or  mean_NAME, …     and perhaps y.NAME or truth.NAME, and id
+
+Other columns are not read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from howsure.answers.numbers.result import FROM_HELD_OUT, RegressionCertainty
+from howsure.data.rows import quoted
+from howsure.data.tables import ANY_VECTOR, Table, formed, ids_of, labels_of, only_counts
+from howsure.errors import InputError, warn
+from howsure.sampling.outcome import Floats
+from howsure.words import before_no_formula
+
+if TYPE_CHECKING:
+    from howsure.bare.files import Columns
+
+MEAN, STD, TRUTHS = "mean", "std", ("truth", "y")
+"""Names of the columns, or of their beginnings."""
+
+ONLY_HERE = "mc_error"
+"""A column that a table has which howsure wrote."""
+
+
+def claims(table: Table, asked: Columns) -> bool:
+    """The part `claims`: whether the columns of a table are means and standard deviations of numbers.
+
+    They are if there is a mean with its standard deviation, or nothing but means beside labels and ids. They
+    are not if the caller says that the columns themselves are classes.
+
+    Args:
+        table: The columns.
+        asked: What the caller says of them.
+    """
+    names = set(table.names)
+    if names & set(asked.class_names or ()):
+        return False
+    means, stds = _by_target(table, MEAN), _by_target(table, STD)
+    if set(means) & set(stds):
+        return True
+    _, _, left = asked.roles.of(table, None)
+    return bool(means) and {table.names[place] for place in left} == set(means.values())
+
+
+def read(table: Table, asked: Columns, source: Path) -> RegressionCertainty:
+    """The part `given_columns`: the result of a table that `claims` takes.
+
+    Args:
+        table: The columns.
+        asked: What the caller says of them.
+        source: The file.
+
+    Raises:
+        InputError: A standard deviation is missing, cells that hold no numbers, or options for percentages.
+    """
+    _check_options(asked)
+    means, stds = _by_target(table, MEAN), _by_target(table, STD)
+    targets = _targets(list(means), asked, source)
+    for target in targets:
+        _check_std(table, stds.get(target), means[target], source)
+    names = asked.class_names if targets == [""] else targets
+    exported = any(name.split(".")[0] == ONLY_HERE for name in table.names)
+    identity = _identity(table, asked, exported)
+    ids, id_name = None, None
+    if identity is not None:
+        ids, id_name = ids_of(table, identity), table.names[identity]
+        if exported and ids.dtype.kind == "O":
+            ids = np.array([before_no_formula(each) for each in ids.tolist()], dtype=object)
+        if not id_name and only_counts(ids):
+            ids = None
+    result = RegressionCertainty.from_mean_std(
+        _numbers(table, [means[target] for target in targets]),
+        _numbers(table, [stds[target] for target in targets]),
+        names,
+        source=source.name,
+        ids=ids,
+    )
+    if ids is not None and id_name and result.can_call(before_no_formula(id_name)):
+        result = replace(result, id_name=before_no_formula(id_name))
+    truth = _truth(table, asked, targets)
+    if exported:
+        warn(
+            f"'{source.name}' is a table that howsure wrote as csv. Its means, standard deviations, ids and "
+            "truth are read; errors, spread, passes and settings are only in the .parquet form."
+        )
+    return result if truth is None else result.with_truth(truth)
+
+
+def _by_target(table: Table, word: str) -> dict[str, str]:
+    """Names of the columns of a word by target; the only target of a plain `mean` or `std` is ''."""
+    if word in table.names:
+        return {"": word}
+    beginnings = (f"{word}.", f"{word}_")
+    return {
+        name[len(word) + 1 :]: name
+        for name in table.names
+        if name.startswith(beginnings) and len(name) > len(word) + 1
+    }
+
+
+def _targets(found: list[str], asked: Columns, source: Path) -> list[str]:
+    """The targets that are wanted, in their order."""
+    wanted = asked.class_names
+    if wanted is None or (found == [""] and len(wanted) == 1):
+        return found
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise InputError(
+            f"'{source}' has no columns of {quoted(missing)}",
+            expected=f"columns {quoted([f'{MEAN}.{name}' for name in missing])}, and the same with '{STD}.'",
+            received=f"means of {quoted(found)}" if found != [""] else "one mean, of one target",
+        )
+    return list(wanted)
+
+
+def _check_std(table: Table, std: str | None, mean: str, source: Path) -> None:
+    """Raise an `InputError` for a mean without a standard deviation."""
+    empty = (
+        std is not None and table.rows > 0 and table.columns[table.names.index(std)].null_count == table.rows
+    )
+    if std is not None and not empty:
+        return
+    wanted, lacking = STD + mean[len(MEAN) :], f"'{std}' is empty" if empty else "no standard deviations"
+    raise InputError(
+        f"'{source}' has means in '{mean}', but {lacking}",
+        expected=f"a column '{wanted}', the standard deviation of a new answer around its mean",
+        received=f"columns {quoted(table.names)}",
+        hint=f"{FROM_HELD_OUT}. The .parquet form of a table of `howsure assess` can be calibrated as it is",
+    )
+
+
+def _check_options(asked: Columns) -> None:
+    """Raise an `InputError` for options of percentages."""
+    given = {
+        "--several-labels": asked.several,
+        "--normalise": asked.normalise,
+        "Thresholds of verdicts": asked.thresholds is not None,
+    }
+    unused = [name for name, is_given in given.items() if is_given]
+    if unused:
+        raise InputError(
+            f"{unused[0]} have no effect on numbers"
+            if " " in unused[0]
+            else f"{unused[0]} has no effect on numbers",
+            expected="no such option",
+            hint="--above 3.0 asks whether each number is above 3, and that has a verdict",
+        )
+
+
+def _identity(table: Table, asked: Columns, exported: bool) -> int | None:
+    """Number of the column of ids, or None."""
+    _, identity, _ = asked.roles.of(table, None)
+    own = [name for name in table.names if RegressionCertainty.can_call(before_no_formula(name))]
+    if exported and identity is None and len(own) == 1:
+        return table.names.index(own[0])
+    return identity
+
+
+def _truth(table: Table, asked: Columns, targets: list[str]) -> Any:
+    """(N,) or (N, K) true numbers that came along, or None."""
+    label, _, _ = asked.roles.of(table, None)
+    if label is not None:
+        return labels_of(table, label)
+    for word in TRUTHS:
+        columns = _by_target(table, word)
+        if all(target in columns for target in targets):
+            return _numbers(table, [columns[target] for target in targets])
+    return None
+
+
+def _numbers(table: Table, names: list[str]) -> Floats:
+    """(N, K) from the columns of these names, or an `InputError` that names what is no number."""
+    return np.asarray(
+        formed(table, [table.number(name, "of numbers") for name in names], ANY_VECTOR), np.float64
+    )

@@ -1,0 +1,112 @@
+"""Numbers per row as an ONNX graph: `mean`, `mc_error`, `spread`, and the `noise` that a head puts out.
+
+See `howsure.answers.graph` for what the parts are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from howsure.answers.graph import Numbers as Wanted
+from howsure.answers.graph import Wanted as Words
+from howsure.answers.numbers.outcome import ROUNDING, Numbers
+from howsure.models.protocol import MEAN_LOG_VARIANCE, VALUES
+from howsure.onnx.traced import Value
+
+if TYPE_CHECKING:
+    from howsure.answers.numbers.result import RegressionCertainty
+
+ROUNDED = 1e-6
+"""What rounding in float32 comes to, as a share of the largest mean of a target."""
+
+
+class NumbersGraph:
+    """The columns of `Numbers`. `error_of` takes it for the columns of the means and the variances.
+
+    Args:
+        outcome: What the answer of a row is.
+    """
+
+    calibrated_names = None
+    """A graph applies no calibrator of numbers."""
+
+    def __init__(self, outcome: Numbers) -> None:
+        self.outcome = outcome
+        self.families, self.least_error = outcome.families, outcome.least_error
+
+    def values(self, raw: Value) -> Value:
+        """(W, n, C) numbers and variances; see `Numbers.values`. A negative variance becomes NaN."""
+        if self.outcome.outputs == VALUES:
+            return raw
+        means, others = raw[..., : self.outcome.answers], raw[..., self.outcome.answers :]
+        is_log = self.outcome.outputs == MEAN_LOG_VARIANCE
+        variances = np.exp(others) if is_log else np.where(others >= 0, others, np.nan)
+        return np.concatenate([means, variances], axis=-1)
+
+    # --- what `error_of` asks: the same of all numbers, as `Outcome` has it ----------------------
+
+    def goes_by(self, mean: Value) -> float:
+        """As `Outcome.goes_by`."""
+        return 0.5
+
+    def moves(self, q: Value) -> float:
+        """As `Outcome.moves`."""
+        return 1.0
+
+    def spread(self, spread: Value) -> Value:
+        """As `Outcome.spread`."""
+        return spread
+
+    # --- columns --------------------------------------------------------------------------------
+
+    def columns(
+        self, values: Value, mean: Value, squared: Value, error: Value, calibrator: Any = None
+    ) -> dict[str, Value]:
+        """The columns by their names, each (n, K).
+
+        Args:
+            values: (W, n, C) numbers and variances of the passes.
+            mean: (n, C) their mean.
+            squared: (n, C) its squared error as it is expected to be.
+            error: (n, C) its standard error as it is told.
+            calibrator: None.
+        """
+        answers = slice(self.outcome.answers)
+        numbers: Any = mean[..., answers]
+        spread: Any = np.sqrt(values.var(axis=0)[..., answers] + squared[..., answers])
+        found = {
+            "mean": numbers,
+            "mc_error": np.maximum(error[..., answers], ROUNDING * (np.abs(numbers) + spread)),
+            "spread": spread,
+        }
+        if self.outcome.outputs != VALUES:
+            found["noise"] = np.sqrt(mean[..., self.outcome.answers :])
+        return found
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the columns mean."""
+        return {"target_names": self.outcome.target_names}
+
+
+def numbers(result: RegressionCertainty, tolerance: float) -> Wanted:
+    """The part `graph_numbers`: each may be off by a share of the spread, and by the rounding of float32.
+
+    Args:
+        result: What `assess` says of some rows.
+        tolerance: The share.
+    """
+    assert result.spread is not None, "a graph has passes"
+    size = np.abs(result.mean).max(axis=0, initial=0)
+    allowed = tolerance * result.spread + ROUNDED * size
+    found = {name: (getattr(result, name), allowed) for name in ("mean", "mc_error", "spread")}
+    if np.isfinite(result.noise).all():
+        found["noise"] = result.noise, allowed + tolerance * result.noise
+    return found
+
+
+def words(result: RegressionCertainty, tolerance: float) -> Words:
+    """The part `graph_words`: numbers have none."""
+    return {}

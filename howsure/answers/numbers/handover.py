@@ -1,0 +1,104 @@
+"""The table that a person gets of rows with numbers: each mean, and between which numbers it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from howsure.answers.numbers.result import RegressionCertainty
+from howsure.answers.numbers.sentence import SHOWN
+from howsure.errors import InputError
+from howsure.judge.handover import DIGITS, NUMBER, Lines, Suggested, id_column
+from howsure.sampling.outcome import Floats
+
+_FIRST = ("row", "name")
+_NUMBERS = ("mean", "low", "high", "network_low", "network_high", "truth")
+
+
+def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | None) -> Lines:
+    """The part `hand_over` of numbers; see `howsure.judge.handover.hand_over`."""
+    found = _named(result, _ends(result, sets))
+    called = id_column(result, (*_FIRST, *_NUMBERS, *found))
+    lines: list[dict[str, Any]] = []
+    for position in range(len(result)):
+        line: dict[str, Any] = {"row": int(result.row[position])}
+        if result.ids is not None:
+            line[called] = result[position].id
+        if names is not None:
+            line["name"] = names[position]
+        numbers = {name: float(f"{column[position]:.{DIGITS}g}") for name, column in found.items()}
+        line |= {name: number for name, number in numbers.items() if np.isfinite(number)}
+        lines.append(line)
+    known = {"row": True, called: result.ids is not None, "name": names is not None}
+    controls = (NUMBER,) if len(result.target_names) == 1 else result.target_names
+    means = zip(*(found[name] for name in _columns("mean", result)), strict=True)
+    suggested = [
+        [
+            Suggested(control, "number", float(f"{mean:.{DIGITS}g}"))
+            for control, mean in zip(controls, each, strict=True)
+        ]
+        for each in means
+    ]
+    return Lines([*(name for name, is_known in known.items() if is_known), *found], lines, suggested)
+
+
+def interval_lines(result: RegressionCertainty, ends: Floats) -> Iterator[list[Any]]:
+    """The part `interval_lines`: names of columns, then a line for each row.
+
+    Args:
+        result: Of N rows.
+        ends: (N, K, 2) the ends of their intervals.
+    """
+    found = _named(result, {"low": ends[..., 0], "high": ends[..., 1]}, with_truth=False)
+    ids = [] if result.ids is None else result.ids.tolist()
+    yield ["row", *([] if result.ids is None else [result.id_name]), *found]
+    for position, number in enumerate(result.row.tolist()):
+        yield [number, *ids[position : position + 1], *(float(each[position]) for each in found.values())]
+
+
+def _ends(result: RegressionCertainty, sets: Any) -> dict[str, Floats]:
+    """(N, K) ends of intervals by the names of their columns."""
+    if sets is not None:
+        if not callable(sets):
+            raise InputError(
+                "`sets` cannot be used",
+                expected="what howsure.prediction_intervals gives, or None",
+                received=repr(sets)[:200],
+            )
+        ends = np.asarray(sets(result))
+        if ends.shape != (*result.mean.shape, 2):
+            raise InputError(
+                "`sets` gives no intervals of these rows",
+                expected="what howsure.prediction_intervals gives: an array of shape "
+                f"{(*result.mean.shape, 2)}",
+                received=f"one of shape {ends.shape}",
+            )
+        return {"low": ends[..., 0], "high": ends[..., 1]}
+    known = np.flatnonzero(np.isfinite(result.std).all(axis=-1))
+    if len(known):
+        ends = np.full((*result.mean.shape, 2), np.nan)
+        ends[known] = result[known].prediction_interval(SHOWN)
+        return {"low": ends[..., 0], "high": ends[..., 1]}
+    if result.quantiles is None:
+        return {}
+    ends = result.credible_interval(SHOWN)
+    return {"network_low": ends[..., 0], "network_high": ends[..., 1]}
+
+
+def _named(
+    result: RegressionCertainty, ends: dict[str, Floats], *, with_truth: bool = True
+) -> dict[str, Floats]:
+    """(N,) by the names of columns: the numbers of one target beside each other."""
+    wide = {"mean": result.mean, **ends}
+    if with_truth and result.truth is not None:
+        wide["truth"] = result.truth
+    called = {name: _columns(name, result) for name in wide}
+    return {called[name][k]: wide[name][:, k] for k in range(len(result.target_names)) for name in wide}
+
+
+def _columns(name: str, result: RegressionCertainty) -> list[str]:
+    """Names of the columns of all targets: `mean` of one, `mean.NAME` of several."""
+    names = result.target_names
+    return [name] if len(names) == 1 else [f"{name}.{each}" for each in names]

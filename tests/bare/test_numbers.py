@@ -1,0 +1,114 @@
+"""Tables of means and standard deviations that something else wrote are read as numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import howsure
+from howsure.bare.files import Columns, read_result
+from howsure.data.tables import Roles
+from howsure.errors import HowsureWarning, InputError
+from howsure.results.thresholds import Thresholds
+from tests.answers.measures import linear, rows
+
+FRAME = pd.DataFrame({"mean": [1.5, 2.0, -3.0], "std": [0.5, 0.25, 2.0]})
+
+
+def saved(frame, path):
+    frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_one_target(tmp_path, name):
+    frame = FRAME.assign(id=["a", "b", "c"], y=[1, 2, 3], comment=["x", "y", "z"])
+    found = read_result(saved(frame, tmp_path / name))
+    assert isinstance(found, howsure.RegressionCertainty)
+    assert (found.target_names, found.ids.tolist()) == (("value",), ["a", "b", "c"])
+    np.testing.assert_array_equal(found.mean[:, 0], FRAME["mean"])
+    np.testing.assert_array_equal(found.std[:, 0], FRAME["std"])
+    assert found.truth.tolist() == [[1.0], [2.0], [3.0]]
+    assert read_result(tmp_path / name, Columns(("price",))).target_names == ("price",)
+
+
+@pytest.mark.parametrize("dot", [".", "_"])
+def test_several_targets_in_any_order(tmp_path, dot):
+    columns = {"std{}b": [3.0, 4.0], "mean{}a": [1.0, 2.0], "std{}a": [0.1, 0.2], "mean{}b": [10.0, 20.0]}
+    columns |= {"y{}b": [5.5, 6.5], "y{}a": [7.5, 8.5]}
+    frame = pd.DataFrame({name.format(dot): values for name, values in columns.items()})
+    found = read_result(saved(frame, tmp_path / "t.csv"))
+    assert found.target_names == ("a", "b")
+    assert (found.mean.tolist(), found.std.tolist()) == ([[1, 10], [2, 20]], [[0.1, 3], [0.2, 4]])
+    assert found.truth.tolist() == [[7.5, 5.5], [8.5, 6.5]]
+    other = read_result(tmp_path / "t.csv", Columns(("b",)))
+    assert (other.target_names, other.mean.tolist()) == (("b",), [[10], [20]])
+    with pytest.raises(InputError, match=r"no columns of 'c'.*'mean\.c'.*Received: means of 'a', 'b'"):
+        read_result(tmp_path / "t.csv", Columns(("a", "c")))
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (FRAME[["mean"]], r"means in 'mean', but no standard deviations\. Expected: a column 'std'"),
+        (FRAME[["mean"]].assign(id=[7, 8, 9]), "no standard deviations.*calibrate"),
+        (FRAME.assign(std=[None] * 3), "'std' is empty"),
+        (FRAME.assign(std=[1.0, None, 2.0]), "empty cells in column 'std', in line 3"),
+        (FRAME.assign(std=[1.0, -1.0, 2.0]), "negative standard deviations"),
+        (FRAME.assign(mean=["1", "two", "3"]), "cells that are not numbers in column 'mean', in line 3"),
+        (
+            pd.DataFrame({"mean.a": [1.0], "std.a": [1.0], "mean.b": [1.0]}),
+            r"means in 'mean\.b', but no standard deviations\. Expected: a column 'std\.b'",
+        ),
+    ],
+    ids=["alone", "with ids", "empty", "a gap", "negative", "text", "one of two"],
+)
+def test_what_is_no_table_of_numbers_is_refused(frame, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        read_result(saved(frame, tmp_path / "t.csv"))
+
+
+def test_classes_may_have_such_names(tmp_path):
+    """A class is called so where the caller says it, or where columns are not all means."""
+    frame = pd.DataFrame({"mean": [0.2, 0.7], "std": [0.8, 0.3]})
+    found = read_result(saved(frame, tmp_path / "t.csv"), Columns(("mean", "std")))
+    assert found.class_names == ("mean", "std")
+    frame = frame.rename(columns={"std": "nice"})
+    assert read_result(saved(frame, tmp_path / "t.csv")).class_names == ("mean", "nice")
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (Columns(several=True), "--several-labels has no effect on numbers"),
+        (Columns(normalise=True), "--normalise has no effect on numbers"),
+        (Columns(thresholds=Thresholds()), "Thresholds of verdicts have no effect on numbers"),
+    ],
+)
+def test_options_of_percentages_are_refused(columns, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        read_result(saved(FRAME, tmp_path / "t.csv"), columns)
+
+
+def test_a_column_may_be_named(tmp_path):
+    frame = FRAME.assign(price=[1.0, 2.0, 3.0], y=[9.0, 9.0, 9.0], who=["a", "b", "c"])
+    found = read_result(saved(frame, tmp_path / "t.csv"), Columns(roles=Roles("price", "who")))
+    assert (found.truth[:, 0].tolist(), found.id_name) == ([1.0, 2.0, 3.0], "who")
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_the_csv_file_of_howsure_comes_back(targets, tmp_path, random):
+    result = howsure.assess(linear(targets), rows(9), method=howsure.MCDropout(passes=10))
+    truth = random.normal(size=(9, targets))
+    result = (
+        result.with_noise(0.5, "held-out rows").with_truth(truth).with_ids([f"={n}" for n in range(9)], "key")
+    )
+    result.save(tmp_path / "t.csv")
+    with pytest.warns(HowsureWarning, match=r"only in the \.parquet form"):
+        found = read_result(tmp_path / "t.csv")
+    for name in ("mean", "std", "truth"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(result, name))
+    assert (found.ids.tolist(), found.id_name) == (result.ids.tolist(), "key")
+    result = howsure.assess(linear(targets), rows(9), method=howsure.MCDropout(passes=10))
+    result.save(tmp_path / "t.csv")
+    with pytest.raises(InputError, match=r"is empty.*The \.parquet form"):
+        read_result(tmp_path / "t.csv")

@@ -1,0 +1,126 @@
+"""A regression as a graph: it says what `assess` says of the same passes, to a share of the spread."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.answers.numbers.outcome import Numbers
+from howsure.sampling.first_passes import first_passes
+from howsure.sampling.outcome import Told
+from howsure.sampling.plan import Plan
+from tests.export.test_arithmetic import DESIGNS, LEVELS, ROWS, estimates_in_numpy, in_onnx
+
+onnx = pytest.importorskip("onnx", reason="ONNX is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+from howsure.export.arithmetic import columns_graph  # noqa: E402
+
+NAMES = ("age", "dose")
+
+
+@pytest.fixture
+def rows(random):
+    return random.normal(size=(70, 4)).astype(np.float32)
+
+
+def graph_of(path):
+    session = onnxruntime.InferenceSession(str(path))
+    names = [each.name for each in session.get_outputs()]
+    told = session.get_modelmeta().custom_metadata_map
+    return (
+        lambda x: dict(zip(names, session.run(None, {session.get_inputs()[0].name: x}), strict=True)),
+        told,
+    )
+
+
+def check_alike(found, expected, columns):
+    assert set(found) == set(columns)
+    for name in columns:
+        apart = np.abs(found[name] - getattr(expected, name))
+        assert (apart <= 1e-4 * expected.spread + 1e-6 * np.abs(expected.mean).max(axis=0)).all(), name
+
+
+@pytest.mark.parametrize("plan", DESIGNS)
+@pytest.mark.parametrize("outputs", ["values", "mean-variance", "mean-log-variance"])
+def test_columns_are_those_of_numpy(plan, outputs, random):
+    outcome, count = Numbers("m", outputs, NAMES), 2 if outputs == "values" else 4
+    first = first_passes(Plan(DESIGNS[plan]), LEVELS, 0)
+    raw = random.normal(3, 2, (1, ROWS, count)) + random.normal(0, 1, (first.passes, ROWS, count))
+    raw = (raw if outputs != "mean-variance" else np.abs(raw)).astype(np.float32)
+    raw[:, :5] = raw[:1, :5]  # passes that all agree
+    estimates = estimates_in_numpy(outcome, first, raw)
+    expected = outcome.result(estimates, Told(np.arange(ROWS), "row", {}, 0, None, "0"))
+    spread = np.sqrt(raw[..., :2].astype(float).var(axis=0) + estimates.squared_error[:, :2])
+    expected = replace(expected, spread=spread)
+    found = in_onnx(columns_graph(outcome, first, count), raw)
+
+    columns = ("mean", "mc_error", "spread", *(("noise",) if outputs != "values" else ()))
+    assert tuple(found) == columns
+    for name in columns:
+        assert found[name].shape == (ROWS, 2)
+        np.testing.assert_allclose(found[name], getattr(expected, name), rtol=2e-5, atol=2e-5, err_msg=name)
+    assert (expected.spread[5:] > 0.1).all()
+
+
+def test_a_negative_variance_becomes_nan_in_its_row(random):
+    outcome, first = Numbers("m", "mean-variance", ("age",)), first_passes(Plan(DESIGNS["flat"]), LEVELS, 0)
+    raw = np.abs(random.normal(size=(first.passes, ROWS, 2))).astype(np.float32)
+    raw[3, 7, 1] = -0.1
+    found = in_onnx(columns_graph(outcome, first, 2), raw)
+    assert np.isnan(found["noise"][:, 0]).nonzero()[0].tolist() == [7]
+    assert np.isfinite(found["mean"]).all()
+
+
+def test_a_larger_unit_changes_nothing_but_the_unit(random):
+    outcome, first = Numbers("m", "values", NAMES), first_passes(Plan(DESIGNS["a group of cells"]), LEVELS, 0)
+    raw = random.normal(3, 2, (first.passes, ROWS, 2)).astype(np.float32)
+    graph, factor = columns_graph(outcome, first, 2), 2.0**20
+    small, large = in_onnx(graph, raw), in_onnx(graph, (factor * raw).astype(np.float32))
+    for name, column in small.items():
+        np.testing.assert_array_equal(factor * column, large[name], err_msg=name)
+
+
+def test_a_module_of_torch_with_a_head_of_variances_as_a_graph(rows, tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.manual_seed(0)
+    nn = torch.nn
+    module = nn.Sequential(
+        *(nn.Linear(4, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 16), nn.ReLU(), nn.Dropout(0.3)),
+        nn.Linear(16, 4),
+    ).eval()
+    with torch.no_grad():  # the first number is a thousand times as large: its unit is another
+        module[-1].weight[0] *= 1000
+        module[-1].bias[0] += 2000
+    wishes = {"outputs": "mean-log-variance", "class_names": NAMES, "seed": 3}
+    exported = howsure.export(module, tmp_path / "m.onnx", x=rows, **wishes)
+    method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
+    expected = howsure.assess(module, rows, method=method, **wishes)
+    run, told = graph_of(tmp_path / "m.onnx")
+    check_alike(run(rows), expected, ("mean", "mc_error", "spread", "noise"))
+    assert exported.largest_difference < 1e-4
+    assert (expected.passes == exported.passes).all()
+    assert (int(told["passes"]), told["outputs"]) == (exported.passes, "mean-log-variance")
+    assert json.loads(told["target_names"]) == list(NAMES)
+    assert json.loads(told["outcome"]) == "numbers"
+
+
+def test_a_keras_model_as_a_graph(rows, tmp_path):
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((4,)), layers.Dense(16, "relu"), layers.Dropout(0.2), layers.Dense(1)]
+    )
+    model.compile(loss="mse")
+    exported = howsure.export(model, tmp_path / "m.onnx", x=rows)
+    method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
+    expected = howsure.assess(model, rows, method=method)
+    check_alike(graph_of(tmp_path / "m.onnx")[0](rows), expected, ("mean", "mc_error", "spread"))
+    random = np.random.default_rng(0)
+    p = random.dirichlet([1, 1], size=100)
+    of_classes = howsure.Certainty.from_probabilities(p)
+    calibrator = howsure.calibrate(of_classes, (random.random(100) < p[:, 1]).astype(int))
+    with pytest.raises(howsure.InputError, match=r"for other classes\. Expected: none"):
+        howsure.export(model, tmp_path / "other.onnx", plan=exported.plan, x=rows, calibrator=calibrator)
