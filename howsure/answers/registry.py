@@ -177,7 +177,12 @@ NUMBERS = Answer(
     "numbers per row",
     "howsure.answers.numbers.outcome:Numbers",
     "howsure.answers.numbers.result:RegressionCertainty",
-    parts={},
+    parts={
+        "lead": "howsure.answers.numbers.printed:lead",
+        "lines": "howsure.answers.numbers.printed:lines",
+        "summary": "howsure.answers.numbers.printed:summary",
+        "page": "howsure.answers.numbers.page:page",
+    },
     instead={
         "classes": "`result.above(3.0)` is a `Certainty` of the classes 'at most' and 'above'",
         "prediction_sets": "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that keep "

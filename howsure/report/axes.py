@@ -6,7 +6,29 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 _STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+_SMALLEST, _LARGEST = 1e-4, 1e6
+"""Ticks at steps that are smaller, or that reach so far, have a common power of ten."""
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "D": 86_400.0, "M": 2_629_746.0, "Y": 31_556_952.0}
+"""In a unit of time; of months and years the mean (Gregorian)."""
+
+_TIMES = (
+    *(("s", count, "%H:%M:%S") for count in (1, 2, 5, 10, 30)),
+    *(("m", count, "%H:%M") for count in (1, 2, 5, 10, 30)),
+    *(("h", count, "%H:%M") for count in (1, 3, 6)),
+    *(("D", count, "%d %b") for count in (1, 2, 7, 14)),
+    *(("M", count, "%b %Y") for count in (1, 3, 6)),
+    *(("Y", count, "%Y") for count in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)),
+)
+"""Unit of the ticks of a time axis, how many of it lie between two, and what is shown; the shortest first."""
+
+_MOST_TICKS = 6
+
 _NINES = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
@@ -52,11 +74,45 @@ def number_axis(low: float, high: float) -> Axis:
     least = (high - low) / 5
     magnitude = 10.0 ** math.floor(math.log10(least))
     step = next(s * magnitude for s in (1, 2, 5, 10) if s * magnitude >= least * (1 - 1e-9))
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    power = _power_of(max(abs(low), abs(high)), step)
+    decimals = max(0, power - math.floor(math.log10(step) + 1e-9))
     place = _linear(low, high)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    labels = {n: f"{n * step:.{decimals}f}".replace("-", "−") if n else "0" for n in range(first, last + 1)}
-    return Axis(place, tuple((place(n * step), label) for n, label in labels.items()))
+    labels = {n: f"{n * step / 10.0**power:,.{decimals}f}".replace("-", "−") for n in range(first, last + 1)}
+    ticks = tuple((place(n * step), label if n else "0") for n, label in labels.items())
+    return Axis(place, ticks, f"Numbers are multiples of 10{_raised(power)}." if power else "")
+
+
+def _power_of(largest: float, step: float) -> int:
+    """0, or a power of ten in which ticks are counted where they would have very many digits."""
+    if max(step / _SMALLEST, largest) >= 1 and (largest < _LARGEST or step < _LARGEST / 10):
+        return 0
+    return math.floor(math.log10(largest) + 1e-9)
+
+
+def _raised(power: int) -> str:
+    return str(power).translate(_SUPERSCRIPT)
+
+
+def time_axis(low: float, high: float) -> Axis:
+    """A linear axis of times, with a tick at the start of two to seven years, months, days, hours, …
+
+    Args:
+        low: Lower end, in seconds since 1970.
+        high: Upper end, above it.
+    """
+    place = _linear(low, high)
+    unit, step, shown = next(
+        (each for each in _TIMES if (high - low) / (_SECONDS[each[0]] * each[1]) <= _MOST_TICKS), _TIMES[-1]
+    )
+    first, last = (np.datetime64(int(end), "s").astype(f"M8[{unit}]").astype(int) for end in (low, high))
+    ticks = []
+    for number in range(first // step * step, last + 1, step):
+        time = np.datetime64(number, unit).astype("M8[s]")
+        if low <= time.astype(int) <= high:
+            said = time.item().strftime(shown)
+            ticks.append((place(float(time.astype(int))), said.lstrip("0") if unit == "D" else said))
+    return Axis(place, tuple(ticks))
 
 
 def odds_axis(low: float, high: float) -> Axis:

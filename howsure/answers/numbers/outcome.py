@@ -17,15 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.answers.numbers.doubt import ROUNDING
 from howsure.answers.numbers.result import RegressionCertainty, check_numbers, target_names
 from howsure.data.rows import counted, in_rows
 from howsure.errors import ModelError
 from howsure.models.protocol import MEAN_LOG_VARIANCE, NUMBERS, REGRESSION, VALUES, ModelInfo
 from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
-
-ROUNDING = 4 * float(np.finfo(np.float32).eps)
-"""Share of a number by which a model in single precision may be off: a few roundings."""
 
 LARGEST_LOG = 700.0
 """Beyond this logarithm a variance is infinite in double precision."""
