@@ -11,9 +11,9 @@ from decimal import Decimal
 
 import numpy as np
 
-UNITS_OF_WIDTH = 8
-"""Units of the last place in the width of an interval, at the least: rounding moves an end by a sixteenth of
-it at most, and `3.8 to 4.6` has no more digits than it needs."""
+UNITS_OF_WIDTH = 5
+"""Units of the last place in the width of an interval, at the least: rounding moves an end by a tenth of it
+at most, and `3.8 to 4.6` has no more digits than it needs."""
 
 NARROWER = 2
 """More decimals that a narrower interval may have than the widest one: if networks agree but for rounding,
@@ -59,7 +59,7 @@ def written(
 
     The mean has the decimals that the first digit of its margin allows, and no more than one beyond the ends
     of the narrowest interval. A margin that would round to 0 is left out. The ends have no more decimals than
-    the mean. If an interval holds the mean, its text holds the text of the mean.
+    the mean. If an interval holds the mean, or that of answers the truth, its text holds the text of that.
 
     Args:
         mean: Finite.
@@ -69,14 +69,25 @@ def written(
         truth: The true number, or None.
     """
     intervals = [each for each in (answers, networks) if each is not None]
-    decimals = _decimals(mean, margin, [high - low for low, high in intervals])
+    finest = _finest(mean, [high - low for low, high in intervals])
+    decimals = _decimals(margin, finest)
     largest = max(abs(number) for number in (mean, *(end for each in intervals for end in each)))
     power = _power(largest, decimals)
     shown = text(mean, decimals, power)
     if np.isfinite(margin) and round(Decimal(margin), decimals) > 0:
         shown += f" ± {text(margin, decimals, power)}"
-    ends = [None if each is None else _ends(mean, each, decimals, power) for each in (answers, networks)]
-    return Written(shown, *ends, None if truth is None else text(truth, decimals, power))
+
+    def told(ends: tuple[float, float] | None) -> Ends | None:
+        if ends is None:
+            return None
+        own = _of_ends(mean, ends, decimals)
+        return text(ends[0], own, power), text(ends[1], own, power)
+
+    if truth is not None and answers is not None:
+        own = _of_ends(mean, answers, decimals)
+        finest = finest if _holds(answers, own, truth, finest) else own
+    true = None if truth is None else text(truth, finest, power)
+    return Written(shown, told(answers), told(networks), true)
 
 
 def between(ends: Ends) -> str:
@@ -94,7 +105,7 @@ def significant(value: float, digits: int) -> str:
     if value == 0 or not np.isfinite(value):
         return f"{value:g}"
     decimals = digits - 1 - _exponent(value)
-    return text(value, decimals, _power(abs(value), decimals))
+    return text(value, decimals, _exponent(value) if _power(abs(value), decimals) else 0)
 
 
 def text(value: float, decimals: int, power: int = 0) -> str:
@@ -110,40 +121,46 @@ def text(value: float, decimals: int, power: int = 0) -> str:
     return f"{shown}e{power}" if power and rounded else shown
 
 
-def _decimals(mean: float, margin: float, widths: list[float]) -> int:
-    """Decimals of a mean."""
+def _finest(mean: float, widths: list[float]) -> int:
+    """Most decimals of a mean: one beyond the ends of the narrowest interval."""
     known = [width for width in widths if width > 0]
     if known:
         finest = min(_of_width(min(known)), _of_width(max(known)) + NARROWER) + 1
     else:
         finest = OF_A_NUMBER - 1 - (_exponent(mean) if mean else 0)
-    if mean:
-        finest = min(finest, OF_DOUBLE_PRECISION - 1 - _exponent(mean))
+    return min(finest, OF_DOUBLE_PRECISION - 1 - _exponent(mean)) if mean else finest
+
+
+def _decimals(margin: float, finest: int) -> int:
+    """Decimals of a mean: those of the first digit of its margin."""
     if not np.isfinite(margin) or margin <= 0:
         return finest
-    of_margin = -_exponent(margin)
-    if round(Decimal(margin), of_margin) >= Decimal(10) ** (1 - of_margin):  # 0.096 is 0.1
-        of_margin -= 1
-    return min(finest, of_margin)
+    own = -_exponent(margin)
+    if round(Decimal(margin), own) >= Decimal(10) ** (1 - own):  # 0.096 is 0.1
+        own -= 1
+    return min(finest, own)
 
 
 def _of_width(width: float) -> int:
     """Decimals of the ends of an interval that is so wide."""
-    return math.ceil(math.log10(UNITS_OF_WIDTH / width) - 1e-9)  # 4.6 − 3.8 is less than 0.8
+    return math.ceil(math.log10(UNITS_OF_WIDTH / width) - 1e-9)  # 4.7 − 4.2 is less than 0.5
 
 
-def _ends(mean: float, ends: tuple[float, float], decimals: int, power: int) -> Ends:
-    """Both ends of an interval, of a mean with so many decimals."""
+def _of_ends(mean: float, ends: tuple[float, float], decimals: int) -> int:
+    """Decimals of the ends of an interval of a mean that has so many."""
     low, high = ends
     own = min(_of_width(high - low), decimals) if high > low else decimals
-    rounded = round(Decimal(low), own), round(Decimal(mean), decimals), round(Decimal(high), own)
-    if low <= mean <= high and not rounded[0] <= rounded[1] <= rounded[2]:
-        own = decimals  # numbers with the same decimals keep their order
-    return text(low, own, power), text(high, own, power)
+    return own if _holds(ends, own, mean, decimals) else decimals  # of as many, numbers keep their order
+
+
+def _holds(ends: tuple[float, float], own: int, value: float, decimals: int) -> bool:
+    """Whether the text of an interval holds that of a value, where the interval holds the value."""
+    low, high = (round(Decimal(end), own) for end in ends)
+    return low <= round(Decimal(value), decimals) <= high or not ends[0] <= value <= ends[1]
 
 
 def _power(largest: float, decimals: int) -> int:
-    """The power of ten, a multiple of 3, with which numbers up to the largest are written; 0 for plain digits."""
+    """The power of ten, a multiple of 3, with which numbers up to the largest are written; 0 for none."""
     plain = decimals <= MOST_DECIMALS and (decimals >= -MOST_NOUGHTS or largest < PLAIN_BELOW)
     return 0 if plain or largest == 0 else 3 * (_exponent(largest) // 3)
 

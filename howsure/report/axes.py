@@ -27,7 +27,10 @@ _TIMES = (
 )
 """Unit of the ticks of a time axis, how many of it lie between two, and what is shown; the shortest first."""
 
-_MOST_TICKS = 6
+_FIRST_YEAR = 1970
+
+_MOST_STEPS = 4
+"""Of a time axis: dates are long, and a telephone is narrow."""
 
 _NINES = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
@@ -84,10 +87,10 @@ def number_axis(low: float, high: float) -> Axis:
 
 
 def _power_of(largest: float, step: float) -> int:
-    """0, or a power of ten in which ticks are counted where they would have very many digits."""
+    """0, or the power of ten, a multiple of 3, of ticks that would have very many digits."""
     if max(step / _SMALLEST, largest) >= 1 and (largest < _LARGEST or step < _LARGEST / 10):
         return 0
-    return math.floor(math.log10(largest) + 1e-9)
+    return 3 * math.floor(math.log10(largest) / 3 + 1e-9)
 
 
 def _raised(power: int) -> str:
@@ -95,7 +98,7 @@ def _raised(power: int) -> str:
 
 
 def time_axis(low: float, high: float) -> Axis:
-    """A linear axis of times, with a tick at the start of two to seven years, months, days, hours, …
+    """A linear axis of times, with a few ticks where years, months, days, hours, minutes or seconds begin.
 
     Args:
         low: Lower end, in seconds since 1970.
@@ -103,15 +106,18 @@ def time_axis(low: float, high: float) -> Axis:
     """
     place = _linear(low, high)
     unit, step, shown = next(
-        (each for each in _TIMES if (high - low) / (_SECONDS[each[0]] * each[1]) <= _MOST_TICKS), _TIMES[-1]
+        (each for each in _TIMES if (high - low) / (_SECONDS[each[0]] * each[1]) <= _MOST_STEPS), _TIMES[-1]
     )
-    first, last = (np.datetime64(int(end), "s").astype(f"M8[{unit}]").astype(int) for end in (low, high))
+    seconds = np.array([low, high]).astype("M8[s]")
+    first, last = seconds.astype(f"M8[{unit}]").astype(np.int64).tolist()
     ticks = []
-    for number in range(first // step * step, last + 1, step):
-        time = np.datetime64(number, unit).astype("M8[s]")
-        if low <= time.astype(int) <= high:
+    begins = -_FIRST_YEAR % step if unit == "Y" else 0  # numpy counts years from 1970
+    for number in range((first - begins) // step * step + begins, last + 1, step):
+        time = np.array(number, dtype=f"M8[{unit}]").astype("M8[s]")
+        at = float(time.astype(np.int64))
+        if low <= at <= high:
             said = time.item().strftime(shown)
-            ticks.append((place(float(time.astype(int))), said.lstrip("0") if unit == "D" else said))
+            ticks.append((place(at), said.lstrip("0") if unit == "D" else said))
     return Axis(place, tuple(ticks))
 
 

@@ -78,7 +78,9 @@ def _trust(certainty: Certainty) -> Point:
     return Point(question, said, link=("trust", "Percentage by percentage"))
 
 
-def method_point(result: Any, comparison: Comparison | None, better: str = "more accurate percentages") -> Point:
+def method_point(
+    result: Any, comparison: Comparison | None, better: str = "more accurate percentages"
+) -> Point:
     """What a result of any kind was made by, and whether a comparison would choose the same.
 
     Args:

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from howsure.answers.classes.result import Certainty
-from howsure.digits import significant
 from howsure.answers.numbers.networks import SHARES, networks_of
+from howsure.digits import significant
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Floats
 from howsure.statistics import ERROR_FLOOR, entropy_of

@@ -1,4 +1,4 @@
-"""What the rows of a page lie along: times that the caller calls them by, times given as rows, or one feature."""
+"""What the rows of a page lie along: times by which the caller calls them, or the one feature they have."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ class Along:
     name: str
     x: Floats
     times: bool
+
+    @property
+    def heading(self) -> str:
+        """Of a drawing."""
+        return "Over time" if self.times else f"Along {self.name}"
 
 
 def along_of(looks: Looks, ids: NDArray[Any] | None, id_name: str) -> Along | None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from howsure import digits
-from howsure.digits import significant
 from howsure.answers.numbers.doubt import disagreement, relative_width
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import SHOWN, NumbersRow, written_of
+from howsure.digits import significant
 from howsure.report.axes import Axis, number_axis
 from howsure.report.looks import Look, Looks
 from howsure.sampling.outcome import Floats, Integers
@@ -71,7 +71,7 @@ class Entry:
 
 
 def off_by(result: RegressionCertainty) -> Floats:
-    """(N, K) size of the errors in standard deviations of a new answer; −1 where unknown, infinite without any."""
+    """(N, K) size of errors in standard deviations of a new answer; −1 where unknown, ∞ where that is 0."""
     assert result.truth is not None
     size = np.abs(result.truth - result.mean)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -52,15 +52,14 @@ def scatter(std: Floats, spread: Floats | None) -> Floats:
 
 
 def relative_width(std: Floats, spread: Floats | None) -> Floats:
-    """(N, K) `scatter` divided by its median over the rows, as targets have units of their own; −1 if unknown.
+    """(N, K) `scatter` by its median over the rows, as targets have units of their own; −1 where unknown.
 
     Args:
         std: (N, K) standard deviation of an answer; NaN where unknown.
         spread: (N, K) standard deviation between networks, or None.
     """
     width = scatter(std, spread)
-    known = np.isfinite(width).any(axis=0)
-    usual = np.array([np.nanmedian(each) if any_ else 1.0 for each, any_ in zip(width.T, known, strict=True)])
+    usual = np.array([np.nanmedian(each) if np.isfinite(each).any() else 1.0 for each in width.T])
     return np.nan_to_num(width / np.where(usual > 0, usual, 1.0), nan=-1.0)
 
 

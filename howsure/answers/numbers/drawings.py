@@ -101,9 +101,7 @@ class _Numbers:
     @property
     def all(self) -> Iterable[Floats]:
         return (
-            each.ravel()
-            for each in (self.mean, self.answers, self.networks, self.truth)
-            if each is not None
+            each.ravel() for each in (self.mean, self.answers, self.networks, self.truth) if each is not None
         )
 
 
@@ -113,11 +111,14 @@ def _numbers(result: RegressionCertainty) -> _Numbers:
     if np.isfinite(result.std).any():
         known = np.isfinite(result.std[:, 0])
         answers = np.full((len(result), 2), np.nan)
-        answers[known] = result[np.flatnonzero(known)].prediction_interval(SHOWN)[:, 0]
+        part = result if known.all() else result[np.flatnonzero(known)]
+        answers[known] = part.prediction_interval(SHOWN)[:, 0]
     if result.quantiles is not None:
         networks = result.credible_interval(SHOWN)[:, 0]
         networks = networks if np.isfinite(networks).any() else None
-    return _Numbers(result.mean[:, 0], answers, networks, None if result.truth is None else result.truth[:, 0])
+    return _Numbers(
+        result.mean[:, 0], answers, networks, None if result.truth is None else result.truth[:, 0]
+    )
 
 
 def width_of(result: RegressionCertainty) -> Floats:
@@ -134,7 +135,7 @@ def draw_by_prediction(result: RegressionCertainty) -> Intervals:
 
 
 def draw_by_width(result: RegressionCertainty) -> Intervals:
-    """Intervals of the rows of one target less the prediction, the narrowest first, beside the true errors."""
+    """Intervals of the rows of one target less the prediction, the narrowest first, beside the errors."""
     found = _numbers(result)
     width = width_of(result)
     order = np.argsort(width, kind="stable")[: int(np.isfinite(width).sum())]
@@ -219,7 +220,9 @@ def draw_calibration(result: RegressionCertainty) -> Calibration:
     assert result.truth is not None
     rows = len(result)
     away, std = (result.truth - result.mean)[:, 0], result.std[:, 0]
-    below = np.divide(away, std, out=np.where(away > 0, np.inf, np.where(away < 0, -np.inf, 0.0)), where=std > 0)
+    below = np.divide(
+        away, std, out=np.where(away > 0, np.inf, np.where(away < 0, -np.inf, 0.0)), where=std > 0
+    )
     shares = np.searchsorted(np.sort(ndtr(below)), LEVELS, side="right") / rows
     low, high = (binom.ppf(tail, rows, LEVELS) / rows for tail in ((1 - SHOWN) / 2, (1 + SHOWN) / 2))
     axis = share_axis(0.0, 1.0)
@@ -307,16 +310,14 @@ def draw_residuals(result: RegressionCertainty) -> Residuals | None:
     order = np.argsort(std, kind="stable")
     wanted = np.round(np.arange(count) * len(std) / count).astype(np.int64)
     starts = np.unique(np.searchsorted(std[order], std[order][wanted], side="left"))  # equals stay together
-    found = [_errors(std[each], size[each]) for each in np.split(order, starts[1:])]
+    members = np.split(order, starts[1:])
     drawn = order[_thinned(np.arange(len(order)), MOST_POINTS)]
-    widest, largest = 1.04 * float(std.max()), _ends_of([size[drawn], np.array([high for *_, high, _ in found])])[1]
+    ends = np.array([_root_mean_square(size[each])[2] for each in members])
+    widest, largest = (1 + _PADDING) * float(std.max()), _ends_of([size[drawn], ends])[1]
     across, up = number_axis(0.0, widest), number_axis(0.0, largest)
     return Residuals(
         dots=_dots(_places(across, std[drawn]), size[drawn], up),
-        groups=tuple(
-            Group(across.place(said), *(up.place(each) for each in (rms, low, high)), said, rms, low, high, rows)
-            for said, rms, low, high, rows in found
-        ),
+        groups=tuple(_group(std[each], size[each], across, up) for each in members),
         across=across,
         up=up,
         line=(across.place(min(widest, largest)), up.place(min(widest, largest))),
@@ -325,12 +326,22 @@ def draw_residuals(result: RegressionCertainty) -> Residuals | None:
     )
 
 
-def _errors(std: Floats, size: Floats) -> tuple[float, float, float, float, int]:
+def _root_mean_square(size: Floats) -> tuple[float, float, float]:
+    """Of errors, with its 95 % interval: that of the mean square, as roots."""
     squares = size**2
     mean = float(squares.mean())
     low, high = skewed_interval(mean, (squares - mean) / len(squares))
+    return mean**0.5, max(low, 0.0) ** 0.5, high**0.5
+
+
+def _group(std: Floats, size: Floats, across: Axis, up: Axis) -> Group:
     said = float(np.sqrt(np.mean(std**2)))
-    return said, mean**0.5, max(low, 0.0) ** 0.5, high**0.5, len(size)
+    found, low, high = _root_mean_square(size)
+    return Group(
+        *(across.place(said), up.place(found), up.place(low), up.place(high)),
+        *(said, found, low, high),
+        len(size),
+    )
 
 
 def _ends_of(values: Iterable[Floats]) -> tuple[float, float]:
@@ -390,5 +401,8 @@ def _band(at: Floats, ends: Floats | None, up: Axis) -> str:
         return ""
     known = np.isfinite(ends).all(axis=1)
     low, high = (_heights(each[known], up) for each in ends.T)
-    there = list(zip(at[known].tolist(), high, strict=True)) + list(zip(at[known].tolist(), low, strict=True))[::-1]
+    there = (
+        list(zip(at[known].tolist(), high, strict=True))
+        + list(zip(at[known].tolist(), low, strict=True))[::-1]
+    )
     return "M" + "L".join(f"{x:.2f} {y}" for x, y in there) + "Z"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from howsure import digits
-from howsure.digits import significant
 from howsure.answers.numbers.sentence import FEW_TARGETS, OF_ANSWERS, NumbersRow, written_of
 from howsure.answers.sentences import words_of
+from howsure.digits import significant
 from howsure.report.notebook import Table, View
 from howsure.sampling.outcome import Floats
 
@@ -36,7 +36,15 @@ def of_row(row: NumbersRow) -> View:
                 told.truth or UNKNOWN,
             ]
         )
-    head = ["target", "number", f"{OF_ANSWERS} of answers", f"{OF_ANSWERS} of {words}", "spread", "noise", "truth"]
+    head = [
+        "target",
+        "number",
+        f"{OF_ANSWERS} of answers",
+        f"{OF_ANSWERS} of {words}",
+        "spread",
+        "noise",
+        "truth",
+    ]
     kept = [i for i in range(len(head)) if i < 2 or any(cells[i] != UNKNOWN for cells in rows)]
     rows = [[cells[i] for i in kept] for cells in rows]
     caption = "Numbers" if len(names) <= MOST_TARGETS else f"The first {MOST_TARGETS} of {len(names)} numbers"

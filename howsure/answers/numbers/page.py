@@ -1,4 +1,4 @@
-"""The page of a `RegressionCertainty`: the least certain rows, where answers and networks lie, and the proof."""
+"""The page of a `RegressionCertainty`: which rows to check, where answers lie, and whether that holds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from howsure.answers.classes.brief import Point, method_point
 from howsure.answers.numbers.along import Along, along_of
+from howsure.answers.numbers.cards import MOST_LISTED, entries_of, farthest
+from howsure.answers.numbers.doubt import disagreement, scatter
 from howsure.answers.numbers.drawings import (
     Calibration,
     Intervals,
@@ -21,21 +23,19 @@ from howsure.answers.numbers.drawings import (
     draw_residuals,
     width_of,
 )
-from howsure.answers.numbers.cards import MOST_LISTED, entries_of, farthest
-from howsure.digits import significant
-from howsure.answers.numbers.doubt import disagreement, scatter
 from howsure.answers.numbers.printed import (
+    Level,
     coverage_in_words,
     levels_of,
-    verdict_of,
-    Level,
     made_of_in_words,
     passes_in_words,
     strange_in_words,
+    verdict_of,
 )
 from howsure.answers.numbers.result import FROM_HELD_OUT, RegressionCertainty
 from howsure.answers.registry import NUMBERS
 from howsure.answers.sentences import words_of
+from howsure.digits import significant
 from howsure.errors import InputError
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
@@ -50,6 +50,8 @@ MOST_IN_TABLE = 60
 
 SHOWN_AT_ONCE = 8
 """Rows of a list that are shown before a reader asks for more."""
+
+HOW_TO_KNOW = f"{FROM_HELD_OUT.replace('`', '')}."
 
 _PICTURES = 400_000
 """Characters that the pictures of one list may take."""
@@ -108,9 +110,10 @@ def page(result: RegressionCertainty, asked: Asked) -> str:
         "noise_from": result.noise_from,
         "at_once": SHOWN_AT_ONCE,
         "with_noise": bool(np.isfinite(result.std).any()),
+        "with_truth": result.truth is not None and len(result) > 1,
         "with_passes": bool(result.passes.max(initial=1) > 1),
         "with_spread": result.spread is not None,
-        "from_held_out": FROM_HELD_OUT,
+        "from_held_out": HOW_TO_KNOW,
     }
     sections: dict[str, str] = {}
     details: dict[str, str] = {}
@@ -121,20 +124,30 @@ def page(result: RegressionCertainty, asked: Asked) -> str:
         context["least"] = entries_of(result, asked.looks, result.widest(MOST_LISTED).tolist(), _PICTURES)
         context["least_axis"] = context["least"][0].axis
         if len(names) == 1 and along is not None and len(result) > 1:
-            sections["along"] = f"Along {along.name}"
-        sections["least"] = "The least certain" if len(result) > 1 else f"The {result.kind}"
+            sections["along"] = along.heading
+        told = not np.isnan(scatter(result.std, result.spread)).all()
+        sections["least"] = "The least certain" if told else f"The first {result.kind}s"
+        if len(result) == 1:
+            sections["least"] = f"The {result.kind}"
         positions = farthest(result)
         if len(positions):
-            context["farthest"] = entries_of(result, asked.looks, positions.tolist(), _PICTURES, farthest=True)
+            context["farthest"] = entries_of(
+                result, asked.looks, positions.tolist(), _PICTURES, farthest=True
+            )
             sections["farthest"] = "Answers the farthest off"
         if len(names) > 1:
             context["table"] = [_line(result, k) for k in range(min(len(names), MOST_IN_TABLE))]
             context["not_listed"] = len(names) - len(context["table"])
             sections["targets"] = "Number by number"
-            sections |= {f"target{target.id}": target.name for target in targets} if len(result) > 1 else {}
+            if len(result) > 1:
+                sections |= {f"target{each.id}": _heading(each.name) for each in targets}
         elif len(result) > 1:
-            sections["intervals"] = f"Where answers and {words['between']} lie" if result.spread is not None and context["with_noise"] else "Where answers lie" if context["with_noise"] else (
-                f"Where {words['between']} lie" if targets[0].by_width else "The predictions"
+            sections["intervals"] = (
+                f"Where answers and {words['between']} lie"
+                if result.spread is not None and context["with_noise"]
+                else "Where answers lie"
+                if context["with_noise"]
+                else (f"Where {words['between']} lie" if targets[0].by_width else "The predictions")
             )
             if targets[0].levels:
                 sections["trust"] = "Can the intervals be trusted?"
@@ -146,6 +159,11 @@ def page(result: RegressionCertainty, asked: Asked) -> str:
             details["passes"] = "Passes and their error"
     details["reading"] = "How to read this page"
     return whole("numbers/page.html.j2", result, asked, sections, details, **context)
+
+
+def _heading(name: str) -> str:
+    """Name of a target as a heading: a number alone would be none."""
+    return f"Number {name}" if name.isdecimal() else name
 
 
 def brief(result: RegressionCertainty, asked: Asked) -> list[Point]:
@@ -172,20 +190,25 @@ def _trust(result: RegressionCertainty) -> Point:
     question, names = "Can the intervals be trusted?", result.target_names
     if np.isnan(result.std).all():
         said = "There are none for new answers: nothing says how far an answer scatters around its mean. "
-        return Point(question, f"{said}{FROM_HELD_OUT}.")
+        return Point(question, f"{said}{HOW_TO_KNOW}")
     if result.truth is None:
         return Point(
             question,
-            "Nobody has checked these intervals: the true answers were not given. With them, this page says how "
-            "many lie in their intervals.",
+            "Nobody has checked these intervals: the true answers were not given. With them, this page says "
+            "how many lie in their intervals.",
         )
     if len(names) == 1:
         link = ("trust", "Level by level")
         return Point(question, coverage_in_words(result, 0), link=link)
     verdicts = [verdict_of(levels) for k in range(len(names)) if (levels := levels_of(result, k))]
     off = sum(bool(verdict) for verdict in verdicts)
-    said = f"Of the intervals of {counted(len(verdicts), 'number')} those of {off or 'none'} are too narrow, or "
-    said += "wider than they need be, by more than chance allows."
+    numbers = counted(len(verdicts), "number")
+    said = f"The intervals of {off:,} of {numbers} are too narrow, or wider than they need be, by more than "
+    said += "chance allows."
+    if not off:
+        said = (
+            f"Those of {numbers} hold as many true answers as they should, as far as chance lets it be seen."
+        )
     return Point(question, said, link=("targets", "Number by number"))
 
 
@@ -197,8 +220,8 @@ def _margin(result: RegressionCertainty) -> Point:
         said = "There is none: how far these numbers would move with other passes is not known."
     else:
         said = (
-            "How far a number would move with endlessly many passes, at 95\u00a0%. It does not say where a new answer "
-            f"lies. That is what ‘95{UNIT} of answers’ says."
+            f"How far a number would move with endlessly many passes, at 95{UNIT}. It does not say where a new "
+            "answer lies."
         )
     if result.spread is not None:
         said += f" How far {between} lie apart is told by itself; more passes do not make it smaller."
@@ -209,7 +232,9 @@ def target_of(result: RegressionCertainty, k: int, along: Along | None) -> Targe
     """What the page tells of target k of N ≥ 1 rows."""
     one = result if len(result.target_names) == 1 else result.of_target(k)
     line, known = _line(result, k), np.flatnonzero(np.isfinite(one.std[:, 0]))
-    checked = one[known] if one.truth is not None and len(known) > 1 else None
+    checked = None
+    if one.truth is not None and len(known) > 1:
+        checked = one if len(known) == len(one) else one[known]
     return Target(
         **vars(line),
         id="" if one is result else f"-{k}",
@@ -251,7 +276,11 @@ def _line(result: RegressionCertainty, k: int) -> TargetLine:
 
 def _scores(result: RegressionCertainty) -> list[Sequence[str]]:
     """The scores as cells, headings first; none without truth, or where these rows cannot be scored."""
-    if result.truth is None or len(result) < 2 or not (NUMBERS.has("evaluate") and NUMBERS.has("score_lines")):
+    if (
+        result.truth is None
+        or len(result) < 2
+        or not (NUMBERS.has("evaluate") and NUMBERS.has("score_lines"))
+    ):
         return []
     try:
         evaluation = NUMBERS.part("evaluate")(result, None, outside=None, seed=0)

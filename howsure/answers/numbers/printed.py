@@ -1,4 +1,4 @@
-"""A `RegressionCertainty` in words: how wide its intervals are, what they are made of, and the widest rows."""
+"""A `RegressionCertainty` in words: how wide its intervals are, whether they hold, and the widest rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from howsure.digits import significant
 from howsure.answers.numbers.doubt import (
     disagreement,
     needs_passes,
@@ -28,11 +27,13 @@ from howsure.answers.numbers.sentence import (
 )
 from howsure.answers.printed import NONE, Line, Lines
 from howsure.answers.sentences import explained, more_of, words_of
+from howsure.digits import significant
 from howsure.report.figures import Proportion, differs_from_claim, proportion
 from howsure.report.words import interval_of, share_of
 from howsure.words import UNIT, counted, listed, rate, upper
 
-NOT_KNOWN = "How far new answers scatter around it is not known."
+NOT_KNOWN = "How far new answers scatter is not known."
+ALONE = "Nothing says how far {it} may be off."
 MENDED = "howsure.calibrate corrects that, from held-out rows."
 
 OF_ALL = 1.96
@@ -43,19 +44,22 @@ LEVELS = (0.5, 0.8, 0.9, SHOWN)
 
 
 def lead(result: RegressionCertainty) -> str:
-    """A result in a sentence or two: how far from the prediction answers lie in half of the rows, and at most.
+    """A result in a sentence or two: how far answers lie from the prediction in half of the rows, and at most.
 
     Where the noise is unknown it tells the standard deviation between networks instead.
     """
     rows, kind, names = len(result), result.kind, result.target_names
     if rows == 0:
         return NONE.format(kind)
-    said = "" if len(names) == 1 else f"Each {kind} has {counted(len(names), 'number')}. "
+    one = len(names) == 1
+    said = "" if one else f"Each {kind} has {counted(len(names), 'number')}. "
+    if np.isnan(scatter(result.std, result.spread)).all():
+        which = f"each of {counted(rows, kind)}" if rows > 1 else f"the one {kind} it was given"
+        said = said or f"The model predicts a number for {which}. "
+        return said + ALONE.format(it="it" if one else "they")
     wide = [_widths(result, k) for k in range(len(names))]
     if len(names) > FEW_TARGETS or not all(widths for widths, _ in wide):
-        alone = f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}. "
-        unknown = "" if np.isfinite(scatter(result.std, result.spread)).any() else NOT_KNOWN
-        return f"{said or alone}{unknown}".rstrip()
+        return said.rstrip() or f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}."
     answers = all(known for _, known in wide)
     if rows == 1:
         who, least = f"For the one {kind} it was given", [widths[0] for widths, _ in wide]
@@ -111,7 +115,7 @@ def truth_of(row: NumbersRow) -> str | None:
 
 
 def summary(result: RegressionCertainty) -> str:
-    """How wide the intervals are, how many answers lie in them, what they are made of, and whether passes do."""
+    """How wide intervals are, how many answers lie in them, what they are made of, and whether passes suffice."""
     said = [lead(result)]
     if len(result):
         several = 1 < len(result.target_names) <= FEW_TARGETS
@@ -141,14 +145,14 @@ class Level:
 
 
 def levels_of(result: RegressionCertainty, k: int) -> tuple[Level, ...]:
-    """How many true answers lie in intervals of `LEVELS`; empty without truth, or where no row has an interval.
+    """How many true answers lie in intervals of `LEVELS`; empty without truth, or where no row has one.
 
     All tests of all targets together err in one of twenty cases at most.
     """
     known = np.flatnonzero(np.isfinite(result.std[:, k]))
     if result.truth is None or not len(known):
         return ()
-    part, found = result[known], []
+    part, found = result if len(known) == len(result) else result[known], []
     truth = part.truth[:, k]  # type: ignore[index]
     for level in LEVELS:
         low, high = part.prediction_interval(level)[:, k].T
@@ -169,11 +173,15 @@ def verdict_of(levels: Sequence[Level]) -> str:
 
 def _at(levels: Sequence[Level]) -> str:
     """Which levels, unless all are."""
-    return "" if len(levels) == len(LEVELS) else f" at {listed([f'{100 * each.level:g}' for each in levels])}{UNIT}"
+    return (
+        ""
+        if len(levels) == len(LEVELS)
+        else f" at {listed([f'{100 * each.level:g}' for each in levels])}{UNIT}"
+    )
 
 
 def coverage_in_words(result: RegressionCertainty, k: int) -> str:
-    """How many true answers lie in their 95 % intervals, a sentence or two; empty where that cannot be told."""
+    """How many true answers lie in their 95 % intervals, in sentences; empty where that cannot be told."""
     levels = levels_of(result, k)
     if not levels:
         return ""
@@ -196,12 +204,16 @@ def made_of_in_words(result: RegressionCertainty, k: int) -> str:
         return ""
     between, kind = words_of(result.method)["between"], result.kind
     if len(shares) == 1:
-        return f"Disagreement between {between} is {_rounded(float(shares[0]))} of the variance; the rest is noise."
+        share = _rounded(float(shares[0]))
+        return f"Disagreement between {between} is {share} of the variance; the rest is noise."
     larger = int(np.sum(shares > 0.5))
-    half = "in none is it" if not larger else "in all it is" if larger == len(shares) else f"in {larger:,} it is"
+    half = (
+        "in none is it" if not larger else "in all it is" if larger == len(shares) else f"in {larger:,} it is"
+    )
     return (
         f"In half of the {kind}s disagreement between {between} is at most "
-        f"{_rounded(float(np.median(shares)))} of the variance, and the rest noise; {half} more than half of it."
+        f"{_rounded(float(np.median(shares)))} of the variance; the rest is noise. "
+        f"{upper(half)} more than half of it."
     )
 
 
@@ -251,7 +263,9 @@ def passes_in_words(result: RegressionCertainty) -> str:
     small = f"the error of the mean is at most {target:g} standard deviations"
     if not len(rows):
         return f"With {spent} {passes} {small}."
-    needed = passes_needed(result.passes[:, None], result.mc_error, np.where(width > 0, width, np.inf), target)
+    needed = passes_needed(
+        result.passes[:, None], result.mc_error, np.where(width > 0, width, np.inf), target
+    )
     more = more_of(result.method, int(needed[open_ones].max()))
     missing = f"{counted(len(rows), kind)} ({rate(len(rows) / len(result))})"
     return f"With {spent} {passes} {small}, but for {missing}. Try {more}."
@@ -262,8 +276,8 @@ def strange_in_words(result: RegressionCertainty) -> str:
     strange = int(np.sum(result.unfamiliar))
     if not strange:
         return ""
-    verb = "is" if strange == 1 else "are"
-    return f"{counted(strange, result.kind)} {verb} unfamiliar: such intervals are hardly tested."
+    told = "is unfamiliar: its" if strange == 1 else "are unfamiliar: their"
+    return f"{counted(strange, result.kind)} {told} intervals are hardly tested."
 
 
 def _widths(result: RegressionCertainty, k: int) -> tuple[list[str], bool]:
@@ -273,7 +287,9 @@ def _widths(result: RegressionCertainty, k: int) -> tuple[list[str], bool]:
     """
     std = result.std[:, k]
     if np.isfinite(std).all():
-        return [f"±\u00a0{significant(OF_ALL * float(each), 2)}" for each in (np.median(std), std.max())], True
+        return [
+            f"±\u00a0{significant(OF_ALL * float(each), 2)}" for each in (np.median(std), std.max())
+        ], True
     spread = None if result.spread is None else result.spread[:, k]
     if spread is None or not np.isfinite(spread).all():
         return [], False

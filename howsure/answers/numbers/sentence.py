@@ -10,7 +10,6 @@ import numpy as np
 from scipy.special import ndtri
 
 from howsure import digits
-from howsure.digits import Written, significant, written
 from howsure.answers.numbers.doubt import (
     disagreement,
     disagreement_error,
@@ -21,6 +20,7 @@ from howsure.answers.numbers.doubt import (
 )
 from howsure.answers.sentences import at_most, called, explained, more_of, percent, words_of
 from howsure.data.ids import ID
+from howsure.digits import Written, significant, written
 from howsure.displayed import Displayed
 from howsure.sampling import between
 from howsure.sampling.outcome import Floats
@@ -37,10 +37,9 @@ FEW_TARGETS = 5
 
 @dataclass(frozen=True)
 class NumbersRow(Displayed):
-    """One row of a `RegressionCertainty`; printed, it says the numbers, how far answers may lie from them,
-    and why.
+    """One row of a `RegressionCertainty`; printed, it says how far answers may lie from its numbers, and why.
 
-    An attribute that has the name of a column of `RegressionCertainty` holds that column's values for this row.
+    An attribute that has the name of a column of the result holds that column's values for this row.
 
     Attributes:
         target_names: K names.
@@ -95,25 +94,27 @@ class NumbersRow(Displayed):
         strange = unfamiliar_in_words(self)
         if count == 1:
             return explained(number_in_words(self, 0), *reasons_in_words(self, 0), strange)
-        sentences = [
-            f"'{name}': {explained(number_in_words(self, k), *(reasons_in_words(self, k) if count <= FEW_TARGETS else ()))}"
-            for k, name in enumerate(self.target_names)
-        ]
+        sentences = []
+        for k, name in enumerate(self.target_names):
+            reasons = reasons_in_words(self, k) if count <= FEW_TARGETS else ()
+            sentences.append(f"'{name}': {explained(number_in_words(self, k), *reasons)}")
         return " ".join([*sentences, f"{upper(strange)}."] if strange else sentences)
 
 
 def written_of(row: NumbersRow, k: int) -> Written:
     """One number of a row, its intervals and the truth in texts that fit together."""
-    answers, networks = row.prediction_interval(SHOWN)[k], row.credible_interval(SHOWN)[k]
     return written(
         float(row.mean[k]),
         1.96 * float(row.mc_error[k]),
-        *(
-            (float(ends[0]), float(ends[1])) if np.isfinite(ends).all() else None
-            for ends in (answers, networks)
-        ),
+        _known(row.prediction_interval(SHOWN)[k]),
+        _known(row.credible_interval(SHOWN)[k]),
         None if row.truth is None else float(row.truth[k]),
     )
+
+
+def _known(ends: Floats) -> tuple[float, float] | None:
+    """Both ends, or None where one is unknown."""
+    return (float(ends[0]), float(ends[1])) if np.isfinite(ends).all() else None
 
 
 def number_in_words(row: NumbersRow, k: int) -> str:
@@ -183,6 +184,6 @@ def unfamiliar_in_words(row: NumbersRow) -> str:
     if row.familiarity is None or row.familiarity > row.unfamiliar_share:
         return ""
     return (
-        f"at most {at_most(row.familiarity)} of held-out {row.kind}s are as unfamiliar, so such intervals are "
-        "hardly tested"
+        f"at most {at_most(row.familiarity)} of held-out {row.kind}s are as unfamiliar, so such intervals "
+        "are hardly tested"
     )
