@@ -54,6 +54,7 @@ def written(
     answers: tuple[float, float] | None,
     networks: tuple[float, float] | None,
     truth: float | None = None,
+    width: float = 0.0,
 ) -> Written:
     """A number and what is known of it, in texts that fit together.
 
@@ -67,26 +68,27 @@ def written(
         answers: Ends of the interval of a new answer, or None.
         networks: Ends of the interval between networks, or None.
         truth: The true number, or None.
+        width: Of an interval whose ends are unknown; 0 for none.
     """
     intervals = [each for each in (answers, networks) if each is not None]
-    finest = _finest(mean, [high - low for low, high in intervals])
+    finest = _finest(mean, [high - low for low, high in intervals] or [width])
     decimals = _decimals(margin, finest)
     largest = max(abs(number) for number in (mean, *(end for each in intervals for end in each)))
     power = _power(largest, decimals)
-    shown = text(mean, decimals, power)
+    shown = rounded(mean, decimals, power)
     if np.isfinite(margin) and round(Decimal(margin), decimals) > 0:
-        shown += f" ± {text(margin, decimals, power)}"
+        shown += f" ± {rounded(margin, decimals, power)}"
 
     def told(ends: tuple[float, float] | None) -> Ends | None:
         if ends is None:
             return None
         own = _of_ends(mean, ends, decimals)
-        return text(ends[0], own, power), text(ends[1], own, power)
+        return rounded(ends[0], own, power), rounded(ends[1], own, power)
 
     if truth is not None and answers is not None:
         own = _of_ends(mean, answers, decimals)
         finest = finest if _holds(answers, own, truth, finest) else own
-    true = None if truth is None else text(truth, finest, power)
+    true = None if truth is None else rounded(truth, finest, power)
     return Written(shown, told(answers), told(networks), true)
 
 
@@ -105,10 +107,10 @@ def significant(value: float, digits: int) -> str:
     if value == 0 or not np.isfinite(value):
         return f"{value:g}"
     decimals = digits - 1 - _exponent(value)
-    return text(value, decimals, _exponent(value) if _power(abs(value), decimals) else 0)
+    return rounded(value, decimals, _exponent(value) if _power(abs(value), decimals) else 0)
 
 
-def text(value: float, decimals: int, power: int = 0) -> str:
+def rounded(value: float, decimals: int, power: int = 0) -> str:
     """A number rounded to so many decimals, in plain digits or times a power of ten: `1,200`, `4.21e-9`.
 
     Args:
@@ -116,9 +118,9 @@ def text(value: float, decimals: int, power: int = 0) -> str:
         decimals: −2 rounds to hundreds.
         power: Of ten, or 0 for plain digits.
     """
-    rounded = round(Decimal(value), decimals).scaleb(-power)
-    shown = f"{abs(rounded) if rounded == 0 else rounded:,.{max(0, decimals + power)}f}"
-    return f"{shown}e{power}" if power and rounded else shown
+    found = round(Decimal(value), decimals).scaleb(-power)
+    shown = f"{abs(found) if found == 0 else found:,.{max(0, decimals + power)}f}"
+    return f"{shown}e{power}" if power and found else shown
 
 
 def _finest(mean: float, widths: list[float]) -> int:

@@ -183,6 +183,17 @@ def test_few_samples_have_a_standard_deviation_between_them() -> None:
     assert "(standard deviation between samples: 1.0)" in str(result.with_noise(1.0)[0])
 
 
+def test_passes_that_do_not_tell_95_per_cent_of_networks_tell_90() -> None:
+    row = one_row(4.21, 0.02, spread=0.2, noise=0.63)
+    assert row.quantiles is not None
+    few = dataclasses.replace(row, quantiles=np.where(np.isin(LEVELS, (0.005, 0.025)), np.nan, row.quantiles))
+    low, high = 4.21 + 0.2 * norm.ppf([0.05, 0.95])
+    assert f"(90 % of networks alone: {low:.1f} to {high:.1f})" in str(few[0])
+    alone = dataclasses.replace(few, noise=row.noise * np.nan, std=row.std * np.nan)
+    assert f"; 90 % of networks between {low:.1f} and {high:.1f}." in str(alone[0])
+    assert "90 % of networks" in Page(html_of(few[0])).words
+
+
 def test_members_have_no_margin_and_their_name() -> None:
     method = {"name": "forest", "words": {"between": "trees", "passes": "trees"}}
     assert str(one_row(4.21, spread=0.2, method=method)[0]) == "4.21; 95 % of trees between 3.8 and 4.6."

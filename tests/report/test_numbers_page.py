@@ -84,6 +84,19 @@ def test_what_is_unknown_is_not_drawn() -> None:
     assert "5 rows have no interval: their noise is unknown" in Page(render(part)).words
 
 
+def test_few_passes_show_90_per_cent_of_networks() -> None:
+    result = make_numbers(20)
+    quantiles = np.array(result.quantiles)
+    quantiles[3, :, :2] = np.nan
+    few = dataclasses.replace(result, quantiles=quantiles)
+    drawing = draw_by_prediction(few)
+    place, order = np.vectorize(drawing.up.place), np.argsort(result.mean[:, 0])
+    np.testing.assert_allclose(bars(drawing.networks), place(quantiles[order, 0][:, [2, 8]]), atol=0.006)
+    words = Page(render(few)).words
+    assert "90 % of samples" in words
+    assert "95 % of samples" not in words
+
+
 def test_of_many_rows_a_part_is_drawn_and_outliers_do_not_flatten_it() -> None:
     result = make_numbers(3_000)
     drawing = draw_by_prediction(result)
@@ -304,18 +317,17 @@ def test_scores_are_shown_where_the_kind_has_them(monkeypatch: pytest.MonkeyPatc
         return float(np.mean(np.abs(result.truth - result.mean)))
 
     def score_lines(result: RegressionCertainty, evaluation: float) -> list[list[object]]:
-        return [
-            ["score", "value", "low", "high"],
-            ["mae", evaluation, 0.9 * evaluation, 1.1 * evaluation],
-            ["r2", "", "", ""],
-        ]
+        head = ["target", "score", "value", "low", "high", "what is good"]
+        ends = (0.9 * evaluation, 1.1 * evaluation)
+        return [head, ["y", "mae", evaluation, *ends, "lower"], ["y", "r2", "", "", "", "higher"]]
 
     parts = {**NUMBERS.parts, "evaluate": evaluate, "score_lines": score_lines}
     monkeypatch.setattr("howsure.answers.numbers.page.NUMBERS", dataclasses.replace(NUMBERS, parts=parts))
     result = make_numbers(30)
     size = float(np.mean(np.abs(result.truth - result.mean)))
     rows = table_rows(render(result), "Scores")
-    assert rows == [["mae", f"{size:.2f}", f"{0.9 * size:.2f} to {1.1 * size:.2f}"], ["r2", "–", ""]]
+    interval = f"{0.9 * size:.2f} to {1.1 * size:.2f}"
+    assert rows == [["mae", "lower", f"{size:.2f}", interval], ["r2", "higher", "–", ""]]
     assert "Scores" not in Page(render(make_numbers(30, noise=False))).words
 
 

@@ -45,7 +45,7 @@ class Entry:
         target: Name of the number that is shown.
         number: The prediction.
         answers: Where 95 % of answers lie; a dash where unknown.
-        networks: Where 95 % of networks lie; a dash where unknown.
+        networks: Where most networks lie; a dash where unknown.
         share: Share of the variance that is disagreement; a dash where unknown.
         truth: The true answer, or None.
         outside: Whether it lies outside its interval.
@@ -93,6 +93,7 @@ def entries_of(
     looks: Looks,
     positions: Sequence[int],
     budget: int,
+    level: float,
     *,
     farthest: bool = False,
 ) -> list[Entry]:
@@ -103,6 +104,7 @@ def entries_of(
         looks: Of the rows.
         positions: Which rows, in their order.
         budget: Most characters that the pictures may take together.
+        level: Share of networks in their intervals.
         farthest: Whether to show the number that is the farthest off.
     """
     off = None if result.truth is None else off_by(result)
@@ -110,12 +112,12 @@ def entries_of(
     targets = np.argmax(by[positions], axis=1).tolist()
     rows = [result[int(position)] for position in positions]
     one = len(result.target_names) == 1
-    axis = _axis(rows) if one else None
+    axis = _axis(rows, level) if one else None
     shown = looks.of(positions, budget)
     strange = result.unfamiliar
     entries = []
     for position, row, k, look in zip(positions, rows, targets, shown, strict=True):
-        told = written_of(row, k)
+        told = written_of(row, k, level)
         spread = np.nan if row.spread is None else row.spread[k]
         share = float(disagreement(spread, row.noise[k]))
         away = np.nan if off is None else float(off[position, k])
@@ -132,7 +134,7 @@ def entries_of(
                 outside=bool(away > 1.96),
                 off=significant(away, 2) if away >= 0 else "",
                 strange=bool(strange[position]),
-                strip=None if axis is None else _strip(row, axis),
+                strip=None if axis is None else _strip(row, axis, level),
                 axis=axis,
             )
         )
@@ -145,23 +147,23 @@ def _networks(row: NumbersRow, k: int) -> str:
     return f"s.d. {significant(float(row.spread[k]), 2)}" if known else UNKNOWN  # type: ignore[index]
 
 
-def _ends(row: NumbersRow) -> list[Floats]:
-    return [row.prediction_interval(SHOWN)[0], row.credible_interval(SHOWN)[0]]
+def _ends(row: NumbersRow, level: float) -> list[Floats]:
+    return [row.prediction_interval(SHOWN)[0], row.credible_interval(level)[0]]
 
 
-def _axis(rows: Sequence[NumbersRow]) -> Axis:
+def _axis(rows: Sequence[NumbersRow], level: float) -> Axis:
     values = [float(row.mean[0]) for row in rows]
-    values += [float(end) for row in rows for ends in _ends(row) for end in ends if np.isfinite(end)]
+    values += [float(end) for row in rows for ends in _ends(row, level) for end in ends if np.isfinite(end)]
     values += [float(row.truth[0]) for row in rows if row.truth is not None]
     low, high = min(values), max(values)
     padding = 0.02 * (high - low) or 0.1 * abs(high) or 1.0
     return number_axis(low - padding, high + padding)
 
 
-def _strip(row: NumbersRow, axis: Axis) -> Strip:
+def _strip(row: NumbersRow, axis: Axis, level: float) -> Strip:
     answers, networks = (
         (axis.place(float(ends[0])), axis.place(float(ends[1]))) if np.isfinite(ends).all() else None
-        for ends in _ends(row)
+        for ends in _ends(row, level)
     )
     truth = None if row.truth is None else axis.place(float(row.truth[0]))
     return Strip(axis.place(float(row.mean[0])), answers, networks, truth)

@@ -19,7 +19,7 @@ from scipy.special import ndtr
 from scipy.stats import binom
 
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.sentence import SHOWN
+from howsure.answers.numbers.sentence import OF_NETWORKS, SHOWN
 from howsure.report.axes import Axis, number_axis, share_axis, time_axis
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import skewed_interval
@@ -59,6 +59,7 @@ class Intervals:
         up: Axis of the numbers.
         drawn: How many rows are drawn.
         rows: Of so many that could be.
+        level: Share of networks in their intervals.
     """
 
     answers: str
@@ -69,6 +70,7 @@ class Intervals:
     up: Axis
     drawn: int
     rows: int
+    level: float
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,14 @@ class _Numbers:
         )
 
 
+def level_of_all(result: RegressionCertainty) -> float:
+    """Share of networks in the intervals that a page shows: 95 % where passes suffice for all rows, else 90 %."""
+    if result.quantiles is None:
+        return SHOWN
+    known = [np.isfinite(result.credible_interval(level)).sum() for level in OF_NETWORKS]
+    return OF_NETWORKS[int(np.argmax(known))]
+
+
 def _numbers(result: RegressionCertainty) -> _Numbers:
     """Of a result of one target."""
     answers = networks = None
@@ -114,7 +124,7 @@ def _numbers(result: RegressionCertainty) -> _Numbers:
         part = result if known.all() else result[np.flatnonzero(known)]
         answers[known] = part.prediction_interval(SHOWN)[:, 0]
     if result.quantiles is not None:
-        networks = result.credible_interval(SHOWN)[:, 0]
+        networks = result.credible_interval(level_of_all(result))[:, 0]
         networks = networks if np.isfinite(networks).any() else None
     return _Numbers(
         result.mean[:, 0], answers, networks, None if result.truth is None else result.truth[:, 0]
@@ -131,7 +141,7 @@ def width_of(result: RegressionCertainty) -> Floats:
 def draw_by_prediction(result: RegressionCertainty) -> Intervals:
     """Intervals of the rows of one target, the smallest prediction first (`plot_intervals_ordered`)."""
     order = np.argsort(result.mean[:, 0], kind="stable")
-    return _in_order(_numbers(result), order)
+    return _in_order(_numbers(result), order, level_of_all(result))
 
 
 def draw_by_width(result: RegressionCertainty) -> Intervals:
@@ -139,7 +149,7 @@ def draw_by_width(result: RegressionCertainty) -> Intervals:
     found = _numbers(result)
     width = width_of(result)
     order = np.argsort(width, kind="stable")[: int(np.isfinite(width).sum())]
-    return _in_order(found.without(found.mean), order)
+    return _in_order(found.without(found.mean), order, level_of_all(result))
 
 
 def draw_along(result: RegressionCertainty, x: Floats, times: bool) -> Intervals:
@@ -171,10 +181,11 @@ def draw_along(result: RegressionCertainty, x: Floats, times: bool) -> Intervals
         up=up,
         drawn=len(dots),
         rows=len(known),
+        level=level_of_all(result),
     )
 
 
-def _in_order(found: _Numbers, order: Integers) -> Intervals:
+def _in_order(found: _Numbers, order: Integers, level: float) -> Intervals:
     chosen = order[_thinned(np.arange(len(order)), MOST_BARS)]
     drawn = found.at(chosen)
     up = number_axis(*_ends_of(drawn.all))
@@ -189,6 +200,7 @@ def _in_order(found: _Numbers, order: Integers) -> Intervals:
         up=up,
         drawn=len(chosen),
         rows=len(order),
+        level=level,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from howsure import digits
-from howsure.answers.numbers.sentence import FEW_TARGETS, OF_ANSWERS, NumbersRow, written_of
+from howsure.answers.numbers.sentence import FEW_TARGETS, OF_ANSWERS, NumbersRow, level_of, written_of
 from howsure.answers.sentences import words_of
 from howsure.digits import significant
 from howsure.report.notebook import Table, View
@@ -23,9 +23,11 @@ def of_row(row: NumbersRow) -> View:
     Columns in which nothing is known are left out.
     """
     names, words = row.target_names, words_of(row.method)["between"]
+    levels = {level_of(row, k) for k in range(len(names))}
+    level = min(levels)  # one for all, so that they are in one column
     rows = []
     for k, name in enumerate(names[:MOST_TARGETS]):
-        told = written_of(row, k)
+        told = written_of(row, k, level)
         rows.append(
             [
                 name,
@@ -39,8 +41,8 @@ def of_row(row: NumbersRow) -> View:
     head = [
         "target",
         "number",
-        f"{OF_ANSWERS} of answers",
-        f"{OF_ANSWERS} of {words}",
+        OF_ANSWERS,
+        f"{100 * level:g} % of {words}",
         "spread",
         "noise",
         "truth",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from howsure.answers.numbers.drawings import (
     draw_by_width,
     draw_calibration,
     draw_residuals,
+    level_of_all,
     width_of,
 )
 from howsure.answers.numbers.printed import (
@@ -48,10 +48,13 @@ MOST_TARGETS = 6
 MOST_IN_TABLE = 60
 """Targets in the table."""
 
-SHOWN_AT_ONCE = 8
-"""Rows of a list that are shown before a reader asks for more."""
+SHOWN_AT_ONCE, SCORES_AT_ONCE = 8, 24
+"""Lines of a list, and scores, that are shown before a reader asks for more."""
 
 HOW_TO_KNOW = f"{FROM_HELD_OUT.replace('`', '')}."
+
+_SCORE = ("value", "low", "high")
+"""Columns of the part `score_lines` that make a score."""
 
 _PICTURES = 400_000
 """Characters that the pictures of one list may take."""
@@ -98,17 +101,19 @@ class Target:
 
 def page(result: RegressionCertainty, asked: Asked) -> str:
     """The part `page`: HTML of N rows. With zero rows it says so."""
-    names, words = result.target_names, words_of(result.method)
+    names, words, level = result.target_names, words_of(result.method), level_of_all(result)
     context: dict[str, Any] = {
         "kind": result.kind,
         "kinds": f"{result.kind}s",
         "id_name": None if result.ids is None else result.id_name,
         "between": words["between"],
+        "level": level,
         "pass": words["pass"],
         "several": len(names) > 1,
         "brief": brief(result, asked) if len(result) else [],
         "noise_from": result.noise_from,
         "at_once": SHOWN_AT_ONCE,
+        "scores_at_once": SCORES_AT_ONCE,
         "with_noise": bool(np.isfinite(result.std).any()),
         "with_truth": result.truth is not None and len(result) > 1,
         "with_passes": bool(result.passes.max(initial=1) > 1),
@@ -121,8 +126,9 @@ def page(result: RegressionCertainty, asked: Asked) -> str:
         along = along_of(asked.looks, result.ids, result.id_name)
         targets = [target_of(result, k, along) for k in range(min(len(names), MOST_TARGETS))]
         context |= {"targets": targets, "along": along, "left_out": len(names) - len(targets)}
-        context["least"] = entries_of(result, asked.looks, result.widest(MOST_LISTED).tolist(), _PICTURES)
-        context["least_axis"] = context["least"][0].axis
+        context["least"] = entries_of(
+            result, asked.looks, result.widest(MOST_LISTED).tolist(), _PICTURES, level
+        )
         if len(names) == 1 and along is not None and len(result) > 1:
             sections["along"] = along.heading
         told = not np.isnan(scatter(result.std, result.spread)).all()
@@ -132,7 +138,7 @@ def page(result: RegressionCertainty, asked: Asked) -> str:
         positions = farthest(result)
         if len(positions):
             context["farthest"] = entries_of(
-                result, asked.looks, positions.tolist(), _PICTURES, farthest=True
+                result, asked.looks, positions.tolist(), _PICTURES, level, farthest=True
             )
             sections["farthest"] = "Answers the farthest off"
         if len(names) > 1:
@@ -220,8 +226,8 @@ def _margin(result: RegressionCertainty) -> Point:
         said = "There is none: how far these numbers would move with other passes is not known."
     else:
         said = (
-            f"How far a number would move with endlessly many passes, at 95{UNIT}. It does not say where a new "
-            "answer lies."
+            f"How far a number would move with endlessly many passes, at 95{UNIT}. It does not say where a "
+            "new answer lies."
         )
     if result.spread is not None:
         said += f" How far {between} lie apart is told by itself; more passes do not make it smaller."
@@ -274,8 +280,8 @@ def _line(result: RegressionCertainty, k: int) -> TargetLine:
     return TargetLine(result.target_names[k], half, spread, share, levels, verdict_of(levels))
 
 
-def _scores(result: RegressionCertainty) -> list[Sequence[str]]:
-    """The scores as cells, headings first; none without truth, or where these rows cannot be scored."""
+def _scores(result: RegressionCertainty) -> list[dict[str, str]]:
+    """The scores as cells by heading; none without truth, or where these rows cannot be scored."""
     if (
         result.truth is None
         or len(result) < 2
@@ -287,12 +293,17 @@ def _scores(result: RegressionCertainty) -> list[Sequence[str]]:
     except InputError:
         return []
     head, *lines = NUMBERS.part("score_lines")(result, evaluation)
-    count = len(head) - 3
+    alone = ("target",) if len(result.target_names) == 1 else ()
+    others = [name for name in head if name not in (*_SCORE, *alone)]
     found = []
     for line in lines:
-        value, low, high = (float("nan") if each == "" else float(each) for each in line[count:])
-        found.append([*map(str, line[:count]), *value_and_interval(Score(value, low, high))])
-    return [[*head[:count], "value", "95 % interval"], *found]
+        cells = dict(zip(head, line, strict=True))
+        score = Score(*(float("nan") if cells[name] == "" else float(cells[name]) for name in _SCORE))
+        value, interval = value_and_interval(score)
+        found.append(
+            {name: str(cells[name]) for name in others} | {"value": value, "95 % interval": interval}
+        )
+    return found
 
 
 def _passes(result: RegressionCertainty) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from howsure.answers.numbers.sentence import (
     FEW_TARGETS,
     SHOWN,
     NumbersRow,
+    level_of,
     number_in_words,
     reasons_in_words,
     unfamiliar_in_words,
@@ -106,7 +107,7 @@ def truth_of(row: NumbersRow) -> str | None:
     """The true numbers, with the digits of the predicted ones; None where they are not given."""
     if row.truth is None:
         return None
-    found = [str(written_of(row, k).truth) for k in range(len(row.target_names))]
+    found = [str(written_of(row, k, level_of(row, k)).truth) for k in range(len(row.target_names))]
     if len(found) == 1:
         return found[0]
     named = [f"'{name}' {number}" for name, number in zip(row.target_names, found, strict=True)]

@@ -29,7 +29,10 @@ from howsure.words import upper
 SHOWN = 0.95
 """Share of new answers, and of networks, in the intervals of a sentence."""
 
-OF_ANSWERS = f"{100 * SHOWN:g} %"
+OF_NETWORKS = (SHOWN, between.SHOWN)
+"""Shares of networks whose interval is told: the first of these for which passes suffice."""
+
+OF_ANSWERS = f"{100 * SHOWN:g} % of answers"
 
 FEW_TARGETS = 5
 """Up to so many numbers of a row are explained; more are only told."""
@@ -101,15 +104,29 @@ class NumbersRow(Displayed):
         return " ".join([*sentences, f"{upper(strange)}."] if strange else sentences)
 
 
-def written_of(row: NumbersRow, k: int) -> Written:
-    """One number of a row, its intervals and the truth in texts that fit together."""
+def written_of(row: NumbersRow, k: int, level: float) -> Written:
+    """One number of a row, its intervals and the truth in texts that fit together.
+
+    Args:
+        row: The row.
+        k: Which number.
+        level: Share of networks in their interval.
+    """
+    spread = np.nan if row.spread is None else float(row.spread[k])
     return written(
         float(row.mean[k]),
         1.96 * float(row.mc_error[k]),
         _known(row.prediction_interval(SHOWN)[k]),
-        _known(row.credible_interval(SHOWN)[k]),
+        _known(row.credible_interval(level)[k]),
         None if row.truth is None else float(row.truth[k]),
+        0.0 if np.isnan(spread) else 2 * float(ndtri((1 + SHOWN) / 2)) * spread,
     )
+
+
+def level_of(row: NumbersRow, k: int) -> float:
+    """Share of networks in the interval that is told of a number: the first for which passes suffice."""
+    known = (level for level in OF_NETWORKS if _known(row.credible_interval(level)[k]) is not None)
+    return next(known, SHOWN)
 
 
 def _known(ends: Floats) -> tuple[float, float] | None:
@@ -122,18 +139,20 @@ def number_in_words(row: NumbersRow, k: int) -> str:
 
     Where passes are too few for an interval between networks, it gives their standard deviation.
     """
-    told, words = written_of(row, k), words_of(row.method)["between"]
+    level, words = level_of(row, k), words_of(row.method)["between"]
+    told, of_networks = written_of(row, k, level), f"{100 * level:g} % of {words}"
     said = told.number
     spread = np.nan if row.spread is None else float(row.spread[k])
     deviation = f"standard deviation between {words}"
     if told.answers is not None:
-        said += f"; {OF_ANSWERS} of answers {digits.between(told.answers)}"
+        said += f"; {OF_ANSWERS} {digits.between(told.answers)}"
         if told.networks is not None:
-            said += f" ({words} alone: {digits.to(told.networks)})"
+            alone = words if level == SHOWN else of_networks
+            said += f" ({alone} alone: {digits.to(told.networks)})"
         elif np.isfinite(spread):
             said += f" ({deviation}: {significant(spread, 2)})"
     elif told.networks is not None:
-        said += f"; {OF_ANSWERS} of {words} {digits.between(told.networks)}"
+        said += f"; {of_networks} {digits.between(told.networks)}"
     elif np.isfinite(spread):
         said += f"; {deviation} {significant(spread, 2)}"
     return said
