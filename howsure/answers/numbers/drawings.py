@@ -108,7 +108,7 @@ class _Numbers:
 
 
 def level_of_all(result: RegressionCertainty) -> float:
-    """Share of networks in the intervals that a page shows: 95 % where passes suffice for all rows, else 90 %."""
+    """Share of networks in the intervals of a page: 95 % where passes suffice in all rows, else 90 %."""
     if result.quantiles is None:
         return SHOWN
     known = [np.isfinite(result.credible_interval(level)).sum() for level in OF_NETWORKS]

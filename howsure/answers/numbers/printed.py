@@ -45,7 +45,7 @@ LEVELS = (0.5, 0.8, 0.9, SHOWN)
 
 
 def lead(result: RegressionCertainty) -> str:
-    """A result in a sentence or two: how far answers lie from the prediction in half of the rows, and at most.
+    """A result in a sentence or two: how far from predictions answers lie, in half of the rows and at most.
 
     Where the noise is unknown it tells the standard deviation between networks instead.
     """
