@@ -116,7 +116,7 @@ def truth_of(row: NumbersRow) -> str | None:
 
 
 def summary(result: RegressionCertainty) -> str:
-    """How wide intervals are, how many answers they hold, what they are made of, and whether passes suffice."""
+    """How wide intervals are, how many answers they hold, what they are made of, and if passes suffice."""
     said = [lead(result)]
     if len(result):
         several = 1 < len(result.target_names) <= FEW_TARGETS
