@@ -14,6 +14,7 @@ from howsure.answers.labels.evaluate import MultilabelEvaluation
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.labels.sentence import MultilabelRow
 from howsure.answers.numbers.result import RegressionCertainty
+from howsure.answers.numbers.sentence import NumbersRow
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -71,6 +72,7 @@ __all__ = [
     "MultilabelCertainty",
     "MultilabelEvaluation",
     "MultilabelRow",
+    "NumbersRow",
     "PlainPrediction",
     "Plan",
     "PredictionSets",

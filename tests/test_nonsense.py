@@ -17,6 +17,7 @@ NOT_CALLED = {
         "Score",
         "Row",
         "MultilabelRow",
+        "NumbersRow",
         "Plan",
         "Softmax",
         "PlainPrediction",

@@ -195,6 +195,10 @@ NUMBERS = Answer(
         "graph": "howsure.answers.numbers.graph:NumbersGraph",
         "graph_numbers": "howsure.answers.numbers.graph:numbers",
         "graph_words": "howsure.answers.numbers.graph:words",
+        "lead": "howsure.answers.numbers.printed:lead",
+        "lines": "howsure.answers.numbers.printed:lines",
+        "summary": "howsure.answers.numbers.printed:summary",
+        "page": "howsure.answers.numbers.page:page",
     },
     instead={
         "classes": "`result.above(3.0)` is a `Certainty` of the classes 'at most' and 'above'",

@@ -113,11 +113,11 @@ def reason_in_words(
         share=share,
         spent=f"{passes:,}",
         more=more_of(method, passes_to_settle),
-        unlike="" if familiarity is None else _at_most(familiarity),
+        unlike="" if familiarity is None else at_most(familiarity),
         kind=kind,
     )
 
 
-def _at_most(share: float) -> str:
+def at_most(share: float) -> str:
     """A share in per cent, rounded up to one decimal."""
     return f"{math.ceil(1_000 * share - 1e-9) / 10:.1f} %"

@@ -6,7 +6,32 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 _STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+_SMALLEST, _LARGEST = 1e-4, 1e6
+"""Ticks at steps that are smaller, or that reach so far, have a common power of ten."""
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "D": 86_400.0, "M": 2_629_746.0, "Y": 31_556_952.0}
+"""In a unit of time; of months and years the mean (Gregorian)."""
+
+_TIMES = (
+    *(("s", count, "%H:%M:%S") for count in (1, 2, 5, 10, 30)),
+    *(("m", count, "%H:%M") for count in (1, 2, 5, 10, 30)),
+    *(("h", count, "%H:%M") for count in (1, 3, 6)),
+    *(("D", count, "%d %b") for count in (1, 2, 7, 14)),
+    *(("M", count, "%b %Y") for count in (1, 3, 6)),
+    *(("Y", count, "%Y") for count in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)),
+)
+"""Unit of the ticks of a time axis, how many of it lie between two, and what is shown; the shortest first."""
+
+_FIRST_YEAR = 1970
+
+_MOST_STEPS = 4
+"""Of a time axis: dates are long, and a telephone is narrow."""
+
 _NINES = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
@@ -52,11 +77,48 @@ def number_axis(low: float, high: float) -> Axis:
     least = (high - low) / 5
     magnitude = 10.0 ** math.floor(math.log10(least))
     step = next(s * magnitude for s in (1, 2, 5, 10) if s * magnitude >= least * (1 - 1e-9))
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    power = _power_of(max(abs(low), abs(high)), step)
+    decimals = max(0, power - math.floor(math.log10(step) + 1e-9))
     place = _linear(low, high)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    labels = {n: f"{n * step:.{decimals}f}".replace("-", "−") if n else "0" for n in range(first, last + 1)}
-    return Axis(place, tuple((place(n * step), label) for n, label in labels.items()))
+    labels = {n: f"{n * step / 10.0**power:,.{decimals}f}".replace("-", "−") for n in range(first, last + 1)}
+    ticks = tuple((place(n * step), label if n else "0") for n, label in labels.items())
+    return Axis(place, ticks, f"Numbers are multiples of 10{_raised(power)}." if power else "")
+
+
+def _power_of(largest: float, step: float) -> int:
+    """0, or the power of ten, a multiple of 3, of ticks that would have very many digits."""
+    if max(step / _SMALLEST, largest) >= 1 and (largest < _LARGEST or step < _LARGEST / 10):
+        return 0
+    return 3 * math.floor(math.log10(largest) / 3 + 1e-9)
+
+
+def _raised(power: int) -> str:
+    return str(power).translate(_SUPERSCRIPT)
+
+
+def time_axis(low: float, high: float) -> Axis:
+    """A linear axis of times, with a few ticks where years, months, days, hours, minutes or seconds begin.
+
+    Args:
+        low: Lower end, in seconds since 1970.
+        high: Upper end, above it.
+    """
+    place = _linear(low, high)
+    unit, step, shown = next(
+        (each for each in _TIMES if (high - low) / (_SECONDS[each[0]] * each[1]) <= _MOST_STEPS), _TIMES[-1]
+    )
+    seconds = np.array([low, high]).astype("M8[s]")
+    first, last = seconds.astype(f"M8[{unit}]").astype(np.int64).tolist()
+    ticks = []
+    begins = -_FIRST_YEAR % step if unit == "Y" else 0  # numpy counts years from 1970
+    for number in range((first - begins) // step * step + begins, last + 1, step):
+        time = np.array(number, dtype=f"M8[{unit}]").astype("M8[s]")
+        at = float(time.astype(np.int64))
+        if low <= at <= high:
+            said = time.item().strftime(shown)
+            ticks.append((place(at), said.lstrip("0") if unit == "D" else said))
+    return Axis(place, tuple(ticks))
 
 
 def odds_axis(low: float, high: float) -> Axis:

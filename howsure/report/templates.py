@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 
 from howsure import words as in_sentences
+from howsure.digits import significant
 from howsure.report import words
 
 
@@ -51,6 +52,7 @@ def environment() -> jinja2.Environment:
     )
     found.filters |= {
         "counted": in_sentences.counted,
+        "digits": lambda number: significant(number, 2),
         "interval": words.interval_of,
         "place": lambda position: f"{position:.2f}%",
         "points": in_sentences.points,

@@ -11,6 +11,7 @@ import numpy as np
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.numbers.result import RegressionCertainty
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 DRAWN = {"rect", "line", "circle", "path", "use"}
@@ -65,6 +66,20 @@ def make_multilabel(
         "version": "0.1.0",
     }
     return MultilabelCertainty(**(settings | fields))
+
+
+def make_numbers(
+    rows: int, targets: int = 1, *, truth: bool = True, noise: bool = True, seed: int = 0, scale: float = 1.0
+) -> RegressionCertainty:
+    """Forty networks that scatter normally, and answers as far from them as the noise says."""
+    random = np.random.default_rng(seed)
+    centre, spread = random.normal(size=(rows, targets)), random.uniform(0.1, 1.0, (rows, targets))
+    networks = centre + spread * random.normal(size=(40, rows, targets))
+    scatter = random.uniform(0.2, 2.0, (rows, targets))
+    found = RegressionCertainty.from_samples(scale * networks, [f"target {k}" for k in range(targets)])
+    found = found.with_noise(scale * scatter, "held-out rows") if noise else found
+    std = np.sqrt(found.spread**2 + (scale * scatter) ** 2)  # type: ignore[operator]
+    return found.with_truth(found.mean + std * random.normal(size=std.shape)) if truth else found
 
 
 def certainty_of(probabilities: list[list[float]], **fields: Any) -> Certainty:

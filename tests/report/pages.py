@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.numbers.result import RegressionCertainty
 from howsure.audit import Audit
 from howsure.models.protocol import LayerInfo
 from howsure.report import render
-from tests.report.made import certainty_of, make_certainty, make_multilabel
+from tests.report.made import certainty_of, make_certainty, make_multilabel, make_numbers
 
 AUDIT = Audit(
     model="digits <b>",
@@ -29,6 +30,10 @@ AUDIT = Audit(
 )
 
 
+ONCE = (np.ones(300, dtype=np.int64), ("value",))
+"""Passes, and the name of the target, of a number that was predicted once."""
+
+
 def images(rows: int, side: int = 28) -> NDArray[Any]:
     return np.random.default_rng(0).integers(256, size=(rows, side, side), dtype=np.uint8)
 
@@ -36,6 +41,7 @@ def images(rows: int, side: int = 28) -> NDArray[Any]:
 def many() -> dict[str, str]:
     """One page of every sort, by name."""
     certainty = make_certainty(400)
+    number, days = make_numbers(300), np.datetime64("2020-01-01") + np.arange(300)
     return {
         "images": render(certainty, images(400), audit=AUDIT),
         "colour": render(certainty, np.random.default_rng(0).normal(size=(400, 9, 7, 3))),
@@ -55,6 +61,22 @@ def many() -> dict[str, str]:
         "labels without truth": render(make_multilabel(30, 4, truth=False)),
         "one row of labels": render(make_multilabel(1, 3), images(1)),
         "zero rows of labels": render(make_multilabel(0, 3)),
+        "number along a feature": render(number, number.mean),
+        "number over time": render(number.with_ids(np.datetime_as_string(days), "day"), np.ones((300, 9))),
+        "number of images": render(dataclasses.replace(number, kind="image"), images(300), audit=AUDIT),
+        "number without noise": render(make_numbers(300, noise=False)),
+        "number without truth": render(make_numbers(300, truth=False)),
+        "number given": render(
+            RegressionCertainty.from_mean_std(number.mean, number.std).with_truth(number.truth)
+        ),
+        "number alone": render(RegressionCertainty(number.mean, 0 * number.mean, *ONCE, number.row)),
+        "one number": render(number[:1], np.ones((1, 3))),
+        "zero numbers": render(number[:0]),
+        "several numbers": render(make_numbers(60, 8, scale=1e-9), np.ones((60, 5))),
+        "one row of several numbers": render(make_numbers(1, 3, noise=False)),
+        "numbers alike": render(
+            RegressionCertainty.from_mean_std(np.ones(30), np.zeros(30)).with_truth(np.ones(30))
+        ),
         "error not known": render(dataclasses.replace(certainty, mc_error=np.full((400, 10), np.nan))),
     }
 

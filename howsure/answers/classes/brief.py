@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Point:
 
 def brief(certainty: Certainty, comparison: Comparison | None) -> list[Point]:
     """The answers about N ≥ 1 rows, in the order in which a reader asks."""
-    return [_check(certainty), _trust(certainty), _method(certainty, comparison), _margin(certainty)]
+    return [_check(certainty), _trust(certainty), method_point(certainty, comparison), _margin(certainty)]
 
 
 def _check(certainty: Certainty) -> Point:
@@ -77,13 +78,22 @@ def _trust(certainty: Certainty) -> Point:
     return Point(question, said, link=("trust", "Percentage by percentage"))
 
 
-def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
-    name, words = str(certainty.method.get("name", "not stated")), words_of(certainty.method)
-    least, most = int(certainty.passes.min()), int(certainty.passes.max())
-    if "calibration" in certainty.method:
+def method_point(
+    result: Any, comparison: Comparison | None, better: str = "more accurate percentages"
+) -> Point:
+    """What a result of any kind was made by, and whether a comparison would choose the same.
+
+    Args:
+        result: With `method` and `passes`.
+        comparison: Of methods on rows like these, or None.
+        better: What a comparison tells whether another method has.
+    """
+    name, words = str(result.method.get("name", "not stated")), words_of(result.method)
+    least, most = int(result.passes.min()), int(result.passes.max())
+    if "calibration" in result.method:
         name += ", calibrated"
-    if are_alone(certainty.method):
-        source = certainty.method.get("source")
+    if are_alone(result.method):
+        source = result.method.get("source")
         said = f"{upper(name)}{f', from {source}' if source else ''}: what something else computed."
     elif most == 1:
         said = f"{upper(name)}: {words['pass']}."
@@ -93,12 +103,12 @@ def _method(certainty: Certainty, comparison: Comparison | None) -> Point:
     if words["shows"]:
         said += f" It is shown because {words['shows']}."
     if comparison is None:
-        said += " Whether another method has more accurate percentages here, only a comparison can say."
+        said += f" Whether another method has {better} here, only a comparison can say."
         return Point("Which method, and why?", said)
     best = chosen(comparison)
     believed = comparison.certainties[best].method
-    agrees = believed.get("name") == certainty.method.get("name") and (
-        ("calibration" in believed) == ("calibration" in certainty.method)
+    agrees = believed.get("name") == result.method.get("name") and (
+        ("calibration" in believed) == ("calibration" in result.method)
     )
     which = f"Where the two differ, believe {the(comparison, best)}."
     if agrees:

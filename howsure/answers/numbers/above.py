@@ -10,7 +10,7 @@ from scipy.special import ndtr
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.numbers.networks import SHARES, networks_of
-from howsure.answers.numbers.sentence import significant
+from howsure.digits import significant
 from howsure.errors import InputError
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Floats

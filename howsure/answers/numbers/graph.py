@@ -11,7 +11,8 @@ import numpy as np
 
 from howsure.answers.graph import Numbers as Wanted
 from howsure.answers.graph import Wanted as Words
-from howsure.answers.numbers.outcome import ROUNDING, Numbers
+from howsure.answers.numbers.doubt import ROUNDING
+from howsure.answers.numbers.outcome import Numbers
 from howsure.models.protocol import MEAN_LOG_VARIANCE, VALUES
 from howsure.onnx.traced import Value
 

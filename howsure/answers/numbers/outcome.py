@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.numbers.doubt import ROUNDING, TARGET_SHARE
 from howsure.answers.numbers.result import RegressionCertainty, check_numbers, target_names
 from howsure.data.rows import counted, in_rows
 from howsure.errors import InputError, ModelError, warn
@@ -33,17 +34,9 @@ from howsure.models.protocol import (
 from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
 
-TARGET_SHARE = 0.05
-"""Share of the standard deviation of a number: the standard error of its mean that is good enough where
-`target_error` is not given. ± 1.96 of it is a tenth of the standard deviation. `docs/numbers-coverage.md`
-says what half and twice of it do."""
-
 LEAST_PASSES = 40
 """Passes of a row at the least. Where balance cancels the error of a mean, 20 passes know it, but not how far
 networks lie apart: masks of rate 0.5 come in opposite pairs, of which 20 say as little as 10 others."""
-
-ROUNDING = 4 * float(np.finfo(np.float32).eps)
-"""Share of a number by which a model in single precision may be off: a few roundings."""
 
 LARGEST_LOG = 700.0
 """Beyond this logarithm a variance is infinite in double precision."""

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from howsure.answers.classes.result import Certainty
+from howsure.answers.numbers.doubt import relative_width
 from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
 from howsure.arguments import as_floats, as_number, as_share, check_type, check_whole
@@ -161,7 +162,7 @@ class RegressionCertainty(Result[NumbersRow]):
         >>> print(result[0])
         4.227 ± 0.008; 95 % of networks between 4.09 and 4.26.
         >>> print(result.with_noise(0.5)[0])
-        4.227 ± 0.008; 95 % of answers between 3.2 and 5.2 (networks alone: 4.09 to 4.26).
+        4.227 ± 0.008; 95 % of answers between 3.2 and 5.2 (networks alone: 4.09 to 4.26). Most of the ...
         >>> print(result.with_noise(0.5).above(4.0)[0])
         67.4 ± 0.6 % 'above 4.000', or 'at most 4.000' (33 %): leaning. Single networks say 57 to 71 %; ...
     """
@@ -371,13 +372,8 @@ class RegressionCertainty(Result[NumbersRow]):
         """
         if count is not None:
             check_whole(count, "count", least=0)
-        width = np.where(np.isnan(self.std), self._spread_or_nan(), self.std)
-        usual = np.nanmedian(width, axis=0) if np.isfinite(width).any() and len(width) else np.ones(1)
-        width = np.nan_to_num(width / np.where(usual > 0, usual, 1.0), nan=-1.0).max(axis=-1, initial=-1.0)
+        width = relative_width(self.std, self.spread).max(axis=-1, initial=-1.0)
         return np.argsort(-width, kind="stable")[:count].astype(np.int64)
-
-    def _spread_or_nan(self) -> Floats:
-        return np.full(self.mean.shape, np.nan) if self.spread is None else self.spread
 
     def rescaled(self, mean: ArrayLike, std: ArrayLike) -> RegressionCertainty:
         """The same in the unit of the target, where training used (y − mean)/std.
@@ -584,7 +580,7 @@ class RegressionCertainty(Result[NumbersRow]):
         _, names = _given(values[0], target_names, "The samples")
         _check_finite(values, "The samples")
         error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) * widening(len(values))
-        words = {"pass": "one of the samples that were given", "between": "samples"}
+        words = {"passes": "samples", "pass": "one of the samples that were given", "between": "samples"}
         told = _told(values.shape[1], names, GIVEN_SAMPLES, words, source, kind, ids, len(values))
         result = RegressionCertainty(values.mean(axis=0), error, **told, **of_passes(values))
         return result if noise is None else result.with_noise(noise, "what was given")

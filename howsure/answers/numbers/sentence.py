@@ -1,8 +1,7 @@
-"""One row of a `RegressionCertainty` as a sentence: the number, then where answers and where networks lie."""
+"""One row of a `RegressionCertainty` as sentences: the numbers, where answers and networks lie, and why."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -10,23 +9,45 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import ndtri
 
-from howsure.answers.sentences import called, words_of
+from howsure import digits
+from howsure.answers.numbers.doubt import (
+    disagreement,
+    disagreement_error,
+    needs_passes,
+    passes_needed,
+    scatter,
+    target_share,
+)
+from howsure.answers.sentences import at_most, called, explained, more_of, percent, words_of
 from howsure.data.ids import ID
+from howsure.digits import Written, significant, written
 from howsure.displayed import Displayed
 from howsure.sampling import between
 from howsure.sampling.outcome import Floats
+from howsure.words import upper
 
 SHOWN = 0.95
 """Share of new answers, and of networks, in the intervals of a sentence."""
 
+OF_NETWORKS = (SHOWN, between.SHOWN)
+"""Shares of networks whose interval is told: the first of these for which passes suffice."""
+
+OF_ANSWERS = f"{100 * SHOWN:g} % of answers"
+
+FEW_TARGETS = 5
+"""Up to so many numbers of a row are explained; more are only told."""
+
 
 @dataclass(frozen=True)
 class NumbersRow(Displayed):
-    """One row of a `RegressionCertainty`; printed, it says the number and how far answers may lie from it.
+    """One row of a `RegressionCertainty`; printed, it says how far answers may lie from its numbers, and why.
 
     An attribute that has the name of a column of `RegressionCertainty` holds its values for this row.
 
     Attributes:
+        target_names: K names.
+        unfamiliar_share: The row is unfamiliar where its familiarity is at most this.
+        noise_from: Where `noise` comes from, in words; None where it is unknown.
         kind: What a row is, `image` or `row`.
         method: Name and settings of the method that produced the passes.
         id: What the caller calls the row, or None.
@@ -45,6 +66,7 @@ class NumbersRow(Displayed):
     kind: str
     truth: Floats | None
     familiarity: float | None = None
+    unfamiliar_share: float = 0.01
     noise_from: str | None = None
     method: Mapping[str, Any] = field(default_factory=dict)
     id: int | str | None = None
@@ -71,61 +93,116 @@ class NumbersRow(Displayed):
         return np.stack([self.mean - reach, self.mean + reach], axis=-1)
 
     def __str__(self) -> str:
-        one = len(self.mean) == 1
-        said = (
-            ("" if one else f"'{name}': ") + number_in_words(self, k)
-            for k, name in enumerate(self.target_names)
-        )
-        return ". ".join(said) + "."
+        count = len(self.target_names)
+        strange = unfamiliar_in_words(self)
+        if count == 1:
+            return explained(number_in_words(self, 0), *reasons_in_words(self, 0), strange)
+        sentences = []
+        for k, name in enumerate(self.target_names):
+            reasons = reasons_in_words(self, k) if count <= FEW_TARGETS else ()
+            sentences.append(f"'{name}': {explained(number_in_words(self, k), *reasons)}")
+        return " ".join([*sentences, f"{upper(strange)}."] if strange else sentences)
+
+
+def written_of(row: NumbersRow, k: int, level: float) -> Written:
+    """One number of a row, its intervals and the truth in texts that fit together.
+
+    Args:
+        row: The row.
+        k: Which number.
+        level: Share of networks in their interval.
+    """
+    spread = np.nan if row.spread is None else float(row.spread[k])
+    return written(
+        float(row.mean[k]),
+        1.96 * float(row.mc_error[k]),
+        _known(row.prediction_interval(SHOWN)[k]),
+        _known(row.credible_interval(level)[k]),
+        None if row.truth is None else float(row.truth[k]),
+        0.0 if np.isnan(spread) else 2 * float(ndtri((1 + SHOWN) / 2)) * spread,
+    )
+
+
+def level_of(row: NumbersRow, k: int) -> float:
+    """Share of networks in the interval that is told of a number: the first for which passes suffice."""
+    known = (level for level in OF_NETWORKS if _known(row.credible_interval(level)[k]) is not None)
+    return next(known, SHOWN)
+
+
+def _known(ends: Floats) -> tuple[float, float] | None:
+    """Both ends, or None where one is unknown."""
+    return (float(ends[0]), float(ends[1])) if np.isfinite(ends).all() else None
 
 
 def number_in_words(row: NumbersRow, k: int) -> str:
-    """One number of a row: `4.21 ± 0.02; 95 % of answers between 2.9 and 5.5`, and where networks lie."""
-    mean, margin = float(row.mean[k]), 1.96 * float(row.mc_error[k])
-    answers, networks = row.prediction_interval(SHOWN)[k], row.credible_interval(SHOWN)[k]
-    said = f"{with_margin(mean, margin)}"
-    words = words_of(row.method)["between"]
-    if np.isfinite(answers).all():
-        low, high = ends_in_words(*answers)
-        said += f"; {SHOWN:.0%} of answers between {low} and {high}".replace("%", " %")
-        if np.isfinite(networks).all():
-            said += f" ({words} alone: {' to '.join(ends_in_words(*networks))})"
-    elif np.isfinite(networks).all():
-        low, high = ends_in_words(*networks)
-        said += f"; {SHOWN:.0%} of {words} between {low} and {high}".replace("%", " %")
+    """One number of a row: `4.21 ± 0.02; 95 % of answers between 2.9 and 5.5 (networks alone: 3.8 to 4.6)`.
+
+    Where passes are too few for an interval between networks, it gives their standard deviation.
+    """
+    level, words = level_of(row, k), words_of(row.method)["between"]
+    told, of_networks = written_of(row, k, level), f"{100 * level:g} % of {words}"
+    said = told.number
+    spread = np.nan if row.spread is None else float(row.spread[k])
+    deviation = f"standard deviation between {words}"
+    if told.answers is not None:
+        said += f"; {OF_ANSWERS} {digits.between(told.answers)}"
+        if told.networks is not None:
+            alone = words if level == SHOWN else of_networks
+            said += f" ({alone} alone: {digits.to(told.networks)})"
+        elif np.isfinite(spread):
+            said += f" ({deviation}: {significant(spread, 2)})"
+    elif told.networks is not None:
+        said += f"; {of_networks} {digits.between(told.networks)}"
+    elif np.isfinite(spread):
+        said += f"; {deviation} {significant(spread, 2)}"
     return said
 
 
-def with_margin(value: float, margin: float) -> str:
-    """A number and its margin, both with the decimals that the margin's first digit allows: `4.21 ± 0.02`.
+def reasons_in_words(row: NumbersRow, k: int) -> tuple[str, str]:
+    """What the scatter of a number is made of, and whether passes are too few; empty where not measured."""
+    return disagreement_in_words(row, k), _passes_in_words(row, k)
 
-    Without a margin the number has four significant digits.
+
+def disagreement_in_words(row: NumbersRow, k: int) -> str:
+    """Whether noise or disagreement between networks is most of the variance of an answer, a clause.
+
+    Empty where the noise, or the error of the spread, is not known. It says neither where it cannot tell.
     """
-    if not np.isfinite(margin) or margin <= 0:
-        return significant(value, 4)
-    decimals = -math.floor(math.log10(margin))
-    if round(margin, decimals) >= 10 ** (1 - decimals):  # 0.096 is 0.1
-        decimals -= 1
-    return f"{_rounded(value, decimals)} ± {_rounded(margin, decimals)}"
+    if row.spread is None or row.spread_error is None:
+        return ""
+    share = float(disagreement(row.spread[k], row.noise[k]))
+    error = float(disagreement_error(row.spread[k], row.spread_error[k], row.noise[k]))
+    if not np.isfinite(share + error):
+        return ""
+    words, found = words_of(row.method)["between"], percent(share, error)
+    if share - 1.96 * error > 0.5:
+        return f"the {words} disagree: that is {found} of the variance"
+    if share + 1.96 * error < 0.5:
+        return f"most of the variance is noise ({found} is disagreement between {words})"
+    return f"disagreement between {words} is {found} of the variance"
 
 
-def ends_in_words(low: float, high: float) -> tuple[str, str]:
-    """Two ends of an interval, with the decimals that its width allows: two digits of the width."""
-    width = high - low
-    decimals = 3 if width <= 0 else 1 - math.floor(math.log10(width))
-    return _rounded(low, decimals), _rounded(high, decimals)
+def _passes_in_words(row: NumbersRow, k: int) -> str:
+    """How large the error of too few passes is, and how many make it small enough; empty if they suffice."""
+    mean, error = row.mean[[k]], row.mc_error[[k]]
+    width = scatter(row.std[[k]], None if row.spread is None else row.spread[[k]])
+    target = target_share(row.method)
+    if target is None or not needs_passes(mean, error, width, row.method)[0]:
+        return ""
+    share = float(error[0] / width[0])
+    more = more_of(row.method, int(passes_needed(row.passes, error[0], width[0], target)))
+    called = words_of(row.method)["passes"]
+    return (
+        f"with {row.passes:,} {called} the error of the mean is {share:.2g} standard deviations, "
+        f"more than {target:g}: try {more}"
+    )
 
 
-def significant(value: float, digits: int) -> str:
-    """A number with so many significant digits: `0.1234`, `1,234`."""
-    if value == 0 or not np.isfinite(value):
-        return f"{value:g}"
-    return _rounded(value, digits - 1 - math.floor(math.log10(abs(value))))
-
-
-def _rounded(value: float, decimals: int) -> str:
-    """`1,200` for −2 decimals, `0.12` for 2; powers of ten where decimals would be very many."""
-    if decimals > 6 or (value and abs(value) >= 1e9):
-        return f"{value:.{max(1, min(12, decimals + math.floor(math.log10(abs(value))) if value else 1))}e}"
-    shown = f"{round(value, decimals):,.{max(0, decimals)}f}"
-    return "0" + shown[2:] if shown.startswith("-0") and not float(shown.replace(",", "")) else shown
+def unfamiliar_in_words(row: NumbersRow) -> str:
+    """That a row is unfamiliar, a clause; empty where it is not, or where that was not measured."""
+    if row.familiarity is None or row.familiarity > row.unfamiliar_share:
+        return ""
+    return (
+        f"at most {at_most(row.familiarity)} of held-out {row.kind}s are as unfamiliar, so such intervals "
+        "are hardly tested"
+    )

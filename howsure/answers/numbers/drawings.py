@@ -1,0 +1,420 @@
+"""Figures of a page about numbers, laid out in per cent of their own width and height.
+
+    plot_intervals_ordered      intervals of rows, in order of the prediction and of their width
+    plot_xy                     the same along a time or a single feature
+    plot_calibration            shares of answers below their quantiles
+    plot_residuals_vs_stds      sizes of errors beside the standard deviations that were said
+
+These are the names that uncertainty-toolbox (Chung et al. 2021) gives such figures. Dots and bars are pieces
+of one path, so that a thousand of them cost little. Of many rows a part is drawn, evenly spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+from scipy.stats import binom
+
+from howsure.answers.numbers.result import RegressionCertainty
+from howsure.answers.numbers.sentence import OF_NETWORKS, SHOWN
+from howsure.report.axes import Axis, number_axis, share_axis, time_axis
+from howsure.sampling.outcome import Floats, Integers
+from howsure.statistics import skewed_interval
+
+MOST_BARS = 120
+"""Rows whose intervals are drawn side by side."""
+
+MOST_POINTS = 600
+"""Rows whose band, or whose dots, are drawn."""
+
+LEVELS = np.arange(1, 20) / 20
+"""Of the quantiles in the drawing of calibration."""
+
+LEAST_ROWS_PER_GROUP, MOST_GROUPS = 20, 10
+"""As in a reliability diagram."""
+
+ALIKE = 0.01
+"""Standard deviations that differ by a smaller share of the largest tell nothing of errors."""
+
+_OF_PLACE = 0.7
+"""Width of a bar, of the place of its row."""
+
+_PADDING = 0.04
+"""Of an axis, on both sides of what is drawn."""
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Numbers of rows with both intervals, side by side.
+
+    Attributes:
+        answers: Path data of the intervals of new answers, in a square of 100 × 100; empty where unknown.
+        networks: Of the intervals between networks; empty where unknown.
+        means: Of the predictions, or where they are taken off, of zero.
+        truths: Of the true answers, a dot for each; empty where not given.
+        across: Axis of the places of the rows.
+        up: Axis of the numbers.
+        drawn: How many rows are drawn.
+        rows: Of so many that could be.
+        level: Share of networks in their intervals.
+    """
+
+    answers: str
+    networks: str
+    means: str
+    truths: str
+    across: Axis
+    up: Axis
+    drawn: int
+    rows: int
+    level: float
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """What is drawn of some rows: ends of intervals (N, 2) or None, and true numbers (N,) or None."""
+
+    mean: Floats
+    answers: Floats | None
+    networks: Floats | None
+    truth: Floats | None
+
+    def at(self, chosen: Integers) -> _Numbers:
+        return _Numbers(
+            *(
+                None if each is None else each[chosen]
+                for each in (self.mean, self.answers, self.networks, self.truth)
+            )  # type: ignore[arg-type]
+        )
+
+    def without(self, taken: Floats) -> _Numbers:
+        """The same with a number taken off each row."""
+        return _Numbers(
+            self.mean - taken,
+            *(
+                None if each is None else each - (taken[:, None] if each.ndim > 1 else taken)
+                for each in (self.answers, self.networks, self.truth)
+            ),
+        )
+
+    @property
+    def all(self) -> Iterable[Floats]:
+        return (
+            each.ravel() for each in (self.mean, self.answers, self.networks, self.truth) if each is not None
+        )
+
+
+def level_of_all(result: RegressionCertainty) -> float:
+    """Share of networks in the intervals of a page: 95 % where passes suffice in all rows, else 90 %."""
+    if result.quantiles is None:
+        return SHOWN
+    known = [np.isfinite(result.credible_interval(level)).sum() for level in OF_NETWORKS]
+    return OF_NETWORKS[int(np.argmax(known))]
+
+
+def _numbers(result: RegressionCertainty) -> _Numbers:
+    """Of a result of one target."""
+    answers = networks = None
+    if np.isfinite(result.std).any():
+        known = np.isfinite(result.std[:, 0])
+        answers = np.full((len(result), 2), np.nan)
+        part = result if known.all() else result[np.flatnonzero(known)]
+        answers[known] = part.prediction_interval(SHOWN)[:, 0]
+    if result.quantiles is not None:
+        networks = result.credible_interval(level_of_all(result))[:, 0]
+        networks = networks if np.isfinite(networks).any() else None
+    return _Numbers(
+        result.mean[:, 0], answers, networks, None if result.truth is None else result.truth[:, 0]
+    )
+
+
+def width_of(result: RegressionCertainty) -> Floats:
+    """(N,) width of the interval of a new answer, or else of that between networks; NaN without either."""
+    found = _numbers(result)
+    ends = found.networks if found.answers is None else found.answers
+    return np.full(len(result), np.nan) if ends is None else ends[:, 1] - ends[:, 0]
+
+
+def draw_by_prediction(result: RegressionCertainty) -> Intervals:
+    """Intervals of the rows of one target, the smallest prediction first (`plot_intervals_ordered`)."""
+    order = np.argsort(result.mean[:, 0], kind="stable")
+    return _in_order(_numbers(result), order, level_of_all(result))
+
+
+def draw_by_width(result: RegressionCertainty) -> Intervals:
+    """Intervals of the rows of one target less the prediction, the narrowest first, beside the errors."""
+    found = _numbers(result)
+    width = width_of(result)
+    order = np.argsort(width, kind="stable")[: int(np.isfinite(width).sum())]
+    return _in_order(found.without(found.mean), order, level_of_all(result))
+
+
+def draw_along(result: RegressionCertainty, x: Floats, times: bool) -> Intervals:
+    """The band of answers and of networks of one target along x (N,) (`plot_xy`).
+
+    Rows at the same x share a prediction, so one of them is drawn; all their true answers are.
+
+    Args:
+        result: Of one target.
+        x: (N,) where the rows lie; those that are not finite are left out.
+        times: Whether these are seconds since 1970.
+    """
+    known = np.flatnonzero(np.isfinite(x))
+    order = known[np.argsort(x[known], kind="stable")]
+    low, high = float(x[order[0]]), float(x[order[-1]])
+    across = (time_axis if times else number_axis)(low, high)
+    _, first = np.unique(x[order], return_index=True)
+    chosen, dots = order[_thinned(first, MOST_POINTS)], order[_thinned(np.arange(len(order)), MOST_POINTS)]
+    found = _numbers(result)
+    line, points = found.at(chosen), found.at(dots)
+    up = number_axis(*_ends_of([*line.all, *([] if points.truth is None else [points.truth])]))
+    at, of_dots = (_places(across, x[each]) for each in (chosen, dots))
+    return Intervals(
+        answers=_band(at, line.answers, up),
+        networks=_band(at, line.networks, up),
+        means=_line(at, line.mean, up),
+        truths=_dots(of_dots, points.truth, up),
+        across=across,
+        up=up,
+        drawn=len(dots),
+        rows=len(known),
+        level=level_of_all(result),
+    )
+
+
+def _in_order(found: _Numbers, order: Integers, level: float) -> Intervals:
+    chosen = order[_thinned(np.arange(len(order)), MOST_BARS)]
+    drawn = found.at(chosen)
+    up = number_axis(*_ends_of(drawn.all))
+    at = (np.arange(len(chosen)) + 0.5) * 100 / len(chosen)
+    across = Axis(float, ((0.0, "1"), (100.0, f"{len(order):,}")))
+    return Intervals(
+        answers=_bars(at, drawn.answers, up),
+        networks=_bars(at, drawn.networks, up),
+        means=_dots(at, drawn.mean, up),
+        truths=_dots(at, drawn.truth, up),
+        across=across,
+        up=up,
+        drawn=len(chosen),
+        rows=len(order),
+        level=level,
+    )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How many answers lie below their quantiles.
+
+    Attributes:
+        path: Path data of the observed shares, in a square of 100 × 100.
+        chance: Path data of where 95 % of the shares of exact quantiles lie, level by level.
+        axis: Both axes.
+        table: Level of the quantile, observed share, and the two ends of chance.
+    """
+
+    path: str
+    chance: str
+    axis: Axis
+    table: tuple[tuple[float, float, float, float], ...]
+
+
+def draw_calibration(result: RegressionCertainty) -> Calibration:
+    """Shares of true answers below the quantiles of one target (`plot_calibration`; Kuleshov et al. 2018).
+
+    The quantile at level p is mean + Φ⁻¹(p) · std. For exact ones the number of answers below is binomial.
+
+    Args:
+        result: Of one target and N ≥ 1 rows with true answers and known `std`.
+    """
+    assert result.truth is not None
+    rows = len(result)
+    away, std = (result.truth - result.mean)[:, 0], result.std[:, 0]
+    below = np.divide(
+        away, std, out=np.where(away > 0, np.inf, np.where(away < 0, -np.inf, 0.0)), where=std > 0
+    )
+    shares = np.searchsorted(np.sort(ndtr(below)), LEVELS, side="right") / rows
+    low, high = (binom.ppf(tail, rows, LEVELS) / rows for tail in ((1 - SHOWN) / 2, (1 + SHOWN) / 2))
+    axis = share_axis(0.0, 1.0)
+    at = _places(axis, LEVELS)
+    ends = np.stack([low, high], axis=-1)
+    # From the corner to the corner, where every share of answers is known without looking.
+    at_all = np.concatenate([[0.0], at, [100.0]])
+    corners = np.concatenate([[[0.0, 0.0]], ends, [[1.0, 1.0]]])
+    return Calibration(
+        path=_line(at, shares, axis),
+        chance=_band(at_all, corners, axis),
+        axis=axis,
+        table=tuple(zip(*(each.tolist() for each in (LEVELS, shares, low, high)), strict=True)),
+    )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of like std: places in per cent, and the numbers.
+
+    Attributes:
+        across: Place of `said`.
+        up: Place of `found`.
+        low_up: Place of `low`.
+        high_up: Place of `high`.
+        said: Root of the mean of std².
+        found: Root of the mean of squared errors.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        rows: How many rows.
+    """
+
+    across: float
+    up: float
+    low_up: float
+    high_up: float
+    said: float
+    found: float
+    low: float
+    high: float
+    rows: int
+
+    @property
+    def off(self) -> int:
+        """−1 where errors are larger than said by more than chance, 1 where they are smaller, else 0."""
+        return -1 if self.low > self.said else int(self.high < self.said)
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Sizes of errors beside the standard deviations that were said.
+
+    Attributes:
+        dots: Path data, a dot for each row that is drawn.
+        groups: Rows in groups of like std, rising.
+        across: Axis of std.
+        up: Axis of |truth − mean|.
+        line: Ends (x, y) of the line on which errors are as large as said.
+        drawn: How many rows are drawn.
+        rows: Of so many.
+    """
+
+    dots: str
+    groups: tuple[Group, ...]
+    across: Axis
+    up: Axis
+    line: tuple[float, float]
+    drawn: int
+    rows: int
+
+
+def draw_residuals(result: RegressionCertainty) -> Residuals | None:
+    """Errors beside std for one target (`plot_residuals_vs_stds`), and their root mean squares in groups.
+
+    None where all rows have the same std but for `ALIKE`, or where fewer than two groups have enough rows.
+
+    Args:
+        result: Of one target and N rows with true answers and known `std`.
+    """
+    assert result.truth is not None
+    std, size = result.std[:, 0], np.abs(result.truth - result.mean)[:, 0]
+    count = min(MOST_GROUPS, len(std) // LEAST_ROWS_PER_GROUP)
+    if count < 2 or std.max() - std.min() <= ALIKE * std.max():
+        return None
+    order = np.argsort(std, kind="stable")
+    wanted = np.round(np.arange(count) * len(std) / count).astype(np.int64)
+    starts = np.unique(np.searchsorted(std[order], std[order][wanted], side="left"))  # equals stay together
+    members = np.split(order, starts[1:])
+    drawn = order[_thinned(np.arange(len(order)), MOST_POINTS)]
+    ends = np.array([_root_mean_square(size[each])[2] for each in members])
+    widest, largest = (1 + _PADDING) * float(std.max()), _ends_of([size[drawn], ends])[1]
+    across, up = number_axis(0.0, widest), number_axis(0.0, largest)
+    return Residuals(
+        dots=_dots(_places(across, std[drawn]), size[drawn], up),
+        groups=tuple(_group(std[each], size[each], across, up) for each in members),
+        across=across,
+        up=up,
+        line=(across.place(min(widest, largest)), up.place(min(widest, largest))),
+        drawn=len(drawn),
+        rows=len(std),
+    )
+
+
+def _root_mean_square(size: Floats) -> tuple[float, float, float]:
+    """Of errors, with its 95 % interval: that of the mean square, as roots."""
+    squares = size**2
+    mean = float(squares.mean())
+    low, high = skewed_interval(mean, (squares - mean) / len(squares))
+    return mean**0.5, max(low, 0.0) ** 0.5, high**0.5
+
+
+def _group(std: Floats, size: Floats, across: Axis, up: Axis) -> Group:
+    said = float(np.sqrt(np.mean(std**2)))
+    found, low, high = _root_mean_square(size)
+    return Group(
+        *(across.place(said), up.place(found), up.place(low), up.place(high)),
+        *(said, found, low, high),
+        len(size),
+    )
+
+
+def _ends_of(values: Iterable[Floats]) -> tuple[float, float]:
+    """Ends of an axis: of all values, or of 99 % of them where the others would take more than half of it."""
+    together = np.concatenate([each.ravel() for each in values])
+    together = together[np.isfinite(together)]
+    low, high = float(together.min()), float(together.max())
+    inner = np.quantile(together, [0.005, 0.995])
+    if high - low > 2 * (inner[1] - inner[0]) > 0:
+        low, high = inner.tolist()
+    padding = _PADDING * (high - low) or 0.1 * abs(high) or 1.0
+    return low - padding, high + padding
+
+
+def _thinned(positions: Integers, most: int) -> Integers:
+    """At most so many of some positions, evenly spread, with the first and the last."""
+    if len(positions) <= most:
+        return positions
+    return np.asarray(positions[np.linspace(0, len(positions) - 1, most).round().astype(np.int64)])
+
+
+def _places(axis: Axis, values: Floats) -> Floats:
+    return np.array([axis.place(float(value)) for value in values])
+
+
+def _heights(values: Floats, up: Axis) -> list[str]:
+    """Places from above, as SVG counts them."""
+    return [f"{100 - up.place(float(value)):.2f}" for value in values]
+
+
+def _dots(at: Floats, values: Floats | None, up: Axis) -> str:
+    """A dot for each finite value: a line of no length with round ends."""
+    if values is None:
+        return ""
+    known = np.isfinite(values)
+    heights = _heights(values[known], up)
+    return "".join(f"M{x:.2f} {y}h0" for x, y in zip(at[known].tolist(), heights, strict=True))
+
+
+def _bars(at: Floats, ends: Floats | None, up: Axis) -> str:
+    """An upright bar for each interval that is known."""
+    if ends is None:
+        return ""
+    known, half = np.isfinite(ends).all(axis=1), _OF_PLACE * 50 / len(at)
+    places = zip(at[known].tolist(), *(_heights(each[known], up) for each in ends.T), strict=True)
+    return "".join(f"M{x - half:.2f} {low}H{x + half:.2f}V{high}H{x - half:.2f}Z" for x, low, high in places)
+
+
+def _line(at: Floats, values: Floats, up: Axis) -> str:
+    places = zip(at.tolist(), _heights(values, up), strict=True)
+    return "M" + "L".join(f"{x:.2f} {y}" for x, y in places)
+
+
+def _band(at: Floats, ends: Floats | None, up: Axis) -> str:
+    """The area between both ends, where they are known."""
+    if ends is None:
+        return ""
+    known = np.isfinite(ends).all(axis=1)
+    low, high = (_heights(each[known], up) for each in ends.T)
+    there = (
+        list(zip(at[known].tolist(), high, strict=True))
+        + list(zip(at[known].tolist(), low, strict=True))[::-1]
+    )
+    return "M" + "L".join(f"{x:.2f} {y}" for x, y in there) + "Z"

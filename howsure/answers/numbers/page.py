@@ -1,0 +1,320 @@
+"""The page of a `RegressionCertainty`: which rows to check, where answers lie, and whether that holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from howsure.answers.classes.brief import Point, method_point
+from howsure.answers.numbers.along import Along, along_of
+from howsure.answers.numbers.cards import MOST_LISTED, entries_of, farthest
+from howsure.answers.numbers.doubt import disagreement, scatter
+from howsure.answers.numbers.drawings import (
+    Calibration,
+    Intervals,
+    Residuals,
+    draw_along,
+    draw_by_prediction,
+    draw_by_width,
+    draw_calibration,
+    draw_residuals,
+    level_of_all,
+    width_of,
+)
+from howsure.answers.numbers.printed import (
+    Level,
+    coverage_in_words,
+    levels_of,
+    made_of_in_words,
+    passes_in_words,
+    strange_in_words,
+    verdict_of,
+)
+from howsure.answers.numbers.result import FROM_HELD_OUT, RegressionCertainty
+from howsure.answers.registry import NUMBERS
+from howsure.answers.sentences import words_of
+from howsure.digits import significant
+from howsure.errors import InputError
+from howsure.judge.scores import Score
+from howsure.judge.words import value_and_interval
+from howsure.report.page import Asked, whole
+from howsure.words import UNIT, counted
+
+MOST_TARGETS = 6
+"""Targets that have figures; the table has more."""
+
+MOST_IN_TABLE = 60
+"""Targets in the table."""
+
+SHOWN_AT_ONCE, SCORES_AT_ONCE = 8, 24
+"""Lines of a list, and scores, that are shown before a reader asks for more."""
+
+HOW_TO_KNOW = f"{FROM_HELD_OUT.replace('`', '')}."
+
+_SCORE = ("value", "low", "high")
+"""Columns of the part `score_lines` that make a score."""
+
+_PICTURES = 400_000
+"""Characters that the pictures of one list may take."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the page tells of one target.
+
+    Attributes:
+        name: Of the target.
+        id: Part of anchors; empty where there is one target.
+        half: Half of the median width of the intervals of answers, in words; a dash where unknown.
+        spread: Median standard deviation between networks; a dash where unknown.
+        share: Median share of it in the variance; None where unknown.
+        levels: How many true answers lie in their intervals, level by level; empty where unknown.
+        verdict: Whether these are too narrow or wider than they need be; empty where chance may be all.
+        by_prediction: Intervals in order of the prediction.
+        by_width: In order of their width; None where no row has an interval.
+        along: Along a time or feature; None without one.
+        made_of: What the variance is made of, a sentence.
+        coverage: How many true answers lie in their intervals, a sentence.
+        calibration: Of quantiles; None without truth or noise.
+        residuals: Errors beside std; None without truth or noise, or where std hardly differs.
+        unknown: Rows whose noise is unknown, if that of others is known.
+    """
+
+    name: str
+    id: str
+    half: str
+    spread: str
+    share: float | None
+    levels: tuple[Level, ...]
+    verdict: str
+    by_prediction: Intervals
+    by_width: Intervals | None
+    along: Intervals | None
+    made_of: str
+    coverage: str
+    calibration: Calibration | None
+    residuals: Residuals | None
+    unknown: int
+
+
+def page(result: RegressionCertainty, asked: Asked) -> str:
+    """The part `page`: HTML of N rows. With zero rows it says so."""
+    names, words, level = result.target_names, words_of(result.method), level_of_all(result)
+    context: dict[str, Any] = {
+        "kind": result.kind,
+        "kinds": f"{result.kind}s",
+        "id_name": None if result.ids is None else result.id_name,
+        "between": words["between"],
+        "level": level,
+        "pass": words["pass"],
+        "several": len(names) > 1,
+        "brief": brief(result, asked) if len(result) else [],
+        "noise_from": result.noise_from,
+        "at_once": SHOWN_AT_ONCE,
+        "scores_at_once": SCORES_AT_ONCE,
+        "with_noise": bool(np.isfinite(result.std).any()),
+        "with_truth": result.truth is not None and len(result) > 1,
+        "with_passes": bool(result.passes.max(initial=1) > 1),
+        "with_spread": result.spread is not None,
+        "from_held_out": HOW_TO_KNOW,
+    }
+    sections: dict[str, str] = {}
+    details: dict[str, str] = {}
+    if len(result):
+        along = along_of(asked.looks, result.ids, result.id_name)
+        targets = [target_of(result, k, along) for k in range(min(len(names), MOST_TARGETS))]
+        context |= {"targets": targets, "along": along, "left_out": len(names) - len(targets)}
+        context["least"] = entries_of(
+            result, asked.looks, result.widest(MOST_LISTED).tolist(), _PICTURES, level
+        )
+        if len(names) == 1 and along is not None and len(result) > 1:
+            sections["along"] = along.heading
+        told = not np.isnan(scatter(result.std, result.spread)).all()
+        sections["least"] = "The least certain" if told else f"The first {result.kind}s"
+        if len(result) == 1:
+            sections["least"] = f"The {result.kind}"
+        positions = farthest(result)
+        if len(positions):
+            context["farthest"] = entries_of(
+                result, asked.looks, positions.tolist(), _PICTURES, level, farthest=True
+            )
+            sections["farthest"] = "Answers the farthest off"
+        if len(names) > 1:
+            context["table"] = [_line(result, k) for k in range(min(len(names), MOST_IN_TABLE))]
+            context["not_listed"] = len(names) - len(context["table"])
+            sections["targets"] = "Number by number"
+            if len(result) > 1:
+                sections |= {f"target{each.id}": _heading(each.name) for each in targets}
+        elif len(result) > 1:
+            sections["intervals"] = (
+                f"Where answers and {words['between']} lie"
+                if result.spread is not None and context["with_noise"]
+                else "Where answers lie"
+                if context["with_noise"]
+                else (f"Where {words['between']} lie" if targets[0].by_width else "The predictions")
+            )
+            if targets[0].levels:
+                sections["trust"] = "Can the intervals be trusted?"
+        context["scores"] = _scores(result)
+        if context["scores"]:
+            sections["scores"] = "Scores"
+        if context["with_passes"]:
+            context |= {"passes": _passes(result), "passes_words": passes_in_words(result)}
+            details["passes"] = "Passes and their error"
+    details["reading"] = "How to read this page"
+    return whole("numbers/page.html.j2", result, asked, sections, details, **context)
+
+
+def _heading(name: str) -> str:
+    """Name of a target as a heading: a number alone would be none."""
+    return f"Number {name}" if name.isdecimal() else name
+
+
+def brief(result: RegressionCertainty, asked: Asked) -> list[Point]:
+    """What a reader asks first about N ≥ 1 rows, and the answers."""
+    return [
+        _check(result),
+        _trust(result),
+        method_point(result, asked.comparison, "truer intervals"),
+        _margin(result),
+    ]
+
+
+def _check(result: RegressionCertainty) -> Point:
+    rows = len(result)
+    if rows == 1:
+        return Point("What to check first", f"There is one {result.kind}.", link=("least", "See it"))
+    said = f"The {result.kind}s with the widest intervals. {strange_in_words(result)}"
+    if np.isnan(scatter(result.std, result.spread)).all():
+        said = f"Nothing tells which {result.kind}s are less certain than others. {strange_in_words(result)}"
+    return Point("What to check first", said.rstrip(), link=("least", "See them"))
+
+
+def _trust(result: RegressionCertainty) -> Point:
+    question, names = "Can the intervals be trusted?", result.target_names
+    if np.isnan(result.std).all():
+        said = "There are none for new answers: nothing says how far an answer scatters around its mean. "
+        return Point(question, f"{said}{HOW_TO_KNOW}")
+    if result.truth is None:
+        return Point(
+            question,
+            "Nobody has checked these intervals: the true answers were not given. With them, this page says "
+            "how many lie in their intervals.",
+        )
+    if len(names) == 1:
+        link = ("trust", "Level by level")
+        return Point(question, coverage_in_words(result, 0), link=link)
+    verdicts = [verdict_of(levels) for k in range(len(names)) if (levels := levels_of(result, k))]
+    off = sum(bool(verdict) for verdict in verdicts)
+    numbers = counted(len(verdicts), "number")
+    said = f"The intervals of {off:,} of {numbers} are too narrow, or wider than they need be, by more than "
+    said += "chance allows."
+    if not off:
+        said = (
+            f"Those of {numbers} hold as many true answers as they should, as far as chance lets it be seen."
+        )
+    return Point(question, said, link=("targets", "Number by number"))
+
+
+def _margin(result: RegressionCertainty) -> Point:
+    question, between = "What is ±?", words_of(result.method)["between"]
+    if np.all(result.mc_error == 0):
+        said = "There is none: the numbers are the same every time, which does not make them true."
+    elif not np.isfinite(result.mc_error).any():
+        said = "There is none: how far these numbers would move with other passes is not known."
+    else:
+        said = (
+            f"How far a number would move with endlessly many passes, at 95{UNIT}. It does not say where a "
+            "new answer lies."
+        )
+    if result.spread is not None:
+        said += f" How far {between} lie apart is told by itself; more passes do not make it smaller."
+    return Point(question, said)
+
+
+def target_of(result: RegressionCertainty, k: int, along: Along | None) -> Target:
+    """What the page tells of target k of N ≥ 1 rows."""
+    one = result if len(result.target_names) == 1 else result.of_target(k)
+    line, known = _line(result, k), np.flatnonzero(np.isfinite(one.std[:, 0]))
+    checked = None
+    if one.truth is not None and len(known) > 1:
+        checked = one if len(known) == len(one) else one[known]
+    return Target(
+        **vars(line),
+        id="" if one is result else f"-{k}",
+        by_prediction=draw_by_prediction(one),
+        by_width=draw_by_width(one) if np.isfinite(width_of(one)).any() else None,
+        along=None if along is None else draw_along(one, along.x, along.times),
+        made_of=made_of_in_words(one, 0),
+        coverage=coverage_in_words(one, 0),
+        calibration=None if checked is None else draw_calibration(checked),
+        residuals=None if checked is None else draw_residuals(checked),
+        unknown=len(one) - len(known) if len(known) else 0,
+    )
+
+
+@dataclass(frozen=True)
+class TargetLine:
+    """One target in the table of all; attributes as of a `Target`."""
+
+    name: str
+    half: str
+    spread: str
+    share: float | None
+    levels: tuple[Level, ...]
+    verdict: str
+
+
+def _line(result: RegressionCertainty, k: int) -> TargetLine:
+    std = result.std[:, k]
+    half = significant(1.96 * float(np.nanmedian(std)), 2) if np.isfinite(std).any() else ""
+    spread, share = "–", None
+    if result.spread is not None and np.isfinite(result.spread[:, k]).any():
+        spread = significant(float(np.nanmedian(result.spread[:, k])), 2)
+        shares = disagreement(result.spread[:, k], result.noise[:, k])
+        share = float(np.nanmedian(shares)) if np.isfinite(shares).any() else None
+    levels = levels_of(result, k)
+    half = f"±\u00a0{half}" if half else "–"
+    return TargetLine(result.target_names[k], half, spread, share, levels, verdict_of(levels))
+
+
+def _scores(result: RegressionCertainty) -> list[dict[str, str]]:
+    """The scores as cells by heading; none without truth, or where these rows cannot be scored."""
+    if (
+        result.truth is None
+        or len(result) < 2
+        or not (NUMBERS.has("evaluate") and NUMBERS.has("score_lines"))
+    ):
+        return []
+    try:
+        evaluation = NUMBERS.part("evaluate")(result, None, outside=None, seed=0)
+    except InputError:
+        return []
+    head, *lines = NUMBERS.part("score_lines")(result, evaluation)
+    alone = ("target",) if len(result.target_names) == 1 else ()
+    others = [name for name in head if name not in (*_SCORE, *alone)]
+    found = []
+    for line in lines:
+        cells = dict(zip(head, line, strict=True))
+        score = Score(*(float("nan") if cells[name] == "" else float(cells[name]) for name in _SCORE))
+        value, interval = value_and_interval(score)
+        found.append(
+            {name: str(cells[name]) for name in others} | {"value": value, "95 % interval": interval}
+        )
+    return found
+
+
+def _passes(result: RegressionCertainty) -> dict[str, Any]:
+    """Passes per row, and 1.96 errors of the mean as a share of the standard deviation."""
+    width = scatter(result.std, result.spread)
+    shares = np.divide(result.mc_error, width, out=np.full_like(width, np.nan), where=width > 0)
+    known = shares[np.isfinite(shares)]
+    return {
+        "least": int(result.passes.min()),
+        "median": float(np.median(result.passes)),
+        "most": int(result.passes.max()),
+        "error": float(np.median(known)) if len(known) else None,
+        "error_largest": float(known.max()) if len(known) else None,
+    }

@@ -1,0 +1,172 @@
+"""How numbers are written: with the digits that their errors and intervals allow, whatever their unit.
+
+A unit that is a thousand times larger moves the point, or changes the power of ten, and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+UNITS_OF_WIDTH = 5
+"""Units of the last place in the width of an interval, at the least: rounding moves an end by a tenth of it
+at most, and `3.8 to 4.6` has no more digits than it needs."""
+
+NARROWER = 2
+"""More decimals that a narrower interval may have than the widest one: if networks agree but for rounding,
+their interval tells no digits."""
+
+OF_A_NUMBER = 4
+"""Significant digits of a number of which no error is known."""
+
+OF_DOUBLE_PRECISION = 15
+"""Significant digits that survive in double precision."""
+
+MOST_DECIMALS, MOST_NOUGHTS, PLAIN_BELOW = 6, 3, 1e9
+"""Numbers with more decimals, or that end in more noughts and are not below, have a power of ten."""
+
+Ends = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Written:
+    """One number of a row in texts. All have the same power of ten.
+
+    Attributes:
+        number: The mean, and its margin where that shows: `4.21 ± 0.02`.
+        answers: Ends of the interval of a new answer; None where it is unknown.
+        networks: Ends of the interval between networks; None where it is unknown.
+        truth: The true number; None where it is not given.
+    """
+
+    number: str
+    answers: Ends | None
+    networks: Ends | None
+    truth: str | None
+
+
+def written(
+    mean: float,
+    margin: float,
+    answers: tuple[float, float] | None,
+    networks: tuple[float, float] | None,
+    truth: float | None = None,
+    width: float = 0.0,
+) -> Written:
+    """A number and what is known of it, in texts that fit together.
+
+    The mean has the decimals that the first digit of its margin allows, and no more than one beyond the ends
+    of the narrowest interval. A margin that would round to 0 is left out. The ends have no more decimals than
+    the mean. If an interval holds the mean, or that of answers the truth, its text holds the text of that.
+
+    Args:
+        mean: Finite.
+        margin: Half of the 95 % interval that the finite number of passes leaves; 0 or NaN for none.
+        answers: Ends of the interval of a new answer, or None.
+        networks: Ends of the interval between networks, or None.
+        truth: The true number, or None.
+        width: Of an interval whose ends are unknown; 0 for none.
+    """
+    intervals = [each for each in (answers, networks) if each is not None]
+    finest = _finest(mean, [high - low for low, high in intervals] or [width])
+    decimals = _decimals(margin, finest)
+    largest = max(abs(number) for number in (mean, *(end for each in intervals for end in each)))
+    power = _power(largest, decimals)
+    shown = rounded(mean, decimals, power)
+    if np.isfinite(margin) and round(Decimal(margin), decimals) > 0:
+        shown += f" ± {rounded(margin, decimals, power)}"
+
+    def told(ends: tuple[float, float] | None) -> Ends | None:
+        if ends is None:
+            return None
+        own = _of_ends(mean, ends, decimals)
+        return rounded(ends[0], own, power), rounded(ends[1], own, power)
+
+    if truth is not None and answers is not None:
+        own = _of_ends(mean, answers, decimals)
+        finest = finest if _holds(answers, own, truth, finest) else own
+    true = None if truth is None else rounded(truth, finest, power)
+    return Written(shown, told(answers), told(networks), true)
+
+
+def between(ends: Ends) -> str:
+    """`between 2.9 and 5.5`, or `at 4.2` where both ends are written alike."""
+    return f"at {ends[0]}" if ends[0] == ends[1] else f"between {ends[0]} and {ends[1]}"
+
+
+def to(ends: Ends) -> str:
+    """`2.9 to 5.5`, or `4.2` where both ends are written alike."""
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def significant(value: float, digits: int) -> str:
+    """A number with so many significant digits: `0.1234`, `1,234`."""
+    if value == 0 or not np.isfinite(value):
+        return f"{value:g}"
+    decimals = digits - 1 - _exponent(value)
+    return rounded(value, decimals, _exponent(value) if _power(abs(value), decimals) else 0)
+
+
+def rounded(value: float, decimals: int, power: int = 0) -> str:
+    """A number rounded to so many decimals, in plain digits or times a power of ten: `1,200`, `4.21e-9`.
+
+    Args:
+        value: Finite.
+        decimals: −2 rounds to hundreds.
+        power: Of ten, or 0 for plain digits.
+    """
+    found = round(Decimal(value), decimals).scaleb(-power)
+    shown = f"{abs(found) if found == 0 else found:,.{max(0, decimals + power)}f}"
+    return f"{shown}e{power}" if power and found else shown
+
+
+def _finest(mean: float, widths: list[float]) -> int:
+    """Most decimals of a mean: one beyond the ends of the narrowest interval."""
+    known = [width for width in widths if width > 0]
+    if known:
+        finest = min(_of_width(min(known)), _of_width(max(known)) + NARROWER) + 1
+    else:
+        finest = OF_A_NUMBER - 1 - (_exponent(mean) if mean else 0)
+    return min(finest, OF_DOUBLE_PRECISION - 1 - _exponent(mean)) if mean else finest
+
+
+def _decimals(margin: float, finest: int) -> int:
+    """Decimals of a mean: those of the first digit of its margin."""
+    if not np.isfinite(margin) or margin <= 0:
+        return finest
+    own = -_exponent(margin)
+    if round(Decimal(margin), own) >= Decimal(10) ** (1 - own):  # 0.096 is 0.1
+        own -= 1
+    return min(finest, own)
+
+
+def _of_width(width: float) -> int:
+    """Decimals of the ends of an interval that is so wide."""
+    return math.ceil(math.log10(UNITS_OF_WIDTH / width) - 1e-9)  # 4.7 − 4.2 is less than 0.5
+
+
+def _of_ends(mean: float, ends: tuple[float, float], decimals: int) -> int:
+    """Decimals of the ends of an interval of a mean that has so many."""
+    low, high = ends
+    own = min(_of_width(high - low), decimals) if high > low else decimals
+    return own if _holds(ends, own, mean, decimals) else decimals  # of as many, numbers keep their order
+
+
+def _holds(ends: tuple[float, float], own: int, value: float, decimals: int) -> bool:
+    """Whether the text of an interval holds that of a value, where the interval holds the value."""
+    low, high = (round(Decimal(end), own) for end in ends)
+    return low <= round(Decimal(value), decimals) <= high or not ends[0] <= value <= ends[1]
+
+
+def _power(largest: float, decimals: int) -> int:
+    """The power of ten, a multiple of 3, with which numbers up to the largest are written; 0 for none."""
+    plain = decimals <= MOST_DECIMALS and (decimals >= -MOST_NOUGHTS or largest < PLAIN_BELOW)
+    return 0 if plain or largest == 0 else 3 * (_exponent(largest) // 3)
+
+
+def _exponent(value: float) -> int:
+    """Power of ten of the first digit."""
+    return Decimal(value).adjusted()
