@@ -1,4 +1,4 @@
-"""How sure is your neural network, row by row."""
+"""How sure is your model, row by row: of one class, of several labels, or of numbers (regression)."""
 
 import typing as _typing
 

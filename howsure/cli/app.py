@@ -45,7 +45,7 @@ def all_commands(
         typer.Option("--version", callback=say_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """How sure is your neural network, row by row?"""
+    """How sure is your model, row by row: of one class, of several labels, or of numbers (regression)?"""
 
 
 def demo_command(

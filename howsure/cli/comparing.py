@@ -76,7 +76,7 @@ def compare_command(
     data: Annotated[
         Path,
         typer.Argument(
-            help="Rows with true classes: .npz, .npy, .csv, .parquet, or class folders; or the second table."
+            help="Rows with true answers: .npz, .npy, .csv, .parquet, or class folders; or the second table."
         ),
     ],
     rows: RowOptions,
@@ -87,7 +87,7 @@ def compare_command(
     opening: Opening,
     normalise: Normalise = False,
 ) -> None:
-    """Say which method, or which of two tables, has the most accurate percentages, by how much, and why."""
+    """Say which method, or which of two tables, has the most accurate answers, by how much, and why."""
     errors, console = consoles(page.quiet)
     labels = [] if rows.labels is None else [rows.labels]
     further = [*(others.shifted or ()), *(others.outside or ())]

@@ -225,7 +225,7 @@ class MethodOptions:
         MethodName | None,
         typer.Option(
             help="Method that draws the passes (default mc-dropout). An ensemble needs --member. "
-            "A scikit-learn classifier has a method of its own."
+            "A scikit-learn model has a method of its own."
         ),
     ] = None
     member: Annotated[
