@@ -37,6 +37,7 @@ PARTS = {
     "calibrate": "calibrators",
     "read_calibrator": "saved calibrators",
     "prediction_sets": "prediction sets",
+    "prediction_intervals": "prediction intervals",
     "abstain": "rules of abstention",
     "hand_over": "tables to hand over",
     "score_lines": "tables of scores",
@@ -146,6 +147,10 @@ CLASSES = Answer(
         "graph": "howsure.answers.classes.graph:ClassesGraph",
         "graph_words": "howsure.answers.classes.graph:words",
     },
+    instead={
+        "prediction_intervals": "`howsure.prediction_sets(certainty, labels, coverage=0.9)` gives sets of "
+        "classes that keep their promise",
+    },
 )
 LABELS = Answer(
     "labels",
@@ -169,7 +174,11 @@ LABELS = Answer(
         ("classes", "prediction_sets", "abstain", "hand_over", "choose", "compare"),
         "Take one label at a time: `certainty.of_label({first})` is a `Certainty` of the classes 'no' and "
         "'yes'",
-    ),
+    )
+    | {
+        "prediction_intervals": "Take one label at a time: `howsure.prediction_sets("
+        "certainty.of_label({first}), labels)` gives sets of 'no' and 'yes' that keep their promise",
+    },
 )
 
 NUMBERS = Answer(
@@ -177,7 +186,14 @@ NUMBERS = Answer(
     "numbers per row",
     "howsure.answers.numbers.outcome:Numbers",
     "howsure.answers.numbers.result:RegressionCertainty",
-    parts={},
+    parts={
+        "evaluate": "howsure.answers.numbers.evaluate:evaluate",
+        "calibrate": "howsure.answers.numbers.calibrate:calibrate",
+        "read_calibrator": "howsure.answers.numbers.calibrate:read",
+        "prediction_intervals": "howsure.answers.numbers.intervals:prediction_intervals",
+        "abstain": "howsure.answers.numbers.abstain:abstain",
+        "score_lines": "howsure.answers.numbers.evaluate:score_lines",
+    },
     instead={
         "classes": "`result.above(3.0)` is a `Certainty` of the classes 'at most' and 'above'",
         "prediction_sets": "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that keep "

@@ -255,7 +255,7 @@ def calibrate_command(
         else:
             check_table(out, given.taken)
     if calibrator is None:
-        kind = "temperature" if method is None else method.value
+        kind = None if method is None else method.value
         known = given.labelled("calibrate")
         learnt = howsure.calibrate(known, method=kind, seed=seed)
         paragraph(given.console, learnt.in_words())
