@@ -123,6 +123,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.known_digits
 	.venv/bin/python -m validation.tuning
 	.venv/bin/python -m validation.intervals
+	.venv/bin/python -m validation.numbers
 	.venv/bin/python -m validation.sentences
 	.venv/bin/python -m validation.faults
 	.venv/bin/python -m validation.faults tensorflow jax torch

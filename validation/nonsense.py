@@ -160,6 +160,12 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
     comparison = howsure.compare(model, x, y)
     kept = _folder() / "calibrator.json"
     calibrator.save(kept)
+    numbers = howsure.RegressionCertainty.from_mean_std(
+        random.normal(size=ROWS), np.full(ROWS, 0.5), ["price"]
+    )
+    numbers = numbers.with_truth(numbers.mean + 0.5 * random.normal(size=(ROWS, 1)))
+    priced, ranges = howsure.calibrate(numbers), howsure.prediction_intervals(numbers)
+    limited = howsure.abstain(numbers, risk=0.9, confidence=0.5, tolerance=0.5)
     saved, plan = _folder() / "c.parquet", _folder() / "plan.json"
     certainty.save(saved)
     howsure.Plan().save(plan)
@@ -221,7 +227,26 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             howsure.abstain,
             {"certainty": certainty, "labels": y, "risk": 0.9, "confidence": 0.5},
         ),
+        "abstain, numbers": (
+            howsure.abstain,
+            {"certainty": numbers, "labels": numbers.truth, "risk": 0.9, "confidence": 0.5, "tolerance": 0.5},
+        ),
         "Abstention": (abstention, {"certainty": certainty}),
+        "RegressionAbstention": (limited, {"result": numbers}),
+        "prediction_intervals": (
+            howsure.prediction_intervals,
+            {"result": numbers, "labels": numbers.truth, "coverage": 0.9, "by": None},
+        ),
+        "PredictionIntervals": (ranges, {"result": numbers, "by": None}),
+        "calibrate, numbers": (
+            howsure.calibrate,
+            {"certainty": numbers, "labels": numbers.truth, "method": None, "seed": 0},
+        ),
+        "RegressionCalibrator": (priced, {"result": numbers}),
+        "evaluate, numbers": (
+            howsure.evaluate,
+            {"certainty": numbers, "labels": numbers.truth, "outside": None, "seed": 0},
+        ),
         "evaluate": (howsure.evaluate, {"certainty": certainty, "labels": y, "outside": None, "seed": 0}),
         "evaluate, labels": (howsure.evaluate, {"certainty": labelled, "labels": labelled.truth, "seed": 0}),
         "Evaluation.minus": (evaluation.minus, {"other": evaluation}),
@@ -245,6 +270,10 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
         "Certainty.from_passes": (
             howsure.Certainty.from_passes,
             {"passes": [certainty.probabilities] * 2, **elsewhere},
+        ),
+        "RegressionCertainty.from_mean_std": (
+            howsure.RegressionCertainty.from_mean_std,
+            {"mean": numbers.mean, "std": numbers.std, "target_names": None, "source": None, "kind": "row"},
         ),
         "MultilabelCertainty.from_probabilities": (
             howsure.MultilabelCertainty.from_probabilities,

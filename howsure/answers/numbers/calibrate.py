@@ -4,8 +4,9 @@
              Σ log N(y; mean, spread² + σ²)
     factor   where `std` is known: the c that maximises Σ log N(y; mean, c² std²), c² = mean of (e / std)²
 
-Recalibrated quantiles (Kuleshov and others 2018) are left out; docs/numbers.md has the figures. Where answers
-are not normal, `howsure.prediction_intervals` keeps its promise.
+Recalibrated quantiles (Kuleshov and others 2018) are left out: a result holds a mean and a standard
+deviation. docs/numbers.md says what they would gain. Where answers are not normal, a warning names
+`prediction_intervals`.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ def calibrate(
         name: _score_of(result, learnt, k, error[:, k], float(values[k]))
         for k, name in enumerate(result.target_names)
     }
-    warnings = _warnings_of(learnt, scores, {} if learnt == NOISE else after.minus(before))
+    warnings = _warnings_of(learnt, scores, {} if learnt == NOISE else after.minus(before), after)
     return RegressionCalibrator(learnt, scores, len(truth), before, after, tuple(warnings))
 
 
@@ -316,8 +317,19 @@ def _changed(result: RegressionCertainty, learnt: str, values: Floats, rows: int
     return replace(result, **given)
 
 
-def _warnings_of(learnt: str, values: Mapping[str, Score], differences: Mapping[str, Score]) -> list[str]:
+def _warnings_of(
+    learnt: str,
+    values: Mapping[str, Score],
+    differences: Mapping[str, Score],
+    after: RegressionEvaluation,
+) -> list[str]:
     sentences = []
+    for name, scores in after.of_target.items():
+        if scores.miscalibration is not None and scores.miscalibration.low > 0:
+            sentences.append(
+                f"Answers of '{name}' are not normally distributed around the mean, by more than chance "
+                "explains: `howsure.prediction_intervals` gives intervals that hold all the same."
+            )
     none_left = [name for name, score in values.items() if score.value == 0]
     if none_left and learnt == NOISE:
         sentences.append(

@@ -89,8 +89,8 @@ class TargetScores:
         nll: Mean −log N(y; mean, std²), nats, as deep ensembles publish it (Lakshminarayanan and others
             2017). Infinite where a `std` is 0.
         nll_mixture: Mean −log of the mean over networks of N(y; y_t, noise²), as Gal and Ghahramani (2016)
-            publish it. Of the networks that the quantiles tell. None where `noise` or the networks are
-            unknown.
+            publish it. Of the networks that the quantiles tell, which lie between two groups of networks
+            too. None where `noise` or the networks are unknown.
         crps: Mean continuous ranked probability score of the normal distribution (Gneiting and Raftery 2007).
         interval_score: At each level, mean width plus 2/(1 − level) times how far answers lie outside
             (Gneiting and Raftery 2007). Without an interval where no answer lies outside.

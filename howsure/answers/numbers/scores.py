@@ -44,7 +44,7 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 AT_LEVELS = ("coverage", "width", "interval_score")
 """Scores of intervals, each at all `LEVELS`."""
 
-DRAWS, CELLS = 500, 200
+DRAWS, CELLS = 500, 100
 """Draws of chance behind the interval of `miscalibration`, and parts into which it divides 0 to 1."""
 
 AT_ONCE = 10_000
@@ -218,7 +218,8 @@ def of_normal(error: Floats, std: Floats, seed: int) -> dict[str, Measured]:
 def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | None:
     """The NLL of the mixture of networks, each with the noise of the row; None where either is unknown.
 
-    The networks are the 100 that the quantiles of the result tell, not the single passes.
+    The networks are the 100 that the quantiles of the result tell, not the single passes: two groups of
+    networks far apart would have some between them.
     """
     noise = result.noise[:, k]
     if result.spread is None or np.isnan(noise).any() or np.isnan(result.spread[:, k]).any():
@@ -254,6 +255,19 @@ def miscalibration(pit: Floats, seed: int) -> CalibrationError:
     if they were off as seen (bootstrap). The larger noise counts.
     """
     rows = len(pit)
+    area, parts = _off_the_diagonal(pit)
+    random = np.random.default_rng(seed)
+    seen = np.bincount(np.minimum((pit * CELLS).astype(np.int64), CELLS - 1), minlength=CELLS) / rows
+    noise = np.zeros(DRAWS)
+    for true in (np.full(CELLS, 1 / CELLS), seen):
+        drawn = np.cumsum(random.multinomial(rows, true, size=DRAWS) / rows - true, axis=1)
+        noise = np.maximum(noise, np.sort(np.abs(drawn).mean(axis=1)))
+    return CalibrationError(area, centred(parts), rows, noise)
+
+
+def _off_the_diagonal(pit: Floats) -> tuple[float, Floats]:
+    """∫ |F − t| dt for the distribution function F of (N,) numbers from 0 to 1, and each row's influence."""
+    rows = len(pit)
     order = np.argsort(pit, kind="stable")
     edges = np.concatenate([[0.0], pit[order], [1.0]])
     share = np.arange(rows + 1) / rows
@@ -265,13 +279,7 @@ def miscalibration(pit: Floats, seed: int) -> CalibrationError:
     signed = np.abs(edges[:-1] - share) - np.abs(edges[1:] - share)  # ∫ sign(share − t) dt between edges
     parts = np.empty(rows)
     parts[order] = np.cumsum(signed[::-1])[::-1][1:]
-    random = np.random.default_rng(seed)
-    seen = np.bincount(np.minimum((pit * CELLS).astype(np.int64), CELLS - 1), minlength=CELLS) / rows
-    noise = np.zeros(DRAWS)
-    for true in (np.full(CELLS, 1 / CELLS), seen):
-        drawn = np.cumsum(random.multinomial(rows, true, size=DRAWS) / rows - true, axis=1)
-        noise = np.maximum(noise, np.sort(np.abs(drawn).mean(axis=1)))
-    return CalibrationError(area, centred(parts), rows, noise)
+    return area, parts
 
 
 # --- ranking ------------------------------------------------------------------------------------------
