@@ -15,7 +15,7 @@ from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.labels.sentence import MultilabelRow
 from howsure.answers.numbers.abstain import RegressionAbstention
 from howsure.answers.numbers.calibrate import RegressionCalibrator
-from howsure.answers.numbers.evaluate import RegressionEvaluation
+from howsure.answers.numbers.evaluate import RegressionEvaluation, TargetScores
 from howsure.answers.numbers.intervals import PredictionIntervals
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
@@ -87,6 +87,7 @@ __all__ = [
     "Row",
     "Score",
     "Softmax",
+    "TargetScores",
     "Thresholds",
     "abstain",
     "assess",

@@ -19,6 +19,7 @@ NOT_CALLED = {
         "RegressionCalibrator",
         "RegressionEvaluation",
         "Score",
+        "TargetScores",
         "Row",
         "MultilabelRow",
         "Plan",
