@@ -93,7 +93,7 @@ class TargetScores:
             too. None where `noise` or the networks are unknown.
         crps: Mean continuous ranked probability score of the normal distribution (Gneiting and Raftery 2007).
         interval_score: At each level, mean width plus 2/(1 − level) times how far answers lie outside
-            (Gneiting and Raftery 2007). Without an interval where no answer lies outside.
+            (Gneiting and Raftery 2007). Without an interval where fewer than two answers lie outside.
         coverage: At each level, share of answers in their intervals, with its exact interval.
         width: At each level, mean width of the intervals.
         miscalibration: Area between the share of answers below each quantile and that quantile's level (Tran

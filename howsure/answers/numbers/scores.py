@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logsumexp, ndtr, ndtri
@@ -44,6 +44,10 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 AT_LEVELS = ("coverage", "width", "interval_score")
 """Scores of intervals, each at all `LEVELS`."""
 
+LEAST_OUTSIDE = 2
+"""Answers outside of their intervals below which an interval score has no interval: one alone does not show
+how far answers lie outside."""
+
 DRAWS, CELLS = 500, 100
 """Draws of chance behind the interval of `miscalibration`, and parts into which it divides 0 to 1."""
 
@@ -59,25 +63,28 @@ class Loss(Mean):
     """A mean of losses, which may have long tails.
 
     Attributes:
-        worst: By how much one more row, as bad as the worst, would raise the score.
+        worst: By how much one more row, as bad as the worst, would change the score.
+        least_mistakes: With fewer there is no interval.
     """
 
     worst: float = 0.0
+    least_mistakes: int = 1
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """See `Measured`.
 
         The wider of an interval without its skewness (Hall 1992) and a t with the degrees of freedom that the
-        variance has. Its upper end allows for one more row as bad as the worst: among few rows the worst
-        that happen have not been seen.
+        variance has. The worse end allows for one more row as bad as the worst: among few rows the worst that
+        happen have not been seen.
         """
-        if not self.mistakes or len(self.parts) < LEAST_MISTAKES or not self.parts.any():
+        if self.mistakes < self.least_mistakes or len(self.parts) < LEAST_MISTAKES or not self.parts.any():
             return UNKNOWN
         low, high = wider(
             skewed_interval(self.value, self.parts, confidence),
             symmetric_interval(self.value, self.parts, confidence),
         )
-        return max(low, self.least), min(high + self.worst, self.most)
+        low, high = low + min(self.worst, 0.0), high + max(self.worst, 0.0)
+        return max(low, self.least), min(high, self.most)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,14 +152,13 @@ def named_at(score: str, level: float) -> str:
     return f"{score} at {100 * level:g} %"
 
 
-def mean_loss(losses: Floats, *, least: float = 0.0, mistakes: int | None = None) -> Loss:
+def mean_loss(losses: Floats, *, least: float = 0.0) -> Loss:
     """The mean of losses (N,) as a score."""
     value = float(losses.mean())
     if not np.isfinite(value):
         return Loss(value, np.zeros(len(losses)), 0)
     parts = np.zeros(len(losses)) if np.ptp(losses) == 0 else centred(losses)
-    decided = len(losses) if mistakes is None else mistakes
-    return Loss(value, parts, decided, least=least, worst=float(losses.max() - value) / len(losses))
+    return Loss(value, parts, len(losses), least=least, worst=float(losses.max() - value) / len(losses))
 
 
 def root_of(squares: Floats) -> Root:
@@ -175,7 +181,8 @@ def _gain(losses: Floats, of_constant: Floats) -> Measured:
         return Measured(np.nan, np.zeros(len(losses)), 0)
     share = float(losses.mean()) / usual
     parts = -centred(losses - share * of_constant) / usual
-    return Loss(1 - share, parts, len(losses), most=1.0)
+    worst = (float(losses.max()) - float(losses.mean())) / usual / len(losses)
+    return Loss(1 - share, parts, len(losses), most=1.0, worst=-worst)
 
 
 def of_normal(error: Floats, std: Floats, seed: int) -> dict[str, Measured]:
@@ -211,7 +218,9 @@ def of_normal(error: Floats, std: Floats, seed: int) -> dict[str, Measured]:
         found[named_at("width", level)] = Width(
             float(width.mean()), np.zeros(len(std)) if same else centred(width), len(std), least=0.0
         )
-        found[named_at("interval_score", level)] = mean_loss(losses, mistakes=int(missed.sum()))
+        found[named_at("interval_score", level)] = replace(
+            mean_loss(losses), mistakes=int(missed.sum()), least_mistakes=LEAST_OUTSIDE
+        )
     return found
 
 
