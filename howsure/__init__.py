@@ -13,6 +13,10 @@ from howsure.answers.labels.calibrate import MultilabelCalibrator
 from howsure.answers.labels.evaluate import MultilabelEvaluation
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.labels.sentence import MultilabelRow
+from howsure.answers.numbers.abstain import RegressionAbstention
+from howsure.answers.numbers.calibrate import RegressionCalibrator
+from howsure.answers.numbers.evaluate import RegressionEvaluation, TargetScores
+from howsure.answers.numbers.intervals import PredictionIntervals
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import NumbersRow
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
@@ -32,6 +36,7 @@ from howsure.judge.calibrate import calibrate
 from howsure.judge.evaluate import evaluate
 from howsure.judge.familiarity import Familiarity, familiarity
 from howsure.judge.handover import hand_over
+from howsure.judge.intervals import prediction_intervals
 from howsure.judge.scores import Score
 from howsure.judge.sets import prediction_sets
 from howsure.methods.augmentation import Augmentation
@@ -75,11 +80,16 @@ __all__ = [
     "NumbersRow",
     "PlainPrediction",
     "Plan",
+    "PredictionIntervals",
     "PredictionSets",
+    "RegressionAbstention",
+    "RegressionCalibrator",
     "RegressionCertainty",
+    "RegressionEvaluation",
     "Row",
     "Score",
     "Softmax",
+    "TargetScores",
     "Thresholds",
     "abstain",
     "assess",
@@ -95,6 +105,7 @@ __all__ = [
     "passes",
     "plan",
     "predict_with_uncertainty",
+    "prediction_intervals",
     "prediction_sets",
     "stream",
 ]

@@ -102,6 +102,7 @@ def price_model() -> ArrayModel:
 def namespace() -> dict[str, Any]:
     """The names that an example may use without making them."""
     x, labels = images(DIGITS, 500, seed=1)
+    houses = np.random.default_rng(7).normal(0, 1, (200, 3)).astype(np.float32)
     x_train, labels_train = images(DIGITS, 2000, seed=2)
     return {
         "np": np,
@@ -115,7 +116,8 @@ def namespace() -> dict[str, Any]:
         "x_new": images(DIGITS, 200, seed=3)[0],
         "letters": images(LETTERS, 100, seed=4)[0],
         "prices": price_model(),
-        "houses": np.random.default_rng(7).normal(0, 1, (20, 3)).astype(np.float32),
+        "houses": houses,
+        "paid": houses @ [1.0, 0.5, -0.3] + 4 + np.random.default_rng(8).normal(0, 0.5, len(houses)),
         "weather": weather_model(),
         "measured": np.random.default_rng(5).normal(0, 2, (20, 4)).astype(np.float32),
     }

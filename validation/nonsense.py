@@ -162,6 +162,10 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
     comparison = howsure.compare(model, x, y)
     kept = _folder() / "calibrator.json"
     calibrator.save(kept)
+    means = howsure.RegressionCertainty.from_mean_std(random.normal(size=ROWS), np.full(ROWS, 0.5), ["price"])
+    means = means.with_truth(means.mean + 0.5 * random.normal(size=(ROWS, 1)))
+    priced, ranges = howsure.calibrate(means), howsure.prediction_intervals(means)
+    limited = howsure.abstain(means, risk=0.9, confidence=0.5, tolerance=0.5)
     saved, plan = _folder() / "c.parquet", _folder() / "plan.json"
     certainty.save(saved)
     howsure.Plan().save(plan)
@@ -223,7 +227,26 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             howsure.abstain,
             {"certainty": certainty, "labels": y, "risk": 0.9, "confidence": 0.5},
         ),
+        "abstain, numbers": (
+            howsure.abstain,
+            {"certainty": means, "labels": means.truth, "risk": 0.9, "confidence": 0.5, "tolerance": 0.5},
+        ),
         "Abstention": (abstention, {"certainty": certainty}),
+        "RegressionAbstention": (limited, {"result": means}),
+        "prediction_intervals": (
+            howsure.prediction_intervals,
+            {"result": means, "labels": means.truth, "coverage": 0.9, "by": None},
+        ),
+        "PredictionIntervals": (ranges, {"result": means, "by": None}),
+        "calibrate, numbers": (
+            howsure.calibrate,
+            {"certainty": means, "labels": means.truth, "method": None, "seed": 0},
+        ),
+        "RegressionCalibrator": (priced, {"result": means}),
+        "evaluate, numbers": (
+            howsure.evaluate,
+            {"certainty": means, "labels": means.truth, "outside": None, "seed": 0},
+        ),
         "evaluate": (howsure.evaluate, {"certainty": certainty, "labels": y, "outside": None, "seed": 0}),
         "evaluate, labels": (howsure.evaluate, {"certainty": labelled, "labels": labelled.truth, "seed": 0}),
         "Evaluation.minus": (evaluation.minus, {"other": evaluation}),

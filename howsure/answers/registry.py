@@ -37,12 +37,12 @@ PARTS = {
     "calibrate": "calibrators",
     "read_calibrator": "saved calibrators",
     "prediction_sets": "prediction sets",
+    "prediction_intervals": "prediction intervals",
     "abstain": "rules of abstention",
     "hand_over": "tables to hand over",
     "score_lines": "tables of scores",
     "choose": "rows to be chosen for a person",
     "above": "numbers that could be above a threshold",
-    "prediction_intervals": "prediction intervals",
     "interval_lines": "tables of intervals",
     "compare": "comparisons",
     "given": "results of probabilities that something else computed",
@@ -153,6 +153,10 @@ CLASSES = Answer(
         "graph_numbers": "howsure.answers.graph:numbers",
         "graph_words": "howsure.answers.classes.graph:words",
     },
+    instead={
+        "prediction_intervals": "`howsure.prediction_sets(certainty, labels, coverage=0.9)` gives sets of "
+        "classes that keep their promise",
+    },
 )
 LABELS = Answer(
     "labels",
@@ -177,7 +181,11 @@ LABELS = Answer(
         ("classes", "prediction_sets", "abstain", "hand_over", "choose", "compare"),
         "Take one label at a time: `certainty.of_label({first})` is a `Certainty` of the classes 'no' and "
         "'yes'",
-    ),
+    )
+    | {
+        "prediction_intervals": "Take one label at a time: `howsure.prediction_sets("
+        "certainty.of_label({first}), labels)` gives sets of 'no' and 'yes' that keep their promise",
+    },
 )
 
 NUMBERS = Answer(
@@ -199,6 +207,12 @@ NUMBERS = Answer(
         "lines": "howsure.answers.numbers.printed:lines",
         "summary": "howsure.answers.numbers.printed:summary",
         "page": "howsure.answers.numbers.page:page",
+        "evaluate": "howsure.answers.numbers.evaluate:evaluate",
+        "calibrate": "howsure.answers.numbers.calibrate:calibrate",
+        "read_calibrator": "howsure.answers.numbers.calibrate:read",
+        "prediction_intervals": "howsure.answers.numbers.intervals:prediction_intervals",
+        "abstain": "howsure.answers.numbers.abstain:abstain",
+        "score_lines": "howsure.answers.numbers.evaluate:score_lines",
     },
     instead={
         "classes": "`result.above(3.0)` is a `Certainty` of the classes 'at most' and 'above'",

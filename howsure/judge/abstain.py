@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from howsure.answers.registry import part_of
 from howsure.arguments import as_share
@@ -12,15 +13,37 @@ if TYPE_CHECKING:
 
     from howsure.answers.classes.abstain import Abstention
     from howsure.answers.classes.result import Certainty
+    from howsure.answers.numbers.abstain import RegressionAbstention
+    from howsure.answers.numbers.result import RegressionCertainty
+    from howsure.results.columns import Result
 
 
+@overload
 def abstain(
     certainty: Certainty,
     labels: ArrayLike | None = None,
     *,
     risk: float = 0.001,
     confidence: float = 0.95,
-) -> Abstention:
+    tolerance: None = None,
+) -> Abstention: ...
+@overload
+def abstain(
+    certainty: RegressionCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    risk: float = 0.001,
+    confidence: float = 0.95,
+    tolerance: float | Sequence[float] | Mapping[str, float],
+) -> RegressionAbstention: ...
+def abstain(
+    certainty: Result[Any],
+    labels: ArrayLike | None = None,
+    *,
+    risk: float = 0.001,
+    confidence: float = 0.95,
+    tolerance: float | Sequence[float] | Mapping[str, float] | None = None,
+) -> Any:
     """Find the fewest rows to hand over such that the share of mistakes among the rest is at most `risk`.
 
     Learn then test (Angelopoulos and others 2021) with a fixed sequence: accept the k most certain of n
@@ -41,12 +64,18 @@ def abstain(
     down to twice that least k. J of them have δ/J each, and one that comes to the start of the next hands its
     part on (the fallback procedure, Wiens 2003). A k that would part rows of equal confidence is passed over.
 
+    A number is wrong if it is off by more than `tolerance`: |y − mean| > tolerance. Rows are accepted in the
+    order of tolerance / `std`, or of tolerance / `spread` where `std` is unknown. With several targets a row
+    is wrong if any of them is, and the target with the smallest of these ratios counts.
+
     Args:
-        certainty: Of n rows that the model was not trained on. Its top probability only ranks them, and
-            need not be a true percentage.
-        labels: (n,) true classes; None takes `certainty.truth`.
+        certainty: Of n rows that the model was not trained on. Its top probability, or its `std`, only ranks
+            them, and need not be true.
+        labels: (n,) true classes, or (n, K) true numbers; None takes `certainty.truth`.
         risk: In (0, 1), share of mistakes among accepted rows.
         confidence: In (0, 1), probability over the labelled rows drawn that the promise is kept.
+        tolerance: How far a number may be off, > 0, in the unit of the target: one number for all targets,
+            or K of them in their order, or by name. Numbers need it; classes take none.
 
     Raises:
         InputError: No labels, labels that do not fit, arguments out of range, or a promise that these rows do
@@ -61,5 +90,5 @@ def abstain(
         31 of 200
     """
     risk, confidence = as_share(risk, "risk"), as_share(confidence, "confidence")
-    rule: Abstention = part_of(certainty, "abstain")(certainty, labels, risk=risk, confidence=confidence)
-    return rule
+    rule = part_of(certainty, "abstain")
+    return rule(certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance)

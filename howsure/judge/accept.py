@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import binom
 
 from howsure.errors import InputError
 from howsure.sampling.outcome import Booleans, Floats, Integers
+from howsure.statistics import proportion_interval
 from howsure.words import counted
 
 
@@ -33,6 +35,57 @@ class ShareOfRows:
 
     def __str__(self) -> str:
         return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f} %)"
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Which answers to accept, and what is promised of them.
+
+    Attributes:
+        threshold: Rows that are certain up to this are handed over, 0 for none; equals go the same way.
+        handed_over: Share of the rows that this hands over, with its 95 % interval.
+        risk: Promised largest share of mistakes among the accepted rows.
+        confidence: With what confidence.
+        rows: Labelled rows it was decided on.
+        accepted: How many of them are accepted.
+        mistakes: How many of the accepted are wrong.
+    """
+
+    threshold: float
+    handed_over: ShareOfRows
+    risk: float
+    confidence: float
+    rows: int
+    accepted: int
+    mistakes: int
+
+    def said(self, wrong: str, mistakes: str) -> str:
+        """The promise and what it rests on, in two sentences.
+
+        Args:
+            wrong: What is promised of few rows: `wrong`.
+            mistakes: How many accepted rows are that: `with 3 mistakes among them`.
+        """
+        return (
+            f"Hand {self.handed_over} of the rows to a person: at most {100 * self.risk:g} % of the rest are "
+            f"{wrong}, with {100 * self.confidence:g} % confidence. "
+            f"Of {self.rows:,} labelled rows {self.accepted:,} are accepted, {mistakes}."
+        )
+
+
+def decided(certain: Floats, wrong: Booleans, risk: float, confidence: float) -> dict[str, Any]:
+    """The fields of an `Acceptance` that accepts as many answers as a promise allows; see `most_accepted`."""
+    threshold, accepted, mistakes = most_accepted(certain, wrong, risk, confidence)
+    rows = len(certain)
+    return {
+        "threshold": threshold,
+        "handed_over": ShareOfRows(1 - accepted / rows, *proportion_interval(rows - accepted, rows)),
+        "risk": risk,
+        "confidence": confidence,
+        "rows": rows,
+        "accepted": accepted,
+        "mistakes": mistakes,
+    }
 
 
 def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: float) -> tuple[float, int, int]:

@@ -1,4 +1,4 @@
-"""Calibrate percentages with labelled rows, for every kind of answer that can be calibrated."""
+"""Calibrate percentages, or the scatter around numbers, with labelled rows, whatever the kind of answer."""
 
 from __future__ import annotations
 
@@ -14,29 +14,39 @@ if TYPE_CHECKING:
     from howsure.answers.classes.result import Certainty
     from howsure.answers.labels.calibrate import MultilabelCalibrator
     from howsure.answers.labels.result import MultilabelCertainty
+    from howsure.answers.numbers.calibrate import RegressionCalibrator
+    from howsure.answers.numbers.result import RegressionCertainty
     from howsure.results.columns import Result
 
 
 @overload
 def calibrate(
-    certainty: Certainty, labels: ArrayLike | None = None, *, method: str = "temperature", seed: int = 0
+    certainty: Certainty, labels: ArrayLike | None = None, *, method: str | None = None, seed: int = 0
 ) -> Calibrator: ...
 @overload
 def calibrate(
     certainty: MultilabelCertainty,
     labels: ArrayLike | None = None,
     *,
-    method: str = "temperature",
+    method: str | None = None,
     seed: int = 0,
 ) -> MultilabelCalibrator: ...
 @overload
 def calibrate(
-    certainty: Result[Any], labels: ArrayLike | None = None, *, method: str = "temperature", seed: int = 0
+    certainty: RegressionCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    method: None = None,
+    seed: int = 0,
+) -> RegressionCalibrator: ...
+@overload
+def calibrate(
+    certainty: Result[Any], labels: ArrayLike | None = None, *, method: str | None = None, seed: int = 0
 ) -> Any: ...
 def calibrate(
-    certainty: Result[Any], labels: ArrayLike | None = None, *, method: str = "temperature", seed: int = 0
+    certainty: Result[Any], labels: ArrayLike | None = None, *, method: str | None = None, seed: int = 0
 ) -> Any:
-    """Learn from labelled rows how to calibrate a model's percentages.
+    """Learn from labelled rows how to calibrate a model's percentages, or the scatter around its numbers.
 
     With p the probabilities and q the calibrated ones, all but `isotonic` are fitted by least NLL:
 
@@ -58,11 +68,16 @@ def calibrate(
     Of a `MultilabelCertainty` each label is calibrated by itself, as rows of the two classes `no` and `yes`.
     There `temperature` only stretches or shrinks the log-odds, and `vector` shifts them too (Platt scaling).
 
+    Of a `RegressionCertainty` nothing is chosen. Where `noise` is unknown, one noise for each target is
+    learnt, by maximum likelihood: Σ log N(y; mean, spread² + noise²). Where `std` is known, it is multiplied
+    by the factor of maximum likelihood, √(mean of ((y − mean) / std)²).
+
     Args:
         certainty: Of N rows the model was not trained on, at least K and at least 10.
-        labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`; None takes
-            `certainty.truth`.
-        method: One of the three; `temperature` needs the fewest rows.
+        labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) true
+            numbers for a `RegressionCertainty`; None takes `certainty.truth`.
+        method: One of the three, of which `temperature` needs the fewest rows; None takes it. None for
+            numbers.
         seed: Of the folds, the replicas and the draws of chance; the same seed gives the same result.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from howsure.arguments import check_path
 from howsure.atomic import write_whole
 from howsure.data.reading import of_content
 from howsure.errors import FileError
+from howsure.judge.scores import Score
 
 FORMAT = 2
 """Of a saved calibrator."""
@@ -110,6 +112,25 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
         received=found,
         hint="Calibrate again, or update howsure",
     )
+
+
+def plain_scores(scores: Mapping[str, Score]) -> dict[str, list[float | str | None]]:
+    """Scores by name as JSON can hold them: value and ends, None where one is not known, `inf` as a text."""
+
+    def plain(end: float) -> float | str | None:
+        return None if math.isnan(end) else end if math.isfinite(end) else str(end)
+
+    return {
+        name: [plain(end) for end in (score.value, score.low, score.high)] for name, score in scores.items()
+    }
+
+
+def read_scores(given: Mapping[str, Any]) -> dict[str, Score]:
+    """Scores by name, from three ends each."""
+    return {
+        name: Score(*(math.nan if end is None else float(end) for end in ends))
+        for name, ends in given.items()
+    }
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from howsure.answers.classes.result import Certainty
     from howsure.answers.labels.evaluate import MultilabelEvaluation
     from howsure.answers.labels.result import MultilabelCertainty
+    from howsure.answers.numbers.evaluate import RegressionEvaluation
+    from howsure.answers.numbers.result import RegressionCertainty
     from howsure.results.columns import Result
 
 
@@ -35,6 +37,14 @@ def evaluate(
 ) -> MultilabelEvaluation: ...
 @overload
 def evaluate(
+    certainty: RegressionCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    outside: RegressionCertainty | None = None,
+    seed: int = 0,
+) -> RegressionEvaluation: ...
+@overload
+def evaluate(
     certainty: Result[Any],
     labels: ArrayLike | None = None,
     *,
@@ -48,15 +58,15 @@ def evaluate(
     outside: Result[Any] | None = None,
     seed: int = 0,
 ) -> Any:
-    """Score probabilities against true classes, or against which labels hold.
+    """Score probabilities against true classes, or against which labels hold, or numbers against true ones.
 
     Args:
         certainty: Of N ≥ 2 rows, by any method.
-        labels: (N,) true classes, or (N, K) yes or no for a `MultilabelCertainty`, in any form that
-            `with_truth` takes; None takes `certainty.truth`.
-        outside: Rows of the same method and classes that are of no class: from outside the distribution. Not
-            for a `MultilabelCertainty`, where a row may well have none of the labels.
-        seed: Of the draws of chance behind the intervals of `ece` and `classwise_ece`.
+        labels: (N,) true classes, or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) numbers for a
+            `RegressionCertainty`, in any form that `with_truth` takes; None takes `certainty.truth`.
+        outside: Rows of the same method and classes, or targets, from outside the distribution. Not for a
+            `MultilabelCertainty`, where a row may well have none of the labels.
+        seed: Of the draws of chance behind the intervals of `ece`, `classwise_ece` and `miscalibration`.
 
     Raises:
         InputError: No labels, labels that do not fit, or fewer than two rows.

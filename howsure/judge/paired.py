@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from howsure.arguments import check_type
 from howsure.errors import InputError
 from howsure.judge.scores import Measured, Score
-from howsure.sampling.outcome import Integers
+from howsure.sampling.outcome import Floats, Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Paired:
 
     measured: Mapping[str, Measured]
     row: Integers
-    truth: Integers
+    truth: Integers | Floats
     outside: Integers
     classes: int
 

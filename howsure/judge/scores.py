@@ -7,6 +7,7 @@ of a difference of two scores of the same rows are differences. Only the noise o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -37,6 +38,9 @@ SMALLEST = float(np.finfo(np.float64).eps)
 """Probabilities below count as this in the NLL, as in scikit-learn, so that a row costs 36 nats at most."""
 
 UNKNOWN = (np.nan, np.nan)
+
+SMALL = 1e-5
+"""Intervals below this width would be rounded away by six decimals: their ends have digits instead."""
 
 NORMAL = float(stats.norm.ppf(0.975))
 
@@ -70,10 +74,14 @@ class Score:
 
     def __str__(self) -> str:
         if not np.isfinite(self.value):
-            return "not defined"
+            return "infinite" if self.value > 0 else "not defined"
         if not np.isfinite(self.low + self.high) or self.low == self.high:
             return f"{self.value:.4g}"
-        decimals = decimals_of(self.high - self.low)
+        width = self.high - self.low
+        if width < SMALL:
+            digits = 2 + math.ceil(math.log10(max(abs(self.low), abs(self.high)) / width))
+            return f"{self.value:.{digits}g} ({self.low:.{digits}g} to {self.high:.{digits}g})"
+        decimals = decimals_of(width)
         value, low, high = (
             round(number, decimals) + 0.0 for number in (self.value, self.low, self.high)
         )  # + 0.0: no negative zero
@@ -330,7 +338,7 @@ def centred(losses: Floats) -> Floats:
 def of_ranking(confidence: Floats, right: Floats) -> dict[str, Measured]:
     """What the order of confidence (N,) is worth for telling right answers (N,), 0 or 1, from mistakes."""
     rows, mistakes = len(right), int(len(right) - right.sum())
-    area, parts = _area_under_risk(confidence, 1 - right)
+    area, parts = area_under_risk(confidence, 1 - right)
     wrong = mistakes / rows
     slope = np.log1p(-wrong) if wrong < 1 else 0.0  # of e + (1 − e) log(1 − e), least area at error rate e
     excess = area - _least_area(rows - mistakes, mistakes)
@@ -407,7 +415,7 @@ def _thresholds(inside: Floats, z: float) -> tuple[float, float]:
     return float(ordered[strict]), float(ordered[lax])
 
 
-def _area_under_risk(confidence: Floats, wrong: Floats) -> tuple[float, Floats]:
+def area_under_risk(confidence: Floats, wrong: Floats) -> tuple[float, Floats]:
     """Mean risk over all numbers of rows kept, the most certain first, and the contributions (N,) to it.
 
     Within a group of equals, of a random order. With R_j the risk of the first j, a row of rank r contributes

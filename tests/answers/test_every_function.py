@@ -47,6 +47,10 @@ FUNCTIONS = {
         lambda found, folder: howsure.predict_with_uncertainty(linear(), rows()),
         ANSWERS,
     ),
+    "prediction_intervals": (
+        lambda found, folder: howsure.prediction_intervals(found, TRUTH),
+        "no prediction intervals",
+    ),
     "prediction_sets": (lambda found, folder: howsure.prediction_sets(found, TRUTH), "no prediction sets"),
     "stream": (lambda found, folder: list(howsure.stream(linear(), rows(), method=DROPOUT)), ANSWERS),
 }

@@ -9,13 +9,14 @@ import numpy as np
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_chance
-from howsure.judge.accept import ShareOfRows, most_accepted
+from howsure.errors import InputError
+from howsure.judge.accept import Acceptance, decided
 from howsure.sampling.outcome import Booleans
-from howsure.statistics import proportion_interval
+from howsure.words import counted
 
 
 @dataclass(frozen=True)
-class Abstention:
+class Abstention(Acceptance):
     """A fitted rule; called with a `Certainty`, it says which rows to hand to a person.
 
     Attributes:
@@ -29,13 +30,6 @@ class Abstention:
         class_names: K names; the rule is for the same classes only.
     """
 
-    threshold: float
-    handed_over: ShareOfRows
-    risk: float
-    confidence: float
-    rows: int
-    accepted: int
-    mistakes: int
     class_names: tuple[str, ...]
 
     def __call__(self, certainty: Certainty) -> Booleans:
@@ -52,22 +46,23 @@ class Abstention:
 
     def in_words(self) -> str:
         """The promise and what it rests on, in two sentences."""
-        wrong = "1 mistake" if self.mistakes == 1 else f"{self.mistakes:,} mistakes"
-        return (
-            f"Hand {self.handed_over} of the rows to a person: at most {100 * self.risk:g} % of the rest are "
-            f"wrong, with {100 * self.confidence:g} % confidence. "
-            f"Of {self.rows:,} labelled rows {self.accepted:,} are accepted, with {wrong} among them."
-        )
+        return self.said("wrong", f"with {counted(self.mistakes, 'mistake')} among them")
 
     __str__ = in_words
 
 
-def abstain(certainty: Certainty, labels: Any, *, risk: float, confidence: float) -> Abstention:
+def abstain(
+    certainty: Certainty, labels: Any, *, risk: float, confidence: float, tolerance: Any
+) -> Abstention:
     """The part `abstain` of one class per row, ranked by the top probability; see `howsure.judge.abstain`."""
+    if tolerance is not None:
+        raise InputError(
+            "A class is right or wrong, so there is no tolerance",
+            expected="tolerance=None",
+            received=repr(tolerance),
+            hint="`tolerance` is for numbers: how far one may be off",
+        )
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
-    wrong = certainty.label != truth
-    threshold, accepted, mistakes = most_accepted(certainty.probability, wrong, risk, confidence)
-    rows = len(truth)
-    left = ShareOfRows(1 - accepted / rows, *proportion_interval(rows - accepted, rows))
-    return Abstention(threshold, left, risk, confidence, rows, accepted, mistakes, certainty.class_names)
+    found = decided(certainty.probability, certainty.label != truth, risk, confidence)
+    return Abstention(**found, class_names=certainty.class_names)

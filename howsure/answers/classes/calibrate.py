@@ -23,14 +23,14 @@ from howsure.answers.classes.calibration_words import (
     too_few_mistakes,
     warnings_of,
 )
-from howsure.answers.classes.calibrator_files import plain, plain_read, read_scores
+from howsure.answers.classes.calibrator_files import plain, plain_read
 from howsure.answers.classes.evaluate import Evaluation, evaluate_numbers
 from howsure.answers.classes.maps import Parameters
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import check_certainty, truth_of
 from howsure.arguments import check_choice
 from howsure.errors import InputError, warn
-from howsure.judge.calibrator_files import Kept
+from howsure.judge.calibrator_files import Kept, read_scores
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
@@ -164,8 +164,9 @@ class Calibrator(Kept):
         return f"<Calibrator by {self.method} from {made_from}: {self.helps}>"
 
 
-def calibrate(certainty: Certainty, labels: Any, *, method: str, seed: int) -> Calibrator:
+def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: int) -> Calibrator:
     """The part `calibrate` of one class per row; see `howsure.judge.calibrate.calibrate`."""
+    method = maps.METHODS[0] if method is None else method
     check_choice(method, maps.METHODS, "method")
     truth = truth_of(certainty, labels)
     p = _probabilities_of(certainty)

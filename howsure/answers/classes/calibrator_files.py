@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,8 @@ from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import Evaluation
 from howsure.answers.classes.maps import Parameters
 from howsure.data.labels import check_names
+from howsure.judge.calibrator_files import plain_scores, read_scores
 from howsure.judge.paired import Paired
-from howsure.judge.scores import Score
 
 if TYPE_CHECKING:
     from howsure.answers.classes.calibrate import Calibrator
@@ -32,7 +31,7 @@ def plain(calibrator: Calibrator) -> dict[str, Any]:
         "replicas": [_listed(each) for each in calibrator.replicas],
         "before": _plain_evaluation(calibrator.before),
         "after": _plain_evaluation(calibrator.after),
-        "differences": _plain_scores(calibrator.differences),
+        "differences": plain_scores(calibrator.differences),
         "warnings": list(calibrator.warnings),
     }
 
@@ -43,16 +42,11 @@ def _listed(parameters: Parameters) -> dict[str, Any]:
 
 def _plain_evaluation(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        **_plain_scores({name: getattr(evaluation, name) for name in _SCORES}),
+        **plain_scores({name: getattr(evaluation, name) for name in _SCORES}),
         "most_frequent": evaluation.most_frequent,
-        "recall": _plain_scores(evaluation.recall),
+        "recall": plain_scores(evaluation.recall),
         "rows_of_class": dict(evaluation.rows_of_class),
     }
-
-
-def _plain_scores(scores: Mapping[str, Score]) -> dict[str, list[float | None]]:
-    ends = {name: (score.value, score.low, score.high) for name, score in scores.items()}
-    return {name: [None if math.isnan(end) else end for end in three] for name, three in ends.items()}
 
 
 def plain_read(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,11 +96,3 @@ def _parameters(method: str, given: Mapping[str, Any], classes: int) -> Paramete
             raise ValueError(f"`{name}` is not finite")
         array.flags.writeable = False
     return arrays
-
-
-def read_scores(given: Mapping[str, Any]) -> dict[str, Score]:
-    """Scores by name, from three ends each."""
-    return {
-        name: Score(*(math.nan if end is None else float(end) for end in ends))
-        for name, ends in given.items()
-    }

@@ -1,27 +1,22 @@
 """What else could it be? Sets of classes that hold the true one as often as promised (split conformal).
 
-The r-th smallest of n scores of labelled rows is the threshold. A new row, of the same kind as these, has a
-score up to it with a probability of at least r / (n + 1) (Vovk and others 2005). The tests check the
-thresholds against the library MAPIE.
+What the ranks of scores promise is in `howsure.judge.conformal`. The tests check the thresholds against the
+library MAPIE.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_chance
 from howsure.arguments import check_choice
-from howsure.data.rows import quoted
-from howsure.errors import InputError
+from howsure.judge.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
 from howsure.sampling.outcome import Booleans, Floats
-from howsure.words import UNIT, rate
+from howsure.words import rate
 
 SCORES = ("lac", "aps", "raps")
 
@@ -30,9 +25,6 @@ FREE = 2
 
 PENALTY = 0.1
 """What RAPS adds to the score for every class after these; one of the values tried in the paper."""
-
-_TOLERANCE = 1e-9
-"""Scores this much above a threshold count as equal to it, so that rounding does not part equals."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +70,7 @@ class PredictionSets:
         """
         check_certainty(certainty, self.class_names)
         scores = _scores_of_classes(certainty.probabilities, self.score, self.seed)
-        sets = scores <= np.array(self.threshold) + _TOLERANCE
+        sets = scores <= np.array(self.threshold) + TOLERANCE
         sets[np.arange(len(certainty)), certainty.label] = True
         return np.asarray(sets)
 
@@ -99,7 +91,7 @@ class PredictionSets:
         of_each = " of every class" if self.by_class else ""
         said = (
             f"Sets that hold the true class of at least {100 * self.coverage:g} % of the rows{of_each} on "
-            f"average. With these {self.rows:,} labelled rows they hold it for {_rounded_down(self.least)} "
+            f"average. With these {self.rows:,} labelled rows they hold it for {rounded_down(self.least)} "
             f"or more, with 95 % confidence. On average they hold {self.size:.2g} of "
             f"{len(self.class_names)} classes."
         )
@@ -122,20 +114,17 @@ def prediction_sets(
     names = certainty.class_names
     found = _scores_of_classes(certainty.probabilities, score, seed)[np.arange(len(truth)), truth]
     groups = [found[truth == k] for k in range(len(names))] if by_class else [found]
-    _check_enough(groups, coverage, names if by_class else None)
-    threshold = tuple(_threshold_of(group, coverage) for group in groups) * (1 if by_class else len(names))
+    sizes = [len(group) for group in groups]
+    check_enough(sizes, coverage, names if by_class else (), "class")
+    threshold = tuple(threshold_of(group, coverage) for group in groups) * (1 if by_class else len(names))
     fitted = PredictionSets(score, coverage, bool(by_class), threshold, len(truth), names, int(seed))
-    sizes = fitted(certainty).sum(axis=1)
+    held = fitted(certainty).sum(axis=1)
     return replace(
         fitted,
-        size=float(sizes.mean()),
-        least=_surely_covered(groups, coverage),
-        full=float(np.mean(sizes == len(names))),
+        size=float(held.mean()),
+        least=surely_covered(sizes, coverage),
+        full=float(np.mean(held == len(names))),
     )
-
-
-def _rounded_down(share: float) -> str:
-    return f"{math.floor(1000 * share) / 10:g}{UNIT}"
 
 
 def _scores_of_classes(probabilities: Floats, score: str, seed: int) -> Floats:
@@ -160,46 +149,3 @@ def _fraction(probabilities: Floats, seed: int) -> Floats:
     """
     frequency = np.random.default_rng(seed).uniform(100, 1000, size=probabilities.shape[1])
     return np.asarray(np.sum(frequency * np.log(np.maximum(probabilities, 1e-12)), axis=1) % 1.0)
-
-
-def _check_enough(groups: Sequence[Floats], coverage: float, class_names: Sequence[str] | None) -> None:
-    least = _least_rows(coverage)
-    short = [k for k, group in enumerate(groups) if len(group) < least]
-    if short:
-        of_class = f" of class {quoted([class_names[k] for k in short])}" if class_names else ""
-        raise InputError(
-            f"Too few labelled rows{of_class} to promise a coverage of {100 * coverage:g} %",
-            expected=f"at least {least:,}" + (" of every class" if class_names else ""),
-            received=", ".join(f"{len(groups[k]):,}" for k in short[:12]),
-            hint="Label more rows, or ask for less coverage",
-        )
-
-
-# --- what ranks promise ------------------------------------------------------------------------------
-
-
-def _rank(rows: int, coverage: float) -> int:
-    """⌈(n + 1) · coverage⌉; the rounding keeps 20 · 0.95 at 19."""
-    return math.ceil(round((rows + 1) * coverage, 9))
-
-
-def _least_rows(coverage: float) -> int:
-    """The least n with ⌈(n + 1) · coverage⌉ ≤ n."""
-    return math.ceil(round(coverage / (1 - coverage), 9))
-
-
-def _threshold_of(scores: Floats, coverage: float) -> float:
-    """The score (n,) that at least this share of new rows do not exceed, on average."""
-    place = _rank(len(scores), coverage) - 1
-    return float(np.partition(scores, place)[place])
-
-
-def _surely_covered(groups: Sequence[Floats], coverage: float) -> float:
-    """What thresholds cover at least, in all groups at once, with 95 % confidence over draws of the scores.
-
-    With the r-th smallest of n scores as threshold the share covered is Beta(r, n + 1 − r), or larger where
-    scores may be equal (Vovk 2012).
-    """
-    level = 0.05 / len(groups)
-    ranks = [(_rank(len(group), coverage), len(group)) for group in groups]
-    return min(float(beta.ppf(level, place, rows + 1 - place)) for place, rows in ranks)

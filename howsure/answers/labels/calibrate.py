@@ -113,12 +113,14 @@ class MultilabelCalibrator(Kept):
         return f"<MultilabelCalibrator of {len(self.of_label)} labels, {helped} of them better>"
 
 
-def calibrate(certainty: MultilabelCertainty, labels: Any, *, method: str, seed: int) -> MultilabelCalibrator:
+def calibrate(
+    certainty: MultilabelCertainty, labels: Any, *, method: str | None, seed: int
+) -> MultilabelCalibrator:
     """The part `calibrate` of several labels per row: a calibrator for each; what is wrong with one names it.
 
     See `howsure.judge.calibrate.calibrate`.
     """
-    check_choice(method, METHODS, "method")
+    check_choice(method, (*METHODS, None), "method")
     truth = truth_of(certainty, labels).astype(np.int64)
     found = {}
     for k, name in enumerate(certainty.label_names):

@@ -1,0 +1,257 @@
+"""Are numbers and their intervals true? Scores of a `RegressionCertainty` against true numbers.
+
+What each score is, and how its interval is made, is in `howsure.answers.numbers.scores`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from howsure.answers.classes.evaluate import ends_of
+from howsure.answers.numbers.result import FROM_HELD_OUT, NO_NOISE, RegressionCertainty
+from howsure.answers.numbers.scores import AT_LEVELS, LEVELS, by_chance, named_at, of_target
+from howsure.answers.numbers.sentence import SHOWN
+from howsure.answers.numbers.truth import check_result, truth_of
+from howsure.digits import significant
+from howsure.displayed import Displayed
+from howsure.errors import InputError
+from howsure.judge.paired import Comparable, Paired, check_enough
+from howsure.judge.scores import Measured, Score
+from howsure.sampling.outcome import Floats
+
+GOOD = {
+    "rmse": ("RMSE", "lower is better; in the unit of the target"),
+    "mae": ("MAE", "lower is better; in the unit of the target"),
+    "r2": ("R²", "higher is better; 0 is as good as always the mean"),
+    "nll": ("NLL", "lower is better; depends on the unit of the target"),
+    "nll_mixture": ("NLL of the networks", "lower is better; depends on the unit of the target"),
+    "crps": ("CRPS", "lower is better; in the unit of the target"),
+    "coverage": ("coverage", "as much as the intervals claim is best"),
+    "width": ("width", "lower is better, where the coverage is kept"),
+    "interval_score": ("interval score", "lower is better; width and misses in one"),
+    "miscalibration": ("miscalibration", "lower is better; chance alone makes it more than 0"),
+    "ause": ("AUSE", "lower is better; 0 orders rows by their errors"),
+    "aurg": ("AURG", "higher is better; 0 orders rows no better than chance"),
+    "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 puts every OOD row last"),
+    "outside_fpr95": ("outside FPR95", "lower is better; 0 lets no OOD row pass"),
+    "outside_auroc_by_disagreement": (
+        *("outside AUROC, by spread", "higher is better; 0.5 is a guess, 1 puts every OOD row last"),
+    ),
+}
+"""What the field calls each score, and what is good."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreAtLevels(Score, Mapping[float, Score]):
+    """A score of intervals, at several levels: `coverage[0.9]` is that of the 90 % intervals.
+
+    Attributes:
+        value: Of the 95 % intervals, as `low` and `high`.
+        at: By level: 0.5, 0.8, 0.9 and 0.95.
+    """
+
+    at: Mapping[float, Score] = field(default_factory=dict)
+
+    def __getitem__(self, level: float) -> Score:
+        if level not in self.at:
+            raise KeyError(f"Intervals are scored at {', '.join(map(str, self.at))}, not at {level!r}")
+        return self.at[level]
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self.at)
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __hash__(self) -> int:
+        return super().__hash__()
+
+    @property
+    def _compared(self) -> tuple[Any, ...]:
+        return tuple(each._compared for each in self.at.values())
+
+    def __str__(self) -> str:
+        return "; ".join(f"{100 * level:g} %: {score}" for level, score in self.at.items())
+
+
+@dataclass(frozen=True)
+class TargetScores:
+    """How good the numbers of one target are. Scores that these rows do not allow are None.
+
+    Attributes:
+        rmse: √(mean e²) of the error e = y − mean; lower is better, as for all that follow but `r2`,
+            `coverage`, `aurg` and the areas under ROC curves.
+        mae: Mean |e|.
+        r2: 1 − Σ e² / Σ (y − ȳ)²: what the numbers explain; NaN where all true numbers are the same.
+        nll: Mean −log N(y; mean, std²), nats, as deep ensembles publish it (Lakshminarayanan and others
+            2017). Infinite where a `std` is 0.
+        nll_mixture: Mean −log of the mean over networks of N(y; y_t, noise²), as Gal and Ghahramani (2016)
+            publish it. Of the networks that the quantiles tell, which lie between two groups of networks
+            too. None where `noise` or the networks are unknown.
+        crps: Mean continuous ranked probability score of the normal distribution (Gneiting and Raftery 2007).
+        interval_score: At each level, mean width plus 2/(1 − level) times how far answers lie outside
+            (Gneiting and Raftery 2007). Without an interval where fewer than two answers lie outside.
+        coverage: At each level, share of answers in their intervals, with its exact interval.
+        width: At each level, mean width of the intervals.
+        miscalibration: Area between the share of answers below each quantile and that quantile's level (Tran
+            and others 2020), 0 to 0.5. Its lower end is above 0 only where true quantiles would come so far
+            off by chance in less than 5 % of such rows.
+        miscalibration_by_chance: What a perfectly calibrated model would show on so many rows, on average.
+        ause: Area under the sparsification error (Ilg and others 2018), as a share of `mae`: how much larger
+            the mean error of the rows kept is than it would be if rows were left out in the order of their
+            errors. By `std`, or by `spread` where `std` is unknown. None where all rows have the same.
+        aurg: Area under the random gain (Poggi and others 2020), as a share of `mae`: how much smaller the
+            mean error of the rows kept is than in a random order.
+        outside_auroc: Area under the ROC curve of `std`, for telling rows from outside the distribution; None
+            without such rows.
+        outside_fpr95: Share of the rows from outside still accepted where 95 % of the others are.
+        outside_auroc_by_disagreement: As outside_auroc, of `spread`.
+    """
+
+    rmse: Score
+    mae: Score
+    r2: Score
+    nll: Score | None = None
+    nll_mixture: Score | None = None
+    crps: Score | None = None
+    coverage: ScoreAtLevels | None = None
+    width: ScoreAtLevels | None = None
+    interval_score: ScoreAtLevels | None = None
+    miscalibration: Score | None = None
+    miscalibration_by_chance: float | None = None
+    ause: Score | None = None
+    aurg: Score | None = None
+    outside_auroc: Score | None = None
+    outside_fpr95: Score | None = None
+    outside_auroc_by_disagreement: Score | None = None
+
+    def lines(self) -> Iterator[tuple[str, float | None, Score]]:
+        """Name, level or None, and score of each that there is, in the order of a table."""
+        for name in GOOD:
+            score = getattr(self, name)
+            if isinstance(score, ScoreAtLevels):
+                yield from ((name, level, each) for level, each in score.items())
+            elif score is not None:
+                yield name, None, score
+
+
+SCORES = tuple(each.name for each in fields(TargetScores))
+
+
+@dataclass(frozen=True)
+class RegressionEvaluation(Comparable, Displayed):
+    """How good the numbers of some rows are, target by target.
+
+    Every attribute of `TargetScores` is one of this too: `evaluation.rmse`. With several targets it is a
+    mapping by their names: `evaluation.rmse["price"]`.
+
+    Intervals are over rows: where the score of all rows like these may be. docs/numbers.md shows how often
+    they hold.
+
+    Attributes:
+        rows: How many.
+        of_target: The `TargetScores` of each target, by name.
+        note: What is missing and how to get it, a sentence; empty where nothing is.
+    """
+
+    in_notebooks: ClassVar[str] = "howsure.answers.numbers.evaluation_view:of_evaluation"
+
+    rows: int
+    of_target: Mapping[str, TargetScores]
+    note: str = ""
+    _found: Paired = field(repr=False, kw_only=True)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in SCORES:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        each = {target: getattr(scores, name) for target, scores in self.of_target.items()}
+        return each if len(each) > 1 else next(iter(each.values()))
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *SCORES]
+
+    def cells(self, target: str) -> list[list[str]]:
+        """Name, value and interval, and what is good, of every score of a target."""
+        scores, found = self.of_target[target], []
+        for name, level, score in scores.lines():
+            heading, good = GOOD[name]
+            said = str(score)
+            if scores.miscalibration_by_chance is not None and name == "miscalibration":
+                said += f", {significant(scores.miscalibration_by_chance, 2)} by chance"
+            found.append([heading if level is None else named_at(heading, level), said, good])
+        return found
+
+    def __str__(self) -> str:
+        lines = [f"{self.rows:,} rows"]
+        for target in self.of_target:
+            cells = self.cells(target)
+            widths = [max(len(each[column]) for each in cells) for column in (0, 1)]
+            lines += [f"'{target}'"] if len(self.of_target) > 1 else []
+            lines += [f"{name:<{widths[0]}}  {said:<{widths[1]}}  {good}" for name, said, good in cells]
+        return "\n".join([*lines, *([self.note] if self.note else [])])
+
+
+def evaluate(result: RegressionCertainty, labels: Any, *, outside: Any, seed: int) -> RegressionEvaluation:
+    """The part `evaluate` of numbers; see `howsure.judge.evaluate.evaluate`."""
+    truth = truth_of(result, labels)
+    check_enough(truth)
+    if outside is not None:
+        check_result(outside, result.target_names)
+        if not len(outside):
+            raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
+    return evaluate_numbers(result, truth, seed, outside)
+
+
+def evaluate_numbers(
+    result: RegressionCertainty, truth: Floats, seed: int, outside: RegressionCertainty | None = None
+) -> RegressionEvaluation:
+    """What `evaluate` gives where the true numbers (N, K) were read already."""
+    names, rows = result.target_names, len(truth)
+    measured = {name: of_target(result, k, truth[:, k], seed, outside) for k, name in enumerate(names)}
+    flat = {
+        score if len(names) == 1 else f"{score} of {name}": found
+        for name, of in measured.items()
+        for score, found in of.items()
+    }
+    from_outside = np.empty(0, dtype=np.int64) if outside is None else outside.row
+    note = ""
+    if np.isnan(result.std).any():
+        note = f"NLL, CRPS and all scores of intervals are missing: {NO_NOISE}. {FROM_HELD_OUT}."
+    return RegressionEvaluation(
+        rows,
+        {name: _scores(of, rows) for name, of in measured.items()},
+        note,
+        _found=Paired(flat, result.row, truth, from_outside, len(names)),
+    )
+
+
+def _scores(measured: Mapping[str, Measured], rows: int) -> TargetScores:
+    found = {name: each.score(0.95) for name, each in measured.items()}
+    given: dict[str, Any] = {name: score for name, score in found.items() if name in SCORES}
+    if named_at(AT_LEVELS[0], SHOWN) in found:
+        for name in AT_LEVELS:
+            at = {level: found[named_at(name, level)] for level in LEVELS}
+            given[name] = at_levels(at)
+        given["miscalibration_by_chance"] = by_chance(rows)
+    return TargetScores(**given)
+
+
+def at_levels(at: Mapping[float, Score]) -> ScoreAtLevels:
+    """Scores by level; by itself it is that of the 95 % intervals."""
+    usual = at[SHOWN]
+    return ScoreAtLevels(usual.value, usual.low, usual.high, at)
+
+
+def score_lines(result: RegressionCertainty, evaluation: RegressionEvaluation) -> list[list[Any]]:
+    """The part `score_lines` of numbers: cells of a csv table, the names of its columns first."""
+    del result
+    found = [
+        [target, name, "" if level is None else level, *ends_of(score), GOOD[name][1]]
+        for target, scores in evaluation.of_target.items()
+        for name, level, score in scores.lines()
+    ]
+    return [["target", "score", "level", "value", "low", "high", "what is good"], *found]

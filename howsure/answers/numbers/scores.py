@@ -1,0 +1,328 @@
+"""Scores of one number per row against true numbers, with what each row contributes.
+
+With e = y − mean, z = e / std, and Φ and φ the normal distribution function and density:
+
+    nll             ½ log 2π std² + ½ z²                                           (deep ensembles 2017)
+    nll_mixture     −log mean_t N(y; y_t, noise²) over networks t                  (Gal and Ghahramani 2016)
+    crps            std · (z (2 Φ(z) − 1) + 2 φ(z) − 1/√π)                         (Gneiting and Raftery 2007)
+    interval_score  width + 2/α · how far y lies outside, α = 1 − level            (the same)
+    miscalibration  ∫ |share of rows with Φ(z) ≤ t, less t| dt                     (Tran and others 2020)
+    ause            area under the sparsification error                            (Ilg and others 2018)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import logsumexp, ndtr, ndtri
+
+from howsure.answers.numbers.networks import networks_of
+from howsure.answers.numbers.result import RegressionCertainty
+from howsure.answers.numbers.truth import scale_of
+from howsure.judge.scores import (
+    LEAST_MISTAKES,
+    OUTSIDE,
+    UNKNOWN,
+    CalibrationError,
+    Mean,
+    Measured,
+    area_under_risk,
+    centred,
+    share_of_rows,
+    told_apart,
+    wider,
+)
+from howsure.sampling.outcome import Floats
+from howsure.statistics import skewed_interval, symmetric_interval
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+"""Shares of new answers in the intervals that are scored."""
+
+AT_LEVELS = ("coverage", "width", "interval_score")
+"""Scores of intervals, each at all `LEVELS`."""
+
+LEAST_OUTSIDE = 2
+"""Answers outside of their intervals below which an interval score has no interval: one alone does not show
+how far answers lie outside."""
+
+DRAWS, CELLS = 500, 100
+"""Draws of chance behind the interval of `miscalibration`, and parts into which it divides 0 to 1."""
+
+AT_ONCE = 10_000
+"""Rows whose networks are held at a time; bounds memory."""
+
+_AREA_OF_BRIDGE = math.sqrt(2 * math.pi) / 8
+"""E ∫ |B| of a Brownian bridge B: ∫ √(2 t (1 − t) / π) dt."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loss(Mean):
+    """A mean of losses, which may have long tails.
+
+    Attributes:
+        worst: By how much one more row, as bad as the worst, would change the score.
+        least_mistakes: With fewer there is no interval.
+    """
+
+    worst: float = 0.0
+    least_mistakes: int = 1
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`.
+
+        The wider of an interval without its skewness (Hall 1992) and a t with the degrees of freedom that the
+        variance has. The worse end allows for one more row as bad as the worst: among few rows the worst that
+        happen have not been seen.
+        """
+        if self.mistakes < self.least_mistakes or len(self.parts) < LEAST_MISTAKES or not self.parts.any():
+            return UNKNOWN
+        low, high = wider(
+            skewed_interval(self.value, self.parts, confidence),
+            symmetric_interval(self.value, self.parts, confidence),
+        )
+        low, high = low + min(self.worst, 0.0), high + max(self.worst, 0.0)
+        return max(low, self.least), min(high, self.most)
+
+
+@dataclass(frozen=True, eq=False)
+class Root(Measured):
+    """The root of a mean of squares.
+
+    Attributes:
+        square: The mean.
+    """
+
+    square: Loss
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`: the roots of the ends."""
+        low, high = np.sqrt(self.square.interval(confidence))
+        return float(low), float(high)
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """See `Measured`: that of two means with the contributions of the roots."""
+        return Mean.difference(_as_mean(self), _as_mean(other), reach)
+
+
+def _as_mean(of: Measured) -> Mean:
+    return Mean(of.value, of.parts, of.mistakes)
+
+
+@dataclass(frozen=True, eq=False)
+class Width(Mean):
+    """A mean width of intervals; known exactly where all are as wide."""
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`."""
+        return super().interval(confidence) if self.parts.any() else (self.value, self.value)
+
+
+def of_target(
+    result: RegressionCertainty, k: int, y: Floats, seed: int, outside: RegressionCertainty | None
+) -> dict[str, Measured]:
+    """All scores of one target that its columns allow, by name; at levels as `named_at` names them.
+
+    Args:
+        result: Of N ≥ 2 rows.
+        k: Number of the target.
+        y: (N,) true numbers.
+        seed: Of the draws of chance.
+        outside: Rows from outside the distribution, or None.
+    """
+    mean, std = result.mean[:, k], result.std[:, k]
+    error = y - mean
+    scale, ranked_by = scale_of(result)
+    found: dict[str, Measured] = of_errors(error, y)
+    if not np.isnan(std).any():
+        found |= of_normal(error, std, seed)
+    if mixed := nll_of_networks(result, k, y):
+        found["nll_mixture"] = mixed
+    if ranked_by != "nothing":
+        found |= of_ranking(scale[:, k], np.abs(error))
+    if outside is not None:
+        found |= _of_outside(result, outside, k)
+    return found
+
+
+def named_at(score: str, level: float) -> str:
+    """The name of a score at a level: `coverage at 90 %`."""
+    return f"{score} at {100 * level:g} %"
+
+
+def mean_loss(losses: Floats, *, least: float = 0.0) -> Loss:
+    """The mean of losses (N,) as a score."""
+    value = float(losses.mean())
+    if not np.isfinite(value):
+        return Loss(value, np.zeros(len(losses)), 0)
+    parts = np.zeros(len(losses)) if np.ptp(losses) == 0 else centred(losses)
+    return Loss(value, parts, len(losses), least=least, worst=float(losses.max() - value) / len(losses))
+
+
+def root_of(squares: Floats) -> Root:
+    """The root of the mean of squares (N,) as a score."""
+    square = mean_loss(squares)
+    root = math.sqrt(square.value)
+    return Root(root, square.parts / (2 * root) if root else square.parts, square.mistakes, square)
+
+
+def of_errors(error: Floats, y: Floats) -> dict[str, Measured]:
+    """Scores of errors (N,) of true numbers (N,), which need no std."""
+    deviation = (y - y.mean()) ** 2
+    return {"rmse": root_of(error**2), "mae": mean_loss(np.abs(error)), "r2": _gain(error**2, deviation)}
+
+
+def _gain(losses: Floats, of_constant: Floats) -> Measured:
+    """1 − mean loss / mean loss of a constant answer, as a score; NaN where a constant is never wrong."""
+    usual = float(of_constant.mean())
+    if not usual > 0:
+        return Measured(np.nan, np.zeros(len(losses)), 0)
+    share = float(losses.mean()) / usual
+    parts = -centred(losses - share * of_constant) / usual
+    worst = (float(losses.max()) - float(losses.mean())) / usual / len(losses)
+    return Loss(1 - share, parts, len(losses), most=1.0, worst=-worst)
+
+
+def of_normal(error: Floats, std: Floats, seed: int) -> dict[str, Measured]:
+    """Scores of a normal distribution with this std (N,) around the mean.
+
+    A std of 0 claims that an answer is exactly the mean. Its NLL is infinite, and its CRPS is |e|.
+    """
+    sure = std == 0
+    z = np.divide(error, std, out=np.copysign(np.inf, error), where=~sure)
+    z[sure & (error == 0)] = 0.0
+    finite = np.where(sure, 0.0, z)
+    density = np.exp(-(finite**2) / 2) / math.sqrt(2 * math.pi)
+    crps = np.where(
+        sure,
+        np.abs(error),
+        std * (finite * (2 * ndtr(finite) - 1) + 2 * density - 1 / math.sqrt(math.pi)),
+    )
+    with np.errstate(divide="ignore"):
+        nll = np.where(sure, np.inf, np.log(std) + (math.log(2 * math.pi) + finite**2) / 2)
+    found: dict[str, Measured] = {
+        "nll": mean_loss(nll, least=-np.inf),
+        "crps": mean_loss(crps),
+        "miscalibration": miscalibration(ndtr(z), seed),
+    }
+    for level in LEVELS:
+        reach = float(ndtri((1 + level) / 2)) * std
+        beyond = np.abs(error) - reach
+        missed = beyond > 0
+        width = 2 * reach
+        losses = width + 2 / (1 - level) * np.where(missed, beyond, 0.0)
+        same = np.ptp(std) == 0
+        found[named_at("coverage", level)] = share_of_rows(~missed)
+        found[named_at("width", level)] = Width(
+            float(width.mean()), np.zeros(len(std)) if same else centred(width), len(std), least=0.0
+        )
+        found[named_at("interval_score", level)] = replace(
+            mean_loss(losses), mistakes=int(missed.sum()), least_mistakes=LEAST_OUTSIDE
+        )
+    return found
+
+
+def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | None:
+    """The NLL of the mixture of networks, each with the noise of the row; None where either is unknown.
+
+    The networks are the 100 that the quantiles of the result tell, not the single passes: two groups of
+    networks far apart would have some between them.
+    """
+    noise = result.noise[:, k]
+    if result.spread is None or np.isnan(noise).any() or np.isnan(result.spread[:, k]).any():
+        return None
+    if (noise == 0).any():
+        return Loss(np.inf, np.zeros(len(y)), 0)
+    losses = np.empty(len(y))
+    for start in range(0, len(y), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        networks = networks_of(result[part], k)
+        assert networks is not None  # spread is known
+        z = (y[part, None] - networks) / noise[part, None]
+        shares = -(z**2) / 2 - np.log(noise[part, None])
+        losses[part] = math.log(networks.shape[1]) - logsumexp(shares, axis=1) + math.log(2 * math.pi) / 2
+    return mean_loss(losses, least=-np.inf)
+
+
+# --- calibration of quantiles -------------------------------------------------------------------------
+
+
+def by_chance(rows: int) -> float:
+    """The miscalibration that a perfectly calibrated model shows on so many rows, on average.
+
+    √(2π) / (8 √N), from the limit of the empirical distribution function, a Brownian bridge.
+    """
+    return _AREA_OF_BRIDGE / math.sqrt(rows)
+
+
+def miscalibration(pit: Floats, seed: int) -> CalibrationError:
+    """The area between the distribution function of the PIT (N,) and the diagonal, exactly.
+
+    Its interval is that of `CalibrationError`. Chance is drawn twice: as if the quantiles were true, and as
+    if they were off as seen (bootstrap). The larger noise counts.
+    """
+    rows = len(pit)
+    area, parts = _off_the_diagonal(pit)
+    random = np.random.default_rng(seed)
+    seen = np.bincount(np.minimum((pit * CELLS).astype(np.int64), CELLS - 1), minlength=CELLS) / rows
+    noise = np.zeros(DRAWS)
+    for true in (np.full(CELLS, 1 / CELLS), seen):
+        drawn = np.cumsum(random.multinomial(rows, true, size=DRAWS) / rows - true, axis=1)
+        noise = np.maximum(noise, np.sort(np.abs(drawn).mean(axis=1)))
+    return CalibrationError(area, centred(parts), rows, noise)
+
+
+def _off_the_diagonal(pit: Floats) -> tuple[float, Floats]:
+    """∫ |F − t| dt for the distribution function F of (N,) numbers from 0 to 1, and each row's influence."""
+    rows = len(pit)
+    order = np.argsort(pit, kind="stable")
+    edges = np.concatenate([[0.0], pit[order], [1.0]])
+    share = np.arange(rows + 1) / rows
+
+    def half_square(x: Floats) -> Floats:
+        return np.asarray(x * np.abs(x) / 2)
+
+    area = float(np.sum(half_square(edges[1:] - share) - half_square(edges[:-1] - share)))
+    signed = np.abs(edges[:-1] - share) - np.abs(edges[1:] - share)  # ∫ sign(share − t) dt between edges
+    parts = np.empty(rows)
+    parts[order] = np.cumsum(signed[::-1])[::-1][1:]
+    return area, parts
+
+
+# --- ranking ------------------------------------------------------------------------------------------
+
+
+def of_ranking(scale: Floats, error: Floats) -> dict[str, Measured]:
+    """What the order of std (N,) is worth for telling small errors |e| (N,) from large ones.
+
+    Rows are left out one by one, those with the largest std first, and the mean error of the others is the
+    sparsification curve. Both scores are shares of the MAE. Nothing where all rows have the same std.
+    """
+    usual = float(error.mean())
+    if np.ptp(scale) == 0 or not usual > 0:
+        return {}
+    area, parts = area_under_risk(-scale, error)
+    least, of_least = area_under_risk(-error, error)
+    of_usual = centred(error)
+
+    def share(value: float, of_value: Floats, least: float, most: float) -> Loss:
+        ratio = value / usual
+        return Loss(ratio, (of_value - ratio * of_usual) / usual, len(error), least=least, most=most)
+
+    return {
+        "ause": share(area - least, parts - of_least, 0.0, np.inf),
+        "aurg": share(usual - area, of_usual - parts, -np.inf, 1.0),
+    }
+
+
+def _of_outside(result: RegressionCertainty, outside: RegressionCertainty, k: int) -> Mapping[str, Measured]:
+    """How well the width of a row tells rows from outside: by `std`, and by the spread between networks."""
+    found: dict[str, Measured] = {}
+    one, other = result.std[:, k], outside.std[:, k]
+    if not (np.isnan(one).any() or np.isnan(other).any()):
+        found |= dict(zip(OUTSIDE[:2], told_apart(-one, -other), strict=True))
+    if result.spread is not None and outside.spread is not None:
+        found[OUTSIDE[2]] = told_apart(-result.spread[:, k], -outside.spread[:, k])[0]
+    return found

@@ -1,0 +1,81 @@
+"""What ranks of scores promise (split conformal prediction).
+
+The r-th smallest of n scores of labelled rows is the threshold. A new row, of the same kind as these, has a
+score up to it with a probability of at least r / (n + 1) (Vovk and others 2005).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import beta
+
+from howsure.data.rows import quoted
+from howsure.errors import InputError
+from howsure.sampling.outcome import Floats
+from howsure.words import UNIT
+
+TOLERANCE = 1e-9
+"""Scores this much above a threshold count as equal to it, so that rounding does not part equals."""
+
+
+def rank(rows: int, coverage: float) -> int:
+    """⌈(n + 1) · coverage⌉; the rounding keeps 20 · 0.95 at 19."""
+    return math.ceil(round((rows + 1) * coverage, 9))
+
+
+def least_rows(coverage: float) -> int:
+    """The least n with ⌈(n + 1) · coverage⌉ ≤ n."""
+    return math.ceil(round(coverage / (1 - coverage), 9))
+
+
+def threshold_of(scores: Floats, coverage: float) -> float:
+    """The score (n,) that at least this share of new rows do not exceed, on average."""
+    place = rank(len(scores), coverage) - 1
+    return float(np.partition(scores, place)[place])
+
+
+def surely_covered(sizes: Sequence[int], coverage: float) -> float:
+    """What thresholds cover at least, in all groups at once, with 95 % confidence over draws of the scores.
+
+    With the r-th smallest of n scores as threshold the share covered is Beta(r, n + 1 − r), or larger where
+    scores may be equal (Vovk 2012).
+
+    Args:
+        sizes: Number of labelled rows in each group.
+        coverage: Promised share.
+    """
+    level = 0.05 / len(sizes)
+    ranks = [(rank(rows, coverage), rows) for rows in sizes]
+    return min(float(beta.ppf(level, place, rows + 1 - place)) for place, rows in ranks)
+
+
+def check_enough(
+    sizes: Sequence[int], coverage: float, groups: Sequence[str] = (), of_every: str = ""
+) -> None:
+    """An `InputError` unless every group has the rows that the coverage takes.
+
+    Args:
+        sizes: Number of labelled rows in each group.
+        coverage: Promised share.
+        groups: Their names; empty where one group holds all rows.
+        of_every: What a group is: `class`.
+    """
+    least = least_rows(coverage)
+    short = [k for k, rows in enumerate(sizes) if rows < least]
+    if not short:
+        return
+    named = f" of {of_every} {quoted([groups[k] for k in short])}" if groups else ""
+    raise InputError(
+        f"Too few labelled rows{named} to promise a coverage of {100 * coverage:g} %",
+        expected=f"at least {least:,}" + (f" of every {of_every}" if groups else ""),
+        received=", ".join(f"{sizes[k]:,}" for k in short[:12]),
+        hint="Label more rows, or ask for less coverage",
+    )
+
+
+def rounded_down(share: float) -> str:
+    """A share in per cent, with one decimal, never rounded up."""
+    return f"{math.floor(1000 * share) / 10:g}{UNIT}"

@@ -1,0 +1,379 @@
+"""Do intervals of numbers keep their promise, and the intervals of their scores? To docs/numbers.md.
+
+    python -m validation.numbers             everything, to docs/numbers.json and docs/numbers.md
+    python -m validation.numbers --page      the page alone, from the figures
+
+Simulated rows whose truth is known, numpy only. MAPIE is asked for intervals on the same rows where it is
+installed. Takes about three minutes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+import howsure
+from howsure.answers.numbers.calibrate import _score_of, noise_of
+from howsure.answers.numbers.scores import of_target
+from howsure.errors import InputError
+from howsure.sampling.outcome import Floats
+from validation.intervals import table
+
+FIGURES = Path(__file__).parent.parent / "docs" / "numbers.json"
+PAGE = FIGURES.with_suffix(".md")
+
+SPLITS = 300
+ROWS, FEW = 200, 30
+"""Labelled rows in a split, and in the world of few."""
+
+MANY = 50_000
+"""New rows of each world, which the true shares and scores are taken from."""
+
+SIZES = (50, 200, 1000)
+COVERAGE, RISK, TOLERANCE = 0.9, 0.1, 2.0
+NETWORKS = 20
+GROUPS = (0.5, 1.0, 2.0)
+"""Noise of three groups that the model does not tell apart."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Rows of one kind.
+
+    Attributes:
+        name: For the table.
+        noise: Given a random generator and a count, how far answers lie from the mean, in std 1.
+        std: True standard deviation of each row, by the same.
+        claimed: What the model says it is, from the true one, by the same.
+        rows: Labelled rows in a split.
+        networks: Whether the mean is that of networks that differ.
+    """
+
+    name: str
+    noise: Callable[[np.random.Generator, int], Floats]
+    std: Callable[[np.random.Generator, int], Floats]
+    claimed: Callable[[np.random.Generator, Floats], Floats] = lambda random, std: std
+    rows: int = ROWS
+    networks: bool = False
+
+    def draw(self, random: np.random.Generator, rows: int) -> tuple[howsure.RegressionCertainty, Floats]:
+        """A result of so many rows, and the group of each; the result knows its truth."""
+        std = self.std(random, rows)
+        mean = random.normal(size=rows)
+        y = mean + std * self.noise(random, rows)
+        group = np.searchsorted(GROUPS, std)
+        if self.networks:
+            samples = mean + 0.5 * random.normal(size=(NETWORKS, rows))
+            result = howsure.RegressionCertainty.from_samples(samples, noise=std[:, None])
+        else:
+            result = howsure.RegressionCertainty.from_mean_std(mean, self.claimed(random, std))
+        return result.with_truth(y), group
+
+
+def _normal(random: np.random.Generator, rows: int) -> Floats:
+    return random.normal(size=rows)
+
+
+def _ones(random: np.random.Generator, rows: int) -> Floats:
+    return np.ones(rows)
+
+
+def _uneven(random: np.random.Generator, rows: int) -> Floats:
+    return np.asarray(np.exp(0.5 * random.normal(size=rows)))
+
+
+def _of_groups(random: np.random.Generator, rows: int) -> Floats:
+    return random.choice(GROUPS, rows)
+
+
+def _student(degrees: int) -> Callable[[np.random.Generator, int], Floats]:
+    scale = np.sqrt((degrees - 2) / degrees)
+    return lambda random, rows: np.asarray(random.standard_t(degrees, rows) * scale)
+
+
+WORLDS = (
+    World("the same noise in all rows", _normal, _ones),
+    World("noise differs, std knows it", _normal, _uneven),
+    World("heavy tails (t, 5 degrees)", _student(5), _uneven),
+    World("skewed noise (exponential)", lambda random, rows: random.exponential(size=rows) - 1, _uneven),
+    World("std is half of the truth", _normal, _uneven, lambda random, std: std / 2),
+    World("std is chance", _normal, _ones, lambda random, std: _uneven(random, len(std))),
+    World("three groups, one std", _normal, _of_groups, lambda random, std: np.ones_like(std)),
+    World(f"{FEW} labelled rows", _normal, _uneven, rows=FEW),
+    World("20 networks and noise", _normal, _uneven, networks=True),
+)
+BEYOND = World("tails without a fourth moment (t, 3 degrees)", _student(3), _uneven)
+EXACT = {
+    "rmse": math.exp(0.25),
+    "nll": (math.log(2 * math.pi) + 1) / 2,
+    "r2": 1 - math.exp(0.5) / (1 + math.exp(0.5)),
+}
+"""True scores of that world: the mean of std² is e^½, and that of log std is 0."""
+
+
+# --- promises -----------------------------------------------------------------------------------------
+
+
+def of_mapie(known: howsure.RegressionCertainty, new: howsure.RegressionCertainty) -> Floats | None:
+    """(N, 2) the intervals of MAPIE, scaled by the same std; None where it is not installed."""
+    if importlib.util.find_spec("mapie") is None:
+        return None
+    from mapie.conformity_scores import ResidualNormalisedScore
+    from mapie.regression import SplitConformalRegressor
+    from sklearn.base import BaseEstimator, RegressorMixin
+
+    class Told(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+        def __init__(self, column: int = 0) -> None:
+            self.column = column
+            self.fitted_ = True
+
+        def fit(self, x: Any, y: Any) -> Any:
+            return self
+
+        def predict(self, x: Floats) -> Floats:
+            return x[:, self.column]
+
+    score = ResidualNormalisedScore(residual_estimator=Told(1), prefit=True)
+    fitted = SplitConformalRegressor(Told(0), COVERAGE, score, prefit=True)
+    tables = [np.hstack([each.mean, each.std]) for each in (known, new)]
+    assert known.truth is not None
+    fitted.conformalize(tables[0], known.truth[:, 0])
+    return np.asarray(fitted.predict_interval(tables[1])[1][:, :, 0])
+
+
+def look_at_promises(world: World) -> dict[str, Any]:
+    """How often promises are kept over all splits, on many new rows."""
+    new, group = world.draw(np.random.default_rng(0), MANY)
+    assert new.truth is not None
+    truth = new.truth
+    error = np.abs(truth - new.mean)[:, 0]
+    covered, at_least, of_groups, ratio, broken, promised = [], [], [], [], [], 0
+    for seed in range(SPLITS):
+        known, known_group = world.draw(np.random.default_rng([1, seed]), world.rows)
+        intervals = howsure.prediction_intervals(known, coverage=COVERAGE)
+        low, high = intervals(new)[:, 0].T
+        covered.append(np.mean((low <= truth[:, 0]) & (truth[:, 0] <= high)))
+        at_least.append(covered[-1] >= intervals.least)
+        if len(np.unique(group)) == len(GROUPS) and "groups" in world.name:
+            found = howsure.prediction_intervals(known, coverage=COVERAGE, by=known_group)(new, group)[:, 0]
+            inside = (found[:, 0] <= truth[:, 0]) & (truth[:, 0] <= found[:, 1])
+            of_groups.append([inside[group == each].mean() for each in range(len(GROUPS))])
+        if seed < SPLITS // 3 and (theirs := of_mapie(known, new[:500])) is not None:
+            ratio.append((high - low)[:500].mean() / np.diff(theirs, axis=1).mean())
+        try:
+            rule = howsure.abstain(known, risk=RISK, tolerance=TOLERANCE)
+        except InputError:
+            continue
+        promised += 1
+        kept = ~rule(new)
+        broken.append(bool(kept.any()) and np.mean(error[kept] > TOLERANCE) > RISK)
+    return {
+        "coverage": float(np.mean(covered)),
+        "coverage_error": float(np.std(covered) / np.sqrt(SPLITS)),
+        "least_kept": float(np.mean(at_least)),
+        "by_group": np.mean(of_groups, axis=0).tolist() if of_groups else None,
+        "beside_mapie": float(np.mean(ratio)) if ratio else None,
+        "largest_difference": float(np.max(np.abs(np.array(ratio) - 1))) if ratio else None,
+        "promised": promised / SPLITS,
+        "broken": float(np.sum(broken) / SPLITS),
+    }
+
+
+# --- scores -------------------------------------------------------------------------------------------
+
+
+def look_at_scores(
+    world: World, exact: Mapping[str, float] | None = None
+) -> dict[str, dict[str, list[float]]]:
+    """By number of rows and score: share of splits with an interval, and of these with the truth in it.
+
+    The truth is that of many rows, but for what is known exactly.
+    """
+    many, _ = world.draw(np.random.default_rng(2), 4 * MANY)
+    assert many.truth is not None
+    true = {name: each.value for name, each in of_target(many, 0, many.truth[:, 0], 0, None).items()}
+    true |= exact or {}
+    found: dict[str, dict[str, list[float]]] = {}
+    for rows in SIZES:
+        held: dict[str, list[bool]] = {name: [] for name in true}
+        for seed in range(SPLITS):
+            known, _ = world.draw(np.random.default_rng([3, rows, seed]), rows)
+            assert known.truth is not None
+            for name, each in of_target(known, 0, known.truth[:, 0], seed, None).items():
+                low, high = each.interval(0.95)
+                if np.isfinite(low + high):
+                    slack = 1e-9 * abs(true[name])
+                    held[name].append(low - slack <= true[name] <= high + slack)
+        found[str(rows)] = {
+            name: [len(each) / SPLITS, float(np.mean(each)) if each else np.nan]
+            for name, each in held.items()
+        }
+    return found
+
+
+def look_at_fits() -> dict[str, float]:
+    """How often the interval of what was learnt holds the truth: a noise of 1, and a factor of 2."""
+    noise, factor = [], []
+    for seed in range(SPLITS):
+        random = np.random.default_rng([4, seed])
+        mean, spread = random.normal(size=ROWS), 0.5 * _uneven(random, ROWS)
+        samples = mean + spread * random.normal(size=(NETWORKS, ROWS))
+        result = howsure.RegressionCertainty.from_samples(samples)
+        assert result.spread is not None
+        error = np.sqrt(1 + result.spread**2) * random.normal(size=(ROWS, 1))
+        value = noise_of(error[:, 0], result.spread[:, 0])
+        score = _score_of(result, "noise", 0, error[:, 0], value)
+        noise.append(score.low <= 1 <= score.high)
+        known, _ = WORLDS[4].draw(random, ROWS)
+        assert known.truth is not None
+        score = _score_of(known, "factor", 0, (known.truth - known.mean)[:, 0], 2.0)
+        factor.append(score.low <= 2 <= score.high)
+    return {"noise": float(np.mean(noise)), "factor": float(np.mean(factor))}
+
+
+def look_at_quantiles(world: World) -> dict[str, float]:
+    """What recalibrated quantiles would change of the mean pinball loss and of the 95 % interval score.
+
+    Kuleshov and others (2018) make the quantiles of a new answer those of z = e / std in labelled rows. Both
+    are relative to a normal distribution with the factor of `howsure.calibrate`.
+    """
+    levels = np.arange(1, 100) / 100
+    ends = np.array([0.025, 0.975])
+    changes = []
+    for seed in range(SPLITS):
+        random = np.random.default_rng([5, seed])
+        known, new = world.noise(random, ROWS), world.noise(random, 2000)
+
+        def pinball(quantiles: Floats, new: Floats = new) -> float:
+            away = new[:, None] - quantiles
+            return float(np.maximum(levels * away, (levels - 1) * away).mean())
+
+        def interval_score(low: float, high: float, new: Floats = new) -> float:
+            outside = np.maximum(low - new, 0) + np.maximum(new - high, 0)
+            return float(high - low + 40 * outside.mean())
+
+        factor = np.sqrt(np.mean(known**2))
+        changes.append(
+            [
+                pinball(np.quantile(known, levels)) / pinball(factor * ndtri(levels)) - 1,
+                interval_score(*np.quantile(known, ends, method="weibull"))
+                / interval_score(*(factor * ndtri(ends)))
+                - 1,
+            ]
+        )
+    crps, score = np.mean(changes, axis=0)
+    return {"crps": float(crps), "interval_score": float(score)}
+
+
+# --- the page -----------------------------------------------------------------------------------------
+
+
+def page(figures: Mapping[str, Any]) -> str:
+    """The whole page in Markdown."""
+    lines, shares = [], []
+    for name, of in figures["worlds"].items():
+        promise = of["promises"]
+        told = [
+            (share, score, rows)
+            for rows, scores in of["scores"].items()
+            for score, (often, share) in scores.items()
+            if often >= 0.1
+        ]
+        shares += [share for share, _, _ in told]
+        beside = promise["beside_mapie"]
+        lines.append(
+            [
+                name,
+                f"{100 * promise['coverage']:.1f} ± {196 * promise['coverage_error']:.1f} %",
+                "not installed" if beside is None else f"{beside:.3f}",
+                f"{100 * promise['broken']:.1f} of {100 * promise['promised']:.0f} %",
+                f"{100 * min(told)[0]:.0f} %",
+            ]
+        )
+    grouped = next(of["promises"] for of in figures["worlds"].values() if of["promises"]["by_group"])
+    beyond = figures["beyond"]
+    worst = {
+        name: min(scores[name][1] for scores in beyond.values()) for name in ("rmse", "nll", "mae", "crps")
+    }
+    quantiles, fits = figures["quantiles"], figures["fits"]
+
+    def changes(name: str) -> str:
+        crps, score = (100 * quantiles[name][each] for each in ("crps", "interval_score"))
+        return f"{crps:+.1f} % and {score:+.1f} %".replace("-", "−")
+
+    hold = int(np.sum(np.array(shares) >= 0.9))
+    return "\n\n".join(
+        [
+            "# Do numbers keep their promises?",
+            f"Yes, in {len(figures['worlds'])} simulated worlds, each with {SPLITS} splits of {ROWS} "
+            "labelled "
+            "rows.",
+            table(
+                [
+                    "world",
+                    f"coverage of {100 * COVERAGE:g} % intervals",
+                    "width ÷ MAPIE's",
+                    "abstention: broken of promised",
+                    "scores: lowest coverage",
+                ],
+                *lines,
+            ),
+            "`prediction_intervals` promise the coverage on average over splits. MAPIE gets the same "
+            "rows and "
+            f"the same std. `abstain` promises that at most {100 * RISK:g} % of the rows kept are off by "
+            "more "
+            f"than {TOLERANCE:g}, with 95 % confidence. The column says in how many splits that was false, "
+            "which may be 5 %, and in how many a promise was possible.",
+            "The last column is about the 95 % intervals of all scores, with "
+            f"{', '.join(map(str, SIZES))} rows: of {len(shares)} kinds, {hold} hold in at least 90 % of "
+            "splits. An interval score has no interval where fewer than two answers lie outside.",
+            "By group, the coverage of the three groups is "
+            + ", ".join(f"{100 * share:.1f}" for share in grouped["by_group"])
+            + " %. `calibrate` gives an interval for what it learns: it holds a noise in "
+            f"{100 * fits['noise']:.0f} % of splits, and a factor in {100 * fits['factor']:.0f} %.",
+            "Errors without a fourth moment (t, 3 degrees) are the exception. There the interval of RMSE "
+            f"holds in {100 * worst['rmse']:.0f} %, and that of NLL in {100 * worst['nll']:.0f} %. Take MAE "
+            f"({100 * worst['mae']:.0f} %) or CRPS ({100 * worst['crps']:.0f} %).",
+            "`calibrate` does not recalibrate quantiles (Kuleshov 2018), as a result holds a mean and a std. "
+            f"That would change CRPS and the 95 % interval score by {changes('normal')} for normal noise, "
+            f"{changes('heavy')} for heavy tails, and {changes('skewed')} for skewed noise. `calibrate` "
+            "warns where answers are not normal.",
+            "`python -m validation.numbers` simulates all again, and writes [numbers.json](numbers.json).",
+        ]
+    )
+
+
+def main() -> None:
+    """Look, keep the figures, write the page."""
+    warnings.simplefilter("ignore")
+    if sys.argv[1:] != ["--page"]:
+        worlds = {}
+        for world in WORLDS:
+            worlds[world.name] = {"promises": look_at_promises(world), "scores": look_at_scores(world)}
+            print(world.name, worlds[world.name]["promises"], flush=True)
+        figures = {
+            "worlds": worlds,
+            "beyond": look_at_scores(BEYOND, EXACT),
+            "fits": look_at_fits(),
+            "quantiles": {
+                name: look_at_quantiles(WORLDS[place])
+                for name, place in (("normal", 0), ("heavy", 2), ("skewed", 3))
+            },
+        }
+        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
+    print(PAGE.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
