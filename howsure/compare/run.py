@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from howsure.answers.registry import part_of
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
 from howsure.assess import assessed
-from howsure.compare.protocol import Comparing
+from howsure.compare.protocol import Comparing, Words
 from howsure.data.gather import copied, first, length
 from howsure.data.rows import Rows, quoted
 from howsure.displayed import Displayed
 from howsure.errors import HowsureWarning, InputError, warn
 from howsure.judge.familiarity import Familiarity
-from howsure.judge.scores import OUTSIDE, SCORES, Score
-from howsure.methods.choices import possible_methods
+from howsure.judge.paired import Comparable
+from howsure.judge.scores import OUTSIDE, Score
+from howsure.methods.choices import CHOICES, possible_methods
 from howsure.methods.classifiers import is_plain
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
@@ -38,13 +39,9 @@ from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import sites_of
-from howsure.shifts import STANDARD, Shift
+from howsure.shifts import Shift
 from howsure.statistics import simultaneous_reach
 from howsure.words import counted
-
-if TYPE_CHECKING:
-    from howsure.answers.classes.evaluate import Evaluation, OutsideEvaluation
-    from howsure.answers.classes.result import Certainty
 
 Floats = NDArray[np.float64]
 
@@ -92,19 +89,19 @@ class Comparison(Displayed):
     methods: tuple[str, ...]
     sets: tuple[str, ...]
     outside: tuple[str, ...]
-    evaluations: Mapping[tuple[str, str], Evaluation]
-    against: Mapping[tuple[str, str], Evaluation]
+    evaluations: Mapping[tuple[str, str], Comparable]
+    against: Mapping[tuple[str, str], Comparable]
     costs: Mapping[str, float]
-    certainties: Mapping[str, Certainty]
-    truth: NDArray[np.int64]
+    certainties: Mapping[str, Any]
+    truth: NDArray[Any]
     kinds: Mapping[str, Method]
     calibrations: Mapping[str, str] = field(default_factory=dict)
     familiarities: tuple[str, ...] = ()
-    familiar: Mapping[tuple[str, str], OutsideEvaluation] = field(default_factory=dict)
+    familiar: Mapping[tuple[str, str], Comparable] = field(default_factory=dict)
 
     @staticmethod
     def of_results(
-        results: Mapping[str, Certainty], labels: Any = None, *, calibrated: bool = True, seed: int = 0
+        results: Mapping[str, Any], labels: Any = None, *, calibrated: bool = True, seed: int = 0
     ) -> Comparison:
         """Compare existing results of any models, methods or sources.
 
@@ -164,10 +161,21 @@ class Comparison(Displayed):
         """Whether methods ran; False for a comparison of existing results."""
         return any(kind.settings.get("name") != GIVEN for kind in self.kinds.values())
 
+    @cached_property
+    def comparing(self) -> Comparing:
+        """How results of this kind are scored and told: the part `compare` of their kind of answer."""
+        found: Comparing = part_of(next(iter(self.certainties.values())), "compare")
+        return found
+
+    @property
+    def words(self) -> Words:
+        """How this comparison is told."""
+        return self.comparing.words
+
     @property
     def kind(self) -> str:
         """The word for one row, `image` or `row`."""
-        return next(iter(self.certainties.values())).kind
+        return str(next(iter(self.certainties.values())).kind)
 
     def score(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Score:
         """One score: the attribute `name` of an `Evaluation` of a set, or of an OOD set, of rows.
@@ -214,14 +222,24 @@ class Comparison(Displayed):
 
     @property
     def mistakes(self) -> dict[str, int]:
-        """Number of mistakes of each method on the unchanged rows."""
-        return {name: int(np.sum(each.label != self.truth)) for name, each in self.certainties.items()}
+        """Number of mistakes of each method on the unchanged rows.
+
+        Raises:
+            InputError: The answers are not right or wrong.
+        """
+        count = self.comparing.mistakes
+        if count is None:
+            raise InputError(
+                "These answers are not right or wrong, so there are no mistakes to count",
+                expected=f"`score` with one of {quoted(self.comparing.scores)}",
+            )
+        return {name: count(each, self.truth) for name, each in self.certainties.items()}
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
         """The best method in a score, and those that may be as good; also familiarities, if they have it."""
-        check_choice(name, SCORES, "name")
+        check_choice(name, self.comparing.scores, "name")
         check_choice(rows, (*self.sets, *self.outside), "rows")
-        higher = name in HIGHER_IS_BETTER
+        higher = name in self.comparing.higher
         values = {method: self.score(method, name, rows).value for method in self.rivals(name, rows)}
         defined = [method for method in values if np.isfinite(values[method])]
         best = min(defined, key=lambda method: -values[method] if higher else values[method], default=None)
@@ -236,8 +254,8 @@ class Comparison(Displayed):
         """The methods, then the familiarities if they have this score on these rows."""
         return self.methods + (self.familiarities if name in OF_FAMILIARITY and rows in self.outside else ())
 
-    def _evaluation(self, method: str, name: str, rows: str) -> Evaluation | OutsideEvaluation:
-        check_choice(name, SCORES, "name")
+    def _evaluation(self, method: str, name: str, rows: str) -> Comparable:
+        check_choice(name, self.comparing.scores, "name")
         check_choice(rows, (*self.sets, *self.outside), "rows")
         check_choice(method, (*self.methods, *self.familiarities), "method")
         if method in self.familiarities:
@@ -253,11 +271,6 @@ class Comparison(Displayed):
 
 OF_FAMILIARITY = OUTSIDE[:2]
 """Scores of a familiarity on OOD rows."""
-
-HIGHER_IS_BETTER = frozenset(
-    {"accuracy", "brier_resolution", "error_auroc", "outside_auroc", "outside_auroc_by_disagreement"}
-)
-"""Scores for which higher is better."""
 
 
 @dataclass(frozen=True)
@@ -350,16 +363,16 @@ def compare(
         labels = given.truth(probe.truth_names) if labels is None else labels
         if labels is None:
             raise InputError(
-                "A comparison needs true classes", expected="`labels`", received="rows without labels"
+                f"A comparison needs {comparing.needs}", expected="`labels`", received="rows without labels"
             )
         if methods is None:
-            chosen = default_methods(model, given.x, output=output)
+            chosen = default_methods(model, given.x, output=output, plain=comparing.plain)
         else:
             chosen = check_by_name(methods, "methods")
         known = check_by_name(familiarity, "familiarity")
         _check_names(chosen, known)
         if shifts is None:
-            shifts = STANDARD if probe.kind == "image" and hasattr(given.x, "shape") else {}
+            shifts = comparing.shifts if probe.kind == "image" and hasattr(given.x, "shape") else {}
         sets = _sets_of(model, given, shifts, outside, tell)
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
         sets.check_alike(len(truth))
@@ -375,10 +388,19 @@ def compare(
     plain = seconds.get(next((name for name, each in chosen.items() if is_plain(each)), ""), np.nan)
     costs = {name: spent / plain for name, spent in seconds.items()}
     names = dict[str, str]()
-    if calibrated and len(truth) >= LEAST_CALIBRATED:
-        names = {CALIBRATED.format(name): name for name in chosen}
+    if len(truth) >= LEAST_CALIBRATED:
+        if comparing.completed is not None:
+            said = {
+                name: _fitted(comparing.completed, each, truth, sets, seed) for name, each in said.items()
+            }
+        if calibrated:
+            names = {
+                CALIBRATED.format(name): name
+                for name in chosen
+                if "calibration" not in said[name][AS_THEY_ARE].method
+            }
         for new, name in names.items():
-            said[new] = _calibrated(comparing, said[name], truth, sets, seed)
+            said[new] = _fitted(comparing.calibrated, said[name], truth, sets, seed)
             costs[new] = costs[name]
     evaluations = {
         (name, which): comparing.scored(said[name][which], truth, seed)
@@ -538,12 +560,16 @@ def _said(
     return said, seconds
 
 
-def _calibrated(
-    comparing: Comparing, said: Mapping[str, Any], truth: Any, sets: _Sets, seed: int
+def _fitted(
+    fit: Callable[..., tuple[list[Any], list[Any]]],
+    said: Mapping[str, Any],
+    truth: Any,
+    sets: _Sets,
+    seed: int,
 ) -> dict[str, Any]:
-    """Calibrated results of a method on each set; each row uses a fit to the other folds."""
+    """Results of a method on each set, calibrated or completed; each row uses a fit to the other folds."""
     own, *others = (said[which] for which in sets.alike)
-    near, far = comparing.calibrated(own, truth, others, [said[each] for each in sets.outside], seed=seed)
+    near, far = fit(own, truth, others, [said[each] for each in sets.outside], seed=seed)
     return dict(zip([*sets.alike, *sets.outside], [*near, *far], strict=True))
 
 
@@ -553,6 +579,7 @@ def default_methods(
     members: Sequence[Any] = (),
     dropout: MCDropout | None = None,
     output: str | int | None = None,
+    plain: str = CHOICES[0].name,
 ) -> dict[str, Method]:
     """All methods that a model allows, by name: `howsure.methods.choices.CHOICES`.
 
@@ -562,6 +589,7 @@ def default_methods(
         members: Other members of the ensemble.
         dropout: Settings of MC dropout, or None.
         output: As for `compare`.
+        plain: Name of the plain prediction, as the kind of answer calls it.
     """
     dropout = MCDropout() if dropout is None else dropout
     few = first(rows_for(model, x, most=1).x, 1)
@@ -573,7 +601,8 @@ def default_methods(
             f"Model '{info.name}' has dropout that cannot be switched on, so MC dropout is left out: "
             f"{left_fixed}."
         )
-    return possible_methods(adapted, members, dropout)
+    found = possible_methods(adapted, members, dropout)
+    return {plain if name == CHOICES[0].name else name: method for name, method in found.items()}
 
 
 def _check_familiarity(
