@@ -16,10 +16,11 @@ from scipy.stats import beta
 
 from howsure.arguments import as_share, check_choice
 from howsure.data.labels import check_class_names, check_labels
+from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
-from howsure.judge.familiarity_scores import FITS, SCORES, Fitted
+from howsure.judge.familiarity_scores import FITS, OF_LOGITS, SCORES, Fitted
 from howsure.models.features import Features
-from howsure.sampling.outcome import Booleans, Floats
+from howsure.sampling.outcome import Booleans, Floats, Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +121,8 @@ def familiarity(
     Args:
         train: Of rows that the model was trained on; a few thousand do.
         labels: (N,) their true classes, in [0, K), or 0 and 1 for one sigmoid; or as names, or one-hot. Two
-            rows or more of each class for `density` and `mahalanobis`.
+            rows or more of each class for `density` and `mahalanobis`. None for a model that puts out
+            numbers: all rows count as one class, and `energy` and `max_logit` are refused.
         held_out: Of M rows like those to come that the model was not trained on; M ≥ 1 / share − 1, which is
             99 for 0.01.
         score: Which one; `density` needs the most rows.
@@ -145,8 +147,7 @@ def familiarity(
     _check_like(held_out, width, outputs)
     if not len(train):
         raise InputError("There are no training rows", expected="at least 1")
-    classes = max(2, outputs)
-    truth = check_labels(labels, len(train), classes, check_class_names(class_names, classes))
+    truth, classes = _classes_of(labels, len(train), max(2, outputs), score, class_names)
     _check_enough(len(held_out), share)
     _warn_of_training_rows(train, held_out)
     fitted = FITS[score](train, truth, classes)
@@ -154,6 +155,27 @@ def familiarity(
     scores.flags.writeable = False
     threshold = float(scores[_rank(len(scores), share) - 1])
     return Familiarity(score, share, threshold, len(train), scores, width, outputs, fitted)
+
+
+def _classes_of(
+    labels: Any, rows: int, classes: int, score: str, class_names: Sequence[str] | None
+) -> tuple[Integers, int]:
+    """(N,) true classes and how many classes there are: one where there are no labels."""
+    if labels is None:
+        if score in OF_LOGITS:
+            raise InputError(
+                f"'{score}' is a score of the logits of classes, and without labels there are none",
+                expected=f"{quoted([each for each in SCORES if each not in OF_LOGITS])}, or labels",
+            )
+        return np.zeros(rows, dtype=np.int64), 1
+    given = np.asarray(labels)
+    if given.dtype.kind == "f" and not np.array_equal(given, np.rint(given)):
+        raise InputError(
+            "The labels are no classes but numbers",
+            expected="true classes, or labels=None for a model that puts out numbers",
+            received=f"for example {given.ravel()[:3].tolist()}",
+        )
+    return check_labels(labels, rows, classes, check_class_names(class_names, classes)), classes
 
 
 def _rank(rows: int, share: float) -> int:

@@ -158,6 +158,9 @@ FITS: dict[str, Callable[[Features, Integers, int], Fitted]] = {
 }
 SCORES = tuple(FITS)
 
+OF_LOGITS = ("energy", "max_logit")
+"""Scores of the logits of classes."""
+
 
 # --- parts ----------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class Paired:
 
     measured: Mapping[str, Measured]
     row: Integers
-    truth: Integers
+    truth: NDArray[Any]
     outside: Integers
     classes: int
 

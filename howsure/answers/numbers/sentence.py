@@ -106,24 +106,24 @@ def with_margin(value: float, margin: float) -> str:
     decimals = -math.floor(math.log10(margin))
     if round(margin, decimals) >= 10 ** (1 - decimals):  # 0.096 is 0.1
         decimals -= 1
-    return f"{_rounded(value, decimals)} ± {_rounded(margin, decimals)}"
+    return f"{rounded(value, decimals)} ± {rounded(margin, decimals)}"
 
 
 def ends_in_words(low: float, high: float) -> tuple[str, str]:
     """Two ends of an interval, with the decimals that its width allows: two digits of the width."""
     width = high - low
     decimals = 3 if width <= 0 else 1 - math.floor(math.log10(width))
-    return _rounded(low, decimals), _rounded(high, decimals)
+    return rounded(low, decimals), rounded(high, decimals)
 
 
 def significant(value: float, digits: int) -> str:
     """A number with so many significant digits: `0.1234`, `1,234`."""
     if value == 0 or not np.isfinite(value):
         return f"{value:g}"
-    return _rounded(value, digits - 1 - math.floor(math.log10(abs(value))))
+    return rounded(value, digits - 1 - math.floor(math.log10(abs(value))))
 
 
-def _rounded(value: float, decimals: int) -> str:
+def rounded(value: float, decimals: int) -> str:
     """`1,200` for −2 decimals, `0.12` for 2; powers of ten where decimals would be very many."""
     if decimals > 6 or (value and abs(value) >= 1e9):
         return f"{value:.{max(1, min(12, decimals + math.floor(math.log10(abs(value))) if value else 1))}e}"
