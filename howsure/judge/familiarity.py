@@ -169,7 +169,7 @@ def _classes_of(
             )
         return np.zeros(rows, dtype=np.int64), 1
     given = np.asarray(labels)
-    if given.dtype.kind == "f" and not np.array_equal(given, np.rint(given)):
+    if given.dtype.kind == "f" and np.isfinite(given).all() and not np.array_equal(given, np.rint(given)):
         raise InputError(
             "The labels are no classes but numbers",
             expected="true classes, or labels=None for a model that puts out numbers",

@@ -37,8 +37,11 @@ FOLDS = 5
 NOISE, FACTOR = "noise", "factor"
 """What is fitted: a noise for each target, or a factor of the standard deviation."""
 
-NARROWEST, WIDEST = 1e-6, 1e3
-"""Where noise is looked for, as shares of the root mean squared error of the predictions."""
+NARROWEST = 1e-6
+"""Least noise that is looked for, as a share of the root mean squared error of the predictions."""
+
+GRID = 20
+"""How many noises are tried before the best is made exact, as there may be several minima."""
 
 UNMOVED = ("with noise", "blurred")
 """Changes of images that leave everything in its place, as a number may say where something is."""
@@ -175,8 +178,8 @@ def _noise_of(squares: Floats, variance: Floats) -> float:
         total = variance + (usual * np.exp(log_share)) ** 2
         return float(np.sum(np.log(total) + squares / total))
 
-    ends = (float(np.log(NARROWEST)), float(np.log(WIDEST)))
-    grid = np.linspace(*ends, 50)
+    most = float(np.sqrt(squares.max())) / usual  # beyond it every row asks for less
+    grid = np.linspace(np.log(NARROWEST), np.log(most) + 1e-9, GRID)
     place = int(np.argmin([loss(each) for each in grid]))
     around = grid[max(place - 1, 0)], grid[min(place + 1, len(grid) - 1)]
     return usual * float(np.exp(minimize_scalar(loss, bounds=around, method="bounded").x))

@@ -26,7 +26,7 @@ def nll(mean: Floats, std: Floats, y: Floats) -> Floats:
     error = np.abs(y - mean)
     with np.errstate(divide="ignore", invalid="ignore"):
         away = np.where(error > 0, error / std, 0.0)
-        return np.asarray(np.where(away < np.inf, np.log(std) + away**2 / 2, np.inf) + _LOG_TWO_PI / 2)
+        return np.asarray(np.where(np.isinf(away), np.inf, np.log(std) + away**2 / 2) + _LOG_TWO_PI / 2)
 
 
 def crps(mean: Floats, std: Floats, y: Floats) -> Floats:
