@@ -4,8 +4,8 @@
 
 In most worlds all methods have the same expected negative log-likelihood (NLL), or the others have a higher
 one than the baseline. There any sentence "Take …" that names another method is false, which may happen in at
-most 5 % of the draws. More than chance allows is an error. In the last worlds a method is better, and how often
-it is taken is counted.
+most 5 % of the draws. More than chance allows is an error. In the last worlds a method is better, and it is
+counted how often it is taken.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Comparison(Displayed):
         costs: Time for the rows in units of one plain prediction, the shortest over the sets, measured once;
             NaN without the plain softmax among the methods. Calibration itself costs almost nothing.
         certainties: Result of each method on the unchanged rows.
-        truth: (N,) the true classes.
+        truth: (N,) the true classes, or (N, K) the true numbers.
         kinds: The method behind each name. A calibrated version has the same method.
         calibrations: For each calibrated version, the name without calibration.
         familiarities: Names of the scores of familiarity. They have costs, and scores only on OOD rows.
@@ -108,9 +108,9 @@ class Comparison(Displayed):
         Args:
             results: By name, all of the same rows and classes. The first is the baseline. Classes are paired
                 by name. Rows are paired by id, or by position if a result has no ids.
-            labels: (N,) true classes; None takes those of the results.
-            calibrated: Whether to add each result after temperature scaling (cross-fitted). Needs 10 rows.
-                Results that are calibrated already are not calibrated again.
+            labels: (N,) true classes, or (N, K) true numbers; None takes those of the results.
+            calibrated: Whether to add each result after calibration (cross-fitted), as in `compare`. Needs
+                10 rows. Results that are calibrated already are not calibrated again.
             seed: Seed of the folds, and of the random draws in calibration errors.
 
         Returns:
@@ -316,17 +316,20 @@ def compare(
     Args:
         model: A trained model, as for `assess`.
         x: (N, …) rows that it was not trained on, as for `assess`.
-        labels: (N,) true classes, in any form that `Certainty.with_truth` takes; None takes those in `x`.
-        methods: By name. The first is the baseline, best the plain softmax. None means that one and, if the
-            model has dropout, `MCDropout()`.
+        labels: (N,) true classes, or (N, K) true numbers, in any form that `with_truth` of the result takes;
+            None takes those in `x`.
+        methods: By name. The first is the baseline, best the plain prediction, `Softmax()`. None means that
+            one and, if the model has dropout, `MCDropout()`.
         shifts: By name, the same rows after a change: a function of the arrays of `x`, or the rows
-            themselves. None means `howsure.shifts.STANDARD` for images, and no change otherwise; {} means
-            no change.
-        outside: By name, OOD rows: they belong to none of the model's classes.
+            themselves. None means `howsure.shifts.STANDARD` for images, of which numbers get those that
+            move nothing, and no change otherwise; {} means no change.
+        outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows.
         familiarity: By name, results of `howsure.familiarity` on features of the model. On OOD rows they are
-            compared with the entropy of each method.
-        calibrated: Whether to add each method after temperature scaling. Cross-fitted: each row is calibrated
-            with a fit to the other folds, also under each shift. Needs 10 rows.
+            compared with the entropy of each method, or with its standard deviation.
+        calibrated: Whether to add each method after temperature scaling, or of numbers with a factor of its
+            standard deviation. Cross-fitted: each row is calibrated with a fit to the other folds, also
+            under each shift. Needs 10 rows. Methods that do not say how far numbers scatter get noise by
+            maximum likelihood in the same way, calibrated or not.
         seed: Seed of masks, folds and the random draws in calibration errors.
         batch_size: As in `assess`.
         outputs: As in `assess`.
