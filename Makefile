@@ -108,6 +108,7 @@ dist: .venv-dist/$(READY)       ## the wheel and the source, into dist/; the whe
 
 bench: .venv/$(READY) .venv-peers/$(READY)    ## slow: what certainty costs, writes docs/performance.md
 	.venv/bin/python -m benchmarks
+	.venv-peers/bin/python -m benchmarks.regression
 	.venv/bin/python -m benchmarks.scale small 20000
 	.venv/bin/python -m benchmarks.scale digits 20000
 	.venv/bin/python -m benchmarks.scale small 1000000 0
@@ -126,6 +127,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.intervals
 	.venv/bin/python -m validation.numbers
 	.venv/bin/python -m validation.sentences
+	.venv/bin/python -m validation.compare_numbers
 	.venv/bin/python -m validation.faults
 	.venv/bin/python -m validation.faults tensorflow jax torch
 	.venv/bin/python -m validation.scale

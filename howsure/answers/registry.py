@@ -194,6 +194,7 @@ NUMBERS = Answer(
     "howsure.answers.numbers.outcome:Numbers",
     "howsure.answers.numbers.result:RegressionCertainty",
     parts={
+        "compare": "howsure.answers.numbers.compare:COMPARING",
         "above": "howsure.answers.numbers.above:asked",
         "choose": "howsure.answers.numbers.choose:choose",
         "hand_over": "howsure.answers.numbers.handover:handed_over",

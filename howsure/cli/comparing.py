@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 import howsure
-from howsure.answers.registry import outcome_of, part_of
+from howsure.answers.registry import named, outcome_of, part_of
 from howsure.bare.files import ENDINGS
 from howsure.cli.columns import RowOptions
 from howsure.cli.grouped import given
@@ -28,6 +28,7 @@ from howsure.data.label_files import read_labels
 from howsure.data.rows import Rows
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
+from howsure.methods.choices import CHOICES
 from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import adapt, names_for
 from howsure.report import write_comparison
@@ -161,15 +162,15 @@ def compared_tables(first: Path, second: Path, options: HandedOptions, seed: int
             hint="Copy one of them to a file of another name",
         )
     results = {name: read(path, asked) for name, path in zip(names, (first, second), strict=True)}
-    for each in results.values():
-        part_of(options.asked(each[:0]), "compare")  # before labels are read
+    # Before labels are read.
+    needs = [part_of(options.asked(each[:0]), "compare").needs for each in results.values()]
     truth = None
     if labels is not None:
         known = label_file_of(results[names[0]], first, labels, asked)
         truth = labels_of(results[names[0]], first, known)
     if truth is None and all(each.truth is None for each in results.values()):
         raise InputError(
-            "A comparison needs true answers",
+            f"A comparison needs {needs[0]}",
             expected="--labels FILE, or a column y in one of the tables",
         )
     if options.above is not None and truth is not None:
@@ -220,11 +221,11 @@ def compared_methods(
             expected="--labels, --label-column, an array or column y, or one folder of images per class",
             received="rows alone",
         )
-    _check_truth(truth, found, network, request)
+    plain = _checked(truth, found, network, request)
     alike = Opening(None, opening.allow_code)
     members = [load_model(path, alike, errors, like=model) for path in others.member or ()]
     dropout = MCDropout(keep_off=others.keep_off or ())
-    methods = default_methods(network, found.x, members, dropout, request.assessed_output)
+    methods = default_methods(network, found.x, members, dropout, request.assessed_output, plain)
 
     def named(paths: Sequence[Path]) -> dict[str, Any]:
         read = {path.name: rows_of(path, network, False, replace(roles, needed=False)).x for path in paths}
@@ -251,12 +252,14 @@ def compared_methods(
         )
 
 
-def _check_truth(truth: Any, rows: Rows, network: Any, request: Request) -> None:
-    """Raise for labels that do not fit before the passes, not after them."""
+def _checked(truth: Any, rows: Rows, network: Any, request: Request) -> str:
+    """Name of the plain prediction of such a model; raises for labels that do not fit before the passes."""
     adapted, checked = adapt(network, rows.x, output=request.assessed_output)
     with warnings.catch_warnings(action="ignore"):  # they come again when the rows are assessed
         outcome = outcome_of(adapted.info, request)
     outcome.check_truth(truth, len(checked[0]))
+    kind = named(outcome.name)
+    return str(kind.part("compare").plain) if kind.has("compare") else CHOICES[0].name
 
 
 def say_comparison(console: Console, comparison: howsure.Comparison, report: Path | None) -> None:

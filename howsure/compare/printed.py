@@ -8,11 +8,6 @@ import numpy as np
 
 from howsure.compare.findings import lead
 from howsure.compare.run import AS_THEY_ARE, Comparison
-from howsure.judge.words import value_and_interval
-from howsure.words import UNIT
-
-SCORES = (("right", "accuracy"), ("NLL", "nll"), ("ECE", "ece"), ("AURC", "aurc"))
-"""Headings, and the scores below them."""
 
 COST = "plain predictions"
 """Heading of the costs."""
@@ -35,17 +30,22 @@ class Line:
 
 def head_of(comparison: Comparison) -> list[str]:
     """Headings of the short table: the method, the scores, and the cost if the methods ran."""
-    return ["method", *(heading for heading, _ in SCORES), *([COST] if comparison.has_costs else [])]
+    return [
+        "method",
+        *(heading for heading, _ in comparison.words.short),
+        *([COST] if comparison.has_costs else []),
+    ]
 
 
 def lines_of(comparison: Comparison) -> list[Line]:
     """Methods with their scores on the unchanged rows, and their cost, or a dash if it is unknown."""
-    best = {name: comparison.ranked(name).best for _, name in SCORES}
+    words = comparison.words
+    best = {name: comparison.ranked(name).best for _, name in words.short}
     best = {name: method if is_known(comparison, name, method) else None for name, method in best.items()}
     found = []
     for method in comparison.methods:
-        values = [_in_short(comparison, method, name) for _, name in SCORES]
-        marked = [best[name] == method for _, name in SCORES]
+        values = [words.short_cell(comparison.score(method, name), name) for _, name in words.short]
+        marked = [best[name] == method for _, name in words.short]
         if comparison.has_costs:
             cost = comparison.costs[method]
             values.append(f"{cost:.1f}" if np.isfinite(cost) else "–")
@@ -54,17 +54,13 @@ def lines_of(comparison: Comparison) -> list[Line]:
     return found
 
 
-def _in_short(comparison: Comparison, method: str, name: str) -> str:
-    """A score with as many digits as its interval allows."""
-    value, _ = value_and_interval(comparison.score(method, name), per_cent=name == "accuracy")
-    return f"{value}{UNIT}" if name == "accuracy" else value
-
-
 def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS_THEY_ARE) -> bool:
-    """Whether a method may be marked as the best: not if too few mistakes decide its score."""
+    """Whether a method may be marked as the best: not if too few rows decide its score."""
     if best is None:
         return False
-    decided = name == "accuracy" or rows in comparison.outside or comparison.score(best, "nll", rows).known
+    words = comparison.words
+    always = name in words.always_known or rows in comparison.outside
+    decided = always or comparison.score(best, words.main, rows).known
     return decided and comparison.score(best, name, rows).known
 
 
@@ -74,7 +70,8 @@ def text_of(comparison: Comparison) -> str:
     table = [head_of(comparison)]
     for line in lines:
         scores = [value + ("*" if best else " ") for value, best in zip(line.values, line.best, strict=True)]
-        table.append([line.method, *scores[: len(SCORES)], *line.values[len(SCORES) :]])
+        short = len(comparison.words.short)
+        table.append([line.method, *scores[:short], *line.values[short:]])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     said = [lead(comparison), ""]
     for first, *others in table:

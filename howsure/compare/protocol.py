@@ -2,9 +2,137 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from howsure.judge.scores import Score
+from howsure.shifts import Shift
+
+if TYPE_CHECKING:
+    from howsure.compare.run import Comparison
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The words for the answer to one question.
+
+    Attributes:
+        question: A heading.
+        has: What the best method has.
+        does: A sentence about the method `it` with the `value` of its score.
+        beside: Whether the best value is above or below that of another.
+    """
+
+    question: str
+    has: str
+    does: str
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Differences from the baseline as a drawing shows them: further right is better.
+
+    Attributes:
+        scores: By method.
+        zero: Where the baseline lies.
+        tick: From the number at a tick to its label.
+        value: From a score to its value and its interval as texts.
+        label: What lies at `zero`, to be followed by the baseline's name.
+    """
+
+    scores: Mapping[str, Score]
+    zero: float
+    tick: Callable[[str], str]
+    value: Callable[[Score], tuple[str, str]]
+    label: str
+
+
+class Words(Protocol):
+    """How a comparison of results of one kind is told.
+
+    Attributes:
+        main: The score that decides which method to take.
+        questions: By score, the most important first.
+        columns: Headings of the scores of a page.
+        changed: Headings of the scores of a page on changed rows.
+        short: Headings and scores of the short table.
+        always_known: Scores that may be marked as the best even where `main` has no interval.
+        better: A word for a method that is better in `main` than the baseline.
+        worse: A word for one that is worse.
+        given: What given results are, a sentence.
+        page: The template of the page.
+    """
+
+    main: str
+    questions: Mapping[str, Wording]
+    columns: Mapping[str, str]
+    changed: Mapping[str, str]
+    short: Sequence[tuple[str, str]]
+    always_known: frozenset[str]
+    better: str
+    worse: str
+    given: str
+    page: str
+
+    def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
+        """To take a method that is better than the baseline, but worse on some changed rows."""
+        ...
+
+    def keep(self, comparison: Comparison) -> str:
+        """To take the baseline."""
+        ...
+
+    def nothing(self, comparison: Comparison) -> str:
+        """That `main` is not defined for any method."""
+        ...
+
+    def better_if(self, method: str) -> str:
+        """That a method is better, the end of a sentence about changed rows."""
+        ...
+
+    def doubt(self, comparison: Comparison, name: str) -> str:
+        """Why a score cannot be decided, or nothing."""
+        ...
+
+    def value(self, comparison: Comparison, method: str, name: str, rows: str) -> str:
+        """A score in a sentence, with its interval."""
+        ...
+
+    def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
+        """By how much a method is better than another one."""
+        ...
+
+    def note(self, comparison: Comparison, name: str) -> str:
+        """What the technical term means, or nothing."""
+        ...
+
+    def cell(self, score: Score, name: str) -> tuple[str, str]:
+        """A score and its interval in a table of a page."""
+        ...
+
+    def short_cell(self, score: Score, name: str) -> str:
+        """A score in the short table."""
+        ...
+
+    def under_shift(
+        self, comparison: Comparison, shifted: Sequence[str]
+    ) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """A sentence about changed rows, and one for each set."""
+        ...
+
+    def why(self, comparison: Comparison, method: str) -> Iterator[str]:
+        """Sentences that explain how a method compares with the baseline."""
+        ...
+
+    def why_calibrated(self, comparison: Comparison, method: str, base: str) -> Iterator[str]:
+        """Sentences on what calibration changes in the baseline."""
+        ...
+
+    def drawn(self, gaps: Mapping[str, Score]) -> Shown:
+        """Differences from the baseline in `main`, as they are drawn."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -22,6 +150,16 @@ class Comparing:
         familiar: From such an evaluation, (N,) and (M,) familiarities, to how well these tell rows apart.
         calibrated: From a result, the true answers, the same rows under shifts, and OOD rows, to
             all of them calibrated: those of the known rows, and the OOD ones. Takes `seed`.
+        completed: The same for what a result lacks to be scored, which is learned from the other rows; it
+            returns a result that lacks nothing as it is. None where nothing can be missing.
+        mistakes: From a result and the true answers to the number of wrong ones; None where answers are not
+            right or wrong.
+        scores: Names of the scores.
+        higher: Those for which higher is better.
+        plain: Name of the plain prediction among the methods that a model allows.
+        needs: What the true answers are called: `true classes`.
+        shifts: Changes of images by default.
+        words: How the comparison is told.
     """
 
     truth: Callable[[Any, int, Any], Any]
@@ -31,3 +169,11 @@ class Comparing:
     beside: Callable[[Any, Any, Any], Any]
     familiar: Callable[[Any, Any, Any], Any]
     calibrated: Callable[..., tuple[list[Any], list[Any]]]
+    completed: Callable[..., tuple[list[Any], list[Any]]] | None
+    mistakes: Callable[[Any, Any], int] | None
+    scores: Sequence[str]
+    higher: frozenset[str]
+    plain: str
+    needs: str
+    shifts: Mapping[str, Shift]
+    words: Words

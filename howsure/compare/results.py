@@ -20,9 +20,13 @@ from howsure.models.protocol import Model
 
 @dataclass(frozen=True)
 class Given:
-    """Stands in for the method of a given result. It cannot run."""
+    """Stands in for the method of a given result. It cannot run.
 
-    in_words = "Percentages that were given."
+    Args:
+        in_words: What the results are, a sentence.
+    """
+
+    in_words: str
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -86,6 +90,8 @@ def compared(
     if named and len(named) < len(said):
         warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their position.")
     truth = comparing.known(said[first], _labels_among(said, labels))
+    if comparing.completed is not None and len(truth) >= LEAST_CALIBRATED:
+        said = {name: comparing.completed(each, truth, seed=seed)[0][0] for name, each in said.items()}
     # Results that are calibrated already are not calibrated again.
     fresh = [name for name in said if "calibration" not in said[name].method]
     shown = dict(said)
@@ -103,7 +109,7 @@ def compared(
         costs=dict.fromkeys(shown, np.nan),
         certainties=shown,
         truth=truth,
-        kinds={name: Given() for name in shown},
+        kinds={name: Given(comparing.words.given) for name in shown},
         calibrations={name: base for name, base in names.items() if name in shown},
     )
 

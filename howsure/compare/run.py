@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from howsure.answers.registry import part_of
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
 from howsure.assess import assessed
-from howsure.compare.protocol import Comparing
+from howsure.compare.protocol import Comparing, Words
 from howsure.data.gather import copied, first, length
 from howsure.data.rows import Rows, quoted
 from howsure.displayed import Displayed
 from howsure.errors import HowsureWarning, InputError, warn
 from howsure.judge.familiarity import Familiarity
-from howsure.judge.scores import OUTSIDE, SCORES, Score
-from howsure.methods.choices import possible_methods
+from howsure.judge.paired import Comparable
+from howsure.judge.scores import OUTSIDE, Score
+from howsure.methods.choices import CHOICES, possible_methods
 from howsure.methods.classifiers import is_plain
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
@@ -39,13 +40,9 @@ from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import sites_of
-from howsure.shifts import STANDARD, Shift
+from howsure.shifts import Shift
 from howsure.statistics import simultaneous_reach
 from howsure.words import counted
-
-if TYPE_CHECKING:
-    from howsure.answers.classes.evaluate import Evaluation, OutsideEvaluation
-    from howsure.answers.classes.result import Certainty
 
 Floats = NDArray[np.float64]
 
@@ -81,7 +78,7 @@ class Comparison(Displayed):
         costs: Time for the rows in units of one plain prediction, the shortest over the sets, measured once;
             NaN without the plain softmax among the methods. Calibration itself costs almost nothing.
         certainties: Result of each method on the unchanged rows.
-        truth: (N,) the true classes.
+        truth: (N,) the true classes, or (N, K) the true numbers.
         kinds: The method behind each name. A calibrated version has the same method.
         calibrations: For each calibrated version, the name without calibration.
         familiarities: Names of the scores of familiarity. They have costs, and scores only on OOD rows.
@@ -93,28 +90,28 @@ class Comparison(Displayed):
     methods: tuple[str, ...]
     sets: tuple[str, ...]
     outside: tuple[str, ...]
-    evaluations: Mapping[tuple[str, str], Evaluation]
-    against: Mapping[tuple[str, str], Evaluation]
+    evaluations: Mapping[tuple[str, str], Comparable]
+    against: Mapping[tuple[str, str], Comparable]
     costs: Mapping[str, float]
-    certainties: Mapping[str, Certainty]
-    truth: NDArray[np.int64]
+    certainties: Mapping[str, Any]
+    truth: NDArray[Any]
     kinds: Mapping[str, Method]
     calibrations: Mapping[str, str] = field(default_factory=dict)
     familiarities: tuple[str, ...] = ()
-    familiar: Mapping[tuple[str, str], OutsideEvaluation] = field(default_factory=dict)
+    familiar: Mapping[tuple[str, str], Comparable] = field(default_factory=dict)
 
     @staticmethod
     def of_results(
-        results: Mapping[str, Certainty], labels: Any = None, *, calibrated: bool = True, seed: int = 0
+        results: Mapping[str, Any], labels: Any = None, *, calibrated: bool = True, seed: int = 0
     ) -> Comparison:
         """Compare existing results of any models, methods or sources.
 
         Args:
             results: By name, all of the same rows and classes. The first is the baseline. Classes are paired
                 by name. Rows are paired by id, or by position if a result has no ids.
-            labels: (N,) true classes; None takes those of the results.
-            calibrated: Whether to add each result after temperature scaling (cross-fitted). Needs 10 rows.
-                Results that are calibrated already are not calibrated again.
+            labels: (N,) true classes, or (N, K) true numbers; None takes those of the results.
+            calibrated: Whether to add each result after calibration (cross-fitted), as in `compare`. Needs
+                10 rows. Results that are calibrated already are not calibrated again.
             seed: Seed of the folds, and of the random draws in calibration errors.
 
         Returns:
@@ -165,10 +162,21 @@ class Comparison(Displayed):
         """Whether methods ran; False for a comparison of existing results."""
         return any(kind.settings.get("name") != GIVEN for kind in self.kinds.values())
 
+    @cached_property
+    def comparing(self) -> Comparing:
+        """How results of this kind are scored and told: the part `compare` of their kind of answer."""
+        found: Comparing = part_of(next(iter(self.certainties.values())), "compare")
+        return found
+
+    @property
+    def words(self) -> Words:
+        """How this comparison is told."""
+        return self.comparing.words
+
     @property
     def kind(self) -> str:
         """The word for one row, `image` or `row`."""
-        return next(iter(self.certainties.values())).kind
+        return str(next(iter(self.certainties.values())).kind)
 
     def score(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Score:
         """One score: the attribute `name` of an `Evaluation` of a set, or of an OOD set, of rows.
@@ -215,14 +223,24 @@ class Comparison(Displayed):
 
     @property
     def mistakes(self) -> dict[str, int]:
-        """Number of mistakes of each method on the unchanged rows."""
-        return {name: int(np.sum(each.label != self.truth)) for name, each in self.certainties.items()}
+        """Number of mistakes of each method on the unchanged rows.
+
+        Raises:
+            InputError: The answers are not right or wrong.
+        """
+        count = self.comparing.mistakes
+        if count is None:
+            raise InputError(
+                "These answers are not right or wrong, so there are no mistakes to count",
+                expected=f"`score` with one of {quoted(self.comparing.scores)}",
+            )
+        return {name: count(each, self.truth) for name, each in self.certainties.items()}
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
         """The best method in a score, and those that may be as good; also familiarities, if they have it."""
-        check_choice(name, SCORES, "name")
+        check_choice(name, self.comparing.scores, "name")
         check_choice(rows, (*self.sets, *self.outside), "rows")
-        higher = name in HIGHER_IS_BETTER
+        higher = name in self.comparing.higher
         values = {method: self.score(method, name, rows).value for method in self.rivals(name, rows)}
         defined = [method for method in values if np.isfinite(values[method])]
         best = min(defined, key=lambda method: -values[method] if higher else values[method], default=None)
@@ -237,8 +255,8 @@ class Comparison(Displayed):
         """The methods, then the familiarities if they have this score on these rows."""
         return self.methods + (self.familiarities if name in OF_FAMILIARITY and rows in self.outside else ())
 
-    def _evaluation(self, method: str, name: str, rows: str) -> Evaluation | OutsideEvaluation:
-        check_choice(name, SCORES, "name")
+    def _evaluation(self, method: str, name: str, rows: str) -> Comparable:
+        check_choice(name, self.comparing.scores, "name")
         check_choice(rows, (*self.sets, *self.outside), "rows")
         check_choice(method, (*self.methods, *self.familiarities), "method")
         if method in self.familiarities:
@@ -254,11 +272,6 @@ class Comparison(Displayed):
 
 OF_FAMILIARITY = OUTSIDE[:2]
 """Scores of a familiarity on OOD rows."""
-
-HIGHER_IS_BETTER = frozenset(
-    {"accuracy", "brier_resolution", "error_auroc", "outside_auroc", "outside_auroc_by_disagreement"}
-)
-"""Scores for which higher is better."""
 
 
 @dataclass(frozen=True)
@@ -304,17 +317,20 @@ def compare(
     Args:
         model: A trained model, as for `assess`.
         x: (N, …) rows that it was not trained on, as for `assess`.
-        labels: (N,) true classes, in any form that `Certainty.with_truth` takes; None takes those in `x`.
-        methods: By name. The first is the baseline, best the plain softmax. None means that one and, if the
-            model has dropout, `MCDropout()`.
+        labels: (N,) true classes, or (N, K) true numbers, in any form that `with_truth` of the result takes;
+            None takes those in `x`.
+        methods: By name. The first is the baseline, best the plain prediction, `Softmax()`. None means that
+            one and, if the model has dropout, `MCDropout()`.
         shifts: By name, the same rows after a change: a function of the arrays of `x`, or the rows
-            themselves. None means `howsure.shifts.STANDARD` for images, and no change otherwise; {} means
-            no change.
-        outside: By name, OOD rows: they belong to none of the model's classes.
+            themselves. None means `howsure.shifts.STANDARD` for images, of which numbers get those that
+            move nothing, and no change otherwise; {} means no change.
+        outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows.
         familiarity: By name, results of `howsure.familiarity` on features of the model. On OOD rows they are
-            compared with the entropy of each method.
-        calibrated: Whether to add each method after temperature scaling. Cross-fitted: each row is calibrated
-            with a fit to the other folds, also under each shift. Needs 10 rows.
+            compared with the entropy of each method, or with its standard deviation.
+        calibrated: Whether to add each method after temperature scaling, or of numbers with a factor of its
+            standard deviation. Cross-fitted: each row is calibrated with a fit to the other folds, also
+            under each shift. Needs 10 rows. Methods that do not say how far numbers scatter get noise by
+            maximum likelihood in the same way, calibrated or not.
         seed: Seed of masks, folds and the random draws in calibration errors.
         batch_size: As in `assess`.
         outputs: As in `assess`.
@@ -351,16 +367,16 @@ def compare(
         labels = given.truth(probe.truth_names) if labels is None else labels
         if labels is None:
             raise InputError(
-                "A comparison needs true classes", expected="`labels`", received="rows without labels"
+                f"A comparison needs {comparing.needs}", expected="`labels`", received="rows without labels"
             )
         if methods is None:
-            chosen = default_methods(model, given.x, output=request.assessed_output)
+            chosen = default_methods(model, given.x, output=request.assessed_output, plain=comparing.plain)
         else:
             chosen = check_by_name(methods, "methods")
         known = check_by_name(familiarity, "familiarity")
         _check_names(chosen, known)
         if shifts is None:
-            shifts = STANDARD if probe.kind == "image" and hasattr(given.x, "shape") else {}
+            shifts = comparing.shifts if probe.kind == "image" and hasattr(given.x, "shape") else {}
         sets = _sets_of(model, given, shifts, outside, tell)
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
         sets.check_alike(len(truth))
@@ -376,10 +392,19 @@ def compare(
     plain = seconds.get(next((name for name, each in chosen.items() if is_plain(each)), ""), np.nan)
     costs = {name: spent / plain for name, spent in seconds.items()}
     names = dict[str, str]()
-    if calibrated and len(truth) >= LEAST_CALIBRATED:
-        names = {CALIBRATED.format(name): name for name in chosen}
+    if len(truth) >= LEAST_CALIBRATED:
+        if comparing.completed is not None:
+            said = {
+                name: _fitted(comparing.completed, each, truth, sets, seed) for name, each in said.items()
+            }
+        if calibrated:
+            names = {
+                CALIBRATED.format(name): name
+                for name in chosen
+                if "calibration" not in said[name][AS_THEY_ARE].method
+            }
         for new, name in names.items():
-            said[new] = _calibrated(comparing, said[name], truth, sets, seed)
+            said[new] = _fitted(comparing.calibrated, said[name], truth, sets, seed)
             costs[new] = costs[name]
     evaluations = {
         (name, which): comparing.scored(said[name][which], truth, seed)
@@ -539,12 +564,16 @@ def _said(
     return said, seconds
 
 
-def _calibrated(
-    comparing: Comparing, said: Mapping[str, Any], truth: Any, sets: _Sets, seed: int
+def _fitted(
+    fit: Callable[..., tuple[list[Any], list[Any]]],
+    said: Mapping[str, Any],
+    truth: Any,
+    sets: _Sets,
+    seed: int,
 ) -> dict[str, Any]:
-    """Calibrated results of a method on each set; each row uses a fit to the other folds."""
+    """Results of a method on each set, calibrated or completed; each row uses a fit to the other folds."""
     own, *others = (said[which] for which in sets.alike)
-    near, far = comparing.calibrated(own, truth, others, [said[each] for each in sets.outside], seed=seed)
+    near, far = fit(own, truth, others, [said[each] for each in sets.outside], seed=seed)
     return dict(zip([*sets.alike, *sets.outside], [*near, *far], strict=True))
 
 
@@ -554,6 +583,7 @@ def default_methods(
     members: Sequence[Any] = (),
     dropout: MCDropout | None = None,
     output: Output = None,
+    plain: str = CHOICES[0].name,
 ) -> dict[str, Method]:
     """All methods that a model allows, by name: `howsure.methods.choices.CHOICES`.
 
@@ -563,6 +593,7 @@ def default_methods(
         members: Other members of the ensemble.
         dropout: Settings of MC dropout, or None.
         output: As for `compare`.
+        plain: Name of the plain prediction, as the kind of answer calls it.
     """
     dropout = MCDropout() if dropout is None else dropout
     few = first(rows_for(model, x, most=1).x, 1)
@@ -574,7 +605,8 @@ def default_methods(
             f"Model '{info.name}' has dropout that cannot be switched on, so MC dropout is left out: "
             f"{left_fixed}."
         )
-    return possible_methods(adapted, members, dropout)
+    found = possible_methods(adapted, members, dropout)
+    return {plain if name == CHOICES[0].name else name: method for name, method in found.items()}
 
 
 def _check_familiarity(

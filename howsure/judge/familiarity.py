@@ -121,8 +121,8 @@ def familiarity(
     Args:
         train: Of rows that the model was trained on; a few thousand do.
         labels: (N,) their true classes, in [0, K), or 0 and 1 for one sigmoid; or as names, or one-hot. Two
-            rows or more of each class for `density` and `mahalanobis`. None for a regression: all rows are of
-            one class then.
+            rows or more of each class for `density` and `mahalanobis`. None for a model that puts out
+            numbers: all rows count as one class, and `energy` and `max_logit` are refused.
         held_out: Of M rows like those to come that the model was not trained on; M ≥ 1 / share − 1, which is
             99 for 0.01.
         score: Which one; `density` needs the most rows.
@@ -147,7 +147,7 @@ def familiarity(
     _check_like(held_out, width, outputs)
     if not len(train):
         raise InputError("There are no training rows", expected="at least 1")
-    classes, truth = _classes_of(labels, len(train), outputs, class_names, score)
+    truth, classes = _classes_of(labels, len(train), max(2, outputs), score, class_names)
     _check_enough(len(held_out), share)
     _warn_of_training_rows(train, held_out)
     fitted = FITS[score](train, truth, classes)
@@ -158,26 +158,24 @@ def familiarity(
 
 
 def _classes_of(
-    labels: Any, rows: int, outputs: int, names: Sequence[str] | None, score: str
-) -> tuple[int, Integers]:
-    """K, and the (N,) classes of the training rows; one class without labels, as a regression has it."""
+    labels: Any, rows: int, classes: int, score: str, class_names: Sequence[str] | None
+) -> tuple[Integers, int]:
+    """(N,) true classes and how many classes there are: one where there are no labels."""
     if labels is None:
         if score in OF_LOGITS:
-            others = quoted([each for each in SCORES if each not in OF_LOGITS])
             raise InputError(
-                f"The score '{score}' is of the logits of classes, and there are no classes without labels",
-                expected=f"true classes; or of a regression one of {others}",
+                f"'{score}' is a score of the logits of classes, and without labels there are none",
+                expected=f"{quoted([each for each in SCORES if each not in OF_LOGITS])}, or labels",
             )
-        return 1, np.zeros(rows, dtype=np.int64)
-    classes = max(2, outputs)
-    try:
-        return classes, check_labels(labels, rows, classes, check_class_names(names, classes))
-    except InputError as error:
-        if np.asarray(labels).dtype.kind != "f":
-            raise
+        return np.zeros(rows, dtype=np.int64), 1
+    given = np.asarray(labels)
+    if given.dtype.kind == "f" and np.isfinite(given).all() and not np.array_equal(given, np.rint(given)):
         raise InputError(
-            error.what, expected=error.expected, received=error.received, hint="For a regression: labels=None"
-        ) from error
+            "The labels are no classes but numbers",
+            expected="true classes, or labels=None for a model that puts out numbers",
+            received=f"for example {given.ravel()[:3].tolist()}",
+        )
+    return check_labels(labels, rows, classes, check_class_names(class_names, classes)), classes
 
 
 def _rank(rows: int, share: float) -> int:

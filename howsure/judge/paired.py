@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from howsure.arguments import check_type
 from howsure.errors import InputError
 from howsure.judge.scores import Measured, Score
-from howsure.sampling.outcome import Floats, Integers
+from howsure.sampling.outcome import Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ class Paired:
 
     measured: Mapping[str, Measured]
     row: Integers
-    truth: Integers | Floats
+    truth: NDArray[Any]
     outside: Integers
     classes: int
 

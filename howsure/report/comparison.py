@@ -14,40 +14,23 @@ from howsure.atomic import write_whole
 from howsure.compare.findings import (
     Finding,
     called,
-    factor_of,
     findings,
-    in_numbers,
     lead,
-    percent_more,
     the,
 )
 from howsure.compare.printed import is_known
-from howsure.compare.run import AS_THEY_ARE, HIGHER_IS_BETTER, Comparison
+from howsure.compare.run import AS_THEY_ARE, Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score
-from howsure.judge.words import value_and_interval
 from howsure.report.axes import Axis, number_axis
 from howsure.report.templates import environment
-from howsure.words import UNIT
 
 _TITLE = "Which method is better here?"
 
-SCORES = {
-    "accuracy": "Accuracy, %",
-    "nll": "NLL",
-    "brier": "Brier",
-    "ece": "ECE",
-    "aurc": "AURC",
-    "error_auroc": "Error AUROC",
-}
-"""Scores of the rows as they are, with their headings."""
-
-SHIFTED = {"nll": "NLL", "accuracy": "Accuracy, %"}
 OUTSIDE = {"outside_auroc": "AUROC", "outside_fpr95": "FPR95"}
 
 UNDEFINED = "–"
-TRUER, LESS_TRUE, CANNOT_TELL = "more accurate", "less accurate", "cannot tell"
+CANNOT_TELL = "cannot tell"
 
-_TIMES = "×\u00a0"
 _MARGIN = 0.08
 _LONGEST_LABEL = 24
 
@@ -82,9 +65,10 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         HTML. Scores that are not defined are dashes, and the page says why.
     """
     main, *others = findings(comparison)
+    words = comparison.words
     shifted = comparison.sets[1:]
-    tables = {"scores": _table(comparison, [(name, AS_THEY_ARE) for name in SCORES])}
-    for name in SHIFTED if shifted else ():
+    tables = {"scores": _table(comparison, [(name, AS_THEY_ARE) for name in words.columns])}
+    for name in words.changed if shifted else ():
         tables[name] = _table(comparison, [(name, rows) for rows in comparison.sets])
     if comparison.outside:
         columns = [(name, rows) for rows in comparison.outside for name in OUTSIDE]
@@ -103,18 +87,19 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "rows": len(comparison.truth),
         "methods": comparison.methods,
         "baseline": the(comparison, comparison.methods[0]),
+        "needs": comparison.comparing.needs,
         "shifted": shifted,
         "outside": comparison.outside,
         "main": main,
         "others": others,
         "drawing": draw_differences(comparison) if len(comparison.methods) > 1 else None,
-        "scores": SCORES,
-        "shift_scores": SHIFTED,
+        "scores": words.columns,
+        "shift_scores": words.changed,
         "outside_scores": OUTSIDE,
         "outside_headings": [
             f"{rows}: {heading}" for rows in comparison.outside for heading in OUTSIDE.values()
         ],
-        "higher": HIGHER_IS_BETTER,
+        "higher": comparison.comparing.higher,
         "tables": tables,
         "costs": costs,
         "has_costs": comparison.has_costs,
@@ -130,7 +115,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "seed": first.seed,
     }
     context["sections"] = _sections(main, others, comparison)
-    return environment().get_template("comparison.html.j2").render(context)
+    return environment().get_template(words.page).render(context)
 
 
 def _sections(main: Finding, others: Sequence[Finding], comparison: Comparison) -> dict[str, str]:
@@ -195,7 +180,7 @@ def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
         tells = known and len(values) > 1
         best = tells and score.value == scores[str(ranking.best)].value
         equal = tells and not best and method in ranking.tied
-        cells[method] = Cell(*value_and_interval(score, per_cent=name == "accuracy"), best, equal)
+        cells[method] = Cell(*comparison.words.cell(score, name), best, equal)
     return cells
 
 
@@ -208,8 +193,8 @@ class Line:
 
     Attributes:
         method: Its name.
-        verdict: `more accurate`, `less accurate`, or `cannot tell` if the interval contains 0.
-        value: How much more it gives the true class than the baseline, as text.
+        verdict: That it is better or worse, or `cannot tell` if the interval contains 0.
+        value: How much better it is than the baseline, as text.
         interval: As text; empty where it has no width.
         at: Place of the value, in per cent of the width.
         low: Place of the lower end.
@@ -232,11 +217,11 @@ class Line:
 
 @dataclass(frozen=True)
 class DifferenceDrawing:
-    """How much more than the baseline each method gives the true class, in the geometric mean.
+    """How much better than the baseline each method is, in the score that decides which to take.
 
     Attributes:
-        lines: One for each other method, that with the most accurate percentages first.
-        across: Axis in per cent more, or of factors where one is 2 or more; the baseline lies within.
+        lines: One for each other method, the best first.
+        across: Axis on which further right is better; the baseline lies within.
         zero: Place of the baseline, in per cent of the width.
         label: What that place means.
     """
@@ -248,33 +233,32 @@ class DifferenceDrawing:
 
 
 def draw_differences(comparison: Comparison) -> DifferenceDrawing:
-    """Lay out how much more than the baseline methods give the true classes of the rows as they are."""
+    """Lay out how much better than the baseline the methods are on the rows as they are."""
     baseline, *others = comparison.methods
-    gaps = {method: comparison.difference(method, baseline, "nll") for method in others}
-    factors = {method: factor_of(gap) for method, gap in gaps.items()}
-    as_factors = any(factor.value >= 2 for factor in factors.values())
-    shown = factors if as_factors else {method: percent_more(factor) for method, factor in factors.items()}
-    zero = 1.0 if as_factors else 0.0
-    drawn = {method: _drawn(score) for method, score in shown.items()}
-    ends = [zero, *(end for score in drawn.values() for end in (score.low, score.high))]
+    words = comparison.words
+    gaps = {method: comparison.difference(method, baseline, words.main) for method in others}
+    shown = words.drawn(gaps)
+    drawn = {method: _drawn(score) for method, score in shown.scores.items()}
+    ends = [shown.zero, *(end for score in drawn.values() for end in (score.low, score.high))]
+    ends = [end for end in ends if np.isfinite(end)]
     span = (max(ends) - min(ends)) or 0.02
     across = number_axis(min(ends) - _MARGIN * span, max(ends) + _MARGIN * span)
-    ticks = tuple((place, _TIMES + label if as_factors else label + UNIT) for place, label in across.ticks)
+    ticks = tuple((place, shown.tick(label)) for place, label in across.ticks)
     lines = []
-    for method in sorted(others, key=lambda method: gaps[method].value):
-        score = shown[method]
+    for method in sorted(
+        (each for each in others if np.isfinite(gaps[each].value)), key=lambda method: gaps[method].value
+    ):
         verdict = CANNOT_TELL
         if gaps[method].excludes_zero:
-            verdict = TRUER if gaps[method].value < 0 else LESS_TRUE
-        value, interval = in_numbers(score, "" if as_factors else UNIT)
-        sign = _TIMES if as_factors else "+" if score.value > 0 else ""
+            verdict = words.better if gaps[method].value < 0 else words.worse
+        value, interval = shown.value(shown.scores[method])
         of = drawn[method]
         places = (across.place(number) for number in (of.value, of.low, of.high))
-        lines.append(Line(method, verdict, sign + value, interval, *places))
+        lines.append(Line(method, verdict, value, interval, *places))
     name = the(comparison, baseline)
     short = name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
     return DifferenceDrawing(
-        tuple(lines), replace(across, ticks=ticks), across.place(zero), f"as much as {short}"
+        tuple(lines), replace(across, ticks=ticks), across.place(shown.zero), f"{shown.label} {short}"
     )
 
 

@@ -191,7 +191,7 @@ def test_two_tables_are_compared(known, tmp_path):
         assert "has no effect on tables" in refused("compare", known, other, *option)
     assert "other" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "--member has no effect on tables" in refused("compare", known, other, "--member", "m.keras")
-    assert "needs true answers" in refused("compare", other, write(tmp_path / "third.csv", P[KNOWN], NAMES))
+    assert "needs true classes" in refused("compare", other, write(tmp_path / "third.csv", P[KNOWN], NAMES))
 
 
 # --- what is read -----------------------------------------------------------------------------

@@ -424,7 +424,7 @@ def test_a_regression_has_one_class(random):
     inverse = np.linalg.inv(np.cov(z.T, bias=True))
     np.testing.assert_allclose(found, -np.einsum("ni,ij,nj->n", away, inverse, away), rtol=1e-5)
     familiarity(train, None, held_out, score="neighbours")
-    with pytest.raises(InputError, match=r"'energy' is of the logits of classes.*one of 'density'"):
+    with pytest.raises(InputError, match=r"'energy' is a score of the logits of classes.*'density'"):
         familiarity(train, None, held_out, score="energy")
-    with pytest.raises(InputError, match=r"not class numbers.*For a regression: labels=None"):
+    with pytest.raises(InputError, match=r"no classes but numbers.*labels=None"):
         familiarity(train, random.normal(size=200), held_out)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from howsure.answers.classes.calibrate import cross_calibrated
+from howsure.answers.classes.comparison_words import CLASS_WORDS
 from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.classes.result import Certainty
 from howsure.assess import Method
@@ -29,7 +30,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.report import render, render_comparison, write_comparison
 from howsure.report.axes import number_axis
-from howsure.report.comparison import CANNOT_TELL, LESS_TRUE, TRUER, draw_differences
+from howsure.report.comparison import CANNOT_TELL, draw_differences
 from howsure.statistics import entropy_of
 from tests.report.made import Page, check_landmarks, check_tables, make_certainty
 
@@ -399,9 +400,15 @@ def test_the_drawing_shows_the_paired_differences() -> None:
         value, low, high = (float(number) for number in numbers(words[1]))
         assert [low, high, value] == pytest.approx([100 * end for end in more], abs=0.5)
         assert ("+" in words[1]) == (gap.value < 0)
-        expected = CANNOT_TELL if not gap.excludes_zero else TRUER if gap.value < 0 else LESS_TRUE
+        expected = (
+            CANNOT_TELL
+            if not gap.excludes_zero
+            else CLASS_WORDS.better
+            if gap.value < 0
+            else CLASS_WORDS.worse
+        )
         assert words[0] == line.verdict == expected
-    assert {line.verdict for line in drawing.lines} >= {TRUER, LESS_TRUE}
+    assert {line.verdict for line in drawing.lines} >= {CLASS_WORDS.better, CLASS_WORDS.worse}
     assert page.count("forest-row is-clear") == sum(line.clear for line in drawing.lines)
     assert "as much as the softmax" in Page(page).words
 
@@ -412,7 +419,7 @@ def test_the_drawing_counts_in_factors_where_one_is_large() -> None:
     assert [line.value for line in drawing.lines] == ["×\u00a02.5", "×\u00a00.9"]
     assert all(label.startswith("×\u00a0") for _, label in drawing.across.ticks)
     assert drawing.across.ticks[0][0] <= drawing.zero < drawing.lines[0].at
-    assert [line.verdict for line in drawing.lines] == [TRUER, LESS_TRUE]
+    assert [line.verdict for line in drawing.lines] == [CLASS_WORDS.better, CLASS_WORDS.worse]
 
 
 def test_one_method_has_no_drawing_and_says_so() -> None:

@@ -1,4 +1,4 @@
-"""Parts of a comparison for results of one class per row: true classes, scores and calibration."""
+"""Parts of a comparison for results of one class per row: true classes, scores, calibration and words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes.calibrate import cross_calibrated
+from howsure.answers.classes.comparison_words import CLASS_WORDS, HIGHER_IS_BETTER
 from howsure.answers.classes.evaluate import evaluate_numbers, told_apart, with_outside
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import truth_of
@@ -15,8 +16,11 @@ from howsure.compare.protocol import Comparing
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import quoted
 from howsure.errors import InputError
+from howsure.judge.scores import SCORES
+from howsure.methods.choices import CHOICES
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Integers
+from howsure.shifts import STANDARD
 
 
 def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:
@@ -49,6 +53,10 @@ def _aligned(name: str, result: Certainty, first: str, baseline: Certainty) -> C
     return replace(result, class_names=names, truth=truth, **turned)
 
 
+def _mistakes(result: Certainty, truth: Integers) -> int:
+    return int(np.sum(result.label != truth))
+
+
 COMPARING = Comparing(
     truth=_truth,
     known=truth_of,
@@ -57,4 +65,12 @@ COMPARING = Comparing(
     beside=with_outside,
     familiar=told_apart,
     calibrated=cross_calibrated,
+    completed=None,
+    mistakes=_mistakes,
+    scores=SCORES,
+    higher=HIGHER_IS_BETTER,
+    plain=CHOICES[0].name,
+    needs="true classes",
+    shifts=STANDARD,
+    words=CLASS_WORDS,
 )

@@ -54,6 +54,8 @@ DRAWS, CELLS = 500, 100
 AT_ONCE = 10_000
 """Rows whose networks are held at a time; bounds memory."""
 
+_LOG_TWO_PI = float(np.log(2 * np.pi))
+
 _AREA_OF_BRIDGE = math.sqrt(2 * math.pi) / 8
 """E ∫ |B| of a Brownian bridge B: ∫ √(2 t (1 − t) / π) dt."""
 
@@ -193,18 +195,9 @@ def of_normal(error: Floats, std: Floats, seed: int) -> dict[str, Measured]:
     sure = std == 0
     z = np.divide(error, std, out=np.copysign(np.inf, error), where=~sure)
     z[sure & (error == 0)] = 0.0
-    finite = np.where(sure, 0.0, z)
-    density = np.exp(-(finite**2) / 2) / math.sqrt(2 * math.pi)
-    crps = np.where(
-        sure,
-        np.abs(error),
-        std * (finite * (2 * ndtr(finite) - 1) + 2 * density - 1 / math.sqrt(math.pi)),
-    )
-    with np.errstate(divide="ignore"):
-        nll = np.where(sure, np.inf, np.log(std) + (math.log(2 * math.pi) + finite**2) / 2)
     found: dict[str, Measured] = {
-        "nll": mean_loss(nll, least=-np.inf),
-        "crps": mean_loss(crps),
+        "nll": mean_loss(np.where(sure, np.inf, nll(np.zeros_like(error), std, error)), least=-np.inf),
+        "crps": mean_loss(crps(np.zeros_like(error), std, error)),
         "miscalibration": miscalibration(ndtr(z), seed),
     }
     for level in LEVELS:
@@ -222,6 +215,47 @@ def of_normal(error: Floats, std: Floats, seed: int) -> dict[str, Measured]:
             mean_loss(losses), mistakes=int(missed.sum()), least_mistakes=LEAST_OUTSIDE
         )
     return found
+
+
+def nll(mean: Floats, std: Floats, y: Floats) -> Floats:
+    """Minus the logarithm of the normal density at the true number, in nats; lower is better.
+
+    ½ log 2πσ² + (y − μ)² / 2σ². A unit that is a thousand times smaller adds log 1000 to each.
+
+    Args:
+        mean: (…) μ.
+        std: (…) σ ≥ 0. Where it is 0, the score is infinite, unless the mean is exactly right; then it is −∞.
+        y: (…) the true numbers.
+
+    Returns:
+        (…); NaN where `std` is NaN.
+    """
+    error = np.abs(y - mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = np.where(error > 0, error / std, 0.0)
+        return np.asarray(np.where(np.isinf(away), np.inf, np.log(std) + away**2 / 2) + _LOG_TWO_PI / 2)
+
+
+def crps(mean: Floats, std: Floats, y: Floats) -> Floats:
+    """Continuous ranked probability score of a normal distribution, in the unit of y; lower is better.
+
+    ∫ (F(t) − [t ≥ y])² dt = σ (z (2 Φ(z) − 1) + 2 φ(z) − 1/√π) with z = (y − μ)/σ (Gneiting and Raftery 2007,
+    Strictly proper scoring rules, prediction, and estimation).
+
+    Args:
+        mean: (…) μ.
+        std: (…) σ ≥ 0. Where it is 0, the score is the absolute error.
+        y: (…) the true numbers.
+
+    Returns:
+        (…); NaN where `std` is NaN.
+    """
+    error = np.abs(y - mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(std > 0, error / std, 0.0)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    spread_out = std * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
+    return np.asarray(np.where(std == 0, error, spread_out))
 
 
 def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | None:

@@ -1,0 +1,334 @@
+"""How a comparison of results of one class per row is told: by the percentage that the true class gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.compare.findings import (
+    better,
+    in_numbers,
+    joined,
+    quoted_list,
+    share_in_words,
+    the,
+    with_interval,
+)
+from howsure.compare.protocol import Shown, Wording
+from howsure.compare.run import Comparison
+from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
+from howsure.judge.words import value_and_interval
+from howsure.methods.protocol import Method
+from howsure.words import UNIT, counted, rate, upper
+
+if TYPE_CHECKING:
+    from howsure.answers.classes.result import Certainty
+
+HIGHER_IS_BETTER = frozenset(
+    {"accuracy", "brier_resolution", "error_auroc", "outside_auroc", "outside_auroc_by_disagreement"}
+)
+"""Scores for which higher is better."""
+
+
+class ClassWords:
+    """The words of one class per row; see `howsure.compare.protocol.Words`."""
+
+    main = "nll"
+    questions: Mapping[str, Wording] = {
+        "nll": Wording(
+            "Which method has the most accurate percentages?",
+            "the most accurate percentages",
+            "on average {it} gives the true class {value}",
+        ),
+        "aurc": Wording(
+            "Which method knows best when it is wrong?",
+            "the best order from certain to doubtful",
+            "averaged over how many of its most certain {kind}s {it} answers, {value} of the answers are "
+            "wrong",
+            "below",
+        ),
+        "accuracy": Wording(
+            "Which method is right most often?", "the most right answers", "{it} is right on {value}", "above"
+        ),
+    }
+    columns: Mapping[str, str] = {
+        "accuracy": "Accuracy, %",
+        "nll": "NLL",
+        "brier": "Brier",
+        "ece": "ECE",
+        "aurc": "AURC",
+        "error_auroc": "Error AUROC",
+    }
+    changed: Mapping[str, str] = {"nll": "NLL", "accuracy": "Accuracy, %"}
+    short: Sequence[tuple[str, str]] = (
+        ("right", "accuracy"),
+        ("NLL", "nll"),
+        ("ECE", "ece"),
+        ("AURC", "aurc"),
+    )
+    always_known = frozenset({"accuracy"})
+    better, worse = "more accurate", "less accurate"
+    given = "Percentages that were given."
+    page = "classes/comparison.html.j2"
+
+    def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
+        """See `Words`."""
+        than = the(comparison, comparison.methods[0])
+        said = f"Take {the(comparison, method)}: its percentages are more accurate than those of {than}"
+        where = f", but less accurate if {comparison.kind}s are {quoted_list(worse)}" if worse else ""
+        return f"{said}{where}."
+
+    def keep(self, comparison: Comparison) -> str:
+        """See `Words`."""
+        than, few = the(comparison, comparison.methods[0]), _few(comparison)
+        if few:
+            return f"Take {than}: no other method here is known to have more accurate percentages. {few}"
+        return f"Take {than}: no other method here has more accurate percentages by more than chance."
+
+    def nothing(self, comparison: Comparison) -> str:
+        """See `Words`."""
+        return "Nothing could be compared."
+
+    def better_if(self, method: str) -> str:
+        """See `Words`."""
+        return f"{method} has more accurate ones"
+
+    def doubt(self, comparison: Comparison, name: str) -> str:
+        """See `Words`."""
+        return _few(comparison) if name != "accuracy" else ""
+
+    def value(self, comparison: Comparison, method: str, name: str, rows: str) -> str:
+        """A score in per cent with its interval; for the NLL, the mean percentage of the true class."""
+        score = comparison.score(method, name, rows)
+        if name != "nll":
+            return share_in_words(score)
+        return share_in_words(Score(*np.exp([-score.value, -score.high, -score.low]).tolist()))
+
+    def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
+        """By how much the best method is better than another, from the difference of their scores."""
+        return _gap(gap, name, than)
+
+    def note(self, comparison: Comparison, name: str) -> str:
+        """The explanation of the NLL and of the average in the answer; empty for other scores."""
+        best = comparison.ranked(name).best
+        if name != "nll" or best is None:
+            return ""
+        nll, _ = value_and_interval(comparison.score(best, name))
+        return (
+            f"This is an NLL (negative log-likelihood) of {nll}. The NLL is 0 if every true class got 100 %, "
+            "and 0.69 for a coin flip between two classes. The average is the geometric mean, e to the power "
+            "of −NLL."
+        )
+
+    def cell(self, score: Score, name: str) -> tuple[str, str]:
+        """See `Words`."""
+        return value_and_interval(score, per_cent=name == "accuracy")
+
+    def short_cell(self, score: Score, name: str) -> str:
+        """See `Words`."""
+        value, _ = self.cell(score, name)
+        return f"{value}{UNIT}" if name == "accuracy" else value
+
+    def under_shift(
+        self, comparison: Comparison, shifted: Sequence[str]
+    ) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """See `Words`."""
+        baseline = comparison.methods[0]
+        said, alone = f"How often {the(comparison, baseline)} is still right", len(comparison.methods) == 1
+        if not alone:
+            said += (
+                ", and which method gives the true class the highest percentage, among those that are above "
+                f"{the(comparison, baseline)} by more than chance"
+            )
+        points = []
+        for rows in shifted:
+            right = rate(comparison.score(baseline, "accuracy", rows).value)
+            truer = better(comparison, "nll", rows)
+            more = "" if alone else "; no method gives more by more than chance"
+            if truer:
+                first = min(truer, key=lambda method: comparison.score(method, "nll", rows).value)
+                gap = comparison.difference(first, baseline, "nll", rows)
+                more = f"; {the(comparison, first)} gives {_gap(gap, 'nll')}"
+            points.append((rows, f"right on {right}{more}."))
+        return f"{said}.", tuple(points)
+
+    def why(self, comparison: Comparison, method: str) -> Iterator[str]:
+        """Each method explains itself."""
+        return comparison.kinds[method].why(_Beside(comparison, method))
+
+    def why_calibrated(self, comparison: Comparison, method: str, base: str) -> Iterator[str]:
+        """See `Words`."""
+        nll = comparison.difference(method, base, "nll")
+        if not np.isfinite(nll.low):
+            return
+        temperature = float(comparison.certainties[method].method["calibration"]["temperature"])
+        if not nll.excludes_zero:
+            yield (
+                f"What calibration changes in {the(comparison, base)} may be chance: in these "
+                f"{comparison.kind}s "
+                f"it finds nothing to correct (temperature {temperature:.2f}; 1 would change nothing)."
+            )
+            return
+        if nll.value > 0:
+            yield (
+                f"Calibration made {the(comparison, base)} worse, as can happen if there is nothing to "
+                "correct."
+            )
+            return
+        claims = (
+            "lowers percentages that were too high"
+            if temperature > 1
+            else "raises percentages that were too low"
+        )
+        yield (
+            f"Calibration {claims} (temperature {temperature:.2f}). It uses one number for all rows, so it "
+            "hardly changes their order: it does not help to tell which answers are wrong."
+        )
+
+    def drawn(self, gaps: Mapping[str, Score]) -> Shown:
+        """How much more methods give the true class than the baseline: in per cent, or factors from 2 on."""
+        factors = {method: factor_of(gap) for method, gap in gaps.items()}
+        if any(factor.value >= 2 for factor in factors.values()):
+            return Shown(factors, 1.0, lambda label: _TIMES + label, _times, "as much as")
+        more = {method: percent_more(factor) for method, factor in factors.items()}
+        return Shown(more, 0.0, lambda label: label + UNIT, _more, "as much as")
+
+
+_TIMES = "×\u00a0"
+
+
+def _times(factor: Score) -> tuple[str, str]:
+    value, interval = in_numbers(factor)
+    return _TIMES + value, interval
+
+
+def _more(score: Score) -> tuple[str, str]:
+    value, interval = in_numbers(score, UNIT)
+    return ("+" if score.value > 0 else "") + value, interval
+
+
+def _few(comparison: Comparison) -> str:
+    """A sentence that there are too few mistakes for a conclusion, or empty."""
+    wrong = comparison.mistakes
+    fewest = min(wrong, key=lambda method: wrong[method])
+    if wrong[fewest] >= LEAST_MISTAKES:
+        return ""
+    return (
+        f"{upper(the(comparison, fewest))} makes {counted(wrong[fewest], 'mistake')} here. With fewer than "
+        f"{LEAST_MISTAKES} mistakes, the size of chance is unknown."
+    )
+
+
+def _gap(gap: Score, name: str, than: str = "") -> str:
+    """By how much the best method is better than another, from the difference of their scores."""
+    if name == "nll":
+        factor = factor_of(gap)
+        if factor.value < 2:
+            value, interval = in_numbers(percent_more(factor), UNIT)
+            said, word = f"{value} more", "than"
+        else:
+            value, interval = in_numbers(factor)
+            said, word = f"{value} times as much", "as"
+        return with_interval(joined(said, f"{word} {than}" if than else ""), interval)
+    sign = 100 if name in HIGHER_IS_BETTER else -100
+    low, high = sorted((sign * gap.low, sign * gap.high))
+    value, interval = in_numbers(Score(sign * gap.value, low, high))
+    return with_interval(f"{value}\u00a0points {CLASS_WORDS.questions[name].beside} {than}", interval)
+
+
+def factor_of(gap: Score) -> Score:
+    """Ratio of the probabilities that two methods give the true class: exp(−difference of their NLL).
+
+    It is a geometric mean over rows.
+    """
+    return Score(*np.exp([-gap.value, -gap.high, -gap.low]).tolist())
+
+
+def percent_more(factor: Score) -> Score:
+    """A factor as a change in per cent."""
+    return Score(*(100 * (end - 1) for end in (factor.value, factor.low, factor.high)))
+
+
+CLASS_WORDS = ClassWords()
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """A method compared with the baseline: a `howsure.methods.protocol.Standing`."""
+
+    comparison: Comparison
+    method: str
+
+    @property
+    def name(self) -> str:
+        return the(self.comparison, self.method)
+
+    @property
+    def baseline(self) -> str:
+        return the(self.comparison, self.comparison.methods[0])
+
+    @property
+    def kind(self) -> str:
+        return self.comparison.kind
+
+    @property
+    def first(self) -> bool:
+        alike = [name for name in self._bare(type(self._kind)) if self._each(name) == self._each(self.method)]
+        return alike[0] == self.method
+
+    @property
+    def claimed(self) -> float:
+        return float(np.mean(self._certainty.probability))
+
+    @property
+    def claimed_where_right(self) -> tuple[float, float]:
+        right = self._right(self.comparison.methods[0])
+        own, its = (each.probability[right] for each in (self._certainty, self._baseline))
+        return (float(np.mean(own)), float(np.mean(its))) if right.any() else (np.nan, np.nan)
+
+    @property
+    def right(self) -> float:
+        return self.comparison.score(self.method, "accuracy").value
+
+    @property
+    def right_at_least(self) -> float:
+        return self.comparison.score(self.method, "accuracy").low
+
+    @property
+    def mended(self) -> tuple[int, int]:
+        own, its = self._right(self.method), self._right(self.comparison.methods[0])
+        return int(np.sum(own & ~its)), int(np.sum(its & ~own))
+
+    @property
+    def disagreement(self) -> Score:
+        right, agreed = self._right(self.method), -self._certainty.mutual_information
+        return told_apart(agreed[right], agreed[~right])[0].score(0.95)
+
+    def gap(self, score: str) -> Score:
+        return self.comparison.difference(self.method, self.comparison.methods[0], score)
+
+    @property
+    def _certainty(self) -> Certainty:
+        return cast("Certainty", self.comparison.certainties[self.method])
+
+    @property
+    def _baseline(self) -> Certainty:
+        return cast("Certainty", self.comparison.certainties[self.comparison.methods[0]])
+
+    def _right(self, method: str) -> NDArray[np.bool_]:
+        return np.asarray(self.comparison.certainties[method].label == self.comparison.truth)
+
+    @property
+    def _kind(self) -> Method:
+        return self.comparison.kinds[self.method]
+
+    def _each(self, name: str) -> object:
+        return self.comparison.kinds[name].settings.get("each")
+
+    def _bare(self, kind: type) -> list[str]:
+        """Methods of a kind, calibrated or not."""
+        return [name for name in self.comparison.methods if type(self.comparison.kinds[name]) is kind]

@@ -1,0 +1,375 @@
+"""Parts of a comparison for results of numbers per row: true numbers, scores, noise, calibration and words.
+
+The negative log-likelihood (NLL) and the continuous ranked probability score (CRPS) judge what a method says
+of a new answer, so they need its scatter. Each method gets the same chance: where it does not say how far
+answers scatter, one noise for each target is learned from the rows with true numbers, by maximum likelihood.
+Fits are cross-fitted, so no row is scored with a noise that was learned from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from howsure.answers.classes.evaluate import told_apart
+from howsure.answers.numbers.comparison_words import NUMBER_WORDS
+from howsure.answers.numbers.result import RegressionCertainty, check_numbers
+from howsure.answers.numbers.scores import crps, nll
+from howsure.compare.protocol import Comparing
+from howsure.data.rows import quoted
+from howsure.errors import InputError
+from howsure.judge import scores
+from howsure.judge.paired import Comparable, Paired, check_enough
+from howsure.judge.scores import OUTSIDE, Mean, Measured, Score, centred
+from howsure.methods.choices import OWN
+from howsure.sampling.outcome import Floats, Integers
+from howsure.shifts import STANDARD
+
+SCORES = ("nll", "crps", "rmse", "mae", *OUTSIDE)
+"""Scores of numbers, with rows from outside after them."""
+
+FOLDS = 5
+
+NOISE, FACTOR = "noise", "factor"
+"""What is fitted: a noise for each target, or a factor of the standard deviation."""
+
+NARROWEST = 1e-6
+"""Least noise that is looked for, as a share of the root mean squared error of the predictions."""
+
+GRID = 20
+"""How many noises are tried before the best is made exact, as there may be several minima."""
+
+UNMOVED = ("with noise", "blurred")
+"""Changes of images that leave everything in its place, as a number may say where something is."""
+
+Fit = Callable[[RegressionCertainty, Floats], Floats]
+"""From a result of some rows and their true numbers to one number for each target."""
+
+Use = Callable[[RegressionCertainty, Floats], RegressionCertainty]
+"""From a result and such numbers to the result that they give."""
+
+
+# --- scores -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NumberScores(Comparable):
+    """How good the numbers of some rows are, of several targets on average.
+
+    CRPS, RMSE and MAE of one target are in its unit. Those of several targets are in standard deviations of
+    the true numbers of each, as targets have units of their own.
+
+    Attributes:
+        nll: Mean negative log-likelihood, nats.
+        crps: Mean continuous ranked probability score.
+        rmse: Root of the mean squared error of `mean`.
+        mae: Mean absolute error of `mean`.
+        outside_auroc: Area under the ROC curve of `std`, for telling rows from outside; NaN without them.
+        outside_fpr95: Share of the rows from outside that are accepted where 95 % of the others are.
+        outside_auroc_by_disagreement: As outside_auroc, of `spread`; 0.5 where there is none.
+    """
+
+    nll: Score
+    crps: Score
+    rmse: Score
+    mae: Score
+    outside_auroc: Score
+    outside_fpr95: Score
+    outside_auroc_by_disagreement: Score
+    _found: Paired = field(repr=False)
+
+
+def _scored(result: RegressionCertainty, truth: Floats, seed: int) -> NumberScores:
+    """Scores of N ≥ 2 rows with true numbers (N, K)."""
+    del seed  # nothing is drawn
+    check_enough(truth)
+    mean, std, unit = result.mean, result.std, _units(truth)
+    of_nll, of_crps = _through_fits(result, truth)
+    measured = {
+        "nll": _mean(nll(mean, std, truth), of_nll, least=-np.inf),
+        "crps": _mean(crps(mean, std, truth) / unit, of_crps / unit),
+        "rmse": _root_mean_square((mean - truth) / unit),
+        "mae": _mean(np.abs(mean - truth) / unit, 0.0),
+        **dict.fromkeys(OUTSIDE, _undefined(len(truth))),
+    }
+    found = Paired(measured, result.row, truth, np.empty(0, dtype=np.int64), truth.shape[1])
+    return NumberScores(**found.scores(), _found=found)
+
+
+def _units(truth: Floats) -> Floats:
+    """(K,) what scores are divided by: 1 for one target, else the standard deviation of its true numbers."""
+    if truth.shape[1] == 1:
+        return np.ones(1)
+    scatter = truth.std(axis=0)
+    return np.where(scatter > 0, scatter, 1.0)
+
+
+def _mean(losses: Floats, through_fits: Floats | float, least: float = 0.0) -> Measured:
+    """The mean of losses (N, K); not defined where one of them is not finite.
+
+    Args:
+        losses: Of each number.
+        through_fits: By how much each row changes the sum of the losses of the others.
+        least: Least mean that there can be.
+    """
+    if not np.isfinite(losses).all():
+        return _undefined(len(losses))
+    parts = centred((losses + through_fits).mean(axis=1))
+    return Mean(float(losses.mean()), parts, len(losses), least=least)
+
+
+def _root_mean_square(errors: Floats) -> Measured:
+    """The root of the mean square of errors (N, K) over rows, averaged over targets."""
+    squares = errors**2
+    value = np.sqrt(squares.mean(axis=0))
+    slope = np.divide(0.5, value, out=np.zeros_like(value), where=value > 0)
+    parts = ((squares - squares.mean(axis=0)) * slope).mean(axis=1) / len(errors)
+    return Mean(float(value.mean()), parts, len(errors), least=0.0)
+
+
+def _undefined(rows: int) -> Measured:
+    return Measured(np.nan, np.zeros(rows), 0)
+
+
+def _beside(
+    evaluation: NumberScores, result: RegressionCertainty, outside: RegressionCertainty
+) -> NumberScores:
+    """An evaluation with the scores of rows from outside added; their `std` is of the fit to all rows."""
+    alike = _by_one_fit(result)
+    (by_std, accepted), (by_spread, _) = (
+        scores.told_apart(*(-_width(each, alike, name) for each in (alike, outside)))
+        for name in ("std", "spread")
+    )
+    against = dict(zip(OUTSIDE, (by_std, accepted, by_spread), strict=True))
+    found = replace(
+        evaluation._found, measured={**evaluation._found.measured, **against}, outside=outside.row
+    )
+    return replace(evaluation, **{name: against[name].score(0.95) for name in OUTSIDE}, _found=found)
+
+
+def _width(result: RegressionCertainty, usual: RegressionCertainty, name: str) -> Floats:
+    """(N,) how wide a result is, averaged over targets, each in its median over the usual rows."""
+    given, of_usual = (getattr(each, name) for each in (result, usual))
+    if given is None or of_usual is None or np.isnan(of_usual).all():
+        return np.zeros(len(result))
+    middle = np.nanmedian(of_usual, axis=0)
+    return np.asarray(np.nan_to_num(given / np.where(middle > 0, middle, 1.0)).mean(axis=1))
+
+
+# --- noise and calibration ----------------------------------------------------------------------------
+
+
+def _noise(result: RegressionCertainty, truth: Floats) -> Floats:
+    """(K,) noise by maximum likelihood: s of √(spread² + s²), one for all rows."""
+    variance = _variance_between(result)
+    return np.array([_noise_of(*each) for each in zip((truth - result.mean).T ** 2, variance.T, strict=True)])
+
+
+def _noise_of(squares: Floats, variance: Floats) -> float:
+    usual = float(np.sqrt(squares.mean()))
+    if usual == 0 or not variance.any():
+        return usual  # in closed form
+
+    def loss(log_share: float) -> float:
+        total = variance + (usual * np.exp(log_share)) ** 2
+        return float(np.sum(np.log(total) + squares / total))
+
+    most = float(np.sqrt(squares.max())) / usual  # beyond it every row asks for less
+    grid = np.linspace(np.log(NARROWEST), np.log(most) + 1e-9, GRID)
+    place = int(np.argmin([loss(each) for each in grid]))
+    around = grid[max(place - 1, 0)], grid[min(place + 1, len(grid) - 1)]
+    return usual * float(np.exp(minimize_scalar(loss, bounds=around, method="bounded").x))
+
+
+def _variance_between(result: RegressionCertainty) -> Floats:
+    """(N, K) variance between networks; 0 where nothing is known of them."""
+    if result.spread is None:
+        return np.zeros_like(result.mean)
+    return np.asarray(np.nan_to_num(result.spread) ** 2)
+
+
+def _with_noise(result: RegressionCertainty, noise: Floats) -> RegressionCertainty:
+    known = replace(result, spread=None if result.spread is None else np.nan_to_num(result.spread))
+    return known.with_noise(noise, "held-out rows")
+
+
+def _factor(result: RegressionCertainty, truth: Floats) -> Floats:
+    """(K,) factor of `std` by maximum likelihood: the root of the mean of ((y − mean)/std)²."""
+    known = result.std > 0
+    away = np.divide(truth - result.mean, result.std, out=np.zeros_like(truth), where=known)
+    count = known.sum(axis=0)
+    square = np.divide((away**2).sum(axis=0), count, out=np.ones(truth.shape[1]), where=count > 0)
+    return np.where(square > 0, np.sqrt(square), 1.0)
+
+
+def _scaled(result: RegressionCertainty, factor: Floats) -> RegressionCertainty:
+    return replace(result, std=result.std * factor)
+
+
+def _completed(
+    result: RegressionCertainty,
+    truth: Floats,
+    changed: Sequence[RegressionCertainty] = (),
+    others: Sequence[RegressionCertainty] = (),
+    *,
+    seed: int = 0,
+) -> tuple[list[RegressionCertainty], list[RegressionCertainty]]:
+    """The same with noise where none is known; see `Comparing.completed`."""
+    if not np.isnan(result.std).all():
+        return [result, *changed], list(others)
+    return _cross_fitted(NOISE, _noise, _with_noise, result, truth, changed, others, seed)
+
+
+def _calibrated(
+    result: RegressionCertainty,
+    truth: Floats,
+    changed: Sequence[RegressionCertainty] = (),
+    others: Sequence[RegressionCertainty] = (),
+    *,
+    seed: int = 0,
+) -> tuple[list[RegressionCertainty], list[RegressionCertainty]]:
+    """The same with `std` times a factor; see `Comparing.calibrated`."""
+    return _cross_fitted(FACTOR, _factor, _scaled, result, truth, changed, others, seed)
+
+
+def _cross_fitted(
+    name: str,
+    fit: Fit,
+    use: Use,
+    result: RegressionCertainty,
+    truth: Floats,
+    changed: Sequence[RegressionCertainty],
+    others: Sequence[RegressionCertainty],
+    seed: int,
+) -> tuple[list[RegressionCertainty], list[RegressionCertainty]]:
+    """Each row by a fit to the folds that it is not in; rows without true numbers by a fit to all rows.
+
+    What is kept in `method` is the fit to all rows, and for the unchanged rows those of the folds.
+    """
+    fold = _fold_of(len(truth), seed)
+    places = [np.flatnonzero(fold == number) for number in range(FOLDS)]
+    fits = [fit(result[fold != number], truth[fold != number]) for number in range(FOLDS)]
+    order = np.argsort(np.concatenate(places), kind="stable")
+    overall = fit(result, truth)
+    told = {"method": name, "rows": len(truth), name: overall.tolist()}
+    of_folds = {"folds": [each.tolist() for each in fits], "seed": seed}
+
+    def called(each: RegressionCertainty, more: Mapping[str, Any]) -> RegressionCertainty:
+        return replace(each, method={**each.method, "calibration": {**told, **more}})
+
+    def fitted(each: RegressionCertainty) -> RegressionCertainty:
+        parts = [use(each[place], one) for place, one in zip(places, fits, strict=True)]
+        return RegressionCertainty.joined(parts)[order]
+
+    near = [called(fitted(result), of_folds), *(called(fitted(each), {}) for each in changed)]
+    return near, [called(use(each, overall), {}) for each in others]
+
+
+def _fold_of(rows: int, seed: int) -> Integers:
+    """(N,) number of the fold of each row."""
+    return np.random.default_rng(seed).permutation(rows) % FOLDS
+
+
+def _by_one_fit(result: RegressionCertainty) -> RegressionCertainty:
+    """A cross-fitted result with the fit to all rows: what folds differ by tells rows apart by no merit."""
+    told = result.method.get("calibration", {})
+    if "folds" not in told:
+        return result
+    overall = np.array(told[told["method"]])
+    if told["method"] == NOISE:
+        return _with_noise(result, overall)
+    own = np.array(told["folds"])[_fold_of(len(result), told["seed"])]
+    return _scaled(result, overall / own)
+
+
+def _through_fits(result: RegressionCertainty, truth: Floats) -> tuple[Floats, Floats]:
+    """(N, K) by how much each row changes the sum of NLL, and of CRPS, of the other folds; else 0.
+
+    A row that lies far out makes the noise of the other folds larger, for all of their rows at once. Without
+    this, few rows with heavy tails would seem to tell more than they do.
+
+    To first order a row with u = ∂NLL/∂θ changes the fit θ, the logarithm of a noise or of a factor, by
+    −u / Σ ∂u/∂θ (Hampel 1974). With z = (y − mean)/std and r = noise²/std², 1 for a factor,
+
+        u = r (1 − z²),  ∂u/∂θ = 2 r² z² + 2 r (1 − r) (1 − z²),  ∂CRPS/∂θ = r std (2 φ(z) − 1/√π).
+    """
+    told, found = result.method.get("calibration", {}), np.zeros((2, *truth.shape))
+    if "folds" not in told:
+        return found[0], found[1]
+    fold, fits = _fold_of(len(truth), told["seed"]), np.array(told["folds"])
+    between = _variance_between(result)
+    for number, fit in enumerate(fits):
+        if told["method"] == NOISE:
+            variance = between + fit**2
+            r = np.broadcast_to(fit**2, variance.shape) / np.where(variance > 0, variance, 1.0)
+        else:
+            variance = (result.std / fits[fold] * fit) ** 2
+            r = np.ones_like(variance)
+        square = np.divide((truth - result.mean) ** 2, variance, out=np.ones_like(truth), where=variance > 0)
+        u = r * (1 - square)
+        density = np.exp(-square / 2) / np.sqrt(2 * np.pi)
+        of_crps = r * np.sqrt(variance) * (2 * density - 1 / np.sqrt(np.pi))
+        curvature = (2 * r**2 * square + 2 * r * (1 - r) * (1 - square))[fold != number].sum(axis=0)
+        moved = -np.divide(u, curvature, out=np.zeros_like(u), where=curvature > 0)  # θ of this fold
+        for name, slope in enumerate((u, of_crps)):
+            found[name] += (fold != number)[:, None] * moved * slope[fold == number].sum(axis=0)
+    return found[0], found[1]
+
+
+# --- what is compared ---------------------------------------------------------------------------------
+
+
+def _truth(labels: Any, rows: int, probe: RegressionCertainty) -> Floats:
+    return check_numbers(labels, rows, probe.target_names)
+
+
+def _known(result: RegressionCertainty, labels: Any) -> Floats:
+    if labels is not None:
+        return result.numbered(labels)
+    if result.truth is None:
+        raise InputError(
+            "The true numbers are not known", expected="labels, the true numbers of each row", received="none"
+        )
+    return result.truth
+
+
+def _aligned(
+    name: str, result: RegressionCertainty, first: str, baseline: RegressionCertainty
+) -> RegressionCertainty:
+    """A result with its targets in the order of the baseline's, by their names."""
+    names = baseline.target_names
+    if result.target_names == names:
+        return result
+    if sorted(result.target_names) != sorted(names):
+        raise InputError(
+            f"'{name}' has other targets than '{first}'",
+            expected=quoted(names),
+            received=quoted(result.target_names),
+        )
+    order = [result.target_names.index(each) for each in names]
+    wide = {each.name: getattr(result, each.name) for each in result.columns}
+    turned: Any = {key: a[:, order] for key, a in wide.items() if a is not None and np.ndim(a) > 1}
+    return replace(result, target_names=names, **turned)
+
+
+COMPARING = Comparing(
+    truth=_truth,
+    known=_known,
+    aligned=_aligned,
+    scored=_scored,
+    beside=_beside,
+    familiar=told_apart,
+    calibrated=_calibrated,
+    completed=_completed,
+    mistakes=None,
+    scores=SCORES,
+    higher=frozenset({"outside_auroc", "outside_auroc_by_disagreement"}),
+    plain=OWN,
+    needs="true numbers",
+    shifts={name: STANDARD[name] for name in UNMOVED},
+    words=NUMBER_WORDS,
+)

@@ -1,0 +1,252 @@
+"""How a comparison of results of numbers per row is told: by its NLL, then CRPS and RMSE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from howsure.compare.findings import better, joined, quoted_list, the, with_interval
+from howsure.compare.protocol import Shown, Wording
+from howsure.compare.run import LEAST_CALIBRATED, Comparison
+from howsure.digits import rounded, significant
+from howsure.judge.scores import Score
+from howsure.words import counted, listed, upper
+
+NAMES = {"nll": "NLL", "crps": "CRPS", "rmse": "RMSE"}
+
+
+class NumberWords:
+    """The words of numbers per row; see `howsure.compare.protocol.Words`."""
+
+    main = "nll"
+    questions: Mapping[str, Wording] = {
+        "nll": Wording(
+            "Which method says best where an answer lies?", "the best score", "{it} has an NLL of {value}"
+        ),
+        "crps": Wording(
+            "Whose predictions lie closest to the answers, with their uncertainty?",
+            "the best score",
+            "{it} has a CRPS of {value}",
+        ),
+        "rmse": Wording(
+            "Whose predictions lie closest to the answers, without it?",
+            "the best score",
+            "{it} has an RMSE of {value}",
+        ),
+    }
+    columns: Mapping[str, str] = {**NAMES, "mae": "MAE"}
+    changed: Mapping[str, str] = {"nll": "NLL", "rmse": "RMSE"}
+    short: Sequence[tuple[str, str]] = tuple((heading, name) for name, heading in NAMES.items())
+    always_known = frozenset({"crps", "rmse", "mae"})
+    better, worse = "lower NLL", "higher NLL"
+    given = "Numbers that were given."
+    page = "numbers/comparison.html.j2"
+
+    def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
+        """See `Words`."""
+        baseline = comparison.methods[0]
+        gap = comparison.difference(method, baseline, "nll")
+        value, interval = apart(gap)
+        said = f"Take {the(comparison, method)}: its NLL is {value} than that of {the(comparison, baseline)}"
+        said += f" (95\u00a0% interval {interval})."
+        where = f"But if {comparison.kind}s are {quoted_list(worse)}, its NLL is higher." if worse else ""
+        return joined(said, _rmse(comparison, method), where)
+
+    def keep(self, comparison: Comparison) -> str:
+        """See `Words`."""
+        baseline, *others = comparison.methods
+        than = the(comparison, baseline)
+        if not np.isfinite(comparison.score(baseline, "nll").value):
+            return f"The NLL of {than} is not defined, so nothing can be compared with it."
+        gaps = {name: comparison.difference(name, baseline, "nll") for name in others}
+        gaps = {name: gap for name, gap in gaps.items() if np.isfinite(gap.value)}
+        if not gaps:
+            return f"Take {than}: the NLL of no other method is defined."
+        nearest = min(gaps, key=lambda name: gaps[name].value)
+        gap, name = gaps[nearest], the(comparison, nearest)
+        if gap.value == 0:
+            return f"Take {than}: the NLL of {name} is the same."
+        if not gap.known:
+            rows = counted(len(comparison.truth), comparison.kind)
+            return f"Take {than}: {rows} are too few to tell whether another method has a lower NLL."
+        value, interval = apart(gap)
+        return (
+            f"Take {than}: no other method here has a lower NLL by more than chance. That of {name} is "
+            f"{value} (95\u00a0% interval {interval})."
+        )
+
+    def nothing(self, comparison: Comparison) -> str:
+        """See `Words`."""
+        rows = len(comparison.truth)
+        if rows < LEAST_CALIBRATED:
+            return (
+                f"Nothing could be compared: to learn how far answers scatter takes {LEAST_CALIBRATED} "
+                f"{comparison.kind}s with true numbers, and here are {rows:,}."
+            )
+        return "Nothing could be compared: no method says how far answers scatter, or all say they do not."
+
+    def better_if(self, method: str) -> str:
+        """See `Words`."""
+        return f"{method} has a lower NLL"
+
+    def doubt(self, comparison: Comparison, name: str) -> str:
+        """See `Words`."""
+        return ""
+
+    def value(self, comparison: Comparison, method: str, name: str, rows: str) -> str:
+        """See `Words`."""
+        return with_interval(*in_unit(comparison.score(method, name, rows)))
+
+    def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
+        """See `Words`."""
+        value, interval = apart(gap)
+        return with_interval(f"{value} than that of {than}", interval)
+
+    def note(self, comparison: Comparison, name: str) -> str:
+        """See `Words`."""
+        if comparison.ranked(name).best is None:
+            return ""
+        targets = comparison.truth.shape[1]
+        unit = "in the unit of the target"
+        if targets > 1:
+            unit = f"in standard deviations of the true numbers, averaged over {targets} targets"
+        if name == "crps":
+            return (
+                f"This is the CRPS (continuous ranked probability score), {unit}. For a prediction without "
+                "uncertainty it is the mean absolute error."
+            )
+        if name == "rmse":
+            return f"This is the RMSE (root mean squared error) of the predictions alone, {unit}."
+        averaged = f", averaged over {targets} targets" if targets > 1 else ""
+        return joined(
+            f"This is the NLL (negative log-likelihood) in nats{averaged}: the lower, the more probability a "
+            "method gave to where the answers are. It depends on the prediction and on its standard "
+            "deviation. Differences do not depend on the unit of the target.",
+            _learned(comparison),
+        )
+
+    def cell(self, score: Score, name: str) -> tuple[str, str]:
+        """See `Words`."""
+        return in_unit(score) if np.isfinite(score.value) else ("–", "")
+
+    def short_cell(self, score: Score, name: str) -> str:
+        """See `Words`."""
+        return self.cell(score, name)[0]
+
+    def under_shift(
+        self, comparison: Comparison, shifted: Sequence[str]
+    ) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """See `Words`."""
+        baseline, alone = comparison.methods[0], len(comparison.methods) == 1
+        name, points = the(comparison, baseline), []
+        said = f"The NLL of {name}"
+        if not alone:
+            said += ", and which method has the lowest, among those that are lower by more than chance"
+        for rows in shifted:
+            value, _ = self.cell(comparison.score(baseline, "nll", rows), "nll")
+            lower = better(comparison, "nll", rows)
+            more = "" if alone else "; no method is lower by more than chance"
+            if lower:
+                first = min(lower, key=lambda method: comparison.score(method, "nll", rows).value)
+                gap = comparison.difference(first, baseline, "nll", rows)
+                more = f"; {the(comparison, first)} is {with_interval(*apart(gap))}"
+            points.append((rows, f"{value}{more}."))
+        return f"{said}.", tuple(points)
+
+    def why(self, comparison: Comparison, method: str) -> Iterator[str]:
+        """None: nothing is explained yet."""
+        return iter(())
+
+    def why_calibrated(self, comparison: Comparison, method: str, base: str) -> Iterator[str]:
+        """See `Words`."""
+        nll = comparison.difference(method, base, "nll")
+        if not nll.known:
+            return
+        factors = comparison.certainties[method].method["calibration"]["factor"]
+        shown = listed([f"{each:.2f}" for each in factors])
+        factor = f"factor{'s' if len(factors) > 1 else ''} {shown}"
+        name = the(comparison, base)
+        if not nll.excludes_zero:
+            yield (
+                f"What calibration changes in {name} may be chance: in these {comparison.kind}s it finds "
+                f"nothing to correct ({factor} of the standard deviation; 1 would change nothing)."
+            )
+        elif nll.value > 0:
+            yield f"Calibration made {name} worse, as can happen if there is nothing to correct."
+        else:
+            yield (
+                f"Calibration corrects the standard deviations of {name} ({factor}; 1 would change nothing). "
+                "It uses one number for all rows of a target, so it does not change which are the widest."
+            )
+
+    def drawn(self, gaps: Mapping[str, Score]) -> Shown:
+        """How much lower the NLL of each method is."""
+        lower = {method: Score(-gap.value, -gap.high, -gap.low) for method, gap in gaps.items()}
+        return Shown(
+            lower,
+            0.0,
+            lambda label: label.removeprefix("−"),
+            lambda score: apart(Score(-score.value, -score.high, -score.low)),
+            "as low as that of",
+        )
+
+
+def _rmse(comparison: Comparison, method: str) -> str:
+    """Whether the predictions themselves are closer, too, a sentence."""
+    gap = comparison.difference(method, comparison.methods[0], "rmse")
+    if gap.value == 0:
+        return "The RMSE is the same."
+    if not gap.known:
+        return ""
+    if not gap.excludes_zero:
+        return "The RMSE does not differ by more than chance."
+    value, interval = apart(gap)
+    return f"{'Its' if gap.value < 0 else 'But its'} RMSE is {value} ({interval})."
+
+
+def _learned(comparison: Comparison) -> str:
+    """Which methods were given noise, a sentence; empty if none was."""
+    names = [
+        the(comparison, name)
+        for name, each in comparison.certainties.items()
+        if each.method.get("calibration", {}).get("method") == "noise"
+    ]
+    if not names:
+        return ""
+    does, their = ("do", "their") if len(names) > 1 else ("does", "its")
+    return (
+        f"{upper(listed(names))} {does} not say how far answers scatter, so howsure learned {their} noise "
+        f"from the {comparison.kind}s with true numbers, by maximum likelihood. No {comparison.kind} is "
+        "scored with noise that was learned from it."
+    )
+
+
+# --- numbers in sentences -----------------------------------------------------------------------------
+
+
+def apart(gap: Score) -> tuple[str, str]:
+    """A difference of two scores in words and its interval: `0.12 lower` and `0.08 to 0.16`."""
+    if gap.value > 0:
+        value, interval = in_unit(gap)
+        return f"{value} higher", interval
+    value, interval = in_unit(Score(-gap.value, -gap.high, -gap.low))
+    return f"{value} lower", interval
+
+
+def in_unit(score: Score) -> tuple[str, str]:
+    """A number and its interval, or an empty text, with decimals that tell two digits of its width.
+
+    A unit of the target that is a thousand times larger changes no digit.
+    """
+    ends = (score.value, score.low, score.high)
+    width = score.high - score.low
+    if not width > 1e-9 * abs(score.value):
+        return significant(score.value, 4).replace("-", "−"), ""
+    decimals = 1 - math.floor(math.log10(width))
+    value, low, high = (rounded(end, decimals).replace("-", "−") for end in ends)
+    return value, f"{low}\u00a0to\u00a0{high}"
+
+
+NUMBER_WORDS = NumberWords()
