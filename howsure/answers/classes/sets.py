@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_chance
@@ -202,4 +202,4 @@ def _surely_covered(groups: Sequence[Floats], coverage: float) -> float:
     """
     level = 0.05 / len(groups)
     ranks = [(_rank(len(group), coverage), len(group)) for group in groups]
-    return min(float(beta.ppf(level, place, rows + 1 - place)) for place, rows in ranks)
+    return min(float(betaincinv(place, rows + 1 - place, level)) for place, rows in ranks)
