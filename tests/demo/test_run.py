@@ -99,6 +99,7 @@ def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
     x_test, y_test = strokes(20)
     digits = mnist.Digits(x_train, y_train, x_test, y_test, "strokes made for this test")
     monkeypatch.setattr(mnist, "load", lambda: digits)
+    monkeypatch.setattr("howsure.tuning.REPLICATES", 3)  # of nineteen pilots, on which nothing here hangs
     console = Console(file=io.StringIO(), width=80)
 
     demo.run(tmp_path, epochs=1, members=2, seed=0, console=console)
