@@ -25,7 +25,8 @@ demo: .venv-demo/$(READY)       ## train the question's CNN, show its coin flips
 # Three processes share the files of tests, as some wait for others that they start; each gets one thread. A page runs in
 # one of them, in its order. Files that take long come first, so that no process waits for another at the end. JAX has
 # threads of its own for compiling, so there they are two.
-PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest --dist loadfile --no-loadscope-reorder
+# Modules are compiled once, and not by each process: some environments tell Python to keep nothing.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest --dist loadfile --no-loadscope-reorder
 LONGEST = tests/scale/test_ray.py tests/demo docs tests/cli tests/torch
 # On JAX most of the time is compiling; each test runs once what it compiles, so LLVM need not optimize it.
 test: $(ENVIRONMENT)/$(READY)  ## framework-free tests once, the rest once per backend

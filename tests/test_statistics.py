@@ -8,8 +8,11 @@ from scipy import stats
 
 from howsure.statistics import (
     FLIPS,
+    at_least,
+    at_most,
     entropy_correction,
     entropy_of,
+    normal_density,
     proportion_interval,
     simultaneous_reach,
     skewed_interval,
@@ -54,6 +57,18 @@ def test_widening_of_many_at_once_and_of_too_few():
     assert np.isnan(many[3:]).all()
     assert np.all(np.diff(widening(np.arange(2, 200))) < 0)
     assert float(widening(10**6)) == pytest.approx(1, abs=1e-5)
+
+
+def test_binomial_and_normal_distributions_against_scipy():
+    random = np.random.default_rng(0)
+    total = np.append(random.integers(1, 3000, 500), [0, 7, 7, 7, 7])
+    hits = np.append((total[:500] * random.random(500)).astype(int), [0, 0, 7, 7, 0])
+    share = np.append(random.random(500), [0.3, 0.3, 0.3, 1.0, 0.0])
+    few, many = stats.binom.cdf(hits, total, share), stats.binom.sf(hits - 1, total, share)
+    np.testing.assert_allclose(at_most(hits, total, share), few, atol=1e-12)
+    np.testing.assert_allclose(at_least(hits, total, share), many, atol=1e-12)
+    x = np.array([-np.inf, -3.0, 0.0, 0.5, np.inf])
+    np.testing.assert_array_equal(normal_density(x), stats.norm.pdf(x))
 
 
 # --- intervals ----------------------------------------------------------------------------------------

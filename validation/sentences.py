@@ -123,7 +123,8 @@ def holds(said: str, exact: float) -> bool:
     assert number is not None, said
     sign, value, margin = number.groups()
     if sign:
-        return exact > 0.9985 if sign == ">" else exact < 0.0015
+        reach = 0.0015 + float(margin or 0) / 100
+        return exact > 1 - reach if sign == ">" else exact < reach
     half = 0.5 * 10.0 ** -len(value.partition(".")[2])
     return abs(100 * exact - float(value)) <= float(margin or 0) + half
 

@@ -13,6 +13,7 @@ from typing import Any
 from howsure.answers.registry import part_or
 from howsure.answers.sentences import called
 from howsure.data.ids import ID
+from howsure.sampling.plan import Spent
 from howsure.words import counted
 
 FEW_ROWS = 10
@@ -69,9 +70,10 @@ def lead_of(result: Any) -> str:
 
 
 def summary_of(result: Any) -> str:
-    """How a result came out, a paragraph."""
+    """How a result came out, and what a pilot spent for it, a paragraph."""
     said: str = part_or(result, "summary", lead_of)(result)
-    return said
+    pilot = (getattr(result, "plan", None) or {}).get("pilot")
+    return said if pilot is None else f"{said} {Spent(**pilot).in_words}"
 
 
 def lines_of(result: Any, count: int | None = None) -> Lines:

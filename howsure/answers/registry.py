@@ -14,6 +14,7 @@ Then files of its results load where the package is installed. No file can make 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import os
@@ -228,10 +229,16 @@ _ANSWERS = {NUMBERS.name: NUMBERS, LABELS.name: LABELS, CLASSES.name: CLASSES}
 
 def answers() -> tuple[Answer, ...]:
     """All kinds in the order in which they are asked: added ones first, then those of howsure."""
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    for point in _entry_points():
         if point.name not in _ANSWERS:
             add(point.load())
     return tuple(_ANSWERS.values())
+
+
+@functools.cache
+def _entry_points() -> tuple[importlib.metadata.EntryPoint, ...]:
+    """What is installed; the files of all packages are read for it."""
+    return tuple(importlib.metadata.entry_points(group=ENTRY_POINTS))
 
 
 def add(answer: Answer) -> None:

@@ -46,19 +46,18 @@ def called(kind: str, row: int, id: int | str | None, id_name: str) -> str:
 def percent(probability: float, mc_error: float) -> str:
     """A probability in words, with the 95 % interval its passes allow: `51 ± 1 %`.
 
-    A narrow interval adds one decimal. Numbers that would round to 0 or 100 are `< 0.1 %` and `> 99.9 %`.
+    A narrow interval adds one decimal, as does a number that would round to 0 or 100: `99.6 ± 1.0 %`. Beyond
+    that it is `< 0.1 %` or `> 99.9 %`, with a wide interval `> 99.9 ± 1.2 %`.
     There is no interval where it is unknown, or 0 as for a plain prediction.
     """
     value, margin = 100 * probability, float(np.minimum(196 * mc_error, 100))
-    if value >= 99.95 and not margin >= 0.95:
-        return "> 99.9 %"
-    if value < 0.05 and not margin >= 0.95:
-        return "< 0.1 %"
-    decimals = 0 if margin >= 0.95 else 1
-    if not np.isfinite(margin) or margin == 0:
-        return f"{value:.{decimals}f} %"
-    shown = f"{max(margin, 0.1):.{decimals}f}"
-    return f"{value:.{decimals}f} ± {shown} %"
+    is_wide = margin >= 0.95
+    decimals = 0 if is_wide and round(value) not in (0, 100) else 1
+    is_extreme = value < 0.05 or value >= 99.95
+    said = f"{value:.{decimals}f}" if not is_extreme else "< 0.1" if value < 50 else "> 99.9"
+    if not np.isfinite(margin) or margin == 0 or (is_extreme and not is_wide):
+        return f"{said} %"
+    return f"{said} ± {max(margin, 0.1):.{decimals}f} %"
 
 
 def words_of(method: Mapping[str, Any]) -> dict[str, str]:

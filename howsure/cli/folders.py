@@ -158,6 +158,9 @@ def assess_into(recipe: Recipe, many: FolderOptions, errors: Console, console: C
     with several, beginning as job:
         if job.manifest.plan_from is not None:
             say(console, f"Plan:    made from {counted(job.manifest.plan_from, 'row')} spread over the input")
+            plan = job.recipe.dropout.plan
+            if plan is not None and plan.pilot is not None:
+                say(console, f"         {plan.pilot.in_words}")
         if job.rows_before:
             say(console, f"Done:    {job.rows_before:,} of {job.rows:,} rows in an earlier run")
         begin = time.monotonic()

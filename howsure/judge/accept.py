@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom
 
 from howsure.errors import InputError
 from howsure.sampling.outcome import Booleans, Floats, Integers
-from howsure.statistics import proportion_interval
+from howsure.statistics import at_most, proportion_interval
 from howsure.words import counted
 
 
@@ -119,7 +118,7 @@ def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: flo
     accepted = np.flatnonzero(np.append(ranked[1:] < ranked[:-1], True)) + 1
     mistakes = np.cumsum(wrong[order], dtype=np.int64)[accepted - 1]
     starts = _starts(rows, risk, level)
-    last = _last_to_pass(binom.cdf(mistakes, accepted, risk), accepted, starts)
+    last = _last_to_pass(at_most(mistakes, accepted, risk), accepted, starts)
     if last is None:
         raise _not_allowed(promise, rows, accepted, mistakes, starts, risk, level)
     number = int(accepted[last])
@@ -154,7 +153,7 @@ def _not_allowed(
     best = min(places, key=lambda place: wrong[place] / accepted[place])
     part = starts[places.index(best)][1]
     most, mistakes = int(accepted[best]), int(wrong[best])
-    passing = np.flatnonzero(binom.cdf(np.arange(mistakes), most, risk) <= part)
+    passing = np.flatnonzero(at_most(np.arange(mistakes), most, risk) <= part)
     enough = _rows_enough(rows, most, mistakes, risk, level)
     return InputError(
         f"These {rows:,} labelled rows do not allow to promise {promise}",
@@ -176,7 +175,7 @@ def _rows_enough(rows: int, accepted: int, wrong: int, risk: float, level: float
     """About how many rows would do, if shares stay; None if a thousand times as many would not."""
     factors = np.geomspace(1, 1000, 200)
     parts = [_starts(int(rows * factor), risk, level)[0][1] for factor in factors]
-    p_value = binom.cdf(np.ceil(wrong * factors), np.floor(accepted * factors), risk)
+    p_value = at_most(np.ceil(wrong * factors), np.floor(accepted * factors), risk)
     enough = np.flatnonzero(p_value <= parts)
     return int(float(f"{rows * factors[enough[0]]:.1e}")) if len(enough) else None
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from howsure.data.rows import quoted
 from howsure.errors import InputError
@@ -49,7 +49,7 @@ def surely_covered(sizes: Sequence[int], coverage: float) -> float:
     """
     level = 0.05 / len(sizes)
     ranks = [(rank(rows, coverage), rows) for rows in sizes]
-    return min(float(beta.ppf(level, place, rows + 1 - place)) for place, rows in ranks)
+    return min(float(betaincinv(place, rows + 1 - place, level)) for place, rows in ranks)
 
 
 def check_enough(

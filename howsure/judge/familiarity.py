@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from howsure.arguments import as_share, check_choice
 from howsure.data.labels import check_class_names, check_labels
@@ -79,7 +79,7 @@ class Familiarity:
         """What was learnt, from how many rows, and what is promised of it."""
         rows = len(self.held_out)
         rank = _rank(rows, self.share)
-        low, high = 100 * beta.ppf([0.025, 0.975], rank, rows + 1 - rank)
+        low, high = 100 * betaincinv(rank, rows + 1 - rank, [0.025, 0.975])
         return (
             f"Familiarity by '{self.score}', learnt from {self.train_rows:,} training rows. Of rows like the "
             f"{rows:,} held-out ones at most {100 * self.share:g} % are called unfamiliar on average; with "

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.special import digamma, expit, logit
+from scipy.special import digamma, expit, logit, ndtr, ndtri
 
 from howsure.sampling.outcome import Floats
 from howsure.statistics import proportion_interval, skewed_interval, symmetric_interval
@@ -42,7 +41,7 @@ UNKNOWN = (np.nan, np.nan)
 SMALL = 1e-5
 """Intervals below this width would be rounded away by six decimals: their ends have digits instead."""
 
-NORMAL = float(stats.norm.ppf(0.975))
+NORMAL = float(ndtri(0.975))
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +239,7 @@ class Share(Measured):
         """See `Measured`; of the rows that only one of the two has, an exact share (McNemar 1947)."""
         if not isinstance(other, Share):
             return UNKNOWN
-        confidence = 0.95 if reach is None else max(float(1 - 2 * stats.norm.sf(reach)), 0.95)
+        confidence = 0.95 if reach is None else max(float(1 - 2 * ndtr(-reach)), 0.95)
         total = len(self.hits)
         only, others = (int(np.sum(a > b)) for a, b in ((self.hits, other.hits), (other.hits, self.hits)))
         apart = only + others
@@ -272,7 +271,7 @@ class Accepted(Measured):
     def interval(self, confidence: float) -> tuple[float, float]:
         """See `Measured`; exact for either end of the threshold's interval."""
         total = len(self.wrong)
-        strict, lax = _thresholds(self.right, float(stats.norm.ppf((1 + confidence) / 2)))
+        strict, lax = _thresholds(self.right, float(ndtri((1 + confidence) / 2)))
         low, _ = proportion_interval(int(np.sum(self.wrong >= strict)), total, confidence)
         _, high = proportion_interval(int(np.sum(self.wrong >= lax)), total, confidence)
         return low, high

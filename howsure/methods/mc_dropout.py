@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -200,7 +200,10 @@ class MCDropout:
                 check_that_passes_differ(job.model, [rows[first] for rows in job.rows])
             return found
 
-        return Passes(draw, pilot.plan.settings or None)
+        settings = pilot.plan.settings
+        if self.plan is None and pilot.plan.pilot is not None:
+            settings["pilot"] = asdict(pilot.plan.pilot)  # spent for this call
+        return Passes(draw, settings or None)
 
     def pilot(self, job: Job, precision: str | None = None) -> Pilot:
         """Run the pilot on the job's rows; its plan is empty if passes are fixed in number or independent."""

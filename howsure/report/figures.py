@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from howsure.answers.verdict import VERDICTS
-from howsure.statistics import proportion_interval
+from howsure.statistics import at_least, at_most, proportion_interval
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -73,9 +72,9 @@ def differs_from_claim(claim: float, right: Proportion, among: int = 1) -> int:
     if not right.total:
         return 0
     level = 0.025 / among
-    if binom.cdf(right.count, right.total, claim) <= level:
+    if at_most(right.count, right.total, claim) <= level:
         return -1
-    return int(binom.sf(right.count - 1, right.total, claim) <= level)
+    return int(at_least(right.count, right.total, claim) <= level)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from howsure import tuning
 from howsure.sampling.masks import whole_and_part
 from howsure.sites import BERNOULLI_KINDS, UNIFORM, Site
-from howsure.statistics import widening
+from howsure.statistics import normal_density, widening
 
 
 def remaining_variance(site: Site, size: int) -> float:
@@ -33,7 +33,7 @@ def remaining_variance(site: Site, size: int) -> float:
         return part * (1 - part) / (size * site.rate * (1 - site.rate))
     if site.kind == UNIFORM:
         return 1 / size**2
-    edges = stats.norm.pdf(stats.norm.ppf(np.linspace(0, 1, size + 1)))
+    edges = normal_density(ndtri(np.linspace(0, 1, size + 1)))
     return float(1 - size * np.sum(np.diff(edges) ** 2))
 
 

@@ -24,7 +24,7 @@ from howsure.sampling.error import Estimate
 from howsure.sampling.estimate import sum_up
 from howsure.sampling.measure import measure_design_effects, measure_early_errors, measure_shares
 from howsure.sampling.outcome import Outcome
-from howsure.sampling.plan import Plan, described
+from howsure.sampling.plan import Plan, Spent, described
 from howsure.sampling.rounds import Kept
 from howsure.sampling.run import Chunk, ChunksOf, Run
 from howsure.sampling.tree import Tree, rows_per_call
@@ -47,6 +47,22 @@ class Pilot:
 
     plan: Plan = field(default_factory=Plan)
     kept: Kept = ()
+
+
+class _Tally:
+    """Counts what a pilot spends."""
+
+    def __init__(self, shared: float) -> None:
+        self._shared, self.passes, self.cost = shared, 0, 0.0
+
+    def trunk(self, rows: int) -> None:
+        """Rows of which the part that all passes share is computed once."""
+        self.cost += rows * self._shared
+
+    def cells(self, design: Design, rows: int, count: int) -> None:
+        """Cells of a design for rows whose trunk is counted already."""
+        self.passes += rows * count * design.passes
+        self.cost += rows * count * (design.cost - self._shared)
 
 
 def make_plan(
@@ -74,6 +90,7 @@ def make_plan(
         return Pilot()
     widest = [max(pair) for pair in zip(design.widths, (flat or design).widths, strict=True)]
     shared = levels[0].cost
+    tally = _Tally(shared)
     dear = shared > design.cost / 2
     share, least = tuning.SHARE_OF_ROWS, tuning.LEAST_CANDIDATES
     if dear:
@@ -84,18 +101,20 @@ def make_plan(
     if dear:
         # The trunk is computed once for the whole sample, and reused for its rows later.
         trunk = run.trunk(sample)
+        tally.trunk(len(sample))
         kept, found = ((run.numbers[sample], trunk),), FLOAT32
         chunks_of = run.chunks_of(sample, trunk, rows_per_call(model, widest))
         tree = Tree(design, model, run.seed)
-        first = _passes(tree, run, list(chunks_of(sample)), PILOT_STAGE)[0].mean(axis=0)
+        first = _passes(tree, run, list(chunks_of(sample)), PILOT_STAGE, tally)[0].mean(axis=0)
         rows = _choose(sample, run.outcome.doubt(first), count)
         chunks = list(chunks_of(rows))
     else:
-        run, found, rows = _look_for_rows(run, design, sample, count, target_error, precision)
+        run, found, rows = _look_for_rows(run, design, sample, count, target_error, precision, tally)
         chunks = list(run.chunks(rows, rows_per_call(run.model, widest)))
+        tally.trunk(len(rows))
 
     tree = Tree(design, run.model, run.seed)
-    cells = _passes(tree, run, chunks, PILOT_STAGE + 1)
+    cells = _passes(tree, run, chunks, PILOT_STAGE + 1, tally)
     usual = _usual_size(cells, run.outcome)
     shares = measure_shares([cell / usual for cell in cells], design.ratios)
     groups = [cells]
@@ -103,14 +122,14 @@ def make_plan(
     if better is not None and better != design.ratios:
         design, groups = design_of(better, levels), []
         tree = Tree(design, run.model, run.seed)
-    groups += _groups(tree, run, chunks, tuning.REPLICATES - len(groups), PILOT_STAGE + 2)
+    groups += _groups(tree, run, chunks, tuning.REPLICATES - len(groups), PILOT_STAGE + 2, tally)
     estimates = _summed_up(groups, tree, run)
     passes = groups
     late = sum(shares[design.branchings[-1] - 1 :])
     if flat is not None and not design.is_flat and late < tuning.LATE_ENOUGH:
         other = Tree(flat, run.model, run.seed)
         first_stage = PILOT_STAGE + 2 + tuning.REPLICATES
-        flat_passes = _groups(other, run, chunks, tuning.REPLICATES, first_stage)
+        flat_passes = _groups(other, run, chunks, tuning.REPLICATES, first_stage, tally)
         others = _summed_up(flat_passes, other, run)
         if _product(flat, others, shared, usual) <= _product(design, estimates, shared, usual):
             design, estimates, passes = flat, others, flat_passes
@@ -120,7 +139,8 @@ def make_plan(
     first_cells = design.cells if early > tuning.EARLY_ENOUGH else 1
     design = replace(design, first=first_cells, one=one, group=group)
     design = replace(design, one_effect=one_effect, group_effect=group_effect)
-    return Pilot(Plan(design, () if design.is_flat else shares, found, described(levels)), kept)
+    spent = Spent(tally.passes, tally.cost)
+    return Pilot(Plan(design, () if design.is_flat else shares, found, described(levels), spent), kept)
 
 
 def _usual_size(cells: Sequence[Floats], outcome: Outcome) -> Floats:
@@ -138,13 +158,21 @@ def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float
 
 
 def _look_for_rows(
-    run: Run, design: Design, sample: Integers, count: int, target_error: float, precision: str | None
+    run: Run,
+    design: Design,
+    sample: Integers,
+    count: int,
+    target_error: float,
+    precision: str | None,
+    tally: _Tally,
 ) -> tuple[Run, str, Integers]:
     """The run in the best precision on this machine, the name of that precision, and the pilot's rows."""
 
     def first_cell(model: PassModel, rows: Integers) -> Floats:
         tree, here = Tree(design, model, run.seed), replace(run, model=model)
         chunks: ChunksOf = partial(here.chunks, rows_per_call=tree.rows_per_call)
+        tally.trunk(len(rows))
+        tally.cells(design, len(rows), 1)
         means = [
             tree.values((PILOT_STAGE, range(1)), here, chunk, trunk, len(rows))[0].mean(axis=0)
             for chunk, trunk in chunks(rows)
@@ -174,10 +202,11 @@ def _choose(sample: Integers, doubt: Floats, count: int) -> Integers:
     return np.asarray(sample[order[ranks[ranks < len(order)]]])
 
 
-def _passes(tree: Tree, run: Run, chunks: Sequence[Chunk], stage: int) -> list[Floats]:
+def _passes(tree: Tree, run: Run, chunks: Sequence[Chunk], stage: int, tally: _Tally) -> list[Floats]:
     """All passes (W, n, K) of every cell of one group."""
     cells: list[list[Floats]] = [[] for _ in range(tree.design.cells)]
     rows = sum(len(chunk) for chunk, _ in chunks)
+    tally.cells(tree.design, rows, tree.design.cells)
     for chunk, trunk in chunks:
         of_chunk = tree.values((stage, range(tree.design.cells)), run, chunk, trunk, rows)
         for of_cell, values in zip(cells, of_chunk, strict=True):
@@ -185,9 +214,11 @@ def _passes(tree: Tree, run: Run, chunks: Sequence[Chunk], stage: int) -> list[F
     return [np.concatenate(of_cell, axis=1) for of_cell in cells]
 
 
-def _groups(tree: Tree, run: Run, chunks: Sequence[Chunk], count: int, stage: int) -> list[list[Floats]]:
+def _groups(
+    tree: Tree, run: Run, chunks: Sequence[Chunk], count: int, stage: int, tally: _Tally
+) -> list[list[Floats]]:
     """All passes of `count` independent groups."""
-    return [_passes(tree, run, chunks, stage + number) for number in range(count)]
+    return [_passes(tree, run, chunks, stage + number, tally) for number in range(count)]
 
 
 def _summed_up(groups: Sequence[Sequence[Floats]], tree: Tree, run: Run) -> list[list[Estimate]]:

@@ -24,6 +24,27 @@ FORMAT = 6
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What a pilot spent.
+
+    Attributes:
+        passes: Passes, each of one row.
+        cost: What they cost, in plain predictions of one row.
+    """
+
+    passes: int
+    cost: float
+
+    @property
+    def in_words(self) -> str:
+        """Both, a sentence."""
+        return (
+            f"The plan comes from a pilot of {self.passes:,} passes, each of one row, for the price of "
+            f"{self.cost:,.0f} plain predictions."
+        )
+
+
+@dataclass(frozen=True)
 class Plan:
     """How many passes rows get, and the constants of their error; made by `howsure.plan`.
 
@@ -38,30 +59,34 @@ class Plan:
             this machine is faster with it.
         made_for: The random calls of the model that the plan was made for, in words; empty if it fits any
             model.
+        pilot: What the pilot spent that made the plan; None where that is not known.
     """
 
     design: Design | None = None
     shares: tuple[float, ...] = ()
     precision: str = FLOAT32
     made_for: tuple[str, ...] = ()
+    pilot: Spent | None = None
 
     def in_words(self, levels: Sequence[Level]) -> str:
-        """The plan in words, with the names of the random calls.
+        """The plan in words, with the names of the random calls and what its pilot spent.
 
         Args:
             levels: Levels of the model that the plan was made for, the shared one first.
         """
         if self.design is None:
             return "every pass runs through all random layers."
-        design = self.design
+        pilot = "" if self.pilot is None else f" {self.pilot.in_words}"
+        return f"{self._design_in_words(self.design, levels)} Heavy layers run in {self.precision}.{pilot}"
+
+    def _design_in_words(self, design: Design, levels: Sequence[Level]) -> str:
         names = {number: level.sites[-1].name for number, level in enumerate(levels) if number}
         price = f"{design.passes} passes for the price of {design.cost:.2f} plain predictions"
         balanced = f"{design.cells} times as many, with masks that balance each other"
-        precision = f"Heavy layers run in {self.precision}."
         if design.is_flat:
             return (
                 f"{price}: each runs through all random layers, in balanced groups of "
-                f"{design.late[0]}. Rows that need more get as many again. {precision}"
+                f"{design.late[0]}. Rows that need more get as many again."
             )
         first, *more = design.ratios
         masks = [f"{first} mask{'s' * (first > 1)} at '{names[1]}'"]
@@ -70,13 +95,18 @@ class Plan:
         brought = [f"{100 * share:.0f} % at '{names[level]}'" for level, share in enumerate(self.shares, 1)]
         return (
             f"{price}: {', '.join(masks)}. {'Rows that need more' if design.first == 1 else 'All rows'} get "
-            f"{balanced}. The variance arises where masks branch: {', '.join(brought)}. {precision}"
+            f"{balanced}. The variance arises where masks branch: {', '.join(brought)}."
         )
 
     @property
     def settings(self) -> dict[str, Any]:
         """The plan as plain numbers, as saved with a result; empty for flat passes without a design."""
-        return {} if self.design is None else asdict(self)
+        return {} if self.design is None else self.constants
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """All that numbers depend on, so without what the pilot spent."""
+        return {name: value for name, value in asdict(self).items() if name != "pilot"}
 
     def check_fits(self, levels: Sequence[Level]) -> None:
         """Raise an `InputError` unless the plan was made for a model with these random calls."""
@@ -176,9 +206,14 @@ def _plan_from(settings: Mapping[str, Any]) -> Plan:
             effect(design["one_effect"]),
             effect(design["group_effect"]),
         )
+    pilot = settings.get("pilot")  # plans saved before pilots were counted have none
     precision = settings["precision"]
     if precision not in (FLOAT32, BFLOAT16):
         raise ValueError(f"the precision '{precision}'")
     return Plan(
-        design, tuple(map(float, settings["shares"])), precision, tuple(map(str, settings["made_for"]))
+        design,
+        tuple(map(float, settings["shares"])),
+        precision,
+        tuple(map(str, settings["made_for"])),
+        None if pilot is None else Spent(int(pilot["passes"]), float(pilot["cost"])),
     )

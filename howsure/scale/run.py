@@ -303,7 +303,7 @@ def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: in
         labels = f"{_file_digest(recipe.labels)} of {total} rows"
     return {
         "model": ", ".join(recipe.checksums),
-        "plan": None if plan is None else hashlib.sha256(json.dumps(asdict(plan)).encode()).hexdigest(),
+        "plan": None if plan is None else hashlib.sha256(json.dumps(plan.constants).encode()).hexdigest(),
         "seed": wished.seed,
         "method": json.dumps({**method.settings, "words": None}),
         "class_names": list(getattr(result, result.names)),

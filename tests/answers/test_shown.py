@@ -16,7 +16,7 @@ from howsure.judge.scores import Score
 from howsure.report import render
 from tests.report.made import make_certainty, make_multilabel
 from tests.report.pages import images
-from tests.report.test_comparison import FULL, simulated
+from tests.report.test_comparison import full, simulated
 
 # --- printed --------------------------------------------------------------------------------------
 
@@ -71,17 +71,17 @@ def test_labels_are_told_by_row_or_by_answer():
 
 
 def test_a_comparison_is_its_answer_and_a_table():
-    said = str(FULL)
+    said = str(full())
     first, empty, head, *lines = said.splitlines()
-    assert first == lead(FULL)
+    assert first == lead(full())
     assert empty == ""
     assert head.split() == ["method", "right", "NLL", "ECE", "AURC", "plain", "predictions"]
-    for method, line in zip(FULL.methods, lines, strict=False):
+    for method, line in zip(full().methods, lines, strict=False):
         assert line.startswith(method)
-        nll = str(FULL.score(method, "nll")).split(" (")[0]
-        best = "*" if method == FULL.ranked("nll").best else ""
+        nll = str(full().score(method, "nll")).split(" (")[0]
+        best = "*" if method == full().ranked("nll").best else ""
         assert f" {nll}{best} " in line + " "
-        right = str(Score(*(100 * each for each in dataclasses.astuple(FULL.score(method, "accuracy")))))
+        right = str(Score(*(100 * each for each in dataclasses.astuple(full().score(method, "accuracy")))))
         assert f" {right.split(' (')[0]}\u00a0%" in line
     assert lines[-1] == "* the best of its column, perhaps by chance"
 
@@ -129,7 +129,7 @@ def test_labels_are_for_the_page_alone(tmp_path):
 
 
 def test_a_comparison_has_a_page_too(tmp_path):
-    FULL.report(tmp_path / "comparison.html", title="Mine")
+    full().report(tmp_path / "comparison.html", title="Mine")
     assert "Mine" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
 
 

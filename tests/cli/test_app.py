@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,9 @@ from howsure.cli.stopping import Unbreakable  # noqa: E402
 from howsure.demo import mnist  # noqa: E402
 from howsure.demo import run as demo_module  # noqa: E402
 from howsure.models import import_keras  # noqa: E402
+from validation import small_network  # noqa: E402
+
+ROOT = Path(__file__).parent.parent.parent
 
 FLOWERS = ("rose", "tulip", "daisy")
 
@@ -758,18 +762,11 @@ def test_as_a_program_it_is_quiet_on_an_old_terminal_too(model_file, data_file, 
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full of Linux")
-def test_nobody_to_read_messages_costs_no_table(model_file, data_file, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "howsure",
-        "assess",
-        model_file,
-        data_file,
-        "--out",
-        tmp_path / "o.parquet",
-    ]
-    closed = subprocess.run(["sh", "-c", 'exec "$@" 2>&- >/dev/full', "sh", *map(str, command)])
+def test_nobody_to_read_messages_costs_no_table(tmp_path):
+    np.save(tmp_path / "rows.npy", small_network.rows(30))
+    given = ["validation.small_network:make", tmp_path / "rows.npy", "--out", tmp_path / "o.parquet"]
+    command = [sys.executable, "-m", "howsure", "assess", *given]
+    closed = subprocess.run(["sh", "-c", 'exec "$@" 2>&- >/dev/full', "sh", *map(str, command)], cwd=ROOT)
     assert closed.returncode == 2  # not all could be printed
     assert len(howsure.load(tmp_path / "o.parquet")) == 30
 

@@ -95,10 +95,11 @@ def test_a_browser_opens_only_where_there_is_a_screen(settings, screen, monkeypa
 @pytest.mark.filterwarnings("ignore:Calibration of .* no mistake")  # these digits are too easy
 def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
     keras = pytest.importorskip("keras", reason="Keras is not installed")
-    x_train, y_train = strokes(300)
-    x_test, y_test = strokes(40)
+    x_train, y_train = strokes(100)
+    x_test, y_test = strokes(20)
     digits = mnist.Digits(x_train, y_train, x_test, y_test, "strokes made for this test")
     monkeypatch.setattr(mnist, "load", lambda: digits)
+    monkeypatch.setattr("howsure.tuning.REPLICATES", 3)  # of nineteen pilots, on which nothing here hangs
     console = Console(file=io.StringIO(), width=80)
 
     demo.run(tmp_path, epochs=1, members=2, seed=0, console=console)
@@ -122,7 +123,7 @@ def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
         "strokes made for this test",
         "1 epoch",
         "most undecided",
-        "Of 40 images",
+        "Of 20 images",
         "training ",
         "assessing ",
         "Comparing softmax, MC dropout, ensemble, MC dropout of the ensemble",

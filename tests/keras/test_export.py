@@ -211,6 +211,7 @@ def test_the_size_of_rows_is_not_made_up(path):
         howsure.export(model, path, plan=howsure.Plan())
 
 
+@pytest.mark.skipif(ON_JAX, reason="the arithmetic before the graph is the same on every backend")
 def test_inputs_are_divided_first_where_that_is_asked_for(path):
     model = two_inputs()
     raw = {name: np.abs(100 * rows) for name, rows in rows_for(model, 8).items()}

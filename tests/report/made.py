@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,6 +15,24 @@ from howsure.answers.numbers.result import RegressionCertainty
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 DRAWN = {"rect", "line", "circle", "path", "use"}
+
+
+class Lazily(Mapping[str, Any]):
+    """Things by name, each made when it is first asked for: each process imports all tests, and runs few."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
+        self._makers, self._made = makers, dict[str, Any]()
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 def make_certainty(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ from howsure.report import render, render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import CANNOT_TELL, draw_differences
 from howsure.statistics import entropy_of
-from tests.report.made import Page, check_landmarks, check_tables, make_certainty
+from tests.report.made import Lazily, Page, check_landmarks, check_tables, make_certainty
 
 Floats = NDArray[np.float64]
 
@@ -186,26 +187,43 @@ def with_familiarity(comparison: Comparison, near: float, name: str = "density")
 
 
 HOSTILE = '<script>alert("1")</script> & <b>' + "long" * 30
-FULL = simulated(shifts={"noisy": 1.0, "noisier": 2.0}, outside=("letters",), kind="image")
-PERFECT = of_true({"softmax": np.linspace(0.7, 0.9, 40), "MC dropout": np.linspace(0.6, 0.95, 40)})
-COMPARISONS = {
-    "full": FULL,
-    "one method": of_true({"softmax": np.linspace(0.2, 0.9, 50)}),
-    "two methods": simulated(200, calibrated=False),
-    "no mistakes": PERFECT,
-    "all wrong": of_true({"softmax": np.linspace(0.1, 0.4, 20), "ensemble": np.linspace(0.2, 0.3, 20)}),
-    "the same twice": of_true({"softmax": np.linspace(0.2, 0.9, 50), "copy": np.linspace(0.2, 0.9, 50)}),
-    "two rows": of_true({"softmax": np.array([0.2, 0.8]), "MC dropout": np.array([0.4, 0.7])}),
-    "hostile names": simulated(
-        120,
-        names=(HOSTILE, HOSTILE + "2", HOSTILE + "3"),
-        shifts={HOSTILE + "4": 1.0},
-        outside=(HOSTILE + "5",),
-    ),
-    "familiarity": with_familiarity(FULL, near=2.0),
-    "no plain softmax": dataclasses.replace(FULL, costs=dict.fromkeys(FULL.methods, np.nan)),
-}
-PAGES = {name: render_comparison(comparison) for name, comparison in COMPARISONS.items()}
+
+
+def page_of(name: str) -> str:
+    return render_comparison(COMPARISONS[name])
+
+
+@functools.cache
+def full() -> Comparison:
+    return simulated(shifts={"noisy": 1.0, "noisier": 2.0}, outside=("letters",), kind="image")
+
+
+COMPARISONS = Lazily(
+    {
+        "full": full,
+        "one method": lambda: of_true({"softmax": np.linspace(0.2, 0.9, 50)}),
+        "two methods": lambda: simulated(200, calibrated=False),
+        "no mistakes": lambda: of_true(
+            {"softmax": np.linspace(0.7, 0.9, 40), "MC dropout": np.linspace(0.6, 0.95, 40)}
+        ),
+        "all wrong": lambda: of_true(
+            {"softmax": np.linspace(0.1, 0.4, 20), "ensemble": np.linspace(0.2, 0.3, 20)}
+        ),
+        "the same twice": lambda: of_true(
+            {"softmax": np.linspace(0.2, 0.9, 50), "copy": np.linspace(0.2, 0.9, 50)}
+        ),
+        "two rows": lambda: of_true({"softmax": np.array([0.2, 0.8]), "MC dropout": np.array([0.4, 0.7])}),
+        "hostile names": lambda: simulated(
+            120,
+            names=(HOSTILE, HOSTILE + "2", HOSTILE + "3"),
+            shifts={HOSTILE + "4": 1.0},
+            outside=(HOSTILE + "5",),
+        ),
+        "familiarity": lambda: with_familiarity(full(), near=2.0),
+        "no plain softmax": lambda: dataclasses.replace(full(), costs=dict.fromkeys(full().methods, np.nan)),
+    }
+)
+PAGES = Lazily({name: functools.partial(page_of, name) for name in COMPARISONS})
 
 
 @pytest.fixture(params=PAGES, name="html")
@@ -302,11 +320,11 @@ def test_names_are_shown_as_text() -> None:
 
 def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "comparison.html"
-    write_comparison(path, PERFECT, title="Ours")
-    assert path.read_text(encoding="utf-8") == render_comparison(PERFECT, title="Ours")
+    write_comparison(path, COMPARISONS["no mistakes"], title="Ours")
+    assert path.read_text(encoding="utf-8") == render_comparison(COMPARISONS["no mistakes"], title="Ours")
     assert [each.name for each in tmp_path.iterdir()] == ["comparison.html"]
     with pytest.raises(FileError):
-        write_comparison(tmp_path / "none" / "comparison.html", PERFECT)
+        write_comparison(tmp_path / "none" / "comparison.html", COMPARISONS["no mistakes"])
 
 
 # --- what it shows --------------------------------------------------------------------------------
@@ -320,13 +338,13 @@ def test_the_lead_and_all_answers_are_on_the_page(name: str) -> None:
 
 
 def test_what_has_changed_is_a_list_with_what_each_change_does() -> None:
-    found = next(each for each in findings(FULL) if each.question == "What happens when the rows change?")
+    found = next(each for each in findings(full()) if each.question == "What happens when the rows change?")
     assert [rows for rows, _ in found.points] == ["noisy", "noisier"]
     for rows, said in found.points:
-        right = 100 * FULL.score("softmax", "accuracy", rows).value
-        first = min(better(FULL, "nll", rows), key=lambda method: FULL.score(method, "nll", rows).value)
-        gap = FULL.difference(first, "softmax", "nll", rows)
-        assert said.startswith(f"right on {right:.1f}\u00a0%; {the(FULL, first)} gives ")
+        right = 100 * full().score("softmax", "accuracy", rows).value
+        first = min(better(full(), "nll", rows), key=lambda method: full().score(method, "nll", rows).value)
+        gap = full().difference(first, "softmax", "nll", rows)
+        assert said.startswith(f"right on {right:.1f}\u00a0%; {the(full(), first)} gives ")
         times = "times as much" in said
         more = [np.exp(-end) if times else 100 * (np.exp(-end) - 1) for end in (gap.value, gap.high, gap.low)]
         assert times == (np.exp(-gap.value) >= 2)
@@ -338,20 +356,20 @@ def test_what_has_changed_is_a_list_with_what_each_change_does() -> None:
 
 def test_every_method_and_score_is_in_the_table_with_its_interval() -> None:
     found = cells(PAGES["full"], "All scores")
-    assert tuple(found) == FULL.methods
+    assert tuple(found) == full().methods
     for method, values in found.items():
         scores = [
-            text(FULL.score(method, name), 100 if name == "accuracy" else 1)
+            text(full().score(method, name), 100 if name == "accuracy" else 1)
             for name in ("accuracy", "nll", "brier", "ece", "aurc", "error_auroc")
         ]
         shown = [value.removeprefix("≈ ") for value in values]
-        assert shown == [*scores, f"{FULL.costs[method]:.1f}"]
+        assert shown == [*scores, f"{full().costs[method]:.1f}"]
 
 
 def test_the_best_is_bold_and_what_cannot_be_told_from_it_is_marked() -> None:
-    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", PAGES["full"], re.DOTALL)[: len(FULL.methods)]
-    ranking = FULL.ranked("nll")
-    for method, row in zip(FULL.methods, rows, strict=True):
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", PAGES["full"], re.DOTALL)[: len(full().methods)]
+    ranking = full().ranked("nll")
+    for method, row in zip(full().methods, rows, strict=True):
         cell = re.findall(r"<td.*?</td>", row, re.DOTALL)[1]
         assert ("<strong>" in cell) == (method == ranking.best)
         assert ("≈" in cell) == (method in ranking.tied and method != ranking.best)
@@ -369,22 +387,22 @@ def test_changed_rows_and_strangers_have_their_tables() -> None:
     nll = cells(PAGES["full"], "NLL of changed images")
     accuracy = cells(PAGES["full"], "Accuracy, % of changed images")
     strangers = cells(PAGES["full"], "Scores on OOD rows")
-    assert tuple(nll) == tuple(accuracy) == tuple(strangers) == FULL.methods
-    for method in FULL.methods:
-        for column, rows in enumerate(FULL.sets):
-            assert nll[method][column].endswith(text(FULL.score(method, "nll", rows)))
-            assert accuracy[method][column].endswith(text(FULL.score(method, "accuracy", rows), 100))
+    assert tuple(nll) == tuple(accuracy) == tuple(strangers) == full().methods
+    for method in full().methods:
+        for column, rows in enumerate(full().sets):
+            assert nll[method][column].endswith(text(full().score(method, "nll", rows)))
+            assert accuracy[method][column].endswith(text(full().score(method, "accuracy", rows), 100))
         for column, name in enumerate(("outside_auroc", "outside_fpr95")):
-            assert strangers[method][column].endswith(text(FULL.score(method, name, "letters")))
+            assert strangers[method][column].endswith(text(full().score(method, name, "letters")))
     words = Page(PAGES["two methods"]).words
     assert "changed" not in words
     assert "FPR95" not in words
 
 
 def test_the_drawing_shows_the_paired_differences() -> None:
-    drawing = draw_differences(FULL)
-    assert sorted(line.method for line in drawing.lines) == sorted(FULL.methods[1:])
-    gaps = [FULL.difference(line.method, "softmax", "nll") for line in drawing.lines]
+    drawing = draw_differences(full())
+    assert sorted(line.method for line in drawing.lines) == sorted(full().methods[1:])
+    gaps = [full().difference(line.method, "softmax", "nll") for line in drawing.lines]
     assert [gap.value for gap in gaps] == sorted(gap.value for gap in gaps)
     page = PAGES["full"]
     drawn = re.findall(
@@ -574,18 +592,18 @@ def test_calibration_that_makes_worse_or_has_nothing_to_mend() -> None:
 
 
 def test_a_dropout_that_is_too_modest_is_explained_by_its_own_numbers() -> None:
-    said = answer(FULL, "What explains the differences?")
-    claimed = FULL.certainties["MC dropout"].probability.mean()
-    assert claimed < FULL.score("MC dropout", "accuracy").low
+    said = answer(full(), "What explains the differences?")
+    claimed = full().certainties["MC dropout"].probability.mean()
+    assert claimed < full().score("MC dropout", "accuracy").low
     assert f"MC dropout is too modest: it claims {100 * claimed:.1f}\u00a0% on average" in said
     bolder = of_true({"softmax": noisy(0.8, 0.3), "MC dropout": noisy(0.9, 0.3)})
     assert not any("too modest" in found.answer for found in findings(bolder))
 
 
 def test_an_ensemble_that_is_better_is_explained_and_one_that_is_not_is_not() -> None:
-    assert FULL.difference("ensemble", "softmax", "nll").high < 0
+    assert full().difference("ensemble", "softmax", "nll").high < 0
     assert "The ensemble has more accurate percentages and is right more often" in answer(
-        FULL, "What explains the differences?"
+        full(), "What explains the differences?"
     )
     base = noisy(0.6, 0.5)
     worse = of_true({"softmax": base, "ensemble": base - 0.05})
@@ -603,7 +621,7 @@ def pair_with(comparison: Comparison, name: str) -> str:
 
 
 def test_a_familiarity_that_notices_strangers_best_is_named_and_what_may_be_as_good_is_too() -> None:
-    found = with_familiarity(FULL, near=2.5)
+    found = with_familiarity(full(), near=2.5)
     assert found.ranked("outside_auroc", "letters").tied == ("density",)
     said = answer(found, STRANGERS).replace("\u00a0", " ")
     assert said == (
@@ -611,9 +629,9 @@ def test_a_familiarity_that_notices_strangers_best_is_named_and_what_may_be_as_g
         f"less familiar in {pair_with(found, 'density')} of cases; a guess is right in half. The softmax "
         f"finds the former more uncertain in {pair_with(found, 'softmax')}."
     )
-    best = FULL.ranked("outside_auroc", "letters").best
-    value = FULL.score(str(best), "outside_auroc", "letters").value
-    near = with_familiarity(FULL, near=np.sqrt(2) * norm.ppf(value))  # of as good a normal score
+    best = full().ranked("outside_auroc", "letters").best
+    value = full().score(str(best), "outside_auroc", "letters").value
+    near = with_familiarity(full(), near=np.sqrt(2) * norm.ppf(value))  # of as good a normal score
     tied = near.ranked("outside_auroc", "letters").tied
     assert "density" in tied
     assert len(tied) > 1
@@ -624,11 +642,11 @@ def test_a_familiarity_that_notices_strangers_best_is_named_and_what_may_be_as_g
 
 
 def test_a_familiarity_that_is_behind_is_said_to_be() -> None:
-    found = with_familiarity(FULL, near=0.0)
+    found = with_familiarity(full(), near=0.0)
     said = answer(found, STRANGERS).replace("\u00a0", " ")
     its = pair_with(found, "density")
     assert said.endswith(f"Familiarity by density finds the former less familiar in {its}.")
-    assert said.startswith(answer(FULL, STRANGERS).replace("\u00a0", " "))
+    assert said.startswith(answer(full(), STRANGERS).replace("\u00a0", " "))
 
 
 def test_a_familiarity_stands_with_the_strangers_alone() -> None:
@@ -645,7 +663,7 @@ def test_a_familiarity_stands_with_the_strangers_alone() -> None:
 
 
 def test_costs_are_told_for_what_is_not_the_plain_softmax() -> None:
-    said = answer(FULL, "What do the methods cost?")
+    said = answer(full(), "What do the methods cost?")
     assert "MC dropout 13.2" in said
     assert "ensemble 5.1" in said
     assert "softmax 1.0" not in said
@@ -690,7 +708,7 @@ def test_no_sentence_calls_better_what_an_interval_that_holds_zero_does_not(rows
 
 def test_methods_have_names_that_read_well() -> None:
     names = ("softmax", "MC dropout", "softmax, calibrated", "MC dropout, calibrated")
-    assert [the(FULL, name) for name in names] == [
+    assert [the(full(), name) for name in names] == [
         "the softmax",
         "MC dropout",
         "the calibrated softmax",
@@ -793,8 +811,8 @@ def test_the_intervals_of_many_methods_are_wider_than_of_two() -> None:
 
 
 def test_why_tells_what_was_counted() -> None:
-    said = answer(FULL, "What explains the differences?")
-    right = {method: FULL.certainties[method].label == FULL.truth for method in FULL.methods}
+    said = answer(full(), "What explains the differences?")
+    right = {method: full().certainties[method].label == full().truth for method in full().methods}
     alone = np.sum(right["ensemble"] & ~right["softmax"])
     lost = np.sum(right["softmax"] & ~right["ensemble"])
     assert (
@@ -802,7 +820,7 @@ def test_why_tells_what_was_counted() -> None:
         "gets right." in said
     )
     means = [
-        FULL.certainties[name].probability[right["softmax"]].mean() for name in ("MC dropout", "softmax")
+        full().certainties[name].probability[right["softmax"]].mean() for name in ("MC dropout", "softmax")
     ]
     assert (
         "networks claims {:.1f}\u00a0%, and the softmax {:.1f}\u00a0%.".format(*(100 * m for m in means))

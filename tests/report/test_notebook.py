@@ -11,28 +11,30 @@ import pytest
 import howsure
 from howsure.answers.printed import lead_of as lead
 from howsure.report.notebook import html_of
-from tests.report.made import Page, make_certainty, make_multilabel
+from tests.report.made import Lazily, Page, make_certainty, make_multilabel
 from tests.report.pages import AUDIT
-from tests.report.test_comparison import FULL, HOSTILE, simulated
+from tests.report.test_comparison import HOSTILE, full, simulated
 
-SHOWN: dict[str, Any] = {
-    "certainty": make_certainty(300),
-    "few rows": make_certainty(3, truth=False, ids=["<i>a</i>", "b", "c"], id_name="<b>name"),
-    "no rows": make_certainty(0),
-    "row": make_certainty(1)[0],
-    "row of two classes": make_certainty(1, 2)[0],
-    "many labels": make_multilabel(300, 40),
-    "few labels": make_multilabel(4, 3),
-    "no rows of labels": make_multilabel(0, 3),
-    "row of labels": make_multilabel(4, 3)[0],
-    "row of many labels": make_multilabel(4, 40)[0],
-    "comparison": FULL,
-    "audit": AUDIT,
-    "evaluation": howsure.evaluate(make_certainty(300)),
-    "evaluation of labels": howsure.evaluate(make_multilabel(80, 3)),
-    "hostile": make_certainty(20, class_names=tuple(f"{HOSTILE}{k}" for k in range(10))),
-    "hostile comparison": simulated(120, names=(HOSTILE, HOSTILE + "2", HOSTILE + "3")),
-}
+SHOWN = Lazily(
+    {
+        "certainty": lambda: make_certainty(300),
+        "few rows": lambda: make_certainty(3, truth=False, ids=["<i>a</i>", "b", "c"], id_name="<b>name"),
+        "no rows": lambda: make_certainty(0),
+        "row": lambda: make_certainty(1)[0],
+        "row of two classes": lambda: make_certainty(1, 2)[0],
+        "many labels": lambda: make_multilabel(300, 40),
+        "few labels": lambda: make_multilabel(4, 3),
+        "no rows of labels": lambda: make_multilabel(0, 3),
+        "row of labels": lambda: make_multilabel(4, 3)[0],
+        "row of many labels": lambda: make_multilabel(4, 40)[0],
+        "comparison": full,
+        "audit": lambda: AUDIT,
+        "evaluation": lambda: howsure.evaluate(make_certainty(300)),
+        "evaluation of labels": lambda: howsure.evaluate(make_multilabel(80, 3)),
+        "hostile": lambda: make_certainty(20, class_names=tuple(f"{HOSTILE}{k}" for k in range(10))),
+        "hostile comparison": lambda: simulated(120, names=(HOSTILE, HOSTILE + "2", HOSTILE + "3")),
+    }
+)
 
 
 @pytest.fixture(params=SHOWN, name="shown")

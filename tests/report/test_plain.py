@@ -16,7 +16,7 @@ from howsure.report import render
 from tests.answers.measures import Measures, known, linear, rows
 from tests.report.made import Page, check_landmarks, check_tables
 from tests.report.pages import AUDIT, images
-from tests.report.test_comparison import FULL
+from tests.report.test_comparison import full
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_its_page_has_the_rows_and_how_they_were_made(numbers: Measures) -> None
 
 
 def test_its_page_shows_pictures_and_a_comparison(numbers: Measures) -> None:
-    page = Page(render(numbers, images(12), comparison=FULL))
+    page = Page(render(numbers, images(12), comparison=full()))
     assert len(list(page.all("img"))) == 12
     assert "Which method is better here?" in page.words
     assert "There were no rows to assess." in Page(render(numbers[:0])).words

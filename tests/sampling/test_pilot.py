@@ -1,6 +1,8 @@
 """A pilot on a network whose late dropout is cheap splits it, and the plan depends on the rows alone."""
 
-from dataclasses import astuple
+import hashlib
+import json
+from dataclasses import asdict, astuple, replace
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ import pytest
 import howsure
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dropout
-from tests.sampling.networks import dense, late_is_cheap, same
+from howsure.sampling.run import Run
+from howsure.terminal import summary
+from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +99,47 @@ def test_a_plan_of_another_model_is_refused(plan):
     model, x = nothing_is_cheap()
     with pytest.raises(howsure.InputError, match="made for another model"):
         howsure.assess(model, x, method=howsure.MCDropout(plan=plan))
+
+
+@pytest.mark.parametrize("made", [late_is_cheap, trunk_is_dear, nothing_is_cheap])
+def test_passes_of_the_pilot_are_counted(made, monkeypatch):
+    model, x = made()
+    drawn, values = [], Run.values
+
+    def counted(run, raw, chunk):
+        drawn.append(len(raw) * len(chunk))
+        return values(run, raw, chunk)
+
+    monkeypatch.setattr(Run, "values", counted)
+    assert howsure.plan(model, x).pilot.passes == sum(drawn) > 0
+
+
+def test_what_the_pilot_spent_is_told_where_it_was_spent(tmp_path):
+    model, x = nothing_is_cheap()
+    plan = howsure.plan(model, x)
+    shared = model.levels[0].cost
+    # Three rows are looked at, and then they are the rows of the pilot. A flat pass repeats all the rest.
+    assert plan.pilot.cost == pytest.approx(2 * len(x) * shared + plan.pilot.passes * (1 - shared))
+    said = (
+        f"a pilot of {plan.pilot.passes:,} passes, each of one row, for the price of {plan.pilot.cost:,.0f} "
+    )
+    assert said in str(howsure.audit(model, plan=plan))
+    found = howsure.assess(model, x)
+    assert found.plan["pilot"] == asdict(plan.pilot)
+    assert said in summary(found)
+    found.save(tmp_path / "c.parquet")
+    assert howsure.load(tmp_path / "c.parquet").plan["pilot"] == found.plan["pilot"]
+    spared = howsure.assess(model, x, method=howsure.MCDropout(plan=plan))
+    assert "pilot" not in spared.plan
+    assert "pilot" not in summary(spared)
+    assert np.array_equal(spared.probabilities, found.probabilities)
+
+
+def test_a_plan_saved_before_pilots_were_counted_is_read(plan, tmp_path):
+    old = {"format": 6, **plan.constants}
+    sealed = {**old, "sha256": hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()}
+    (tmp_path / "plan.json").write_text(json.dumps(sealed))
+    assert howsure.Plan.load(tmp_path / "plan.json") == replace(plan, pilot=None)
 
 
 def test_the_audit_tells_the_plan(network, plan):

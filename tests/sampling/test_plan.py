@@ -9,7 +9,7 @@ from howsure.errors import FileError
 from howsure.models.protocol import BFLOAT16, Level
 from howsure.sampling.design import design_of
 from howsure.sampling.error import EarlyError
-from howsure.sampling.plan import Plan, described
+from howsure.sampling.plan import Plan, Spent, described
 from howsure.sites import Site
 
 SITES = (Site(0, "a", "dropout", 0.2, (6, 6, 8)), Site(1, "b", "dropout", 0.25, (16,)))
@@ -20,7 +20,7 @@ def made():
     design = design_of((1, 64), LEVELS)
     error = EarlyError(((0.1, 0.2),) * 4, ((1e-300, 7.0),) * 4, ((0.3, 0.4),) * 4, ((1 / 3, 1e-17),) * 4)
     design = dataclasses.replace(design, one=error, group=error)
-    return Plan(design, (0.3, 0.7), BFLOAT16, described(LEVELS))
+    return Plan(design, (0.3, 0.7), BFLOAT16, described(LEVELS), Spent(12_800, 1_160.25))
 
 
 @pytest.mark.parametrize("plan", [made(), Plan()])

@@ -10,7 +10,7 @@ from howsure.data.tables import Roles
 from howsure.scale.columns import columns_in, in_order
 from howsure.scale.dataset import _Batches, _chosen, _Recipe
 from howsure.scale.recipe import Asked
-from tests.scale.conftest import ROWS, check_same, into, table_of
+from tests.scale.conftest import ROWS, asked, check_same, into, table_of
 from validation import small_network
 
 ORDER = ["f3", "id", "f7", "f1", "f0", "f6", "f2", "f5", "f4"]
@@ -76,7 +76,7 @@ def test_a_block_of_a_dataset_in_another_order(x, plan, whole):
     table = table_of(x, 0)
     recipe = _Recipe(
         small_network.make,
-        howsure.MCDropout(plan=plan),
+        asked(plan),
         Roles(id="id"),
         Asked(),
         tuple((name, "") for name in table.column_names),

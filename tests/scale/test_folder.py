@@ -19,7 +19,7 @@ from howsure.scale.same import Probe
 from howsure.scale.there import verdicts_in
 from howsure.scale.work import Part
 from howsure.scale.worker import Worker
-from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, check_same, into, run, table_of
+from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, asked, check_same, into, run, table_of
 from validation import scale as kills
 from validation import small_network
 
@@ -64,7 +64,7 @@ def test_the_same_command_redoes_nothing(tmp_path, rows):
     assert again.exit_code == 0, again.stderr
     assert written(out) == before
     assert "Done:    360 of 360 rows in an earlier run" in again.stdout
-    method = howsure.MCDropout(plan=plan)
+    method = asked(plan)
     check_same(
         howsure.load(out),
         howsure.assess(small_network.make(), small_network.rows(FILES * ROWS), method=method),
@@ -340,7 +340,7 @@ def test_rows_on_which_the_model_itself_raises(tmp_path, rows, x, angry):
     assert done.stderr.count("Traceback (most recent call last)") == 1
     assert "'0.parquet', 32 rows from row 0 of it on: IndexError: too large\n" in done.stderr
     assert "'6.parquet', 32 rows from row 0 of it on: IndexError: too large\n" in done.stderr
-    method = howsure.MCDropout(plan=howsure.Plan.load(out / "plan.json"))
+    method = asked(howsure.Plan.load(out / "plan.json"))
     whole = howsure.assess(angry(), x, method=method)
     with pytest.warns(howsure.HowsureWarning, match="Results of 64 of 360 rows are missing"):
         check_same(howsure.load(out), whole, np.delete(np.arange(len(x)), np.r_[0:32, 240:272]))
@@ -522,9 +522,7 @@ def test_links_whose_targets_have_no_ending(tmp_path, rows, plan_file, whole):
 
 def test_later_commands_read_a_folder(tmp_path, rows, x, plan_file):
     out, labels = tmp_path / "results", tmp_path / "labels.npy"
-    single = howsure.assess(
-        small_network.make(), x, method=howsure.MCDropout(plan=howsure.Plan.load(plan_file))
-    )
+    single = howsure.assess(small_network.make(), x, method=asked(howsure.Plan.load(plan_file)))
     np.save(labels, np.where(np.arange(len(x)) % 5 == 0, single.runner_up, single.label))
     into(out, rows, "--plan", plan_file, "--labels", labels)
     single = single.with_ids([f"row {number}" for number in range(len(x))])

@@ -14,7 +14,7 @@ import howsure
 from howsure.scale import folder as folders
 from howsure.scale.parts import save_part
 from howsure.scale.worker import Worker
-from tests.scale.conftest import FILES, ROWS, check_same, into, run, table_of
+from tests.scale.conftest import FILES, ROWS, asked, check_same, into, run, table_of
 from validation import scale as kills
 from validation import small_network
 
@@ -58,7 +58,7 @@ def test_a_plan_stays_that_of_the_folder(tmp_path, rows):
     (tmp_path / "8.parquet").rename(rows / "8.parquet")
     assert into(out, rows).exit_code == 0
     assert howsure.Plan.load(out / "plan.json") == plan
-    method = howsure.MCDropout(plan=plan)
+    method = asked(plan)
     check_same(
         howsure.load(out), howsure.assess(small_network.make(), small_network.rows(360), method=method)
     )
@@ -268,7 +268,7 @@ def test_a_plan_is_made_from_rows_that_do_not_fail(tmp_path, x):
     with pytest.warns(howsure.HowsureWarning, match="72 rows that failed were left out"):
         found = howsure.load(tmp_path / "results")
     assert found.row.tolist() == [row for row in range(len(x)) if row % 5]
-    method = howsure.MCDropout(plan=howsure.Plan.load(tmp_path / "results" / "plan.json"))
+    method = asked(howsure.Plan.load(tmp_path / "results" / "plan.json"))
     check_same(found, howsure.assess(small_network.make(), x, method=method), found.row)
 
 

@@ -24,7 +24,7 @@ from howsure.scale.there import left_out_in
 from howsure.scale.worker import Recipe
 from tests.answers import measures
 from tests.cli.test_hostile_rows import RAN, a_parquet
-from tests.scale.conftest import FILES, MODEL, ROWS, check_same, into, run, table_of
+from tests.scale.conftest import FILES, MODEL, ROWS, asked, check_same, into, run, table_of
 from validation import scale as kills
 from validation import small_network
 
@@ -75,7 +75,7 @@ def recipe_of(rows, out, plan):
         Source(MODEL, folder=str(ROOT)),
         (),
         "mc-dropout",
-        howsure.MCDropout(plan=plan),
+        asked(plan),
         Asked(),
         RowSource(rows),
         None,
@@ -161,7 +161,7 @@ def test_workers_refuse_what_they_cannot_do(tmp_path, rows, plan):
     out = tmp_path / "results"
     recipe = recipe_of(rows, out, plan)
     with begun(recipe, load_models=lambda: [small_network.make()]) as job:
-        job.recipe = replace(job.recipe, dropout=howsure.MCDropout(plan=replace(plan, precision="bfloat16")))
+        job.recipe = replace(job.recipe, dropout=asked(replace(plan, precision="bfloat16")))
         with pytest.raises(howsure.InputError, match="runs heavy layers in bfloat16"):
             job.run(workers.several(1), lambda *_: None)
     assert not kills.parts_in(out)
@@ -226,7 +226,8 @@ def test_what_ray_says_is_not_its_advice():
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_dataset(x, plan, whole):
+def test_a_dataset(x, plan):
+    whole = howsure.assess(small_network.make(), x, method=howsure.MCDropout(plan=plan))
     items = [{"x": row, "id": f"row {number}"} for number, row in enumerate(x)]
     dataset = ray.data.from_items(items)
     found = howsure.scale.assess(dataset, small_network.make, plan=plan).to_pandas()
@@ -265,7 +266,7 @@ def test_the_leader_is_killed(tmp_path, plan):
     process.communicate()
     before = {part: part.stat().st_mtime_ns for part in kills.parts_in(out)}
     assert before
-    done = into(out, tmp_path / "rows.npz", "--plan", tmp_path / "plan.json", "--part-rows", 512)
+    done = run("assess", MODEL, tmp_path / "rows.npz", "--out", out, "--plan", tmp_path / "plan.json")
     assert done.exit_code == 0, done.stderr
     after = {part: part.stat().st_mtime_ns for part in kills.parts_in(out)}
     assert before.items() <= after.items()

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from howsure.answers.classes import maps
 from howsure.answers.classes.calibration_words import (
@@ -155,7 +155,7 @@ class Calibrator(Kept):
     def _temperature_interval(self, temperature: float) -> tuple[float, float]:
         """95 % ends, by the spread of its logarithm over replicas: a temperature is a factor."""
         logs = np.log([each["temperature"] for each in self.replicas])
-        reach = stats.t.ppf(0.975, len(logs) - 1) * np.std(logs, ddof=1)
+        reach = stdtrit(len(logs) - 1, 0.975) * np.std(logs, ddof=1)
         low, high = temperature * np.exp([-reach, reach])
         return float(low), float(high)
 

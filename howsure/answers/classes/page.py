@@ -219,4 +219,5 @@ def _passes(certainty: Certainty) -> dict[str, Any]:
         "margin_undecided": float(np.median(undecided)) if len(undecided) else None,
         "margin_largest": float(known.max()) if len(known) else None,
         "settled": int(certainty.settled.sum()),
+        "pilot": (certainty.plan or {}).get("pilot"),
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr
 
 from howsure.judge.scores import (
     SMALLEST,
@@ -20,6 +20,7 @@ from howsure.judge.scores import (
     share_of_rows,
 )
 from howsure.sampling.outcome import Floats, Integers
+from howsure.statistics import normal_density
 
 BINS = 15
 """Bins of calibration errors, as in the literature."""
@@ -86,7 +87,7 @@ def _calibration_error(
         claim = np.clip(claim, 0.0, 1.0)
         seen = (hits + 0.5) / (mass + 1)
         sigma = np.maximum(np.sqrt(seen * (1 - seen) / least), 1e-12)
-        by_chance = 2 * sigma * stats.norm.pdf(gap / sigma) - 2 * gap * stats.norm.sf(gap / sigma)
+        by_chance = 2 * sigma * normal_density(gap / sigma) - 2 * gap * ndtr(-gap / sigma)
         value += float(share @ gap)
         added += float(share @ by_chance)
         parts += np.sign(signed)[place] * (came_true - claimed)
