@@ -84,7 +84,8 @@ def build_with_a_head(batch_size=None):
 def test_a_plan_serves_a_model_of_a_fixed_batch_size_too():
     model, x, method = build_with_a_head()
     fixed, _, _ = build_with_a_head(batch_size=4)
-    same(howsure.assess(fixed, x, method=method), howsure.assess(model, x, method=method))
+    some = x[::5]
+    same(howsure.assess(fixed, some, method=method), howsure.assess(model, some, method=method))
 
 
 def test_smaller_limits_change_no_number(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from html.parser import HTMLParser
@@ -115,7 +116,7 @@ def certainty_of(probabilities: list[list[float]], **fields: Any) -> Certainty:
     return Certainty(**(settings | fields))
 
 
-class Page(HTMLParser):
+class Parsed(HTMLParser):
     """A parsed page: its elements, and an assertion that every tag is closed in order."""
 
     def __init__(self, html: str) -> None:
@@ -158,7 +159,11 @@ class Page(HTMLParser):
         return (attributes for name, attributes in self.elements if name == tag)
 
 
-def check_tables(page: Page) -> None:
+Page = functools.lru_cache(64)(Parsed)
+"""Makes a page of its HTML, of which many tests look at the same."""
+
+
+def check_tables(page: Parsed) -> None:
     """Every table is in a box that the keyboard reaches, and its cells say by themselves what they are."""
     boxes = [each for _, each in page.elements if "scroll" in (each.get("class") or "").split()]
     assert len(boxes) == sum(1 for _ in page.all("table"))
