@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
-from scipy.stats import binom
+from scipy.special import bdtrik
 
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import OF_NETWORKS, SHOWN
@@ -236,7 +236,9 @@ def draw_calibration(result: RegressionCertainty) -> Calibration:
         away, std, out=np.where(away > 0, np.inf, np.where(away < 0, -np.inf, 0.0)), where=std > 0
     )
     shares = np.searchsorted(np.sort(ndtr(below)), LEVELS, side="right") / rows
-    low, high = (binom.ppf(tail, rows, LEVELS) / rows for tail in ((1 - SHOWN) / 2, (1 + SHOWN) / 2))
+    tails = ((1 - SHOWN) / 2, (1 + SHOWN) / 2)
+    # The inverse is NaN where no answer below has more than the tail already.
+    low, high = (np.ceil(np.nan_to_num(bdtrik(tail, rows, LEVELS))) / rows for tail in tails)
     axis = share_axis(0.0, 1.0)
     at = _places(axis, LEVELS)
     ends = np.stack([low, high], axis=-1)
