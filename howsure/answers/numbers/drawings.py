@@ -15,8 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
-from scipy.special import bdtrik
+from scipy.special import bdtrik, ndtr
 
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import OF_NETWORKS, SHOWN
