@@ -108,7 +108,7 @@ def go_back(namespace: dict[str, Any]) -> None:
     from howsure.answers import registry  # not before the backend is chosen
 
     os.chdir(STARTED_IN)
-    registry._ANSWERS.pop("numbers", None)  # of docs/extend.md
+    registry._ANSWERS.pop("measures", None)  # of docs/extend.md
 
 
 PARSERS = [CodeBlockParser("python", run_python), CodeBlockParser("text", compare_output)]
