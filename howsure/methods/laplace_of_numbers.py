@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
-from howsure.answers.numbers.result import check_numbers, target_names
 from howsure.arguments import check_flag
+from howsure.data.targets import check_numbers, target_names
 from howsure.errors import InputError, ModelError
 from howsure.methods.last_layer import check_features, chunks, squared_norm
 from howsure.models.features import Features

@@ -27,11 +27,12 @@ from howsure.answers.numbers.evaluate import (
     at_levels,
     evaluate_numbers,
 )
-from howsure.answers.numbers.result import RegressionCertainty, target_names
+from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import Loss, root_of
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.answers.numbers.truth import check_result, truth_of
 from howsure.data.rows import in_rows, quoted
+from howsure.data.targets import target_names
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept, plain_scores, read_scores
 from howsure.judge.paired import Paired

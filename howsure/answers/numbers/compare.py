@@ -17,10 +17,11 @@ from scipy.optimize import minimize_scalar
 
 from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.numbers.comparison_words import NUMBER_WORDS
-from howsure.answers.numbers.result import RegressionCertainty, check_numbers
+from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import crps, nll
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
+from howsure.data.targets import check_numbers
 from howsure.errors import InputError
 from howsure.judge import scores
 from howsure.judge.paired import Comparable, Paired, check_enough

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.numbers.doubt import ROUNDING, TARGET_SHARE
-from howsure.answers.numbers.result import RegressionCertainty, check_numbers, target_names
+from howsure.answers.numbers.result import RegressionCertainty
 from howsure.data.rows import counted, in_rows
+from howsure.data.targets import check_numbers, target_names
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
     LOG_RATES,

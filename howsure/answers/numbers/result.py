@@ -26,8 +26,9 @@ from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
 from howsure.arguments import as_floats, as_number, as_share, check_type, check_whole
 from howsure.data.ids import ID, check_order
-from howsure.data.labels import by_column_name, check_names
+from howsure.data.labels import by_column_name
 from howsure.data.rows import check_unmasked, in_rows, quoted
+from howsure.data.targets import check_finite, check_numbers, floats_of, target_names
 from howsure.errors import InputError
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, Column, Result, read_only
 from howsure.sampling import between
@@ -425,7 +426,7 @@ class RegressionCertainty(Result[NumbersRow]):
         Raises:
             InputError: Another shape, or negative.
         """
-        found = _floats(noise, "`noise`")
+        found = floats_of(noise, "`noise`")
         try:
             given = np.broadcast_to(found, self.mean.shape)
         except ValueError:
@@ -569,7 +570,7 @@ class RegressionCertainty(Result[NumbersRow]):
         """
         one_by_one = isinstance(samples, Iterable) and not hasattr(samples, "shape")
         listed: Any = list(samples) if one_by_one else samples  # type: ignore[arg-type]
-        values = _floats(listed, "The samples")
+        values = floats_of(listed, "The samples")
         values = values[..., None] if values.ndim == 2 else values
         if values.ndim != 3 or len(values) < 2:
             raise InputError(
@@ -578,7 +579,7 @@ class RegressionCertainty(Result[NumbersRow]):
                 received=f"an array of shape {values.shape[:2] if np.ndim(listed) == 2 else values.shape}",
             )
         _, names = _given(values[0], target_names, "The samples")
-        _check_finite(values, "The samples")
+        check_finite(values, "The samples")
         error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) * widening(len(values))
         words = {"passes": "samples", "pass": "one of the samples that were given", "between": "samples"}
         told = _told(values.shape[1], names, GIVEN_SAMPLES, words, source, kind, ids, len(values))
@@ -616,7 +617,7 @@ def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Float
     """(N, K) finite numbers, and K names."""
     check_unmasked(values, called)
     own = tuple(map(str, values.columns)) if hasattr(values, "columns") else None
-    given = _floats(values, called)
+    given = floats_of(values, called)
     given = given[:, None] if given.ndim == 1 else given
     if given.ndim != 2 or given.shape[1] < 1:
         raise InputError(
@@ -624,66 +625,5 @@ def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Float
             expected="an array of shape (rows, targets), or (rows,) for one target",
             received=f"an array of shape {given.shape}",
         )
-    _check_finite(given, called)
+    check_finite(given, called)
     return given, target_names(own if names is None else names, given.shape[1])
-
-
-def target_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
-    """K names of targets; without any 'value' for one, and '0' … 'K−1' for several.
-
-    Raises:
-        InputError: Not K different texts.
-    """
-    if names is None:
-        return ("value",) if count == 1 else tuple(map(str, range(count)))
-    found = check_names(names, "target", "The target names")
-    if len(found) != count:
-        raise InputError(
-            "The target names do not fit the numbers",
-            expected=f"{count} names, one for each number of a row",
-            received=f"{len(found)}: {quoted(found)}",
-        )
-    return found
-
-
-def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
-    """(N, K) true numbers, from (N, K), or (N,) for one target; the columns of a data frame by their names.
-
-    Raises:
-        InputError: Another shape, no numbers, or not finite.
-    """
-    called, count = "The true numbers", len(names)
-    check_unmasked(labels, called)
-    given = _floats(by_column_name(labels, count, names, "target"), called)
-    shape = given.shape
-    if given.shape == (rows,) and count == 1:
-        given = given[:, None]
-    if given.shape != (rows, count):
-        raise InputError(
-            f"{called} do not fit the rows",
-            expected=f"an array of shape {(rows, count)}" + (f", or ({rows},)" if count == 1 else ""),
-            received=f"an array of shape {shape}",
-        )
-    _check_finite(given, called)
-    return given
-
-
-def _floats(values: Any, called: str) -> Floats:
-    """Numbers in double precision, also from a tensor of PyTorch."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        values = values.double().numpy()
-    return as_floats(values, called)
-
-
-def _check_finite(values: Floats, called: str) -> None:
-    """Raise an `InputError` that names the rows with NaN or infinity; rows are the second last axis."""
-    wrong = np.flatnonzero(
-        ~np.isfinite(values).all(axis=tuple(i for i in range(values.ndim) if i != values.ndim - 2))
-    )
-    if len(wrong):
-        raise InputError(
-            f"{called} are not finite {in_rows(len(wrong), wrong[:5].tolist())}",
-            expected="finite numbers",
-            received="NaN or infinity",
-        )

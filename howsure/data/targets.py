@@ -1,0 +1,77 @@
+"""True numbers as callers give them, (N, K), and the names of the K targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.arguments import as_floats
+from howsure.data.labels import by_column_name, check_names
+from howsure.data.rows import check_unmasked, in_rows, quoted
+from howsure.errors import InputError
+
+Floats = NDArray[np.float64]
+
+
+def target_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """K names of targets; without any 'value' for one, and '0' … 'K−1' for several.
+
+    Raises:
+        InputError: Not K different texts.
+    """
+    if names is None:
+        return ("value",) if count == 1 else tuple(map(str, range(count)))
+    found = check_names(names, "target", "The target names")
+    if len(found) != count:
+        raise InputError(
+            "The target names do not fit the numbers",
+            expected=f"{count} names, one for each number of a row",
+            received=f"{len(found)}: {quoted(found)}",
+        )
+    return found
+
+
+def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
+    """(N, K) true numbers, from (N, K), or (N,) for one target; the columns of a data frame by their names.
+
+    Raises:
+        InputError: Another shape, no numbers, or not finite.
+    """
+    called, count = "The true numbers", len(names)
+    check_unmasked(labels, called)
+    given = floats_of(by_column_name(labels, count, names, "target"), called)
+    shape = given.shape
+    if given.shape == (rows,) and count == 1:
+        given = given[:, None]
+    if given.shape != (rows, count):
+        raise InputError(
+            f"{called} do not fit the rows",
+            expected=f"an array of shape {(rows, count)}" + (f", or ({rows},)" if count == 1 else ""),
+            received=f"an array of shape {shape}",
+        )
+    check_finite(given, called)
+    return given
+
+
+def floats_of(values: Any, called: str) -> Floats:
+    """Numbers in double precision, also from a tensor of PyTorch."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.double().numpy()
+    return as_floats(values, called)
+
+
+def check_finite(values: Floats, called: str) -> None:
+    """Raise an `InputError` that names the rows with NaN or infinity; rows are the second last axis."""
+    wrong = np.flatnonzero(
+        ~np.isfinite(values).all(axis=tuple(i for i in range(values.ndim) if i != values.ndim - 2))
+    )
+    if len(wrong):
+        raise InputError(
+            f"{called} are not finite {in_rows(len(wrong), wrong[:5].tolist())}",
+            expected="finite numbers",
+            received="NaN or infinity",
+        )
