@@ -1,4 +1,4 @@
-"""Plain SVG for the pictures of docs/: curves, bands and points, with a background for light and for dark pages."""
+"""Plain SVG for the pictures of docs/: curves, bands and points, on a background of their own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 14, 34, 30
 STYLE = """
   rect.page { fill: #ffffff; } text { fill: #33302b; font: 13px system-ui, sans-serif; }
   .axis { stroke: #7f7b73; fill: none; } .band { fill: #24567d; fill-opacity: .22; }
-  .mean { stroke: #24567d; stroke-width: 2; } .plain { stroke: #ad3517; stroke-width: 1.5; stroke-dasharray: 6 4; }
+  .mean { stroke: #24567d; stroke-width: 2; }
+  .plain { stroke: #ad3517; stroke-width: 1.5; stroke-dasharray: 6 4; }
   .data { stroke: #5d5a54; stroke-width: 1; } .there { stroke: #7f7b73; stroke-dasharray: 2 3; }
   circle { fill: #33302b; } polyline { fill: none; stroke-linejoin: round; }
   @media (prefers-color-scheme: dark) {
@@ -68,7 +69,8 @@ class Panel:
         ]
         frame = f"M{begin:.1f} {high:.1f}V{low:.1f}H{end:.1f}"
         return (
-            f'<g transform="translate(0 {number * HEIGHT})"><text x="{LEFT}" y="22">{escape(self.title)}</text>'
+            f'<g transform="translate(0 {number * HEIGHT})">'
+            f'<text x="{LEFT}" y="22">{escape(self.title)}</text>'
             f'<clipPath id="c{number}"><rect x="{LEFT}" y="{TOP}" width="{end - begin:.1f}" '
             f'height="{low - high:.1f}"/></clipPath><g clip-path="url(#c{number})">{"".join(self._parts)}</g>'
             f'<path class="axis" d="{frame}"/>{"".join(named)}</g>'
@@ -94,9 +96,10 @@ def _number(value: float) -> str:
 def draw(path: Path, description: str, panels: Iterable[Panel]) -> None:
     """Write a picture of diagrams, one above the other; the description is for who cannot see it."""
     parts = [panel.svg(number) for number, panel in enumerate(panels)]
-    size = f'width="{WIDTH}" height="{HEIGHT * len(parts)}"'
+    height = HEIGHT * len(parts)
+    size = f'width="{WIDTH}" height="{height}"'
     path.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {WIDTH} {HEIGHT * len(parts)}" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {WIDTH} {height}" role="img">'
         f'<title>{escape(description)}</title><style>{STYLE}</style><rect class="page" {size}/>'
         + "\n".join(parts)
         + "</svg>\n",

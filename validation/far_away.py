@@ -1,9 +1,9 @@
 """Two pictures of Gal's once more: uncertainty far from the data, on the CO₂ of Mauna Loa and on x · sin x.
 
-The CO₂ is figure 2 of Gal & Ghahramani (2016), with the networks of github.com/yaringal/DropoutUncertaintyCaffeModels
-(`co2_regression`): four layers of 1,024 units, dropout of 0.1 after each. x · sin x is the demo of "What my deep
-model doesn't know" (2015), with the network of github.com/yaringal/DropoutUncertaintyDemos. What differs is in
-`TRAINING` and on the page.
+The CO₂ is figure 2 of Gal & Ghahramani (2016), with the networks of `co2_regression` in
+github.com/yaringal/DropoutUncertaintyCaffeModels: four layers of 1,024 units, dropout of 0.1 after each.
+x · sin x is the demo of "What my deep model doesn't know" (2015), with the network of
+github.com/yaringal/DropoutUncertaintyDemos. Both are trained for less long.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def plain(network: torch.nn.Module, x: Floats) -> Floats:
 
 
 def co2(pictures: Path, folder: Path) -> Figures:
-    """How far networks lie apart within the data and away from them, with ReLU and with TanH, and the picture."""
+    """How far networks lie apart within the data and away from them, with ReLU and TanH, and the picture."""
     x, y = co2_data()
     figures: Figures = {"steps": STEPS}
     panels = []
@@ -126,8 +126,8 @@ def co2(pictures: Path, folder: Path) -> Figures:
         panels.append(panel)
     draw(
         pictures / "co2.svg",
-        "CO2 over time with a network of ReLU and one of TanH: beyond the data the band between networks grows with "
-        "ReLU and keeps its width with TanH",
+        "CO2 over time with networks of ReLU and of TanH. Beyond the data the band between networks "
+        "grows with ReLU, and keeps its width with TanH.",
         panels,
     )
     return figures
@@ -158,7 +158,7 @@ def sine_network(seed: int) -> tuple[torch.nn.Sequential, Floats, Floats]:
 
 
 def sine(pictures: Path) -> Figures:
-    """How far networks lie apart within 20 points of x · sin x and beyond, for some seeds, and a picture of one."""
+    """How far networks lie apart within 20 points of x · sin x and beyond, and the picture of one seed."""
     found = []
     across = np.linspace(-FAR, FAR, 161)
     rows = across.astype(np.float32)[:, None]
