@@ -132,6 +132,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.faults
 	.venv/bin/python -m validation.faults tensorflow jax torch
 	.venv/bin/python -m validation.scale
+	.venv/bin/python -m validation.reproduction
 
 clean:
 	rm -rf .venv .venv-demo .venv-dist .venv-docs .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage

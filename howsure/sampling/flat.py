@@ -127,9 +127,11 @@ class Flat:
 def _bunches(sizes: Sequence[int], fold: int) -> Iterator[list[int]]:
     """Consecutive groups that fit into `fold` passes together; at least one group at a time."""
     bunch: list[int] = []
+    held = 0
     for group, size in enumerate(sizes):
-        if bunch and sum(sizes[g] for g in bunch) + size > fold:
+        if bunch and held + size > fold:
             yield bunch
-            bunch = []
+            bunch, held = [], 0
         bunch.append(group)
+        held += size
     yield bunch
