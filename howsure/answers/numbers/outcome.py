@@ -150,7 +150,8 @@ class Numbers(Outcome):
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether every mean, and √(spread² + noise²), is known to `target_error` of the latter.
 
-        An error e of a variance v is one of e / 2√v of its root. And no row has fewer than `LEAST_PASSES`.
+        An error e of a variance v is one of e / 2√v of its root. No row has fewer than `LEAST_PASSES`. And one
+        over which all passes say the same goes on: at a small rate most passes drop nothing.
         """
         mean, noise = np.split(estimates.mean, [self.answers], axis=-1)
         error, of_noise = np.split(estimates.error, [self.answers], axis=-1)
@@ -160,6 +161,7 @@ class Numbers(Outcome):
         # Networks that all say the same have no spread, and no error beyond rounding.
         allowed = np.maximum(target_error * np.sqrt(variance), self.rounding * np.abs(mean))
         is_known = np.all(error <= allowed, axis=-1) & (estimates.passes >= LEAST_PASSES)
+        is_known &= np.any(variance > (self.rounding * mean) ** 2, axis=-1)
         if self.outputs != VALUES:
             is_known &= np.all(of_noise <= 2 * target_error * variance, axis=-1)
         return np.asarray(is_known)
