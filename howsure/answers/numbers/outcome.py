@@ -150,7 +150,7 @@ class Numbers(Outcome):
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether every mean, and √(spread² + noise²), is known to `target_error` of the latter.
 
-        An error e of a variance v is one of e / 2√v of its root. No row has fewer than `LEAST_PASSES`. And one
+        An error e of a variance v is one of e / 2√v of its root. No row has fewer than `LEAST_PASSES`. One
         over which all passes say the same goes on: at a small rate most passes drop nothing.
         """
         mean, noise = np.split(estimates.mean, [self.answers], axis=-1)
