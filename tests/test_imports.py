@@ -10,7 +10,7 @@ import pytest
 import howsure
 
 FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras", "sklearn", "scipy.stats")
-"""And what takes as long to load as all the rest together."""
+"""And what takes half as long to load as all the rest together."""
 
 WITH_A_FRAMEWORK = (
     "howsure.models.keras",
