@@ -112,16 +112,16 @@ def _table_one(sets: Figures) -> list[str]:
         f"passes; {share('means_agree')} of howsure's means are within 1.96 errors of those.",
         "## What it means",
         f"τ is the precision of the noise, 1/σ². On {_names(clipped)} every split takes the largest τ of the "
-        "published grid, which means more noise than there is: 90 % intervals hold nearly all answers. A free τ, "
-        f"chosen on the validation part, is better by more than chance on {_names(more)}.",
+        "published grid, which means more noise than there is: 90 % intervals hold nearly all answers. A free "
+        f"τ, chosen on the validation part, is better by more than chance on {_names(more)}.",
         "A dropout rate of 0.005 drops nothing in most passes. With howsure's default, which draws "
         f"{np.mean([split['default_passes'] for split in every]):.0f} passes per row here, only "
-        f"{share('default_agrees')} of the means are within 1.96 errors: in {share('default_without_spread')} of "
-        "the rows no pass differed, and it stopped too early.",
+        f"{share('default_agrees')} of the means are within 1.96 errors: in "
+        f"{share('default_without_spread')} of the rows no pass differed, and it stopped too early.",
         "## What differs",
         "In 2016 all splits shared hyper-parameters, so these had seen test rows, and networks learned for 40 "
-        "epochs. In 2018 and here each split chooses on the last fifth of its training rows, and networks learn for "
-        "4,000. We choose by 1,000 passes, not 10,000.",
+        "epochs. In 2018 and here each split chooses on the last fifth of its training rows, and networks "
+        "learn for 4,000. We choose by 1,000 passes, not 10,000.",
     ]
 
 
@@ -141,9 +141,7 @@ def _verdict(sets: Figures, done: list[str]) -> str:
     said, exceptions = [], []
     for figure, called in (("rmse", "RMSE"), ("ll", "log-likelihood")):
         worse = [name for name in done if not is_as_good(sets[name], figure, "2018")]
-        said.append(
-            f"the {called} is within the published error of 2018, or better, on {len(done) - len(worse)}"
-        )
+        said.append(f"the {called} on {len(done) - len(worse)}")
         for name in worse:
             ten = sets[name]["published"]["2018, ten networks"]
             is_there = is_as_good(sets[name], figure, "2018, ten networks")
@@ -151,8 +149,8 @@ def _verdict(sets: Figures, done: list[str]) -> str:
                 f" On {CALLED[name]} the {called} is {'within' if is_there else 'outside'} the error of the "
                 f"mean of ten networks, {_pair(ten[figure], ten[f'{figure}_error'])}, also of 2018."
             )
-    good = f"{said[0]} and {said[1]} of {len(done)} sets"
-    return f"Within the published error of 2018, or better, are {good}." + "".join(exceptions)
+    answer = f"Of {len(done)} sets, it is within the published error of 2018, or better, for {said[0]}"
+    return f"{answer}, and for {said[1]}." + "".join(exceptions)
 
 
 def _gains(of_set: Figures) -> list[float]:
@@ -177,10 +175,10 @@ def _co2(co2: Figures) -> list[str]:
         "![CO₂ with networks of ReLU and of TanH](pictures/co2.svg)",
         "\n".join(lines),
         "Thin: the data. Blue: howsure's mean and 90 % of the networks. Dashed: the plain prediction, which "
-        "comes without a warning. The networks are those of figure 2 of the paper: four layers of 1,024 units, "
-        "dropout 0.1. The spread grows with ReLU and stays bounded with TanH. Unlike in the paper, the plain "
-        f"prediction is not near 0: we train {co2['steps']:,} steps, not 1,000,000, which gives the trend but not "
-        f"the seasons (RMSE {co2['relu']['rmse_in_training']:.2f}).",
+        "comes without a warning. The networks are those of figure 2 of the paper: four layers of 1,024 "
+        "units, dropout 0.1. The spread grows with ReLU and stays bounded with TanH. Unlike in the paper, the "
+        f"plain prediction is not near 0: we train {co2['steps']:,} steps, not 1,000,000, which gives the "
+        f"trend but not the seasons (RMSE {co2['relu']['rmse_in_training']:.2f}).",
     ]
 
 
@@ -195,8 +193,8 @@ def _sine(sine: Figures) -> list[str]:
         "![x sin x, 20 points and the band between networks](pictures/sine.svg)",
         "The demo of *What my deep model doesn't know*: 20 points, layers of 20 units, dropout 0.05. In the "
         f"median of {len(seeds)} seeds the spread is {of('spread_within'):.2f} within the points and "
-        f"{of('spread_far'):.1f} at ±{far_away.FAR:g}, but the mean is off by {of('error_far'):.1f}: the band holds "
-        f"only {_percent(of('inside_far'))} of the curve there. The demo's {far_away.WINDOW} passes are "
+        f"{of('spread_far'):.1f} at ±{far_away.FAR:g}, but the mean is off by {of('error_far'):.1f}: the band "
+        f"holds only {_percent(of('inside_far'))} of the curve there. The demo's {far_away.WINDOW} passes are "
         f"{of('window_off'):.2f} spreads off the mean of all networks, howsure's {of('passes'):.0f} are "
         f"{of('off'):.2f}.",
     ]
