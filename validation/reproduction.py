@@ -112,15 +112,15 @@ def _table_one(sets: Figures) -> list[str]:
         f"passes; {share('means_agree')} of howsure's means are within 1.96 errors of those.",
         "## What it means",
         f"τ is the precision of the noise, 1/σ². On {_names(clipped)} every split takes the largest τ of the "
-        "published grid, which means more noise than there is: 90 % intervals hold nearly all answers. A free "
-        f"τ, chosen on the validation part, is better by more than chance on {_names(more)}.",
+        "published grid, which means more noise than there is: 90 % intervals hold nearly all answers. A "
+        f"free τ, chosen on the validation part, is better by more than chance on {_names(more)}.",
         "A dropout rate of 0.005 drops nothing in most passes. With howsure's default, which draws "
         f"{np.mean([split['default_passes'] for split in every]):.0f} passes per row here, only "
         f"{share('default_agrees')} of the means are within 1.96 errors: in "
         f"{share('default_without_spread')} of the rows no pass differed, and it stopped too early.",
         "## What differs",
-        "In 2016 all splits shared hyper-parameters, so these had seen test rows, and networks learned for 40 "
-        "epochs. In 2018 and here each split chooses on the last fifth of its training rows, and networks "
+        "In 2016 all splits shared hyper-parameters, so these had seen test rows, and networks learned for "
+        "40 epochs. In 2018 and here each split chooses on the last fifth of its training rows, and networks "
         "learn for 4,000. We choose by 1,000 passes, not 10,000.",
     ]
 
@@ -176,8 +176,8 @@ def _co2(co2: Figures) -> list[str]:
         "\n".join(lines),
         "Thin: the data. Blue: howsure's mean and 90 % of the networks. Dashed: the plain prediction, which "
         "comes without a warning. The networks are those of figure 2 of the paper: four layers of 1,024 "
-        "units, dropout 0.1. The spread grows with ReLU and stays bounded with TanH. Unlike in the paper, the "
-        f"plain prediction is not near 0: we train {co2['steps']:,} steps, not 1,000,000, which gives the "
+        "units, dropout 0.1. The spread grows with ReLU and stays bounded with TanH. Unlike in the paper, "
+        f"the plain prediction is not near 0: we train {co2['steps']:,} steps, not 1,000,000, which gives the "
         f"trend but not the seasons (RMSE {co2['relu']['rmse_in_training']:.2f}).",
     ]
 
@@ -193,9 +193,9 @@ def _sine(sine: Figures) -> list[str]:
         "![x sin x, 20 points and the band between networks](pictures/sine.svg)",
         "The demo of *What my deep model doesn't know*: 20 points, layers of 20 units, dropout 0.05. In the "
         f"median of {len(seeds)} seeds the spread is {of('spread_within'):.2f} within the points and "
-        f"{of('spread_far'):.1f} at ±{far_away.FAR:g}, but the mean is off by {of('error_far'):.1f}: the band "
-        f"holds only {_percent(of('inside_far'))} of the curve there. The demo's {far_away.WINDOW} passes are "
-        f"{of('window_off'):.2f} spreads off the mean of all networks, howsure's {of('passes'):.0f} are "
+        f"{of('spread_far'):.1f} at ±{far_away.FAR:g}, but the mean is off by {of('error_far'):.1f}: the "
+        f"band holds only {_percent(of('inside_far'))} of the curve there. The demo's {far_away.WINDOW} passes "
+        f"are {of('window_off'):.2f} spreads off the mean of all networks, howsure's {of('passes'):.0f} are "
         f"{of('off'):.2f}.",
     ]
 
