@@ -100,7 +100,7 @@ def co2(pictures: Path, folder: Path) -> Figures:
         network = co2_network(activation).eval()
         network.load_state_dict(stored["weights"])
         rows = np.concatenate([across, [10 * X_STAR]]).astype(np.float32)[:, None]
-        method = howsure.MCDropout(passes=500)
+        method = howsure.MCDropout(passes=200)
         result = howsure.assess(network, rows, outputs="values", method=method)
         mean, spread = result.mean[:, 0], result.spread[:, 0]
         low, high = result.credible_interval(0.9)[:, 0].T

@@ -54,9 +54,6 @@ TO_CHOOSE = 1_000
 TOGETHER = 10
 """Final networks that are trained at once."""
 
-NETWORKS = 10
-"""Final networks of each split whose figures are averaged, because one network is a matter of luck."""
-
 VARIANTS = {
     "2018": "grid search per split, 1 net",
     "2018, ten networks": "grid search per split, mean over 10 nets",
@@ -211,19 +208,6 @@ def independent_passes(split: Split, weights: stacked.Weights, place: int, rate:
     return np.concatenate(list(drawn))[:, 0].astype(np.float64) * scale.y_std + scale.y_mean
 
 
-def another(parts: list[Split], pairs: list[tuple[float, float]], seed: int) -> Figures:
-    """RMSE and log-likelihood (splits,) of networks that were trained again from another seed."""
-    found: dict[str, list[float]] = {"rmse": [], "ll": []}
-    for start in range(0, len(parts), TOGETHER):
-        these = slice(start, start + TOGETHER)
-        weights = final(parts[these], pairs[these], seed=seed + start)
-        for place, (part, (rate, tau)) in enumerate(zip(parts[these], pairs[these], strict=True)):
-            passes = independent_passes(part, weights, place, rate)
-            found["rmse"].append(float(np.sqrt(np.mean((part.y_test - passes.mean(axis=0)) ** 2))))
-            found["ll"].append(float(log_likelihood(part.y_test, passes, tau).mean()))
-    return {name: np.array(values) for name, values in found.items()}
-
-
 def at_test(split: Split, weights: stacked.Weights, place: int, rate: float, tau: float) -> Figures:
     """What howsure says of the test rows of a split, and how right that is."""
     scale, y = Scale.of(split.x, split.y), split.y_test
@@ -285,22 +269,7 @@ def run(name: str, folder: Path) -> Figures:
                 tested.append(at_test(part, weights, place, *pair))
         of_choice[by] = tested
         print(f"{name}, {by}: {time.time() - begun:.0f} s", flush=True)
-    pairs = [chosen(name, each, GRID) for each in found]
-    ten = {figure: [np.array([split[figure] for split in of_choice[GRID]])] for figure in ("rmse", "ll")}
-    for number in range(1, NETWORKS):
-        path = folder / f"{name}-network-{number}.npz"
-        if not path.exists():
-            _keep(path, another(parts, pairs, seed=1_000 * number))
-        with np.load(path) as stored:
-            for figure, values in ten.items():
-                values.append(stored[figure])
-    print(f"{name}, {NETWORKS} networks: {time.time() - begun:.0f} s", flush=True)
-    rows = len(parts[0].y) + len(parts[0].y_test)
-    return {
-        "rows": rows,
-        **of_choice,
-        "networks": {each: np.mean(values, axis=0).tolist() for each, values in ten.items()},
-    }
+    return {"rows": len(parts[0].y) + len(parts[0].y_test), **of_choice}
 
 
 def _keep(path: Path, arrays: Figures) -> None:
