@@ -120,7 +120,8 @@ def _table_one(sets: Figures) -> list[str]:
         f"A dropout rate of {least:g} drops nothing in most passes. On the {len(rare)} splits that chose it, "
         f"howsure's default draws {np.mean([split['default_passes'] for split in rare]):.0f} passes per row, "
         f"and only {share('default_agrees', rare)} of its means are within 1.96 errors: in "
-        f"{share('default_without_spread', rare)} of the rows no pass differed, and it stopped too early.",
+        f"{share('default_without_spread', rare)} of the rows no pass differed, and it stopped too early. "
+        "Rows in which no pass differs have gone on to `max_passes` since these figures were measured.",
         "## What differs",
         "In 2016 all splits shared hyper-parameters, so these had seen test rows, and networks learned for "
         "40 epochs. In 2018 and here each split chooses on the last fifth of its training rows, and networks "
