@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.answers import verdict as verdicts
 from howsure.answers.classes.sentence import Row
+from howsure.answers.familiar import Familiar
 from howsure.answers.probabilities import (
     NOT_GIVEN,
     ROW_AND_ID,
@@ -24,11 +25,11 @@ from howsure.answers.probabilities import (
     verdict,
 )
 from howsure.answers.registry import CLASSES
-from howsure.arguments import as_floats, as_share, check_whole
+from howsure.arguments import as_share, check_whole
 from howsure.bare.results import of_passes, of_probabilities
 from howsure.data.ids import ID, check_order
 from howsure.data.labels import check_labels, misread
-from howsure.data.rows import check_unmasked, in_rows
+from howsure.data.rows import in_rows
 from howsure.errors import InputError
 from howsure.results.columns import (
     AT_LEVELS,
@@ -108,7 +109,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Certainty(OfProbabilities[Row], BetweenNetworks):
+class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
     """What a model says about N rows, how certain that is, and where its doubt lies.
 
     All arrays are read-only. Entropies are in nats, class numbers and row numbers start at 0.
@@ -284,13 +285,6 @@ class Certainty(OfProbabilities[Row], BetweenNetworks):
         """
         return read_only(np.where(self.unfamiliar, verdicts.UNFAMILIAR, super().reason))
 
-    @property
-    def unfamiliar(self) -> Booleans:
-        """(N,) yes or no, whether `familiarity` is at most `unfamiliar_share`; never where not measured."""
-        if self.familiarity is None:
-            return read_only(np.zeros(len(self), dtype=bool))
-        return read_only(self.familiarity <= self.unfamiliar_share)
-
     # --- rows ---------------------------------------------------------------------------------
 
     def most_undecided(self, count: int | None = None) -> Integers:
@@ -321,35 +315,6 @@ class Certainty(OfProbabilities[Row], BetweenNetworks):
         if wrong is not None:
             raise wrong
         return truth
-
-    def with_familiarity(self, familiarity: ArrayLike, share: float = 0.01) -> Certainty:
-        """The same with how familiar each row is, from which `unfamiliar` and the reason follow.
-
-        Args:
-            familiarity: (N,) shares in (0, 1], as `howsure.familiarity(…).percentile(…)` gives them.
-            share: Largest share of a row that is unfamiliar.
-
-        Raises:
-            InputError: Wrong length, or no shares.
-
-        Example:
-            >>> train, held_out = howsure.features_of(model, x_train), howsure.features_of(model, x_held_out)
-            >>> known = howsure.familiarity(train, labels_train, held_out, score="mahalanobis")
-            >>> percentile = known.percentile(howsure.features_of(model, letters))
-            >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
-            >>> print(certainty[certainty.unfamiliar][0])
-            53 ± 2 % '6', or '8' (21 %): leaning. Single networks say 2 to 99 %; at most 0.2 % ...
-        """
-        check_unmasked(familiarity, "The familiarities")
-        given = as_floats(familiarity, "The familiarities")
-        if given.shape != (len(self),) or not np.all((given > 0) & (given <= 1)):
-            raise InputError(
-                "This is not how familiar these rows are",
-                expected=f"{len(self)} shares above 0, at most 1, one per row",
-                received=f"an array of shape {given.shape}"
-                + (f", from {given.min():.3g} to {given.max():.3g}" if given.size else ""),
-            )
-        return replace(self, familiarity=given, unfamiliar_share=as_share(share, "share"))
 
     @staticmethod
     def from_probabilities(

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from howsure.answers.classes.result import Certainty
+from howsure.answers.familiar import Familiar
 from howsure.answers.numbers.doubt import relative_width
 from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
@@ -30,7 +31,7 @@ from howsure.data.labels import by_column_name
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.data.targets import check_finite, check_numbers, floats_of, target_names
 from howsure.errors import InputError
-from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, Column, Result, read_only
+from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, Column, Result
 from howsure.sampling import between
 from howsure.sampling.between_numbers import of_passes
 from howsure.sampling.outcome import Floats, Integers
@@ -120,7 +121,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RegressionCertainty(Result[NumbersRow]):
+class RegressionCertainty(Result[NumbersRow], Familiar):
     """K numbers for each of N rows, how certain each is, and how far a new answer may lie from it.
 
     All arrays are read-only, and in the unit of the target. A network is a thinned one with MC dropout, a
@@ -209,13 +210,6 @@ class RegressionCertainty(Result[NumbersRow]):
     def _rounding(self) -> float:
         """How far a quantile may fall that was rounded to single precision."""
         return between.ROUNDING * float(np.abs(self.mean).max(initial=0))
-
-    @property
-    def unfamiliar(self) -> NDArray[np.bool_]:
-        """(N,) yes or no, whether `familiarity` is at most `unfamiliar_share`; never where not measured."""
-        if self.familiarity is None:
-            return read_only(np.zeros(len(self), dtype=bool))
-        return read_only(self.familiarity <= self.unfamiliar_share)
 
     # --- intervals ----------------------------------------------------------------------------
 
@@ -437,26 +431,6 @@ class RegressionCertainty(Result[NumbersRow]):
             ) from None
         of_networks = 0.0 if self.spread is None else self.spread
         return replace(self, noise=given, std=np.sqrt(of_networks**2 + given**2), noise_from=noise_from)
-
-    def with_familiarity(self, familiarity: ArrayLike, share: float = 0.01) -> RegressionCertainty:
-        """The same with how familiar each row is, as `Certainty.with_familiarity`.
-
-        Args:
-            familiarity: (N,) shares in (0, 1], as `howsure.familiarity(…).percentile(…)` gives them.
-            share: Largest share of a row that is unfamiliar.
-
-        Raises:
-            InputError: Wrong length, or no shares.
-        """
-        check_unmasked(familiarity, "The familiarities")
-        given = as_floats(familiarity, "The familiarities")
-        if given.shape != (len(self),) or not np.all((given > 0) & (given <= 1)):
-            raise InputError(
-                "This is not how familiar these rows are",
-                expected=f"{len(self)} shares above 0, at most 1, one per row",
-                received=f"an array of shape {given.shape}",
-            )
-        return replace(self, familiarity=given, unfamiliar_share=as_share(share, "share"))
 
     def numbered(self, labels: Any) -> Floats:
         """(N, K) true numbers, given as for `with_truth`.

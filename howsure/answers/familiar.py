@@ -1,0 +1,61 @@
+"""How familiar each row of a result is, and what follows from that: the same for every kind that keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from howsure.arguments import as_floats, as_share
+from howsure.data.rows import check_unmasked
+from howsure.errors import InputError
+from howsure.results.columns import read_only
+from howsure.sampling.outcome import Booleans, Floats, Integers
+
+
+class Familiar:
+    """A result with the column `familiarity` and the setting `unfamiliar_share`."""
+
+    row: Integers
+    familiarity: Floats | None
+    unfamiliar_share: float
+
+    @property
+    def unfamiliar(self) -> Booleans:
+        """(N,) yes or no, whether `familiarity` is at most `unfamiliar_share`; never where not measured."""
+        if self.familiarity is None:
+            return read_only(np.zeros(len(self.row), dtype=bool))
+        return read_only(self.familiarity <= self.unfamiliar_share)
+
+    def with_familiarity(self, familiarity: ArrayLike, share: float = 0.01) -> Self:
+        """The same with how familiar each row is, from which `unfamiliar` and a reason follow.
+
+        Args:
+            familiarity: (N,) shares in (0, 1], as `howsure.familiarity(…).percentile(…)` gives them.
+            share: Largest share of a row that is unfamiliar.
+
+        Raises:
+            InputError: Wrong length, or no shares.
+
+        Example:
+            >>> train, held_out = howsure.features_of(model, x_train), howsure.features_of(model, x_held_out)
+            >>> known = howsure.familiarity(train, labels_train, held_out, score="mahalanobis")
+            >>> percentile = known.percentile(howsure.features_of(model, letters))
+            >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
+            >>> print(certainty[certainty.unfamiliar][0])
+            53 ± 2 % '6', or '8' (21 %): leaning. Single networks say 2 to 99 %; at most 0.2 % ...
+        """
+        check_unmasked(familiarity, "The familiarities")
+        given = as_floats(familiarity, "The familiarities")
+        if given.shape != (len(self.row),) or not np.all((given > 0) & (given <= 1)):
+            raise InputError(
+                "This is not how familiar these rows are",
+                expected=f"{len(self.row)} shares above 0, at most 1, one per row",
+                received=f"an array of shape {given.shape}"
+                + (f", from {given.min():.3g} to {given.max():.3g}" if given.size else ""),
+            )
+        result: Any = self
+        found: Self = replace(result, familiarity=given, unfamiliar_share=as_share(share, "share"))
+        return found
