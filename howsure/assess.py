@@ -7,6 +7,7 @@ rows ─ checks ─┘           ├─ method.begin ─ blocks of rows ─ esti
 from __future__ import annotations
 
 import importlib.metadata
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -51,6 +52,8 @@ def assess(
     progress: Progress = None,
     output: str | int | None = None,
     outcome: Outcome | type[Outcome] | None = None,
+    class_axis: int | None = None,
+    keep: str | None = None,
 ) -> Result:
     """Say for each row what the model predicts, how certain that is, and where its doubt lies.
 
@@ -86,10 +89,14 @@ def assess(
             only one.
         outcome: What an answer is, where howsure should not read it from the model: an `Outcome`, or a
             class of them. See `docs/extend.md`.
+        class_axis: Of a model with a class at each position: the axis of its output that holds the classes,
+            counted with the axis of the rows, such as 1 or −1. None takes the last one in Keras, and the
+            first one after the rows in PyTorch.
+        keep: `probabilities` to keep those of all K classes at each position; None keeps the two top classes.
 
     Returns:
         A `Certainty` of N rows; a `MultilabelCertainty` where a row has several labels; a
-        `RegressionCertainty` where it has numbers.
+        `RegressionCertainty` where it has numbers; a `DenseCertainty` where it has a class at each position.
 
     Raises:
         InputError: Rows or arguments that cannot be used; names the rows.
@@ -100,7 +107,9 @@ def assess(
         >>> print(certainty[89])
         45 ± 1 % '6', or '8' (40 %): coin flip. Single networks say 1 to 97 %; most of ...
     """
-    request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
+    request = Request(
+        *(seed, batch_size, outputs, class_names, thresholds, output, outcome), class_axis, keep
+    )
     return assessed(model, x, method, request, progress)
 
 
@@ -118,6 +127,8 @@ def stream(
     progress: Progress = None,
     output: str | int | None = None,
     outcome: Outcome | type[Outcome] | None = None,
+    class_axis: int | None = None,
+    keep: str | None = None,
 ) -> Iterator[Result]:
     """As `assess`, but block by block, for more rows than results fit in memory.
 
@@ -140,7 +151,9 @@ def stream(
         >>> print(howsure.load("certainty-0000.parquet")[0])
         99.6 ± 1.0 % '4': sure. Single networks say 92 to > 99.9 %.
     """
-    request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
+    request = Request(
+        *(seed, batch_size, outputs, class_names, thresholds, output, outcome), class_axis, keep
+    )
     return streamed(model, x, method, request, progress)
 
 
@@ -212,6 +225,8 @@ def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Ite
 
         # Each number of a row has a histogram, as each of the tracked classes has.
         size = max(1, tuning.BLOCK // (max(1, job.outcome.answers // 3) if job.outcome.has_unit else 1))
+        if len(job.outcome.columns) > 1:
+            size = max(1, tuning.BLOCK_AT_POSITIONS // math.prod(job.outcome.columns))
         for start in range(0, max(1, job.total), size):
             numbers = np.arange(start, min(start + size, job.total))
             of_block = Told(numbers, kind, method.settings, job.seed, passes.plan, version)

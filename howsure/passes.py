@@ -81,7 +81,7 @@ def passes(
     method = MCDropout(balanced=balanced, gaussian_noise=gaussian_noise, keep_off=keep_off)
     job = prepare(model, x, method, Request(seed, batch_size, outputs, output=output, outcome=outcome))
     found = _room_for((int(n), job.total, job.outcome.width))
-    flat = Flat(job.model, job.seed, passes=int(n), max_passes=None, balanced=bool(balanced))
+    flat = Flat(job.model, job.seed, passes=int(n), balanced=bool(balanced))
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
     (groups,) = flat.rounds()
     done = 0

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from howsure.arguments import check_type, check_whole
+from howsure.arguments import check_choice, check_type, check_whole
 from howsure.errors import InputError
 from howsure.models.choose_output import Output, Pair, check_output_choice
 from howsure.models.protocol import MEAN_LOG_VARIANCE, MEAN_VARIANCE
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
+
+MOST_AXES = 4
+"""Axes of an output beside that of the rows."""
+
+KEEP_PROBABILITIES = "probabilities"
+"""The only value of `keep`."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,9 @@ class Request:
         output: Which of several outputs of the model is meant, by name or place; None for the only one.
         outcome: What an answer is: an `Outcome`, or a class of them that is asked whether the model fits;
             None asks all that howsure knows.
+        class_axis: Which axis of the output of one row holds the classes, where there is an answer at each
+            position; None takes the last one in Keras and the first one in PyTorch.
+        keep: `probabilities` to keep those of all classes at each position; None keeps the two top classes.
 
     Raises:
         InputError: A value that cannot be used.
@@ -39,12 +48,17 @@ class Request:
     thresholds: Thresholds | None = None
     output: str | int | None = None
     outcome: Outcome | type[Outcome] | None = None
+    class_axis: int | None = None
+    keep: str | None = None
 
     def __post_init__(self) -> None:
         check_whole(self.seed, "seed", least=0)
         check_whole(self.batch_size, "batch_size", least=1)
         check_output_choice(self.output)
         check_type(self.outputs, (str, type(None)), "outputs", "a text such as 'logits', or None")
+        if self.class_axis is not None:
+            check_whole(self.class_axis, "class_axis", least=-MOST_AXES)
+        check_choice(self.keep, (KEEP_PROBABILITIES, None), "keep")
         if self.thresholds is not None:
             example = "howsure.Thresholds(sure=0.95, coin_flip=0.2)"
             check_type(self.thresholds, Thresholds, "thresholds", example)

@@ -164,6 +164,10 @@ DEVIATIONS = 6
 BLOCK = 8192
 """Rows whose sums are held at a time; bounds memory, whatever the number of rows."""
 
+BLOCK_AT_POSITIONS = 1 << 22
+"""Numbers that the sums of a block of rows hold, each four times in single precision, where a row has
+an answer at each position: 8 images of 256 × 256 pixels and 5 classes."""
+
 PROGRESS_ROWS = 1024
 """Rows that are looked at between two reports of progress."""
 

@@ -3,6 +3,7 @@
     answers/classes/    one class per row         Classes  ─►  Certainty
     answers/labels/     several labels per row    Labels   ─►  MultilabelCertainty
     answers/numbers/    numbers per row           Numbers  ─►  RegressionCertainty
+    answers/positions/  a class at each position  Positions ─► DenseCertainty
 
 A kind is one `Answer`. It names its outcome, its result, and its parts: the functions that judge, show, write
 and read such results. `part_of(result, "prediction_sets")` finds one, or refuses in words. Parts are named as
@@ -223,7 +224,22 @@ NUMBERS = Answer(
     },
 )
 
-_ANSWERS = {NUMBERS.name: NUMBERS, LABELS.name: LABELS, CLASSES.name: CLASSES}
+POSITIONS = Answer(
+    "positions",
+    "a class at each position",
+    "howsure.answers.positions.outcome:Positions",
+    "howsure.answers.positions.result:DenseCertainty",
+    parts={
+        "lead": "howsure.answers.positions.printed:lead",
+        "lines": "howsure.answers.positions.printed:lines",
+        "summary": "howsure.answers.positions.printed:summary",
+    },
+    instead={
+        "classes": "`result.of_row(0)` is a `Certainty` whose rows are the positions of one row",
+    },
+)
+
+_ANSWERS = {POSITIONS.name: POSITIONS, NUMBERS.name: NUMBERS, LABELS.name: LABELS, CLASSES.name: CLASSES}
 """By name, in the order in which they are asked; `classes` comes last, as its error says what is wrong."""
 
 

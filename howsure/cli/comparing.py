@@ -248,7 +248,7 @@ def compared_methods(
             shifts=None if others.shifts and not changed else named(changed),
             outside=named(others.outside or ()),
             progress=INTERRUPTIONS.told(shown),
-            **vars(request),
+            **{name: wish for name, wish in vars(request).items() if name != "keep"},
         )
 
 

@@ -311,6 +311,7 @@ def compare(
     thresholds: Thresholds | None = None,
     output: str | int | None = None,
     outcome: Outcome | type[Outcome] | None = None,
+    class_axis: int | None = None,
 ) -> Comparison:
     """Assess the same rows by several methods, and score them.
 
@@ -339,6 +340,7 @@ def compare(
         thresholds: As in `assess`.
         output: As in `assess`.
         outcome: As in `assess`.
+        class_axis: As in `assess`.
 
     Returns:
         A `Comparison`.
@@ -358,7 +360,7 @@ def compare(
     """
     check_flag(calibrated, "calibrated")
     check_progress(progress)
-    request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)
+    request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome, class_axis)
     with told(progress, "Comparing") as tell:
         given = rows_for(model, x, tell)
         probe = _probe(model, given, request)

@@ -181,7 +181,12 @@ class MCDropout:
             self.plan.check_fits(job.model.levels)
         model = job.model if precision == FLOAT32 else _in_precision(job.model, precision)
         flat = Flat(
-            model, job.seed, passes=self.passes, max_passes=self.max_passes, balanced=bool(self.balanced)
+            model,
+            job.seed,
+            passes=self.passes,
+            first=job.outcome.first_passes,
+            most=self.max_passes or job.outcome.most_passes,
+            balanced=bool(self.balanced),
         )
         tree = None if design is None else Tree(design, model, job.seed)
         enough = _Enough(job.outcome, self.target_error, self.max_error, exact=self.passes is not None)

@@ -64,6 +64,9 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
     mean = own[..., : outcome.width].mean(axis=0)
     passes = np.sum([member.passes for member in members], axis=0)
     found, values = _estimates(outcome.regrouped(own, mean), passes, outcome), own[..., : outcome.width]
+    own_tally = tallied(found, values, outcome)
+    if own_tally is not None:
+        return own_tally
     if any(np.any(member.passes > 1) or member.spread is not None for member in members):
         return replace(found, **_of_their_passes(members, values, outcome))
     return replace(found, **_told(between.of_members, values, outcome))
@@ -82,7 +85,24 @@ def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> E
     derived = outcome.derived(values, values.mean(axis=0))
     passes = np.full(values.shape[1], len(values), dtype=np.int64)
     found = _estimates(np.concatenate([values, derived], axis=-1), passes, outcome)
-    return replace(found, **_told(between.of_members if all_there else between.of_passes, values, outcome))
+    own = tallied(found, values, outcome, all_there=all_there)
+    return own or replace(
+        found, **_told(between.of_members if all_there else between.of_passes, values, outcome)
+    )
+
+
+def tallied(
+    found: Estimates, values: Floats, outcome: Outcome, *, all_there: bool = True
+) -> Estimates | None:
+    """The estimates with what the outcome's own tally tells of members (M, n, …, K); None if it has none."""
+    rows = np.arange(values.shape[1])
+    tally = outcome.tally(len(rows), all_there=all_there)
+    if tally is None:
+        return None
+    mean = values.mean(axis=0)
+    for number in range(len(values)):
+        tally.add(values[number : number + 1], mean, rows)
+    return tally.told(found)
 
 
 def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from howsure.methods.members import tallied
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
 from howsure.models.protocol import Model, PosteriorModel
 from howsure.sampling.between import LEVELS
@@ -47,14 +48,15 @@ class Softmax:
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             run = Run(job.model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
-            mean = np.zeros((len(numbers), *job.outcome.columns))
+            mean = np.zeros((len(numbers), *job.outcome.columns), job.outcome.precision)
             for chunk, inputs in run.batches(np.arange(len(numbers)), job.batch_size):
                 values = run.values(job.model.predict(inputs)[None], chunk)
                 derived = job.outcome.derived(values, values[0])
                 mean[chunk] = np.concatenate([values, derived], axis=-1)[0]
                 progress(len(chunk))
             exact = np.zeros_like(mean)
-            return Estimates(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64))
+            found = Estimates(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64))
+            return tallied(found, mean[None, ..., : job.outcome.width], job.outcome) or found
 
         return Passes(draw)
 

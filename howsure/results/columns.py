@@ -41,7 +41,9 @@ OneRow = TypeVar("OneRow")
 
 FLOAT, INTEGER, STRING, BOOLEAN = "float64", "int64", "string", "bool"
 EITHER = "int64 or string"
+SINGLE, SHORT = "float32", "int16"
 PER_ROW, WIDE, AT_LEVELS, WIDE_AT_LEVELS = "(N,)", "(N, K)", "(N, 11)", "(N, K, 11)"
+MAP, WIDE_MAP = "(N, *P)", "(N, *P, K)"
 
 ROUNDING = float(np.finfo(np.float32).eps)
 """How far beyond its range a number may lie that was rounded to single precision."""
@@ -59,6 +61,7 @@ _IN_PYTHON: dict[str, Callable[[Any], Any]] = {
     BOOLEAN: bool,
     EITHER: lambda value: value if isinstance(value, str) else int(value),
 }
+_NUMBERS = (FLOAT, INTEGER, SINGLE, SHORT)
 _SETTINGS: dict[str, tuple[Any, str]] = {
     "kind": (str, "a word for one row, such as 'image'"),
     "thresholds": (Thresholds, "howsure.Thresholds(…)"),
@@ -70,7 +73,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
 }
 """Settings that results have in common, with their types and what these are called."""
 
-_KINDS = {FLOAT: "fiu", INTEGER: "iu", STRING: "OU", BOOLEAN: "b"}
+_KINDS = {FLOAT: "fiu", SINGLE: "fiu", INTEGER: "iu", SHORT: "iu", STRING: "OU", BOOLEAN: "b"}
 """Kinds of numpy's types that a column of each type may be given as."""
 
 
@@ -82,8 +85,9 @@ class Column:
         name: Of the attribute and in the table.
         shape: `(N,)`, `(N, K)` for one value per class, label or number, `(N, 11)` for one at each of
             `howsure.sampling.between.LEVELS`, or `(N, K, 11)` for each number at each of them. In the table
-            that is one list of K · 11.
-        type: `float64`, `int64`, `string`, `bool`, or `int64 or string`.
+            that is one list of K · 11. Or `(N, *P)` or `(N, *P, K)` at each position; no table has these.
+        type: `float64`, `int64`, `string`, `bool`, or `int64 or string`; at positions also `float32` or
+            `int16`.
         unit: Its unit or range.
         words: What it says.
         stored: Whether it is a field; the others follow from the fields.
@@ -118,10 +122,22 @@ class Column:
         """Whether there are several values for a row."""
         return self.shape != PER_ROW
 
-    def sides(self, rows: int, names: int) -> tuple[int, ...]:
-        """Its shape for so many rows, and classes or labels."""
+    @property
+    def is_map(self) -> bool:
+        """Whether there are values for each position of a row."""
+        return self.shape in (MAP, WIDE_MAP)
+
+    def sides(self, rows: int, names: int, positions: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Its shape for so many rows, classes or labels, and positions."""
         levels = len(LEVELS)
-        of_row = {PER_ROW: (), WIDE: (names,), AT_LEVELS: (levels,), WIDE_AT_LEVELS: (names, levels)}
+        of_row: dict[str, tuple[int, ...]] = {
+            PER_ROW: (),
+            WIDE: (names,),
+            AT_LEVELS: (levels,),
+            WIDE_AT_LEVELS: (names, levels),
+            MAP: positions,
+            WIDE_MAP: (*positions, names),
+        }
         return (rows, *of_row[self.shape])
 
     def cell(self, values: NDArray[Any] | None, index: int) -> Any:
@@ -134,6 +150,8 @@ class Column:
         """The values of a stored column as they are kept, or an `InputError`: shape, type and range."""
         if self.type == EITHER:
             return check_ids(values, shape[0], f"The values of `{self.name}`")
+        if isinstance(values, np.memmap) and values.shape == shape and values.dtype == self.type:
+            return values  # of a file that was checked when it was written, and is read where it is needed
         check_unmasked(values, f"The numbers of `{self.name}`")
         try:
             given = np.asarray(values)
@@ -145,7 +163,7 @@ class Column:
             return np.empty(shape, dtype=object if self.type == STRING else self.type)
         if given.dtype.kind not in _KINDS[self.type]:
             raise self._wrong(self.type, f"values of type {given.dtype}")
-        if self.type in (FLOAT, INTEGER):
+        if self.type in _NUMBERS:
             low, high = np.fmin.reduce(given, axis=None), np.fmax.reduce(given, axis=None)
             if not self.unknown and given.dtype.kind == "f" and np.isnan(given.max()):
                 low = np.nan
@@ -235,7 +253,7 @@ class Result(Shown, Generic[OneRow]):
         for column in self.columns:
             if not column.stored:
                 continue
-            shape = column.sides(rows, len(names))
+            shape = column.sides(rows, len(names), self.positions)
             values = getattr(self, column.name)
             if values is None and column.default is not None:
                 values = np.full(shape, column.default)
@@ -261,6 +279,11 @@ class Result(Shown, Generic[OneRow]):
                     expected="a text in one line that is the name of no other column",
                     received=ascii(called),
                 )
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Shape *P of the positions of a row; empty where a row has one answer."""
+        return ()
 
     @classmethod
     def can_call(cls, name: str) -> bool:
@@ -565,6 +588,6 @@ def _as_json(setting: Any) -> str:
 
 def read_only(array: ArrayLike) -> NDArray[Any]:
     """A view that cannot be written to; what the caller holds stays as it is."""
-    view = np.asarray(array).view()
+    view = np.asanyarray(array).view()
     view.flags.writeable = False
     return view

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.sampling.design import Design
 from howsure.sampling.error import Estimate, Units, error_of, replicated
-from howsure.sampling.outcome import Estimates, Outcome
+from howsure.sampling.outcome import Estimates, Outcome, Tally
 from howsure.sampling.sketch import NumberSketch, Sketch, sketch_of
 
 Floats = NDArray[np.float64]
@@ -64,33 +65,40 @@ class Sums:
     Args:
         rows: N.
         columns: Shape of the columns of one row, (…, C).
-        sketch: Histogram of the passes, or None.
+        sketch: Counts the passes, or None.
+        precision: Type of number of the sums.
 
     Attributes:
         passes: (N,) passes added so far.
         units: (N,) units added so far.
         mean, between, within, late: (N, …, C) as `Units` has them.
-        sketch: Histogram of the passes, or None.
+        sketch: Counts the passes, or None.
     """
 
     def __init__(
-        self, rows: int, columns: tuple[int, ...], sketch: Sketch | NumberSketch | None = None
+        self,
+        rows: int,
+        columns: tuple[int, ...],
+        sketch: Sketch | NumberSketch | Tally | None = None,
+        precision: type[np.floating[Any]] = np.float64,
     ) -> None:
         self.passes: Integers = np.zeros(rows, dtype=np.int64)
         self.units: Integers = np.zeros(rows, dtype=np.int64)
-        self.mean, self.between, self.within, self.late = (np.zeros((rows, *columns)) for _ in range(4))
+        self.mean, self.between, self.within, self.late = (
+            np.zeros((rows, *columns), dtype=precision) for _ in range(4)
+        )
         self.sketch = sketch
 
     @classmethod
     def of(cls, rows: int, outcome: Outcome) -> Sums:
         """Empty sums for this many rows of an outcome."""
-        return cls(rows, outcome.columns, sketch_of(rows, outcome))
+        return cls(rows, outcome.columns, sketch_of(rows, outcome), outcome.precision)
 
     def count(self, values: Floats, rows: Integers | slice = slice(None)) -> None:
         """Add the passes (B, n, …, K) of the unit that was just added to the histogram."""
         if self.sketch is not None:
             at = np.arange(len(self.passes))[rows]
-            self.sketch.add(values, self.mean[at][:, : values.shape[-1]], at)
+            self.sketch.add(values, self.mean[at][..., : values.shape[-1]], at)
 
     def add(self, unit: Estimate, rows: Integers | slice = slice(None)) -> None:
         """Add one unit to these rows, each row at most once."""

@@ -46,7 +46,8 @@ class Flat:
         model: The model.
         seed: Seed of the masks.
         passes: T, the exact number for every row; None for as many as each row needs.
-        max_passes: Most passes for one row, or None.
+        first: Passes that every row gets first, about.
+        most: Most passes for one row.
         balanced: False for independent passes.
     """
 
@@ -54,24 +55,30 @@ class Flat:
     """No limit: the passes can run one at a time, so any number of rows can run together."""
 
     def __init__(
-        self, model: PassModel, seed: int, *, passes: int | None, max_passes: int | None, balanced: bool
+        self,
+        model: PassModel,
+        seed: int,
+        *,
+        passes: int | None,
+        first: int = tuning.FIRST_FLAT,
+        most: int = tuning.MOST_FLAT,
+        balanced: bool = True,
     ) -> None:
         self._model, self._seed = model, seed
         self._sites = [site for level in model.levels for site in level.sites]
-        self._passes, self._max_passes, self._balanced = passes, max_passes, balanced
+        self._passes, self._balanced, self._most = passes, balanced, most
+        self._first = min(first, most) if passes is None else passes
         self._kept: dict[int, list[Array]] = {}
 
     def rounds(self) -> Iterator[Groups]:
         """The groups of each round."""
-        most = tuning.MOST_FLAT if self._max_passes is None else self._max_passes
-        first = min(tuning.FIRST_FLAT, most) if self._passes is None else self._passes
-        sizes = group_sizes(self._sites, first, balanced=self._balanced)
+        sizes = group_sizes(self._sites, self._first, balanced=self._balanced)
         done = groups = 0
         while sizes:
             self._kept.clear()
             yield Groups(groups, sizes)
             done, groups = done + sum(sizes), groups + len(sizes)
-            again = 0 if self._passes is not None else min(done, most - done) // sizes[-1]
+            again = 0 if self._passes is not None else min(done, self._most - done) // sizes[-1]
             sizes = (sizes[-1],) * again
 
     def draw(

@@ -51,6 +51,8 @@ class Estimates:
         quantiles: (N, L) of the largest value between networks, or (N, K, L) of each value that has a unit,
             at `howsure.sampling.between.LEVELS`; NaN where unknown, or None where they are not told.
         quantiles_error: (N, L) or (N, K, L) their standard errors, or None.
+        of_rows: (N, …) numbers of whole rows that the outcome's own `Tally` tells, or None. Then `spread` and
+            `quantiles` are of these as well.
     """
 
     mean: Floats
@@ -62,6 +64,7 @@ class Estimates:
     spread_error: Floats | None = None
     quantiles: Floats | None = None
     quantiles_error: Floats | None = None
+    of_rows: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -75,6 +78,24 @@ class Estimates:
     def take(self, rows: Integers) -> Estimates:
         """Those of some rows."""
         return type(self)(**{name: each[rows] for name, each in vars(self).items() if each is not None})
+
+
+class Tally(ABC):
+    """What is counted of the passes of N rows beside their sums, where an outcome tells more of networks."""
+
+    @abstractmethod
+    def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
+        """Count the passes of one unit.
+
+        Args:
+            values: (B, n, …, K) values of its passes.
+            mean: (n, …, K) mean over all passes of these rows so far, this unit's included.
+            rows: (n,) places of the rows, each at most once.
+        """
+
+    @abstractmethod
+    def told(self, estimates: Estimates) -> Estimates:
+        """The estimates of all rows, with what was counted."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +152,18 @@ class Outcome(ABC):
     usual_target: ClassVar[float] = tuning.TARGET_ERROR
     """`target_error` where the caller names none."""
 
+    first_passes: ClassVar[int] = tuning.FIRST_FLAT
+    """Flat passes that every row gets first, about, in whole balanced groups."""
+
+    most_passes: ClassVar[int] = tuning.MOST_FLAT
+    """Flat passes that a row gets at most where `max_passes` is not given."""
+
+    follows_plans: ClassVar[bool] = True
+    """Whether a pilot is worth its passes; without one, passes are flat and show their error themselves."""
+
+    precision: ClassVar[type[np.floating[Any]]] = np.float64
+    """Type of number in which values are summed."""
+
     @property
     @abstractmethod
     def width(self) -> int:
@@ -167,6 +200,15 @@ class Outcome(ABC):
         """(n,) whether the standard error of every answer is at most a bound in the unit of the values."""
         error = estimates.error[..., : self.answers]
         return np.asarray(np.all(error <= bound, axis=tuple(range(1, error.ndim))))
+
+    def tally(self, rows: int, *, all_there: bool = False) -> Tally | None:
+        """What counts the passes of so many rows beside their sums; None for the usual histograms.
+
+        Args:
+            rows: N.
+            all_there: True for the members of an ensemble, which are all the networks there are.
+        """
+        return None
 
     @abstractmethod
     def result(self, estimates: Estimates, told: Told) -> Any:

@@ -81,7 +81,7 @@ def make_plan(
         precision: Precision that the plan must use, or None for the best one on this machine.
     """
     model = run.model
-    if model.limits.fold is None or not len(run.numbers):
+    if model.limits.fold is None or not len(run.numbers) or not run.outcome.follows_plans:
         return Pilot()
     levels = model.levels
     flat, ratios = flat_design(levels, max_passes), cell_ratios(levels, max_passes)

@@ -101,7 +101,9 @@ def draw_rounds(
     count = len(positions)
     sums = Sums.of(count, run.outcome)
     named = [item.name for item in fields(Estimates) if item.default is MISSING]
-    found: dict[str, Any] = {name: np.zeros((count, *run.outcome.columns)) for name in named}
+    found: dict[str, Any] = {
+        name: np.zeros((count, *run.outcome.columns), run.outcome.precision) for name in named
+    }
     found["passes"] = np.zeros(count, dtype=np.int64)
     going_on = np.arange(count)
     for what in rounds:

@@ -25,7 +25,7 @@ from howsure.sampling.between import (
     spread_error,
 )
 from howsure.sampling.design import INDEPENDENT, DesignEffect
-from howsure.sampling.outcome import Estimates, Outcome
+from howsure.sampling.outcome import Estimates, Outcome, Tally
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -221,8 +221,11 @@ class NumberSketch:
         return np.where(varies, central / np.where(varies, variance, 1.0) ** 2, 0.0)
 
 
-def sketch_of(rows: int, outcome: Outcome) -> Sketch | NumberSketch | None:
-    """An empty histogram for this many rows of an outcome, or None where nothing is told of networks."""
+def sketch_of(rows: int, outcome: Outcome) -> Sketch | NumberSketch | Tally | None:
+    """What counts the passes of this many rows of an outcome, or None where nothing is told of networks."""
+    own = outcome.tally(rows)
+    if own is not None:
+        return own
     if outcome.has_unit:
         return NumberSketch(rows, outcome.answers)
     return Sketch(rows, min(TRACKED, outcome.width)) if outcome.has_one_top else None
@@ -256,7 +259,7 @@ def quantiles_in_bins(counts: NDArray[np.uint32], passes: Floats, levels: Floats
 
 def with_networks(
     estimates: Estimates,
-    sketch: Sketch | NumberSketch | None,
+    sketch: Sketch | NumberSketch | Tally | None,
     outcome: Outcome,
     effect: DesignEffect = INDEPENDENT,
     other: DesignEffect | None = None,
@@ -271,12 +274,14 @@ def with_networks(
 
     Args:
         estimates: Estimates for n rows.
-        sketch: Histogram of their passes, or None.
+        sketch: What counted their passes, or None.
         outcome: The outcome that defines the values.
         effect: Design effects of their passes.
         other: Design effects for the rows in `is_other`, or None for the same.
         is_other: (n,) which rows these are, or None.
     """
+    if isinstance(sketch, Tally):
+        return sketch.told(estimates)
     if not (outcome.are_probabilities or outcome.has_unit):
         return estimates
     mean, variance, squared = (

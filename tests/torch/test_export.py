@@ -72,7 +72,7 @@ def test_the_passes_in_the_graph_are_thinned_by_the_very_masks(path):
     module, x = mlp().eval(), rows_for("mlp", 30)
     howsure.export(module, path, plan=howsure.Plan(), x=x, seed=5, outputs="logits")
     levels = howsure.models.adapt.adapt(module, x)[0].levels
-    flat = Flat(type("Levels", (), {"levels": levels}), 5, passes=None, max_passes=20, balanced=True)
+    flat = Flat(type("Levels", (), {"levels": levels}), 5, passes=None, most=20)
     (groups,) = flat.rounds()
     (masks,) = flat._masks_of(groups, range(len(groups.sizes)))
 

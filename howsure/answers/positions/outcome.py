@@ -1,0 +1,302 @@
+"""A class at each position: the answer is a distribution over K classes there, the result a `DenseCertainty`.
+
+raw outputs (W, n, K, *P) or (W, n, *P, K)
+  │ values               classes on the last axis, softmax, in single precision
+  ▼
+columns (W, n, *P, K + 3)   sums over passes, as for one class per row
+maps of labels (W, n, *P)   `PassesTally`: what each network says of the whole row
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.answers.distributions import SMALLEST, Distributions
+from howsure.answers.outputs import SUM_OFF, SUMS_OFF, read_outputs
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.tally import PassesTally
+from howsure.answers.positions.truth import check_map
+from howsure.answers.verdict import judge, pick, top_two
+from howsure.data.labels import check_class_names
+from howsure.data.row_numbers import row_number
+from howsure.data.rows import in_rows
+from howsure.errors import InputError, ModelError, warn
+from howsure.models.protocol import (
+    CLASSES,
+    LABEL_LOGITS,
+    LABEL_PROBABILITIES,
+    LOGITS,
+    NUMBERS,
+    SEVERAL_LABELS,
+    ModelInfo,
+)
+from howsure.request import Request
+from howsure.results.thresholds import Thresholds
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
+from howsure.statistics import entropy_correction, entropy_of, total_entropy
+
+SHARE_KNOWN = 0.95
+"""Share of its positions that are settled, and known to the target error, in a row that has enough passes."""
+
+MOST_AXES = 3
+"""Axes of positions: of a text or a signal, of an image, of a volume."""
+
+
+@dataclass(frozen=True)
+class Positions(Distributions):
+    """Which one of K classes each position of a row belongs to.
+
+    Args:
+        model: Name of the model, for messages.
+        outputs: `probabilities` or `logits`.
+        dtype: Type of number in which the model computes its output.
+        class_names: K names.
+        thresholds: Where the verdicts lie.
+        positions: Shape *P of the positions of a row.
+        class_axis: Axis of the classes in the output of one row; None where a position has one number, which
+            is of the second of two classes.
+        keep: Whether the probabilities of all classes are kept.
+    """
+
+    model: str
+    outputs: str
+    dtype: str
+    class_names: tuple[str, ...]
+    thresholds: Thresholds
+    positions: tuple[int, ...]
+    class_axis: int | None
+    keep: bool = False
+    name = "positions"
+    follows_plans = False
+    first_passes = 10
+    most_passes = 80
+    usual_target = 0.02
+    precision = np.float32
+
+    @classmethod
+    def of(cls, info: ModelInfo, request: Request) -> Positions | None:
+        """The outcome of a model with axes of positions, or None where its answers are of another kind.
+
+        Raises:
+            InputError: Names or a `class_axis` that do not fit, or `outputs` is unknown.
+            ModelError: The output does not say which of its axes holds the classes, or what it holds.
+        """
+        shape = info.output_shape
+        declared = request.outputs in ("probabilities", LOGITS)
+        of_another_kind = request.outputs in NUMBERS or (
+            not declared and info.trained_for not in (None, CLASSES, SEVERAL_LABELS)
+        )
+        if not 2 <= len(shape) <= MOST_AXES + 1 or of_another_kind:
+            return None
+        if request.outputs in (LABEL_LOGITS, LABEL_PROBABILITIES) or (
+            not declared and info.trained_for == SEVERAL_LABELS and min(shape[0], shape[-1]) > 1
+        ):
+            raise ModelError(
+                f"Model '{info.name}' has several labels at each position",
+                expected="one class at each position",
+                received=f"an output of shape (rows, {', '.join(map(str, shape))})",
+                hint="Give one label at a time: a model whose output is that label's map, with one sigmoid",
+            )
+        axis = _class_axis(info, request)
+        classes = shape[axis]
+        positions = tuple(np.delete(shape, axis).tolist())
+        kind = read_outputs(request.outputs, replace(info, output_shape=(classes,)))
+        names = check_class_names(request.class_names, max(2, classes))
+        told = declared or request.class_names is not None or info.trained_for == CLASSES or info.says
+        if not (told or info.keeps_loss or info.ending not in ("linear", None)):
+            warn(
+                f"Nothing says what the {classes} linear outputs at a position of model '{info.name}' are, "
+                f"so they are read as logits of {classes} classes. outputs='logits' or class_names=[…] "
+                "confirms that. Depths, flows or rows made anew are no classes: outputs='values'."
+            )
+        return cls(
+            info.name,
+            kind,
+            info.output_dtype,
+            names,
+            request.limits,
+            positions,
+            axis,
+            request.keep is not None,
+        )
+
+    @property
+    def width(self) -> int:
+        """K."""
+        return len(self.class_names)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """(*P, K + 3)."""
+        return (*self.positions, self.width + 3)
+
+    @property
+    def truth_names(self) -> tuple[str, ...]:
+        """Names of classes, one of which is true at each position."""
+        return self.class_names
+
+    @property
+    def distributions(self) -> int:
+        """One."""
+        return 1
+
+    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+        """(W, n, *P, K) probabilities, in single precision.
+
+        Raises:
+            ModelError: NaN or infinity came out, or what was declared probabilities is none.
+        """
+        values = np.moveaxis(raw, 2 + (self.class_axis or 0), -1).astype(np.float32)
+        one = values.shape[-1] == 1
+        if self.outputs == LOGITS:
+            if one:
+                values = np.concatenate([np.zeros_like(values), values], axis=-1)
+            with np.errstate(invalid="ignore"):
+                values = values - values.max(axis=-1, keepdims=True)
+            np.exp(values, out=values)
+        elif one:
+            values = np.concatenate([1 - values, values], axis=-1)
+        total = values.sum(axis=-1, keepdims=True)
+        if not np.isfinite(total).all():
+            raise self._not_finite(total, rows)
+        if self.outputs != LOGITS:
+            self._check_distributions(values, total, rows)
+            np.maximum(values, 0, out=values)
+            total = values.sum(axis=-1, keepdims=True)
+        values /= total
+        return values  # type: ignore[return-value]  # in single precision
+
+    def _not_finite(self, total: NDArray[np.float32], rows: Integers) -> ModelError:
+        bad = ~np.isfinite(total).all(axis=(0, *range(2, total.ndim)))
+        return ModelError(
+            f"Model '{self.model}' put out NaN or infinity {in_rows(int(bad.sum()), rows[bad][:5].tolist())}",
+            expected="finite numbers at every position",
+            hint="Check the model's weights and the range of these rows",
+        )
+
+    def _check_distributions(self, values: Any, total: Any, rows: Integers) -> None:
+        """Raise a `ModelError` unless these are probabilities that add up to 1 at every position."""
+        off = np.abs(total[..., 0] - 1) > SUMS_OFF.get(self.dtype, SUM_OFF)
+        off |= (values < -1e-6).any(axis=-1) | (values > 1 + 1e-3).any(axis=-1)
+        if not off.any():
+            return
+        where = tuple(np.argwhere(off)[0].tolist())
+        raise ModelError(
+            f"The output of model '{self.model}' is not a distribution over classes at each position, first "
+            f"in row {row_number(rows[where[1]])} at {where[2:]}",
+            expected="numbers from 0 to 1 that add up to 1 over the classes",
+            received=np.array2string(values[where][:6], precision=4) + f", sum {values[where].sum():.4g}",
+            hint="If the classes lie on another axis, say so: class_axis=1 or class_axis=-1. If the model "
+            "ends in logits, say so: outputs='logits'",
+        )
+
+    def entropy(self, probabilities: Floats) -> Floats:
+        """(…, 1) nats."""
+        return entropy_of(probabilities)[..., None]
+
+    def cross_entropy(self, probabilities: Floats, reference: Floats) -> Floats:
+        """(…, 1) nats."""
+        surprise = -np.log(np.maximum(reference, SMALLEST))
+        return np.asarray(np.einsum("...k,...k->...", probabilities, surprise)[..., None])
+
+    def correction(self, probabilities: Floats, squared_error: Floats) -> Floats:
+        """(…, 1) nats."""
+        return entropy_correction(probabilities, squared_error)[..., None]
+
+    def least_moved(self, probabilities: Floats) -> Floats:
+        """(…, 1) that of the top class."""
+        return np.asarray(probabilities.max(axis=-1, keepdims=True))
+
+    def tally(self, rows: int, *, all_there: bool = False) -> PassesTally:
+        """What each network says of whole rows."""
+        return PassesTally(rows, self.width, all_there=all_there)
+
+    def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
+        """(n,) whether `SHARE_KNOWN` of the positions are settled and known to `target_error`."""
+        p, error, *_ = *self.parts(estimates.mean)[:1], *self.parts(estimates.error)[:1]
+        _, settled = judge(p, error, self.thresholds)
+        known = settled & (pick(error, p.argmax(axis=-1)) <= target_error)
+        return np.asarray(known.reshape(len(known), -1).mean(axis=1) >= SHARE_KNOWN)
+
+    def is_within(self, estimates: Estimates, bound: float) -> Booleans:
+        """As `is_enough`: probabilities have no other unit."""
+        return self.is_enough(estimates, bound)
+
+    def check_truth(self, labels: Any, rows: int) -> Integers:
+        """(N, *P) class numbers, −1 where a position is ignored."""
+        return check_map(labels, (rows, *self.positions), self.class_names)
+
+    def result(self, estimates: Estimates, told: Told) -> DenseCertainty:
+        """A `DenseCertainty` of N rows."""
+        fields = self.told(estimates, told)
+        p, error = fields["probabilities"], fields["mc_error"]
+        label, runner_up = top_two(p)
+        _, settled = judge(p, error, self.thresholds)
+        top, expected = pick(p, label), fields["expected_entropy"][..., 0]
+        share, share_error, overlap = np.moveaxis(np.asarray(estimates.of_rows), 1, 0)
+        kept: dict[str, Any] = {"all_probabilities": p, "all_errors": error} if self.keep else {}
+        return DenseCertainty(
+            label=label.astype(np.int16),  # maps are in the types that their columns have
+            runner_up=runner_up.astype(np.int16),
+            probability=top,
+            gap=top - pick(p, runner_up),
+            mc_error=pick(error, label),
+            entropy=total_entropy(p, fields["entropy_correction"][..., 0], expected),
+            expected_entropy=expected,
+            settled=settled,
+            share=share,
+            share_error=share_error,
+            share_spread=np.asarray(estimates.spread),
+            share_spread_error=np.asarray(estimates.spread_error),
+            share_quantiles=np.asarray(estimates.quantiles),
+            overlap=overlap,
+            passes=estimates.passes,
+            class_names=self.class_names,
+            thresholds=self.thresholds,
+            **{name: fields[name] for name in ("row", "kind", "method", "seed", "plan", "version")},
+            **kept,
+        )
+
+
+def _class_axis(info: ModelInfo, request: Request) -> int:
+    """Axis of the classes in the output of one row: declared, known of the model, or as its framework has it.
+
+    Raises:
+        InputError: No such axis.
+        ModelError: It could be either of two.
+    """
+    shape, axes = info.output_shape, len(info.output_shape)
+    if request.class_axis is not None:
+        axis = request.class_axis
+        if not (1 <= axis <= axes or -axes <= axis <= -1):
+            raise InputError(
+                f"The output of model '{info.name}' has no such `class_axis`",
+                expected=f"1 to {axes}, or −{axes} to −1: an axis of the output (rows, "
+                f"{', '.join(map(str, shape))}) other than that of the rows",
+                received=axis,
+            )
+        return axis - 1 if axis > 0 else axes + axis
+    told = getattr(info, "class_axis", None)
+    if told is not None:
+        return int(told) % axes
+    if info.framework != "torch" or info.keeps_loss:
+        return axes - 1
+    names = request.class_names
+    if names is not None:
+        fits = [axis for axis in (0, axes - 1) if max(2, shape[axis]) == len(names)]
+        if len(fits) == 1:
+            return fits[0]
+    if axes == 2:
+        raise ModelError(
+            f"The output of model '{info.name}' does not say which of its two axes holds the classes",
+            expected="class_axis=…",
+            received=f"an output of shape (rows, {shape[0]}, {shape[1]})",
+            hint=f"class_axis=1 reads {shape[0]} classes at {shape[1]} positions, as convolutions have it; "
+            f"class_axis=2 reads {shape[1]} classes at {shape[0]} positions, as recurrent networks and "
+            "transformers have it",
+        )
+    return 0

@@ -1,0 +1,66 @@
+"""A `DenseCertainty` in words: how many positions are coin flips, and which rows to check first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.sentence import share_in_words
+from howsure.answers.printed import NONE, Line, Lines
+from howsure.words import counted, rate
+
+
+def lead(certainty: DenseCertainty) -> str:
+    """A result in one sentence: how many positions are coin flips, and in which row most."""
+    rows, kind = len(certainty), certainty.kind
+    if not rows:
+        return NONE.format(kind)
+    flips = float(certainty.undecided.mean())
+    there = f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}"
+    if flips == 0:
+        return f"{there}; no {certainty.position_name} is a coin flip."
+    said = f"{there}; {share_in_words(flips)} % of the {certainty.position_name}s are coin flips"
+    if rows == 1:
+        return f"{said}."
+    most = int(np.argmax(certainty.undecided))
+    return f"{said}, at most {share_in_words(float(certainty.undecided[most]))} % in one {kind}."
+
+
+def lines(certainty: DenseCertainty, count: int | None) -> Lines:
+    """All rows in their order, or at most so many that are the most doubtful."""
+    found = []
+    for position in range(len(certainty)) if count is None else certainty.most_undecided(count).tolist():
+        row = certainty[position]
+        found.append(Line(row.row, row.id, row.called, str(row), _truth(certainty, position)))
+    some = "All" if count is None else f"The {len(found)} most doubtful"
+    return Lines(f"{some} {certainty.kind}s", tuple(found))
+
+
+def _truth(certainty: DenseCertainty, position: int) -> str | None:
+    """What share of the positions of a row that count is right, or None without labels."""
+    if certainty.truth is None:
+        return None
+    truth = np.asarray(certainty.truth[position])
+    counts = truth >= 0
+    if not counts.any():
+        return "unknown"
+    right = np.mean(np.asarray(certainty.label[position])[counts] == truth[counts])
+    return f"{rate(float(right))} of the {certainty.position_name}s are right"
+
+
+def summary(certainty: DenseCertainty) -> str:
+    """How the positions came out, whether their verdicts are settled, and how often they are right."""
+    if not len(certainty):
+        return lead(certainty)
+    text = lead(certainty)
+    settled = float(1 - certainty.unsettled.mean())
+    text += (
+        f" On average {int(np.mean(certainty.passes)):,} passes settle the verdict of {rate(settled)} of the "
+        f"{certainty.position_name}s."
+    )
+    if certainty.truth is not None:
+        truth = np.asarray(certainty.truth)
+        counts = truth >= 0
+        right = float(np.mean(np.asarray(certainty.label)[counts] == truth[counts])) if counts.any() else 0.0
+        text += f" The model is right on {rate(right)} of the {certainty.position_name}s."
+    return text

@@ -1,0 +1,377 @@
+"""`DenseCertainty`, the frozen result of assessing N rows with a class at each of their positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.answers import verdict as verdicts
+from howsure.answers.positions.regions import Region, regions_of
+from howsure.answers.positions.sentence import DenseRow
+from howsure.answers.positions.truth import check_map
+from howsure.answers.probabilities import ROW_AND_ID, beside_the_table, derived
+from howsure.arguments import check_whole
+from howsure.data.ids import ID
+from howsure.errors import InputError
+from howsure.results.columns import (
+    BOOLEAN,
+    FLOAT,
+    INTEGER,
+    MAP,
+    PER_ROW,
+    SHORT,
+    SINGLE,
+    STRING,
+    WIDE,
+    WIDE_AT_LEVELS,
+    WIDE_MAP,
+    Column,
+    Result,
+    read_only,
+)
+from howsure.results.positions import one_position
+from howsure.results.thresholds import Thresholds
+from howsure.sampling.between import SHOWN, number_interval_of
+from howsure.sampling.outcome import Booleans, Floats, Integers
+from howsure.statistics import entropy_of
+
+if TYPE_CHECKING:
+    from howsure.answers.classes.result import Certainty
+
+Singles = NDArray[np.floating[Any]]
+
+POSITION_NAMES = {1: "position", 2: "pixel", 3: "voxel"}
+"""What a position is called, by the number of axes."""
+
+
+def _map(name: str, type: str, unit: str, words: str, **more: Any) -> Column:
+    return Column(name, MAP, type, unit, words, in_table=False, **more)
+
+
+def _share(name: str, shape: str, words: str, *, unknown: bool = True, optional: bool = False) -> Column:
+    return Column(name, shape, FLOAT, "0 to 1", words, least=0, unknown=unknown, optional=optional)
+
+
+COLUMNS = (
+    *ROW_AND_ID,
+    _share("share", WIDE, "share of the positions that have each class, mean over networks", unknown=False),
+    _share("share_error", WIDE, "standard error of `share`, from the finite number of passes"),
+    _share("share_spread", WIDE, "standard deviation of that share between networks; NaN of one pass"),
+    _share("share_spread_error", WIDE, "standard error of `share_spread`"),
+    _share("share_quantiles", WIDE_AT_LEVELS, "share that 0.5 to 99.5 % of the networks stay below"),
+    _share("overlap", WIDE, "mean Dice of pairs of networks; NaN of a class that none of them has"),
+    derived("undecided", PER_ROW, FLOAT, "0 to 1", "share of the positions that are coin flips"),
+    derived("unsettled", PER_ROW, FLOAT, "0 to 1", "share of the positions whose verdict is not settled"),
+    derived("doubt", PER_ROW, FLOAT, "nats", "mean entropy over the positions; ranks the rows"),
+    Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
+    _map("label", SHORT, "class number", "the most probable class", least=0),
+    _map("runner_up", SHORT, "class number", "the second most probable class", least=0),
+    _map("probability", SINGLE, "0 to 1", "probability of `label`", least=0, most=1),
+    _map("gap", SINGLE, "0 to 1", "lead of `label` over `runner_up`", least=0, most=1),
+    _map("mc_error", SINGLE, "0 to 1", "standard error of `probability`", least=0, unknown=True),
+    _map("entropy", SINGLE, "nats", "all doubt", least=0),
+    _map("expected_entropy", SINGLE, "nats", "mean entropy of the passes", least=0),
+    beside_the_table(
+        "mutual_information", MAP, SINGLE, "nats", "the rest of `entropy`: disagreement between passes"
+    ),
+    beside_the_table("verdict", MAP, STRING, "words", "`sure`, `leaning` or `coin flip`"),
+    _map("settled", BOOLEAN, "yes or no", "whether `mc_error` allows that verdict"),
+    _map("truth", SHORT, "class number", "the true class, −1 where ignored", optional=True, least=-1),
+    *(
+        Column(name, WIDE_MAP, SINGLE, "0 to 1", words, in_table=False, optional=True, least=0, unknown=True)
+        for name, words in (
+            ("all_probabilities", "probability of each class; None unless kept"),
+            ("all_errors", "their standard errors; None unless kept"),
+        )
+    ),
+)
+"""What a `DenseCertainty` holds of every row: numbers of the row, in its table, and maps of its positions."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DenseCertainty(Result[DenseRow]):
+    """What a model says about each position of N rows, how certain that is, and what it adds up to.
+
+    All arrays are read-only. Of *P positions there are one to three axes: of a signal or a text, of an image,
+    of a volume. Entropies are in nats, class numbers and row numbers start at 0. Maps are in single
+    precision.
+
+    Attributes:
+        label: (N, *P) class number, the most probable class.
+        runner_up: (N, *P) class number, the second most probable class.
+        probability: (N, *P) 0 to 1, probability of `label`: mean over the passes.
+        gap: (N, *P) 0 to 1, lead of `label` over `runner_up`.
+        mc_error: (N, *P) 0 to 1, standard error of `probability`, from the finite number of passes.
+        entropy: (N, *P) nats, all doubt: the entropy of the mean, corrected for finitely many passes.
+        expected_entropy: (N, *P) nats, mean entropy of the passes.
+        settled: (N, *P) yes or no, whether the errors allow the verdict.
+        share: (N, K) 0 to 1, share of the positions that have each class: mean over networks. The share in
+            `label`, which is the map of their mean, may differ.
+        share_error: (N, K) its standard error, from the variance between balanced groups of passes; ± 1.96 of
+            it covers 95 %.
+        share_spread: (N, K) standard deviation of that share between networks, which more passes do not make
+            smaller; NaN where there is one pass.
+        share_spread_error: (N, K) its standard error.
+        share_quantiles: (N, K, 11) share that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the
+            networks stay below; NaN where unknown. See `share_interval`.
+        overlap: (N, K) 0 to 1, mean Dice of pairs of networks; NaN of a class that none of them has.
+        passes: (N,) count, passes spent on the row.
+        class_names: K names.
+        row: (N,) row number, place of the row in the input, from 0.
+        truth: (N, *P) class number, the true class, −1 where a position is ignored; None without labels.
+        all_probabilities: (N, *P, K) 0 to 1; None unless `keep="probabilities"` asked for it.
+        all_errors: (N, *P, K) their standard errors; None likewise.
+        kind: What one row is, `image` or `row`.
+        thresholds: Where the verdicts lie.
+        method: Name and settings of the method that produced the passes.
+        seed: Seed of the passes.
+        plan: None: passes at positions follow no plan.
+        version: Version of howsure that made this.
+        ids: (N,) texts or numbers, what the caller calls each row, or None.
+        id_name: What the caller calls the column of `ids`.
+    """
+
+    answer: ClassVar[str] = "positions"
+    columns: ClassVar[tuple[Column, ...]] = COLUMNS
+    names: ClassVar[str] = "class_names"
+
+    label: NDArray[np.int16]
+    runner_up: NDArray[np.int16]
+    probability: Singles
+    gap: Singles
+    mc_error: Singles
+    entropy: Singles
+    expected_entropy: Singles
+    settled: Booleans
+    share: Floats
+    share_error: Floats
+    share_spread: Floats
+    share_spread_error: Floats
+    share_quantiles: Floats
+    overlap: Floats
+    passes: Integers
+    class_names: tuple[str, ...]
+    row: Integers
+    truth: NDArray[np.int16] | None = None
+    all_probabilities: Singles | None = None
+    all_errors: Singles | None = None
+    kind: str = "row"
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    method: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    plan: Mapping[str, Any] | None = None
+    version: str = ""
+    ids: NDArray[Any] | None = None
+    id_name: str = ID
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Shape *P of the positions of a row."""
+        return tuple(np.shape(self.label)[1:])
+
+    @property
+    def position_name(self) -> str:
+        """What a position is called: `pixel`, `voxel`, or `position`."""
+        return POSITION_NAMES.get(len(self.positions), "position")
+
+    @property
+    def truth_names(self) -> tuple[str, ...]:
+        """Names of classes, one of which is true at each position."""
+        return self.class_names
+
+    # --- what follows from the arrays ---------------------------------------------------------
+
+    @property
+    def probabilities(self) -> Singles:
+        """(N, *P, K) 0 to 1, probability of each class.
+
+        Raises:
+            InputError: They were not kept.
+        """
+        if self.all_probabilities is None:
+            raise InputError(
+                "The probabilities of all classes were not kept",
+                expected="a result that holds them",
+                hint="Assess the rows with keep='probabilities' (on the command line: --keep probabilities); "
+                f"that takes {len(self.class_names)} numbers more at each {self.position_name}",
+            )
+        return self.all_probabilities
+
+    @property
+    def mutual_information(self) -> Singles:
+        """(N, *P) nats, entropy − expected entropy: disagreement between passes (Houlsby and others 2011)."""
+        found: Singles = np.maximum(self.entropy - self.expected_entropy, 0)
+        return read_only(found)
+
+    @property
+    def is_sure(self) -> Booleans:
+        """(N, *P) yes or no, whether a position is sure."""
+        return read_only(np.asarray(self.probability) >= self.thresholds.sure)
+
+    @property
+    def is_coin_flip(self) -> Booleans:
+        """(N, *P) yes or no, whether a position is a coin flip."""
+        return read_only((np.asarray(self.gap) <= self.thresholds.coin_flip) & ~self.is_sure)
+
+    @property
+    def verdict(self) -> NDArray[np.object_]:
+        """(N, *P) words, `sure`, `leaning` or `coin flip`."""
+        number = np.where(self.is_sure, 0, np.where(self.is_coin_flip, 2, 1))
+        return read_only(np.array(verdicts.VERDICTS, dtype=object)[number])
+
+    @cached_property
+    def undecided(self) -> Floats:
+        """(N,) 0 to 1, share of the positions that are coin flips."""
+        return read_only(self._mean_of(lambda part: part.is_coin_flip))
+
+    @cached_property
+    def unsettled(self) -> Floats:
+        """(N,) 0 to 1, share of the positions whose verdict is not settled."""
+        return read_only(self._mean_of(lambda part: ~part.settled))
+
+    @cached_property
+    def doubt(self) -> Floats:
+        """(N,) nats, mean entropy over the positions; the largest is the row to check first."""
+        return read_only(self._mean_of(lambda part: part.entropy))
+
+    def _mean_of(self, values: Any) -> Floats:
+        """(N,) mean over positions of what one row after the other gives, as maps may lie in files."""
+        return np.array([float(np.mean(values(self[at : at + 1]))) for at in range(len(self))])
+
+    # --- shares -------------------------------------------------------------------------------
+
+    def share_interval(self, level: float = SHOWN) -> Floats:
+        """Between which shares single networks lie: (N, K, 2), an equal-tailed interval of each class.
+
+        It is of networks: what another thinned network, or another member, would say of the row. It does not
+        say where the truth lies.
+
+        Args:
+            level: Share of the networks in it, above 0 and at most 0.99; 0.9 takes 10 passes or more, and
+                0.99 a hundred.
+
+        Returns:
+            0 to 1; NaN where passes are too few.
+
+        Raises:
+            InputError: Another level.
+        """
+        return number_interval_of(self.share_quantiles, level)
+
+    # --- rows and positions -------------------------------------------------------------------
+
+    def regions(self, row: int) -> list[Region]:
+        """Connected coin flips of one row, largest first.
+
+        Args:
+            row: Its position in this result.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        at = self._position(row)
+        part = self[at : at + 1]
+        label, runner_up = np.asarray(part.label)[0], np.asarray(part.runner_up)[0]
+        return regions_of(part.is_coin_flip[0], label, runner_up, self.class_names)
+
+    def of_row(self, row: int) -> Certainty:
+        """One row as a `Certainty` whose rows are its positions, in C order.
+
+        Raises:
+            InputError: There is no such row, or the probabilities of all classes were not kept.
+        """
+        from howsure.answers.classes.result import Certainty  # a kind beside this one
+
+        at = self._position(row)
+        p = np.asarray(self.probabilities[at], np.float64).reshape(-1, len(self.class_names))
+        expected = np.asarray(self.expected_entropy[at], np.float64).reshape(-1)
+        entropy = np.asarray(self.entropy[at], np.float64).reshape(-1)
+        errors = p * 0 if self.all_errors is None else np.reshape(self.all_errors[at], p.shape)
+        own = entropy_of(p)
+        truth = None if self.truth is None else np.reshape(self.truth[at], -1).astype(np.int64)
+        return Certainty(
+            probabilities=p / p.sum(axis=-1, keepdims=True),
+            mc_error=np.asarray(errors, np.float64),
+            expected_entropy=np.minimum(expected, np.log(len(self.class_names))),
+            entropy_correction=np.maximum(entropy - own, 0),
+            passes=np.full(len(p), self.passes[at]),
+            class_names=self.class_names,
+            row=np.arange(len(p)),
+            truth=None if truth is None or (truth < 0).any() else truth,
+            kind=self.position_name,
+            thresholds=self.thresholds,
+            method=self.method,
+            seed=self.seed,
+            plan=self.plan,
+            version=self.version,
+        )
+
+    def _position(self, row: int) -> int:
+        at = one_position(row, len(self))
+        if at is None:
+            raise InputError("This is not the number of a row", expected="a whole number", received=repr(row))
+        return at
+
+    def _row(self, index: int) -> DenseRow:
+        part = self[index : index + 1]
+        cells = self._cells(index, {"row", "share", "share_error", "overlap", "passes"})
+        return DenseRow(
+            **cells,
+            share_interval=self.share_interval()[index],
+            undecided=float(part.undecided[0]),
+            unsettled=float(part.unsettled[0]),
+            doubt=float(part.doubt[0]),
+            regions=tuple(self.regions(index)[:MOST_REGIONS]),
+            class_names=self.class_names,
+            position_name=self.position_name,
+            kind=self.kind,
+            method=self.method,
+            id=self._id(index),
+            id_name=self.id_name,
+        )
+
+    def most_undecided(self, count: int | None = None) -> Integers:
+        """Positions of the rows with the largest `doubt`, largest first.
+
+        Args:
+            count: How many rows at the most; None for all.
+        """
+        if count is not None:
+            check_whole(count, "count", least=0)
+        return np.argsort(-self.doubt, kind="stable")[:count].astype(np.int64)
+
+    # --- true answers -------------------------------------------------------------------------
+
+    def numbered(self, labels: Any, ignore: int | None = None) -> Integers:
+        """(N, *P) class numbers of true classes that are given as for `with_truth`."""
+        return check_map(labels, (len(self), *self.positions), self.class_names, ignore)
+
+    def with_truth(self, labels: Any, ignore: int | None = None) -> Self:
+        """The same with true classes beside it.
+
+        Args:
+            labels: (N, *P) class numbers; −1, −100 and 255 (of up to 255 classes) mark positions that do not
+                count.
+            ignore: One more number of positions that do not count, or None.
+
+        Raises:
+            InputError: Another shape, or other values.
+        """
+        given: dict[str, Any] = {"truth": self.numbered(labels, ignore).astype(np.int16)}
+        return replace(self, **given)
+
+    def __repr__(self) -> str:
+        shape = " × ".join(map(str, self.positions))
+        return (
+            f"<{type(self).__name__} of {len(self)} {self.kind}s, {shape} {self.position_name}s, "
+            f"{len(self.class_names)} classes>"
+        )
+
+
+MOST_REGIONS = 20
+"""Regions that a row tells of."""

@@ -1,0 +1,125 @@
+"""One row of a `DenseCertainty` as a sentence: what it holds, how sure that is, and where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from howsure.answers.positions.regions import Region
+from howsure.answers.sentences import called, words_of
+from howsure.data.ids import ID
+from howsure.displayed import Displayed
+from howsure.sampling.outcome import Floats
+from howsure.words import counted
+
+TOLD = 3
+"""Classes whose share a sentence tells at most: the largest ones."""
+
+LEAST_TOLD = 0.005
+"""The smallest share of a class, after the first, that a sentence tells: it rounds to 1 %."""
+
+
+@dataclass(frozen=True)
+class DenseRow(Displayed):
+    """One row of a `DenseCertainty`; printed, it says what it holds and how sure that is.
+
+    Attributes:
+        row: Number of the row in the input, from 0.
+        share: (K,) share of its positions that have each class, mean over networks.
+        share_error: (K,) standard error of `share`.
+        share_interval: (K, 2) between which shares nine in ten networks lie; NaN where unknown.
+        overlap: (K,) mean Dice of pairs of networks.
+        undecided: Share of its positions that are coin flips.
+        unsettled: Share of its positions whose verdict is not settled.
+        doubt: Mean entropy over the positions, nats.
+        regions: Connected coin flips, largest first.
+        passes: Passes spent on it.
+        class_names: K names.
+        position_name: What a position is called: `pixel`.
+        kind: What a row is, `image` or `row`.
+        method: Name and settings of the method that produced the passes.
+        id: What the caller calls the row, or None.
+        id_name: What the caller calls that.
+    """
+
+    in_notebooks: ClassVar[str] = "howsure.answers.positions.notebook:of_row"
+
+    row: int
+    share: Floats
+    share_error: Floats
+    share_interval: Floats
+    overlap: Floats
+    undecided: float
+    unsettled: float
+    doubt: float
+    regions: tuple[Region, ...]
+    passes: int
+    class_names: tuple[str, ...]
+    position_name: str
+    kind: str
+    method: Mapping[str, Any] = field(default_factory=dict)
+    id: int | str | None = None
+    id_name: str = ID
+
+    @property
+    def called(self) -> str:
+        """What the row is called in a text: `scan A17` by its id, or without one `image 17`."""
+        return called(self.kind, self.row, self.id, self.id_name)
+
+    def __str__(self) -> str:
+        return sentence_of(self)
+
+
+def sentence_of(row: DenseRow) -> str:
+    """Shares of the largest classes with their intervals between networks; then the coin flips.
+
+    Example:
+        17 % 'tumour' (between networks 14 to 21 %); 3.1 % of the pixels are coin flips, the largest region
+        214 pixels between 'tumour' and 'oedema'.
+    """
+    order = np.argsort(-row.share, kind="stable")[:TOLD].tolist()
+    told = [k for number, k in enumerate(order) if number == 0 or row.share[k] >= LEAST_TOLD]
+    between = words_of(row.method)["between"]
+    said = []
+    for number, k in enumerate(told):
+        ends = ends_in_words(*row.share_interval[k].tolist())
+        inside = "" if not ends else f" (between {between} {ends} %)" if number == 0 else f" ({ends} %)"
+        said.append(f"{share_in_words(float(row.share[k]))} % '{row.class_names[k]}'{inside}")
+    return f"{', '.join(said)}; {flips_in_words(row)}."
+
+
+def flips_in_words(row: DenseRow) -> str:
+    """How many positions are coin flips, and the largest region of them."""
+    if row.undecided == 0:
+        return f"no {row.position_name} is a coin flip"
+    text = f"{share_in_words(row.undecided)} % of the {row.position_name}s are coin flips"
+    if row.regions:
+        largest = row.regions[0]
+        text += (
+            f", the largest region {counted(largest.size, row.position_name)} between "
+            f"'{largest.label_name}' and '{largest.runner_up_name}'"
+        )
+    return text
+
+
+def share_in_words(share: float) -> str:
+    """A share in per cent, with a decimal below 10: `17`, `3.1`, `< 0.1`, `> 99.9`."""
+    percent = 100 * share
+    if 0 < percent < 0.05:
+        return "< 0.1"
+    if 99.95 <= percent < 100:
+        return "> 99.9"
+    if percent in (0, 100):
+        return f"{percent:.0f}"
+    return f"{percent:.1f}" if percent < 9.95 or percent >= 99.5 else f"{percent:.0f}"
+
+
+def ends_in_words(low: float, high: float) -> str:
+    """Two ends in per cent: `14 to 21`; empty where they are not known."""
+    if not np.isfinite(low + high):
+        return ""
+    first, last = share_in_words(low), share_in_words(high)
+    return first if first == last else f"{first} to {last}"

@@ -1,0 +1,71 @@
+"""True classes at positions: maps of class numbers, with positions that do not count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from howsure.arguments import as_array
+from howsure.data.rows import check_unmasked, in_rows
+from howsure.errors import InputError
+from howsure.sampling.outcome import Integers
+
+IGNORED = -1
+"""Class number of a position that does not count."""
+
+
+def check_map(
+    labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: int | None = None
+) -> Integers:
+    """True classes as (N, *P) class numbers, −1 where a position does not count.
+
+    Args:
+        labels: (N, *P) class numbers in [0, K); −1, −100 and 255 (where K ≤ 255) mark positions that do not
+            count, as data sets and the losses of PyTorch and `transformers` have them. Or (N, *P) booleans
+            where K = 2, where True is the second class.
+        shape: (N, *P).
+        names: K names.
+        ignore: One more class number of positions that do not count, or None.
+
+    Raises:
+        InputError: Another shape, or other values; the message names the rows.
+    """
+    check_unmasked(labels, "The labels")
+    given = as_array(labels, "The labels")
+    if given.shape == (*shape, 1):
+        given = given[..., 0]
+    if given.shape != shape:
+        raise InputError(
+            "The labels do not fit the positions",
+            expected=f"one class number for each position, an array of shape {shape}",
+            received=f"an array of shape {given.shape}",
+            hint="Of one-hot labels take the class number: labels.argmax(axis=…)"
+            if given.ndim == len(shape) + 1
+            else None,
+        )
+    if given.dtype == bool and len(names) != 2:
+        raise InputError(
+            "The labels are booleans", expected=f"class numbers from 0 to {len(names) - 1}", received="bool"
+        )
+    if given.dtype.kind == "f" and np.isfinite(given).all() and np.array_equal(given, np.rint(given)):
+        given = given.astype(np.int64)
+    if given.dtype.kind not in "iub":
+        raise InputError(
+            "The labels are not class numbers",
+            expected=f"whole numbers from 0 to {len(names) - 1}, or −1 where a position does not count",
+            received=f"dtype {given.dtype}, for example {given.reshape(-1)[:3].tolist()}",
+        )
+    numbers = given.astype(np.int64)
+    left_out = [IGNORED, -100, *([255] if len(names) <= 255 else []), *([] if ignore is None else [ignore])]
+    numbers = np.where(np.isin(numbers, left_out), IGNORED, numbers)
+    wrong = (numbers >= len(names)) | (numbers < IGNORED)
+    if wrong.any():
+        rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
+        raise InputError(
+            f"Labels are out of range {in_rows(len(rows), rows[:5].tolist())}",
+            expected=f"class numbers from 0 to {len(names) - 1}, or −1 where a position does not count",
+            received=int(numbers[wrong][0]),
+        )
+    return numbers
