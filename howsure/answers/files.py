@@ -11,6 +11,7 @@ import numpy as np
 
 from howsure.answers.registry import result_type_in
 from howsure.arguments import check_path
+from howsure.results.maps import table_in
 from howsure.results.saved import read_table
 from howsure.sampling.outcome import Integers
 
@@ -22,8 +23,9 @@ def load(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Any:
     """Read a result that was saved, such as a `Certainty`; the file says which kind it holds.
 
     Args:
-        path: A file, or a folder of parts that `howsure assess --out FOLDER` wrote. All rows are read into
-            memory. A warning names missing parts.
+        path: A file, a folder that `save` wrote, or one of parts that `howsure assess --out FOLDER` wrote.
+            All rows are read into memory, but maps of positions where they are looked at. A warning names
+            missing parts.
         without: Names of columns that may be None, such as `spread`. They are left out to save memory.
 
     Raises:
@@ -34,6 +36,7 @@ def load(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Any:
 
 def _whole(source: Path, without: Collection[str] = (), for_scores: bool = False) -> Any:
     """As `load`; with `for_scores` as `load_sample`."""
+    source = table_in(source)
     if not os.path.isdir(source):
         return _load(source, without, for_scores)
     parts = _parts(source)
@@ -46,7 +49,7 @@ def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False, seed:
 
     With `for_scores` it leaves out the columns that no score of the kind looks at.
     """
-    source = check_path(path)
+    source = table_in(check_path(path))
     parts = _parts(source) if os.path.isdir(source) else []
     ends = _ends(parts)
     if not parts or ends[-1] <= SAMPLE:
@@ -65,7 +68,7 @@ def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False, seed:
 
 def parts_of(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Iterator[Any]:
     """The result in a file, or in each part of a folder, one after the other; arguments as for `load`."""
-    source = check_path(path)
+    source = table_in(check_path(path))
     for part in _parts(source) if os.path.isdir(source) else [source]:
         yield _load(part, without)
 

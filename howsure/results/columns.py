@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_path
-from howsure.atomic import write_whole
+from howsure.atomic import check_place, write_whole
 from howsure.data.ids import ID, check_ids
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
+from howsure.results.maps import TABLE, make_folder, read_map, write_maps
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
 from howsure.results.seal import seal
@@ -498,18 +499,30 @@ class Result(Shown, Generic[OneRow]):
         """Write a table; an earlier file stays until the new one is complete.
 
         It is a Parquet file, and sealed: `load` notices the change of a single bit. With the ending `.csv` or
-        `.jsonl` it is for other programs, and `load` does not read it; see `howsure.results.export`.
+        `.jsonl` it is for other programs, and `load` does not read it; see `howsure.results.export`. Maps of
+        positions lie in a folder beside the table; see `howsure.results.maps`. A path without an ending, or
+        of a folder, is the folder of both.
 
         Raises:
             FileError: The file cannot be written, for example because the disk is full.
         """
         from howsure.results.export import FORMS  # which is made of results
 
-        form = FORMS.get(check_path(path).suffix.lower())
-        if form is None:
-            save_sealed(self, path, {})
-        else:
+        given = check_path(path)
+        form = FORMS.get(given.suffix.lower())
+        if form is not None:
             write_whole(path, partial(form, self))
+        elif self._maps and (given.is_dir() or not given.suffix):
+            make_folder(given)
+            save_sealed(self, given / TABLE, {})
+        else:
+            save_sealed(self, path, {})
+
+    @property
+    def _maps(self) -> dict[str, NDArray[Any]]:
+        """The stored columns of positions that are there, by name."""
+        maps = {column.name for column in self.columns if column.is_map}
+        return {name: array for name, array in self._arrays.items() if name in maps}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -546,9 +559,13 @@ class Result(Shown, Generic[OneRow]):
             arrays = {
                 column.name: column.from_arrow(table[name], len(given[cls.names]))
                 for column, name in found.items()
-                if not (column.optional and name not in table.column_names)
+                if not (column.is_map or (column.optional and name not in table.column_names))
             }
-            return cls(**given, **arrays)
+            checksums = settings.get("maps", {})
+            maps = {name: read_map(path, name, checksum) for name, checksum in checksums.items()}
+            if any(len(each) != len(table) for each in maps.values()):
+                raise ValueError("its maps are of other rows")
+            return cls(**given, **arrays, **maps)
 
 
 def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mapping[bytes, bytes]) -> None:
@@ -562,7 +579,12 @@ def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mappi
     import pyarrow.parquet as pq
 
     table = result.to_arrow()
-    table = table.replace_schema_metadata({**table.schema.metadata, **beside})
+    metadata = {**table.schema.metadata, **beside}
+    if result._maps:
+        check_place(path)
+        settings = json.loads(metadata[METADATA_KEY]) | {"maps": write_maps(result._maps, path)}
+        metadata[METADATA_KEY] = json.dumps(settings).encode()
+    table = table.replace_schema_metadata(metadata)
     # A part of a file is read into one Arrow array, so it holds no more than one does.
     rows = min(_ROWS_AT_A_TIME, rows_at_a_time(len(getattr(result, result.names))))
 

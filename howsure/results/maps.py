@@ -1,0 +1,149 @@
+"""Maps of a saved result: beside the table `NAME.parquet`, in a folder `NAME.maps`, one `.npy` file for each.
+
+    NAME.parquet        one line per row, its settings, and the checksum of each map; sealed
+    NAME.maps/label.npy (N, *P), and so on
+
+numpy, and what reads its files, opens them; `numpy.load(path, mmap_mode="r")` reads what is looked at, so a
+saved result need not fit into memory.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.atomic import TEMPORARY
+from howsure.errors import FileError
+
+FOLDER = ".maps"
+"""Ending of the folder of the maps of a table."""
+
+TABLE = "result.parquet"
+"""Name of the table where a result is saved to a folder."""
+
+_AT_ONCE = 1 << 24
+"""Bytes that a checksum reads at a time."""
+
+
+def maps_beside(table: str | os.PathLike[str]) -> Path:
+    """The folder of the maps of a table."""
+    return Path(table).with_suffix(FOLDER)
+
+
+def write_maps(maps: Mapping[str, NDArray[Any]], table: str | os.PathLike[str]) -> dict[str, int]:
+    """Write maps for a table; what lay in their folder stays until they are complete.
+
+    Args:
+        maps: By name, each (N, …).
+        table: The file of the table.
+
+    Returns:
+        The checksum (CRC-32) of each, by name.
+
+    Raises:
+        FileError: They cannot be written.
+    """
+    folder = maps_beside(os.path.realpath(table))
+    try:
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=TEMPORARY, suffix=FOLDER))
+        try:
+            checksums = {name: _written(temporary / f"{name}.npy", array) for name, array in maps.items()}
+            os.chmod(temporary, 0o777 & ~_umask())
+            if folder.exists():
+                before = Path(tempfile.mkdtemp(dir=folder.parent, prefix=TEMPORARY, suffix=FOLDER))
+                os.replace(folder, before / "before")
+                os.replace(temporary, folder)
+                shutil.rmtree(before)
+            else:
+                os.replace(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise FileError(
+            f"Writing the maps '{folder}' failed ({error.strerror or error})",
+            hint=None if folder.parent.exists() else f"Make the folder '{folder.parent}' first",
+        ) from error
+    return checksums
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a result, unless it is there.
+
+    Raises:
+        FileError: It cannot be made.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FileError(f"Cannot write to '{folder}' ({error.strerror or error})") from error
+
+
+def table_in(path: Path) -> Path:
+    """The table of a result that was saved to a folder; any other path as it is."""
+    return path / TABLE if (path / TABLE).is_file() else path
+
+
+def read_map(table: str | os.PathLike[str], name: str, checksum: int) -> Any:
+    """A map of a table, memory-mapped.
+
+    Args:
+        table: The file of the table.
+        name: Of the map.
+        checksum: As `write_maps` gave it.
+
+    Raises:
+        FileError: It is missing or damaged.
+    """
+    path = maps_beside(table) / f"{name}.npy"
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise FileError(
+            f"The map '{path}' cannot be read ({error})",
+            expected=f"the folder '{maps_beside(table).name}' beside '{Path(table).name}', as it was saved",
+        ) from error
+    if _checksum(found) != checksum:
+        raise FileError(
+            f"The map '{path}' is not what was saved",
+            expected="the array whose checksum is in the table",
+            hint="Copy the table and its folder of maps together, or assess the rows again",
+        )
+    return found
+
+
+def _written(path: Path, array: NDArray[Any]) -> int:
+    """The checksum of an array that was written to a file, row by row."""
+    shape = array.shape
+    if not array.size:  # an empty file cannot be mapped, but this one has its header
+        np.save(path, np.asarray(array))
+        return zlib.crc32(b"")
+    target = np.lib.format.open_memmap(path, mode="w+", dtype=array.dtype, shape=shape)
+    found = 0
+    for number in range(len(array)):
+        row = np.ascontiguousarray(array[number])
+        target[number] = row
+        found = zlib.crc32(row.tobytes(), found)
+    target.flush()
+    return found
+
+
+def _checksum(array: NDArray[Any]) -> int:
+    found, flat = 0, array.reshape(-1)
+    step = max(1, _AT_ONCE // array.itemsize)
+    for start in range(0, flat.size, step):
+        found = zlib.crc32(np.ascontiguousarray(flat[start : start + step]).tobytes(), found)
+    return found
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
