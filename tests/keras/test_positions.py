@@ -1,0 +1,40 @@
+"""A class at each position, of Keras models, against all thinned networks."""
+
+import keras
+import numpy as np
+from keras import layers
+
+import howsure
+from tests import dense
+
+
+def u_net():
+    x = layers.Input((dense.SIDE, dense.SIDE, dense.CHANNELS))
+    skip = layers.Conv2D(4, 1, activation="relu", name="skip")(x)
+    bottom = layers.Conv2D(2, 1, activation="relu", name="bottom")(layers.AveragePooling2D(2)(skip))
+    bottom = layers.UpSampling2D(2)(layers.Dropout(dense.RATES[0])(bottom))
+    mixed = layers.Conv2D(3, 1, activation="relu", name="mixed")(layers.Concatenate()([skip, bottom]))
+    late = layers.SpatialDropout2D(dense.RATES[1])(mixed)
+    model = keras.Model(x, layers.Conv2D(3, 1, activation="softmax", name="logits")(late))
+    for name, (kernel, bias) in dense.weights().items():
+        model.get_layer(name).set_weights([kernel[None, None], bias])
+    return model
+
+
+def test_every_field_is_that_of_all_thinned_networks():
+    model = u_net()
+    method = howsure.MCDropout(passes=40)
+    dense.check(
+        [
+            howsure.assess(model, dense.rows(), method=method, seed=seed, keep="probabilities")
+            for seed in range(8)
+        ]
+    )
+    dense.quantiles_hold(howsure.assess(model, dense.rows(), method=howsure.MCDropout(passes=200)))
+
+
+def test_the_plain_prediction_is_that_of_the_model():
+    model = u_net()
+    result = howsure.assess(model, dense.rows(), method=howsure.PlainPrediction(), keep="probabilities")
+    expected = keras.ops.convert_to_numpy(model(dense.rows()))
+    np.testing.assert_allclose(result.probabilities, expected, atol=1e-6)

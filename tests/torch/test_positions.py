@@ -1,0 +1,81 @@
+"""A class at each position, of PyTorch modules, against all thinned networks."""
+
+import numpy as np
+import torch
+from torch import nn
+
+import howsure
+from tests import dense
+
+
+def as_convolution(name):
+    kernel, bias = (torch.tensor(each, dtype=torch.float32) for each in dense.weights()[name])
+    layer = nn.Conv2d(*kernel.shape, 1)
+    with torch.no_grad():
+        layer.weight.copy_(kernel.T[:, :, None, None])
+        layer.bias.copy_(bias)
+    return layer
+
+
+class UNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        for name in ("skip", "bottom", "mixed", "logits"):
+            self.add_module(name, as_convolution(name))
+        self.drop, self.late = nn.Dropout(dense.RATES[0]), nn.Dropout2d(dense.RATES[1])
+
+    def forward(self, x):
+        skip = torch.relu(self.skip(x))
+        bottom = self.drop(torch.relu(self.bottom(nn.functional.avg_pool2d(skip, 2))))
+        beside = torch.cat([skip, nn.functional.interpolate(bottom, scale_factor=2)], 1)
+        return self.logits(self.late(torch.relu(self.mixed(beside))))
+
+
+def images():
+    return np.ascontiguousarray(np.moveaxis(dense.rows(), -1, 1))
+
+
+def assess(method, seed=0, **settings):
+    return howsure.assess(UNet().eval(), images(), method=method, seed=seed, outputs="logits", **settings)
+
+
+def test_every_field_is_that_of_all_thinned_networks():
+    module = UNet().eval()
+    runs = [
+        howsure.assess(
+            module,
+            images(),
+            method=howsure.MCDropout(passes=40),
+            seed=seed,
+            outputs="logits",
+            keep="probabilities",
+        )
+        for seed in range(8)
+    ]
+    dense.check(runs)
+    dense.quantiles_hold(
+        howsure.assess(module, images(), method=howsure.MCDropout(passes=200), outputs="logits")
+    )
+
+
+def test_the_plain_prediction_is_that_of_the_module():
+    module = UNet().eval()
+    result = assess(howsure.PlainPrediction(), keep="probabilities")
+    with torch.no_grad():
+        expected = torch.softmax(module(torch.tensor(images())), 1).numpy()
+    np.testing.assert_allclose(np.moveaxis(result.probabilities, -1, 1), expected, atol=1e-6)
+    assert np.isnan(result.share_spread).all()
+    assert not result.mc_error.any()
+    counts = (expected.argmax(1)[..., None] == np.arange(3)).mean(axis=(1, 2))
+    np.testing.assert_allclose(result.share, counts)
+
+
+def test_numbers_do_not_depend_on_blocks_order_or_neighbours():
+    whole = assess(howsure.MCDropout(passes=20))
+    module = UNet().eval()
+    order = np.array([4, 0, 3])
+    part = howsure.assess(
+        module, images()[order], method=howsure.MCDropout(passes=20), outputs="logits", batch_size=2
+    )
+    np.testing.assert_allclose(part.probability, whole.probability[order], atol=1e-6)
+    np.testing.assert_allclose(part.share, whole.share[order], atol=1e-6)
