@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.answers.registry import tiled_by
 from howsure.arguments import check_choice, check_progress, check_type, check_whole
 from howsure.data.ids import ID, check_ids
 from howsure.data.rows import Rows, row_kind
@@ -54,6 +55,8 @@ def assess(
     outcome: Outcome | type[Outcome] | None = None,
     class_axis: int | None = None,
     keep: str | None = None,
+    tile: int | Sequence[int] | None = None,
+    overlap: int | None = None,
 ) -> Result:
     """Say for each row what the model predicts, how certain that is, and where its doubt lies.
 
@@ -93,6 +96,10 @@ def assess(
             counted with the axis of the rows, such as 1 or −1. None takes the last one in Keras, and the
             first one after the rows in PyTorch.
         keep: `probabilities` to keep those of all K classes at each position; None keeps the two top classes.
+        tile: Sides of tiles, for images or volumes too large for memory: one number, or one for each axis of
+            positions. Every tile is assessed by itself, and its inner part is kept.
+        overlap: Positions that neighbouring tiles share, along each axis, an even number; None for a quarter
+            of the tile. It should be twice as wide as what the network sees to one side of a position.
 
     Returns:
         A `Certainty` of N rows; a `MultilabelCertainty` where a row has several labels; a
@@ -108,7 +115,8 @@ def assess(
         45 ± 1 % '6', or '8' (40 %): coin flip. Single networks say 1 to 97 %; most of ...
     """
     request = Request(
-        *(seed, batch_size, outputs, class_names, thresholds, output, outcome), class_axis, keep
+        *(seed, batch_size, outputs, class_names, thresholds, output, outcome),
+        *(class_axis, keep, tile, overlap),
     )
     return assessed(model, x, method, request, progress)
 
@@ -129,6 +137,8 @@ def stream(
     outcome: Outcome | type[Outcome] | None = None,
     class_axis: int | None = None,
     keep: str | None = None,
+    tile: int | Sequence[int] | None = None,
+    overlap: int | None = None,
 ) -> Iterator[Result]:
     """As `assess`, but block by block, for more rows than results fit in memory.
 
@@ -152,7 +162,8 @@ def stream(
         99.6 ± 1.0 % '4': sure. Single networks say 92 to > 99.9 %.
     """
     request = Request(
-        *(seed, batch_size, outputs, class_names, thresholds, output, outcome), class_axis, keep
+        *(seed, batch_size, outputs, class_names, thresholds, output, outcome),
+        *(class_axis, keep, tile, overlap),
     )
     return streamed(model, x, method, request, progress)
 
@@ -174,11 +185,16 @@ def streamed(
     given = rows_for(model, x, None if isinstance(progress, bool) else progress)
     chosen: Method = default_method(model, given) if method is None else method
     check_method(chosen)
-    job = prepare(model, given, chosen, request)
+    blocks: Iterator[Result]
+    if request.tile is None:
+        job = prepare(model, given, chosen, request)
+    else:
+        job, blocks = tiled_by()(model, given, chosen, request, progress)
     truth = _truth_of(given, job, came_along=given is not x)
     if given.ids is not None:
         given = replace(given, ids=check_ids(given.ids, job.total))
-    blocks = _blocks(job, chosen, chosen.begin(job), progress)
+    if request.tile is None:
+        blocks = _blocks(job, chosen, chosen.begin(job), progress)
     return (_with_what_came(block, given, truth) for block in blocks)
 
 

@@ -35,6 +35,9 @@ class Request:
             None asks all that howsure knows.
         class_axis: Which axis of the output of one row holds the classes, where there is an answer at each
             position; None takes the last one in Keras and the first one in PyTorch.
+        tile: Sides of the tiles in which rows are assessed that have an answer at each position: one number
+            for all axes of positions, or one for each; None for whole rows.
+        overlap: Positions that neighbouring tiles share, along each axis; None for a quarter of the tile.
         keep: `probabilities` to keep those of all classes at each position; None keeps the two top classes.
 
     Raises:
@@ -50,6 +53,8 @@ class Request:
     outcome: Outcome | type[Outcome] | None = None
     class_axis: int | None = None
     keep: str | None = None
+    tile: int | Sequence[int] | None = None
+    overlap: int | None = None
 
     def __post_init__(self) -> None:
         check_whole(self.seed, "seed", least=0)
@@ -58,6 +63,14 @@ class Request:
         check_type(self.outputs, (str, type(None)), "outputs", "a text such as 'logits', or None")
         if self.class_axis is not None:
             check_whole(self.class_axis, "class_axis", least=-MOST_AXES)
+        if self.tile is not None:
+            listed = isinstance(self.tile, Sequence) and not isinstance(self.tile, str)
+            for side in self.tile if listed else [self.tile]:  # type: ignore[union-attr]
+                check_whole(side, "tile", least=1)
+        if self.overlap is not None:
+            check_whole(self.overlap, "overlap", least=0, even=True)
+            if self.tile is None:
+                raise InputError("`overlap` has no effect without `tile`", expected="both, or neither")
         check_choice(self.keep, (KEEP_PROBABILITIES, None), "keep")
         if self.thresholds is not None:
             example = "howsure.Thresholds(sure=0.95, coin_flip=0.2)"

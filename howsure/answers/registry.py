@@ -54,6 +54,7 @@ PARTS = {
     "lines": "lines about the rows to look at first",
     "summary": "summaries",
     "page": "pages",
+    "tiled": "assessments in tiles",
     "graph": "ONNX graphs",
     "graph_numbers": "ONNX graphs",
     "graph_words": "ONNX graphs",
@@ -230,6 +231,7 @@ POSITIONS = Answer(
     "howsure.answers.positions.outcome:Positions",
     "howsure.answers.positions.result:DenseCertainty",
     parts={
+        "tiled": "howsure.answers.positions.tiles:tiled",
         "lead": "howsure.answers.positions.printed:lead",
         "lines": "howsure.answers.positions.printed:lines",
         "summary": "howsure.answers.positions.printed:summary",
@@ -328,6 +330,11 @@ def check_kind(result: Any, expected: Answer) -> None:
             received=f"one of {answer.in_words}",
             hint=answer._instead_of(expected.name, result),
         )
+
+
+def tiled_by() -> Callable[..., Any]:
+    """What assesses rows in tiles: the part of the kind that has one."""
+    return cast("Callable[..., Any]", next(each for each in answers() if each.has("tiled")).part("tiled"))
 
 
 def part_or(result: Any, part: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:

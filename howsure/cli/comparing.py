@@ -37,6 +37,9 @@ from howsure.scale.folder import is_results
 from howsure.scale.recipe import Asked
 from howsure.terminal import COMPILING, comparison_table, paragraph, progress, say
 
+_NOT_OF_COMPARE = ("keep", "tile", "overlap")
+"""Wishes that `howsure.compare` does not take."""
+
 
 @dataclass(frozen=True)
 class Others:
@@ -248,7 +251,7 @@ def compared_methods(
             shifts=None if others.shifts and not changed else named(changed),
             outside=named(others.outside or ()),
             progress=INTERRUPTIONS.told(shown),
-            **{name: wish for name, wish in vars(request).items() if name != "keep"},
+            **{name: wish for name, wish in vars(request).items() if name not in _NOT_OF_COMPARE},
         )
 
 

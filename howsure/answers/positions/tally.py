@@ -1,8 +1,14 @@
-"""What each network says of whole rows: shares of the classes, and how far two networks overlap."""
+"""What each network says of whole rows: shares of the classes, and how far two networks overlap.
+
+maps of a balanced group (B, P) ── counts (B, K) ──────────────────────┐
+                                └─ positions two maps share (T, T, K) ─┴─ `Counts` of a row, which add up
+                                                                          over the tiles of an image
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +23,80 @@ from howsure.statistics import widening
 COMPARED = 24
 """Passes of a row that are compared with each other at most, which are 276 pairs."""
 
+Area = tuple[slice, ...]
+"""Positions of a row that count, a slice for each axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What the passes over one row, or one tile of it, say of the whole.
+
+    Attributes:
+        units: For each balanced group (B, K): at how many positions each pass has each class.
+        common: (C, C, K) at how many positions two of the first C passes both have a class.
+        positions: How many positions there are.
+    """
+
+    units: tuple[Integers, ...]
+    common: Floats
+    positions: int
+
+    @classmethod
+    def added(cls, parts: Sequence[Counts]) -> Counts:
+        """Those of several tiles as one row, for the passes that all of them have.
+
+        Rounds are the same for all tiles, so the groups that all have are the first ones.
+        """
+        groups = min(len(part.units) for part in parts)
+        units = tuple(sum(part.units[at] for part in parts) for at in range(groups))
+        compared = min(len(part.common) for part in parts)
+        common = np.sum([part.common[:compared, :compared] for part in parts], axis=0)
+        return cls(units, common, sum(part.positions for part in parts))  # type: ignore[arg-type]
+
+    @property
+    def passes(self) -> int:
+        """T."""
+        return sum(map(len, self.units))
+
+    @property
+    def overlap(self) -> Floats:
+        """(K,) mean Dice of pairs of networks; NaN of a class that none of them has.
+
+        2 |A ∩ B| / (|A| + |B|) with A and B the positions at which two networks have a class (Dice 1945),
+        over pairs from different balanced groups, at least one of which has it. Within a group masks depend
+        on each other, and two networks would overlap less.
+        """
+        group = np.repeat(np.arange(len(self.units)), [len(each) for each in self.units])[: len(self.common)]
+        sizes = np.concatenate(self.units)[: len(group)].astype(float)
+        both = sizes[:, None] + sizes[None]
+        pairs = (group[:, None] < group[None])[..., None] & (both > 0)
+        dice = np.where(pairs, 2 * self.common / np.where(both > 0, both, 1.0), 0.0)
+        count = pairs.sum(axis=(0, 1))
+        return np.where(count > 0, dice.sum(axis=(0, 1)) / np.maximum(count, 1), np.nan)
+
+    def told(self, *, all_there: bool) -> dict[str, Floats]:
+        """`of_rows` (1, 3, K), and spread and quantiles of the shares as `Estimates` has them."""
+        shares = np.concatenate(self.units)[:, None] / self.positions
+        mean, overlap = shares.mean(axis=0), self.overlap[None]
+        if all_there or self.passes == 1:
+            found = between_numbers.of_members(shares)
+            if self.passes == 1:
+                found = {name: np.full_like(each, np.nan) for name, each in found.items()}
+            return {"of_rows": np.stack([mean, np.zeros_like(mean), overlap], axis=1), **found}
+        groups = np.array([unit.mean(axis=0) for unit in self.units]) / self.positions
+        sizes = np.array([len(unit) for unit in self.units])[:, None]
+        between = np.sum(sizes * (groups - mean) ** 2, axis=0)
+        squared = replicated(between, len(groups), self.passes)
+        found = between_numbers.of_passes(shares)
+        # Balanced passes lie farther apart than independent ones, so their number is the divisor.
+        spread = np.sqrt(shares.var(axis=0) + np.nan_to_num(squared))
+        alone = found["spread"]
+        found["spread_error"] = found["spread_error"] * np.where(
+            alone > 0, spread / np.where(alone > 0, alone, 1.0), 1.0
+        )
+        error = np.sqrt(squared)[None] * widening(len(groups))
+        return {**found, "spread": spread, "of_rows": np.stack([mean, error, overlap], axis=1)}
+
 
 class PassesTally(Tally):
     """Counts of N rows of K classes.
@@ -28,89 +108,67 @@ class PassesTally(Tally):
         rows: N.
         classes: K.
         all_there: True if the passes are the members of an ensemble, so that nothing is left to sample.
+        areas: For each row the positions that count, or None for all.
     """
 
-    def __init__(self, rows: int, classes: int, *, all_there: bool = False) -> None:
-        self._classes, self._all_there = classes, all_there
-        self._shares: list[list[Floats]] = [[] for _ in range(rows)]
+    def __init__(
+        self, rows: int, classes: int, *, all_there: bool = False, areas: Sequence[Area] | None = None
+    ) -> None:
+        self._classes, self._areas, self.all_there = classes, areas, all_there
+        self._units: list[list[Integers]] = [[] for _ in range(rows)]
         self._maps: list[list[NDArray[np.uint16]]] = [[] for _ in range(rows)]
 
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
         """Count the passes (B, n, *P, K) of one unit; `mean` is not used."""
         labels = values.argmax(axis=-1).astype(np.uint16)
-        labels = labels.reshape(*labels.shape[:2], -1)
         for number, row in enumerate(rows.tolist()):
             maps = labels[:, number]
-            self._shares[row].append(_shares(maps, self._classes))
-            if sum(map(len, self._maps[row])) < COMPARED:
-                self._maps[row].append(maps)
+            if self._areas is not None:
+                maps = maps[(slice(None), *self._areas[row])]
+            maps = maps.reshape(len(maps), -1)
+            self._units[row].append(_counts(maps, self._classes))
+            if (left := COMPARED - sum(map(len, self._maps[row]))) > 0:
+                self._maps[row].append(maps[:left])
+
+    def counts(self) -> list[Counts]:
+        """Of each row."""
+        found = []
+        for units, maps in zip(self._units, self._maps, strict=True):
+            together = np.concatenate(maps)
+            found.append(Counts(tuple(units), _common(together, self._classes), together.shape[1]))
+        return found
 
     def told(self, estimates: Estimates) -> Estimates:
         """The estimates with `of_rows` (N, 3, K): mean share, its standard error, mean overlap.
 
         The error comes from the variance between balanced groups. Spread and quantiles are between networks.
         """
-        rows = [self._of_row(number) for number in range(len(self._shares))]
-        found: dict[str, Any] = {
-            name: np.concatenate([row[name] for row in rows]) for name in (rows[0] if rows else ())
-        }
+        rows = [each.told(all_there=self.all_there) for each in self.counts()]
         if not rows:
-            none, levels = np.zeros((0, self._classes)), len(LEVELS)
-            found = {"of_rows": np.zeros((0, 3, self._classes)), "spread": none, "spread_error": none}
-            found["quantiles"] = found["quantiles_error"] = np.zeros((0, self._classes, levels))
-        return replace(estimates, **found)
-
-    def _of_row(self, row: int) -> dict[str, Floats]:
-        units = self._shares[row]
-        shares = np.concatenate(units)[:, None]
-        mean, passes, count = shares.mean(axis=0), len(shares), len(units)
-        overlap = _overlap(self._maps[row], self._classes)
-        if self._all_there or passes == 1:
-            told = between_numbers.of_members(shares)
-            error = np.zeros_like(mean)
-            if passes == 1:
-                told = {name: np.full_like(each, np.nan) for name, each in told.items()}
-            return {"of_rows": np.stack([mean, error, overlap[None]], axis=1), **told}
-        groups = np.array([unit.mean(axis=0) for unit in units])
-        sizes = np.array([len(unit) for unit in units])[:, None]
-        squared = replicated(np.sum(sizes * (groups - mean) ** 2, axis=0), count, passes)
-        told = between_numbers.of_passes(shares)
-        # Balanced passes lie farther apart than independent ones, so the divisor is not one less.
-        spread = np.sqrt(shares.var(axis=0) + np.nan_to_num(squared))
-        told["spread_error"] = told["spread_error"] * _ratio(spread, told["spread"])
-        told["spread"] = spread
-        error = np.sqrt(squared)[None] * widening(count)
-        return {"of_rows": np.stack([mean, error, overlap[None]], axis=1), **told}
+            none = np.zeros((0, self._classes))
+            levels = np.zeros((0, self._classes, len(LEVELS)))
+            return replace(
+                estimates,
+                of_rows=np.zeros((0, 3, self._classes)),
+                spread=none,
+                spread_error=none,
+                quantiles=levels,
+                quantiles_error=levels,
+            )
+        told: dict[str, Any] = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        return replace(estimates, **told)
 
 
-def _ratio(one: Floats, other: Floats) -> Floats:
-    return np.where(other > 0, one / np.where(other > 0, other, 1.0), 1.0)
-
-
-def _shares(maps: NDArray[np.uint16], classes: int) -> Floats:
-    """(B, K) share of the positions of maps (B, P) that have each class."""
+def _counts(maps: NDArray[np.uint16], classes: int) -> Integers:
+    """(B, K) at how many positions maps (B, P) have each class."""
     number = maps + classes * np.arange(len(maps))[:, None]
-    counts = np.bincount(number.reshape(-1), minlength=len(maps) * classes)
-    return np.asarray(counts.reshape(len(maps), classes) / maps.shape[1])
+    return np.bincount(number.reshape(-1), minlength=len(maps) * classes).reshape(len(maps), classes)
 
 
-def _overlap(units: list[NDArray[np.uint16]], classes: int) -> Floats:
-    """(K,) mean Dice of pairs of networks; NaN of a class that none of them has.
-
-    2 |A ∩ B| / (|A| + |B|) with A and B the positions at which two networks have a class (Dice 1945), over
-    pairs from different balanced groups, at least one of which has it. Within a group masks depend on each
-    other, and two networks would overlap less.
-    """
-    maps = np.concatenate(units)
-    unit = np.repeat(np.arange(len(units)), [len(each) for each in units])
-    pairs = unit[:, None] < unit[None]
-    found = np.full(classes, np.nan)
+def _common(maps: NDArray[np.uint16], classes: int) -> Floats:
+    """(C, C, K) at how many positions two maps (C, P) both have a class; one class at a time."""
+    found = np.zeros((len(maps), len(maps), classes))
     for k in range(classes):
-        there = (maps == k).astype(np.float32)
-        size = there.sum(axis=1, dtype=np.float64)
-        both = size[:, None] + size[None]
-        some = pairs & (both > 0)
-        if some.any():
-            common = (there @ there.T).astype(np.float64)
-            found[k] = np.mean(2 * common[some] / both[some])
+        there = (maps == k).astype(np.float32)  # up to 2²⁴ positions are counted exactly
+        found[..., k] = there @ there.T
     return found

@@ -1,0 +1,264 @@
+"""Rows that are larger than what fits into memory: assessed in tiles, and put together again.
+
+    image ── tiles that overlap ── assessed as rows ── the inner part of each ── maps of the whole image
+                                                    └─ counts of the inner parts, added up ── shares, overlap
+
+Every tile is given the same masks, so a pass is one thinned network, which sees the image tile by tile, as a
+network does that was trained on patches. Where the overlap is at least twice as wide as what a position sees
+to one side (its receptive field), and masks are of whole channels, a tiled image has the numbers of the whole
+one.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure import tuning
+from howsure.answers.positions.outcome import Positions
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.tally import Area, Counts, PassesTally
+from howsure.data.rows import Rows
+from howsure.errors import InputError, ModelError
+from howsure.methods.protocol import Job, Method
+from howsure.prepare import prepare
+from howsure.progress import Progress, told
+from howsure.request import Request
+from howsure.sampling.outcome import Integers, Outcome, Told
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How rows are cut.
+
+    Args:
+        whole: Sides of the positions of a row.
+        tile: Sides of a tile; a side is at most that of the row.
+        overlap: Positions that neighbouring tiles share, along each axis.
+
+    Attributes:
+        tiles: For each tile where it lies in the row, its inner part within the tile, and that in the row.
+    """
+
+    whole: tuple[int, ...]
+    tile: tuple[int, ...]
+    overlap: int
+
+    @property
+    def tiles(self) -> list[tuple[Area, Area, Area]]:
+        """Areas in the row, inner parts in the tile, inner parts in the row."""
+        axes = [self._along(*sides) for sides in zip(self.whole, self.tile, strict=True)]
+        found = []
+        for parts in itertools.product(*axes):
+            ends = [start + side for (start, _, _), side in zip(parts, self.tile, strict=True)]
+            area = tuple(slice(part[0], end) for part, end in zip(parts, ends, strict=True))
+            inside = tuple(slice(low - start, high - start) for start, low, high in parts)
+            found.append((area, inside, tuple(slice(low, high) for _, low, high in parts)))
+        return found
+
+    def _along(self, whole: int, tile: int) -> list[tuple[int, int, int]]:
+        """Along one axis: where each tile begins, and the ends of its inner part; the last ends the row."""
+        starts = [*range(0, whole - tile, tile - self.overlap), whole - tile]
+        middle = [(start + tile + after) // 2 for start, after in itertools.pairwise(starts)]
+        return list(zip(starts, [0, *middle], [*middle, whole], strict=True))
+
+
+@dataclass(frozen=True)
+class _InTiles(Positions):
+    """A class at each position of tiles, of which the inner parts count.
+
+    Attributes:
+        areas: Inner parts of the tiles of the block to come.
+        tallies: What counted the passes of the block, the last of them those of all members.
+    """
+
+    areas: list[Area] = field(default_factory=list)
+    tallies: list[PassesTally] = field(default_factory=list)
+
+    def tally(self, rows: int, *, all_there: bool = False) -> PassesTally:
+        """What each network says of the inner parts of tiles."""
+        found = PassesTally(rows, self.width, all_there=all_there, areas=self.areas)
+        self.tallies.append(found)
+        return found
+
+
+class _TileRows:
+    """Tiles by their number: those of the first row, then those of the next.
+
+    Args:
+        x: (N, …) the rows.
+        areas: For each tile its index in one row, channels included.
+        dtype: Type of the model's input.
+        change: What is done to tiles when they are read, or None.
+    """
+
+    def __init__(
+        self, x: Any, areas: Sequence[Area], dtype: str, change: Callable[[Any], Any] | None = None
+    ) -> None:
+        self._x, self._areas, self._dtype, self._change = x, areas, dtype, change
+
+    def __getitem__(self, numbers: Any) -> NDArray[Any]:
+        places = (divmod(number, len(self._areas)) for number in np.asarray(numbers).tolist())
+        tiles = np.stack([np.asarray(self._x[row][self._areas[tile]]) for row, tile in places])
+        changed = tiles if self._change is None else np.asarray(self._change(tiles))
+        return changed.astype(self._dtype)
+
+    def changed(self, change: Callable[[Any], Any] | None) -> _TileRows:
+        """The same tiles after a change of rows."""
+        return _TileRows(self._x, self._areas, self._dtype, change)
+
+
+def tiled(
+    model: Any, given: Rows, method: Method, request: Request, progress: Progress
+) -> tuple[Job, Iterator[DenseCertainty]]:
+    """The job of whole rows, and their results one by one, from tiles.
+
+    Raises:
+        InputError: The rows are no single array, or `tile` and `overlap` do not fit them.
+        ModelError: The model has no class at each position of its input.
+    """
+    x = given.x
+    if not isinstance(x, np.ndarray):
+        raise InputError(
+            "Rows in tiles are one array",
+            expected="an array (N, …), which may be memory-mapped",
+            received=type(x).__name__,
+        )
+    axes, tile = _axes_and_tile(x.shape[1:], request.tile)
+    whole = tuple(x.shape[1 + axis] for axis in axes)
+    tile = tuple(min(sides) for sides in zip(tile, whole, strict=True))
+    tiling = Tiling(whole, tile, _checked_overlap(request.overlap, tile))
+    tiles = tiling.tiles
+    areas = [_with_channels(area, axes, x.ndim - 1) for area, _, _ in tiles]
+    first = x[:1][(slice(None), *areas[0])]
+    job = prepare(
+        model,
+        replace(given, x=first, labels=None, ids=None),
+        method,
+        replace(request, tile=None, overlap=None),
+    )
+    if not isinstance(job.outcome, Positions) or job.outcome.positions != tile:
+        raise ModelError(
+            f"Model '{job.model.info.name}' cannot be assessed in tiles",
+            expected=f"a class at each of {' × '.join(map(str, tile))} positions of a tile",
+            received=f"an output of shape (rows, {', '.join(map(str, job.model.info.output_shape))})",
+        )
+    settings = {each.name: getattr(job.outcome, each.name) for each in fields(Positions)}
+    outcome = _InTiles(**settings)
+    source = _TileRows(x, areas, job.model.info.inputs[0].array_dtype)
+    of_tiles = _on_tiles(job, source, len(x) * len(tiles), outcome)
+    of_rows = replace(job, total=len(x), outcome=replace(job.outcome, positions=whole))
+    return of_rows, _results(of_tiles, outcome, method, tiling, len(x), progress)
+
+
+def _on_tiles(job: Job, source: _TileRows, total: int, outcome: Outcome) -> Job:
+    """The same job on tiles, also when a method asks for it again."""
+
+    def again(method: Method, *, change: Callable[[Any], Any] | None = None, **others: Any) -> Job:
+        other = job.again(method, **others)
+        return _on_tiles(other, source.changed(change), total, other.outcome)
+
+    return replace(job, rows=[source], total=total, outcome=outcome, again=again)
+
+
+def _results(
+    job: Job, outcome: _InTiles, method: Method, tiling: Tiling, rows: int, progress: Progress
+) -> Iterator[DenseCertainty]:
+    """The results of rows one by one; one of none for no rows."""
+    tiles = tiling.tiles
+    passes, version = method.begin(job), importlib.metadata.version("howsure")
+    size = max(1, tuning.BLOCK_AT_POSITIONS // math.prod(outcome.columns))
+    settings = {**method.settings, "tile": list(tiling.tile), "overlap": tiling.overlap}
+    with told(progress, "Assessing") as tell:
+        done = 0
+
+        def finished(count: int) -> None:
+            nonlocal done
+            done += count
+            if tell is not None and count:
+                tell(done, job.total)
+
+        for row in range(max(1, rows)):
+            maps: dict[str, Any] = {}
+            counts: list[Counts] = []
+            numbers: Integers = np.arange(min(rows, 1) * len(tiles)) + row * len(tiles)
+            for start in range(0, max(1, len(numbers)), size):
+                block = numbers[start : start + size]
+                outcome.areas[:] = [inside for _, inside, _ in tiles[start : start + size]]
+                outcome.tallies.clear()
+                of_block = Told(block, "image", settings, job.seed, None, version)
+                part = passes.result(block, finished, outcome, of_block)
+                tally = outcome.tallies[-1]
+                counts += tally.counts()
+                for number, (_, inside, place) in enumerate(tiles[start : start + len(part)]):
+                    for name, array in part._maps.items():
+                        if name not in maps:
+                            beyond = array.shape[1 + len(tiling.whole) :]
+                            maps[name] = np.empty((1, *tiling.whole, *beyond), array.dtype)
+                        maps[name][0][place] = array[number][inside]
+            yield part if not rows else _put_together(part, maps, counts, tally.all_there, row)
+
+
+def _put_together(
+    part: DenseCertainty, maps: dict[str, Any], counts: list[Counts], all_there: bool, row: int
+) -> DenseCertainty:
+    """One row from the maps and counts of its tiles; the settings are those of one of them."""
+    together = Counts.added(counts)
+    found = together.told(all_there=all_there)
+    share, share_error, overlap = np.moveaxis(found["of_rows"], 1, 0)
+    of_rows: dict[str, Any] = {
+        "share": share,
+        "share_error": share_error,
+        "share_spread": found["spread"],
+        "share_spread_error": found["spread_error"],
+        "share_quantiles": found["quantiles"],
+        "overlap": overlap,
+        "passes": np.array([max(1, together.passes)]),
+        "row": np.array([row]),
+    }
+    return replace(part[:1], **maps, **of_rows)
+
+
+def _axes_and_tile(shape: tuple[int, ...], tile: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Axes of the positions in a row of this shape, and the sides of a tile along them.
+
+    Beside positions a row may have channels, on its first or last axis, whichever is the shorter.
+    """
+    one = isinstance(tile, (int, np.integer))
+    sides = (int(tile),) * max(1, len(shape) - 1) if one else tuple(int(side) for side in tile)
+    if len(shape) == len(sides):
+        return tuple(range(len(shape))), sides
+    if len(shape) != len(sides) + 1:
+        raise InputError(
+            "`tile` does not fit the rows",
+            expected=f"{max(1, len(shape) - 1)} sides, or one number for all, as a row has shape {shape}",
+            received=repr(tile),
+        )
+    channels = 0 if shape[0] < shape[-1] else len(shape) - 1
+    return tuple(np.delete(np.arange(len(shape)), channels).tolist()), sides
+
+
+def _checked_overlap(overlap: int | None, tile: tuple[int, ...]) -> int:
+    """The overlap, or a quarter of the tile."""
+    if overlap is None:
+        return min(tile) // 4 // 2 * 2
+    if overlap >= min(tile):
+        raise InputError(
+            "`overlap` leaves nothing of a tile", expected=f"less than {min(tile)}", received=overlap
+        )
+    return overlap
+
+
+def _with_channels(area: Area, axes: tuple[int, ...], ndim: int) -> Area:
+    """The index of an area in a row that has all its channels."""
+    found = [slice(None)] * ndim
+    for axis, each in zip(axes, area, strict=True):
+        found[axis] = each
+    return tuple(found)
