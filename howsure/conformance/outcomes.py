@@ -14,8 +14,8 @@ from howsure.sampling.outcome import Estimates, Outcome, Told
 
 Array = NDArray[Any]
 
-CLOSE = 1e-9
-"""Relative difference that rounding in double precision may make."""
+CLOSE = {"float64": 1e-9, "float32": 1e-5}
+"""Relative difference that rounding in each precision may make."""
 
 
 def check_outcome(outcome: Outcome, raw: Array) -> None:
@@ -36,7 +36,11 @@ def check_outcome(outcome: Outcome, raw: Array) -> None:
         "Values have shape (W, n, K)",
         (values.shape, raw.shape),
     )
-    require(values.dtype == np.float64, "Values are in double precision", values.dtype)
+    require(
+        values.dtype == outcome.precision,
+        f"Values are in {outcome.precision.__name__}, as its sums are",
+        values.dtype,
+    )
     require(np.isfinite(values).all(), "Values are finite")
     require(np.array_equal(raw, given), "Raw outputs are left as they were")
     one = outcome.values(raw[:1], numbers)
@@ -93,7 +97,7 @@ def _check_sums(outcome: Outcome, values: Array) -> None:
         _close(at_once[..., : outcome.width], values.mean(axis=0)),
         "The mean of the values is their plain mean",
     )
-    sums = Sums(len(every), outcome.columns)
+    sums = Sums(len(every), outcome.columns, precision=outcome.precision)
     for one in values:
         sums.add_group(one[None], outcome, every)
     require(_close(sums.mean[..., : outcome.width], values.mean(axis=0)), "Passes can be added one at a time")
@@ -115,16 +119,28 @@ def _check_result(outcome: Outcome, values: Array, numbers: NDArray[np.int64]) -
     error = np.full_like(mean, 0.01)
     passes = np.full(len(mean), len(values))
     told = Told(numbers, "row", {"name": "made up"}, 0, None, "0")
-    result = outcome.result(Estimates(mean, error, error**2, error**2, passes), told)
+    found = _with_networks(Estimates(mean, error, error**2, error**2, passes), values, outcome)
+    result = outcome.result(found, told)
     require(len(result) == len(mean), "The result has a row for each row", len(result))
     require(str(result[0]) != "", "A row of the result prints as words")
     joined = type(result).joined([result[:1], result[1:]])
     same = len(joined) == len(result) and [*map(str, joined)] == [*map(str, result)]
     require(same, "Parts of a result join to the whole", len(joined))
-    nothing = Estimates(mean[:0], error[:0], error[:0], error[:0], passes[:0])
+    nothing = found.take(numbers[:0])
     empty = outcome.result(nothing, replace(told, row=numbers[:0]))
     require(len(empty) == 0, "A result of no rows is one of no rows", len(empty))
 
 
+def _with_networks(estimates: Estimates, values: Array, outcome: Outcome) -> Estimates:
+    """The estimates with what the outcome's own tally tells of passes (W, n, …, K), if it has one."""
+    tally = outcome.tally(len(estimates))
+    if tally is None:
+        return estimates
+    for one in values:
+        tally.add(one[None], estimates.mean[..., : outcome.width], np.arange(len(estimates)))
+    return tally.told(estimates)
+
+
 def _close(one: Array, other: Array) -> bool:
-    return bool(np.allclose(one, other, rtol=CLOSE, atol=CLOSE))
+    most = CLOSE[str(np.asarray(one).dtype)]
+    return bool(np.allclose(one, other, rtol=most, atol=most))

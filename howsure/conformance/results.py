@@ -44,7 +44,7 @@ def _check_columns(result: Result[Any]) -> None:
         if values is None:
             require(column.optional, "Only an optional column may be None", column.name)
             continue
-        sides = column.sides(len(result), len(names))
+        sides = column.sides(len(result), len(names), result.positions)
         require(np.shape(values) == sides, "A column has its shape", (column.name, np.shape(values), sides))
         if column.stored:
             require(not values.flags.writeable, "Arrays are read-only", column.name)

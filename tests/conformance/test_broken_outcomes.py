@@ -75,7 +75,7 @@ BROKEN = {
     "no name": (made(name=""), "An outcome has a name"),
     "shape": (made(values=lambda self, values, raw, rows: values[0]), "Values have shape"),
     "width": (made(values=lambda self, values, raw, rows: values[..., 1:]), "Values have shape"),
-    "float32": (made(values=lambda self, values, raw, rows: np.float32(values)), "in double precision"),
+    "float32": (made(values=lambda self, values, raw, rows: np.float32(values)), "in float64"),
     "NaN": (made(values=lambda self, values, raw, rows: values * np.nan), "Values are finite"),
     "raw changed": (made(values=overwritten), "Raw outputs are left as they were"),
     "other passes": (

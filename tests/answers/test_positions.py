@@ -1,0 +1,281 @@
+"""A class at each position: what a result holds, says, saves, and refuses."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import howsure
+from howsure.answers.positions.outcome import Positions
+from howsure.answers.positions.regions import regions_of
+from howsure.answers.positions.tally import Counts
+from howsure.answers.positions.tiles import Tiling
+from howsure.conformance import check_outcome, check_result
+from howsure.data.rows import InputSpec
+from howsure.models.arrays import ArrayModel, Dense, Dropout
+from howsure.results.thresholds import Thresholds
+
+NAMES = ["sky", "road", "car"]
+H, W, K, N = 6, 8, 3, 7
+
+
+def network(sides=(H, W), ending="softmax", classes=K, late=None):
+    random, once = np.random.default_rng(3), [1] * len(sides)
+    steps = {
+        "one": (Dense(random.normal(size=(4, 6)), 0.0, "relu"), "x"),
+        "drop": (Dropout(0.25, mask_shape=(*once, 6)), "one"),
+        "two": (Dense(random.normal(size=(6, 8)), 0.0, "relu"), "drop"),
+        "late": (late or Dropout(0.2), "two"),
+        "output": (Dense(random.normal(size=(8, classes)), 0.0, ending), "late"),
+    }
+    return ArrayModel("u", [InputSpec("x", (*sides, 4), "float32")], steps)
+
+
+def rows(sides=(H, W), count=N):
+    return np.random.default_rng(1).normal(size=(count, *sides, 4)).astype(np.float32)
+
+
+def assess(**settings):
+    return howsure.assess(network(), rows(), class_names=NAMES, **settings)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return assess(keep="probabilities")
+
+
+@pytest.mark.parametrize("sides", [(9,), (H, W), (3, 4, 5)])
+def test_there_may_be_one_to_three_axes_of_positions(sides):
+    result = howsure.assess(network(sides), rows(sides))
+    assert result.label.shape == result.mc_error.shape == result.verdict.shape == (N, *sides)
+    assert result.share.shape == result.overlap.shape == (N, K)
+    np.testing.assert_allclose(result.share.sum(axis=1), 1)
+    check_result(result)
+
+
+def test_an_outcome_keeps_its_promises():
+    outcome = Positions("u", "logits", "float32", tuple(NAMES), Thresholds(), (H, W), 2)
+    check_outcome(outcome, np.random.default_rng(0).normal(size=(5, 9, H, W, K)).astype(np.float32))
+
+
+def test_maps_follow_from_the_probabilities(result):
+    p = result.probabilities
+    order = np.sort(p, axis=-1)
+    np.testing.assert_array_equal(result.label, p.argmax(axis=-1))
+    np.testing.assert_allclose(result.gap, order[..., -1] - order[..., -2], atol=1e-6)
+    np.testing.assert_array_equal(result.runner_up, np.argsort(-p, axis=-1, kind="stable")[..., 1])
+    assert set(np.unique(result.verdict)) <= {"sure", "leaning", "coin flip"}
+    np.testing.assert_array_equal(
+        result.verdict == "coin flip", (result.gap <= 0.2) & (result.probability < 0.95)
+    )
+    np.testing.assert_allclose(result.undecided, (result.verdict == "coin flip").mean(axis=(1, 2)))
+    np.testing.assert_allclose(result.mutual_information, result.entropy - result.expected_entropy, atol=1e-6)
+
+
+def test_a_row_is_a_certainty_of_its_positions(result):
+    of_row = result.of_row(2)
+    np.testing.assert_allclose(of_row.probabilities, result.probabilities[2].reshape(-1, K), atol=1e-6)
+    np.testing.assert_allclose(of_row.entropy, result.entropy[2].reshape(-1), atol=1e-5)
+    assert of_row.label.tolist() == result.label[2].reshape(-1).tolist()
+    assert (of_row.verdict == result.verdict[2].reshape(-1)).mean() > 0.99
+    assert of_row.kind == "pixel"
+
+
+def test_probabilities_that_were_not_kept_are_refused_in_words():
+    result = assess()
+    for wanted in (lambda: result.probabilities, lambda: result.of_row(0)):
+        with pytest.raises(howsure.InputError, match="keep='probabilities'"):
+            wanted()
+
+
+def test_one_sigmoid_is_two_classes():
+    result = howsure.assess(network(ending="sigmoid", classes=1), rows(), keep="probabilities")
+    assert result.class_names == ("0", "1")
+    np.testing.assert_allclose(result.probabilities.sum(axis=-1), 1, atol=1e-6)
+
+
+def test_logits_become_probabilities():
+    kept = {"keep": "probabilities", "seed": 4}
+    softmax = howsure.assess(network(), rows(), **kept)
+    logits = howsure.assess(network(ending="linear"), rows(), outputs="logits", **kept)
+    np.testing.assert_allclose(softmax.probabilities, logits.probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"class_axis": 7}, "no such `class_axis`"),
+        ({"class_axis": 1, "outputs": "probabilities"}, "not a distribution over classes at each position"),
+        ({"class_names": ["a"]}, "class"),
+        ({"outputs": "label-probabilities"}, "several labels at each position"),
+        ({"keep": "all"}, "`keep` cannot be used"),
+        ({"tile": 0}, "`tile` cannot be used"),
+        ({"overlap": 2}, "no effect without `tile`"),
+        ({"tile": 4, "overlap": 4}, "`overlap` leaves nothing"),
+        ({"tile": (2, 2, 2, 2)}, "`tile` does not fit the rows"),
+    ],
+)
+def test_what_does_not_fit_is_refused(settings, said):
+    with pytest.raises(howsure.HowsureError, match=said):
+        howsure.assess(network(), rows(), **settings)
+
+
+def test_not_a_number_names_the_row():
+    outcome = Positions("u", "logits", "float32", tuple(NAMES), Thresholds(), (H, W), 2)
+    raw = np.zeros((2, 4, H, W, K), np.float32)
+    raw[1, 2, 3, 3] = np.nan
+    with pytest.raises(howsure.ModelError, match="row 12"):
+        outcome.values(raw, np.array([10, 11, 12, 13]))
+
+
+def test_it_is_saved_and_loaded_with_its_maps(result, tmp_path):
+    truth = np.where(np.arange(W) < 1, -1, result.label)
+    given = result.with_truth(truth).with_ids([f"scan {number}" for number in range(N)], "scan")
+    given.save(tmp_path / "folder")
+    loaded = howsure.load(tmp_path / "folder")
+    assert isinstance(loaded.label, np.memmap)
+    for name, array in given._arrays.items():
+        np.testing.assert_array_equal(getattr(loaded, name), array, err_msg=name)
+    assert str(loaded) == str(given)
+    assert loaded[1:3].label.shape == (2, H, W)
+    given[:2].save(tmp_path / "folder")  # another result in its place
+    assert len(howsure.load(tmp_path / "folder")) == 2
+    given.save(tmp_path / "rows.csv")
+    assert "share.car" in (tmp_path / "rows.csv").read_text()
+
+
+@pytest.mark.parametrize("fault", ["a bit", "another map", "no map"])
+def test_a_damaged_map_is_noticed(result, tmp_path, fault):
+    result.save(tmp_path / "r.parquet")
+    path = tmp_path / "r.maps" / "entropy.npy"
+    if fault == "a bit":
+        content = bytearray(path.read_bytes())
+        content[-3] ^= 1
+        path.write_bytes(content)
+    elif fault == "another map":
+        path.write_bytes((tmp_path / "r.maps" / "gap.npy").read_bytes())
+    else:
+        path.unlink()
+    with pytest.raises(howsure.FileError, match=r"entropy\.npy"):
+        howsure.load(tmp_path / "r.parquet")
+
+
+@pytest.mark.parametrize("method", [howsure.PlainPrediction(), howsure.MCDropout(passes=20)])
+def test_tiles_have_the_numbers_of_the_whole(method):
+    """Each position sees itself alone, and masks are of channels, so no overlap is needed."""
+    sides, given = (11, 14), {"method": method, "keep": "probabilities"}
+    channels = Dropout(0.2, mask_shape=(1, 1, 8))
+    x = rows(sides, 3)
+    whole = howsure.assess(network(sides, late=channels), x, **given)
+    tiled = howsure.assess(network((5, 5), late=channels), x, tile=5, overlap=2, **given)
+    for name in (
+        "all_probabilities",
+        "all_errors",
+        "entropy",
+        "share",
+        "share_error",
+        "share_spread",
+        "overlap",
+    ):
+        np.testing.assert_allclose(getattr(tiled, name), getattr(whole, name), atol=1e-6, err_msg=name)
+    assert tiled.method["tile"] == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("whole", "tile", "overlap"), [((11, 14), (5, 5), 2), ((7,), (7,), 0), ((9, 4), (4, 4), 0)]
+)
+def test_inner_parts_of_tiles_make_up_the_whole(whole, tile, overlap):
+    count = np.zeros(whole, int)
+    for area, inside, place in Tiling(whole, tile, overlap).tiles:
+        assert tuple(part.stop - part.start for part in area) == tile
+        np.testing.assert_array_equal(
+            [part.start + each.start for part, each in zip(area, inside, strict=True)],
+            [each.start for each in place],
+        )
+        count[place] += 1
+    assert np.all(count == 1)
+
+
+def test_regions_are_connected_coin_flips():
+    flips = np.zeros((6, 7), bool)
+    flips[0, :3] = flips[1, 0] = True
+    flips[4:, 4:6] = True
+    flips[3, 3] = True  # touches by a corner
+    label, runner_up = np.zeros((6, 7), int), np.ones((6, 7), int)
+    label[4:, 4:6], runner_up[4:, 4:6] = 2, 0
+    first, second, third = regions_of(flips, label, runner_up, tuple(NAMES))
+    assert (first.size, first.bounds, first.label_name, first.runner_up_name) == (
+        4,
+        ((0, 2), (0, 3)),
+        "sky",
+        "road",
+    )
+    assert (second.size, second.bounds, second.label_name) == (4, ((4, 6), (4, 6)), "car")
+    assert (third.size, third.slices) == (1, (slice(3, 4), slice(3, 4)))
+    assert regions_of(np.zeros((2, 2), bool), label, runner_up, tuple(NAMES)) == []
+
+
+def test_a_sentence_says_shares_then_coin_flips(result):
+    row = replace(
+        result[0],
+        share=np.array([0.17, 0.8, 0.03]),
+        share_interval=np.array([[0.14, 0.21], [0.78, 0.84], [0.03, 0.031]]),
+        undecided=0.031,
+        regions=regions_of(
+            np.ones((2, 107), bool), np.zeros((2, 107), int), np.full((2, 107), 2), tuple(NAMES)
+        ),
+    )
+    assert str(row) == (
+        "80 % 'road' (between networks 78 to 84 %), 17 % 'sky' (14 to 21 %), 3.0 % 'car' (3.0 to 3.1 %); "
+        "3.1 % of the pixels are coin flips, the largest region 214 pixels between 'sky' and 'car'."
+    )
+    assert str(replace(row, undecided=0.0, regions=())).endswith("; no pixel is a coin flip.")
+
+
+def test_overlap_is_the_mean_dice_of_pairs_from_different_groups():
+    maps = np.array([[0, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1]])
+    common = np.array([[[np.sum((a == k) & (b == k)) for k in range(3)] for b in maps] for a in maps])
+    sizes = np.array([[np.sum(each == k) for k in range(3)] for each in maps])
+    counts = Counts((sizes[:1], sizes[1:]), common.astype(float), 4)
+    dice = [
+        np.mean(
+            [
+                2 * np.sum((maps[0] == k) & (maps[other] == k)) / (sizes[0, k] + sizes[other, k])
+                for other in (1, 2)
+            ]
+        )
+        for k in (0, 1)
+    ]
+    np.testing.assert_allclose(counts.overlap[:2], dice)
+    assert np.isnan(counts.overlap[2])
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.zeros((N, H)), "do not fit the positions"),
+        (np.full((N, H, W), 3), "out of range"),
+        (np.full((N, H, W), 0.5), "not class numbers"),
+        (np.zeros((N, H, W), bool), "booleans"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(result, labels, said):
+    with pytest.raises(howsure.InputError, match=said):
+        result.with_truth(labels)
+
+
+def test_ignored_positions_are_one_number(result):
+    labels = np.array(result.label, dtype=np.int64)
+    labels[:, 0], labels[:, 1], labels[:, 2] = 255, -100, 9
+    truth = result.with_truth(labels, ignore=9).truth
+    assert np.all(truth[:, :3] == -1)
+    assert np.all(truth[:, 3:] == result.label[:, 3:])
+
+
+def test_settings_name_the_kind(result, tmp_path):
+    result.save(tmp_path / "r.parquet")
+    settings = json.loads(pq.read_schema(tmp_path / "r.parquet").metadata[b"howsure"])
+    assert settings["answer"] == "positions"
+    assert set(settings["maps"]) == {path.stem for path in (tmp_path / "r.maps").iterdir()}
