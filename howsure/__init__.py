@@ -19,6 +19,9 @@ from howsure.answers.numbers.evaluate import RegressionEvaluation, TargetScores
 from howsure.answers.numbers.intervals import PredictionIntervals
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import NumbersRow
+from howsure.answers.positions.regions import Region
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.sentence import DenseRow
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -59,6 +62,8 @@ __all__ = [
     "Calibrator",
     "Certainty",
     "Comparison",
+    "DenseCertainty",
+    "DenseRow",
     "DependencyError",
     "Ensemble",
     "Evaluation",
@@ -82,6 +87,7 @@ __all__ = [
     "Plan",
     "PredictionIntervals",
     "PredictionSets",
+    "Region",
     "RegressionAbstention",
     "RegressionCalibrator",
     "RegressionCertainty",

@@ -17,7 +17,12 @@ PAGES = [
     *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name != "words.md"),
 ]
 
-RESULTS = (howsure.Certainty, howsure.MultilabelCertainty, howsure.RegressionCertainty)
+RESULTS = (
+    howsure.Certainty,
+    howsure.MultilabelCertainty,
+    howsure.RegressionCertainty,
+    howsure.DenseCertainty,
+)
 COLUMNS = {column.name for result in RESULTS for column in result.columns}
 SETTINGS = {field.name for result in RESULTS for field in dataclasses.fields(result)} - COLUMNS
 SCORES = {
