@@ -24,7 +24,7 @@ ALONE = 2
 
 SMALLEST = float(np.finfo(np.float64).tiny)
 
-APART = ("mutual_information", "spread")
+APART = ("mutual_information", "spread", "share_spread")
 """Columns that are 0 where all passes say the same."""
 
 
