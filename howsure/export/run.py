@@ -109,8 +109,8 @@ def export(
     `noise`, all (N, K), and off by at most 1e-4 of the spread, but for rounding. A class at each position has
     maps (N, *P): `label`, `runner_up`, `probability`, `gap`, `mc_error`, `entropy`, `expected_entropy`,
     `verdict` and `settled`; and of whole rows `share`, `share_error` and `share_spread` (N, K), and
-    `undecided` (N,). The metadata hold the passes, the plan, the seed, names, thresholds, versions and a
-    SHA-256 of the weights.
+    `undecided` (N,), unless the model has an attention mask or one of Keras. The metadata hold the passes,
+    the plan, the seed, names, thresholds, versions and a SHA-256 of the weights.
 
     A graph raises no errors. Rows, or positions, for which the model puts out NaN or a negative variance get
     NaN, the verdict 3, and K, which is no class, as label and runner-up. Infinite values, which `assess`
@@ -286,7 +286,9 @@ def _some(rows: Sequence[Any], total: int, count: int) -> list[Array]:
 def _assessed(job: Job, rows: Sequence[Array], method: MCDropout) -> Any:
     """What `assess` says of these rows."""
     count = len(rows[0])
-    job = replace(job, rows=cast_rows(rows, job.model.info.inputs), total=count)
+    casted = cast_rows(rows, job.model.info.inputs)
+    outcome = job.outcome.of_rows(job.model, casted, count, None)
+    job = replace(job, rows=casted, total=count, outcome=outcome)
     numbers = np.arange(count)
     told = Told(numbers, "row", method.settings, job.seed, None, "")
     return job.outcome.result(method.begin(job).draw(numbers, lambda done: None), told)

@@ -1,5 +1,7 @@
 """Keras models with a class at each position as ONNX graphs: what they say is what `assess` says."""
 
+import keras
+import numpy as np
 import pytest
 
 import howsure
@@ -18,3 +20,24 @@ def test_the_graph_says_what_assess_says(tmp_path):
     expected = howsure.assess(model, dense.rows(), method=howsure.MCDropout(max_passes=10), **wishes)
     dense.check_graph(found, expected)
     assert told["passes"] == "10"
+
+
+def test_where_a_mask_says_what_counts_the_graph_has_maps_alone(tmp_path):
+    words, length = keras.layers.Embedding(9, 4, mask_zero=True, embeddings_initializer="normal"), 5
+    model = keras.Sequential(
+        [
+            keras.Input((length,), dtype="int32"),
+            words,
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(3, activation="softmax", kernel_initializer="normal"),
+        ]
+    )
+    x = np.random.default_rng(0).integers(1, 9, (4, length))
+    path, method = tmp_path / "tags.onnx", howsure.MCDropout(max_passes=10)
+    howsure.export(model, path, x=x)  # no word of these rows is padding
+    x[1, 2:] = 0
+    found, _ = dense.in_onnx(path, x.astype(np.int32))
+    assert set(found) == {*dense.NUMBERS, *dense.WORDS, "verdict"}
+    expected = howsure.assess(model, x, method=method)
+    assert expected.counts.sum() == 17
+    np.testing.assert_allclose(found["probability"], expected.probability, atol=1e-5)

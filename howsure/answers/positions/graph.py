@@ -30,6 +30,7 @@ MAPS = ("probability", "gap", "mc_error", "entropy", "expected_entropy")
 class PositionsGraph(ClassesGraph):
     """The columns of `Positions`: maps (n, *P), and numbers of whole rows (n, K) and (n,).
 
+    Where the model says which positions of a row count, there are maps alone: its passes do not tell that.
     `overlap` is not among them. Where networks give a class to hardly a position, it changes by any amount if
     rounding decides about one.
     """
@@ -65,11 +66,7 @@ class PositionsGraph(ClassesGraph):
         top, top_error = (np.sum(label * each, axis=-1) for each in (mean, error))
         other, other_error = (np.sum(runner_up * each, axis=-1) for each in (mean, error))
         margin: Any = margin_of(top, top - other, top_error, other_error, self.thresholds)
-        flips = np.where(at_each["verdict"] == CODES[COIN_FLIP], 1.0, 0.0)
-        of_rows = {**self._shares(values, units_of), "undecided": self._averaged(flips[..., None])}
-        is_nan = np.isnan(self._averaged(top[..., None]))
-        of_rows = {name: np.where(is_nan, np.nan, each) for name, each in of_rows.items()}
-        return {
+        maps = {
             "label": at_each["label"],
             "runner_up": at_each["runner_up"],
             "probability": top,
@@ -79,9 +76,14 @@ class PositionsGraph(ClassesGraph):
             "expected_entropy": at_each["expected_entropy"],
             "verdict": at_each["verdict"],
             "settled": margin >= 0,
-            **of_rows,
-            "undecided": of_rows["undecided"][..., 0],
         }
+        if self.outcome.has_mask:
+            return maps
+        flips = np.where(at_each["verdict"] == CODES[COIN_FLIP], 1.0, 0.0)
+        of_rows = {**self._shares(values, units_of), "undecided": self._averaged(flips[..., None])}
+        is_nan = np.isnan(self._averaged(top[..., None]))
+        of_rows = {name: np.where(is_nan, np.nan, each) for name, each in of_rows.items()}
+        return {**maps, **of_rows, "undecided": of_rows["undecided"][..., 0]}
 
     def _has(self, places: Value) -> Value:
         """(…, K) 1 at a place (…), and 0 at all others."""
