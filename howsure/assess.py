@@ -57,6 +57,7 @@ def assess(
     keep: str | None = None,
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
+    positions: Any = None,
 ) -> Result:
     """Say for each row what the model predicts, how certain that is, and where its doubt lies.
 
@@ -100,6 +101,10 @@ def assess(
             positions. Every tile is assessed by itself, and its inner part is kept.
         overlap: Positions that neighbouring tiles share, along each axis, an even number; None for a quarter
             of the tile. It should be twice as wide as what the network sees to one side of a position.
+        positions: Which positions of each row count, an array (N, *P) of booleans: words but no padding,
+            pixels in the region of interest. All others are left out of shares, of `undecided`, `doubt` and
+            `overlap`, and of the rule by which passes end. None takes those that an input `attention_mask`
+            or a mask of Keras counts; without either, all.
 
     Returns:
         A `Certainty` of N rows; a `MultilabelCertainty` where a row has several labels; a
@@ -116,7 +121,7 @@ def assess(
     """
     request = Request(
         *(seed, batch_size, outputs, class_names, thresholds, output, outcome),
-        *(class_axis, keep, tile, overlap),
+        *(class_axis, keep, tile, overlap, positions),
     )
     return assessed(model, x, method, request, progress)
 
@@ -139,6 +144,7 @@ def stream(
     keep: str | None = None,
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
+    positions: Any = None,
 ) -> Iterator[Result]:
     """As `assess`, but block by block, for more rows than results fit in memory.
 
@@ -163,7 +169,7 @@ def stream(
     """
     request = Request(
         *(seed, batch_size, outputs, class_names, thresholds, output, outcome),
-        *(class_axis, keep, tile, overlap),
+        *(class_axis, keep, tile, overlap, positions),
     )
     return streamed(model, x, method, request, progress)
 

@@ -82,6 +82,7 @@ def prepare(
         return prepare(model, given.x if change is None else change(given.x), method, wished, first=job)
 
     casted = cast_rows(rows, ready.info.inputs)
+    outcome = outcome.of_rows(ready, casted, len(rows[0]), request.positions)
     job = Job(ready, casted, len(rows[0]), outcome, int(request.seed), int(request.batch_size), again)
     if first is not None:
         _check_alike(job, first)

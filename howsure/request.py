@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from howsure.arguments import check_choice, check_type, check_whole
 from howsure.errors import InputError
@@ -38,6 +39,8 @@ class Request:
         tile: Sides of the tiles in which rows are assessed that have an answer at each position: one number
             for all axes of positions, or one for each; None for whole rows.
         overlap: Positions that neighbouring tiles share, along each axis; None for a quarter of the tile.
+        positions: Which positions of each row count, an array (N, *P) of yes or no; None takes all, or those
+            that the model itself counts.
         keep: `probabilities` to keep those of all classes at each position; None keeps the two top classes.
 
     Raises:
@@ -55,6 +58,7 @@ class Request:
     keep: str | None = None
     tile: int | Sequence[int] | None = None
     overlap: int | None = None
+    positions: Any = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         check_whole(self.seed, "seed", least=0)

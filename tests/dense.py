@@ -127,3 +127,32 @@ def quantiles_hold(run):
         at_most = np.tensordot(weight, shares <= quantile + 1e-9, 1)
         below = np.tensordot(weight, shares < quantile - 1e-9, 1)
         assert np.all((below <= level + 0.1) & (level - 0.1 <= at_most))
+
+
+def in_onnx(path, x):
+    """What a graph says of rows, and its metadata."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path))
+    names = [each.name for each in session.get_outputs()]
+    feed = x if isinstance(x, dict) else {session.get_inputs()[0].name: x}
+    found = dict(zip(names, session.run(None, feed), strict=True))
+    return found, session.get_modelmeta().custom_metadata_map
+
+
+NUMBERS = ("probability", "gap", "mc_error", "entropy", "expected_entropy")
+OF_ROWS = ("share", "share_error", "share_spread", "undecided")
+WORDS = ("label", "runner_up", "settled")
+
+
+def check_graph(found, expected):
+    """Whether a graph says what a result says; in these rows no two classes tie."""
+    assert set(found) == {*NUMBERS, *OF_ROWS, *WORDS, "verdict"}
+    for name in (*NUMBERS, *OF_ROWS):
+        np.testing.assert_allclose(found[name], getattr(expected, name), atol=1e-5, err_msg=name)
+    for name in WORDS:
+        np.testing.assert_array_equal(found[name], getattr(expected, name), err_msg=name)
+    verdicts = np.array(["sure", "leaning", "coin flip"])[found["verdict"]]
+    np.testing.assert_array_equal(verdicts, expected.verdict)
+    assert 0 < found["settled"].mean() < 1
+    assert len(set(verdicts.reshape(-1))) == 3

@@ -12,7 +12,7 @@ result, and `graph_words`, what it says in words or codes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from howsure.answers.distributions import Distributions
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
 from howsure.onnx.traced import Value, two_largest
 from howsure.results.thresholds import Thresholds
+from howsure.sampling.error import Units
 from howsure.statistics import total_entropy
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ Wanted = Mapping[str, tuple[NDArray[Any], NDArray[np.bool_]]]
 
 Numbers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 """By column, which numbers a graph should say, and how far each may be off."""
+
+UnitsOf = Callable[[Value], Units]
+"""Adds up numbers (W, n, …) of the passes by the groups of passes that show the error."""
 
 NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
 """The columns of numbers."""
@@ -122,7 +126,13 @@ class DistributionGraph(ABC):
     # --- columns --------------------------------------------------------------------------------
 
     def columns(
-        self, values: Value, mean: Any, squared: Any, error: Any, calibrator: Calibrator | None = None
+        self,
+        values: Value,
+        mean: Any,
+        squared: Any,
+        error: Any,
+        calibrator: Calibrator | None,
+        units_of: UnitsOf,
     ) -> dict[str, Value]:
         """The columns by their names.
 
@@ -132,6 +142,7 @@ class DistributionGraph(ABC):
             squared: (n, K) its squared error as it is expected to be.
             error: (n, K) its standard error as it is told.
             calibrator: What is learnt of labelled rows, or None.
+            units_of: Adds up other numbers of the passes.
         """
         outcome: Any = self.of_outcome
         expected = np.minimum(outcome.entropy(values).mean(axis=0), outcome.entropy(mean))

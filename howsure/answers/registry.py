@@ -232,6 +232,9 @@ POSITIONS = Answer(
     "howsure.answers.positions.result:DenseCertainty",
     parts={
         "tiled": "howsure.answers.positions.tiles:tiled",
+        "graph": "howsure.answers.positions.graph:PositionsGraph",
+        "graph_numbers": "howsure.answers.positions.graph:numbers",
+        "graph_words": "howsure.answers.positions.graph:words",
         "lead": "howsure.answers.positions.printed:lead",
         "lines": "howsure.answers.positions.printed:lines",
         "summary": "howsure.answers.positions.printed:summary",

@@ -87,5 +87,6 @@ def export_command(
             calibrator=learnt,
             divide_by=divide_by,
             progress=tell,
+            class_axis=request.class_axis,
         )
     say(console, str(exported))

@@ -1,6 +1,6 @@
 """From raw outputs of passes to columns, as an ONNX graph: howsure's own formulas, traced.
 
-    raw (W, n, …) ── kind: values (W, n, K) ── units ── `error_of` ── kind: columns
+    raw (W, n, …) ── kind: values (W, n, …, K) ── units ── `error_of` ── kind: columns
 
 The kind of answer brings `values` and `columns` (its part `graph`); the error is that of
 `howsure.sampling.error`, on arrays whose operators write nodes (`howsure.onnx.traced`).
@@ -8,6 +8,8 @@ The kind of answer brings `values` and `columns` (its part `graph`); the error i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,13 +30,15 @@ SMOOTH = ("temperature", "vector")
 """Calibrators that can be written in float32; the lines of an isotonic one may be as steep as steps."""
 
 
-def columns_graph(outcome: Outcome, first: First, outputs: int, calibrator: Calibrator | None = None) -> Any:
-    """The graph from `raw` (W, n, outputs) to the columns.
+def columns_graph(
+    outcome: Outcome, first: First, outputs: Sequence[int], calibrator: Calibrator | None = None
+) -> Any:
+    """The graph from `raw` (W, n, *outputs) to the columns.
 
     Args:
         outcome: What the answer of a row is.
         first: Which passes the raw outputs are of.
-        outputs: Numbers that the model puts out for a row.
+        outputs: Shape of what the model puts out for a row.
         calibrator: One of `SMOOTH` that the kind of answer can apply; or None.
 
     Returns:
@@ -42,7 +46,8 @@ def columns_graph(outcome: Outcome, first: First, outputs: int, calibrator: Cali
         `expected_entropy`, `mutual_information` and `verdict`. Of classes these are (n,), and `label` and
         `runner_up` (n,) stand beside them; of labels they are (n, K), and `yes` (n, K). With a calibrator
         also `calibrated` (n, K) and `calibrated_verdict` (n,). Of numbers the outputs are `mean`, `mc_error`,
-        `spread` and, where the model puts out variances, `noise`, all (n, K).
+        `spread` and, where the model puts out variances, `noise`, all (n, K). Of a class at each position
+        they are maps (n, *P) and numbers of rows; see `howsure.answers.positions.graph`.
 
     Raises:
         InputError: The kind of answer has no graph.
@@ -51,17 +56,18 @@ def columns_graph(outcome: Outcome, first: First, outputs: int, calibrator: Cali
 
     kind = named(outcome.name).part("graph")(outcome)
     nodes = Nodes("howsure/")
-    values = kind.values(Traced(nodes, RAW, (first.passes, None, outputs)))
+    values = kind.values(Traced(nodes, RAW, (first.passes, None, *outputs)))
     units = _units(values, first)
     squared, error = error_of(units, kind, first.design)
+    units_of = partial(_units, first=first)
     found = []
-    for name, column in kind.columns(values, units.mean, squared, error, calibrator).items():
+    for name, column in kind.columns(values, units.mean, squared, error, calibrator, units_of).items():
         nodes.named(name, column.name)
         shape = [ROWS if side is None else side for side in column.shape]
         dtype = helper.np_dtype_to_tensor_dtype(np.dtype(column.dtype))
         found.append(helper.make_tensor_value_info(name, dtype, shape))
     number = helper.np_dtype_to_tensor_dtype(np.dtype("float32"))
-    raw = helper.make_tensor_value_info(RAW, number, [first.passes, ROWS, outputs])
+    raw = helper.make_tensor_value_info(RAW, number, [first.passes, ROWS, *outputs])
     graph = helper.make_graph(nodes.nodes, "certainty", [raw], found, nodes.constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from howsure import tuning
 from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.registry import named
 from howsure.arguments import check_type
@@ -28,15 +30,16 @@ from howsure.models.protocol import FLOAT32, Array, ExportModel
 from howsure.models.wrapped import network_in
 from howsure.optional import needs
 from howsure.prepare import prepare
-from howsure.request import Request
+from howsure.request import KEEP_PROBABILITIES, Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.first_passes import first_passes
-from howsure.sampling.outcome import Told
+from howsure.sampling.outcome import Outcome, Told
 from howsure.sampling.plan import Plan
 from howsure.words import counted
 
 COMPARED = 64
-"""Rows on which a graph is held against `assess`: enough for every kind of verdict, and soon done."""
+"""Rows on which a graph is held against `assess`: enough for every kind of verdict, and soon done. Of rows
+with an answer at each position as many as a block holds."""
 
 MADE_UP = 16
 """Rows that are made up where none are given."""
@@ -87,6 +90,7 @@ def export(
     calibrator: Calibrator | None = None,
     divide_by: float | None = None,
     progress: Callable[[str], object] | None = None,
+    class_axis: int | None = None,
 ) -> Exported:
     """Write the certainty of a model as an ONNX graph: rows in, percentages, errors and verdicts out.
 
@@ -102,12 +106,15 @@ def export(
     `expected_entropy` and `mutual_information` (N,) in nats, `label`, `runner_up` and `verdict` (N,) as whole
     numbers: 0 sure, 1 leaning, 2 coin flip. Of several labels per row `yes` takes the place of the two
     classes, and all are (N, K). A regression has `mean`, `mc_error`, `spread` and, if it puts out variances,
-    `noise`, all (N, K), and off by at most 1e-4 of the spread, but for rounding. The metadata hold the
-    passes, the plan, the seed, names, thresholds, versions and a SHA-256 of the weights.
+    `noise`, all (N, K), and off by at most 1e-4 of the spread, but for rounding. A class at each position has
+    maps (N, *P): `label`, `runner_up`, `probability`, `gap`, `mc_error`, `entropy`, `expected_entropy`,
+    `verdict` and `settled`; and of whole rows `share`, `share_error` and `share_spread` (N, K), and
+    `undecided` (N,), unless the model has an attention mask or one of Keras. The metadata hold the passes,
+    the plan, the seed, names, thresholds, versions and a SHA-256 of the weights.
 
-    A graph raises no errors. Rows for which the model puts out NaN, or a negative variance, get NaN, the
-    verdict 3, and K, which is no class, as label and runner-up. Infinite values, which `assess` refuses, go
-    through the model.
+    A graph raises no errors. Rows, or positions, for which the model puts out NaN or a negative variance get
+    NaN, the verdict 3, and K, which is no class, as label and runner-up. Infinite values, which `assess`
+    refuses, go through the model.
 
     Args:
         model: A trained network, as `assess` takes it.
@@ -124,6 +131,7 @@ def export(
         divide_by: What rows were divided by in training, for example 255 for images. The graph then takes
             rows as they were before, divides them itself, and says so in its metadata; so is `x` given.
         progress: Called with what is about to be done.
+        class_axis: As in `assess`.
 
     Returns:
         What was written, and how far it is from `assess`.
@@ -138,7 +146,11 @@ def export(
         raise InputError(f"'{path}' has the wrong ending", expected="a name that ends in .onnx")
     with needs("onnx", "An export", "onnx"):
         import onnx
-    request = Request(seed, COMPARED, outputs, class_names, thresholds)
+    request = Request(
+        *(seed, COMPARED, outputs, class_names, thresholds),
+        class_axis=class_axis,
+        keep=KEEP_PROBABILITIES,  # by which near ties are known
+    )
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if plan is not None and plan.precision != FLOAT32:
         raise InputError(
@@ -174,19 +186,20 @@ def export(
         tell("planning")
         plan = MCDropout().pilot(job, FLOAT32).plan
     plan.check_fits(ready.levels)
-    first = first_passes(plan, ready.levels, job.seed)
-    some = _some(job.rows, job.total)
+    first = first_passes(plan, ready.levels, job.seed, job.outcome.first_passes)
+    count = _compared(job.outcome)
+    some = _some(job.rows, job.total, count)
 
     tell("writing the graph")
     passes = ready.graph(first.masks, some)
-    columns = columns_graph(job.outcome, first, ready.info.output_shape[-1], calibrator)
+    columns = columns_graph(job.outcome, first, ready.info.output_shape, calibrator)
     graph = whole_graph(passes, columns, ready.info.name, divide_by)
     note(graph, described(job, plan, first, ready.weights(), calibrator, divide_by))
     expected = _assessed(job, some, MCDropout(plan=plan, max_passes=first.passes))
     calibrated = None if calibrator is None else calibrator(expected)
-    fed = (
-        some if divide_by is None else _some(cast_rows(adapt(model, raw.x)[1], ready.info.inputs), job.total)
-    )
+    fed = some
+    if divide_by is not None:
+        fed = _some(cast_rows(adapt(model, raw.x)[1], ready.info.inputs), job.total, count)
     inputs = {spec.name: array for spec, array in zip(ready.info.inputs, fed, strict=True)}
     apart: list[float] = []
 
@@ -249,22 +262,33 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
             expected=", ".join(names) if names else "none: a graph calibrates only one class per row",
             received=", ".join(calibrator.class_names),
             hint="If they are the same in the same order, name them: class_names= (on the command line: "
-            "--class-names)",
+            "--class-names)"
+            if names
+            else "Export without it, and calibrate what the graph says",
         )
 
 
-def _some(rows: Sequence[Any], total: int) -> list[Array]:
-    """Rows of each input in its type, spread over all."""
+def _compared(outcome: Outcome) -> int:
+    """On how many rows a graph is compared at most; two are the least of which a graph is written."""
+    if len(outcome.columns) == 1:
+        return COMPARED
+    return min(COMPARED, max(2, tuning.BLOCK_AT_POSITIONS // math.prod(outcome.columns)))
+
+
+def _some(rows: Sequence[Any], total: int, count: int) -> list[Array]:
+    """So many rows of each input in its type, spread over all."""
     if not total:
         raise InputError("There are no rows to compare the graph on", expected="one row or more")
-    numbers = np.unique(np.linspace(0, total - 1, COMPARED).astype(np.int64))
+    numbers = np.unique(np.linspace(0, total - 1, count).astype(np.int64))
     return [np.ascontiguousarray(each[numbers]) for each in rows]
 
 
 def _assessed(job: Job, rows: Sequence[Array], method: MCDropout) -> Any:
     """What `assess` says of these rows."""
     count = len(rows[0])
-    job = replace(job, rows=cast_rows(rows, job.model.info.inputs), total=count)
+    casted = cast_rows(rows, job.model.info.inputs)
+    outcome = job.outcome.of_rows(job.model, casted, count, None)
+    job = replace(job, rows=casted, total=count, outcome=outcome)
     numbers = np.arange(count)
     told = Told(numbers, "row", method.settings, job.seed, None, "")
     return job.outcome.result(method.begin(job).draw(numbers, lambda done: None), told)

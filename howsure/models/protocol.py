@@ -253,6 +253,15 @@ class PassModel(Model, Protocol):
 
 
 @runtime_checkable
+class MaskedModel(Model, Protocol):
+    """A model that may know which positions of its output count, such as the words that are no padding."""
+
+    def counted(self, rows: Sequence[Array]) -> NDArray[np.bool_] | None:
+        """(n, …) whether a position counts, for inputs (n, …); None if the model does not say it."""
+        ...
+
+
+@runtime_checkable
 class ExportModel(PassModel, Protocol):
     """A model whose passes with given masks can be exported as an ONNX graph."""
 

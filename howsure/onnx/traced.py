@@ -38,6 +38,7 @@ OPERATORS: dict[Any, str] = {
     np.abs: "Abs",
     np.maximum: "Max",
     np.minimum: "Min",
+    np.equal: "Equal",
     np.greater: "Greater",
     np.greater_equal: "GreaterOrEqual",
     np.less_equal: "LessOrEqual",
@@ -45,7 +46,7 @@ OPERATORS: dict[Any, str] = {
 }
 """By numpy's function, the operator of ONNX."""
 
-TRUE_OR_FALSE = ("Greater", "GreaterOrEqual", "LessOrEqual", "IsNaN")
+TRUE_OR_FALSE = ("Equal", "Greater", "GreaterOrEqual", "LessOrEqual", "IsNaN")
 
 
 class Traced(NDArrayOperatorsMixin):
@@ -187,16 +188,31 @@ def two_largest(values: Value) -> tuple[Value, Value]:
     return values.like(two, shape), values.like(places, shape, WHOLE)
 
 
+def place_of_largest(values: Value) -> Value:
+    """(…) the place of the largest number over the last axis, of equals the first."""
+    return values.like(values.apply("ArgMax", axis=-1, keepdims=0), values.shape[:-1], WHOLE)
+
+
 def _where(condition: Traced, yes: Any, no: Any) -> Traced:
     wanted = next((each for each in (yes, no) if isinstance(each, Traced)), None)
     whole = isinstance(yes, int) if wanted is None else wanted.dtype == WHOLE
     beside = condition.like("", dtype=WHOLE if whole else NUMBER)
     name = condition.nodes("Where", condition.name, *(beside._named(each) for each in (yes, no)))
-    return beside.like(name)
+    shape = condition.shape
+    for each in (yes, no):
+        shape = _broadcast(shape, each.shape if isinstance(each, Traced) else np.shape(each))
+    return beside.like(name, shape)
 
 
 def _zeros_like(values: Traced) -> Any:
     return np.zeros([1 if side is None else side for side in values.shape])
+
+
+def _moveaxis(values: Traced, source: int, destination: int) -> Traced:
+    order = list(range(values.ndim))
+    order.insert(destination % values.ndim, order.pop(source))
+    name = values.apply("Transpose", perm=order)
+    return values.like(name, tuple(values.shape[axis] for axis in order))
 
 
 def _stack(arrays: Sequence[Traced], axis: int) -> Traced:
@@ -209,6 +225,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: lambda values, axis, keepdims=False: values.sum(axis, keepdims),
     np.mean: lambda values, axis, keepdims=False: values.mean(axis, keepdims),
     np.concatenate: joined,
+    np.moveaxis: _moveaxis,
     np.stack: _stack,
     np.where: _where,
     np.zeros_like: _zeros_like,

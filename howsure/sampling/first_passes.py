@@ -43,19 +43,20 @@ class First:
         return sum(self.groups) if self.design is None else self.design.first * self.design.passes
 
 
-def first_passes(plan: Plan, levels: Sequence[Level], seed: int) -> First:
+def first_passes(plan: Plan, levels: Sequence[Level], seed: int, flat: int = tuning.FIRST_FLAT) -> First:
     """The passes that every row gets first.
 
     Args:
         plan: A plan made for the model.
         levels: Levels of the model; at least one has random calls.
         seed: Seed of the masks.
+        flat: How many there are without a design, about: `Outcome.first_passes`.
     """
     if plan.design is not None:
         cells = masks_of(plan.design, levels, seed=seed, stage=FIRST_STAGE)[: plan.design.first]
         return First([np.concatenate(of_site) for of_site in zip(*cells, strict=True)], plan.design)
     sites = [site for level in levels for site in level.sites]
-    groups = group_sizes(sites, tuning.FIRST_FLAT)
+    groups = group_sizes(sites, flat)
     masks = [
         np.concatenate([draw(site, seed=seed, group=at, size=size) for at, size in enumerate(groups)])
         for site in sites

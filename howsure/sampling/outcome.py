@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.errors import InputError
-from howsure.models.protocol import ModelInfo
+from howsure.models.protocol import Model, ModelInfo
 
 if TYPE_CHECKING:
     from howsure.request import Request
+    from howsure.sampling.run import Rows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -180,6 +181,26 @@ class Outcome(ABC):
         Returns:
             (W, n, K) in double precision.
         """
+
+    def of_rows(self, model: Model, rows: Sequence[Rows], total: int, positions: Any) -> Outcome:
+        """The same for given rows, where it needs to know more of them than their answers.
+
+        Args:
+            model: The model.
+            rows: Its inputs.
+            total: N, how many rows there are.
+            positions: Which positions count, as the caller says it, or None.
+
+        Raises:
+            InputError: These `positions` cannot be used.
+        """
+        if positions is not None:
+            raise InputError(
+                "`positions` says which positions count, and these rows have none",
+                expected="a model with a class at each position",
+                received=f"one whose answers are {self.name}",
+            )
+        return self
 
     @property
     def answers(self) -> int:

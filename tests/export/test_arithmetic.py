@@ -111,7 +111,7 @@ def test_columns_are_those_of_numpy(plan, answer, random):
     first = first_passes(Plan(DESIGNS[plan]), LEVELS, 0)
     raw = raw_outputs(outcome, outputs, first.passes, random)
     expected = in_numpy(outcome, first, raw)
-    found = in_onnx(columns_graph(outcome, first, outputs), raw)
+    found = in_onnx(columns_graph(outcome, first, (outputs,)), raw)
 
     for name in ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information"):
         assert found[name].shape == getattr(expected, name).shape
@@ -132,7 +132,7 @@ def test_calibrated_probabilities_are_those_of_the_calibrator(method, random):
     truth = [random.choice(4, p=p / p.sum()) for p in expected.probabilities**0.5]
     with warnings.catch_warnings(action="ignore"):  # so few rows teach little
         calibrator = calibrate(expected, truth, method=method)
-    found = in_onnx(columns_graph(outcome, first, outputs, calibrator), raw)
+    found = in_onnx(columns_graph(outcome, first, (outputs,), calibrator), raw)
     calibrated = calibrator(expected)
     assert np.abs(found["calibrated"] - calibrated.probabilities).max() < 5e-6
     assert np.abs(found["calibrated"] - expected.probabilities).max() > 0.01

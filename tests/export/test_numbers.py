@@ -54,7 +54,7 @@ def test_columns_are_those_of_numpy(plan, outputs, random):
     expected = outcome.result(estimates, Told(np.arange(ROWS), "row", {}, 0, None, "0"))
     spread = np.sqrt(raw[..., :2].astype(float).var(axis=0) + estimates.squared_error[:, :2])
     expected = replace(expected, spread=spread)
-    found = in_onnx(columns_graph(outcome, first, count), raw)
+    found = in_onnx(columns_graph(outcome, first, (count,)), raw)
 
     columns = ("mean", "mc_error", "spread", *(("noise",) if outputs != "values" else ()))
     assert tuple(found) == columns
@@ -68,7 +68,7 @@ def test_a_negative_variance_becomes_nan_in_its_row(random):
     outcome, first = Numbers("m", "mean-variance", ("age",)), first_passes(Plan(DESIGNS["flat"]), LEVELS, 0)
     raw = np.abs(random.normal(size=(first.passes, ROWS, 2))).astype(np.float32)
     raw[3, 7, 1] = -0.1
-    found = in_onnx(columns_graph(outcome, first, 2), raw)
+    found = in_onnx(columns_graph(outcome, first, (2,)), raw)
     assert np.isnan(found["noise"][:, 0]).nonzero()[0].tolist() == [7]
     assert np.isfinite(found["mean"]).all()
 
@@ -76,7 +76,7 @@ def test_a_negative_variance_becomes_nan_in_its_row(random):
 def test_a_larger_unit_changes_nothing_but_the_unit(random):
     outcome, first = Numbers("m", "values", NAMES), first_passes(Plan(DESIGNS["a group of cells"]), LEVELS, 0)
     raw = random.normal(3, 2, (first.passes, ROWS, 2)).astype(np.float32)
-    graph, factor = columns_graph(outcome, first, 2), 2.0**20
+    graph, factor = columns_graph(outcome, first, (2,)), 2.0**20
     small, large = in_onnx(graph, raw), in_onnx(graph, (factor * raw).astype(np.float32))
     for name, column in small.items():
         np.testing.assert_array_equal(factor * column, large[name], err_msg=name)

@@ -84,4 +84,4 @@ def test_what_is_not_written_down_is_an_error():
 
 def test_a_kind_without_a_graph_is_refused():
     with pytest.raises(howsure.InputError, match="'raw'"):
-        columns_graph(Raw((2,)), First([], None, (2, 2)), 2)
+        columns_graph(Raw((2,)), First([], None, (2, 2)), (2,))

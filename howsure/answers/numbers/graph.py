@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.answers.graph import Numbers as Wanted
+from howsure.answers.graph import UnitsOf
 from howsure.answers.graph import Wanted as Words
 from howsure.answers.numbers.doubt import ROUNDING
 from howsure.answers.numbers.outcome import Numbers
@@ -63,7 +64,13 @@ class NumbersGraph:
     # --- columns --------------------------------------------------------------------------------
 
     def columns(
-        self, values: Value, mean: Value, squared: Value, error: Value, calibrator: Any = None
+        self,
+        values: Value,
+        mean: Value,
+        squared: Value,
+        error: Value,
+        calibrator: None,
+        units_of: UnitsOf,
     ) -> dict[str, Value]:
         """The columns by their names, each (n, K).
 
@@ -73,6 +80,7 @@ class NumbersGraph:
             squared: (n, C) its squared error as it is expected to be.
             error: (n, C) its standard error as it is told.
             calibrator: None.
+            units_of: Not used.
         """
         answers = slice(self.outcome.answers)
         numbers: Any = mean[..., answers]

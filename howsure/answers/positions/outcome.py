@@ -5,11 +5,15 @@ raw outputs (W, n, K, *P) or (W, n, *P, K)
   ▼
 columns (W, n, *P, K + 3)   sums over passes, as for one class per row
 maps of labels (W, n, *P)   `PassesTally`: what each network says of the whole row
+
+At positions that do not count, probabilities have a minus sign from `values` to `result`: so whatever sees a
+mean knows them, without a word about rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +21,10 @@ from numpy.typing import NDArray
 
 from howsure.answers.distributions import SMALLEST, Distributions
 from howsure.answers.outputs import SUM_OFF, SUMS_OFF, read_outputs
+from howsure.answers.positions.padding import given_counts, own_counts
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.tally import PassesTally
-from howsure.answers.positions.truth import check_map
+from howsure.answers.positions.truth import IGNORED, check_map
 from howsure.answers.verdict import judge, pick, top_two
 from howsure.data.labels import check_class_names
 from howsure.data.row_numbers import row_number
@@ -32,11 +37,13 @@ from howsure.models.protocol import (
     LOGITS,
     NUMBERS,
     SEVERAL_LABELS,
+    Model,
     ModelInfo,
 )
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
+from howsure.sampling.run import Rows
 from howsure.statistics import entropy_correction, entropy_of, total_entropy
 
 SHARE_KNOWN = 0.95
@@ -60,6 +67,9 @@ class Positions(Distributions):
         class_axis: Axis of the classes in the output of one row; None where a position has one number, which
             is of the second of two classes.
         keep: Whether the probabilities of all classes are kept.
+        counts: Maps row numbers (n,) to whether their positions count, (n, *P); None where all do.
+        position_called: What a position is called; empty for the usual word.
+        has_mask: Whether the model says of each row which positions count.
     """
 
     model: str
@@ -70,6 +80,9 @@ class Positions(Distributions):
     positions: tuple[int, ...]
     class_axis: int | None
     keep: bool = False
+    counts: Any = field(default=None, compare=False, repr=False)
+    position_called: str = ""
+    has_mask: bool = False
     name = "positions"
     follows_plans = False
     first_passes = 10
@@ -124,6 +137,13 @@ class Positions(Distributions):
             request.keep is not None,
         )
 
+    def of_rows(self, model: Model, rows: Sequence[Rows], total: int, positions: Any) -> Positions:
+        """The same with the positions that count: given, or those that an attention mask or Keras counts."""
+        shape = (total, *self.positions)
+        own = own_counts(model, rows, shape)
+        counts = own.counts if positions is None else given_counts(positions, shape)
+        return replace(self, counts=counts, position_called=own.called, has_mask=own.known)
+
     @property
     def width(self) -> int:
         """K."""
@@ -161,6 +181,10 @@ class Positions(Distributions):
         elif one:
             values = np.concatenate([1 - values, values], axis=-1)
         total = values.sum(axis=-1, keepdims=True)
+        if self.counts is not None:
+            there = np.asarray(self.counts[rows])[..., None]
+            values = np.where(there | (np.isfinite(total) & (total > 0)), values, np.float32(1))
+            total = values.sum(axis=-1, keepdims=True)
         if not np.isfinite(total).all():
             raise self._not_finite(total, rows)
         if self.outputs != LOGITS:
@@ -168,6 +192,8 @@ class Positions(Distributions):
             np.maximum(values, 0, out=values)
             total = values.sum(axis=-1, keepdims=True)
         values /= total
+        if self.counts is not None:
+            values *= np.where(there, 1, -1).astype(np.float32)
         return values  # type: ignore[return-value]  # in single precision
 
     def _not_finite(self, total: NDArray[np.float32], rows: Integers) -> ModelError:
@@ -182,6 +208,8 @@ class Positions(Distributions):
         """Raise a `ModelError` unless these are probabilities that add up to 1 at every position."""
         off = np.abs(total[..., 0] - 1) > SUMS_OFF.get(self.dtype, SUM_OFF)
         off |= (values < -1e-6).any(axis=-1) | (values > 1 + 1e-3).any(axis=-1)
+        if self.counts is not None:
+            off &= np.asarray(self.counts[rows])
         if not off.any():
             return
         where = tuple(np.argwhere(off)[0].tolist())
@@ -211,16 +239,32 @@ class Positions(Distributions):
         """(…, 1) that of the top class."""
         return np.asarray(probabilities.max(axis=-1, keepdims=True))
 
+    def derived(self, values: Floats, reference: Floats) -> Floats:
+        """(W, n, *P, 3) as of all distributions, whatever the sign."""
+        if self.counts is None:
+            return super().derived(values, reference)
+        return super().derived(np.abs(values), np.abs(reference))
+
+    def regrouped(self, columns: Floats, mean: Floats) -> Floats:
+        """(…, C) as of all distributions; probabilities keep their sign."""
+        if self.counts is None:
+            return super().regrouped(columns, mean)
+        found = super().regrouped(np.abs(columns), np.abs(mean))
+        return np.concatenate([columns[..., : self.width], found[..., self.width :]], axis=-1)
+
     def tally(self, rows: int, *, all_there: bool = False) -> PassesTally:
         """What each network says of whole rows."""
         return PassesTally(rows, self.width, all_there=all_there)
 
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
-        """(n,) whether `SHARE_KNOWN` of the positions are settled and known to `target_error`."""
-        p, error, *_ = *self.parts(estimates.mean)[:1], *self.parts(estimates.error)[:1]
+        """(n,) whether `SHARE_KNOWN` of the positions that count are settled and known to `target_error`."""
+        signed, error, *_ = *self.parts(estimates.mean)[:1], *self.parts(estimates.error)[:1]
+        p = signed if self.counts is None else np.abs(signed)
         _, settled = judge(p, error, self.thresholds)
         known = settled & (pick(error, p.argmax(axis=-1)) <= target_error)
-        return np.asarray(known.reshape(len(known), -1).mean(axis=1) >= SHARE_KNOWN)
+        there = signed.sum(axis=-1) > 0
+        known, there = ((each & there).reshape(len(known), -1).sum(axis=1) for each in (known, there))
+        return np.asarray(known >= SHARE_KNOWN * there)
 
     def is_within(self, estimates: Estimates, bound: float) -> Booleans:
         """As `is_enough`: probabilities have no other unit."""
@@ -228,10 +272,13 @@ class Positions(Distributions):
 
     def check_truth(self, labels: Any, rows: int) -> Integers:
         """(N, *P) class numbers, −1 where a position is ignored."""
-        return check_map(labels, (rows, *self.positions), self.class_names)
+        numbers = check_map(labels, (rows, *self.positions), self.class_names)
+        return numbers if self.counts is None else np.where(self.counts[np.arange(rows)], numbers, IGNORED)
 
     def result(self, estimates: Estimates, told: Told) -> DenseCertainty:
         """A `DenseCertainty` of N rows."""
+        if self.counts is not None:
+            estimates = replace(estimates, mean=np.abs(estimates.mean))
         fields = self.told(estimates, told)
         p, error = fields["probabilities"], fields["mc_error"]
         label, runner_up = top_two(p)
@@ -255,6 +302,8 @@ class Positions(Distributions):
             share_quantiles=np.asarray(estimates.quantiles),
             overlap=overlap,
             passes=estimates.passes,
+            counts=None if self.counts is None else np.asarray(self.counts[told.row]),
+            position_called=self.position_called,
             class_names=self.class_names,
             thresholds=self.thresholds,
             **{name: fields[name] for name in ("row", "kind", "method", "seed", "plan", "version")},

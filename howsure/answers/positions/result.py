@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from howsure.answers import verdict as verdicts
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
-from howsure.answers.positions.truth import check_map
+from howsure.answers.positions.truth import IGNORED, check_map
 from howsure.answers.probabilities import ROW_AND_ID, beside_the_table, derived
 from howsure.arguments import check_whole
 from howsure.data.ids import ID
@@ -82,6 +82,7 @@ COLUMNS = (
     beside_the_table("verdict", MAP, STRING, "words", "`sure`, `leaning` or `coin flip`"),
     _map("settled", BOOLEAN, "yes or no", "whether `mc_error` allows that verdict"),
     _map("truth", SHORT, "class number", "the true class, −1 where ignored", optional=True, least=-1),
+    _map("counts", BOOLEAN, "yes or no", "whether a position counts; None where all do", optional=True),
     *(
         Column(name, WIDE_MAP, SINGLE, "0 to 1", words, in_table=False, optional=True, least=0, unknown=True)
         for name, words in (
@@ -124,6 +125,8 @@ class DenseCertainty(Result[DenseRow]):
         class_names: K names.
         row: (N,) row number, place of the row in the input, from 0.
         truth: (N, *P) class number, the true class, −1 where a position is ignored; None without labels.
+        counts: (N, *P) yes or no, whether a position counts; None where all do. Others have numbers in
+            maps, and are left out of all numbers of the row, of its regions and of `truth`.
         all_probabilities: (N, *P, K) 0 to 1; None unless `keep="probabilities"` asked for it.
         all_errors: (N, *P, K) their standard errors; None likewise.
         kind: What one row is, `image` or `row`.
@@ -134,6 +137,7 @@ class DenseCertainty(Result[DenseRow]):
         version: Version of howsure that made this.
         ids: (N,) texts or numbers, what the caller calls each row, or None.
         id_name: What the caller calls the column of `ids`.
+        position_called: What a position is called, such as `token`; empty for the usual word.
     """
 
     answer: ClassVar[str] = "positions"
@@ -158,6 +162,7 @@ class DenseCertainty(Result[DenseRow]):
     class_names: tuple[str, ...]
     row: Integers
     truth: NDArray[np.int16] | None = None
+    counts: Booleans | None = None
     all_probabilities: Singles | None = None
     all_errors: Singles | None = None
     kind: str = "row"
@@ -168,6 +173,7 @@ class DenseCertainty(Result[DenseRow]):
     version: str = ""
     ids: NDArray[Any] | None = None
     id_name: str = ID
+    position_called: str = ""
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -176,8 +182,8 @@ class DenseCertainty(Result[DenseRow]):
 
     @property
     def position_name(self) -> str:
-        """What a position is called: `pixel`, `voxel`, or `position`."""
-        return POSITION_NAMES.get(len(self.positions), "position")
+        """What a position is called: `pixel`, `voxel`, `token`, or `position`."""
+        return self.position_called or POSITION_NAMES.get(len(self.positions), "position")
 
     @property
     def truth_names(self) -> tuple[str, ...]:
@@ -240,8 +246,17 @@ class DenseCertainty(Result[DenseRow]):
         return read_only(self._mean_of(lambda part: part.entropy))
 
     def _mean_of(self, values: Any) -> Floats:
-        """(N,) mean over positions of what one row after the other gives, as maps may lie in files."""
-        return np.array([float(np.mean(values(self[at : at + 1]))) for at in range(len(self))])
+        """(N,) mean over the positions that count of what one row gives after the other.
+
+        Maps may lie in files, so one row is read at a time.
+        """
+        parts = (self[at : at + 1] for at in range(len(self)))
+        return np.array([float(np.mean(values(part)[part._there])) for part in parts])
+
+    @property
+    def _there(self) -> Any:
+        """An index of maps: the positions that count."""
+        return slice(None) if self.counts is None else self.counts
 
     # --- shares -------------------------------------------------------------------------------
 
@@ -277,10 +292,11 @@ class DenseCertainty(Result[DenseRow]):
         at = self._position(row)
         part = self[at : at + 1]
         label, runner_up = np.asarray(part.label)[0], np.asarray(part.runner_up)[0]
-        return regions_of(part.is_coin_flip[0], label, runner_up, self.class_names)
+        flips = part.is_coin_flip if part.counts is None else part.is_coin_flip & part.counts
+        return regions_of(flips[0], label, runner_up, self.class_names)
 
     def of_row(self, row: int) -> Certainty:
-        """One row as a `Certainty` whose rows are its positions, in C order.
+        """One row as a `Certainty` whose rows are the positions that count, in C order.
 
         Raises:
             InputError: There is no such row, or the probabilities of all classes were not kept.
@@ -294,7 +310,8 @@ class DenseCertainty(Result[DenseRow]):
         errors = p * 0 if self.all_errors is None else np.reshape(self.all_errors[at], p.shape)
         own = entropy_of(p)
         truth = None if self.truth is None else np.reshape(self.truth[at], -1).astype(np.int64)
-        return Certainty(
+        there = np.arange(len(p)) if self.counts is None else np.flatnonzero(self.counts[at])
+        whole = Certainty(
             probabilities=p / p.sum(axis=-1, keepdims=True),
             mc_error=np.asarray(errors, np.float64),
             expected_entropy=np.minimum(expected, np.log(len(self.class_names))),
@@ -310,6 +327,7 @@ class DenseCertainty(Result[DenseRow]):
             plan=self.plan,
             version=self.version,
         )
+        return whole[there]
 
     def _position(self, row: int) -> int:
         at = one_position(row, len(self))
@@ -349,7 +367,8 @@ class DenseCertainty(Result[DenseRow]):
 
     def numbered(self, labels: Any, ignore: int | None = None) -> Integers:
         """(N, *P) class numbers of true classes that are given as for `with_truth`."""
-        return check_map(labels, (len(self), *self.positions), self.class_names, ignore)
+        numbers = check_map(labels, (len(self), *self.positions), self.class_names, ignore)
+        return numbers if self.counts is None else np.where(self.counts, numbers, IGNORED)
 
     def with_truth(self, labels: Any, ignore: int | None = None) -> Self:
         """The same with true classes beside it.

@@ -34,7 +34,7 @@ class Counts:
     Attributes:
         units: For each balanced group (B, K): at how many positions each pass has each class.
         common: (C, C, K) at how many positions two of the first C passes both have a class.
-        positions: How many positions there are.
+        positions: How many positions count.
     """
 
     units: tuple[Integers, ...]
@@ -76,14 +76,15 @@ class Counts:
 
     def told(self, *, all_there: bool) -> dict[str, Floats]:
         """`of_rows` (1, 3, K), and spread and quantiles of the shares as `Estimates` has them."""
-        shares = np.concatenate(self.units)[:, None] / self.positions
+        count = max(1, self.positions)  # in a part of a row none may count
+        shares = np.concatenate(self.units)[:, None] / count
         mean, overlap = shares.mean(axis=0), self.overlap[None]
         if all_there or self.passes == 1:
             found = between_numbers.of_members(shares)
             if self.passes == 1:
                 found = {name: np.full_like(each, np.nan) for name, each in found.items()}
             return {"of_rows": np.stack([mean, np.zeros_like(mean), overlap], axis=1), **found}
-        groups = np.array([unit.mean(axis=0) for unit in self.units]) / self.positions
+        groups = np.array([unit.mean(axis=0) for unit in self.units]) / count
         sizes = np.array([len(unit) for unit in self.units])[:, None]
         between = np.sum(sizes * (groups - mean) ** 2, axis=0)
         squared = replicated(between, len(groups), self.passes)
@@ -102,13 +103,13 @@ class PassesTally(Tally):
     """Counts of N rows of K classes.
 
     The share of a class in a network is the number of positions at which that network gives it the largest
-    probability, divided by all positions.
+    probability, divided by all positions that count.
 
     Args:
         rows: N.
         classes: K.
         all_there: True if the passes are the members of an ensemble, so that nothing is left to sample.
-        areas: For each row the positions that count, or None for all.
+        areas: For each row the part of it that counts, or None for all of it.
     """
 
     def __init__(
@@ -119,13 +120,15 @@ class PassesTally(Tally):
         self._maps: list[list[NDArray[np.uint16]]] = [[] for _ in range(rows)]
 
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
-        """Count the passes (B, n, *P, K) of one unit; `mean` is not used."""
-        labels = values.argmax(axis=-1).astype(np.uint16)
+        """Count the passes (B, n, *P, K) of one unit, but where the `mean` (n, *P, K) is negative."""
+        left_out = mean.sum(axis=-1) < 0
+        some = bool(left_out.any())
+        labels = (np.abs(values) if some else values).argmax(axis=-1).astype(np.uint16)
         for number, row in enumerate(rows.tolist()):
-            maps = labels[:, number]
-            if self._areas is not None:
-                maps = maps[(slice(None), *self._areas[row])]
-            maps = maps.reshape(len(maps), -1)
+            area = () if self._areas is None else self._areas[row]
+            maps = labels[:, number][(slice(None), *area)].reshape(len(labels), -1)
+            if some:
+                maps = maps[:, ~left_out[number][area].reshape(-1)]
             self._units[row].append(_counts(maps, self._classes))
             if (left := COMPARED - sum(map(len, self._maps[row]))) > 0:
                 self._maps[row].append(maps[:left])

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.answers.positions.outcome import Positions
+from howsure.answers.positions.padding import given_counts
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.tally import Area, Counts, PassesTally
 from howsure.data.rows import Rows
@@ -142,7 +143,7 @@ def tiled(
         model,
         replace(given, x=first, labels=None, ids=None),
         method,
-        replace(request, tile=None, overlap=None),
+        replace(request, tile=None, overlap=None, positions=None),
     )
     if not isinstance(job.outcome, Positions) or job.outcome.positions != tile:
         raise ModelError(
@@ -151,10 +152,13 @@ def tiled(
             received=f"an output of shape (rows, {', '.join(map(str, job.model.info.output_shape))})",
         )
     settings = {each.name: getattr(job.outcome, each.name) for each in fields(Positions)}
+    counts = None if request.positions is None else given_counts(request.positions, (len(x), *whole))
+    of_tiles_alone = [area for area, _, _ in tiles]
+    settings["counts"] = None if counts is None else _TileRows(counts, of_tiles_alone, "bool")
     outcome = _InTiles(**settings)
     source = _TileRows(x, areas, job.model.info.inputs[0].array_dtype)
     of_tiles = _on_tiles(job, source, len(x) * len(tiles), outcome)
-    of_rows = replace(job, total=len(x), outcome=replace(job.outcome, positions=whole))
+    of_rows = replace(job, total=len(x), outcome=replace(job.outcome, positions=whole, counts=counts))
     return of_rows, _results(of_tiles, outcome, method, tiling, len(x), progress)
 
 
@@ -163,7 +167,9 @@ def _on_tiles(job: Job, source: _TileRows, total: int, outcome: Outcome) -> Job:
 
     def again(method: Method, *, change: Callable[[Any], Any] | None = None, **others: Any) -> Job:
         other = job.again(method, **others)
-        return _on_tiles(other, source.changed(change), total, other.outcome)
+        its: Any = other.outcome
+        counts = getattr(outcome, "counts", None)
+        return _on_tiles(other, source.changed(change), total, replace(its, counts=counts))
 
     return replace(job, rows=[source], total=total, outcome=outcome, again=again)
 

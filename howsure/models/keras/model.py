@@ -307,6 +307,18 @@ class KerasModel:
             output = self._plain(*(keras.ops.convert_to_tensor(array) for array in rows))
             return np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
 
+    def counted(self, rows: Sequence[Array]) -> NDArray[np.bool_] | None:
+        """Keras's mask of the output, (n, …) whether a time step counts; None where it has none."""
+        if self._program.outputs[0] not in self.examination.masked:
+            return None
+        with self.as_found():
+            mask = self._output_mask(*(keras.ops.convert_to_tensor(array) for array in rows))
+            return np.asarray(keras.ops.convert_to_numpy(mask), dtype=bool)
+
+    @functools.cached_property
+    def _output_mask(self) -> Callable[..., Any]:
+        return self._compile(lambda *rows: private.mask_of(self._run_plain(*rows)))
+
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Input and output of the last layer for the inputs (n, …), without randomness."""
         to_the_end = self._to_the_end

@@ -1,0 +1,109 @@
+"""Which positions of rows count: given by the caller, or as an attention mask or a mask of Keras has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from howsure.arguments import as_array
+from howsure.data.rows import in_rows
+from howsure.errors import InputError
+from howsure.models.protocol import MaskedModel, Model
+from howsure.sampling.outcome import Booleans
+from howsure.sampling.run import Rows
+
+ATTENTION_MASK = "attention_mask"
+"""Name of the input of `transformers` that is 1 at tokens and 0 at padding."""
+
+ROWS = 256
+"""Rows whose masks are read at a time."""
+
+
+def given_counts(positions: Any, shape: tuple[int, ...]) -> Booleans | None:
+    """Which positions count, as a caller says it; None where all do.
+
+    Args:
+        positions: (N, *P) booleans, or 0 and 1.
+        shape: (N, *P).
+
+    Raises:
+        InputError: Another shape or other values, or a row without any position.
+    """
+    given = as_array(positions, "`positions`")
+    if given.shape == (*shape, 1):
+        given = given[..., 0]
+    if given.shape != shape:
+        raise InputError(
+            "`positions` does not fit the rows",
+            expected=f"yes or no for each position, an array of shape {shape}",
+            received=f"an array of shape {given.shape}",
+        )
+    if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
+        raise InputError(
+            "`positions` says whether each position counts",
+            expected="True or False",
+            received=f"dtype {given.dtype}, for example {given.reshape(-1)[:3].tolist()}",
+        )
+    return _checked(given.astype(bool))
+
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """Which positions a model itself counts.
+
+    Attributes:
+        known: Whether it says that.
+        counts: (N, *P), or None where all do or nothing says it.
+        called: What a position is called there: `token`; empty for the usual word.
+    """
+
+    known: bool = False
+    counts: Booleans | None = None
+    called: str = ""
+
+
+def own_counts(model: Model, rows: Sequence[Rows], shape: tuple[int, ...]) -> Own:
+    """Which positions the model itself counts, by its input `attention_mask` or its mask of Keras.
+
+    Args:
+        model: The model.
+        rows: Its inputs.
+        shape: (N, *P).
+
+    Raises:
+        InputError: A row has no position that counts.
+    """
+    names = [spec.name for spec in model.info.inputs]
+    masks: list[Any] = []
+    called = ""
+    if ATTENTION_MASK in names:
+        at, called = names.index(ATTENTION_MASK), "token"
+        masks = [rows[at][numbers] for numbers in _blocks(shape[0], ROWS)]
+    elif isinstance(model, MaskedModel):
+        for numbers in _blocks(shape[0], model.info.fixed_batch or ROWS):
+            mask = model.counted([each[numbers] for each in rows])
+            if mask is None:
+                break
+            masks.append(mask)
+    found = np.concatenate(masks)[: shape[0]] != 0 if masks else None
+    return Own() if found is None or found.shape != shape else Own(True, _checked(found), called)
+
+
+def _blocks(total: int, size: int) -> list[Any]:
+    """Row numbers in blocks of one size; the last one is filled up with the last row."""
+    return [np.minimum(np.arange(start, start + size), total - 1) for start in range(0, total, size)]
+
+
+def _checked(counts: Booleans) -> Booleans | None:
+    """The same, None where all count, or an `InputError` where nothing of a row does."""
+    empty = np.flatnonzero(~counts.reshape(len(counts), -1).any(axis=1))
+    if len(empty):
+        raise InputError(
+            f"No position counts {in_rows(len(empty), empty[:5].tolist())}",
+            expected="one or more in each row",
+            hint="Leave these rows out, or say with positions=… which positions count",
+        )
+    return None if counts.all() else counts

@@ -1,0 +1,89 @@
+"""The maps and shares in a graph are those that numpy computes of the same raw outputs."""
+
+import numpy as np
+import pytest
+
+from howsure.answers.positions import graph
+from howsure.answers.positions.outcome import Positions
+from howsure.results.thresholds import Thresholds
+from howsure.sampling.estimate import Sums
+from howsure.sampling.first_passes import first_passes
+from howsure.sampling.outcome import Told
+from howsure.sampling.plan import Plan
+from tests import dense
+from tests.export.test_arithmetic import LEVELS, in_onnx
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+from howsure.export.arithmetic import columns_graph  # noqa: E402
+
+ROWS = 7
+LIMITS = Thresholds(0.8, 0.2)
+OUTPUTS = {
+    "logits of pixels": ("logits", (3, 4, 5), 0),
+    "logits of words": ("logits", (6, 4), 1),
+    "probabilities of voxels": ("probabilities", (2, 3, 2, 3), -1),
+    "one logit": ("logits", (1, 4, 4), 0),
+    "one sigmoid": ("probabilities", (4, 4, 1), 2),
+}
+
+
+def made(name, random):
+    """An outcome, its first passes, their raw outputs, and the result that howsure makes of them."""
+    kind, shape, axis = OUTPUTS[name]
+    axis %= len(shape)
+    classes, positions = shape[axis], tuple(np.delete(shape, axis).tolist())
+    names = tuple("abcdef"[: max(2, classes)])
+    outcome = Positions("m", kind, "float32", names, LIMITS, positions, axis, keep=True)
+    first = first_passes(Plan(), LEVELS, 0, outcome.first_passes)
+    raw = 2 * random.normal(size=(1, ROWS, *shape)) + random.normal(size=(first.passes, ROWS, *shape))
+    raw[:, :2] = raw[:1, :2]  # passes that all agree
+    if kind == "probabilities":
+        raw = np.exp(raw)
+        raw = raw / (1 + raw) if classes == 1 else raw / raw.sum(axis=2 + axis, keepdims=True)
+    raw = raw.astype(np.float32)
+    values, sums = outcome.values(raw, np.arange(ROWS)), Sums.of(ROWS, outcome)
+    for group in np.split(values, np.cumsum(first.groups)[:-1]):
+        sums.add_group(group, outcome)
+    estimates = sums.sketch.told(sums.estimates(outcome))
+    return outcome, first, raw, outcome.result(estimates, Told(np.arange(ROWS), "row", {}, 0, None, "0"))
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_maps_and_shares_are_those_of_numpy(name, random):
+    outcome, first, raw, expected = made(name, random)
+    assert first.passes == 10
+    found = in_onnx(columns_graph(outcome, first, raw.shape[2:]), raw)
+    dense.check_graph(found, expected)
+    assert (expected.share_spread[2:] > 0.05).any()
+
+
+def test_a_row_with_nan_has_no_numbers_and_other_rows_have_theirs(random):
+    outcome, first, raw, expected = made("logits of pixels", random)
+    raw[4, 5, 1, 2, 3] = np.nan
+    found = in_onnx(columns_graph(outcome, first, raw.shape[2:]), raw)
+    at = (5, 2, 3)
+    assert (found["label"][at], found["runner_up"][at], found["verdict"][at]) == (3, 3, 3)
+    assert not found["settled"][at]
+    for name in ("share", "share_error", "share_spread", "undecided"):
+        assert np.isnan(found[name][5]).all()
+        np.testing.assert_allclose(found[name][6], getattr(expected, name)[6], atol=1e-5)
+    for name in ("probability", "mc_error", "entropy"):
+        assert np.argwhere(np.isnan(found[name])).tolist() == [list(at)]
+
+
+def test_where_rounding_may_decide_is_no_fault(random):
+    *_, expected = made("logits of pixels", random)
+    none = graph.words(expected, 0.0)
+    some = graph.words(expected, 0.05)
+    assert not any(undecided.any() for _, undecided in none.values())
+    for name, (wanted, undecided) in some.items():
+        assert 0 < undecided.mean() < 1, name
+        np.testing.assert_array_equal(wanted, none[name][0])
+    p = np.sort(expected.all_probabilities, axis=-1)
+    tie = np.minimum(p[..., 2] - p[..., 1], p[..., 1] - p[..., 0]) <= 0.1
+    np.testing.assert_array_equal(some["label"][1], tie)
+    near = np.abs(expected.probability - 0.8) <= 0.05
+    near |= np.abs(expected.gap - 0.2) <= 0.1
+    np.testing.assert_array_equal(some["verdict"][1], near)
+    allowed = graph.numbers(expected, 0.05)["undecided"][1]
+    np.testing.assert_allclose(allowed, 0.05 + near.mean(axis=(1, 2)))

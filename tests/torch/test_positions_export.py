@@ -1,0 +1,72 @@
+"""Modules with a class at each position as ONNX graphs: what they say is what `assess` says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import howsure
+from tests import dense
+from tests.torch.test_positions import UNet, images
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+
+LIMITS = howsure.Thresholds(sure=0.7)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "certainty.onnx"
+
+
+def test_the_graph_says_what_assess_says(path):
+    module = UNet().eval()
+    wishes = {"seed": 3, "outputs": "logits", "class_names": list("abc"), "thresholds": LIMITS}
+    exported = howsure.export(module, path, x=images(), **wishes)
+    assert exported.passes == 10
+    assert exported.largest_difference < 1e-5
+    found, told = dense.in_onnx(path, images())
+    method = howsure.MCDropout(max_passes=exported.passes)
+    expected = howsure.assess(module, images(), method=method, **wishes)
+    dense.check_graph(found, expected)
+    assert json.loads(told["class_names"]) == ["a", "b", "c"]
+    assert json.loads(told["outcome"]) == "positions"
+    alone, _ = dense.in_onnx(path, images()[2:3])
+    np.testing.assert_allclose(alone["share"][0], found["share"][2], atol=1e-6)
+
+
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.drop, self.tag = nn.Linear(5, 16), nn.Dropout(0.4), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.tag(self.drop(torch.relu(self.hidden(x))))
+
+
+def test_classes_on_the_last_axis_and_rows_before_they_are_divided(path):
+    x = 100 * np.random.default_rng(0).normal(size=(9, 7, 5)).astype(np.float32)
+    module, wishes = Tagger().eval(), {"outputs": "logits", "class_axis": -1}
+    howsure.export(module, path, x=x, divide_by=100, **wishes)
+    found, _ = dense.in_onnx(path, x)
+    method = howsure.MCDropout(max_passes=10)
+    expected = howsure.assess(module, x / np.float32(100), method=method, **wishes)
+    assert found["label"].shape == (9, 7)
+    for name in ("probability", "share", "share_error"):
+        np.testing.assert_allclose(found[name], getattr(expected, name), atol=1e-5)
+    with pytest.raises(howsure.ModelError, match="which of its two axes holds the classes"):
+        howsure.export(module, path, x=x, outputs="logits")
+
+
+def test_a_calibrator_is_refused_before_work_begins(path):
+    random = np.random.default_rng(0)
+    p = random.dirichlet([1, 1, 1], size=100)
+    calibrator = howsure.calibrate(howsure.Certainty.from_probabilities(p), random.integers(0, 3, 100))
+    with pytest.raises(
+        howsure.InputError, match=r"Expected: none: a graph calibrates only one class per row"
+    ):
+        howsure.export(UNet().eval(), path, x=images(), outputs="logits", calibrator=calibrator)
+    assert not path.exists()

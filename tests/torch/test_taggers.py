@@ -1,0 +1,189 @@
+"""Taggers: a class at each word of a text, and words that are padding."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from torch import nn
+
+import howsure
+from tests import dense
+from tests.torch.test_positions import UNet, images
+
+TEXTS, LENGTH, TAGS = 5, 8, 4
+LENGTHS = np.array([8, 5, 1, 3, 6])
+MASK = np.arange(LENGTH) < LENGTHS[:, None]
+
+
+class Tagger(nn.Module):
+    """An LSTM and a class for each word."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(20, 6)
+        self.lstm = nn.LSTM(6, 8, batch_first=True, bidirectional=True)
+        self.drop, self.tag = nn.Dropout(0.4), nn.Linear(16, TAGS)
+
+    def forward(self, x):
+        return 3 * self.tag(self.drop(self.lstm(self.words(x))[0]))
+
+
+class Padded(nn.Module):
+    """Sure at words of zeros, undecided at others; or infinite there."""
+
+    def __init__(self, infinite=False):
+        super().__init__()
+        self.drop, self.tag, self.infinite = nn.Dropout(0.5), nn.Linear(3, TAGS), infinite
+        with torch.no_grad():
+            self.tag.bias.copy_(torch.tensor([9.0, 0, 0, 0]))
+
+    def forward(self, x):
+        logits = self.tag(self.drop(10 * x))
+        return logits / (x[..., :1] == 0) if self.infinite else logits
+
+
+def texts():
+    return np.random.default_rng(0).integers(1, 20, (TEXTS, LENGTH))
+
+
+def padded():
+    x = np.random.default_rng(0).normal(size=(TEXTS, LENGTH, 3)).astype(np.float32)
+    return np.where(MASK[..., None], 0, x)
+
+
+def tagged(model, x=None, **settings):
+    return howsure.assess(
+        model.eval(), texts() if x is None else x, outputs="logits", class_axis=2, **settings
+    )
+
+
+def test_without_the_axis_of_the_classes_a_tagger_is_refused():
+    with pytest.raises(howsure.ModelError, match="class_axis=2 reads 4 classes at 8 positions"):
+        howsure.assess(Tagger().eval(), texts(), outputs="logits")
+
+
+def test_numbers_of_rows_are_those_of_the_positions_that_count():
+    members = [Tagger().eval() for _ in range(3)]
+    method = howsure.Ensemble(members[1:])
+    found = tagged(members[0], method=method, positions=MASK)
+    np.testing.assert_array_equal(found.counts, MASK)
+    with torch.no_grad():
+        p = np.stack([torch.softmax(each(torch.tensor(texts())), -1).numpy() for each in members])
+    there = p.argmax(-1)[..., None] == np.arange(TAGS)
+    for row in range(TEXTS):
+        inside = there[:, row, MASK[row]]
+        shares = inside.mean(axis=1)
+        np.testing.assert_allclose(found.share[row], shares.mean(axis=0), atol=1e-12)
+        np.testing.assert_allclose(found.share_spread[row], shares.std(axis=0), atol=1e-12)
+        for k in range(TAGS):
+            pairs = [
+                2 * np.sum(a & b) / (a.sum() + b.sum())
+                for a, b in itertools.combinations(inside[..., k], 2)
+                if a.any() or b.any()
+            ]
+            np.testing.assert_allclose(found.overlap[row, k], np.mean(pairs) if pairs else np.nan)
+        np.testing.assert_allclose(found.undecided[row], found.is_coin_flip[row, MASK[row]].mean())
+        np.testing.assert_allclose(found.doubt[row], found.entropy[row, MASK[row]].mean(), rtol=1e-6)
+        flips = found.is_coin_flip[row] & MASK[row]
+        assert sum(region.size for region in found.regions(row)) == flips.sum()
+    np.testing.assert_allclose(found.probability, p.mean(axis=0).max(axis=-1), atol=1e-6)
+    everywhere = tagged(members[0], method=method)
+    for name in ("label", "probability", "entropy", "mc_error", "settled"):
+        np.testing.assert_allclose(getattr(found, name), getattr(everywhere, name), atol=1e-6)
+    assert everywhere.counts is None
+
+
+def test_passes_end_and_are_counted_by_what_counts():
+    model = Padded()
+    found, everywhere = tagged(model, padded(), positions=MASK), tagged(model, padded())
+    np.testing.assert_array_equal(found.passes, 10)
+    assert everywhere.passes.max() == 80
+    np.testing.assert_array_equal(found.undecided, 0)
+    np.testing.assert_array_equal(found.share[:, 0], 1)
+    assert everywhere.share[:, 0].min() < 0.9
+
+
+def test_what_a_model_says_of_padding_does_not_matter():
+    x, method = padded(), howsure.MCDropout(passes=4)
+    found = tagged(Padded(infinite=True), x, positions=MASK, method=method)
+    np.testing.assert_array_equal(found.share[:, 0], 1)
+    assert np.isfinite(found.entropy).all()
+    with pytest.raises(howsure.ModelError, match="NaN or infinity"):
+        tagged(Padded(infinite=True), x, method=method)
+
+
+def test_rows_of_one_text_and_true_tags():
+    found = tagged(Tagger(), positions=MASK, keep="probabilities", method=howsure.MCDropout(passes=6))
+    one = found.of_row(3)
+    np.testing.assert_array_equal(one.row, np.arange(3))
+    np.testing.assert_allclose(one.probabilities, found.probabilities[3, :3], atol=1e-6)
+    truth = np.random.default_rng(0).integers(0, TAGS, MASK.shape)
+    np.testing.assert_array_equal(found.with_truth(truth).truth, np.where(MASK, truth, -1))
+
+
+def test_positions_that_cannot_be_used():
+    for wrong, match in (
+        (MASK[:, :5], r"of shape \(5, 8\)"),
+        (2 * MASK, "True or False"),
+        (MASK & (np.arange(TEXTS) != 2)[:, None], "No position counts in row 2"),
+    ):
+        with pytest.raises(howsure.InputError, match=match):
+            tagged(Tagger(), positions=wrong)
+    flat = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2)).eval()
+    with pytest.raises(howsure.InputError, match="these rows have none"):
+        howsure.assess(flat, padded()[:, 0], outputs="logits", positions=MASK)
+
+
+def test_a_region_of_interest_in_tiles():
+    inside = np.random.default_rng(0).random((dense.ROWS, 4, 4)) < 0.4
+    inside[:, 0, 0] = True
+    settings = {"outputs": "logits", "positions": inside}
+    method = howsure.Ensemble([UNet().eval(), nn.Sequential(UNet(), nn.Conv2d(3, 3, 1)).eval()])
+    whole = howsure.assess(UNet().eval(), images(), method=method, **settings)
+    tiles = howsure.assess(UNet().eval(), images(), method=method, tile=2, overlap=0, **settings)
+    np.testing.assert_array_equal(tiles.counts, inside)
+    for name in ("share", "share_spread", "overlap", "undecided", "doubt"):
+        np.testing.assert_allclose(getattr(tiles, name), getattr(whole, name), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def bert():
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=50,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        num_labels=3,
+        hidden_dropout_prob=0.2,
+    )
+    module = transformers.BertForTokenClassification(config).eval()
+    with torch.no_grad():
+        module.classifier.weight.normal_()
+    return module
+
+
+def test_tokens_of_transformers_that_are_padding_do_not_count(bert, tmp_path):
+    words = np.random.default_rng(0).integers(3, 50, (TEXTS, LENGTH))
+    rows = {"input_ids": words, "attention_mask": MASK.astype(np.int64)}
+    settings = {"method": howsure.MCDropout(passes=6), "class_axis": -1}
+    found = howsure.assess(bert, rows, **settings)
+    np.testing.assert_array_equal(found.counts, MASK)
+    assert found.position_name == "token"
+    assert "token" in str(found[0])
+    others = {**rows, "input_ids": np.where(MASK, words, 7)}
+    for name in ("share", "share_spread", "overlap", "undecided", "doubt"):
+        again = getattr(howsure.assess(bert, others, **settings), name)
+        np.testing.assert_allclose(again, getattr(found, name), atol=1e-6)
+    found.save(tmp_path / "tokens")
+    loaded = howsure.load(tmp_path / "tokens")
+    np.testing.assert_array_equal(loaded.counts, MASK)
+    np.testing.assert_array_equal(loaded.doubt, found.doubt)
+    assert loaded.position_name == "token"
+    given = howsure.assess(bert, rows, positions=np.ones_like(MASK), **settings)
+    assert given.counts is None
+    full = {**rows, "attention_mask": np.ones_like(words)}
+    assert howsure.assess(bert, full, **settings).counts is None
