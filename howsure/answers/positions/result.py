@@ -139,6 +139,7 @@ class DenseCertainty(Result[DenseRow]):
     answer: ClassVar[str] = "positions"
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "class_names"
+    in_notebooks: ClassVar[str] = "howsure.answers.positions.notebook:of_result"
 
     label: NDArray[np.int16]
     runner_up: NDArray[np.int16]
