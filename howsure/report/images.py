@@ -151,17 +151,18 @@ def photograph(values: Pixels, budget: int, largest: int) -> str:
     return source if len(source) <= budget else _data_uri(image, "jpeg", quality=_JPEG_QUALITY)
 
 
-def in_colours(numbers: Pixels, colours: Sequence[str], clear: int | None = None) -> str:
+def in_colours(numbers: Pixels, colours: Sequence[str], opacities: Sequence[float] = ()) -> str:
     """A map as the data URI of a PNG with a palette.
 
     Args:
         numbers: (H, W) places in `colours`.
         colours: At most 256, as `#rrggbb`.
-        clear: Place of a colour that is not drawn at all, or None.
+        opacities: From 0 to 1, of the first of the colours; the others hide what is below.
     """
     image = Image.fromarray(np.asarray(numbers, dtype=np.uint8), mode="P")
     image.putpalette(b"".join(bytes.fromhex(colour[1:]) for colour in colours))
-    return _data_uri(image, "png", optimize=True, **({} if clear is None else {"transparency": clear}))
+    given = {"transparency": bytes(round(255 * each) for each in opacities)} if opacities else {}
+    return _data_uri(image, "png", optimize=True, **given)
 
 
 def _image(values: Pixels, black: Floats, white: Floats, largest: int) -> Image.Image:

@@ -10,11 +10,9 @@ import numpy as np
 
 from howsure.answers.positions.drawings import (
     CIVIDIS,
-    OTHERS,
     Mark,
     Outline,
     mark,
-    mistakes_of,
     names_on,
     outline,
     signal_path,
@@ -26,8 +24,8 @@ from howsure.answers.positions.shown import Pixels, Shown, Words
 from howsure.answers.sentences import percent
 from howsure.answers.verdict import VERDICTS
 from howsure.report.images import in_colours, photograph
-from howsure.sampling.outcome import Floats, Integers
-from howsure.words import UNIT, rate
+from howsure.sampling.outcome import Booleans, Floats, Integers
+from howsure.words import UNIT, counted, rate
 
 MOST_CARDS = 12
 """Rows that are shown with their maps."""
@@ -36,10 +34,14 @@ MOST_REGIONS = 8
 """Regions of a row that are numbered and listed."""
 
 LEAST_SHARE = 0.0005
-"""Smallest share of a class that the table of a row has: less rounds to 0.0 %."""
+"""Smallest share of the positions that a class, or a region after the first, is listed with: less rounds to
+0.0 %."""
 
 CHARACTERS = 200_000
 """That the pictures of one row may take, at most, unless they take more at the shortest edge."""
+
+RIGHT = 0.4
+"""Opacity of true classes where the label is right, as a share of that where it is wrong."""
 
 _OF_IMAGE = 80_000
 """Of these, what its image may take before it is a JPEG."""
@@ -151,6 +153,7 @@ class Card:
     Attributes:
         row: The row.
         said: What the model says of it.
+        right: Share of its positions that are right, in words; empty where unknown.
         facts: What more is known of it as a whole, in a few words each.
         maps: Its pictures; None for words.
         runs: Its words.
@@ -162,6 +165,7 @@ class Card:
 
     row: DenseRow
     said: str
+    right: str
     facts: tuple[str, ...]
     maps: Maps | None
     runs: tuple[Run, ...]
@@ -190,30 +194,35 @@ def _card(part: DenseCertainty, at: int, shown: Shown | None, colours: Sequence[
     row, one = part[0], _Row(part)
     where = one.slice_of_most_doubt
     numbered = numbered_by_size(part.is_coin_flip[0])
-    drawn = None if isinstance(shown, Words) else _maps(one, numbered, shown, at, colours, top)
     truth = None if part.truth is None else np.asarray(part.truth[0])
-    known = None if truth is None or not (truth >= 0).any() else truth >= 0
-    facts = (
-        []
-        if truth is None or known is None
-        else [f"{rate(float(np.mean(one.label[known] == truth[known])))} right"]
+    regions = tuple(
+        RegionLine(number, each.size, each.label_name, each.runner_up_name, place_of(each.bounds))
+        for number, each in enumerate(row.regions[:MOST_REGIONS], 1)
+        if number == 1 or each.size >= LEAST_SHARE * one.label.size
     )
+    drawn = None
+    if not isinstance(shown, Words):
+        drawn = _maps(one, numbered, shown, at, colours, top, listed=len(regions))
+    right = ""
+    if truth is not None and (truth >= 0).any():
+        right = rate(float(np.mean((one.label == truth)[truth >= 0])))
+    words = shown.of(at) if isinstance(shown, Words) else []
+    facts = [f"{right} right"] if right else []
     facts += [f"mean entropy {row.doubt:.2f} nats", "1 pass" if row.passes == 1 else f"{row.passes:,} passes"]
+    if isinstance(shown, Words) and len(words) < one.label.size:
+        facts.append(f"{len(words)} of {counted(one.label.size, part.position_name)} have a word")
     if where is not None:
         facts.append(f"slice {where} of 0 to {len(one.label) - 1} is shown, the one with the most doubt")
     if drawn is not None and drawn.step > 1:
         facts.append(f"maps are drawn with one in {drawn.step} {part.position_name}s across and down")
-    regions = tuple(
-        RegionLine(number, each.size, each.label_name, each.runner_up_name, place_of(each.bounds))
-        for number, each in enumerate(row.regions[:MOST_REGIONS], 1)
-    )
     told = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
     return Card(
         row=row,
         said=str(row),
+        right=right,
         facts=tuple(facts),
         maps=drawn,
-        runs=_runs(part, shown.of(at), colours) if isinstance(shown, Words) else (),
+        runs=_runs(part, words, colours),
         regions=regions,
         others=int(numbered.max(initial=0)) - len(regions),
         shares=tuple(_share_line(row, k, colours[k], truth) for k in told),
@@ -270,14 +279,19 @@ class _Row:
 
 
 def _maps(
-    one: _Row, numbered: Integers, shown: Pixels | None, at: int, colours: Sequence[str], top: float
+    one: _Row,
+    numbered: Integers,
+    shown: Pixels | None,
+    at: int,
+    colours: Sequence[str],
+    top: float,
+    listed: int,
 ) -> Maps:
     """Pictures of one row, at the longest edge at which they do not take too much."""
     label, entropy, areas = one.flat(one.label), one.flat(one.entropy), one.flat(numbered)
     truth = None if one.part.truth is None else one.flat(np.asarray(one.part.truth[0]))
     palette = list(dict.fromkeys(colours))
     place = np.array([palette.index(colour) for colour in colours])
-    clear = len(palette)
     height, width = label.shape
     flat = len(one.part.positions) == 1
     signal = ""
@@ -289,6 +303,7 @@ def _maps(
         small = (slice(None, None, step), slice(None, None, step))
         levels = np.floor(len(CIVIDIS) * np.clip(entropy[small] / top, 0, 1 - 1e-6))
         known = None if truth is None else truth[small]
+        wrong = None if known is None else (known >= 0) & (known != label[small])
         found = Maps(
             width=width,
             height=height,
@@ -297,9 +312,7 @@ def _maps(
             signal=signal,
             label=in_colours(place[label[small]], palette),
             doubt=in_colours(levels, CIVIDIS),
-            truth=""
-            if known is None
-            else in_colours(np.where(known < 0, clear, place[known]), [*palette, OTHERS], clear),
+            truth="" if known is None else _truth(np.where(known < 0, -1, place[known]), wrong, palette),
             drawn_width=label[small].shape[1] * step,
             drawn_height=label[small].shape[0] * step,
             flips=Outline("", 0, 0),
@@ -309,17 +322,22 @@ def _maps(
         )
         if found.characters <= CHARACTERS:
             break
+    numbers = [number for number in range(1, listed + 1) if (areas == number).any()]
+    marks = tuple(mark(areas == number, str(number)) for number in numbers)
     return replace(
         found,
         flips=outline(areas[small], step),
-        mistakes=outline(mistakes_of(label[small], known), step) if known is not None else found.mistakes,
-        marks=tuple(
-            mark(areas == number, str(number))
-            for number in range(1, MOST_REGIONS + 1)
-            if (areas == number).any()
-        ),
-        names=names_on(label, one.part.class_names),
+        mistakes=found.mistakes if wrong is None else outline(numbered_by_size(wrong), step),
+        marks=marks,
+        names=names_on(label, one.part.class_names, marks),
     )
+
+
+def _truth(place: Integers, wrong: Booleans, palette: Sequence[str]) -> str:
+    """The true classes, pale where the label is right; nothing where `place` is −1."""
+    count = len(palette)
+    numbers = np.where(place < 0, 2 * count, place + count * wrong)
+    return in_colours(numbers, [*palette, *palette, "#000000"], [RIGHT] * count + [1.0] * count + [0.0])
 
 
 def _image(shown: Pixels, at: int, one: _Row) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from howsure.answers.positions.regions import numbered_by_size
 from howsure.report.axes import Axis, count_axis, number_axis
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
@@ -111,11 +111,6 @@ def _runs(edges: Booleans) -> list[tuple[int, int, int]]:
     return [(int(a), int(b), int(n)) for (a, b), n in zip(begins, lengths, strict=True)]
 
 
-def mistakes_of(label: Integers, truth: Integers) -> Integers:
-    """Numbered areas in which the label is wrong; where the truth is not known, nothing is."""
-    return numbered_by_size((truth >= 0) & (label != truth))
-
-
 # --- numbers and names on a map -----------------------------------------------------------------------
 
 
@@ -135,13 +130,18 @@ def mark(inside: Booleans, text: str) -> Mark:
     return Mark(text, 100 * (int(x) + 0.5) / inside.shape[1], 100 * (int(y) + 0.5) / inside.shape[0])
 
 
-def names_on(label: Integers, names: tuple[str, ...]) -> tuple[Mark, ...]:
-    """For each class its name, in the largest area of that class, where the name has room."""
+def names_on(label: Integers, names: tuple[str, ...], marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """The name of each class in its largest area, where the name has room beside the marks."""
     height, width = label.shape
+    free = np.ones(label.shape, dtype=bool)
+    for each in marks:
+        x, y, reach = each.across * width / 100, each.down * height / 100, LINE * width
+        free[max(int(y - reach), 0) : int(y + reach) + 1, max(int(x - reach), 0) : int(x + reach) + 1] = False
     found = []
     for k in np.unique(label).tolist():
         numbered, count = ndimage.label(label == k)
-        largest = numbered == 1 + int(np.argmax(np.bincount(numbered.reshape(-1), minlength=count + 1)[1:]))
+        sizes = np.bincount(numbered.reshape(-1), minlength=count + 1)[1:]
+        largest = (numbered == 1 + int(np.argmax(sizes))) & free
         depth = ndimage.distance_transform_edt(np.pad(largest, 1))[1:-1, 1:-1]
         y, x = (int(each) for each in np.unravel_index(int(np.argmax(depth)), depth.shape))
         outside = np.flatnonzero(~largest[y])

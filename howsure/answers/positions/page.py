@@ -64,7 +64,10 @@ def page(result: DenseCertainty, asked: Asked) -> str:
         "thresholds": result.thresholds,
         "shares_at_once": SHARES_AT_ONCE,
         "scores_at_once": SCORES_AT_ONCE,
+        "named": len(result.class_names) > len(OKABE_ITO),
         "brief": [],
+        "histogram": None,
+        "risk": None,
     }
     sections: dict[str, str] = {}
     details: dict[str, str] = {}
@@ -79,7 +82,6 @@ def page(result: DenseCertainty, asked: Asked) -> str:
             "legend": [each for each in zip(result.class_names, colours, strict=True) if each[1] != OTHERS],
             "others": colours.count(OTHERS),
             "others_colour": OTHERS,
-            "named": len(result.class_names) > len(OKABE_ITO),
             "scale": CIVIDIS,
             "scale_axis": number_axis(0.0, top),
             "even": float(np.log(2)),
@@ -97,8 +99,8 @@ def page(result: DenseCertainty, asked: Asked) -> str:
         if counts.known.any():
             sure = int(counts.known[:, 0].sum())
             context["risk"] = draw_curve(curve_of(counts), sure)
-        if context.keys() & {"histogram", "risk"}:
-            sections["doubt"] = "Does doubt tell mistakes?" if "risk" in context else "How doubt is spread"
+        if context["histogram"] or context["risk"]:
+            sections["doubt"] = "Does doubt tell mistakes?" if context["risk"] else "How doubt is spread"
         context["scores"] = scores_of(result)
         if context["scores"]:
             sections["scores"] = "Scores"
