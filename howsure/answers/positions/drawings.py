@@ -71,7 +71,7 @@ class Outline:
     Attributes:
         path: Path data, in positions.
         areas: Connected areas that there are.
-        drawn: How many of them are outlined, the largest first.
+        drawn: How many of them are outlined, the largest first; 0 where that one alone would take too much.
     """
 
     path: str
@@ -88,11 +88,12 @@ def outline(numbered: Integers, step: int = 1) -> Outline:
     """
     areas = np.unique(numbered[numbered > 0])
     drawn = len(areas)
-    while True:
-        path = _sides(numbered * (numbered <= areas[drawn - 1]) if drawn else numbered * 0, step)
-        if len(path) <= MOST_CHARACTERS or drawn <= 1:
+    while drawn:
+        path = _sides(numbered * (numbered <= areas[drawn - 1]), step)
+        if len(path) <= MOST_CHARACTERS:
             return Outline(path, len(areas), drawn)
-        drawn = max(1, min(drawn - 1, drawn * MOST_CHARACTERS // len(path)))
+        drawn = min(drawn - 1, drawn * MOST_CHARACTERS // len(path))
+    return Outline("", len(areas), 0)
 
 
 def _sides(numbered: Integers, step: int) -> str:

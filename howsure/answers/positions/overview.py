@@ -22,6 +22,9 @@ _LEAST_DOUBT = 1e-6
 _STEPS = 400
 """Thresholds of that curve."""
 
+_LEAST_SPREAD = 5e-5
+"""The least that does not round to 0.00 points."""
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -185,7 +188,7 @@ def class_lines(result: DenseCertainty, counts: Counts, colours: tuple[str, ...]
                 result.class_names[k],
                 colours[k],
                 percent(float(share[k]), float(error[k])).replace(" %", UNIT),
-                points(spread) if np.isfinite(spread) else "–",
+                _spread(spread),
                 f"{overlap:.2f}" if np.isfinite(overlap) else "–",
                 rate(int(counts.flips[k]) / labelled) if labelled else "–",
                 rate(int(counts.truly[k]) / truly) if truly else "",
@@ -193,6 +196,12 @@ def class_lines(result: DenseCertainty, counts: Counts, colours: tuple[str, ...]
             )
         )
     return found
+
+
+def _spread(spread: float) -> str:
+    if not np.isfinite(spread):
+        return "–"
+    return points(spread) if spread >= _LEAST_SPREAD or spread == 0 else "< 0.01\u00a0points"
 
 
 def _mean(values: Floats) -> float:

@@ -36,7 +36,13 @@ class Region:
         return tuple(slice(*ends) for ends in self.bounds)
 
 
-def regions_of(flips: Booleans, label: Integers, runner_up: Integers, names: tuple[str, ...]) -> list[Region]:
+def regions_of(
+    flips: Booleans,
+    label: Integers,
+    runner_up: Integers,
+    names: tuple[str, ...],
+    most: int | None = None,
+) -> list[Region]:
     """Regions of one row, largest first; of equals the one that begins first.
 
     Positions are connected where they share a side.
@@ -46,11 +52,12 @@ def regions_of(flips: Booleans, label: Integers, runner_up: Integers, names: tup
         label: (*P) number of its most probable class.
         runner_up: (*P) number of the second most probable class.
         names: K names.
+        most: How many regions are told of; None for all.
     """
     numbered = numbered_by_size(flips)
     sizes = np.bincount(numbered.reshape(-1))[1:]
     found = []
-    for number, place in enumerate(ndimage.find_objects(numbered), 1):
+    for number, place in enumerate(ndimage.find_objects(numbered)[:most], 1):
         inside = numbered[place] == number
         first, second = label[place][inside], runner_up[place][inside]
         low, high = np.minimum(first, second).astype(np.int64), np.maximum(first, second).astype(np.int64)
