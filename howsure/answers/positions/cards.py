@@ -312,7 +312,9 @@ def _maps(
             signal=signal,
             label=in_colours(place[label[small]], palette),
             doubt=in_colours(levels, CIVIDIS),
-            truth="" if known is None else _truth(np.where(known < 0, -1, place[known]), wrong, palette),
+            truth=""
+            if known is None or wrong is None
+            else _truth(np.where(known < 0, -1, place[known]), wrong, palette),
             drawn_width=label[small].shape[1] * step,
             drawn_height=label[small].shape[0] * step,
             flips=Outline("", 0, 0),
@@ -345,7 +347,7 @@ def _image(shown: Pixels, at: int, one: _Row) -> Floats:
     row = shown.of(at)
     if one.slice_of_most_doubt is None:
         return row
-    return row[int((one.slice_of_most_doubt + 0.5) * len(row) / len(one.label))]
+    return np.asarray(row[int((one.slice_of_most_doubt + 0.5) * len(row) / len(one.label))])
 
 
 # --- words ----------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def counts_of(result: DenseCertainty) -> Counts:
         place = np.searchsorted(least, np.asarray(part.probability[0], np.float32)[known], side="right")
         kept[:, 0] += np.bincount(place, minlength=len(kept))
         kept[:, 1] += np.bincount(place[wrong], minlength=len(kept))
-    return Counts(*found, labelled, flips, truly, least.astype(np.float64), kept)
+    return Counts(found[0], found[1], found[2], labelled, flips, truly, least.astype(np.float64), kept)
 
 
 def curve_of(counts: Counts) -> RiskCoverage:
