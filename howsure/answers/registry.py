@@ -238,6 +238,7 @@ POSITIONS = Answer(
         "lead": "howsure.answers.positions.printed:lead",
         "lines": "howsure.answers.positions.printed:lines",
         "summary": "howsure.answers.positions.printed:summary",
+        "page": "howsure.answers.positions.page:page",
     },
     instead={
         "classes": "`result.of_row(0)` is a `Certainty` whose rows are the positions of one row",

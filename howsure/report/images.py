@@ -137,6 +137,34 @@ def pictures(rows: Pixels, positions: Sequence[int], budget: int, largest: int =
     return found
 
 
+def photograph(values: Pixels, budget: int, largest: int) -> str:
+    """One image as a data URI, in the brightness that it has by itself.
+
+    Args:
+        values: (H, W, C) with C of 1 or 3, any range of values.
+        budget: Most characters that it may take as it is; else it is a JPEG.
+        largest: Longest edge in pixels.
+    """
+    image = _image(values, *black_and_white(values[None]), largest)
+    image.thumbnail((largest, largest), Image.Resampling.BOX)
+    source = _data_uri(image, "png", optimize=True)
+    return source if len(source) <= budget else _data_uri(image, "jpeg", quality=_JPEG_QUALITY)
+
+
+def in_colours(numbers: Pixels, colours: Sequence[str], opacities: Sequence[float] = ()) -> str:
+    """A map as the data URI of a PNG with a palette.
+
+    Args:
+        numbers: (H, W) places in `colours`.
+        colours: At most 256, as `#rrggbb`.
+        opacities: From 0 to 1, of the first of the colours; the others hide what is below.
+    """
+    image = Image.fromarray(np.asarray(numbers, dtype=np.uint8), mode="P")
+    image.putpalette(b"".join(bytes.fromhex(colour[1:]) for colour in colours))
+    given = {"transparency": bytes(round(255 * each) for each in opacities)} if opacities else {}
+    return _data_uri(image, "png", optimize=True, **given)
+
+
 def _image(values: Pixels, black: Floats, white: Floats, largest: int) -> Image.Image:
     finite = np.nan_to_num(values.astype(np.float64), nan=-np.inf)
     pixels = np.round(255 * np.clip((finite - black) / (white - black), 0, 1)).astype(np.uint8)

@@ -81,6 +81,10 @@ def _columns(rows: Any) -> list[tuple[str, Pixels]]:
     """Arrays by name; without one where there is but one. Labels and ids that came along are left out."""
     if rows is None:
         return []
+    if are_words(rows):
+        words = np.empty(len(rows), dtype=object)
+        words[:] = [list(row) for row in rows]
+        return [("", words)]
     if is_frame(rows):
         import narwhals as nw
 
@@ -94,6 +98,15 @@ def _columns(rows: Any) -> list[tuple[str, Pixels]]:
     if is_several(x):
         return [(f"input {number}", numpy_of(each, "The rows")) for number, each in enumerate(x)]
     return [("", numpy_of(x, "The rows"))]
+
+
+def are_words(rows: Any) -> bool:
+    """True for a list of lists of texts, which may be of different lengths."""
+    return (
+        isinstance(rows, (list, tuple))
+        and bool(rows)
+        and all(isinstance(row, (list, tuple)) and all(isinstance(word, str) for word in row) for row in rows)
+    )
 
 
 def values_in_words(columns: Sequence[tuple[str, Pixels]], position: int) -> str:

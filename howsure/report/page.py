@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from howsure.answers.printed import id_name_of, kind_of, lead_of, lines_of
-from howsure.answers.registry import part_or
+from howsure.answers.registry import answer_of, part_or
 from howsure.atomic import write_whole
 from howsure.audit import Audit
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import Comparison
+from howsure.errors import InputError
+from howsure.judge.scores import Score
+from howsure.judge.words import value_and_interval
 from howsure.report.looks import Looks, looks_of
 from howsure.report.templates import environment
 
@@ -24,6 +27,9 @@ MOST_ROWS = 200
 
 _CHARACTERS = 400_000
 """That their pictures may take."""
+
+_SCORE = ("value", "low", "high")
+"""Columns of the part `score_lines` that make a score."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,32 @@ def whole(
         "details": details,
     }
     return environment().get_template(template).render(told | context)
+
+
+def scores_of(result: Any) -> list[dict[str, str]]:
+    """The scores of a result that holds true answers, as cells by heading.
+
+    None of fewer than two rows, of rows that cannot be scored, or where the kind brings no scores.
+    """
+    kind = answer_of(result)
+    if result.truth is None or len(result) < 2 or not (kind.has("evaluate") and kind.has("score_lines")):
+        return []
+    try:
+        evaluation = kind.part("evaluate")(result, None, outside=None, seed=0)
+    except InputError:
+        return []
+    head, *lines = kind.part("score_lines")(result, evaluation)
+    alone = ("target",) if len(getattr(result, result.names)) == 1 else ()
+    others = [name for name in head if name not in (*_SCORE, *alone)]
+    found = []
+    for line in lines:
+        cells = dict(zip(head, line, strict=True))
+        score = Score(*(float("nan") if cells[name] == "" else float(cells[name]) for name in _SCORE))
+        value, interval = value_and_interval(score)
+        found.append(
+            {name: str(cells[name]) for name in others} | {"value": value, "95 % interval": interval}
+        )
+    return found
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,16 @@ from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.numbers.result import RegressionCertainty
+from howsure.answers.positions.result import DenseCertainty
+from howsure.sampling.between import LEVELS
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
-DRAWN = {"rect", "line", "circle", "path", "use"}
+DRAWN = {"rect", "line", "circle", "path", "use", "image"}
 
 
 class Lazily(Mapping[str, Any]):
@@ -99,6 +102,49 @@ def make_numbers(
     found = found.with_noise(scale * scatter, "held-out rows") if noise else found
     std = np.sqrt(found.spread**2 + (scale * scatter) ** 2)  # type: ignore[operator]
     return found.with_truth(found.mean + std * random.normal(size=std.shape)) if truth else found
+
+
+def make_dense(
+    rows: int, positions: tuple[int, ...], classes: int = 3, *, truth: bool = True, **fields: Any
+) -> DenseCertainty:
+    """What twelve networks say of smooth maps, each row more doubtful than the one before it."""
+    random, axes = np.random.default_rng(0), tuple(range(2, 2 + len(positions)))
+    smooth = [0, 0, *(size / 8 for size in positions), 0]
+    seen = ndimage.gaussian_filter(random.normal(size=(1, rows, *positions, classes)), smooth)
+    seen = seen / seen.std() + 0.3 * random.normal(size=(12, rows, *(1,) * len(positions), classes))
+    seen *= np.linspace(6, 1.5, rows).reshape(1, rows, *(1,) * len(axes), 1)
+    p = np.exp(seen) / np.exp(seen).sum(axis=-1, keepdims=True)
+    mean, ordered = p.mean(axis=0), np.argsort(-p.mean(axis=0), axis=-1)
+    top, second = (np.take_along_axis(mean, ordered[..., k : k + 1], axis=-1)[..., 0] for k in (0, 1))
+    label = ordered[..., 0].astype(np.int16)
+    of_pass = np.eye(classes)[p.argmax(axis=-1)].mean(axis=axes)
+    drawn = (random.random((*label.shape, 1)) > np.cumsum(mean, axis=-1)).sum(axis=-1)
+    true = np.minimum(drawn, classes - 1).astype(np.int16)
+    true.reshape(rows, -1)[:, 0] = -1
+    entropy = -np.sum(mean * np.log(mean), axis=-1)
+    settings: dict[str, Any] = {
+        "label": label,
+        "runner_up": ordered[..., 1].astype(np.int16),
+        "probability": top.astype(np.float32),
+        "gap": (top - second).astype(np.float32),
+        "mc_error": np.full(label.shape, 0.01, np.float32),
+        "entropy": entropy.astype(np.float32),
+        "expected_entropy": (0.8 * entropy).astype(np.float32),
+        "settled": top > 0.5,
+        "share": of_pass.mean(axis=0),
+        "share_error": of_pass.std(axis=0) / 12**0.5,
+        "share_spread": of_pass.std(axis=0),
+        "share_spread_error": of_pass.std(axis=0) / 24**0.5,
+        "share_quantiles": np.moveaxis(np.quantile(of_pass, LEVELS, axis=0), 0, -1),
+        "overlap": np.full((rows, classes), 0.875),
+        "passes": np.full(rows, 12),
+        "class_names": tuple(f"class {k}" for k in range(classes)),
+        "row": np.arange(rows),
+        "truth": true if truth else None,
+        "kind": "image" if len(positions) > 1 else "row",
+        "method": {"name": "MC dropout"},
+    }
+    return DenseCertainty(**(settings | fields))
 
 
 def certainty_of(probabilities: list[list[float]], **fields: Any) -> Certainty:

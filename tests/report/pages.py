@@ -13,7 +13,7 @@ from howsure.answers.numbers.result import RegressionCertainty
 from howsure.audit import Audit
 from howsure.models.protocol import LayerInfo
 from howsure.report import render
-from tests.report.made import Lazily, certainty_of, make_certainty, make_multilabel, make_numbers
+from tests.report.made import Lazily, certainty_of, make_certainty, make_dense, make_multilabel, make_numbers
 
 AUDIT = Audit(
     model="digits <b>",
@@ -95,6 +95,16 @@ PAGES = Lazily(
         "error not known": lambda: render(
             dataclasses.replace(certain(), mc_error=np.full((400, 10), np.nan))
         ),
+        "maps of images": lambda: render(
+            make_dense(14, (12, 16), 11, class_names=("<b>a & b</b>", *map(str, range(10)))),
+            np.random.default_rng(0).normal(size=(14, 5, 24, 32)),
+            audit=AUDIT,
+        ),
+        "maps alone": lambda: render(make_dense(1, (9, 7), truth=False)),
+        "maps of volumes": lambda: render(make_dense(2, (5, 9, 7)), np.ones((2, 1, 5, 9, 7))),
+        "words": lambda: render(make_dense(2, (6,)), [["<i>", "b", "c"], ["a"] * 6]),
+        "signals": lambda: render(make_dense(6, (40,)), np.random.default_rng(0).normal(size=(6, 40, 2))),
+        "zero rows of maps": lambda: render(make_dense(2, (4, 4))[:0], images(0)),
     }
 )
 """One page of every sort, by name."""

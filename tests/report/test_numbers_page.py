@@ -322,7 +322,8 @@ def test_scores_are_shown_where_the_kind_has_them(monkeypatch: pytest.MonkeyPatc
         return [head, ["y", "mae", evaluation, *ends, "lower"], ["y", "r2", "", "", "", "higher"]]
 
     parts = {**NUMBERS.parts, "evaluate": evaluate, "score_lines": score_lines}
-    monkeypatch.setattr("howsure.answers.numbers.page.NUMBERS", dataclasses.replace(NUMBERS, parts=parts))
+    kind = dataclasses.replace(NUMBERS, parts=parts)
+    monkeypatch.setattr("howsure.report.page.answer_of", lambda result: kind)
     result = make_numbers(30)
     size = float(np.mean(np.abs(result.truth - result.mean)))
     rows = table_rows(render(result), "Scores")

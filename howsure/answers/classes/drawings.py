@@ -162,10 +162,14 @@ class RiskDrawing:
 def draw_risk_coverage(certainty: Certainty) -> RiskDrawing:
     """Lay out the risk-coverage curve, with at most 400 of its points."""
     curve = risk_coverage(certainty.probability, certainty.label == certainty.truth)
+    return draw_curve(curve, int(np.sum(certainty.verdict == SURE)))
+
+
+def draw_curve(curve: RiskCoverage, sure: int) -> RiskDrawing:
+    """Lay out a risk-coverage curve of which `sure` are sure, with at most 400 of its points."""
     coverage, risk = curve.coverage, curve.risk
     # The first few rows alone would set the scale: one wrong answer among them is a risk of a half.
     top = float(max(risk[coverage >= min(0.1, coverage[-1])].max(), risk[-1]))
-    sure = int(np.sum(certainty.verdict == SURE))
     end = int(np.searchsorted(curve.kept, sure))
     begin = _first_share_shown(curve, float(coverage[end]))
     note = f"The horizontal axis begins at {100 * begin:.0f}\u00a0%." if begin else ""
@@ -178,7 +182,7 @@ def draw_risk_coverage(certainty: Certainty) -> RiskDrawing:
         across=across,
         up=up,
         overall=up.place(risk[-1]),
-        sure=(across.place(coverage[end]), up.place(risk[end])) if 0 < sure < len(certainty) else None,
+        sure=(across.place(coverage[end]), up.place(risk[end])) if 0 < sure < curve.kept[-1] else None,
         curve=curve,
         table=_risk_table(curve),
     )

@@ -33,13 +33,9 @@ from howsure.answers.numbers.printed import (
     verdict_of,
 )
 from howsure.answers.numbers.result import FROM_HELD_OUT, RegressionCertainty
-from howsure.answers.registry import NUMBERS
 from howsure.answers.sentences import words_of
 from howsure.digits import significant
-from howsure.errors import InputError
-from howsure.judge.scores import Score
-from howsure.judge.words import value_and_interval
-from howsure.report.page import Asked, whole
+from howsure.report.page import Asked, scores_of, whole
 from howsure.words import UNIT, counted
 
 MOST_TARGETS = 6
@@ -52,9 +48,6 @@ SHOWN_AT_ONCE, SCORES_AT_ONCE = 8, 24
 """Lines of a list, and scores, that are shown before a reader asks for more."""
 
 HOW_TO_KNOW = f"{FROM_HELD_OUT.replace('`', '')}."
-
-_SCORE = ("value", "low", "high")
-"""Columns of the part `score_lines` that make a score."""
 
 _PICTURES = 400_000
 """Characters that the pictures of one list may take."""
@@ -157,7 +150,7 @@ def page(result: RegressionCertainty, asked: Asked) -> str:
             )
             if targets[0].levels:
                 sections["trust"] = "Can the intervals be trusted?"
-        context["scores"] = _scores(result)
+        context["scores"] = scores_of(result)
         if context["scores"]:
             sections["scores"] = "Scores"
         if context["with_passes"]:
@@ -278,32 +271,6 @@ def _line(result: RegressionCertainty, k: int) -> TargetLine:
     levels = levels_of(result, k)
     half = f"±\u00a0{half}" if half else "–"
     return TargetLine(result.target_names[k], half, spread, share, levels, verdict_of(levels))
-
-
-def _scores(result: RegressionCertainty) -> list[dict[str, str]]:
-    """The scores as cells by heading; none without truth, or where these rows cannot be scored."""
-    if (
-        result.truth is None
-        or len(result) < 2
-        or not (NUMBERS.has("evaluate") and NUMBERS.has("score_lines"))
-    ):
-        return []
-    try:
-        evaluation = NUMBERS.part("evaluate")(result, None, outside=None, seed=0)
-    except InputError:
-        return []
-    head, *lines = NUMBERS.part("score_lines")(result, evaluation)
-    alone = ("target",) if len(result.target_names) == 1 else ()
-    others = [name for name in head if name not in (*_SCORE, *alone)]
-    found = []
-    for line in lines:
-        cells = dict(zip(head, line, strict=True))
-        score = Score(*(float("nan") if cells[name] == "" else float(cells[name]) for name in _SCORE))
-        value, interval = value_and_interval(score)
-        found.append(
-            {name: str(cells[name]) for name in others} | {"value": value, "95 % interval": interval}
-        )
-    return found
 
 
 def _passes(result: RegressionCertainty) -> dict[str, Any]:

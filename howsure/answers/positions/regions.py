@@ -36,7 +36,13 @@ class Region:
         return tuple(slice(*ends) for ends in self.bounds)
 
 
-def regions_of(flips: Booleans, label: Integers, runner_up: Integers, names: tuple[str, ...]) -> list[Region]:
+def regions_of(
+    flips: Booleans,
+    label: Integers,
+    runner_up: Integers,
+    names: tuple[str, ...],
+    most: int | None = None,
+) -> list[Region]:
     """Regions of one row, largest first; of equals the one that begins first.
 
     Positions are connected where they share a side.
@@ -46,22 +52,29 @@ def regions_of(flips: Booleans, label: Integers, runner_up: Integers, names: tup
         label: (*P) number of its most probable class.
         runner_up: (*P) number of the second most probable class.
         names: K names.
+        most: How many regions are told of; None for all.
     """
-    numbered, count = ndimage.label(flips)
-    if not count:
-        return []
-    sizes = np.bincount(numbered.reshape(-1), minlength=count + 1)[1:]
-    places = ndimage.find_objects(numbered)
+    numbered = numbered_by_size(flips)
+    sizes = np.bincount(numbered.reshape(-1))[1:]
     found = []
-    for number in np.argsort(-sizes, kind="stable").tolist():
-        inside = numbered[places[number]] == number + 1
-        first, second = label[places[number]][inside], runner_up[places[number]][inside]
+    for number, place in enumerate(ndimage.find_objects(numbered)[:most], 1):
+        inside = numbered[place] == number
+        first, second = label[place][inside], runner_up[place][inside]
         low, high = np.minimum(first, second).astype(np.int64), np.maximum(first, second).astype(np.int64)
         pair = int(np.bincount(low * len(names) + high).argmax())
         one, other = divmod(pair, len(names))
         of_pair = low * len(names) + high == pair
         if 2 * int(np.sum(first[of_pair] == one)) < int(of_pair.sum()):
             one, other = other, one
-        bounds = tuple((int(each.start), int(each.stop)) for each in places[number])
-        found.append(Region(int(sizes[number]), bounds, one, other, names[one], names[other]))
+        bounds = tuple((int(each.start), int(each.stop)) for each in place)
+        found.append(Region(int(sizes[number - 1]), bounds, one, other, names[one], names[other]))
     return found
+
+
+def numbered_by_size(positions: Booleans) -> Integers:
+    """(*P) for each connected group of positions its number, the largest 1, the next 2; 0 elsewhere."""
+    numbered, count = ndimage.label(positions)
+    sizes = np.bincount(numbered.reshape(-1), minlength=count + 1)[1:]
+    by_size = np.zeros(count + 1, dtype=numbered.dtype)
+    by_size[1 + np.argsort(-sizes, kind="stable")] = np.arange(1, count + 1)
+    return np.asarray(by_size[numbered])

@@ -143,6 +143,7 @@ class DenseCertainty(Result[DenseRow]):
     answer: ClassVar[str] = "positions"
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "class_names"
+    in_notebooks: ClassVar[str] = "howsure.answers.positions.notebook:of_result"
 
     label: NDArray[np.int16]
     runner_up: NDArray[np.int16]
@@ -289,11 +290,13 @@ class DenseCertainty(Result[DenseRow]):
         Raises:
             InputError: There is no such row.
         """
-        at = self._position(row)
+        return self._regions(self._position(row))
+
+    def _regions(self, at: int, most: int | None = None) -> list[Region]:
         part = self[at : at + 1]
         label, runner_up = np.asarray(part.label)[0], np.asarray(part.runner_up)[0]
         flips = part.is_coin_flip if part.counts is None else part.is_coin_flip & part.counts
-        return regions_of(flips[0], label, runner_up, self.class_names)
+        return regions_of(flips[0], label, runner_up, self.class_names, most)
 
     def of_row(self, row: int) -> Certainty:
         """One row as a `Certainty` whose rows are the positions that count, in C order.
@@ -344,7 +347,7 @@ class DenseCertainty(Result[DenseRow]):
             undecided=float(part.undecided[0]),
             unsettled=float(part.unsettled[0]),
             doubt=float(part.doubt[0]),
-            regions=tuple(self.regions(index)[:MOST_REGIONS]),
+            regions=tuple(self._regions(index, MOST_REGIONS)),
             class_names=self.class_names,
             position_name=self.position_name,
             kind=self.kind,

@@ -1,0 +1,374 @@
+"""One row of a `DenseCertainty` as its page shows it: its maps, its regions and its shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+
+from howsure.answers.positions.drawings import (
+    CIVIDIS,
+    Mark,
+    Outline,
+    mark,
+    names_on,
+    outline,
+    signal_path,
+)
+from howsure.answers.positions.regions import numbered_by_size
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.sentence import DenseRow, ends_in_words
+from howsure.answers.positions.shown import Pixels, Shown, Words
+from howsure.answers.sentences import percent
+from howsure.answers.verdict import VERDICTS
+from howsure.report.images import in_colours, photograph
+from howsure.sampling.outcome import Booleans, Floats, Integers
+from howsure.words import UNIT, counted, rate
+
+MOST_CARDS = 12
+"""Rows that are shown with their maps."""
+
+MOST_REGIONS = 8
+"""Regions of a row that are numbered and listed."""
+
+LEAST_SHARE = 0.0005
+"""Smallest share of the positions that a class, or a region after the first, is listed with: less rounds to
+0.0 %."""
+
+CHARACTERS = 200_000
+"""That the pictures of one row may take, at most, unless they take more at the shortest edge."""
+
+RIGHT = 0.4
+"""Opacity of true classes where the label is right, as a share of that where it is wrong."""
+
+_OF_IMAGE = 80_000
+"""Of these, what its image may take before it is a JPEG."""
+
+_EDGES = (512, 384, 256, 192, 128)
+"""Longest edges of maps: the first whose pictures do not take too much."""
+
+_LONGEST_STRIP = 4096
+"""Longest edge of the map of a row with one axis."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The pictures of one row; each is a data URI, and empty where there is none.
+
+    Attributes:
+        width: Positions across.
+        height: Positions down; 1 where a row has one axis.
+        step: Positions across, and down, that each drawn one stands for.
+        image: The row.
+        signal: Path data of a row with one axis, in a square of 100 × 100.
+        label: The label at each position.
+        doubt: The entropy at each position.
+        truth: The true class; clear where it is not known.
+        drawn_width: Positions that the drawn maps cover across: `width`, or a multiple of `step`.
+        drawn_height: The same down.
+        flips: Outlines of coin flips.
+        mistakes: Outlines of wrong labels.
+        marks: Numbers of the listed regions.
+        names: Names of classes.
+    """
+
+    width: int
+    height: int
+    step: int
+    image: str
+    signal: str
+    label: str
+    doubt: str
+    truth: str
+    drawn_width: int
+    drawn_height: int
+    flips: Outline
+    mistakes: Outline
+    marks: tuple[Mark, ...]
+    names: tuple[Mark, ...]
+
+    @property
+    def characters(self) -> int:
+        """That all pictures take."""
+        return sum(map(len, (self.image, self.label, self.doubt, self.truth)))
+
+
+@dataclass(frozen=True)
+class Run:
+    """Words that follow each other and have the same label.
+
+    Attributes:
+        name: Of the label.
+        colour: Of the label.
+        truth: Name of the true class where it is another one, else empty.
+        words: Each with the verdict on it.
+    """
+
+    name: str
+    colour: str
+    truth: str
+    words: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class RegionLine:
+    """A region in the list: its number on the map, its size, its two classes and where it lies."""
+
+    number: int
+    size: int
+    label: str
+    runner_up: str
+    place: str
+
+
+@dataclass(frozen=True)
+class ShareLine:
+    """A class in the table of one row.
+
+    Attributes:
+        name: Of the class.
+        colour: On the map.
+        share: With what the finite number of passes leaves open, in words.
+        between: Ends of what nine in ten networks say; a dash where unknown.
+        overlap: Mean Dice of pairs of networks; a dash where no network has the class.
+        truth: Share of the positions that count which are truly of the class; empty without labels.
+        length: The share, in per cent.
+    """
+
+    name: str
+    colour: str
+    share: str
+    between: str
+    overlap: str
+    truth: str
+    length: float
+
+
+@dataclass(frozen=True)
+class Card:
+    """One row, ready to be shown.
+
+    Attributes:
+        row: The row.
+        said: What the model says of it.
+        right: Share of its positions that are right, in words; empty where unknown.
+        facts: What more is known of it as a whole, in a few words each.
+        maps: Its pictures; None for words.
+        runs: Its words.
+        regions: The largest of them.
+        others: How many more there are.
+        shares: The classes it has, the largest first.
+        left_out: Classes that it hardly has.
+    """
+
+    row: DenseRow
+    said: str
+    right: str
+    facts: tuple[str, ...]
+    maps: Maps | None
+    runs: tuple[Run, ...]
+    regions: tuple[RegionLine, ...]
+    others: int
+    shares: tuple[ShareLine, ...]
+    left_out: int
+
+
+def cards(
+    result: DenseCertainty, shown: Shown | None, positions: Sequence[int], colours: Sequence[str], top: float
+) -> list[Card]:
+    """Cards for some rows, made one after the other.
+
+    Args:
+        result: What the page shows.
+        shown: What lies under the maps, or None.
+        positions: Places of the rows in `result`.
+        colours: K colours.
+        top: The entropy that the scale of doubt ends with, nats.
+    """
+    return [_card(result[at : at + 1], at, shown, colours, top) for at in positions]
+
+
+def _card(part: DenseCertainty, at: int, shown: Shown | None, colours: Sequence[str], top: float) -> Card:
+    row, one = part[0], _Row(part)
+    where = one.slice_of_most_doubt
+    numbered = numbered_by_size(part.is_coin_flip[0])
+    truth = None if part.truth is None else np.asarray(part.truth[0])
+    regions = tuple(
+        RegionLine(number, each.size, each.label_name, each.runner_up_name, place_of(each.bounds))
+        for number, each in enumerate(row.regions[:MOST_REGIONS], 1)
+        if number == 1 or each.size >= LEAST_SHARE * one.label.size
+    )
+    drawn = None
+    if not isinstance(shown, Words):
+        drawn = _maps(one, numbered, shown, at, colours, top, listed=len(regions))
+    right = ""
+    if truth is not None and (truth >= 0).any():
+        right = rate(float(np.mean((one.label == truth)[truth >= 0])))
+    words = shown.of(at) if isinstance(shown, Words) else []
+    facts = [f"{right} right"] if right else []
+    facts += [f"mean entropy {row.doubt:.2f} nats", "1 pass" if row.passes == 1 else f"{row.passes:,} passes"]
+    if isinstance(shown, Words) and len(words) < one.label.size:
+        facts.append(f"{len(words)} of {counted(one.label.size, part.position_name)} have a word")
+    if where is not None:
+        facts.append(f"slice {where} of 0 to {len(one.label) - 1} is shown, the one with the most doubt")
+    if drawn is not None and drawn.step > 1:
+        facts.append(f"maps are drawn with one in {drawn.step} {part.position_name}s across and down")
+    told = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
+    return Card(
+        row=row,
+        said=str(row),
+        right=right,
+        facts=tuple(facts),
+        maps=drawn,
+        runs=_runs(part, words, colours),
+        regions=regions,
+        others=int(numbered.max(initial=0)) - len(regions),
+        shares=tuple(_share_line(row, k, colours[k], truth) for k in told),
+        left_out=len(row.share) - len(told),
+    )
+
+
+def place_of(bounds: Sequence[tuple[int, int]]) -> str:
+    """Where a region lies, its first and last positions: `x 3 to 7, y 0 to 4`."""
+    axes = ("slice", "y", "x")[-len(bounds) :] if len(bounds) > 1 else ("position",)
+    said = [
+        f"{axis} {low}" if high == low + 1 else f"{axis} {low} to {high - 1}"
+        for axis, (low, high) in zip(axes, bounds, strict=True)
+    ]
+    return ", ".join(reversed(said) if len(said) == 2 else said)
+
+
+def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None) -> ShareLine:
+    ends = ends_in_words(*row.share_interval[k].tolist())
+    overlap = float(row.overlap[k])
+    true = ""
+    if truth is not None:
+        known = truth[truth >= 0]
+        true = rate(float(np.mean(known == k))) if known.size else "–"
+    share = percent(float(row.share[k]), float(row.share_error[k])).replace(" %", UNIT)
+    return ShareLine(
+        row.class_names[k],
+        colour,
+        share,
+        f"{ends}{UNIT}" if ends else "–",
+        f"{overlap:.2f}" if np.isfinite(overlap) else "–",
+        true,
+        100 * float(row.share[k]),
+    )
+
+
+# --- maps -----------------------------------------------------------------------------------------------
+
+
+class _Row:
+    """The maps of one row as (H, W): of a volume the slice with the most doubt, of one axis H = 1."""
+
+    def __init__(self, part: DenseCertainty) -> None:
+        self.part = part
+        self.label, self.entropy = np.asarray(part.label[0]), np.asarray(part.entropy[0])
+        self.slice_of_most_doubt: int | None = None
+        if self.label.ndim == 3:
+            self.slice_of_most_doubt = int(np.argmax(self.entropy.mean(axis=(1, 2), dtype=np.float64)))
+
+    def flat(self, values: Integers | Floats) -> Integers:
+        """(H, W) of a map (*P)."""
+        chosen = values if self.slice_of_most_doubt is None else values[self.slice_of_most_doubt]
+        return np.atleast_2d(chosen)
+
+
+def _maps(
+    one: _Row,
+    numbered: Integers,
+    shown: Pixels | None,
+    at: int,
+    colours: Sequence[str],
+    top: float,
+    listed: int,
+) -> Maps:
+    """Pictures of one row, at the longest edge at which they do not take too much."""
+    label, entropy, areas = one.flat(one.label), one.flat(one.entropy), one.flat(numbered)
+    truth = None if one.part.truth is None else one.flat(np.asarray(one.part.truth[0]))
+    palette = list(dict.fromkeys(colours))
+    place = np.array([palette.index(colour) for colour in colours])
+    height, width = label.shape
+    flat = len(one.part.positions) == 1
+    signal = ""
+    row = None if shown is None else _image(shown, at, one)
+    if row is not None and flat:
+        signal, row = signal_path(row[..., 0]), None
+    for edge in (_LONGEST_STRIP,) if flat else _EDGES:
+        step = -(-max(height, width) // edge)
+        small = (slice(None, None, step), slice(None, None, step))
+        levels = np.floor(len(CIVIDIS) * np.clip(entropy[small] / top, 0, 1 - 1e-6))
+        known = None if truth is None else truth[small]
+        wrong = None if known is None else (known >= 0) & (known != label[small])
+        found = Maps(
+            width=width,
+            height=height,
+            step=step,
+            image="" if row is None else photograph(row, _OF_IMAGE, edge),
+            signal=signal,
+            label=in_colours(place[label[small]], palette),
+            doubt=in_colours(levels, CIVIDIS),
+            truth=""
+            if known is None or wrong is None
+            else _truth(np.where(known < 0, -1, place[known]), wrong, palette),
+            drawn_width=label[small].shape[1] * step,
+            drawn_height=label[small].shape[0] * step,
+            flips=Outline("", 0, 0),
+            mistakes=Outline("", 0, 0),
+            marks=(),
+            names=(),
+        )
+        if found.characters <= CHARACTERS:
+            break
+    numbers = [number for number in range(1, listed + 1) if (areas == number).any()]
+    marks = tuple(mark(areas == number, str(number)) for number in numbers)
+    return replace(
+        found,
+        flips=outline(areas[small], step),
+        mistakes=found.mistakes if wrong is None else outline(numbered_by_size(wrong), step),
+        marks=marks,
+        names=names_on(label, one.part.class_names, marks),
+    )
+
+
+def _truth(place: Integers, wrong: Booleans, palette: Sequence[str]) -> str:
+    """The true classes, pale where the label is right; nothing where `place` is −1."""
+    count = len(palette)
+    numbers = np.where(place < 0, 2 * count, place + count * wrong)
+    return in_colours(numbers, [*palette, *palette, "#000000"], [RIGHT] * count + [1.0] * count + [0.0])
+
+
+def _image(shown: Pixels, at: int, one: _Row) -> Floats:
+    """(H′, W′, C) the row under the maps, or (P′, C) where there is one axis."""
+    row = shown.of(at)
+    if one.slice_of_most_doubt is None:
+        return row
+    return np.asarray(row[int((one.slice_of_most_doubt + 0.5) * len(row) / len(one.label))])
+
+
+# --- words ----------------------------------------------------------------------------------------------
+
+
+def _runs(part: DenseCertainty, words: Sequence[str], colours: Sequence[str]) -> tuple[Run, ...]:
+    label, names = np.asarray(part.label[0]), part.class_names
+    truth = np.full(len(label), -1) if part.truth is None else np.asarray(part.truth[0])
+    number = np.where(part.is_sure[0], 0, np.where(part.is_coin_flip[0], 2, 1))
+    told = [
+        (int(k), int(true) if true >= 0 and true != k else -1, word, VERDICTS[verdict])
+        for word, k, true, verdict in zip(
+            words, label.tolist(), truth.tolist(), number.tolist(), strict=False
+        )
+    ]
+    return tuple(
+        Run(
+            names[k],
+            colours[k],
+            names[true] if true >= 0 else "",
+            tuple((word, verdict) for *_, word, verdict in run),
+        )
+        for (k, true), run in groupby(told, key=lambda each: each[:2])
+    )

@@ -1,0 +1,74 @@
+"""What notebooks show of a `DenseCertainty` and of one of its rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from howsure.answers.positions.cards import LEAST_SHARE, place_of
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.sentence import DenseRow, ends_in_words
+from howsure.answers.sentences import percent, words_of
+from howsure.report import notebook
+from howsure.report.notebook import Table, View
+from howsure.words import UNIT
+
+MOST_CLASSES, MOST_REGIONS = 12, 5
+"""Of one row; the others are counted."""
+
+UNKNOWN = "–"
+
+
+def of_row(row: DenseRow) -> View:
+    """Its sentence, the shares of its classes, and its largest regions."""
+    tables = [_shares(row)]
+    if row.regions:
+        head = ["region", f"{row.position_name}s", "between", "place"]
+        told = row.regions[:MOST_REGIONS]
+        cells = [
+            [
+                str(number),
+                f"{each.size:,}",
+                f"{each.label_name} and {each.runner_up_name}",
+                place_of(each.bounds),
+            ]
+            for number, each in enumerate(told, 1)
+        ]
+        tables.append(Table("The largest regions of coin flips", head, cells, numeric=(1,)))
+    return View([f"{row.called}: {row}"], tables)
+
+
+def _shares(row: DenseRow) -> Table:
+    there = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
+    told, cells = there[:MOST_CLASSES], []
+    for k in told:
+        ends, overlap = ends_in_words(*row.share_interval[k].tolist()), float(row.overlap[k])
+        cells.append(
+            [
+                row.class_names[k],
+                percent(float(row.share[k]), float(row.share_error[k])),
+                f"{ends}{UNIT}" if ends else UNKNOWN,
+                f"{overlap:.2f}" if np.isfinite(overlap) else UNKNOWN,
+            ]
+        )
+    caption = f"Shares of the {row.position_name}s"
+    if len(told) < len(row.share):
+        caption += f"; {len(told)} of {len(row.share)} classes"
+    head = ["class", "share", f"90 % of {words_of(row.method)['between']}", "overlap"]
+    bars = [100 * float(row.share[k]) for k in told]
+    return Table(caption, head, cells, numeric=(1, 2, 3), bars=bars)
+
+
+def of_result(result: DenseCertainty) -> View:
+    """A sentence about all rows, the most doubtful ones, and the mean share of each class."""
+    view = notebook.of_result(result)
+    if not len(result):
+        return view
+    share, error = result.share.mean(axis=0), result.share_error.mean(axis=0)
+    there = [k for k in np.argsort(-share, kind="stable").tolist() if share[k] >= LEAST_SHARE]
+    told = there[:MOST_CLASSES]
+    cells = [[result.class_names[k], percent(float(share[k]), float(error[k]))] for k in told]
+    caption = f"Mean share of the {result.position_name}s"
+    if len(told) < len(share):
+        caption += f"; {len(told)} of {len(share)} classes"
+    bars = [100 * float(share[k]) for k in told]
+    return View(view.said, [*view.tables, Table(caption, ["class", "share"], cells, numeric=(1,), bars=bars)])

@@ -1,0 +1,352 @@
+"""The page of maps: the rows that it shows and what it draws, against plain computations."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import re
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from howsure.answers.positions.cards import CHARACTERS, MOST_CARDS, MOST_REGIONS
+from howsure.answers.positions.drawings import (
+    CIVIDIS,
+    KELLY,
+    MOST_CHARACTERS,
+    OKABE_ITO,
+    OTHERS,
+    Outline,
+    colours_of,
+    names_on,
+    outline,
+)
+from howsure.answers.positions.overview import counts_of, curve_of, share_over_rows
+from howsure.answers.positions.regions import numbered_by_size
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.shown import shown_of
+from howsure.errors import InputError
+from howsure.report import render
+from howsure.report.looks import looks_of
+from howsure.report.notebook import html_of
+from tests.report.made import Page, make_dense
+from tests.report.test_report import table_rows
+
+ROWS = MOST_CARDS + 3
+SHAPE = (24, 32)
+
+
+@pytest.fixture(scope="module", name="result")
+def several_rows() -> DenseCertainty:
+    return make_dense(ROWS, SHAPE, 4)
+
+
+@pytest.fixture(scope="module", name="html")
+def page_of_them(result: DenseCertainty) -> str:
+    return render(result, np.random.default_rng(0).integers(0, 256, (ROWS, 3, 24, 32), dtype=np.uint8))
+
+
+def articles(html: str) -> list[str]:
+    return re.findall(r'<article class="map-card".*?</article>', html, re.DOTALL)
+
+
+def picture(article: str, title: str) -> NDArray[Any]:
+    """(H, W, 4) bytes of the last picture in the drawing with a title that begins so."""
+    drawing = re.search(rf"<title[^>]*>{title}.*?</svg>\s*</summary>", article, re.DOTALL)
+    assert drawing
+    source = re.findall(r'<image[^>]*href="data:image/\w+;base64,([^"]*)"', drawing.group())[-1]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source))).convert("RGBA"))
+
+
+def filled(path: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Positions inside outlines: an odd number of upright sides lies to their left."""
+    crossed = np.zeros((shape[0], shape[1] + 1), dtype=int)
+    for x, y, length in re.findall(r"M(\d+) (\d+)v(\d+)", path):
+        crossed[int(y) : int(y) + int(length), int(x)] += 1
+    return np.cumsum(crossed, axis=1)[:, :-1] % 2 == 1
+
+
+# --- which rows, and what is said of them ---------------------------------------------------------------
+
+
+def test_the_rows_with_the_most_doubt_come_first_and_the_others_are_listed(
+    result: DenseCertainty, html: str
+) -> None:
+    order = np.argsort(-result.entropy.reshape(ROWS, -1).mean(axis=1, dtype=float)).tolist()
+    found = [int(each) for each in re.findall(r'<h3 id="card-\d+">Image (\d+)', html)]
+    assert found == order[:MOST_CARDS]
+    listed = table_rows(html, "The other images")
+    assert [int(cells[0]) for cells in listed] == order[MOST_CARDS:]
+    for article, at in zip(articles(html), order, strict=False):
+        known = result.truth[at] >= 0
+        right = np.mean((result.label[at] == result.truth[at])[known])
+        assert str(result[at]) in Page(article).words
+        assert f"{100 * right:.1f} % right" in Page(article).words
+
+
+def test_regions_are_listed_with_their_numbers_on_the_map(result: DenseCertainty, html: str) -> None:
+    article, at = articles(html)[0], int(result.most_undecided(1)[0])
+    regions = result.regions(at)
+    rows = table_rows(article, f"Regions of image {at}")
+    assert 1 < len(rows) <= MOST_REGIONS
+    numbered, _ = ndimage.label(result.gap[at] <= 0.2)
+    drawing = article.split('<title id="label-1">')[1].split("</summary>")[0]
+    marks = re.findall(r'class="disc" cx="([\d.]+)%" cy="([\d.]+)%"', drawing)
+    assert len(marks) == len(rows)
+    for cells, region, (across, down) in zip(rows, regions, marks, strict=False):
+        (top, bottom), (left, right) = region.bounds
+        assert cells[1:3] == [f"{region.size:,}", f"{region.label_name} and {region.runner_up_name}"]
+        assert re.findall(r"\d+", cells[3]) == [
+            *map(str, dict.fromkeys([left, right - 1])),
+            *map(str, dict.fromkeys([top, bottom - 1])),
+        ]
+        inside = numbered[int(float(down) * 0.24), int(float(across) * 0.32)]
+        assert inside
+        assert np.sum(numbered == inside) == region.size
+
+
+def test_shares_stand_with_their_intervals(result: DenseCertainty, html: str) -> None:
+    at = int(result.most_undecided(1)[0])
+    rows = table_rows(articles(html)[0], f"Classes of image {at}")
+    order = np.argsort(-result.share[at])
+    known = result.truth[at][result.truth[at] >= 0]
+    for cells, k in zip(rows, order, strict=True):
+        share, margin = (float(each) for each in re.findall(r"[\d.]+", cells[1]))
+        assert cells[0] == result.class_names[k]
+        assert share == pytest.approx(100 * result.share[at, k], abs=0.51)
+        assert margin == pytest.approx(196 * result.share_error[at, k], abs=0.51)
+        ends = [float(each) for each in re.findall(r"[\d.]+", cells[2])]
+        assert ends == pytest.approx(100 * result.share_interval()[at, k], abs=0.51)
+        assert cells[3] == "0.88"
+        assert float(cells[4].split()[0]) == pytest.approx(100 * np.mean(known == k), abs=0.051)
+
+
+# --- pictures -------------------------------------------------------------------------------------------
+
+
+def test_maps_are_those_of_the_result(result: DenseCertainty, html: str) -> None:
+    article, at = articles(html)[0], int(result.most_undecided(1)[0])
+    colours = np.array([list(bytes.fromhex(each[1:])) for each in OKABE_ITO])
+    label = picture(article, f"image {at}, what the model says")
+    assert np.array_equal(label[..., :3], colours[result.label[at]])
+    truth, known = picture(article, f"image {at}, the true classes"), result.truth[at] >= 0
+    assert np.array_equal(truth[known][:, :3], colours[result.truth[at][known]])
+    opaque = truth[..., 3]
+    wrong = known & (result.truth[at] != result.label[at])
+    assert (opaque[wrong] == 255).all()
+    assert (opaque[known & ~wrong] == 102).all()
+    assert (opaque[~known] == 0).all()
+    doubt = picture(article, f"image {at}, doubt")[..., :3]
+    scale = {tuple(bytes.fromhex(each[1:])): level for level, each in enumerate(CIVIDIS)}
+    level = np.array([[scale[tuple(pixel)] for pixel in line] for line in doubt.tolist()])
+    step = max(result.entropy[each].max() for each in result.most_undecided(MOST_CARDS)) / len(CIVIDIS)
+    assert (np.abs(level + 0.5 - result.entropy[at] / step) <= 0.51).all()
+    outlines = re.findall(r'<path id="(flips|mistakes)-1" class="outline" d="([^"]*)"', article)
+    drawn = {name: filled(path, SHAPE) for name, path in outlines}
+    assert np.array_equal(drawn["flips"], result.is_coin_flip[at])
+    assert np.array_equal(drawn["mistakes"], wrong)
+
+
+def test_an_outline_that_would_be_too_long_is_of_the_largest_areas() -> None:
+    noise = np.random.default_rng(0).random((300, 300)) < 0.3
+    numbered = numbered_by_size(noise)
+    sizes = np.bincount(numbered.ravel())[1:]
+    assert (np.diff(sizes) <= 0).all()
+    found = outline(numbered)
+    assert len(found.path) <= MOST_CHARACTERS
+    assert 0 < found.drawn < found.areas == numbered.max()
+    assert np.array_equal(filled(found.path, noise.shape), noise & (numbered <= found.drawn))
+
+
+def test_colours_are_told_apart_and_the_most_frequent_classes_have_them() -> None:
+    assert colours_of(np.ones((2, 8))) == OKABE_ITO
+    assert len(set(colours_of(np.ones((2, 20))))) == 20
+    share = np.random.default_rng(0).dirichlet(np.ones(150), size=3)
+    colours = np.array(colours_of(share))
+    rare = np.argsort(-share.mean(axis=0))[len(KELLY) :]
+    assert (colours[rare] == OTHERS).all()
+    assert sorted(colours[colours != OTHERS]) == sorted(KELLY)
+
+
+def test_a_name_stands_in_its_class_where_it_has_room() -> None:
+    label = np.zeros((50, 100), dtype=int)
+    label[10:40, 40:], label[:4, :4] = 1, 2
+    found = {each.text: each for each in names_on(label, ("sky", "a road", "x"), ())}
+    assert set(found) == {"sky", "a road"}
+    for k, name in enumerate(("sky", "a road")):
+        assert label[int(found[name].down / 2), int(found[name].across)] == k
+    assert not names_on(label, ("sky " * 30, "road " * 30, "x"), ())
+
+
+@pytest.mark.parametrize(
+    ("shape", "first"),
+    [
+        ((2, 3, 6, 8), True),
+        ((2, 6, 8, 3), False),
+        ((2, 5, 12, 16), True),
+        ((2, 6, 8), None),
+        ((2, 6, 8, 1), False),
+    ],
+)
+def test_images_may_have_their_channels_first_or_last_and_another_size(
+    shape: tuple[int, ...], first: bool | None
+) -> None:
+    rows = np.random.default_rng(0).normal(size=shape)
+    shown = shown_of(looks_of(rows, 2, "image"), (6, 8))
+    last = rows[..., None] if first is None else np.moveaxis(rows, 1, -1) if first else rows
+    assert shown is not None
+    assert np.array_equal(shown.of(1), last[1][..., : 3 if last.shape[-1] >= 3 else 1])
+
+
+def test_of_a_volume_the_slice_with_the_most_doubt_is_shown() -> None:
+    result = make_dense(1, (5, 9, 7))
+    volume = np.arange(5.0).reshape(1, 1, 5, 1, 1) * np.ones((1, 1, 5, 9, 7)) / 4
+    html = render(result, volume)
+    best = int(np.argmax(result.entropy[0].mean(axis=(1, 2))))
+    assert f"slice {best} of 0 to 4 is shown" in Page(html).words
+    assert (picture(html, "image 0<")[..., 0] == round(255 * best / 4)).all()
+    colours = np.array([list(bytes.fromhex(each[1:])) for each in OKABE_ITO])
+    drawn = picture(html, "image 0, what the model says")[..., :3]
+    assert np.array_equal(drawn, colours[result.label[0, best]])
+
+
+def test_large_maps_of_noise_do_not_take_more_than_they_may() -> None:
+    result = make_dense(1, (520, 100))
+    noise = np.random.default_rng(0).random((520, 100))
+    label = (3 * noise).astype(np.int16)[None]
+    gap = noise.astype(np.float32)[None]
+    result = dataclasses.replace(result, label=label, gap=gap, entropy=gap)
+    html = render(result, noise[None, None])
+    assert len(articles(html)[0]) < CHARACTERS + 3 * MOST_CHARACTERS
+    assert re.search(r"one in \d pixels across and down", Page(html).words)
+    assert re.search(r"Not all outlines are drawn: \d+ of [\d,]+ areas of coin flips", Page(html).words)
+    assert outline(np.ones((1, 1), dtype=int)).drawn == 1
+    assert outline(1 * (np.random.default_rng(0).random((200, 200)) < 0.5)) == Outline("", 1, 0)
+
+
+# --- words ----------------------------------------------------------------------------------------------
+
+
+def test_words_are_underlined_by_verdict_over_their_label() -> None:
+    result = make_dense(2, (6,))
+    rows = [["The", "<cat>", "sat"], ["on", "a", "mat", "by", "the", "door"]]
+    html = render(result, rows)
+    for article, at in zip(articles(html), result.most_undecided().tolist(), strict=True):
+        words = re.findall(r'<span class="word is-([a-z-]+)">(.*?)(?:<span|</span>)', article)
+        assert [verdict.replace("-", " ") for verdict, _ in words] == result.verdict[at][
+            : len(rows[at])
+        ].tolist()
+        assert [Page(word).words for _, word in words] == rows[at]
+        label = [result.class_names[k] for k in result.label[at][: len(rows[at])]]
+        runs = re.findall(r'<span class="said">(.*?)<span class="label-of">(class \d)', article, re.DOTALL)
+        assert [name for run, name in runs for _ in re.findall('class="word', run)] == label
+        wrong = (result.truth[at] >= 0) & (result.truth[at] != result.label[at])
+        assert ("true: class" in article) == wrong[: len(rows[at])].any()
+    assert "3 of 6 positions have a word" in Page(html).words
+    assert 'class="opacity"' not in html
+
+
+# --- sums over all rows ---------------------------------------------------------------------------------
+
+
+def test_verdicts_and_the_curve_count_positions(result: DenseCertainty, html: str) -> None:
+    known = result.truth >= 0
+    wrong = result.label != result.truth
+    for cells, verdict in zip(table_rows(html, "Verdicts"), ("sure", "leaning", "coin flip"), strict=True):
+        members = result.verdict == verdict
+        assert int(cells[1].replace(",", "")) == members.sum()
+        assert float(cells[3].split()[0]) == pytest.approx(100 * np.mean(~wrong[members & known]), abs=0.1)
+    curve = curve_of(counts_of(result))
+    assert curve.kept[-1] == known.sum()
+    for least, kept, bad in zip(curve.least[::20], curve.kept[::20], curve.wrong[::20], strict=True):
+        members = known & (result.probability >= np.float32(least))
+        assert (kept, bad) == (members.sum(), (members & wrong).sum())
+
+
+def test_an_interval_over_rows_is_that_of_drawing_rows_anew() -> None:
+    random = np.random.default_rng(0)
+    counted = random.integers(50, 150, size=300)
+    right = random.binomial(counted, random.beta(8, 2, size=300))
+    share, interval = share_over_rows(right, counted)
+    drawn = random.integers(0, 300, size=(4_000, 300))
+    shares = right[drawn].sum(axis=1) / counted[drawn].sum(axis=1)
+    low, high = (float(each) for each in re.findall(r"[\d.]+", interval))
+    assert float(share.split("\u00a0")[0]) == pytest.approx(100 * right.sum() / counted.sum(), abs=0.06)
+    assert [low, high] == pytest.approx(100 * np.quantile(shares, [0.025, 0.975]), abs=0.2)
+    assert share_over_rows(right[:4], counted[:4])[1] == ""
+    assert share_over_rows(counted, counted) == ("100\u00a0%", "")
+    assert share_over_rows(0 * counted, 0 * counted) == ("–", "")
+
+
+# --- what is refused, escaped, and not loaded -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (np.ones((2, 7)), "The rows do not fit the maps of the result. Expected: images: (N, H, W)"),
+        (np.ones((2, 3, 4, 5, 6)), "received: an array of shape (2, 3, 4, 5, 6)"),
+        (np.ones((3, 6, 8)), "The rows do not fit the certainty"),
+        ([["a", "b"], ["c"]], "The rows do not fit the maps of the result"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(rows: Any, said: str) -> None:
+    with pytest.raises(InputError) as error:
+        render(make_dense(2, (6, 8)), rows)
+    assert said.lower() in str(error.value).lower()
+
+
+def test_more_words_than_positions_are_refused() -> None:
+    with pytest.raises(InputError, match="Row 1 has more words than the result has positions"):
+        render(make_dense(2, (3,)), [["a"], ["a", "b", "c", "d"]])
+
+
+def test_names_are_shown_as_text() -> None:
+    names = ("<script>alert(1)</script>", '"><b>x', "c")
+    result = make_dense(2, (20, 30), class_names=names).with_ids(["<i>1", "2&"], "<u>")
+    html = render(result, np.ones((2, 20, 30)), title="<em>t</em>")
+    assert not {"i", "b", "u", "em"} & {tag for tag, _ in Page(html).elements}
+    assert html.count("<script") == 1
+    assert names[0] in Page(html).words
+    for view in (result, result[0]):
+        assert "<script" not in html_of(view)
+
+
+def test_maps_in_files_are_read_one_row_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("howsure.answers.positions.page.MOST_CARDS", 1)
+    rows, small = 40, make_dense(2, (128, 128))
+    twenty_times = {}
+    for name in {each.name for each in dataclasses.fields(small)} & {each.name for each in small.columns}:
+        values = getattr(small, name)
+        if np.shape(values)[1:] == small.positions:
+            path = tmp_path / f"{name}.npy"
+            file = np.lib.format.open_memmap(path, "w+", values.dtype, (rows, *small.positions))
+            file.reshape(-1, 2, *small.positions)[:] = values
+            twenty_times[name] = file
+        elif values is not None:
+            twenty_times[name] = np.concatenate([values] * 20)
+    result = dataclasses.replace(small, **twenty_times)
+    render(small)  # templates are read once
+    tracemalloc.start()
+    html = render(result)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < result.entropy.nbytes
+    assert "The other rows" in html or "The other images" in html
+
+
+def test_notebooks_show_shares_and_regions(result: DenseCertainty) -> None:
+    row = result[int(result.most_undecided(1)[0])]
+    words = Page(html_of(row)).words
+    assert str(row) in words
+    assert f"{row.regions[0].size:,} {row.regions[0].label_name} and {row.regions[0].runner_up_name}" in words
+    of_all = Page(html_of(result)).words
+    assert "Mean share of the pixels" in of_all
+    assert "The 5 most doubtful images" in of_all
