@@ -214,7 +214,7 @@ class _Look:
         maker = next((layer for tensor, layer in self._makers if tensor is output), None)
         self._makers.clear()
         dtype = keras.backend.standardize_dtype(output.dtype)
-        self.output = (tuple(output.shape[1:]), dtype, _activation(maker, program))
+        self.output = (tuple(output.shape[1:]), dtype, _activation(maker, program, len(output.shape)))
         is_own = maker is not None and is_keras(defining_class(type(maker)))
         if is_own and dtype in ("float16", "bfloat16") and not private.is_quantized(maker):
             self.coarse_ending = maker
@@ -393,17 +393,16 @@ def _levels(program: Program, random_steps: Sequence[Step]) -> dict[int, int]:
     return level_of
 
 
-def _activation(maker: Layer | None, program: Program) -> str | None:
-    """The last operation of the model, read from the layer or operation that made its output."""
+def _activation(maker: Layer | None, program: Program, axes: int) -> str | None:
+    """The last operation of the model, read from the layer or operation that made its output of so many axes."""
     if maker is None:
         last = next(step.operation for step in program.steps if program.outputs[0] in step.outputs)
         if isinstance(last, keras.layers.Layer):
             return None
         name = {"LogSoftmax": "log_softmax"}.get(type(last).__name__, type(last).__name__.lower())
-        over_classes = getattr(last, "axis", -1) in (-1, 1)
-        return name if over_classes else f"{name} over another axis"
+        return name if _is_last(getattr(last, "axis", -1), axes) else f"{name} over another axis"
     if isinstance(maker, keras.layers.Softmax):
-        return "softmax" if maker.axis in (-1, 1) else "softmax over another axis"
+        return "softmax" if _is_last(maker.axis, axes) else "softmax over another axis"
     activation = getattr(maker, "activation", None)
     written_in = defining_class(type(maker))
     if activation is None or not is_keras(written_in):  # a user's call may do more than the activation
@@ -415,6 +414,11 @@ def _activation(maker: Layer | None, program: Program) -> str | None:
         keras.activations.log_softmax: "log_softmax",
     }
     return str(known.get(activation) or getattr(activation, "__name__", type(activation).__name__))
+
+
+def _is_last(axis: Any, axes: int) -> bool:
+    """True if an axis, as a layer keeps it, is the last of so many."""
+    return axis in (-1, axes - 1, [axes - 1], (axes - 1,), [-1], (-1,))
 
 
 def _traced(function: Callable[..., Any], rows: Sequence[Array]) -> None:
