@@ -68,7 +68,7 @@ def axis_after(tensor: Tensor, axis: int, operations: Sequence[Made]) -> int | N
         found = [at for at in axes if places.shape[at] == 1]
     else:
         found = [at for at in axes if bool((places - places.narrow(at, 0, 1)).abs().max() > _APART)]
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 and places.shape[found[0]] <= count else None
 
 
 _APART = 0.5

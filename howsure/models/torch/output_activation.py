@@ -125,7 +125,7 @@ class Endings:
         return -1 if found == output.ndim - 1 else found - 1
 
     def _is_over_classes(self, softmax: _Maker) -> bool:
-        """True if a softmax is over the units of the last layer; if there is none, over classes first or last."""
+        """True if a softmax is over the units of the last layer; without such a layer, over axis 1 or −1."""
         axes = softmax.tensor.ndim
         units = None if axes < 3 else self._axis_of_units(softmax.tensor)
         return softmax.args[1] % axes in ((1, axes - 1) if units is None else (units,))
