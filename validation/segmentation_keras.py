@@ -80,7 +80,7 @@ def _unet(
     return make
 
 
-class SubclassedUNet(keras.Model):
+class SubclassedUNet(keras.Model):  # type: ignore[misc]
     """A U-Net of one level whose forward pass is its own code."""
 
     def __init__(self) -> None:
@@ -158,7 +158,7 @@ CASES: dict[str, Case] = {
     "U-Net, Softmax layer": Case(_unet(end=layers.Softmax())),
     "U-Net, softmax over the height": Case(_unet(end=layers.Softmax(axis=1))),
     "U-Net, softmax, then upsampled": Case(
-        _unet(last="softmax", end=layers.UpSampling2D(2, interpolation="bilinear"))
+        _unet(last="softmax", end=lambda y: layers.UpSampling2D(interpolation="bilinear")(y))
     ),
     "U-Net, softmax, then reshaped": Case(_unet(last="softmax", end=layers.Reshape((SIDE * SIDE, CLASSES)))),
     "U-Net, subclassed, 30 × 22": Case(SubclassedUNet, (30, 22, 3)),

@@ -236,7 +236,7 @@ def _upernet() -> nn.Module:
         depths=[1] * 4,
         out_features=stages,
         drop_path_rate=0.3,
-        layer_scale_init_value=1,
+        layer_scale_init_value=1.0,
     )
     return transformers.UperNetForSemanticSegmentation(
         transformers.UperNetConfig(
