@@ -120,6 +120,8 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.models jax
 	.venv/bin/python -m validation.models torch
 	.venv/bin/python -m validation.torch_models
+	.venv/bin/python -m validation.segmentation_models torch
+	.venv/bin/python -m validation.segmentation_models tensorflow
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.fresh
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.methods
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.known_digits

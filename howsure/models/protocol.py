@@ -121,6 +121,9 @@ class ModelInfo:
             None if there is no such layer.
         fixed_batch: The only batch size that the model accepts; None for any.
         class_names: Names of its classes, in the order of its outputs, or None.
+        class_axis: Axis of the classes in the output for one row, where that has several axes: 0 if channels
+            come first, as in most modules of PyTorch for images; −1 if classes come last, as in a classifier
+            of tokens. None if the model does not show it.
         to_know: How a user can make such a model declare its loss, in words; None if it cannot.
         says: What the model itself declares its outputs to be, in the words of `outputs`, whatever its last
             layer is; None if it declares nothing.
@@ -144,6 +147,7 @@ class ModelInfo:
     always_random: str | None = None
     fixed_batch: int | None = None
     class_names: tuple[str, ...] | None = None
+    class_axis: int | None = None
     to_know: str | None = None
     says: str | None = None
     keeps_loss: bool = True

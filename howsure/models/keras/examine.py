@@ -194,7 +194,7 @@ class _Look:
         self.output: tuple[tuple[int, ...], str, str | None] = ((), "", None)
         self.coarse_ending: Layer | None = None
         self._step: Any = None
-        self._makers: list[tuple[Tensor, Layer]] = []
+        self._makers: list[tuple[Tensor, Layer, Tensor]] = []
         with quiet([model, *self.layers]), switched(self.drawn):
             _traced(self._run, rows)
 
@@ -211,10 +211,11 @@ class _Look:
                     self.levels.extend([len(self.random_steps)] * (len(self.drawn.sites) - known))
         output = values[program.outputs[0]].tensor
         # Nested layers return the same tensor; the innermost one returned it first.
-        maker = next((layer for tensor, layer in self._makers if tensor is output), None)
+        maker = next((layer for tensor, layer, _ in self._makers if tensor is output), None)
+        ending = self._last_of_numbers(output)
         self._makers.clear()
         dtype = keras.backend.standardize_dtype(output.dtype)
-        self.output = (tuple(output.shape[1:]), dtype, _activation(maker, program))
+        self.output = (tuple(output.shape[1:]), dtype, _activation(ending, program, len(output.shape)))
         is_own = maker is not None and is_keras(defining_class(type(maker)))
         if is_own and dtype in ("float16", "bfloat16") and not private.is_quantized(maker):
             self.coarse_ending = maker
@@ -239,6 +240,17 @@ class _Look:
             name = step.name or str(self.model.name)
             self.failed.append(Unswitchable(name, f"{what} ({type(error).__name__}: {said:.120})", False))
 
+    def _last_of_numbers(self, output: Tensor) -> Layer | None:
+        """The layer that made the numbers of the output, which further ones may only lay out otherwise."""
+        found = None
+        while output is not None:
+            maker, given = next(
+                ((layer, given) for tensor, layer, given in self._makers if tensor is output), (None, None)
+            )
+            found = maker or found
+            output = given if maker is not None and _lays_out(maker, given, output) else None
+        return found
+
     def _watched(self, layer: Layer, original: Any) -> Any:
         never = holds_a_module(layer) or is_augmentation(layer)
         called = as_in_predicting(original) if never else original
@@ -247,11 +259,12 @@ class _Look:
             with self.drawn.call_of(layer) as sites:
                 outputs = called(*args, **kwargs)
             first = keras.tree.flatten(outputs)[0]
-            self._makers.append((first, layer))
+            given = next((each for each in args if keras.ops.is_tensor(each)), None)
+            self._makers.append((first, layer, given))
             if layer is not self.model or sites:
-                given, shape = _row_shape(args, kwargs), _sides(first)
+                of_row, shape = _row_shape(args, kwargs), _sides(first)
                 self.calls.append(
-                    LayerCall(layer, self.names[id(layer)], given, shape, self._step, tuple(sites))
+                    LayerCall(layer, self.names[id(layer)], of_row, shape, self._step, tuple(sites))
                 )
             if runs_code_of_a_user(layer):
                 self.arguments.setdefault(id(layer), symbolic(args, kwargs))
@@ -393,17 +406,19 @@ def _levels(program: Program, random_steps: Sequence[Step]) -> dict[int, int]:
     return level_of
 
 
-def _activation(maker: Layer | None, program: Program) -> str | None:
-    """The last operation of the model, read from the layer or operation that made its output."""
+def _activation(maker: Layer | None, program: Program, axes: int) -> str | None:
+    """The last operation of the model, from the layer or operation that made its output of so many axes."""
     if maker is None:
         last = next(step.operation for step in program.steps if program.outputs[0] in step.outputs)
         if isinstance(last, keras.layers.Layer):
             return None
         name = {"LogSoftmax": "log_softmax"}.get(type(last).__name__, type(last).__name__.lower())
-        over_classes = getattr(last, "axis", -1) in (-1, 1)
-        return name if over_classes else f"{name} over another axis"
+        return name if _is_last(getattr(last, "axis", -1), axes) else f"{name} over another axis"
+    if isinstance(maker, keras.layers.TimeDistributed) and is_keras(defining_class(type(maker))):
+        inner = maker.layer
+        return _activation(inner.layers[-1] if type(inner) is keras.Sequential else inner, program, axes - 1)
     if isinstance(maker, keras.layers.Softmax):
-        return "softmax" if maker.axis in (-1, 1) else "softmax over another axis"
+        return "softmax" if _is_last(maker.axis, axes) else "softmax over another axis"
     activation = getattr(maker, "activation", None)
     written_in = defining_class(type(maker))
     if activation is None or not is_keras(written_in):  # a user's call may do more than the activation
@@ -415,6 +430,26 @@ def _activation(maker: Layer | None, program: Program) -> str | None:
         keras.activations.log_softmax: "log_softmax",
     }
     return str(known.get(activation) or getattr(activation, "__name__", type(activation).__name__))
+
+
+_CROPPING = (keras.layers.Cropping1D, keras.layers.Cropping2D, keras.layers.Cropping3D)
+_UPSAMPLING = (keras.layers.UpSampling1D, keras.layers.UpSampling2D, keras.layers.UpSampling3D)
+
+
+def _lays_out(layer: Layer, given: Tensor, output: Tensor) -> bool:
+    """True if a layer of Keras only lays out or interpolates numbers, and their last axis stays the last."""
+    if given is None or not is_keras(defining_class(type(layer))):
+        return False
+    if isinstance(layer, keras.layers.Reshape):
+        return bool(given.shape[-1] == output.shape[-1])
+    interpolates = getattr(layer, "interpolation", "nearest") in ("nearest", "bilinear")
+    last = getattr(layer, "data_format", "channels_last") == "channels_last"
+    return isinstance(layer, (*_CROPPING, *_UPSAMPLING)) and interpolates and last
+
+
+def _is_last(axis: Any, axes: int) -> bool:
+    """True if an axis, as a layer keeps it, is the last of so many."""
+    return axis in (-1, axes - 1, [axes - 1], (axes - 1,), [-1], (-1,))
 
 
 def _traced(function: Callable[..., Any], rows: Sequence[Array]) -> None:

@@ -71,7 +71,10 @@ _TAKES_LOGITS = (
 _ATTRIBUTES = ("criterion", "loss", "loss_fn", "loss_func", "loss_function")
 """Attributes in which losses are searched that are functions, or of a user's own class."""
 
-_LIBRARIES = ("torch", "lightning", "pytorch_lightning", "transformers", "timm", "torchvision", "peft")
+_LIBRARIES = (
+    *("torch", "lightning", "pytorch_lightning", "transformers", "timm", "torchvision", "peft"),
+    *("segmentation_models_pytorch", "monai"),
+)
 """Packages whose code does not show what a single module was trained for."""
 
 _WIDTHS = ("num_classes", "n_classes")
@@ -82,6 +85,12 @@ _IMAGENET = 1000
 """Number of classes of torchvision's networks, unless a user replaced the head."""
 
 _NAMES = ("class_names", "classes")
+
+_AT_EACH_POSITION = ("TokenClassification", "SemanticSegmentation")
+"""Parts of names of classes in transformers that tell the class of each token or pixel."""
+
+_SEGMENTATION = "torchvision.models.segmentation"
+"""Modules whose networks tell the class of each pixel."""
 
 
 def said_of(module: nn.Module, width: int, criterion: Any = None) -> Said:
@@ -153,6 +162,8 @@ def _by_config(module: nn.Module, width: int) -> str | None:
     config = _of(module, "config")
     if config is None or _of(config, "num_labels") != width:
         return None
+    if any(what in type(module).__name__ for what in _AT_EACH_POSITION):
+        return CLASSES
     kind = _of(config, "problem_type")
     if kind == "multi_label_classification":
         return SEVERAL_LABELS
@@ -185,8 +196,11 @@ def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
 
 
 def _counts(module: nn.Module, width: int) -> bool:
-    """True if a module declares as many classes as outputs, or is one of torchvision's for ImageNet."""
-    if width == _IMAGENET and type(module).__module__.startswith("torchvision.models."):
+    """True if a module declares as many classes as outputs, or is one of torchvision's of classes."""
+    written_in = type(module).__module__
+    if width == _IMAGENET and written_in.startswith("torchvision.models."):
+        return True
+    if width > 1 and written_in.startswith(_SEGMENTATION):
         return True
     told = (module, _of(module, "hparams"))
     return width > 1 and any(_whole(each, name) == width for each in told for name in _WIDTHS)

@@ -25,6 +25,7 @@ class DispatchMode(TorchDispatchMode):
     compiled, and then the compiler is already loaded.
     """
 
+    supports_higher_order_operators = True
     _is_kept_off: ClassVar[bool] = False
 
     @classmethod

@@ -202,6 +202,12 @@ class Draws(DispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation, or ask for the numbers that it draws."""
         kwargs = kwargs or {}
+        if isinstance(func, torch._ops.HigherOrderOperator):
+            raise ModelError(
+                f"A module uses torch.{func.name()}, in which howsure cannot see what is drawn",
+                expected="a forward without control flow of torch.compile, such as torch.cond",
+                hint="Write the condition in Python, `if` and `else`, or choose by torch.where",
+            )
         if is_of_others(func):
             with self:
                 return taken_apart(func, args, kwargs)

@@ -62,6 +62,7 @@ class Examination:
         output_dtype: Type of its numbers.
         ending: As in `ModelInfo`.
         heads: As in `ModelInfo`.
+        class_axis: As in `ModelInfo`.
         last_linear: Index of the last layer among the linear operations of a prediction, or None.
         rescales: True if the first operations rescale raw values.
         restless: Names of parameters that a run changes.
@@ -89,6 +90,7 @@ class Examination:
     output_dtype: str
     ending: str | None
     heads: tuple[str, ...]
+    class_axis: int | None
     last_linear: int | None
     rescales: bool
     restless: frozenset[str]
@@ -152,6 +154,7 @@ def examine(
             output_dtype=str(plain.dtype).removeprefix("torch."),
             ending=ending,
             heads=predicted.heads(plain),
+            class_axis=predicted.class_axis(plain),
             last_linear=last_linear,
             rescales=not _RESCALING.isdisjoint(predicted.early),
             restless=frozenset(snapshot.changed),

@@ -275,6 +275,10 @@ def _tensor_in(outputs: Any) -> Tensor | None:
     logits = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
     if isinstance(logits, Tensor):
         return logits
+    if isinstance(outputs, Mapping) and "out" in outputs and len(outputs) > 1:
+        others = [str(name) for name in outputs if name != "out"]
+        if isinstance(outputs["out"], Tensor) and all(name.startswith("aux") for name in others):
+            return outputs["out"]  # as torchvision names them: the others help training alone
     parts: Sequence[Any] = ()
     if isinstance(outputs, Mapping):
         parts = list(outputs.values())

@@ -233,7 +233,8 @@ class TorchModel:
     @functools.cached_property
     def _facts(self) -> ModelInfo:
         found = self.examination
-        width = found.output_shape[0] if len(found.output_shape) == 1 else 0
+        axis = 0 if len(found.output_shape) == 1 else found.class_axis
+        width = 0 if axis is None else found.output_shape[axis]
         said = said_of(self.module, width)
         return ModelInfo(
             name=self.name,
@@ -250,6 +251,7 @@ class TorchModel:
             loss_takes=said.loss_takes,
             always_random=found.always_random,
             class_names=said.class_names,
+            class_axis=found.class_axis,
             keeps_loss=False,
             heads=tuple(names_of_a_user(self.module, head) for head in found.heads),
         )

@@ -166,7 +166,7 @@ class Watching(Draws):
             if tensor.layout == torch.strided and ground(tensor) not in self._weights:
                 self.largest = max(self.largest, tensor.numel())
         under_way = self._under_way.stack
-        self._endings.ran(name, args, outputs, under_way[-1].name if under_way else "")
+        self._endings.ran(operation, args, kwargs, outputs, under_way[-1].name if under_way else "")
         if len(self.early) < 4 and name not in SAME_NUMBERS:
             self.early.append(name)
         if self._under_way.stack:
@@ -218,6 +218,10 @@ class Watching(Draws):
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
         """As `Endings.ending`."""
         return self._endings.ending(output)
+
+    def class_axis(self, output: Tensor) -> int | None:
+        """As `Endings.class_axis`."""
+        return self._endings.class_axis(output)
 
     def heads(self, output: Tensor) -> tuple[str, ...]:
         """As `Endings.heads`."""

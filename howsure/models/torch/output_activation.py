@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from howsure.models.torch.class_axis import Made, axis_after
 from howsure.models.torch.value_kinds import ANY, SAME_NUMBERS, UNSIGNED, Kinds, tensors_in
 
 Tensor = torch.Tensor
@@ -36,6 +37,8 @@ ENDINGS = {
 }
 """Last operations that identify an output, some of them as not that of a classifier."""
 
+_OVER_AN_AXIS = ("softmax", "log_softmax")
+
 ACTIVATIONS = ("softmax", "log_softmax", "sigmoid")
 """Operations that may follow the last linear layer of a module whose features are read."""
 
@@ -44,12 +47,9 @@ _DONE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class _Maker:
-    """The origin of a tensor: operation, arguments, and the previous origin if it was written in place."""
+class _Maker(Made):
+    """The origin of a tensor: an operation, and the previous origin if it was written in place."""
 
-    tensor: Tensor
-    name: str
-    args: Any
     before: _Maker | None
 
 
@@ -67,11 +67,12 @@ class Endings:
         self._linears: list[Tensor] = []
         self._layers: dict[int, str] = {}
 
-    def ran(self, name: str, args: Any, outputs: Any, layer: str) -> None:
+    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any, layer: str) -> None:
         """Record an operation, and the path of the layer being called."""
+        name = operation._schema.name.removeprefix("aten::")
         for tensor in tensors_in(outputs):
             before = self._makers.get(id(tensor))
-            self._makers[id(tensor)] = _Maker(tensor, name, args, before)
+            self._makers[id(tensor)] = _Maker(tensor, name, operation, args, kwargs, before)
         self._kinds.ran(name, args, outputs)
         if name in LINEAR:
             self._linears.append(outputs)
@@ -95,13 +96,54 @@ class Endings:
                 known = ENDINGS.get(made.name.removesuffix("_") if made.name.endswith("_") else made.name)
                 if ending is None:
                     ending = known or self._linear(output)
-                    over = made.args[1] if known in ("softmax", "log_softmax") else -1
-                    if over not in (-1, made.tensor.ndim - 1):
+                    if known in _OVER_AN_AXIS and not self._is_over_classes(made):
                         ending = f"{known} over another axis"
                 if ending not in ACTIVATIONS or known not in ACTIVATIONS:
                     return ending, None
-            made = made.before if made.args[0] is made.tensor else self._makers.get(id(made.args[0]))
+            made = self._previous(made)
         return ending, None
+
+    def class_axis(self, output: Tensor) -> int | None:
+        """Axis of the classes in the output for one row, −1 for the last, as in `ModelInfo`.
+
+        It is the axis of the units or channels of the last layer; if another operation made the scores, such
+        as a product of two activations, that of the softmax.
+        """
+        if output.ndim < 3:
+            return None
+        found, after = self._axis_of_units(output), list[_Maker]()
+        made = self._makers.get(id(output))
+        while found is None and made is not None and made.name not in PRODUCTS:
+            if ENDINGS.get(made.name) in _OVER_AN_AXIS:
+                if not self._is_over_classes(made):
+                    return None
+                found = axis_after(made.tensor, made.args[1] % made.tensor.ndim, after[::-1])
+            after.append(made)
+            made = self._previous(made)
+        if found is None:
+            return None
+        return -1 if found == output.ndim - 1 else found - 1
+
+    def _is_over_classes(self, softmax: _Maker) -> bool:
+        """True if a softmax is over the units of the last layer; without such a layer, over axis 1 or −1."""
+        axes = softmax.tensor.ndim
+        units = None if axes < 3 else self._axis_of_units(softmax.tensor)
+        return softmax.args[1] % axes in ((1, axes - 1) if units is None else (units,))
+
+    def _axis_of_units(self, tensor: Tensor) -> int | None:
+        """Axis of a tensor on which the units or channels of the last layer before it lie, or None."""
+        after, made = list[_Maker](), self._makers.get(id(tensor))
+        while made is not None and made.name not in PRODUCTS:
+            after.append(made)
+            made = self._previous(made)
+        if made is None or made.name in ("bmm", "baddbmm"):
+            return None
+        return axis_after(made.tensor, 1, after[::-1])
+
+    def _previous(self, made: _Maker) -> _Maker | None:
+        """The origin of what an operation was applied to: its first argument, or what it was written into."""
+        first = made.args[0] if made.args else None
+        return made.before if first is made.tensor else self._makers.get(id(first))
 
     def heads(self, output: Tensor) -> tuple[str, ...]:
         """Paths of the layers whose products reach the output without a further product."""
@@ -121,8 +163,10 @@ class Endings:
         """`linear` if only sums, products and the like lie between a product and the output; else None."""
         values, kind = output.double(), self._kinds.of(output)
         if bool((values >= 0).all()):
-            adds_up = values.ndim > 1 and values.shape[1] > 1
-            adds_up = adds_up and bool(((values.sum(1) - 1).abs() < _DONE).all())
+            axes = {1, values.ndim - 1} if values.ndim > 1 else set()
+            adds_up = any(
+                values.shape[axis] > 1 and bool(((values.sum(axis) - 1).abs() < _DONE).all()) for axis in axes
+            )
             if kind == UNSIGNED or adds_up:
                 return None
         return "linear" if ANY <= kind <= UNSIGNED else None

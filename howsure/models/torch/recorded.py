@@ -248,7 +248,7 @@ class _Match:
         else:
             given = self._merged(args, other[0])
             named = self._merged(kwargs, other[1])
-            outputs = self._outputs(pairs, (given, tuple(named.values())), is_view(op))
+            outputs = self._outputs(pairs, (given, tuple(named.values())), op)
             if self._counts_rows(op, given):
                 raise Unsplittable(f"{op} takes some of the rows by their number")
             if _computes_with_rows(op, given):
@@ -360,14 +360,14 @@ class _Match:
                 return Times(each)
         raise Unsplittable(f"{one} for {self.one.count} rows, {other} for {self.other.count}")
 
-    def _outputs(self, pairs: Any, given: Any, view: bool = False) -> tuple[Slot | None, ...]:
+    def _outputs(self, pairs: Any, given: Any, op: Any = aten.alias.default) -> tuple[Slot | None, ...]:
         """Slots for the results of a call."""
         slots: list[Slot | None] = []
         for one, other in pairs:
             if not isinstance(one, Tensor):
                 slots.append(None)
                 continue
-            slots.append(self._new(one, other, self._axis(one, other, given, view)))
+            slots.append(self._new(one, other, self._axis(one, other, given, op)))
         return tuple(slots)
 
     def _new(self, one: Tensor, other: Tensor, axis: Axis | str | None) -> Slot:
@@ -381,7 +381,7 @@ class _Match:
         self._slots[0][id(one)], self._slots[1][id(other)] = slot, slot
         return slot
 
-    def _axis(self, one: Tensor, other: Tensor, given: Any, view: bool) -> Axis | str | None:
+    def _axis(self, one: Tensor, other: Tensor, given: Any, op: Any) -> Axis | str | None:
         """The batch axis of a result, or a text with the reason why it is unknown."""
         if one.dim() != other.dim():
             return "another number of axes for another number of rows"
@@ -396,7 +396,9 @@ class _Match:
             return Axis(place)
         axes = [(self._values[slot].axis, self._values[slot].shape) for slot in _slots(given)]
         known = [(axis, shape) for axis, shape in axes if isinstance(axis, Axis)]
-        if view and known:
+        if op.overloadpacket is aten.repeat and not known:  # weights, once for each row, as instance norm has
+            return Axis(place, inner=times)
+        if is_view(op) and known:
             ((axis, shape),) = known
             inside = axis.inner * math.prod(shape[axis.place + 1 :])
             inner, left = divmod(inside, math.prod(one.shape[place + 1 :]))

@@ -1,0 +1,166 @@
+"""Networks with a class at each position: the axis of their classes, what they end in, and their passes."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import transformers
+from torch import nn
+
+import howsure
+from howsure.models.torch.split import SplitModel, adapt
+from howsure.sampling.masks import draw
+
+K = 3
+IMAGES = np.random.default_rng(0).normal(size=(3, 2, 6, 4)).astype(np.float32)
+WORDS = np.random.default_rng(0).integers(0, 9, (3, 5))
+
+
+class Network(nn.Module):
+    """Dropout at the bottom, a last convolution, and an end."""
+
+    def __init__(self, end, classes=K):
+        super().__init__()
+        self.first, self.drop, self.last = (
+            nn.Conv2d(2, 4, 3, padding=1),
+            nn.Dropout2d(0.4),
+            nn.Conv2d(4, classes, 1),
+        )
+        self.end = end
+
+    def forward(self, x):
+        return self.end(self.last(self.drop(F.relu(self.first(x)))))
+
+
+class Tagger(nn.Module):
+    """Words to a class each."""
+
+    def __init__(self, end=nn.Identity()):  # noqa: B008
+        super().__init__()
+        self.words, self.drop, self.last, self.end = nn.Embedding(9, 4), nn.Dropout(0.4), nn.Linear(4, K), end
+
+    def forward(self, x):
+        return self.end(self.last(self.drop(self.words(x))))
+
+
+def info(module, rows=IMAGES):
+    return adapt(module.eval(), rows, gaussian_noise=False)[0].info
+
+
+def _last(y):
+    return y.permute(0, 2, 3, 1)
+
+
+def _mixed(y):
+    return torch.einsum("nkhw,nqhw->nkq", y, y).softmax(1)
+
+
+@pytest.mark.parametrize(
+    ("end", "ending", "axis"),
+    [
+        (nn.Identity(), "linear", 0),
+        (lambda y: F.interpolate(y, scale_factor=2, mode="bilinear") / 2, "linear", 0),
+        (lambda y: F.interpolate(y, size=(7, 5), mode="bicubic"), "linear", 0),
+        (lambda y: y[..., 1:, :-1].softmax(1), "softmax", 0),
+        (lambda y: y.softmax(3), "softmax over another axis", 0),
+        (lambda y: y.softmax(-2), "softmax over another axis", 0),
+        (_last, "linear", -1),
+        (lambda y: _last(y).log_softmax(-1), "log_softmax", -1),
+        (lambda y: _last(y.softmax(1)), "softmax", -1),
+        (lambda y: _last(y).softmax(1), "softmax over another axis", -1),
+        (lambda y: y.flatten(2).softmax(1), "softmax", 0),
+        (lambda y: y.movedim(1, 2).sigmoid(), "sigmoid", 1),
+        (lambda y: y.relu_(), "relu", 0),
+        (lambda y: y.flatten(1, 2), "linear", None),
+        (lambda y: torch.cat([y, -y], 1), "linear", None),
+        (_mixed, "softmax", 0),
+    ],
+)
+def test_classes_lie_where_the_channels_of_the_last_layer_come_to_lie(end, ending, axis):
+    found = info(Network(end))
+    assert (found.ending, found.class_axis) == (ending, axis)
+
+
+def test_one_channel_is_an_axis_of_its_own():
+    assert info(Network(torch.sigmoid, 1)).class_axis == 0
+    assert info(Network(lambda y: _last(torch.sigmoid(y)), 1)).class_axis == -1
+    assert info(Network(lambda y: torch.sigmoid(y[:, 0]), 1)).class_axis is None
+
+
+def test_the_units_of_a_linear_layer_come_last():
+    assert (info(Tagger(), WORDS).ending, info(Tagger(), WORDS).class_axis) == ("linear", -1)
+    assert info(Tagger(nn.Softmax(-1)), WORDS).ending == "softmax"
+    assert info(Tagger(nn.Softmax(1)), WORDS).ending == "softmax over another axis"
+    assert info(Tagger(lambda y: y.transpose(1, 2)), WORDS).class_axis == 0
+
+
+def test_one_class_for_each_row_has_no_such_axis():
+    assert info(Network(lambda y: y.mean((2, 3)))).class_axis is None
+
+
+def test_transformers_name_the_classes_of_tokens_and_pixels():
+    labels = {0: "O", 1: "PER", 2: "LOC"}
+    tiny = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    bert = transformers.BertForTokenClassification(
+        transformers.BertConfig(vocab_size=9, max_position_embeddings=8, id2label=labels, **tiny)
+    )
+    segformer = transformers.SegformerForSemanticSegmentation(
+        transformers.SegformerConfig(
+            num_encoder_blocks=1, depths=[1], sr_ratios=[1], hidden_sizes=[8], num_attention_heads=[1],
+            patch_sizes=[3], strides=[2], mlp_ratios=[1], decoder_hidden_size=8, num_channels=2,
+            id2label=labels,
+        )
+    )  # fmt: skip
+    rows = {"input_ids": WORDS, "attention_mask": np.ones_like(WORDS)}
+    for module, x, axis in ((bert, rows, -1), (segformer, {"pixel_values": IMAGES}, 0)):
+        found = info(module, x)
+        assert (found.trained_for, found.class_names) == ("classes", ("O", "PER", "LOC"))
+        assert (found.ending, found.class_axis) == ("linear", axis)
+
+
+def test_what_is_called_out_is_the_output_beside_auxiliary_ones():
+    module = Network(lambda y: {"out": y, "aux": -y, "aux2": 2 * y}).eval()
+    alone = Network(lambda y: y).eval()
+    alone.load_state_dict(module.state_dict())
+    found, expected = (howsure.predict_with_uncertainty(each, IMAGES, 4) for each in (module, alone))
+    np.testing.assert_array_equal(found, expected)
+    named = adapt(module, IMAGES, gaussian_noise=False, output="aux")[0]
+    np.testing.assert_allclose(named.predict([IMAGES]), -alone(torch.from_numpy(IMAGES)).detach(), atol=1e-6)
+    with pytest.raises(howsure.ModelError, match="Received: dict with out, features"):
+        info(Network(lambda y: {"out": y, "features": y}))
+
+
+def test_instance_norms_with_weights_run_level_by_level():
+    norm = nn.InstanceNorm2d(4, affine=True)
+    nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    module = nn.Sequential(
+        nn.Conv2d(2, 4, 3),
+        norm,
+        nn.Dropout2d(0.4),
+        nn.Conv2d(4, 4, 1),
+        norm,
+        nn.Dropout(0.3),
+        nn.Conv2d(4, K, 1),
+    ).eval()
+    model, rows = adapt(module, IMAGES, gaussian_noise=False)
+    assert isinstance(model, SplitModel)
+    first, second = (site for level in model.levels for site in level.sites)
+    masks = [draw(first, seed=0, group=0, size=2), draw(second, seed=0, group=0, size=4)]
+    found = model.thin(masks, 3)(model.trunk(rows))
+    for number, passed in enumerate(found):
+        with torch.no_grad():
+            y = module[1](module[0](torch.from_numpy(IMAGES)))
+            y = module[4](module[3](y * torch.from_numpy(masks[0][number // 2]) / 0.6))
+            y = module[6](y * torch.from_numpy(masks[1][number]) / 0.7)
+        np.testing.assert_allclose(passed, y, rtol=1e-4, atol=1e-5)
+
+
+def test_control_flow_of_the_compiler_is_refused_in_words():
+    class Conditional(nn.Module):
+        def forward(self, x):
+            return torch.ops.higher_order.cond(x.sum() > 0, lambda y: (y.clone(),), lambda y: (2 * y,), (x,))[
+                0
+            ]
+
+    with pytest.raises(howsure.ModelError, match=r"uses torch\.cond"):
+        info(nn.Sequential(nn.Conv2d(2, K, 1), nn.Dropout(0.3), Conditional()))

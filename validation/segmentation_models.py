@@ -1,0 +1,287 @@
+"""Are the passes of networks for segmentation and tagging right? For docs/segmentation-models.md.
+
+    python -m validation.segmentation_models torch            networks of PyTorch, from whatever is installed
+    python -m validation.segmentation_models tensorflow       networks of Keras on a backend
+    python -m validation.segmentation_models torch FPN BERT   some of them; the others stay as they were
+    python -m validation.segmentation_models --page           the page alone, from the figures
+
+The oracle is the framework alone: the network in training mode with its norms frozen, where the functions
+that drop take the masks that howsure takes. Where no such function is called, as between the layers of an
+LSTM in PyTorch, thousands of passes are compared in the mean. What is not installed stays as it was.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import howsure
+
+WIDTHS = (2, 4)
+"""Passes at the first random level and at all later ones: masks of early levels serve several passes."""
+
+PASSES = 2000
+MOST = 4.5
+"""Passes where only means are compared, and standard errors by which those of a few dozen may be off."""
+
+ROUNDING = 2e-5
+"""Largest difference of an output, as a share of the standard deviation of the outputs."""
+
+PACKAGES = ("segmentation_models_pytorch", "torchvision", "monai", "transformers")
+FIGURES = Path(__file__).parent.parent / "docs" / "segmentation-models.json"
+PAGE = Path(__file__).parent.parent / "docs" / "segmentation-models.md"
+
+Array = NDArray[Any]
+
+
+def compare_torch(name: str) -> dict[str, Any]:
+    """What howsure makes of a network of PyTorch, and what PyTorch does."""
+    import torch
+
+    from howsure.models.torch.split import adapt
+    from validation.segmentation_torch import CASES, ROWS, Masked, in_training, run
+    from validation.torch_models import Fingerprint
+
+    case = CASES[name]
+    torch.manual_seed(3)
+    network, rows = case.make().train(), case.rows()
+    if case.refused is None:
+        for _ in range(3):  # norms learn statistics
+            run(network, rows, case.output)
+    network.eval()
+    before = Fingerprint(network)
+
+    def expected(sites: Sequence[Any], masks: Sequence[Array]) -> Array:
+        with Masked(sites, masks).here():
+            return run(network, rows, case.output).numpy()
+
+    try:
+        adapted, given = adapt(network, rows, gaussian_noise=False, output=case.output)
+        if not adapted.examination.places:
+            howsure.predict_with_uncertainty(network, rows, 2)
+        found = _facts(adapted)
+        got, masks = _passes(adapted, given, PASSES if case.by_statistics else None)
+        found["changed"] = before.changed(network)
+    except howsure.HowsureError as error:
+        return {"package": case.package, "refused": str(error), "changed": before.changed(network)}
+    in_training(network, case)
+    if case.by_statistics:
+        copies = np.repeat(rows, PASSES, axis=0)
+        drawn = run(network, copies).numpy().reshape(ROWS, PASSES, *got.shape[2:]).swapaxes(0, 1)
+        error = np.hypot(drawn.std(axis=0), got.std(axis=0)) / np.sqrt(PASSES)
+        found["errors"] = float((np.abs(drawn.mean(axis=0) - got.mean(axis=0)) / error).max())
+    else:
+        found["difference"] = _farthest(expected, adapted, got, masks)
+    network.eval()
+    return {"package": case.package} | found
+
+
+def compare_keras(name: str) -> dict[str, Any]:
+    """What howsure makes of a network of Keras, and what Keras does."""
+    import keras
+
+    from howsure.models.keras.model import adapt
+    from validation.segmentation_keras import CASES, made, masked, run
+
+    case = CASES[name]
+    network, rows = made(case), case.rows()
+    before = [np.array(each) for each in network.get_weights()]
+    try:
+        adapted, given = adapt(network, rows, gaussian_noise=False, output=case.output)
+        found = _facts(adapted)
+        got, masks = _passes(adapted, given, None)
+    except howsure.HowsureError as error:
+        return {"package": "keras", "refused": str(error), "changed": []}
+    equal = map(np.array_equal, before, network.get_weights())
+    found["changed"] = [] if all(equal) else ["weights"]
+
+    def expected(sites: Sequence[Any], masks: Sequence[Array]) -> Array:
+        with masked(sites, masks):
+            return run(network, rows, case.output)
+
+    found["difference"] = _farthest(expected, adapted, got, masks)
+    return {"package": "keras", "backend": keras.backend.backend()} | found
+
+
+def _facts(adapted: Any) -> dict[str, Any]:
+    """What howsure says of a network."""
+    info, levels = adapted.info, adapted.levels
+    return {
+        "random": sum(layer.random is not None for layer in info.layers),
+        "shared": levels[0].cost,
+        "whole": getattr(adapted, "whole_because", None) if len(levels) == 2 and not levels[0].cost else None,
+        "ending": info.ending,
+        "axis": info.class_axis,
+        "names": info.class_names,
+        "left": [each.what for each in info.unswitchable],
+    }
+
+
+def _passes(adapted: Any, rows: Sequence[Array], passes: int | None) -> tuple[Array, list[Array]]:
+    """(W, n, …) raw outputs of thinned networks, and their masks."""
+    from howsure.sampling.masks import draw
+
+    levels = [at for at, level in enumerate(adapted.levels) for _ in level.sites]
+    sites = [site for level in adapted.levels for site in level.sites]
+    widths = [WIDTHS[0] if level == 1 and levels[-1] > 1 else WIDTHS[-1] for level in levels]
+    masks = [
+        np.concatenate([draw(site, seed=1, group=group, size=1) for group in range(passes)])
+        if passes
+        else draw(site, seed=1, group=0, size=width)
+        for site, width in zip(sites, widths, strict=True)
+    ]
+    return adapted.thin(masks, len(rows[0]))(adapted.trunk(rows)), masks
+
+
+def _farthest(
+    expected: Callable[[Sequence[Any], Sequence[Array]], Array],
+    adapted: Any,
+    got: Array,
+    masks: Sequence[Array],
+) -> float:
+    """The largest difference of an output in a pass, as a share of the outputs' standard deviation."""
+    sites, far = [site for level in adapted.levels for site in level.sites], 0.0
+    for at in range(len(got)):
+        outputs = expected(sites, [mask[at * len(mask) // len(got)] for mask in masks])
+        far = max(far, float(np.abs(outputs - got[at]).max() / outputs.std()))
+    assert got.std(axis=0).max() > 1e-3 * got.std(), "masks that change nothing tell nothing"
+    return far
+
+
+def verdict(found: dict[str, Any], refused: str | None) -> str:
+    """One word for it."""
+    if "crashed" in found:
+        return "crashed"
+    if found["changed"]:
+        return "CHANGED"
+    if "refused" in found:
+        return "refused" if refused is not None and refused in found["refused"] else "REFUSED"
+    near = found["difference"] <= ROUNDING if "difference" in found else found["errors"] <= MOST
+    return "right" if near else "WRONG"
+
+
+INTRODUCTION = """# Networks for segmentation and tagging tested
+
+Are the passes right if a network tells a class at each position of an image, a volume or a text? {count}
+networks were tested, with random weights and small inputs: {counted}.
+
+A network is *right* if every pass of howsure equals a pass of the framework itself with the same masks. The
+framework's own network runs in training mode with frozen norms, and its functions that drop take the masks.
+The column *difference* is the largest difference of an output over four passes, as a share of the standard
+deviation of the outputs. A difference in σ compares means of {passes:,} passes instead, in standard errors;
+{most} are allowed. After the passes, the network must be as it was: weights, buffers, flags, hooks and seeds.
+
+*Shared* is the share of the cost of one plain prediction that all passes share: the layers before the first
+random one. *Ends in* is what howsure reads from the last operation, and *axis* is the axis of the classes in
+the output for one row. A softmax over another axis is not read as a distribution over classes.
+"""
+
+AFTER = """
+A module that runs whole shares no layer between passes. A transformer of transformers does so if it is given
+an attention mask, because it looks at the values of the mask in Python. A subclassed network of Keras is one
+step for howsure, so that nothing of it is shared.
+
+`python -m validation.segmentation_models torch`, then `tensorflow` and `jax`, measures the table again; with
+`--page` it only writes this page. All figures are in [segmentation-models.json](segmentation-models.json).
+"""
+
+
+def write_page(figures: dict[str, Any]) -> None:
+    """Print the table, and write docs/segmentation-models.md."""
+    networks = {name: found for name, found in figures.items() if name != "versions"}
+    words = [found["verdict"] for found in networks.values()]
+    counted = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+    lines = [INTRODUCTION.format(count=len(networks), counted=counted, passes=PASSES, most=MOST)]
+    for package in dict.fromkeys(found["package"] for found in networks.values()):
+        version = figures.get("versions", {}).get(package, "")
+        lines += [f"## {package} {version}".rstrip(), "", _HEAD]
+        lines += [_line(name, each) for name, each in networks.items() if each["package"] == package]
+        lines += [""]
+    lines += [_refusals(networks), AFTER]
+    text = "\n".join(line for line in lines if line is not None)
+    print("\n".join(lines[1:-1]))
+    PAGE.write_text(text, encoding="utf-8")
+
+
+_HEAD = "| network | random layers | shared | ends in | axis | passes | difference |\n" + "|---" * 7 + "|"
+
+
+def _line(name: str, found: dict[str, Any]) -> str:
+    called = name.partition(": ")[2]
+    backend = f" ({found['backend']})" if "backend" in found else ""
+    if "ending" not in found:
+        return f"| {called}{backend} | | | | | {found['verdict']} | |"
+    shared = "runs whole" if found["whole"] else f"{100 * found['shared']:.0f} %"
+    if "errors" in found:
+        difference = f"{found['errors']:.1f} σ"
+    else:
+        difference = f"{found['difference']:.0e}" if found["difference"] else "0"
+    axis = "" if found["axis"] is None else str(found["axis"]).replace("-", "−")
+    cells = (found["random"], shared, found["ending"] or "not known", axis, found["verdict"], difference)
+    return f"| {called}{backend} | {' | '.join(map(str, cells))} |"
+
+
+def _refusals(networks: dict[str, Any]) -> str:
+    refused = {name: found["refused"] for name, found in networks.items() if "refused" in found}
+    lines = [f"- {name.partition(': ')[2]}: {said.partition('. ')[0]}." for name, said in refused.items()]
+    return "\n".join(["## Refused", "", *lines, ""])
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in (*PACKAGES, "keras", "torch"):
+        try:
+            found[package] = importlib.metadata.version(package).partition("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            print(f"{package} is not installed, so its networks are left out", file=sys.stderr)
+    return found
+
+
+def main(arguments: list[str]) -> None:
+    """Look at networks, and write both files."""
+    figures: dict[str, Any] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    if arguments == ["--page"]:
+        return write_page(figures)
+    framework, *names = arguments
+    cases: dict[str, Any]
+    if framework == "torch":
+        from validation.segmentation_torch import CASES
+
+        cases, compare = dict(CASES), compare_torch
+    else:
+        os.environ["KERAS_BACKEND"] = framework
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from validation.segmentation_keras import CASES as OF_KERAS
+
+        cases, compare = dict(OF_KERAS), compare_keras
+    figures["versions"] = figures.get("versions", {}) | _versions()
+    for name, case in cases.items():
+        if names and not any(name.startswith(each) for each in names):
+            continue
+        package = getattr(case, "package", "keras")
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                found = compare(name)
+        except Exception as error:  # a traceback is a finding too
+            found = {"crashed": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
+        found = {"package": package, "changed": []} | found
+        if framework != "torch":
+            found["backend"] = framework
+        found["verdict"] = verdict(found, getattr(case, "refused", None))
+        figures[f"{framework if package == 'keras' else package}: {name}"] = found
+        print(f"{name}: {found}", file=sys.stderr, flush=True)
+        FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_page(figures)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
