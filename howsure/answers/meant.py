@@ -7,6 +7,7 @@ others a warning says how the outputs are read.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -57,7 +58,7 @@ _OF_ANY = {
 """By what outputs are: words in the names of a model, or of its last layers, that say so."""
 
 _OF_LAYERS = {
-    "a regression": ("bbox", "boxes", "coordinates", "keypoints", "landmarks"),
+    "a regression": ("bbox", "boxes", "coordinates", "depth", "disparity", "keypoints", "landmarks"),
     _MEANS_AND_VARIANCES: (
         *("logvar", "log_var", "logsigma", "log_sigma", "log_std", "logstd", "log_variance"),
         *("sigma", "variance", "var"),
@@ -90,7 +91,7 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
         ModelError: The outputs are something else.
     """
     info = model.info
-    several = len(info.output_shape) == 1 and info.output_shape[0] > 1
+    several, at_positions = math.prod(info.output_shape) > 1, len(info.output_shape) > 1
     if info.keeps_loss or told or not several or info.ending not in ("linear", "sigmoid") or info.says:
         return
     if info.trained_for in (CLASSES, REGRESSION) or info.class_names is not None:
@@ -100,6 +101,7 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
     values, given = _looked_at(model, rows, batch_size)
     if np.isneginf(values).any():  # the logit of a class that is impossible; nothing else is -inf
         return
+    values = values.reshape(len(values), -1)
     fine = np.isfinite(values).all(axis=1)
     values, given = values[fine], None if given is None else given[fine]
     if len(values):
@@ -107,7 +109,9 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
     if info.trained_for is not None:
         return
     what, name = _by_name(info)
-    if what == CLASSES or (what is None and info.ending == "linear" and are_like_logits(values)):
+    if what == CLASSES or (what is None and at_positions):  # whose outcome warns
+        return
+    if what is None and info.ending == "linear" and are_like_logits(values):
         return
     if what is not None:
         raise _refused(info, what, f"'{name}' among the names of the model and its last layers")
@@ -189,7 +193,7 @@ def _plain(name: str) -> str:
 
 
 def _refused(info: ModelInfo, what: str, received: str) -> ModelError:
-    width = info.output_shape[0]
+    width = math.prod(info.output_shape)
     return ModelError(
         f"The {width} outputs of model '{info.name}' seem to be {what}, and no classes",
         expected="a model that tells classes apart, or outputs=…",

@@ -109,7 +109,7 @@ def test_the_output_is_found_in_what_is_returned(what):
         (lambda y: y.T, 3, "has no axis of rows"),
         (torch.relu, 3, "does not end in a distribution over classes. .*Received: 'relu'"),
         (lambda y: y, 1, "ends in one linear output, and what it was trained for is not known"),
-        (lambda y: y[:, :, None], 3, "is not one distribution over classes per row"),
+        (lambda y: y[:, :, None, None, None, None], 3, "is not one distribution over classes per row"),
     ],
 )
 def test_outputs_that_do_not_say_what_they_are_are_refused(what, outputs, words):

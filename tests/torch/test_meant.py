@@ -154,3 +154,30 @@ def test_labels_that_do_not_fit_point_at_outputs():
         assess(np.full((4, 3), 0.5), None)
     with pytest.raises(InputError, match=r"outputs='logits'"):
         assess([0, 1, 2, 1], "label-logits")
+
+
+class AtPositions(nn.Module):
+    """A convolution that makes its input anew, or something else of the same shape."""
+
+    def __init__(self, name="out", anew=False):
+        super().__init__()
+        self.drop, self.anew = nn.Dropout2d(0.5), anew
+        self.add_module(name, nn.Conv2d(3, 3, 1))
+        self.last = name
+
+    def forward(self, x):
+        found = getattr(self, self.last)(self.drop(x))
+        return x + 0.01 * found if self.anew else found
+
+
+@pytest.mark.parametrize("settings", [{"anew": True}, {"name": "depth"}])
+def test_images_made_anew_and_depths_are_no_classes_at_positions(settings):
+    x = np.random.default_rng(0).normal(size=(6, 3, 8, 8)).astype(np.float32)
+    with pytest.raises(howsure.ModelError, match="and no classes"):
+        howsure.assess(AtPositions(**settings).eval(), x)
+
+
+def test_linear_outputs_at_positions_that_nothing_explains_are_read_with_a_warning():
+    x = np.random.default_rng(0).normal(size=(6, 3, 8, 8)).astype(np.float32)
+    with pytest.warns(howsure.HowsureWarning, match="3 linear outputs at a position"):
+        howsure.assess(AtPositions().eval(), x)

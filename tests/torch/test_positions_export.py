@@ -57,8 +57,6 @@ def test_classes_on_the_last_axis_and_rows_before_they_are_divided(path):
     assert found["label"].shape == (9, 7)
     for name in ("probability", "share", "share_error"):
         np.testing.assert_allclose(found[name], getattr(expected, name), atol=1e-5)
-    with pytest.raises(howsure.ModelError, match="which of its two axes holds the classes"):
-        howsure.export(module, path, x=x, outputs="logits")
 
 
 def test_a_calibrator_is_refused_before_work_begins(path):

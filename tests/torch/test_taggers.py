@@ -59,9 +59,22 @@ def tagged(model, x=None, **settings):
     )
 
 
+class Joined(Tagger):
+    def forward(self, x):
+        found = super().forward(x)
+        return torch.cat([found[:, :4], found[:, 4:]], 1)
+
+
+def test_the_axis_of_the_classes_is_that_of_the_last_layer():
+    model = Tagger().eval()
+    method = howsure.MCDropout(passes=4)
+    found = howsure.assess(model, texts(), outputs="logits", method=method)
+    np.testing.assert_array_equal(found.label, tagged(model, method=method).label)
+
+
 def test_without_the_axis_of_the_classes_a_tagger_is_refused():
     with pytest.raises(howsure.ModelError, match="class_axis=2 reads 4 classes at 8 positions"):
-        howsure.assess(Tagger().eval(), texts(), outputs="logits")
+        howsure.assess(Joined().eval(), texts(), outputs="logits")
 
 
 def test_numbers_of_rows_are_those_of_the_positions_that_count():

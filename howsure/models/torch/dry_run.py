@@ -89,10 +89,11 @@ class Look:
         count: int = ROWS,
         *,
         halved: bool = False,
+        endings: bool = False,
     ) -> tuple[Tensor, Watching]:
         """A run in which everything is recorded: the output and the records."""
         self._ready(training)
-        seen = Watching(self.module, self.names, numbers, self.fixed, halved=halved)
+        seen = Watching(self.module, self.names, numbers, self.fixed, halved=halved, endings=endings)
         with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), seen.watched():
             output = self.call.run(self.module, rows)
         return output, seen

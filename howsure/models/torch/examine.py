@@ -131,7 +131,7 @@ def examine(
             unsteady = module
         if unsteady is None:
             _check_rows(look, plain)
-        ending, last_linear = predicted.ending(plain)
+        made = _made_of(look)
         passes = Passes(look, plain, predicted).found()
         return Examination(
             module=module,
@@ -152,15 +152,35 @@ def examine(
             largest=-(-max(predicted.largest, passes.largest) // ROWS),
             output_shape=tuple(plain.shape[1:]),
             output_dtype=str(plain.dtype).removeprefix("torch."),
-            ending=ending,
-            heads=predicted.heads(plain),
-            class_axis=predicted.class_axis(plain),
-            last_linear=last_linear,
+            ending=made.ending,
+            heads=made.heads,
+            class_axis=made.class_axis,
+            last_linear=made.last_linear,
             rescales=not _RESCALING.isdisjoint(predicted.early),
             restless=frozenset(snapshot.changed),
             elsewhere=numbers_drawn_elsewhere() != seeds,
             writes=look.writes,
         )
+
+
+@dataclass(frozen=True)
+class _MadeOf:
+    """What the output is made of; the attributes are those of `Examination`."""
+
+    ending: str | None
+    last_linear: int | None
+    heads: tuple[str, ...]
+    class_axis: int | None
+
+
+def _made_of(look: Look) -> _MadeOf:
+    """From one plain run on as few rows as possible, as it keeps every tensor."""
+    output, seen = look.watch((), middle, ROWS // 2, endings=True)
+    found = seen.endings
+    if found is None:
+        raise AssertionError("endings were asked for")
+    ending, last_linear = found.ending(output)
+    return _MadeOf(ending, last_linear, found.heads(output), found.class_axis(output))
 
 
 def _check_nothing_is_kept(look: Look) -> None:

@@ -65,12 +65,14 @@ class Watching(Draws):
         numbers: As in `Draws`.
         fixed: As in `Draws`.
         halved: True replaces each mask by its mean, and the result of a boolean mask by its mean.
+        endings: True also follows what the output is made of; this keeps every tensor of the run.
 
     Attributes:
         seen: The draws, in order.
         the_same: Draws that are the same in every run, by state of their generator; not in `seen`.
         largest: Numbers in the largest tensor.
         early: The first operations that compute.
+        endings: What the output is made of, or None.
         uses: What the module made of the numbers, by number of the draw, as far as known.
     """
 
@@ -82,6 +84,7 @@ class Watching(Draws):
         fixed: frozenset[bytes],
         *,
         halved: bool = False,
+        endings: bool = False,
     ) -> None:
         super().__init__(self._noting(numbers), fixed)
         self.seen: list[Seen] = []
@@ -101,7 +104,7 @@ class Watching(Draws):
         self._under_way = UnderWay(names)
         self._drawn: Counter[str] = Counter()
         self._weights = {ground(each) for each in (*module.parameters(), *module.buffers())}
-        self._endings = Endings(module.parameters(), module.buffers())
+        self.endings = Endings(module.parameters(), module.buffers()) if endings else None
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -166,7 +169,9 @@ class Watching(Draws):
             if tensor.layout == torch.strided and ground(tensor) not in self._weights:
                 self.largest = max(self.largest, tensor.numel())
         under_way = self._under_way.stack
-        self._endings.ran(operation, args, kwargs, outputs, under_way[-1].name if under_way else "")
+        if self.endings is not None:
+            layer = under_way[-1].name if under_way else ""
+            self.endings.ran(operation, args, kwargs, outputs, layer)
         if len(self.early) < 4 and name not in SAME_NUMBERS:
             self.early.append(name)
         if self._under_way.stack:
@@ -214,15 +219,3 @@ class Watching(Draws):
             self._turned.add(boolean.number)
         if self._halved and what.mean is not None:
             outputs.copy_(what.mean)
-
-    def ending(self, output: Tensor) -> tuple[str | None, int | None]:
-        """As `Endings.ending`."""
-        return self._endings.ending(output)
-
-    def class_axis(self, output: Tensor) -> int | None:
-        """As `Endings.class_axis`."""
-        return self._endings.class_axis(output)
-
-    def heads(self, output: Tensor) -> tuple[str, ...]:
-        """As `Endings.heads`."""
-        return self._endings.heads(output)
