@@ -19,6 +19,7 @@ from howsure.answers.numbers.evaluate import RegressionEvaluation, TargetScores
 from howsure.answers.numbers.intervals import PredictionIntervals
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import NumbersRow
+from howsure.answers.positions.evaluate import DenseEvaluation
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -59,6 +60,7 @@ __all__ = [
     "Calibrator",
     "Certainty",
     "Comparison",
+    "DenseEvaluation",
     "DependencyError",
     "Ensemble",
     "Evaluation",

@@ -36,6 +36,7 @@ ENTRY_POINTS = "howsure.answers"
 
 PARTS = {
     "evaluate": "scores",
+    "ignored": "positions that are left out of scores",
     "calibrate": "calibrators",
     "read_calibrator": "saved calibrators",
     "prediction_sets": "prediction sets",
@@ -233,6 +234,9 @@ POSITIONS = Answer(
         "lead": "howsure.answers.positions.printed:lead",
         "lines": "howsure.answers.positions.printed:lines",
         "summary": "howsure.answers.positions.printed:summary",
+        "evaluate": "howsure.answers.positions.evaluate:evaluate",
+        "ignored": "howsure.answers.positions.evaluate:ignored",
+        "score_lines": "howsure.answers.positions.evaluate:score_lines",
     },
     instead={
         "classes": "`result.of_row(0)` is a `Certainty` whose rows are the positions of one row",
