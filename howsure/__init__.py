@@ -19,7 +19,9 @@ from howsure.answers.numbers.evaluate import RegressionEvaluation, TargetScores
 from howsure.answers.numbers.intervals import PredictionIntervals
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import NumbersRow
+from howsure.answers.positions.abstain import DenseAbstention
 from howsure.answers.positions.evaluate import DenseEvaluation
+from howsure.answers.positions.sets import DensePredictionSets
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.run import Comparison, compare
@@ -60,7 +62,9 @@ __all__ = [
     "Calibrator",
     "Certainty",
     "Comparison",
+    "DenseAbstention",
     "DenseEvaluation",
+    "DensePredictionSets",
     "DependencyError",
     "Ensemble",
     "Evaluation",

@@ -62,15 +62,6 @@ class Counts:
         chosen = {name: each[rows] for name, each in given.items() if each is not None}
         return replace(self, **chosen)
 
-    @property
-    def dice_of_rows(self) -> Floats:
-        """(N,) mean Dice over the classes that the truth or the label of a row has; NaN of no position."""
-        both = self.there + self.taken
-        of_class = np.divide(2 * self.both, both, out=np.zeros_like(both), where=both > 0)
-        number = np.sum(both > 0, axis=1)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(of_class.sum(axis=1) / number)
-
 
 Truths = Callable[[], Iterator[Integers]]
 """Begins anew with the true classes (P,) of one row after the other."""
@@ -102,6 +93,30 @@ def counted_of(result: DenseCertainty, truths: Truths) -> Counts:
     return Counts(counted, right, both, there, taken, bins, digest=digest, **losses)
 
 
+def dice_of_rows(result: DenseCertainty, truths: Iterator[Integers]) -> Floats:
+    """(N,) mean Dice over the classes that the truth or the label of a row has; NaN of no position."""
+    classes, found = len(result.class_names), np.full(len(result), np.nan)
+    for at, truth in enumerate(truths):
+        counts = truth >= 0
+        true, label = truth[counts], _of(result.label, at)[counts]
+        there, taken = (np.bincount(each, minlength=classes) for each in (true, label))
+        found[at] = mean_dice(np.bincount(true[true == label], minlength=classes), there + taken)
+    return found
+
+
+def mean_dice(both: Integers | Floats, sizes: Integers | Floats) -> Floats:
+    """(…) mean of 2 TP / (2 TP + FP + FN) over the classes that are there; NaN of none.
+
+    Args:
+        both: (…, K) TP.
+        sizes: (…, K) 2 TP + FP + FN.
+    """
+    there = sizes > 0
+    of_class = np.where(there, 2 * both, 0) / np.where(there, sizes, 1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(of_class.sum(axis=-1) / there.sum(axis=-1))
+
+
 def told_apart(result: DenseCertainty, truths: Truths) -> tuple[float, Floats, int]:
     """Area under the ROC curve of 1 − p(label), for telling wrong positions from right ones.
 
@@ -125,7 +140,7 @@ def told_apart(result: DenseCertainty, truths: Truths) -> tuple[float, Floats, i
 
     for at, wrong, place in each_row():
         for kind, chosen in enumerate((~wrong, wrong)):
-            of_all[kind] += np.bincount(place[chosen], minlength=DOUBT_BINS)
+            np.add.at(of_all[kind], place[chosen], 1)
             number[kind, at] = np.count_nonzero(chosen)
     right, wrong_ones = number.sum(axis=1)
     if not right or not wrong_ones:

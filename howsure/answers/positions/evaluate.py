@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.answers.classes.evaluate import ends_of
-from howsure.answers.positions.counts import counted_of, told_apart
+from howsure.answers.positions.counts import counted_of, mean_dice, told_apart
 from howsure.answers.positions.kept import are_known
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import held, mean_of, named_of, of_counts, of_rows
@@ -53,9 +53,9 @@ class DenseEvaluation(Comparable, Displayed):
     """How good the classes at the positions of some rows are.
 
     Scores of positions are over all positions that count, of all rows together. Intervals are over rows,
-    which are independent, not over positions, which are not. With n rows of equal weight that would vary as
-    much (Kish 1965), they are NaN where n < 5, for means over classes and `ece` where n < 10, and for `aurc`
-    and `aurg` of fewer than 30 rows. docs/positions.md shows how often they hold. The error of the finite
+    which are independent, not over positions, which are not. They are NaN where fewer than five rows of equal
+    weight would vary as much (Kish 1965), for means over classes and `ece` of fewer than 20 rows, and for
+    `aurc` and `aurg` of fewer than 30. docs/positions.md shows how often they hold. The error of the finite
     number of passes is not in them.
 
     Attributes:
@@ -187,7 +187,7 @@ def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) ->
     some = counts.of(there)
     measured = of_counts(some, result.class_names, seed)
     measured["error_auroc"] = Mean(area, parts[there], least, least=0.0, most=1.0, by_odds=True)
-    measured |= of_rows(result.doubt[there], some.dice_of_rows)
+    measured |= of_rows(result.doubt[there], mean_dice(some.both, some.there + some.taken))
     found = Paired(
         measured, result.row[there], some.digest, np.empty(0, dtype=np.int64), len(result.class_names)
     )

@@ -37,9 +37,9 @@ from howsure.statistics import symmetric_interval, widening
 DRAWS = 500
 """Draws of chance behind the interval of `ece`."""
 
-LEAST_ROWS, LEAST_RANKED = 10, 30
-"""Rows of equal weight below which a mean over classes and `ece` have no interval, and rows below which
-scores of their order have none: docs/positions.md shows what fewer do."""
+LEAST_ROWS, LEAST_RANKED = 20, 30
+"""Rows below which means over classes and `ece` have no interval, and rows below which scores of their order
+have none: docs/positions.md shows what fewer do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +112,17 @@ def named_of(score: str, name: str) -> str:
 
 
 def _mean_of_classes(each: list[RatioOfSums]) -> RatioOfSums:
-    """The mean over classes that are there; it is known no better than the class of the fewest rows."""
+    """The mean over classes that are there; known no better than the class of the fewest rows, n of them.
+
+    So its contributions count t/1.96 times, with n − 1 degrees of freedom.
+    """
     there = [score for score in each if np.isfinite(score.value)]
     value, parts = (np.mean([getattr(one, of) for one in there], axis=0) for of in ("value", "parts"))
-    least = min(one.mistakes for one in there)
-    return RatioOfSums(float(value), parts, least, least=0.0, most=1.0, least_mistakes=LEAST_ROWS)
+    least, enough = min(one.mistakes for one in there), len(parts) >= LEAST_ROWS
+    if least >= LEAST_MISTAKES:
+        parts = parts * float(widening(least))
+    given = {"least": 0.0, "most": 1.0, "least_mistakes": LEAST_MISTAKES}
+    return RatioOfSums(float(value), parts, least if enough else 0, **given)  # type: ignore[arg-type]
 
 
 def calibration_error(bins: Floats, seed: int) -> CalibrationError:
@@ -140,8 +146,8 @@ def calibration_error(bins: Floats, seed: int) -> CalibrationError:
     noise = np.sort(np.abs(signs @ left).sum(axis=1) / total)
     counted = bins[..., 0].sum(axis=1)
     parts = (signed @ np.sign(gap) - value * counted) / total
-    least = rows_that_decide(counted)
-    return CalibrationError(value, parts, least, noise if least >= LEAST_ROWS else np.full(DRAWS, np.nan))
+    known = noise if rows >= LEAST_ROWS else np.full(DRAWS, np.nan)
+    return CalibrationError(value, parts, rows_that_decide(counted), known)
 
 
 def of_rows(doubt: Floats, dice: Floats) -> dict[str, Measured]:
