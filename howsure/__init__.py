@@ -20,6 +20,7 @@ from howsure.answers.numbers.intervals import PredictionIntervals
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.positions.abstain import DenseAbstention
+from howsure.answers.positions.calibrate import DenseCalibrator
 from howsure.answers.positions.evaluate import DenseEvaluation
 from howsure.answers.positions.sets import DensePredictionSets
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
@@ -63,6 +64,7 @@ __all__ = [
     "Certainty",
     "Comparison",
     "DenseAbstention",
+    "DenseCalibrator",
     "DenseEvaluation",
     "DensePredictionSets",
     "DependencyError",

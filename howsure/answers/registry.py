@@ -239,16 +239,14 @@ POSITIONS = Answer(
         "score_lines": "howsure.answers.positions.evaluate:score_lines",
         "abstain": "howsure.answers.positions.abstain:abstain",
         "prediction_sets": "howsure.answers.positions.sets:prediction_sets",
+        "calibrate": "howsure.answers.positions.calibrate:calibrate",
+        "read_calibrator": "howsure.answers.positions.calibrate:read",
     },
     instead={
         "classes": "`result.of_row(0)` is a `Certainty` whose rows are the positions of one row",
         "prediction_intervals": "`howsure.prediction_sets(result, labels)` gives sets of classes at each "
         "position that keep their promise, and `result.share_interval(0.9)` says between which shares "
         "networks lie",
-        "calibrate": "`howsure.prediction_sets(result, labels)` keeps its promise however far off "
-        "probabilities are",
-        "read_calibrator": "`howsure.prediction_sets(result, labels)` keeps its promise however far off "
-        "probabilities are",
         "compare": "Evaluate each method: `howsure.evaluate(one, y).minus(howsure.evaluate(other, y))` gives "
         "the differences of their scores",
         "hand_over": "`howsure.abstain(result, y, risk=0.05, tolerance=0.2)(result)` says which rows a "
