@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def passes(
 
     Returns:
         (n, N, K) float32: probabilities of K classes, or that each of K labels holds, or K numbers; where a
-        model puts out variances, (n, N, 2 K), the numbers first. Over the first axis `mean` is the
+        model puts out variances, (n, N, 2 K), the numbers first; (n, N, *P, K) where each of the positions P
+        has a class. Over the first axis `mean` is the
         prediction, and `std` is how far networks lie apart.
 
     Raises:
@@ -80,7 +82,7 @@ def passes(
     check_progress(progress)
     method = MCDropout(balanced=balanced, gaussian_noise=gaussian_noise, keep_off=keep_off)
     job = prepare(model, x, method, Request(seed, batch_size, outputs, output=output, outcome=outcome))
-    found = _room_for((int(n), job.total, job.outcome.width))
+    found = _room_for((int(n), job.total, *job.outcome.columns[:-1], job.outcome.width))
     flat = Flat(job.model, job.seed, passes=int(n), balanced=bool(balanced))
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
     (groups,) = flat.rounds()
@@ -99,7 +101,7 @@ def passes(
     return found
 
 
-def _room_for(shape: tuple[int, int, int]) -> NDArray[np.float32]:
+def _room_for(shape: tuple[int, ...]) -> NDArray[np.float32]:
     """An array of this shape, or an `InputError` where it does not fit into memory."""
     needed, free = 4 * int(np.prod(np.array(shape, dtype=object))), free_memory()
     try:
@@ -107,11 +109,11 @@ def _room_for(shape: tuple[int, int, int]) -> NDArray[np.float32]:
             return np.empty(shape, dtype=np.float32)
     except (MemoryError, ValueError):
         pass
-    n, rows, classes = shape
+    n, rows, *values = shape
     raise InputError(
         "So many passes do not fit into memory",
         expected="an array that does" if free is None else f"at most {free / GIB:.3g} GiB, which are free",
-        received=f"{n:,} passes × {rows:,} rows × {classes:,} values, {needed / GIB:.3g} GiB",
+        received=f"{n:,} passes × {rows:,} rows × {math.prod(values):,} values, {needed / GIB:.3g} GiB",
         hint="Take some rows at a time; or howsure.assess, which keeps no pass",
     )
 

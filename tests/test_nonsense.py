@@ -10,6 +10,10 @@ from validation.nonsense import answer, functions, nonsense
 NOT_CALLED = {
     *("Audit", "Abstention", "Calibrator", "MultilabelCalibrator", "Comparison", "Evaluation"),
     *(
+        "DenseAbstention",
+        "DenseCalibrator",
+        "DenseEvaluation",
+        "DensePredictionSets",
         "MultilabelEvaluation",
         "Exported",
         "Familiarity",

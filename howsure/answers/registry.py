@@ -36,6 +36,7 @@ ENTRY_POINTS = "howsure.answers"
 
 PARTS = {
     "evaluate": "scores",
+    "ignored": "positions that are left out of scores",
     "calibrate": "calibrators",
     "read_calibrator": "saved calibrators",
     "prediction_sets": "prediction sets",
@@ -239,9 +240,29 @@ POSITIONS = Answer(
         "lines": "howsure.answers.positions.printed:lines",
         "summary": "howsure.answers.positions.printed:summary",
         "page": "howsure.answers.positions.page:page",
+        "evaluate": "howsure.answers.positions.evaluate:evaluate",
+        "ignored": "howsure.answers.positions.evaluate:ignored",
+        "score_lines": "howsure.answers.positions.evaluate:score_lines",
+        "abstain": "howsure.answers.positions.abstain:abstain",
+        "prediction_sets": "howsure.answers.positions.sets:prediction_sets",
+        "calibrate": "howsure.answers.positions.calibrate:calibrate",
+        "read_calibrator": "howsure.answers.positions.calibrate:read",
     },
     instead={
         "classes": "`result.of_row(0)` is a `Certainty` whose rows are the positions of one row",
+        "prediction_intervals": "`howsure.prediction_sets(result, labels)` gives sets of classes at each "
+        "position that keep their promise, and `result.share_interval(0.9)` says between which shares "
+        "networks lie",
+        "compare": "Evaluate each method: `howsure.evaluate(one, y).minus(howsure.evaluate(other, y))` gives "
+        "the differences of their scores",
+        "hand_over": "`howsure.abstain(result, y, risk=0.05, tolerance=0.2)(result)` says which rows a "
+        "person should see, and `result.most_undecided(10)` which ones first",
+        "choose": "`result.most_undecided(10)` gives the most doubtful rows",
+        "above": "`result.share` is the share of each class in each row",
+        "interval_lines": "`result.share_interval(0.9)` gives intervals between networks",
+        "given": "`howsure.assess` makes such results from a model",
+        "claims": "`howsure.assess` makes such results from a model",
+        "given_columns": "`howsure.assess` makes such results from a model",
     },
 )
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from howsure.answers.classes.result import Certainty
     from howsure.answers.numbers.abstain import RegressionAbstention
     from howsure.answers.numbers.result import RegressionCertainty
+    from howsure.answers.positions.abstain import DenseAbstention
+    from howsure.answers.positions.result import DenseCertainty
     from howsure.results.columns import Result
 
 
@@ -36,6 +38,15 @@ def abstain(
     confidence: float = 0.95,
     tolerance: float | Sequence[float] | Mapping[str, float],
 ) -> RegressionAbstention: ...
+@overload
+def abstain(
+    certainty: DenseCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    risk: float = 0.001,
+    confidence: float = 0.95,
+    tolerance: float,
+) -> DenseAbstention: ...
 def abstain(
     certainty: Result[Any],
     labels: ArrayLike | None = None,
@@ -68,14 +79,20 @@ def abstain(
     order of tolerance / `std`, or of tolerance / `spread` where `std` is unknown. With several targets a row
     is wrong if any of them is, and the target with the smallest of these ratios counts.
 
+    With a class at each position, a row is wrong if its Dice is below 1 − `tolerance`: the mean of
+    2 TP / (2 TP + FP + FN) over the classes that its truth or its label has, at the positions that count.
+    Rows are accepted in the order of `doubt`, the least first.
+
     Args:
         certainty: Of n rows that the model was not trained on. Its top probability, or its `std`, only ranks
             them, and need not be true.
-        labels: (n,) true classes, or (n, K) true numbers; None takes `certainty.truth`.
+        labels: (n,) true classes, or (n, K) true numbers, or (n, *P) true classes of positions; None takes
+            `certainty.truth`.
         risk: In (0, 1), share of mistakes among accepted rows.
         confidence: In (0, 1), probability over the labelled rows drawn that the promise is kept.
         tolerance: How far a number may be off, > 0, in the unit of the target: one number for all targets,
-            or K of them in their order, or by name. Numbers need it; classes take none.
+            or K of them in their order, or by name. With a class at each position, how far the Dice of a row
+            may be below 1: 0.2 for a Dice of 0.8. Numbers and positions need it; classes take none.
 
     Raises:
         InputError: No labels, labels that do not fit, arguments out of range, or a promise that these rows do

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from howsure.answers.labels.result import MultilabelCertainty
     from howsure.answers.numbers.calibrate import RegressionCalibrator
     from howsure.answers.numbers.result import RegressionCertainty
+    from howsure.answers.positions.calibrate import DenseCalibrator
+    from howsure.answers.positions.result import DenseCertainty
     from howsure.results.columns import Result
 
 
@@ -39,6 +41,14 @@ def calibrate(
     method: None = None,
     seed: int = 0,
 ) -> RegressionCalibrator: ...
+@overload
+def calibrate(
+    certainty: DenseCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    method: str | None = None,
+    seed: int = 0,
+) -> DenseCalibrator: ...
 @overload
 def calibrate(
     certainty: Result[Any], labels: ArrayLike | None = None, *, method: str | None = None, seed: int = 0
@@ -75,7 +85,8 @@ def calibrate(
     Args:
         certainty: Of N rows the model was not trained on, at least K and at least 10.
         labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) true
-            numbers for a `RegressionCertainty`; None takes `certainty.truth`.
+            numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`; None takes
+            `certainty.truth`.
         method: One of the three, of which `temperature` needs the fewest rows; None takes it. None for
             numbers.
         seed: Of the folds, the replicas and the draws of chance; the same seed gives the same result.

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from howsure.answers.labels.result import MultilabelCertainty
     from howsure.answers.numbers.evaluate import RegressionEvaluation
     from howsure.answers.numbers.result import RegressionCertainty
+    from howsure.answers.positions.evaluate import DenseEvaluation
+    from howsure.answers.positions.result import DenseCertainty
     from howsure.results.columns import Result
 
 
@@ -45,11 +47,21 @@ def evaluate(
 ) -> RegressionEvaluation: ...
 @overload
 def evaluate(
+    certainty: DenseCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    outside: None = None,
+    seed: int = 0,
+    ignore: int | None = None,
+) -> DenseEvaluation: ...
+@overload
+def evaluate(
     certainty: Result[Any],
     labels: ArrayLike | None = None,
     *,
     outside: Result[Any] | None = None,
     seed: int = 0,
+    ignore: int | None = None,
 ) -> Any: ...
 def evaluate(
     certainty: Result[Any],
@@ -57,19 +69,24 @@ def evaluate(
     *,
     outside: Result[Any] | None = None,
     seed: int = 0,
+    ignore: int | None = None,
 ) -> Any:
     """Score probabilities against true classes, or against which labels hold, or numbers against true ones.
 
     Args:
         certainty: Of N ≥ 2 rows, by any method.
         labels: (N,) true classes, or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) numbers for a
-            `RegressionCertainty`, in any form that `with_truth` takes; None takes `certainty.truth`.
+            `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`, in any form that
+            `with_truth` takes; None takes `certainty.truth`.
         outside: Rows of the same method and classes, or targets, from outside the distribution. Not for a
-            `MultilabelCertainty`, where a row may well have none of the labels.
+            `MultilabelCertainty`, where a row may well have none of the labels, nor a `DenseCertainty`.
         seed: Of the draws of chance behind the intervals of `ece`, `classwise_ece` and `miscalibration`.
+        ignore: For a `DenseCertainty` alone: one more class number of positions that do not count, beside
+            −1, −100 and 255.
 
     Raises:
-        InputError: No labels, labels that do not fit, or fewer than two rows.
+        InputError: No labels, labels that do not fit, fewer than two rows, or an argument that is not for
+            this kind of result.
 
     Example:
         >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
@@ -84,4 +101,6 @@ def evaluate(
         0.039 (0.028 to 0.049)
     """
     check_whole(seed, "seed", least=0)
+    if ignore is not None:
+        labels = part_of(certainty, "ignored")(certainty, labels, ignore)
     return part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 from howsure.answers.registry import part_of
 from howsure.arguments import as_share, check_flag, check_whole
@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
     from howsure.answers.classes.result import Certainty
     from howsure.answers.classes.sets import PredictionSets
+    from howsure.answers.positions.result import DenseCertainty
+    from howsure.answers.positions.sets import DensePredictionSets
 
 
+@overload
 def prediction_sets(
     certainty: Certainty,
     labels: ArrayLike | None = None,
@@ -22,7 +25,23 @@ def prediction_sets(
     score: str = "lac",
     by_class: bool = False,
     seed: int = 0,
-) -> PredictionSets:
+) -> PredictionSets: ...
+@overload
+def prediction_sets(
+    certainty: DenseCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    coverage: float = 0.95,
+) -> DensePredictionSets: ...
+def prediction_sets(
+    certainty: Any,
+    labels: ArrayLike | None = None,
+    *,
+    coverage: float = 0.95,
+    score: str = "lac",
+    by_class: bool = False,
+    seed: int = 0,
+) -> Any:
     """Fit sets of classes that hold the true class with a promised probability.
 
     Split conformal prediction: of n labelled rows, take the score of the true class, and as threshold the
@@ -65,7 +84,6 @@ def prediction_sets(
     coverage = as_share(coverage, "coverage")
     check_flag(by_class, "by_class")
     check_whole(seed, "seed", least=0)
-    sets: PredictionSets = part_of(certainty, "prediction_sets")(
+    return part_of(certainty, "prediction_sets")(
         certainty, labels, coverage=coverage, score=score, by_class=by_class, seed=seed
     )
-    return sets

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from howsure.answers.registry import POSITIONS, check_kind
 from howsure.arguments import as_array
-from howsure.data.rows import check_unmasked, in_rows
+from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.errors import InputError
 from howsure.sampling.outcome import Integers
+
+if TYPE_CHECKING:
+    from howsure.answers.positions.result import DenseCertainty
 
 IGNORED = -1
 """Class number of a position that does not count."""
 
 
 def check_map(
-    labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: int | None = None
+    labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: int | None = None, first: int = 0
 ) -> Integers:
     """True classes as (N, *P) class numbers, −1 where a position does not count.
 
@@ -28,6 +33,7 @@ def check_map(
         shape: (N, *P).
         names: K names.
         ignore: One more class number of positions that do not count, or None.
+        first: Number of the first row, for messages.
 
     Raises:
         InputError: Another shape, or other values; the message names the rows.
@@ -64,8 +70,64 @@ def check_map(
     if wrong.any():
         rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
         raise InputError(
-            f"Labels are out of range {in_rows(len(rows), rows[:5].tolist())}",
+            f"Labels are out of range {in_rows(len(rows), (first + rows[:5]).tolist())}",
             expected=f"class numbers from 0 to {len(names) - 1}, or −1 where a position does not count",
             received=int(numbers[wrong][0]),
         )
     return numbers
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """True classes of which one more number does not count.
+
+    Attributes:
+        labels: As for `check_map`; None where they are not known.
+        ignore: The class number.
+    """
+
+    labels: Any
+    ignore: int
+
+
+def check_result(result: DenseCertainty, class_names: Sequence[str]) -> None:
+    """An `InputError` unless it is a `DenseCertainty` of these classes."""
+    check_kind(result, POSITIONS)
+    if result.class_names != tuple(class_names):
+        raise InputError(
+            "These rows have other classes than the labelled ones had",
+            expected=quoted(class_names),
+            received=quoted(result.class_names),
+        )
+
+
+def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
+    """True classes (P,) of one row after the other, −1 where a position does not count.
+
+    One row is held at a time, as labels may lie in a file. Their shape is checked at once, their values with
+    each row.
+
+    Args:
+        result: Of N rows.
+        labels: As for `check_map`, or `Ignored`; None takes `result.truth`.
+
+    Raises:
+        InputError: No labels, or labels that do not fit.
+    """
+    check_kind(result, POSITIONS)
+    ignore = None
+    if isinstance(labels, Ignored):
+        labels, ignore = labels.labels, labels.ignore
+    if labels is None and result.truth is None:
+        raise InputError(
+            "The true classes are not known",
+            expected=f"labels, one class number for each {result.position_name}",
+            received="none",
+        )
+    names, shape = result.class_names, (len(result), *result.positions)
+    check_unmasked(labels, "The labels")
+    given = as_array(result.truth if labels is None else labels, "The labels")
+    if given.shape not in (shape, (*shape, 1)):
+        check_map(given, shape, names)
+    one = (1, *result.positions)
+    return (check_map(given[at : at + 1], one, names, ignore, at).reshape(-1) for at in range(len(result)))

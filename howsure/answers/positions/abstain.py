@@ -1,0 +1,79 @@
+"""Which rows with a class at each position should a person see? The rule, and how it is read from labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from howsure.answers.positions.counts import dice_of_rows
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.truth import check_result, truths_of
+from howsure.arguments import as_share
+from howsure.errors import InputError
+from howsure.judge.accept import Acceptance, decided
+from howsure.sampling.outcome import Booleans, Floats
+
+
+@dataclass(frozen=True)
+class DenseAbstention(Acceptance):
+    """A fitted rule; called with a `DenseCertainty`, it says which rows to hand to a person.
+
+    The Dice of a row is the mean of 2 TP / (2 TP + FP + FN) over the classes that its truth or its label has,
+    at the positions that count.
+
+    Attributes:
+        threshold: Rows whose e^−`doubt` is at most this are handed over, 0 for none; equals go the same way.
+        handed_over: Share of the rows that this hands over, with its 95 % interval.
+        risk: Promised largest share of accepted rows whose Dice is below 1 − tolerance.
+        confidence: With what confidence.
+        rows: Labelled rows it was decided on.
+        accepted: How many of them are accepted.
+        mistakes: How many of the accepted have a lower Dice.
+        tolerance: By how much the Dice of a row may be below 1.
+        class_names: K names; the rule is for the same classes only.
+    """
+
+    tolerance: float
+    class_names: tuple[str, ...]
+
+    def __call__(self, result: DenseCertainty) -> Booleans:
+        """(N,) booleans, True for a row that a person should see.
+
+        Args:
+            result: Of N ≥ 0 rows, and the classes of the fit.
+
+        Raises:
+            InputError: Not a `DenseCertainty`, or one of other classes.
+        """
+        check_result(result, self.class_names)
+        return np.asarray(_certain(result) <= self.threshold)
+
+    def in_words(self) -> str:
+        """The promise and what it rests on, in two sentences."""
+        return self.said(f"below a Dice of {1 - self.tolerance:.6g}", f"{self.mistakes:,} of them below it")
+
+    __str__ = in_words
+
+
+def abstain(
+    result: DenseCertainty, labels: Any, *, risk: float, confidence: float, tolerance: Any
+) -> DenseAbstention:
+    """The part `abstain` of positions, ranked by `doubt`; see `howsure.judge.abstain`."""
+    dice = dice_of_rows(result, truths_of(result, labels))
+    if tolerance is None:
+        raise InputError(
+            "A row is hardly ever right at every position, so say how far its Dice may be below 1",
+            expected="tolerance=0.2 for a Dice of 0.8, for example",
+        )
+    limit = as_share(tolerance, "tolerance")
+    known = np.isfinite(dice)
+    low = dice[known] < 1 - limit - np.finfo(float).eps  # 1 − 0.2 is not 0.8
+    found = decided(_certain(result)[known], low, risk, confidence)
+    return DenseAbstention(**found, tolerance=limit, class_names=result.class_names)
+
+
+def _certain(result: DenseCertainty) -> Floats:
+    """(N,) from 0 to 1, e^−doubt: 1 where nothing is in doubt."""
+    return np.asarray(np.exp(-result.doubt))

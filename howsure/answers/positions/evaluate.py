@@ -1,0 +1,233 @@
+"""Are the classes at positions true? Scores of a `DenseCertainty` against true classes, one row at a time.
+
+What each score is, and how its interval is made, is in `howsure.answers.positions.scores`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from howsure.answers.classes.evaluate import ends_of
+from howsure.answers.positions.counts import counted_of, mean_dice, told_apart
+from howsure.answers.positions.kept import are_known
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.scores import held, mean_of, named_of, of_counts, of_rows
+from howsure.answers.positions.truth import Ignored, truths_of
+from howsure.arguments import check_whole
+from howsure.displayed import Displayed
+from howsure.errors import InputError
+from howsure.judge.paired import Comparable, Paired, check_enough
+from howsure.judge.scores import Mean, Score
+from howsure.sampling.outcome import Integers
+from howsure.words import counted
+
+GOOD = {
+    "accuracy": ("accuracy", "higher is better; share of the {positions} that are right"),
+    "mean_dice": ("mean Dice", "higher is better; of the classes, over all {positions}"),
+    "mean_iou": ("mean IoU", "higher is better; of the classes, over all {positions}"),
+    "nll": ("NLL", "lower is better; nats at a {position}"),
+    "brier": ("Brier score", "lower is better; from 0 to 2"),
+    "ece": ("ECE", "lower is better; chance alone makes it more than 0"),
+    "error_auroc": ("error AUROC", "higher is better; 0.5 is a guess, 1 ranks every wrong {position} last"),
+    "row_dice": ("Dice of {a_row}", "higher is better; of the classes that it has, mean over {rows}"),
+    "aurc": ("AURC of {rows}", "lower is better; mean 1 − Dice of the {rows} kept, by `doubt`"),
+    "aurg": ("AURG of {rows}", "higher is better; 0 orders {rows} no better than chance"),
+}
+"""What the field calls each score, and what is good."""
+
+MOST_CLASSES = 10
+"""Up to so many classes are printed; of more, those with the lowest Dice."""
+
+NOT_KEPT = (
+    "NLL and Brier score are missing: they need the probabilities of all classes. "
+    '`howsure.assess(…, keep="probabilities")` keeps them.'
+)
+
+
+@dataclass(frozen=True)
+class DenseEvaluation(Comparable, Displayed):
+    """How good the classes at the positions of some rows are.
+
+    Scores of positions are over all positions that count, of all rows together. Intervals are over rows,
+    which are independent, not over positions, which are not. They are NaN where fewer than five rows of equal
+    weight would vary as much (Kish 1965), for means over classes and `ece` of fewer than 20 rows, and for
+    `aurc` and `aurg` of fewer than 30. docs/positions.md shows how often they hold. The error of the finite
+    number of passes is not in them.
+
+    Attributes:
+        rows: How many rows have a position that counts.
+        positions: How many positions count.
+        accuracy: Share of the positions whose label is true; higher is better.
+        dice: By name of each class, 2 TP / (2 TP + FP + FN) over all positions; NaN of a class that neither
+            truth nor label has.
+        iou: By name of each class, TP / (TP + FP + FN).
+        mean_dice: Mean of `dice` over the classes that are there.
+        mean_iou: Mean of `iou`.
+        positions_of_class: By name of each class, how many positions are truly of it.
+        nll: Mean −log p(true class), nats; lower is better. None where the probabilities of all classes are
+            not known: they were not kept, and there are more than two classes.
+        brier: Mean Σ (p − y)² over classes, 0 to 2; lower is better. None likewise.
+        ece: Mean |share right − probability of the label| over 15 bins of equal width. Its lower end is above
+            0 only where true percentages would come so far off in less than 5 % of such rows.
+        error_auroc: Area under the ROC curve of 1 − probability, for telling wrong positions from right ones.
+        row_dice: Mean over rows of the Dice of a row: the mean over the classes that its truth or its label
+            has.
+        aurc: Area under the risk-coverage curve of rows: mean 1 − Dice of the rows kept, over all numbers
+            of rows kept, those with the least `doubt` first (Geifman and El-Yaniv 2017).
+        aurg: How much smaller that is than in a random order, as a share of the mean 1 − Dice (Poggi and
+            others 2020). None where all rows have the same `doubt`, or a Dice of 1.
+        shares_held: How often the true share of a class lies in `share_interval(0.9)`: of the classes that
+            a row has, mean over rows. Those intervals are of networks and promise nothing of the truth. None
+            where a position of every row is ignored, or passes are too few.
+        note: What is missing and how to get it, sentences; empty where nothing is.
+    """
+
+    in_notebooks: ClassVar[str] = "howsure.answers.positions.evaluation_view:of_evaluation"
+
+    rows: int
+    positions: int
+    accuracy: Score
+    dice: Mapping[str, Score] = field(repr=False)  # of as many classes as there are
+    iou: Mapping[str, Score] = field(repr=False)
+    mean_dice: Score
+    mean_iou: Score
+    positions_of_class: Mapping[str, int] = field(repr=False)
+    nll: Score | None
+    brier: Score | None
+    ece: Score
+    error_auroc: Score
+    row_dice: Score
+    aurc: Score
+    aurg: Score | None
+    shares_held: Score | None
+    note: str
+    _kind: str = field(repr=False)
+    _position_name: str = field(repr=False)
+    _found: Paired = field(repr=False)
+
+    @property
+    def counted(self) -> str:
+        """`12 images, 49,152 pixels`."""
+        return f"{counted(self.rows, self._kind)}, {counted(self.positions, self._position_name)}"
+
+    def cells(self) -> list[list[str]]:
+        """Name, value and interval, and what is good, of every score that is not of one class."""
+        words = {
+            "position": self._position_name,
+            "positions": f"{self._position_name}s",
+            "a_row": f"an {self._kind}" if self._kind[0] in "aeiou" else f"a {self._kind}",
+            "rows": f"{self._kind}s",
+        }
+        scores = {name: getattr(self, name) for name in GOOD}
+        return [
+            [GOOD[name][0].format(**words), str(score), GOOD[name][1].format(**words)]
+            for name, score in scores.items()
+            if score is not None
+        ]
+
+    def cells_of_classes(self) -> list[list[str]]:
+        """Name, Dice, IoU, and number of true positions of each class; of many, the lowest Dice."""
+        names = [name for name, score in self.dice.items() if np.isfinite(score.value)]
+        if len(names) > MOST_CLASSES:
+            names = sorted(names, key=lambda name: self.dice[name].value)[:MOST_CLASSES]
+        return [
+            [name, str(self.dice[name]), str(self.iou[name]), f"{self.positions_of_class[name]:,}"]
+            for name in names
+        ]
+
+    def sentences(self) -> list[str]:
+        """What else is to be said."""
+        found = [self.note] if self.note else []
+        if self.shares_held is not None:
+            found.append(
+                f"Of true shares {self.shares_held} lie between those of nine in ten networks, which say "
+                "what other networks would answer and promise nothing of the truth."
+            )
+        return found
+
+    def __str__(self) -> str:
+        lines = [self.counted, *_columns(self.cells())]
+        head = ["class", "Dice", "IoU", f"{self._position_name}s"]
+        return "\n".join([*lines, *_columns([head, *self.cells_of_classes()]), *self.sentences()])
+
+
+def _columns(cells: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(f"{each:<{w}}" for each, w in zip(line, widths, strict=True)).rstrip() for line in cells
+    ]
+
+
+def ignored(result: DenseCertainty, labels: Any, ignore: int) -> Ignored:
+    """The part `ignored` of positions: labels of which one more class number does not count."""
+    check_whole(ignore, "ignore", least=np.iinfo(np.int64).min)
+    return Ignored(result.truth if labels is None else labels, ignore)
+
+
+def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) -> DenseEvaluation:
+    """The part `evaluate` of positions; see `howsure.judge.evaluate.evaluate`."""
+    if outside is not None:
+        raise InputError(
+            "Rows from outside the distribution are not scored where each position has a class",
+            expected="outside=None",
+            hint="`howsure.familiarity` scores rows from outside by the features of the model",
+        )
+
+    def truths() -> Iterator[Integers]:
+        return truths_of(result, labels)
+
+    counts = counted_of(result, truths)
+    there = counts.counted > 0
+    check_enough(counts.digest[there])
+    area, parts, least = told_apart(result, truths)
+    some = counts.of(there)
+    measured = of_counts(some, result.class_names, seed)
+    measured["error_auroc"] = Mean(area, parts[there], least, least=0.0, most=1.0, by_odds=True)
+    measured |= of_rows(result.doubt[there], mean_dice(some.both, some.there + some.taken))
+    found = Paired(
+        measured, result.row[there], some.digest, np.empty(0, dtype=np.int64), len(result.class_names)
+    )
+    scores = found.scores()
+    names = result.class_names
+    whole = some.counted == np.prod(result.positions)
+    intervals = result.share_interval()[there][whole]
+    told = bool(whole.any()) and not np.isnan(intervals).any()
+    return DenseEvaluation(
+        rows=int(there.sum()),
+        positions=int(some.counted.sum()),
+        **{name: scores.get(name) for name in GOOD},  # type: ignore[arg-type]
+        dice={name: scores[named_of("dice", name)] for name in names},
+        iou={name: scores[named_of("iou", name)] for name in names},
+        positions_of_class=dict(zip(names, some.there.sum(axis=0).astype(int).tolist(), strict=True)),
+        shares_held=mean_of(held(intervals, some.of(whole))).score(0.95) if told else None,
+        note=_note(result, int(np.sum(~there))),
+        _kind=result.kind,
+        _position_name=result.position_name,
+        _found=found,
+    )
+
+
+def _note(result: DenseCertainty, left_out: int) -> str:
+    """What is missing and how to get it."""
+    found = [] if are_known(result) else [NOT_KEPT]
+    if left_out:
+        found.append(
+            f"{counted(left_out, result.kind)} without a {result.position_name} that counts "
+            f"{'is' if left_out == 1 else 'are'} left out."
+        )
+    return " ".join(found)
+
+
+def score_lines(result: DenseCertainty, evaluation: DenseEvaluation) -> list[list[Any]]:
+    """The part `score_lines` of positions: cells of a csv table, the names of its columns first."""
+    del result
+    scores = {name: getattr(evaluation, name) for name in (*GOOD, "shares_held")}
+    found = [["", name, *ends_of(score)] for name, score in scores.items() if score is not None]
+    for of_class in ("dice", "iou"):
+        each = getattr(evaluation, of_class)
+        found += [[name, of_class, *ends_of(score)] for name, score in each.items()]
+    return [["class", "score", "value", "low", "high"], *found]

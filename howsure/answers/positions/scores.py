@@ -1,0 +1,178 @@
+"""Scores of a class at each position against true classes, with what each row contributes.
+
+Scores of positions are ratios of sums over rows, a = Σ t_i / Σ b_i, so that every position counts the same.
+Positions of a row depend on each other and rows do not: row i contributes (t_i − a b_i) / Σ b to first order
+(the delta method for a ratio of means, Cochran 1977), and intervals are over rows. With TP, FP and FN of one
+class over all rows:
+
+    accuracy     right positions / positions
+    dice         2 TP / (2 TP + FP + FN)                                           (Dice 1945)
+    iou          TP / (TP + FP + FN)                                               (Jaccard 1901)
+    nll          Σ −log p(true class) / positions, nats                            (Good 1952)
+    brier        Σ Σ_k (p_k − y_k)² / positions, 0 to 2                            (Brier 1950)
+    ece          Σ over 15 bins |right positions − Σ p(label)| / positions         (Guo and others 2017)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import expit, logit
+
+from howsure.answers.numbers.scores import Loss, of_ranking
+from howsure.answers.positions.counts import Counts, rows_that_decide
+from howsure.judge.scores import (
+    LEAST_MISTAKES,
+    CalibrationError,
+    Mean,
+    Measured,
+    area_under_risk,
+    wider,
+)
+from howsure.sampling.outcome import Floats
+from howsure.statistics import symmetric_interval, widening
+
+DRAWS = 500
+"""Draws of chance behind the interval of `ece`."""
+
+LEAST_ROWS, LEAST_RANKED = 20, 30
+"""Rows below which means over classes and `ece` have no interval, and rows below which scores of their order
+have none: docs/positions.md shows what fewer do."""
+
+
+@dataclass(frozen=True, eq=False)
+class RatioOfSums(Loss):
+    """A share, from 0 to 1, of what rows have in different numbers.
+
+    `mistakes` is how many rows of equal weight would vary as much: with fewer than five there is no interval.
+    """
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`: the widest of `Loss` and of a t in log-odds, as shares near 0 or 1 are skewed."""
+        found = super().interval(confidence)
+        if not np.isfinite(found).all() or not 0 < self.value < 1:
+            return found
+        slope = 1 / (self.value * (1 - self.value))
+        low, high = expit(symmetric_interval(float(logit(self.value)), slope * self.parts, confidence))
+        return wider(found, (float(low), float(high)))
+
+
+def share_of(top: Floats, bottom: Floats) -> RatioOfSums:
+    """Σ t / Σ b of rows (N,) with 0 ≤ t ≤ b; NaN of no position."""
+    value, parts = _ratio(top, bottom)
+    least = rows_that_decide(bottom)
+    return RatioOfSums(value, parts, least, least=0.0, most=1.0, least_mistakes=LEAST_MISTAKES)
+
+
+def loss_of(losses: Floats, counted: Floats) -> Loss:
+    """Σ losses / positions (N,)."""
+    value, parts = _ratio(losses, counted)
+    worst = float(np.max(parts, initial=0.0))
+    least = rows_that_decide(counted)
+    return Loss(value, parts, least, least=0.0, worst=worst, least_mistakes=LEAST_MISTAKES)
+
+
+def _ratio(top: Floats, bottom: Floats) -> tuple[float, Floats]:
+    """The ratio of two sums over rows, and what each of n contributes, times √(n/(n − 1)) as n are few."""
+    total, rows = float(bottom.sum()), int(np.sum(bottom > 0))
+    if not total:
+        return math.nan, np.zeros(len(bottom))
+    value = float(top.sum()) / total
+    return value, (top - value * bottom) / total * math.sqrt(rows / max(rows - 1, 1))
+
+
+def of_counts(counts: Counts, names: tuple[str, ...], seed: int) -> dict[str, Measured]:
+    """Scores of positions by name, and those of each class as `named_of` names them.
+
+    A class that neither the truth nor the label of any row has no Dice, and is left out of means.
+    """
+    found: dict[str, Measured] = {"accuracy": share_of(counts.right, counts.counted)}
+    union = counts.there + counts.taken - counts.both
+    of_class = {
+        "dice": [
+            share_of(2 * counts.both[:, k], (counts.there + counts.taken)[:, k]) for k in range(len(names))
+        ],
+        "iou": [share_of(counts.both[:, k], union[:, k]) for k in range(len(names))],
+    }
+    for name, each in of_class.items():
+        found[f"mean_{name}"] = _mean_of_classes(each)
+    if counts.nll is not None and counts.brier is not None:
+        found["nll"], found["brier"] = (loss_of(each, counts.counted) for each in (counts.nll, counts.brier))
+    found["ece"] = calibration_error(counts.bins, seed)
+    for name, each in of_class.items():
+        found |= {named_of(name, names[k]): score for k, score in enumerate(each)}
+    return found
+
+
+def named_of(score: str, name: str) -> str:
+    """The name of a score of one class: `dice of road`."""
+    return f"{score} of {name}"
+
+
+def _mean_of_classes(each: list[RatioOfSums]) -> RatioOfSums:
+    """The mean over classes that are there; known no better than the class of the fewest rows, n of them.
+
+    So its contributions count t/1.96 times, with n − 1 degrees of freedom.
+    """
+    there = [score for score in each if np.isfinite(score.value)]
+    value, parts = (np.mean([getattr(one, of) for one in there], axis=0) for of in ("value", "parts"))
+    least, enough = min(one.mistakes for one in there), len(parts) >= LEAST_ROWS
+    if least >= LEAST_MISTAKES:
+        parts = parts * float(widening(least))
+    given = {"least": 0.0, "most": 1.0, "least_mistakes": LEAST_MISTAKES}
+    return RatioOfSums(float(value), parts, least if enough else 0, **given)  # type: ignore[arg-type]
+
+
+def calibration_error(bins: Floats, seed: int) -> CalibrationError:
+    """Mean distance between probability and share right, in bins of equal width, over all positions.
+
+    Chance is drawn by rows, as positions of a row are right together: each row's right positions less those
+    claimed, less its part of what its bin is off by, times a sign at random (wild bootstrap, Liu 1988). As
+    rows may be few, that counts √(n/(n − 1)) · t/1.96 times.
+
+    Args:
+        bins: (N, BINS, 3) as in `Counts`.
+        seed: Of the signs.
+    """
+    rows, mass = len(bins), bins[..., 0].sum(axis=0)
+    signed = bins[..., 1] - bins[..., 2]
+    gap, total = signed.sum(axis=0), float(mass.sum())
+    value = float(np.abs(gap).sum() / total)
+    own = bins[..., 0] / np.maximum(mass, 1)
+    left = (signed - own * gap) * math.sqrt(rows / (rows - 1)) * float(widening(rows))
+    signs = 2.0 * np.random.default_rng(seed).integers(0, 2, size=(DRAWS, rows)) - 1
+    noise = np.sort(np.abs(signs @ left).sum(axis=1) / total)
+    counted = bins[..., 0].sum(axis=1)
+    parts = (signed @ np.sign(gap) - value * counted) / total
+    known = noise if rows >= LEAST_ROWS else np.full(DRAWS, np.nan)
+    return CalibrationError(value, parts, rows_that_decide(counted), known)
+
+
+def of_rows(doubt: Floats, dice: Floats) -> dict[str, Measured]:
+    """What the order of `doubt` (N,) is worth for telling rows of low Dice (N,) from others."""
+    loss = 1 - dice
+    area, parts = area_under_risk(-doubt, loss)
+    found: dict[str, Measured] = {"aurc": Mean(area, parts, len(dice), least=0.0, most=1.0)}
+    if "aurg" in (ranked := of_ranking(doubt, loss)):
+        found["aurg"] = ranked["aurg"]
+    if len(dice) < LEAST_RANKED:
+        found = {name: replace(each, mistakes=0) for name, each in found.items()}
+    return {"row_dice": mean_of(dice), **found}
+
+
+def mean_of(shares: Floats) -> RatioOfSums:
+    """The mean of one share for each of N rows."""
+    return share_of(shares, np.ones(len(shares)))
+
+
+def held(share_interval: Floats, counts: Counts) -> Floats:
+    """(N,) for how many classes of a row, 0 to 1, the interval (N, K, 2) holds the true share.
+
+    They are those that its truth or its label has.
+    """
+    share = counts.there / counts.counted[:, None]
+    inside = (share_interval[..., 0] <= share) & (share <= share_interval[..., 1])
+    there = counts.there + counts.taken > 0
+    return np.asarray(np.sum(inside & there, axis=1) / there.sum(axis=1))
