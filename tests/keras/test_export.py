@@ -243,10 +243,12 @@ def test_the_size_of_rows_is_not_made_up(path):
 def test_inputs_are_divided_first_where_that_is_asked_for(path):
     model = two_inputs()
     raw = {name: np.abs(100 * rows) for name, rows in rows_for(model, 8).items()}
-    exported = howsure.export(model, path, plan=howsure.Plan(), divide_by=100)  # on made-up rows
+    wishes = {"plan": howsure.Plan(), "divide_by": 100, "outputs": "logits"}
+    exported = howsure.export(model, path, **wishes)  # on made-up rows
     assert json.loads(metadata(path)["divide_by"]) == 100
     method = howsure.MCDropout(plan=howsure.Plan(), max_passes=exported.passes)
-    certainty = howsure.assess(model, {name: rows / 100 for name, rows in raw.items()}, method=method)
+    divided = {name: rows / 100 for name, rows in raw.items()}
+    certainty = howsure.assess(model, divided, method=method, outputs="logits")
     assert np.abs(run(path, raw)["probabilities"] - certainty.probabilities).max() < EXACT
 
 
