@@ -197,7 +197,10 @@ def _grows(figures: Figures) -> str:
         figures[name] / figures["spread_within"] for name in ("spread_at_star", "spread_ten_times_as_far")
     )
     said, digits = ("grows", 0) if far > 2 * near else ("stays bounded", 1)
-    return f"{said}: {near:.1f} times that within the data at x*, {far:.{digits}f} times farther out."
+    return (
+        f"{said}: at x* it is {near:.1f} times that within the data, and ten times as far out it is "
+        f"{far:.{digits}f} times that."
+    )
 
 
 def _sine(sine: Figures) -> list[str]:
