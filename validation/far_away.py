@@ -92,7 +92,7 @@ def co2(pictures: Path, folder: Path) -> Figures:
     panels = []
     across = np.linspace(x[0], X_STAR, 218)
     for activation, called in (("relu", "ReLU"), ("tanh", "TanH")):
-        path, begun = folder / f"co2-{activation}.pt", time.time()
+        path, begun = folder / f"co2-{activation}-{STEPS}.pt", time.time()
         if not path.exists():
             network, rmse = train_co2(activation, x, y)
             torch.save({"weights": network.state_dict(), "rmse": rmse, "seconds": time.time() - begun}, path)

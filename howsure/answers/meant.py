@@ -1,8 +1,8 @@
 """Whether the linear outputs of a model are logits of classes, if neither a loss nor the caller says so.
 
-A framework that keeps no loss, such as PyTorch, leaves K linear outputs that may be logits, a regression, an
-embedding, or a reconstruction of the row. Names, and values over a few rows, decide many cases. For the
-others a warning says how the outputs are read.
+Without a loss, as in PyTorch or before a Keras model is compiled, K linear outputs may be logits, a
+regression, an embedding, or a reconstruction of the row. Names, and values over a few rows, decide many
+cases. For the others a warning says how the outputs are read.
 """
 
 from __future__ import annotations
@@ -121,9 +121,10 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
     if info.ending == "sigmoid":
         kind, read, words = "sigmoids", f"probabilities of {width} labels of their own", "label-probabilities"
         other = ""
+    also = " or class_names=[…]" if info.to_know is None else f", class_names=[…] or {info.to_know}"
     warn(
         f"Nothing says what the {width} {kind} of model '{info.name}' are, so they are read as {read}. "
-        f"outputs='{words}' or class_names=[…] confirms that{other}. {SAY_NUMBERS}."
+        f"outputs='{words}'{also} confirms that{other}. {SAY_NUMBERS}."
     )
 
 
@@ -151,8 +152,10 @@ def _looked_at(model: Model, rows: Sequence[Array], size: int) -> tuple[Floats, 
     count = min(LOOKED_AT, len(cast[0]))
     spread = np.arange(count) * len(cast[0]) // count  # rows may lie in the order of their classes
     some = [array[spread] for array in cast]
-    parts = [[array[at : at + size] for array in some] for at in range(0, count, size)]
-    values = np.concatenate([model.predict(part) for part in parts]).astype(np.float64)
+    size = model.info.fixed_batch or size
+    filled = np.resize(spread, -(-count // size) * size) if model.info.fixed_batch else spread
+    parts = [[array[filled[at : at + size]] for array in cast] for at in range(0, count, size)]
+    values = np.concatenate([model.predict(part) for part in parts])[:count].astype(np.float64)
     if len(some) != 1 or some[0].dtype.kind != "f":
         return values, None
     return values, np.asarray(some[0], np.float64).reshape(count, -1)

@@ -127,8 +127,8 @@ class ModelInfo:
         to_know: How a user can make such a model declare its loss, in words; None if it cannot.
         says: What the model itself declares its outputs to be, in the words of `outputs`, whatever its last
             layer is; None if it declares nothing.
-        keeps_loss: True if models of this framework know their loss. PyTorch modules do not; then K linear
-            outputs alone do not show that they are logits.
+        keeps_loss: True if the model knows its loss. PyTorch modules do not, nor does a Keras model before it
+            is compiled; then K linear outputs alone do not show that they are logits.
         heads: Paths of the layers whose products form the outputs, as far as howsure can see.
     """
 

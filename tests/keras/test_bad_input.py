@@ -147,7 +147,7 @@ def test_tokens():
             layers.Embedding(9, 4),
             layers.Dropout(0.3),
             layers.Flatten(),
-            layers.Dense(3),
+            layers.Dense(3, "softmax"),
         ]
     )
     refuse(words, np.full((2, 3), 1.5), howsure.InputError, "hold fractions, in 2 rows: 0, 1", "int32")

@@ -97,6 +97,34 @@ def test_the_graph_says_what_assess_says(name, path):
     assert all((again[column] == found[column]).all() for column in found)
 
 
+@pytest.mark.skipif(ON_JAX, reason="the joined outputs are the same graph on every backend")
+@pytest.mark.parametrize("outputs", ["mean-variance", "mean-log-variance"])
+def test_a_mean_and_a_variance_in_two_outputs(outputs, path):
+    """The variance comes before the dropout, so all networks agree on it: the noise is its root."""
+    inputs = keras.Input((4,))
+    hidden = layers.Dense(6, "tanh")(inputs)
+    mean = layers.Dense(2, name="mean")(layers.Dropout(0.3)(hidden))
+    name, activation = {"mean-variance": ("variance", "softplus"), "mean-log-variance": ("log_var", None)}[
+        outputs
+    ]
+    variance = layers.Dense(2, activation, name=name)(hidden)
+    model = keras.Model(inputs, [variance, mean])  # their names tell which is which
+    x, others = rows_for(model, 20), rows_for(model, 10, seed=1)
+    exported = howsure.export(model, path, plan=howsure.Plan(), x=x, outputs=outputs)
+
+    method = howsure.MCDropout(plan=howsure.Plan(), max_passes=exported.passes)
+    expected = howsure.assess(model, others, method=method, outputs=outputs)
+    found = run(path, others)
+    assert sorted(found) == ["mc_error", "mean", "noise", "spread"]
+    for column, values in found.items():
+        assert np.abs(values - getattr(expected, column)).max() < EXACT, column
+    assert found["spread"].min() > 1e-3
+    own, _ = (keras.ops.convert_to_numpy(each) for each in model(others))
+    own = own if outputs == "mean-variance" else np.exp(own)
+    np.testing.assert_allclose(found["noise"], np.sqrt(own), rtol=1e-4)
+    assert metadata(path)["outputs"] == outputs
+
+
 @pytest.mark.skipif(ON_JAX, reason="the arithmetic of several labels is the same on every backend")
 def test_a_group_of_flat_passes_and_rows_one_at_a_time(path):
     model = sigmoid()
@@ -215,10 +243,12 @@ def test_the_size_of_rows_is_not_made_up(path):
 def test_inputs_are_divided_first_where_that_is_asked_for(path):
     model = two_inputs()
     raw = {name: np.abs(100 * rows) for name, rows in rows_for(model, 8).items()}
-    exported = howsure.export(model, path, plan=howsure.Plan(), divide_by=100)  # on made-up rows
+    wishes = {"plan": howsure.Plan(), "divide_by": 100, "outputs": "logits"}
+    exported = howsure.export(model, path, **wishes)  # on made-up rows
     assert json.loads(metadata(path)["divide_by"]) == 100
     method = howsure.MCDropout(plan=howsure.Plan(), max_passes=exported.passes)
-    certainty = howsure.assess(model, {name: rows / 100 for name, rows in raw.items()}, method=method)
+    divided = {name: rows / 100 for name, rows in raw.items()}
+    certainty = howsure.assess(model, divided, method=method, outputs="logits")
     assert np.abs(run(path, raw)["probabilities"] - certainty.probabilities).max() < EXACT
 
 

@@ -267,7 +267,8 @@ def test_logits_that_look_like_probabilities_are_logits():
     last = layers.Dense(2)
     model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), last])
     last.set_weights([np.full((4, 2), 1e-4), np.array([0.3, 0.7])])
-    p = assess(model, rows()).probabilities
+    with pytest.warns(howsure.HowsureWarning, match="Nothing says what the 2 linear outputs"):
+        p = assess(model, rows()).probabilities
     np.testing.assert_allclose(p[:, 1], 1 / (1 + np.exp(-0.4)), atol=1e-3)
     declared = assess(model, rows(), outputs="probabilities").probabilities
     np.testing.assert_allclose(declared[:, 1], 0.7, atol=1e-3)
@@ -401,6 +402,54 @@ def test_fixed_batch_size(count):
     free = sequential(layers.Dense(6, "relu"), layers.Dropout(0.5))
     take_weights(free, fixed)
     same(assess(fixed, rows(count)), assess(free, rows(count)))
+
+
+def linear(count, **how):
+    return keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), layers.Dense(count, **how)])
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid"])
+def test_what_no_loss_tells_is_said_aloud_until_someone_does(activation):
+    model, plain = linear(3, activation=activation), howsure.Softmax()
+    many, word = ("linear outputs", "logits") if activation is None else ("sigmoids", "label-probabilities")
+    with pytest.warns(
+        howsure.HowsureWarning,
+        match=rf"what the 3 {many} .*='{word}', .* or model.compile\(loss=…\) confirms",
+    ):
+        found = assess(model, rows(), method=plain)
+    for wish in ({"outputs": word}, {"class_names": ["a", "b", "c"]}):
+        same(assess(model, rows(), method=plain, **wish), found)
+    if activation is None:
+        model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits=True))
+    else:
+        model.compile(loss="binary_crossentropy")
+    same(assess(model, rows(), method=plain), found)
+    several = keras.Model(model.inputs, 2 * model.outputs)  # each may have a loss of its own
+    with pytest.warns(howsure.HowsureWarning, match=rf"='{word}' or class_names=\[…\] confirms"):
+        same(assess(several, rows(), method=plain, output=0), found)
+
+
+def test_names_of_last_layers_tell_what_no_loss_tells():
+    plain, after = howsure.Softmax(), layers.Activation("linear")
+    assess(linear(4, name="logits"), rows(), method=plain)  # a warning is an error here
+    boxes = linear(4, name="bbox")
+    for model in (
+        boxes,
+        keras.Model(boxes.inputs, after(boxes.outputs[0])),
+        keras.Sequential([boxes, after]),
+    ):
+        with pytest.raises(howsure.ModelError, match=r"a regression, and no classes.*'(\w+\.)?bbox' among"):
+            assess(model, rows(), method=plain)
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_what_no_loss_tells_with_a_fixed_batch_size(count):
+    inputs = keras.Input(batch_shape=(8, 4))
+    whole = ops.reshape(ops.reshape(layers.Dropout(0.5)(inputs), (32,)), (8, 4))  # of 8 rows, and of no other
+    model = keras.Model(inputs, layers.Dense(3)(whole))
+    with pytest.warns(howsure.HowsureWarning, match="Nothing says what the 3 linear outputs"):
+        found = assess(model, rows(count), method=howsure.Softmax())
+    same(assess(model, rows(count), method=howsure.Softmax(), outputs="logits"), found)
 
 
 def test_masks_of_keras_are_carried_along():

@@ -63,10 +63,7 @@ def _as_computed(layer: Any, weight: Any) -> Tensor | None:
 
 def _last_weighted(program: Program, name: str, output_shape: tuple[int, ...]) -> Step:
     """The `Dense` step from which only activations lead to the output, or a `ModelError`."""
-    maker = {slot: step for step in program.steps for slot in step.outputs}
-    step = maker.get(program.outputs[0])
-    while step is not None and _is_activation(step.operation):
-        step = maker.get(step.inputs()[0])
+    step = head(program)
     layer = None if step is None else step.operation
     if step is None or not isinstance(layer, keras.layers.Dense):
         found = "its input" if step is None else f"{type(layer).__name__} '{step.name or name}'"
@@ -78,6 +75,15 @@ def _last_weighted(program: Program, name: str, output_shape: tuple[int, ...]) -
     if len(output_shape) != 1:
         shape = ", ".join(map(str, output_shape))
         raise _ends_otherwise(name, f"'{step.name}' with an output of shape (rows, {shape})")
+    return step
+
+
+def head(program: Program) -> Step | None:
+    """The last step before the activations at the end; None where they follow the input."""
+    maker = {slot: step for step in program.steps for slot in step.outputs}
+    step = maker.get(program.outputs[0])
+    while step is not None and _is_activation(step.operation):
+        step = maker.get(step.inputs()[0])
     return step
 
 

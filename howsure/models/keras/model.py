@@ -31,7 +31,7 @@ from howsure.models.keras.examine import examine, layers_kept_off, random_when_p
 from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster, computing_in, reducible_steps
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.thinned_dense import Dropped, Folded, thinned_dense_layers
-from howsure.models.keras.features import to_last_layer
+from howsure.models.keras.features import head, to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, joined, run, widen
 from howsure.models.keras.input_scale import first_kept, times_larger_than_kept
 from howsure.models.keras.inputs import (
@@ -207,12 +207,15 @@ class KerasModel:
             trained_for=trained_for(loss, found.output_activation, found.output_shape),
             loss=None if loss is None else loss.name,
             loss_takes=loss_takes(loss),
+            keeps_loss=loss is not None,
+            to_know=None if self.one_of_several else "model.compile(loss=…)",
         )
         return replace(facts, **self.told)
 
     @functools.cached_property
     def _facts(self) -> ModelInfo:
         found = self.examination
+        last = head(self._program)
         with self.as_found():
             fixed = unswitchable(self.model, found)
             always = random_when_predicting(self.model, found)
@@ -229,7 +232,7 @@ class KerasModel:
             unswitchable=tuple(fixed),
             always_random=always,
             fixed_batch=_fixed_batch(self.model),
-            to_know="model.compile(loss=…)",
+            heads=() if last is None else (last.name.replace("/", "."),),
         )
 
     @functools.cached_property
