@@ -12,8 +12,11 @@ NOT_CALLED = {
     *(
         "DenseAbstention",
         "DenseCalibrator",
+        "DenseCertainty",
         "DenseEvaluation",
         "DensePredictionSets",
+        "DenseRow",
+        "Region",
         "MultilabelEvaluation",
         "Exported",
         "Familiarity",

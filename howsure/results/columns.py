@@ -25,7 +25,7 @@ from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
-from howsure.results.maps import TABLE, make_folder, read_map, write_maps
+from howsure.results.maps import TABLE, make_folder, read_map, table_in, write_maps
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
 from howsure.results.seal import seal
@@ -531,7 +531,8 @@ class Result(Shown, Generic[OneRow]):
         Raises:
             FileError: The file is missing, damaged, or not a saved result of this type.
         """
-        return cls.from_table(path, *read_table(path))
+        table = table_in(check_path(path))
+        return cls.from_table(table, *read_table(table))
 
     @classmethod
     def from_table(cls, path: str | os.PathLike[str], table: pa.Table, settings: Mapping[str, Any]) -> Self:

@@ -121,15 +121,6 @@ NO_METHODS = {"from_table"}
 """Names of a result that are not for its users: how a file is read."""
 
 
-TO_COME = {"load": "files of maps are not written yet"}
-
-
-def each_of(names):
-    """Names as parameters; what is to come has to fail until it is there."""
-    to_come = {name: pytest.mark.xfail(reason=why, strict=True) for name, why in TO_COME.items()}
-    return [pytest.param(name, marks=to_come.get(name, ())) for name in names]
-
-
 @pytest.fixture(scope="module")
 def result():
     return certainty_of(P)
@@ -147,7 +138,7 @@ def test_what_can_be_done_instead_of_a_missing_part_is_said():
     assert missing - {"page", "graph", "graph_numbers", "graph_words"} <= set(POSITIONS.instead)
 
 
-@pytest.mark.parametrize("name", each_of(FUNCTIONS))
+@pytest.mark.parametrize("name", list(FUNCTIONS))
 def test_a_function_answers_or_refuses(name, result, tmp_path):
     call, part = FUNCTIONS[name]
     if name in REFUSED:
@@ -163,6 +154,6 @@ def test_a_function_answers_or_refuses(name, result, tmp_path):
     assert "Received: one of a class at each position" in str(raised.value)
 
 
-@pytest.mark.parametrize("name", each_of(METHODS))
+@pytest.mark.parametrize("name", list(METHODS))
 def test_a_method_of_a_result_answers(name, result, tmp_path):
     METHODS[name](result, tmp_path)
