@@ -373,7 +373,7 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
         ModelError: The output is of no kind that howsure knows, or does not say what it is.
     """
     if isinstance(request.outcome, Outcome):
-        return request.outcome
+        return _at_positions(request.outcome, request, "these answers")
     names = request.class_names
     if names is not None and info.class_names is not None:
         _check_order(tuple(map(str, names)), info.class_names)
@@ -387,12 +387,24 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
                 f"Model '{info.name}' has no answers of the kind '{chosen.name}'",
                 expected="an outcome that fits the model",
             )
-        return outcome
+        return _at_positions(outcome, request, "these answers")
     for answer in answers():
         fits: Outcome | None = answer.outcome_type.of(info, request)
         if fits is not None:
-            return fits
+            return _at_positions(fits, request, answer.in_words)
     raise AssertionError("the last outcome raises where it does not fit")
+
+
+def _at_positions(outcome: Outcome, request: Request, in_words: str) -> Outcome:
+    """The outcome; an `InputError` where a wish is for answers at positions, and it has one for each row."""
+    given = [name for name in ("class_axis", "keep") if getattr(request, name) is not None]
+    if given and len(outcome.columns) == 1:
+        raise InputError(
+            f"`{given[0]}` has no effect on {in_words}",
+            expected="a model with an answer at each position of a row, such as a class of each pixel",
+            received=getattr(request, given[0]),
+        )
+    return outcome
 
 
 def _check_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:

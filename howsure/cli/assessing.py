@@ -16,7 +16,7 @@ from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
 from howsure.cli.models import Model, check_models, load_model, rows_of
-from howsure.cli.options import LEFT_OUT, Above, MethodOptions, Opening, Quiet, Wishes, consoles
+from howsure.cli.options import LEFT_OUT, Above, AssessWishes, MethodOptions, Opening, Quiet, consoles
 from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS, kept
@@ -68,7 +68,7 @@ def assess_command(
     rows: RowOptions,
     many: FolderOptions,
     passes: MethodOptions,
-    wishes: Wishes,
+    wishes: AssessWishes,
     question: Above,
     opening: Opening,
 ) -> None:
