@@ -55,6 +55,7 @@ PARTS = {
     "summary": "summaries",
     "page": "pages",
     "tiled": "assessments in tiles",
+    "map_files": "maps",
     "graph": "ONNX graphs",
     "graph_numbers": "ONNX graphs",
     "graph_words": "ONNX graphs",
@@ -232,6 +233,7 @@ POSITIONS = Answer(
     "howsure.answers.positions.result:DenseCertainty",
     parts={
         "tiled": "howsure.answers.positions.tiles:tiled",
+        "map_files": "howsure.answers.positions.map_files:write_map_files",
         "lead": "howsure.answers.positions.printed:lead",
         "lines": "howsure.answers.positions.printed:lines",
         "summary": "howsure.answers.positions.printed:summary",

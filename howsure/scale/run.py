@@ -22,12 +22,14 @@ from typing import Any
 
 from howsure.answers.files import load
 from howsure.data.label_files import read_label_file
+from howsure.data.label_images import LabelFolder
 from howsure.errors import FileError, InputError
 from howsure.methods.protocol import Method
 from howsure.models.adapt import declared_specs, names_for
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
 from howsure.scale import folder as folders
+from howsure.scale.digests import of_content, of_file
 from howsure.scale.folder import PLAN, Manifest
 from howsure.scale.parts import about_of, first_row_of, is_whole, remove_part, save_part
 from howsure.scale.recipe import Assessor
@@ -303,7 +305,7 @@ def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: in
     limits = {"thresholds": asdict(result.thresholds)} if result.has("thresholds") else {}
     labels = None
     if recipe.labels is not None:
-        labels = f"{_file_digest(recipe.labels)} of {total} rows"
+        labels = f"{_digest_of_labels(recipe.labels)} of {total} rows"
     return {
         "model": ", ".join(recipe.checksums),
         "plan": None if plan is None else hashlib.sha256(json.dumps(plan.constants).encode()).hexdigest(),
@@ -325,9 +327,8 @@ def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: in
     }
 
 
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest_of_labels(path: Path) -> str:
+    return of_content(path, LabelFolder.of_folder(path).files) if path.is_dir() else of_file(path)
 
 
 def _versions() -> dict[str, str]:

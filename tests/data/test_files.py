@@ -360,8 +360,10 @@ def test_what_is_no_list_of_names(tmp_path):
 def test_labels_from_npy(tmp_path):
     np.save(tmp_path / "y.npy", np.array([[3], [1]]))
     assert read_labels(tmp_path / "y.npy").tolist() == [3, 1]
-    np.save(tmp_path / "y.npy", np.zeros((2, 2, 2)))
-    refuse(InputError, read_labels, (tmp_path / "y.npy",), "y.npy' are not one value per row", "(2, 2, 2)")
+    np.save(tmp_path / "y.npy", np.zeros((2, 4, 5)))  # one at each position
+    assert read_labels(tmp_path / "y.npy").shape == (2, 4, 5)
+    np.save(tmp_path / "y.npy", np.zeros((2, 2, 1, 1, 1, 1)))
+    refuse(InputError, read_labels, (tmp_path / "y.npy",), "y.npy' are not one value per row", "(2, 2, 1")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from howsure.answers.distributions import SMALLEST, Distributions
 from howsure.answers.outputs import SUM_OFF, SUMS_OFF, read_outputs
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.tally import PassesTally
-from howsure.answers.positions.truth import check_map
+from howsure.answers.positions.truth import truth_map
 from howsure.answers.verdict import judge, pick, top_two
 from howsure.data.labels import check_class_names
 from howsure.data.row_numbers import row_number
@@ -228,7 +228,8 @@ class Positions(Distributions):
 
     def check_truth(self, labels: Any, rows: int) -> Integers:
         """(N, *P) class numbers, −1 where a position is ignored."""
-        return check_map(labels, (rows, *self.positions), self.class_names)
+        found: Integers = truth_map(labels, (rows, *self.positions), self.class_names)
+        return found
 
     def result(self, estimates: Estimates, told: Told) -> DenseCertainty:
         """A `DenseCertainty` of N rows."""
