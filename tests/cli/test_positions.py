@@ -80,6 +80,13 @@ def test_a_folder_of_results_and_maps_of_numbers(data, tmp_path, result):
         np.testing.assert_array_equal(flips, result.is_coin_flip[number])
 
 
+def test_a_table_for_other_programs_says_that_it_has_no_maps(data, tmp_path):
+    ran = run("assess", MODEL, data, "--out", tmp_path / "t.csv", *GIVEN, *PASSES)
+    assert ran.exit_code == 0
+    assert "maps are only kept beside a .parquet file" in ran.stderr
+    assert not (tmp_path / "t.maps").exists()
+
+
 def test_names_of_maps_stay_in_their_folder_and_apart(tmp_path):
     np.savez(tmp_path / "x.npz", x=images(3), id=np.array(["../up", ".._up", "a/b.png"]))
     into(tmp_path / "x.npz", tmp_path / "t.parquet", "--maps", tmp_path / "maps")
@@ -121,6 +128,7 @@ def test_a_missing_package_is_named_before_work_begins(tmp_path, monkeypatch):
     [
         (("--map-format", "npy"), "--map-format has no effect without --maps"),
         (("--maps", "{images}"), "The maps would lie in"),
+        (("--maps", "{maps}/../t.maps"), "The maps would lie in"),
         (("--maps", "{maps}", "--map-format", "tif"), "takes the geometry of the images"),
         (("--tile", "big"), "--tile takes whole numbers"),
         (("--overlap", "4"), "`overlap` has no effect without `tile`"),

@@ -60,6 +60,19 @@ def test_the_numbers_are_those_of_all_images_at_once(given, tmp_path, whole):
     found = howsure.load(tmp_path / "out")
     check_same(found, whole)
     assert found.ids.tolist() == [f"{letter}.png" for letter in "abcdefg"]
+    some = found[[6, 0, 4]]
+    check_same(some, whole[[6, 0, 4]])
+    some.save(tmp_path / "some.parquet")
+    check_same(howsure.load(tmp_path / "some.parquet"), whole[[6, 0, 4]])
+    np.testing.assert_array_equal(found.undecided, whole.undecided)
+
+
+def test_one_image(data, tmp_path, whole):
+    done("assess", MODEL, data / "c.png", "--out", tmp_path / "out", *GIVEN)
+    assert "Done:    1 of 1 rows" in done("assess", MODEL, data / "c.png", "--out", tmp_path / "out", *GIVEN)
+    found = howsure.load(tmp_path / "out")
+    assert found.ids.tolist() == ["c.png"]
+    np.testing.assert_array_equal(found.entropy[0], whole.entropy[2])
 
 
 def test_the_same_command_redoes_nothing(given, tmp_path):
