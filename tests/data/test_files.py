@@ -156,7 +156,7 @@ def test_npz_that_does_not_say_which_array(tmp_path):
 def test_npz_labels_that_do_not_fit(tmp_path):
     np.savez(tmp_path / "a.npz", x=TABLE, y=[0, 1, 2])
     refuse(InputError, read_rows, (tmp_path / "a.npz", FLAT), "Expected: 2 labels", "Received: 3 in 'y'")
-    np.savez(tmp_path / "b.npz", x=TABLE, y=np.zeros((2, 2, 2)))
+    np.savez(tmp_path / "b.npz", x=TABLE, y=np.zeros((2, 2, 1, 1, 1, 1)))
     refuse(InputError, read_rows, (tmp_path / "b.npz", FLAT), "not one value per row", "(N, K) for K labels")
 
 
